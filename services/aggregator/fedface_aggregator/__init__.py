@@ -1,0 +1,1 @@
+"""Aggregator: folds shards, averages, spreads class embeddings, puts model versions."""

@@ -1,0 +1,1 @@
+"""Client: simulates devices. Each task trains on one identity and uploads an update."""

@@ -1,0 +1,1 @@
+"""Control: the API, the worker that moves runs on, and the sweep. Never imports torch."""

@@ -1,0 +1,1 @@
+"""Evaluator: scores model versions and publishes the verification metrics."""

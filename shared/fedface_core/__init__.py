@@ -1,0 +1,1 @@
+"""What every FedFace service shares: domain, contracts, ports, adapters, runtime and learning code."""

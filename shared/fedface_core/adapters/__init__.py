@@ -1,0 +1,1 @@
+"""Adapters of the four ports: Redis, S3, a local directory, Celery, and memory."""

@@ -1,0 +1,98 @@
+"""Facts: what happened, reported to control, which alone changes phases."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fedface_core.domain.ids import RunId, Sha256
+
+
+class FactBase(BaseModel):
+    """Common to all facts; unknown fields and versions are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    run_id: RunId
+
+
+class ModelPrepared(FactBase):
+    """The initial model version is in the store."""
+
+    kind: Literal["model_prepared"] = "model_prepared"
+    model_sha256: Sha256
+
+
+class RoundReady(FactBase):
+    """The quorum is reached, every invited client has settled, or the deadline has passed."""
+
+    kind: Literal["round_ready"] = "round_ready"
+    round: Annotated[int, Field(ge=0)]
+    because: Literal["quorum", "all_settled", "deadline"]
+
+
+class Aggregation(BaseModel):
+    """What the aggregator made of a round."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model_sha256: Sha256
+    class_embeddings_sha256: Sha256
+    folded: int = Field(description="Updates in the average.")
+    images: int = Field(description="Σ n_c over the folded updates.")
+    refused: dict[str, str] = Field(description="Client → reason, for updates that failed a check when folded.")
+    update_norm: float | None = Field(description="‖f_new − f_old‖₂ over all parameters; none at enrolment.")
+    loss_before: float | None = Field(description="Image-weighted mean over the folded updates.")
+    loss_after: float | None = None
+    spreadout_loss: float = Field(description="After spreadout.")
+    mean_off_diagonal_cosine: float = Field(description="Of the class embeddings, after spreadout.")
+    max_off_diagonal_cosine: float
+
+
+class RoundAggregated(FactBase):
+    """The round's model version and class embeddings are in the store."""
+
+    kind: Literal["round_aggregated"] = "round_aggregated"
+    round: Annotated[int, Field(ge=0)]
+    aggregation: Aggregation
+
+
+class Scores(BaseModel):
+    """Verification of one model version on the test identities."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    protocol: Literal["pairs"] = "pairs"
+    tar: dict[str, float | None] = Field(description="FAR (as '1e-3') → TAR; none where too few impostor pairs resolve it.")
+    auc: float
+    eer: float
+    genuine_pairs: int
+    impostor_pairs: int
+    mean_genuine_cosine: float
+    mean_impostor_cosine: float
+
+
+class RoundEvaluated(FactBase):
+    """The round's report is in the store."""
+
+    kind: Literal["round_evaluated"] = "round_evaluated"
+    round: Annotated[int, Field(ge=0)]
+    scores: Scores
+
+
+class StepFailed(FactBase):
+    """A service found that the run cannot go on (wrong weights, unreadable data…): the reason is for the operator."""
+
+    kind: Literal["step_failed"] = "step_failed"
+    reason: str
+
+
+Fact = Annotated[ModelPrepared | RoundReady | RoundAggregated | RoundEvaluated | StepFailed, Field(discriminator="kind")]
+
+
+def far_label(far: float) -> str:
+    """A false accept rate as reports, metrics and tables name it: 0.001 → '1e-3', 0.05 → '5e-2'."""
+    mantissa, exponent = f"{far:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"

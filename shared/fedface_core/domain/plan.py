@@ -1,0 +1,180 @@
+"""The plan: everything a run was asked for. Immutable, complete, refused with the name of the wrong field."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fedface_core.domain.ids import Sha256
+
+PositiveInt = Annotated[int, Field(gt=0)]
+Architecture = Literal[
+    "spherenet-4", "spherenet-10", "spherenet-20", "spherenet-36", "spherenet-64", "mobilefacenet", "dlib-resnet"
+]
+
+# What an architecture is when a plan only names it: the published configuration of each.
+_DEFAULT_SHAPES: dict[str, dict[str, Any]] = {
+    "spherenet": {"height": 112, "width": 96, "channels": 3, "embedding_size": 512, "widths": (64, 128, 256, 512)},
+    "mobilefacenet": {"height": 112, "width": 112, "channels": 3, "embedding_size": 128, "widths": (64, 128, 128)},
+    "dlib": {"height": 150, "width": 150, "channels": 3, "embedding_size": 128, "widths": (32, 64, 128, 256)},
+}
+
+
+class PlanPart(BaseModel):
+    """A frozen part of a plan; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelPlan(PlanPart):
+    """Which embedding network, of which size, starting from which weights."""
+
+    architecture: Architecture = "dlib-resnet"
+    height: PositiveInt
+    width: PositiveInt
+    channels: Literal[1, 3]
+    embedding_size: PositiveInt
+    widths: tuple[PositiveInt, ...] = Field(description="Channels of each stage.")
+    weights: Literal["random", "published"] | Sha256 = Field(
+        default="random",
+        description="`random` (seeded), `published` (dlib-resnet only: its real pre-trained weights), "
+        "or the SHA-256 of a model in the artifact store.",
+    )
+    centring: bool = Field(
+        default=False,
+        description="Subtract the clients' mean feature before normalising. Needed where a network's raw cosines "
+        "are all high, as dlib's are (about 0.86).",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _published_shape(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        family = str(given.get("architecture", "dlib-resnet")).split("-")[0]
+        defaults = dict(_DEFAULT_SHAPES.get(family, {}))
+        if family == "dlib":
+            defaults |= {"weights": "published", "centring": True}
+        return defaults | given
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        family = self.architecture.split("-")[0]
+        if family == "dlib":
+            fixed = _DEFAULT_SHAPES["dlib"]
+            wrong = [name for name, value in fixed.items() if getattr(self, name) != value]
+            if wrong:
+                raise ValueError(f"dlib-resnet is fixed at {fixed}; leave out {', '.join(wrong)}")
+        elif self.weights == "published":
+            raise ValueError("only dlib-resnet has published weights; use 'random' or the SHA-256 of a stored model")
+        if family == "spherenet" and len(self.widths) != 4:
+            raise ValueError(f"spherenet has four stages, so widths needs four numbers, not {len(self.widths)}")
+        if family == "mobilefacenet" and len(self.widths) != 3:
+            raise ValueError(f"mobilefacenet takes three widths, not {len(self.widths)}")
+        return self
+
+
+class DataPlan(PlanPart):
+    """Which photographs. Each client worker opens them by name; they never travel."""
+
+    dataset: Literal["orl", "synthetic", "folder"] = "orl"
+    folder: str | None = Field(default=None, description="The tree identity/image.{jpg,png,pgm}; for `folder` only.")
+    images_per_identity: PositiveInt | None = Field(
+        default=None, description="Use at most this many images of each identity; `synthetic` renders 12 by default."
+    )
+    low_resolution: Annotated[int, Field(ge=4)] | None = Field(
+        default=None, description="Reduce each image to this many pixels in height and enlarge it again."
+    )
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="`synthetic` renders other people for other seeds.")
+
+    @model_validator(mode="after")
+    def _folder_where_needed(self) -> Self:
+        if (self.dataset == "folder") != (self.folder is not None):
+            raise ValueError("give `folder` (a path) with dataset 'folder', and with no other data set")
+        return self
+
+
+class SplitPlan(PlanPart):
+    """How many identities are public (pre-training), clients and test. Disjoint, drawn by the seed."""
+
+    public: Annotated[int, Field(ge=0)] = 0
+    clients: PositiveInt = 20
+    test: Annotated[int, Field(ge=2)] = 20
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def identities(self) -> int:
+        """How many identities the split needs."""
+        return self.public + self.clients + self.test
+
+
+class CohortPlan(PlanPart):
+    """Who is invited to a round, and what closes it."""
+
+    size: PositiveInt | None = Field(default=None, description="Clients invited to a round; all of them by default.")
+    quorum: PositiveInt | None = Field(
+        default=None, description="Accepted updates that close the round at once; by default it waits for all invited."
+    )
+    minimum: PositiveInt = Field(default=1, description="With fewer accepted updates than this, the round is abandoned.")
+    deadline_seconds: Annotated[float, Field(gt=0)] = Field(default=600.0, description="A round closes after this long.")
+    shard_size: PositiveInt = Field(default=32, description="Updates that one aggregator task sums.")
+    attempts: PositiveInt = Field(default=5, description="Deliveries of one client's task before it counts as failed.")
+    max_update_norm: Annotated[float, Field(gt=0)] = Field(
+        default=100.0, description="An update further than this (L2 over all parameters) from the global model is refused."
+    )
+
+
+class LocalTrainingPlan(PlanPart):
+    """SGD on the client: the positive squared hinge, w_c fixed."""
+
+    steps: Annotated[int, Field(ge=0)] = Field(default=4, description="Gradient steps; 0 uploads the model unchanged.")
+    batch_size: PositiveInt | None = Field(default=None, description="Images in a step; all of the client's by default.")
+    learning_rate: Annotated[float, Field(gt=0)] = 0.05
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    margin: Annotated[float, Field(gt=0, le=1)] = Field(default=0.9, description="m in max(0, m − w·f(x))².")
+
+
+class SpreadoutPlan(PlanPart):
+    """The server's repulsion of class embeddings. ``steps=0`` switches it off (plain federated averaging)."""
+
+    weight: Annotated[float, Field(gt=0)] = Field(default=10.0, description="λ.")
+    margin: Annotated[float, Field(ge=-1, lt=1)] = Field(default=0.3, description="ν: cosines below it are left alone.")
+    steps: Annotated[int, Field(ge=0)] = 10
+    learning_rate: Annotated[float, Field(gt=0)] = 0.01
+
+
+class Plan(PlanPart):
+    """Everything a run was asked for."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)] = "fedface"
+    model: ModelPlan = Field(default_factory=lambda: ModelPlan.model_validate({}))
+    data: DataPlan = Field(default_factory=DataPlan)
+    split: SplitPlan = Field(default_factory=SplitPlan)
+    cohort: CohortPlan = Field(default_factory=CohortPlan)
+    initialisation: Literal["mean-feature", "random"] = Field(
+        default="mean-feature", description="How class embeddings start; `random` is the ablation."
+    )
+    local_training: LocalTrainingPlan = Field(default_factory=LocalTrainingPlan)
+    spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan)
+    rounds: PositiveInt = Field(default=8, description="Training rounds after enrolment (round 0).")
+    far: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(1e-1, 1e-2, 1e-3, 1e-4), description="False accept rates at which TAR is reported."
+    )
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _cohort_fits(self) -> Self:
+        size = self.cohort_size
+        if size > self.split.clients:
+            raise ValueError(f"cohort.size is {size}, but split.clients is only {self.split.clients}")
+        if self.cohort.quorum is not None and self.cohort.quorum > size:
+            raise ValueError(f"cohort.quorum is {self.cohort.quorum}, but only {size} clients are invited to a round")
+        if self.cohort.minimum > (self.cohort.quorum or size):
+            raise ValueError(f"cohort.minimum is {self.cohort.minimum}, more than the quorum {self.cohort.quorum or size}")
+        return self
+
+    @property
+    def cohort_size(self) -> int:
+        """Clients invited to a training round."""
+        return self.cohort.size or self.split.clients

@@ -1,0 +1,1 @@
+"""Data sets: identities → images as uint8 tensors."""

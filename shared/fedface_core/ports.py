@@ -1,0 +1,141 @@
+"""The four ports through which the system touches the world. Each has one contract suite, in tests/contract, that every
+adapter passes. Adapters map third-party errors to `UnavailableError` and the others named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import BaseModel
+
+from fedface_core.domain.round import Round, Tally
+from fedface_core.domain.run import Run
+from fedface_core.domain.update import AcceptedUpdate, Receipt
+
+
+@dataclass(frozen=True)
+class RecordedEvent:
+    """One line of a run's audit trail. ``id`` grows; ``name`` says what happened, ``data`` to what."""
+
+    id: str
+    at: datetime
+    name: str
+    data: Mapping[str, str | int | float | None]
+
+
+class RunLedger(Protocol):
+    """The small shared state: runs, rounds, acceptances, audit trail."""
+
+    def create(self, run: Run) -> None:
+        """Store a new run and its `run_created` event. `WrongPhaseError` where the id is taken."""
+
+    def load(self, run_id: str) -> Run:
+        """The run. `NotFoundError` names an unknown id."""
+
+    def runs(self) -> Sequence[Run]:
+        """All runs, newest first."""
+
+    def active_runs(self) -> Sequence[Run]:
+        """The runs that have started and not ended, oldest first: what the sweep looks at."""
+
+    def save(self, run: Run, event: str, *, opened: Round | None = None, changed: Round | None = None) -> Run:
+        """Store a change of run (and of the round it opened or changed, or both) with its event, in one step.
+
+        ``run.version`` is the version that was loaded; where the stored one differs, nothing is stored and
+        `StaleVersionError` is raised. Returns the run with its new version. The event's data name the run's phase and
+        the round's number and phase. Opening a round makes its whole cohort unsettled; storing a round that is
+        not open ends acceptance.
+        """
+
+    def load_round(self, run_id: str, number: int) -> Round:
+        """The round. `NotFoundError` where it was never opened."""
+
+    def rounds(self, run_id: str) -> Sequence[Round]:
+        """The run's rounds, in order."""
+
+    def tally(self, run_id: str, number: int) -> Tally:
+        """The round's counts. `NotFoundError` where it was never opened."""
+
+    def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
+        """Count one delivery of the client's task in this round: 1 for the first. Counts as activity."""
+
+    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
+        """Record the update of an invited, unsettled client in an open round before its deadline, in one step.
+
+        Otherwise nothing changes and the receipt says why: not invited, duplicate (accepted already), late (round
+        closed, deadline passed, or the client had failed). The receipt of a duplicate carries the present
+        ``shard_settled`` and ``round_ready`` all the same, so that a redelivered task can repeat a lost message.
+        """
+
+    def fail(self, run_id: str, number: int, client: str, reason: str, now: datetime) -> Receipt:
+        """Record that an invited, unsettled client will send no update, with the reason; same receipt as `accept`."""
+
+    def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
+        """The accepted updates, in client order; of ``clients`` only, where given."""
+
+    def failed(self, run_id: str, number: int) -> Mapping[str, str]:
+        """Client → reason, in client order."""
+
+    def record_partial(self, run_id: str, number: int, shard: int, now: datetime) -> bool:
+        """Record that a shard's partial is stored. True where the round is closed and no accepted shard is unfolded."""
+
+    def touch(self, run_id: str, number: int, now: datetime) -> None:
+        """Note that the round's commands were published now, so that the sweep waits before it repeats them."""
+
+    def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
+        """The audit trail after an event id (from the start where None), oldest first. `NotFoundError` for a run."""
+
+    def ping(self) -> None:
+        """`UnavailableError` where the ledger does not answer."""
+
+
+class ArtifactStore(Protocol):
+    """Objects by key. A put is atomic: a reader sees the old object, the new one or none, never a part.
+
+    Keys are relative paths of letters, digits, ``-_./`` without empty, ``.`` or ``..`` segments; others are refused with
+    `InvalidInputError`.
+    """
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store the object, replacing what was there."""
+
+    def get(self, key: str) -> bytes:
+        """The whole object. `ArtifactMissingError` names the key."""
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """``length`` bytes from ``start``; fewer at the object's end. `InvalidInputError` where start is past the end."""
+
+    def size(self, key: str) -> int:
+        """The object's size in bytes, without reading it. `ArtifactMissingError` where there is none."""
+
+    def keys(self, prefix: str) -> Sequence[str]:
+        """All keys that start with ``prefix``, sorted."""
+
+    def delete(self, key: str) -> None:
+        """Remove the object; removing what is not there is no error."""
+
+    def ping(self) -> None:
+        """`UnavailableError`, saying what is wrong, where the store does not answer or refuses us."""
+
+
+class TaskPublisher(Protocol):
+    """Puts commands on their queues. JSON, at least once, no answer."""
+
+    def publish(self, command: BaseModel, *, correlation_id: str) -> None:
+        """Publish one command by its route in `fedface_core.contracts.tasks.ROUTES`."""
+
+    def publish_all(self, commands: Sequence[BaseModel], *, correlation_id: str) -> None:
+        """Publish many, in order; one connection, pipelined where the broker can."""
+
+    def queue_depth(self, queue: str) -> int:
+        """How many messages wait in a queue."""
+
+
+class Clock(Protocol):
+    """The time, so that tests can set it."""
+
+    def now(self) -> datetime:
+        """The present moment, in UTC with its zone."""
