@@ -1,0 +1,124 @@
+"""The bodies of the control API. The request body of ``POST /runs`` is a `Plan`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fedface_core.domain.events import Aggregation, Scores
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import RoundPhase
+from fedface_core.domain.run import RunPhase
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+MODEL_SHA256_HEADER = "X-Model-SHA256"
+
+
+class Body(BaseModel):
+    """Common to all bodies."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class RunSummary(Body):
+    """A run at a glance."""
+
+    id: str
+    name: str
+    phase: RunPhase
+    round: int | None = Field(description="The current round's number; round 0 is enrolment.")
+    rounds: int = Field(description="Training rounds in the plan.")
+    round_phase: RoundPhase | None = None
+    invited: int = Field(default=0, description="Clients invited to the current round.")
+    accepted: int = Field(default=0, description="Updates accepted in the current round.")
+    failed: int = Field(default=0, description="Clients that failed in the current round.")
+    scores: Scores | None = Field(default=None, description="Of the newest evaluated model version.")
+    model_sha256: str | None = None
+    failure: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class RunDetail(RunSummary):
+    """A run with its plan."""
+
+    plan: Plan
+
+
+class RunList(Body):
+    """All runs, newest first."""
+
+    runs: list[RunSummary]
+
+
+class RoundView(Body):
+    """One round of a run."""
+
+    number: int
+    phase: RoundPhase
+    invited: int
+    accepted: int
+    failed: dict[str, str] = Field(description="Client → reason.")
+    opened_at: datetime
+    deadline_at: datetime
+    closed_at: datetime | None
+    finished_at: datetime | None
+    model_sha256: str = Field(description="What the cohort started from.")
+    aggregation: Aggregation | None
+    scores: Scores | None
+
+
+class RoundList(Body):
+    """The rounds of a run, in order."""
+
+    rounds: list[RoundView]
+
+
+class RocCurve(Body):
+    """Points of the ROC curve, by growing FAR."""
+
+    far: list[float]
+    tar: list[float]
+
+
+class Report(Body):
+    """What the evaluator stores of a round, at ``object_keys.report``."""
+
+    run_id: str
+    round: int
+    model_sha256: str
+    scores: Scores
+    roc: RocCurve
+
+
+class StoredModel(Body):
+    """A model that was uploaded."""
+
+    sha256: str
+    size: int
+
+
+class FieldProblem(Body):
+    """One wrong field of a request."""
+
+    field: str = Field(description="Dotted path in the body, such as `cohort.quorum`.")
+    message: str
+
+
+class Problem(Body):
+    """An error as RFC 9457 has it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] = Field(default_factory=list)
+
+
+class Health(Body):
+    """Liveness or readiness; ``checks`` says what each dependency answered."""
+
+    status: str
+    checks: dict[str, str] = Field(default_factory=dict)

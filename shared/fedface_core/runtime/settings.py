@@ -1,0 +1,95 @@
+"""Settings of every service, from the environment (prefix ``FEDFACE_``). A service that misses one says which and stops."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal, NoReturn, Self, TypeVar
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# The secrets of .env.example, published and therefore worthless: refused outside development.
+PLACEHOLDER = "change-me"
+
+
+class Settings(BaseSettings):
+    """What every service needs: the broker and ledger, the artifact store, logs."""
+
+    model_config = SettingsConfigDict(env_prefix="FEDFACE_", extra="ignore", frozen=True)
+
+    environment: Literal["production", "development"] = "production"
+    redis_url: SecretStr = Field(
+        description="Redis or Valkey: the broker and the ledger, such as redis://:secret@host:6379/0."
+    )
+    artifacts: Literal["s3", "directory"] = Field(description="Which artifact store.")
+    artifact_directory: Path | None = None
+    s3_endpoint: str | None = Field(default=None, description="host:port")
+    s3_bucket: str = "fedface"
+    s3_access_key: str | None = None
+    s3_secret_key: SecretStr | None = None
+    s3_region: str = "us-east-1"
+    s3_secure: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = (
+            ["artifact_directory"] if self.artifacts == "directory" else ["s3_endpoint", "s3_access_key", "s3_secret_key"]
+        )
+        missing = [f"FEDFACE_{name.upper()}" for name in needed if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"with FEDFACE_ARTIFACTS={self.artifacts}, also set {', '.join(missing)}")
+        return self
+
+    @model_validator(mode="after")
+    def _no_placeholder_secrets(self) -> Self:
+        secrets = {"FEDFACE_REDIS_URL": self.redis_url, "FEDFACE_S3_SECRET_KEY": self.s3_secret_key}
+        published = [name for name, value in secrets.items() if value and PLACEHOLDER in value.get_secret_value()]
+        if published and self.environment != "development":
+            raise ValueError(
+                f"{', '.join(published)} still has the placeholder '{PLACEHOLDER}' of .env.example; "
+                "set a secret of your own, or FEDFACE_ENVIRONMENT=development to try things out"
+            )
+        return self
+
+
+class WorkerSettings(Settings):
+    """What a Celery worker needs on top."""
+
+    concurrency: PositiveInt = Field(default=1, description="Worker processes.")
+    threads: PositiveInt = Field(default=1, description="Torch threads in each process.")
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="Where Prometheus scrapes; 0 takes a free port.")
+    metrics_directory: Path | None = Field(default=None, description="For the processes' metric files; wiped at start.")
+
+
+class ControlSettings(WorkerSettings):
+    """What the API, control's worker and the sweep need."""
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8000, ge=0, le=65535)
+    sweep_seconds: PositiveFloat = Field(default=5.0, description="Between two sweeps.")
+    repeat_after_seconds: PositiveFloat = Field(
+        default=60.0, description="A round without activity for this long has its commands published again."
+    )
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def load_settings(kind: type[SettingsT]) -> SettingsT:
+    """The settings from the environment; where they are incomplete or wrong, say which and stop the process."""
+    try:
+        return kind()
+    except ValidationError as error:
+        _stop(error)
+
+
+def _stop(error: ValidationError) -> NoReturn:
+    for problem in error.errors():
+        name = "_".join(str(part) for part in problem["loc"]).upper()
+        what = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        print(f"settings: FEDFACE_{name} {what}" if name else f"settings: {what}", file=sys.stderr)
+    sys.exit(78)  # EX_CONFIG of sysexits.h
