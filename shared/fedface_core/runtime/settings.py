@@ -60,6 +60,7 @@ class WorkerSettings(Settings):
 
     concurrency: PositiveInt = Field(default=1, description="Worker processes.")
     threads: PositiveInt = Field(default=1, description="Torch threads in each process.")
+    task_time_limit_seconds: PositiveInt = Field(default=600, description="A task that runs longer is killed.")
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Where Prometheus scrapes; 0 takes a free port.")
     metrics_directory: Path | None = Field(default=None, description="For the processes' metric files; wiped at start.")

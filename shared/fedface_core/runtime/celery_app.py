@@ -1,0 +1,80 @@
+"""Celery, configured for at-least-once delivery of commands, and the one way in which a task handles a command."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import structlog
+from celery import Celery, Task
+from kombu import Queue
+from pydantic import BaseModel
+
+from fedface_core.contracts.tasks import QUEUES, ROUTES
+from fedface_core.runtime.metrics import TASK_SECONDS
+from fedface_core.runtime.settings import Settings, WorkerSettings
+
+CORRELATION_HEADER = "fedface_correlation_id"
+
+log = structlog.get_logger(__name__)
+CommandT = TypeVar("CommandT", bound=BaseModel)
+
+
+def create_celery(settings: Settings) -> Celery:
+    """The app that publishes commands; a worker's has limits besides."""
+    app = Celery("fedface", broker=settings.redis_url.get_secret_value(), set_as_current=False)
+    app.conf.update(
+        task_queues=[Queue(name, routing_key=name) for name in QUEUES],
+        task_acks_late=True,  # a killed worker's message is delivered again
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5},
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        enable_utc=True,
+    )
+    if isinstance(settings, WorkerSettings):
+        limit = settings.task_time_limit_seconds
+        app.conf.update(
+            task_time_limit=limit,
+            worker_concurrency=settings.concurrency,
+            # Above the hard limit, or a task still running would be delivered to a second worker.
+            broker_transport_options=app.conf.broker_transport_options | {"visibility_timeout": 2 * limit},
+        )
+    return app
+
+
+def serve(app: Celery, command_type: type[CommandT], handle: Callable[[CommandT, str], None]) -> None:
+    """Register ``handle(command, correlation_id)`` for the commands of one type.
+
+    The message is validated first; one that is not the command it claims to be is logged and dropped. What ``handle``
+    raises is logged with its traceback and counted; the message is dropped, since the sweep repeats what is still needed.
+    """
+    name = ROUTES[command_type].task
+
+    def run(task: Task[Any, Any], command: dict[str, Any]) -> None:
+        correlation_id = (task.request.headers or {}).get(CORRELATION_HEADER) or getattr(
+            task.request, CORRELATION_HEADER, "none"
+        )
+        parsed = command_type.model_validate(command)
+        named = {key: value for key, value in command.items() if key in ("run_id", "round", "client_id", "shard")}
+        started = time.perf_counter()
+        outcome = "error"
+        with structlog.contextvars.bound_contextvars(task=name, correlation_id=correlation_id, **named):
+            try:
+                handle(parsed, str(correlation_id))
+                outcome = "ok"
+            except Exception:
+                log.exception("task_failed")
+                raise
+            finally:
+                seconds = time.perf_counter() - started
+                TASK_SECONDS.labels(name, outcome).observe(seconds)
+                log.debug("task_done", outcome=outcome, seconds=round(seconds, 4))
+
+    app.task(name=name, bind=True)(run)

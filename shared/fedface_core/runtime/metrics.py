@@ -1,0 +1,66 @@
+"""What every service process counts. Under Celery's prefork pool these need multiprocess mode, which `runtime.worker` sets.
+
+Gauges that describe a run are not here: the API and the evaluator read them from the ledger when they are scraped, so each
+is exported once, is right after a restart, and needs no shared files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus_client import Counter, Histogram
+
+from fedface_core.contracts import object_keys
+from fedface_core.ports import ArtifactStore
+
+# From a no-op message to a large network trained for minutes.
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+TASK_SECONDS = Histogram("fedface_task_seconds", "Duration of a task.", ["task", "outcome"], buckets=_SECONDS)
+UPDATES = Counter("fedface_updates", "Updates by what became of them.", ["outcome", "reason"])
+ARTIFACT_BYTES = Counter("fedface_artifact_bytes", "Bytes moved to and from the artifact store.", ["operation", "kind"])
+AGGREGATION_SECONDS = Histogram(
+    "fedface_aggregation_seconds", "Duration of the steps of an aggregation.", ["step"], buckets=_SECONDS
+)
+TRAINING_IMAGES = Counter("fedface_training_images", "Images seen by local training, once for each gradient step.")
+SWEEP_REPEATS = Counter("fedface_sweep_repeats", "Phases whose commands the sweep published again.", ["phase"])
+
+
+class CountedArtifacts:
+    """An `ArtifactStore` that counts the bytes that pass through it, by kind of artifact."""
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self._store = store
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store the object and count it."""
+        self._store.put(key, data)
+        ARTIFACT_BYTES.labels("put", object_keys.kind(key)).inc(len(data))
+
+    def get(self, key: str) -> bytes:
+        """Read the object and count it."""
+        data = self._store.get(key)
+        ARTIFACT_BYTES.labels("get", object_keys.kind(key)).inc(len(data))
+        return data
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """Read a part of the object and count that part."""
+        data = self._store.get_range(key, start, length)
+        ARTIFACT_BYTES.labels("get", object_keys.kind(key)).inc(len(data))
+        return data
+
+    def size(self, key: str) -> int:
+        """The object's size; nothing is moved."""
+        return self._store.size(key)
+
+    def keys(self, prefix: str) -> Sequence[str]:
+        """The keys under a prefix."""
+        return self._store.keys(prefix)
+
+    def delete(self, key: str) -> None:
+        """Remove the object."""
+        self._store.delete(key)
+
+    def ping(self) -> None:
+        """Whether the store answers."""
+        self._store.ping()

@@ -1,0 +1,84 @@
+"""How a Celery worker process starts: settings, logs, metrics over all its pool processes, then Celery's own loop."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from celery.signals import worker_process_init, worker_process_shutdown, worker_ready
+
+from fedface_core.runtime.logging import configure_logging
+from fedface_core.runtime.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+log = structlog.get_logger(__name__)
+
+
+def run_worker(
+    service: str,
+    settings: WorkerSettings,
+    tasks_module: str,
+    *,
+    in_each_process: Callable[[], None] | None = None,
+    beat_directory: Path | None = None,
+) -> None:
+    """Serve ``service``'s queue until SIGTERM, which lets the running tasks finish.
+
+    ``tasks_module`` has ``create(settings) -> (Celery, collectors)``: the app with its tasks, and Prometheus collectors that
+    this worker exports besides its counters. It is imported here, once the environment says that metrics are shared
+    between processes, which prometheus_client reads only when it is first imported.
+    """
+    configure_logging(settings, service)
+    directory = settings.metrics_directory or Path(tempfile.mkdtemp(prefix=f"fedface-{service}-metrics-"))
+    _wipe(directory)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    app, collectors = import_module(tasks_module).create(settings)
+    _serve_metrics_when_ready(settings, collectors)
+    if in_each_process is not None:
+        worker_process_init.connect(lambda **_: in_each_process(), weak=False)
+    beat = ["--beat", "--schedule", str(beat_directory / "schedule")] if beat_directory else []
+    try:
+        _run(app, service, beat)
+    finally:
+        if settings.metrics_directory is None:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _run(app: Celery, service: str, beat: list[str]) -> None:
+    name = f"{service}@%h-{os.getpid()}"
+    app.worker_main(["worker", "--queues", service, "--hostname", name, "--without-mingle", "--without-gossip", *beat])
+
+
+def _wipe(directory: Path) -> None:
+    """Counts of an earlier process with a reused pid must not be added to ours."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for stale in directory.glob("*.db"):
+        stale.unlink()
+
+
+def _serve_metrics_when_ready(settings: WorkerSettings, collectors: Sequence[Any]) -> None:
+    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    for collector in collectors:
+        registry.register(collector)
+
+    def start(**_: object) -> None:
+        server, _thread = start_http_server(settings.metrics_port, settings.metrics_host, registry)
+        log.info("worker_ready", metrics_port=server.server_port, pid=os.getpid())
+
+    def forget(pid: int | None = None, **_: object) -> None:
+        mark_process_dead(pid or os.getpid())  # type: ignore[no-untyped-call]
+
+    worker_ready.connect(start, weak=False)
+    worker_process_shutdown.connect(forget, weak=False)
