@@ -1,0 +1,129 @@
+"""The codec: exact round trips, the same bytes every time, and a clear refusal of anything else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.learning.codec import decode_tensors, encode_tensors, sha256_hex
+
+
+def _safetensors(header: object, body: bytes = b"") -> bytes:
+    """A safetensors file by hand: header length, header, body."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + body
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        torch.float64,
+        torch.float32,
+        torch.float16,
+        torch.bfloat16,
+        torch.int64,
+        torch.int32,
+        torch.int16,
+        torch.int8,
+        torch.uint8,
+    ],
+)
+def test_every_dtype_comes_back_exactly(dtype: torch.dtype) -> None:
+    values = torch.arange(6).reshape(2, 3).to(dtype)
+    tensors, _ = decode_tensors(encode_tensors({"values": values}))
+    assert tensors["values"].dtype == dtype
+    assert torch.equal(tensors["values"], values)
+
+
+def test_scalars_empty_and_strided_tensors_come_back() -> None:
+    given = {"scalar": torch.tensor(7), "empty": torch.zeros(0, 3), "strided": torch.arange(6).reshape(2, 3).T}
+    tensors, _ = decode_tensors(encode_tensors(given))
+    assert all(torch.equal(tensors[name], value) for name, value in given.items())
+    assert tensors["empty"].shape == (0, 3)
+
+
+def test_metadata_comes_back_equal() -> None:
+    metadata = {"images": 10, "losses": [0.25, None], "refused": {"client-000001": "not_finite"}, "name": "Zoë"}
+    assert decode_tensors(encode_tensors({"a": torch.zeros(1)}, metadata))[1] == metadata
+    assert decode_tensors(encode_tensors({"a": torch.zeros(1)}))[1] == {}
+
+
+def test_order_of_names_and_of_metadata_does_not_change_the_bytes() -> None:
+    one, two = torch.ones(3), torch.zeros(2, dtype=torch.int64)
+    first = encode_tensors({"one": one, "two": two}, {"x": 1, "y": {"p": 2, "q": 3}})
+    assert encode_tensors({"two": two, "one": one}, {"y": {"q": 3, "p": 2}, "x": 1}) == first
+
+
+def test_another_process_writes_the_same_bytes() -> None:
+    script = (
+        "import sys, torch; from fedface_core.learning.codec import encode_tensors;"
+        "sys.stdout.buffer.write(encode_tensors({n: torch.full((3,), 0.1) for n in 'cab'}, {k: k for k in 'zyx'}))"
+    )
+    other = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env={"PYTHONHASHSEED": "7"})
+    assert other.stdout == encode_tensors({n: torch.full((3,), 0.1) for n in "abc"}, {k: k for k in "xyz"})
+
+
+def test_decoded_tensors_may_be_written_to_without_changing_the_bytes() -> None:
+    data = encode_tensors({"a": torch.zeros(4)})
+    digest = sha256_hex(data)
+    decode_tensors(data)[0]["a"].fill_(5)
+    assert sha256_hex(data) == digest
+
+
+def test_every_truncation_is_refused() -> None:
+    data = encode_tensors({"a": torch.arange(3.0), "b": torch.tensor(1)}, {"images": 2})
+    for length in range(len(data)):
+        with pytest.raises(InvalidInputError):
+            decode_tensors(data[:length])
+    with pytest.raises(InvalidInputError, match="not a whole safetensors file"):
+        decode_tensors(data + b"\0")
+
+
+def test_a_pickle_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="header"):
+        decode_tensors(b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94.")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "0 bytes"),
+        ((2**40).to_bytes(8, "little") + b"{}", "a header of 1099511627776 bytes; at most 8388608"),
+        (_safetensors(b"not json"), "header"),
+        (_safetensors(b"[" * 100_000), "header"),
+        (
+            _safetensors({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}, b"\0" * 4),
+            "not a whole safetensors file",
+        ),
+        (
+            _safetensors({"a": {"dtype": "BOOL", "shape": [1], "data_offsets": [0, 1]}}, b"\7"),
+            "'a' has the dtype BOOL; it must",
+        ),
+        (
+            _safetensors({"a": {"dtype": "F32", "shape": [0, 2**62, 4], "data_offsets": [0, 0]}}),
+            "impossible shape|not a whole",
+        ),
+        (_safetensors({"__metadata__": {"fedface": "{"}}), "'fedface' is not JSON"),
+        (_safetensors({"__metadata__": {"fedface": "[" * 100_000}}), "'fedface' is not JSON"),
+        (_safetensors({"__metadata__": {"fedface": "[1]"}}), "must be a JSON object, not list"),
+    ],
+)
+def test_malformed_bytes_are_refused_with_the_reason(data: bytes, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        decode_tensors(data)
+
+
+def test_a_file_that_somebody_else_wrote_has_no_metadata() -> None:
+    header = {"__metadata__": {"format": "pt"}, "a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}
+    tensors, metadata = decode_tensors(_safetensors(header, b"\3"))
+    assert (tensors["a"].tolist(), metadata) == ([3], {})
+
+
+def test_sha256_hex() -> None:
+    assert sha256_hex(b"abc") == hashlib.sha256(b"abc").hexdigest()
