@@ -1,0 +1,30 @@
+"""What the lines of a run's audit trail say, whichever ledger keeps them."""
+
+from __future__ import annotations
+
+import re
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.round import Round
+from fedface_core.domain.run import Run
+
+_EVENT_ID = re.compile(r"\d{1,19}-\d{1,19}")
+
+
+def event_data(run: Run, opened: Round | None = None, changed: Round | None = None) -> dict[str, str | int | float | None]:
+    """The data of an event: the run's phase, why it failed, and the round it is about (the newer of two)."""
+    data: dict[str, str | int | float | None] = {"phase": run.phase.value}
+    if run.failure is not None:
+        data["failure"] = run.failure
+    about = opened or changed
+    if about is not None:
+        data |= {"round": about.number, "round_phase": about.phase.value}
+    return data
+
+
+def check_event_id(after: str) -> None:
+    """Refuse what is not the id of an event; it comes from the header ``Last-Event-ID`` of an HTTP request."""
+    if not _EVENT_ID.fullmatch(after):
+        raise InvalidInputError(
+            f"{after!r} is not an event id; give the id of an event you received, such as 1700000000000-0"
+        )

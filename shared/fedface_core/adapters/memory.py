@@ -1,0 +1,106 @@
+"""The artifact store, the publisher and the clock in this process's memory: for unit tests and simulations.
+
+The ledger in memory is re-exported from here, so that a test gets all four fakes from one place.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from pydantic import BaseModel
+
+from fedface_core.adapters.artifact_keys import check_key, check_prefix, check_range, range_past_end
+from fedface_core.adapters.memory_ledger import MemoryLedger
+from fedface_core.contracts.tasks import ROUTES
+from fedface_core.domain.errors import ArtifactMissingError
+
+__all__ = ["ManualClock", "MemoryArtifacts", "MemoryLedger", "RecordingPublisher"]
+
+
+class MemoryArtifacts:
+    """`ArtifactStore` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, bytes] = {}
+
+    def put(self, key: str, data: bytes) -> None:
+        """See `ArtifactStore.put`."""
+        check_key(key)
+        self._objects[key] = bytes(data)
+
+    def get(self, key: str) -> bytes:
+        """See `ArtifactStore.get`."""
+        check_key(key)
+        try:
+            return self._objects[key]
+        except KeyError:
+            raise ArtifactMissingError(f"there is no artifact {key}") from None
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """See `ArtifactStore.get_range`."""
+        check_range(key, start, length)
+        data = self.get(key)
+        if start >= len(data):
+            raise range_past_end(key, start)
+        return data[start : start + length]
+
+    def size(self, key: str) -> int:
+        """See `ArtifactStore.size`."""
+        return len(self.get(key))
+
+    def keys(self, prefix: str) -> Sequence[str]:
+        """See `ArtifactStore.keys`."""
+        check_prefix(prefix)
+        return sorted(key for key in list(self._objects) if key.startswith(prefix))
+
+    def delete(self, key: str) -> None:
+        """See `ArtifactStore.delete`."""
+        check_key(key)
+        self._objects.pop(key, None)
+
+    def ping(self) -> None:
+        """See `ArtifactStore.ping`: memory always answers."""
+
+
+class RecordingPublisher:
+    """`TaskPublisher` that keeps what was published, in order; nothing takes it from the queues."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[BaseModel, str]] = []
+        self._lock = threading.Lock()
+
+    @property
+    def commands(self) -> list[BaseModel]:
+        """The published commands without their correlation ids."""
+        return [command for command, _ in self.published]
+
+    def publish(self, command: BaseModel, *, correlation_id: str) -> None:
+        """See `TaskPublisher.publish`."""
+        self.publish_all([command], correlation_id=correlation_id)
+
+    def publish_all(self, commands: Sequence[BaseModel], *, correlation_id: str) -> None:
+        """See `TaskPublisher.publish_all`."""
+        assert all(type(command) in ROUTES for command in commands), "a command without a route"
+        with self._lock:
+            self.published.extend((command, correlation_id) for command in commands)
+
+    def queue_depth(self, queue: str) -> int:
+        """See `TaskPublisher.queue_depth`."""
+        return sum(ROUTES[type(command)].queue == queue for command in self.commands)
+
+
+class ManualClock:
+    """`Clock` that stands still until it is moved."""
+
+    def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        """The moment it was set to."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Move it on."""
+        self._now += timedelta(seconds=seconds)

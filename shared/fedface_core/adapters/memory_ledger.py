@@ -1,0 +1,210 @@
+"""The ledger in this process's memory: for unit tests and for simulations in one process."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from fedface_core.adapters.audit_trail import check_event_id, event_data
+from fedface_core.adapters.system_clock import SystemClock
+from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
+from fedface_core.domain.round import Round, RoundPhase, Tally
+from fedface_core.domain.run import ENDED, Run, RunPhase
+from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
+from fedface_core.ports import Clock, RecordedEvent
+
+
+@dataclass
+class _RoundState:
+    """A round and who has settled in it."""
+
+    record: Round
+    shard_of: dict[str, int]
+    unsettled: set[str]
+    last_activity: datetime
+    accepted: dict[str, AcceptedUpdate] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    attempts: Counter[str] = field(default_factory=Counter)
+    folded: set[int] = field(default_factory=set)
+
+    @classmethod
+    def opened(cls, record: Round) -> _RoundState:
+        shard_of = {client: index // record.shard_size for index, client in enumerate(record.cohort)}
+        return cls(record, shard_of, unsettled=set(record.cohort), last_activity=record.opened_at)
+
+    @property
+    def accepted_shards(self) -> set[int]:
+        return {self.shard_of[client] for client in self.accepted}
+
+    def refusal(self, client: str, now: datetime) -> RefusalReason | None:
+        if client not in self.shard_of:
+            return RefusalReason.NOT_INVITED
+        if client in self.accepted:
+            return RefusalReason.DUPLICATE
+        closed = self.record.phase is not RoundPhase.OPEN or now >= self.record.deadline_at
+        return RefusalReason.LATE if closed or client in self.failed else None
+
+    def receipt(self, client: str, refused: RefusalReason | None) -> Receipt:
+        shard = self.shard_of.get(client)
+        return Receipt(
+            refused=refused,
+            shard=shard,
+            shard_settled=shard is not None and self.unsettled.isdisjoint(self.record.shard_members(shard)),
+            round_ready=shard is not None and (len(self.accepted) >= self.record.quorum or not self.unsettled),
+        )
+
+
+class MemoryLedger:
+    """`RunLedger` in memory, safe under threads. ``clock`` dates the events."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._lock = threading.RLock()
+        self._runs: dict[str, Run] = {}
+        self._rounds: dict[str, dict[int, _RoundState]] = {}
+        self._events: dict[str, list[RecordedEvent]] = {}
+
+    def create(self, run: Run) -> None:
+        """See `RunLedger.create`."""
+        with self._lock:
+            if run.id in self._runs:
+                raise WrongPhaseError(f"{run.id} exists already; a new run needs a new id")
+            self._runs[run.id] = run
+            self._rounds[run.id] = {}
+            self._events[run.id] = []
+            self._record(run.id, "run_created", event_data(run))
+
+    def load(self, run_id: str) -> Run:
+        """See `RunLedger.load`."""
+        with self._lock:
+            if run_id not in self._runs:
+                raise NotFoundError(f"there is no run {run_id}")
+            return self._runs[run_id]
+
+    def runs(self) -> Sequence[Run]:
+        """See `RunLedger.runs`."""
+        with self._lock:
+            return sorted(self._runs.values(), key=lambda run: (run.created_at, run.id), reverse=True)
+
+    def active_runs(self) -> Sequence[Run]:
+        """See `RunLedger.active_runs`."""
+        return [run for run in reversed(self.runs()) if run.phase not in ENDED and run.phase is not RunPhase.CREATED]
+
+    def save(self, run: Run, event: str, *, opened: Round | None = None, changed: Round | None = None) -> Run:
+        """See `RunLedger.save`."""
+        with self._lock:
+            stored = self.load(run.id)
+            if stored.version != run.version:
+                raise StaleVersionError(f"{run.id} is at version {stored.version}, not {run.version}; load it again")
+            saved = run.model_copy(update={"version": run.version + 1})
+            self._runs[run.id] = saved
+            if changed is not None:
+                self._state(run.id, changed.number).record = changed
+            if opened is not None:
+                self._rounds[run.id][opened.number] = _RoundState.opened(opened)
+            self._record(run.id, event, event_data(saved, opened, changed))
+            return saved
+
+    def load_round(self, run_id: str, number: int) -> Round:
+        """See `RunLedger.load_round`."""
+        with self._lock:
+            return self._state(run_id, number).record
+
+    def rounds(self, run_id: str) -> Sequence[Round]:
+        """See `RunLedger.rounds`."""
+        with self._lock:
+            self.load(run_id)
+            return [state.record for _, state in sorted(self._rounds[run_id].items())]
+
+    def tally(self, run_id: str, number: int) -> Tally:
+        """See `RunLedger.tally`."""
+        with self._lock:
+            state = self._state(run_id, number)
+            return Tally(
+                accepted=len(state.accepted),
+                failed=len(state.failed),
+                unsettled=frozenset(state.unsettled),
+                accepted_shards=frozenset(state.accepted_shards),
+                folded_shards=frozenset(state.folded),
+                last_activity=state.last_activity,
+            )
+
+    def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
+        """See `RunLedger.begin_attempt`."""
+        with self._lock:
+            state = self._state(run_id, number)
+            state.attempts[client] += 1
+            state.last_activity = now
+            return state.attempts[client]
+
+    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
+        """See `RunLedger.accept`."""
+        with self._lock:
+            state = self._state(run_id, number)
+            refused = state.refusal(client, now)
+            if refused is None:
+                state.unsettled.remove(client)
+                state.accepted[client] = update
+                state.last_activity = now
+            return state.receipt(client, refused)
+
+    def fail(self, run_id: str, number: int, client: str, reason: str, now: datetime) -> Receipt:
+        """See `RunLedger.fail`."""
+        with self._lock:
+            state = self._state(run_id, number)
+            refused = state.refusal(client, now)
+            if refused is None:
+                state.unsettled.remove(client)
+                state.failed[client] = reason
+                state.last_activity = now
+            return state.receipt(client, refused)
+
+    def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
+        """See `RunLedger.accepted`."""
+        with self._lock:
+            accepted = self._state(run_id, number).accepted
+            wanted = accepted if clients is None else accepted.keys() & set(clients)
+            return {client: accepted[client] for client in sorted(wanted)}
+
+    def failed(self, run_id: str, number: int) -> Mapping[str, str]:
+        """See `RunLedger.failed`."""
+        with self._lock:
+            return dict(sorted(self._state(run_id, number).failed.items()))
+
+    def record_partial(self, run_id: str, number: int, shard: int, now: datetime) -> bool:
+        """See `RunLedger.record_partial`."""
+        with self._lock:
+            state = self._state(run_id, number)
+            state.folded.add(shard)
+            state.last_activity = now
+            return state.record.phase is not RoundPhase.OPEN and state.accepted_shards <= state.folded
+
+    def touch(self, run_id: str, number: int, now: datetime) -> None:
+        """See `RunLedger.touch`."""
+        with self._lock:
+            self._state(run_id, number).last_activity = now
+
+    def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
+        """See `RunLedger.events`."""
+        if after is not None:
+            check_event_id(after)
+        with self._lock:
+            self.load(run_id)
+            seen = 0 if after is None else int(after.split("-")[0])
+            return self._events[run_id][seen : seen + limit]
+
+    def ping(self) -> None:
+        """See `RunLedger.ping`: memory always answers."""
+
+    def _state(self, run_id: str, number: int) -> _RoundState:
+        self.load(run_id)
+        if number not in self._rounds[run_id]:
+            raise NotFoundError(f"{run_id} has no round {number}")
+        return self._rounds[run_id][number]
+
+    def _record(self, run_id: str, name: str, data: Mapping[str, str | int | float | None]) -> None:
+        events = self._events[run_id]
+        events.append(RecordedEvent(id=f"{len(events) + 1}-0", at=self._clock.now(), name=name, data=data))

@@ -1,0 +1,13 @@
+"""The clock of this machine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+class SystemClock:
+    """`Clock` by the operating system."""
+
+    def now(self) -> datetime:
+        """The present moment, in UTC with its zone."""
+        return datetime.now(UTC)
