@@ -1,1 +1,29 @@
-"""Data sets: identities → images as uint8 tensors."""
+"""Data sets: identities → images as uint8 tensors of the model's size."""
+
+from __future__ import annotations
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import DataPlan
+from fedface_core.learning.data.dataset import FaceDataset, ImageSize
+from fedface_core.learning.data.folder import open_folder
+from fedface_core.learning.data.orl import open_orl
+from fedface_core.learning.data.split import IdentitySplit, split_identities
+
+__all__ = ["FaceDataset", "IdentitySplit", "ImageSize", "open_dataset", "split_identities"]
+
+
+def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDataset:
+    """Open the plan's data set; no image is read yet.
+
+    ``identities`` is how many the split needs: ``synthetic`` has exactly that many; whether the photographs are enough is
+    checked by `split_identities`. `InvalidInputError` says what is wrong with the data set and what would be right.
+    """
+    match data.dataset:
+        case "orl":
+            return open_orl(data, size)
+        case "folder":
+            return open_folder(data, size)
+        case _:
+            raise InvalidInputError(
+                f"data.dataset: there is no data set '{data.dataset}' of {identities} yet; use orl or folder"
+            )

@@ -1,0 +1,51 @@
+"""The data set ``folder``: any tree identity/image.{jpg,jpeg,png,pgm}; what users have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import DataPlan
+from fedface_core.learning.data.dataset import ImageSize, natural_key
+from fedface_core.learning.data.framing import Framing
+from fedface_core.learning.data.photographs import PhotographDataset
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".pgm"}
+_LAYOUT = "it needs one folder per person, each with at least two .jpg, .jpeg, .png or .pgm images"
+
+
+def open_folder(data: DataPlan, size: ImageSize) -> PhotographDataset:
+    """List the tree's files; none is read yet. The centre of each photograph is used.
+
+    `InvalidInputError` where the folder is missing, holds no identities, or an identity has fewer than two images.
+    """
+    assert data.folder is not None, "the plan demands a path with 'folder'"
+    root = Path(data.folder).expanduser()
+    if not root.is_dir():
+        raise InvalidInputError(f"data.folder: there is no folder {root}; {_LAYOUT}")
+    try:
+        people = sorted(
+            (entry for entry in root.iterdir() if _is_identity(entry)), key=lambda entry: natural_key(entry.name)
+        )
+        files = {person.name: _image_files(person)[: data.images_per_identity] for person in people}
+    except OSError as error:
+        raise InvalidInputError(f"data.folder: {error.filename} cannot be listed: {error.strerror}") from error
+    if not files:
+        raise InvalidInputError(f"data.folder: {root} holds no folders of images; {_LAYOUT}")
+    return PhotographDataset("folder", files, Framing(size, low_resolution=data.low_resolution))
+
+
+def _is_identity(entry: Path) -> bool:
+    return entry.is_dir() and not entry.name.startswith(".")
+
+
+def _image_files(person: Path) -> tuple[Path, ...]:
+    """The images of one identity; hidden files are left alone, as file managers leave thumbnails there."""
+    images = [file for file in person.iterdir() if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")]
+    if len(images) < 2:
+        found = "only one image" if images else "no image"
+        raise InvalidInputError(
+            f"data.folder: {person} has {found}, but a genuine pair needs two: add .jpg, .jpeg, .png or .pgm images, "
+            "or remove the folder"
+        )
+    return tuple(sorted(images, key=lambda image: natural_key(image.name)))

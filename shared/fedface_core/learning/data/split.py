@@ -1,0 +1,40 @@
+"""Which identities are public (pre-training), which are clients, and which are tested. Disjoint, drawn by the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import SplitPlan
+
+
+@dataclass(frozen=True)
+class IdentitySplit:
+    """Three disjoint sets of identities, each in the order drawn: client ``i`` of a run holds ``clients[i]``."""
+
+    public: tuple[str, ...]
+    clients: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def split_identities(identities: Sequence[str], split: SplitPlan) -> IdentitySplit:
+    """Draw the split. The same identities, numbers and seed give the same split on every machine.
+
+    The test identities are drawn first, then the clients, so that plans that differ only in how many public or client
+    identities they take are tested on the same people. `InvalidInputError` where there are too few identities.
+    """
+    if split.identities > len(identities):
+        raise InvalidInputError(
+            f"split: {split.public} public + {split.clients} clients + {split.test} test need {split.identities} identities, "
+            f"but the data set has {len(identities)}"
+        )
+    # Ordering by a hash, not by a generator: no library's next version can change what it draws.
+    drawn = sorted(identities, key=lambda identity: sha256(f"{split.seed}/{identity}".encode()).digest())
+    clients_end = split.test + split.clients
+    return IdentitySplit(
+        public=tuple(drawn[clients_end : split.identities]),
+        clients=tuple(drawn[split.test : clients_end]),
+        test=tuple(drawn[: split.test]),
+    )
