@@ -60,7 +60,10 @@ class RunLedger(Protocol):
         """The round's counts. `NotFoundError` where it was never opened."""
 
     def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
-        """Count one delivery of the client's task in this round: 1 for the first. Counts as activity."""
+        """Count one delivery of the client's task in this round: 1 for the first. Counts as activity.
+
+        0, and nothing is counted, where there is nothing to do: the round is not open, or the client has settled.
+        """
 
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
         """Record the update of an invited, unsettled client in an open round before its deadline, in one step.
@@ -139,3 +142,13 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The present moment, in UTC with its zone."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The four ports, as a service holds them."""
+
+    ledger: RunLedger
+    artifacts: ArtifactStore
+    publisher: TaskPublisher
+    clock: Clock

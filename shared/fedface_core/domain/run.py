@@ -45,6 +45,7 @@ class Run(BaseModel):
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    prompted_at: datetime | None = Field(default=None, description="When the initial model was last asked for.")
     round: int | None = Field(default=None, description="The current round's number.")
     model_sha256: Sha256 | None = Field(default=None, description="The newest model version.")
     failure: str | None = Field(default=None, description="Why the run failed.")
@@ -63,7 +64,12 @@ def require_allowed(run: Run, action: str) -> None:
 def start(run: Run, now: datetime) -> Run:
     """The run with its initial model being prepared."""
     require_allowed(run, "start")
-    return run.model_copy(update={"phase": RunPhase.PREPARING, "started_at": now})
+    return run.model_copy(update={"phase": RunPhase.PREPARING, "started_at": now, "prompted_at": now})
+
+
+def prompt_again(run: Run, now: datetime) -> Run:
+    """The run with its initial model asked for once more."""
+    return run.model_copy(update={"prompted_at": now})
 
 
 def begin_round(run: Run, number: int, model_sha256: str) -> Run:

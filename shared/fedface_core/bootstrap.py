@@ -1,0 +1,41 @@
+"""Wires the four ports to real adapters, as the settings say. Every service's process calls `connect` once."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from fedface_core.adapters.celery_publisher import CeleryPublisher
+from fedface_core.adapters.local_artifacts import LocalArtifacts
+from fedface_core.adapters.redis_ledger import RedisLedger
+from fedface_core.adapters.s3_artifacts import S3Artifacts
+from fedface_core.adapters.system_clock import SystemClock
+from fedface_core.ports import ArtifactStore, Ports
+from fedface_core.runtime.metrics import CountedArtifacts
+from fedface_core.runtime.settings import Settings
+
+
+def connect(settings: Settings, app: Celery) -> Ports:
+    """The ports over Redis, the artifact store of the settings, ``app``'s broker and the system's clock."""
+    return Ports(
+        ledger=RedisLedger(settings.redis_url.get_secret_value()),
+        artifacts=CountedArtifacts(_artifact_store(settings)),
+        publisher=CeleryPublisher(app),
+        clock=SystemClock(),
+    )
+
+
+def _artifact_store(settings: Settings) -> ArtifactStore:
+    if settings.artifacts == "directory":
+        assert settings.artifact_directory is not None, "checked by Settings"
+        return LocalArtifacts(settings.artifact_directory)
+    assert settings.s3_endpoint is not None, "checked by Settings"
+    assert settings.s3_access_key is not None, "checked by Settings"
+    assert settings.s3_secret_key is not None, "checked by Settings"
+    return S3Artifacts(
+        endpoint=settings.s3_endpoint,
+        bucket=settings.s3_bucket,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        region=settings.s3_region,
+        secure=settings.s3_secure,
+    )
