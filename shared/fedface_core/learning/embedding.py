@@ -1,0 +1,24 @@
+"""Running a network over images without gradients. N images of C×H×W, D dimensions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fedface_core.learning.models import EmbeddingNetwork
+
+BATCH_SIZE = 32
+
+
+def embed(network: EmbeddingNetwork, images_NCHW: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:
+    """Unit embeddings (N, D) of uint8 images. Leaves the network in evaluation mode."""
+    network.eval()
+    with torch.inference_mode():
+        return torch.cat([network(batch_NCHW) for batch_NCHW in images_NCHW.split(batch_size)])
+
+
+def raw_features(network: EmbeddingNetwork, images_NCHW: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:
+    """Features (N, D) before centring and normalising. Leaves the network in evaluation mode."""
+    network.eval()
+    with torch.inference_mode():
+        return torch.cat([network.features(batch_NCHW) for batch_NCHW in images_NCHW.split(batch_size)])

@@ -1,0 +1,66 @@
+"""A client's part of a training round: SGD on its own images, from the global model. N images, D dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fedface_core.domain.plan import LocalTrainingPlan
+from fedface_core.learning.embedding import embed
+from fedface_core.learning.losses import positive_squared_hinge
+from fedface_core.learning.models import EmbeddingNetwork
+from fedface_core.learning.seeding import generator
+
+_BatchNorm = nn.modules.batchnorm._BatchNorm
+
+
+@dataclass(frozen=True)
+class LocalLosses:
+    """The mean loss over the client's images, in evaluation mode, before and after its steps."""
+
+    before: float
+    after: float
+
+
+def train_locally(
+    network: EmbeddingNetwork, images_NCHW: Tensor, class_embedding_D: Tensor, plan: LocalTrainingPlan, seed: int
+) -> LocalLosses:
+    """Train ``network`` in place, and say what it did to the loss.
+
+    Plain SGD with momentum, which starts at zero each round: the network that comes back is the update. The class
+    embedding w_c is fixed, and buffers such as the centre take no gradient. Same inputs, same bits, at one thread count.
+    """
+    # A copy lies where torch wants it in memory; a row of W or bytes from the network may not, and sums could round otherwise.
+    target_D = class_embedding_D.clone()
+    before = _mean_loss(network, images_NCHW, target_D, plan.margin)
+    optimiser = torch.optim.SGD(network.parameters(), lr=plan.learning_rate, momentum=plan.momentum)
+    has_batch_norm = any(isinstance(module, _BatchNorm) for module in network.modules())
+    for batch_NCHW in _batches(images_NCHW, plan, seed):
+        # One image has no variance to normalise by, so a network with BatchNorm then keeps to its running statistics.
+        network.train(has_batch_norm and len(batch_NCHW) > 1)
+        optimiser.zero_grad()
+        positive_squared_hinge(network(batch_NCHW), target_D, plan.margin).backward()
+        optimiser.step()
+    optimiser.zero_grad()
+    return LocalLosses(before, _mean_loss(network, images_NCHW, target_D, plan.margin) if plan.steps else before)
+
+
+def _mean_loss(network: EmbeddingNetwork, images_NCHW: Tensor, target_D: Tensor, margin: float) -> float:
+    return float(positive_squared_hinge(embed(network, images_NCHW), target_D, margin))
+
+
+def _batches(images_NCHW: Tensor, plan: LocalTrainingPlan, seed: int) -> Iterator[Tensor]:
+    """``plan.steps`` batches: all images each time, or slices of one seeded permutation after another."""
+    if plan.batch_size is None or plan.batch_size >= len(images_NCHW):
+        yield from [images_NCHW] * plan.steps
+        return
+    draws = generator(seed, "batches")
+    waiting_N = torch.empty(0, dtype=torch.int64)
+    for _ in range(plan.steps):
+        if len(waiting_N) < plan.batch_size:
+            waiting_N = torch.cat([waiting_N, torch.randperm(len(images_NCHW), generator=draws)])
+        yield images_NCHW[waiting_N[: plan.batch_size]]
+        waiting_N = waiting_N[plan.batch_size :]
