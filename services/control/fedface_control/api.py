@@ -1,0 +1,26 @@
+"""``python -m fedface_control.api``: the process that serves the API."""
+
+from __future__ import annotations
+
+import uvicorn
+from prometheus_client import REGISTRY
+
+from fedface_control.app import create_app
+from fedface_core.bootstrap import connect
+from fedface_core.runtime.celery_app import create_celery
+from fedface_core.runtime.logging import configure_logging
+from fedface_core.runtime.settings import ControlSettings, load_settings
+
+
+def main() -> None:
+    """Serve until SIGTERM, then finish the requests under way."""
+    settings = load_settings(ControlSettings)
+    configure_logging(settings, "control")
+    app = create_app(connect(settings, create_celery(settings)), REGISTRY)
+    uvicorn.run(
+        app, host=settings.api_host, port=settings.api_port, log_config=None, timeout_graceful_shutdown=5, access_log=False
+    )
+
+
+if __name__ == "__main__":
+    main()

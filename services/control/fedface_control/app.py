@@ -1,0 +1,38 @@
+"""The control API."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CollectorRegistry
+from prometheus_fastapi_instrumentator import Instrumentator
+
+from fedface_control.problems import answer_with_problems
+from fedface_control.routes import events, health, models, runs
+from fedface_control.run_metrics import RunMetrics
+from fedface_core.ports import Ports
+
+
+def create_app(ports: Ports, registry: CollectorRegistry) -> FastAPI:
+    """The API over ``ports``; its metrics, and those of the runs, are exported from ``registry`` at /metrics."""
+    app = FastAPI(
+        title="FedFace control",
+        version=version("fedface-control"),
+        description="Create, start, watch and cancel federated runs. Errors are problem details (RFC 9457).",
+    )
+    app.state.ports = ports
+    answer_with_problems(app)
+    app.middleware("http")(_name_run_in_logs)
+    for router in (runs.router, events.router, models.router, health.router):
+        app.include_router(router)
+    registry.register(RunMetrics(ports))
+    Instrumentator(registry=registry, excluded_handlers=["/metrics"]).instrument(app).expose(app, tags=["health"])
+    return app
+
+
+async def _name_run_in_logs(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
+    with structlog.contextvars.bound_contextvars(method=request.method, path=request.url.path):
+        return await proceed(request)

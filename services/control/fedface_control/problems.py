@@ -1,0 +1,70 @@
+"""Errors as RFC 9457 problem details: what was wrong, which field, what would be right. Never a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
+from fedface_core.domain.errors import FedFaceError
+
+log = structlog.get_logger(__name__)
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Register the handlers, for our errors, FastAPI's, Starlette's and the unforeseen."""
+    app.add_exception_handler(FedFaceError, _fedface_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def respond(title: str, status: int, detail: str, errors: Sequence[FieldProblem] = ()) -> JSONResponse:
+    """The response for one problem."""
+    problem = Problem(title=title, status=status, detail=detail, errors=list(errors))
+    return JSONResponse(problem.model_dump(), status_code=status, media_type=PROBLEM_MEDIA_TYPE)
+
+
+def _fedface_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, FedFaceError)
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request_failed", error=str(error))
+    return respond(error.title, error.status, str(error))
+
+
+def _validation_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    errors = [_field_problem(found) for found in error.errors()]
+    detail = "; ".join(f"{found.field}: {found.message}" if found.field else found.message for found in errors)
+    return respond("Invalid input", HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
+
+
+def _field_problem(found: dict[str, Any]) -> FieldProblem:
+    if found["type"] == "json_invalid":
+        return FieldProblem(
+            field="", message=f"the body is not JSON: {found['ctx']['error']} at character {found['loc'][-1]}"
+        )
+    path = ".".join(str(part) for part in found["loc"] if part != "body")
+    message = {
+        "extra_forbidden": "there is no such field",
+        "missing": "is required",
+    }.get(found["type"], str(found["msg"]).removeprefix("Value error, "))
+    return FieldProblem(field=path, message=message)
+
+
+def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    detail = f"{request.method} {request.url.path}: {error.detail}"
+    return respond(HTTPStatus(error.status_code).phrase, error.status_code, detail)
+
+
+def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    log.error("request_crashed", path=request.url.path, exc_info=error)
+    return respond("Internal error", 500, "an unforeseen error, which is in control's log with its traceback")

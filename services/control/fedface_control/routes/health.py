@@ -1,0 +1,40 @@
+"""Liveness and readiness."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response, status
+
+from fedface_control.routes.runs import PortsDep
+from fedface_core.contracts.http import Health
+from fedface_core.domain.errors import UnavailableError
+from fedface_core.ports import Ports
+
+router = APIRouter(tags=["health"])
+
+
+def check_dependencies(ports: Ports) -> dict[str, str]:
+    """What each dependency answers: ``ok``, or why not."""
+    checks = {}
+    for name, ping in (("ledger", ports.ledger.ping), ("artifacts", ports.artifacts.ping)):
+        try:
+            ping()
+            checks[name] = "ok"
+        except UnavailableError as error:
+            checks[name] = str(error)
+    return checks
+
+
+@router.get("/healthz")
+def live() -> Health:
+    """The process answers."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", responses={503: {"model": Health, "description": "A dependency does not answer."}})
+def ready(ports: PortsDep, response: Response) -> Health:
+    """The ledger and the artifact store answer, so that runs can be started."""
+    checks = check_dependencies(ports)
+    healthy = all(answer == "ok" for answer in checks.values())
+    if not healthy:
+        response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    return Health(status="ok" if healthy else "unavailable", checks=checks)

@@ -1,0 +1,65 @@
+"""Model versions: download a run's newest, upload one to start from."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response, status
+
+from fedface_control.routes.runs import UNKNOWN_RUN, PortsDep, Responses
+from fedface_core.contracts import object_keys
+from fedface_core.contracts.http import MODEL_SHA256_HEADER, Problem, StoredModel
+from fedface_core.domain.errors import InvalidInputError, WrongPhaseError
+from fedface_core.domain.ids import Sha256
+
+# Ten times SphereNet-64: enough for any face network, and a bound on what one request may make us hold.
+MAX_MODEL_BYTES = 2**30
+DOWNLOAD: Responses = {
+    200: {"content": {"application/octet-stream": {}}, "description": "safetensors"},
+    409: {"model": Problem, "description": "The run has no model version yet."},
+}
+
+router = APIRouter(tags=["models"])
+
+
+@router.get(
+    "/runs/{run_id}/model",
+    response_class=Response,
+    responses=UNKNOWN_RUN | DOWNLOAD,
+)
+def download(run_id: str, ports: PortsDep) -> Response:
+    """The run's newest model version as safetensors; its SHA-256 is in the header `X-Model-SHA256`."""
+    run = ports.ledger.load(run_id)
+    if run.model_sha256 is None:
+        raise WrongPhaseError(f"{run_id} is {run.phase} and has no model version yet; start it, and wait for round 0")
+    data = ports.artifacts.get(object_keys.model(run.model_sha256))
+    return Response(
+        data,
+        media_type="application/octet-stream",
+        headers={
+            MODEL_SHA256_HEADER: run.model_sha256,
+            "ETag": f'"{run.model_sha256}"',
+            "Content-Disposition": f'attachment; filename="{run_id}.safetensors"',
+        },
+    )
+
+
+@router.put(
+    "/models/{sha256}",
+    status_code=status.HTTP_201_CREATED,
+    responses={422: {"model": Problem, "description": "The bytes have another hash."}},
+    openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}, "required": True}},
+)
+async def upload(sha256: Annotated[Sha256, Path()], request: Request, ports: PortsDep) -> StoredModel:
+    """Store a safetensors file under the SHA-256 of its bytes, to be named as `model.weights` in a plan."""
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MAX_MODEL_BYTES:
+            raise InvalidInputError(f"the model is larger than {MAX_MODEL_BYTES} bytes")
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise InvalidInputError(f"the path names the SHA-256 {sha256}, but the bytes sent have {found}")
+    ports.artifacts.put(object_keys.model(sha256), bytes(data))
+    return StoredModel(sha256=sha256, size=len(data))

@@ -1,0 +1,119 @@
+"""Gauges that describe runs, read from the ledger when Prometheus scrapes: exported once, and right after a restart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from fedface_control.routes.health import check_dependencies
+from fedface_core.contracts.tasks import QUEUES
+from fedface_core.domain.round import Round, RoundPhase
+from fedface_core.domain.run import Run, RunPhase
+from fedface_core.ports import Ports
+
+# A bound on the label values: these many newest runs have gauges of their own.
+NEWEST_RUNS = 20
+
+
+class RunMetrics(Collector):
+    """Collects `fedface_runs`, `fedface_rounds`, and per run the progress and the state of its class embeddings."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Everything, as of now. Without a ledger, only that it is down."""
+        checks = check_dependencies(self._ports)
+        up = GaugeMetricFamily("fedface_dependency_up", "1 where the dependency answers.", labels=["dependency"])
+        for name, answer in checks.items():
+            up.add_metric([name], float(answer == "ok"))
+        yield up
+        if checks["ledger"] == "ok":
+            yield self._queues()
+            runs = self._ports.ledger.runs()
+            yield _by_phase("fedface_runs", "Runs by phase.", Counter(run.phase for run in runs), RunPhase)
+            yield from self._newest(runs[:NEWEST_RUNS])
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Nothing at registration, so that the ledger is not asked before the first scrape."""
+        return []
+
+    def _queues(self) -> GaugeMetricFamily:
+        depth = GaugeMetricFamily("fedface_queue_depth", "Messages that wait.", labels=["queue"])
+        for queue in QUEUES:
+            depth.add_metric([queue], self._ports.publisher.queue_depth(queue))
+        return depth
+
+    def _newest(self, runs: Sequence[Run]) -> Iterator[GaugeMetricFamily]:
+        ledger, now = self._ports.ledger, self._ports.clock.now()
+        gauges = _RunGauges()
+        phases: Counter[RoundPhase] = Counter()
+        for run in runs:
+            gauges.set("fedface_run_rounds_planned", run, run.plan.rounds)
+            gauges.set("fedface_run_phase", run, 1, run.phase)
+            if run.round is None:
+                continue
+            rounds = ledger.rounds(run.id)
+            phases.update(shown.phase for shown in rounds)
+            current, tally = rounds[-1], ledger.tally(run.id, run.round)
+            gauges.set("fedface_run_round", run, run.round)
+            gauges.set("fedface_round_invited", run, len(current.cohort))
+            gauges.set("fedface_round_accepted", run, tally.accepted)
+            gauges.set("fedface_round_failed", run, tally.failed)
+            overdue = (now - current.deadline_at).total_seconds() if current.phase is RoundPhase.OPEN else 0.0
+            gauges.set("fedface_round_overdue_seconds", run, max(0.0, overdue))
+            _aggregation_gauges(gauges, run, rounds)
+        yield _by_phase("fedface_rounds", "Rounds of the newest runs by phase.", phases, RoundPhase)
+        yield from gauges.families.values()
+
+
+def _aggregation_gauges(gauges: _RunGauges, run: Run, rounds: Sequence[Round]) -> None:
+    newest = next((shown.aggregation for shown in reversed(rounds) if shown.aggregation), None)
+    if newest is None:
+        return
+    gauges.set("fedface_run_spreadout_loss", run, newest.spreadout_loss)
+    gauges.set("fedface_run_class_embedding_cosine_mean", run, newest.mean_off_diagonal_cosine)
+    gauges.set("fedface_run_class_embedding_cosine_max", run, newest.max_off_diagonal_cosine)
+    # Enrolment trains nothing, so these are missing until round 1.
+    if newest.update_norm is not None:
+        gauges.set("fedface_run_update_norm", run, newest.update_norm)
+    if newest.loss_before is not None:
+        gauges.set("fedface_run_loss", run, newest.loss_before, "before")
+    if newest.loss_after is not None:
+        gauges.set("fedface_run_loss", run, newest.loss_after, "after")
+
+
+def _by_phase(name: str, text: str, counts: Counter[Any], phases: Iterable[str]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text, labels=["phase"])
+    for phase in phases:
+        family.add_metric([phase], counts[phase])
+    return family
+
+
+class _RunGauges:
+    """The families that are labelled by run, in the order of their table."""
+
+    _TABLE: tuple[tuple[str, str, list[str]], ...] = (
+        ("fedface_run_round", "The current round's number.", []),
+        ("fedface_run_rounds_planned", "Training rounds in the plan.", []),
+        ("fedface_run_phase", "1 for the present phase.", ["phase"]),
+        ("fedface_round_invited", "Clients invited to the current round.", []),
+        ("fedface_round_accepted", "Updates accepted in the current round.", []),
+        ("fedface_round_failed", "Clients that failed in the current round.", []),
+        ("fedface_round_overdue_seconds", "Seconds past the open round's deadline.", []),
+        ("fedface_run_spreadout_loss", "After the newest spreadout.", []),
+        ("fedface_run_class_embedding_cosine_mean", "Mean off-diagonal cosine after the newest spreadout.", []),
+        ("fedface_run_class_embedding_cosine_max", "Largest off-diagonal cosine after the newest spreadout.", []),
+        ("fedface_run_update_norm", "L2 distance that the newest average moved the model.", []),
+        ("fedface_run_loss", "Image-weighted mean loss of the newest updates.", ["when"]),
+    )
+
+    def __init__(self) -> None:
+        self.families = {name: GaugeMetricFamily(name, text, labels=["run", *more]) for name, text, more in self._TABLE}
+
+    def set(self, name: str, run: Run, value: float, *labels: str) -> None:
+        self.families[name].add_metric([run.id, *labels], value)

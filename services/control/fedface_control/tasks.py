@@ -1,0 +1,35 @@
+"""Control's Celery tasks: facts, and the sweep on a schedule."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from celery import Celery
+from prometheus_client.registry import Collector
+
+from fedface_control.handle_fact import handle_fact
+from fedface_control.sweep import sweep
+from fedface_core.bootstrap import connect
+from fedface_core.contracts.tasks import CONTROL, ROUTES
+from fedface_core.domain.commands import HandleFact, Sweep
+from fedface_core.runtime.celery_app import create_celery, serve
+from fedface_core.runtime.settings import ControlSettings
+
+
+def create(settings: ControlSettings) -> tuple[Celery, list[Collector]]:
+    """The app with control's tasks. The ports connect on first use, which is after the fork."""
+    app = create_celery(settings)
+    ports = connect(settings, app)
+    repeat_after = timedelta(seconds=settings.repeat_after_seconds)
+    serve(app, HandleFact, lambda command, _: handle_fact(ports, command.fact))
+    serve(app, Sweep, lambda _command, _: sweep(ports, repeat_after))
+    app.conf.beat_schedule = {
+        "sweep": {
+            "task": ROUTES[Sweep].task,
+            "schedule": settings.sweep_seconds,
+            "kwargs": {"command": Sweep().model_dump(mode="json")},
+            # A sweep that waited for longer than the next one is of no use.
+            "options": {"queue": CONTROL, "expires": settings.sweep_seconds},
+        }
+    }
+    return app, []
