@@ -1,0 +1,52 @@
+-- Stores a change of run, and of the round it changed or opened or both, with its event.
+-- KEYS: run, events, rounds, changed round, then the opened round's keys as `round_keys` of redis_keys.py gives them.
+-- ARGV: version that was loaded, record, event's name, event's data,
+--       changed round's record ('' where none) and phase,
+--       opened round's record ('' where none), number, deadline (µs) and opening time (µs).
+-- Returns the outcome and the stored version; only 'saved' has changed anything.
+local run, events, rounds, changed, opened, members, unsettled, shards = unpack(KEYS)
+local version, record, name, data, changed_record, changed_phase = unpack(ARGV)
+local opened_record, number, deadline, now = unpack(ARGV, 7)
+
+local stored = redis.call('HGET', run, 'version')
+if not stored then
+  return {'no_run', ''}
+end
+if stored ~= version then
+  return {'stale', stored}
+end
+if changed_record ~= '' and redis.call('EXISTS', changed) == 0 then
+  return {'no_round', stored}
+end
+
+redis.call('HSET', run, 'version', version + 1, 'record', record)
+
+if changed_record ~= '' then
+  redis.call('HSET', changed, 'record', changed_record, 'phase', changed_phase)
+end
+
+if opened_record ~= '' then
+  local round = cjson.decode(opened_record)
+  redis.call('SADD', rounds, number)
+  redis.call('HSET', opened, 'record', opened_record, 'phase', round.phase, 'quorum', round.quorum,
+    'deadline', deadline, 'last_activity', now)
+  -- In batches: unpack() of a whole cohort would overflow Lua's stack, a call per client would be slow.
+  local batch = 1000
+  for first = 1, #round.cohort, batch do
+    local clients, members_and_shards = {}, {}
+    for index = first, math.min(first + batch - 1, #round.cohort) do
+      local client = round.cohort[index]
+      clients[#clients + 1] = client
+      members_and_shards[#members_and_shards + 1] = client
+      members_and_shards[#members_and_shards + 1] = math.floor((index - 1) / round.shard_size)
+    end
+    redis.call('SADD', unsettled, unpack(clients))
+    redis.call('HSET', members, unpack(members_and_shards))
+  end
+  for shard = 0, math.ceil(#round.cohort / round.shard_size) - 1 do
+    redis.call('HSET', shards, shard, math.min(round.shard_size, #round.cohort - shard * round.shard_size))
+  end
+end
+
+redis.call('XADD', events, '*', 'name', name, 'data', data)
+return {'saved', version + 1}

@@ -1,0 +1,63 @@
+"""The keys of the ledger in Redis, and how it writes a moment.
+
+Keys, all under ``fedface:``. A run's keys share the hash tag {run}, so that each script touches one slot.
+
+    runs                            sorted set  run ids by creation; may name a run whose creation was cut short
+    active                          sorted set  the same, less runs found ended
+    {run}:run                       hash        version, record (JSON of the Run)
+    {run}:events                    stream      name, data (JSON): the audit trail, never trimmed
+    {run}:rounds                    set         numbers of the rounds that were opened
+    {run}:round:{n}                 hash        record (JSON of the Round), phase, quorum, deadline and last_activity (µs)
+    {run}:round:{n}:members         hash        client → shard, the whole cohort
+    {run}:round:{n}:unsettled       set         clients neither accepted nor failed
+    {run}:round:{n}:shards          hash        shard → how many of its clients are unsettled
+    {run}:round:{n}:accepted        hash        client → JSON of the AcceptedUpdate
+    {run}:round:{n}:accepted_shards set         shards with an accepted update
+    {run}:round:{n}:failed          hash        client → reason
+    {run}:round:{n}:attempts        hash        client → deliveries of its task
+    {run}:round:{n}:folded          set         shards whose partial is stored
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+RUNS, ACTIVE = "fedface:runs", "fedface:active"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def run_key(run_id: str) -> str:
+    """The run itself."""
+    return f"fedface:{{{run_id}}}:run"
+
+
+def events_key(run_id: str) -> str:
+    """The run's audit trail."""
+    return f"fedface:{{{run_id}}}:events"
+
+
+def rounds_key(run_id: str) -> str:
+    """The numbers of the run's rounds."""
+    return f"fedface:{{{run_id}}}:rounds"
+
+
+def round_key(run_id: str, number: int) -> str:
+    """The round itself."""
+    return f"fedface:{{{run_id}}}:round:{number}"
+
+
+def round_keys(run_id: str, number: int) -> list[str]:
+    """The round and all that belongs to it, in the order that the scripts take them."""
+    key = round_key(run_id, number)
+    parts = ("members", "unsettled", "shards", "accepted", "accepted_shards", "failed", "attempts", "folded")
+    return [key, *(f"{key}:{part}" for part in parts)]
+
+
+def micros(moment: datetime) -> int:
+    """Whole microseconds since 1970: exact, and below the 2^53 that Lua's numbers hold exactly."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment_of(microseconds: int) -> datetime:
+    """The inverse of `micros`."""
+    return _EPOCH + timedelta(microseconds=microseconds)

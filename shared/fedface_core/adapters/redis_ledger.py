@@ -1,0 +1,235 @@
+"""The ledger in Redis or Valkey. Each atomic step is one Lua script, beside this file; the key schema is at the
+top of `fedface_core.adapters.redis_keys`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from importlib import resources
+from typing import Any
+
+import redis
+
+from fedface_core.adapters.audit_trail import check_event_id, event_data
+from fedface_core.adapters.redis_connection import redis_faults
+from fedface_core.adapters.redis_keys import (
+    ACTIVE,
+    RUNS,
+    events_key,
+    micros,
+    moment_of,
+    round_key,
+    round_keys,
+    rounds_key,
+    run_key,
+)
+from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
+from fedface_core.domain.round import Round, Tally
+from fedface_core.domain.run import ENDED, Run, RunPhase
+from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
+from fedface_core.ports import RecordedEvent
+
+
+class RedisLedger:
+    """`RunLedger` over a client from `fedface_core.adapters.redis_connection.connect`."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._create = self._load_script("ledger_create.lua")
+        self._save = self._load_script("ledger_save.lua")
+        self._settle = self._load_script("ledger_settle.lua")
+        self._activity = self._load_script("ledger_activity.lua")
+        self._record_partial = self._load_script("ledger_record_partial.lua")
+
+    def create(self, run: Run) -> None:
+        """See `RunLedger.create`."""
+        # The indexes lie in other slots than the run, so they come first: readers skip a run that is not there,
+        # but nobody would find a run that is in no index.
+        created = run.created_at.timestamp()
+        self._ask(("ZADD", RUNS, "NX", created, run.id), ("ZADD", ACTIVE, "NX", created, run.id))
+        keys = [run_key(run.id), events_key(run.id)]
+        if not self._run(self._create, keys, run.model_dump_json(), json.dumps(event_data(run))):
+            raise WrongPhaseError(f"{run.id} exists already; a new run needs a new id")
+
+    def load(self, run_id: str) -> Run:
+        """See `RunLedger.load`."""
+        (record,) = self._ask(("HGET", run_key(run_id), "record"))
+        if record is None:
+            raise NotFoundError(f"there is no run {run_id}")
+        return Run.model_validate_json(record)
+
+    def runs(self) -> Sequence[Run]:
+        """See `RunLedger.runs`."""
+        (ids,) = self._ask(("ZREVRANGE", RUNS, 0, -1))
+        return self._load_all(ids)
+
+    def active_runs(self) -> Sequence[Run]:
+        """See `RunLedger.active_runs`."""
+        (ids,) = self._ask(("ZRANGE", ACTIVE, 0, -1))
+        runs = self._load_all(ids)
+        ended = [run.id for run in runs if run.phase in ENDED]
+        if ended:  # An ended run never starts again, so it need not be loaded next time.
+            self._ask(("ZREM", ACTIVE, *ended))
+        return [run for run in runs if run.phase not in ENDED and run.phase is not RunPhase.CREATED]
+
+    def save(self, run: Run, event: str, *, opened: Round | None = None, changed: Round | None = None) -> Run:
+        """See `RunLedger.save`."""
+        saved = run.model_copy(update={"version": run.version + 1})
+        keys = [run_key(run.id), events_key(run.id), rounds_key(run.id)]
+        # A script's keys stand at fixed places; where there is no such round, the script leaves its keys alone.
+        keys += [round_key(run.id, changed.number if changed else -1)]
+        keys += round_keys(run.id, opened.number if opened else -1)
+        about_changed = (changed.model_dump_json(), changed.phase.value) if changed else ("", "")
+        about_opened = (
+            (opened.model_dump_json(), opened.number, micros(opened.deadline_at), micros(opened.opened_at))
+            if opened
+            else ("", "", "", "")
+        )
+        data = json.dumps(event_data(saved, opened, changed))
+        outcome, version = self._run(
+            self._save, keys, run.version, saved.model_dump_json(), event, data, *about_changed, *about_opened
+        )
+        match outcome:
+            case "no_run":
+                raise NotFoundError(f"there is no run {run.id}")
+            case "no_round":
+                assert changed is not None
+                raise NotFoundError(f"{run.id} has no round {changed.number}")
+            case "stale":
+                raise StaleVersionError(f"{run.id} is at version {version}, not {run.version}; load it again")
+        return saved
+
+    def load_round(self, run_id: str, number: int) -> Round:
+        """See `RunLedger.load_round`."""
+        (record,) = self._ask(("HGET", round_key(run_id, number), "record"))
+        return Round.model_validate_json(self._opened(record, run_id, number))
+
+    def rounds(self, run_id: str) -> Sequence[Round]:
+        """See `RunLedger.rounds`."""
+        exists, numbers = self._ask(("EXISTS", run_key(run_id)), ("SMEMBERS", rounds_key(run_id)))
+        if not exists:
+            raise NotFoundError(f"there is no run {run_id}")
+        keys = [round_key(run_id, number) for number in sorted(map(int, numbers))]
+        return [Round.model_validate_json(record) for record in self._ask(*(("HGET", key, "record") for key in keys))]
+
+    def tally(self, run_id: str, number: int) -> Tally:
+        """See `RunLedger.tally`."""
+        round_, _, unsettled, _, accepted, accepted_shards, failed, _, folded = round_keys(run_id, number)
+        activity, *counts = self._ask(
+            ("HGET", round_, "last_activity"),
+            ("HLEN", accepted),
+            ("HLEN", failed),
+            ("SMEMBERS", unsettled),
+            ("SMEMBERS", accepted_shards),
+            ("SMEMBERS", folded),
+            atomically=True,
+        )
+        self._opened(activity, run_id, number)
+        return Tally(
+            accepted=counts[0],
+            failed=counts[1],
+            unsettled=frozenset(counts[2]),
+            accepted_shards=frozenset(map(int, counts[3])),
+            folded_shards=frozenset(map(int, counts[4])),
+            last_activity=moment_of(int(activity)),
+        )
+
+    def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
+        """See `RunLedger.begin_attempt`."""
+        round_, *_, attempts, _ = round_keys(run_id, number)
+        count = self._run(self._activity, [round_, attempts], micros(now), client)
+        return int(self._opened(count, run_id, number))
+
+    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
+        """See `RunLedger.accept`."""
+        return self._settled(run_id, number, client, now, "accepted", update.model_dump_json())
+
+    def fail(self, run_id: str, number: int, client: str, reason: str, now: datetime) -> Receipt:
+        """See `RunLedger.fail`."""
+        return self._settled(run_id, number, client, now, "failed", reason)
+
+    def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
+        """See `RunLedger.accepted`."""
+        key = round_key(run_id, number)
+        if clients is None:
+            exists, found = self._ask(("EXISTS", key), ("HGETALL", f"{key}:accepted"))
+        else:
+            wanted = sorted(set(clients))
+            exists, *values = self._ask(("EXISTS", key), *(("HGET", f"{key}:accepted", client) for client in wanted))
+            found = {client: value for client, value in zip(wanted, values, strict=True) if value is not None}
+        self._opened(exists or None, run_id, number)
+        return {client: AcceptedUpdate.model_validate_json(found[client]) for client in sorted(found)}
+
+    def failed(self, run_id: str, number: int) -> Mapping[str, str]:
+        """See `RunLedger.failed`."""
+        key = round_key(run_id, number)
+        exists, failed = self._ask(("EXISTS", key), ("HGETALL", f"{key}:failed"))
+        self._opened(exists or None, run_id, number)
+        return dict(sorted(failed.items()))
+
+    def record_partial(self, run_id: str, number: int, shard: int, now: datetime) -> bool:
+        """See `RunLedger.record_partial`."""
+        round_, *_, accepted_shards, _, _, folded = round_keys(run_id, number)
+        complete = self._run(self._record_partial, [round_, accepted_shards, folded], shard, micros(now))
+        return bool(self._opened(complete, run_id, number))
+
+    def touch(self, run_id: str, number: int, now: datetime) -> None:
+        """See `RunLedger.touch`."""
+        round_, *_, attempts, _ = round_keys(run_id, number)
+        self._opened(self._run(self._activity, [round_, attempts], micros(now), ""), run_id, number)
+
+    def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
+        """See `RunLedger.events`."""
+        if after is not None:
+            check_event_id(after)
+        start = "-" if after is None else f"({after}"
+        exists, entries = self._ask(("EXISTS", run_key(run_id)), ("XRANGE", events_key(run_id), start, "+", "COUNT", limit))
+        if not exists:
+            raise NotFoundError(f"there is no run {run_id}")
+        return [_event(entry_id, fields) for entry_id, fields in entries]
+
+    def ping(self) -> None:
+        """See `RunLedger.ping`."""
+        self._ask(("PING",))
+
+    def _load_script(self, name: str) -> Any:
+        return self._redis.register_script(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
+
+    def _run(self, script: Any, keys: Sequence[str], *args: str | int) -> Any:
+        with redis_faults(self._redis):
+            return script(keys=keys, args=args)
+
+    def _ask(self, *commands: tuple[Any, ...], atomically: bool = False) -> list[Any]:
+        """The answers to a few commands, in one round trip."""
+        with redis_faults(self._redis), self._redis.pipeline(transaction=atomically) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+            return pipeline.execute()
+
+    def _load_all(self, ids: Sequence[str]) -> list[Run]:
+        records = self._ask(*(("HGET", run_key(run_id), "record") for run_id in ids))
+        return [Run.model_validate_json(record) for record in records if record is not None]
+
+    def _settled(self, run_id: str, number: int, client: str, now: datetime, outcome: str, value: str) -> Receipt:
+        answer = self._run(self._settle, round_keys(run_id, number)[:7], client, micros(now), outcome, value)
+        refused, shard, shard_settled, round_ready = self._opened(answer, run_id, number)
+        return Receipt(
+            refused=RefusalReason(refused) if refused else None,
+            shard=int(shard) if shard else None,
+            shard_settled=bool(shard_settled),
+            round_ready=bool(round_ready),
+        )
+
+    def _opened(self, answer: Any, run_id: str, number: int) -> Any:
+        """The answer, unless it is the None of a round that was never opened."""
+        if answer is None:
+            self.load(run_id)  # says so where it is the run that is missing
+            raise NotFoundError(f"{run_id} has no round {number}")
+        return answer
+
+
+def _event(entry_id: str, fields: Mapping[str, str]) -> RecordedEvent:
+    at = moment_of(1000 * int(entry_id.split("-")[0]))
+    return RecordedEvent(id=entry_id, at=at, name=fields["name"], data=json.loads(fields["data"]))

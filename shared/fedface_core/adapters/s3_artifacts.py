@@ -1,0 +1,146 @@
+"""Artifacts in any S3 server, by plain S3 calls only. A put is atomic: S3 shows an object only when it is whole."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from minio import Minio
+from minio.error import MinioException, S3Error
+from urllib3 import PoolManager, Retry, Timeout
+from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
+
+from fedface_core.adapters.artifact_keys import check_key, check_prefix, check_range, range_past_end
+from fedface_core.domain.errors import ArtifactMissingError, FedFaceError, InvalidInputError, UnavailableError
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 60.0
+RETRIES = 4
+MIN_PART_BYTES = 5 * 2**20
+
+_WRONG_SETTING = {
+    "NoSuchBucket": "there is no bucket '{bucket}'; correct FEDFACE_S3_BUCKET or create the bucket",
+    "InvalidBucketName": "'{bucket}' is no valid bucket name; correct FEDFACE_S3_BUCKET",
+    "InvalidAccessKeyId": "it does not know the access key; correct FEDFACE_S3_ACCESS_KEY",
+    "SignatureDoesNotMatch": "it refuses the signature; correct FEDFACE_S3_SECRET_KEY",
+    "AccessDenied": "it denies access to bucket '{bucket}'; correct FEDFACE_S3_ACCESS_KEY and FEDFACE_S3_SECRET_KEY "
+    "or the key's policy",
+    "AuthorizationHeaderMalformed": "it expects another region; correct FEDFACE_S3_REGION",
+    "RequestTimeTooSkewed": "its clock and ours differ too much; set both by NTP",
+}
+
+
+class S3Artifacts:
+    """`ArtifactStore` in one bucket. Waits are bounded, and transient faults are tried again with growing waits."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        bucket: str,
+        access_key: str,
+        secret_key: str,
+        *,
+        region: str = "us-east-1",
+        secure: bool = False,
+    ) -> None:
+        self._where = f"the S3 server at {endpoint}"
+        self._bucket = bucket
+        http = PoolManager(
+            maxsize=10,
+            timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+            retries=Retry(total=RETRIES, backoff_factor=0.2, backoff_jitter=0.1, status_forcelist=(500, 502, 503, 504)),
+        )
+        try:
+            self._client = Minio(
+                endpoint, access_key=access_key, secret_key=secret_key, region=region, secure=secure, http_client=http
+            )
+        except ValueError as error:
+            raise InvalidInputError(f"FEDFACE_S3_ENDPOINT must be host:port, such as minio:9000: {error}") from error
+
+    def put(self, key: str, data: bytes) -> None:
+        """See `ArtifactStore.put`."""
+        check_key(key)
+        # One part, whatever the size, so that an interrupted put leaves nothing behind.
+        part = max(MIN_PART_BYTES, len(data))
+        with self._faults(key):
+            self._client.put_object(self._bucket, key, io.BytesIO(data), len(data), part_size=part)
+
+    def get(self, key: str) -> bytes:
+        """See `ArtifactStore.get`."""
+        check_key(key)
+        return self._read(key, 0, 0)
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """See `ArtifactStore.get_range`."""
+        check_key(key)
+        check_range(key, start, length)
+        return self._read(key, start, length)
+
+    def size(self, key: str) -> int:
+        """See `ArtifactStore.size`."""
+        check_key(key)
+        with self._faults(key):
+            size = self._client.stat_object(self._bucket, key).size
+        assert size is not None, "a stat answers with the size"
+        return size
+
+    def keys(self, prefix: str) -> Sequence[str]:
+        """See `ArtifactStore.keys`."""
+        check_prefix(prefix)
+        with self._faults():
+            found = [item.object_name for item in self._client.list_objects(self._bucket, prefix=prefix, recursive=True)]
+        return sorted(name for name in found if name is not None)
+
+    def delete(self, key: str) -> None:
+        """See `ArtifactStore.delete`."""
+        check_key(key)
+        with self._faults(key):
+            self._client.remove_object(self._bucket, key)
+
+    def ping(self) -> None:
+        """See `ArtifactStore.ping`. A listing, since only a request with a body in its answer says what is wrong."""
+        self.keys("ping")
+
+    def ensure_bucket(self) -> None:
+        """Create the bucket where it is missing: a new deployment starts from nothing."""
+        with self._faults():
+            if self._client.bucket_exists(self._bucket):
+                return
+            try:
+                self._client.make_bucket(self._bucket)
+            except S3Error as error:
+                # Another process that starts now has created it first.
+                if error.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+                    raise
+
+    def _read(self, key: str, start: int, length: int) -> bytes:
+        with self._faults(key, start):
+            response = self._client.get_object(self._bucket, key, offset=start, length=length)
+            try:
+                return response.data
+            finally:
+                response.release_conn()
+
+    @contextmanager
+    def _faults(self, key: str = "", start: int = 0) -> Iterator[None]:
+        """Turn the client's exceptions into ours, saying which setting is wrong."""
+        try:
+            yield
+        except S3Error as error:
+            raise self._refusal(error, key, start) from error
+        except HTTPError as error:
+            cause = error.reason if isinstance(error, MaxRetryError) else error
+            setting = "FEDFACE_S3_SECURE" if isinstance(cause, SSLError) else "FEDFACE_S3_ENDPOINT"
+            raise UnavailableError(f"{self._where} does not answer ({cause}); check that it runs, and {setting}") from error
+        except MinioException as error:
+            raise UnavailableError(f"{self._where} does not speak S3 ({error}); check FEDFACE_S3_ENDPOINT") from error
+
+    def _refusal(self, error: S3Error, key: str, start: int) -> FedFaceError:
+        if error.code == "NoSuchKey":
+            return ArtifactMissingError(f"there is no artifact {key}")
+        if error.code == "InvalidRange":
+            return range_past_end(key, start)
+        wrong = _WRONG_SETTING.get(str(error.code), "{code}: {message}")
+        said = wrong.format(bucket=self._bucket, code=error.code, message=error.message)
+        return UnavailableError(f"{self._where} refuses us: {said}")
