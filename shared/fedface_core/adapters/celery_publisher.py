@@ -9,11 +9,8 @@ from kombu.exceptions import OperationalError
 from pydantic import BaseModel
 
 from fedface_core.adapters.redis_connection import address, connect, redis_faults
-from fedface_core.contracts.tasks import ROUTES
+from fedface_core.contracts.tasks import CORRELATION_HEADER, ROUTES
 from fedface_core.domain.errors import UnavailableError
-
-# Celery's own correlation id names the one message, for replies; ours names the run's work through all services.
-CORRELATION_HEADER = "fedface_correlation_id"
 
 # Bounded: whoever publishes has an outcome within seconds, and the sweep repeats what got lost.
 _RETRY_POLICY = {"max_retries": 3, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.0}

@@ -20,10 +20,11 @@ from redis.retry import Retry
 
 from fedface_core.domain.errors import InvalidInputError, UnavailableError
 
+TIMEOUT_SECONDS = 5.0
 RETRIES = 3
 
 
-def connect(url: str, *, timeout_seconds: float = 5.0) -> redis.Redis:
+def connect(url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redis:
     """A client for ``url`` that connects when first used. Each attempt waits ``timeout_seconds`` at most; transient
     faults are tried again `RETRIES` times with growing, jittered waits of a second at most.
     """

@@ -10,10 +10,8 @@ from datetime import datetime
 from importlib import resources
 from typing import Any
 
-import redis
-
 from fedface_core.adapters.audit_trail import check_event_id, event_data
-from fedface_core.adapters.redis_connection import redis_faults
+from fedface_core.adapters.redis_connection import TIMEOUT_SECONDS, connect, redis_faults
 from fedface_core.adapters.redis_keys import (
     ACTIVE,
     RUNS,
@@ -33,10 +31,10 @@ from fedface_core.ports import RecordedEvent
 
 
 class RedisLedger:
-    """`RunLedger` over a client from `fedface_core.adapters.redis_connection.connect`."""
+    """`RunLedger` in the Redis or Valkey at ``url``, which it connects to when first used."""
 
-    def __init__(self, client: redis.Redis) -> None:
-        self._redis = client
+    def __init__(self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._redis = connect(url, timeout_seconds=timeout_seconds)
         self._create = self._load_script("ledger_create.lua")
         self._save = self._load_script("ledger_save.lua")
         self._settle = self._load_script("ledger_settle.lua")

@@ -21,6 +21,9 @@ class Route:
 CLIENT, AGGREGATOR, EVALUATOR, CONTROL = "client", "aggregator", "evaluator", "control"
 QUEUES: Final = (CLIENT, AGGREGATOR, EVALUATOR, CONTROL)
 
+# The message header that names the run's work in every service's log. Celery's own correlation id names one message.
+CORRELATION_HEADER: Final = "fedface_correlation_id"
+
 ROUTES: Final[dict[type[BaseModel], Route]] = {
     commands.EnrolClient: Route("client.enrol", CLIENT),
     commands.TrainClient: Route("client.train", CLIENT),

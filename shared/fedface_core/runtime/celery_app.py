@@ -11,11 +11,9 @@ from celery import Celery, Task
 from kombu import Queue
 from pydantic import BaseModel
 
-from fedface_core.contracts.tasks import QUEUES, ROUTES
+from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
 from fedface_core.runtime.metrics import TASK_SECONDS
 from fedface_core.runtime.settings import Settings, WorkerSettings
-
-CORRELATION_HEADER = "fedface_correlation_id"
 
 log = structlog.get_logger(__name__)
 CommandT = TypeVar("CommandT", bound=BaseModel)
