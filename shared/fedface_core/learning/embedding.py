@@ -13,12 +13,12 @@ BATCH_SIZE = 32
 def embed(network: EmbeddingNetwork, images_NCHW: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:
     """Unit embeddings (N, D) of uint8 images. Leaves the network in evaluation mode."""
     network.eval()
-    with torch.inference_mode():
-        return torch.cat([network(batch_NCHW) for batch_NCHW in images_NCHW.split(batch_size)])
+    with torch.no_grad():
+        return torch.cat([network(batch_NCHW) for batch_NCHW in torch.split(images_NCHW, batch_size)])
 
 
 def raw_features(network: EmbeddingNetwork, images_NCHW: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:
     """Features (N, D) before centring and normalising. Leaves the network in evaluation mode."""
     network.eval()
-    with torch.inference_mode():
-        return torch.cat([network.features(batch_NCHW) for batch_NCHW in images_NCHW.split(batch_size)])
+    with torch.no_grad():
+        return torch.cat([network.features(batch_NCHW) for batch_NCHW in torch.split(images_NCHW, batch_size)])

@@ -33,7 +33,7 @@ def train_locally(
     Plain SGD with momentum, which starts at zero each round: the network that comes back is the update. The class
     embedding w_c is fixed, and buffers such as the centre take no gradient. Same inputs, same bits, at one thread count.
     """
-    # A copy lies where torch wants it in memory; a row of W or bytes from the network may not, and sums could round otherwise.
+    # A copy lies where torch wants it; a row of W, or bytes off the wire, may not, and its sums could then round otherwise.
     target_D = class_embedding_D.clone()
     before = _mean_loss(network, images_NCHW, target_D, plan.margin)
     optimiser = torch.optim.SGD(network.parameters(), lr=plan.learning_rate, momentum=plan.momentum)
@@ -42,7 +42,7 @@ def train_locally(
         # One image has no variance to normalise by, so a network with BatchNorm then keeps to its running statistics.
         network.train(has_batch_norm and len(batch_NCHW) > 1)
         optimiser.zero_grad()
-        positive_squared_hinge(network(batch_NCHW), target_D, plan.margin).backward()
+        torch.autograd.backward(positive_squared_hinge(network(batch_NCHW), target_D, plan.margin))
         optimiser.step()
     optimiser.zero_grad()
     return LocalLosses(before, _mean_loss(network, images_NCHW, target_D, plan.margin) if plan.steps else before)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def positive_squared_hinge(embeddings_ND: Tensor, class_embedding_D: Tensor, margin: float) -> Tensor:
-    """``mean_i max(0, m − w·f(x_i))²``, a scalar: draw every image to its own class embedding until the cosine is ``margin``.
+    """``mean_i max(0, m − w·f(x_i))²``, a scalar: draw every image to the class embedding, up to the cosine ``margin``.
 
     Both arguments are of unit length. The client has positives only, so this loss alone would draw all clients to one
     point; `fedface_core.learning.spreadout` on the server is what keeps them apart.

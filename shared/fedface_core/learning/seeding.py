@@ -21,8 +21,8 @@ def use_deterministic_torch(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True)
-    # The deterministic mode also overwrites fresh memory with NaN, to show reads of it. That costs time, and changes no result.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    # The deterministic mode also overwrites fresh memory, to show reads of it. That costs time and changes no result.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def derive_seed(*parts: str | int) -> int:

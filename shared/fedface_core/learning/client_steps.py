@@ -1,0 +1,48 @@
+"""What a client does in a round, from images to the bytes that it uploads. The client service and the simulation call it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.learning.codec import encode_tensors, sha256_hex
+from fedface_core.learning.enrolment import mean_embedding
+from fedface_core.learning.local_training import train_locally
+from fedface_core.learning.models import EmbeddingNetwork
+from fedface_core.learning.seeding import derive_seed
+from fedface_core.learning.update_checks import MEAN_EMBEDDING
+from fedface_core.learning.weights import network_tensors
+
+
+@dataclass(frozen=True)
+class Update:
+    """The object to put, and what the ledger is to record of it once it is put."""
+
+    data: bytes
+    accepted: AcceptedUpdate
+
+
+def enrolment_update(network: EmbeddingNetwork, images_NCHW: Tensor, plan: Plan) -> Update:
+    """Round 0: the mean embedding of a client's images by the initial network."""
+    mean_D = mean_embedding(network, images_NCHW, centring=plan.model.centring)
+    images = len(images_NCHW)
+    data = encode_tensors({MEAN_EMBEDDING: mean_D}, {"images": images})
+    return Update(data, AcceptedUpdate(sha256=sha256_hex(data), size=len(data), images=images))
+
+
+def training_update(
+    network: EmbeddingNetwork, images_NCHW: Tensor, class_embedding_D: Tensor, plan: Plan, number: int, client: str
+) -> Update:
+    """Round ``number``: the global model ``network``, trained in place on a client's images."""
+    seed = derive_seed(plan.seed, number, client)
+    losses = train_locally(network, images_NCHW, class_embedding_D, plan.local_training, seed)
+    images = len(images_NCHW)
+    metadata = {"images": images, "loss_before": losses.before, "loss_after": losses.after}
+    data = encode_tensors(network_tensors(network), metadata)
+    accepted = AcceptedUpdate(
+        sha256=sha256_hex(data), size=len(data), images=images, loss_before=losses.before, loss_after=losses.after
+    )
+    return Update(data, accepted)

@@ -1,0 +1,75 @@
+"""Round 0 on the aggregator: mean embeddings folded by shard, then reduced to class embeddings and a model version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from fedface_core.domain.errors import FedFaceError, UpdateRefusedError
+from fedface_core.domain.ids import client_index
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.learning.codec import decode_tensors, encode_tensors
+from fedface_core.learning.enrolment import enrol, random_class_embeddings
+from fedface_core.learning.models import EmbeddingNetwork
+from fedface_core.learning.reduced_round import ReducedRound, reduced_round
+from fedface_core.learning.spreadout import spread
+from fedface_core.learning.update_checks import check_mean_embedding
+
+
+@dataclass
+class EnrolmentPartial:
+    """The mean embeddings of a shard, in client order."""
+
+    mean_embeddings: dict[str, Tensor] = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        """The partial as an object."""
+        return encode_tensors(self.mean_embeddings, {"images": self.images, "refused": self.refused})
+
+    @classmethod
+    def decode(cls, data: bytes) -> EnrolmentPartial:
+        """The inverse of `encode`."""
+        tensors, metadata = decode_tensors(data)
+        return cls(tensors, metadata["images"], metadata["refused"])
+
+    def fold(self, client: str, accepted: AcceptedUpdate, fetch: Callable[[str], bytes], embedding_size: int) -> None:
+        """Take one client's enrolment in. A refusal, by ``fetch`` or by the checks, is noted and nothing is taken."""
+        try:
+            self.mean_embeddings[client] = check_mean_embedding(fetch(client), accepted, embedding_size)
+        except UpdateRefusedError as error:
+            self.refused[client] = error.reason
+        else:
+            self.images[client] = accepted.images
+
+
+def reduce_enrolment(partials: Iterable[EnrolmentPartial], network: EmbeddingNetwork, plan: Plan) -> ReducedRound:
+    """Class embeddings from all shards' means, one spreadout, and the initial ``network`` with its centre set in place."""
+    means_CD = torch.zeros(plan.split.clients, plan.model.embedding_size)
+    images_C = torch.zeros(plan.split.clients, dtype=torch.int64)
+    refused: dict[str, str] = {}
+    for partial in partials:
+        for client, mean_D in partial.mean_embeddings.items():
+            means_CD[client_index(client)] = mean_D
+            images_C[client_index(client)] = partial.images[client]
+        refused |= partial.refused
+    if not images_C.any():
+        raise FedFaceError(f"no client could be enrolled; refused: {refused}")
+    enrolment = enrol(means_CD, images_C, centring=plan.model.centring)
+    class_embeddings_CD = enrolment.class_embeddings_CD
+    if plan.initialisation == "random":
+        drawn_CD = random_class_embeddings(plan.split.clients, plan.model.embedding_size, plan.seed)
+        class_embeddings_CD = drawn_CD * (images_C > 0).unsqueeze(1)
+    network.centre.copy_(enrolment.centre_D)
+    return reduced_round(
+        network,
+        spread(class_embeddings_CD, plan.spreadout),
+        folded=int((images_C > 0).sum()),
+        images=int(images_C.sum()),
+        refused=refused,
+    )
