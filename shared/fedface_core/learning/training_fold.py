@@ -83,7 +83,7 @@ class TrainingPartial:
 def reduce_training(
     partials: Iterable[TrainingPartial], network: EmbeddingNetwork, class_embeddings_CD: Tensor, plan: Plan
 ) -> ReducedRound:
-    """Merge the shards in order, average, and spread. ``network`` is the round's global model; in place it becomes the next."""
+    """Merge the shards in order, average, and spread. ``network`` is the round's global model; it becomes the next one."""
     total = TrainingPartial()
     for partial in partials:
         total.merge(partial)

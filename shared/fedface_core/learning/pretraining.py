@@ -1,0 +1,214 @@
+"""Pre-training an embedding network on the public identities, with all images in one place: CosFace.
+
+Source: Wang et al., *CosFace: Large Margin Cosine Loss for Deep Face Recognition*, CVPR 2018.
+Shapes: N images of a batch, K identities, D dimensions, C×H×W pixels.
+
+The images of a step follow from the seed and the step's number alone, so a checkpoint needs no generator's state, and a
+resumed run ends with the same bits as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import PositiveInt
+from fedface_core.learning.codec import decode_tensors, encode_tensors
+from fedface_core.learning.data import FaceDataset
+from fedface_core.learning.models import EmbeddingNetwork
+from fedface_core.learning.seeding import generator
+from fedface_core.learning.weights import load_tensors, network_tensors
+
+
+class PretrainPlan(BaseModel):
+    """How to pre-train."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: PositiveInt = 30
+    batch_size: PositiveInt = 64
+    learning_rate: Annotated[float, Field(gt=0)] = Field(default=0.1, description="The schedule's peak.")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    schedule: Literal["one-cycle", "step"] = Field(
+        default="one-cycle",
+        description="one-cycle: a linear rise over the first 30 % of the steps, then half a cosine down to 0; "
+        "step: a tenth after half of the steps, a hundredth after three quarters.",
+    )
+    scale: Annotated[float, Field(gt=0)] = Field(default=30.0, description="s: the logits are s times the cosines.")
+    margin: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.35, description="m: taken off the true cosine.")
+    flip: bool = Field(default=True, description="Mirror each image, left to right, half of the time.")
+    seed: Annotated[int, Field(ge=0)] = 0
+    checkpoint_every: PositiveInt = Field(default=200, description="Steps from one checkpoint to the next.")
+
+
+@dataclass(frozen=True)
+class PretrainProgress:
+    """Where pre-training stands after a step."""
+
+    step: int
+    steps: int
+    loss: float
+    accuracy: float  # of the batch, margin apart
+    images_per_second: float
+
+
+def pretrain(
+    network: EmbeddingNetwork,
+    dataset: FaceDataset,
+    identities: Sequence[str],
+    plan: PretrainPlan,
+    *,
+    checkpoint: Path | None = None,
+    on_progress: Callable[[PretrainProgress], None] | None = None,
+) -> None:
+    """Train ``network`` in place to tell ``identities`` apart.
+
+    All images are held in memory as uint8, ``n·C·H·W`` bytes. Where ``checkpoint`` is a file, training goes on from it;
+    it is written every `PretrainPlan.checkpoint_every` steps and at the end. `InvalidInputError` where there is nothing
+    to tell apart, or where the checkpoint belongs to another pre-training.
+    """
+    images_NCHW, labels_N = _all_images(dataset, identities)
+    training = _Training(network, CosFaceHead(len(identities), network.plan.embedding_size, plan), plan)
+    if checkpoint is not None and checkpoint.exists():
+        training.resume(checkpoint)
+    batches_in_epoch = max(1, len(images_NCHW) // plan.batch_size)
+    steps = plan.epochs * batches_in_epoch
+    network.train()
+    while training.step < steps:
+        started = time.perf_counter()
+        chosen_N = _batch(len(images_NCHW), training.step, batches_in_epoch, plan)
+        loss, accuracy = training.take_step(
+            _mirrored(images_NCHW[chosen_N], training.step, plan),
+            labels_N[chosen_N],
+            learning_rate(training.step, steps, plan),
+        )
+        if not math.isfinite(loss):
+            raise InvalidInputError(
+                f"pre-training diverged at step {training.step}: the loss is {loss}; "
+                f"use a lower learning rate than {plan.learning_rate:g}"
+            )
+        if checkpoint is not None and (training.step % plan.checkpoint_every == 0 or training.step == steps):
+            training.save(checkpoint)
+        if on_progress:
+            speed = len(chosen_N) / (time.perf_counter() - started)
+            on_progress(PretrainProgress(training.step, steps, loss, accuracy, speed))
+    network.eval()
+
+
+def learning_rate(step: int, steps: int, plan: PretrainPlan) -> float:
+    """The schedule's rate for step 0…``steps`` − 1."""
+    done = (step + 0.5) / steps
+    if plan.schedule == "step":
+        return plan.learning_rate * (1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01)
+    if done < 0.3:
+        return plan.learning_rate * done / 0.3
+    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - 0.3) / 0.7))
+
+
+class CosFaceHead(nn.Module):
+    """One weight row for each identity; ``forward`` gives the loss and the share of images nearest to their own row."""
+
+    def __init__(self, identities: int, embedding_size: int, plan: PretrainPlan) -> None:
+        super().__init__()
+        self._plan = plan
+        self.rows_KD = nn.Parameter(torch.randn(identities, embedding_size, generator=generator(plan.seed, "head")) * 0.1)
+
+    def forward(self, embeddings_ND: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
+        """``−log softmax(s·(cos θ − m·[k = label]))``, mean over N."""
+        cosines_NK = embeddings_ND @ functional.normalize(self.rows_KD).T
+        margins_NK = self._plan.margin * functional.one_hot(labels_N, len(self.rows_KD))
+        loss = functional.cross_entropy(self._plan.scale * (cosines_NK - margins_NK), labels_N)
+        return loss, (cosines_NK.argmax(dim=1) == labels_N).float().mean()
+
+
+class _Training:
+    """What a checkpoint holds: network, head, momentum, and how many steps are done."""
+
+    def __init__(self, network: EmbeddingNetwork, head: CosFaceHead, plan: PretrainPlan) -> None:
+        self.step = 0
+        self._network, self._head, self._plan = network, head, plan
+        self._parameters = [*network.parameters(), *head.parameters()]
+        self._optimiser = torch.optim.SGD(
+            self._parameters, lr=plan.learning_rate, momentum=plan.momentum, weight_decay=plan.weight_decay
+        )
+
+    def take_step(self, images_NCHW: Tensor, labels_N: Tensor, rate: float) -> tuple[float, float]:
+        """One step of SGD; the loss and the accuracy before it."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.zero_grad()
+        loss, accuracy = self._head(self._network(images_NCHW), labels_N)
+        torch.autograd.backward(loss)
+        self._optimiser.step()
+        self.step += 1
+        return float(loss), float(accuracy)
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint beside itself, then move it into place, so that a crash leaves the last whole one."""
+        tensors = {f"network.{name}": tensor for name, tensor in network_tensors(self._network).items()}
+        tensors["head"] = self._head.rows_KD.detach()
+        for index, parameter in enumerate(self._parameters):
+            tensors[f"momentum.{index:04d}"] = self._optimiser.state[parameter]["momentum_buffer"]
+        written = path.with_name(path.name + ".part")
+        written.write_bytes(encode_tensors(tensors, {"step": self.step, "plan": self._plan.model_dump()}))
+        written.replace(path)
+
+    @torch.no_grad()
+    def resume(self, path: Path) -> None:
+        """Take up a checkpoint of the same plan, network and identities."""
+        try:
+            tensors, metadata = decode_tensors(path.read_bytes())
+        except InvalidInputError as error:
+            raise InvalidInputError(f"checkpoint {path}: {error}") from None
+        ours = self._plan.model_dump()
+        changed = [name for name in ours if metadata.get("plan", {}).get(name) != ours[name]]
+        if changed:
+            raise InvalidInputError(
+                f"checkpoint {path} belongs to a pre-training with another {', '.join(changed)}; "
+                "use the same options, or another checkpoint file"
+            )
+        weights = {name.removeprefix("network."): tensor for name, tensor in tensors.items() if name.startswith("network.")}
+        load_tensors(self._network, weights, f"checkpoint {path}")
+        if tensors["head"].shape != self._head.rows_KD.shape:
+            raise InvalidInputError(
+                f"checkpoint {path} was trained on {len(tensors['head'])} identities, not {len(self._head.rows_KD)}"
+            )
+        self._head.rows_KD.copy_(tensors["head"])
+        for index, parameter in enumerate(self._parameters):
+            self._optimiser.state[parameter]["momentum_buffer"] = tensors[f"momentum.{index:04d}"].clone()
+        self.step = int(metadata["step"])
+
+
+def _all_images(dataset: FaceDataset, identities: Sequence[str]) -> tuple[Tensor, Tensor]:
+    if len(identities) < 2:
+        raise InvalidInputError(
+            f"pre-training needs at least 2 public identities to tell apart, not {len(identities)}: raise split.public"
+        )
+    by_identity = [dataset.images(identity) for identity in identities]
+    labels = [torch.full((len(images),), label) for label, images in enumerate(by_identity)]
+    return torch.cat(by_identity), torch.cat(labels)
+
+
+def _batch(images: int, step: int, batches_in_epoch: int, plan: PretrainPlan) -> Tensor:
+    """The images of a step: a slice of its epoch's permutation. What does not fill the epoch's last batch is left out."""
+    epoch, slot = divmod(step, batches_in_epoch)
+    order_N = torch.randperm(images, generator=generator(plan.seed, "epoch", epoch))
+    return order_N[slot * plan.batch_size : (slot + 1) * plan.batch_size]
+
+
+def _mirrored(images_NCHW: Tensor, step: int, plan: PretrainPlan) -> Tensor:
+    if not plan.flip:
+        return images_NCHW
+    flipped_N = torch.rand(len(images_NCHW), generator=generator(plan.seed, "flip", step)) < 0.5
+    return torch.where(flipped_N.view(-1, 1, 1, 1), images_NCHW.flip(-1), images_NCHW)
