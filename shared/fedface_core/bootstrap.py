@@ -9,7 +9,7 @@ from fedface_core.adapters.local_artifacts import LocalArtifacts
 from fedface_core.adapters.redis_ledger import RedisLedger
 from fedface_core.adapters.s3_artifacts import S3Artifacts
 from fedface_core.adapters.system_clock import SystemClock
-from fedface_core.ports import ArtifactStore, Ports
+from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import CountedArtifacts
 from fedface_core.runtime.settings import Settings
 
@@ -24,7 +24,14 @@ def connect(settings: Settings, app: Celery) -> Ports:
     )
 
 
-def _artifact_store(settings: Settings) -> ArtifactStore:
+def ensure_bucket(settings: Settings) -> None:
+    """Create the bucket where the store is S3 and has none. Called once, by the API, before it takes a run."""
+    store = _artifact_store(settings)
+    if isinstance(store, S3Artifacts):
+        store.ensure_bucket()
+
+
+def _artifact_store(settings: Settings) -> LocalArtifacts | S3Artifacts:
     if settings.artifacts == "directory":
         assert settings.artifact_directory is not None, "checked by Settings"
         return LocalArtifacts(settings.artifact_directory)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import uvicorn
 from prometheus_client import REGISTRY
 
 from fedface_control.app import create_app
-from fedface_core.bootstrap import connect
+from fedface_core.bootstrap import connect, ensure_bucket
+from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.settings import ControlSettings, load_settings
@@ -16,6 +19,10 @@ def main() -> None:
     """Serve until SIGTERM, then finish the requests under way."""
     settings = load_settings(ControlSettings)
     configure_logging(settings, "control")
+    try:
+        ensure_bucket(settings)
+    except UnavailableError as error:
+        sys.exit(f"control: {error}")
     app = create_app(connect(settings, create_celery(settings)), REGISTRY)
     uvicorn.run(
         app, host=settings.api_host, port=settings.api_port, log_config=None, timeout_graceful_shutdown=5, access_log=False

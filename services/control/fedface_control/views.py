@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
-from fedface_core.domain.events import Scores
-from fedface_core.domain.round import Round
+from fedface_core.domain.round import Round, latest_scores
 from fedface_core.domain.run import Run
 from fedface_core.ports import RunLedger
 
@@ -39,16 +38,6 @@ def round_view(ledger: RunLedger, shown: Round) -> RoundView:
     )
 
 
-def latest_scores(ledger: RunLedger, run: Run) -> tuple[int, Scores] | None:
-    """The newest evaluated round's number and scores: the current round's or the one's before."""
-    for number in (run.round, (run.round or 0) - 1):
-        if number is not None and number >= 0:
-            scores = ledger.load_round(run.id, number).scores
-            if scores is not None:
-                return number, scores
-    return None
-
-
 def _summary(ledger: RunLedger, run: Run) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "id": run.id,
@@ -64,8 +53,9 @@ def _summary(ledger: RunLedger, run: Run) -> dict[str, Any]:
     }
     if run.round is not None:
         current = ledger.load_round(run.id, run.round)
+        before = [ledger.load_round(run.id, run.round - 1)] if run.round else []
         tally = ledger.tally(run.id, run.round)
-        latest = latest_scores(ledger, run)
+        latest = latest_scores([*before, current])
         summary |= {
             "round_phase": current.phase,
             "invited": len(current.cohort),

@@ -8,6 +8,7 @@ publishes the same again where it got lost. So there is no second path for repai
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -122,6 +123,11 @@ def advance(current: Round, fact: RoundFact, now: datetime) -> Round:
         case RoundEvaluated():
             changes |= {"scores": fact.scores, "finished_at": now}
     return current.model_copy(update=changes)
+
+
+def latest_scores(rounds: Sequence[Round]) -> tuple[int, Scores] | None:
+    """The number and the scores of the newest evaluated of a run's rounds, given in order."""
+    return next(((done.number, done.scores) for done in reversed(rounds) if done.scores), None)
 
 
 def abandon(current: Round, now: datetime) -> Round:

@@ -1,0 +1,20 @@
+"""``python -m fedface_aggregator``: a worker that aggregates rounds."""
+
+from __future__ import annotations
+
+from fedface_core.contracts.tasks import AGGREGATOR
+from fedface_core.learning.seeding import use_deterministic_torch
+from fedface_core.runtime.settings import WorkerSettings, load_settings
+from fedface_core.runtime.worker import run_worker
+
+
+def main() -> None:
+    """Serve the aggregator's queue until SIGTERM."""
+    settings = load_settings(WorkerSettings)
+    run_worker(
+        AGGREGATOR, settings, "fedface_aggregator.tasks", in_each_process=lambda: use_deterministic_torch(settings.threads)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Before round 0: the initial model version, from the plan's weights, into the store."""
+
+from __future__ import annotations
+
+import structlog
+
+from fedface_aggregator.report import report
+from fedface_core.contracts import object_keys
+from fedface_core.domain.commands import PrepareModel
+from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
+from fedface_core.domain.events import ModelPrepared, StepFailed
+from fedface_core.domain.plan import Plan
+from fedface_core.learning.codec import sha256_hex
+from fedface_core.learning.models import EmbeddingNetwork, initial_network
+from fedface_core.learning.weights import encode_network, load_network
+from fedface_core.ports import ArtifactStore
+from fedface_core.runtime.workbench import Workbench
+
+log = structlog.get_logger(__name__)
+
+
+def prepare_model(bench: Workbench, command: PrepareModel, correlation_id: str) -> None:
+    """Put the initial model version. Weights that are missing or do not fit the network end the run, with the reason."""
+    ports = bench.ports
+    plan = bench.plan(command.run_id)
+    try:
+        data = encode_network(_initial(ports.artifacts, plan))
+    except (InvalidInputError, ArtifactMissingError) as error:
+        report(ports, StepFailed(run_id=command.run_id, reason=f"model.weights: {error}"), correlation_id)
+        return
+    sha256 = sha256_hex(data)
+    ports.artifacts.put(object_keys.model(sha256), data)
+    log.info("model_prepared", model_sha256=sha256, bytes=len(data))
+    report(ports, ModelPrepared(run_id=command.run_id, model_sha256=sha256), correlation_id)
+
+
+def _initial(artifacts: ArtifactStore, plan: Plan) -> EmbeddingNetwork:
+    weights = plan.model.weights
+    if weights in ("random", "published"):
+        return initial_network(plan.model, plan.seed)
+    return load_network(plan.model, artifacts.get(object_keys.model(weights)), source=f"the stored model {weights}")

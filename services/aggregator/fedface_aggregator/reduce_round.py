@@ -1,0 +1,77 @@
+"""Reduces a round: the partials in shard order, the average, spreadout, the next model version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import structlog
+
+from fedface_aggregator.report import report
+from fedface_core.contracts import object_keys
+from fedface_core.domain.commands import ReduceRound
+from fedface_core.domain.errors import ArtifactMissingError
+from fedface_core.domain.events import Aggregation, RoundAggregated, StepFailed
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import Round, RoundPhase
+from fedface_core.learning.class_embeddings import decode_class_embeddings
+from fedface_core.learning.enrolment_fold import EnrolmentPartial, reduce_enrolment
+from fedface_core.learning.reduced_round import ReducedRound
+from fedface_core.learning.training_fold import TrainingPartial, reduce_training
+from fedface_core.ports import ArtifactStore
+from fedface_core.runtime.metrics import AGGREGATION_SECONDS
+from fedface_core.runtime.workbench import Workbench
+
+log = structlog.get_logger(__name__)
+
+
+def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) -> None:
+    """Put the model version, W and the aggregation, in this order, and report; a repeated task only reports again."""
+    ports, run, number = bench.ports, command.run_id, command.round
+    current = ports.ledger.load_round(run, number)
+    if current.phase is not RoundPhase.AGGREGATING:
+        log.info("nothing_to_do", round_phase=current.phase)
+        return
+    aggregation = _stored(ports.artifacts, run, number)
+    if aggregation is None:
+        reduced = _reduce(bench, bench.plan(run), current)
+        if reduced.aggregation.folded < current.minimum:
+            reason = f"round {number}: {_too_few(reduced.aggregation, current)}"
+            report(ports, StepFailed(run_id=run, reason=reason), correlation_id)
+            return
+        aggregation = reduced.aggregation
+        ports.artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
+        ports.artifacts.put(object_keys.class_embeddings(run, number), reduced.class_embeddings)
+        ports.artifacts.put(object_keys.aggregation(run, number), aggregation.model_dump_json(indent=1).encode())
+    log.info("round_reduced", model_sha256=aggregation.model_sha256, folded=aggregation.folded)
+    report(ports, RoundAggregated(run_id=run, round=number, aggregation=aggregation), correlation_id)
+
+
+def _stored(artifacts: ArtifactStore, run: str, number: int) -> Aggregation | None:
+    try:
+        return Aggregation.model_validate_json(artifacts.get(object_keys.aggregation(run, number)))
+    except ArtifactMissingError:
+        return None
+
+
+def _reduce(bench: Workbench, plan: Plan, current: Round) -> ReducedRound:
+    artifacts = bench.ports.artifacts
+    partials = _partials(bench, current)
+    with AGGREGATION_SECONDS.labels("reduce").time():
+        network = bench.models.network(plan.model, current.model_sha256)
+        if current.number == 0:
+            return reduce_enrolment((EnrolmentPartial.decode(data) for data in partials), network, plan)
+        before = artifacts.get(object_keys.class_embeddings(current.run_id, current.number - 1))
+        class_embeddings_CD = decode_class_embeddings(before, plan.model.embedding_size)
+        return reduce_training((TrainingPartial.decode(data) for data in partials), network, class_embeddings_CD, plan)
+
+
+def _partials(bench: Workbench, current: Round) -> Iterator[bytes]:
+    """The partials of the shards with accepted updates, in shard order, one at a time."""
+    tally = bench.ports.ledger.tally(current.run_id, current.number)
+    for shard in sorted(tally.accepted_shards):
+        yield bench.ports.artifacts.get(object_keys.partial(current.run_id, current.number, shard))
+
+
+def _too_few(aggregation: Aggregation, current: Round) -> str:
+    refused = ", ".join(f"{client} ({reason})" for client, reason in aggregation.refused.items())
+    return f"{aggregation.folded} updates could be used, fewer than the minimum {current.minimum}; refused: {refused}"

@@ -1,0 +1,25 @@
+"""The aggregator's Celery tasks."""
+
+from __future__ import annotations
+
+from celery import Celery
+from prometheus_client.registry import Collector
+
+from fedface_aggregator.fold_shard import fold_shard
+from fedface_aggregator.prepare_model import prepare_model
+from fedface_aggregator.reduce_round import reduce_round
+from fedface_core.bootstrap import connect
+from fedface_core.domain.commands import FoldShard, PrepareModel, ReduceRound
+from fedface_core.runtime.celery_app import create_celery, serve
+from fedface_core.runtime.settings import WorkerSettings
+from fedface_core.runtime.workbench import Workbench
+
+
+def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
+    """The app with the aggregator's tasks."""
+    app = create_celery(settings)
+    bench = Workbench(connect(settings, app))
+    serve(app, PrepareModel, lambda command, correlation_id: prepare_model(bench, command, correlation_id))
+    serve(app, FoldShard, lambda command, correlation_id: fold_shard(bench, command, correlation_id))
+    serve(app, ReduceRound, lambda command, correlation_id: reduce_round(bench, command, correlation_id))
+    return app, []

@@ -1,0 +1,23 @@
+"""The client's Celery tasks."""
+
+from __future__ import annotations
+
+from celery import Celery
+from prometheus_client.registry import Collector
+
+from fedface_client.enrol_client import enrol_client
+from fedface_client.train_client import train_client
+from fedface_core.bootstrap import connect
+from fedface_core.domain.commands import EnrolClient, TrainClient
+from fedface_core.runtime.celery_app import create_celery, serve
+from fedface_core.runtime.settings import WorkerSettings
+from fedface_core.runtime.workbench import Workbench
+
+
+def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
+    """The app with the client's tasks."""
+    app = create_celery(settings)
+    bench = Workbench(connect(settings, app))
+    serve(app, EnrolClient, lambda command, correlation_id: enrol_client(bench, command, correlation_id))
+    serve(app, TrainClient, lambda command, correlation_id: train_client(bench, command, correlation_id))
+    return app, []

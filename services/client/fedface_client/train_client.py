@@ -1,0 +1,40 @@
+"""A training round on the client: the global model, its own class embedding, its own images; out comes an update."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from fedface_client.deliver_update import Invitation, answer
+from fedface_client.device import photographs
+from fedface_core.contracts import object_keys
+from fedface_core.domain.commands import TrainClient
+from fedface_core.domain.ids import client_index
+from fedface_core.learning.class_embeddings import decode_class_embeddings, row_range
+from fedface_core.learning.client_steps import Update, training_update
+from fedface_core.ports import ArtifactStore
+from fedface_core.runtime.metrics import TRAINING_IMAGES
+from fedface_core.runtime.workbench import Workbench
+
+
+def train_client(bench: Workbench, command: TrainClient, correlation_id: str) -> None:
+    """Train the round's model on the client's images and put the update."""
+    plan = bench.plan(command.run_id)
+    opened = bench.opened_round(command.run_id, command.round)
+
+    def make_update() -> Update:
+        images_NCHW = photographs(plan, command.client_id)
+        own_D = own_class_embedding(bench.ports.artifacts, command, plan.model.embedding_size)
+        network = bench.models.network(plan.model, opened.model_sha256)
+        update = training_update(network, images_NCHW, own_D, plan, command.round, command.client_id)
+        TRAINING_IMAGES.inc(plan.local_training.steps * (plan.local_training.batch_size or len(images_NCHW)))
+        return update
+
+    invitation = Invitation(command.run_id, command.round, command.client_id, correlation_id)
+    answer(bench.ports, plan, invitation, make_update)
+
+
+def own_class_embedding(artifacts: ArtifactStore, command: TrainClient, size: int) -> Tensor:
+    """The client's own row (D,) of W after the round before; nobody else's is read."""
+    first, length = row_range(client_index(command.client_id), size)
+    row = artifacts.get_range(object_keys.class_embeddings(command.run_id, command.round - 1), first, length)
+    return decode_class_embeddings(row, size)[0]

@@ -1,0 +1,61 @@
+"""Scores a round's model version on the test identities, which no client holds."""
+
+from __future__ import annotations
+
+import structlog
+
+from fedface_core.contracts import object_keys
+from fedface_core.contracts.http import Report
+from fedface_core.domain.commands import EvaluateModel, HandleFact
+from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
+from fedface_core.domain.events import RoundEvaluated, StepFailed
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import Round, RoundPhase
+from fedface_core.learning.data import ImageSize, open_dataset, split_identities
+from fedface_core.learning.verification import evaluate
+from fedface_core.ports import ArtifactStore
+from fedface_core.runtime.workbench import Workbench
+
+log = structlog.get_logger(__name__)
+
+
+def evaluate_model(bench: Workbench, command: EvaluateModel, correlation_id: str) -> None:
+    """Put the report, then report its scores; a repeated task only reports again."""
+    ports, run, number = bench.ports, command.run_id, command.round
+    current = ports.ledger.load_round(run, number)
+    if current.phase is not RoundPhase.EVALUATING:
+        log.info("nothing_to_do", round_phase=current.phase)
+        return
+    fact: RoundEvaluated | StepFailed
+    try:
+        report = _stored(ports.artifacts, run, number)
+        if report is None:
+            report = _score(bench, bench.plan(run), current)
+            ports.artifacts.put(object_keys.report(run, number), report.model_dump_json().encode())
+        log.info("model_evaluated", auc=report.scores.auc, eer=report.scores.eer)
+        fact = RoundEvaluated(run_id=run, round=number, scores=report.scores)
+    except InvalidInputError as error:
+        fact = StepFailed(run_id=run, reason=f"the test identities cannot be scored: {error}")
+    ports.publisher.publish(HandleFact(run_id=run, fact=fact), correlation_id=correlation_id)
+
+
+def _stored(artifacts: ArtifactStore, run: str, number: int) -> Report | None:
+    try:
+        return Report.model_validate_json(artifacts.get(object_keys.report(run, number)))
+    except ArtifactMissingError:
+        return None
+
+
+def _score(bench: Workbench, plan: Plan, current: Round) -> Report:
+    assert current.aggregation is not None, "evaluated after it was aggregated"
+    model_sha256 = current.aggregation.model_sha256
+    dataset = open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)
+    identities = split_identities(dataset.identities, plan.split).test
+    verification = evaluate(bench.models.network(plan.model, model_sha256), dataset, identities, plan.far)
+    return Report(
+        run_id=current.run_id,
+        round=current.number,
+        model_sha256=model_sha256,
+        scores=verification.scores,
+        roc=verification.roc,
+    )

@@ -1,0 +1,39 @@
+"""Model versions from the artifact store, for the processes that compute with them."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from fedface_core.contracts import object_keys
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import ModelPlan
+from fedface_core.learning.codec import decode_tensors, sha256_hex
+from fedface_core.learning.models import EmbeddingNetwork, build_network
+from fedface_core.learning.weights import load_tensors
+from fedface_core.ports import ArtifactStore
+
+
+class ModelVersions:
+    """Fetches a model version once per process and keeps the newest: a round's tasks all start from the same one."""
+
+    def __init__(self, artifacts: ArtifactStore) -> None:
+        self._artifacts = artifacts
+        self._newest: tuple[str, dict[str, Tensor]] | None = None
+        self._network: EmbeddingNetwork | None = None
+
+    def tensors(self, sha256: str) -> dict[str, Tensor]:
+        """The tensors of a model version; not to be changed. `ArtifactMissingError` where it is not in the store."""
+        if self._newest is None or self._newest[0] != sha256:
+            data = self._artifacts.get(object_keys.model(sha256))
+            found = sha256_hex(data)
+            if found != sha256:
+                raise InvalidInputError(f"the object {object_keys.model(sha256)} has the SHA-256 {found}: it was damaged")
+            self._newest = (sha256, decode_tensors(data)[0])
+        return self._newest[1]
+
+    def network(self, plan: ModelPlan, sha256: str) -> EmbeddingNetwork:
+        """The network at a model version. It is this process's only one: train it, read it, then ask anew."""
+        if self._network is None or self._network.plan != plan:
+            self._network = build_network(plan)
+        load_tensors(self._network, self.tensors(sha256), source=object_keys.model(sha256))
+        return self._network
