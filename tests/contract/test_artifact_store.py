@@ -1,0 +1,185 @@
+"""What every `ArtifactStore` promises: memory, a directory, a real S3 server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from fedface_core.adapters.local_artifacts import LocalArtifacts
+from fedface_core.adapters.memory import MemoryArtifacts
+from fedface_core.adapters.s3_artifacts import S3Artifacts
+from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
+from fedface_core.ports import ArtifactStore
+
+KEY = "runs/run-0123456789ab/rounds/1/updates/client-000001.safetensors"
+
+
+@pytest.fixture(params=["memory", "directory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ArtifactStore]:
+    match request.param:
+        case "memory":
+            yield MemoryArtifacts()
+        case "directory":
+            yield LocalArtifacts(tmp_path / "artifacts")
+        case _:
+            server = request.getfixturevalue("s3_server")
+            s3 = S3Artifacts(server.endpoint, server.bucket, server.access_key, server.secret_key)
+            yield s3
+            for key in s3.keys(""):
+                s3.delete(key)
+
+
+def test_get_returns_what_was_put(store: ArtifactStore) -> None:
+    data = bytes(range(256)) * 10
+    store.put(KEY, data)
+    assert store.get(KEY) == data
+    assert store.size(KEY) == len(data)
+
+
+def test_an_empty_object_is_an_object(store: ArtifactStore) -> None:
+    store.put(KEY, b"")
+    assert store.get(KEY) == b""
+    assert store.size(KEY) == 0
+
+
+def test_an_object_larger_than_a_part_comes_back_whole(store: ArtifactStore) -> None:
+    data = bytes(range(251)) * (12 * 2**20 // 251)  # S3 clients split above 5 MiB unless told otherwise
+    store.put(KEY, data)
+    assert store.get(KEY) == data
+    assert store.get_range(KEY, len(data) - 251, 251) == bytes(range(251))
+
+
+def test_put_replaces(store: ArtifactStore) -> None:
+    store.put(KEY, b"old and longer")
+    store.put(KEY, b"new")
+    assert store.get(KEY) == b"new"
+    assert store.keys("runs/") == [KEY]
+
+
+@pytest.mark.parametrize("key", [KEY, "a", "runs"])
+def test_what_is_missing_is_named(store: ArtifactStore, key: str) -> None:
+    store.put("runs/run-0123456789ab/plan.json", b"{}")
+    for read in (store.get, store.size, lambda missing: store.get_range(missing, 0, 1)):
+        with pytest.raises(ArtifactMissingError, match=key):
+            read(key)
+
+
+def test_ranges(store: ArtifactStore) -> None:
+    store.put(KEY, b"0123456789")
+    assert store.get_range(KEY, 0, 1) == b"0"
+    assert store.get_range(KEY, 3, 4) == b"3456"
+    assert store.get_range(KEY, 0, 10) == b"0123456789"
+    assert store.get_range(KEY, 8, 100) == b"89"
+
+
+@pytest.mark.parametrize(("start", "length"), [(10, 1), (11, 1), (1000, 5), (-1, 2), (0, 0), (3, -1)])
+def test_ranges_outside_the_object_are_refused(store: ArtifactStore, start: int, length: int) -> None:
+    store.put(KEY, b"0123456789")
+    with pytest.raises(InvalidInputError, match=KEY):
+        store.get_range(KEY, start, length)
+
+
+def test_keys_are_listed_by_prefix_and_sorted(store: ArtifactStore) -> None:
+    names = [
+        "models/b.safetensors",
+        "models/a.safetensors",
+        "models-of-others/c",
+        "runs/run-1/plan.json",
+        "runs/run-10/plan.json",
+    ]
+    for name in names:
+        store.put(name, b"x")
+    assert store.keys("") == sorted(names)
+    assert store.keys("models/") == ["models/a.safetensors", "models/b.safetensors"]
+    assert store.keys("models/a") == ["models/a.safetensors"]
+    assert store.keys("runs/run-1") == ["runs/run-1/plan.json", "runs/run-10/plan.json"]
+    assert store.keys("runs/run-1/") == ["runs/run-1/plan.json"]
+    assert store.keys("nothing/here/") == []
+
+
+def test_delete_removes_and_may_be_repeated(store: ArtifactStore) -> None:
+    store.put(KEY, b"x")
+    store.delete(KEY)
+    store.delete(KEY)
+    store.delete("never/was")
+    assert store.keys("") == []
+    with pytest.raises(ArtifactMissingError):
+        store.get(KEY)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "/etc/passwd",
+        "../x",
+        "a/../../x",
+        "a/..",
+        "./a",
+        "a/./b",
+        "a//b",
+        "a/",
+        "a\\b",
+        "a b",
+        "a\n",
+        "~a",
+        "ä",
+        "a\0b",
+        "a?x=1",
+    ],
+)
+def test_other_keys_are_refused(store: ArtifactStore, key: str) -> None:
+    for use in (
+        store.get,
+        store.size,
+        store.delete,
+        lambda bad: store.put(bad, b"x"),
+        lambda bad: store.get_range(bad, 0, 1),
+    ):
+        with pytest.raises(InvalidInputError, match="artifact key"):
+            use(key)
+
+
+def test_dots_inside_a_segment_are_allowed(store: ArtifactStore) -> None:
+    for key in ("a..b", "..a", ".a", "a/...", "v1.2/-_"):
+        store.put(key, key.encode())
+        assert store.get(key) == key.encode()
+
+
+@pytest.mark.parametrize("prefix", ["/", "../", "a/../b", "a//", "a b", "~"])
+def test_prefixes_that_no_key_has_are_refused(store: ArtifactStore, prefix: str) -> None:
+    with pytest.raises(InvalidInputError, match="prefix"):
+        store.keys(prefix)
+
+
+def test_readers_see_the_old_object_or_the_new_one_never_a_part(store: ArtifactStore) -> None:
+    versions = [bytes([value]) * (300_000 + value) for value in range(6)]
+    store.put(KEY, versions[0])
+    done = threading.Event()
+
+    def read() -> set[bytes]:
+        seen = set()
+        while not done.is_set():
+            seen.add(store.get(KEY))
+            assert store.keys("") == [KEY]
+        return seen
+
+    with ThreadPoolExecutor(3) as pool:
+        readers = [pool.submit(read) for _ in range(3)]
+        try:
+            for version in versions[1:] * 2:
+                store.put(KEY, version)
+        finally:
+            done.set()
+        seen = set[bytes]().union(*(reader.result() for reader in readers))
+    assert seen <= set(versions)
+    assert store.get(KEY) == versions[-1]
+
+
+def test_ping_of_a_store_that_works(store: ArtifactStore) -> None:
+    store.ping()
+    assert store.keys("") == []

@@ -1,0 +1,28 @@
+"""What every `Clock` promises: the time, in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fedface_core.adapters.memory import ManualClock
+from fedface_core.adapters.system_clock import SystemClock
+from fedface_core.ports import Clock
+
+
+@pytest.mark.parametrize("clock", [SystemClock(), ManualClock()], ids=["system", "manual"])
+def test_time_has_its_zone_and_never_runs_back(clock: Clock) -> None:
+    first, second = clock.now(), clock.now()
+    assert first.utcoffset() == timedelta(0)
+    assert first <= second
+
+
+def test_the_system_clock_tells_the_time() -> None:
+    assert abs(SystemClock().now() - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+def test_the_manual_clock_moves_only_when_told() -> None:
+    clock = ManualClock(datetime(2026, 5, 4, tzinfo=UTC))
+    clock.advance(1.5)
+    assert clock.now() == datetime(2026, 5, 4, 0, 0, 1, 500_000, tzinfo=UTC)
