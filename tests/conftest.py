@@ -9,13 +9,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import redis
 
 from fedface_cli.children import Children
 from fedface_cli.embedded_servers import HOST, Part, seaweedfs, valkey
+from fedface_core.adapters.memory import MemoryLedger
+from fedface_core.adapters.redis_ledger import RedisLedger
 from fedface_core.adapters.s3_artifacts import S3Artifacts
 from fedface_core.domain.errors import UnavailableError
+from fedface_core.ports import RunLedger
 
 START_SECONDS = 90.0
 
@@ -77,6 +82,28 @@ def s3_server(server_processes: Children, tmp_path_factory: pytest.TempPathFacto
         _wait_for("the S3 server's first put", takes_a_put)
         store.delete("first")
         yield server
+
+
+@pytest.fixture(params=["memory", "valkey", "redis"])
+def ledger(request: pytest.FixtureRequest) -> RunLedger:
+    """An empty ledger."""
+    if request.param == "memory":
+        return MemoryLedger()
+    return RedisLedger(_empty_database(request.getfixturevalue(f"{request.param}_url"), 9))
+
+
+@pytest.fixture
+def broker_url(valkey_url: str) -> str:
+    """An empty database for Celery's queues."""
+    return _empty_database(valkey_url, 8)
+
+
+def _empty_database(url: str, number: int) -> str:
+    """The URL of database ``number`` on the same server, emptied."""
+    at = urlsplit(url)._replace(path=f"/{number}").geturl()
+    with redis.Redis.from_url(at) as client:
+        client.flushdb()
+    return at
 
 
 @contextmanager

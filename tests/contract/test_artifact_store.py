@@ -84,20 +84,15 @@ def test_ranges_outside_the_object_are_refused(store: ArtifactStore, start: int,
 
 
 def test_keys_are_listed_by_prefix_and_sorted(store: ArtifactStore) -> None:
-    names = [
-        "models/b.safetensors",
-        "models/a.safetensors",
-        "models-of-others/c",
-        "runs/run-1/plan.json",
-        "runs/run-10/plan.json",
-    ]
+    runs = ["runs/run-1/plan.json", "runs/run-10/plan.json"]
+    names = ["models/b.safetensors", "models/a.safetensors", "models-of-others/c", *runs]
     for name in names:
         store.put(name, b"x")
     assert store.keys("") == sorted(names)
     assert store.keys("models/") == ["models/a.safetensors", "models/b.safetensors"]
     assert store.keys("models/a") == ["models/a.safetensors"]
-    assert store.keys("runs/run-1") == ["runs/run-1/plan.json", "runs/run-10/plan.json"]
-    assert store.keys("runs/run-1/") == ["runs/run-1/plan.json"]
+    assert store.keys("runs/run-1") == runs
+    assert store.keys("runs/run-1/") == runs[:1]
     assert store.keys("nothing/here/") == []
 
 
@@ -111,35 +106,17 @@ def test_delete_removes_and_may_be_repeated(store: ArtifactStore) -> None:
         store.get(KEY)
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "",
-        "/etc/passwd",
-        "../x",
-        "a/../../x",
-        "a/..",
-        "./a",
-        "a/./b",
-        "a//b",
-        "a/",
-        "a\\b",
-        "a b",
-        "a\n",
-        "~a",
-        "ä",
-        "a\0b",
-        "a?x=1",
-    ],
-)
+UPWARDS = ["/etc/passwd", "../x", "a/../../x", "a/..", "./a", "a/./b"]
+MALFORMED = ["", "a//b", "a/", "a\\b", "a b", "a\n", "~a", "ä", "a\0b", "a?x=1"]
+
+
+@pytest.mark.parametrize("key", UPWARDS + MALFORMED)
 def test_other_keys_are_refused(store: ArtifactStore, key: str) -> None:
-    for use in (
-        store.get,
-        store.size,
-        store.delete,
-        lambda bad: store.put(bad, b"x"),
-        lambda bad: store.get_range(bad, 0, 1),
-    ):
+    with pytest.raises(InvalidInputError, match="artifact key"):
+        store.put(key, b"x")
+    with pytest.raises(InvalidInputError, match="artifact key"):
+        store.get_range(key, 0, 1)
+    for use in (store.get, store.size, store.delete):
         with pytest.raises(InvalidInputError, match="artifact key"):
             use(key)
 

@@ -100,9 +100,9 @@ class MemoryLedger:
             if stored.version != run.version:
                 raise StaleVersionError(f"{run.id} is at version {stored.version}, not {run.version}; load it again")
             saved = run.model_copy(update={"version": run.version + 1})
-            self._runs[run.id] = saved
-            if changed is not None:
+            if changed is not None:  # first: nothing may be stored where this round was never opened
                 self._state(run.id, changed.number).record = changed
+            self._runs[run.id] = saved
             if opened is not None:
                 self._rounds[run.id][opened.number] = _RoundState.opened(opened)
             self._record(run.id, event, event_data(saved, opened, changed))
@@ -136,6 +136,8 @@ class MemoryLedger:
         """See `RunLedger.begin_attempt`."""
         with self._lock:
             state = self._state(run_id, number)
+            if state.record.phase is not RoundPhase.OPEN or client not in state.unsettled:
+                return 0
             state.attempts[client] += 1
             state.last_activity = now
             return state.attempts[client]

@@ -38,8 +38,9 @@ class RedisLedger:
         self._create = self._load_script("ledger_create.lua")
         self._save = self._load_script("ledger_save.lua")
         self._settle = self._load_script("ledger_settle.lua")
-        self._activity = self._load_script("ledger_activity.lua")
+        self._begin_attempt = self._load_script("ledger_begin_attempt.lua")
         self._record_partial = self._load_script("ledger_record_partial.lua")
+        self._touch = self._load_script("ledger_touch.lua")
 
     def create(self, run: Run) -> None:
         """See `RunLedger.create`."""
@@ -136,8 +137,8 @@ class RedisLedger:
 
     def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
         """See `RunLedger.begin_attempt`."""
-        round_, *_, attempts, _ = round_keys(run_id, number)
-        count = self._run(self._activity, [round_, attempts], micros(now), client)
+        round_, _, unsettled, *_, attempts, _ = round_keys(run_id, number)
+        count = self._run(self._begin_attempt, [round_, unsettled, attempts], client, micros(now))
         return int(self._opened(count, run_id, number))
 
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
@@ -175,8 +176,7 @@ class RedisLedger:
 
     def touch(self, run_id: str, number: int, now: datetime) -> None:
         """See `RunLedger.touch`."""
-        round_, *_, attempts, _ = round_keys(run_id, number)
-        self._opened(self._run(self._activity, [round_, attempts], micros(now), ""), run_id, number)
+        self._opened(self._run(self._touch, [round_key(run_id, number)], micros(now)), run_id, number)
 
     def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
         """See `RunLedger.events`."""

@@ -1,0 +1,283 @@
+"""What every `RunLedger` promises of a round's clients: each settles once, accepted or failed, in one atomic step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fedface_core.domain.errors import NotFoundError
+from fedface_core.domain.ids import client_id, new_run_id
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import Round, RoundPhase, open_round
+from fedface_core.domain.run import Run
+from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
+from fedface_core.ports import RunLedger
+
+T0 = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+SHA = "0" * 64
+# Shards: clients 0–2, 3–5, and 6 alone. Quorum 5.
+PLAN = Plan.model_validate({"split": {"clients": 7}, "cohort": {"shard_size": 3, "quorum": 5, "deadline_seconds": 60}})
+COHORT = tuple(client_id(index) for index in range(7))
+STRANGER = client_id(7)
+LATER = T0 + timedelta(seconds=1)
+UNKNOWN_ROUND = 2
+
+
+def update(images: int = 3) -> AcceptedUpdate:
+    return AcceptedUpdate(sha256=f"{images:064x}", size=1000, images=images, loss_before=0.25, loss_after=0.125)
+
+
+class OpenRound:
+    """Round 1 of a run, open, in a ledger."""
+
+    def __init__(self, ledger: RunLedger, plan: Plan = PLAN, cohort: tuple[str, ...] = COHORT) -> None:
+        self.ledger = ledger
+        self.record: Round = open_round(plan, new_run_id(), 1, cohort, SHA, T0)
+        run = Run(id=self.record.run_id, plan=plan, correlation_id="abc", created_at=T0)
+        ledger.create(run)
+        self.run = ledger.save(run, "round_opened", opened=self.record)
+
+    def accept(self, client: str, now: datetime = LATER, images: int = 3) -> Receipt:
+        return self.ledger.accept(self.run.id, 1, client, update(images), now)
+
+    def fail(self, client: str, now: datetime = LATER) -> Receipt:
+        return self.ledger.fail(self.run.id, 1, client, "no images", now)
+
+    def close(self) -> None:
+        closed = self.record.model_copy(update={"phase": RoundPhase.AGGREGATING, "closed_at": LATER})
+        self.run = self.ledger.save(self.run, "round_closed", changed=closed)
+
+    def partial(self, shard: int) -> bool:
+        return self.ledger.record_partial(self.run.id, 1, shard, LATER)
+
+
+@pytest.fixture
+def opened(ledger: RunLedger) -> OpenRound:
+    return OpenRound(ledger)
+
+
+def test_opening_makes_the_whole_cohort_unsettled(opened: OpenRound) -> None:
+    tally = opened.ledger.tally(opened.run.id, 1)
+    assert tally.unsettled == frozenset(COHORT)
+    assert (tally.accepted, tally.failed) == (0, 0)
+    assert tally.accepted_shards == tally.folded_shards == frozenset()
+    assert tally.last_activity == T0
+    assert opened.ledger.accepted(opened.run.id, 1) == {}
+    assert opened.ledger.failed(opened.run.id, 1) == {}
+
+
+ASKS_FOR_A_ROUND: list[Callable[[RunLedger, str, int], object]] = [
+    lambda ledger, run, number: ledger.tally(run, number),
+    lambda ledger, run, number: ledger.begin_attempt(run, number, COHORT[0], T0),
+    lambda ledger, run, number: ledger.accept(run, number, COHORT[0], update(), T0),
+    lambda ledger, run, number: ledger.fail(run, number, COHORT[0], "no images", T0),
+    lambda ledger, run, number: ledger.accepted(run, number),
+    lambda ledger, run, number: ledger.accepted(run, number, []),
+    lambda ledger, run, number: ledger.accepted(run, number, [COHORT[0]]),
+    lambda ledger, run, number: ledger.failed(run, number),
+    lambda ledger, run, number: ledger.record_partial(run, number, 0, T0),
+    lambda ledger, run, number: ledger.touch(run, number, T0),
+]
+
+
+@pytest.mark.parametrize("ask", ASKS_FOR_A_ROUND)
+def test_a_round_that_was_never_opened_is_named(opened: OpenRound, ask: Callable[[RunLedger, str, int], object]) -> None:
+    with pytest.raises(NotFoundError, match=f"{opened.run.id} has no round 2"):
+        ask(opened.ledger, opened.run.id, UNKNOWN_ROUND)
+    with pytest.raises(NotFoundError, match="there is no run run-00000000dead"):
+        ask(opened.ledger, "run-00000000dead", 1)
+    assert [record.number for record in opened.ledger.rounds(opened.run.id)] == [1]
+
+
+def test_an_update_is_accepted_once(opened: OpenRound) -> None:
+    assert opened.accept(COHORT[4]) == Receipt(shard=1)
+    tally = opened.ledger.tally(opened.run.id, 1)
+    assert (tally.accepted, tally.failed) == (1, 0)
+    assert tally.unsettled == frozenset(COHORT) - {COHORT[4]}
+    assert tally.accepted_shards == {1}
+    assert tally.last_activity == LATER
+    assert opened.ledger.accepted(opened.run.id, 1) == {COHORT[4]: update()}
+
+
+def test_a_duplicate_changes_nothing(opened: OpenRound) -> None:
+    opened.accept(COHORT[0], images=3)
+    before = opened.ledger.tally(opened.run.id, 1)
+    receipt = opened.accept(COHORT[0], now=LATER + timedelta(seconds=1), images=9)
+    assert receipt == Receipt(refused=RefusalReason.DUPLICATE, shard=0)
+    assert opened.ledger.tally(opened.run.id, 1) == before
+    assert opened.ledger.accepted(opened.run.id, 1)[COHORT[0]].images == 3
+
+
+def test_a_duplicate_says_again_that_shard_and_round_are_done(opened: OpenRound) -> None:
+    for client in COHORT[:5]:
+        opened.accept(client)
+    opened.fail(COHORT[5])
+    for client in (COHORT[0], COHORT[4]):
+        receipt = opened.accept(client)
+        assert receipt.refused is RefusalReason.DUPLICATE
+        assert (receipt.shard_settled, receipt.round_ready) == (True, True)
+
+
+def test_a_duplicate_stays_one_after_the_deadline_and_the_close(opened: OpenRound) -> None:
+    opened.accept(COHORT[0])
+    opened.close()
+    assert opened.accept(COHORT[0], now=T0 + timedelta(hours=1)).refused is RefusalReason.DUPLICATE
+
+
+@pytest.mark.parametrize("settle", [OpenRound.accept, OpenRound.fail])
+def test_strangers_are_refused(opened: OpenRound, settle: Callable[[OpenRound, str], Receipt]) -> None:
+    assert settle(opened, STRANGER) == Receipt(refused=RefusalReason.NOT_INVITED)
+    tally = opened.ledger.tally(opened.run.id, 1)
+    assert (tally.accepted, tally.failed, tally.last_activity) == (0, 0, T0)
+
+
+@pytest.mark.parametrize("settle", [OpenRound.accept, OpenRound.fail])
+def test_a_closed_round_takes_nothing(opened: OpenRound, settle: Callable[[OpenRound, str], Receipt]) -> None:
+    opened.close()
+    assert settle(opened, COHORT[0]).refused is RefusalReason.LATE
+    assert opened.ledger.tally(opened.run.id, 1).unsettled == frozenset(COHORT)
+
+
+@pytest.mark.parametrize("settle", [OpenRound.accept, OpenRound.fail])
+def test_the_deadline_is_the_first_moment_that_is_late(
+    opened: OpenRound, settle: Callable[[OpenRound, str, datetime], Receipt]
+) -> None:
+    deadline = opened.record.deadline_at
+    assert settle(opened, COHORT[0], deadline).refused is RefusalReason.LATE
+    assert settle(opened, COHORT[0], deadline - timedelta(microseconds=1)).refused is None
+
+
+def test_a_failed_client_is_settled(opened: OpenRound) -> None:
+    assert opened.fail(COHORT[6]) == Receipt(shard=2, shard_settled=True)
+    assert opened.accept(COHORT[6]) == Receipt(refused=RefusalReason.LATE, shard=2, shard_settled=True)
+    assert opened.fail(COHORT[6]) == Receipt(refused=RefusalReason.LATE, shard=2, shard_settled=True)
+    tally = opened.ledger.tally(opened.run.id, 1)
+    assert (tally.accepted, tally.failed) == (0, 1)
+    assert tally.accepted_shards == frozenset()
+    assert tally.last_activity == LATER
+    assert opened.ledger.failed(opened.run.id, 1) == {COHORT[6]: "no images"}
+
+
+def test_an_accepted_client_can_not_fail(opened: OpenRound) -> None:
+    opened.accept(COHORT[0])
+    assert opened.fail(COHORT[0]).refused is RefusalReason.DUPLICATE
+    assert opened.ledger.failed(opened.run.id, 1) == {}
+
+
+def test_a_shard_is_settled_by_its_last_client(opened: OpenRound) -> None:
+    assert not opened.accept(COHORT[0]).shard_settled
+    assert not opened.accept(COHORT[3]).shard_settled
+    assert not opened.fail(COHORT[1]).shard_settled
+    assert opened.accept(COHORT[2]).shard_settled
+    assert not opened.accept(COHORT[4]).shard_settled
+
+
+def test_the_quorum_makes_the_round_ready(opened: OpenRound) -> None:
+    assert [opened.accept(client).round_ready for client in COHORT] == [False] * 4 + [True] * 3
+
+
+def test_failures_do_not_count_for_the_quorum(opened: OpenRound) -> None:
+    receipts = [opened.fail(client) for client in COHORT[:3]] + [opened.accept(client) for client in COHORT[3:]]
+    # Four accepted are no quorum of five; but with the last client everybody has settled.
+    assert [receipt.round_ready for receipt in receipts] == [False] * 6 + [True]
+
+
+def test_a_round_where_everybody_failed_is_ready(opened: OpenRound) -> None:
+    assert [opened.fail(client).round_ready for client in COHORT] == [False] * 6 + [True]
+
+
+def test_accepted_updates_come_in_client_order(opened: OpenRound) -> None:
+    for images, client in enumerate(reversed(COHORT[:5]), start=1):
+        opened.accept(client, images=images)
+    run = opened.run.id
+    assert list(opened.ledger.accepted(run, 1)) == list(COHORT[:5])
+    some = opened.ledger.accepted(run, 1, (COHORT[4], COHORT[0], COHORT[6], STRANGER, COHORT[0]))
+    assert list(some.items()) == [(COHORT[0], update(5)), (COHORT[4], update(1))]
+    assert opened.ledger.accepted(run, 1, ()) == {}
+
+
+def test_failed_clients_come_in_client_order(opened: OpenRound) -> None:
+    for client in (COHORT[5], COHORT[0], COHORT[3]):
+        opened.fail(client)
+    assert list(opened.ledger.failed(opened.run.id, 1)) == [COHORT[0], COHORT[3], COHORT[5]]
+
+
+def test_attempts_are_counted_for_each_client_and_are_activity(opened: OpenRound) -> None:
+    def begin(client: str, second: int) -> int:
+        return opened.ledger.begin_attempt(opened.run.id, 1, client, T0 + timedelta(seconds=second))
+
+    assert [begin(COHORT[0], 1), begin(COHORT[1], 2), begin(COHORT[0], 3)] == [1, 1, 2]
+    tally = opened.ledger.tally(opened.run.id, 1)
+    assert tally.last_activity == T0 + timedelta(seconds=3)
+    assert tally.unsettled == frozenset(COHORT)
+
+
+def test_an_attempt_at_nothing_is_none(opened: OpenRound) -> None:
+    def begin(client: str) -> int:
+        return opened.ledger.begin_attempt(opened.run.id, 1, client, LATER + timedelta(seconds=9))
+
+    opened.accept(COHORT[0])
+    opened.fail(COHORT[1])
+    assert [begin(client) for client in (COHORT[0], COHORT[1], STRANGER)] == [0, 0, 0]
+    opened.close()
+    assert begin(COHORT[2]) == 0
+    assert opened.ledger.tally(opened.run.id, 1).last_activity == LATER
+
+
+def test_touch_is_activity(opened: OpenRound) -> None:
+    before = opened.ledger.tally(opened.run.id, 1)
+    opened.ledger.touch(opened.run.id, 1, LATER)
+    assert opened.ledger.tally(opened.run.id, 1) == before.model_copy(update={"last_activity": LATER})
+
+
+def test_a_partial_completes_only_a_closed_round(opened: OpenRound) -> None:
+    opened.accept(COHORT[0])
+    opened.accept(COHORT[6])
+    assert not opened.partial(0), "open, shard 2 unfolded"
+    assert not opened.partial(2), "open, all folded"
+    opened.close()
+    assert opened.partial(2), "closed, all folded, though recorded before"
+    assert opened.ledger.tally(opened.run.id, 1).folded_shards == {0, 2}
+
+
+def test_a_partial_completes_only_when_no_accepted_shard_is_unfolded(opened: OpenRound) -> None:
+    opened.accept(COHORT[0])
+    opened.fail(COHORT[3])
+    opened.accept(COHORT[6])
+    opened.close()
+    assert not opened.partial(0), "closed, shard 2 unfolded"
+    assert opened.partial(2), "closed; shard 1 has no accepted update"
+    assert opened.partial(2), "the same again for a redelivered task"
+    assert opened.ledger.tally(opened.run.id, 1).last_activity == LATER
+
+
+def test_of_many_deliveries_of_one_update_exactly_one_counts(opened: OpenRound) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        receipts = list(pool.map(lambda images: opened.accept(COHORT[0], images=images), range(1, 33)))
+    (first,) = [images for images, receipt in enumerate(receipts, start=1) if receipt.refused is None]
+    assert sum(receipt.refused is RefusalReason.DUPLICATE for receipt in receipts) == 31
+    assert opened.ledger.accepted(opened.run.id, 1) == {COHORT[0]: update(first)}
+    assert opened.ledger.tally(opened.run.id, 1).unsettled == frozenset(COHORT[1:])
+
+
+def test_many_clients_at_once_settle_every_shard_and_the_round_exactly_once(ledger: RunLedger) -> None:
+    clients = tuple(client_id(index) for index in range(48))
+    plan = Plan.model_validate({"split": {"clients": 48}, "cohort": {"shard_size": 5}})
+    opened = OpenRound(ledger, plan, clients)
+
+    def settle(client: str) -> Receipt:
+        return opened.fail(client) if client.endswith("3") else opened.accept(client)
+
+    with ThreadPoolExecutor(8) as pool:
+        receipts = list(pool.map(settle, clients))
+    assert all(receipt.refused is None for receipt in receipts)
+    assert sorted(receipt.shard for receipt in receipts if receipt.shard_settled and receipt.shard is not None) == list(
+        range(10)
+    )
+    assert sum(receipt.round_ready for receipt in receipts) == 1
+    tally = ledger.tally(opened.run.id, 1)
+    assert (tally.accepted, tally.failed, tally.unsettled) == (43, 5, frozenset())
+    assert tally.accepted_shards == frozenset(range(10))

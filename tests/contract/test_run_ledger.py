@@ -1,0 +1,191 @@
+"""What every `RunLedger` promises of runs, rounds and the audit trail: memory, a real Valkey, a real Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fedface_core.domain.errors import InvalidInputError, NotFoundError, StaleVersionError, WrongPhaseError
+from fedface_core.domain.ids import client_id, new_run_id
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import RoundPhase, abandon, open_round
+from fedface_core.domain.run import Run, RunPhase, begin_round, end, start
+from fedface_core.ports import RunLedger
+
+T0 = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+SHA = "0" * 64
+PLAN = Plan.model_validate({"split": {"clients": 6}, "cohort": {"shard_size": 4}})
+COHORT = tuple(client_id(index) for index in range(6))
+
+
+def created_run(created_at: datetime = T0) -> Run:
+    return Run(id=new_run_id(), plan=PLAN, correlation_id="abc", created_at=created_at)
+
+
+@pytest.fixture
+def run(ledger: RunLedger) -> Run:
+    run = created_run()
+    ledger.create(run)
+    return run
+
+
+def test_a_run_comes_back_as_it_was_created(ledger: RunLedger, run: Run) -> None:
+    assert ledger.load(run.id) == run
+    assert run.version == 0
+
+
+def test_an_id_is_taken_once(ledger: RunLedger, run: Run) -> None:
+    with pytest.raises(WrongPhaseError, match=run.id):
+        ledger.create(run.model_copy(update={"correlation_id": "another"}))
+    assert ledger.load(run.id) == run
+    assert len(ledger.events(run.id)) == 1
+
+
+ASKS_FOR_A_RUN: list[Callable[[RunLedger, str], object]] = [
+    lambda ledger, run: ledger.load(run),
+    lambda ledger, run: ledger.rounds(run),
+    lambda ledger, run: ledger.events(run),
+    lambda ledger, run: ledger.load_round(run, 0),
+    lambda ledger, run: ledger.save(created_run().model_copy(update={"id": run}), "anything"),
+]
+
+
+@pytest.mark.parametrize("ask", ASKS_FOR_A_RUN)
+def test_an_unknown_run_is_named(ledger: RunLedger, run: Run, ask: Callable[[RunLedger, str], object]) -> None:
+    with pytest.raises(NotFoundError, match="there is no run run-00000000dead"):
+        ask(ledger, "run-00000000dead")
+
+
+def test_runs_are_listed_newest_first(ledger: RunLedger) -> None:
+    oldest, newest, middle = (created_run(T0 + timedelta(seconds=second)) for second in (0, 2, 1))
+    for run in (oldest, newest, middle):
+        ledger.create(run)
+    assert ledger.runs() == [newest, middle, oldest]
+
+
+def test_no_runs(ledger: RunLedger) -> None:
+    assert ledger.runs() == []
+    assert ledger.active_runs() == []
+
+
+def test_active_runs_have_started_and_not_ended_oldest_first(ledger: RunLedger) -> None:
+    runs = [created_run(T0 + timedelta(seconds=second)) for second in range(5)]
+    for run in reversed(runs):
+        ledger.create(run)
+    preparing = ledger.save(start(runs[1], T0), "run_started")
+    running = ledger.save(begin_round(ledger.save(start(runs[2], T0), "run_started"), 0, SHA), "round_opened")
+    ledger.save(end(ledger.save(start(runs[3], T0), "run_started"), RunPhase.CANCELLED, T0), "run_cancelled")
+    ledger.save(end(runs[4], RunPhase.FAILED, T0, "no data"), "run_failed")
+    assert ledger.active_runs() == [preparing, running]
+    assert ledger.active_runs() == [preparing, running]
+    assert len(ledger.runs()) == 5
+
+
+def test_a_save_grows_the_version_and_leaves_the_rest(ledger: RunLedger, run: Run) -> None:
+    saved = ledger.save(start(run, T0), "run_started")
+    assert saved == start(run, T0).model_copy(update={"version": 1})
+    assert ledger.load(run.id) == saved
+
+
+def test_a_stale_save_changes_nothing(ledger: RunLedger, run: Run) -> None:
+    saved = ledger.save(start(run, T0), "run_started")
+    opened = open_round(PLAN, run.id, 0, COHORT, SHA, T0)
+    with pytest.raises(StaleVersionError, match=r"version 1, not 0"):
+        ledger.save(end(run, RunPhase.CANCELLED, T0), "run_cancelled", opened=opened)
+    assert ledger.load(run.id) == saved
+    assert ledger.rounds(run.id) == []
+    assert [event.name for event in ledger.events(run.id)] == ["run_created", "run_started"]
+
+
+def test_of_many_savers_with_one_version_exactly_one_wins(ledger: RunLedger, run: Run) -> None:
+    def save(saver: int) -> Run | None:
+        try:
+            return ledger.save(run.model_copy(update={"correlation_id": f"saver-{saver}"}), f"by_{saver}")
+        except StaleVersionError:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(save, range(24)))
+    (winner,) = [outcome for outcome in outcomes if outcome is not None]
+    assert ledger.load(run.id) == winner
+    assert len(ledger.events(run.id)) == 2
+
+
+def test_rounds_come_back_in_order(ledger: RunLedger, run: Run) -> None:
+    rounds = [open_round(PLAN, run.id, number, COHORT, SHA, T0) for number in range(12)]
+    for opened in rounds:
+        run = ledger.save(run, "round_opened", opened=opened)
+    assert ledger.rounds(run.id) == rounds
+    assert ledger.load_round(run.id, 11) == rounds[11]
+
+
+def test_a_round_that_was_never_opened_is_named(ledger: RunLedger, run: Run) -> None:
+    never = open_round(PLAN, run.id, 7, COHORT, SHA, T0)
+    with pytest.raises(NotFoundError, match=f"{run.id} has no round 7"):
+        ledger.load_round(run.id, 7)
+    with pytest.raises(NotFoundError, match=f"{run.id} has no round 7"):
+        ledger.save(run, "round_closed", changed=never)
+    assert ledger.load(run.id) == run
+    assert ledger.rounds(run.id) == []
+
+
+def test_one_save_finishes_a_round_and_opens_the_next(ledger: RunLedger, run: Run) -> None:
+    first, second = (open_round(PLAN, run.id, number, COHORT, SHA, T0) for number in (0, 1))
+    run = ledger.save(begin_round(run, 0, SHA), "round_opened", opened=first)
+    finished = first.model_copy(update={"phase": RoundPhase.FINISHED, "finished_at": T0})
+    ledger.save(begin_round(run, 1, SHA), "round_opened", opened=second, changed=finished)
+    assert ledger.rounds(run.id) == [finished, second]
+    assert ledger.tally(run.id, 1).unsettled == frozenset(COHORT)
+
+
+def test_each_save_leaves_an_event(ledger: RunLedger, run: Run) -> None:
+    opened = open_round(PLAN, run.id, 0, COHORT, SHA, T0)
+    run = ledger.save(start(run, T0), "run_started")
+    run = ledger.save(begin_round(run, 0, SHA), "round_opened", opened=opened)
+    run = ledger.save(end(run, RunPhase.FAILED, T0, "no updates"), "run_failed", changed=abandon(opened, T0))
+    assert [(event.name, event.data) for event in ledger.events(run.id)] == [
+        ("run_created", {"phase": "created"}),
+        ("run_started", {"phase": "preparing"}),
+        ("round_opened", {"phase": "running", "round": 0, "round_phase": "open"}),
+        ("run_failed", {"phase": "failed", "failure": "no updates", "round": 0, "round_phase": "abandoned"}),
+    ]
+
+
+def test_events_are_read_on_from_the_last_one_seen(ledger: RunLedger, run: Run) -> None:
+    for step in range(5):
+        run = ledger.save(run, f"step_{step}")
+    everything = ledger.events(run.id)
+    assert [event.name for event in everything] == ["run_created", *(f"step_{step}" for step in range(5))]
+    assert len({event.id for event in everything}) == 6
+    for position, event in enumerate(everything):
+        assert ledger.events(run.id, after=event.id) == everything[position + 1 :]
+    assert ledger.events(run.id, limit=2) == everything[:2]
+    assert ledger.events(run.id, after=everything[1].id, limit=3) == everything[2:5]
+
+
+def test_events_are_dated_and_never_run_back(ledger: RunLedger, run: Run) -> None:
+    ledger.save(run, "step")
+    first, second = ledger.events(run.id)
+    assert first.at.utcoffset() == timedelta(0)
+    assert first.at <= second.at
+
+
+@pytest.mark.parametrize("after", ["", "abc", "1", "-", "(1-0", "1-0\n", "99999999999999999999999-0"])
+def test_what_is_no_event_id_is_refused(ledger: RunLedger, run: Run, after: str) -> None:
+    with pytest.raises(InvalidInputError, match="event id"):
+        ledger.events(run.id, after=after)
+
+
+def test_acceptance_leaves_no_event(ledger: RunLedger, run: Run) -> None:
+    ledger.save(run, "round_opened", opened=open_round(PLAN, run.id, 0, COHORT, SHA, T0))
+    before = ledger.events(run.id)
+    ledger.begin_attempt(run.id, 0, COHORT[0], T0)
+    ledger.fail(run.id, 0, COHORT[0], "not_finite", T0)
+    assert ledger.events(run.id) == before
+
+
+def test_ping_of_a_ledger_that_works(ledger: RunLedger) -> None:
+    ledger.ping()
