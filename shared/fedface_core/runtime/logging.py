@@ -40,7 +40,7 @@ def configure_logging(settings: Settings, service: str) -> None:
     root.handlers = [handler]
     root.setLevel(settings.log_level)
     # One line a request or a delivery, said better by our own records.
-    for chatty in ("uvicorn.access", "celery.worker.strategy", "celery.app.trace", "urllib3"):
+    for chatty in ("uvicorn.access", "celery.worker.strategy", "celery.app.trace", "celery.beat", "urllib3"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

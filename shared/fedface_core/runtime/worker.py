@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from celery.signals import worker_process_init, worker_process_shutdown, worker_ready
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready
 
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.settings import WorkerSettings
@@ -37,6 +37,8 @@ def run_worker(
     between processes, which prometheus_client reads only when it is first imported.
     """
     configure_logging(settings, service)
+    # Celery leaves the loggers alone where somebody answers this signal; its own set-up would drop all but warnings.
+    setup_logging.connect(lambda **_: None, weak=False)
     directory = settings.metrics_directory or Path(tempfile.mkdtemp(prefix=f"fedface-{service}-metrics-"))
     _wipe(directory)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
@@ -54,7 +56,9 @@ def run_worker(
 
 def _run(app: Celery, service: str, beat: list[str]) -> None:
     name = f"{service}@%h-{os.getpid()}"
-    app.worker_main(["worker", "--queues", service, "--hostname", name, "--without-mingle", "--without-gossip", *beat])
+    app.worker_main(
+        ["--quiet", "worker", "--queues", service, "--hostname", name, "--without-mingle", "--without-gossip", *beat]
+    )
 
 
 def _wipe(directory: Path) -> None:
