@@ -1,0 +1,106 @@
+"""Enrolment against the formulas, and round 0 as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from fedface_core.domain.errors import FedFaceError, InvalidInputError
+from fedface_core.domain.plan import Plan
+from fedface_core.learning.class_embeddings import decode_class_embeddings, encode_class_embeddings, row_range
+from fedface_core.learning.client_steps import enrolment_update
+from fedface_core.learning.data import FaceDataset
+from fedface_core.learning.enrolment import enrol, mean_embedding, random_class_embeddings
+from fedface_core.learning.enrolment_fold import EnrolmentPartial, reduce_enrolment
+from fedface_core.learning.models import initial_network
+
+
+def test_three_clients_worked_by_hand() -> None:
+    # n = 1, 0, 3; the second client is not enrolled.
+    # centre = (1·(4, 0) + 3·(0, 4)) / 4 = (1, 3)
+    # (4, 0) − (1, 3) = (3, −3) → (1, −1)/√2;   (0, 4) − (1, 3) = (−1, 1) → (−1, 1)/√2
+    means_CD = torch.tensor([[4.0, 0.0], [0.0, 0.0], [0.0, 4.0]])
+    enrolment = enrol(means_CD, torch.tensor([1, 0, 3]), centring=True)
+    assert enrolment.centre_D.tolist() == [1.0, 3.0]
+    half = 0.5**0.5
+    torch.testing.assert_close(enrolment.class_embeddings_CD, torch.tensor([[half, -half], [0.0, 0.0], [-half, half]]))
+
+
+def test_without_centring_a_class_embedding_is_the_normalised_mean() -> None:
+    means_CD = torch.tensor([[3.0, 4.0], [0.0, 0.5]])
+    enrolment = enrol(means_CD, torch.tensor([2, 2]), centring=False)
+    torch.testing.assert_close(enrolment.class_embeddings_CD, torch.tensor([[0.6, 0.8], [0.0, 1.0]]))
+    assert not enrolment.centre_D.any()
+
+
+def test_the_mean_embedding_is_of_unit_embeddings_or_with_centring_of_raw_features(
+    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset
+) -> None:
+    network = initial_network(tiny_plan().model, 0)
+    images_NCHW = tiny_faces.images("person-0")
+    with torch.no_grad():
+        features_ND = network.features(images_NCHW)
+    torch.testing.assert_close(mean_embedding(network, images_NCHW, centring=True), features_ND.mean(0))
+    torch.testing.assert_close(mean_embedding(network, images_NCHW, centring=False), normalize(features_ND).mean(0))
+
+
+def round_zero(plan: Plan, faces: FaceDataset, clients: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Class embeddings and the model's centre after the enrolment of ``clients``."""
+    network = initial_network(plan.model, 0)
+    partial = EnrolmentPartial()
+    for index in clients:
+        update = enrolment_update(network, faces.images(faces.identities[index]), plan)
+        partial.fold(f"client-{index:06d}", update.accepted, lambda client, data=update.data: data, 16)  # type: ignore[misc]
+    reduced = reduce_enrolment([EnrolmentPartial.decode(partial.encode())], network, plan)
+    assert reduced.aggregation.folded == len(clients)
+    assert reduced.aggregation.images == 6 * len(clients)
+    return decode_class_embeddings(reduced.class_embeddings, 16), network.centre
+
+
+def test_a_client_that_was_not_enrolled_has_a_row_of_zeros(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    for initialisation in ("mean-feature", "random"):
+        class_embeddings_CD, _ = round_zero(tiny_plan(initialisation=initialisation), tiny_faces, [0, 1, 5])
+        assert class_embeddings_CD.shape == (8, 16)
+        lengths_C = class_embeddings_CD.norm(dim=1)
+        torch.testing.assert_close(lengths_C, torch.tensor([1.0, 1, 0, 0, 0, 1, 0, 0]))
+
+
+def test_centring_puts_the_clients_centre_into_the_model(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    plan = tiny_plan(model={"centring": True}, spreadout={"steps": 0})
+    class_embeddings_CD, centre_D = round_zero(plan, tiny_faces, list(range(8)))
+    network = initial_network(plan.model, 0)
+    with torch.no_grad():
+        features_CND = torch.stack([network.features(tiny_faces.images(f"person-{index}")) for index in range(8)])
+    torch.testing.assert_close(centre_D, features_CND.mean(dim=(0, 1)))
+    torch.testing.assert_close(class_embeddings_CD, normalize(features_CND.mean(dim=1) - centre_D), rtol=1e-3, atol=1e-4)
+
+
+def test_random_class_embeddings_know_nothing_of_the_faces(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    plan = tiny_plan(initialisation="random", spreadout={"steps": 0})
+    class_embeddings_CD, _ = round_zero(plan, tiny_faces, list(range(8)))
+    assert torch.equal(class_embeddings_CD, random_class_embeddings(8, 16, plan.seed))
+    assert not torch.equal(class_embeddings_CD, random_class_embeddings(8, 16, plan.seed + 1))
+
+
+def test_where_nobody_could_be_enrolled_the_error_says_why(tiny_plan: Callable[..., Plan]) -> None:
+    plan = tiny_plan()
+    nobody = EnrolmentPartial(refused={"client-000000": "not_finite"})
+    with pytest.raises(FedFaceError, match=r"no client could be enrolled.*client-000000.*not_finite"):
+        reduce_enrolment([nobody], initial_network(plan.model, 0), plan)
+
+
+def test_a_client_reads_its_row_by_byte_range() -> None:
+    rows_CD = random_class_embeddings(5, 16, 0)
+    data = encode_class_embeddings(rows_CD)
+    start, length = row_range(3, 16)
+    assert torch.equal(decode_class_embeddings(data, 16), rows_CD)
+    assert torch.equal(decode_class_embeddings(data[start : start + length], 16)[0], rows_CD[3])
+
+
+@pytest.mark.parametrize("data", [b"", b"123", b"0" * 65])
+def test_bytes_that_are_no_rows_are_refused(data: bytes) -> None:
+    with pytest.raises(InvalidInputError, match=f"{len(data)} bytes are no class embeddings"):
+        decode_class_embeddings(data, 16)

@@ -1,0 +1,182 @@
+"""Local training against SGD written out with plain tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from fedface_core.domain.plan import LocalTrainingPlan, ModelPlan, Plan
+from fedface_core.learning.client_steps import training_update
+from fedface_core.learning.codec import encode_tensors
+from fedface_core.learning.data import FaceDataset
+from fedface_core.learning.enrolment_fold import EnrolmentPartial
+from fedface_core.learning.local_training import train_locally
+from fedface_core.learning.losses import positive_squared_hinge
+from fedface_core.learning.models import EmbeddingNetwork, initial_network
+from fedface_core.learning.training_fold import TrainingPartial, reduce_training
+from fedface_core.learning.weights import network_tensors
+
+TARGET_D = normalize(torch.arange(16.0), dim=0)
+
+
+@pytest.fixture
+def network(tiny_plan: Callable[..., Plan]) -> EmbeddingNetwork:
+    return initial_network(tiny_plan().model, 0)
+
+
+@pytest.fixture
+def images_NCHW(tiny_faces: FaceDataset) -> Tensor:  # noqa: N802
+    return tiny_faces.images("person-3")
+
+
+def state(network: EmbeddingNetwork) -> bytes:
+    return encode_tensors(network_tensors(network))
+
+
+def plain_sgd(network: EmbeddingNetwork, batches: list[Tensor], plan: LocalTrainingPlan) -> dict[str, Tensor]:
+    """v ← µv + g; p ← p − ηv, by the definition of the loss."""
+    parameters = dict(network.named_parameters())
+    velocity = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
+    for images_NCHW in batches:
+        features_ND = network.features(images_NCHW) - network.centre
+        cosines_N = features_ND @ TARGET_D / features_ND.norm(dim=1)
+        hinges = [max(plan.margin - cosine, torch.tensor(0.0)) ** 2 for cosine in cosines_N]
+        loss = torch.stack(hinges).sum() / len(images_NCHW)
+        gradients = torch.autograd.grad(loss, list(parameters.values()))
+        with torch.no_grad():
+            for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
+                velocity[name] = plan.momentum * velocity[name] + gradient
+                parameter.sub_(plan.learning_rate * velocity[name])
+    return {name: tensor.clone() for name, tensor in network_tensors(network).items()}
+
+
+def test_the_hinge_is_the_written_formula() -> None:
+    embeddings_ND = normalize(torch.randn(5, 16, generator=torch.Generator().manual_seed(1)), dim=1)
+    expected = sum(max(0.0, 0.9 - float(row_D @ TARGET_D)) ** 2 for row_D in embeddings_ND) / 5
+    assert float(positive_squared_hinge(embeddings_ND, TARGET_D, 0.9)) == pytest.approx(expected, rel=1e-6)
+    assert float(positive_squared_hinge(TARGET_D.unsqueeze(0), TARGET_D, 0.9)) == 0  # beyond the margin
+
+
+def test_a_round_of_a_single_client_is_plain_training(
+    tiny_plan: Callable[..., Plan], network: EmbeddingNetwork, images_NCHW: Tensor
+) -> None:
+    plan = tiny_plan(split={"clients": 1, "test": 2}, cohort={}, local_training={"steps": 3, "learning_rate": 0.05})
+    expected = plain_sgd(initial_network(plan.model, 0), [images_NCHW] * 3, plan.local_training)
+    global_model = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
+
+    update = training_update(network, images_NCHW, TARGET_D, plan, 1, "client-000000")
+    partial = TrainingPartial()
+    partial.fold("client-000000", update.accepted, lambda client: update.data, global_model, 100.0)
+    new_network = initial_network(plan.model, 0)
+    reduced = reduce_training([partial], new_network, TARGET_D.unsqueeze(0), plan)
+
+    for name, tensor in network_tensors(new_network).items():
+        torch.testing.assert_close(tensor, expected[name], rtol=1e-4, atol=1e-6)
+    assert reduced.aggregation.update_norm is not None
+    assert reduced.aggregation.update_norm > 0.01
+    assert (reduced.aggregation.folded, reduced.aggregation.images, reduced.aggregation.refused) == (1, 6, {})
+
+
+def test_training_lowers_the_loss_it_reports(network: EmbeddingNetwork, images_NCHW: Tensor) -> None:
+    with torch.no_grad():
+        before = float(positive_squared_hinge(network(images_NCHW), TARGET_D, 0.9))
+    losses = train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=5), seed=0)
+    with torch.no_grad():
+        after = float(positive_squared_hinge(network(images_NCHW), TARGET_D, 0.9))
+    assert (losses.before, losses.after) == (before, after)
+    assert after < before
+
+
+def test_no_steps_leave_the_network_unchanged(network: EmbeddingNetwork, images_NCHW: Tensor) -> None:
+    before = state(network)
+    losses = train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=0), seed=0)
+    assert state(network) == before
+    assert losses.before == losses.after
+
+
+def test_the_centre_is_not_trained(network: EmbeddingNetwork, images_NCHW: Tensor) -> None:
+    network.centre.copy_(torch.linspace(-0.1, 0.1, 16))
+    before = network.centre.clone()
+    train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=2), seed=0)
+    assert torch.equal(network.centre, before)
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_the_same_inputs_give_the_same_bytes(
+    tiny_plan: Callable[..., Plan], images_NCHW: Tensor, batch_size: int | None
+) -> None:
+    def trained(seed: int) -> bytes:
+        network = initial_network(tiny_plan().model, 0)
+        train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=4, batch_size=batch_size), seed)
+        return state(network)
+
+    assert trained(5) == trained(5)
+    assert (trained(5) == trained(6)) == (batch_size is None)  # only mini-batches are drawn
+
+
+def test_where_a_class_embedding_lies_in_memory_does_not_matter(tiny_plan: Callable[..., Plan], images_NCHW: Tensor) -> None:
+    """A client holds its row alone, the simulation a slice of W."""
+    unaligned_D = torch.zeros(17)[1:].copy_(TARGET_D)
+    states = set()
+    for target_D in (TARGET_D, unaligned_D):
+        network = initial_network(tiny_plan().model, 0)
+        train_locally(network, images_NCHW, target_D, LocalTrainingPlan(steps=2), seed=0)
+        states.add(state(network))
+    assert len(states) == 1
+
+
+def test_a_batch_as_large_as_the_images_is_all_of_them(tiny_plan: Callable[..., Plan], images_NCHW: Tensor) -> None:
+    states = set()
+    for batch_size in (None, 6, 100):
+        network = initial_network(tiny_plan().model, 0)
+        train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=2, batch_size=batch_size), seed=0)
+        states.add(state(network))
+    assert len(states) == 1
+
+
+def test_mini_batches_go_through_all_images_before_any_comes_again(network: EmbeddingNetwork, images_NCHW: Tensor) -> None:
+    seen: list[Tensor] = []
+
+    def note(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        if torch.is_grad_enabled():  # a step, not a measurement
+            seen.append(inputs[0])
+
+    network.register_forward_pre_hook(note)
+    train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=3, batch_size=2), seed=0)
+    drawn = sorted(image.sum().item() for batch in seen for image in batch)
+    assert drawn == sorted(image.sum().item() for image in images_NCHW)
+
+
+@pytest.mark.parametrize(("images", "moves"), [(6, True), (1, False)])
+def test_batch_norm_statistics_move_where_there_is_more_than_one_image(images: int, moves: bool) -> None:
+    plan = ModelPlan.model_validate(
+        {"architecture": "mobilefacenet", "height": 32, "width": 32, "embedding_size": 16, "widths": [8, 8, 8]}
+    )
+    network = initial_network(plan, 0)
+    before = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    images_NCHW = torch.randint(256, (images, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=2), seed=0)
+    moved = {name.split(".")[-1] for name, buffer in network.named_buffers() if not torch.equal(buffer, before[name])}
+    assert moved == ({"running_mean", "running_var", "num_batches_tracked"} if moves else set())
+
+
+def test_partials_come_back_from_their_bytes(
+    images_NCHW: Tensor, network: EmbeddingNetwork, tiny_plan: Callable[..., Plan]
+) -> None:
+    plan = tiny_plan()
+    reference = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
+    update = training_update(network, images_NCHW, TARGET_D, plan, 1, "client-000000")
+    partial = TrainingPartial()
+    for client in ("client-000000", "client-000001"):
+        partial.fold(client, update.accepted, lambda client: update.data, reference, 100.0)
+    partial.fold("client-000002", update.accepted, lambda client: b"other bytes", reference, 100.0)
+    again = TrainingPartial.decode(partial.encode())
+    assert again.encode() == partial.encode()
+    assert (again.folded, again.refused, again.models.weight) == (2, {"client-000002": "changed"}, 12)
+    assert EnrolmentPartial.decode(EnrolmentPartial({"client-000004": TARGET_D}, {"client-000004": 6}).encode()).images == {
+        "client-000004": 6
+    }

@@ -1,0 +1,110 @@
+"""Spreadout against formulas written out, and against what it is for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from fedface_core.domain.plan import SpreadoutPlan
+from fedface_core.learning.spreadout import spread, spreadout_gradient, spreadout_stats
+
+DEFAULTS = SpreadoutPlan()
+
+
+def written_loss(rows_CD: Tensor, plan: SpreadoutPlan) -> Tensor:
+    """λ · mean_{c≠c'} max(0, w_c·w_c' − ν)², pair by pair."""
+    clients = len(rows_CD)
+    pairs = [
+        torch.clamp(rows_CD[c] @ rows_CD[other] - plan.margin, min=0) ** 2
+        for c in range(clients)
+        for other in range(clients)
+        if c != other
+    ]
+    return plan.weight * torch.stack(pairs).mean()
+
+
+def similar_rows(clients: int, size: int, cosine: float, seed: int = 0) -> Tensor:
+    """Unit rows whose expected cosine with each other is ``cosine``."""
+    draws = torch.Generator().manual_seed(seed)
+    common_D = normalize(torch.randn(size, generator=draws), dim=0)
+    own_CD = normalize(torch.randn(clients, size, generator=draws), dim=1)
+    return normalize(cosine**0.5 * common_D + (1 - cosine) ** 0.5 * own_CD, dim=1)
+
+
+@pytest.mark.parametrize("clients", [2, 3, 17])
+@pytest.mark.parametrize("margin", [-0.5, 0.0, 0.3])
+def test_the_analytic_gradient_is_autograds(clients: int, margin: float) -> None:
+    plan = SpreadoutPlan(margin=margin, weight=7.0)
+    rows_CD = similar_rows(clients, 5, 0.5).double().requires_grad_()
+    (expected_CD,) = torch.autograd.grad(written_loss(rows_CD, plan), rows_CD)
+    assert expected_CD.abs().max() > 0.01
+    torch.testing.assert_close(spreadout_gradient(rows_CD.detach(), plan), expected_CD, rtol=1e-10, atol=1e-12)
+
+
+def test_one_short_step_follows_the_gradient_of_each_rows_own_sum() -> None:
+    plan = SpreadoutPlan(steps=1, learning_rate=1e-3)
+    rows_CD = similar_rows(6, 5, 0.5).double()
+    for_rows_CD = spreadout_gradient(rows_CD, plan) * (6 * 5) / 2  # 4λ/C(C−1) · Σ becomes 2λ · Σ
+    expected_CD = normalize(rows_CD - plan.learning_rate * for_rows_CD, dim=1)
+    spread_CD, _ = spread(rows_CD.float(), plan)
+    torch.testing.assert_close(spread_CD, expected_CD.float())
+
+
+@pytest.mark.parametrize("clients", [5, 1100])  # 1100 rows are more than one block
+def test_the_statistics_are_those_of_the_cosines_off_the_diagonal(clients: int) -> None:
+    rows_CD = similar_rows(clients, 16, 0.4).double()
+    cosines = (rows_CD @ rows_CD.T)[~torch.eye(clients, dtype=torch.bool)]
+    stats = spreadout_stats(rows_CD, DEFAULTS)
+    assert stats.loss == pytest.approx(float(10 * torch.clamp(cosines - 0.3, min=0).square().mean()))
+    assert stats.mean_off_diagonal_cosine == pytest.approx(float(cosines.mean()))
+    assert stats.max_off_diagonal_cosine == pytest.approx(float(cosines.max()))
+
+
+@pytest.mark.parametrize("clients", [200, 1100])
+@pytest.mark.parametrize("cosine", [0.4, 0.86, 0.99])
+def test_one_spreadout_parts_similar_clients_however_many_they_are(clients: int, cosine: float) -> None:
+    rows_CD = similar_rows(clients, 128, cosine)
+    spread_CD, stats = spread(rows_CD, DEFAULTS)
+    assert abs(stats.mean_off_diagonal_cosine) < 0.08
+    assert stats.max_off_diagonal_cosine < 0.45
+    torch.testing.assert_close(spread_CD.norm(dim=1), torch.ones(clients))
+
+
+def test_rows_that_are_apart_stay_where_they_are() -> None:
+    rows_CD = torch.eye(8)
+    spread_CD, stats = spread(rows_CD, DEFAULTS)
+    assert torch.equal(spread_CD, rows_CD)
+    assert (stats.loss, stats.mean_off_diagonal_cosine, stats.max_off_diagonal_cosine) == (0, 0, 0)
+
+
+def test_equal_rows_stay_finite() -> None:
+    spread_CD, stats = spread(torch.eye(4)[:1].repeat(300, 1), DEFAULTS)
+    torch.testing.assert_close(spread_CD.norm(dim=1), torch.ones(300))
+    assert stats.max_off_diagonal_cosine == pytest.approx(1)
+
+
+def test_a_client_that_is_not_enrolled_neither_pushes_nor_moves() -> None:
+    rows_CD = similar_rows(5, 16, 0.8)
+    with_gap_CD = torch.cat([rows_CD[:2], torch.zeros(1, 16), rows_CD[2:]])
+    spread_CD, stats = spread(with_gap_CD, DEFAULTS)
+    expected_CD, expected_stats = spread(rows_CD, DEFAULTS)
+    assert torch.equal(spread_CD[[0, 1, 3, 4, 5]], expected_CD)
+    assert not spread_CD[2].any()
+    assert stats == expected_stats
+
+
+@pytest.mark.parametrize("clients", [0, 1])
+def test_fewer_than_two_clients_have_nobody_to_part_from(clients: int) -> None:
+    rows_CD = torch.eye(4)[:clients]
+    spread_CD, stats = spread(rows_CD, DEFAULTS)
+    assert torch.equal(spread_CD, rows_CD)
+    assert (stats.loss, stats.mean_off_diagonal_cosine, stats.max_off_diagonal_cosine) == (0, 0, 0)
+
+
+def test_no_steps_switch_it_off() -> None:
+    rows_CD = similar_rows(10, 16, 0.8)
+    spread_CD, stats = spread(rows_CD, SpreadoutPlan(steps=0))
+    assert torch.equal(spread_CD, rows_CD)
+    assert stats.mean_off_diagonal_cosine == pytest.approx(0.8, abs=0.1)
