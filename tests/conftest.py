@@ -93,6 +93,12 @@ def ledger(request: pytest.FixtureRequest) -> RunLedger:
 
 
 @pytest.fixture
+def ledger_url(valkey_url: str) -> str:
+    """An empty database for a ledger."""
+    return _empty_database(valkey_url, 9)
+
+
+@pytest.fixture
 def broker_url(valkey_url: str) -> str:
     """An empty database for Celery's queues."""
     return _empty_database(valkey_url, 8)

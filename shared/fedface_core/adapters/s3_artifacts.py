@@ -15,8 +15,9 @@ from fedface_core.adapters.artifact_keys import check_key, check_prefix, check_r
 from fedface_core.domain.errors import ArtifactMissingError, FedFaceError, InvalidInputError, UnavailableError
 
 CONNECT_SECONDS = 5.0
-READ_SECONDS = 60.0
+READ_SECONDS = 30.0
 RETRIES = 4
+READ_RETRIES = 1  # fewer: each may take READ_SECONDS
 MIN_PART_BYTES = 5 * 2**20
 
 _WRONG_SETTING = {
@@ -49,7 +50,13 @@ class S3Artifacts:
         http = PoolManager(
             maxsize=10,
             timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-            retries=Retry(total=RETRIES, backoff_factor=0.2, backoff_jitter=0.1, status_forcelist=(500, 502, 503, 504)),
+            retries=Retry(
+                total=RETRIES,
+                read=READ_RETRIES,
+                backoff_factor=0.2,
+                backoff_jitter=0.1,
+                status_forcelist=(500, 502, 503, 504),
+            ),
         )
         try:
             self._client = Minio(

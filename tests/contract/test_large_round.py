@@ -1,0 +1,57 @@
+"""A round of ten thousand clients in the real ledger: opening, settling and counting stay quick."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import redis
+
+from fedface_core.adapters.redis_ledger import RedisLedger
+from fedface_core.domain.ids import client_id, new_run_id
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import open_round
+from fedface_core.domain.run import Run
+from fedface_core.domain.update import AcceptedUpdate
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SHA = "0" * 64
+CLIENTS = 10_000
+
+
+def open_large_round(ledger: RedisLedger, clients: int) -> tuple[str, float]:
+    """The run's id, and how many seconds opening its round took."""
+    plan = Plan.model_validate({"split": {"clients": clients}})
+    run = Run(id=new_run_id(), plan=plan, correlation_id="abc", created_at=NOW)
+    ledger.create(run)
+    opened = open_round(plan, run.id, 0, tuple(client_id(index) for index in range(clients)), SHA, NOW)
+    started = time.perf_counter()
+    ledger.save(run, "round_opened", opened=opened)
+    return run.id, time.perf_counter() - started
+
+
+def test_opening_and_counting_take_well_under_two_seconds(ledger_url: str) -> None:
+    ledger = RedisLedger(ledger_url)
+    run_id, opening = open_large_round(ledger, CLIENTS)
+    assert opening < 2.0
+    started = time.perf_counter()
+    tally = ledger.tally(run_id, 0)
+    assert time.perf_counter() - started < 1.0
+    assert len(tally.unsettled) == CLIENTS
+
+
+def test_settling_a_client_costs_the_same_in_any_cohort(ledger_url: str) -> None:
+    ledger = RedisLedger(ledger_url)
+    update = AcceptedUpdate(sha256=SHA, size=1000, images=3)
+    microseconds = {}
+    with redis.Redis.from_url(ledger_url, decode_responses=True) as server:
+        for clients in (200, CLIENTS):
+            run_id, _ = open_large_round(ledger, clients)
+            server.config_resetstat()
+            for index in range(200):
+                assert ledger.accept(run_id, 0, client_id(index), update, NOW).refused is None
+            # The server's own count, so that a busy machine matters less.
+            statistics = server.execute_command("INFO", "commandstats")["cmdstat_evalsha"]
+            microseconds[clients] = statistics["usec_per_call"]
+    # A step that is linear in the cohort would take 50 times as long.
+    assert microseconds[CLIENTS] < 5 * microseconds[200] + 100, microseconds

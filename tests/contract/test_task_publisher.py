@@ -1,0 +1,138 @@
+"""What every `TaskPublisher` promises: the recording fake, and Celery on a real Valkey."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import kombu.pools
+import pytest
+import redis
+from pydantic import BaseModel, SecretStr
+
+from fedface_core.adapters.celery_publisher import CeleryPublisher
+from fedface_core.adapters.memory import RecordingPublisher
+from fedface_core.contracts.tasks import CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, QUEUES, ROUTES
+from fedface_core.domain.commands import (
+    EnrolClient,
+    EvaluateModel,
+    FoldShard,
+    HandleFact,
+    PrepareModel,
+    ReduceRound,
+    Sweep,
+    TrainClient,
+)
+from fedface_core.domain.events import ModelPrepared
+from fedface_core.domain.ids import client_id
+from fedface_core.ports import TaskPublisher
+from fedface_core.runtime.celery_app import create_celery
+from fedface_core.runtime.settings import Settings
+
+RUN = "run-0123456789ab"
+ONE_OF_EACH: list[BaseModel] = [
+    PrepareModel(run_id=RUN),
+    EnrolClient(run_id=RUN, client_id=client_id(3)),
+    TrainClient(run_id=RUN, round=2, client_id=client_id(4)),
+    FoldShard(run_id=RUN, round=2, shard=1),
+    ReduceRound(run_id=RUN, round=2),
+    EvaluateModel(run_id=RUN, round=2),
+    HandleFact(run_id=RUN, fact=ModelPrepared(run_id=RUN, model_sha256="a" * 64)),
+    Sweep(),
+]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a worker would see."""
+
+    task: str
+    command: BaseModel
+    correlation_id: str
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A publisher, and the messages that wait in a queue, oldest first."""
+
+    publisher: TaskPublisher
+    waiting: Callable[[str], list[Message]]
+
+
+def recording_bench() -> Bench:
+    publisher = RecordingPublisher()
+
+    def waiting(queue: str) -> list[Message]:
+        routed = [(ROUTES[type(command)], command, name) for command, name in publisher.published]
+        return [Message(route.task, command, name) for route, command, name in routed if route.queue == queue]
+
+    return Bench(publisher, waiting)
+
+
+def message_of(raw: str) -> Message:
+    """The message in a raw entry of Celery's queue, its body read as a worker reads it: JSON, then the task's command."""
+    entry = json.loads(raw)
+    assert entry["content-type"] == "application/json"
+    assert entry["headers"]["ignore_result"] is True
+    args, kwargs, _ = json.loads(base64.b64decode(entry["body"]))
+    assert (args, list(kwargs)) == ([], ["command"])
+    (kind,) = [kind for kind, route in ROUTES.items() if route.task == entry["headers"]["task"]]
+    return Message(
+        task=entry["headers"]["task"],
+        command=kind.model_validate(kwargs["command"]),
+        correlation_id=entry["headers"][CORRELATION_HEADER],
+    )
+
+
+@pytest.fixture(params=["recording", "celery"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    if request.param == "recording":
+        yield recording_bench()
+        return
+    url = request.getfixturevalue("broker_url")
+    settings = Settings(redis_url=SecretStr(url), artifacts="directory", artifact_directory=tmp_path)
+    with create_celery(settings) as app, redis.Redis.from_url(url, decode_responses=True) as broker:
+
+        def waiting(queue: str) -> list[Message]:
+            return [message_of(raw) for raw in broker.execute_command("LRANGE", queue, 0, -1)[::-1]]
+
+        yield Bench(CeleryPublisher(app), waiting)
+        kombu.pools.reset()  # they are the process's, kept by URL
+
+
+def test_every_command_goes_by_its_route_and_comes_back_equal(bench: Bench) -> None:
+    assert {type(command) for command in ONE_OF_EACH} == set(ROUTES)
+    for command in ONE_OF_EACH:
+        bench.publisher.publish(command, correlation_id="abc")
+    for queue in QUEUES:
+        routed = [(ROUTES[type(command)], command) for command in ONE_OF_EACH]
+        expected = [Message(route.task, command, "abc") for route, command in routed if route.queue == queue]
+        assert expected, "each queue has a command"
+        assert bench.waiting(queue) == expected
+
+
+def test_many_are_published_in_order(bench: Bench) -> None:
+    commands = [TrainClient(run_id=RUN, round=1, client_id=client_id(index)) for index in range(300)]
+    bench.publisher.publish_all(commands, correlation_id="first")
+    bench.publisher.publish_all([Sweep()], correlation_id="second")
+    assert [message.command for message in bench.waiting(CLIENT)] == commands
+    assert {message.correlation_id for message in bench.waiting(CLIENT)} == {"first"}
+    assert bench.waiting(CONTROL) == [Message("control.sweep", Sweep(), "second")]
+
+
+def test_depth_counts_what_waits_in_one_queue(bench: Bench) -> None:
+    assert bench.publisher.queue_depth(CLIENT) == 0
+    enrolments = [EnrolClient(run_id=RUN, client_id=client_id(index)) for index in range(7)]
+    bench.publisher.publish_all(enrolments, correlation_id="a")
+    bench.publisher.publish(EvaluateModel(run_id=RUN, round=0), correlation_id="a")
+    assert bench.publisher.queue_depth(CLIENT) == 7
+    assert bench.publisher.queue_depth(EVALUATOR) == 1
+    assert bench.publisher.queue_depth(CONTROL) == 0
+
+
+def test_publishing_nothing_is_nothing(bench: Bench) -> None:
+    bench.publisher.publish_all([], correlation_id="a")
+    assert [bench.publisher.queue_depth(queue) for queue in QUEUES] == [0] * len(QUEUES)
