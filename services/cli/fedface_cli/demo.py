@@ -45,6 +45,7 @@ def demo(
     from fedface_cli.signals import exit_on_termination
     from fedface_cli.stack import LocalStack
     from fedface_cli.up import start_with_status
+    from fedface_cli.wording import counted
 
     exit_on_termination()
     began = time.monotonic()
@@ -59,6 +60,7 @@ def demo(
         finally:
             with console.status("stopping the local stack"):
                 stack.stop()
+    size = f"{counted(plan.rounds, 'round')} with {counted(plan.split.clients, 'client')}"
     results.plot_roc(outcome, workdir / "roc.png")
     seconds = time.monotonic() - began
     console.print()
@@ -66,7 +68,7 @@ def demo(
     console.print(f"\nROC plot      {workdir / 'roc.png'}", highlight=False)
     console.print(f"model         {workdir / 'model.safetensors'}", highlight=False)
     console.print(f"its SHA-256   {sha256}", highlight=False)
-    console.print(f"[dim]{plan.rounds} rounds with {plan.split.clients} clients, {seconds:.0f} s in all[/]", highlight=False)
+    console.print(f"[dim]{size}, {seconds:.0f} s in all[/]", highlight=False)
     if json_file is not None:
         figures = {
             "before": results.figures(outcome.before.scores),

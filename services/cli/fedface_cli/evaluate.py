@@ -59,14 +59,14 @@ def evaluate(
 
     if plan_file is not None:
         plan = read_plan(plan_file)
-        network = _network(plan.model, plan.seed, model)
+        network = network_to_start_from(plan.model, plan.seed, model)
         opened = open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)
         tested = split_identities(opened.identities, plan.split).test
         far = plan.far
     else:
         shape = make_part(ModelPlan, {"architecture": architecture})
         data = make_part(DataPlan, data_options(dataset, folder))
-        network = _network(shape, 0, model)
+        network = network_to_start_from(shape, 0, model)
         opened = open_dataset(data, ImageSize.of(shape), identities)
         tested = opened.identities
         far = Plan().far
@@ -85,7 +85,8 @@ def data_options(dataset: Dataset, folder: Path | None, **fields: Any) -> Mappin
     return {"dataset": dataset.value, "folder": str(folder) if folder else None, **fields}
 
 
-def _network(shape: ModelPlan, seed: int, model: Path | None) -> EmbeddingNetwork:
+def network_to_start_from(shape: ModelPlan, seed: int, model: Path | None) -> EmbeddingNetwork:
+    """The network with the weights in the file ``model``, or with those that the plan starts from where there is none."""
     from fedface_core.domain.errors import InvalidInputError
     from fedface_core.learning.models import initial_network
     from fedface_core.learning.weights import load_network

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from fedface_cli import data_preview, demo, evaluate, model_commands, run_commands, up
+from fedface_cli import data_preview, demo, evaluate, model_commands, pretrain, run_commands, up
 
 FAILED, USAGE, CANCELLED, INTERRUPTED = 1, 2, 3, 130
 
@@ -27,6 +27,7 @@ app.command("demo")(demo.demo)
 app.add_typer(run_commands.app, name="run")
 app.add_typer(model_commands.app, name="model")
 app.command("evaluate")(evaluate.evaluate)
+app.command("pretrain")(pretrain.pretrain)
 app.add_typer(data_preview.app, name="data")
 
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.domain.plan import Plan, PlanPart
+from fedface_core.domain.plan import Plan
 
-PartT = TypeVar("PartT", bound=PlanPart)
+PartT = TypeVar("PartT", bound=BaseModel)
 
 
 def read_plan(path: Path) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fedface_cli.api_client import ControlApi
-from fedface_cli.wording import cosine, percent
+from fedface_cli.wording import cosine, counted, percent
 from fedface_core.contracts.http import Report
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.events import Scores
@@ -67,19 +68,21 @@ def plot_roc(outcome: Outcome, path: Path) -> None:
     from matplotlib import pyplot as plt
     from matplotlib.ticker import PercentFormatter
 
-    resolved = 1.0 / outcome.after.scores.impostor_pairs
+    lowest, resolved = 1.0, 1.0 / outcome.after.scores.impostor_pairs
     with plt.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
         figure, axes = plt.subplots(figsize=(6.4, 4.4), dpi=160, layout="constrained")
         for report, label, colour, style in (
             (outcome.before, "before", "#8a8f98", "--"),
-            (outcome.after, f"after {outcome.after.round} rounds", "#0b6bcb", "-"),
+            (outcome.after, f"after {counted(outcome.after.round, 'round')}", "#0b6bcb", "-"),
         ):
-            far = [max(rate, resolved) for rate in report.roc.far]
+            # Fewer false accepts than one have no place on a logarithmic axis.
+            points = [point for point in zip(report.roc.far, report.roc.tar, strict=True) if point[0] >= resolved]
+            lowest = min(lowest, points[0][1])
             legend = f"{label}   AUC {report.scores.auc:.4f}   EER {percent(report.scores.eer)}"
-            axes.plot(far, report.roc.tar, style, color=colour, linewidth=2, label=legend, drawstyle="steps-post")
+            axes.plot(*zip(*points, strict=True), style, color=colour, linewidth=1.8, label=legend)
         axes.set_xscale("log")
         axes.set_xlim(resolved, 1.0)
-        axes.set_ylim(None, 1.005)
+        axes.set_ylim(math.floor(10 * lowest) / 10, 1.005)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.set_xlabel("false accept rate (FAR)")
         axes.set_ylabel("true accept rate (TAR)")

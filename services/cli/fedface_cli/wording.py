@@ -27,6 +27,11 @@ def cosine(value: float) -> str:
     return f"{value:+.3f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: ``1 round``, ``2 rounds``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def moment(at: datetime | None) -> str:
     """A time of day on a date, in the reader's zone; a dash where there is none."""
     return "–" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,121 @@
+"""`fedface pretrain`: train a network on public identities, all in one place, for runs to start from."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedface_cli.evaluate import Dataset, DatasetOption, FolderOption, data_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fedface_core.domain.plan import Plan
+    from fedface_core.learning.pretraining import PretrainPlan
+
+
+class Schedule(StrEnum):
+    """How the learning rate moves."""
+
+    ONE_CYCLE = "one-cycle"
+    STEP = "step"
+
+
+def pretrain(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The weights to write, safetensors.")],
+    plan_file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[PLAN]", help="Take model, data and public identities from this plan instead of from options."
+        ),
+    ] = None,
+    architecture: Annotated[str, typer.Option(help="The network, in its published shape.")] = "spherenet-20",
+    dataset: DatasetOption = Dataset.SYNTHETIC,
+    folder: FolderOption = None,
+    identities: Annotated[int, typer.Option(min=2, help="How many public identities.")] = 200,
+    epochs: Annotated[int, typer.Option(min=1)] = 30,
+    batch_size: Annotated[int, typer.Option(min=1)] = 64,
+    learning_rate: Annotated[float, typer.Option(help="The schedule's peak.")] = 0.1,
+    schedule: Annotated[Schedule, typer.Option()] = Schedule.ONE_CYCLE,
+    scale: Annotated[float, typer.Option(help="CosFace: the logits are this times the cosines.")] = 30.0,
+    margin: Annotated[float, typer.Option(help="CosFace: taken off the true cosine.")] = 0.35,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Pre-train a network with CosFace on the public identities.
+
+    Stopped, it goes on from its checkpoint when the same command is given again.
+    """
+    from rich.console import Console
+
+    from fedface_cli.plan_files import make_part, read_plan
+    from fedface_core.domain.plan import Plan
+    from fedface_core.learning.pretraining import PretrainPlan
+
+    how = make_part(
+        PretrainPlan,
+        {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "schedule": schedule.value,
+            "scale": scale,
+            "margin": margin,
+            "seed": seed,
+        },
+    )
+    if plan_file is not None:
+        plan = read_plan(plan_file)
+    else:
+        fields = {
+            "model": {"architecture": architecture, "weights": "random", "centring": False},
+            "data": data_options(dataset, folder, seed=seed),
+            # A run on the same data set and seed leaves these people out as soon as it counts them as public too.
+            "split": {"public": identities, "clients": 1, "test": 2, "seed": seed},
+        }
+        plan = make_part(Plan, fields)
+    typer.echo(f"{pretrain_to_file(plan, how, output, Console(stderr=True))}  {output}")
+
+
+def pretrain_to_file(plan: Plan, how: PretrainPlan, output: Path, console: Console) -> str:
+    """Pre-train the plan's model on its public identities, write the weights, and return their SHA-256.
+
+    A checkpoint stands beside ``output`` until it is written.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from fedface_cli.evaluate import network_to_start_from
+    from fedface_core.learning.codec import sha256_hex
+    from fedface_core.learning.data import ImageSize, open_dataset, split_identities
+    from fedface_core.learning.pretraining import PretrainProgress
+    from fedface_core.learning.pretraining import pretrain as train
+    from fedface_core.learning.weights import encode_network
+
+    network = network_to_start_from(plan.model, plan.seed, None)
+    dataset = open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)
+    public = split_identities(dataset.identities, plan.split).public
+    output.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint = output.with_name(output.name + ".checkpoint")
+    columns = (
+        TextColumn("[bold]pre-training[/] {task.fields[what]}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} steps"),
+        TextColumn("{task.fields[figures]}", style="cyan"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=None, what=f"{plan.model.architecture} on {len(public)} identities", figures="")
+
+        def show(now: PretrainProgress) -> None:
+            figures = f"loss {now.loss:.3f}  accuracy {100 * now.accuracy:.0f} %  {now.images_per_second:.0f} images/s"
+            progress.update(bar, completed=now.step, total=now.steps, figures=figures)
+
+        train(network, dataset, public, how, checkpoint=checkpoint, on_progress=show)
+    data = encode_network(network)
+    part = output.with_name(output.name + ".part")
+    part.write_bytes(data)
+    part.replace(output)
+    checkpoint.unlink()
+    return sha256_hex(data)
