@@ -1,1 +1,42 @@
 """Embedding networks, by name."""
+
+from __future__ import annotations
+
+import torch
+
+from fedface_core.domain.plan import ModelPlan
+from fedface_core.learning.models.dlib_resnet import DlibResNet
+from fedface_core.learning.models.dlib_weights import load_published_weights
+from fedface_core.learning.models.mobilefacenet import MobileFaceNet
+from fedface_core.learning.models.network import EmbeddingNetwork
+from fedface_core.learning.models.spherenet import SphereNet
+
+__all__ = ["EmbeddingNetwork", "build_network", "initial_network"]
+
+_FAMILIES: dict[str, type[SphereNet] | type[MobileFaceNet] | type[DlibResNet]] = {
+    "spherenet": SphereNet,
+    "mobilefacenet": MobileFaceNet,
+    "dlib": DlibResNet,
+}
+
+
+def build_network(plan: ModelPlan) -> EmbeddingNetwork:
+    """The plan's architecture, in training mode. Quick, for its parameters hold no values until some are loaded."""
+    return _FAMILIES[plan.architecture.split("-")[0]](plan)
+
+
+def initial_network(plan: ModelPlan, seed: int) -> EmbeddingNetwork:
+    """The network with the weights that the plan starts from: drawn by ``seed``, or published.
+
+    Equal seeds give equal bytes, and torch's global generator is left alone. A plan whose weights are the SHA-256 of a
+    stored model is not for this function: who holds the artifact store calls `fedface_core.learning.weights.load_network`.
+    `InvalidInputError` where the published weights are not installed.
+    """
+    assert plan.weights in ("random", "published"), "stored models are loaded with load_network"
+    network = build_network(plan)
+    if plan.weights == "published":
+        assert isinstance(network, DlibResNet)  # The plan allows it for no other.
+        load_published_weights(network)
+    else:
+        network.initialise(torch.Generator().manual_seed(seed))
+    return network

