@@ -35,28 +35,37 @@ def train_locally(
     """
     # A copy lies where torch wants it; a row of W, or bytes off the wire, may not, and its sums could then round otherwise.
     target_D = class_embedding_D.clone()
-    before = _mean_loss(network, images_NCHW, target_D, plan.margin)
-    optimiser = torch.optim.SGD(network.parameters(), lr=plan.learning_rate, momentum=plan.momentum)
+
+    def measure() -> float:
+        return float(positive_squared_hinge(embed(network, images_NCHW), target_D, plan.margin))
+
     has_batch_norm = any(isinstance(module, _BatchNorm) for module in network.modules())
+    # Where the first step sees all images through the very network that is measured, its loss is the loss before.
+    before = None if plan.steps and not has_batch_norm and _takes_all(plan, images_NCHW) else measure()
+    optimiser = torch.optim.SGD(network.parameters(), lr=plan.learning_rate, momentum=plan.momentum)
     for batch_NCHW in _batches(images_NCHW, plan, seed):
         # One image has no variance to normalise by, so a network with BatchNorm then keeps to its running statistics.
         network.train(has_batch_norm and len(batch_NCHW) > 1)
         optimiser.zero_grad()
-        torch.autograd.backward(positive_squared_hinge(network(batch_NCHW), target_D, plan.margin))
+        loss = positive_squared_hinge(network(batch_NCHW), target_D, plan.margin)
+        torch.autograd.backward(loss)
         optimiser.step()
+        before = loss.item() if before is None else before
+    assert before is not None
     optimiser.zero_grad()
-    return LocalLosses(before, _mean_loss(network, images_NCHW, target_D, plan.margin) if plan.steps else before)
+    return LocalLosses(before, measure() if plan.steps else before)
 
 
-def _mean_loss(network: EmbeddingNetwork, images_NCHW: Tensor, target_D: Tensor, margin: float) -> float:
-    return float(positive_squared_hinge(embed(network, images_NCHW), target_D, margin))
+def _takes_all(plan: LocalTrainingPlan, images_NCHW: Tensor) -> bool:
+    return plan.batch_size is None or plan.batch_size >= len(images_NCHW)
 
 
 def _batches(images_NCHW: Tensor, plan: LocalTrainingPlan, seed: int) -> Iterator[Tensor]:
     """``plan.steps`` batches: all images each time, or slices of one seeded permutation after another."""
-    if plan.batch_size is None or plan.batch_size >= len(images_NCHW):
+    if _takes_all(plan, images_NCHW):
         yield from [images_NCHW] * plan.steps
         return
+    assert plan.batch_size is not None
     draws = generator(seed, "batches")
     waiting_N = torch.empty(0, dtype=torch.int64)
     for _ in range(plan.steps):

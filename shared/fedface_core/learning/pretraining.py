@@ -152,7 +152,7 @@ class _Training:
         torch.autograd.backward(loss)
         self._optimiser.step()
         self.step += 1
-        return float(loss), float(accuracy)
+        return loss.item(), accuracy.item()
 
     def save(self, path: Path) -> None:
         """Write the checkpoint beside itself, then move it into place, so that a crash leaves the last whole one."""

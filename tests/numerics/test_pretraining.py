@@ -1,0 +1,134 @@
+"""Pre-training: the loss against its formula, and a run that was interrupted against one that was not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import Plan
+from fedface_core.learning.data import FaceDataset
+from fedface_core.learning.models import EmbeddingNetwork, initial_network
+from fedface_core.learning.pretraining import CosFaceHead, PretrainPlan, PretrainProgress, learning_rate, pretrain
+from fedface_core.learning.verification import evaluate
+from fedface_core.learning.weights import encode_network
+
+PLAN = PretrainPlan(epochs=4, batch_size=16, learning_rate=0.05, checkpoint_every=3)  # 16 people × 6 images: 24 steps
+
+
+class Interrupted(Exception):  # noqa: N818
+    """What stops a run in a test."""
+
+
+@pytest.fixture
+def network(tiny_plan: Callable[..., Plan]) -> Callable[[], EmbeddingNetwork]:
+    return lambda: initial_network(tiny_plan().model, 0)
+
+
+def test_the_loss_is_cosfaces_formula() -> None:
+    plan = PretrainPlan(scale=8.0, margin=0.2)
+    head = CosFaceHead(3, 4, plan)
+    embeddings_ND = normalize(torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+    labels_N = torch.tensor([0, 1, 2, 2, 0])
+    losses = []
+    for embedding_D, label in zip(embeddings_ND, labels_N, strict=True):
+        cosines = [float(embedding_D @ row_D / row_D.norm()) for row_D in head.rows_KD.detach()]
+        true = torch.tensor(8.0 * (cosines[label] - 0.2)).exp()
+        others = sum(torch.tensor(8.0 * cosine).exp() for k, cosine in enumerate(cosines) if k != label)
+        losses.append(-(true / (true + others)).log())
+    loss, accuracy = head(embeddings_ND, labels_N)
+    torch.testing.assert_close(loss, torch.stack(losses).mean())
+    nearest_N = (embeddings_ND @ normalize(head.rows_KD).T).argmax(dim=1)
+    assert accuracy.item() == pytest.approx((nearest_N == labels_N).float().mean().item())
+
+
+def test_it_learns_to_tell_other_people_apart(network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset) -> None:
+    trained, people = network(), tiny_faces.identities
+    before = evaluate(trained, tiny_faces, people[16:], [0.1]).scores
+    told: list[PretrainProgress] = []
+    plan = PretrainPlan(epochs=20, batch_size=16, learning_rate=0.05, scale=10, margin=0.1)
+    pretrain(trained, tiny_faces, people[:16], plan, on_progress=told.append)
+    after = evaluate(trained, tiny_faces, people[16:], [0.1]).scores
+    assert [progress.step for progress in told] == list(range(1, 121))
+    assert all(progress.steps == 120 and progress.images_per_second > 0 for progress in told)
+    assert told[-1].loss < told[0].loss / 2
+    assert told[-1].accuracy > 0.9
+    assert after.mean_impostor_cosine < before.mean_impostor_cosine - 0.2
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 10, 24])
+def test_a_resumed_run_ends_with_the_same_bits(
+    network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset, tmp_path: Path, stop_after: int
+) -> None:
+    people, checkpoint = tiny_faces.identities[:16], tmp_path / "checkpoint.safetensors"
+    whole = network()
+    pretrain(whole, tiny_faces, people, PLAN)
+
+    def stop(progress: PretrainProgress) -> None:
+        if progress.step == stop_after:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        pretrain(network(), tiny_faces, people, PLAN, checkpoint=checkpoint, on_progress=stop)
+    told: list[PretrainProgress] = []
+    resumed = network()
+    pretrain(resumed, tiny_faces, people, PLAN, checkpoint=checkpoint, on_progress=told.append)
+    assert len(told) == 24 - (stop_after if stop_after == 24 else stop_after - stop_after % 3)
+    assert encode_network(resumed) == encode_network(whole)
+
+
+def test_a_checkpoint_of_another_pre_training_is_refused(
+    network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset, tmp_path: Path
+) -> None:
+    people, checkpoint = tiny_faces.identities, tmp_path / "checkpoint.safetensors"
+    short = PLAN.model_copy(update={"epochs": 1})
+    pretrain(network(), tiny_faces, people[:8], short, checkpoint=checkpoint)
+    with pytest.raises(InvalidInputError, match=r"checkpoint.safetensors belongs to .* another epochs, momentum"):
+        pretrain(
+            network(), tiny_faces, people[:8], short.model_copy(update={"epochs": 2, "momentum": 0.5}), checkpoint=checkpoint
+        )
+    with pytest.raises(InvalidInputError, match=r"checkpoint.safetensors was trained on 8 identities, not 9"):
+        pretrain(network(), tiny_faces, people[:9], short, checkpoint=checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+    with pytest.raises(InvalidInputError, match=r"checkpoint .*checkpoint.safetensors: not a whole safetensors file"):
+        pretrain(network(), tiny_faces, people[:8], short, checkpoint=checkpoint)
+
+
+def test_one_identity_cannot_be_told_apart(network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset) -> None:
+    with pytest.raises(InvalidInputError, match=r"at least 2 public identities .* not 1: raise split.public"):
+        pretrain(network(), tiny_faces, tiny_faces.identities[:1], PLAN)
+
+
+def test_a_run_that_diverges_says_so(network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset) -> None:
+    with pytest.raises(InvalidInputError, match=r"diverged at step \d+: .* lower learning rate than 1e\+30"):
+        pretrain(network(), tiny_faces, tiny_faces.identities[:8], PLAN.model_copy(update={"learning_rate": 1e30}))
+
+
+def test_the_one_cycle_rises_to_its_peak_and_falls_to_nothing() -> None:
+    rates = [learning_rate(step, 1000, PretrainPlan(learning_rate=0.2)) for step in range(1000)]
+    peak = rates.index(max(rates))
+    assert 298 <= peak <= 301
+    assert max(rates) == pytest.approx(0.2, rel=0.01)
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert rates[-1] < 1e-5
+
+
+def test_the_step_schedule_falls_twice() -> None:
+    rates = [learning_rate(step, 8, PretrainPlan(learning_rate=0.2, schedule="step")) for step in range(8)]
+    assert rates == pytest.approx([0.2] * 4 + [0.02] * 2 + [0.002] * 2)
+
+
+def test_without_flip_mirrored_people_are_never_seen(
+    network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset
+) -> None:
+    plan = PLAN.model_copy(update={"epochs": 1})
+    trained = []
+    for flip in (False, True):
+        trained.append(network())
+        pretrain(trained[-1], tiny_faces, tiny_faces.identities[:8], plan.model_copy(update={"flip": flip}))
+    assert encode_network(trained[0]) != encode_network(trained[1])

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from fedface_core.domain.errors import UpdateRefusedError
+from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.learning.codec import encode_tensors, sha256_hex
+from fedface_core.learning.update_checks import (
+    MEAN_EMBEDDING,
+    check_mean_embedding,
+    check_update,
+    enrolment_reference,
+    size_limit,
+    update_norm,
+)
+
+REFERENCE = {
+    "conv.weight": torch.zeros(2, 3),
+    "conv.bias": torch.zeros(2),
+    "centre": torch.zeros(4),
+    "norm.num_batches_tracked": torch.tensor(7),
+}
+METADATA = {"images": 10, "loss_before": 0.5, "loss_after": 0.25}
+
+
+def accepted(data: bytes, images: int = 10) -> AcceptedUpdate:
+    return AcceptedUpdate(sha256=sha256_hex(data), size=len(data), images=images)
+
+
+def encoded(changes: dict[str, Tensor | None] | None = None, metadata: dict[str, Any] | None = None) -> bytes:
+    """An update with some tensors replaced, or (None) left out."""
+    tensors = REFERENCE | (changes or {})
+    return encode_tensors({name: tensor for name, tensor in tensors.items() if tensor is not None}, metadata or METADATA)
+
+
+def refusal(data: bytes, accepted_as: AcceptedUpdate | None = None, max_norm: float = 5.0) -> UpdateRefusedError:
+    with pytest.raises(UpdateRefusedError) as caught:
+        check_update(data, accepted_as or accepted(data), REFERENCE, max_norm)
+    return caught.value
+
+
+def test_a_good_update_comes_back_as_its_tensors() -> None:
+    changes = {"conv.bias": torch.tensor([3.0, 4.0]), "norm.num_batches_tracked": torch.tensor(9)}
+    data = encoded(dict(changes))
+    tensors = check_update(data, accepted(data), REFERENCE, max_norm=5.0)
+    assert tensors.keys() == REFERENCE.keys()
+    assert all(torch.equal(tensors[name], (REFERENCE | changes)[name]) for name in REFERENCE)
+    assert update_norm(tensors, REFERENCE) == 5.0  # the counter is no distance
+
+
+def test_bytes_that_are_not_those_accepted_are_refused() -> None:
+    refused = refusal(encoded(), accepted(b"something else"))
+    assert refused.reason == "changed"
+    assert accepted(b"something else").sha256 in refused.detail
+
+
+@pytest.mark.parametrize("data", [b"", b"\x80\x04pickle", encoded()[:-5], b"\xff" * 64])
+def test_bytes_that_are_no_safetensors_are_refused(data: bytes) -> None:
+    pinned = AcceptedUpdate(sha256=sha256_hex(data), size=1, images=10)
+    assert refusal(data, pinned).reason == "malformed"
+
+
+def test_missing_and_unexpected_tensors_are_refused_by_name() -> None:
+    refused = refusal(encoded({"conv.bias": None, "backdoor": torch.zeros(1)}))
+    assert refused.reason == "wrong_tensors"
+    assert "missing: conv.bias" in refused.detail
+    assert "unexpected: backdoor" in refused.detail
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "detail"),
+    [
+        ({"conv.weight": torch.zeros(3, 2)}, "wrong_shape", "conv.weight has the shape (3, 2); the model's is (2, 3)"),
+        ({"conv.weight": torch.zeros(6)}, "wrong_shape", "conv.weight"),
+        ({"conv.bias": torch.zeros(2, dtype=torch.float64)}, "wrong_dtype", "conv.bias has the type torch.float64"),
+        ({"norm.num_batches_tracked": torch.tensor(7.0)}, "wrong_dtype", "norm.num_batches_tracked"),
+        ({"conv.bias": torch.tensor([0.0, torch.nan])}, "not_finite", "conv.bias holds 1 values"),
+        ({"centre": torch.full((4,), -torch.inf)}, "not_finite", "centre holds 4 values"),
+        ({"conv.bias": torch.tensor([3.0, 4.1])}, "norm_exceeded", "at most 5 is allowed"),
+        ({"centre": torch.full((4,), 2.6)}, "norm_exceeded", "parameters and buffers"),
+        ({"conv.weight": torch.full((2, 3), 3e38)}, "norm_exceeded", "from the global model"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(changes: dict[str, Tensor | None], reason: str, detail: str) -> None:
+    refused = refusal(encoded(changes))
+    assert refused.reason == reason
+    assert detail in refused.detail
+
+
+@pytest.mark.parametrize("images", [11, None, "10", [10]])
+def test_an_update_that_claims_other_images_than_were_accepted_is_refused(images: Any) -> None:
+    refused = refusal(encoded(metadata={"images": images}))
+    assert refused.reason == "wrong_image_count"
+    assert f"{images!r} images, but 10 were accepted" in refused.detail
+
+
+def test_the_size_limit_lets_every_honest_update_through_and_little_more() -> None:
+    assert len(encoded()) < size_limit(REFERENCE) < len(encoded()) + 8192
+    large = REFERENCE | {"conv.weight": torch.zeros(1000, 1000)}
+    assert 4_000_000 < size_limit(large) < 4_010_000
+
+
+def test_a_mean_embedding_is_checked_as_an_update_is() -> None:
+    mean_D = torch.linspace(0, 1, 8)
+    data = encode_tensors({MEAN_EMBEDDING: mean_D}, {"images": 10})
+    assert torch.equal(check_mean_embedding(data, accepted(data), 8), mean_D)
+    assert len(data) < size_limit(enrolment_reference(8))
+    with pytest.raises(UpdateRefusedError, match=r"mean_embedding has the shape \(8,\)") as caught:
+        check_mean_embedding(data, accepted(data), 16)
+    assert caught.value.reason == "wrong_shape"
