@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan
 from fedface_core.learning.data.dataset import FaceDataset, ImageSize
 from fedface_core.learning.data.folder import open_folder
 from fedface_core.learning.data.orl import open_orl
 from fedface_core.learning.data.split import IdentitySplit, split_identities
+from fedface_core.learning.data.synthetic import SyntheticDataset
 
 __all__ = ["FaceDataset", "IdentitySplit", "ImageSize", "open_dataset", "split_identities"]
 
@@ -23,7 +23,5 @@ def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDatase
             return open_orl(data, size)
         case "folder":
             return open_folder(data, size)
-        case _:
-            raise InvalidInputError(
-                f"data.dataset: there is no data set '{data.dataset}' of {identities} yet; use orl or folder"
-            )
+        case "synthetic":
+            return SyntheticDataset(data, size, identities)

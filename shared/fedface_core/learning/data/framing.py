@@ -59,3 +59,9 @@ def to_tensor(image: Image.Image) -> Tensor:
     """A grey or RGB image as uint8 (C, H, W)."""
     pixels_HWC = np.array(image).reshape(image.height, image.width, -1)
     return torch.from_numpy(np.ascontiguousarray(pixels_HWC.transpose(2, 0, 1)))
+
+
+def to_image(pixels_CHW: Tensor) -> Image.Image:
+    """The inverse of `to_tensor`."""
+    pixels_HWC = pixels_CHW.permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels_HWC[:, :, 0] if pixels_HWC.shape[2] == 1 else pixels_HWC)

@@ -27,7 +27,7 @@ def split_identities(identities: Sequence[str], split: SplitPlan) -> IdentitySpl
     """
     if split.identities > len(identities):
         raise InvalidInputError(
-            f"split: {split.public} public + {split.clients} clients + {split.test} test need {split.identities} identities, "
+            f"split: {split.public} public + {split.clients} clients + {split.test} test are {split.identities} identities, "
             f"but the data set has {len(identities)}"
         )
     # Ordering by a hash, not by a generator: no library's next version can change what it draws.
