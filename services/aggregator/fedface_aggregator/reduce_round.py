@@ -9,7 +9,7 @@ import structlog
 from fedface_aggregator.report import report
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ReduceRound
-from fedface_core.domain.errors import ArtifactMissingError
+from fedface_core.domain.errors import ArtifactMissingError, TooFewUpdatesError
 from fedface_core.domain.events import Aggregation, RoundAggregated, StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
@@ -33,10 +33,10 @@ def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) ->
         return
     aggregation = _stored(ports.artifacts, run, number)
     if aggregation is None:
-        reduced = _reduce(bench, bench.plan(run), current)
-        if reduced.aggregation.folded < current.minimum:
-            reason = f"round {number}: {_too_few(reduced.aggregation, current)}"
-            report(ports, StepFailed(run_id=run, reason=reason), correlation_id)
+        try:
+            reduced = _reduce(bench, bench.plan(run), current)
+        except TooFewUpdatesError as error:
+            report(ports, StepFailed(run_id=run, reason=str(error)), correlation_id)
             return
         aggregation = reduced.aggregation
         ports.artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
@@ -59,10 +59,15 @@ def _reduce(bench: Workbench, plan: Plan, current: Round) -> ReducedRound:
     with AGGREGATION_SECONDS.labels("reduce").time():
         network = bench.models.network(plan.model, current.model_sha256)
         if current.number == 0:
-            return reduce_enrolment((EnrolmentPartial.decode(data) for data in partials), network, plan)
-        before = artifacts.get(object_keys.class_embeddings(current.run_id, current.number - 1))
-        class_embeddings_CD = decode_class_embeddings(before, plan.model.embedding_size)
-        return reduce_training((TrainingPartial.decode(data) for data in partials), network, class_embeddings_CD, plan)
+            reduced = reduce_enrolment((EnrolmentPartial.decode(data) for data in partials), network, plan)
+        else:
+            before = artifacts.get(object_keys.class_embeddings(current.run_id, current.number - 1))
+            class_embeddings_CD = decode_class_embeddings(before, plan.model.embedding_size)
+            sums = (TrainingPartial.decode(data) for data in partials)
+            reduced = reduce_training(sums, network, class_embeddings_CD, plan)
+    if reduced.aggregation.folded < current.minimum:
+        raise TooFewUpdatesError(reduced.aggregation.folded, current.minimum, reduced.aggregation.refused)
+    return reduced
 
 
 def _partials(bench: Workbench, current: Round) -> Iterator[bytes]:
@@ -70,8 +75,3 @@ def _partials(bench: Workbench, current: Round) -> Iterator[bytes]:
     tally = bench.ports.ledger.tally(current.run_id, current.number)
     for shard in sorted(tally.accepted_shards):
         yield bench.ports.artifacts.get(object_keys.partial(current.run_id, current.number, shard))
-
-
-def _too_few(aggregation: Aggregation, current: Round) -> str:
-    refused = ", ".join(f"{client} ({reason})" for client, reason in aggregation.refused.items())
-    return f"{aggregation.folded} updates could be used, fewer than the minimum {current.minimum}; refused: {refused}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class FedFaceError(Exception):
     """Anything FedFace refuses or cannot do. The message is written for the person who reads it."""
@@ -49,6 +51,17 @@ class UnavailableError(FedFaceError):
 
     status = 503
     title = "Unavailable"
+
+
+class TooFewUpdatesError(FedFaceError):
+    """So many updates of a round were refused that it cannot be averaged. The message says why each was."""
+
+    status = 422
+    title = "Too few updates"
+
+    def __init__(self, folded: int, minimum: int, refused: Mapping[str, str]) -> None:
+        why = ", ".join(f"{client} ({reason})" for client, reason in sorted(refused.items()))
+        super().__init__(f"{folded} updates could be used, fewer than the minimum {minimum}; refused: {why}")
 
 
 class UpdateRefusedError(FedFaceError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import FedFaceError, UpdateRefusedError
+from fedface_core.domain.errors import TooFewUpdatesError, UpdateRefusedError
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.update import AcceptedUpdate
@@ -59,7 +59,7 @@ def reduce_enrolment(partials: Iterable[EnrolmentPartial], network: EmbeddingNet
             images_C[client_index(client)] = partial.images[client]
         refused |= partial.refused
     if not images_C.any():
-        raise FedFaceError(f"no client could be enrolled; refused: {refused}")
+        raise TooFewUpdatesError(0, plan.cohort.minimum, refused)
     enrolment = enrol(means_CD, images_C, centring=plan.model.centring)
     class_embeddings_CD = enrolment.class_embeddings_CD
     if plan.initialisation == "random":

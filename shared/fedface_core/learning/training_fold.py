@@ -12,7 +12,7 @@ from math import isfinite
 
 from torch import Tensor
 
-from fedface_core.domain.errors import FedFaceError, UpdateRefusedError
+from fedface_core.domain.errors import TooFewUpdatesError, UpdateRefusedError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_core.learning.averaging import WeightedSum
@@ -88,7 +88,7 @@ def reduce_training(
     for partial in partials:
         total.merge(partial)
     if not total.folded:
-        raise FedFaceError(f"no update of the round could be used; refused: {total.refused}")
+        raise TooFewUpdatesError(0, plan.cohort.minimum, total.refused)
     old = network_tensors(network)
     new = total.models.average(old)
     moved = update_norm(new, old)
