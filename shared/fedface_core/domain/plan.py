@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from fedface_core.domain.ids import Sha256
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Architecture = Literal[
     "spherenet-4", "spherenet-10", "spherenet-20", "spherenet-36", "spherenet-64", "mobilefacenet", "dlib-resnet"
 ]
+
+# One pattern, not a union of types: a wrong value is then one error of one field.
+Weights = Annotated[str, StringConstraints(pattern=r"^(random|published|[0-9a-f]{64})$")]
 
 # What an architecture is when a plan only names it: the published configuration of each.
 _DEFAULT_SHAPES: dict[str, dict[str, Any]] = {
@@ -36,7 +37,7 @@ class ModelPlan(PlanPart):
     channels: Literal[1, 3]
     embedding_size: PositiveInt
     widths: tuple[PositiveInt, ...] = Field(description="Channels of each stage.")
-    weights: Literal["random", "published"] | Sha256 = Field(
+    weights: Weights = Field(
         default="random",
         description="`random` (seeded), `published` (dlib-resnet only: its real pre-trained weights), "
         "or the SHA-256 of a model in the artifact store.",
@@ -53,7 +54,8 @@ class ModelPlan(PlanPart):
         if not isinstance(given, dict):
             return given
         family = str(given.get("architecture", "dlib-resnet")).split("-")[0]
-        defaults = dict(_DEFAULT_SHAPES.get(family, {}))
+        # An unknown architecture is the one error to report, not the sizes that nobody can then know.
+        defaults = dict(_DEFAULT_SHAPES.get(family, _DEFAULT_SHAPES["spherenet"]))
         if family == "dlib":
             defaults |= {"weights": "published", "centring": True}
         return defaults | given
