@@ -34,7 +34,8 @@ async def events(
 
     Events named `progress` stand between them: a summary of the run whenever its counts change, without an id.
     """
-    await run_in_threadpool(ports.ledger.load, run_id)  # an unknown run is a 404, not an empty stream
+    # Once the stream has begun its status is 200: an unknown run or a wrong event id has to be found out before.
+    await run_in_threadpool(ports.ledger.events, run_id, last_event_id, 1)
     return EventSourceResponse(_follow(ports, run_id, last_event_id))
 
 
