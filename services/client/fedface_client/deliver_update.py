@@ -78,7 +78,8 @@ def _stored(ports: Ports, key: str) -> AcceptedUpdate | None:
 def _fail(ports: Ports, invitation: Invitation, reason: str) -> None:
     log.warning("client_failed", reason=reason)
     receipt = ports.ledger.fail(invitation.run_id, invitation.round, invitation.client_id, reason, ports.clock.now())
-    UPDATES.labels("failed", "client").inc()
+    if not receipt.refused:
+        UPDATES.labels("failed", "client").inc()
     _pass_on(ports, invitation, receipt)
 
 
