@@ -1,0 +1,132 @@
+"""A real control API over ports in memory, on a free port, and a run that the test moves on by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import structlog
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from fedface_control.app import create_app
+from fedface_control.handle_fact import handle_fact
+from fedface_control.operate_run import create_run, start_run
+from fedface_core.adapters.memory import MemoryArtifacts, MemoryLedger, RecordingPublisher
+from fedface_core.adapters.system_clock import SystemClock
+from fedface_core.contracts import object_keys
+from fedface_core.contracts.http import Report, RocCurve
+from fedface_core.domain.events import (
+    Aggregation,
+    ModelPrepared,
+    RoundAggregated,
+    RoundEvaluated,
+    RoundReady,
+    Scores,
+    StepFailed,
+)
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.ports import Ports
+
+MODEL = b"a model's bytes"
+MODEL_SHA256 = hashlib.sha256(MODEL).hexdigest()
+PLAN = Plan.model_validate({"name": "by hand", "split": {"clients": 3, "test": 5}, "rounds": 2})
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """The API's address, and what a test does in place of the workers."""
+
+    url: str
+    ports: Ports
+
+    def created(self) -> str:
+        return create_run(self.ports, PLAN).id
+
+    def started(self) -> str:
+        run_id = self.created()
+        start_run(self.ports, run_id)
+        self.ports.artifacts.put(object_keys.model(MODEL_SHA256), MODEL)
+        handle_fact(self.ports, ModelPrepared(run_id=run_id, model_sha256=MODEL_SHA256))
+        return run_id
+
+    def finish_round(self, run_id: str, number: int) -> None:
+        ledger, now = self.ports.ledger, self.ports.clock.now()
+        for client in ledger.load_round(run_id, number).cohort:
+            ledger.accept(run_id, number, client, AcceptedUpdate(sha256="0" * 64, size=1, images=10), now)
+        handle_fact(self.ports, RoundReady(run_id=run_id, round=number, because="quorum"))
+        handle_fact(self.ports, RoundAggregated(run_id=run_id, round=number, aggregation=_aggregation()))
+        scores = scores_of(number)
+        roc = RocCurve(far=[0.0, 0.001, 0.01, 0.1, 1.0], tar=[0.0, 0.4, 0.6, 0.8 + number / 100, 1.0])
+        report = Report(run_id=run_id, round=number, model_sha256=MODEL_SHA256, scores=scores, roc=roc)
+        self.ports.artifacts.put(object_keys.report(run_id, number), report.model_dump_json().encode())
+        handle_fact(self.ports, RoundEvaluated(run_id=run_id, round=number, scores=scores))
+
+    def completed(self) -> str:
+        run_id = self.started()
+        for number in range(PLAN.rounds + 1):
+            self.finish_round(run_id, number)
+        return run_id
+
+    def failed(self) -> str:
+        run_id = self.started()
+        handle_fact(self.ports, StepFailed(run_id=run_id, reason="the photographs are gone"))
+        return run_id
+
+
+def scores_of(number: int) -> Scores:
+    return Scores(
+        tar={"1e-1": 0.8 + number / 100, "1e-2": 0.6, "1e-3": 0.4, "1e-4": None},
+        auc=0.9 + number / 100,
+        eer=0.1 - number / 100,
+        genuine_pairs=900,
+        impostor_pairs=19000,
+        mean_genuine_cosine=0.7,
+        mean_impostor_cosine=0.1 - number / 1000,
+    )
+
+
+def _aggregation() -> Aggregation:
+    return Aggregation(
+        model_sha256=MODEL_SHA256,
+        class_embeddings_sha256="1" * 64,
+        folded=3,
+        images=30,
+        refused={},
+        update_norm=0.1,
+        loss_before=0.2,
+        loss_after=0.1,
+        spreadout_loss=0.0,
+        mean_off_diagonal_cosine=0.1,
+        max_off_diagonal_cosine=0.2,
+    )
+
+
+@pytest.fixture(scope="session")
+def _served() -> Iterator[ByHand]:
+    clock = SystemClock()
+    ports = Ports(ledger=MemoryLedger(clock), artifacts=MemoryArtifacts(), publisher=RecordingPublisher(), clock=clock)
+    config = uvicorn.Config(create_app(ports, CollectorRegistry()), port=0, log_config=None, ws="none", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield ByHand(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", ports)
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def api(_served: ByHand, monkeypatch: pytest.MonkeyPatch) -> Iterator[ByHand]:
+    monkeypatch.setenv("FEDFACE_API_URL", _served.url)
+    # The API runs in this process, and its log would stand among what the command prints.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield _served
+    structlog.reset_defaults()
