@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from fedface_core.contracts.tasks import AGGREGATOR
-from fedface_core.learning.seeding import use_deterministic_torch
-from fedface_core.runtime.settings import WorkerSettings, load_settings
-from fedface_core.runtime.worker import run_worker
+from fedface_core.runtime.compute_worker import run_compute_worker
 
 
 def main() -> None:
     """Serve the aggregator's queue until SIGTERM."""
-    settings = load_settings(WorkerSettings)
-    run_worker(
-        AGGREGATOR, settings, "fedface_aggregator.tasks", in_each_process=lambda: use_deterministic_torch(settings.threads)
-    )
+    run_compute_worker(AGGREGATOR, "fedface_aggregator.tasks")
 
 
 if __name__ == "__main__":

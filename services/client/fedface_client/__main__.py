@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from fedface_core.contracts.tasks import CLIENT
-from fedface_core.learning.seeding import use_deterministic_torch
-from fedface_core.runtime.settings import WorkerSettings, load_settings
-from fedface_core.runtime.worker import run_worker
+from fedface_core.runtime.compute_worker import run_compute_worker
 
 
 def main() -> None:
     """Serve the clients' queue until SIGTERM."""
-    settings = load_settings(WorkerSettings)
-    run_worker(CLIENT, settings, "fedface_client.tasks", in_each_process=lambda: use_deterministic_torch(settings.threads))
+    run_compute_worker(CLIENT, "fedface_client.tasks")
 
 
 if __name__ == "__main__":
