@@ -1,0 +1,196 @@
+"""Every panel's query and every alert's rule, asked of a real Prometheus that watched the local stack through a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fedface_cli.api_client import ControlApi
+from fedface_cli.children import Children
+from fedface_cli.stack import LocalStack
+from fedface_core.contracts.http import RunDetail
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.run import ENDED
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+HOST = "127.0.0.1"
+
+# The stack's names of the processes → the job names of deploy/prometheus/prometheus.yml.
+JOBS = {"api": "control", "control": "sweep", "client": "client", "aggregator": "aggregator", "evaluator": "evaluator"}
+
+PLAN = Plan.model_validate(
+    {
+        "name": "watched by Prometheus",
+        "model": {
+            "architecture": "spherenet-4",
+            "height": 28,
+            "width": 24,
+            "embedding_size": 16,
+            "widths": [4, 8, 8, 16],
+        },
+        "data": {"dataset": "synthetic", "images_per_identity": 4},
+        "split": {"clients": 4, "test": 8},
+        "local_training": {"steps": 2},
+        "rounds": 6,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A finished run, and the Prometheus that watched it."""
+
+    run: RunDetail
+    prometheus: str
+    started: float
+
+    def query(self, expression: str, *, instant: bool) -> list[float]:
+        """The values of the answer, as a panel would draw them; NaN left out."""
+        shown = expression.replace("$run", self.run.id).replace("$__rate_interval", "20s")
+        path, window = "query_range", {"start": self.started, "end": time.time(), "step": 1.0}
+        if instant:
+            path, window = "query", {}
+        answer = httpx.get(f"{self.prometheus}/api/v1/{path}", params={"query": shown, **window}, trust_env=False).json()
+        assert answer["status"] == "success", f"{shown}: {answer['error']}"
+        series = answer["data"]["result"]
+        texts = [one["value"][1] for one in series] if instant else [v for one in series for _, v in one["values"]]
+        return [float(text) for text in texts if text != "NaN"]
+
+
+@pytest.fixture(scope="module")
+def watched(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """The local stack, a Prometheus with our alerts that scrapes it, and a run that has ended."""
+    binary = shutil.which("prometheus")
+    if binary is None:
+        missing = "no prometheus on PATH (Debian: apt-get install prometheus)"
+        if "prometheus" in os.environ.get("FEDFACE_REQUIRE", ""):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    home = tmp_path_factory.mktemp("monitoring")
+    with LocalStack(home / "stack", client_workers=1) as stack, ExitStack() as ending:
+        targets = {JOBS[name]: target for name, target in stack.metrics_targets.items()}
+        url = start_prometheus(binary, home, targets, server_processes, ending)
+        wait_for("every target to be scraped", lambda: up(url) == dict.fromkeys(targets, 1.0))
+        started = time.time()
+        with ControlApi(stack.api_url) as api:
+            run_id = api.create(PLAN).id
+            api.start(run_id)
+            wait_for("the run to end", lambda: api.run(run_id).phase in ENDED)
+            ended = api.run(run_id)
+        assert ended.phase == "completed", ended.failure
+        watched = Watched(ended, url, started)
+        last = 'fedface_run_phase{run="$run", phase="completed"} and on (run) fedface_verification_round == %d'
+        wait_for("the last round's scores", lambda: watched.query(last % PLAN.rounds, instant=True) == [1.0])
+        yield watched
+
+
+def start_prometheus(binary: str, home: Path, targets: dict[str, str], children: Children, ending: ExitStack) -> str:
+    """A Prometheus with the rules of deploy/, and targets at fixed places instead of in the DNS."""
+    jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
+    configuration = {
+        "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "1s"},
+        "rule_files": [str(DEPLOY / "prometheus/alerts.yml")],
+        "scrape_configs": jobs,
+    }
+    (home / "prometheus.yml").write_text(json.dumps(configuration))  # JSON is YAML too
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    command = (
+        binary,
+        f"--config.file={home / 'prometheus.yml'}",
+        f"--storage.tsdb.path={home / 'data'}",
+        f"--web.listen-address={HOST}:{port}",
+    )
+    ending.callback(children.kill, children.start(command, dict(os.environ), home / "prometheus.log"))
+    return f"http://{HOST}:{port}"
+
+
+def up(url: str) -> dict[str, float]:
+    try:
+        answer = httpx.get(f"{url}/api/v1/query", params={"query": "up"}, trust_env=False)
+    except httpx.TransportError:
+        return {}
+    if answer.status_code != httpx.codes.OK:  # it is still starting
+        return {}
+    return {one["metric"]["job"]: float(one["value"][1]) for one in answer.json()["data"]["result"]}
+
+
+def wait_for(what: str, is_so: Any, seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.3)
+
+
+def panel_queries() -> list[Any]:
+    """Each query of each panel of each dashboard."""
+    found = []
+    for file in sorted((DEPLOY / "grafana/dashboards").glob("*.json")):
+        for panel in json.loads(file.read_text())["panels"]:
+            for target in panel.get("targets", []):
+                name = f"{file.stem}: {panel['title']}, {target['refId']}"
+                found.append(pytest.param(target["expr"], bool(target.get("instant")), id=name))
+    return found
+
+
+@pytest.mark.parametrize(("expression", "instant"), panel_queries())
+def test_a_panel_has_something_to_show(watched: Watched, expression: str, instant: bool) -> None:
+    assert watched.query(expression, instant=instant), f"empty: {expression}"
+
+
+def test_the_variable_of_the_run_dashboard_offers_the_run(watched: Watched) -> None:
+    variable = json.loads((DEPLOY / "grafana/dashboards/run.json").read_text())["templating"]["list"][0]
+    metric = re.fullmatch(r"label_values\((\w+), run\)", variable["definition"])
+    assert metric is not None
+    assert watched.query(f'{metric[1]}{{run="$run"}}', instant=True)
+
+
+def rules(watched: Watched) -> list[dict[str, Any]]:
+    answer = httpx.get(f"{watched.prometheus}/api/v1/rules", trust_env=False).json()
+    return [rule for group in answer["data"]["groups"] for rule in group["rules"]]
+
+
+def test_the_alerts_look_at_metrics_that_are_there(watched: Watched) -> None:
+    evaluated = rules(watched)
+    assert len(evaluated) == 7
+    for rule in evaluated:
+        assert rule["health"] == "ok", rule
+        for metric in set(re.findall(r"\b(?:fedface_[a-z_]+|up)\b(?=[{)\[])", rule["query"])):
+            assert watched.query(metric, instant=True), f"{rule['name']} looks at {metric}, which nothing exports"
+
+
+def test_a_healthy_run_raises_no_alarm(watched: Watched) -> None:
+    assert [rule["name"] for rule in rules(watched) if rule["state"] == "firing"] == []
+
+
+def test_the_scores_in_prometheus_are_those_of_the_api(watched: Watched) -> None:
+    scores = watched.run.scores
+    assert scores is not None
+    assert watched.query('max(fedface_verification_auc{run="$run"})', instant=True) == [scores.auc]
+    assert watched.query('max(fedface_verification_eer{run="$run"})', instant=True) == [scores.eer]
+    for pairs, cosine in (("genuine", scores.mean_genuine_cosine), ("impostor", scores.mean_impostor_cosine)):
+        expression = f'max(fedface_verification_cosine_mean{{run="$run", pairs="{pairs}"}})'
+        assert watched.query(expression, instant=True) == [cosine]
+
+
+def test_each_run_gauge_is_exported_once(watched: Watched) -> None:
+    assert watched.query('count(fedface_run_round{run="$run"})', instant=True) == [1.0]
+
+
+def test_updates_are_counted_once_each(watched: Watched) -> None:
+    """Over the client's worker processes: enrolment and each round, one accepted update of each client."""
+    accepted = watched.query('sum(fedface_updates_total{outcome="accepted"})', instant=True)
+    assert accepted == [PLAN.split.clients * (PLAN.rounds + 1)]
