@@ -72,8 +72,11 @@ class ModelPlan(PlanPart):
             raise ValueError("only dlib-resnet has published weights; use 'random' or the SHA-256 of a stored model")
         if family == "spherenet" and len(self.widths) != 4:
             raise ValueError(f"spherenet has four stages, so widths needs four numbers, not {len(self.widths)}")
-        if family == "mobilefacenet" and len(self.widths) != 3:
-            raise ValueError(f"mobilefacenet takes three widths, not {len(self.widths)}")
+        if family == "mobilefacenet":
+            if len(self.widths) != 3:
+                raise ValueError(f"mobilefacenet takes three widths, not {len(self.widths)}")
+            if self.height % 16 or self.width % 16:
+                raise ValueError(f"mobilefacenet halves images four times, so 16 must divide {self.height}×{self.width}")
         return self
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch.nn import functional
 
 from fedface_core.domain.errors import InvalidInputError
@@ -134,9 +135,8 @@ def test_mobilefacenet_of_the_paper_has_a_million_parameters() -> None:
 
 
 def test_mobilefacenet_says_which_sizes_it_takes() -> None:
-    plan = ModelPlan.model_validate({**SMALL_PLANS[5], "width": 24})
-    with pytest.raises(InvalidInputError, match="divisible by 16, not 32×24"):
-        build_network(plan)
+    with pytest.raises(ValidationError, match="16 must divide 32×24"):
+        ModelPlan.model_validate({**SMALL_PLANS[5], "width": 24})
 
 
 def test_mobilefacenet_keeps_batch_statistics() -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
 from fedface_core.learning.models.network import EmbeddingNetwork, convolution, linear
 
-_REDUCTION = 16  # Four convolutions of stride 2.
+_REDUCTION = 16  # Four convolutions of stride 2; the plan sees to it that this divides both sides.
 
 
 class MobileFaceNet(EmbeddingNetwork):
@@ -20,10 +19,6 @@ class MobileFaceNet(EmbeddingNetwork):
 
     def __init__(self, plan: ModelPlan) -> None:
         super().__init__(plan, pixel_mean=(127.5,) * plan.channels, pixel_scale=128.0)
-        if plan.height % _REDUCTION or plan.width % _REDUCTION:
-            raise InvalidInputError(
-                f"mobilefacenet takes a height and a width divisible by {_REDUCTION}, not {plan.height}×{plan.width}"
-            )
         first, second, third = plan.widths
         last = 4 * third
         self.trunk = nn.Sequential(
