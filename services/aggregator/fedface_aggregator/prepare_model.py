@@ -26,7 +26,7 @@ def prepare_model(bench: Workbench, command: PrepareModel, correlation_id: str) 
     try:
         data = encode_network(_initial(ports.artifacts, plan))
     except (InvalidInputError, ArtifactMissingError) as error:
-        report(ports, StepFailed(run_id=command.run_id, reason=f"model.weights: {error}"), correlation_id)
+        report(ports, StepFailed(run_id=command.run_id, round=None, reason=f"model.weights: {error}"), correlation_id)
         return
     sha256 = sha256_hex(data)
     ports.artifacts.put(object_keys.model(sha256), data)

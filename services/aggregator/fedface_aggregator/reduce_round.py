@@ -36,7 +36,7 @@ def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) ->
         try:
             reduced = _reduce(bench, bench.plan(run), current)
         except TooFewUpdatesError as error:
-            report(ports, StepFailed(run_id=run, reason=str(error)), correlation_id)
+            report(ports, StepFailed(run_id=run, round=number, reason=str(error)), correlation_id)
             return
         aggregation = reduced.aggregation
         ports.artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)

@@ -19,6 +19,7 @@ from fedface_core.domain.events import (
     RoundReady,
     StepFailed,
 )
+from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import Ports
 
@@ -47,12 +48,17 @@ def handle_fact(ports: Ports, fact: Fact) -> None:
         case RoundEvaluated():
             finish_round(ports, run, fact)
         case StepFailed():
-            _fail(ports, run, fact.reason)
+            _fail(ports, run, fact)
 
 
-def _fail(ports: Ports, run: Run, reason: str) -> None:
-    log.error("run_failed", reason=reason)
-    if run.round is not None:
-        give_up(ports, run, ports.ledger.load_round(run.id, run.round), reason)
+def _fail(ports: Ports, run: Run, fact: StepFailed) -> None:
+    """End the run, unless a repetition of the step has succeeded meanwhile: then the run has moved on."""
+    current = ports.ledger.load_round(run.id, run.round) if run.round is not None else None
+    if fact.round != run.round or (current and current.phase is RoundPhase.FINISHED):
+        log.info("failure_outlived", failed_round=fact.round, reason=fact.reason)
+        return
+    log.error("run_failed", reason=fact.reason)
+    if current:
+        give_up(ports, run, current, fact.reason)
     else:
-        ports.ledger.save(runs.end(run, RunPhase.FAILED, ports.clock.now(), failure=reason), "run_failed")
+        ports.ledger.save(runs.end(run, RunPhase.FAILED, ports.clock.now(), failure=fact.reason), "run_failed")

@@ -35,7 +35,7 @@ def evaluate_model(bench: Workbench, command: EvaluateModel, correlation_id: str
         log.info("model_evaluated", auc=report.scores.auc, eer=report.scores.eer)
         fact = RoundEvaluated(run_id=run, round=number, scores=report.scores)
     except InvalidInputError as error:
-        fact = StepFailed(run_id=run, reason=f"the test identities cannot be scored: {error}")
+        fact = StepFailed(run_id=run, round=number, reason=f"the test identities cannot be scored: {error}")
     ports.publisher.publish(HandleFact(run_id=run, fact=fact), correlation_id=correlation_id)
 
 

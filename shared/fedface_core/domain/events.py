@@ -86,6 +86,7 @@ class StepFailed(FactBase):
     """A service found that the run cannot go on (wrong weights, unreadable data…): the reason is for the operator."""
 
     kind: Literal["step_failed"] = "step_failed"
+    round: Annotated[int, Field(ge=0)] | None = Field(description="None before round 0, while the model is prepared.")
     reason: str
 
 

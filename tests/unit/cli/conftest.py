@@ -76,7 +76,7 @@ class ByHand:
 
     def failed(self) -> str:
         run_id = self.started()
-        handle_fact(self.ports, StepFailed(run_id=run_id, reason="the photographs are gone"))
+        handle_fact(self.ports, StepFailed(run_id=run_id, round=0, reason="the photographs are gone"))
         return run_id
 
 
