@@ -1,0 +1,235 @@
+"""The four services in one process, over ports in memory: in an order that a seed chooses, and killed where a test says.
+
+Messages wait in the recording publisher. The harness takes them from there, one at a time, and hands each to the function
+that the service's Celery task calls. What a broker and an operating system do to messages and processes, `Disorder` does.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+
+from fedface_aggregator.fold_shard import fold_shard
+from fedface_aggregator.prepare_model import prepare_model
+from fedface_aggregator.reduce_round import reduce_round
+from fedface_client.enrol_client import enrol_client
+from fedface_client.train_client import train_client
+from fedface_control.handle_fact import handle_fact
+from fedface_control.operate_run import create_run, start_run
+from fedface_control.sweep import sweep
+from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
+from fedface_core.contracts import object_keys
+from fedface_core.contracts.manifest import Manifest
+from fedface_core.contracts.tasks import ROUTES
+from fedface_core.domain.commands import (
+    EnrolClient,
+    EvaluateModel,
+    FoldShard,
+    HandleFact,
+    PrepareModel,
+    ReduceRound,
+    Sweep,
+    TrainClient,
+)
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.run import ENDED, Run
+from fedface_core.ports import ArtifactStore, Ports, RunLedger
+from fedface_core.runtime.workbench import Workbench
+from fedface_evaluator.evaluate_model import evaluate_model
+
+REPEAT_AFTER = timedelta(seconds=60)
+MOST_STEPS = 2000  # A run that takes more has lost its way.
+
+Handler = Callable[[Any, str], None]
+
+
+class Killed(BaseException):
+    """The process died right after an effect. No service may catch it."""
+
+
+@dataclass(frozen=True)
+class Disorder:
+    """What befalls messages. Probabilities are for each delivery."""
+
+    seed: int = 0
+    reorder: bool = False
+    duplicate: float = 0.0
+    drop: float = 0.0
+    stray_sweep: float = 0.0
+
+
+class Lifeline:
+    """Notes every effect on the ports, and kills the process once, right after effect number ``kill_after``."""
+
+    def __init__(self, kill_after: int | None) -> None:
+        self.effects: list[str] = []
+        self._kill_after = kill_after
+
+    def note(self, effect: str) -> None:
+        """One more effect."""
+        self.effects.append(effect)
+        if len(self.effects) == self._kill_after:
+            raise Killed(effect)
+
+
+class _Mortal:
+    """A port whose effects are noted on a lifeline. What only reads passes through."""
+
+    _EFFECTS = frozenset({"put", "delete", "create", "save", "begin_attempt", "accept", "fail", "record_partial", "touch"})
+
+    def __init__(self, port: object, lifeline: Lifeline) -> None:
+        self._port = port
+        self._lifeline = lifeline
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+        if name not in self._EFFECTS:
+            return method
+
+        def act(*args: Any, **kwargs: Any) -> Any:
+            result = method(*args, **kwargs)
+            self._lifeline.note(f"{name} {args[0] if isinstance(args[0], str) else args[1]}")
+            return result
+
+        return act
+
+
+class _MortalPublisher(RecordingPublisher):
+    """Each message of a batch is an effect of its own: a process can die having sent a part."""
+
+    def __init__(self, lifeline: Lifeline) -> None:
+        super().__init__()
+        self._lifeline = lifeline
+
+    def publish_all(self, commands: Any, *, correlation_id: str) -> None:
+        for command in commands:
+            super().publish_all([command], correlation_id=correlation_id)
+            self._lifeline.note(f"publish {type(command).__name__}")
+
+
+class InProcess:
+    """The services, the messages under way, and the time. ``handlers`` may be replaced by what a test needs."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        disorder: Disorder = Disorder(),
+        *,
+        kill_after: int | None = None,
+        redeliver: bool = True,
+        ledger: RunLedger | None = None,
+        artifacts: ArtifactStore | None = None,
+    ) -> None:
+        """``redeliver``: the message of a killed process comes again, as acknowledging late has it; else it is lost."""
+        self.plan = plan
+        self.clock = ManualClock()
+        self.lifeline = Lifeline(None)
+        self.publisher = _MortalPublisher(self.lifeline)
+        plain_ledger, plain_artifacts = ledger or MemoryLedger(self.clock), artifacts or MemoryArtifacts()
+        self.ports = Ports(plain_ledger, plain_artifacts, self.publisher, self.clock)
+        self._disorder = disorder
+        self._random = random.Random(disorder.seed)
+        self._redeliver = redeliver
+        self._kill_after = kill_after
+        self.handlers = self._services()
+
+    def start(self) -> str:
+        """Create and start a run; effects count from here. Returns its id."""
+        run = create_run(self.ports, self.plan)
+        self.lifeline = self.publisher._lifeline = Lifeline(self._kill_after)
+        self.restart_services()
+        with suppress(Killed):  # the operator's request broke off; the sweep makes up for it
+            start_run(self._mortal_ports(), run.id)
+        return run.id
+
+    def to_end(self, run_id: str) -> Run:
+        """Deliver, and where nothing is left to deliver sweep, until the run has ended."""
+        return self.until(run_id, lambda run: run.phase in ENDED)
+
+    def until(self, run_id: str, reached: Callable[[Run], bool]) -> Run:
+        """The same, until the run is where the test wants it."""
+        for _ in range(MOST_STEPS):
+            run = self.ports.ledger.load(run_id)
+            if reached(run):
+                return run
+            self.step()
+        raise AssertionError(f"{run_id} did not get there: {run.phase}, round {run.round}")
+
+    def step(self) -> None:
+        """Deliver one message, or sweep after a pause where none waits."""
+        if not self.publisher.published:
+            self.sweep_after(REPEAT_AFTER.total_seconds() + 1)
+            return
+        if self._random.random() < self._disorder.stray_sweep:
+            self.deliver(Sweep(), "beat")
+        place = self._random.randrange(len(self.publisher.published)) if self._disorder.reorder else 0
+        message = self.publisher.published.pop(place)
+        fate = self._random.random()
+        if fate < self._disorder.drop:
+            return
+        if fate > 1 - self._disorder.duplicate:
+            self.publisher.published.append(message)
+        self.deliver(*message)
+
+    def drain(self) -> None:
+        """Deliver what is still under way, without a sweep."""
+        while self.publisher.published:
+            self.deliver(*self.publisher.published.pop(0))
+
+    def sweep_after(self, seconds: float) -> None:
+        """Let time pass, then sweep."""
+        self.clock.advance(seconds)
+        self.deliver(Sweep(), "beat")
+
+    def deliver(self, command: BaseModel, correlation_id: str) -> None:
+        """Hand one message to its service, through JSON. A service that is killed starts anew."""
+        message = type(command).model_validate_json(command.model_dump_json())
+        try:
+            self.handlers[type(command)](message, correlation_id)
+        except Killed:
+            self.restart_services()
+            if self._redeliver and not isinstance(command, Sweep):
+                self.publisher.published.append((command, correlation_id))
+
+    def run(self) -> Run:
+        """A whole run; then what was still under way is delivered too, and must change nothing."""
+        ended = self.to_end(self.start())
+        self.drain()
+        assert self.ports.ledger.load(ended.id) == ended, "a message after the end changed the run"
+        return ended
+
+    def manifest(self, run_id: str, number: int) -> Manifest:
+        """The stored manifest of a round."""
+        return Manifest.model_validate_json(self.ports.artifacts.get(object_keys.manifest(run_id, number)))
+
+    def restart_services(self) -> None:
+        """New processes, with nothing in memory."""
+        self.handlers = self._services()
+
+    def _mortal_ports(self) -> Ports:
+        ledger: Any = _Mortal(self.ports.ledger, self.lifeline)
+        artifacts: Any = _Mortal(self.ports.artifacts, self.lifeline)
+        return Ports(ledger, artifacts, self.publisher, self.clock)
+
+    def _services(self) -> dict[type[BaseModel], Handler]:
+        ports = self._mortal_ports()
+        client, aggregator, evaluator = (Workbench(ports) for _ in range(3))
+        handlers: dict[type[BaseModel], Handler] = {
+            EnrolClient: partial(enrol_client, client),
+            TrainClient: partial(train_client, client),
+            PrepareModel: partial(prepare_model, aggregator),
+            FoldShard: partial(fold_shard, aggregator),
+            ReduceRound: partial(reduce_round, aggregator),
+            EvaluateModel: partial(evaluate_model, evaluator),
+            HandleFact: lambda command, _: handle_fact(ports, command.fact),
+            Sweep: lambda _command, _: sweep(ports, REPEAT_AFTER),
+        }
+        assert handlers.keys() == ROUTES.keys(), "every command has its service"
+        return handlers

@@ -1,0 +1,213 @@
+"""Updates are hostile until checked: each is refused with its reason, counted, and the round goes on without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from prometheus_client import REGISTRY
+from torch import Tensor
+
+from fedface_core.adapters.memory import MemoryArtifacts
+from fedface_core.contracts import object_keys
+from fedface_core.domain.commands import TrainClient
+from fedface_core.domain.run import RunPhase
+from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.learning import client_steps
+from fedface_core.learning.client_steps import Update
+from fedface_core.learning.codec import decode_tensors, encode_tensors, sha256_hex
+from fedface_core.runtime.metrics import CountedArtifacts
+from support.in_process import InProcess
+from support.tiny_run import tiny_plan
+
+VICTIM = "client-000001"
+
+Tamper = Callable[[Update], Update]
+
+
+def uploaded(data: bytes, honest: Update, **accepted: object) -> Update:
+    """An upload of ``data`` that its sender declares correctly, but for ``accepted``."""
+    declared = {"sha256": sha256_hex(data), "size": len(data)} | accepted
+    return Update(data, honest.accepted.model_copy(update=declared))
+
+
+def with_tensors(change: Callable[[dict[str, Tensor]], None]) -> Tamper:
+    def tamper(honest: Update) -> Update:
+        tensors, metadata = decode_tensors(honest.data)
+        change(tensors)
+        return uploaded(encode_tensors(tensors, metadata), honest)
+
+    return tamper
+
+
+def first(tensors: dict[str, Tensor]) -> str:
+    return min(tensors)
+
+
+def poison(value: float) -> Callable[[dict[str, Tensor]], None]:
+    def change(tensors: dict[str, Tensor]) -> None:
+        tensors[first(tensors)].view(-1)[0] = value
+
+    return change
+
+
+def reshape(tensors: dict[str, Tensor]) -> None:
+    tensors[first(tensors)] = torch.zeros(3, 5)
+
+
+def widen(tensors: dict[str, Tensor]) -> None:
+    tensors[first(tensors)] = tensors[first(tensors)].double()
+
+
+def rename(tensors: dict[str, Tensor]) -> None:
+    tensors["__reduce__"] = tensors.pop(first(tensors))
+
+
+# What any upload can have wrong, in training as at enrolment.
+WRONG_UPLOADS: dict[str, tuple[str, Tamper]] = {
+    "truncated": ("malformed", lambda honest: uploaded(honest.data[:-10], honest)),
+    "empty": ("malformed", lambda honest: uploaded(b"\0", honest)),
+    "pickle": ("malformed", lambda honest: uploaded(b"\x80\x04cposix\nsystem\n.", honest)),
+    "nan": ("not_finite", with_tensors(poison(float("nan")))),
+    "infinite": ("not_finite", with_tensors(poison(float("-inf")))),
+    "shape": ("wrong_shape", with_tensors(reshape)),
+    "dtype": ("wrong_dtype", with_tensors(widen)),
+    "names": ("wrong_tensors", with_tensors(rename)),
+    "large": ("too_large", lambda honest: uploaded(honest.data + bytes(100_000), honest)),
+    "changed": ("changed", lambda honest: Update(honest.data[:-1] + b"!", honest.accepted)),
+    "weight": ("wrong_image_count", lambda honest: uploaded(honest.data, honest, images=1_000_000)),
+}
+WRONG_TRAINING: dict[str, tuple[str, Tamper]] = WRONG_UPLOADS | {
+    "far": ("norm_exceeded", with_tensors(poison(1e6))),
+    "no loss": ("malformed", lambda honest: uploaded(honest.data, honest, loss_after=None)),
+    "infinite loss": ("malformed", lambda honest: uploaded(honest.data, honest, loss_before=float("inf"))),
+}
+
+
+def refused_so_far(reason: str) -> float:
+    return REGISTRY.get_sample_value("fedface_updates_total", {"outcome": "refused", "reason": reason}) or 0.0
+
+
+def sabotage_training(monkeypatch: pytest.MonkeyPatch, tamper: Tamper, *victims: str) -> None:
+    def training_update(*step: Any) -> Update:
+        honest = client_steps.training_update(*step)
+        return tamper(honest) if step[-1] in victims else honest
+
+    monkeypatch.setattr("fedface_client.train_client.training_update", training_update)
+
+
+@pytest.fixture(scope="module")
+def model_without_the_victim(faces: Path) -> str | None:
+    """Where every refusal must lead: the model of the other clients alone."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        sabotage_training(monkeypatch, WRONG_UPLOADS["nan"][1], VICTIM)
+        return InProcess(tiny_plan(faces)).run().model_sha256
+
+
+@pytest.mark.parametrize(("reason", "tamper"), WRONG_TRAINING.values(), ids=WRONG_TRAINING.keys())
+def test_a_wrong_update_is_refused_with_its_reason(
+    faces: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model_without_the_victim: str,
+    reason: str,
+    tamper: Tamper,
+) -> None:
+    before = refused_so_far(reason)
+    sabotage_training(monkeypatch, tamper, VICTIM)
+    services = InProcess(tiny_plan(faces))
+    run = services.run()
+    assert run.phase is RunPhase.COMPLETED
+    for number in (1, 2):
+        aggregation = services.manifest(run.id, number).round.aggregation
+        assert aggregation is not None
+        assert aggregation.refused == {VICTIM: reason}
+        assert (aggregation.folded, aggregation.images) == (3, 6)
+    assert refused_so_far(reason) == before + 2
+    assert run.model_sha256 == model_without_the_victim
+
+
+def test_an_update_that_vanished_is_refused(
+    faces: Path, monkeypatch: pytest.MonkeyPatch, model_without_the_victim: str
+) -> None:
+    services = InProcess(tiny_plan(faces))
+    run_id = services.start()
+    train = services.handlers[TrainClient]
+
+    def train_then_lose(command: TrainClient, correlation_id: str) -> None:
+        train(command, correlation_id)
+        if command.client_id == VICTIM:
+            services.ports.artifacts.delete(object_keys.update(run_id, command.round, VICTIM))
+
+    services.handlers[TrainClient] = train_then_lose
+    run = services.to_end(run_id)
+    aggregation = services.manifest(run_id, 2).round.aggregation
+    assert aggregation is not None
+    assert aggregation.refused == {VICTIM: "missing"}
+    assert run.model_sha256 == model_without_the_victim
+
+
+def test_an_oversized_update_is_not_downloaded(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sabotage_training(monkeypatch, WRONG_UPLOADS["large"][1], VICTIM)
+    services = InProcess(tiny_plan(faces, rounds=1), artifacts=CountedArtifacts(MemoryArtifacts()))
+    read = {"operation": "get", "kind": "update"}
+    before = REGISTRY.get_sample_value("fedface_artifact_bytes_total", read) or 0.0
+    run = services.run()
+    assert services.manifest(run.id, 1).accepted[VICTIM].size > 100_000
+    downloaded = (REGISTRY.get_sample_value("fedface_artifact_bytes_total", read) or 0.0) - before
+    honest = (update for number in (0, 1) for update in services.manifest(run.id, number).accepted.values())
+    assert downloaded == sum(update.size for update in honest if update.size < 100_000)
+
+
+@pytest.mark.parametrize(("reason", "tamper"), WRONG_UPLOADS.values(), ids=WRONG_UPLOADS.keys())
+def test_a_wrong_enrolment_is_refused_and_its_client_not_invited_again(
+    faces: Path, monkeypatch: pytest.MonkeyPatch, reason: str, tamper: Tamper
+) -> None:
+    enrolments: list[AcceptedUpdate] = []
+
+    def enrolment_update(*step: Any) -> Update:
+        honest = client_steps.enrolment_update(*step)
+        enrolments.append(honest.accepted)
+        return tamper(honest) if len(enrolments) == 2 else honest  # clients are invited in order
+
+    monkeypatch.setattr("fedface_client.enrol_client.enrolment_update", enrolment_update)
+    services = InProcess(tiny_plan(faces, rounds=1))
+    run = services.run()
+    assert run.phase is RunPhase.COMPLETED
+    enrolment, first_round = services.manifest(run.id, 0), services.manifest(run.id, 1)
+    assert enrolment.round.aggregation is not None
+    assert enrolment.round.aggregation.refused == {VICTIM: reason}
+    assert enrolment.enrolled == first_round.round.cohort == ("client-000000", "client-000002", "client-000003")
+
+
+def test_where_every_update_is_refused_the_run_fails_and_says_why(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everyone = [f"client-{index:06d}" for index in range(4)]
+    sabotage_training(monkeypatch, WRONG_UPLOADS["nan"][1], *everyone)
+    services = InProcess(tiny_plan(faces))
+    run = services.run()
+    assert run.phase is RunPhase.FAILED
+    refused = ", ".join(f"{client} (not_finite)" for client in everyone)
+    assert run.failure == f"round 1: 0 updates could be used, fewer than the minimum 1; refused: {refused}"
+    assert services.ports.ledger.load_round(run.id, 1).phase == "abandoned"
+
+
+def test_where_every_enrolment_is_refused_the_run_fails_and_says_why(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def enrolment_update(*step: Any) -> Update:
+        return WRONG_UPLOADS["shape"][1](client_steps.enrolment_update(*step))
+
+    monkeypatch.setattr("fedface_client.enrol_client.enrolment_update", enrolment_update)
+    run = InProcess(tiny_plan(faces)).run()
+    assert run.phase is RunPhase.FAILED
+    assert run.failure is not None
+    assert run.failure.startswith("round 0: 0 updates could be used, fewer than the minimum 1; refused: client-000000")
+
+
+def test_with_too_few_usable_updates_the_run_fails_although_enough_were_accepted(
+    faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sabotage_training(monkeypatch, WRONG_UPLOADS["shape"][1], VICTIM)
+    run = InProcess(tiny_plan(faces, cohort={"minimum": 4})).run()
+    assert run.phase is RunPhase.FAILED
+    assert run.failure == f"round 1: 3 updates could be used, fewer than the minimum 4; refused: {VICTIM} (wrong_shape)"
