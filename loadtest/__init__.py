@@ -1,0 +1,1 @@
+"""Load on a local stack: Locust users of the control API, and rounds with many clients."""

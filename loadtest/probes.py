@@ -1,0 +1,90 @@
+"""What is measured while a load runs: the API's latency as a caller sees it, and the memory of each service."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import httpx
+import psutil
+
+
+class Probe:
+    """Takes a sample every ``seconds`` in a thread of its own, between enter and exit."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample_until_done)
+        self._error: Exception | None = None
+
+    def sample(self) -> None:
+        """Take one sample."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        """Start sampling."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop; what went wrong in the probe is raised here, unless the measured work went wrong itself."""
+        self._done.set()
+        self._thread.join()
+        if self._error is not None and error is None:
+            raise self._error
+
+    def _sample_until_done(self) -> None:
+        try:
+            while not self._done.wait(self._seconds):
+                self.sample()
+        except Exception as error:  # raised again by __exit__: a measurement with holes is none
+            self._error = error
+
+
+class ApiLatency(Probe):
+    """Reads ``paths`` of the API in turn, ten times a second at most, one request at a time."""
+
+    def __init__(self, base_url: str, paths: Sequence[str]) -> None:
+        super().__init__(seconds=0.1)
+        self._http = httpx.Client(base_url=base_url, timeout=30.0, trust_env=False)
+        self._paths = itertools.cycle(paths)
+        self.seconds: list[float] = []
+
+    def sample(self) -> None:
+        """Time one request; anything but an answer 200 ends the measurement."""
+        started = time.perf_counter()
+        self._http.get(next(self._paths)).raise_for_status()
+        self.seconds.append(time.perf_counter() - started)
+
+    def percentiles_ms(self) -> dict[str, float]:
+        """p50, p95 and p99 in milliseconds, by the nearest rank."""
+        ordered = sorted(self.seconds)
+        ranks = {percent: -(-percent * len(ordered) // 100) - 1 for percent in (50, 95, 99)}
+        return {f"p{percent}": round(1000 * ordered[rank], 2) for percent, rank in ranks.items()}
+
+
+class PeakMemory(Probe):
+    """The largest resident memory of each process with its children, summed (pages they share count once for each)."""
+
+    def __init__(self, processes: Mapping[str, int]) -> None:
+        super().__init__(seconds=0.5)
+        self._processes = {name: psutil.Process(pid) for name, pid in processes.items()}
+        self.peak_bytes = dict.fromkeys(processes, 0)
+
+    def sample(self) -> None:
+        """Look at every process once."""
+        for name, process in self._processes.items():
+            resident = 0
+            for one in (process, *process.children(recursive=True)):
+                try:
+                    resident += one.memory_info().rss
+                except psutil.NoSuchProcess:  # a child that has just ended
+                    continue
+            self.peak_bytes[name] = max(self.peak_bytes[name], resident)
