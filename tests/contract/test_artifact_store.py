@@ -11,7 +11,6 @@ import pytest
 
 from fedface_core.adapters.local_artifacts import LocalArtifacts
 from fedface_core.adapters.memory import MemoryArtifacts
-from fedface_core.adapters.s3_artifacts import S3Artifacts
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.ports import ArtifactStore
 
@@ -26,8 +25,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ArtifactSt
         case "directory":
             yield LocalArtifacts(tmp_path / "artifacts")
         case _:
-            server = request.getfixturevalue("s3_server")
-            s3 = S3Artifacts(server.endpoint, server.bucket, server.access_key, server.secret_key)
+            s3 = request.getfixturevalue("s3_server").artifacts()
             yield s3
             for key in s3.keys(""):
                 s3.delete(key)

@@ -9,9 +9,9 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import kombu.pools
@@ -30,18 +30,10 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
+from support.servers import S3Server
 
 SECRET = "never-to-be-shown"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class S3Server(Protocol):
-    """What the fixture `s3_server` gives."""
-
-    endpoint: str
-    bucket: str
-    access_key: str
-    secret_key: str
 
 
 @pytest.fixture
@@ -140,11 +132,6 @@ def test_broker_with_a_wrong_password(valkey_url: str, tmp_path: Path) -> None:
         publisher.publish(Sweep(), correlation_id="abc")
 
 
-def s3(server: S3Server, **changed: str) -> S3Artifacts:
-    given = {"bucket": server.bucket, "access_key": server.access_key, "secret_key": server.secret_key} | changed
-    return S3Artifacts(server.endpoint, given["bucket"], given["access_key"], given["secret_key"])
-
-
 @pytest.mark.parametrize(
     ("changed", "saying"),
     [
@@ -155,21 +142,21 @@ def s3(server: S3Server, **changed: str) -> S3Artifacts:
     ids=["secret", "access key", "bucket"],
 )
 def test_s3_names_the_wrong_setting(s3_server: S3Server, changed: dict[str, str], saying: str) -> None:
-    store = s3(s3_server, **changed)
+    store = replace(s3_server, **changed).artifacts()
     for use in (store.ping, lambda: store.put("a/b", b"x"), lambda: store.keys("a/")):
         with unavailable_within(10, f"{re.escape(s3_server.endpoint)} refuses us: .*{saying}"):
             use()
 
 
 def test_s3_never_takes_a_refusal_for_a_missing_artifact(s3_server: S3Server) -> None:
-    store = s3(s3_server, secret_key=SECRET)
+    store = replace(s3_server, secret_key=SECRET).artifacts()
     for read in (store.get, store.size):
         with unavailable_within(10, "FEDFACE_S3_SECRET_KEY"):
             read("a/b")
 
 
 def test_s3_makes_its_bucket_once(s3_server: S3Server) -> None:
-    store = s3(s3_server, bucket="fedface-made")
+    store = replace(s3_server, bucket="fedface-made").artifacts()
     with unavailable_within(10, "FEDFACE_S3_BUCKET"):
         store.ping()
     store.ensure_bucket()
