@@ -1,0 +1,21 @@
+"""What `use_deterministic_torch`, called by this folder's conftest, has done to the process."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+
+def test_sums_are_split_over_the_threads_asked_for() -> None:
+    assert torch.get_num_threads() == 1
+
+
+def test_an_operation_that_is_not_deterministic_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="deterministic"):
+        torch.nn.functional.max_unpool2d(torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1, dtype=torch.int64), [2, 2])
+
+
+def test_denormals_are_zero() -> None:
+    tiny: Tensor = torch.tensor([1e-38]) / 100
+    assert tiny.item() == 0.0
