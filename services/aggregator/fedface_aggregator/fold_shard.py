@@ -33,16 +33,28 @@ def fold_shard(bench: Workbench, command: FoldShard, correlation_id: str) -> Non
     if not _final(ports.ledger, current, shard, accepted):
         log.warning("shard_not_settled")  # a stray message: folding now would leave out who is still to come
         return
-    plan = bench.plan(run)
+    if not _stored(ports.artifacts, object_keys.partial(run, number, shard)):
+        _fold(bench, current, shard, accepted)
+    if ports.ledger.record_partial(run, number, shard, ports.clock.now()):
+        ports.publisher.publish(ReduceRound(run_id=run, round=number), correlation_id=correlation_id)
+
+
+def _stored(artifacts: ArtifactStore, key: str) -> bool:
+    """An earlier delivery put the partial: folding again would only write the same bytes."""
+    try:
+        return artifacts.size(key) > 0
+    except ArtifactMissingError:
+        return False
+
+
+def _fold(bench: Workbench, current: Round, shard: int, accepted: Mapping[str, AcceptedUpdate]) -> None:
     with AGGREGATION_SECONDS.labels("fold").time():
-        data, refused = _partial(bench, plan, current, accepted)
+        data, refused = _partial(bench, bench.plan(current.run_id), current, accepted)
     for client, reason in refused.items():
         UPDATES.labels("refused", reason).inc()
         log.warning("update_refused", client_id=client, reason=reason)
-    ports.artifacts.put(object_keys.partial(run, number, shard), data)
+    bench.ports.artifacts.put(object_keys.partial(current.run_id, current.number, shard), data)
     log.info("shard_folded", updates=len(accepted) - len(refused))
-    if ports.ledger.record_partial(run, number, shard, ports.clock.now()):
-        ports.publisher.publish(ReduceRound(run_id=run, round=number), correlation_id=correlation_id)
 
 
 def _final(ledger: RunLedger, current: Round, shard: int, accepted: Mapping[str, AcceptedUpdate]) -> bool:

@@ -84,11 +84,16 @@ def _fail(ports: Ports, invitation: Invitation, reason: str) -> None:
 
 
 def _pass_on(ports: Ports, invitation: Invitation, receipt: Receipt) -> None:
-    """Tell the aggregator of a settled shard and control of a ready round. Lost, the sweep makes up for either."""
+    """Tell control of a ready round, or else the aggregator of a settled shard. Lost, the sweep makes up for either.
+
+    Control has every shard that is not folded yet folded when it closes a round, so a ready round needs no second message.
+    """
     run, number = invitation.run_id, invitation.round
-    if receipt.shard_settled and receipt.shard is not None:
-        fold = FoldShard(run_id=run, round=number, shard=receipt.shard)
-        ports.publisher.publish(fold, correlation_id=invitation.correlation_id)
+    command: HandleFact | FoldShard
     if receipt.round_ready:
-        ready = RoundReady(run_id=run, round=number, because="all_settled" if receipt.shard_settled else "quorum")
-        ports.publisher.publish(HandleFact(run_id=run, fact=ready), correlation_id=invitation.correlation_id)
+        command = HandleFact(run_id=run, fact=RoundReady(run_id=run, round=number, because="settled"))
+    elif receipt.shard_settled and receipt.shard is not None:
+        command = FoldShard(run_id=run, round=number, shard=receipt.shard)
+    else:
+        return
+    ports.publisher.publish(command, correlation_id=invitation.correlation_id)

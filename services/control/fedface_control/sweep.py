@@ -62,10 +62,8 @@ def _reason_to_close(current: Round, tally: Tally, now: datetime) -> RoundReady 
     """An open round that is overdue, or ready although nobody's message said so."""
     if current.phase is not RoundPhase.OPEN:
         return None
-    if tally.accepted >= current.quorum:
-        return RoundReady(run_id=current.run_id, round=current.number, because="quorum")
-    if not tally.unsettled:
-        return RoundReady(run_id=current.run_id, round=current.number, because="all_settled")
+    if tally.accepted >= current.quorum or not tally.unsettled:
+        return RoundReady(run_id=current.run_id, round=current.number, because="settled")
     if now > current.deadline_at:
         return RoundReady(run_id=current.run_id, round=current.number, because="deadline")
     return None

@@ -48,7 +48,7 @@ class RunDetail(RunSummary):
 
 
 class RunList(Body):
-    """All runs, newest first."""
+    """The newest runs, newest first."""
 
     runs: list[RunSummary]
 

@@ -30,7 +30,9 @@ class RoundReady(FactBase):
 
     kind: Literal["round_ready"] = "round_ready"
     round: Annotated[int, Field(ge=0)]
-    because: Literal["quorum", "all_settled", "deadline"]
+    because: Literal["settled", "deadline"] = Field(
+        description="`settled`: the quorum is reached, or no invited client is awaited any more."
+    )
 
 
 class Aggregation(BaseModel):

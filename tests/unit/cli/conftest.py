@@ -6,7 +6,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from fedface_cli.main import main
 from fedface_control.app import create_app
 from fedface_control.handle_fact import handle_fact
 from fedface_control.operate_run import create_run, start_run
@@ -36,6 +37,8 @@ from fedface_core.ports import Ports
 
 MODEL = b"a model's bytes"
 MODEL_SHA256 = hashlib.sha256(MODEL).hexdigest()
+Invoke = Callable[..., tuple[int, str, str]]
+
 PLAN = Plan.model_validate({"name": "by hand", "split": {"clients": 3, "test": 5}, "rounds": 2})
 
 
@@ -60,7 +63,7 @@ class ByHand:
         ledger, now = self.ports.ledger, self.ports.clock.now()
         for client in ledger.load_round(run_id, number).cohort:
             ledger.accept(run_id, number, client, AcceptedUpdate(sha256="0" * 64, size=1, images=10), now)
-        handle_fact(self.ports, RoundReady(run_id=run_id, round=number, because="quorum"))
+        handle_fact(self.ports, RoundReady(run_id=run_id, round=number, because="settled"))
         handle_fact(self.ports, RoundAggregated(run_id=run_id, round=number, aggregation=_aggregation()))
         scores = scores_of(number)
         roc = RocCurve(far=[0.0, 0.001, 0.01, 0.1, 1.0], tar=[0.0, 0.4, 0.6, 0.8 + number / 100, 1.0])
@@ -130,3 +133,18 @@ def api(_served: ByHand, monkeypatch: pytest.MonkeyPatch) -> Iterator[ByHand]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield _served
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def fedface(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Runs the command line in this process: exit status, standard output, standard error."""
+    monkeypatch.setenv("COLUMNS", "140")
+
+    def invoke(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, said.out, said.err
+
+    return invoke

@@ -234,7 +234,7 @@ def test_a_client_reads_no_class_embedding_but_its_own(faces: Path) -> None:
         assert (bytes_read("class_embedding") - before[0], bytes_read("update") - before[1]) == (16, 0)
 
 
-def test_a_client_tells_the_aggregator_of_a_settled_shard_and_control_of_a_ready_round(faces: Path) -> None:
+def test_a_client_tells_the_aggregator_of_a_settled_shard_or_control_of_a_ready_round(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run_id = services.start()
     services.until(run_id, lambda run: run.round == 0)
@@ -245,7 +245,7 @@ def test_a_client_tells_the_aggregator_of_a_settled_shard_and_control_of_a_ready
         messages.append([type(command) for command in services.publisher.commands])
         assert {correlation_id for _, correlation_id in services.publisher.published} <= {"named"}
         services.publisher.published.clear()
-    assert messages == [[], [FoldShard], [], [FoldShard, HandleFact]]
+    assert messages == [[], [FoldShard], [], [HandleFact]]
 
 
 def test_an_update_of_the_wrong_run_is_not_found(faces: Path) -> None:

@@ -104,7 +104,7 @@ def test_a_fact_is_decided_anew_where_another_was_faster(faces: Path, monkeypatc
         return save(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(services.ports.ledger, "save", overtaken_twice)
-    services.deliver(HandleFact(run_id=run_id, fact=RoundReady(run_id=run_id, round=0, because="quorum")), "race")
+    services.deliver(HandleFact(run_id=run_id, fact=RoundReady(run_id=run_id, round=0, because="settled")), "race")
     assert len(overtaken) == 2
     assert services.ports.ledger.load_round(run_id, 0).phase in (RoundPhase.AGGREGATING, RoundPhase.ABANDONED)
 

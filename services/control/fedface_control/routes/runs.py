@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Request, Response, status
+from fastapi import APIRouter, Body, Depends, Query, Request, Response, status
 
 from fedface_control.operate_run import cancel_run, create_run, start_run
 from fedface_control.views import round_view, run_detail, run_summary
@@ -87,9 +87,9 @@ def cancel(run_id: str, ports: PortsDep) -> RunDetail:
 
 
 @router.get("")
-def list_runs(ports: PortsDep) -> RunList:
-    """All runs, newest first."""
-    return RunList(runs=[run_summary(ports.ledger, run) for run in ports.ledger.runs()])
+def list_runs(ports: PortsDep, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> RunList:
+    """The newest runs, newest first."""
+    return RunList(runs=[run_summary(ports.ledger, run) for run in ports.ledger.runs()[:limit]])
 
 
 @router.get("/{run_id}", responses=UNKNOWN_RUN)
