@@ -100,7 +100,8 @@ class ControlApi:
         with self._problems(), connect_sse(self._http, "GET", path, headers=headers, timeout=_SILENCE) as source:
             _raise_for_problem(source.response)
             for event in source.iter_sse():
-                yield RunEvent(event.id, event.event, event.json())
+                if event.data:  # a keep-alive comes as an event without any
+                    yield RunEvent(event.id, event.event, event.json())
 
     def download_model(self, run_id: str, path: Path) -> str:
         """Write the run's newest model to ``path``, whole or not at all; returns its SHA-256, which was checked."""

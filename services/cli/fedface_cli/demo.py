@@ -50,7 +50,7 @@ def demo(
     exit_on_termination()
     began = time.monotonic()
     console = Console()
-    plan, weights = _prepare(preset, rounds, clients, seed)
+    plan, weights = _prepare(preset, rounds, clients, seed, workdir, console)
     workdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="stack-", dir=workdir) as state:  # every update of every round: gigabytes
         stack = LocalStack(Path(state), logs=workdir / "logs")
@@ -81,7 +81,9 @@ def demo(
         json_file.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def _prepare(preset: Preset, rounds: int | None, clients: int | None, seed: int) -> tuple[Plan, Path | None]:
+def _prepare(
+    preset: Preset, rounds: int | None, clients: int | None, seed: int, workdir: Path, console: Console
+) -> tuple[Plan, Path | None]:
     """The preset's plan, and the weights to upload for it where it does not start from published ones."""
     from fedface_cli import presets
 
@@ -89,7 +91,16 @@ def _prepare(preset: Preset, rounds: int | None, clients: int | None, seed: int)
         case Preset.ORL:
             return presets.orl(clients, rounds, seed), None
         case Preset.SYNTHETIC:
-            return presets.synthetic(clients, rounds, seed), None
+            import torch
+
+            from fedface_cli.pretrain import pretrain_to_file
+            from fedface_core.learning.pretraining import PretrainPlan
+
+            plan = presets.synthetic(clients, rounds, seed)
+            weights = workdir / "pretrained.safetensors"
+            torch.set_num_threads(1)  # the same weights from the same seed, however many cores there are
+            pretrain_to_file(plan, PretrainPlan(epochs=8, seed=seed), weights, console)
+            return plan, weights
 
 
 def _run(stack: LocalStack, plan: Plan, weights: Path | None, model: Path, console: Console) -> tuple[Outcome, str]:

@@ -33,7 +33,7 @@ def orl(clients: int | None = None, rounds: int | None = None, seed: int = 0) ->
 
 
 def synthetic(clients: int | None = None, rounds: int | None = None, seed: int = 0, weights: str = "random") -> Plan:
-    """Rendered faces and a small network, for a machine without time: ``weights`` are to be pre-trained on 200 others."""
+    """Rendered faces and a small network, for a machine without time: ``weights`` are to be pre-trained on 120 others."""
     return make_part(
         Plan,
         {
@@ -47,9 +47,9 @@ def synthetic(clients: int | None = None, rounds: int | None = None, seed: int =
                 "weights": weights,
             },
             "data": {"dataset": "synthetic", "images_per_identity": 10, "seed": seed},
-            "split": {"public": 200, "clients": clients or 24, "test": 40, "seed": seed},
-            "local_training": {"steps": 3, "learning_rate": 0.02},
-            "rounds": rounds or 6,
+            "split": {"public": 120, "clients": clients or 24, "test": 40, "seed": seed},
+            "local_training": {"steps": 3, "learning_rate": 0.05},
+            "rounds": rounds or 4,
             "seed": seed,
         },
     )

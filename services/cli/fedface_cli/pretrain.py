@@ -84,7 +84,7 @@ def pretrain_to_file(plan: Plan, how: PretrainPlan, output: Path, console: Conso
 
     A checkpoint stands beside ``output`` until it is written.
     """
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from fedface_cli.evaluate import network_to_start_from
     from fedface_core.learning.codec import sha256_hex
@@ -99,14 +99,15 @@ def pretrain_to_file(plan: Plan, how: PretrainPlan, output: Path, console: Conso
     output.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = output.with_name(output.name + ".checkpoint")
     columns = (
-        TextColumn("[bold]pre-training[/] {task.fields[what]}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} steps"),
+        TextColumn("[bold]pre-training[/]"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
         TextColumn("{task.fields[figures]}", style="cyan"),
         TimeRemainingColumn(),
     )
+    console.print(f"{plan.model.architecture} on {len(public)} public identities of {dataset.name}", highlight=False)
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("", total=None, what=f"{plan.model.architecture} on {len(public)} identities", figures="")
+        bar = progress.add_task("", total=None, figures="reading the images")
 
         def show(now: PretrainProgress) -> None:
             figures = f"loss {now.loss:.3f}  accuracy {100 * now.accuracy:.0f} %  {now.images_per_second:.0f} images/s"

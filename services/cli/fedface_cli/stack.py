@@ -33,7 +33,7 @@ _SERVICES = {
     "evaluator": "fedface_evaluator",
     "control": "fedface_control.worker",
 }
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0  # on a busy machine importing torch five times takes a minute or two
 _GRACE_SECONDS = 15.0  # a worker finishes the task in hand
 _SERVER_GRACE_SECONDS = 15.0  # SeaweedFS takes 10
 

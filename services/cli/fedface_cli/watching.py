@@ -103,7 +103,10 @@ class RunDisplay:
 
     def __rich__(self) -> RenderableType:
         """What is drawn now."""
-        return Group(self._headline(), self._bars(), Text(""), self.scores_table())
+        parts = [self._headline(), self._bars()]
+        if any(view.scores for view in self.rounds):
+            parts += [Text(""), self.scores_table()]
+        return Group(*parts)
 
     def _headline(self) -> RenderableType:
         run = self.run

@@ -68,10 +68,11 @@ def test_a_model_damaged_on_the_way_leaves_no_file(tmp_path: Path) -> None:
 
 
 class Interrupted(httpx.SyncByteStream):
-    """A stream that breaks off after its first event."""
+    """A stream that breaks off after its first event and a keep-alive."""
 
     def __iter__(self) -> Iterator[bytes]:
         yield b'id: 7-0\nevent: round_opened\ndata: {"phase": "running", "round": 1}\n\n'
+        yield b": ping\n\n"
         raise httpx.ReadError("gone")
 
 

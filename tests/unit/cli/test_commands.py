@@ -8,30 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fedface_cli.main import main
-
-from .conftest import MODEL, MODEL_SHA256, PLAN, ByHand
-
-Invoke = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def fedface(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    monkeypatch.setenv("COLUMNS", "140")
-
-    def invoke(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        said = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, said.out, said.err
-
-    return invoke
+from .conftest import MODEL, MODEL_SHA256, PLAN, ByHand, Invoke
 
 
 def test_the_help_imports_nothing_heavy() -> None:

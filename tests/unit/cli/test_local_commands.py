@@ -1,0 +1,127 @@
+"""The commands that work in this process: evaluate, pretrain, data preview."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fedface_core.learning.codec import sha256_hex
+
+from .conftest import Invoke
+
+SMALL = """
+name = "small"
+[model]
+architecture = "spherenet-4"
+height = 24
+width = 20
+channels = 1
+embedding_size = 8
+widths = [4, 4, 8, 8]
+weights = "random"
+[data]
+dataset = "synthetic"
+images_per_identity = 4
+[split]
+public = 4
+clients = 2
+test = 5
+"""
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> str:
+    path = tmp_path / "plan.toml"
+    path.write_text(SMALL)
+    return str(path)
+
+
+def test_evaluate_scores_the_plans_test_identities(fedface: Invoke, plan: str) -> None:
+    code, out, _ = fedface("evaluate", plan, "--json")
+    assert code == 0
+    scores = json.loads(out)
+    assert 0 <= scores["auc"] <= 1
+    assert scores["tar@1e-1"] is not None
+    code, out, _ = fedface("evaluate", plan)
+    assert code == 0
+    assert "5 identities of synthetic: 30 genuine and 160 impostor pairs" in out
+    assert f"{scores['auc']:.4f}" in out
+
+
+def test_evaluate_without_a_plan_takes_all_people(fedface: Invoke, tmp_path: Path) -> None:
+    for person in ("ann", "bob", "eve"):
+        (tmp_path / "faces" / person).mkdir(parents=True)
+        for number in range(2):
+            Image.new("RGB", (30, 30), (len(person) * 9, 60 * number, 90)).save(
+                tmp_path / "faces" / person / f"{number}.png"
+            )
+    options = ("--architecture", "mobilefacenet", "--dataset", "folder", "--folder", str(tmp_path / "faces"))
+    code, out, err = fedface("evaluate", *options)
+    assert code == 0, err
+    assert "3 genuine and 12 impostor pairs" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--model", "none.safetensors"), "cannot read none.safetensors: No such file"),
+        (("--architecture", "resnet"), "these options do not go together:\n  architecture: Input should be"),
+        (("--dataset", "folder"), "give `folder` (a path) with dataset 'folder'"),
+    ],
+)
+def test_evaluate_says_what_is_wrong(fedface: Invoke, options: tuple[str, ...], complaint: str) -> None:
+    code, _, err = fedface("evaluate", *options)
+    assert code == 2
+    assert complaint in err
+
+
+def test_evaluate_refuses_weights_that_do_not_fit(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.safetensors").write_bytes(b"nonsense")
+    code, _, err = fedface("evaluate", plan, "--model", str(tmp_path / "bad.safetensors"))
+    assert code == 2
+    assert "bad.safetensors" in err
+
+
+def test_a_plan_that_starts_from_a_stored_model_needs_its_file(fedface: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(SMALL.replace('"random"', f'"{"a" * 64}"'))
+    code, _, err = fedface("evaluate", str(tmp_path / "plan.toml"))
+    assert code == 2
+    assert "give its file with --model" in err
+
+
+def test_pretrained_weights_can_be_evaluated(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    output = tmp_path / "deep" / "weights.safetensors"
+    code, out, err = fedface("pretrain", plan, "--epochs", "1", "--batch-size", "8", "--output", str(output))
+    assert code == 0, err
+    assert out.strip() == f"{sha256_hex(output.read_bytes())}  {output}"
+    assert [path.name for path in output.parent.iterdir()] == ["weights.safetensors"]  # no checkpoint is left
+    assert fedface("evaluate", plan, "--model", str(output), "--json")[1] != fedface("evaluate", plan, "--json")[1]
+
+
+def test_pretraining_by_options_takes_public_people_only(fedface: Invoke, tmp_path: Path) -> None:
+    options = ("--dataset", "orl", "--identities", "39", "--output", str(tmp_path / "weights"))
+    code, _, err = fedface("pretrain", *options)
+    assert code == 2
+    assert "the data set has 40" in err
+
+
+def test_a_learning_rate_out_of_bounds_is_named(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    code, _, err = fedface("pretrain", plan, "--learning-rate", "-1", "--output", str(tmp_path / "weights"))
+    assert code == 2
+    assert "learning_rate: Input should be greater than 0" in err
+
+
+def test_preview_draws_rows_of_people(fedface: Invoke, tmp_path: Path) -> None:
+    sheet = tmp_path / "new" / "sheet.png"
+    size = ("--height", "40", "--width", "30")
+    code, out, _ = fedface(
+        "data", "preview", "--dataset", "orl", "--identities", "3", "--images", "4", *size, "-o", str(sheet)
+    )
+    assert code == 0
+    assert out.strip() == f"{sheet}: 3 of 40 identities of orl"
+    with Image.open(sheet) as image:
+        assert image.height > 3 * 40
+        assert image.width > 4 * 30
