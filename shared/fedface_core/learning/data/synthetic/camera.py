@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from fedface_core.learning.data.synthetic.canvas import Canvas, Plane
-from fedface_core.learning.data.synthetic.nuisance import Nuisance
+from fedface_core.learning.data.synthetic.canvas import Canvas
+from fedface_core.learning.data.synthetic.nuisance import Nuisance, Plane
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow converts to grey
-_GRAIN_SPREAD = 2.45  # The sum of two uniform numbers has a standard deviation of 1/√6.
+_GRAIN_SPREAD = 2.45  # The sum of two bytes has a standard deviation of 256/√6: this makes it 255.
 
 
-def photograph(canvas: Canvas, scene: Nuisance, channels: int, generator: np.random.Generator) -> NDArray[np.uint8]:
-    """The picture as uint8 (channels, H, W)."""
-    balance_C = np.array([1.0 + scene.warmth, 1.0, 1.0 - scene.warmth], np.float32) * np.float32(scene.exposure)
-    picture_CHW = np.sqrt(canvas.colour_Chw * canvas.light_hw * balance_C[:, None, None])
+def photograph(canvas: Canvas, scene: Nuisance, channels: int, grain: Sequence[np.random.Generator]) -> NDArray[np.uint8]:
+    """The pictures as uint8 (N, channels, H, W)."""
+    balance_NC11 = np.stack([1.0 + scene.warmth, np.ones_like(scene.warmth), 1.0 - scene.warmth], axis=1)
+    pictures_NCHW = canvas.colour_NChw * (canvas.light_Nhw * scene.exposure)[:, None]
+    pictures_NCHW *= balance_NC11
+    np.sqrt(pictures_NCHW, out=pictures_NCHW)
     if channels == 1:
         red, green, blue = _GREY
-        picture_CHW = (picture_CHW[0] * red + picture_CHW[1] * green + picture_CHW[2] * blue)[None]
-    picture_CHW = _blur(picture_CHW, scene.blur * picture_CHW.shape[1])
-    # The sum of two uniform numbers: bell-shaped enough, and the same everywhere.
-    grain_HW = generator.random(picture_CHW.shape[1:], np.float32) + generator.random(picture_CHW.shape[1:], np.float32)
-    grain_HW -= 1.0
+        pictures_NCHW = (pictures_NCHW[:, 0] * red + pictures_NCHW[:, 1] * green + pictures_NCHW[:, 2] * blue)[:, None]
+    height, width = pictures_NCHW.shape[2:]
+    for index, deviation in enumerate((scene.blur * height).ravel().tolist()):
+        pictures_NCHW[index] = _blur(pictures_NCHW[index], deviation)
+    # The sum of two random bytes: bell-shaped enough, and the same everywhere.
+    bytes_NKHW = np.stack([np.frombuffer(generator.bytes(2 * height * width), np.uint8) for generator in grain])
+    bytes_NKHW = bytes_NKHW.reshape(-1, 2, height, width)
+    grain_NHW = (bytes_NKHW[:, 0].astype(np.float32) + bytes_NKHW[:, 1] - 255.0) * (_GRAIN_SPREAD * scene.noise)
     # Less contrast moves everything towards a dark grey.
-    picture_CHW *= 255.0 * scene.contrast
-    picture_CHW += grain_HW * (255.0 * _GRAIN_SPREAD * scene.noise) + (76.5 * (1.0 - scene.contrast) + 0.5)
-    return np.clip(picture_CHW, 0.0, 255.0, out=picture_CHW).astype(np.uint8)
+    grain_NHW += 76.5 * (1.0 - scene.contrast) + 0.5
+    pictures_NCHW *= (255.0 * scene.contrast)[:, None]
+    pictures_NCHW += grain_NHW[:, None]
+    return np.clip(pictures_NCHW, 0.0, 255.0, out=pictures_NCHW).astype(np.uint8)
 
 
 def _blur(picture_CHW: Plane, deviation: float) -> Plane:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import field, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 # A colour is linear light (what is added up when lit), red, green and blue in 0…1; the camera takes the square root.
 Colour = tuple[float, float, float]
+Uniform = NDArray[np.float64]
 
 
 def between(low: float, high: float) -> Any:
@@ -20,7 +22,7 @@ def between(low: float, high: float) -> Any:
 def around(middle: float, spread: float) -> Any:
     """Denser at the middle, within ``middle ± spread``."""
 
-    def draw(uniform: float) -> float:
+    def draw(uniform: Uniform) -> Uniform:
         side = 2.0 * uniform - 1.0
         return middle + spread * side * abs(side)
 
@@ -29,14 +31,14 @@ def around(middle: float, spread: float) -> Any:
 
 def sometimes(share: float, low: float, high: float) -> Any:
     """Uniform from ``low`` to ``high`` in this share of the draws, else 0."""
-    return field(metadata={"draw": lambda uniform: low + (high - low) * uniform / share if uniform < share else 0.0})
+    return field(metadata={"draw": lambda uniform: (low + (high - low) * uniform / share) * (uniform < share)})
 
 
-def draw_fields(kind: type, generator: np.random.Generator) -> dict[str, float]:
-    """A value for every field of ``kind`` that says how it is drawn."""
+def draw_fields(kind: type, generators: Sequence[np.random.Generator]) -> dict[str, Uniform]:
+    """A value (n,) for every field of ``kind`` that says how it is drawn, from one uniform number of each generator."""
     drawn = [entry for entry in fields(kind) if "draw" in entry.metadata]
-    uniforms = generator.random(len(drawn)).tolist()
-    draws: list[Callable[[float], float]] = [entry.metadata["draw"] for entry in drawn]
+    uniforms = np.stack([generator.random(len(drawn)) for generator in generators], axis=1)
+    draws: list[Callable[[Uniform], Uniform]] = [entry.metadata["draw"] for entry in drawn]
     return {entry.name: draw(uniform) for entry, draw, uniform in zip(drawn, draws, uniforms, strict=True)}
 
 

@@ -136,7 +136,7 @@ class Person:
 def draw_person(seed: int, index: int) -> Person:
     """The ``index``-th person of this seed, whichever others are drawn."""
     generator = generator_for(seed, index)
-    values = draw_fields(Person, generator)
+    values = {name: value.item() for name, value in draw_fields(Person, [generator]).items()}
     if values["hair_length"] > 0.0:  # Long hair and a beard on one head are rare.
         values |= {"beard": 0.0, "moustache": 0.0, "bald": 0.0}
     elif values["beard"] > 0.5:

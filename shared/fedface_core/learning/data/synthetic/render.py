@@ -1,6 +1,8 @@
-"""One image: the layers in the order in which they hide each other."""
+"""Some images of one person: the layers in the order in which they hide each other."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +18,8 @@ from fedface_core.learning.data.synthetic.nuisance import Nuisance
 from fedface_core.learning.data.synthetic.surroundings import paint_background, paint_clothes, paint_patch
 
 
-def render(person: Person, scene: Nuisance, size: ImageSize, grain: np.random.Generator) -> NDArray[np.uint8]:
-    """The person on this occasion, as uint8 (C, H, W); ``grain`` draws the camera's noise."""
+def render(person: Person, scene: Nuisance, size: ImageSize, grain: Sequence[np.random.Generator]) -> NDArray[np.uint8]:
+    """The person on N occasions, as uint8 (N, C, H, W); ``grain`` draws the camera's noise of each."""
     canvas = Canvas(size, scene)
     paint_background(canvas, scene)
     paint_hair_behind(canvas, person, scene)

@@ -5,41 +5,43 @@ from __future__ import annotations
 import numpy as np
 
 from fedface_core.learning.data.synthetic.canvas import Canvas, ramp, wave
-from fedface_core.learning.data.synthetic.draws import scaled
 from fedface_core.learning.data.synthetic.nuisance import Nuisance
 
 
 def paint_background(canvas: Canvas, scene: Nuisance) -> None:
     """A gradient between two colours; over it, in two images of three, stripes or blobs of a third, out of focus."""
-    x_hw, y_hw = canvas.x_hw, canvas.y_hw
-    canvas.colour_Chw += np.array(scene.colours[0], np.float32)[:, None, None]
-    slant_hw = x_hw * scene.backdrop_angle + y_hw
-    canvas.paint(ramp(slant_hw, -1.3, 1.3), scene.colours[1])
-    if scene.backdrop > 0.33:
-        pattern_hw = wave((x_hw - y_hw * scene.backdrop_angle) * (0.4 * scene.backdrop_pitch))
-        if scene.backdrop > 0.67:
-            pattern_hw = pattern_hw * wave(slant_hw * (0.3 * scene.backdrop_pitch))
-        canvas.paint(ramp(pattern_hw, -0.1, 0.6), scene.colours[2])
+    x_Nhw, y_Nhw = canvas.x_Nhw, canvas.y_Nhw
+    canvas.colour_NChw += scene.colours_KNC11[0]
+    slant_Nhw = x_Nhw * scene.backdrop_angle + y_Nhw
+    canvas.paint(ramp(slant_Nhw, -1.3, 1.3), scene.colours_KNC11[1])
+    blobs = (scene.backdrop > 0.67).astype(np.float32)
+    stripes_Nhw = wave((x_Nhw - y_Nhw * scene.backdrop_angle) * (0.4 * scene.backdrop_pitch))
+    crossed_Nhw = stripes_Nhw * (wave(slant_Nhw * (0.3 * scene.backdrop_pitch)) * blobs + (1.0 - blobs))
+    canvas.paint(ramp(crossed_Nhw, -0.1, 0.6) * (scene.backdrop > 0.33), scene.colours_KNC11[2])
 
 
 def paint_clothes(canvas: Canvas, scene: Nuisance) -> None:
     """Shoulders, and a collar."""
-    lit = 0.7 * scene.ambient + 0.5 * scene.diffuse
+    lit = (0.7 * scene.ambient + 0.5 * scene.diffuse)[:, None]
     with canvas.part(0.0, 1.7, 1.5, 0.85) as part:
-        shoulders_hw = part.ellipse(part.u_hw, part.v_hw - 1.95, 1.35, 0.88)
-        part.paint(shoulders_hw, scaled(scene.colours[3], lit))
-        part.paint(part.ellipse(part.u_hw, part.v_hw - 1.05, 0.45, 0.16) * shoulders_hw, scaled(scene.colours[4], 0.8 * lit))
-        part.light(shoulders_hw, 1.0)
+        shoulders_Nhw = part.ellipse(part.u_Nhw, part.v_Nhw - 1.95, 1.35, 0.88)
+        part.paint(shoulders_Nhw, scene.colours_KNC11[3] * lit)
+        part.paint(
+            part.ellipse(part.u_Nhw, part.v_Nhw - 1.05, 0.45, 0.16) * shoulders_Nhw, scene.colours_KNC11[4] * (0.8 * lit)
+        )
+        part.light(shoulders_Nhw, 1.0)
 
 
 def paint_patch(canvas: Canvas, scene: Nuisance) -> None:
-    """A thing between the camera and the face: a board with a stripe."""
-    if scene.patch == 0.0:
+    """A thing before the face in some of the images: a board with a stripe."""
+    largest = float(scene.patch.max())
+    if largest == 0.0:
         return
-    dx_hw, dy_hw = canvas.x_hw - scene.patch_x, canvas.y_hw - scene.patch_y
-    along_hw = scene.patch * scene.patch_shape - np.abs(dx_hw + dy_hw * scene.patch_angle)
-    across_hw = np.abs(dy_hw - dx_hw * scene.patch_angle)
-    cover_hw = canvas.edge(np.minimum(along_hw, scene.patch - across_hw))
-    canvas.paint(cover_hw, scene.colours[5])
-    canvas.paint(cover_hw * canvas.edge(0.3 * scene.patch - across_hw), scene.colours[6])
-    canvas.light(cover_hw, 1.0)
+    with canvas.part(scene.patch_x, scene.patch_y, 2.5 * largest, 2.2 * largest) as part:
+        du_Nhw, dv_Nhw = part.u_Nhw - scene.patch_x, part.v_Nhw - scene.patch_y
+        along_Nhw = scene.patch * scene.patch_shape - np.abs(du_Nhw + dv_Nhw * scene.patch_angle)
+        across_Nhw = np.abs(dv_Nhw - du_Nhw * scene.patch_angle)
+        cover_Nhw = part.edge(np.minimum(along_Nhw, scene.patch - across_Nhw)) * (scene.patch > 0.0)
+        part.paint(cover_Nhw, scene.colours_KNC11[5])
+        part.paint(cover_Nhw * part.edge(0.3 * scene.patch - across_Nhw), scene.colours_KNC11[6])
+        part.light(cover_Nhw, 1.0)
