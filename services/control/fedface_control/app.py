@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
 
-from fedface_control.problems import answer_with_problems
+from fedface_control.problems import ProblemApi, answer_with_problems
 from fedface_control.routes import events, health, models, runs
 from fedface_control.run_metrics import RunMetrics
 from fedface_core.ports import Ports
@@ -18,7 +18,7 @@ from fedface_core.ports import Ports
 
 def create_app(ports: Ports, registry: CollectorRegistry) -> FastAPI:
     """The API over ``ports``; its metrics, and those of the runs, are exported from ``registry`` at /metrics."""
-    app = FastAPI(
+    app = ProblemApi(
         title="FedFace control",
         version=version("fedface-control"),
         description="Create, start, watch and cancel federated runs. Errors are problem details (RFC 9457).",

@@ -17,6 +17,26 @@ from fedface_core.domain.errors import FedFaceError
 
 log = structlog.get_logger(__name__)
 
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_VALIDATION_ERROR = {"$ref": "#/components/schemas/HTTPValidationError"}
+
+
+class ProblemApi(FastAPI):
+    """A FastAPI whose OpenAPI describes errors as `answer_with_problems` has them answered, not as FastAPI would."""
+
+    def openapi(self) -> dict[str, Any]:
+        """See `FastAPI.openapi`."""
+        described = super().openapi()
+        for operations in described["paths"].values():
+            for operation in operations.values():
+                for response in operation["responses"].values():
+                    schema = response.get("content", {}).get("application/json", {}).get("schema")
+                    if schema in (_PROBLEM, _VALIDATION_ERROR):
+                        response["content"] = {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM}}
+        for unused in ("HTTPValidationError", "ValidationError"):
+            described["components"]["schemas"].pop(unused, None)
+        return described
+
 
 def answer_with_problems(app: FastAPI) -> None:
     """Register the handlers, for our errors, FastAPI's, Starlette's and the unforeseen."""
