@@ -1,0 +1,37 @@
+"""The API over ports in memory, and the services beside it to move its runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry
+
+from fedface_control.app import create_app
+from fedface_core.domain.plan import Plan
+from fedface_core.learning.seeding import use_deterministic_torch
+from support.in_process import InProcess
+from support.tiny_run import tiny_plan, write_faces
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _deterministic() -> None:
+    use_deterministic_torch(1)
+
+
+@pytest.fixture(scope="session")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    return tiny_plan(write_faces(tmp_path_factory.mktemp("faces")), rounds=1)
+
+
+@pytest.fixture
+def services(plan: Plan) -> InProcess:
+    return InProcess(plan)
+
+
+@pytest.fixture
+def api(services: InProcess) -> Iterator[TestClient]:
+    # As uvicorn answers: what no handler foresaw is a 500, not an exception of the test's.
+    with TestClient(create_app(services.ports, CollectorRegistry()), raise_server_exceptions=False) as client:
+        yield client

@@ -1,0 +1,66 @@
+"""Models through the API: a run's newest down, one's own up."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from fastapi.testclient import TestClient
+
+from fedface_core.contracts import object_keys
+from fedface_core.contracts.http import MODEL_SHA256_HEADER
+from support.in_process import InProcess
+
+MODEL = b"any bytes; whether they fit is found out when a run starts"
+SHA256 = hashlib.sha256(MODEL).hexdigest()
+
+
+def test_the_newest_model_comes_with_its_hash(api: TestClient, services: InProcess) -> None:
+    run = services.run()
+    response = api.get(f"/runs/{run.id}/model")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/octet-stream"
+    assert response.headers[MODEL_SHA256_HEADER] == run.model_sha256 == hashlib.sha256(response.content).hexdigest()
+    assert response.headers["etag"] == f'"{run.model_sha256}"'
+    assert f"{run.id}.safetensors" in response.headers["content-disposition"]
+
+
+def test_before_round_0_there_is_no_model(api: TestClient, services: InProcess) -> None:
+    run_id = services.start()
+    response = api.get(f"/runs/{run_id}/model")
+    assert response.status_code == 409
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["detail"].startswith(f"{run_id} is preparing and has no model version yet")
+
+
+def test_a_model_is_stored_under_its_hash(api: TestClient, services: InProcess) -> None:
+    response = api.put(f"/models/{SHA256}", content=MODEL)
+    assert (response.status_code, response.json()) == (201, {"sha256": SHA256, "size": len(MODEL)})
+    assert services.ports.artifacts.get(object_keys.model(SHA256)) == MODEL
+    assert api.put(f"/models/{SHA256}", content=MODEL).status_code == 201, "once more does no harm"
+
+
+def test_a_model_with_another_hash_is_refused(api: TestClient, services: InProcess) -> None:
+    response = api.put(f"/models/{SHA256}", content=MODEL + b"!")
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    found = hashlib.sha256(MODEL + b"!").hexdigest()
+    assert response.json()["detail"] == f"the path names the SHA-256 {SHA256}, but the bytes sent have {found}"
+    assert services.ports.artifacts.keys("") == []
+
+
+@pytest.mark.parametrize("wrong", ["abc", SHA256.upper(), SHA256 + "0"])
+def test_a_path_that_names_no_hash_is_refused(api: TestClient, wrong: str) -> None:
+    response = api.put(f"/models/{wrong}", content=MODEL)
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == "path.sha256"
+
+
+def test_a_model_that_is_too_large_is_refused_before_all_of_it_is_read(
+    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedface_control.routes.models.MAX_MODEL_BYTES", len(MODEL) - 1)
+    response = api.put(f"/models/{SHA256}", content=MODEL)
+    assert response.status_code == 422
+    assert response.json()["detail"] == f"the model is larger than {len(MODEL) - 1} bytes"
+    assert services.ports.artifacts.keys("") == []
