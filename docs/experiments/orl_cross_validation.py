@@ -63,12 +63,11 @@ class Setting:
 # The likeliest first, all splits of one before the next: where time runs out, settings are lost, not splits.
 GRID = (
     Setting(20, 1e-4, 1),
-    Setting(None, 5e-5, 1),
-    Setting(20, 1e-4, 3),
-    Setting(None, 5e-5, 3),
     Setting(20, 5e-5, 3),
+    Setting(None, 5e-5, 3),
+    Setting(20, 1e-4, 3),
     Setting(None, 2.5e-5, 3),
-    Setting(20, 1e-4, 3, spreadout=False),
+    Setting(20, 5e-5, 3, spreadout=False),
 )
 
 Curve = list[dict[str, float]]  # of one setting and split: the metrics by round, round 0 being "before"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import LocalTrainingPlan, ModelPlan, Plan
@@ -98,11 +98,24 @@ def test_no_steps_leave_the_network_unchanged(network: EmbeddingNetwork, images_
     assert losses.before == losses.after
 
 
-def test_the_centre_is_not_trained(network: EmbeddingNetwork, images_NCHW: Tensor) -> None:
-    network.centre.copy_(torch.linspace(-0.1, 0.1, 16))
-    before = network.centre.clone()
+def test_without_centring_the_centre_stays_as_it_was(network: EmbeddingNetwork, images_NCHW: Tensor) -> None:
     train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=2), seed=0)
-    assert torch.equal(network.centre, before)
+    assert not network.centre.any()
+
+
+def test_with_centring_the_centre_becomes_the_mean_feature_of_the_trained_network(
+    tiny_plan: Callable[..., Plan], images_NCHW: Tensor
+) -> None:
+    def trained(steps: int) -> EmbeddingNetwork:
+        network = initial_network(tiny_plan(model={"centring": True}).model, 0)
+        network.centre.fill_(0.01)
+        train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=steps), seed=0)
+        return network
+
+    assert torch.equal(trained(0).centre, torch.full((16,), 0.01))
+    network = trained(2)
+    with torch.no_grad():
+        torch.testing.assert_close(network.centre, network.features(images_NCHW).mean(dim=0))
 
 
 @pytest.mark.parametrize("batch_size", [None, 4])
@@ -138,14 +151,18 @@ def test_a_batch_as_large_as_the_images_is_all_of_them(tiny_plan: Callable[..., 
     assert len(states) == 1
 
 
-def test_mini_batches_go_through_all_images_before_any_comes_again(network: EmbeddingNetwork, images_NCHW: Tensor) -> None:
+def test_mini_batches_go_through_all_images_before_any_comes_again(
+    network: EmbeddingNetwork, images_NCHW: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[Tensor] = []
+    features = network.features
 
-    def note(module: nn.Module, inputs: tuple[Tensor]) -> None:
+    def noted(batch_NCHW: Tensor) -> Tensor:
         if torch.is_grad_enabled():  # a step, not a measurement
-            seen.append(inputs[0])
+            seen.append(batch_NCHW)
+        return features(batch_NCHW)
 
-    network.register_forward_pre_hook(note)
+    monkeypatch.setattr(network, "features", noted)
     train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=3, batch_size=2), seed=0)
     drawn = sorted(image.sum().item() for batch in seen for image in batch)
     assert drawn == sorted(image.sum().item() for image in images_NCHW)

@@ -22,3 +22,8 @@ def raw_features(network: EmbeddingNetwork, images_NCHW: Tensor, batch_size: int
     network.eval()
     with torch.no_grad():
         return torch.cat([network.features(batch_NCHW) for batch_NCHW in torch.split(images_NCHW, batch_size)])
+
+
+def mean_feature(features_ND: Tensor) -> Tensor:
+    """The mean over images (D,), float32, summed in float64."""
+    return features_ND.double().mean(dim=0).float()

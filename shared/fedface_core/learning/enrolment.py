@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fedface_core.learning.embedding import embed, raw_features
+from fedface_core.learning.embedding import embed, mean_feature, raw_features
 from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.seeding import generator
 
@@ -33,7 +33,7 @@ def mean_embedding(network: EmbeddingNetwork, images_NCHW: Tensor, *, centring: 
     It is not normalised: its length says how well the images agree, and the centre is a mean of these means.
     """
     features_ND = raw_features(network, images_NCHW) if centring else embed(network, images_NCHW)
-    return features_ND.double().mean(dim=0).float()
+    return mean_feature(features_ND)
 
 
 def enrol(mean_embeddings_CD: Tensor, images_C: Tensor, *, centring: bool) -> Enrolment:

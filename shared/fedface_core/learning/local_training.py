@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import LocalTrainingPlan
-from fedface_core.learning.embedding import embed
+from fedface_core.learning.embedding import mean_feature, raw_features
 from fedface_core.learning.losses import positive_squared_hinge
 from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.seeding import generator
@@ -31,29 +32,42 @@ def train_locally(
     """Train ``network`` in place, and say what it did to the loss.
 
     Plain SGD with momentum, which starts at zero each round: the network that comes back is the update. The class
-    embedding w_c is fixed, and buffers such as the centre take no gradient. Same inputs, same bits, at one thread count.
+    embedding w_c and the centre are fixed meanwhile. Same inputs, same bits, at one thread count.
+
+    With centring, the centre that comes back is the mean feature of the client's own images by its trained network, a
+    statistic that the aggregator averages as it does BatchNorm's. So the centre follows the model. One kept from enrolment
+    does not, and the drift that all clients share is then taken for change that tells them apart, and grows from round
+    to round (docs/experiments/orl_cross_validation.md).
     """
     # A copy lies where torch wants it; a row of W, or bytes off the wire, may not, and its sums could then round otherwise.
     target_D = class_embedding_D.clone()
 
-    def measure() -> float:
-        return float(positive_squared_hinge(embed(network, images_NCHW), target_D, plan.margin))
+    def loss_of(features_ND: Tensor) -> Tensor:
+        return positive_squared_hinge(normalize(features_ND - network.centre), target_D, plan.margin)
 
     has_batch_norm = any(isinstance(module, _BatchNorm) for module in network.modules())
     # Where the first step sees all images through the very network that is measured, its loss is the loss before.
-    before = None if plan.steps and not has_batch_norm and _takes_all(plan, images_NCHW) else measure()
+    before = (
+        None
+        if plan.steps and not has_batch_norm and _takes_all(plan, images_NCHW)
+        else loss_of(raw_features(network, images_NCHW)).item()
+    )
     optimiser = torch.optim.SGD(network.parameters(), lr=plan.learning_rate, momentum=plan.momentum)
     for batch_NCHW in _batches(images_NCHW, plan, seed):
         # One image has no variance to normalise by, so a network with BatchNorm then keeps to its running statistics.
         network.train(has_batch_norm and len(batch_NCHW) > 1)
         optimiser.zero_grad()
-        loss = positive_squared_hinge(network(batch_NCHW), target_D, plan.margin)
+        loss = loss_of(network.features(batch_NCHW))
         torch.autograd.backward(loss)
         optimiser.step()
         before = loss.item() if before is None else before
     assert before is not None
     optimiser.zero_grad()
-    return LocalLosses(before, measure() if plan.steps else before)
+    features_ND = raw_features(network, images_NCHW)
+    after = loss_of(features_ND).item()
+    if network.plan.centring and plan.steps:
+        network.centre.copy_(mean_feature(features_ND))
+    return LocalLosses(before, after)
 
 
 def _takes_all(plan: LocalTrainingPlan, images_NCHW: Tensor) -> bool:
