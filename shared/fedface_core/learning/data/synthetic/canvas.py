@@ -133,7 +133,7 @@ class _Pose:
     pixel: float
 
     def seen(self, u: float, v: float, across: float, down: float) -> tuple[float, float, float, float]:
-        """Row and column of (u, v) from the picture's middle, and half the height and width of the box around it, in pixels."""
+        """In pixels: row and column of (u, v) from the picture's middle, half the height and width of the box around it."""
         # The bulge B there solves B = 1 − (u/w + B·turn)² − (v/h + B·nod)², a quadratic equation.
         along, below = u / _BULGE_WIDTH, v / _BULGE_HEIGHT
         constant = along * along + below * below - 1.0

@@ -19,7 +19,7 @@ from fedface_core.learning.data.synthetic.render import render
 _IMAGES = 12  # of an identity, where the plan does not say
 # Images rendered at once: few enough for the processor's cache. Always whole batches, so that an image comes out the same
 # whether or not its neighbours are wanted.
-_TOGETHER = 6
+_TOGETHER = 4
 _KEPT_BYTES = 8 << 20
 
 
@@ -38,8 +38,8 @@ class SyntheticDataset:
         self._images = data.images_per_identity or _IMAGES
         self._index = {f"person-{index:06d}": index for index in range(identities)}
         self.identities = tuple(self._index)
-        # A block of this size, freed once, teaches the C library's allocator to keep that much instead of giving it back to the
-        # system after every layer of a face, which would cost a third of the time.
+        # A block of this size, freed once, teaches the C library's allocator to keep that much instead of giving it back to
+        # the system after every layer of a face, which would cost a third of the time.
         np.empty(_KEPT_BYTES, np.uint8)
 
     def images(self, identity: str) -> Tensor:

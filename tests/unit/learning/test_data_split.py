@@ -1,0 +1,45 @@
+"""The split: disjoint, seeded, the same on every machine."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import SplitPlan
+from fedface_core.learning.data import split_identities
+
+PEOPLE = tuple(f"s{number}" for number in range(1, 41))
+
+
+@given(st.integers(0, 20), st.integers(1, 20), st.integers(2, 20), st.integers(0, 2**40), st.integers(0, 5))
+def test_parts_are_disjoint_and_of_the_sizes_asked(public: int, clients: int, test: int, seed: int, spare: int) -> None:
+    plan = SplitPlan(public=public, clients=clients, test=test, seed=seed)
+    identities = [f"person-{number}" for number in range(plan.identities + spare)]
+    split = split_identities(identities, plan)
+    assert (len(split.public), len(split.clients), len(split.test)) == (public, clients, test)
+    drawn = {*split.public, *split.clients, *split.test}
+    assert len(drawn) == plan.identities
+    assert drawn <= set(identities)
+
+
+def test_same_seed_same_split_in_whatever_order_the_identities_come() -> None:
+    plan = SplitPlan(clients=20, test=20, seed=3)
+    assert split_identities(PEOPLE, plan) == split_identities(PEOPLE[::-1], plan)
+
+
+def test_other_seed_other_split() -> None:
+    first, second = (split_identities(PEOPLE, SplitPlan(clients=20, test=20, seed=seed)) for seed in (0, 1))
+    assert set(first.test) != set(second.test)
+
+
+def test_more_clients_leave_the_test_identities_alone_and_keep_the_first_clients() -> None:
+    few, many = (split_identities(PEOPLE, SplitPlan(clients=clients, test=15)) for clients in (5, 25))
+    assert few.test == many.test
+    assert many.clients[:5] == few.clients
+
+
+def test_too_few_identities_says_how_many_there_are_and_how_many_are_needed() -> None:
+    with pytest.raises(InvalidInputError, match=r"10 public \+ 20 clients \+ 15 test are 45 identities.* has 40"):
+        split_identities(PEOPLE, SplitPlan(public=10, clients=20, test=15))
