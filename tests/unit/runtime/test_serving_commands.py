@@ -1,0 +1,112 @@
+"""How a Celery task serves a command: validated first, named in the logs, counted by outcome."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from celery import Celery
+from prometheus_client import REGISTRY
+from pydantic import SecretStr, ValidationError
+
+from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
+from fedface_core.domain.commands import FoldShard
+from fedface_core.domain.errors import UnavailableError
+from fedface_core.runtime.celery_app import create_celery, serve
+from fedface_core.runtime.settings import Settings, WorkerSettings
+
+RUN = "run-0123456789ab"
+TASK = ROUTES[FoldShard].task
+COMMAND = FoldShard(run_id=RUN, round=2, shard=1)
+REDIS = SecretStr("redis://:own@127.0.0.1:1/0")  # nothing listens there, and nothing here asks
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Celery:
+    # Celery offers every task to all apps of the process; each test here serves the same one in its own way.
+    monkeypatch.setattr("celery._state._on_app_finalizers", set())
+    return create_celery(WorkerSettings(redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path))
+
+
+def served(outcome: str) -> float:
+    return REGISTRY.get_sample_value("fedface_task_seconds_count", {"task": TASK, "outcome": outcome}) or 0.0
+
+
+def deliver(app: Celery, body: dict[str, Any], headers: dict[str, str] | None = None) -> Any:
+    """The message as a worker gets it; the state in which the task ends."""
+    return app.tasks[TASK].apply(kwargs={"command": body}, headers=headers)
+
+
+def test_a_command_is_handled_with_its_correlation_id(app: Celery) -> None:
+    handled: list[tuple[FoldShard, str]] = []
+    serve(app, FoldShard, lambda command, correlation_id: handled.append((command, correlation_id)))
+    before = served("ok")
+    assert deliver(app, COMMAND.model_dump(mode="json"), {CORRELATION_HEADER: "abc"}).successful()
+    assert handled == [(COMMAND, "abc")]
+    assert served("ok") == before + 1
+
+
+def test_logs_of_a_task_name_its_run_round_and_shard(app: Celery) -> None:
+    named: list[dict[str, Any]] = []
+    serve(app, FoldShard, lambda *_: named.append(structlog.contextvars.get_contextvars()))
+    deliver(app, COMMAND.model_dump(mode="json"), {CORRELATION_HEADER: "abc"})
+    assert named == [{"task": TASK, "correlation_id": "abc", "run_id": RUN, "round": 2, "shard": 1}]
+    assert structlog.contextvars.get_contextvars() == {}
+
+
+def test_an_error_is_logged_counted_and_ends_the_task(app: Celery) -> None:
+    def fail(command: FoldShard, correlation_id: str) -> None:
+        raise UnavailableError("the S3 server does not answer")
+
+    serve(app, FoldShard, fail)
+    before = served("error")
+    with structlog.testing.capture_logs() as logs:
+        assert isinstance(deliver(app, COMMAND.model_dump(mode="json")).result, UnavailableError)
+    assert "task_failed" in [entry["event"] for entry in logs]
+    assert served("error") == before + 1
+
+
+GARBAGE: list[dict[str, Any]] = [
+    {},
+    {"run_id": "../../etc", "round": 1, "shard": 0},
+    {"run_id": RUN, "round": "one", "shard": 0},
+    {"run_id": RUN, "round": 1, "shard": 0, "surprise": True},
+    {"run_id": RUN, "round": 1, "shard": 0, "schema_version": 2},
+]
+
+
+@pytest.mark.parametrize("body", GARBAGE)
+def test_what_is_not_the_command_it_claims_to_be_is_not_handled(app: Celery, body: dict[str, Any]) -> None:
+    handled: list[object] = []
+    serve(app, FoldShard, lambda command, _: handled.append(command))
+    assert isinstance(deliver(app, body).result, ValidationError), "which Celery's worker logs as an error"
+    assert handled == []
+
+
+def test_delivery_is_at_least_once_with_json_only(app: Celery) -> None:
+    conf = app.conf
+    assert conf.task_acks_late
+    assert conf.task_reject_on_worker_lost
+    assert conf.worker_prefetch_multiplier == 1
+    assert conf.task_ignore_result
+    assert (conf.task_serializer, conf.accept_content) == ("json", ["json"])
+    assert {queue.name for queue in conf.task_queues} == set(QUEUES)
+
+
+def test_a_task_is_not_delivered_again_while_it_may_still_run(tmp_path: Path) -> None:
+    settings = WorkerSettings(
+        redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path, task_time_limit_seconds=77, concurrency=3
+    )
+    conf = create_celery(settings).conf
+    assert conf.task_time_limit == 77
+    assert conf.worker_concurrency == 3
+    assert conf.broker_transport_options["visibility_timeout"] > 77
+    assert conf.broker_transport_options["socket_timeout"] > 0, "waits for the broker are bounded"
+
+
+def test_who_only_publishes_has_no_limits_for_tasks(tmp_path: Path) -> None:
+    conf = create_celery(Settings(redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path)).conf
+    assert conf.task_time_limit is None
+    assert conf.broker_url == REDIS.get_secret_value()
