@@ -1,0 +1,64 @@
+"""The services over a real Valkey and real stores: the same model as in one process, to the byte."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from fedface_core.adapters.local_artifacts import LocalArtifacts
+from fedface_core.adapters.redis_ledger import RedisLedger
+from fedface_core.adapters.s3_artifacts import S3Artifacts
+from fedface_core.domain.run import RunPhase
+from fedface_core.learning.seeding import use_deterministic_torch
+from fedface_core.learning.simulation import simulate
+from fedface_core.ports import ArtifactStore
+from support.in_process import Disorder, InProcess
+from support.servers import S3Server
+from support.tiny_run import tiny_plan, write_faces
+
+OpenStore = Callable[[pytest.FixtureRequest, Path], ArtifactStore]
+
+
+def directory(_request: pytest.FixtureRequest, tmp_path: Path) -> LocalArtifacts:
+    return LocalArtifacts(tmp_path / "artifacts")
+
+
+def s3(request: pytest.FixtureRequest, _tmp_path: Path) -> S3Artifacts:
+    server: S3Server = request.getfixturevalue("s3_server")
+    return server.artifacts()
+
+
+@pytest.fixture
+def ledger_url(valkey_url: str) -> str:
+    """An empty database of its own."""
+    url = urlsplit(valkey_url)._replace(path="/7").geturl()
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.mark.parametrize("open_store", [directory, s3])
+def test_a_run_ends_with_the_simulated_model(
+    request: pytest.FixtureRequest, tmp_path: Path, ledger_url: str, open_store: OpenStore
+) -> None:
+    use_deterministic_torch(1)
+    disorder = Disorder(seed=4, reorder=True, duplicate=0.3, drop=0.1)
+    services = InProcess(
+        tiny_plan(write_faces(tmp_path / "faces")),
+        disorder,
+        kill_after=40,
+        ledger=RedisLedger(ledger_url),
+        artifacts=open_store(request, tmp_path),
+    )
+    run = services.run()
+    expected = simulate(services.plan)
+    assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, expected.model_sha256)
+    for simulated in expected.rounds:
+        manifest = services.manifest(run.id, simulated.number)
+        assert tuple(manifest.accepted) == manifest.round.cohort
+        assert manifest.round.aggregation == simulated.aggregation
+        assert manifest.round.scores == simulated.verification.scores
