@@ -137,7 +137,7 @@ class RunDisplay:
 
     def scores_table(self) -> Table:
         """Scores by round; round 0 is the model before training."""
-        table = Table(box=None, padding=(0, 2), header_style="dim")
+        table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="dim")  # within 80 columns
         table.add_column("round", justify="right")
         for far in self._far:
             table.add_column(f"TAR@{far}", justify="right")
