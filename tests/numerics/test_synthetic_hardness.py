@@ -28,7 +28,7 @@ def true_accept_rate(features_ND: Features, false_accept_rate: float) -> float:
 
 @pytest.fixture(scope="module")
 def pixels() -> Features:
-    dataset = open_dataset(DataPlan(dataset="synthetic", images_per_identity=IMAGES), ImageSize(56, 48, 3), 3 * PEOPLE)
+    dataset = open_dataset(DataPlan(dataset="synthetic", images_per_identity=IMAGES), ImageSize(56, 48, 3), 2 * PEOPLE)
     return np.concatenate([dataset.images(identity).flatten(1).numpy() for identity in dataset.identities]).astype(
         np.float64
     )
@@ -47,8 +47,8 @@ def test_centred_pixels_hardly_verify_either(pixels: Features) -> None:
 def test_identity_can_be_learnt(pixels: Features) -> None:
     """Discriminant analysis, learnt on other people, verifies unseen ones better than their pixels do."""
     unseen_ND, seen_ND = pixels[: PEOPLE * IMAGES], pixels[PEOPLE * IMAGES :]
-    identities = np.repeat(np.arange(2 * PEOPLE), IMAGES)
+    identities = np.repeat(np.arange(PEOPLE), IMAGES)
     components = PCA(100, svd_solver="randomized", random_state=0).fit(seen_ND)
     analysis = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(components.transform(seen_ND), identities)
     learnt = true_accept_rate(analysis.transform(components.transform(unseen_ND)), 1e-2)
-    assert learnt > 1.3 * true_accept_rate(unseen_ND, 1e-2)
+    assert learnt > 1.5 * true_accept_rate(unseen_ND, 1e-2)

@@ -17,9 +17,9 @@ from fedface_core.learning.data.synthetic.nuisance import draw_nuisance
 from fedface_core.learning.data.synthetic.render import render
 
 _IMAGES = 12  # of an identity, where the plan does not say
-# Images rendered at once: few enough for the processor's cache. Always whole batches, so that an image comes out the same
+# Images rendered at once: enough to share numpy's cost per call. Always whole batches, so that an image comes out the same
 # whether or not its neighbours are wanted.
-_TOGETHER = 4
+_TOGETHER = 12
 _KEPT_BYTES = 8 << 20
 
 
