@@ -151,7 +151,7 @@ def project(engine: None, request: pytest.FixtureRequest, tmp_path_factory: pyte
         # One service of each image first: the classic builder would build them all at once, the same layers in each.
         made.must("build", "prepare", seconds=900)
         made.must("build", "client", seconds=1200)
-        made.must("up", "--detach", "--wait", "--scale", f"client={CLIENTS}", *SERVICES, seconds=300)
+        made.must("up", "--detach", "--wait", "--scale", f"client={CLIENTS}", *SERVICES, seconds=400)
         is_up = True
         yield made
     finally:
@@ -246,7 +246,7 @@ def test_real_photographs_and_the_published_network_are_in_the_image(project: Pr
 
 def test_runs_survive_a_restart_of_everything(project: Project, synthetic_run: RunDetail) -> None:
     project.must("restart", "--timeout", "20", seconds=180)
-    project.must("up", "--detach", "--wait", "--no-recreate", "--scale", f"client={CLIENTS}", *SERVICES, seconds=300)
+    project.must("up", "--detach", "--wait", "--no-recreate", "--scale", f"client={CLIENTS}", *SERVICES, seconds=400)
     with ControlApi(project.api_url) as api:
         assert api.run(synthetic_run.id) == synthetic_run
     assert run_to_its_end(project, SYNTHETIC).model_sha256 == synthetic_run.model_sha256
