@@ -102,9 +102,11 @@ def list_runs(as_json: JsonOption = False) -> None:
     if not listed.runs:
         typer.echo("no runs yet: create one with `fedface run create PLAN.toml`", err=True)
         return
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for name in ("run", "name", "phase", "round", "AUC", "EER", "created"):
-        table.add_column(name, justify="right" if name in ("round", "AUC", "EER") else "left")
+    table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="dim")
+    for name, width in (("run", 16), ("name", None), ("phase", 9)):
+        table.add_column(name, min_width=width, no_wrap=True)  # in a narrow terminal the name gives way, never the id
+    for name, width in (("round", 5), ("AUC", 6), ("EER", 7), ("created", 16)):
+        table.add_column(name, min_width=width, no_wrap=True, justify="right")
     for run in listed.runs:
         table.add_row(
             run.id,

@@ -34,4 +34,4 @@ def counted(number: int, noun: str) -> str:
 
 def moment(at: datetime | None) -> str:
     """A time of day on a date, in the reader's zone; a dash where there is none."""
-    return "–" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return "–" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M")

