@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 from prometheus_client import REGISTRY
 
 from fedface_control.operate_run import cancel_run, start_run
@@ -199,7 +200,11 @@ def test_the_sweep_asks_again_for_a_lost_evaluation(faces: Path) -> None:
 
 def test_one_run_in_trouble_does_not_keep_the_others_waiting(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     services = InProcess(tiny_plan(faces))
-    troubled, overtaken, lost = services.start(), services.start(), services.start()
+    troubled = services.start()
+    services.clock.advance(1)  # the sweep takes the oldest first
+    overtaken = services.start()
+    services.clock.advance(1)
+    lost = services.start()
     services.publisher.published.clear()
     save = services.ports.ledger.save
 
@@ -212,8 +217,11 @@ def test_one_run_in_trouble_does_not_keep_the_others_waiting(faces: Path, monkey
 
     monkeypatch.setattr(services.ports.ledger, "save", trouble)
     services.clock.advance(LONG)
-    sweep(services.ports, REPEAT_AFTER)
+    with structlog.testing.capture_logs() as logs:
+        sweep(services.ports, REPEAT_AFTER)
     assert services.publisher.commands == [PrepareModel(run_id=lost)]
+    said = [entry["event"] for entry in logs if entry["event"].startswith("sweep_")]
+    assert said == ["sweep_failed", "sweep_overtaken"]
 
 
 def test_a_message_about_an_unknown_run_is_an_error(faces: Path) -> None:
