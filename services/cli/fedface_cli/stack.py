@@ -33,7 +33,7 @@ _SERVICES = {
     "evaluator": "fedface_evaluator",
     "control": "fedface_control.worker",
 }
-_START_SECONDS = 300.0  # on a busy machine importing torch five times takes a minute or two
+_START_SECONDS = 600.0  # a process that ends is noticed at once; this is for one that hangs, on however busy a machine
 _GRACE_SECONDS = 15.0  # a worker finishes the task in hand
 _SERVER_GRACE_SECONDS = 15.0  # SeaweedFS takes 10
 
