@@ -28,7 +28,8 @@ from fedface_core.learning.simulation import SimulatedRound, simulate
 
 CRITERION = "tar@1e-2"
 METRICS = ("tar@1e-1", "tar@1e-2", "tar@1e-3", "tar@1e-4", "auc", "eer", "mean_genuine_cosine", "mean_impostor_cosine")
-ROUNDS = 8
+ROUNDS = 6
+FIRST_SPLIT = 1  # split 0 was looked at by hand while the grid was drawn up, so it has no say here
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,11 @@ class Setting:
 
 # The likeliest first, all splits of one before the next: where time runs out, settings are lost, not splits.
 GRID = (
-    Setting(20, 1e-4, 1),
-    Setting(20, 5e-5, 3),
-    Setting(None, 5e-5, 3),
+    Setting(None, 1e-4, 3),
     Setting(20, 1e-4, 3),
-    Setting(None, 2.5e-5, 3),
-    Setting(20, 5e-5, 3, spreadout=False),
+    Setting(None, 5e-5, 3),
+    Setting(None, 1e-4, 1),
+    Setting(None, 1e-4, 3, spreadout=False),
 )
 
 Curve = list[dict[str, float]]  # of one setting and split: the metrics by round, round 0 being "before"
@@ -100,7 +100,7 @@ def run(folder: Path, splits: int, jobs: int, settings: Iterable[Setting]) -> No
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting = []
         for setting in settings:
-            for split in range(splits):
+            for split in range(FIRST_SPLIT, FIRST_SPLIT + splits):
                 target = folder / f"{setting.name}-split{split}.csv"
                 if not target.exists():
                     waiting.append(pool.submit(run_one, setting, split, target))
@@ -112,7 +112,7 @@ def load(folder: Path, splits: int) -> dict[str, list[Curve]]:
     """The curves by setting, one for each split; settings that lack a split are left out."""
     curves = {}
     for setting in GRID:
-        files = [folder / f"{setting.name}-split{split}.csv" for split in range(splits)]
+        files = [folder / f"{setting.name}-split{split}.csv" for split in range(FIRST_SPLIT, FIRST_SPLIT + splits)]
         if all(file.exists() for file in files):
             curves[setting.name] = [_load_curve(file) for file in files]
     return curves
@@ -146,7 +146,7 @@ def report(folder: Path, splits: int) -> None:
     print(f"Gain, after − before, in percentage points: mean ± standard error over {splits} splits.\n")
     print("| setting | rounds | " + " | ".join(METRICS[:6]) + " |\n|---|---|" + "---|" * 6)
     for name, by_split in curves.items():
-        for rounds in sorted({4, choose({name: by_split}, range(splits))[1], ROUNDS}):
+        for rounds in sorted({3, choose({name: by_split}, range(splits))[1], ROUNDS}):
             cells = [_mean_error([100 * gain(curve, rounds, metric) for curve in by_split]) for metric in METRICS[:6]]
             print(f"| {name} | {rounds} | " + " | ".join(cells) + " |")
     chosen, rounds = choose(curves, range(splits))
@@ -165,7 +165,7 @@ def report(folder: Path, splits: int) -> None:
         print(f"| {metric} | {_mean_error(gains)} |")
     print(
         "\nNested choices: "
-        + "; ".join(f"split {held}: {name}, {after} rounds" for held, (name, after) in enumerate(choices))
+        + "; ".join(f"split {held + FIRST_SPLIT}: {name}, {after} rounds" for held, (name, after) in enumerate(choices))
     )
 
 
