@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from fedface_control.routes.health import check_dependencies
 from fedface_core.contracts.tasks import QUEUES
+from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
@@ -28,19 +29,27 @@ class RunMetrics(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Everything, as of now. Without a ledger, only that it is down."""
         checks = check_dependencies(self._ports)
+        families: list[GaugeMetricFamily] = []
+        if checks["ledger"] == "ok":
+            try:
+                families = list(self._from_the_ledger())
+            except UnavailableError as error:
+                checks["ledger"] = str(error)  # it went away between its ping and these reads
         up = GaugeMetricFamily("fedface_dependency_up", "1 where the dependency answers.", labels=["dependency"])
         for name, answer in checks.items():
             up.add_metric([name], float(answer == "ok"))
         yield up
-        if checks["ledger"] == "ok":
-            yield self._queues()
-            runs = self._ports.ledger.runs()
-            yield _by_phase("fedface_runs", "Runs by phase.", Counter(run.phase for run in runs), RunPhase)
-            yield from self._newest(runs[:NEWEST_RUNS])
+        yield from families
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Nothing at registration, so that the ledger is not asked before the first scrape."""
         return []
+
+    def _from_the_ledger(self) -> Iterator[GaugeMetricFamily]:
+        yield self._queues()
+        runs = self._ports.ledger.runs()
+        yield _by_phase("fedface_runs", "Runs by phase.", Counter(run.phase for run in runs), RunPhase)
+        yield from self._newest(runs[:NEWEST_RUNS])
 
     def _queues(self) -> GaugeMetricFamily:
         depth = GaugeMetricFamily("fedface_queue_depth", "Messages that wait.", labels=["queue"])

@@ -20,6 +20,8 @@ from fedface_core.runtime.metrics import SWEEP_REPEATS
 
 log = structlog.get_logger(__name__)
 
+# Where other runs keep a queue busy, a round waits this many times longer before its commands are repeated.
+_BUSY_PATIENCE = 10
 # Who does the work of a phase.
 _QUEUES = {RoundPhase.OPEN: CLIENT, RoundPhase.AGGREGATING: AGGREGATOR, RoundPhase.EVALUATING: EVALUATOR}
 
@@ -70,8 +72,11 @@ def _reason_to_close(current: Round, tally: Tally, now: datetime) -> RoundReady 
 
 
 def _may_be_lost(ports: Ports, queue: str, since: datetime, now: datetime, repeat_after: timedelta) -> bool:
-    """Nothing happened for a while, and nothing waits in the queue that would explain it."""
-    return now - since > repeat_after and ports.publisher.queue_depth(queue) == 0
+    """Nothing happened for a while, and nothing waits in the queue that would explain it; or nothing for a long while."""
+    idle = now - since
+    if idle <= repeat_after:
+        return False
+    return idle > _BUSY_PATIENCE * repeat_after or ports.publisher.queue_depth(queue) == 0
 
 
 def _note_repeat(phase: str) -> None:

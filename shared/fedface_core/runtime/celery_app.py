@@ -16,6 +16,7 @@ from fedface_core.runtime.metrics import TASK_SECONDS
 from fedface_core.runtime.settings import Settings, WorkerSettings
 
 log = structlog.get_logger(__name__)
+_NAMED_IN_LOGS = {"run_id", "round", "client_id", "shard"}
 CommandT = TypeVar("CommandT", bound=BaseModel)
 
 
@@ -56,16 +57,14 @@ def serve(app: Celery, command_type: type[CommandT], handle: Callable[[CommandT,
     name = ROUTES[command_type].task
 
     def run(task: Task[Any, Any], command: dict[str, Any]) -> None:
-        correlation_id = (task.request.headers or {}).get(CORRELATION_HEADER) or getattr(
-            task.request, CORRELATION_HEADER, "none"
-        )
-        parsed = command_type.model_validate(command)
-        named = {key: value for key, value in command.items() if key in ("run_id", "round", "client_id", "shard")}
+        correlation_id = str((task.request.headers or {}).get(CORRELATION_HEADER, "none"))
         started = time.perf_counter()
         outcome = "error"
-        with structlog.contextvars.bound_contextvars(task=name, correlation_id=correlation_id, **named):
+        with structlog.contextvars.bound_contextvars(task=name, correlation_id=correlation_id):
             try:
-                handle(parsed, str(correlation_id))
+                parsed = command_type.model_validate(command)
+                structlog.contextvars.bind_contextvars(**parsed.model_dump(include=_NAMED_IN_LOGS))
+                handle(parsed, correlation_id)
                 outcome = "ok"
             except Exception:
                 log.exception("task_failed")
@@ -74,5 +73,7 @@ def serve(app: Celery, command_type: type[CommandT], handle: Callable[[CommandT,
                 seconds = time.perf_counter() - started
                 TASK_SECONDS.labels(name, outcome).observe(seconds)
                 log.debug("task_done", outcome=outcome, seconds=round(seconds, 4))
+                structlog.contextvars.unbind_contextvars(*_NAMED_IN_LOGS)
 
-    app.task(name=name, bind=True)(run)
+    # Celery would offer the task to every app of the process; a service's tasks are its own.
+    app.task(name=name, bind=True, shared=False)(run)

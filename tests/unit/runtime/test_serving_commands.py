@@ -24,9 +24,7 @@ REDIS = SecretStr("redis://:own@127.0.0.1:1/0")  # nothing listens there, and no
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Celery:
-    # Celery offers every task to all apps of the process; each test here serves the same one in its own way.
-    monkeypatch.setattr("celery._state._on_app_finalizers", set())
+def app(tmp_path: Path) -> Celery:
     return create_celery(WorkerSettings(redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path))
 
 
@@ -78,11 +76,15 @@ GARBAGE: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("body", GARBAGE)
-def test_what_is_not_the_command_it_claims_to_be_is_not_handled(app: Celery, body: dict[str, Any]) -> None:
+def test_what_is_not_the_command_it_claims_to_be_is_counted_and_dropped(app: Celery, body: dict[str, Any]) -> None:
     handled: list[object] = []
+    errors = served("error")
     serve(app, FoldShard, lambda command, _: handled.append(command))
-    assert isinstance(deliver(app, body).result, ValidationError), "which Celery's worker logs as an error"
+    with structlog.testing.capture_logs() as records:
+        assert isinstance(deliver(app, body).result, ValidationError)
     assert handled == []
+    assert served("error") == errors + 1
+    assert [record["event"] for record in records if record["log_level"] == "error"] == ["task_failed"]
 
 
 def test_delivery_is_at_least_once_with_json_only(app: Celery) -> None:

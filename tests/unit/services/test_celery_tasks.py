@@ -33,12 +33,6 @@ SERVICES: dict[str, Any] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _tasks_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Celery offers every task to all apps of the process; in production each service has a process of its own.
-    monkeypatch.setattr("celery._state._on_app_finalizers", set())
-
-
 @pytest.fixture
 def settings(tmp_path: Path) -> ControlSettings:
     return ControlSettings(redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path, sweep_seconds=7)
