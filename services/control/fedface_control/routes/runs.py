@@ -32,8 +32,8 @@ PLAN_EXAMPLES = {
             "model": {"architecture": "dlib-resnet"},
             "data": {"dataset": "orl"},
             "split": {"clients": 20, "test": 20},
-            "local_training": {"steps": 3, "learning_rate": 5e-5},
-            "rounds": 8,
+            "local_training": {"steps": 3, "learning_rate": 1e-4},
+            "rounds": 6,
         },
     },
     "synthetic": {
