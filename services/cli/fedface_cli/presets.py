@@ -11,7 +11,7 @@ _ORL_TEST = 20
 
 
 def orl(clients: int | None = None, rounds: int | None = None, seed: int = 0) -> Plan:
-    """The 40 people of the ORL database, reduced to 20 pixels, and dlib's pre-trained network: 20 clients, tested on the others.
+    """The 40 people of the ORL database, reduced to 20 pixels, and a pre-trained network: 20 clients, 20 for the test.
 
     Chosen by cross-validation: docs/experiments/orl_cross_validation.md.
     """

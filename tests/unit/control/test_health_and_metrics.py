@@ -132,3 +132,12 @@ def test_requests_are_measured_by_route_not_by_run(api: TestClient, services: In
     samples = scrape(api)
     assert value(samples, "http_requests_total", handler="/runs/{run_id}", method="GET", status="2xx") == 2
     assert not any(run_id in text for name, labels in samples for _, text in labels if name.startswith("http_"))
+
+
+def test_a_ledger_that_goes_while_it_is_read_is_down_and_metrics_still_answer(
+    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services.ports.ledger, "runs", down)
+    samples = scrape(api)
+    assert value(samples, "fedface_dependency_up", dependency="ledger") == 0
+    assert value(samples, "fedface_dependency_up", dependency="artifacts") == 1

@@ -164,6 +164,14 @@ def test_the_sweep_repeats_nothing_while_something_happens_or_waits(faces: Path)
     assert services.publisher.published == [], "they were published just now"
 
 
+def test_the_sweep_repeats_after_a_long_while_though_other_runs_keep_the_queue_busy(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces))
+    services.start()
+    assert services.publisher.queue_depth("aggregator") == 1
+    services.sweep_after(10 * REPEAT_AFTER.total_seconds() + 1)
+    assert services.publisher.queue_depth("aggregator") == 2
+
+
 def test_the_sweep_asks_only_those_who_have_not_settled(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run_id = services.start()
