@@ -104,3 +104,13 @@ def test_a_client_reads_its_row_by_byte_range() -> None:
 def test_bytes_that_are_no_rows_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidInputError, match=f"{len(data)} bytes are no class embeddings"):
         decode_class_embeddings(data, 16)
+
+
+def test_an_enrolment_that_fails_a_check_is_left_out_with_its_reason(
+    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset
+) -> None:
+    plan = tiny_plan()
+    update = enrolment_update(initial_network(plan.model, 0), tiny_faces.images("person-0"), plan)
+    partial = EnrolmentPartial()
+    partial.fold("client-000000", update.accepted, lambda client: update.data[:-1], 16)
+    assert EnrolmentPartial.decode(partial.encode()) == EnrolmentPartial({}, {}, {"client-000000": "changed"})

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from fedface_core.domain.errors import TooFewUpdatesError
 from fedface_core.domain.plan import LocalTrainingPlan, ModelPlan, Plan
 from fedface_core.learning.client_steps import training_update
 from fedface_core.learning.codec import encode_tensors
@@ -197,3 +198,16 @@ def test_partials_come_back_from_their_bytes(
     assert EnrolmentPartial.decode(EnrolmentPartial({"client-000004": TARGET_D}, {"client-000004": 6}).encode()).images == {
         "client-000004": 6
     }
+
+
+@pytest.mark.parametrize("loss", [None, float("nan"), float("inf")])
+def test_an_update_without_finite_losses_is_refused_and_nothing_is_left_to_average(
+    network: EmbeddingNetwork, images_NCHW: Tensor, tiny_plan: Callable[..., Plan], loss: float | None
+) -> None:
+    update = training_update(network, images_NCHW, TARGET_D, tiny_plan(), 1, "client-000000")
+    accepted = update.accepted.model_copy(update={"loss_after": loss})
+    partial = TrainingPartial()
+    partial.fold("client-000000", accepted, lambda client: update.data, network_tensors(network), 100.0)
+    assert (partial.folded, partial.refused) == (0, {"client-000000": "malformed"})
+    with pytest.raises(TooFewUpdatesError, match=r"0 updates could be used.*client-000000 \(malformed\)"):
+        reduce_training([partial], network, TARGET_D.unsqueeze(0), tiny_plan())
