@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from fedface_core.contracts.tasks import CONTROL
 from fedface_core.runtime.settings import ControlSettings, load_settings
 from fedface_core.runtime.worker import run_worker
@@ -12,9 +9,7 @@ from fedface_core.runtime.worker import run_worker
 
 def main() -> None:
     """Serve control's queue until SIGTERM."""
-    settings = load_settings(ControlSettings)
-    with tempfile.TemporaryDirectory(prefix="fedface-beat-") as beat:
-        run_worker(CONTROL, settings, "fedface_control.tasks", beat_directory=Path(beat))
+    run_worker(CONTROL, load_settings(ControlSettings), "fedface_control.tasks", beat=True)
 
 
 if __name__ == "__main__":

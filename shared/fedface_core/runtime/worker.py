@@ -28,7 +28,7 @@ def run_worker(
     tasks_module: str,
     *,
     in_each_process: Callable[[], None] | None = None,
-    beat_directory: Path | None = None,
+    beat: bool = False,
 ) -> None:
     """Serve ``service``'s queue until SIGTERM, which lets the running tasks finish.
 
@@ -46,18 +46,19 @@ def run_worker(
     _serve_metrics_when_ready(settings, collectors)
     if in_each_process is not None:
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
-    beat = ["--beat", "--schedule", str(beat_directory / "schedule")] if beat_directory else []
     try:
-        _run(app, service, beat)
+        _run(app, service, beat=beat)
     finally:
         if settings.metrics_directory is None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _run(app: Celery, service: str, beat: list[str]) -> None:
+def _run(app: Celery, service: str, *, beat: bool) -> None:
     name = f"{service}@%h-{os.getpid()}"
+    # The plain scheduler keeps its times in memory: an interval needs no file that outlives the process.
+    scheduler = ["--beat", "--scheduler", "celery.beat:Scheduler"] if beat else []
     app.worker_main(
-        ["--quiet", "worker", "--queues", service, "--hostname", name, "--without-mingle", "--without-gossip", *beat]
+        ["--quiet", "worker", "--queues", service, "--hostname", name, "--without-mingle", "--without-gossip", *scheduler]
     )
 
 
