@@ -86,7 +86,7 @@ def show(run_id: RunIdArgument, as_json: JsonOption = False) -> None:
 
 @app.command("list")
 def list_runs(as_json: JsonOption = False) -> None:
-    """List all runs, newest first."""
+    """List the newest runs, newest first."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
