@@ -99,7 +99,7 @@ def _prepare(
             plan = presets.synthetic(clients, rounds, seed)
             weights = workdir / "pretrained.safetensors"
             torch.set_num_threads(1)  # the same weights from the same seed, however many cores there are
-            pretrain_to_file(plan, PretrainPlan(epochs=8, seed=seed), weights, console)
+            pretrain_to_file(plan, PretrainPlan(epochs=20, seed=seed), weights, console)
             return plan, weights
 
 

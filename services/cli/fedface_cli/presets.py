@@ -36,7 +36,7 @@ def orl(clients: int | None = None, rounds: int | None = None, seed: int = 0) ->
 
 
 def synthetic(clients: int | None = None, rounds: int | None = None, seed: int = 0, weights: str = "random") -> Plan:
-    """Rendered faces and a small network, for a machine without time: ``weights`` are to be pre-trained on 120 others."""
+    """Rendered faces and a small network, for a machine without time: ``weights`` are to be pre-trained on 200 others."""
     return make_part(
         Plan,
         {
@@ -46,11 +46,11 @@ def synthetic(clients: int | None = None, rounds: int | None = None, seed: int =
                 "height": 56,
                 "width": 48,
                 "embedding_size": 128,
-                "widths": [32, 64, 96, 128],
+                "widths": [16, 32, 64, 128],
                 "weights": weights,
             },
-            "data": {"dataset": "synthetic", "images_per_identity": 10, "seed": seed},
-            "split": {"public": 120, "clients": clients or 24, "test": 40, "seed": seed},
+            "data": {"dataset": "synthetic", "images_per_identity": 12, "seed": seed},
+            "split": {"public": 200, "clients": clients or 24, "test": 40, "seed": seed},
             "local_training": {"steps": 3, "learning_rate": 0.05},
             "rounds": rounds or 4,
             "seed": seed,
