@@ -57,5 +57,5 @@ class SyntheticDataset:
         return torch.stack([to_tensor(self._framing.resize(to_image(image))) for image in images_NCHW])
 
     def _render(self, person: Person, index: int, images: range) -> NDArray[np.uint8]:
-        grain = [generator_for(self._seed, index, image, 2) for image in images]
-        return render(person, draw_nuisance(self._seed, index, images), self._size, grain)
+        generators = [generator_for(self._seed, index, image, 1) for image in images]
+        return render(person, draw_nuisance(generators), self._size, grain=generators)

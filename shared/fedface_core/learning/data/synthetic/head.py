@@ -20,15 +20,27 @@ def outline_depth(
 
     The half-width at a height blends a parabola (a pointed chin) and a square curve (a strong jaw).
     """
-    below_Nhw = v_Nhw - _CHEEK
+    below_Nhw: Plane = v_Nhw - _CHEEK
     down, up = 1.0 / (person.chin_length - _CHEEK), -1.0 / (person.head_height + higher + _CHEEK)
-    squared_Nhw = np.maximum(below_Nhw * down, below_Nhw * up) ** 2
-    square_Nhw = np.clip(0.5 - below_Nhw * 4.0, 0.0, 1.0) * (0.92 - person.jaw_square) + person.jaw_square
+    squared_Nhw: Plane = below_Nhw * down
+    np.maximum(squared_Nhw, below_Nhw * up, out=squared_Nhw)
+    squared_Nhw *= squared_Nhw
+    square_Nhw = below_Nhw
+    square_Nhw *= -4.0
+    square_Nhw += 0.5
+    np.clip(square_Nhw, 0.0, 1.0, out=square_Nhw)
+    square_Nhw *= 0.92 - person.jaw_square
+    square_Nhw += person.jaw_square
     parabola_Nhw = 1.0 - squared_Nhw
-    root_Nhw = np.sqrt(np.maximum(1.0 - squared_Nhw * squared_Nhw, 0.0))
-    width_Nhw = parabola_Nhw + (root_Nhw - parabola_Nhw) * square_Nhw
-    depth_Nhw: Plane = (width_Nhw * (person.head_width + wider) - np.abs(u_Nhw)) * 0.85
-    return depth_Nhw
+    squared_Nhw *= squared_Nhw
+    np.subtract(1.0, squared_Nhw, out=squared_Nhw)
+    width_Nhw: Plane = np.sqrt(np.maximum(squared_Nhw, 0.0, out=squared_Nhw), out=squared_Nhw)
+    width_Nhw -= parabola_Nhw
+    width_Nhw *= square_Nhw
+    width_Nhw += parabola_Nhw
+    width_Nhw *= 0.85 * (person.head_width + wider)
+    width_Nhw -= np.abs(u_Nhw) * 0.85
+    return width_Nhw
 
 
 def paint_ears_and_neck(canvas: Canvas, person: Person, scene: Nuisance) -> None:
@@ -43,7 +55,7 @@ def paint_ears_and_neck(canvas: Canvas, person: Person, scene: Nuisance) -> None
     ear = mix(person.skin, screen(190, 90, 80), 0.12)
     for side in (-1.0, 1.0):
         u = side * (person.head_width + person.ear_out - 0.02) - 0.22 * scene.turn
-        with canvas.part(u, 0.02, 0.1, person.ear_size) as part:
+        with canvas.part(u, 0.02, 0.16, person.ear_size) as part:
             du_Nhw, dv_Nhw = part.u_Nhw - u, part.v_Nhw - 0.02
             cover_Nhw = part.ellipse(du_Nhw + dv_Nhw * (0.2 * side), dv_Nhw, 0.085, person.ear_size)
             part.paint(cover_Nhw, ear)
@@ -70,9 +82,16 @@ def paint_face(canvas: Canvas, person: Person, scene: Nuisance) -> None:
         window.put(across_Nhw, slope_across_Nhw)
         window.put(down_Nhw, slope_down_Nhw)
     length = np.sqrt(scene.light_x**2 + scene.light_y**2 + 1.0)
-    facing_Nhw = across_Nhw * (scene.light_x / length) + down_Nhw * (scene.light_y / length) + towards_Nhw * (1.0 / length)
-    facing_Nhw /= np.sqrt(across_Nhw**2 + down_Nhw**2 + towards_Nhw**2)
-    canvas.light(cover_Nhw, np.maximum(facing_Nhw, 0.0) * (1.25 * scene.diffuse) + scene.ambient)
+    facing_Nhw, steep_Nhw = towards_Nhw * (1.0 / length), towards_Nhw * towards_Nhw
+    for slope_Nhw, light in ((across_Nhw, scene.light_x), (down_Nhw, scene.light_y)):
+        facing_Nhw += slope_Nhw * (light / length)
+        slope_Nhw *= slope_Nhw
+        steep_Nhw += slope_Nhw
+    facing_Nhw /= np.sqrt(steep_Nhw, out=steep_Nhw)
+    np.maximum(facing_Nhw, 0.0, out=facing_Nhw)
+    facing_Nhw *= 1.25 * scene.diffuse
+    facing_Nhw += scene.ambient
+    canvas.light(cover_Nhw, facing_Nhw)
 
 
 Bump = tuple[float, float, float, float, float]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedface_core.learning.data.synthetic.draws import around, between, draw_fields, generator_for, sometimes
+from fedface_core.learning.data.synthetic.draws import around, between, draw_fields, sometimes
 
 _RANDOM_COLOURS = 7
 
@@ -73,9 +73,8 @@ class Nuisance:
         return np.maximum(self.smile, 0.0)
 
 
-def draw_nuisance(seed: int, identity: int, images: Sequence[int]) -> Nuisance:
-    """The occasions of these images of a person, whichever others are drawn."""
-    generators = [generator_for(seed, identity, image, 1) for image in images]
+def draw_nuisance(generators: Sequence[np.random.Generator]) -> Nuisance:
+    """An occasion from each of these generators."""
     values = draw_fields(Nuisance, generators)
     shades_NKC = np.stack([generator.random((_RANDOM_COLOURS, 3)) for generator in generators])
     # Rooms and clothes are rarely of pure colours: pull each towards its own grey.
