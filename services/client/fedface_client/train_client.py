@@ -26,7 +26,8 @@ def train_client(bench: Workbench, command: TrainClient, correlation_id: str) ->
         own_D = own_class_embedding(bench.ports.artifacts, command, plan.model.embedding_size)
         network = bench.models.network(plan.model, opened.model_sha256)
         update = training_update(network, images_NCHW, own_D, plan, command.round, command.client_id)
-        TRAINING_IMAGES.inc(plan.local_training.steps * (plan.local_training.batch_size or len(images_NCHW)))
+        batch = min(plan.local_training.batch_size or len(images_NCHW), len(images_NCHW))
+        TRAINING_IMAGES.inc(plan.local_training.steps * batch)
         return update
 
     invitation = Invitation(command.run_id, command.round, command.client_id, correlation_id)

@@ -256,3 +256,13 @@ def test_an_update_of_the_wrong_run_is_not_found(faces: Path) -> None:
     with pytest.raises(LookupError, match="there is no run run-00000000dead"):
         services.deliver(EnrolClient(run_id="run-00000000dead", client_id=VICTIM), "stray")
     assert services.ports.artifacts.keys("") == stored
+
+
+@pytest.mark.parametrize(("batch_size", "seen"), [(None, 6), (1, 3), (100, 6)])
+def test_each_step_counts_the_images_that_it_saw(faces: Path, batch_size: int | None, seen: int) -> None:
+    services = InProcess(tiny_plan(faces, local_training={"steps": 3, "batch_size": batch_size}))
+    run_id = services.start()
+    services.until(run_id, in_training)
+    before = REGISTRY.get_sample_value("fedface_training_images_total") or 0.0
+    services.deliver(TrainClient(run_id=run_id, round=1, client_id=VICTIM), "one")
+    assert (REGISTRY.get_sample_value("fedface_training_images_total") or 0.0) - before == seen, "of the client's two images"
