@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import structlog
 
-from fedface_aggregator.report import report
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import PrepareModel
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
@@ -26,12 +25,12 @@ def prepare_model(bench: Workbench, command: PrepareModel, correlation_id: str) 
     try:
         data = encode_network(_initial(ports.artifacts, plan))
     except (InvalidInputError, ArtifactMissingError) as error:
-        report(ports, StepFailed(run_id=command.run_id, round=None, reason=f"model.weights: {error}"), correlation_id)
+        bench.report(StepFailed(run_id=command.run_id, round=None, reason=f"model.weights: {error}"), correlation_id)
         return
     sha256 = sha256_hex(data)
     ports.artifacts.put(object_keys.model(sha256), data)
     log.info("model_prepared", model_sha256=sha256, bytes=len(data))
-    report(ports, ModelPrepared(run_id=command.run_id, model_sha256=sha256), correlation_id)
+    bench.report(ModelPrepared(run_id=command.run_id, model_sha256=sha256), correlation_id)
 
 
 def _initial(artifacts: ArtifactStore, plan: Plan) -> EmbeddingNetwork:

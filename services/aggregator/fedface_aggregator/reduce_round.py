@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import structlog
 
-from fedface_aggregator.report import report
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ReduceRound
-from fedface_core.domain.errors import ArtifactMissingError, TooFewUpdatesError
+from fedface_core.domain.errors import TooFewUpdatesError
 from fedface_core.domain.events import Aggregation, RoundAggregated, StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
@@ -17,7 +16,6 @@ from fedface_core.learning.class_embeddings import decode_class_embeddings
 from fedface_core.learning.enrolment_fold import EnrolmentPartial, reduce_enrolment
 from fedface_core.learning.reduced_round import ReducedRound
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
-from fedface_core.ports import ArtifactStore
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS
 from fedface_core.runtime.workbench import Workbench
 
@@ -31,26 +29,19 @@ def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) ->
     if current.phase is not RoundPhase.AGGREGATING:
         log.info("nothing_to_do", round_phase=current.phase)
         return
-    aggregation = _stored(ports.artifacts, run, number)
+    aggregation = bench.stored(object_keys.aggregation(run, number), Aggregation)
     if aggregation is None:
         try:
             reduced = _reduce(bench, bench.plan(run), current)
         except TooFewUpdatesError as error:
-            report(ports, StepFailed(run_id=run, round=number, reason=str(error)), correlation_id)
+            bench.report(StepFailed(run_id=run, round=number, reason=str(error)), correlation_id)
             return
         aggregation = reduced.aggregation
         ports.artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
         ports.artifacts.put(object_keys.class_embeddings(run, number), reduced.class_embeddings)
         ports.artifacts.put(object_keys.aggregation(run, number), aggregation.model_dump_json(indent=1).encode())
     log.info("round_reduced", model_sha256=aggregation.model_sha256, folded=aggregation.folded)
-    report(ports, RoundAggregated(run_id=run, round=number, aggregation=aggregation), correlation_id)
-
-
-def _stored(artifacts: ArtifactStore, run: str, number: int) -> Aggregation | None:
-    try:
-        return Aggregation.model_validate_json(artifacts.get(object_keys.aggregation(run, number)))
-    except ArtifactMissingError:
-        return None
+    bench.report(RoundAggregated(run_id=run, round=number, aggregation=aggregation), correlation_id)
 
 
 def _reduce(bench: Workbench, plan: Plan, current: Round) -> ReducedRound:

@@ -15,9 +15,7 @@ from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
-
-# A bound on the label values: these many newest runs have gauges of their own.
-NEWEST_RUNS = 20
+from fedface_core.runtime.metrics import NEWEST_RUNS
 
 
 class RunMetrics(Collector):

@@ -6,14 +6,13 @@ import structlog
 
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import Report
-from fedface_core.domain.commands import EvaluateModel, HandleFact
-from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
+from fedface_core.domain.commands import EvaluateModel
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.events import RoundEvaluated, StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.learning.data import ImageSize, open_dataset, split_identities
 from fedface_core.learning.verification import evaluate
-from fedface_core.ports import ArtifactStore
 from fedface_core.runtime.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -28,7 +27,7 @@ def evaluate_model(bench: Workbench, command: EvaluateModel, correlation_id: str
         return
     fact: RoundEvaluated | StepFailed
     try:
-        report = _stored(ports.artifacts, run, number)
+        report = bench.stored(object_keys.report(run, number), Report)
         if report is None:
             report = _score(bench, bench.plan(run), current)
             ports.artifacts.put(object_keys.report(run, number), report.model_dump_json().encode())
@@ -36,14 +35,7 @@ def evaluate_model(bench: Workbench, command: EvaluateModel, correlation_id: str
         fact = RoundEvaluated(run_id=run, round=number, scores=report.scores)
     except InvalidInputError as error:
         fact = StepFailed(run_id=run, round=number, reason=f"the test identities cannot be scored: {error}")
-    ports.publisher.publish(HandleFact(run_id=run, fact=fact), correlation_id=correlation_id)
-
-
-def _stored(artifacts: ArtifactStore, run: str, number: int) -> Report | None:
-    try:
-        return Report.model_validate_json(artifacts.get(object_keys.report(run, number)))
-    except ArtifactMissingError:
-        return None
+    bench.report(fact, correlation_id)
 
 
 def _score(bench: Workbench, plan: Plan, current: Round) -> Report:

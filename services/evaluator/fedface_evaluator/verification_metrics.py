@@ -10,9 +10,7 @@ from prometheus_client.registry import Collector
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.round import latest_scores
 from fedface_core.ports import RunLedger
-
-# A bound on the label values: these many newest runs have gauges of their own.
-NEWEST_RUNS = 20
+from fedface_core.runtime.metrics import NEWEST_RUNS
 
 
 class VerificationMetrics(Collector):

@@ -13,6 +13,9 @@ from prometheus_client import Counter, Histogram
 from fedface_core.contracts import object_keys
 from fedface_core.ports import ArtifactStore
 
+# A bound on label values: these many newest runs have gauges of their own, in control and the evaluator alike.
+NEWEST_RUNS = 20
+
 # From a no-op message to a large network trained for minutes.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TypeVar
 
+from pydantic import BaseModel
+
+from fedface_core.domain.commands import HandleFact
+from fedface_core.domain.errors import ArtifactMissingError
+from fedface_core.domain.events import Fact
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
 from fedface_core.ports import Ports
 from fedface_core.runtime.model_versions import ModelVersions
+
+StoredT = TypeVar("StoredT", bound=BaseModel)
 
 
 class Workbench:
@@ -26,3 +34,14 @@ class Workbench:
     def opened_round(self, run_id: str, number: int) -> Round:
         """A round as it was when first asked for: its phase may be old, and whoever needs that asks the ledger."""
         return self._opened_round(run_id, number)
+
+    def stored(self, key: str, kind: type[StoredT]) -> StoredT | None:
+        """What an earlier delivery of the task put under ``key``; None where none came so far."""
+        try:
+            return kind.model_validate_json(self.ports.artifacts.get(key))
+        except ArtifactMissingError:
+            return None
+
+    def report(self, fact: Fact, correlation_id: str) -> None:
+        """Tell control of a fact."""
+        self.ports.publisher.publish(HandleFact(run_id=fact.run_id, fact=fact), correlation_id=correlation_id)

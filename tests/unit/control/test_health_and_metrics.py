@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from fedface_control.run_metrics import NEWEST_RUNS
 from fedface_core.domain.errors import UnavailableError
+from fedface_core.runtime.metrics import NEWEST_RUNS
 from support.in_process import InProcess
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]

@@ -13,7 +13,8 @@ from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.run import RunPhase
 from fedface_core.learning.data import ImageSize, open_dataset, split_identities
 from fedface_core.learning.simulation import simulate
-from fedface_evaluator.verification_metrics import NEWEST_RUNS, VerificationMetrics
+from fedface_core.runtime.metrics import NEWEST_RUNS
+from fedface_evaluator.verification_metrics import VerificationMetrics
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan, write_faces
 
