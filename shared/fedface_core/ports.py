@@ -11,6 +11,7 @@ from typing import Protocol
 
 from pydantic import BaseModel
 
+from fedface_core.domain.cohort import Participation
 from fedface_core.domain.round import Round, Tally
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate, Receipt
@@ -26,6 +27,15 @@ class RecordedEvent:
     data: Mapping[str, str | int | float | None]
 
 
+@dataclass(frozen=True)
+class EndedRound:
+    """A round that has ended, with what became of its clients: what its manifest holds, and a restored ledger needs."""
+
+    record: Round
+    accepted: Mapping[str, AcceptedUpdate]
+    failed: Mapping[str, str]
+
+
 class RunLedger(Protocol):
     """The small shared state: runs, rounds, acceptances, audit trail."""
 
@@ -39,16 +49,37 @@ class RunLedger(Protocol):
         """All runs, newest first."""
 
     def active_runs(self) -> Sequence[Run]:
-        """The runs that have started and not ended, oldest first: what the sweep looks at."""
+        """The runs that have started and not ended, and those being deleted, oldest first: what the sweep looks at."""
 
-    def save(self, run: Run, event: str, *, opened: Round | None = None, changed: Round | None = None) -> Run:
+    def save(
+        self,
+        run: Run,
+        event: str,
+        *,
+        opened: Round | None = None,
+        changed: Round | None = None,
+        detail: Mapping[str, str | int | float | None] | None = None,
+    ) -> Run:
         """Store a change of run (and of the round it opened or changed, or both) with its event, in one step.
 
         ``run.version`` is the version that was loaded; where the stored one differs, nothing is stored and
         `StaleVersionError` is raised. Returns the run with its new version. The event's data name the run's phase and
-        the round's number and phase. Opening a round makes its whole cohort unsettled; storing a round that is
-        not open ends acceptance.
+        the round's number and phase, and hold ``detail``. Opening a round makes its whole cohort unsettled and counts an
+        invitation of each client that is not carried over; storing a round that is neither open nor suspended ends
+        acceptance, and storing an open one sets its deadline.
         """
+
+    def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
+        """Store a run whose records were lost, with its ended rounds, and a `run_restored` event.
+
+        `WrongPhaseError` where the ledger has the run. Cut short, it has left no run, and can be repeated.
+        """
+
+    def delete(self, run_id: str) -> None:
+        """Remove all records of a run; removing what is not there is no error. Cut short, the run itself is still there."""
+
+    def participation(self, run_id: str) -> Mapping[str, Participation]:
+        """What each client has done in the run's training rounds; clients never invited are left out."""
 
     def load_round(self, run_id: str, number: int) -> Round:
         """The round. `NotFoundError` where it was never opened."""
@@ -62,11 +93,13 @@ class RunLedger(Protocol):
     def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
         """Count one delivery of the client's task in this round: 1 for the first. Counts as activity.
 
-        0, and nothing is counted, where there is nothing to do: the round is not open, or the client has settled.
+        0, and nothing is counted, where there is nothing to do: the round is not open (suspended ones are not), or the
+        client has settled.
         """
 
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
-        """Record the update of an invited, unsettled client in an open round before its deadline, in one step.
+        """Record the update of an invited, unsettled client in one step: in an open round before its deadline, or in a
+        suspended round at any time.
 
         Otherwise nothing changes and the receipt says why: not invited, duplicate (accepted already), late (round
         closed, deadline passed, or the client had failed). The receipt of a duplicate carries the present

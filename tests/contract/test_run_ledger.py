@@ -76,9 +76,9 @@ def test_active_runs_have_started_and_not_ended_oldest_first(ledger: RunLedger) 
     for run in reversed(runs):
         ledger.create(run)
     preparing = ledger.save(start(runs[1], T0), "run_started")
-    running = ledger.save(begin_round(ledger.save(start(runs[2], T0), "run_started"), 0, SHA), "round_opened")
+    running = ledger.save(begin_round(ledger.save(start(runs[2], T0), "run_started"), 0), "round_opened")
     ledger.save(end(ledger.save(start(runs[3], T0), "run_started"), RunPhase.CANCELLED, T0), "run_cancelled")
-    ledger.save(end(runs[4], RunPhase.FAILED, T0, "no data"), "run_failed")
+    ledger.save(end(runs[4], RunPhase.FAILED, T0, failure="no data"), "run_failed")
     assert ledger.active_runs() == [preparing, running]
     assert ledger.active_runs() == [preparing, running]
     assert len(ledger.runs()) == 5
@@ -134,9 +134,9 @@ def test_a_round_that_was_never_opened_is_named(ledger: RunLedger, run: Run) -> 
 
 def test_one_save_finishes_a_round_and_opens_the_next(ledger: RunLedger, run: Run) -> None:
     first, second = (open_round(PLAN, run.id, number, COHORT, SHA, T0) for number in (0, 1))
-    run = ledger.save(begin_round(run, 0, SHA), "round_opened", opened=first)
+    run = ledger.save(begin_round(run, 0), "round_opened", opened=first)
     finished = first.model_copy(update={"phase": RoundPhase.FINISHED, "finished_at": T0})
-    ledger.save(begin_round(run, 1, SHA), "round_opened", opened=second, changed=finished)
+    ledger.save(begin_round(run, 1), "round_opened", opened=second, changed=finished)
     assert ledger.rounds(run.id) == [finished, second]
     assert ledger.tally(run.id, 1).unsettled == frozenset(COHORT)
 
@@ -144,8 +144,10 @@ def test_one_save_finishes_a_round_and_opens_the_next(ledger: RunLedger, run: Ru
 def test_each_save_leaves_an_event(ledger: RunLedger, run: Run) -> None:
     opened = open_round(PLAN, run.id, 0, COHORT, SHA, T0)
     run = ledger.save(start(run, T0), "run_started")
-    run = ledger.save(begin_round(run, 0, SHA), "round_opened", opened=opened)
-    run = ledger.save(end(run, RunPhase.FAILED, T0, "no updates"), "run_failed", changed=abandon(opened, T0))
+    run = ledger.save(begin_round(run, 0), "round_opened", opened=opened)
+    run = ledger.save(
+        end(run, RunPhase.FAILED, T0, failure="no updates"), "run_failed", changed=abandon(opened, T0, "no updates")
+    )
     assert [(event.name, event.data) for event in ledger.events(run.id)] == [
         ("run_created", {"phase": "created"}),
         ("run_started", {"phase": "preparing"}),

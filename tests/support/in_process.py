@@ -39,7 +39,7 @@ from fedface_core.domain.commands import (
     TrainClient,
 )
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.run import ENDED, Run
+from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import ArtifactStore, Ports, RunLedger
 from fedface_core.runtime.workbench import Workbench
 from fedface_evaluator.evaluate_model import evaluate_model
@@ -82,7 +82,9 @@ class Lifeline:
 class _Mortal:
     """A port whose effects are noted on a lifeline. What only reads passes through."""
 
-    _EFFECTS = frozenset({"put", "delete", "create", "save", "begin_attempt", "accept", "fail", "record_partial", "touch"})
+    _EFFECTS = frozenset(
+        {"put", "delete", "create", "restore", "save", "begin_attempt", "accept", "fail", "record_partial", "touch"}
+    )
 
     def __init__(self, port: object, lifeline: Lifeline) -> None:
         self._port = port
@@ -145,8 +147,9 @@ class InProcess:
         run = create_run(self.ports, self.plan)
         self.lifeline = self.publisher._lifeline = Lifeline(self._kill_after)
         self.restart_services()
-        with suppress(Killed):  # the operator's request broke off; the sweep makes up for it
-            start_run(self._mortal_ports(), run.id)
+        while self.ports.ledger.load(run.id).phase is RunPhase.CREATED:
+            with suppress(Killed):  # the request broke off: what it stored, the sweep makes good; else it is sent again
+                start_run(self._mortal_ports(), run.id, "start")
         return run.id
 
     def to_end(self, run_id: str) -> Run:

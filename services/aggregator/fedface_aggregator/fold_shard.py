@@ -11,7 +11,7 @@ from fedface_core.domain.commands import FoldShard, ReduceRound
 from fedface_core.domain.errors import ArtifactMissingError, UpdateRefusedError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
-from fedface_core.domain.update import AcceptedUpdate, RefusalReason
+from fedface_core.domain.update import AcceptedUpdate, RefusalReason, accepted_digest
 from fedface_core.learning.enrolment_fold import EnrolmentPartial
 from fedface_core.learning.training_fold import TrainingPartial
 from fedface_core.learning.update_checks import enrolment_reference, size_limit
@@ -33,8 +33,9 @@ def fold_shard(bench: Workbench, command: FoldShard, correlation_id: str) -> Non
     if not _final(ports.ledger, current, shard, accepted):
         log.warning("shard_not_settled")  # a stray message: folding now would leave out who is still to come
         return
-    if not _stored(ports.artifacts, object_keys.partial(run, number, shard)):
-        _fold(bench, current, shard, accepted)
+    key = object_keys.partial(run, number, shard, accepted_digest(accepted))
+    if not _stored(ports.artifacts, key):
+        fold(bench, current, key, accepted)
     if ports.ledger.record_partial(run, number, shard, ports.clock.now()):
         ports.publisher.publish(ReduceRound(run_id=run, round=number), correlation_id=correlation_id)
 
@@ -47,14 +48,16 @@ def _stored(artifacts: ArtifactStore, key: str) -> bool:
         return False
 
 
-def _fold(bench: Workbench, current: Round, shard: int, accepted: Mapping[str, AcceptedUpdate]) -> None:
+def fold(bench: Workbench, current: Round, key: str, accepted: Mapping[str, AcceptedUpdate]) -> bytes:
+    """Sum a shard's accepted updates, and put the partial under ``key``; returns its bytes."""
     with AGGREGATION_SECONDS.labels("fold").time():
         data, refused = _partial(bench, bench.plan(current.run_id), current, accepted)
     for client, reason in refused.items():
         UPDATES.labels("refused", reason).inc()
         log.warning("update_refused", client_id=client, reason=reason)
-    bench.ports.artifacts.put(object_keys.partial(current.run_id, current.number, shard), data)
+    bench.ports.artifacts.put(key, data)
     log.info("shard_folded", updates=len(accepted) - len(refused))
+    return data
 
 
 def _final(ledger: RunLedger, current: Round, shard: int, accepted: Mapping[str, AcceptedUpdate]) -> bool:

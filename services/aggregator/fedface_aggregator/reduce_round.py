@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import structlog
 
+from fedface_aggregator.fold_shard import fold
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ReduceRound
-from fedface_core.domain.errors import TooFewUpdatesError
+from fedface_core.domain.errors import ArtifactMissingError, TooFewUpdatesError
 from fedface_core.domain.events import Aggregation, RoundAggregated, StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
+from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.learning.class_embeddings import decode_class_embeddings
 from fedface_core.learning.enrolment_fold import EnrolmentPartial, reduce_enrolment
 from fedface_core.learning.reduced_round import ReducedRound
@@ -29,31 +31,35 @@ def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) ->
     if current.phase is not RoundPhase.AGGREGATING:
         log.info("nothing_to_do", round_phase=current.phase)
         return
-    aggregation = bench.stored(object_keys.aggregation(run, number), Aggregation)
+    accepted = ports.ledger.accepted(run, number)
+    digest = accepted_digest(accepted)
+    aggregation = bench.stored(object_keys.aggregation(run, number, digest), Aggregation)
     if aggregation is None:
         try:
-            reduced = _reduce(bench, bench.plan(run), current)
+            reduced = _reduce(bench, bench.plan(run), current, accepted)
         except TooFewUpdatesError as error:
-            bench.report(StepFailed(run_id=run, round=number, reason=str(error)), correlation_id)
+            failed = StepFailed(run_id=run, round=number, reason=str(error), fresh_cohort_may_help=True)
+            bench.report(failed, correlation_id)
             return
         aggregation = reduced.aggregation
         ports.artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
-        ports.artifacts.put(object_keys.class_embeddings(run, number), reduced.class_embeddings)
-        ports.artifacts.put(object_keys.aggregation(run, number), aggregation.model_dump_json(indent=1).encode())
+        class_embeddings = object_keys.class_embeddings(run, aggregation.class_embeddings_sha256)
+        ports.artifacts.put(class_embeddings, reduced.class_embeddings)
+        ports.artifacts.put(object_keys.aggregation(run, number, digest), aggregation.model_dump_json(indent=1).encode())
     log.info("round_reduced", model_sha256=aggregation.model_sha256, folded=aggregation.folded)
-    bench.report(RoundAggregated(run_id=run, round=number, aggregation=aggregation), correlation_id)
+    bench.report(RoundAggregated(run_id=run, round=number, accepted_digest=digest, aggregation=aggregation), correlation_id)
 
 
-def _reduce(bench: Workbench, plan: Plan, current: Round) -> ReducedRound:
-    artifacts = bench.ports.artifacts
-    partials = _partials(bench, current)
+def _reduce(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:
+    partials = _partials(bench, current, accepted)
     with AGGREGATION_SECONDS.labels("reduce").time():
         network = bench.models.network(plan.model, current.model_sha256)
         if current.number == 0:
             reduced = reduce_enrolment((EnrolmentPartial.decode(data) for data in partials), network, plan)
         else:
-            before = artifacts.get(object_keys.class_embeddings(current.run_id, current.number - 1))
-            class_embeddings_CD = decode_class_embeddings(before, plan.model.embedding_size)
+            assert current.class_embeddings_sha256 is not None, "a training round starts from class embeddings"
+            before = object_keys.class_embeddings(current.run_id, current.class_embeddings_sha256)
+            class_embeddings_CD = decode_class_embeddings(bench.ports.artifacts.get(before), plan.model.embedding_size)
             sums = (TrainingPartial.decode(data) for data in partials)
             reduced = reduce_training(sums, network, class_embeddings_CD, plan)
     if reduced.aggregation.folded < current.minimum:
@@ -61,8 +67,17 @@ def _reduce(bench: Workbench, plan: Plan, current: Round) -> ReducedRound:
     return reduced
 
 
-def _partials(bench: Workbench, current: Round) -> Iterator[bytes]:
-    """The partials of the shards with accepted updates, in shard order, one at a time."""
-    tally = bench.ports.ledger.tally(current.run_id, current.number)
-    for shard in sorted(tally.accepted_shards):
-        yield bench.ports.artifacts.get(object_keys.partial(current.run_id, current.number, shard))
+def _partials(bench: Workbench, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Iterator[bytes]:
+    """The partials of the shards with accepted updates, in shard order, one at a time.
+
+    One that is not there is folded now: its shard was recorded as folded by a worker that had read an older accepted set.
+    """
+    for shard in range(current.shards):
+        of_shard = {client: accepted[client] for client in current.shard_members(shard) if client in accepted}
+        if not of_shard:
+            continue
+        key = object_keys.partial(current.run_id, current.number, shard, accepted_digest(of_shard))
+        try:
+            yield bench.ports.artifacts.get(key)
+        except ArtifactMissingError:
+            yield fold(bench, current, key, of_shard)

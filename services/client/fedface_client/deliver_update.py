@@ -30,6 +30,8 @@ class Invitation:
     round: int
     client_id: str
     correlation_id: str
+    look_first: bool = False
+    """The round was opened anew after its ledger was lost: the update may be in the store already."""
 
 
 def answer(ports: Ports, plan: Plan, invitation: Invitation, make_update: Callable[[], Update]) -> None:
@@ -47,7 +49,7 @@ def answer(ports: Ports, plan: Plan, invitation: Invitation, make_update: Callab
         _fail(ports, invitation, f"gave up after {plan.cohort.attempts} attempts")
         return
     key = object_keys.update(run, number, client)
-    accepted = _stored(ports, key) if attempt > 1 else None
+    accepted = _stored(ports, key) if attempt > 1 or invitation.look_first else None
     if accepted is None:
         try:
             update = make_update()

@@ -9,6 +9,7 @@ from fedface_client.device import photographs
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import TrainClient
 from fedface_core.domain.ids import client_index
+from fedface_core.domain.round import Round
 from fedface_core.learning.class_embeddings import decode_class_embeddings, row_range
 from fedface_core.learning.client_steps import Update, training_update
 from fedface_core.ports import ArtifactStore
@@ -23,19 +24,20 @@ def train_client(bench: Workbench, command: TrainClient, correlation_id: str) ->
 
     def make_update() -> Update:
         images_NCHW = photographs(plan, command.client_id)
-        own_D = own_class_embedding(bench.ports.artifacts, command, plan.model.embedding_size)
+        own_D = own_class_embedding(bench.ports.artifacts, opened, command.client_id, plan.model.embedding_size)
         network = bench.models.network(plan.model, opened.model_sha256)
         update = training_update(network, images_NCHW, own_D, plan, command.round, command.client_id)
         batch = min(plan.local_training.batch_size or len(images_NCHW), len(images_NCHW))
         TRAINING_IMAGES.inc(plan.local_training.steps * batch)
         return update
 
-    invitation = Invitation(command.run_id, command.round, command.client_id, correlation_id)
+    invitation = Invitation(command.run_id, command.round, command.client_id, correlation_id, look_first=opened.restored)
     answer(bench.ports, plan, invitation, make_update)
 
 
-def own_class_embedding(artifacts: ArtifactStore, command: TrainClient, size: int) -> Tensor:
-    """The client's own row (D,) of W after the round before; nobody else's is read."""
-    first, length = row_range(client_index(command.client_id), size)
-    row = artifacts.get_range(object_keys.class_embeddings(command.run_id, command.round - 1), first, length)
+def own_class_embedding(artifacts: ArtifactStore, opened: Round, client: str, size: int) -> Tensor:
+    """The client's own row (D,) of the W that the round starts from; nobody else's is read."""
+    assert opened.class_embeddings_sha256 is not None, "a training round starts from class embeddings"
+    first, length = row_range(client_index(client), size)
+    row = artifacts.get_range(object_keys.class_embeddings(opened.run_id, opened.class_embeddings_sha256), first, length)
     return decode_class_embeddings(row, size)[0]

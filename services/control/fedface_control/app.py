@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
 
 from fedface_control.problems import ProblemApi, answer_with_problems
-from fedface_control.routes import events, health, models, runs
+from fedface_control.routes import events, health, models, rounds, runs
 from fedface_control.run_metrics import RunMetrics
 from fedface_core.ports import Ports
 
@@ -21,12 +21,12 @@ def create_app(ports: Ports, registry: CollectorRegistry) -> FastAPI:
     app = ProblemApi(
         title="FedFace control",
         version=version("fedface-control"),
-        description="Create, start, watch and cancel federated runs. Errors are problem details (RFC 9457).",
+        description="Create, start, watch, pause, resume and cancel federated runs. Errors are problem details (RFC 9457).",
     )
     app.state.ports = ports
     answer_with_problems(app)
     app.middleware("http")(_name_run_in_logs)
-    for router in (runs.router, events.router, models.router, health.router):
+    for router in (runs.router, rounds.router, events.router, models.router, health.router):
         app.include_router(router)
     registry.register(RunMetrics(ports))
     Instrumentator(registry=registry, excluded_handlers=["/metrics"]).instrument(app).expose(app, tags=["health"])

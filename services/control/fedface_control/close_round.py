@@ -1,37 +1,37 @@
-"""Closes a round to further updates, and passes it on to the aggregator and the evaluator."""
+"""Closes a round to further updates, and records what the aggregator made of it."""
 
 from __future__ import annotations
 
 import structlog
 
-from fedface_control.prompt import publish_implied
 from fedface_core.domain.events import RoundAggregated, RoundReady
-from fedface_core.domain.round import advance
+from fedface_core.domain.round import Round, advance
 from fedface_core.domain.run import Run
+from fedface_core.domain.update import accepted_digest
 from fedface_core.ports import Ports
 
 log = structlog.get_logger(__name__)
 
 
-def close_round(ports: Ports, run: Run, fact: RoundReady) -> None:
-    """End acceptance, which freezes the accepted set; then have what is not folded yet folded."""
-    current = ports.ledger.load_round(run.id, fact.round)
-    closed = advance(current, fact, ports.clock.now())
-    if closed.phase is current.phase:
-        return  # redelivered, or a second update reached the quorum
-    run = ports.ledger.save(run, "round_closed", changed=closed)
-    log.info("round_closed", round=fact.round, because=fact.because)
-    publish_implied(ports, run, closed)
+def close_round(ports: Ports, run: Run, current: Round, ready: RoundReady) -> Run:
+    """End acceptance, which freezes the accepted set."""
+    closed = advance(current, ready, ports.clock.now())
+    run = ports.ledger.save(run, "round_closed", changed=closed, detail={"because": ready.because})
+    log.info("round_closed", round=current.number, because=ready.because)
+    return run
 
 
-def pass_to_evaluator(ports: Ports, run: Run, fact: RoundAggregated) -> None:
-    """Record the round's model version and have it scored."""
+def record_aggregation(ports: Ports, run: Run, fact: RoundAggregated) -> Run | None:
+    """Record the round's model version. None where the fact is old: reported before, or made of another accepted set."""
     current = ports.ledger.load_round(run.id, fact.round)
     aggregated = advance(current, fact, ports.clock.now())
     if aggregated.phase is current.phase:
-        return
+        return None
+    if fact.accepted_digest != accepted_digest(ports.ledger.accepted(run.id, fact.round)):
+        log.warning("fact_ignored", fact=fact.kind, reason="it averages another accepted set than the ledger's")
+        return None
     run = ports.ledger.save(run, "round_aggregated", changed=aggregated)
     log.info(
         "round_aggregated", round=fact.round, model_sha256=fact.aggregation.model_sha256, folded=fact.aggregation.folded
     )
-    publish_implied(ports, run, aggregated)
+    return run

@@ -1,51 +1,53 @@
-"""Finishes a round: the manifest, then the ledger, then the next round or the end of the run."""
+"""Ends a round, finished or abandoned: the manifest first, then the ledger. The next cohort starts from a finished one."""
 
 from __future__ import annotations
 
 import structlog
 
-from fedface_control.open_round import enrolled_clients, open_training_round
-from fedface_core.contracts import object_keys
-from fedface_core.contracts.manifest import Manifest
+from fedface_control.records import put_manifest, put_run
 from fedface_core.domain import run as runs
-from fedface_core.domain.events import RoundEvaluated
-from fedface_core.domain.round import Round, advance
+from fedface_core.domain.events import EvaluationSkipped, RoundEvaluated
+from fedface_core.domain.round import Round, abandon, advance
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
 
 log = structlog.get_logger(__name__)
 
 
-def finish_round(ports: Ports, run: Run, fact: RoundEvaluated) -> None:
-    """Put the manifest, record the round as finished, and move on."""
+def finish_round(ports: Ports, run: Run, fact: RoundEvaluated | EvaluationSkipped) -> Run | None:
+    """Store the round as finished. None where the fact is old: reported before, or of another model version."""
     current = ports.ledger.load_round(run.id, fact.round)
     finished = advance(current, fact, ports.clock.now())
     if finished.phase is current.phase:
-        return
+        return None
     assert finished.aggregation is not None, "evaluated after it was aggregated"
-    run = runs.with_model(run, finished.aggregation.model_sha256)
-    _put_manifest(ports, run, finished)
+    model_sha256 = finished.aggregation.model_sha256
+    if isinstance(fact, RoundEvaluated) and fact.model_sha256 != model_sha256:
+        log.warning("fact_ignored", fact=fact.kind, reason="it scores another model version than the round's")
+        return None
+    run = runs.round_finished(runs.start_from(run, fact.round, model_sha256), fact.round)
+    put_manifest(ports, run, finished)
     run = ports.ledger.save(run, "round_finished", changed=finished)
-    log.info("round_finished", round=fact.round, tar=fact.scores.tar, auc=fact.scores.auc, eer=fact.scores.eer)
-    move_on(ports, run)
+    if finished.scores is None:
+        log.info("round_finished", round=fact.round, evaluation="skipped")
+    else:
+        scores = finished.scores
+        log.info("round_finished", round=fact.round, tar=scores.tar, auc=scores.auc, eer=scores.eer)
+    return run
 
 
-def move_on(ports: Ports, run: Run) -> None:
-    """After a finished round: the next one, or the end of the run."""
-    assert run.round is not None, "moves on from a round"
-    if run.round < run.plan.rounds:
-        open_training_round(ports, run, run.round + 1)
-        return
-    ports.ledger.save(runs.end(run, RunPhase.COMPLETED, ports.clock.now()), "run_completed")
-    log.info("run_completed", model_sha256=run.model_sha256)
-
-
-def _put_manifest(ports: Ports, run: Run, finished: Round) -> None:
-    manifest = Manifest(
-        run=run,
-        round=finished,
-        accepted=dict(ports.ledger.accepted(run.id, finished.number)),
-        failed=dict(ports.ledger.failed(run.id, finished.number)),
-        enrolled=enrolled_clients(ports, run),
-    )
-    ports.artifacts.put(object_keys.manifest(run.id, finished.number), manifest.model_dump_json(indent=1).encode())
+def abandon_round(ports: Ports, run: Run, current: Round, because: str, *, by_operator: bool = False) -> Run:
+    """Give the round up. A fresh cohort follows, unless it was enrolment or one too many in a row: then the run fails."""
+    now = ports.clock.now()
+    abandoned = abandon(current, now, because)
+    if not by_operator:
+        run = runs.round_abandoned(run)
+    retries = run.plan.cohort.retries
+    if current.number == 0 or run.abandoned_in_a_row > retries:
+        in_a_row = f"; {run.abandoned_in_a_row} rounds in a row were abandoned" if current.number and retries else ""
+        run = runs.end(run, RunPhase.FAILED, now, failure=f"round {current.number}: {because}{in_a_row}")
+        put_run(ports, run)
+    put_manifest(ports, run, abandoned)
+    run = ports.ledger.save(run, "round_abandoned", changed=abandoned, detail={"because": because})
+    log.warning("round_abandoned", round=current.number, reason=because, run_phase=run.phase)
+    return run

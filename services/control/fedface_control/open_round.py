@@ -1,43 +1,41 @@
-"""Opens a round: picks the cohort, writes the ledger, publishes one task per client."""
+"""Opens a round: draws the cohort and stores the round. Its tasks follow from the stored round."""
 
 from __future__ import annotations
 
 import structlog
 
-from fedface_control.prompt import publish_implied
+from fedface_control.records import enrolled_clients
 from fedface_core.domain import run as runs
-from fedface_core.domain.events import ModelPrepared
 from fedface_core.domain.ids import client_id
-from fedface_core.domain.round import draw_cohort, open_round
-from fedface_core.domain.run import Run, RunPhase
+from fedface_core.domain.round import Round, draw_cohort, open_round
+from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
 
 log = structlog.get_logger(__name__)
 
 
-def open_enrolment(ports: Ports, run: Run, fact: ModelPrepared) -> None:
-    """Round 0, to which every client is invited, once the initial model version is in the store."""
-    if run.phase is not RunPhase.PREPARING:
-        return  # redelivered
+def open_round_zero(ports: Ports, run: Run) -> Run:
+    """Enrolment, to which every client is invited, once the initial model version is in the store."""
+    assert run.model_sha256 is not None, "asked for once the model is prepared"
     everyone = tuple(client_id(index) for index in range(run.plan.split.clients))
-    _open(ports, run, 0, everyone, fact.model_sha256)
+    return _store(ports, run, open_round(run.plan, run.id, 0, everyone, run.model_sha256, ports.clock.now()))
 
 
-def open_training_round(ports: Ports, run: Run, number: int) -> None:
-    """Round ``number``, drawn from the clients that enrolled, from the newest model version."""
-    assert run.model_sha256 is not None, "a run has a model version from its first round on"
-    _open(ports, run, number, draw_cohort(run.plan, number, enrolled_clients(ports, run)), run.model_sha256)
+def open_training_round(ports: Ports, run: Run) -> Run:
+    """The next round, drawn from the clients that enrolled, from the results of the newest finished one."""
+    assert run.round is not None, "enrolment came first"
+    assert run.base_round is not None, "and has finished"
+    assert run.model_sha256 is not None, "with a model version"
+    number = run.round + 1
+    base = ports.ledger.load_round(run.id, run.base_round)
+    history = {} if run.plan.cohort.selection == "uniform" else ports.ledger.participation(run.id)
+    cohort = draw_cohort(run.plan, number, enrolled_clients(ports, run), history)
+    opened = open_round(run.plan, run.id, number, cohort, run.model_sha256, ports.clock.now(), base=base)
+    return _store(ports, run, opened)
 
 
-def enrolled_clients(ports: Ports, run: Run) -> tuple[str, ...]:
-    """The clients that have a class embedding: accepted at enrolment, and not refused when folded."""
-    aggregation = ports.ledger.load_round(run.id, 0).aggregation
-    assert aggregation is not None, "asked for once enrolment is aggregated"
-    return tuple(client for client in ports.ledger.accepted(run.id, 0) if client not in aggregation.refused)
-
-
-def _open(ports: Ports, run: Run, number: int, cohort: tuple[str, ...], model_sha256: str) -> None:
-    opened = open_round(run.plan, run.id, number, cohort, model_sha256, ports.clock.now())
-    run = ports.ledger.save(runs.begin_round(run, number, model_sha256), "round_opened", opened=opened)
-    log.info("round_opened", round=number, invited=len(cohort), model_sha256=model_sha256)
-    publish_implied(ports, run, opened)
+def _store(ports: Ports, run: Run, opened: Round) -> Run:
+    opened = opened.model_copy(update={"restored": run.restored})
+    run = ports.ledger.save(runs.begin_round(run, opened.number), "round_opened", opened=opened)
+    log.info("round_opened", round=opened.number, invited=len(opened.cohort), model_sha256=opened.model_sha256)
+    return run

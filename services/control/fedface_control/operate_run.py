@@ -1,49 +1,157 @@
-"""What an operator asks of a run: create, start, cancel."""
+"""What an operator asks of a run: create, clone, start, pause, resume, cancel, delete.
+
+Each is one change of the stored run, so it happens whole or not at all; what follows from it is found by `proceed`, now
+or by the sweep. Asked again with the same idempotency key, it answers with the run as it stands and changes nothing.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 
+from fedface_control.end_run import cancel
+from fedface_control.handle_fact import decide_again
+from fedface_control.proceed import at_once, only_store, proceed
 from fedface_control.prompt import ask_for_model
-from fedface_core.contracts import object_keys
+from fedface_control.records import put_run
 from fedface_core.domain import run as runs
+from fedface_core.domain.errors import InvalidInputError, NotFoundError
 from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round import RoundPhase, abandon
-from fedface_core.domain.run import Run, RunPhase, require_allowed
+from fedface_core.domain.round import RoundPhase, reopen, suspend
+from fedface_core.domain.run import Run, RunPhase, asked_before, noted, require_allowed
 from fedface_core.ports import Ports
 
 log = structlog.get_logger(__name__)
 
 
-def create_run(ports: Ports, plan: Plan) -> Run:
-    """A new run of ``plan``, not started yet."""
-    run = Run(id=new_run_id(), plan=plan, correlation_id=uuid.uuid4().hex, created_at=ports.clock.now())
-    ports.artifacts.put(object_keys.plan(run.id), plan.model_dump_json(indent=1).encode())
+def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from: str | None = None) -> Run:
+    """A new run of ``plan``, not started yet. With a key its id follows from the key, so that one key makes one run."""
+    run_id = new_run_id() if key is None else f"run-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    known = _known(ports, run_id, plan, key)
+    if known is not None:
+        return known
+    now = ports.clock.now()
+    run = Run(id=run_id, plan=plan, correlation_id=uuid.uuid4().hex, created_at=now, cloned_from=cloned_from)
+    put_run(ports, run)
     ports.ledger.create(run)
     log.info("run_created", run_id=run.id, correlation_id=run.correlation_id, plan=plan.name)
     return run
 
 
-def start_run(ports: Ports, run_id: str) -> Run:
+def clone_run(ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | None = None) -> Run:
+    """A new run of the same plan with ``changes``, an RFC 7396 merge patch. `ValidationError` where that is no plan."""
+    original = ports.ledger.load(run_id)
+    plan = Plan.model_validate(_merged(original.plan.model_dump(mode="json", exclude_unset=True), changes))
+    return create_run(ports, plan, key, cloned_from=run_id)
+
+
+@decide_again
+def start_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     """Have the run's initial model prepared; its rounds follow. `WrongPhaseError` unless it is `created`."""
-    run = ports.ledger.save(runs.start(ports.ledger.load(run_id), ports.clock.now()), "run_started")
-    log.info("run_started", run_id=run.id, correlation_id=run.correlation_id)
-    ask_for_model(ports, run)
+    run = ports.ledger.load(run_id)
+    if asked_before(run, key, "start"):
+        return run
+    started = noted(runs.start(run, ports.clock.now()), key, "start")
+    put_run(ports, started)
+    started = ports.ledger.save(started, "run_started")
+    log.info("run_started", run_id=run_id, correlation_id=run.correlation_id)
+    ask_for_model(ports, started)
+    return started
+
+
+@decide_again
+def pause_run(ports: Ports, run_id: str, key: str | None = None, *, now: bool = False) -> Run:
+    """Start nothing new. The round in flight is finished first; with ``now`` it is kept as it is, and takes late updates."""
+    action = "pause now" if now else "pause"
+    run = ports.ledger.load(run_id)
+    if asked_before(run, key, action):
+        return run
+    require_allowed(run, action)
+    if not now:
+        pausing = noted(runs.pause(run), key, action)
+        put_run(ports, pausing)
+        # Between two rounds nothing is in flight, and it is paused at once.
+        proceed(ports, ports.ledger.save(pausing, "run_pausing"), only_store)
+        return ports.ledger.load(run_id)
+    moment = ports.clock.now()
+    paused = noted(runs.paused(run, moment), key, action)
+    put_run(ports, paused)
+    current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
+    opened = current if current and current.phase is RoundPhase.OPEN else None
+    log.info("run_paused", run_id=run_id, correlation_id=run.correlation_id, round=run.round)
+    return ports.ledger.save(paused, "run_paused", changed=suspend(opened, moment) if opened else None)
+
+
+@decide_again
+def resume_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
+    """Go on where the run was paused; the deadline of a round that was kept open moves by the length of the pause."""
+    run = ports.ledger.load(run_id)
+    if asked_before(run, key, "resume"):
+        return run
+    moment = ports.clock.now()
+    resumed = noted(runs.resume(run, moment), key, "resume")
+    put_run(ports, resumed)
+    current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
+    suspended = current if current and current.phase is RoundPhase.SUSPENDED else None
+    resumed = ports.ledger.save(resumed, "run_resumed", changed=reopen(suspended, moment) if suspended else None)
+    log.info("run_resumed", run_id=run_id, correlation_id=run.correlation_id)
+    # A run that was only about to pause has all its commands under way.
+    proceed(ports, resumed, at_once if run.phase is RunPhase.PAUSED else only_store)
+    return ports.ledger.load(run_id)
+
+
+@decide_again
+def cancel_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
+    """End the run now. Its artifacts stay; updates still under way are refused. `WrongPhaseError` once it has ended."""
+    run = ports.ledger.load(run_id)
+    if asked_before(run, key, "cancel"):
+        return run
+    require_allowed(run, "cancel")
+    return cancel(ports, noted(run, key, "cancel"))
+
+
+@decide_again
+def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run:
+    """Have the run's artifacts and records removed, by the sweep. ``confirm`` must repeat the run's id."""
+    run = ports.ledger.load(run_id)
+    if confirm != run_id:
+        raise InvalidInputError(
+            f"deleting {run_id} removes its artifacts and its records for good; to confirm, send ?confirm={run_id}"
+        )
+    if run.phase is RunPhase.DELETING:
+        return run
+    deleting = runs.delete(run)
+    put_run(ports, deleting)
+    log.info("run_deleting", run_id=run_id, correlation_id=run.correlation_id)
+    return ports.ledger.save(deleting, "run_deleting")
+
+
+def _known(ports: Ports, run_id: str, plan: Plan, key: str | None) -> Run | None:
+    """The run that this key made before. `InvalidInputError` where that was a run of another plan."""
+    if key is None:
+        return None
+    try:
+        run = ports.ledger.load(run_id)
+    except NotFoundError:
+        return None
+    if run.plan != plan:
+        raise InvalidInputError(f"the idempotency key {key!r} made {run_id}, whose plan is another; take a new key")
     return run
 
 
-def cancel_run(ports: Ports, run_id: str) -> Run:
-    """End the run now. Its artifacts stay; updates still under way are refused. `WrongPhaseError` once it has ended."""
-    run = ports.ledger.load(run_id)
-    require_allowed(run, "cancel")
-    now = ports.clock.now()
-    current = ports.ledger.load_round(run.id, run.round) if run.round is not None else None
-    unfinished = current if current and current.phase not in (RoundPhase.FINISHED, RoundPhase.ABANDONED) else None
-    cancelled = ports.ledger.save(
-        runs.end(run, RunPhase.CANCELLED, now), "run_cancelled", changed=abandon(unfinished, now) if unfinished else None
-    )
-    log.info("run_cancelled", run_id=run.id, correlation_id=run.correlation_id)
-    return cancelled
+def _merged(whole: Any, changes: Any) -> Any:
+    """RFC 7396: null removes a member, so that it takes its default; an object changes members; all else replaces."""
+    if not isinstance(changes, Mapping):
+        return changes
+    kept = dict(whole) if isinstance(whole, Mapping) else {}
+    for name, change in changes.items():
+        if change is None:
+            kept.pop(name, None)
+        else:
+            kept[name] = _merged(kept.get(name), change)
+    return kept

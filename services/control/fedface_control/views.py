@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
-from fedface_core.domain.round import Round, latest_scores
-from fedface_core.domain.run import Run
+from fedface_core.domain.round import Round, RoundPhase, latest_scores
+from fedface_core.domain.run import Run, allowed_actions
 from fedface_core.ports import RunLedger
+
+STRAGGLERS = 5  # so many are named; the others are counted
 
 
 def run_summary(ledger: RunLedger, run: Run) -> RunSummary:
@@ -25,6 +27,7 @@ def round_view(ledger: RunLedger, shown: Round) -> RoundView:
     return RoundView(
         number=shown.number,
         phase=shown.phase,
+        base=shown.base,
         invited=len(shown.cohort),
         accepted=ledger.tally(shown.run_id, shown.number).accepted,
         failed=dict(ledger.failed(shown.run_id, shown.number)),
@@ -32,6 +35,7 @@ def round_view(ledger: RunLedger, shown: Round) -> RoundView:
         deadline_at=shown.deadline_at,
         closed_at=shown.closed_at,
         finished_at=shown.finished_at,
+        abandoned_because=shown.abandoned_because,
         model_sha256=shown.model_sha256,
         aggregation=shown.aggregation,
         scores=shown.scores,
@@ -45,19 +49,29 @@ def _summary(ledger: RunLedger, run: Run) -> dict[str, Any]:
         "phase": run.phase,
         "round": run.round,
         "rounds": run.plan.rounds,
+        "finished_rounds": run.finished_rounds,
         "model_sha256": run.model_sha256,
         "failure": run.failure,
+        "stopped_because": run.stopped_because,
+        "cloned_from": run.cloned_from,
+        "allowed": allowed_actions(run.phase),
         "created_at": run.created_at,
         "started_at": run.started_at,
+        "paused_at": run.paused_at,
         "ended_at": run.ended_at,
     }
     if run.round is not None:
         current = ledger.load_round(run.id, run.round)
-        before = [ledger.load_round(run.id, run.round - 1)] if run.round else []
+        base = [ledger.load_round(run.id, run.base_round)] if run.base_round is not None else []
         tally = ledger.tally(run.id, run.round)
-        latest = latest_scores([*before, current])
+        latest = latest_scores([*base, current])
+        takes_updates = current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED)
         summary |= {
             "round_phase": current.phase,
+            "deadline_at": current.deadline_at if takes_updates else None,
+            "waiting_for": sorted(tally.unsettled)[:STRAGGLERS] if takes_updates else [],
+            "unsettled": len(tally.unsettled) if takes_updates else 0,
+            "quorum": current.quorum,
             "invited": len(current.cohort),
             "accepted": tally.accepted,
             "failed": tally.failed,

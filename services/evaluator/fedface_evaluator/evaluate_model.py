@@ -28,19 +28,23 @@ def evaluate_model(bench: Workbench, command: EvaluateModel, correlation_id: str
     fact: RoundEvaluated | StepFailed
     try:
         report = bench.stored(object_keys.report(run, number), Report)
-        if report is None:
+        if report is None or report.model_sha256 != _model_of(current):
             report = _score(bench, bench.plan(run), current)
             ports.artifacts.put(object_keys.report(run, number), report.model_dump_json().encode())
         log.info("model_evaluated", auc=report.scores.auc, eer=report.scores.eer)
-        fact = RoundEvaluated(run_id=run, round=number, scores=report.scores)
+        fact = RoundEvaluated(run_id=run, round=number, model_sha256=report.model_sha256, scores=report.scores)
     except InvalidInputError as error:
         fact = StepFailed(run_id=run, round=number, reason=f"the test identities cannot be scored: {error}")
     bench.report(fact, correlation_id)
 
 
-def _score(bench: Workbench, plan: Plan, current: Round) -> Report:
+def _model_of(current: Round) -> str:
     assert current.aggregation is not None, "evaluated after it was aggregated"
-    model_sha256 = current.aggregation.model_sha256
+    return current.aggregation.model_sha256
+
+
+def _score(bench: Workbench, plan: Plan, current: Round) -> Report:
+    model_sha256 = _model_of(current)
     dataset = open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)
     identities = split_identities(dataset.identities, plan.split).test
     verification = evaluate(bench.models.network(plan.model, model_sha256), dataset, identities, plan.far)

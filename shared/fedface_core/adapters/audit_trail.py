@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.round import Round
@@ -11,15 +12,20 @@ from fedface_core.domain.run import Run
 _EVENT_ID = re.compile(r"\d{1,19}-\d{1,19}")
 
 
-def event_data(run: Run, opened: Round | None = None, changed: Round | None = None) -> dict[str, str | int | float | None]:
-    """The data of an event: the run's phase, why it failed, and the round it is about (the newer of two)."""
+Data = Mapping[str, str | int | float | None]
+
+
+def event_data(
+    run: Run, opened: Round | None = None, changed: Round | None = None, detail: Data | None = None
+) -> dict[str, str | int | float | None]:
+    """The data of an event: the run's phase, why it failed, the round it is about (the newer of two), and any detail."""
     data: dict[str, str | int | float | None] = {"phase": run.phase.value}
     if run.failure is not None:
         data["failure"] = run.failure
     about = opened or changed
     if about is not None:
         data |= {"round": about.number, "round_phase": about.phase.value}
-    return data
+    return data | dict(detail or {})
 
 
 def check_event_id(after: str) -> None:

@@ -1,12 +1,12 @@
 -- Stores a change of run, and of the round it changed or opened or both, with its event.
--- KEYS: run, events, rounds, changed round, then the opened round's keys as `round_keys` of redis_keys.py gives them.
+-- KEYS: run, events, rounds, invited, changed round, then the opened round's keys as `round_keys` of redis_keys.py gives them.
 -- ARGV: version that was loaded, record, event's name, event's data,
---       changed round's record ('' where none) and phase,
+--       changed round's record ('' where none), phase and deadline (µs),
 --       opened round's record ('' where none), number, deadline (µs) and opening time (µs).
 -- Returns the outcome and the stored version; only 'saved' has changed anything.
-local run, events, rounds, changed, opened, members, unsettled, shards = unpack(KEYS)
-local version, record, name, data, changed_record, changed_phase = unpack(ARGV)
-local opened_record, number, deadline, now = unpack(ARGV, 7)
+local run, events, rounds, invited, changed, opened, members, unsettled, shards = unpack(KEYS)
+local version, record, name, data, changed_record, changed_phase, changed_deadline = unpack(ARGV)
+local opened_record, number, deadline, now = unpack(ARGV, 8)
 
 local stored = redis.call('HGET', run, 'version')
 if not stored then
@@ -22,7 +22,7 @@ end
 redis.call('HSET', run, 'version', version + 1, 'record', record)
 
 if changed_record ~= '' then
-  redis.call('HSET', changed, 'record', changed_record, 'phase', changed_phase)
+  redis.call('HSET', changed, 'record', changed_record, 'phase', changed_phase, 'deadline', changed_deadline)
 end
 
 if opened_record ~= '' then
@@ -39,6 +39,9 @@ if opened_record ~= '' then
       clients[#clients + 1] = client
       members_and_shards[#members_and_shards + 1] = client
       members_and_shards[#members_and_shards + 1] = math.floor((index - 1) / round.shard_size)
+      if number ~= '0' and not round.carried[client] then
+        redis.call('HINCRBY', invited, client, 1)
+      end
     end
     redis.call('SADD', unsettled, unpack(clients))
     redis.call('HSET', members, unpack(members_and_shards))

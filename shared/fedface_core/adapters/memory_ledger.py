@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from fedface_core.adapters.audit_trail import check_event_id, event_data
+from fedface_core.adapters.audit_trail import Data, check_event_id, event_data
 from fedface_core.adapters.system_clock import SystemClock
+from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import Round, RoundPhase, Tally
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
-from fedface_core.ports import Clock, RecordedEvent
+from fedface_core.ports import Clock, EndedRound, RecordedEvent
 
 
 @dataclass
@@ -35,6 +36,13 @@ class _RoundState:
         shard_of = {client: index // record.shard_size for index, client in enumerate(record.cohort)}
         return cls(record, shard_of, unsettled=set(record.cohort), last_activity=record.opened_at)
 
+    @classmethod
+    def ended(cls, ended: EndedRound) -> _RoundState:
+        state = cls.opened(ended.record)
+        state.accepted, state.failed = dict(ended.accepted), dict(ended.failed)
+        state.unsettled -= state.accepted.keys() | state.failed.keys()
+        return state
+
     @property
     def accepted_shards(self) -> set[int]:
         return {self.shard_of[client] for client in self.accepted}
@@ -44,8 +52,9 @@ class _RoundState:
             return RefusalReason.NOT_INVITED
         if client in self.accepted:
             return RefusalReason.DUPLICATE
-        closed = self.record.phase is not RoundPhase.OPEN or now >= self.record.deadline_at
-        return RefusalReason.LATE if closed or client in self.failed else None
+        open_still = self.record.phase is RoundPhase.OPEN and now < self.record.deadline_at
+        takes_updates = open_still or self.record.phase is RoundPhase.SUSPENDED
+        return RefusalReason.LATE if not takes_updates or client in self.failed else None
 
     def receipt(self, client: str, refused: RefusalReason | None) -> Receipt:
         shard = self.shard_of.get(client)
@@ -91,9 +100,17 @@ class MemoryLedger:
 
     def active_runs(self) -> Sequence[Run]:
         """See `RunLedger.active_runs`."""
-        return [run for run in reversed(self.runs()) if run.phase not in ENDED and run.phase is not RunPhase.CREATED]
+        return [run for run in reversed(self.runs()) if run.phase not in ENDED - {RunPhase.DELETING} | {RunPhase.CREATED}]
 
-    def save(self, run: Run, event: str, *, opened: Round | None = None, changed: Round | None = None) -> Run:
+    def save(
+        self,
+        run: Run,
+        event: str,
+        *,
+        opened: Round | None = None,
+        changed: Round | None = None,
+        detail: Data | None = None,
+    ) -> Run:
         """See `RunLedger.save`."""
         with self._lock:
             stored = self.load(run.id)
@@ -105,8 +122,35 @@ class MemoryLedger:
             self._runs[run.id] = saved
             if opened is not None:
                 self._rounds[run.id][opened.number] = _RoundState.opened(opened)
-            self._record(run.id, event, event_data(saved, opened, changed))
+            self._record(run.id, event, event_data(saved, opened, changed, detail))
             return saved
+
+    def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
+        """See `RunLedger.restore`."""
+        with self._lock:
+            if run.id in self._runs:
+                raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
+            self._runs[run.id] = run
+            self._rounds[run.id] = {ended.record.number: _RoundState.ended(ended) for ended in rounds}
+            self._events[run.id] = []
+            self._record(run.id, "run_restored", event_data(run))
+
+    def delete(self, run_id: str) -> None:
+        """See `RunLedger.delete`."""
+        with self._lock:
+            for records in (self._runs, self._rounds, self._events):
+                records.pop(run_id, None)
+
+    def participation(self, run_id: str) -> Mapping[str, Participation]:
+        """See `RunLedger.participation`."""
+        with self._lock:
+            self.load(run_id)
+            trained = [state for number, state in self._rounds[run_id].items() if number > 0]
+            invited = Counter(c for state in trained for c in state.record.cohort if c not in state.record.carried)
+            accepted = Counter(client for state in trained for client in state.accepted)
+            return {
+                client: Participation(invited=count, accepted=accepted[client]) for client, count in sorted(invited.items())
+            }
 
     def load_round(self, run_id: str, number: int) -> Round:
         """See `RunLedger.load_round`."""

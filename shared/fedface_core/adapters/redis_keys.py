@@ -3,10 +3,12 @@
 Keys, all under ``fedface:``. A run's keys share the hash tag {run}, so that each script touches one slot.
 
     runs                            sorted set  run ids by creation; may name a run whose creation was cut short
-    active                          sorted set  the same, less runs found ended
+    active                          sorted set  the same, less runs found ended; those being deleted are in it again
     {run}:run                       hash        version, record (JSON of the Run)
     {run}:events                    stream      name, data (JSON): the audit trail, never trimmed
     {run}:rounds                    set         numbers of the rounds that were opened
+    {run}:invited                   hash        client → training rounds it was invited to
+    {run}:answered                  hash        client → training rounds its update was accepted in
     {run}:round:{n}                 hash        record (JSON of the Round), phase, quorum, deadline and last_activity (µs)
     {run}:round:{n}:members         hash        client → shard, the whole cohort
     {run}:round:{n}:unsettled       set         clients neither accepted nor failed
@@ -39,6 +41,11 @@ def events_key(run_id: str) -> str:
 def rounds_key(run_id: str) -> str:
     """The numbers of the run's rounds."""
     return f"fedface:{{{run_id}}}:rounds"
+
+
+def participation_keys(run_id: str) -> list[str]:
+    """How often each client was invited, and how often its update was accepted."""
+    return [f"fedface:{{{run_id}}}:invited", f"fedface:{{{run_id}}}:answered"]
 
 
 def round_key(run_id: str, number: int) -> str:

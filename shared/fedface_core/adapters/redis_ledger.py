@@ -10,7 +10,7 @@ from datetime import datetime
 from importlib import resources
 from typing import Any
 
-from fedface_core.adapters.audit_trail import check_event_id, event_data
+from fedface_core.adapters.audit_trail import Data, check_event_id, event_data
 from fedface_core.adapters.redis_connection import TIMEOUT_SECONDS, connect, redis_faults
 from fedface_core.adapters.redis_keys import (
     ACTIVE,
@@ -18,16 +18,19 @@ from fedface_core.adapters.redis_keys import (
     events_key,
     micros,
     moment_of,
+    participation_keys,
     round_key,
     round_keys,
     rounds_key,
     run_key,
 )
+from fedface_core.adapters.redis_restoration import ended_round_commands
+from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import Round, Tally
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
-from fedface_core.ports import RecordedEvent
+from fedface_core.ports import EndedRound, RecordedEvent
 
 
 class RedisLedger:
@@ -68,25 +71,38 @@ class RedisLedger:
         """See `RunLedger.active_runs`."""
         (ids,) = self._ask(("ZRANGE", ACTIVE, 0, -1))
         runs = self._load_all(ids)
-        ended = [run.id for run in runs if run.phase in ENDED]
+        idle = ENDED - {RunPhase.DELETING}
+        ended = [run.id for run in runs if run.phase in idle]
         if ended:  # An ended run never starts again, so it need not be loaded next time.
             self._ask(("ZREM", ACTIVE, *ended))
-        return [run for run in runs if run.phase not in ENDED and run.phase is not RunPhase.CREATED]
+        return [run for run in runs if run.phase not in idle | {RunPhase.CREATED}]
 
-    def save(self, run: Run, event: str, *, opened: Round | None = None, changed: Round | None = None) -> Run:
+    def save(
+        self,
+        run: Run,
+        event: str,
+        *,
+        opened: Round | None = None,
+        changed: Round | None = None,
+        detail: Data | None = None,
+    ) -> Run:
         """See `RunLedger.save`."""
+        if run.phase is RunPhase.DELETING:  # before it is stored: were we killed in between, it is only looked at once more
+            self._ask(("ZADD", ACTIVE, "NX", run.created_at.timestamp(), run.id))
         saved = run.model_copy(update={"version": run.version + 1})
-        keys = [run_key(run.id), events_key(run.id), rounds_key(run.id)]
+        keys = [run_key(run.id), events_key(run.id), rounds_key(run.id), participation_keys(run.id)[0]]
         # A script's keys stand at fixed places; where there is no such round, the script leaves its keys alone.
         keys += [round_key(run.id, changed.number if changed else -1)]
         keys += round_keys(run.id, opened.number if opened else -1)
-        about_changed = (changed.model_dump_json(), changed.phase.value) if changed else ("", "")
+        about_changed = (
+            (changed.model_dump_json(), changed.phase.value, micros(changed.deadline_at)) if changed else ("", "", "")
+        )
         about_opened = (
             (opened.model_dump_json(), opened.number, micros(opened.deadline_at), micros(opened.opened_at))
             if opened
             else ("", "", "", "")
         )
-        data = json.dumps(event_data(saved, opened, changed))
+        data = json.dumps(event_data(saved, opened, changed, detail))
         outcome, version = self._run(
             self._save, keys, run.version, saved.model_dump_json(), event, data, *about_changed, *about_opened
         )
@@ -99,6 +115,40 @@ class RedisLedger:
             case "stale":
                 raise StaleVersionError(f"{run.id} is at version {version}, not {run.version}; load it again")
         return saved
+
+    def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
+        """See `RunLedger.restore`."""
+        (exists,) = self._ask(("EXISTS", run_key(run.id)))
+        if exists:
+            raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
+        self._remove_records(run.id)  # of a restoration that was cut short
+        for ended in rounds:
+            self._ask(*ended_round_commands(run.id, ended))
+        created = run.created_at.timestamp()
+        self._ask(("ZADD", RUNS, "NX", created, run.id), ("ZADD", ACTIVE, "NX", created, run.id))
+        self._ask(
+            ("HSET", run_key(run.id), "version", run.version, "record", run.model_dump_json()),
+            ("XADD", events_key(run.id), "*", "name", "run_restored", "data", json.dumps(event_data(run))),
+            atomically=True,
+        )
+
+    def delete(self, run_id: str) -> None:
+        """See `RunLedger.delete`."""
+        self._remove_records(run_id)
+        self._ask(("DEL", run_key(run_id), events_key(run_id)), ("ZREM", RUNS, run_id), ("ZREM", ACTIVE, run_id))
+
+    def participation(self, run_id: str) -> Mapping[str, Participation]:
+        """See `RunLedger.participation`."""
+        invited_key, answered_key = participation_keys(run_id)
+        exists, invited, answered = self._ask(
+            ("EXISTS", run_key(run_id)), ("HGETALL", invited_key), ("HGETALL", answered_key)
+        )
+        if not exists:
+            raise NotFoundError(f"there is no run {run_id}")
+        return {
+            client: Participation(invited=int(invited[client]), accepted=int(answered.get(client, 0)))
+            for client in sorted(invited)
+        }
 
     def load_round(self, run_id: str, number: int) -> Round:
         """See `RunLedger.load_round`."""
@@ -210,8 +260,16 @@ class RedisLedger:
         records = self._ask(*(("HGET", run_key(run_id), "record") for run_id in ids))
         return [Run.model_validate_json(record) for record in records if record is not None]
 
+    def _remove_records(self, run_id: str) -> None:
+        """All of a run but its own record and its audit trail."""
+        (numbers,) = self._ask(("SMEMBERS", rounds_key(run_id)))
+        for number in sorted(map(int, numbers)):
+            self._ask(("DEL", *round_keys(run_id, number)), ("SREM", rounds_key(run_id), number))
+        self._ask(("DEL", *participation_keys(run_id)))
+
     def _settled(self, run_id: str, number: int, client: str, now: datetime, outcome: str, value: str) -> Receipt:
-        answer = self._run(self._settle, round_keys(run_id, number)[:7], client, micros(now), outcome, value)
+        keys = [*round_keys(run_id, number)[:7], participation_keys(run_id)[1]]
+        answer = self._run(self._settle, keys, client, micros(now), outcome, value, number)
         refused, shard, shard_settled, round_ready = self._opened(answer, run_id, number)
         return Receipt(
             refused=RefusalReason(refused) if refused else None,

@@ -29,15 +29,24 @@ class RunSummary(Body):
     phase: RunPhase
     round: int | None = Field(description="The current round's number; round 0 is enrolment.")
     rounds: int = Field(description="Training rounds in the plan.")
+    finished_rounds: int = Field(default=0, description="Training rounds that have finished; abandoned ones do not count.")
     round_phase: RoundPhase | None = None
+    deadline_at: datetime | None = Field(default=None, description="Of the open round; it moves while the run is paused.")
+    quorum: int = Field(default=0, description="Accepted updates that close the current round.")
     invited: int = Field(default=0, description="Clients invited to the current round.")
     accepted: int = Field(default=0, description="Updates accepted in the current round.")
     failed: int = Field(default=0, description="Clients that failed in the current round.")
+    unsettled: int = Field(default=0, description="Invited clients that the open round still waits for.")
+    waiting_for: list[str] = Field(default_factory=list, description="The first few of them.")
     scores: Scores | None = Field(default=None, description="Of the newest evaluated model version.")
     model_sha256: str | None = None
     failure: str | None = None
+    stopped_because: str | None = Field(default=None, description="Which condition of the plan completed the run.")
+    cloned_from: str | None = None
+    allowed: list[str] = Field(default_factory=list, description="What may be asked of the run in its phase.")
     created_at: datetime
     started_at: datetime | None = None
+    paused_at: datetime | None = None
     ended_at: datetime | None = None
 
 
@@ -65,6 +74,8 @@ class RoundView(Body):
     deadline_at: datetime
     closed_at: datetime | None
     finished_at: datetime | None
+    base: int | None = Field(default=None, description="The finished round whose results the cohort started from.")
+    abandoned_because: str | None = None
     model_sha256: str = Field(description="What the cohort started from.")
     aggregation: Aggregation | None
     scores: Scores | None

@@ -1,4 +1,4 @@
-"""The manifest: one JSON object beside a finished round's artifacts, enough to resume the run when the ledger is lost."""
+"""The manifest: one JSON object beside an ended round's artifacts, enough to resume the run when the ledger is lost."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fedface_core.domain.update import AcceptedUpdate
 
 
 class Manifest(BaseModel):
-    """A finished round: the run as it then stood, the round with its results, and what became of every client."""
+    """An ended round: the run as it then stood, the round with its results, and what became of every client."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     run: Run
     round: Round
     accepted: dict[str, AcceptedUpdate] = Field(description="In client order; those the fold refused are in the round.")

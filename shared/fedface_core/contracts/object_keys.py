@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
 
-def plan(run: str) -> str:
-    """The run's plan, JSON; written before the run is recorded."""
-    return f"runs/{run}/plan.json"
+RUNS: Final = "runs/"
+"""The prefix of all that runs keep, model versions apart."""
+
+UPLOADS: Final = "uploads/"
+"""The prefix of the marks of models that users uploaded: no run's deletion may take these along."""
+
+
+def run(run: str) -> str:
+    """The run as it was created and as an operator or its end last changed it, JSON; written before the ledger is."""
+    return f"runs/{run}/run.json"
 
 
 def update(run: str, number: int, client: str) -> str:
@@ -13,19 +21,22 @@ def update(run: str, number: int, client: str) -> str:
     return f"runs/{run}/rounds/{number}/updates/{client}.safetensors"
 
 
-def partial(run: str, number: int, shard: int) -> str:
-    """A shard's float64 sums, safetensors, with what was folded and refused in the metadata."""
-    return f"runs/{run}/rounds/{number}/partials/{shard:06d}.safetensors"
+def partial(run: str, number: int, shard: int, accepted: str) -> str:
+    """A shard's float64 sums, safetensors, with what was folded and refused in the metadata.
+
+    ``accepted`` is the `accepted_digest` of the shard: another set of updates has another partial.
+    """
+    return f"runs/{run}/rounds/{number}/partials/{shard:06d}-{accepted}.safetensors"
 
 
-def class_embeddings(run: str, number: int) -> str:
-    """W after a round: raw little-endian float32, row-major C×D, so that a client can read its own row by byte range."""
-    return f"runs/{run}/rounds/{number}/class_embeddings.f32"
+def class_embeddings(run: str, sha256: str) -> str:
+    """W, named by its bytes: raw little-endian float32, row-major C×D. A client reads its own row by byte range."""
+    return f"runs/{run}/class_embeddings/{sha256}.f32"
 
 
-def aggregation(run: str, number: int) -> str:
-    """What the aggregator made of the round, JSON; written last, so that a repeated task only reports it again."""
-    return f"runs/{run}/rounds/{number}/aggregation.json"
+def aggregation(run: str, number: int, accepted: str) -> str:
+    """What the aggregator made of an accepted set, JSON; written last, so that a repeated task only reports it again."""
+    return f"runs/{run}/rounds/{number}/aggregations/{accepted}.json"
 
 
 def report(run: str, number: int) -> str:
@@ -43,10 +54,25 @@ def model(sha256: str) -> str:
     return f"models/{sha256}.safetensors"
 
 
+def run_folder(run: str) -> str:
+    """The prefix of all that a run keeps, model versions apart."""
+    return f"runs/{run}/"
+
+
+def bulk(run: str, number: int) -> tuple[str, str]:
+    """The prefixes of what a round needs only until its manifest is written: updates and partials."""
+    return f"runs/{run}/rounds/{number}/updates/", f"runs/{run}/rounds/{number}/partials/"
+
+
+def upload(sha256: str) -> str:
+    """The mark of a model that a user uploaded."""
+    return f"{UPLOADS}{sha256}"
+
+
 def kind(key: str) -> str:
     """What sort of artifact a key names, for the metric's label: model, update, partial, embeddings, report, …"""
-    name = key.split("/")
-    if name[0] == "models":
-        return "model"
-    folder_or_file = name[4] if len(name) > 4 else name[-1]
-    return folder_or_file.split(".")[0].removesuffix("s")
+    parts = key.split("/")
+    if parts[0] != "runs":
+        return parts[0].removesuffix("s")
+    within = parts[4:] if parts[2] == "rounds" else parts[2:]
+    return within[0].split(".")[0].removesuffix("s")

@@ -15,7 +15,7 @@ class Command(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     run_id: RunId
 
 
@@ -30,7 +30,7 @@ class EnrolClient(Command):
 
 
 class TrainClient(Command):
-    """To a client: train the global model on your images and put the update."""
+    """To a client: train the global model of the round on your images and put the update."""
 
     round: Annotated[int, Field(ge=1)]
     client_id: ClientId
@@ -66,4 +66,4 @@ class Sweep(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2

@@ -14,7 +14,7 @@ class FactBase(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     run_id: RunId
 
 
@@ -26,11 +26,11 @@ class ModelPrepared(FactBase):
 
 
 class RoundReady(FactBase):
-    """The quorum is reached, every invited client has settled, or the deadline has passed."""
+    """A round may be ready to close. Control looks for itself: a message of an earlier life of the round closes nothing."""
 
     kind: Literal["round_ready"] = "round_ready"
     round: Annotated[int, Field(ge=0)]
-    because: Literal["settled", "deadline"] = Field(
+    because: Literal["settled", "deadline", "operator"] = Field(
         description="`settled`: the quorum is reached, or no invited client is awaited any more."
     )
 
@@ -58,6 +58,7 @@ class RoundAggregated(FactBase):
 
     kind: Literal["round_aggregated"] = "round_aggregated"
     round: Annotated[int, Field(ge=0)]
+    accepted_digest: str = Field(description="Of the accepted set that was averaged, by `accepted_digest`.")
     aggregation: Aggregation
 
 
@@ -81,7 +82,15 @@ class RoundEvaluated(FactBase):
 
     kind: Literal["round_evaluated"] = "round_evaluated"
     round: Annotated[int, Field(ge=0)]
+    model_sha256: Sha256 = Field(description="The model version that was scored.")
     scores: Scores
+
+
+class EvaluationSkipped(FactBase):
+    """An operator asked not to score the round's model version."""
+
+    kind: Literal["evaluation_skipped"] = "evaluation_skipped"
+    round: Annotated[int, Field(ge=0)]
 
 
 class StepFailed(FactBase):
@@ -90,9 +99,13 @@ class StepFailed(FactBase):
     kind: Literal["step_failed"] = "step_failed"
     round: Annotated[int, Field(ge=0)] | None = Field(description="None before round 0, while the model is prepared.")
     reason: str
+    fresh_cohort_may_help: bool = Field(default=False, description="It is the round that failed, and not its run.")
 
 
-Fact = Annotated[ModelPrepared | RoundReady | RoundAggregated | RoundEvaluated | StepFailed, Field(discriminator="kind")]
+Fact = Annotated[
+    ModelPrepared | RoundReady | RoundAggregated | RoundEvaluated | EvaluationSkipped | StepFailed,
+    Field(discriminator="kind"),
+]
 
 
 def far_label(far: float) -> str:

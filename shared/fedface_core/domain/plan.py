@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-PositiveInt = Annotated[int, Field(gt=0)]
+from fedface_core.domain.cohort import CohortPlan
+from fedface_core.domain.plan_part import PlanPart, PositiveInt
+from fedface_core.domain.stopping import StopPlan
+
 Architecture = Literal[
     "spherenet-4", "spherenet-10", "spherenet-20", "spherenet-36", "spherenet-64", "mobilefacenet", "dlib-resnet"
 ]
@@ -20,12 +23,6 @@ _DEFAULT_SHAPES: dict[str, dict[str, Any]] = {
     "mobilefacenet": {"height": 112, "width": 112, "channels": 3, "embedding_size": 128, "widths": (64, 128, 128)},
     "dlib": {"height": 150, "width": 150, "channels": 3, "embedding_size": 128, "widths": (32, 64, 128, 256)},
 }
-
-
-class PlanPart(BaseModel):
-    """A frozen part of a plan; unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ModelPlan(PlanPart):
@@ -114,22 +111,6 @@ class SplitPlan(PlanPart):
         return self.public + self.clients + self.test
 
 
-class CohortPlan(PlanPart):
-    """Who is invited to a round, and what closes it."""
-
-    size: PositiveInt | None = Field(default=None, description="Clients invited to a round; all of them by default.")
-    quorum: PositiveInt | None = Field(
-        default=None, description="Accepted updates that close the round at once; by default it waits for all invited."
-    )
-    minimum: PositiveInt = Field(default=1, description="With fewer accepted updates than this, the round is abandoned.")
-    deadline_seconds: Annotated[float, Field(gt=0)] = Field(default=600.0, description="A round closes after this long.")
-    shard_size: PositiveInt = Field(default=32, description="Updates that one aggregator task sums.")
-    attempts: PositiveInt = Field(default=5, description="Deliveries of one client's task before it counts as failed.")
-    max_update_norm: Annotated[float, Field(gt=0)] = Field(
-        default=100.0, description="An update further than this (L2 over all parameters) from the global model is refused."
-    )
-
-
 class LocalTrainingPlan(PlanPart):
     """SGD on the client: the positive squared hinge, w_c fixed."""
 
@@ -149,6 +130,32 @@ class SpreadoutPlan(PlanPart):
     learning_rate: Annotated[float, Field(gt=0)] = 0.01
 
 
+class AggregationPlan(PlanPart):
+    """When updates are averaged: round by round, or as they come (FedBuff, Nguyen et al., AISTATS 2022)."""
+
+    mode: Literal["synchronous", "asynchronous"] = Field(
+        default="synchronous",
+        description="`asynchronous`: the round is a buffer of `cohort.quorum` updates; who is not done when it is full "
+        "goes on training, and is counted in a later round, with less weight.",
+    )
+    staleness_exponent: Annotated[float, Field(ge=0)] = Field(
+        default=0.5, description="a in the weight 1/(1+τ)^a of an update whose model is τ versions old."
+    )
+    most_staleness: PositiveInt | None = Field(
+        default=None, description="An update whose model is older than so many versions is refused; by default none is."
+    )
+
+
+class RetentionPlan(PlanPart):
+    """What of a round is kept in the store, once its manifest is written."""
+
+    rounds_of_updates: PositiveInt | None = Field(
+        default=3,
+        description="Updates and partials of the newest so many finished rounds are kept, older ones removed; "
+        "null keeps all. Model versions, class embeddings, reports and manifests always stay.",
+    )
+
+
 class Plan(PlanPart):
     """Everything a run was asked for."""
 
@@ -162,24 +169,39 @@ class Plan(PlanPart):
     )
     local_training: LocalTrainingPlan = Field(default_factory=LocalTrainingPlan)
     spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan)
-    rounds: PositiveInt = Field(default=8, description="Training rounds after enrolment (round 0).")
+    aggregation: AggregationPlan = Field(default_factory=AggregationPlan)
+    rounds: PositiveInt = Field(default=8, description="Training rounds to finish after enrolment (round 0).")
+    stop: StopPlan = Field(default_factory=StopPlan)
+    retention: RetentionPlan = Field(default_factory=RetentionPlan)
     far: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        default=(1e-1, 1e-2, 1e-3, 1e-4), description="False accept rates at which TAR is reported."
+        default=(1e-1, 1e-2, 1e-3, 1e-4), min_length=1, description="False accept rates at which TAR is reported."
     )
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _cohort_fits(self) -> Self:
-        size = self.cohort_size
-        if size > self.split.clients:
-            raise ValueError(f"cohort.size is {size}, but split.clients is only {self.split.clients}")
-        if self.cohort.quorum is not None and self.cohort.quorum > size:
-            raise ValueError(f"cohort.quorum is {self.cohort.quorum}, but only {size} clients are invited to a round")
-        if self.cohort.minimum > (self.cohort.quorum or size):
-            raise ValueError(f"cohort.minimum is {self.cohort.minimum}, more than the quorum {self.cohort.quorum or size}")
+        cohort, clients = self.cohort, self.split.clients
+        if cohort.wanted(clients) > clients:
+            raise ValueError(f"cohort.size is {cohort.size}, but split.clients is only {clients}")
+        if cohort.quorum is not None and cohort.quorum > cohort.invited(clients):
+            raise ValueError(
+                f"cohort.quorum is {cohort.quorum}, but only {cohort.invited(clients)} clients are invited to a round"
+            )
+        if cohort.minimum > cohort.closing(clients):
+            raise ValueError(f"cohort.minimum is {cohort.minimum}, more than the quorum {cohort.closing(clients)}")
         return self
 
-    @property
-    def cohort_size(self) -> int:
-        """Clients invited to a training round."""
-        return self.cohort.size or self.split.clients
+    @model_validator(mode="after")
+    def _buffer_is_smaller_than_the_cohort(self) -> Self:
+        closing, invited = self.cohort.closing(self.split.clients), self.cohort.invited(self.split.clients)
+        if self.aggregation.mode == "asynchronous" and closing >= invited:
+            raise ValueError(
+                f"asynchronous aggregation needs a cohort.quorum (the buffer) below the {invited} clients that train at once"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _stop_looks_at_a_reported_rate(self) -> Self:
+        if self.stop.far is not None and self.stop.far not in self.far:
+            raise ValueError(f"stop.far is {self.stop.far}, which is not one of the rates in far: {list(self.far)}")
+        return self

@@ -7,15 +7,32 @@ publishes the same again where it got lost. So there is no second path for repai
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fedface_core.domain.commands import Command, EnrolClient, EvaluateModel, FoldShard, ReduceRound, TrainClient
-from fedface_core.domain.events import Aggregation, RoundAggregated, RoundEvaluated, RoundReady, Scores
+from fedface_core.domain.cohort import Participation, draw
+from fedface_core.domain.commands import (
+    Command,
+    EnrolClient,
+    EvaluateModel,
+    FoldShard,
+    HandleFact,
+    ReduceRound,
+    TrainClient,
+)
+from fedface_core.domain.events import (
+    Aggregation,
+    EvaluationSkipped,
+    RoundAggregated,
+    RoundEvaluated,
+    RoundReady,
+    Scores,
+)
 from fedface_core.domain.ids import ClientId, RunId, Sha256
 from fedface_core.domain.plan import Plan
 
@@ -24,6 +41,7 @@ class RoundPhase(StrEnum):
     """Where a round stands."""
 
     OPEN = "open"
+    SUSPENDED = "suspended"
     AGGREGATING = "aggregating"
     EVALUATING = "evaluating"
     FINISHED = "finished"
@@ -35,18 +53,28 @@ class Round(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    schema_version: Literal[2] = 2
     run_id: RunId
     number: int
     phase: RoundPhase = RoundPhase.OPEN
     cohort: tuple[ClientId, ...] = Field(description="In client order; shard s is the s-th slice of shard_size.")
+    carried: dict[ClientId, int] = Field(
+        default_factory=dict, description="Asynchronous: members that still train since an earlier round, and since which."
+    )
     shard_size: int
     quorum: int
     minimum: int
     opened_at: datetime
     deadline_at: datetime
     closed_at: datetime | None = None
+    suspended_at: datetime | None = Field(default=None, description="Since when its run has been paused.")
     finished_at: datetime | None = None
+    base: int | None = Field(default=None, description="The finished round that the cohort starts from; none at enrolment.")
     model_sha256: Sha256 = Field(description="The global model that the cohort starts from.")
+    class_embeddings_sha256: Sha256 | None = Field(default=None, description="Its class embeddings; none at enrolment.")
+    restored: bool = Field(default=False, description="Some of its updates may lie in the store: clients look there first.")
+    skip_evaluation: bool = Field(default=False, description="An operator asked not to score its model version.")
+    abandoned_because: str | None = None
     aggregation: Aggregation | None = None
     scores: Scores | None = None
 
@@ -77,36 +105,61 @@ class Tally(BaseModel):
     last_activity: datetime
 
 
-def draw_cohort(plan: Plan, number: int, enrolled: tuple[str, ...]) -> tuple[str, ...]:
-    """The clients of a training round: a uniform draw from the enrolled, seeded by plan and round, in client order."""
-    size = min(plan.cohort_size, len(enrolled))
-    return tuple(sorted(random.Random(f"{plan.seed}/{number}").sample(sorted(enrolled), size)))
+def draw_cohort(
+    plan: Plan,
+    number: int,
+    enrolled: Sequence[str],
+    history: Mapping[str, Participation] = MappingProxyType({}),
+    training: int = 0,
+) -> tuple[str, ...]:
+    """The clients of a training round, drawn from those ``enrolled``, in client order.
+
+    ``training`` of all invited train already since an earlier round, so that so many fewer are drawn.
+    """
+    size = min(plan.cohort.invited(plan.split.clients) - training, len(enrolled))
+    return draw(plan.cohort, plan.seed, number, enrolled, size, history)
 
 
-def open_round(plan: Plan, run_id: str, number: int, cohort: tuple[str, ...], model_sha256: str, now: datetime) -> Round:
-    """Round ``number`` of a run, open for the updates of ``cohort``."""
+def open_round(
+    plan: Plan,
+    run_id: str,
+    number: int,
+    cohort: tuple[str, ...],
+    model_sha256: str,
+    now: datetime,
+    *,
+    base: Round | None = None,
+    carried: Mapping[str, int] | None = None,
+) -> Round:
+    """Round ``number`` of a run, open for the updates of ``cohort``; a training round starts from what ``base`` came to."""
     # Enrolment waits for everybody: a client without a class embedding can take part in no later round.
-    quorum = len(cohort) if number == 0 else min(plan.cohort.quorum or len(cohort), len(cohort))
+    quorum = len(cohort) if number == 0 else min(plan.cohort.closing(plan.split.clients), len(cohort))
+    results = base.aggregation if base else None
     return Round(
         run_id=run_id,
         number=number,
         cohort=cohort,
+        carried=dict(carried or {}),
         shard_size=plan.cohort.shard_size,
         quorum=quorum,
         minimum=min(plan.cohort.minimum, quorum),
         opened_at=now,
         deadline_at=now + timedelta(seconds=plan.cohort.deadline_seconds),
+        base=base.number if base else None,
         model_sha256=model_sha256,
+        class_embeddings_sha256=results.class_embeddings_sha256 if results else None,
     )
 
 
-RoundFact = RoundReady | RoundAggregated | RoundEvaluated
+RoundFact = RoundReady | RoundAggregated | RoundEvaluated | EvaluationSkipped
 
 TRANSITIONS: dict[tuple[RoundPhase, type[RoundFact]], RoundPhase] = {
     (RoundPhase.OPEN, RoundReady): RoundPhase.AGGREGATING,
     (RoundPhase.AGGREGATING, RoundAggregated): RoundPhase.EVALUATING,
     (RoundPhase.EVALUATING, RoundEvaluated): RoundPhase.FINISHED,
+    (RoundPhase.EVALUATING, EvaluationSkipped): RoundPhase.FINISHED,
 }
+ENDED_ROUND = frozenset({RoundPhase.FINISHED, RoundPhase.ABANDONED})
 
 
 def advance(current: Round, fact: RoundFact, now: datetime) -> Round:
@@ -122,7 +175,20 @@ def advance(current: Round, fact: RoundFact, now: datetime) -> Round:
             changes["aggregation"] = fact.aggregation
         case RoundEvaluated():
             changes |= {"scores": fact.scores, "finished_at": now}
+        case EvaluationSkipped():
+            changes["finished_at"] = now
     return current.model_copy(update=changes)
+
+
+def ready_to_close(current: Round, tally: Tally, now: datetime) -> RoundReady | None:
+    """Why an open round closes now, by the ledger's own counts; None where it goes on, or is not open."""
+    if current.phase is not RoundPhase.OPEN:
+        return None
+    if tally.accepted >= current.quorum or not tally.unsettled:
+        return RoundReady(run_id=current.run_id, round=current.number, because="settled")
+    if now > current.deadline_at:
+        return RoundReady(run_id=current.run_id, round=current.number, because="deadline")
+    return None
 
 
 def latest_scores(rounds: Sequence[Round]) -> tuple[int, Scores] | None:
@@ -130,27 +196,45 @@ def latest_scores(rounds: Sequence[Round]) -> tuple[int, Scores] | None:
     return next(((done.number, done.scores) for done in reversed(rounds) if done.scores), None)
 
 
-def abandon(current: Round, now: datetime) -> Round:
-    """The round given up: too few updates, or its run ended."""
-    assert current.phase not in (RoundPhase.FINISHED, RoundPhase.ABANDONED)
-    return current.model_copy(update={"phase": RoundPhase.ABANDONED, "finished_at": now})
+def suspend(current: Round, now: datetime) -> Round:
+    """The open round of a run that is paused at once: no task starts any more, and updates that arrive still count."""
+    assert current.phase is RoundPhase.OPEN
+    return current.model_copy(update={"phase": RoundPhase.SUSPENDED, "suspended_at": now})
+
+
+def reopen(current: Round, now: datetime) -> Round:
+    """The suspended round of a resumed run. Its deadline moves by the length of the pause."""
+    assert current.suspended_at is not None, "reopens what was suspended"
+    deadline_at = current.deadline_at + (now - current.suspended_at)
+    return current.model_copy(update={"phase": RoundPhase.OPEN, "suspended_at": None, "deadline_at": deadline_at})
+
+
+def abandon(current: Round, now: datetime, because: str) -> Round:
+    """The round given up: too few updates, its run ended, or an operator wants a fresh cohort."""
+    assert current.phase not in ENDED_ROUND
+    changes = {"phase": RoundPhase.ABANDONED, "finished_at": now, "abandoned_because": because}
+    return current.model_copy(update=changes)
 
 
 def implied_commands(current: Round, tally: Tally) -> list[Command]:
-    """What the round's phase asks of the other services, given what is already done."""
+    """What the round's phase asks of the services, given what is already done."""
     run, number = current.run_id, current.number
     match current.phase:
         case RoundPhase.OPEN:
             invited = (client for client in current.cohort if client in tally.unsettled)
             if number == 0:
                 return [EnrolClient(run_id=run, client_id=client) for client in invited]
-            return [TrainClient(run_id=run, round=number, client_id=client) for client in invited]
+            return [
+                TrainClient(run_id=run, round=current.carried.get(client, number), client_id=client) for client in invited
+            ]
         case RoundPhase.AGGREGATING:
             missing = sorted(tally.accepted_shards - tally.folded_shards)
             if missing:
                 return [FoldShard(run_id=run, round=number, shard=shard) for shard in missing]
             return [ReduceRound(run_id=run, round=number)]
         case RoundPhase.EVALUATING:
+            if current.skip_evaluation:
+                return [HandleFact(run_id=run, fact=EvaluationSkipped(run_id=run, round=number))]
             return [EvaluateModel(run_id=run, round=number)]
-        case RoundPhase.FINISHED | RoundPhase.ABANDONED:
+        case RoundPhase.SUSPENDED | RoundPhase.FINISHED | RoundPhase.ABANDONED:
             return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -20,6 +22,18 @@ class AcceptedUpdate(BaseModel):
     images: Annotated[int, Field(gt=0)]
     loss_before: float | None = Field(default=None, description="Mean loss before local training; none at enrolment.")
     loss_after: float | None = Field(default=None, description="Mean loss after local training; none at enrolment.")
+    trained_in: int | None = Field(
+        default=None, description="Asynchronous: the round whose model it started from, where that is an earlier one."
+    )
+
+
+def accepted_digest(accepted: Mapping[str, AcceptedUpdate]) -> str:
+    """A name of 16 hexadecimal digits for an accepted set: who, which bytes, with what weight.
+
+    What is made of the set is stored under it, so that a worker which still holds an older set writes beside, never over.
+    """
+    lines = (f"{client} {accepted[client].model_dump_json()}\n" for client in sorted(accepted))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 
 class RefusalReason(StrEnum):
@@ -38,6 +52,7 @@ class RefusalReason(StrEnum):
     NOT_FINITE = "not_finite"
     NORM_EXCEEDED = "norm_exceeded"
     WRONG_IMAGE_COUNT = "wrong_image_count"
+    STALE = "stale"
 
 
 class Receipt(BaseModel):

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.domain.plan import PositiveInt
+from fedface_core.domain.plan_part import PositiveInt
 from fedface_core.learning.codec import decode_tensors, encode_tensors
 from fedface_core.learning.data import FaceDataset
 from fedface_core.learning.models import EmbeddingNetwork

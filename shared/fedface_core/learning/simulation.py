@@ -7,11 +7,14 @@ nobody is in one process.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from fedface_core.domain.cohort import Participation
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.events import Aggregation
 from fedface_core.domain.ids import client_id, client_index
 from fedface_core.domain.plan import Plan
@@ -62,6 +65,8 @@ def simulate(
     ``initial`` stands in for the stored model where the plan names one by its SHA-256 (it is changed in place), and
     ``dataset`` for the plan's own.
     """
+    if plan.aggregation.mode == "asynchronous":
+        raise InvalidInputError("one process trains one client at a time, and has nothing asynchronous to simulate")
     network = initial or initial_network(plan.model, plan.seed)
     dataset = dataset or open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)
     split = split_identities(dataset.identities, plan.split)
@@ -75,11 +80,15 @@ def simulate(
         if on_round:
             on_round(rounds[-1])
 
+    taken_part: Counter[str] = Counter()
     reduced = _enrol(network, images, plan)
     finish(reduced)
     for number in range(1, plan.rounds + 1):
+        history = {client: Participation(invited=count, accepted=count) for client, count in taken_part.items()}
         class_embeddings_CD = decode_class_embeddings(reduced.class_embeddings, plan.model.embedding_size)
-        cohort = draw_cohort(plan, number, clients)
+        cohort = draw_cohort(plan, number, clients, history)
+        for client in cohort:
+            taken_part[client] += 1
         reduced = _train(network, {client: images[client] for client in cohort}, class_embeddings_CD, plan, number)
         finish(reduced)
     return SimulationResult(reduced.model, tuple(rounds))

@@ -19,6 +19,7 @@ from support.in_process import InProcess
 STORY = [
     "run_created",
     "run_started",
+    "model_prepared",
     *["round_opened", "round_closed", "round_aggregated", "round_finished"] * 2,
     "run_completed",
 ]
@@ -41,7 +42,7 @@ def test_an_ended_run_tells_its_whole_story_and_the_stream_ends(api: TestClient,
     run = services.run()
     events = stream(api, run.id)
     assert [event["event"] for event in recorded(events)] == STORY
-    opened = json.loads(recorded(events)[2]["data"])
+    opened = json.loads(recorded(events)[3]["data"])
     assert (opened["round"], opened["round_phase"], opened["phase"]) == (0, "open", "running")
     assert opened["at"].startswith("2026-01-01T")
     progress = [json.loads(event["data"]) for event in events if event["event"] == "progress"]
@@ -77,7 +78,13 @@ def test_a_stream_follows_a_run_until_it_ends(api: TestClient, services: InProce
     with monkeypatch.context() as patched:
         patched.setattr(MemoryLedger, "events", happens_meanwhile)
         events = stream(api, run_id)
-    assert [event["event"] for event in recorded(events)] == ["run_created", "run_started", "round_opened", "run_cancelled"]
+    assert [event["event"] for event in recorded(events)] == [
+        "run_created",
+        "run_started",
+        "model_prepared",
+        "round_opened",
+        "run_cancelled",
+    ]
     progress = [json.loads(event["data"]) for event in events if event["event"] == "progress"]
     assert list(dict.fromkeys(shown["accepted"] for shown in progress)) == [0, 1, 2, 3, 4]
     assert progress[-1]["phase"] == "cancelled"

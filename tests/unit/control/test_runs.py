@@ -15,6 +15,7 @@ from fedface_core.contracts.http import Problem
 from fedface_core.domain.commands import PrepareModel
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.run import Run
 from support.in_process import InProcess
 
 UNKNOWN = "run-00000000dead"
@@ -38,7 +39,7 @@ def test_a_run_is_created_from_a_plan(api: TestClient, services: InProcess, plan
     assert (run["phase"], run["round"], run["rounds"], run["scores"]) == ("created", None, 1, None)
     assert Plan.model_validate(run["plan"]) == plan
     assert api.get(response.headers["location"]).json() == run
-    assert Plan.model_validate_json(services.ports.artifacts.get(object_keys.plan(run["id"]))) == plan
+    assert Run.model_validate_json(services.ports.artifacts.get(object_keys.run(run["id"]))).plan == plan
     assert services.publisher.published == [], "it waits for its start"
 
 
@@ -93,7 +94,7 @@ def test_a_run_is_started_once(api: TestClient, services: InProcess, plan: Plan)
     assert (started.status_code, started.json()["phase"]) == (200, "preparing")
     assert services.publisher.commands == [PrepareModel(run_id=run["id"])]
     refused = problem(api.post(f"/runs/{run['id']}/start"), 409, "Wrong phase")
-    assert refused.detail == f"cannot start {run['id']}: it is preparing; in that phase you may cancel it"
+    assert refused.detail == f"cannot start: {run['id']} is preparing, which allows pause, pause now, cancel"
     assert len(services.publisher.commands) == 1
 
 
@@ -101,7 +102,7 @@ def test_a_run_is_cancelled_once(api: TestClient, services: InProcess) -> None:
     run_id = services.start()
     cancelled = api.post(f"/runs/{run_id}/cancel")
     assert (cancelled.status_code, cancelled.json()["phase"]) == (200, "cancelled")
-    assert "nothing more can be done to it" in problem(api.post(f"/runs/{run_id}/cancel"), 409, "Wrong phase").detail
+    assert "is cancelled, which allows delete" in problem(api.post(f"/runs/{run_id}/cancel"), 409, "Wrong phase").detail
     problem(api.post(f"/runs/{run_id}/start"), 409, "Wrong phase")
 
 

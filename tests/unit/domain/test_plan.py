@@ -32,7 +32,7 @@ def test_the_empty_plan_is_complete() -> None:
     plan = Plan.model_validate({})
     assert plan.model.architecture == "dlib-resnet"
     assert plan.data.dataset == "orl"
-    assert plan.cohort_size == plan.split.clients == 20
+    assert plan.cohort.wanted(20) == plan.split.clients == 20
     assert plan.split.identities == 40
 
 
@@ -162,6 +162,6 @@ def test_a_plan_is_accepted_exactly_where_minimum_quorum_size_and_clients_are_in
 ) -> None:
     plan = {"split": {"clients": clients}, "cohort": {"minimum": minimum, "quorum": quorum, "size": size}}
     if minimum <= quorum <= size <= clients:
-        assert Plan.model_validate(plan).cohort_size == size
+        assert Plan.model_validate(plan).cohort.wanted(clients) == size
     else:
         refusal(plan)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedface_core.domain.commands import Command, EnrolClient, EvaluateModel, FoldShard, ReduceRound, TrainClient
-from fedface_core.domain.events import Aggregation, RoundAggregated, RoundEvaluated, RoundReady, Scores
+from fedface_core.domain.events import Aggregation, EvaluationSkipped, RoundAggregated, RoundEvaluated, RoundReady, Scores
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import (
@@ -57,8 +57,9 @@ SCORES = Scores(
 )
 FACTS: dict[type[RoundFact], RoundFact] = {
     RoundReady: RoundReady(run_id=RUN, round=1, because="settled"),
-    RoundAggregated: RoundAggregated(run_id=RUN, round=1, aggregation=AGGREGATION),
-    RoundEvaluated: RoundEvaluated(run_id=RUN, round=1, scores=SCORES),
+    RoundAggregated: RoundAggregated(run_id=RUN, round=1, accepted_digest="d", aggregation=AGGREGATION),
+    RoundEvaluated: RoundEvaluated(run_id=RUN, round=1, model_sha256="a" * 64, scores=SCORES),
+    EvaluationSkipped: EvaluationSkipped(run_id=RUN, round=1),
 }
 
 
@@ -91,7 +92,8 @@ def test_the_table_is_one_path_from_open_to_finished() -> None:
     assert TRANSITIONS[RoundPhase.OPEN, RoundReady] is RoundPhase.AGGREGATING
     assert TRANSITIONS[RoundPhase.AGGREGATING, RoundAggregated] is RoundPhase.EVALUATING
     assert TRANSITIONS[RoundPhase.EVALUATING, RoundEvaluated] is RoundPhase.FINISHED
-    assert len(TRANSITIONS) == 3
+    assert TRANSITIONS[RoundPhase.EVALUATING, EvaluationSkipped] is RoundPhase.FINISHED
+    assert len(TRANSITIONS) == 4
 
 
 def test_a_round_records_what_each_fact_brought() -> None:
@@ -105,10 +107,11 @@ def test_a_round_records_what_each_fact_brought() -> None:
 
 @pytest.mark.parametrize("phase", [RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING])
 def test_a_round_can_be_abandoned_until_it_ends(phase: RoundPhase) -> None:
-    abandoned = abandon(a_round(phase), LATER)
+    abandoned = abandon(a_round(phase), LATER, "too few")
     assert (abandoned.phase, abandoned.finished_at) == (RoundPhase.ABANDONED, LATER)
+    assert abandoned.abandoned_because == "too few"
     with pytest.raises(AssertionError):
-        abandon(abandoned, LATER)
+        abandon(abandoned, LATER, "again")
 
 
 def test_a_training_round_is_opened_as_planned() -> None:

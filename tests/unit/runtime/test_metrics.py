@@ -11,7 +11,7 @@ from fedface_core.domain.errors import ArtifactMissingError, UnavailableError
 from fedface_core.runtime.metrics import CountedArtifacts
 
 RUN = "run-0123456789ab"
-KEY = object_keys.class_embeddings(RUN, 1)
+KEY = object_keys.class_embeddings(RUN, "0" * 64)
 
 
 def moved(operation: str, kind: str = "class_embedding") -> float:

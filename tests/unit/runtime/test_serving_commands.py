@@ -71,7 +71,7 @@ GARBAGE: list[dict[str, Any]] = [
     {"run_id": "../../etc", "round": 1, "shard": 0},
     {"run_id": RUN, "round": "one", "shard": 0},
     {"run_id": RUN, "round": 1, "shard": 0, "surprise": True},
-    {"run_id": RUN, "round": 1, "shard": 0, "schema_version": 2},
+    {"run_id": RUN, "round": 1, "shard": 0, "schema_version": 99},
 ]
 
 

@@ -46,7 +46,7 @@ def test_a_run_can_be_cancelled_in_any_phase_of_a_round(faces: Path, phase: Roun
     late = AcceptedUpdate(sha256="0" * 64, size=1, images=1)
     refused = services.ports.ledger.accept(run_id, 1, "client-000003", late, services.clock.now()).refused
     assert refused == ("late" if phase is RoundPhase.OPEN else "duplicate")
-    with pytest.raises(WrongPhaseError, match="it is cancelled; in that phase nothing more can be done to it"):
+    with pytest.raises(WrongPhaseError, match="is cancelled, which allows delete"):
         cancel_run(services.ports, run_id)
 
 
@@ -63,7 +63,7 @@ def test_a_run_can_be_cancelled_before_its_first_round(faces: Path) -> None:
 def test_a_run_is_started_once(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run_id = services.start()
-    with pytest.raises(WrongPhaseError, match=f"cannot start {run_id}: it is preparing; in that phase you may cancel it"):
+    with pytest.raises(WrongPhaseError, match=f"cannot start: {run_id} is preparing, which allows pause, pause now, cancel"):
         start_run(services.ports, run_id)
 
 
@@ -105,9 +105,11 @@ def test_a_fact_is_decided_anew_where_another_was_faster(faces: Path, monkeypatc
         return save(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(services.ports.ledger, "save", overtaken_twice)
+    for client in services.ports.ledger.load_round(run_id, 0).cohort:
+        services.ports.ledger.fail(run_id, 0, client, "no photographs", services.clock.now())
     services.deliver(HandleFact(run_id=run_id, fact=RoundReady(run_id=run_id, round=0, because="settled")), "race")
     assert len(overtaken) == 2
-    assert services.ports.ledger.load_round(run_id, 0).phase in (RoundPhase.AGGREGATING, RoundPhase.ABANDONED)
+    assert services.ports.ledger.load_round(run_id, 0).phase is RoundPhase.ABANDONED
 
 
 @pytest.mark.parametrize("started", [False, True])
@@ -121,9 +123,10 @@ def test_a_failed_step_ends_the_run_with_the_reason(faces: Path, started: bool) 
     run = services.ports.ledger.load(run_id)
     assert run.phase is RunPhase.FAILED
     assert run.failure == ("round 1: no disk" if started else "no disk")
-    assert [event.name for event in services.ports.ledger.events(run_id)][-1] == (
-        "round_abandoned" if started else "run_failed"
-    )
+    assert [event.name for event in services.ports.ledger.events(run_id)][-1] == "run_failed"
+    if started:
+        abandoned = services.ports.ledger.load_round(run_id, 1)
+        assert (abandoned.phase, abandoned.abandoned_because) == (RoundPhase.ABANDONED, "the run has failed")
 
 
 def test_a_failure_that_the_run_has_outlived_does_not_end_it(faces: Path) -> None:
@@ -244,8 +247,9 @@ def test_the_audit_trail_tells_the_story_of_the_run(faces: Path) -> None:
     run = services.run()
     events = services.ports.ledger.events(run.id)
     a_round = ["round_opened", "round_closed", "round_aggregated", "round_finished"]
-    assert [event.name for event in events] == ["run_created", "run_started", *a_round, *a_round, "run_completed"]
-    assert [event.data.get("round") for event in events] == [None, None, 0, 0, 0, 0, 1, 1, 1, 1, None]
+    before = ["run_created", "run_started", "model_prepared"]
+    assert [event.name for event in events] == [*before, *a_round, *a_round, "run_completed"]
+    assert [event.data.get("round") for event in events] == [None, None, None, 0, 0, 0, 0, 1, 1, 1, 1, None]
 
 
 def test_every_message_of_a_run_carries_its_correlation_id(faces: Path) -> None:

@@ -185,7 +185,7 @@ def test_a_wrong_enrolment_is_refused_and_its_client_not_invited_again(
 def test_where_every_update_is_refused_the_run_fails_and_says_why(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     everyone = [f"client-{index:06d}" for index in range(4)]
     sabotage_training(monkeypatch, WRONG_UPLOADS["nan"][1], *everyone)
-    services = InProcess(tiny_plan(faces))
+    services = InProcess(tiny_plan(faces, cohort={"retries": 0}))
     run = services.run()
     assert run.phase is RunPhase.FAILED
     refused = ", ".join(f"{client} (not_finite)" for client in everyone)
@@ -208,6 +208,6 @@ def test_with_too_few_usable_updates_the_run_fails_although_enough_were_accepted
     faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage_training(monkeypatch, WRONG_UPLOADS["shape"][1], VICTIM)
-    run = InProcess(tiny_plan(faces, cohort={"minimum": 4})).run()
+    run = InProcess(tiny_plan(faces, cohort={"minimum": 4, "retries": 0})).run()
     assert run.phase is RunPhase.FAILED
     assert run.failure == f"round 1: 3 updates could be used, fewer than the minimum 4; refused: {VICTIM} (wrong_shape)"

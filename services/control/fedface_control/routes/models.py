@@ -61,5 +61,6 @@ async def upload(sha256: Annotated[Sha256, Path()], request: Request, ports: Por
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise InvalidInputError(f"the path names the SHA-256 {sha256}, but the bytes sent have {found}")
+    ports.artifacts.put(object_keys.upload(sha256), b"uploaded")
     ports.artifacts.put(object_keys.model(sha256), bytes(data))
     return StoredModel(sha256=sha256, size=len(data))

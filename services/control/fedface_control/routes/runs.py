@@ -1,15 +1,17 @@
-"""Runs: create, start, cancel, look."""
+"""Runs: create, clone, start, pause, resume, cancel, delete, restore, look."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query, Request, Response, status
+from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response, status
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
-from fedface_control.operate_run import cancel_run, create_run, start_run
-from fedface_control.views import round_view, run_detail, run_summary
-from fedface_core.contracts import object_keys
-from fedface_core.contracts.http import Problem, Report, RoundList, RunDetail, RunList
+from fedface_control import operate_run
+from fedface_control.restore_run import restore_all, restore_run
+from fedface_control.views import run_detail, run_summary
+from fedface_core.contracts.http import Problem, RunDetail, RunList
 from fedface_core.domain.plan import Plan
 from fedface_core.ports import Ports
 
@@ -63,50 +65,104 @@ def ports_of(request: Request) -> Ports:
 
 
 PortsDep = Annotated[Ports, Depends(ports_of)]
-router = APIRouter(prefix="/runs", tags=["runs"])
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="Name the request, so that sending it again changes nothing.",
+    ),
+]
+router = APIRouter(tags=["runs"])
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, responses=INVALID)
-def create(plan: Annotated[Plan, Body(openapi_examples=PLAN_EXAMPLES)], ports: PortsDep, response: Response) -> RunDetail:
+@router.post("/runs", status_code=status.HTTP_201_CREATED, responses=INVALID)
+def create(
+    plan: Annotated[Plan, Body(openapi_examples=PLAN_EXAMPLES)], ports: PortsDep, response: Response, key: KeyHeader = None
+) -> RunDetail:
     """Create a run of a plan. It waits for its start."""
-    run = create_run(ports, plan)
+    run = operate_run.create_run(ports, plan, key)
     response.headers["Location"] = f"/runs/{run.id}"
     return run_detail(ports.ledger, run)
 
 
-@router.post("/{run_id}/start", responses=UNKNOWN_RUN | WRONG_PHASE)
-def start(run_id: str, ports: PortsDep) -> RunDetail:
+@router.post("/runs/{run_id}/clone", status_code=status.HTTP_201_CREATED, responses=UNKNOWN_RUN | INVALID)
+def clone(
+    run_id: str, changes: Annotated[dict[str, Any], Body()], ports: PortsDep, response: Response, key: KeyHeader = None
+) -> RunDetail:
+    """Create a run of another run's plan with changes: a JSON merge patch (RFC 7396), in which null takes the default."""
+    try:
+        run = operate_run.clone_run(ports, run_id, changes, key)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from None
+    response.headers["Location"] = f"/runs/{run.id}"
+    return run_detail(ports.ledger, run)
+
+
+@router.post("/runs/{run_id}/start", responses=UNKNOWN_RUN | WRONG_PHASE)
+def start(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Start a created run: the initial model is prepared, the clients enrol, and the rounds follow."""
-    return run_detail(ports.ledger, start_run(ports, run_id))
+    return run_detail(ports.ledger, operate_run.start_run(ports, run_id, key))
 
 
-@router.post("/{run_id}/cancel", responses=UNKNOWN_RUN | WRONG_PHASE)
-def cancel(run_id: str, ports: PortsDep) -> RunDetail:
+@router.post("/runs/{run_id}/pause", responses=UNKNOWN_RUN | WRONG_PHASE)
+def pause(
+    run_id: str,
+    ports: PortsDep,
+    now: Annotated[bool, Query(description="Do not wait for the round in flight.")] = False,
+    key: KeyHeader = None,
+) -> RunDetail:
+    """Start nothing new: the round in flight is finished, then the run is paused.
+
+    With `now` the run is paused at once. An open round is kept: no further client starts, updates of those under way still
+    count, and its deadline stands still until the run is resumed.
+    """
+    return run_detail(ports.ledger, operate_run.pause_run(ports, run_id, key, now=now))
+
+
+@router.post("/runs/{run_id}/resume", responses=UNKNOWN_RUN | WRONG_PHASE)
+def resume(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+    """Go on where the run was paused."""
+    return run_detail(ports.ledger, operate_run.resume_run(ports, run_id, key))
+
+
+@router.post("/runs/{run_id}/cancel", responses=UNKNOWN_RUN | WRONG_PHASE)
+def cancel(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """End a run now. What is stored stays; updates still under way are refused."""
-    return run_detail(ports.ledger, cancel_run(ports, run_id))
+    return run_detail(ports.ledger, operate_run.cancel_run(ports, run_id, key))
 
 
-@router.get("")
+@router.delete("/runs/{run_id}", status_code=status.HTTP_202_ACCEPTED, responses=UNKNOWN_RUN | WRONG_PHASE | INVALID)
+def delete(
+    run_id: str, ports: PortsDep, confirm: Annotated[str | None, Query(description="The run's id, once more.")] = None
+) -> RunDetail:
+    """Remove an ended run: its artifacts, the model versions that no other run names, and its records.
+
+    Answers at once; the run is `deleting` until all of it is gone.
+    """
+    return run_detail(ports.ledger, operate_run.delete_run(ports, run_id, confirm))
+
+
+@router.post("/runs/{run_id}/restore", responses=UNKNOWN_RUN | WRONG_PHASE)
+def restore(run_id: str, ports: PortsDep) -> RunDetail:
+    """Bring a run back whose records the ledger has lost, from the record and the manifests in the artifact store."""
+    return run_detail(ports.ledger, restore_run(ports, run_id))
+
+
+@router.post("/restore")
+def restore_lost(ports: PortsDep) -> RunList:
+    """Bring back every run that the artifact store knows and the ledger does not; answers with those."""
+    return RunList(runs=[run_summary(ports.ledger, run) for run in restore_all(ports)])
+
+
+@router.get("/runs")
 def list_runs(ports: PortsDep, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> RunList:
     """The newest runs, newest first."""
     return RunList(runs=[run_summary(ports.ledger, run) for run in ports.ledger.runs()[:limit]])
 
 
-@router.get("/{run_id}", responses=UNKNOWN_RUN)
+@router.get("/runs/{run_id}", responses=UNKNOWN_RUN)
 def show(run_id: str, ports: PortsDep) -> RunDetail:
     """A run: phase, round, accepted and invited, newest scores, plan."""
     return run_detail(ports.ledger, ports.ledger.load(run_id))
-
-
-@router.get("/{run_id}/rounds", responses=UNKNOWN_RUN)
-def rounds(run_id: str, ports: PortsDep) -> RoundList:
-    """The run's rounds, with what was aggregated and how each model version scored."""
-    ports.ledger.load(run_id)
-    return RoundList(rounds=[round_view(ports.ledger, shown) for shown in ports.ledger.rounds(run_id)])
-
-
-@router.get("/{run_id}/rounds/{number}/report", responses=UNKNOWN_RUN)
-def report(run_id: str, number: int, ports: PortsDep) -> Report:
-    """The evaluator's report of a round: scores and ROC curve."""
-    ports.ledger.load(run_id)
-    return Report.model_validate_json(ports.artifacts.get(object_keys.report(run_id, number)))

@@ -1,0 +1,102 @@
+"""What a run's stored state asks for next: the one path by which runs move, for facts, for operators and for the sweep.
+
+Each step either stores a change, after which the next one is looked for, or publishes what the other services are to do
+and ends. So wherever control was killed, the same function takes up the run from what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from fedface_control.close_round import close_round
+from fedface_control.end_run import complete
+from fedface_control.finish_round import abandon_round
+from fedface_control.open_round import open_round_zero, open_training_round
+from fedface_control.prompt import ask_for_model_again, publish_implied
+from fedface_control.records import put_run
+from fedface_control.retention import drop_old_updates
+from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, EVALUATOR
+from fedface_core.domain import run as runs
+from fedface_core.domain.round import ENDED_ROUND, Round, RoundPhase, ready_to_close
+from fedface_core.domain.run import Run, RunPhase
+from fedface_core.domain.stopping import reason_to_stop
+from fedface_core.ports import Ports
+
+# May the commands of this phase, which this queue takes, be published, when something last happened at this moment?
+MayPublish = Callable[[str, str, datetime], bool]
+
+
+def at_once(_phase: str, _queue: str, _since: datetime) -> bool:
+    """They were never published: the state that implies them is new."""
+    return True
+
+
+def only_store(_phase: str, _queue: str, _since: datetime) -> bool:
+    """They are under way: only changes of state are looked for."""
+    return False
+
+
+def proceed(ports: Ports, run: Run, may_publish: MayPublish = at_once) -> None:
+    """Take every step that the run's stored state implies. ``may_publish`` speaks of the state as it is now."""
+    moved = _step(ports, run, may_publish)
+    while moved is not None:
+        moved = _step(ports, moved, at_once)
+
+
+def _step(ports: Ports, run: Run, may_publish: MayPublish) -> Run | None:
+    """One change of the stored state, or None after publishing what it implies."""
+    if run.phase not in (RunPhase.PREPARING, RunPhase.RUNNING, RunPhase.PAUSING):
+        return None
+    if run.model_sha256 is None:
+        assert run.prompted_at is not None, "set when the run started"
+        if may_publish("preparing", AGGREGATOR, run.prompted_at):
+            ask_for_model_again(ports, run)
+        return None
+    if run.round is None:
+        return _pause_here(ports, run) or open_round_zero(ports, run)
+    current = ports.ledger.load_round(run.id, run.round)
+    if current.phase in ENDED_ROUND:
+        return _after_a_round(ports, run)
+    return _within_a_round(ports, run, current, may_publish)
+
+
+def _within_a_round(ports: Ports, run: Run, current: Round, may_publish: MayPublish) -> Run | None:
+    tally = ports.ledger.tally(run.id, current.number)
+    ready = ready_to_close(current, tally, ports.clock.now())
+    if ready is not None:
+        return close_round(ports, run, current, ready)
+    # Only now that the round is closed is it known who is in it.
+    if current.phase is RoundPhase.AGGREGATING and tally.accepted < current.minimum:
+        because = f"{tally.accepted} updates were accepted, fewer than the minimum {current.minimum}"
+        return abandon_round(ports, run, current, because)
+    if may_publish(current.phase, _who_works_on(current), tally.last_activity):
+        publish_implied(ports, run, current, tally)
+    return None
+
+
+def _after_a_round(ports: Ports, run: Run) -> Run | None:
+    """The end of the run, its pause, or the next round."""
+    run = drop_old_updates(ports, run)
+    scored = [done.scores for done in ports.ledger.rounds(run.id) if done.scores]
+    active = run.active_seconds(ports.clock.now())
+    because = reason_to_stop(run.plan.stop, run.finished_rounds, run.plan.rounds, scored, active)
+    if because is not None:
+        complete(ports, run, because)
+        return None
+    return _pause_here(ports, run) or open_training_round(ports, run)
+
+
+def _pause_here(ports: Ports, run: Run) -> Run | None:
+    """The paused run, where its operator waits for nothing to be in flight."""
+    if run.phase is not RunPhase.PAUSING:
+        return None
+    paused = runs.paused(run, ports.clock.now())
+    put_run(ports, paused)
+    return ports.ledger.save(paused, "run_paused")
+
+
+def _who_works_on(current: Round) -> str:
+    if current.phase is RoundPhase.EVALUATING:
+        return CONTROL if current.skip_evaluation else EVALUATOR
+    return AGGREGATOR if current.phase is RoundPhase.AGGREGATING else CLIENT

@@ -1,0 +1,63 @@
+"""Rebuilds the ledger's records of a run from what control left in the artifact store.
+
+The newest of the run's record and its manifests says how the run stood; the manifests say what became of each round. A round
+that was open when the ledger was lost is opened anew, with the same cohort: clients find the updates they had stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from fedface_control.retention import manifests
+from fedface_core.contracts import object_keys
+from fedface_core.contracts.manifest import Manifest
+from fedface_core.domain.errors import ArtifactMissingError, NotFoundError, WrongPhaseError
+from fedface_core.domain.run import ENDED, Run
+from fedface_core.ports import EndedRound, Ports
+
+log = structlog.get_logger(__name__)
+
+
+def restore_run(ports: Ports, run_id: str) -> Run:
+    """Bring the run back. `WrongPhaseError` where the ledger has it, `NotFoundError` where the store knows nothing of it."""
+    ended = [*manifests(ports.artifacts, run_id)]
+    run = _newest(ports, run_id, ended)
+    ports.ledger.restore(run, [EndedRound(done.round, done.accepted, done.failed) for done in ended])
+    log.warning("run_restored", run_id=run_id, correlation_id=run.correlation_id, phase=run.phase, rounds=len(ended))
+    return run
+
+
+def restore_all(ports: Ports) -> Sequence[Run]:
+    """Bring back every run that the store knows and the ledger does not."""
+    folders = {key.split("/")[1] for key in ports.artifacts.keys(object_keys.RUNS)}
+    restored = []
+    for run_id in sorted(folders - {run.id for run in ports.ledger.runs()}):
+        try:
+            restored.append(restore_run(ports, run_id))
+        except NotFoundError:
+            log.warning("run_not_restored", run_id=run_id, reason="the store has objects of it, but not its record")
+        except WrongPhaseError:
+            continue  # another process has restored it since
+    return restored
+
+
+def _newest(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
+    """The run as last recorded, standing after its newest ended round."""
+    try:
+        record = Run.model_validate_json(ports.artifacts.get(object_keys.run(run_id)))
+    except ArtifactMissingError:
+        raise NotFoundError(
+            f"the artifact store has no record of {run_id}, so it cannot be restored; it would be {object_keys.run(run_id)}"
+        ) from None
+    if not ended:
+        # Nothing was finished: the model is prepared again, which gives the same bytes, and enrolment is opened anew.
+        fresh = {"round": None, "model_sha256": None, "prompted_at": record.started_at}
+        return record.model_copy(update={**fresh, "restored": True} if record.phase not in ENDED else {})
+    newest = ended[-1].run
+    # An operator may have paused, resumed or ended the run since that round ended, or another round has begun.
+    operators = {name: getattr(record, name) for name in ("phase", "paused_at", "paused_seconds", "requests")}
+    ending = {name: getattr(record, name) for name in ("ended_at", "failure", "stopped_because")}
+    since = operators | ending if record.version > newest.version else {}
+    return newest.model_copy(update={**since, "version": max(record.version, newest.version), "restored": True})

@@ -1,0 +1,44 @@
+"""The rounds of a run: look; close early, retry with a fresh cohort, skip the evaluation."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from fedface_control import operate_round
+from fedface_control.routes.runs import UNKNOWN_RUN, WRONG_PHASE, KeyHeader, PortsDep
+from fedface_control.views import round_view, run_detail
+from fedface_core.contracts import object_keys
+from fedface_core.contracts.http import Report, RoundList, RunDetail
+
+router = APIRouter(prefix="/runs/{run_id}/rounds", tags=["rounds"])
+
+
+@router.get("", responses=UNKNOWN_RUN)
+def rounds(run_id: str, ports: PortsDep) -> RoundList:
+    """The run's rounds, with what was aggregated and how each model version scored."""
+    return RoundList(rounds=[round_view(ports.ledger, shown) for shown in ports.ledger.rounds(run_id)])
+
+
+@router.get("/{number}/report", responses=UNKNOWN_RUN)
+def report(run_id: str, number: int, ports: PortsDep) -> Report:
+    """The evaluator's report of a round: scores and ROC curve."""
+    ports.ledger.load(run_id)
+    return Report.model_validate_json(ports.artifacts.get(object_keys.report(run_id, number)))
+
+
+@router.post("/{number}/close", responses=UNKNOWN_RUN | WRONG_PHASE)
+def close(run_id: str, number: int, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+    """Close the open round now, with the updates accepted so far."""
+    return run_detail(ports.ledger, operate_round.close_round_early(ports, run_id, number, key))
+
+
+@router.post("/{number}/retry", responses=UNKNOWN_RUN | WRONG_PHASE)
+def retry(run_id: str, number: int, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+    """Abandon the round, and open another with a fresh cohort from the same model version."""
+    return run_detail(ports.ledger, operate_round.retry_round(ports, run_id, number, key))
+
+
+@router.post("/{number}/skip-evaluation", responses=UNKNOWN_RUN | WRONG_PHASE)
+def skip(run_id: str, number: int, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+    """Do not score the round's model version."""
+    return run_detail(ports.ledger, operate_round.skip_evaluation(ports, run_id, number, key))

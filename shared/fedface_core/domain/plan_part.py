@@ -1,0 +1,16 @@
+"""What every part of a plan has in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PositiveInt = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class PlanPart(BaseModel):
+    """A frozen part of a plan; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

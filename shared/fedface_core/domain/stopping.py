@@ -1,0 +1,62 @@
+"""When a run has reached what it was asked for, and ends before its last round or with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from fedface_core.domain.events import Scores, far_label
+from fedface_core.domain.plan_part import Fraction, PlanPart, PositiveInt
+
+
+class StopPlan(PlanPart):
+    """Conditions that end a run as completed, checked when a round has ended. `rounds` of the plan always does."""
+
+    far: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="The false accept rate whose TAR `target_tar` and `patience` look at."
+    )
+    target_tar: Fraction | None = Field(default=None, description="Stop once the TAR reaches this.")
+    patience: PositiveInt | None = Field(
+        default=None, description="Stop once so many evaluated rounds in a row have not raised the best TAR."
+    )
+    least_gain: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="What counts as raising it: more than this above the best before."
+    )
+    wall_clock_seconds: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Stop after this long since the start, pauses apart."
+    )
+
+    @model_validator(mode="after")
+    def _rate_is_named(self) -> Self:
+        if self.far is None and (self.target_tar is not None or self.patience is not None):
+            raise ValueError("target_tar and patience look at the TAR at one false accept rate: give that as `far`")
+        return self
+
+
+def reason_to_stop(
+    plan: StopPlan, finished: int, planned: int, scored: Sequence[Scores], active_seconds: float
+) -> str | None:
+    """Why the run ends now; None where it goes on.
+
+    ``finished`` of ``planned`` training rounds are done, ``scored`` holds the scores so far in the order of their rounds,
+    from enrolment on, and ``active_seconds`` is the time since the start less pauses.
+    """
+    if finished >= planned:
+        return f"all {planned} rounds are finished"
+    if plan.wall_clock_seconds is not None and active_seconds >= plan.wall_clock_seconds:
+        return f"{active_seconds:.0f} s have passed; the limit is {plan.wall_clock_seconds:.0f} s"
+    return _reached(plan, far_label(plan.far), scored) if plan.far is not None else None
+
+
+def _reached(plan: StopPlan, far: str, scored: Sequence[Scores]) -> str | None:
+    """The conditions on TAR. A round whose impostor pairs are too few to resolve it says nothing."""
+    rates = [rate for scores in scored if (rate := scores.tar.get(far)) is not None]
+    if plan.target_tar is not None and rates and rates[-1] >= plan.target_tar:
+        return f"TAR at FAR {far} is {rates[-1]:.4f}, which reaches the target {plan.target_tar:.4f}"
+    if plan.patience is not None and len(rates) > plan.patience:
+        best = max(rates[: -plan.patience])
+        if max(rates[-plan.patience :]) <= best + plan.least_gain:
+            return f"{plan.patience} rounds in a row have not raised TAR at FAR {far} above {best:.4f}"
+    return None
