@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
+
+from fedface_core.domain.device_plan import DevicePlan
+from fedface_core.domain.ids import client_index
+from fedface_core.domain.plan_part import PlanPart
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Architecture = Literal[
@@ -20,12 +24,6 @@ _DEFAULT_SHAPES: dict[str, dict[str, Any]] = {
     "mobilefacenet": {"height": 112, "width": 112, "channels": 3, "embedding_size": 128, "widths": (64, 128, 128)},
     "dlib": {"height": 150, "width": 150, "channels": 3, "embedding_size": 128, "widths": (32, 64, 128, 256)},
 }
-
-
-class PlanPart(BaseModel):
-    """A frozen part of a plan; unknown fields are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ModelPlan(PlanPart):
@@ -162,6 +160,7 @@ class Plan(PlanPart):
     )
     local_training: LocalTrainingPlan = Field(default_factory=LocalTrainingPlan)
     spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan)
+    devices: DevicePlan = Field(default_factory=DevicePlan)
     rounds: PositiveInt = Field(default=8, description="Training rounds after enrolment (round 0).")
     far: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         default=(1e-1, 1e-2, 1e-3, 1e-4), description="False accept rates at which TAR is reported."
@@ -177,6 +176,13 @@ class Plan(PlanPart):
             raise ValueError(f"cohort.quorum is {self.cohort.quorum}, but only {size} clients are invited to a round")
         if self.cohort.minimum > (self.cohort.quorum or size):
             raise ValueError(f"cohort.minimum is {self.cohort.minimum}, more than the quorum {self.cohort.quorum or size}")
+        return self
+
+    @model_validator(mode="after")
+    def _traced_clients_exist(self) -> Self:
+        for entry in self.devices.trace:
+            if client_index(entry.client) >= self.split.clients:
+                raise ValueError(f"devices.trace names {entry.client}, but split.clients is only {self.split.clients}")
         return self
 
     @property
