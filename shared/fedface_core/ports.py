@@ -176,6 +176,9 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The present moment, in UTC with its zone."""
 
+    def sleep(self, seconds: float) -> None:
+        """Return this many seconds later; at once for 0."""
+
 
 @dataclass(frozen=True)
 class Ports:

@@ -1,4 +1,4 @@
-"""What every `Clock` promises: the time, in UTC."""
+"""What every `Clock` promises: the time, in UTC, and to let it pass."""
 
 from __future__ import annotations
 
@@ -26,3 +26,18 @@ def test_the_manual_clock_moves_only_when_told() -> None:
     clock = ManualClock(datetime(2026, 5, 4, tzinfo=UTC))
     clock.advance(1.5)
     assert clock.now() == datetime(2026, 5, 4, 0, 0, 1, 500_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("clock", [SystemClock(), ManualClock()], ids=["system", "manual"])
+@pytest.mark.parametrize("seconds", [0, 0.05])
+def test_time_has_passed_after_a_sleep(clock: Clock, seconds: float) -> None:
+    before = clock.now()
+    clock.sleep(seconds)
+    passed = (clock.now() - before).total_seconds()
+    assert passed >= seconds * 0.9, "the system's clock may be set back a little meanwhile"
+
+
+def test_to_sleep_moves_the_manual_clock_exactly() -> None:
+    clock = ManualClock(datetime(2026, 5, 4, tzinfo=UTC))
+    clock.sleep(300)
+    assert clock.now() == datetime(2026, 5, 4, 0, 5, tzinfo=UTC)

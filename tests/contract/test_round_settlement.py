@@ -11,7 +11,7 @@ import pytest
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.ids import client_id, new_run_id
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round import Round, RoundPhase, open_round
+from fedface_core.domain.round import Round, RoundPhase, open_round, reopen, suspend
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
 from fedface_core.ports import RunLedger
@@ -281,3 +281,26 @@ def test_many_clients_at_once_settle_every_shard_and_the_round_exactly_once(ledg
     tally = ledger.tally(opened.run.id, 1)
     assert (tally.accepted, tally.failed, tally.unsettled) == (43, 5, frozenset())
     assert tally.accepted_shards == frozenset(range(10))
+
+
+def test_a_suspended_round_takes_updates_at_any_time_and_starts_nobody(opened: OpenRound) -> None:
+    suspended = suspend(opened.record, LATER)
+    opened.run = opened.ledger.save(opened.run, "run_paused", changed=suspended)
+    after_the_deadline = T0 + timedelta(hours=1)
+    assert opened.ledger.begin_attempt(opened.run.id, 1, COHORT[0], LATER) == 0
+    assert opened.accept(COHORT[0], now=after_the_deadline).refused is None
+    assert opened.fail(COHORT[1], now=after_the_deadline).refused is None
+    assert opened.accept(COHORT[0], now=after_the_deadline).refused is RefusalReason.DUPLICATE
+    assert opened.ledger.tally(opened.run.id, 1).accepted == 1
+
+
+def test_a_reopened_round_has_its_deadline_moved(opened: OpenRound) -> None:
+    opened.run = opened.ledger.save(opened.run, "run_paused", changed=suspend(opened.record, LATER))
+    resumed_at = LATER + timedelta(hours=1)
+    reopened = reopen(opened.ledger.load_round(opened.run.id, 1), resumed_at)
+    opened.ledger.save(opened.run, "run_resumed", changed=reopened)
+    assert reopened.deadline_at == T0 + timedelta(hours=1, seconds=60)
+    just_before = reopened.deadline_at - timedelta(microseconds=1)
+    assert opened.ledger.begin_attempt(opened.run.id, 1, COHORT[0], resumed_at) == 1
+    assert opened.accept(COHORT[0], now=just_before).refused is None
+    assert opened.accept(COHORT[1], now=reopened.deadline_at).refused is RefusalReason.LATE

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import InvalidInputError, NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.ids import client_id, new_run_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase, abandon, open_round
-from fedface_core.domain.run import Run, RunPhase, begin_round, end, start
-from fedface_core.ports import RunLedger
+from fedface_core.domain.run import Run, RunPhase, begin_round, delete, end, start
+from fedface_core.domain.update import AcceptedUpdate, RefusalReason
+from fedface_core.ports import EndedRound, RunLedger
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 SHA = "0" * 64
@@ -47,6 +50,7 @@ def test_an_id_is_taken_once(ledger: RunLedger, run: Run) -> None:
 ASKS_FOR_A_RUN: list[Callable[[RunLedger, str], object]] = [
     lambda ledger, run: ledger.load(run),
     lambda ledger, run: ledger.rounds(run),
+    lambda ledger, run: ledger.participation(run),
     lambda ledger, run: ledger.events(run),
     lambda ledger, run: ledger.load_round(run, 0),
     lambda ledger, run: ledger.save(created_run().model_copy(update={"id": run}), "anything"),
@@ -191,3 +195,107 @@ def test_acceptance_leaves_no_event(ledger: RunLedger, run: Run) -> None:
 
 def test_ping_of_a_ledger_that_works(ledger: RunLedger) -> None:
     ledger.ping()
+
+
+def ended_round(number: int, accepted: tuple[int, ...], failed: tuple[int, ...]) -> EndedRound:
+    record = open_round(PLAN, "run-000000000000", number, COHORT, SHA, T0)
+    record = record.model_copy(update={"phase": RoundPhase.FINISHED, "closed_at": T0, "finished_at": T0})
+    updates = {COHORT[index]: AcceptedUpdate(sha256=SHA, size=1, images=index + 1) for index in accepted}
+    return EndedRound(record, updates, {COHORT[index]: "no photographs" for index in failed})
+
+
+def restored(ledger: RunLedger) -> tuple[Run, list[EndedRound]]:
+    run = created_run().model_copy(update={"version": 17, "phase": RunPhase.RUNNING, "round": 1, "base_round": 1})
+    rounds = [ended_round(0, (0, 1, 2, 3, 4, 5), ()), ended_round(1, (0, 5), (3,))]
+    rounds = [replace(ended, record=ended.record.model_copy(update={"run_id": run.id})) for ended in rounds]
+    ledger.restore(run, rounds)
+    return run, rounds
+
+
+def test_a_restored_run_is_as_it_was(ledger: RunLedger) -> None:
+    run, rounds = restored(ledger)
+    assert ledger.load(run.id) == run
+    assert ledger.runs() == ledger.active_runs() == [run]
+    assert ledger.rounds(run.id) == [ended.record for ended in rounds]
+    for ended in rounds:
+        assert ledger.accepted(run.id, ended.record.number) == ended.accepted
+        assert ledger.failed(run.id, ended.record.number) == ended.failed
+    tally = ledger.tally(run.id, 1)
+    assert (tally.accepted, tally.failed) == (2, 1)
+    assert tally.accepted_shards == {0, 1}
+    assert tally.unsettled == {COHORT[1], COHORT[2], COHORT[4]}
+    assert [event.name for event in ledger.events(run.id)] == ["run_restored"]
+
+
+def test_a_restored_run_goes_on(ledger: RunLedger) -> None:
+    run, _ = restored(ledger)
+    update = AcceptedUpdate(sha256=SHA, size=1, images=1)
+    assert ledger.accept(run.id, 1, COHORT[0], update, T0).refused is RefusalReason.DUPLICATE
+    assert ledger.accept(run.id, 1, COHORT[1], update, T0).refused is RefusalReason.LATE
+    run = ledger.save(begin_round(run, 2), "round_opened", opened=open_round(PLAN, run.id, 2, COHORT, SHA, T0))
+    assert run.version == 18
+    assert ledger.accept(run.id, 2, COHORT[1], update, T0).refused is None
+
+
+def test_a_run_that_is_there_is_not_restored(ledger: RunLedger, run: Run) -> None:
+    with pytest.raises(WrongPhaseError, match=f"{run.id} is in the ledger: there is nothing to restore"):
+        ledger.restore(run.model_copy(update={"version": 9}), [ended_round(0, (0,), ())])
+    assert ledger.load(run.id) == run
+    assert ledger.rounds(run.id) == []
+
+
+def test_participation_counts_training_rounds(ledger: RunLedger, run: Run) -> None:
+    assert ledger.participation(run.id) == {}
+    update = AcceptedUpdate(sha256=SHA, size=1, images=1)
+    for number in range(3):
+        opened = open_round(PLAN, run.id, number, COHORT[:2], SHA, T0)
+        run = ledger.save(run, "round_opened", opened=opened)
+        for _ in range(2):  # the second is a duplicate
+            ledger.accept(run.id, number, COHORT[0], update, T0)
+        if number == 2:
+            ledger.accept(run.id, number, COHORT[1], update, T0)
+    assert ledger.participation(run.id) == {
+        COHORT[0]: Participation(invited=2, accepted=2),
+        COHORT[1]: Participation(invited=2, accepted=1),
+    }
+
+
+def test_a_client_that_is_carried_over_is_not_invited_again(ledger: RunLedger, run: Run) -> None:
+    run = ledger.save(run, "round_opened", opened=open_round(PLAN, run.id, 1, COHORT[:2], SHA, T0))
+    second = open_round(PLAN, run.id, 2, COHORT[1:3], SHA, T0, carried={COHORT[1]: 1})
+    ledger.save(run, "round_opened", opened=second)
+    assert {client: of.invited for client, of in ledger.participation(run.id).items()} == dict.fromkeys(COHORT[:3], 1)
+
+
+def test_participation_is_restored(ledger: RunLedger) -> None:
+    run, _ = restored(ledger)
+    participation = ledger.participation(run.id)
+    assert {client: of.invited for client, of in participation.items()} == dict.fromkeys(COHORT, 1)
+    assert {client for client, of in participation.items() if of.accepted} == {COHORT[0], COHORT[5]}
+
+
+def test_a_deleted_run_leaves_nothing(ledger: RunLedger, run: Run) -> None:
+    another, _ = restored(ledger)
+    run = ledger.save(run, "round_opened", opened=open_round(PLAN, run.id, 0, COHORT, SHA, T0))
+    for _ in range(2):
+        ledger.delete(run.id)
+    with pytest.raises(NotFoundError):
+        ledger.load(run.id)
+    with pytest.raises(NotFoundError):
+        ledger.tally(run.id, 0)
+    assert ledger.runs() == [another]
+    ledger.create(run)
+    assert ledger.rounds(run.id) == []
+    assert ledger.participation(run.id) == {}
+
+
+def test_a_run_that_is_being_deleted_is_active_though_it_had_ended(ledger: RunLedger, run: Run) -> None:
+    cancelled = ledger.save(end(run, RunPhase.CANCELLED, T0), "run_cancelled")
+    assert ledger.active_runs() == []
+    deleting = ledger.save(delete(cancelled), "run_deleting")
+    assert ledger.active_runs() == [deleting]
+
+
+def test_an_event_holds_what_it_is_told(ledger: RunLedger, run: Run) -> None:
+    ledger.save(run, "round_closed", detail={"because": "operator", "accepted": 3})
+    assert ledger.events(run.id)[-1].data == {"phase": "created", "because": "operator", "accepted": 3}

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from fedface_cli.device_trace import read_trace
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 
@@ -18,7 +19,10 @@ PartT = TypeVar("PartT", bound=BaseModel)
 
 
 def read_plan(path: Path) -> Plan:
-    """The plan in a file, or on standard input for ``-``. `InvalidInputError` names each wrong field."""
+    """The plan in a file, or on standard input for ``-``. `InvalidInputError` names each wrong field.
+
+    Where the plan names a trace file, beside it, the plan gets what that says: a plan is complete in itself.
+    """
     name = "standard input" if str(path) == "-" else str(path)
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
@@ -33,6 +37,9 @@ def read_plan(path: Path) -> Plan:
         raise InvalidInputError(f"{name} is not JSON: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise InvalidInputError(f"{name} is not TOML: {error}") from None
+    devices = given.get("devices")
+    if isinstance(devices, dict) and isinstance(devices.get("trace"), str):
+        devices["trace"] = read_trace(path.parent / devices["trace"])  # of standard input, beside us
     return make_part(Plan, given, f"{name} is not a plan")
 
 

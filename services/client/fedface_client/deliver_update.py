@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import structlog
 from pydantic import ValidationError
 
+from fedface_client.act_as_device import be_late, keeps_silent, take_time, upload
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import FoldShard, HandleFact
+from fedface_core.domain.devices import behaviour
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.domain.events import RoundReady
 from fedface_core.domain.plan import Plan
@@ -38,9 +40,13 @@ def answer(ports: Ports, plan: Plan, invitation: Invitation, make_update: Callab
     """Make the client's update, put it, record its acceptance, and pass on what that completes.
 
     A client whose data cannot be used, or whose task was delivered too often (it may be what kills the worker), is
-    recorded as failed, so that the round does not wait for it.
+    recorded as failed, so that the round does not wait for it. Of a simulated device that keeps silent nothing is
+    recorded: to go on without it, or to ask it again, is for the quorum, the deadline and the sweep.
     """
     run, number, client = invitation.run_id, invitation.round, invitation.client_id
+    device = behaviour(plan, client, number, ports.clock.now())
+    if keeps_silent(device):  # before the attempt is counted: to ask an absent device again must not use up its attempts
+        return
     attempt = ports.ledger.begin_attempt(run, number, client, ports.clock.now())
     if attempt == 0:
         log.info("nothing_to_do")  # settled already, or the round has closed
@@ -51,13 +57,18 @@ def answer(ports: Ports, plan: Plan, invitation: Invitation, make_update: Callab
     key = object_keys.update(run, number, client)
     accepted = _stored(ports, key) if attempt > 1 or invitation.look_first else None
     if accepted is None:
+        take_time(device, ports.clock)
         try:
             update = make_update()
         except InvalidInputError as error:
             _fail(ports, invitation, str(error))
             return
-        ports.artifacts.put(key, update.data)
+        uploads = plan.devices.upload_attempts
+        if not upload(device, ports.artifacts, ports.clock, key, update.data, attempts=uploads):
+            _fail(ports, invitation, f"each of {uploads} attempts to upload broke off")
+            return
         accepted = update.accepted
+    be_late(device, ports.clock)  # also where an earlier attempt put the update: to kill a worker makes no device punctual
     receipt = ports.ledger.accept(run, number, client, accepted, ports.clock.now())
     UPDATES.labels("refused" if receipt.refused else "accepted", receipt.refused or "").inc()
     log.info("update_delivered", refused=receipt.refused, images=accepted.images, bytes=accepted.size, attempt=attempt)

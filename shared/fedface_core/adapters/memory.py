@@ -92,7 +92,7 @@ class RecordingPublisher:
 
 
 class ManualClock:
-    """`Clock` that stands still until it is moved."""
+    """`Clock` that stands still until it is moved, or somebody sleeps."""
 
     def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._now = now
@@ -104,3 +104,7 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move it on."""
         self._now += timedelta(seconds=seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`: the time has passed at once."""
+        self.advance(seconds)

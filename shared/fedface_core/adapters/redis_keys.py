@@ -1,4 +1,4 @@
-"""The keys of the ledger in Redis, and how it writes a moment.
+"""The keys of the ledger in Redis, and how it writes a moment and an event.
 
 Keys, all under ``fedface:``. A run's keys share the hash tag {run}, so that each script touches one slot.
 
@@ -22,7 +22,11 @@ Keys, all under ``fedface:``. A run's keys share the hash tag {run}, so that eac
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+
+from fedface_core.ports import RecordedEvent
 
 RUNS, ACTIVE = "fedface:runs", "fedface:active"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -68,3 +72,9 @@ def micros(moment: datetime) -> int:
 def moment_of(microseconds: int) -> datetime:
     """The inverse of `micros`."""
     return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def recorded_event(entry_id: str, fields: Mapping[str, str]) -> RecordedEvent:
+    """An entry of the stream of events. Its id begins with the server's milliseconds since 1970."""
+    at = moment_of(1000 * int(entry_id.split("-")[0]))
+    return RecordedEvent(id=entry_id, at=at, name=fields["name"], data=json.loads(fields["data"]))

@@ -7,11 +7,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from importlib import resources
 from typing import Any
 
 from fedface_core.adapters.audit_trail import Data, check_event_id, event_data
-from fedface_core.adapters.redis_connection import TIMEOUT_SECONDS, connect, redis_faults
+from fedface_core.adapters.redis_connection import TIMEOUT_SECONDS
 from fedface_core.adapters.redis_keys import (
     ACTIVE,
     RUNS,
@@ -19,12 +18,14 @@ from fedface_core.adapters.redis_keys import (
     micros,
     moment_of,
     participation_keys,
+    recorded_event,
     round_key,
     round_keys,
     rounds_key,
     run_key,
 )
 from fedface_core.adapters.redis_restoration import ended_round_commands
+from fedface_core.adapters.redis_server import RedisServer
 from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import Round, Tally
@@ -37,22 +38,18 @@ class RedisLedger:
     """`RunLedger` in the Redis or Valkey at ``url``, which it connects to when first used."""
 
     def __init__(self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        self._redis = connect(url, timeout_seconds=timeout_seconds)
-        self._create = self._load_script("ledger_create.lua")
-        self._save = self._load_script("ledger_save.lua")
-        self._settle = self._load_script("ledger_settle.lua")
-        self._begin_attempt = self._load_script("ledger_begin_attempt.lua")
-        self._record_partial = self._load_script("ledger_record_partial.lua")
-        self._touch = self._load_script("ledger_touch.lua")
+        server = RedisServer(url, timeout_seconds=timeout_seconds)
+        self._ask = server.ask
+        self._create = server.script("ledger_create.lua")
+        self._save = server.script("ledger_save.lua")
+        self._settle = server.script("ledger_settle.lua")
+        self._begin_attempt = server.script("ledger_begin_attempt.lua")
+        self._record_partial = server.script("ledger_record_partial.lua")
+        self._touch = server.script("ledger_touch.lua")
 
     def create(self, run: Run) -> None:
         """See `RunLedger.create`."""
-        # The indexes lie in other slots than the run, so they come first: readers skip a run that is not there,
-        # but nobody would find a run that is in no index.
-        created = run.created_at.timestamp()
-        self._ask(("ZADD", RUNS, "NX", created, run.id), ("ZADD", ACTIVE, "NX", created, run.id))
-        keys = [run_key(run.id), events_key(run.id)]
-        if not self._run(self._create, keys, run.model_dump_json(), json.dumps(event_data(run))):
+        if not self._created(run, "run_created"):
             raise WrongPhaseError(f"{run.id} exists already; a new run needs a new id")
 
     def load(self, run_id: str) -> Run:
@@ -88,7 +85,7 @@ class RedisLedger:
     ) -> Run:
         """See `RunLedger.save`."""
         if run.phase is RunPhase.DELETING:  # before it is stored: were we killed in between, it is only looked at once more
-            self._ask(("ZADD", ACTIVE, "NX", run.created_at.timestamp(), run.id))
+            self._ask(*self._index(run))
         saved = run.model_copy(update={"version": run.version + 1})
         keys = [run_key(run.id), events_key(run.id), rounds_key(run.id), participation_keys(run.id)[0]]
         # A script's keys stand at fixed places; where there is no such round, the script leaves its keys alone.
@@ -103,9 +100,7 @@ class RedisLedger:
             else ("", "", "", "")
         )
         data = json.dumps(event_data(saved, opened, changed, detail))
-        outcome, version = self._run(
-            self._save, keys, run.version, saved.model_dump_json(), event, data, *about_changed, *about_opened
-        )
+        outcome, version = self._save(keys, run.version, saved.model_dump_json(), event, data, *about_changed, *about_opened)
         match outcome:
             case "no_run":
                 raise NotFoundError(f"there is no run {run.id}")
@@ -119,23 +114,20 @@ class RedisLedger:
     def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
         """See `RunLedger.restore`."""
         (exists,) = self._ask(("EXISTS", run_key(run.id)))
-        if exists:
+        if not exists:
+            self._ask(("DEL", *participation_keys(run.id)))  # of a restoration that was cut short
+            for ended in rounds:
+                self._ask(*ended_round_commands(run.id, ended))
+        if exists or not self._created(run, "run_restored"):
             raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
-        self._remove_records(run.id)  # of a restoration that was cut short
-        for ended in rounds:
-            self._ask(*ended_round_commands(run.id, ended))
-        created = run.created_at.timestamp()
-        self._ask(("ZADD", RUNS, "NX", created, run.id), ("ZADD", ACTIVE, "NX", created, run.id))
-        self._ask(
-            ("HSET", run_key(run.id), "version", run.version, "record", run.model_dump_json()),
-            ("XADD", events_key(run.id), "*", "name", "run_restored", "data", json.dumps(event_data(run))),
-            atomically=True,
-        )
 
     def delete(self, run_id: str) -> None:
         """See `RunLedger.delete`."""
-        self._remove_records(run_id)
-        self._ask(("DEL", run_key(run_id), events_key(run_id)), ("ZREM", RUNS, run_id), ("ZREM", ACTIVE, run_id))
+        (numbers,) = self._ask(("SMEMBERS", rounds_key(run_id)))
+        for number in sorted(map(int, numbers)):
+            self._ask(("DEL", *round_keys(run_id, number)))
+        last = [rounds_key(run_id), *participation_keys(run_id), events_key(run_id), run_key(run_id)]
+        self._ask(("DEL", *last), ("ZREM", RUNS, run_id), ("ZREM", ACTIVE, run_id))
 
     def participation(self, run_id: str) -> Mapping[str, Participation]:
         """See `RunLedger.participation`."""
@@ -188,7 +180,7 @@ class RedisLedger:
     def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
         """See `RunLedger.begin_attempt`."""
         round_, _, unsettled, *_, attempts, _ = round_keys(run_id, number)
-        count = self._run(self._begin_attempt, [round_, unsettled, attempts], client, micros(now))
+        count = self._begin_attempt([round_, unsettled, attempts], client, micros(now))
         return int(self._opened(count, run_id, number))
 
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
@@ -221,12 +213,12 @@ class RedisLedger:
     def record_partial(self, run_id: str, number: int, shard: int, now: datetime) -> bool:
         """See `RunLedger.record_partial`."""
         round_, *_, accepted_shards, _, _, folded = round_keys(run_id, number)
-        complete = self._run(self._record_partial, [round_, accepted_shards, folded], shard, micros(now))
+        complete = self._record_partial([round_, accepted_shards, folded], shard, micros(now))
         return bool(self._opened(complete, run_id, number))
 
     def touch(self, run_id: str, number: int, now: datetime) -> None:
         """See `RunLedger.touch`."""
-        self._opened(self._run(self._touch, [round_key(run_id, number)], micros(now)), run_id, number)
+        self._opened(self._touch([round_key(run_id, number)], micros(now)), run_id, number)
 
     def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
         """See `RunLedger.events`."""
@@ -236,40 +228,29 @@ class RedisLedger:
         exists, entries = self._ask(("EXISTS", run_key(run_id)), ("XRANGE", events_key(run_id), start, "+", "COUNT", limit))
         if not exists:
             raise NotFoundError(f"there is no run {run_id}")
-        return [_event(entry_id, fields) for entry_id, fields in entries]
+        return [recorded_event(entry_id, fields) for entry_id, fields in entries]
 
     def ping(self) -> None:
         """See `RunLedger.ping`."""
         self._ask(("PING",))
 
-    def _load_script(self, name: str) -> Any:
-        return self._redis.register_script(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
-
-    def _run(self, script: Any, keys: Sequence[str], *args: str | int) -> Any:
-        with redis_faults(self._redis):
-            return script(keys=keys, args=args)
-
-    def _ask(self, *commands: tuple[Any, ...], atomically: bool = False) -> list[Any]:
-        """The answers to a few commands, in one round trip."""
-        with redis_faults(self._redis), self._redis.pipeline(transaction=atomically) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-            return pipeline.execute()
-
     def _load_all(self, ids: Sequence[str]) -> list[Run]:
         records = self._ask(*(("HGET", run_key(run_id), "record") for run_id in ids))
         return [Run.model_validate_json(record) for record in records if record is not None]
 
-    def _remove_records(self, run_id: str) -> None:
-        """All of a run but its own record and its audit trail."""
-        (numbers,) = self._ask(("SMEMBERS", rounds_key(run_id)))
-        for number in sorted(map(int, numbers)):
-            self._ask(("DEL", *round_keys(run_id, number)), ("SREM", rounds_key(run_id), number))
-        self._ask(("DEL", *participation_keys(run_id)))
+    def _created(self, run: Run, event: str) -> bool:
+        # The indexes lie in other slots than the run, so they come first: readers skip a run that is not there,
+        # but nobody would find a run that is in no index.
+        self._ask(*self._index(run))
+        keys = [run_key(run.id), events_key(run.id)]
+        return bool(self._create(keys, run.version, run.model_dump_json(), event, json.dumps(event_data(run))))
+
+    def _index(self, run: Run) -> list[tuple[Any, ...]]:
+        return [("ZADD", index, "NX", run.created_at.timestamp(), run.id) for index in (RUNS, ACTIVE)]
 
     def _settled(self, run_id: str, number: int, client: str, now: datetime, outcome: str, value: str) -> Receipt:
         keys = [*round_keys(run_id, number)[:7], participation_keys(run_id)[1]]
-        answer = self._run(self._settle, keys, client, micros(now), outcome, value, number)
+        answer = self._settle(keys, client, micros(now), outcome, value, number)
         refused, shard, shard_settled, round_ready = self._opened(answer, run_id, number)
         return Receipt(
             refused=RefusalReason(refused) if refused else None,
@@ -284,8 +265,3 @@ class RedisLedger:
             self.load(run_id)  # says so where it is the run that is missing
             raise NotFoundError(f"{run_id} has no round {number}")
         return answer
-
-
-def _event(entry_id: str, fields: Mapping[str, str]) -> RecordedEvent:
-    at = moment_of(1000 * int(entry_id.split("-")[0]))
-    return RecordedEvent(id=entry_id, at=at, name=fields["name"], data=json.loads(fields["data"]))

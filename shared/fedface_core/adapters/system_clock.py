@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 
@@ -11,3 +12,7 @@ class SystemClock:
     def now(self) -> datetime:
         """The present moment, in UTC with its zone."""
         return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`: this thread does nothing meanwhile."""
+        time.sleep(seconds)

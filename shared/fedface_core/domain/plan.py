@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from fedface_core.domain.cohort import CohortPlan
+from fedface_core.domain.device_plan import DevicePlan
+from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan_part import PlanPart, PositiveInt
 from fedface_core.domain.stopping import StopPlan
 
@@ -169,6 +171,7 @@ class Plan(PlanPart):
     )
     local_training: LocalTrainingPlan = Field(default_factory=LocalTrainingPlan)
     spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan)
+    devices: DevicePlan = Field(default_factory=DevicePlan)
     aggregation: AggregationPlan = Field(default_factory=AggregationPlan)
     rounds: PositiveInt = Field(default=8, description="Training rounds to finish after enrolment (round 0).")
     stop: StopPlan = Field(default_factory=StopPlan)
@@ -204,4 +207,11 @@ class Plan(PlanPart):
     def _stop_looks_at_a_reported_rate(self) -> Self:
         if self.stop.far is not None and self.stop.far not in self.far:
             raise ValueError(f"stop.far is {self.stop.far}, which is not one of the rates in far: {list(self.far)}")
+        return self
+
+    @model_validator(mode="after")
+    def _traced_clients_exist(self) -> Self:
+        for entry in self.devices.trace:
+            if client_index(entry.client) >= self.split.clients:
+                raise ValueError(f"devices.trace names {entry.client}, but split.clients is only {self.split.clients}")
         return self

@@ -1,4 +1,4 @@
-"""What every part of a plan has in common."""
+"""What all parts of a plan have in common."""
 
 from __future__ import annotations
 

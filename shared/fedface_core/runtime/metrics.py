@@ -26,6 +26,7 @@ AGGREGATION_SECONDS = Histogram(
     "fedface_aggregation_seconds", "Duration of the steps of an aggregation.", ["step"], buckets=_SECONDS
 )
 TRAINING_IMAGES = Counter("fedface_training_images", "Images seen by local training, once for each gradient step.")
+DEVICE_EVENTS = Counter("fedface_device_events", "What simulated devices did that ideal ones do not.", ["event"])
 SWEEP_REPEATS = Counter("fedface_sweep_repeats", "Phases whose commands the sweep published again.", ["phase"])
 
 

@@ -32,7 +32,7 @@ from fedface_core.domain.events import (
     StepFailed,
 )
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import Ports
 
 MODEL = b"a model's bytes"
@@ -64,12 +64,14 @@ class ByHand:
         for client in ledger.load_round(run_id, number).cohort:
             ledger.accept(run_id, number, client, AcceptedUpdate(sha256="0" * 64, size=1, images=10), now)
         handle_fact(self.ports, RoundReady(run_id=run_id, round=number, because="settled"))
-        handle_fact(self.ports, RoundAggregated(run_id=run_id, round=number, aggregation=_aggregation()))
+        digest = accepted_digest(ledger.accepted(run_id, number))
+        aggregated = RoundAggregated(run_id=run_id, round=number, accepted_digest=digest, aggregation=_aggregation())
+        handle_fact(self.ports, aggregated)
         scores = scores_of(number)
         roc = RocCurve(far=[0.0, 0.001, 0.01, 0.1, 1.0], tar=[0.0, 0.4, 0.6, 0.8 + number / 100, 1.0])
         report = Report(run_id=run_id, round=number, model_sha256=MODEL_SHA256, scores=scores, roc=roc)
         self.ports.artifacts.put(object_keys.report(run_id, number), report.model_dump_json().encode())
-        handle_fact(self.ports, RoundEvaluated(run_id=run_id, round=number, scores=scores))
+        handle_fact(self.ports, RoundEvaluated(run_id=run_id, round=number, model_sha256=MODEL_SHA256, scores=scores))
 
     def completed(self) -> str:
         run_id = self.started()

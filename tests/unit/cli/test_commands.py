@@ -96,7 +96,7 @@ def test_a_wrong_phase_says_what_is_allowed(fedface: Invoke, api: ByHand) -> Non
     run_id = api.completed()
     code, _, err = fedface("run", "start", run_id)
     assert code == 1
-    assert "it is completed" in err
+    assert "is completed, which allows delete" in err
 
 
 def test_an_unknown_run_is_named(fedface: Invoke, api: ByHand) -> None:

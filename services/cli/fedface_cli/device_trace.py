@@ -1,0 +1,95 @@
+"""Trace files: what single devices do in single rounds, as CSV with a header or as JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fedface_core.domain.device_plan import TraceEntry
+from fedface_core.domain.errors import InvalidInputError
+
+_COLUMNS = tuple(TraceEntry.model_fields)
+
+
+def read_trace(path: Path) -> tuple[TraceEntry, ...]:
+    """The entries of a trace file. `InvalidInputError` names the file, the line and the column that is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin a file with a byte order mark
+    except OSError as error:
+        raise InvalidInputError(f"cannot read the trace {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InvalidInputError(f"{path} is not text: a trace is CSV or JSON lines") from None
+    # A header cannot begin with a brace, and a trace in JSON lines always does.
+    rows = _json_rows(path, text) if text.lstrip().startswith("{") else _csv_rows(path, text)
+    return tuple(_entry(where, row) for where, row in rows)
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    header: list[str] | None = None
+    while True:
+        try:
+            cells = [cell.strip() for cell in next(reader)]
+        except StopIteration:
+            break
+        except csv.Error as error:
+            raise InvalidInputError(f"{path}, line {reader.line_num} is not CSV: {error}") from None
+        where = f"{path}, line {reader.line_num}"
+        if not any(cells):
+            continue
+        if header is None:
+            header = _checked_header(where, cells)
+        elif len(cells) != len(header):
+            raise InvalidInputError(f"{where} has {len(cells)} cells, but the header names {len(header)} columns")
+        else:
+            yield where, {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+    if header is None:
+        raise InvalidInputError(f"{path} is empty: its first line names the columns, such as {','.join(_COLUMNS)}")
+
+
+def _checked_header(where: str, header: list[str]) -> list[str]:
+    unknown = [name for name in header if name not in _COLUMNS]
+    if unknown or "client" not in header or len(set(header)) < len(header):
+        raise InvalidInputError(
+            f"{where} is no header: it must name the column client, and of the others, each once, those that you need: "
+            f"{', '.join(_COLUMNS[1:])}; it is {','.join(header)}"
+        )
+    return header
+
+
+def _json_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InvalidInputError(f"{where}, column {error.colno} is not JSON: {error.msg}") from None
+        if not isinstance(row, dict):
+            raise InvalidInputError(f'{where} is not an object, such as {{"client": "client-000000", "drops_out": true}}')
+        yield where, row
+
+
+def _entry(where: str, row: dict[str, Any]) -> TraceEntry:
+    try:
+        return TraceEntry.model_validate(row)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        column = problem["loc"][0]
+        match problem["type"]:
+            case "missing":
+                said = "is missing: each entry names its client, such as client-000003"
+            case "extra_forbidden":
+                said = f"does not exist: the columns are {', '.join(_COLUMNS)}"
+            case "string_pattern_mismatch":
+                said = f"is {problem['input']!r}: a client is named as client-000003"
+            case _:
+                said = f"is {problem['input']!r}: {problem['msg']}"
+        raise InvalidInputError(f"{where}, column {column} {said}") from None
