@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
-from fedface_core.domain.round import Round, RoundPhase, latest_scores
+from fedface_core.domain.events import Scores
+from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.run import Run, allowed_actions
 from fedface_core.ports import RunLedger
 
@@ -62,9 +63,7 @@ def _summary(ledger: RunLedger, run: Run) -> dict[str, Any]:
     }
     if run.round is not None:
         current = ledger.load_round(run.id, run.round)
-        base = [ledger.load_round(run.id, run.base_round)] if run.base_round is not None else []
         tally = ledger.tally(run.id, run.round)
-        latest = latest_scores([*base, current])
         takes_updates = current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED)
         summary |= {
             "round_phase": current.phase,
@@ -75,6 +74,14 @@ def _summary(ledger: RunLedger, run: Run) -> dict[str, Any]:
             "invited": len(current.cohort),
             "accepted": tally.accepted,
             "failed": tally.failed,
-            "scores": latest[1] if latest else None,
+            "scores": _newest_scores(ledger, current),
         }
     return summary
+
+
+def _newest_scores(ledger: RunLedger, current: Round) -> Scores | None:
+    """Of the newest evaluated round: this one, or the nearest that was scored of those it builds on."""
+    shown = current
+    while shown.scores is None and shown.base is not None:
+        shown = ledger.load_round(shown.run_id, shown.base)
+    return shown.scores

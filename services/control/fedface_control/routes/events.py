@@ -7,12 +7,13 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from fedface_control.routes.runs import UNKNOWN_RUN, PortsDep, Responses
 from fedface_control.views import run_summary
+from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.run import ENDED
 from fedface_core.ports import Ports, RecordedEvent
 
@@ -28,31 +29,37 @@ router = APIRouter(prefix="/runs", tags=["runs"])
     responses=UNKNOWN_RUN | STREAM,
 )
 async def events(
-    run_id: str, ports: PortsDep, last_event_id: Annotated[str | None, Header(description="Resume after this event.")] = None
+    run_id: str,
+    ports: PortsDep,
+    last_event_id: Annotated[str | None, Header(description="Resume after this event.")] = None,
+    follow: Annotated[bool, Query(description="False: end with the newest event.")] = True,
 ) -> EventSourceResponse:
-    """The audit trail, oldest event first, then live until the run ends.
+    """The audit trail, oldest event first, then live until the run ends or is deleted.
 
     Events named `progress` stand between them: a summary of the run whenever its counts change, without an id.
     """
     # Once the stream has begun its status is 200: an unknown run or a wrong event id has to be found out before.
     await run_in_threadpool(ports.ledger.events, run_id, last_event_id, 1)
-    return EventSourceResponse(_follow(ports, run_id, last_event_id))
+    return EventSourceResponse(_stream(ports, run_id, last_event_id, follow))
 
 
-async def _follow(ports: Ports, run_id: str, after: str | None) -> AsyncIterator[ServerSentEvent]:
+async def _stream(ports: Ports, run_id: str, after: str | None, follow: bool) -> AsyncIterator[ServerSentEvent]:
     shown = None
     while True:
-        run = await run_in_threadpool(ports.ledger.load, run_id)
-        # Read after the run: were it the other way round, the last events of an ended run could be missed.
-        recorded = await run_in_threadpool(ports.ledger.events, run_id, after)
+        try:
+            run = await run_in_threadpool(ports.ledger.load, run_id)
+            # Read after the run: were it the other way round, the last events of an ended run could be missed.
+            recorded = await run_in_threadpool(ports.ledger.events, run_id, after)
+            summary = (await run_in_threadpool(run_summary, ports.ledger, run)).model_dump_json()
+        except NotFoundError:  # deleted since
+            return
         for event in recorded:
             after = event.id
             yield _as_sse(event)
-        summary = (await run_in_threadpool(run_summary, ports.ledger, run)).model_dump_json()
         if summary != shown:
             shown = summary
             yield ServerSentEvent(event="progress", data=summary)
-        if run.phase in ENDED and not recorded:
+        if (run.phase in ENDED or not follow) and not recorded:
             return
         if not recorded:
             await asyncio.sleep(POLL_SECONDS)
