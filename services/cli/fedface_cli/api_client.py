@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,28 +15,23 @@ from typing import Any, Self, TypeVar
 import httpx
 from httpx_sse import connect_sse
 from pydantic import BaseModel, ValidationError
+from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
 
+from fedface_cli.api_problems import BrokenConnectionError, raise_for_problem, transport_errors_in_words
 from fedface_core.contracts.http import (
     MODEL_SHA256_HEADER,
-    PROBLEM_MEDIA_TYPE,
-    Problem,
     Report,
     RoundList,
     RunDetail,
     RunList,
     StoredModel,
 )
-from fedface_core.domain.errors import (
-    FedFaceError,
-    InvalidInputError,
-    NotFoundError,
-    UnavailableError,
-    WrongPhaseError,
-)
+from fedface_core.domain.errors import InvalidInputError, UnavailableError
 from fedface_core.domain.plan import Plan
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-_ERRORS = {404: NotFoundError, 409: WrongPhaseError, 413: InvalidInputError, 422: InvalidInputError, 503: UnavailableError}
+_ATTEMPTS = 5
+_PAUSES = wait_random_exponential(multiplier=0.2, max=3)
 _CHUNK = 1 << 20
 _SILENCE = 5.0  # seconds; a connection that died looks like a run in which nothing happens
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -64,15 +60,51 @@ class ControlApi:
 
     def create(self, plan: Plan) -> RunDetail:
         """Create a run; it waits to be started."""
-        return self._call(RunDetail, "POST", "/runs", json=plan.model_dump(mode="json"))
+        return self._change(RunDetail, "POST", "/runs", json=plan.model_dump(mode="json"))
+
+    def clone(self, run_id: str, changes: Mapping[str, Any]) -> RunDetail:
+        """Create a run of another run's plan with changes, a JSON merge patch: null takes the default."""
+        return self._change(RunDetail, "POST", f"/runs/{run_id}/clone", json=changes)
 
     def start(self, run_id: str) -> RunDetail:
         """Start a created run."""
-        return self._call(RunDetail, "POST", f"/runs/{run_id}/start")
+        return self._change(RunDetail, "POST", f"/runs/{run_id}/start")
+
+    def pause(self, run_id: str, *, now: bool = False) -> RunDetail:
+        """Start nothing new: pause once the round in flight has finished, or ``now``, keeping it as it is."""
+        return self._change(RunDetail, "POST", f"/runs/{run_id}/pause", params={"now": now})
+
+    def resume(self, run_id: str) -> RunDetail:
+        """Go on where the run was paused."""
+        return self._change(RunDetail, "POST", f"/runs/{run_id}/resume")
 
     def cancel(self, run_id: str) -> RunDetail:
         """Cancel a run that has not ended."""
-        return self._call(RunDetail, "POST", f"/runs/{run_id}/cancel")
+        return self._change(RunDetail, "POST", f"/runs/{run_id}/cancel")
+
+    def delete(self, run_id: str, confirm: str) -> RunDetail:
+        """Have a run and its artifacts removed; ``confirm`` is its id once more. `NotFoundError` once it is gone."""
+        return self._change(RunDetail, "DELETE", f"/runs/{run_id}", params={"confirm": confirm})
+
+    def restore(self, run_id: str) -> RunDetail:
+        """Bring a run back that the ledger has lost. `WrongPhaseError` where it is there, be it by an attempt before."""
+        return self._change(RunDetail, "POST", f"/runs/{run_id}/restore")
+
+    def restore_all(self) -> RunList:
+        """Bring back every run that the artifact store knows and the ledger does not."""
+        return self._change(RunList, "POST", "/restore")
+
+    def close_round(self, run_id: str, number: int) -> RunDetail:
+        """Close the open round with the updates accepted so far."""
+        return self._change(RunDetail, "POST", f"/runs/{run_id}/rounds/{number}/close")
+
+    def retry_round(self, run_id: str, number: int) -> RunDetail:
+        """Abandon the round, and have another opened with a fresh cohort."""
+        return self._change(RunDetail, "POST", f"/runs/{run_id}/rounds/{number}/retry")
+
+    def skip_evaluation(self, run_id: str, number: int) -> RunDetail:
+        """Do not have the round's model version scored."""
+        return self._change(RunDetail, "POST", f"/runs/{run_id}/rounds/{number}/skip-evaluation")
 
     def runs(self) -> RunList:
         """All runs, newest first."""
@@ -90,15 +122,15 @@ class ControlApi:
         """The evaluator's report of a round."""
         return self._call(Report, "GET", f"/runs/{run_id}/rounds/{number}/report")
 
-    def events(self, run_id: str, after: str = "") -> Iterator[RunEvent]:
-        """The run's events after the one with id ``after``, as they happen, until the run has ended.
+    def events(self, run_id: str, after: str = "", *, follow: bool = True) -> Iterator[RunEvent]:
+        """The run's events after the one with id ``after``: those so far, or as they happen until the run has ended.
 
         `UnavailableError` where nothing happens for some seconds: ask again from the last event's id.
         """
         headers = {"Last-Event-ID": after} if after else {}
-        path = f"/runs/{run_id}/events"
-        with self._problems(), connect_sse(self._http, "GET", path, headers=headers, timeout=_SILENCE) as source:
-            _raise_for_problem(source.response)
+        asked = {"headers": headers, "params": {"follow": follow}, "timeout": _SILENCE}
+        with self._problems(), connect_sse(self._http, "GET", f"/runs/{run_id}/events", **asked) as source:
+            raise_for_problem(source.response)
             for event in source.iter_sse():
                 if event.data:  # a keep-alive comes as an event without any
                     yield RunEvent(event.id, event.event, event.json())
@@ -108,7 +140,7 @@ class ControlApi:
         part = path.with_name(path.name + ".part")
         digest = hashlib.sha256()
         with self._problems(), self._http.stream("GET", f"/runs/{run_id}/model") as response:
-            _raise_for_problem(response)
+            raise_for_problem(response)
             path.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
                 for chunk in response.iter_bytes(_CHUNK):
@@ -131,7 +163,7 @@ class ControlApi:
             raise InvalidInputError(f"cannot read {path}: {error.strerror}") from None
         sha256 = hashlib.sha256(data).hexdigest()
         headers = {"Content-Type": "application/octet-stream"}
-        return self._call(StoredModel, "PUT", f"/models/{sha256}", content=data, headers=headers)
+        return self._change(StoredModel, "PUT", f"/models/{sha256}", content=data, headers=headers)
 
     def close(self) -> None:
         """Close the connections."""
@@ -147,38 +179,30 @@ class ControlApi:
         """Close it."""
         self.close()
 
+    def _change(self, body: type[BodyT], method: str, path: str, **request: Any) -> BodyT:
+        """A call that changes something: sent again where it is unknown whether it arrived.
+
+        The key makes it one request, however often it arrives: the API carries it out once.
+        """
+        headers = {"Idempotency-Key": uuid.uuid4().hex} | request.pop("headers", {})
+        again = Retrying(retry=_worth_another, stop=stop_after_attempt(_ATTEMPTS), wait=_PAUSES, reraise=True)
+        answer: BodyT = again(self._call, body, method, path, headers=headers, **request)
+        return answer
+
     def _call(self, body: type[BodyT], method: str, path: str, **request: Any) -> BodyT:
         with self._problems():
             response = self._http.request(method, path, **request)
-        _raise_for_problem(response)
+        raise_for_problem(response)
         try:
             return body.model_validate_json(response.content)
         except ValidationError:
             raise UnavailableError(f"what answers at {self.url} is not a control API of this version of FedFace") from None
 
-    @contextmanager
-    def _problems(self) -> Iterator[None]:
-        """httpx's errors as ours."""
-        try:
-            yield
-        except httpx.ConnectError:
-            raise UnavailableError(
-                f"no control API at {self.url}: start one with `fedface up` or `docker compose up`, "
-                "or say where it is with FEDFACE_API_URL"
-            ) from None
-        except httpx.TimeoutException:
-            raise UnavailableError(f"the control API at {self.url} does not answer in time; try again") from None
-        except httpx.TransportError as error:
-            raise UnavailableError(f"the control API at {self.url} broke off: {error}") from None
+    def _problems(self) -> AbstractContextManager[None]:
+        return transport_errors_in_words(self.url)
 
 
-def _raise_for_problem(response: httpx.Response) -> None:
-    if response.is_success:
-        return
-    response.read()
-    kind = _ERRORS.get(response.status_code, FedFaceError)
-    if response.headers.get("content-type", "").split(";")[0] != PROBLEM_MEDIA_TYPE:
-        raise kind(f"{response.request.url} answered {response.status_code} {response.reason_phrase}")
-    problem = Problem.model_validate_json(response.content)
-    fields = "".join(f"\n  {wrong.field}: {wrong.message}" for wrong in problem.errors)
-    raise kind(problem.detail + fields)
+def _worth_another(state: RetryCallState) -> bool:
+    """Whether to send it again. Nobody there to begin with is for the user to know at once; later it may be a restart."""
+    error = state.outcome.exception() if state.outcome else None
+    return isinstance(error, BrokenConnectionError) and (error.may_have_arrived or state.attempt_number > 1)

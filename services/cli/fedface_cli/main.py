@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from fedface_cli import data_preview, demo, evaluate, model_commands, pretrain, run_commands, up
+from fedface_cli import data_preview, demo, evaluate, model_commands, pretrain, round_commands, run_commands, up
 
-FAILED, USAGE, CANCELLED, INTERRUPTED = 1, 2, 3, 130
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     name="fedface",
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.add_typer(run_commands.app, name="run")
+app.add_typer(round_commands.app, name="round")
 app.add_typer(model_commands.app, name="model")
 app.command("evaluate")(evaluate.evaluate)
 app.command("pretrain")(pretrain.pretrain)
@@ -51,7 +52,7 @@ def options(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line (``sys.argv`` by default) and exit with its status.
 
-    0 done, 1 failed, 2 wrong usage or input, 3 the run was cancelled, 130 interrupted.
+    0 done, 1 failed, 2 wrong usage or input, 130 interrupted; `run watch` also 3 cancelled, 4 deleted meanwhile.
     """
     try:
         app(args=arguments)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fedface_cli.run_commands import RunIdArgument
+from fedface_cli.arguments import RunIdArgument
 
 app = typer.Typer(help="Download a run's model, upload one to start from.", no_args_is_help=True)
 

@@ -1,13 +1,13 @@
-"""Plans as people write them: TOML or JSON, in a file or on standard input."""
+"""Plans as people write them: TOML or JSON, in a file or on standard input; and changes to them, on the command line."""
 
 from __future__ import annotations
 
 import json
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -60,3 +60,35 @@ def _describe(error: ValidationError) -> str:
             message = "there is no such field"
         lines.append(f"\n  {field}: {message}" if field else f"\n  {message}")
     return "".join(lines)
+
+
+def read_changes(settings: Sequence[str]) -> dict[str, Any]:
+    """The merge patch that ``field=value`` settings make: dotted fields, values as JSON or else as text."""
+    changes: dict[str, Any] = {}
+    for setting in settings:
+        path, equals, value = setting.partition("=")
+        names = path.strip().split(".")
+        if not equals or not all(names):
+            raise InvalidInputError(
+                f"{setting!r} sets nothing: write FIELD=VALUE, such as rounds=12 or local_training.learning_rate=1e-4"
+            )
+        part = changes
+        for name in names[:-1]:
+            part = part.setdefault(name, {})
+            if not isinstance(part, dict):
+                raise InvalidInputError(f"{setting!r} sets a field within {name}, which another setting gives as a whole")
+        if names[-1] in part:
+            raise InvalidInputError(f"{setting!r} sets what another setting sets already")
+        part[names[-1]] = _value(value)
+    return changes
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except ValueError:
+        return text
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is Python's, not JSON")

@@ -1,27 +1,31 @@
-"""`fedface run …`: create, start, watch, show, list and cancel runs by the control API."""
+"""`fedface run …`: what an operator asks of a run by the control API. How it is looked at is in `run_views`."""
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from fedface_cli import run_views
+from fedface_cli.arguments import RunIdArgument
 
+if TYPE_CHECKING:
+    from fedface_cli.api_client import ControlApi
     from fedface_core.contracts.http import RunDetail
 
-app = typer.Typer(help="Create, start, watch, show, list and cancel runs.", no_args_is_help=True)
+app = typer.Typer(help="Create, start, watch, pause, resume, clone, cancel, delete and restore runs.", no_args_is_help=True)
 
-RunIdArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, such as run-0123456789ab.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+StartOption = Annotated[bool, typer.Option("--start", help="Start it at once.")]
+_POLL_SECONDS = 0.5
 
 
 @app.command()
 def create(
     plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, TOML or JSON; - is standard input.")],
-    start_now: Annotated[bool, typer.Option("--start", help="Start it at once.")] = False,
+    start_now: StartOption = False,
 ) -> None:
     """Create a run of a plan, and print its id."""
     from fedface_cli.api_client import ControlApi
@@ -29,10 +33,29 @@ def create(
 
     plan = read_plan(plan_file)
     with ControlApi() as api:
-        run = api.create(plan)
-        if start_now:
-            api.start(run.id)
-    typer.echo(run.id)
+        _print_created(api, api.create(plan), start_now)
+
+
+@app.command()
+def clone(
+    run_id: RunIdArgument,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Change the plan, such as local_training.learning_rate=1e-4; null takes the default. Repeatable.",
+        ),
+    ] = None,
+    start_now: StartOption = False,
+) -> None:
+    """Create a run of another run's plan with changes, and print its id."""
+    from fedface_cli.api_client import ControlApi
+    from fedface_cli.plan_files import read_changes
+
+    changes = read_changes(settings or [])
+    with ControlApi() as api:
+        _print_created(api, api.clone(run_id, changes), start_now)
 
 
 @app.command()
@@ -41,83 +64,35 @@ def start(run_id: RunIdArgument) -> None:
     from fedface_cli.api_client import ControlApi
 
     with ControlApi() as api:
-        run = api.start(run_id)
-    typer.echo(f"{run.id} is {run.phase}; see it with: fedface run watch {run.id}")
+        _print(api.start(run_id))
+
+
+run_views.add_to(app)
 
 
 @app.command()
-def watch(run_id: RunIdArgument) -> None:
-    """Watch a run until it has ended. Exits 0 where it completed, 1 where it failed, 3 where it was cancelled."""
-    from rich.console import Console
+def pause(
+    run_id: RunIdArgument,
+    now: Annotated[bool, typer.Option("--now", help="Keep the round in flight as it is, instead of finishing it.")] = False,
+) -> None:
+    """Have a run start nothing new.
 
-    from fedface_cli import watching
+    The round in flight is finished first. With --now it is kept open: no further client starts, updates of those under way
+    still count, and its deadline stands still.
+    """
     from fedface_cli.api_client import ControlApi
-    from fedface_core.domain.run import RunPhase
 
     with ControlApi() as api:
-        run = watching.watch(api, run_id, Console())
-    ending = f"{run.id} {run.phase}" + (f": {run.failure}" if run.failure else "")
-    typer.echo(ending, err=run.phase is not RunPhase.COMPLETED)
-    raise typer.Exit({RunPhase.COMPLETED: 0, RunPhase.CANCELLED: 3}.get(run.phase, 1))
+        _print(api.pause(run_id, now=now))
 
 
 @app.command()
-def show(run_id: RunIdArgument, as_json: JsonOption = False) -> None:
-    """Show a run: phase, round, accepted updates, newest scores, plan."""
-    from rich.console import Console
-
+def resume(run_id: RunIdArgument) -> None:
+    """Have a paused run go on."""
     from fedface_cli.api_client import ControlApi
-    from fedface_cli.watching import RunDisplay
 
     with ControlApi() as api:
-        run = api.run(run_id)
-        rounds = api.rounds(run_id).rounds
-    if as_json:
-        typer.echo(run.model_dump_json(indent=2))
-        return
-    console = Console()
-    console.print(_details(run))
-    if any(view.scores for view in rounds):
-        display = RunDisplay(run)
-        display.rounds = rounds
-        console.print()
-        console.print(display.scores_table())
-
-
-@app.command("list")
-def list_runs(as_json: JsonOption = False) -> None:
-    """List the newest runs, newest first."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from fedface_cli.api_client import ControlApi
-    from fedface_cli.wording import PHASE_STYLES, moment, percent
-
-    with ControlApi() as api:
-        listed = api.runs()
-    if as_json:
-        typer.echo(listed.model_dump_json(indent=2))
-        return
-    if not listed.runs:
-        typer.echo("no runs yet: create one with `fedface run create PLAN.toml`", err=True)
-        return
-    table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="dim")
-    for name, width in (("run", 16), ("name", None), ("phase", 9)):
-        table.add_column(name, min_width=width, no_wrap=True)  # in a narrow terminal the name gives way, never the id
-    for name, width in (("round", 5), ("AUC", 6), ("EER", 7), ("created", 16)):
-        table.add_column(name, min_width=width, no_wrap=True, justify="right")
-    for run in listed.runs:
-        table.add_row(
-            run.id,
-            run.name,
-            Text(run.phase, PHASE_STYLES[run.phase]),
-            f"{run.round if run.round is not None else '–'}/{run.rounds}",
-            f"{run.scores.auc:.4f}" if run.scores else "–",
-            percent(run.scores.eer if run.scores else None),
-            moment(run.created_at),
-        )
-    Console().print(table, highlight=False)
+        _print(api.resume(run_id))
 
 
 @app.command()
@@ -126,29 +101,64 @@ def cancel(run_id: RunIdArgument) -> None:
     from fedface_cli.api_client import ControlApi
 
     with ControlApi() as api:
-        run = api.cancel(run_id)
-    typer.echo(f"{run.id} is {run.phase}")
+        _print(api.cancel(run_id))
 
 
-def _details(run: RunDetail) -> RenderableType:
-    from rich.table import Table
-    from rich.text import Text
+@app.command()
+def delete(
+    run_id: RunIdArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+) -> None:
+    """Delete an ended run for good, and wait until it is gone.
 
-    from fedface_cli.wording import PHASE_STYLES, moment
+    With it go its artifacts, the model versions that no other run names, and its records.
+    """
+    from fedface_cli.api_client import ControlApi
+    from fedface_cli.wording import what_next
+    from fedface_core.domain.errors import InvalidInputError, NotFoundError
 
-    grid = Table.grid(padding=(0, 3))
-    grid.add_row("run", Text(run.id, "bold"))
-    grid.add_row("name", run.name)
-    grid.add_row("phase", Text(run.phase, PHASE_STYLES[run.phase]))
-    if run.failure:
-        grid.add_row("failure", Text(run.failure, "red"))
-    if run.round is not None:
-        grid.add_row("round", f"{run.round} of {run.rounds}, {run.round_phase}")
-        grid.add_row("updates", f"{run.accepted} of {run.invited} accepted, {run.failed} failed")
-    grid.add_row("model", f"{run.plan.model.architecture} from {run.plan.model.weights} weights")
-    grid.add_row("data", f"{run.plan.data.dataset}, {run.plan.split.clients} clients, {run.plan.split.test} test identities")
-    if run.model_sha256:
-        grid.add_row("newest model", run.model_sha256)
-    for name, at in (("created", run.created_at), ("started", run.started_at), ("ended", run.ended_at)):
-        grid.add_row(name, moment(at))
-    return grid
+    with ControlApi() as api:
+        run = api.run(run_id)
+        if not yes and not sys.stdin.isatty():
+            raise InvalidInputError(f"deleting {run_id} cannot be undone, and nobody is here to confirm it: add --yes")
+        if not yes and not typer.confirm(f"Delete {run_id} ({run.name}, {run.phase}) with its artifacts, for good?"):
+            typer.echo(f"{run_id} is {run.phase}; nothing was deleted")
+            return
+        try:
+            run = api.delete(run_id, confirm=run_id)
+            typer.echo(f"{what_next(run)}; waiting until it is gone")
+            while True:
+                time.sleep(_POLL_SECONDS)
+                api.run(run_id)
+        except NotFoundError:
+            typer.echo(f"{run_id} is gone")
+
+
+@app.command()
+def restore(
+    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run's id; all lost runs by default.")] = None,
+) -> None:
+    """Bring back runs whose records the ledger has lost, from the artifact store. They go on where they were."""
+    from fedface_cli.api_client import ControlApi
+    from fedface_cli.wording import what_next
+
+    with ControlApi() as api:
+        restored = [api.restore(run_id)] if run_id else api.restore_all().runs
+    for run in restored:
+        typer.echo(what_next(run))
+    if not restored:
+        typer.echo("the ledger has every run that the artifact store knows; nothing was restored")
+
+
+def _print_created(api: ControlApi, run: RunDetail, start_now: bool) -> None:
+    """The id for scripts, what comes next for people."""
+    from fedface_cli.wording import what_next
+
+    typer.echo(run.id)
+    typer.echo(what_next(api.start(run.id) if start_now else run), err=True)
+
+
+def _print(run: RunDetail) -> None:
+    from fedface_cli.wording import what_next
+
+    typer.echo(what_next(run))

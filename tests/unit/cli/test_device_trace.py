@@ -107,7 +107,7 @@ def test_a_plan_takes_the_trace_that_lies_beside_it(
     (tmp_path / "plans/traces/trace.csv").write_text("client,drops_out\nclient-000011,true\n")
     monkeypatch.chdir(tmp_path)
     code, out, err = fedface("run", "create", "plans/plan.toml")
-    assert (code, err) == (0, "")
+    assert code == 0, err
     devices = api.ports.ledger.load(out.strip()).plan.devices
     assert devices.trace == (TraceEntry(client="client-000011", drops_out=True),)
     assert (devices.profile, devices.dropout) == ("phones", 0.05)

@@ -12,7 +12,8 @@ from rich.console import Console, RenderableType
 
 from fedface_cli.api_client import ControlApi
 from fedface_cli.results import Outcome, comparison_table, figures, plot_roc, scores_table
-from fedface_cli.watching import RunDisplay, watch
+from fedface_cli.run_display import RunDisplay
+from fedface_cli.watching import watch
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.run import RunPhase
 
@@ -96,18 +97,17 @@ def test_the_live_display_ends_with_the_whole_story(api: ByHand) -> None:
         run = watch(client, run_id, console)
     assert run.phase is RunPhase.COMPLETED
     shown = console.export_text()
-    for expected in (run_id, "completed", "2 of 2", "3 of 3", "80.00 %", "82.00 %", "+0.098"):
+    for expected in (run_id, "completed", "2 of 2 finished", "3 of 3", "80.00 %", "82.00 %", "+0.098"):
         assert expected in shown
 
 
-@pytest.mark.parametrize(("finished", "where", "doing"), [(0, "enrolment", "enrolling"), (1, "1 of 2", "training")])
+@pytest.mark.parametrize(("finished", "where", "doing"), [(0, "enrolment", "enrolling"), (1, "round 1, 0 of 2", "training")])
 def test_the_display_says_what_a_run_is_doing(api: ByHand, finished: int, where: str, doing: str) -> None:
     run_id = api.started()
     for number in range(finished):
         api.finish_round(run_id, number)
     with ControlApi(api.url) as client:
-        display = RunDisplay(client.run(run_id))
-        display.rounds = client.rounds(run_id).rounds
+        display = RunDisplay(client.run(run_id), client.rounds(run_id).rounds)
     shown = drawn(display)
     for expected in (where, "0 of 3", doing, "running"):
         assert expected in shown

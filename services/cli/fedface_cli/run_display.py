@@ -1,0 +1,110 @@
+"""A run as a terminal shows it while it is watched: phase, progress, stragglers, deadline, scores by round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from fedface_cli.wording import PHASE_STYLES, clock, cosine, percent, progress, waited_for
+from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
+from fedface_core.domain.events import far_label
+from fedface_core.domain.round import RoundPhase
+from fedface_core.domain.run import ENDED, RunPhase
+
+_DOING = {
+    RoundPhase.OPEN: "training",
+    RoundPhase.SUSPENDED: "kept open",
+    RoundPhase.AGGREGATING: "aggregating",
+    RoundPhase.EVALUATING: "evaluating",
+    RoundPhase.FINISHED: "finished",
+    RoundPhase.ABANDONED: "abandoned",
+}
+_WIDE, _MEDIUM = 100, 76  # columns from which on there is room for more names, and for all scores
+_LINES_BESIDE_SCORES = 14
+
+
+class RunDisplay:
+    """What is drawn; whoever watches sets ``run``, ``rounds`` and ``trouble`` anew."""
+
+    def __init__(self, run: RunDetail, rounds: list[RoundView]) -> None:
+        self.run: RunSummary = run
+        self.rounds = rounds
+        self.trouble = ""
+        """Which service waits for what, as the audit trail said last."""
+        self._far = [far_label(rate) for rate in run.plan.far]
+        self._spinner = Spinner("dots", style="cyan")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
+        """What is drawn now, in as much room as there is."""
+        yield self._headline()
+        why = self.run.failure or self.run.stopped_because
+        if why:
+            yield Text(why, PHASE_STYLES[self.run.phase])
+        yield self._bars(options.max_width)
+        if self.trouble:
+            yield Text(self.trouble, "yellow")
+        for view in self.rounds:
+            if view.abandoned_because:
+                yield Text(f"round {view.number} was abandoned: {view.abandoned_because}", "dim yellow")
+        if any(view.scores for view in self.rounds):
+            yield Text("")
+            yield self.scores_table(max(3, console.height - _LINES_BESIDE_SCORES), cosines=options.max_width >= _MEDIUM)
+
+    def _headline(self) -> RenderableType:
+        run = self.run
+        phase = str(run.phase)
+        if run.phase is RunPhase.PAUSED and run.paused_at:
+            phase += f" since {run.paused_at.astimezone():%H:%M}"
+        line = Table.grid(padding=(0, 1))
+        working = run.phase not in ENDED | {RunPhase.PAUSED, RunPhase.CREATED}
+        line.add_row(
+            self._spinner if working else Text("●", PHASE_STYLES[run.phase]),
+            Text(run.name, "bold"),
+            Text(run.id, "dim", no_wrap=True),
+            Text(phase, PHASE_STYLES[run.phase]),
+        )
+        return line
+
+    def _bars(self, columns: int) -> RenderableType:
+        run, width = self.run, max(8, min(40, columns - 56))
+        grid = Table.grid(padding=(0, 2))
+        where = "preparing the model" if run.phase is RunPhase.PREPARING else progress(run)
+        grid.add_row("rounds", ProgressBar(run.rounds, run.finished_rounds, width=width), Text(where))
+        if run.round is not None and run.round_phase is not None:
+            accepted = f"{run.accepted} of {run.quorum}"
+            accepted += f", {run.invited} invited" if run.invited != run.quorum else ""
+            accepted += f", {run.failed} failed" if run.failed else ""
+            doing = "enrolling" if run.round == 0 and run.round_phase is RoundPhase.OPEN else _DOING[run.round_phase]
+            bar = ProgressBar(run.quorum or 1, min(run.accepted, run.quorum), width=width)
+            grid.add_row("updates", bar, Text.assemble(accepted, "  ", (doing, "cyan")))
+        if run.deadline_at is not None:
+            # The deadline stands still while the round is kept open.
+            left = clock((run.deadline_at - (run.paused_at or datetime.now(UTC))).total_seconds())
+            grid.add_row("deadline", Text(""), Text(f"in {left}" + (" once resumed" if run.paused_at else "")))
+        lines = Table.grid()
+        lines.add_row(grid)
+        if run.unsettled:
+            lines.add_row(Text(f"waiting for {waited_for(run, 5 if columns >= _WIDE else 2)}", "dim"))
+        return lines
+
+    def scores_table(self, newest: int | None = None, *, cosines: bool = True) -> Table:
+        """Scores by round: round 0, the model before training, and the ``newest`` others, by default all."""
+        table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="dim")  # within 80 columns
+        table.add_column("round", justify="right")
+        for far in self._far:
+            table.add_column(f"TAR@{far}", justify="right")
+        for name in ("AUC", "EER", *(("genuine", "impostor") if cosines else ())):
+            table.add_column(name, justify="right")
+        scored = [(view.number, view.scores) for view in self.rounds if view.scores]
+        shown = scored if newest is None or len(scored) <= newest else [scored[0], *scored[-newest:]]
+        for number, scores in shown:
+            rates = [percent(scores.tar.get(far)) for far in self._far]
+            means = [cosine(scores.mean_genuine_cosine), cosine(scores.mean_impostor_cosine)] if cosines else []
+            table.add_row(str(number), *rates, f"{scores.auc:.4f}", percent(scores.eer), *means)
+        return table

@@ -1,0 +1,150 @@
+"""`fedface run watch|show|list|events`: how a run is looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedface_cli.arguments import JsonOption, RunIdArgument
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from fedface_core.contracts.http import RunDetail
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to ``fedface run``."""
+    for name, command in (("watch", watch), ("show", show), ("list", list_runs), ("events", events)):
+        app.command(name)(command)
+
+
+def watch(run_id: RunIdArgument) -> None:
+    """Watch a run until it has ended; a paused one is watched on.
+
+    Exits 0 where it completed, 1 where it failed, 3 where it was cancelled, 4 where it was deleted meanwhile.
+    """
+    from rich.console import Console
+
+    from fedface_cli import watching
+    from fedface_cli.api_client import ControlApi
+    from fedface_cli.wording import ending
+    from fedface_core.domain.run import RunPhase
+
+    with ControlApi() as api:
+        run = watching.watch(api, run_id, Console())
+    how = "was deleted" if run.phase is RunPhase.DELETING else ending(run)
+    typer.echo(f"{run.id} {how}", err=run.phase is not RunPhase.COMPLETED)
+    raise typer.Exit({RunPhase.COMPLETED: 0, RunPhase.CANCELLED: 3, RunPhase.DELETING: 4}.get(run.phase, 1))
+
+
+def show(run_id: RunIdArgument, as_json: JsonOption = False) -> None:
+    """Show a run: phase, round, accepted updates, newest scores, plan."""
+    from rich.console import Console
+
+    from fedface_cli.api_client import ControlApi
+    from fedface_cli.run_display import RunDisplay
+
+    with ControlApi() as api:
+        run = api.run(run_id)
+        rounds = api.rounds(run_id).rounds
+    if as_json:
+        typer.echo(run.model_dump_json(indent=2))
+        return
+    console = Console()
+    console.print(_details(run))
+    if any(view.scores for view in rounds):
+        console.print()
+        console.print(RunDisplay(run, rounds).scores_table())
+
+
+def list_runs(as_json: JsonOption = False) -> None:
+    """List the newest runs, newest first."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from fedface_cli.api_client import ControlApi
+    from fedface_cli.wording import PHASE_STYLES, moment, percent
+
+    with ControlApi() as api:
+        listed = api.runs()
+    if as_json:
+        typer.echo(listed.model_dump_json(indent=2))
+        return
+    if not listed.runs:
+        typer.echo("no runs yet: create one with `fedface run create PLAN.toml`", err=True)
+        return
+    table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="dim")
+    for name, width in (("run", 16), ("name", None), ("phase", 9)):
+        table.add_column(name, min_width=width, no_wrap=True)  # in a narrow terminal the name gives way, never the id
+    for name, width in (("rounds", 6), ("AUC", 6), ("EER", 7), ("created", 16)):
+        table.add_column(name, min_width=width, no_wrap=True, justify="right")
+    for run in listed.runs:
+        table.add_row(
+            run.id,
+            run.name,
+            Text(run.phase, PHASE_STYLES[run.phase]),
+            f"{run.finished_rounds}/{run.rounds}",
+            f"{run.scores.auc:.4f}" if run.scores else "–",
+            percent(run.scores.eer if run.scores else None),
+            moment(run.created_at),
+        )
+    Console().print(table, highlight=False)
+
+
+def events(
+    run_id: RunIdArgument,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as things happen, until the run has ended.")] = False,
+    after: Annotated[str, typer.Option(metavar="ID", help="Only what came after this event.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line, for scripts.")] = False,
+) -> None:
+    """Print a run's audit trail: the id of each event, when it was, and what happened."""
+    import json
+
+    from fedface_cli import watching
+    from fedface_cli.api_client import ControlApi
+    from fedface_cli.wording import second
+
+    with ControlApi() as api:
+        stream = watching.follow(api, run_id, after=after) if follow else api.events(run_id, after, follow=False)
+        for event in stream:
+            if event.name == "progress":
+                continue
+            if as_json:
+                typer.echo(json.dumps({"id": event.id, "event": event.name, **event.data}))
+            else:
+                typer.echo(f"{event.id}  {second(event.data['at'])}  {watching.event_line(event)}")
+
+
+def _details(run: RunDetail) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    from fedface_cli.wording import PHASE_STYLES, moment, progress
+
+    grid = Table.grid(padding=(0, 3))
+    grid.add_row("run", Text(run.id, "bold"))
+    grid.add_row("name", run.name)
+    grid.add_row("phase", Text(run.phase, PHASE_STYLES[run.phase]))
+    if run.failure:
+        grid.add_row("failure", Text(run.failure, "red"))
+    if run.stopped_because:
+        grid.add_row("stopped because", run.stopped_because)
+    if run.round is not None:
+        grid.add_row("round", f"{progress(run)}; it is {run.round_phase}")
+        grid.add_row("updates", f"{run.accepted} of {run.quorum} accepted, {run.invited} invited, {run.failed} failed")
+    grid.add_row("model", f"{run.plan.model.architecture} from {run.plan.model.weights} weights")
+    grid.add_row("data", f"{run.plan.data.dataset}, {run.plan.split.clients} clients, {run.plan.split.test} test identities")
+    if run.model_sha256:
+        grid.add_row("newest model", run.model_sha256)
+    if run.cloned_from:
+        grid.add_row("cloned from", run.cloned_from)
+    moments = (("created", run.created_at), ("started", run.started_at), ("paused", run.paused_at), ("ended", run.ended_at))
+    for name, at in moments:
+        if at is not None or name != "paused":
+            grid.add_row(name, moment(at))
+    if run.allowed:
+        grid.add_row("allowed", ", ".join(run.allowed))
+    return grid
