@@ -69,8 +69,8 @@ def skip_evaluation(ports: Ports, run_id: str, number: int, key: str | None = No
 
 def _current(ports: Ports, run: Run, number: int, action: str, phases: tuple[RoundPhase, ...]) -> Round:
     """The round that is meant, where the run's phase and its own allow the action; `WrongPhaseError` says what they are."""
-    asked = ports.ledger.load_round(run.id, number)
     require_allowed(run, action)
+    asked = ports.ledger.load_round(run.id, number)
     if asked.number != run.round:
         raise WrongPhaseError(f"cannot {action} {number} of {run.id}: its current round is {run.round}")
     if asked.phase not in phases:
