@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from fedface_control.records import put_run
+from fedface_control.records import store
 from fedface_core.domain import run as runs
 from fedface_core.domain.round import ENDED_ROUND, abandon
 from fedface_core.domain.run import Run, RunPhase
@@ -34,8 +34,7 @@ def cancel(ports: Ports, run: Run) -> Run:
 
 
 def _end(ports: Ports, ended: Run, event: str) -> Run:
-    put_run(ports, ended)
     current = ports.ledger.load_round(ended.id, ended.round) if ended.round is not None else None
     unfinished = current if current and current.phase not in ENDED_ROUND else None
     given_up = abandon(unfinished, ports.clock.now(), f"the run has {ended.phase}") if unfinished else None
-    return ports.ledger.save(ended, event, changed=given_up)
+    return store(ports, ended, event, changed=given_up)

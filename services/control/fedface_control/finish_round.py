@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from fedface_control.records import put_manifest, put_run
+from fedface_control.records import put_manifest, store
 from fedface_core.domain import run as runs
 from fedface_core.domain.events import EvaluationSkipped, RoundEvaluated
 from fedface_core.domain.round import Round, abandon, advance
@@ -46,8 +46,7 @@ def abandon_round(ports: Ports, run: Run, current: Round, because: str, *, by_op
     if current.number == 0 or run.abandoned_in_a_row > retries:
         in_a_row = f"; {run.abandoned_in_a_row} rounds in a row were abandoned" if current.number and retries else ""
         run = runs.end(run, RunPhase.FAILED, now, failure=f"round {current.number}: {because}{in_a_row}")
-        put_run(ports, run)
     put_manifest(ports, run, abandoned)
-    run = ports.ledger.save(run, "round_abandoned", changed=abandoned, detail={"because": because})
+    run = store(ports, run, "round_abandoned", changed=abandoned, detail={"because": because})
     log.warning("round_abandoned", round=current.number, reason=because, run_phase=run.phase)
     return run

@@ -17,7 +17,7 @@ from fedface_control.end_run import cancel
 from fedface_control.handle_fact import decide_again
 from fedface_control.proceed import at_once, only_store, proceed
 from fedface_control.prompt import ask_for_model
-from fedface_control.records import put_run
+from fedface_control.records import store, store_new
 from fedface_core.domain import run as runs
 from fedface_core.domain.errors import InvalidInputError, NotFoundError
 from fedface_core.domain.ids import new_run_id
@@ -37,8 +37,9 @@ def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from:
         return known
     now = ports.clock.now()
     run = Run(id=run_id, plan=plan, correlation_id=uuid.uuid4().hex, created_at=now, cloned_from=cloned_from)
-    put_run(ports, run)
-    ports.ledger.create(run)
+    stored = store_new(ports, run)
+    if stored != run:
+        return _same_plan(stored, plan, key)  # two requests at once: the other was faster
     log.info("run_created", run_id=run.id, correlation_id=run.correlation_id, plan=plan.name)
     return run
 
@@ -57,8 +58,7 @@ def start_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     if asked_before(run, key, "start"):
         return run
     started = noted(runs.start(run, ports.clock.now()), key, "start")
-    put_run(ports, started)
-    started = ports.ledger.save(started, "run_started")
+    started = store(ports, started, "run_started")
     log.info("run_started", run_id=run_id, correlation_id=run.correlation_id)
     ask_for_model(ports, started)
     return started
@@ -74,17 +74,15 @@ def pause_run(ports: Ports, run_id: str, key: str | None = None, *, now: bool = 
     require_allowed(run, action)
     if not now:
         pausing = noted(runs.pause(run), key, action)
-        put_run(ports, pausing)
         # Between two rounds nothing is in flight, and it is paused at once.
-        proceed(ports, ports.ledger.save(pausing, "run_pausing"), only_store)
+        proceed(ports, store(ports, pausing, "run_pausing"), only_store)
         return ports.ledger.load(run_id)
     moment = ports.clock.now()
     paused = noted(runs.paused(run, moment), key, action)
-    put_run(ports, paused)
     current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
     opened = current if current and current.phase is RoundPhase.OPEN else None
     log.info("run_paused", run_id=run_id, correlation_id=run.correlation_id, round=run.round)
-    return ports.ledger.save(paused, "run_paused", changed=suspend(opened, moment) if opened else None)
+    return store(ports, paused, "run_paused", changed=suspend(opened, moment) if opened else None)
 
 
 @decide_again
@@ -95,10 +93,9 @@ def resume_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
         return run
     moment = ports.clock.now()
     resumed = noted(runs.resume(run, moment), key, "resume")
-    put_run(ports, resumed)
     current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
     suspended = current if current and current.phase is RoundPhase.SUSPENDED else None
-    resumed = ports.ledger.save(resumed, "run_resumed", changed=reopen(suspended, moment) if suspended else None)
+    resumed = store(ports, resumed, "run_resumed", changed=reopen(suspended, moment) if suspended else None)
     log.info("run_resumed", run_id=run_id, correlation_id=run.correlation_id)
     # A run that was only about to pause has all its commands under way.
     proceed(ports, resumed, at_once if run.phase is RunPhase.PAUSED else only_store)
@@ -126,9 +123,8 @@ def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run:
     if run.phase is RunPhase.DELETING:
         return run
     deleting = runs.delete(run)
-    put_run(ports, deleting)
     log.info("run_deleting", run_id=run_id, correlation_id=run.correlation_id)
-    return ports.ledger.save(deleting, "run_deleting")
+    return store(ports, deleting, "run_deleting")
 
 
 def _known(ports: Ports, run_id: str, plan: Plan, key: str | None) -> Run | None:
@@ -139,8 +135,12 @@ def _known(ports: Ports, run_id: str, plan: Plan, key: str | None) -> Run | None
         run = ports.ledger.load(run_id)
     except NotFoundError:
         return None
+    return _same_plan(run, plan, key)
+
+
+def _same_plan(run: Run, plan: Plan, key: str | None) -> Run:
     if run.plan != plan:
-        raise InvalidInputError(f"the idempotency key {key!r} made {run_id}, whose plan is another; take a new key")
+        raise InvalidInputError(f"the idempotency key {key!r} made {run.id}, whose plan is another; take a new key")
     return run
 
 

@@ -14,7 +14,7 @@ from fedface_control.end_run import complete
 from fedface_control.finish_round import abandon_round
 from fedface_control.open_round import open_round_zero, open_training_round
 from fedface_control.prompt import ask_for_model_again, publish_implied
-from fedface_control.records import put_run
+from fedface_control.records import store
 from fedface_control.retention import drop_old_updates
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, EVALUATOR
 from fedface_core.domain import run as runs
@@ -91,9 +91,7 @@ def _pause_here(ports: Ports, run: Run) -> Run | None:
     """The paused run, where its operator waits for nothing to be in flight."""
     if run.phase is not RunPhase.PAUSING:
         return None
-    paused = runs.paused(run, ports.clock.now())
-    put_run(ports, paused)
-    return ports.ledger.save(paused, "run_paused")
+    return store(ports, runs.paused(run, ports.clock.now()), "run_paused")
 
 
 def _who_works_on(current: Round) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -21,8 +22,13 @@ def _deterministic() -> None:
 
 
 @pytest.fixture(scope="session")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    return tiny_plan(write_faces(tmp_path_factory.mktemp("faces")), rounds=1)
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_faces(tmp_path_factory.mktemp("faces"))
+
+
+@pytest.fixture(scope="session")
+def plan(faces: Path) -> Plan:
+    return tiny_plan(faces, rounds=1)
 
 
 @pytest.fixture
