@@ -76,7 +76,7 @@ def round_in(services: InProcess, run_phase: RunPhase, phase: RoundPhase) -> str
 
 
 def score_as(services: InProcess, tar_of_round: Callable[[int], float]) -> None:
-    """Have the evaluator report these TARs (at FAR 0.5)."""
+    """Have the evaluator of the started run report these TARs (at FAR 0.5)."""
 
     def evaluate(command: EvaluateModel, correlation_id: str) -> None:
         current = services.ports.ledger.load_round(command.run_id, command.round)

@@ -126,7 +126,8 @@ def test_without_a_key_each_request_makes_a_run(api: TestClient, services: InPro
 def overtaken(services: InProcess, monkeypatch: pytest.MonkeyPatch, method: str, meanwhile: Callable[[], object]) -> None:
     """Let ``meanwhile`` happen right before this method of a port takes effect for the first time."""
     port = getattr(services.ports, method.split(".")[0])
-    name, happened = method.split(".")[1], []
+    name = method.split(".")[1]
+    happened: list[bool] = []
     told = getattr(port, name)
 
     def tell(*args: Any, **kwargs: Any) -> Any:

@@ -46,9 +46,9 @@ ON_CURRENT = {
 
 
 def ask(api: TestClient, action: str, run_id: str, number: int = 0) -> Response:
-    if action == "delete":
-        return api.delete(f"/runs/{run_id}", params={"confirm": run_id})
-    return api.post(f"/runs/{run_id}" + PATHS[action].format(number=number))
+    path = f"?confirm={run_id}" if action == "delete" else PATHS[action].format(number=number)
+    answer: Response = api.request("DELETE" if action == "delete" else "POST", f"/runs/{run_id}{path}")
+    return answer
 
 
 def everything(services: InProcess, run_id: str) -> object:

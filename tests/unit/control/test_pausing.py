@@ -1,0 +1,272 @@
+"""Pausing and resuming: what goes on, what stops, and that the model is the one of a run that was never paused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedface_client import train_client
+from fedface_control.operate_run import cancel_run, pause_run, resume_run
+from fedface_core.domain.commands import EnrolClient, PrepareModel, TrainClient
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import RoundPhase
+from fedface_core.domain.run import ALLOWED, RunPhase
+from support.in_process import REPEAT_AFTER, InProcess
+from support.places import in_round, simulated
+from support.tiny_run import tiny_plan
+
+LONG = 20 * REPEAT_AFTER.total_seconds()
+
+
+@pytest.fixture
+def services(faces: Path) -> InProcess:
+    return InProcess(tiny_plan(faces, cohort={"deadline_seconds": 5000}))
+
+
+def open_round_1(services: InProcess, accepted: int = 0) -> str:
+    """A run whose round 1 has just opened, with the updates of the first clients accepted, and no message lost."""
+    run_id = services.start()
+    services.until(run_id, in_round(services, 1))
+    services.until(run_id, lambda _: services.ports.ledger.tally(run_id, 1).accepted == accepted)
+    return run_id
+
+
+def stands_still(services: InProcess, run_id: str) -> None:
+    """Whatever is delivered and however often the sweep looks, a paused run asks for nothing."""
+    services.drain()
+    before = services.ports.ledger.load(run_id), services.ports.ledger.rounds(run_id)
+    for _ in range(3):
+        services.sweep_after(LONG)
+        assert services.publisher.published == []
+    assert (services.ports.ledger.load(run_id), services.ports.ledger.rounds(run_id)) == before
+    assert before[0].phase is RunPhase.PAUSED
+
+
+def ends_as_simulated(services: InProcess, run_id: str) -> None:
+    run = services.to_end(run_id)
+    assert (run.phase, run.failure) == (RunPhase.COMPLETED, None)
+    assert run.model_sha256 == simulated(services.plan).model_sha256
+    for number in range(services.plan.rounds + 1):
+        assert len(services.manifest(run_id, number).accepted) == len(services.manifest(run_id, number).round.cohort)
+
+
+@pytest.mark.parametrize("phase", [RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING])
+def test_a_pause_lets_the_round_in_flight_finish_and_opens_no_other(services: InProcess, phase: RoundPhase) -> None:
+    run_id = services.start()
+    services.until(run_id, in_round(services, 1, phase))
+    assert pause_run(services.ports, run_id).phase is RunPhase.PAUSING
+    services.until(run_id, lambda run: run.phase is RunPhase.PAUSED)
+    assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.FINISHED
+    assert services.ports.ledger.load(run_id).paused_at == services.clock.now()
+    stands_still(services, run_id)
+    assert resume_run(services.ports, run_id).round == 2
+    ends_as_simulated(services, run_id)
+
+
+def test_a_message_lost_while_pausing_is_repaired_by_the_sweep(services: InProcess) -> None:
+    run_id = open_round_1(services, accepted=1)
+    pause_run(services.ports, run_id)
+    services.publisher.published.clear()
+    services.until(run_id, lambda run: run.phase is RunPhase.PAUSED)
+    assert len(services.manifest(run_id, 1).accepted) == 4
+
+
+def test_a_pause_that_is_taken_back_publishes_nothing_twice(services: InProcess) -> None:
+    run_id = open_round_1(services, accepted=1)
+    under_way = list(services.publisher.published)
+    pause_run(services.ports, run_id)
+    assert resume_run(services.ports, run_id).phase is RunPhase.RUNNING
+    assert services.publisher.published == under_way
+    ends_as_simulated(services, run_id)
+
+
+def test_pausing_now_keeps_the_round_and_starts_no_further_client(services: InProcess, calls: list[str]) -> None:
+    run_id = open_round_1(services, accepted=1)
+    assert pause_run(services.ports, run_id, now=True).phase is RunPhase.PAUSED
+    assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.SUSPENDED
+    trained = list(calls)
+    stands_still(services, run_id)
+    assert calls == trained
+    assert services.ports.ledger.tally(run_id, 1).accepted == 1
+    resume_run(services.ports, run_id)
+    asked = [command.client_id for command in services.publisher.commands if isinstance(command, TrainClient)]
+    assert asked == ["client-000001", "client-000002", "client-000003"], "those whose messages came to nothing"
+    ends_as_simulated(services, run_id)
+    assert len(calls) == 8, "two rounds of four"
+
+
+def test_an_update_under_way_when_the_run_is_paused_still_counts(
+    services: InProcess, monkeypatch: pytest.MonkeyPatch, calls: list[str]
+) -> None:
+    run_id = open_round_1(services)
+    make, paused = train_client.training_update, []
+
+    def paused_meanwhile(*args: Any) -> Any:
+        if not paused:
+            paused.append(pause_run(services.ports, run_id, now=True))
+            services.clock.advance(LONG)
+        return make(*args)
+
+    monkeypatch.setattr(train_client, "training_update", paused_meanwhile)
+    services.step()
+    assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.SUSPENDED
+    assert list(services.ports.ledger.accepted(run_id, 1)) == ["client-000000"]
+    stands_still(services, run_id)
+    resume_run(services.ports, run_id)
+    ends_as_simulated(services, run_id)
+    assert calls.count("client-000000") == 2, "once in each round"
+
+
+def test_the_last_update_of_a_suspended_round_closes_it_on_resume(services: InProcess) -> None:
+    run_id = open_round_1(services, accepted=3)
+    (last,) = [message for message in services.publisher.published if isinstance(message[0], TrainClient)]
+    services.publisher.published.clear()
+    suspending = services.ports.ledger.begin_attempt
+
+    def pause_once_begun(*args: Any) -> int:
+        attempt = suspending(*args)
+        pause_run(services.ports, run_id, now=True)
+        return attempt
+
+    services.ports.ledger.begin_attempt = pause_once_begun  # type: ignore[method-assign]
+    services.deliver(*last)
+    services.ports.ledger.begin_attempt = suspending  # type: ignore[method-assign]
+    assert services.ports.ledger.tally(run_id, 1).accepted == 4
+    stands_still(services, run_id)
+    resume_run(services.ports, run_id)
+    assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.AGGREGATING
+    assert not any(isinstance(command, TrainClient) for command in services.publisher.commands)
+    ends_as_simulated(services, run_id)
+
+
+def test_the_deadline_stands_still_while_the_round_is_kept(services: InProcess) -> None:
+    run_id = open_round_1(services, accepted=1)
+    deadline_at = services.ports.ledger.load_round(run_id, 1).deadline_at
+    services.clock.advance(1000)
+    pause_run(services.ports, run_id, now=True)
+    services.publisher.published.clear()
+    services.sweep_after(8000)
+    assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.SUSPENDED
+    resume_run(services.ports, run_id)
+    reopened = services.ports.ledger.load_round(run_id, 1)
+    assert (reopened.phase, reopened.suspended_at) == (RoundPhase.OPEN, None)
+    assert reopened.deadline_at == deadline_at + timedelta(seconds=8000)
+    services.publisher.published.clear()
+    services.sweep_after(4001)
+    closed = services.ports.ledger.load_round(run_id, 1)
+    assert (closed.phase, services.ports.ledger.tally(run_id, 1).accepted) == (RoundPhase.AGGREGATING, 1)
+
+
+@pytest.mark.parametrize("now", [False, True])
+def test_a_run_is_paused_while_its_model_is_prepared(services: InProcess, now: bool) -> None:
+    run_id = services.start()
+    paused = pause_run(services.ports, run_id, now=now)
+    assert paused.phase is (RunPhase.PAUSED if now else RunPhase.PAUSING)
+    stands_still(services, run_id)
+    run = services.ports.ledger.load(run_id)
+    assert (run.round, run.model_sha256 is not None) == (None, True)
+    assert resume_run(services.ports, run_id).round == 0
+    ends_as_simulated(services, run_id)
+
+
+def test_a_model_that_was_lost_while_paused_is_asked_for_on_resume(services: InProcess) -> None:
+    run_id = services.start()
+    pause_run(services.ports, run_id, now=True)
+    services.publisher.published.clear()
+    assert resume_run(services.ports, run_id).phase is RunPhase.PREPARING
+    assert services.publisher.commands == [PrepareModel(run_id=run_id)]
+    ends_as_simulated(services, run_id)
+
+
+def test_enrolment_is_paused_like_any_round(services: InProcess) -> None:
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 0 and services.ports.ledger.tally(run_id, 0).accepted == 2)
+    pause_run(services.ports, run_id, now=True)
+    stands_still(services, run_id)
+    resume_run(services.ports, run_id)
+    assert [command.client_id for command in services.publisher.commands if isinstance(command, EnrolClient)] == [
+        "client-000002",
+        "client-000003",
+    ]
+    ends_as_simulated(services, run_id)
+
+
+def test_a_drain_can_be_cut_short(services: InProcess) -> None:
+    run_id = open_round_1(services, accepted=1)
+    pause_run(services.ports, run_id)
+    assert pause_run(services.ports, run_id, now=True).phase is RunPhase.PAUSED
+    stands_still(services, run_id)
+    resume_run(services.ports, run_id)
+    ends_as_simulated(services, run_id)
+
+
+def test_a_paused_run_can_be_cancelled(services: InProcess) -> None:
+    run_id = open_round_1(services, accepted=1)
+    pause_run(services.ports, run_id, now=True)
+    cancelled = cancel_run(services.ports, run_id)
+    services.drain()
+    services.sweep_after(LONG)
+    assert services.publisher.published == []
+    assert services.ports.ledger.load(run_id) == cancelled
+    assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.ABANDONED
+
+
+def steps_of(plan: Plan) -> int:
+    services, steps = InProcess(plan), 0
+    run_id = services.start()
+    while services.ports.ledger.load(run_id).phase is not RunPhase.COMPLETED:
+        services.step()
+        steps += 1
+    return steps
+
+
+@pytest.mark.parametrize("now", [False, True], ids=["drained", "now"])
+def test_the_model_is_the_same_whenever_the_pause_comes(faces: Path, now: bool) -> None:
+    plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1, "deadline_seconds": 5000}, rounds=2)
+    steps = steps_of(plan)
+    assert steps > 20
+    for at in range(steps):
+        services = InProcess(plan)
+        run_id = services.start()
+        for _ in range(at):
+            services.step()
+        assert services.ports.ledger.load(run_id).phase in ALLOWED["pause"]
+        pause_run(services.ports, run_id, now=now)
+        services.drain()
+        if services.ports.ledger.load(run_id).phase is not RunPhase.COMPLETED:  # the round in flight was the last one
+            stands_still(services, run_id)
+            resume_run(services.ports, run_id)
+        ends_as_simulated(services, run_id)
+
+
+def test_a_run_may_be_paused_again_and_again(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces, cohort={"deadline_seconds": 5000, "attempts": 2}))
+    run_id = services.start()
+    pauses = 0
+    while services.ports.ledger.load(run_id).phase in ALLOWED["pause"]:
+        pause_run(services.ports, run_id, now=True)
+        services.clock.advance(LONG)
+        resume_run(services.ports, run_id)
+        for _ in range(6):  # more than one resumption publishes, or the messages would only grow in number
+            services.step()
+        pauses += 1
+        assert pauses < 30
+    assert pauses > 5
+    ends_as_simulated(services, run_id)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Whose update is trained, each time."""
+    trained: list[str] = []
+    make = train_client.training_update
+
+    def noted(*args: Any) -> Any:
+        trained.append(args[-1])
+        return make(*args)
+
+    monkeypatch.setattr(train_client, "training_update", noted)
+    return trained
