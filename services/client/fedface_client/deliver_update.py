@@ -32,8 +32,6 @@ class Invitation:
     round: int
     client_id: str
     correlation_id: str
-    look_first: bool = False
-    """The round was opened anew after its ledger was lost: the update may be in the store already."""
 
 
 def answer(ports: Ports, plan: Plan, invitation: Invitation, make_update: Callable[[], Update]) -> None:
@@ -55,7 +53,8 @@ def answer(ports: Ports, plan: Plan, invitation: Invitation, make_update: Callab
         _fail(ports, invitation, f"gave up after {plan.cohort.attempts} attempts")
         return
     key = object_keys.update(run, number, client)
-    accepted = _stored(ports, key) if attempt > 1 or invitation.look_first else None
+    # On the first attempt too: a round whose ledger was lost is opened anew, and worker and ledger count from the start.
+    accepted = _stored(ports, key)
     if accepted is None:
         take_time(device, ports.clock)
         try:

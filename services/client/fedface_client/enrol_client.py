@@ -18,5 +18,5 @@ def enrol_client(bench: Workbench, command: EnrolClient, correlation_id: str) ->
         images_NCHW = photographs(plan, command.client_id)
         return enrolment_update(bench.models.network(plan.model, opened.model_sha256), images_NCHW, plan)
 
-    invitation = Invitation(command.run_id, 0, command.client_id, correlation_id, look_first=opened.restored)
+    invitation = Invitation(command.run_id, 0, command.client_id, correlation_id)
     answer(bench.ports, plan, invitation, make_update)

@@ -31,7 +31,7 @@ def train_client(bench: Workbench, command: TrainClient, correlation_id: str) ->
         TRAINING_IMAGES.inc(plan.local_training.steps * batch)
         return update
 
-    invitation = Invitation(command.run_id, command.round, command.client_id, correlation_id, look_first=opened.restored)
+    invitation = Invitation(command.run_id, command.round, command.client_id, correlation_id)
     answer(bench.ports, plan, invitation, make_update)
 
 

@@ -35,7 +35,6 @@ def open_training_round(ports: Ports, run: Run) -> Run:
 
 
 def _store(ports: Ports, run: Run, opened: Round) -> Run:
-    opened = opened.model_copy(update={"restored": run.restored})
     run = ports.ledger.save(runs.begin_round(run, opened.number), "round_opened", opened=opened)
     log.info("round_opened", round=opened.number, invited=len(opened.cohort), model_sha256=opened.model_sha256)
     return run

@@ -14,7 +14,7 @@ from fedface_control.retention import manifests
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.errors import ArtifactMissingError, NotFoundError, WrongPhaseError
-from fedface_core.domain.run import ENDED, Run
+from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import EndedRound, Ports
 
 log = structlog.get_logger(__name__)
@@ -52,12 +52,16 @@ def _newest(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
             f"the artifact store has no record of {run_id}, so it cannot be restored; it would be {object_keys.run(run_id)}"
         ) from None
     if not ended:
+        if record.phase in ENDED:
+            return record.model_copy(update={"round": None})  # of its round 0 nothing is known any more
         # Nothing was finished: the model is prepared again, which gives the same bytes, and enrolment is opened anew.
-        fresh = {"round": None, "model_sha256": None, "prompted_at": record.started_at}
-        return record.model_copy(update={**fresh, "restored": True} if record.phase not in ENDED else {})
+        phase = RunPhase.PREPARING if record.phase is RunPhase.RUNNING else record.phase
+        fresh = {"phase": phase, "round": None, "model_sha256": None, "prompted_at": record.started_at}
+        return record.model_copy(update=fresh)
     newest = ended[-1].run
     # An operator may have paused, resumed or ended the run since that round ended, or another round has begun.
     operators = {name: getattr(record, name) for name in ("phase", "paused_at", "paused_seconds", "requests")}
     ending = {name: getattr(record, name) for name in ("ended_at", "failure", "stopped_because")}
-    since = operators | ending if record.version > newest.version else {}
-    return newest.model_copy(update={**since, "version": max(record.version, newest.version), "restored": True})
+    # Of the same version, the manifest may be of a round's end that an operator forestalled, and the ledger never knew of.
+    since = operators | ending if record.version >= newest.version else {}
+    return newest.model_copy(update={**since, "version": max(record.version, newest.version)})

@@ -72,7 +72,6 @@ class Round(BaseModel):
     base: int | None = Field(default=None, description="The finished round that the cohort starts from; none at enrolment.")
     model_sha256: Sha256 = Field(description="The global model that the cohort starts from.")
     class_embeddings_sha256: Sha256 | None = Field(default=None, description="Its class embeddings; none at enrolment.")
-    restored: bool = Field(default=False, description="Some of its updates may lie in the store: clients look there first.")
     skip_evaluation: bool = Field(default=False, description="An operator asked not to score its model version.")
     abandoned_because: str | None = None
     aggregation: Aggregation | None = None

@@ -78,7 +78,6 @@ class Run(BaseModel):
     failure: str | None = Field(default=None, description="Why the run failed.")
     stopped_because: str | None = Field(default=None, description="Which condition of the plan completed it.")
     cloned_from: RunId | None = None
-    restored: bool = Field(default=False, description="Rebuilt from its manifests: updates may lie in the store already.")
     requests: dict[str, str] = Field(default_factory=dict, description="Idempotency key → what it asked for.")
 
     def active_seconds(self, now: datetime) -> float:
