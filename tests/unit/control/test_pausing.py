@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from fedface_client import train_client
 from fedface_control.operate_run import cancel_run, pause_run, resume_run
 from fedface_core.domain.commands import EnrolClient, PrepareModel, TrainClient
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ALLOWED, RunPhase
+from fedface_core.learning.client_steps import training_update
 from support.in_process import REPEAT_AFTER, InProcess
 from support.places import in_round, simulated
 from support.tiny_run import tiny_plan
@@ -102,15 +102,16 @@ def test_an_update_under_way_when_the_run_is_paused_still_counts(
     services: InProcess, monkeypatch: pytest.MonkeyPatch, calls: list[str]
 ) -> None:
     run_id = open_round_1(services)
-    make, paused = train_client.training_update, []
+    paused: list[object] = []
 
     def paused_meanwhile(*args: Any) -> Any:
+        calls.append(args[-1])
         if not paused:
             paused.append(pause_run(services.ports, run_id, now=True))
             services.clock.advance(LONG)
-        return make(*args)
+        return training_update(*args)
 
-    monkeypatch.setattr(train_client, "training_update", paused_meanwhile)
+    monkeypatch.setattr("fedface_client.train_client.training_update", paused_meanwhile)
     services.step()
     assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.SUSPENDED
     assert list(services.ports.ledger.accepted(run_id, 1)) == ["client-000000"]
@@ -120,20 +121,22 @@ def test_an_update_under_way_when_the_run_is_paused_still_counts(
     assert calls.count("client-000000") == 2, "once in each round"
 
 
-def test_the_last_update_of_a_suspended_round_closes_it_on_resume(services: InProcess) -> None:
+def test_the_last_update_of_a_suspended_round_closes_it_on_resume(
+    services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run_id = open_round_1(services, accepted=3)
     (last,) = [message for message in services.publisher.published if isinstance(message[0], TrainClient)]
     services.publisher.published.clear()
-    suspending = services.ports.ledger.begin_attempt
+    begin = services.ports.ledger.begin_attempt
 
     def pause_once_begun(*args: Any) -> int:
-        attempt = suspending(*args)
+        attempt = begin(*args)
         pause_run(services.ports, run_id, now=True)
         return attempt
 
-    services.ports.ledger.begin_attempt = pause_once_begun  # type: ignore[method-assign]
-    services.deliver(*last)
-    services.ports.ledger.begin_attempt = suspending  # type: ignore[method-assign]
+    with monkeypatch.context() as patched:
+        patched.setattr(services.ports.ledger, "begin_attempt", pause_once_begun)
+        services.deliver(*last)
     assert services.ports.ledger.tally(run_id, 1).accepted == 4
     stands_still(services, run_id)
     resume_run(services.ports, run_id)
@@ -262,11 +265,10 @@ def test_a_run_may_be_paused_again_and_again(faces: Path) -> None:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Whose update is trained, each time."""
     trained: list[str] = []
-    make = train_client.training_update
 
     def noted(*args: Any) -> Any:
         trained.append(args[-1])
-        return make(*args)
+        return training_update(*args)
 
-    monkeypatch.setattr(train_client, "training_update", noted)
+    monkeypatch.setattr("fedface_client.train_client.training_update", noted)
     return trained
