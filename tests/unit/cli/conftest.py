@@ -59,10 +59,14 @@ class ByHand:
         handle_fact(self.ports, ModelPrepared(run_id=run_id, model_sha256=MODEL_SHA256))
         return run_id
 
-    def finish_round(self, run_id: str, number: int) -> None:
+    def accept(self, run_id: str, number: int, clients: int) -> None:
         ledger, now = self.ports.ledger, self.ports.clock.now()
-        for client in ledger.load_round(run_id, number).cohort:
+        for client in ledger.load_round(run_id, number).cohort[:clients]:
             ledger.accept(run_id, number, client, AcceptedUpdate(sha256="0" * 64, size=1, images=10), now)
+
+    def finish_round(self, run_id: str, number: int) -> None:
+        ledger = self.ports.ledger
+        self.accept(run_id, number, PLAN.split.clients)
         handle_fact(self.ports, RoundReady(run_id=run_id, round=number, because="settled"))
         digest = accepted_digest(ledger.accepted(run_id, number))
         aggregated = RoundAggregated(run_id=run_id, round=number, accepted_digest=digest, aggregation=_aggregation())
