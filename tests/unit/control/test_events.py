@@ -91,6 +91,37 @@ def test_a_stream_follows_a_run_until_it_ends(api: TestClient, services: InProce
     assert all(one != other for one, other in pairwise(progress)), "only what changed is shown"
 
 
+def test_a_stream_that_does_not_follow_ends_with_the_newest_event(api: TestClient, services: InProcess) -> None:
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 0)
+    response = api.get(f"/runs/{run_id}/events", params={"follow": False})
+    assert [line for line in response.text.splitlines() if line.startswith("event: ")] == [
+        "event: run_created",
+        "event: run_started",
+        "event: model_prepared",
+        "event: round_opened",
+        "event: progress",
+    ]
+
+
+def test_a_stream_ends_where_its_run_is_deleted(
+    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedface_control.routes.events.POLL_SECONDS", 0.001)
+    run_id, read = services.start(), MemoryLedger.events
+
+    def deleted_meanwhile(ledger: MemoryLedger, *args: Any) -> Any:
+        found: list[RecordedEvent] = list(read(ledger, *args))
+        if not found:
+            ledger.delete(run_id)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryLedger, "events", deleted_meanwhile)
+        events = stream(api, run_id)
+    assert [event["event"] for event in recorded(events)] == ["run_created", "run_started"]
+
+
 @pytest.mark.parametrize("wrong", ["garbage", "1", "-1-0", "99999999999999999999-0"])
 def test_an_event_id_that_is_none_is_refused_before_the_stream_begins(
     api: TestClient, services: InProcess, wrong: str

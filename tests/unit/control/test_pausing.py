@@ -10,9 +10,8 @@ import pytest
 
 from fedface_control.operate_run import cancel_run, pause_run, resume_run
 from fedface_core.domain.commands import EnrolClient, PrepareModel, TrainClient
-from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
-from fedface_core.domain.run import ALLOWED, RunPhase
+from fedface_core.domain.run import RunPhase
 from fedface_core.learning.client_steps import training_update
 from support.in_process import REPEAT_AFTER, InProcess
 from support.places import in_round, simulated
@@ -215,50 +214,6 @@ def test_a_paused_run_can_be_cancelled(services: InProcess) -> None:
     assert services.publisher.published == []
     assert services.ports.ledger.load(run_id) == cancelled
     assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.ABANDONED
-
-
-def steps_of(plan: Plan) -> int:
-    services, steps = InProcess(plan), 0
-    run_id = services.start()
-    while services.ports.ledger.load(run_id).phase is not RunPhase.COMPLETED:
-        services.step()
-        steps += 1
-    return steps
-
-
-@pytest.mark.parametrize("now", [False, True], ids=["drained", "now"])
-def test_the_model_is_the_same_whenever_the_pause_comes(faces: Path, now: bool) -> None:
-    plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1, "deadline_seconds": 5000}, rounds=2)
-    steps = steps_of(plan)
-    assert steps > 20
-    for at in range(steps):
-        services = InProcess(plan)
-        run_id = services.start()
-        for _ in range(at):
-            services.step()
-        assert services.ports.ledger.load(run_id).phase in ALLOWED["pause"]
-        pause_run(services.ports, run_id, now=now)
-        services.drain()
-        if services.ports.ledger.load(run_id).phase is not RunPhase.COMPLETED:  # the round in flight was the last one
-            stands_still(services, run_id)
-            resume_run(services.ports, run_id)
-        ends_as_simulated(services, run_id)
-
-
-def test_a_run_may_be_paused_again_and_again(faces: Path) -> None:
-    services = InProcess(tiny_plan(faces, cohort={"deadline_seconds": 5000, "attempts": 2}))
-    run_id = services.start()
-    pauses = 0
-    while services.ports.ledger.load(run_id).phase in ALLOWED["pause"]:
-        pause_run(services.ports, run_id, now=True)
-        services.clock.advance(LONG)
-        resume_run(services.ports, run_id)
-        for _ in range(6):  # more than one resumption publishes, or the messages would only grow in number
-            services.step()
-        pauses += 1
-        assert pauses < 30
-    assert pauses > 5
-    ends_as_simulated(services, run_id)
 
 
 @pytest.fixture
