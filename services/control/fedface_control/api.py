@@ -8,6 +8,7 @@ import uvicorn
 from prometheus_client import REGISTRY
 
 from fedface_control.app import create_app
+from fedface_control.restore_run import restore_all
 from fedface_core.bootstrap import connect, ensure_bucket
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.celery_app import create_celery
@@ -19,11 +20,14 @@ def main() -> None:
     """Serve until SIGTERM, then finish the requests under way."""
     settings = load_settings(ControlSettings)
     configure_logging(settings, "control")
+    ports = connect(settings, create_celery(settings))
     try:
         ensure_bucket(settings)
+        if settings.restore_on_start:
+            restore_all(ports)
     except UnavailableError as error:
         sys.exit(f"control: {error}")
-    app = create_app(connect(settings, create_celery(settings)), REGISTRY)
+    app = create_app(ports, REGISTRY)
     uvicorn.run(
         app, host=settings.api_host, port=settings.api_port, log_config=None, timeout_graceful_shutdown=5, access_log=False
     )

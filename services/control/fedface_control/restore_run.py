@@ -14,6 +14,7 @@ from fedface_control.retention import manifests
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.errors import ArtifactMissingError, NotFoundError, WrongPhaseError
+from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED, Run
 from fedface_core.ports import EndedRound, Ports
 
@@ -55,9 +56,20 @@ def _newest(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
         # Nothing was finished: the model is prepared again, which gives the same bytes, and enrolment is opened anew.
         fresh = {"round": None, "model_sha256": None, "prompted_at": record.started_at}
         return record.model_copy(update={**fresh, "restored": True} if record.phase not in ENDED else {})
-    newest = ended[-1].run
+    newest = max((done.run for done in ended), key=lambda run: run.version)
     # An operator may have paused, resumed or ended the run since that round ended, or another round has begun.
     operators = {name: getattr(record, name) for name in ("phase", "paused_at", "paused_seconds", "requests")}
     ending = {name: getattr(record, name) for name in ("ended_at", "failure", "stopped_because")}
     since = operators | ending if record.version > newest.version else {}
-    return newest.model_copy(update={**since, "version": max(record.version, newest.version), "restored": True})
+    finished = [done.round for done in ended if done.round.phase is RoundPhase.FINISHED]
+    results = finished[-1].aggregation if finished else None
+    stands = {
+        "round": ended[-1].round.number,
+        "finished_rounds": sum(done.number > 0 for done in finished),
+        "base_round": finished[-1].number if finished else None,
+        "model_sha256": results.model_sha256 if results else newest.model_sha256,
+        "evaluating": (),
+        "version": max(record.version, newest.version),
+        "restored": True,
+    }
+    return newest.model_copy(update=since | stands)

@@ -5,7 +5,7 @@ Nothing that the manifest of another run names is ever removed, nor a model that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import structlog
 
@@ -19,13 +19,16 @@ from fedface_core.ports import ArtifactStore, Ports
 log = structlog.get_logger(__name__)
 
 
-def drop_old_updates(ports: Ports, run: Run) -> Run:
-    """Remove updates and partials of rounds that ended long enough ago. The next save of the returned run records it."""
+def drop_old_updates(ports: Ports, run: Run, needed: Iterable[int] = ()) -> Run:
+    """Remove updates and partials of rounds that ended long enough ago. The next save of the returned run records it.
+
+    ``needed`` are rounds since which clients still train: their updates are yet to be counted.
+    """
     keep = run.plan.retention.rounds_of_updates
     assert run.round is not None, "called after a round"
     if keep is None:
         return run
-    keep_from = max(run.updates_kept_from, min([run.round + 1 - keep, *run.evaluating]))
+    keep_from = max(run.updates_kept_from, min([run.round + 1 - keep, *run.evaluating, *needed]))
     for number in range(run.updates_kept_from, keep_from):
         for prefix in object_keys.bulk(run.id, number):
             _delete_all(ports.artifacts, prefix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
@@ -42,6 +43,13 @@ def round_view(ledger: RunLedger, shown: Round) -> RoundView:
     )
 
 
+def _recent_rounds(ledger: RunLedger, run: Run, current: Round) -> Sequence[Round]:
+    """Where the newest scores are: the current round's or the one's it started from, unless evaluations lag behind."""
+    if run.evaluating:
+        return ledger.rounds(run.id)
+    return [current] if run.base_round is None else [ledger.load_round(run.id, run.base_round), current]
+
+
 def _summary(ledger: RunLedger, run: Run) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "id": run.id,
@@ -62,9 +70,8 @@ def _summary(ledger: RunLedger, run: Run) -> dict[str, Any]:
     }
     if run.round is not None:
         current = ledger.load_round(run.id, run.round)
-        base = [ledger.load_round(run.id, run.base_round)] if run.base_round is not None else []
         tally = ledger.tally(run.id, run.round)
-        latest = latest_scores([*base, current])
+        latest = latest_scores(_recent_rounds(ledger, run, current))
         takes_updates = current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED)
         summary |= {
             "round_phase": current.phase,
