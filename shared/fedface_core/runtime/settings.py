@@ -72,7 +72,7 @@ class ControlSettings(WorkerSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65535)
     restore_on_start: bool = Field(
-        default=False, description="Bring back the runs that the artifact store knows and the ledger has lost, before serving."
+        default=False, description="First bring back runs that the artifact store knows and the ledger has lost."
     )
     sweep_seconds: PositiveFloat = Field(default=5.0, description="Between two sweeps.")
     repeat_after_seconds: PositiveFloat = Field(
