@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
+import shutil
+import signal
 import socket
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +26,8 @@ import pytest
 import redis
 from pydantic import SecretStr
 
+from fedface_cli.children import Children
+from fedface_cli.embedded_servers import valkey
 from fedface_core.adapters import s3_artifacts
 from fedface_core.adapters.celery_publisher import CeleryPublisher
 from fedface_core.adapters.local_artifacts import LocalArtifacts
@@ -30,7 +39,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
-from support.servers import S3Server
+from support.servers import S3Server, free_ports, running, wait_for
 
 SECRET = "never-to-be-shown"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -84,15 +93,56 @@ def test_ledger_that_never_answers(silent_port: int) -> None:
         ledger.touch("run-0123456789ab", 1, NOW)
 
 
-def test_ledger_out_of_memory(ledger_url: str) -> None:
+def test_ledger_and_broker_out_of_memory(ledger_url: str, tmp_path: Path) -> None:
     run = Run(id="run-0123456789ab", plan=Plan(), correlation_id="abc", created_at=NOW)
     with redis.Redis.from_url(ledger_url) as server:
         server.config_set("maxmemory", 1)
         try:
-            with unavailable_within(10, "cannot serve us now.*maxmemory"):
+            with unavailable_within(10, "cannot serve us now.*; raise its maxmemory"):
                 RedisLedger(ledger_url).create(run)
+            with publisher_to(ledger_url, tmp_path) as publisher, unavailable_within(15, "raise its maxmemory"):
+                publisher.publish(Sweep(), correlation_id="abc")
         finally:
             server.config_set("maxmemory", 0)
+
+
+@contextmanager
+def without_a_disk(server: redis.Redis) -> Iterator[None]:
+    """The server cannot write its snapshot, since a directory stands in the file's place."""
+    snapshot = Path(str(server.config_get("dir")["dir"])) / "dump.rdb"
+    (snapshot / "in the way").mkdir(parents=True)
+    server.config_set("save", "3600 1")
+    try:
+        server.bgsave()
+        wait_for("the snapshot to fail", lambda: server.info("persistence")["rdb_last_bgsave_status"] == "err")
+        yield
+    finally:
+        shutil.rmtree(snapshot)
+        server.config_set("save", "")
+        server.bgsave()
+        wait_for("the snapshot", lambda: server.info("persistence")["rdb_last_bgsave_status"] == "ok")
+
+
+def test_ledger_and_broker_that_cannot_write_their_disk(ledger_url: str, tmp_path: Path) -> None:
+    run = Run(id="run-0123456789ab", plan=Plan(), correlation_id="abc", created_at=NOW)
+    saying = "cannot serve us now: .*MISCONF .*; free space on its disk"
+    with redis.Redis.from_url(ledger_url, decode_responses=True) as server, without_a_disk(server):
+        with unavailable_within(10, saying):
+            RedisLedger(ledger_url).create(run)
+        with publisher_to(ledger_url, tmp_path) as publisher, unavailable_within(15, saying):
+            publisher.publish(Sweep(), correlation_id="abc")
+
+
+def test_ledger_that_is_a_replica(server_processes: Children, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    with running(server_processes, valkey(tmp_path, port, "tests-own"), tmp_path):
+        url = f"redis://:tests-own@127.0.0.1:{port}/0"
+        with redis.Redis.from_url(url) as server:
+            server.config_set("replica-serve-stale-data", "yes")
+            server.replicaof("127.0.0.1", str(port + 1))
+        run = Run(id="run-0123456789ab", plan=Plan(), correlation_id="abc", created_at=NOW)
+        with unavailable_within(10, "FEDFACE_REDIS_URL name the primary"):
+            RedisLedger(url).create(run)
 
 
 @pytest.mark.parametrize("url", ["", f"http://:{SECRET}@host", f"redis://:{SECRET}@host:port/0", SECRET])
@@ -102,9 +152,12 @@ def test_what_is_no_redis_url_is_refused_without_showing_it(url: str) -> None:
     assert SECRET not in str(caught.value)
 
 
+def publisher_at(port: int, directory: Path) -> AbstractContextManager[CeleryPublisher]:
+    return publisher_to(f"redis://:{SECRET}@127.0.0.1:{port}/0", directory)
+
+
 @contextmanager
-def publisher_at(port: int, directory: Path) -> Iterator[CeleryPublisher]:
-    url = f"redis://:{SECRET}@127.0.0.1:{port}/0"
+def publisher_to(url: str, directory: Path) -> Iterator[CeleryPublisher]:
     settings = Settings(redis_url=SecretStr(url), artifacts="directory", artifact_directory=directory)
     with create_celery(settings) as app:
         app.conf.broker_transport_options |= {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}
@@ -178,6 +231,28 @@ def test_s3_that_never_answers(silent_port: int, monkeypatch: pytest.MonkeyPatch
         store.get("a/b")
 
 
+class _Full(BaseHTTPRequestHandler):
+    """MinIO with a full disk: the error of its source, api-errors.go."""
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b"<Error><Code>XMinioStorageFull</Code><Message>Storage backend has reached its minimum</Message></Error>"
+        self.send_response(507)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_s3_with_a_full_disk() -> None:
+    with HTTPServer(("127.0.0.1", 0), _Full) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        store = S3Artifacts(f"127.0.0.1:{server.server_port}", "fedface", "key", SECRET)
+        with unavailable_within(20, "refuses us: its disk is full; free some space"):
+            store.put("a/b", b"x")
+        server.shutdown()
+
+
 def test_what_is_no_s3_endpoint_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="FEDFACE_S3_ENDPOINT must be host:port"):
         S3Artifacts("http://minio:9000/path", "fedface", "key", SECRET)
@@ -198,10 +273,93 @@ def test_a_full_disk_leaves_the_old_object_and_nothing_else(tmp_path: Path, monk
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["b"]
 
 
-def test_a_put_that_was_killed_is_never_listed(tmp_path: Path) -> None:
+# Puts an object, and stops for ever at the moment that the test names.
+PUT = """
+import os, signal, sys
+from pathlib import Path
+from fedface_core.adapters.local_artifacts import LocalArtifacts
+
+def stop(*_): print("there", flush=True); signal.pause()
+
+store = LocalArtifacts(Path(sys.argv[1]))
+setattr(*{"before it has locked": (__import__("fcntl"), "flock"), "before it has flushed": (os, "fsync")}[sys.argv[2]], stop)
+store.put("a/b", b"half")
+"""
+
+
+@contextmanager
+def a_put_that_stops(store: Path, moment: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen([sys.executable, "-c", PUT, str(store), moment], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "there\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def incoming(store: Path) -> list[Path]:
+    return list((store / "~incoming").iterdir())
+
+
+@pytest.mark.parametrize("moment", ["before it has locked", "before it has flushed"])
+def test_a_put_that_was_killed_is_never_listed_and_removed_by_the_next(tmp_path: Path, moment: str) -> None:
     store = LocalArtifacts(tmp_path)
-    (tmp_path / "~incoming" / "tmp1234").write_bytes(b"half")
+    with a_put_that_stops(tmp_path, moment) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert len(incoming(tmp_path)) == 1
     assert store.keys("") == []
+    LocalArtifacts(tmp_path)
+    assert incoming(tmp_path) == []
+
+
+def test_a_put_that_is_under_way_is_left_alone(tmp_path: Path) -> None:
+    with a_put_that_stops(tmp_path, "before it has flushed"):
+        LocalArtifacts(tmp_path)
+        assert len(incoming(tmp_path)) == 1
+
+
+def test_a_put_whose_file_was_removed_before_it_was_locked_takes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, lock = LocalArtifacts(tmp_path), fcntl.flock
+    removed: list[Path] = []
+
+    def lose_the_first(handle: int, operation: int) -> None:
+        if not removed:
+            removed.extend(incoming(tmp_path))
+            LocalArtifacts(tmp_path)
+        lock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lose_the_first)
+    store.put("a/b", b"whole")
+    assert len(removed) == 1
+    assert store.get("a/b") == b"whole"
+    assert incoming(tmp_path) == []
+
+
+USES: dict[str, Callable[[LocalArtifacts], object]] = {
+    "get": lambda store: store.get("a/b"),
+    "get_range": lambda store: store.get_range("a/b", 0, 1),
+    "size": lambda store: store.size("a/b"),
+    "keys": lambda store: store.keys("a/"),
+    "put": lambda store: store.put("a/c", b"x"),
+    "delete": lambda store: store.delete("a/b"),
+    "ping": lambda store: store.ping(),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_directory_that_is_gone_is_no_empty_store_and_may_come_back(tmp_path: Path, use: str) -> None:
+    store = LocalArtifacts(tmp_path / "mounted")
+    store.put("a/b", b"x")
+    (tmp_path / "mounted").rename(tmp_path / "elsewhere")
+    with unavailable_within(5, rf"cannot use {tmp_path}/mounted.*FEDFACE_ARTIFACT_DIRECTORY"):
+        USES[use](store)
+    assert not (tmp_path / "mounted").exists()
+    (tmp_path / "elsewhere").rename(tmp_path / "mounted")
+    assert store.get("a/b") == b"x"
 
 
 def test_a_directory_that_is_a_file(tmp_path: Path) -> None:
