@@ -41,6 +41,7 @@ class RedisLedger:
         self._begin_attempt = self._load_script("ledger_begin_attempt.lua")
         self._record_partial = self._load_script("ledger_record_partial.lua")
         self._touch = self._load_script("ledger_touch.lua")
+        self._note = self._load_script("ledger_note.lua")
 
     def create(self, run: Run) -> None:
         """See `RunLedger.create`."""
@@ -177,6 +178,11 @@ class RedisLedger:
     def touch(self, run_id: str, number: int, now: datetime) -> None:
         """See `RunLedger.touch`."""
         self._opened(self._run(self._touch, [round_key(run_id, number)], micros(now)), run_id, number)
+
+    def note(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
+        """See `RunLedger.note`."""
+        if not self._run(self._note, [run_key(run_id), events_key(run_id)], event, json.dumps(dict(data))):
+            raise NotFoundError(f"there is no run {run_id}")
 
     def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
         """See `RunLedger.events`."""

@@ -26,6 +26,9 @@ AGGREGATION_SECONDS = Histogram(
     "fedface_aggregation_seconds", "Duration of the steps of an aggregation.", ["step"], buckets=_SECONDS
 )
 TRAINING_IMAGES = Counter("fedface_training_images", "Images seen by local training, once for each gradient step.")
+WAITING_SECONDS = Counter(
+    "fedface_waiting_seconds", "Time that tasks waited for a dependency that did not answer.", ["dependency"]
+)
 SWEEP_REPEATS = Counter("fedface_sweep_repeats", "Phases whose commands the sweep published again.", ["phase"])
 
 
