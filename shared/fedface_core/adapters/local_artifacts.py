@@ -29,7 +29,7 @@ class LocalArtifacts:
     def __init__(self, directory: Path) -> None:
         self._root = directory.absolute()
         with self._faults(self._root):
-            self._make_directory(self._root / _ASIDE)
+            _make_directory(self._root / _ASIDE, below=Path(self._root.anchor))
             for aside in (self._root / _ASIDE).iterdir():
                 _remove_if_abandoned(aside)
 
@@ -37,11 +37,10 @@ class LocalArtifacts:
         """See `ArtifactStore.put`."""
         target = self._path(key)
         with self._faults(target):
-            # First: where the store's directory has gone, none may be made anew.
+            _make_directory(target.parent, below=self._root)
             handle, aside = _create_locked(self._root / _ASIDE)
             with os.fdopen(handle, "wb") as file:
                 try:
-                    self._make_directory(target.parent)
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
@@ -107,14 +106,6 @@ class LocalArtifacts:
         check_key(key)
         return self._root / key
 
-    def _make_directory(self, directory: Path) -> None:
-        """Make a directory and its parents durably: a new name lasts when the directory that holds it is flushed."""
-        if directory.is_dir():
-            return
-        self._make_directory(directory.parent)
-        directory.mkdir(exist_ok=True)
-        _flush_directory(directory.parent)
-
     @contextmanager
     def _faults(self, path: Path, key: str | None = None) -> Iterator[None]:
         """Turn the operating system's errors into ours; a missing file is a missing artifact where a key was asked for.
@@ -130,6 +121,18 @@ class LocalArtifacts:
                 f"cannot use {path} for artifacts: {error.strerror}; give FEDFACE_ARTIFACT_DIRECTORY a directory with "
                 "free space that this user may write"
             ) from error
+
+
+def _make_directory(directory: Path, below: Path) -> None:
+    """Make a directory and its parents durably: a new name lasts when the directory that holds it is flushed.
+
+    Only those ``below`` a directory that is there: a store that has gone must not be made anew.
+    """
+    if directory == below or directory.is_dir():
+        return
+    _make_directory(directory.parent, below)
+    directory.mkdir(exist_ok=True)
+    _flush_directory(directory.parent)
 
 
 def _create_locked(directory: Path) -> tuple[int, Path]:

@@ -23,7 +23,7 @@ from fedface_core.runtime.metrics import WAITING_SECONDS
 
 log = structlog.get_logger(__name__)
 
-_LONGEST_PAUSE_SECONDS = 10.0
+_LONGEST_PAUSE_SECONDS = 5.0
 _NOTE_EVERY_SECONDS: Final = 60.0
 
 PortT = TypeVar("PortT")
