@@ -34,7 +34,8 @@ _SERVICES = {
     "control": "fedface_control.worker",
 }
 _START_SECONDS = 600.0  # a process that ends is noticed at once; this is for one that hangs, on however busy a machine
-_GRACE_SECONDS = 15.0  # a worker finishes the task in hand
+_GRACE_SECONDS = 10.0  # a worker finishes the task in hand, or puts it back into the queue
+_END_SECONDS = 10.0  # and then ends; on a busy machine that takes a while
 _SERVER_GRACE_SECONDS = 15.0  # SeaweedFS takes 10
 
 
@@ -100,7 +101,7 @@ class LocalStack:
     def stop(self) -> None:
         """Stop the services, each finishing the task in hand, then the servers they need. No error where nothing runs."""
         try:
-            self._stop(list(_SERVICES), _GRACE_SECONDS)
+            self._stop(list(_SERVICES), _GRACE_SECONDS + _END_SECONDS)
             self._stop(list(self.processes), _SERVER_GRACE_SECONDS)
         finally:  # also when a second Ctrl-C ends the patience
             self._held.close()
@@ -185,6 +186,7 @@ class LocalStack:
             "FEDFACE_API_HOST": HOST,
             "FEDFACE_API_PORT": str(api_port),
             "FEDFACE_METRICS_HOST": HOST,
+            "FEDFACE_GRACE_SECONDS": f"{_GRACE_SECONDS:g}",
             "OMP_NUM_THREADS": "1",  # one core to a worker process; as many processes as cores
             **self._extra_environment,
         }

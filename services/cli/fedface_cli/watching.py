@@ -79,7 +79,8 @@ def _watch_in_lines(api: ControlApi, run_id: str, console: Console, check: Calla
             continue
         about = f"round {event.data['round']}: " if event.data.get("round") is not None else ""
         what = event.name.replace("_", " ")
-        console.print(f"{about}{what}", highlight=False, soft_wrap=True)
+        why = f": {event.data['reason']}" if "reason" in event.data else ""
+        console.print(f"{about}{what}{why}", highlight=False, soft_wrap=True)
         if event.name == "round_finished":
             scored = next(view for view in api.rounds(run_id).rounds if view.number == event.data["round"])
             if scored.scores:

@@ -13,6 +13,7 @@ import structlog
 from fedface_control.retention import manifests
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
+from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import ArtifactMissingError, NotFoundError, WrongPhaseError
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED, Run
@@ -47,7 +48,7 @@ def restore_all(ports: Ports) -> Sequence[Run]:
 def _newest(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
     """The run as last recorded, standing after its newest ended round."""
     try:
-        record = Run.model_validate_json(ports.artifacts.get(object_keys.run(run_id)))
+        record = read_versioned(Run, ports.artifacts.get(object_keys.run(run_id)))
     except ArtifactMissingError:
         raise NotFoundError(
             f"the artifact store has no record of {run_id}, so it cannot be restored; it would be {object_keys.run(run_id)}"

@@ -11,6 +11,7 @@ import structlog
 
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
+from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import ArtifactMissingError
 from fedface_core.domain.events import Aggregation
 from fedface_core.domain.run import Run
@@ -69,7 +70,7 @@ def _models_named_elsewhere(ports: Ports, run_id: str) -> set[str]:
             named |= {done.model_sha256, done.aggregation.model_sha256 if done.aggregation else ""}
     for key in ports.artifacts.keys(object_keys.RUNS):
         if object_keys.kind(key) == "manifest" and not key.startswith(object_keys.run_folder(run_id)):
-            manifest = Manifest.model_validate_json(ports.artifacts.get(key))
+            manifest = read_versioned(Manifest, ports.artifacts.get(key))
             named |= {manifest.run.plan.model.weights, manifest.round.model_sha256}
             named |= {manifest.round.aggregation.model_sha256} if manifest.round.aggregation else set()
     return named
@@ -80,7 +81,7 @@ def manifests(artifacts: ArtifactStore, run_id: str) -> Iterator[Manifest]:
     keys = [key for key in artifacts.keys(f"{object_keys.run_folder(run_id)}rounds/") if object_keys.kind(key) == "manifest"]
     for key in sorted(keys, key=lambda key: int(key.split("/")[3])):
         try:
-            yield Manifest.model_validate_json(artifacts.get(key))
+            yield read_versioned(Manifest, artifacts.get(key))
         except ArtifactMissingError:  # removed since it was listed
             continue
 

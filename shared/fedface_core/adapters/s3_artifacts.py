@@ -28,6 +28,8 @@ _WRONG_SETTING = {
     "AccessDenied": "it denies access to bucket '{bucket}'; correct FEDFACE_S3_ACCESS_KEY and FEDFACE_S3_SECRET_KEY "
     "or the key's policy",
     "AuthorizationHeaderMalformed": "it expects another region; correct FEDFACE_S3_REGION",
+    "XMinioStorageFull": "its disk is full; free some space or give it more",
+    "XMinioAdminBucketQuotaExceeded": "the quota of bucket '{bucket}' is used up; raise it or free some space",
     "RequestTimeTooSkewed": "its clock and ours differ too much; set both by NTP",
 }
 

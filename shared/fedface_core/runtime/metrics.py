@@ -27,6 +27,9 @@ AGGREGATION_SECONDS = Histogram(
 )
 TRAINING_IMAGES = Counter("fedface_training_images", "Images seen by local training, once for each gradient step.")
 DEVICE_EVENTS = Counter("fedface_device_events", "What simulated devices did that ideal ones do not.", ["event"])
+WAITING_SECONDS = Counter(
+    "fedface_waiting_seconds", "Time that tasks waited for a dependency that did not answer.", ["dependency"]
+)
 SWEEP_REPEATS = Counter("fedface_sweep_repeats", "Phases whose commands the sweep published again.", ["phase"])
 
 

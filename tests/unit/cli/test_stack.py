@@ -83,6 +83,11 @@ def test_a_started_stack_answers_everywhere(running: LocalStack) -> None:
     running.check()
 
 
+def test_workers_put_back_what_they_cannot_finish_before_the_stack_kills_them(running: LocalStack) -> None:
+    assert float(running.environment["FEDFACE_GRACE_SECONDS"]) == stack_module._GRACE_SECONDS
+    assert stack_module._END_SECONDS >= 5.0
+
+
 def test_the_broker_asks_for_a_secret_that_no_command_line_shows(running: LocalStack) -> None:
     url = running.environment["FEDFACE_REDIS_URL"]
     found = re.fullmatch(r"redis://:([0-9a-f]{48})@(127\.0\.0\.1):(\d+)/0", url)
