@@ -20,6 +20,8 @@ from fedface_core.domain.errors import ArtifactMissingError, UnavailableError
 # Where files are written before they get their name. No key can contain '~', so it is never read or listed.
 _ASIDE = "~incoming"
 
+_TRIES = 10
+
 _MISSING = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR)
 
 
@@ -37,14 +39,13 @@ class LocalArtifacts:
         """See `ArtifactStore.put`."""
         target = self._path(key)
         with self._faults(target):
-            _make_directory(target.parent, below=self._root)
             handle, aside = _create_locked(self._root / _ASIDE)
             with os.fdopen(handle, "wb") as file:
                 try:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                    aside.replace(target)
+                    self._name(aside, target)
                 except BaseException:
                     aside.unlink(missing_ok=True)
                     raise
@@ -96,11 +97,23 @@ class LocalArtifacts:
                 path.unlink()
         except ArtifactMissingError:
             return
+        with suppress(OSError):  # the first folder that is not empty
+            for folder in path.relative_to(self._root).parents[:-1]:
+                (self._root / folder).rmdir()
 
     def ping(self) -> None:
         """See `ArtifactStore.ping`: a file can be written aside."""
         with self._faults(self._root / _ASIDE), tempfile.TemporaryFile(dir=self._root / _ASIDE) as file:
             file.write(b"ping")
+
+    def _name(self, aside: Path, target: Path) -> None:
+        """Give the file its name. The folder may vanish in between: a delete removes one that it leaves empty."""
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):
+                _make_directory(target.parent, below=self._root)
+                aside.replace(target)
+                return
+        aside.replace(target)
 
     def _path(self, key: str) -> Path:
         check_key(key)
