@@ -150,6 +150,9 @@ class ArtifactStore(Protocol):
     def size(self, key: str) -> int:
         """The object's size in bytes, without reading it. `ArtifactMissingError` where there is none."""
 
+    def modified(self, key: str) -> datetime:
+        """When the object was last put, in UTC with its zone. `ArtifactMissingError` where there is none."""
+
     def keys(self, prefix: str) -> Sequence[str]:
         """All keys that start with ``prefix``, sorted."""
 

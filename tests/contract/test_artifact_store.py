@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -158,6 +160,18 @@ def test_readers_see_the_old_object_or_the_new_one_never_a_part(store: ArtifactS
 def test_ping_of_a_store_that_works(store: ArtifactStore) -> None:
     store.ping()
     assert store.keys("") == []
+
+
+def test_an_object_is_dated_when_it_is_put(store: ArtifactStore) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)  # S3 dates by the second
+    store.put(KEY, b"1")
+    first = store.modified(KEY)
+    assert before <= first <= datetime.now(UTC) + timedelta(seconds=2)
+    time.sleep(1.1)
+    store.put(KEY, b"1")
+    assert store.modified(KEY) > first, "put again, it is new again"
+    with pytest.raises(ArtifactMissingError, match="there is no artifact nothing"):
+        store.modified("nothing")
 
 
 def test_a_deleted_folder_leaves_nothing_in_the_directory(tmp_path: Path) -> None:

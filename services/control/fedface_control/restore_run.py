@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from fedface_control.retention import manifests
+from fedface_control.named_artifacts import manifests
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.schema_version import read_versioned

@@ -110,7 +110,11 @@ class _RunGauges:
     _TABLE: tuple[tuple[str, str, list[str]], ...] = (
         ("fedface_run_round", "The current round's number.", []),
         ("fedface_run_rounds_planned", "Training rounds in the plan.", []),
-        ("fedface_run_rounds_finished", "Training rounds that have finished; abandoned ones have a number and do not count.", []),
+        (
+            "fedface_run_rounds_finished",
+            "Training rounds that have finished; abandoned ones do not count.",
+            [],
+        ),
         ("fedface_run_phase", "1 for the present phase.", ["phase"]),
         ("fedface_round_invited", "Clients invited to the current round.", []),
         ("fedface_round_accepted", "Updates accepted in the current round.", []),

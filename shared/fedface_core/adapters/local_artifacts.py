@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fedface_core.adapters.artifact_keys import check_key, check_prefix, check_range, range_past_end
@@ -75,6 +76,12 @@ class LocalArtifacts:
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             return path.stat().st_size
+
+    def modified(self, key: str) -> datetime:
+        """See `ArtifactStore.modified`."""
+        path = self._path(key)
+        with self._faults(path, key):
+            return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def keys(self, prefix: str) -> Sequence[str]:
         """See `ArtifactStore.keys`."""

@@ -7,6 +7,7 @@ is exported once, is right after a restart, and needs no shared files.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from prometheus_client import Counter, Histogram
 
@@ -59,6 +60,10 @@ class CountedArtifacts:
     def size(self, key: str) -> int:
         """The object's size; nothing is moved."""
         return self._store.size(key)
+
+    def modified(self, key: str) -> datetime:
+        """When the object was put; nothing is moved."""
+        return self._store.modified(key)
 
     def keys(self, prefix: str) -> Sequence[str]:
         """The keys under a prefix."""
