@@ -122,8 +122,31 @@ class LocalStack:
 
     def restart(self, name: str) -> None:
         """Start one process again, with the same ports and state, killing it first where it runs; wait until it is ready."""
+        self.begin_restart(name)
+        self.wait_until_ready([name])
+
+    def begin_restart(self, name: str) -> None:
+        """The same without the wait, for whoever has more to do meanwhile."""
         self.kill(name)
-        self._start_together([self._parts[name]])
+        self._launch(self._parts[name])
+
+    def wait_until_ready(self, names: Sequence[str], waiting_for: Callable[[Sequence[str]], None] | None = None) -> None:
+        """Return once all of ``names`` can work. `StackError` names one that ended instead, or that hangs."""
+        waiting = list(names)
+        deadline = time.monotonic() + _START_SECONDS
+        while waiting:
+            if waiting_for is not None:
+                waiting_for(waiting)
+            waiting = [name for name in waiting if not self._parts[name].is_ready()]
+            for name in waiting:
+                if self.processes[name].poll() is not None:
+                    raise self._has_ended(name)
+            if waiting and time.monotonic() > deadline:
+                name = waiting[0]
+                raise StackError(
+                    f"{name} is not ready after {_START_SECONDS:.0f} s; the end of its log:\n{self.log_tail(name)}"
+                )
+            time.sleep(0.1)
 
     def log_tail(self, name: str, lines: int = 20) -> str:
         """The end of one process's log."""
@@ -207,28 +230,14 @@ class LocalStack:
 
     def _start_together(self, parts: Sequence[Part], waiting_for: Callable[[Sequence[str]], None] | None = None) -> None:
         for part in parts:
-            log = self.logs / f"{part.name}.log"
-            if part.name not in self._parts:
-                log.write_bytes(b"")  # of this stack, not of the one that ran here before
+            (self.logs / f"{part.name}.log").write_bytes(b"")  # of this stack, not of the one that ran here before
             self._parts[part.name] = part
-            self.processes[part.name] = self._children.start(part.command, {**self.environment, **part.environment}, log)
-        waiting = {part.name: part for part in parts}
-        deadline = time.monotonic() + _START_SECONDS
-        while waiting:
-            if waiting_for is not None:
-                waiting_for(list(waiting))
-            for name in list(waiting):
-                if waiting[name].is_ready():
-                    del waiting[name]
-            for name in waiting:
-                if self.processes[name].poll() is not None:
-                    raise self._has_ended(name)
-            if waiting and time.monotonic() > deadline:
-                name = next(iter(waiting))
-                raise StackError(
-                    f"{name} is not ready after {_START_SECONDS:.0f} s; the end of its log:\n{self.log_tail(name)}"
-                )
-            time.sleep(0.1)
+            self._launch(part)
+        self.wait_until_ready([part.name for part in parts], waiting_for)
+
+    def _launch(self, part: Part) -> None:
+        environment = {**self.environment, **part.environment}
+        self.processes[part.name] = self._children.start(part.command, environment, self.logs / f"{part.name}.log")
 
     def _stop(self, names: Sequence[str], grace_seconds: float) -> None:
         processes = [self.processes.pop(name) for name in names if name in self.processes]
