@@ -35,7 +35,7 @@ _SERVICES = {
 }
 _START_SECONDS = 600.0  # a process that ends is noticed at once; this is for one that hangs, on however busy a machine
 _GRACE_SECONDS = 15.0  # a worker finishes the task in hand
-_SERVER_GRACE_SECONDS = 15.0  # SeaweedFS takes 10
+_SERVER_GRACE_SECONDS = 20.0  # SeaweedFS takes 15
 
 
 class StackError(FedFaceError):
