@@ -31,9 +31,12 @@ _PRESETS = {"synthetic": plans.synthetic}
 
 def main() -> int:
     """Parse the command line, run twice, compare, report."""
-    options = _parser().parse_args()
+    parser = _parser()
+    options = parser.parse_args()
+    if options.kills < 0:
+        parser.error(f"--kills {options.kills}: give 0 or more")
     if options.json is not None and not options.json.parent.is_dir():  # found out now, not after minutes of chaos
-        _parser().error(f"--json {options.json}: there is no directory {options.json.parent}")
+        parser.error(f"--json {options.json}: there is no directory {options.json.parent}")
     exit_on_termination()
     console = Console()
     try:

@@ -1,9 +1,10 @@
-"""What a stack that has stopped must not leave: processes, and files that were never given their name."""
+"""What a stack that has stopped must not leave: processes, files that were never given their name, secrets in its logs."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,13 @@ def no_file_aside(artifacts: Path) -> Check:
     aside = artifacts / "~incoming"
     left = sorted(path.name for path in aside.iterdir()) if aside.is_dir() else []
     return Check("no file is left half written", not left, {"left": left})
+
+
+def no_secret_told(logs: Path, secrets: Iterable[str]) -> Check:
+    """No log holds a secret of the stack, whatever tracebacks the faults caused."""
+    paths = sorted(logs.glob("*.log"))
+    telling = [path.name for path in paths if any(secret in path.read_text(errors="replace") for secret in secrets)]
+    return Check("no log tells a secret", not telling, {"logs": len(paths), "telling": telling})
 
 
 def _living(variable: str, mark: str, groups: AbstractSet[int]) -> list[str]:

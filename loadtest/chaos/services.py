@@ -13,7 +13,7 @@ from fedface_cli.stack import LocalStack
 _SETTLED_SECONDS = 8.0  # after its start a service is left alone that long: to kill it while it loads proves little
 _LONGEST_ABSENCE = 3.0
 _FREEZE_SECONDS = (1.0, 4.0)
-_CUT_SECONDS = (10.0, 14.0)
+_CUT_SECONDS = (6.0, 10.0)
 
 
 class Services:

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from fedface_cli.api_client import ControlApi
 from fedface_cli.stack import LocalStack
@@ -19,7 +20,7 @@ from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 from loadtest.chaos.adversary import Adversary, draw_strikes
 from loadtest.chaos.checks import Check, unmoved
-from loadtest.chaos.leftovers import no_file_aside, no_process_left
+from loadtest.chaos.leftovers import no_file_aside, no_process_left, no_secret_told
 from loadtest.chaos.messages import Messages
 from loadtest.chaos.outcome import Outcome, read_outcome
 from loadtest.chaos.plan import MARK
@@ -60,9 +61,7 @@ def run_in_peace(stack: LocalStack, plan: Plan, limit_seconds: float) -> Trial:
         _watch(stack, read, lambda _: time.sleep(0.1), limit_seconds)
         seconds = time.monotonic() - started
         outcome = _completed(ports, run_id)
-        for server in ("valkey", "s3"):  # nobody will read its files, and one of them takes 10 s to stop
-            if server in stack.processes:
-                stack.kill(server)
+        _drop_store(stack)
         return Trial(outcome, seconds)
 
 
@@ -95,6 +94,7 @@ def run_in_a_storm(
         at_end = _completed(ports, run_id)
         _drain(ports)
         outcome = read_outcome(ports.ledger, ports.artifacts, run_id)
+        _drop_store(stack)
     return Trial(
         outcome,
         seconds,
@@ -103,6 +103,7 @@ def run_in_a_storm(
             unmoved(at_end, outcome),
             no_process_left(MARK, stack.environment[MARK], services.groups),
             no_file_aside(stack.workdir / "artifacts"),
+            no_secret_told(stack.logs, _secrets(stack)),
         ],
     )
 
@@ -112,6 +113,17 @@ def _ports(stack: LocalStack) -> Ports:
     given = {name.removeprefix("FEDFACE_").lower(): value for name, value in stack.environment.items()}
     settings = Settings.model_validate(given)
     return connect(settings, create_celery(settings))
+
+
+def _drop_store(stack: LocalStack) -> None:
+    """Nobody will read its files any more, and an S3 server takes 15 s to stop in good order."""
+    if "s3" in stack.processes:
+        stack.kill("s3")
+
+
+def _secrets(stack: LocalStack) -> list[str]:
+    broker = urlsplit(stack.environment["FEDFACE_REDIS_URL"]).password
+    return [secret for secret in (broker, stack.environment.get("FEDFACE_S3_SECRET_KEY")) if secret]
 
 
 def _start(stack: LocalStack, plan: Plan) -> str:
