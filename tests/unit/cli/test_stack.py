@@ -140,6 +140,15 @@ def test_one_service_can_be_killed_whole_and_started_again(running: LocalStack) 
     running.check()
 
 
+def test_a_restart_need_not_be_waited_for(running: LocalStack) -> None:
+    first = running.processes["client"].pid
+    running.begin_restart("client")
+    assert running.processes["client"].pid != first
+    assert gone(first)
+    running.wait_until_ready(["client"])
+    assert httpx.get(f"http://{running.metrics_targets['client']}/metrics").status_code == 200
+
+
 def test_a_directory_has_one_stack(running: LocalStack, environment: dict[str, str]) -> None:
     with pytest.raises(InvalidInputError, match="another local stack runs in"):
         LocalStack(running.workdir, environment=environment).start()
