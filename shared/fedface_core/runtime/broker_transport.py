@@ -1,8 +1,9 @@
 """Kombu's Redis transport, for a worker that outlives its broker's restart.
 
-A worker that loses the broker closes its channel, and kombu then puts back what is not acknowledged, through a connection
-that it may have let go already: an AttributeError that nobody expects, which ends the worker. Here such messages are left
-where they are, among the unacknowledged; any worker puts them back once the visibility timeout has passed.
+A worker that loses the broker closes its channel and opens another. What it still wants of the old one, to acknowledge the
+task that was running meanwhile or to put back what it had not begun, kombu tries through a connection that it has let go: an
+AttributeError that nobody expects, which ends the worker. Here it is the lost connection that it is, which kombu and Celery
+log and get over; the message comes again, at the latest once the visibility timeout has passed.
 """
 
 from __future__ import annotations
@@ -10,24 +11,16 @@ from __future__ import annotations
 from typing import Any
 
 from kombu.transport import redis
-
-
-class QoS(redis.QoS):
-    """What was delivered and not yet acknowledged."""
-
-    def restore_unacked(self, client: Any = None) -> None:
-        """Put it back on its queue, where there is still a connection to do it through."""
-        if self.channel.connection.client is None:
-            assert self._delivered is not None, "kept from the first delivery on"
-            self._delivered.clear()
-            return
-        super().restore_unacked(client)
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 
 class Channel(redis.Channel):
-    """A channel with that."""
+    """A channel that knows when it is closed."""
 
-    QoS = QoS
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        if self.connection is None or self.connection.client is None:
+            raise RedisConnectionError("the connection of this channel was lost, and another has taken its place")
+        return super()._connparams(asynchronous)  # type: ignore[misc]  # the stubs leave it out
 
 
 class Transport(redis.Transport):
