@@ -8,7 +8,7 @@ import signal
 import time
 from contextlib import suppress
 
-from fedface_cli.stack import LocalStack
+from fedface_cli.stack import LocalStack, StackError
 
 _SETTLED_SECONDS = 8.0  # after its start a service is left alone that long: to kill it while it loads proves little
 _LONGEST_ABSENCE = 3.0
@@ -76,17 +76,22 @@ class Services:
                 self._thaw(name)
 
     def bring_all_back(self) -> None:
-        """Peace: everything runs again, and is waited for."""
+        """Peace: everything runs again, the servers first, and is waited for."""
         for name in list(self._frozen_until):
             self._thaw(name)
-        self.tick()
+        servers = sorted(self.all & {"valkey", "s3"})
+        for name in self._back_at.keys() & set(servers):
+            self._bring_back(name)
+        self._stack.wait_until_ready(servers)
         for name in list(self._back_at):
             self._bring_back(name)
-        servers = [name for name in ("valkey", "s3") if name in self._stack.processes]
-        self._stack.wait_until_ready(servers)
-        for name in self._stack.ended():  # a service may not wait for its server
-            self._bring_back(name)
-        self._stack.wait_until_ready(list(self._stack.processes))
+        try:
+            self._stack.wait_until_ready(sorted(self.all))
+        except StackError:  # of one that gave up on its server just before that was back
+            self.tick()
+            for name in list(self._back_at):
+                self._bring_back(name)
+            self._stack.wait_until_ready(sorted(self.all))
 
     def _bring_back(self, name: str) -> None:
         self._back_at.pop(name, None)

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from fedface_cli.stack import StackError
 from loadtest.chaos import services as module
 from loadtest.chaos.services import Services
 
@@ -40,7 +41,8 @@ class SleepingStack:
         return [name for name, process in self.processes.items() if process.poll() is not None]
 
     def wait_until_ready(self, names: list[str]) -> None:
-        assert self.ended() == []
+        for name in set(names) & set(self.ended()):
+            raise StackError(f"{name} ended")
 
     def status(self, name: str) -> str:
         return str(psutil.Process(self.processes[name].pid).status())
@@ -126,3 +128,10 @@ def test_in_peace_everything_runs(services: Services, stack: SleepingStack) -> N
     assert services.running == {"s3", "client"}
     assert stack.ended() == []
     assert stack.status("s3") != psutil.STATUS_STOPPED
+
+
+def test_who_gives_up_on_its_server_meanwhile_is_started_once_more(services: Services, stack: SleepingStack) -> None:
+    stack.kill("client")
+    services.bring_all_back()
+    assert services.ended == ["client"]
+    assert stack.ended() == []
