@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import fcntl
 import os
-import random
 import secrets
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from fedface_cli.children import Children
 from fedface_cli.embedded_servers import HOST, Part, answers, prometheus, seaweedfs, valkey
+from fedface_cli.local_ports import free_ports, refuse_taken
 from fedface_core.domain.errors import FedFaceError, InvalidInputError
 
 _SERVICES = {
@@ -179,9 +178,9 @@ class LocalStack:
 
     def _plan(self) -> tuple[list[Part], list[Part]]:
         """Draw ports and secrets; say what to start, servers first."""
-        ports = _free_ports(11)
+        ports = free_ports(11)
         api_port = self._api_port or ports.pop()
-        _refuse_taken(api_port)
+        refuse_taken(api_port)
         self.api_url = f"http://{HOST}:{api_port}"
         self.metrics_targets = {name: f"{HOST}:{ports.pop()}" for name in _SERVICES} | {"api": f"{HOST}:{api_port}"}
 
@@ -249,26 +248,3 @@ class LocalStack:
         return StackError(
             f"{name} ended with status {status}; the end of {self.logs / f'{name}.log'}:\n{self.log_tail(name)}"
         )
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free now, from below the range that outgoing connections take theirs from."""
-    ports: list[int] = []
-    with ExitStack() as held:
-        while len(ports) < count:
-            probe, port = held.enter_context(socket.socket()), random.randrange(15_000, 32_000)
-            with suppress(OSError):
-                probe.bind((HOST, port))
-                ports.append(port)
-    return ports
-
-
-def _refuse_taken(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise InvalidInputError(
-                f"port {port} on {HOST} cannot be used ({error.strerror}): choose another with --api-port"
-            ) from None
