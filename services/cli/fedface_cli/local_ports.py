@@ -11,13 +11,17 @@ from fedface_core.domain.errors import InvalidInputError
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now, from below the range that outgoing connections take theirs from."""
+    """Ports that are free now, as are those 10,000 above, which SeaweedFS takes for its own traffic.
+
+    All of them lie below the range that outgoing connections take theirs from: none is lost while its service is away.
+    """
     ports: list[int] = []
     with ExitStack() as held:
         while len(ports) < count:
-            probe, port = held.enter_context(socket.socket()), random.randrange(15_000, 32_000)
+            port = random.randrange(12_000, 22_000)
             with suppress(OSError):
-                probe.bind((HOST, port))
+                for number in (port, port + 10_000):
+                    held.enter_context(socket.socket()).bind((HOST, number))
                 ports.append(port)
     return ports
 
