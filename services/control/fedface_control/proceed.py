@@ -114,7 +114,8 @@ def _after_a_round(ports: Ports, run: Run) -> Run | None:
 
 
 def _reason_to_stop(ports: Ports, run: Run, trained: int) -> str | None:
-    scored = [done.scores for done in ports.ledger.rounds(run.id) if done.scores]
+    looks_at_scores = run.plan.stop.far is not None
+    scored = [done.scores for done in ports.ledger.rounds(run.id) if done.scores] if looks_at_scores else []
     active = run.active_seconds(ports.clock.now())
     return reason_to_stop(run.plan.stop, trained, run.plan.rounds, scored, active)
 

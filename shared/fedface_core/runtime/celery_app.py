@@ -35,6 +35,7 @@ def create_celery(settings: Settings) -> Celery:
         task_ignore_result=True,
         task_serializer="json",
         accept_content=["json"],
+        broker_transport="fedface_core.runtime.broker_transport:Transport",
         broker_connection_retry_on_startup=True,
         broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5},
         worker_hijack_root_logger=False,
