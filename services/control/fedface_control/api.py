@@ -13,6 +13,7 @@ from fedface_core.bootstrap import connect, ensure_bucket
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.logging import configure_logging
+from fedface_core.runtime.patience import patient, wait_out
 from fedface_core.runtime.settings import ControlSettings, load_settings
 
 
@@ -21,10 +22,11 @@ def main() -> None:
     settings = load_settings(ControlSettings)
     configure_logging(settings, "control")
     ports = connect(settings, create_celery(settings))
+    patience = settings.patience_seconds
     try:
-        ensure_bucket(settings)
+        wait_out("artifact_store", patience, lambda: ensure_bucket(settings))
         if settings.restore_on_start:
-            restore_all(ports)
+            restore_all(patient(ports, patience))
     except UnavailableError as error:
         sys.exit(f"control: {error}")
     app = create_app(ports, REGISTRY)

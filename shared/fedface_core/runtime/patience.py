@@ -4,7 +4,7 @@ Each operation that raises `UnavailableError` is tried again, with growing and j
 then the error is raised as ever. Waiting inside the operation, rather than running the task again, repeats no work
 and counts no delivery attempt. Every operation of the ports may be repeated: that is what redelivery asks of them anyway.
 
-What answers somebody at once (the API, a scrape of metrics) or comes again by itself (the sweep) stays impatient.
+What answers somebody at once (a request to the API, a scrape of metrics) or comes again by itself (the sweep) stays impatient.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _LONGEST_PAUSE_SECONDS = 5.0
 _NOTE_EVERY_SECONDS: Final = 60.0
 
 PortT = TypeVar("PortT")
+ResultT = TypeVar("ResultT")
 Tell = Callable[[str], None]
 
 
@@ -60,24 +61,33 @@ class _Patient:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         operation = getattr(self._port, name)
 
-        def wait_out(*args: Any, **kwargs: Any) -> Any:
+        def waiting(*args: Any, **kwargs: Any) -> Any:
             with _Outage(self._dependency, name, self._tell) as outage:
-                retrying = Retrying(
-                    retry=retry_if_exception_type(UnavailableError),
-                    wait=wait_random_exponential(multiplier=0.5, max=_LONGEST_PAUSE_SECONDS),
-                    stop=stop_after_delay(self._seconds),
-                    before_sleep=outage.goes_on,
-                    reraise=True,
-                )
-                return retrying(operation, *args, **kwargs)
+                return _retrying(self._seconds, outage)(operation, *args, **kwargs)
 
-        return wait_out
+        return waiting
+
+
+def wait_out(dependency: str, seconds: float, operation: Callable[[], ResultT]) -> ResultT:
+    """The same for a single step of a process that starts: what ``operation`` returns, once the dependency is there."""
+    with _Outage(dependency, "start") as outage:
+        return _retrying(seconds, outage)(operation)
+
+
+def _retrying(seconds: float, outage: _Outage) -> Retrying:
+    return Retrying(
+        retry=retry_if_exception_type(UnavailableError),
+        wait=wait_random_exponential(multiplier=0.5, max=_LONGEST_PAUSE_SECONDS),
+        stop=stop_after_delay(seconds),
+        before_sleep=outage.goes_on,
+        reraise=True,
+    )
 
 
 class _Outage:
     """What is logged, counted and told of one operation's wait; of an operation that succeeds at once, nothing."""
 
-    def __init__(self, dependency: str, operation: str, tell: Tell) -> None:
+    def __init__(self, dependency: str, operation: str, tell: Tell = lambda _reason: None) -> None:
         self._about = {"dependency": dependency, "operation": operation}
         self._tell = tell
         self._started = self._counted_until = time.monotonic()

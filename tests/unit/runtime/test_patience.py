@@ -19,7 +19,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
 from fedface_core.runtime import patience
-from fedface_core.runtime.patience import WaitingNotes, patient
+from fedface_core.runtime.patience import WaitingNotes, patient, wait_out
 
 REASON = "the S3 server at minio:9000 does not answer"
 
@@ -133,6 +133,14 @@ def test_no_other_error_is_tried_again(logs: list[EventDict]) -> None:
     with pytest.raises(ArtifactMissingError):
         over(store).artifacts.get("a/b")
     assert (store.asked, logs) == (1, [])
+
+
+def test_a_process_waits_for_what_it_needs_to_start(logs: list[EventDict]) -> None:
+    store = FlakyArtifacts(failures=3)
+    wait_out("artifact_store", 60.0, lambda: store.put("a/b", b"x"))
+    assert (store.asked, named(logs)) == (4, ["waiting_for_dependency", "dependency_back"])
+    with pytest.raises(UnavailableError, match=REASON):
+        wait_out("artifact_store", 0.05, lambda: FlakyArtifacts(failures=1_000_000).get("a/b"))
 
 
 def test_a_batch_of_messages_is_published_whole_at_last() -> None:
