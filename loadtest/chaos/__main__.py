@@ -22,7 +22,7 @@ from fedface_cli.stack import LocalStack
 from fedface_core.domain.errors import FedFaceError
 from loadtest.chaos import plan as plans
 from loadtest.chaos.adversary import Adversary, Fault
-from loadtest.chaos.checks import Check, all_kills_inside, compare, every_fault
+from loadtest.chaos.checks import Check, all_kills_inside, compare, every_fault, nobody_gave_up
 from loadtest.chaos.report import describe, show
 from loadtest.chaos.trial import Trial, run_in_a_storm, run_in_peace
 
@@ -79,6 +79,7 @@ def _checks(options: argparse.Namespace, calm: Trial, storm: Trial) -> list[Chec
     return [
         all_kills_inside(storm.outcome, deeds, options.kills),
         every_fault(deeds, faults),
+        nobody_gave_up(storm.adversary.services.ended),
         *compare(calm.outcome, storm.outcome),
         *storm.checks,
     ]

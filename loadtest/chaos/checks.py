@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,11 @@ def every_fault(deeds: Sequence[Deed], faults: Sequence[Fault]) -> Check:
     """No sort of fault was left out."""
     figures = {fault.value: sum(deed.fault is fault for deed in deeds) for fault in faults}
     return Check("every kind of fault happened", all(figures.values()), figures)
+
+
+def nobody_gave_up(ended: Sequence[str]) -> Check:
+    """No process ended but those that were killed: each waits for what was killed beside it."""
+    return Check("no process ends that nobody killed", not ended, dict(Counter(ended)))
 
 
 def unmoved(at_end: Outcome, later: Outcome) -> Check:

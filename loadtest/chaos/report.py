@@ -28,7 +28,6 @@ def describe(options: argparse.Namespace, calm: Trial, storm: Trial, checks: Seq
         "seconds": {"peace": round(calm.seconds, 1), "storm": round(storm.seconds, 1)},
         "faults": storm.adversary.counts(),
         "kills_by_place": dict(Counter(str(deed.seen) for deed in killed)),
-        "ended_by_themselves": dict(Counter(storm.adversary.services.ended)),
         "checks": [asdict(check) for check in checks],
         "deeds": [
             {"at": deed.at.isoformat(), "fault": deed.fault.value, "target": deed.target, "place": str(deed.seen)}
@@ -45,9 +44,6 @@ def show(report: dict[str, Any], console: Console) -> None:
         faults.add_column(column)
     for fault, targets in report["faults"].items():
         faults.add_row(fault, str(sum(targets.values())), _figures(targets))
-    if report["ended_by_themselves"]:
-        ended = report["ended_by_themselves"]
-        faults.add_row("ended unasked", str(sum(ended.values())), _figures(ended))
     console.print(faults)
     console.print(f"kills by where the run was: {_figures(report['kills_by_place'])}\n", highlight=False)
     checks = Table(title="what must hold", show_lines=False)

@@ -15,7 +15,7 @@ import pytest
 
 from fedface_core.contracts import object_keys
 from loadtest.chaos.adversary import Deed, Fault
-from loadtest.chaos.checks import all_kills_inside, compare, every_fault, unmoved
+from loadtest.chaos.checks import all_kills_inside, compare, every_fault, nobody_gave_up, unmoved
 from loadtest.chaos.leftovers import no_file_aside, no_process_left, no_secret_told
 from loadtest.chaos.outcome import Outcome, read_outcome
 from loadtest.chaos.progress import Progress
@@ -206,3 +206,9 @@ def test_a_log_that_tells_a_secret_is_found(tmp_path: Path) -> None:
     (tmp_path / "b.log").write_bytes(b"\xff password=own\n")
     assert no_secret_told(tmp_path, ["other"]).passed
     assert no_secret_told(tmp_path, ["other", "own"]).figures == {"logs": 2, "telling": ["b.log"]}
+
+
+def test_who_ends_unasked_is_named() -> None:
+    assert nobody_gave_up([]).passed
+    check = nobody_gave_up(["api", "client", "api"])
+    assert (check.passed, check.figures) == (False, {"api": 2, "client": 1})
