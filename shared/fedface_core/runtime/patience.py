@@ -4,7 +4,7 @@ Each operation that raises `UnavailableError` is tried again, with growing and j
 then the error is raised as ever. Waiting inside the operation, rather than running the task again, repeats no work
 and counts no delivery attempt. Every operation of the ports may be repeated: that is what redelivery asks of them anyway.
 
-What answers somebody at once (a request to the API, a scrape of metrics) or comes again by itself (the sweep) stays impatient.
+What answers somebody at once (the API, a scrape of metrics) or comes again by itself (the sweep) stays impatient.
 """
 
 from __future__ import annotations
