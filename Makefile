@@ -5,7 +5,7 @@ PACKAGES := shared services/control services/client services/aggregator services
 MYPY_PATHS := shared/fedface_core services/control/fedface_control services/client/fedface_client \
   services/aggregator/fedface_aggregator services/evaluator/fedface_evaluator services/cli/fedface_cli loadtest tests
 
-.PHONY: help install dev demo up test lint format test-compose clean
+.PHONY: help install dev demo up test chaos lint format test-compose clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -21,6 +21,11 @@ up: .venv/installed ## the local stack in the foreground; Ctrl-C stops it
 
 test: .venv/dev lint ## all tests but the compose test
 	$(BIN)/pytest -m "not compose" --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+chaos: .venv/dev ## kill everything while a run goes on, and compare it with a run in peace: three seeds, ten minutes
+	set -e; for seed in 1 2 3; do \
+	  $(BIN)/python -m loadtest.chaos --preset synthetic --clients 24 --rounds 6 --kills 40 --seed $$seed; \
+	done
 
 lint: .venv/dev ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

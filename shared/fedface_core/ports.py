@@ -121,6 +121,9 @@ class RunLedger(Protocol):
     def touch(self, run_id: str, number: int, now: datetime) -> None:
         """Note that the round's commands were published now, so that the sweep waits before it repeats them."""
 
+    def note(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
+        """Append an event to the audit trail; the run stays as it is. `NotFoundError` for an unknown run."""
+
     def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
         """The audit trail after an event id (from the start where None), oldest first. `NotFoundError` for a run."""
 
@@ -146,6 +149,9 @@ class ArtifactStore(Protocol):
 
     def size(self, key: str) -> int:
         """The object's size in bytes, without reading it. `ArtifactMissingError` where there is none."""
+
+    def modified(self, key: str) -> datetime:
+        """When the object was last put, in UTC with its zone. `ArtifactMissingError` where there is none."""
 
     def keys(self, prefix: str) -> Sequence[str]:
         """All keys that start with ``prefix``, sorted."""

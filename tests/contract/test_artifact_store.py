@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -158,3 +160,38 @@ def test_readers_see_the_old_object_or_the_new_one_never_a_part(store: ArtifactS
 def test_ping_of_a_store_that_works(store: ArtifactStore) -> None:
     store.ping()
     assert store.keys("") == []
+
+
+def test_an_object_is_dated_when_it_is_put(store: ArtifactStore) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)  # S3 dates by the second
+    store.put(KEY, b"1")
+    first = store.modified(KEY)
+    assert before <= first <= datetime.now(UTC) + timedelta(seconds=2)
+    time.sleep(1.1)
+    store.put(KEY, b"1")
+    assert store.modified(KEY) > first, "put again, it is new again"
+    with pytest.raises(ArtifactMissingError, match="there is no artifact nothing"):
+        store.modified("nothing")
+
+
+def test_a_deleted_folder_leaves_nothing_in_the_directory(tmp_path: Path) -> None:
+    store = LocalArtifacts(tmp_path)
+    store.put("runs/a/rounds/1/report.json", b"1")
+    store.put("runs/a/run.json", b"2")
+    store.delete("runs/a/rounds/1/report.json")
+    assert [path.name for path in (tmp_path / "runs" / "a").iterdir()] == ["run.json"]
+    store.delete("runs/a/run.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["~incoming"]
+
+
+def test_puts_and_deletes_in_one_folder_do_not_disturb_each_other(tmp_path: Path) -> None:
+    store = LocalArtifacts(tmp_path)
+
+    def come_and_go(writer: int) -> None:
+        for _ in range(100):
+            store.put(f"runs/a/{writer}", b"x")
+            store.delete(f"runs/a/{writer}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, range(4)))
+    assert [path.name for path in tmp_path.iterdir()] == ["~incoming"]

@@ -53,6 +53,7 @@ ASKS_FOR_A_RUN: list[Callable[[RunLedger, str], object]] = [
     lambda ledger, run: ledger.participation(run),
     lambda ledger, run: ledger.events(run),
     lambda ledger, run: ledger.load_round(run, 0),
+    lambda ledger, run: ledger.note(run, "waiting", {}),
     lambda ledger, run: ledger.save(created_run().model_copy(update={"id": run}), "anything"),
 ]
 
@@ -170,6 +171,24 @@ def test_events_are_read_on_from_the_last_one_seen(ledger: RunLedger, run: Run) 
         assert ledger.events(run.id, after=event.id) == everything[position + 1 :]
     assert ledger.events(run.id, limit=2) == everything[:2]
     assert ledger.events(run.id, after=everything[1].id, limit=3) == everything[2:5]
+
+
+def test_a_note_is_an_event_and_leaves_the_run_as_it_is(ledger: RunLedger, run: Run) -> None:
+    data: dict[str, str | int | float | None] = {"reason": "no disk “A”", "seconds": 1.5, "round": 3, "shard": None}
+    ledger.note(run.id, "waiting", data)
+    assert ledger.load(run.id) == run
+    ledger.save(start(run, T0), "run_started")
+    events = ledger.events(run.id)
+    assert [(event.name, event.data) for event in events[1:2]] == [("waiting", data)]
+    assert [event.name for event in events] == ["run_created", "waiting", "run_started"]
+
+
+def test_a_note_on_an_unknown_run_leaves_nothing(ledger: RunLedger, run: Run) -> None:
+    unknown = created_run()
+    with pytest.raises(NotFoundError):
+        ledger.note(unknown.id, "waiting", {})
+    ledger.create(unknown)
+    assert [event.name for event in ledger.events(unknown.id)] == ["run_created"]
 
 
 def test_events_are_dated_and_never_run_back(ledger: RunLedger, run: Run) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
+import shutil
 import socket
-import time
+import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,20 +19,21 @@ import pytest
 import redis
 from pydantic import SecretStr
 
+from fedface_cli.children import Children
+from fedface_cli.embedded_servers import valkey
 from fedface_core.adapters import s3_artifacts
 from fedface_core.adapters.celery_publisher import CeleryPublisher
-from fedface_core.adapters.local_artifacts import LocalArtifacts
 from fedface_core.adapters.redis_ledger import RedisLedger
 from fedface_core.adapters.s3_artifacts import S3Artifacts
 from fedface_core.domain.commands import Sweep
-from fedface_core.domain.errors import InvalidInputError, UnavailableError
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
-from support.servers import S3Server
+from support.faults import SECRET, unavailable_within
+from support.servers import S3Server, free_ports, running, wait_for
 
-SECRET = "never-to-be-shown"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -49,16 +50,6 @@ def silent_port() -> Iterator[int]:
     """A port that takes connections and never answers."""
     with closing(socket.create_server(("127.0.0.1", 0), backlog=64)) as server:
         yield server.getsockname()[1]
-
-
-@contextmanager
-def unavailable_within(seconds: float, saying: str) -> Iterator[None]:
-    """Expects `UnavailableError` with a message that matches, in time, and without the secret in it or in what caused it."""
-    started = time.monotonic()
-    with pytest.raises(UnavailableError, match=saying) as caught:
-        yield
-    assert time.monotonic() - started < seconds
-    assert SECRET not in str(caught.value) + repr(caught.value.__cause__)
 
 
 def test_ledger_with_a_wrong_password(valkey_url: str) -> None:
@@ -84,15 +75,56 @@ def test_ledger_that_never_answers(silent_port: int) -> None:
         ledger.touch("run-0123456789ab", 1, NOW)
 
 
-def test_ledger_out_of_memory(ledger_url: str) -> None:
+def test_ledger_and_broker_out_of_memory(ledger_url: str, tmp_path: Path) -> None:
     run = Run(id="run-0123456789ab", plan=Plan(), correlation_id="abc", created_at=NOW)
     with redis.Redis.from_url(ledger_url) as server:
         server.config_set("maxmemory", 1)
         try:
-            with unavailable_within(10, "cannot serve us now.*maxmemory"):
+            with unavailable_within(10, "cannot serve us now.*; raise its maxmemory"):
                 RedisLedger(ledger_url).create(run)
+            with publisher_to(ledger_url, tmp_path) as publisher, unavailable_within(15, "raise its maxmemory"):
+                publisher.publish(Sweep(), correlation_id="abc")
         finally:
             server.config_set("maxmemory", 0)
+
+
+@contextmanager
+def without_a_disk(server: redis.Redis) -> Iterator[None]:
+    """The server cannot write its snapshot, since a directory stands in the file's place."""
+    snapshot = Path(str(server.config_get("dir")["dir"])) / "dump.rdb"
+    (snapshot / "in the way").mkdir(parents=True)
+    server.config_set("save", "3600 1")
+    try:
+        server.bgsave()
+        wait_for("the snapshot to fail", lambda: server.info("persistence")["rdb_last_bgsave_status"] == "err")
+        yield
+    finally:
+        shutil.rmtree(snapshot)
+        server.config_set("save", "")
+        server.bgsave()
+        wait_for("the snapshot", lambda: server.info("persistence")["rdb_last_bgsave_status"] == "ok")
+
+
+def test_ledger_and_broker_that_cannot_write_their_disk(ledger_url: str, tmp_path: Path) -> None:
+    run = Run(id="run-0123456789ab", plan=Plan(), correlation_id="abc", created_at=NOW)
+    saying = "cannot serve us now: .*MISCONF .*; free space on its disk"
+    with redis.Redis.from_url(ledger_url, decode_responses=True) as server, without_a_disk(server):
+        with unavailable_within(10, saying):
+            RedisLedger(ledger_url).create(run)
+        with publisher_to(ledger_url, tmp_path) as publisher, unavailable_within(15, saying):
+            publisher.publish(Sweep(), correlation_id="abc")
+
+
+def test_ledger_that_is_a_replica(server_processes: Children, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    with running(server_processes, valkey(tmp_path, port, "tests-own"), tmp_path):
+        url = f"redis://:tests-own@127.0.0.1:{port}/0"
+        with redis.Redis.from_url(url) as server:
+            server.config_set("replica-serve-stale-data", "yes")
+            server.replicaof("127.0.0.1", str(port + 1))
+        run = Run(id="run-0123456789ab", plan=Plan(), correlation_id="abc", created_at=NOW)
+        with unavailable_within(10, "FEDFACE_REDIS_URL name the primary"):
+            RedisLedger(url).create(run)
 
 
 @pytest.mark.parametrize("url", ["", f"http://:{SECRET}@host", f"redis://:{SECRET}@host:port/0", SECRET])
@@ -102,9 +134,12 @@ def test_what_is_no_redis_url_is_refused_without_showing_it(url: str) -> None:
     assert SECRET not in str(caught.value)
 
 
+def publisher_at(port: int, directory: Path) -> AbstractContextManager[CeleryPublisher]:
+    return publisher_to(f"redis://:{SECRET}@127.0.0.1:{port}/0", directory)
+
+
 @contextmanager
-def publisher_at(port: int, directory: Path) -> Iterator[CeleryPublisher]:
-    url = f"redis://:{SECRET}@127.0.0.1:{port}/0"
+def publisher_to(url: str, directory: Path) -> Iterator[CeleryPublisher]:
     settings = Settings(redis_url=SecretStr(url), artifacts="directory", artifact_directory=directory)
     with create_celery(settings) as app:
         app.conf.broker_transport_options |= {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}
@@ -178,42 +213,28 @@ def test_s3_that_never_answers(silent_port: int, monkeypatch: pytest.MonkeyPatch
         store.get("a/b")
 
 
+class _Full(BaseHTTPRequestHandler):
+    """MinIO with a full disk: the error of its source, api-errors.go."""
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b"<Error><Code>XMinioStorageFull</Code><Message>Storage backend has reached its minimum</Message></Error>"
+        self.send_response(507)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_s3_with_a_full_disk() -> None:
+    with HTTPServer(("127.0.0.1", 0), _Full) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        store = S3Artifacts(f"127.0.0.1:{server.server_port}", "fedface", "key", SECRET)
+        with unavailable_within(20, "refuses us: its disk is full; free some space"):
+            store.put("a/b", b"x")
+        server.shutdown()
+
+
 def test_what_is_no_s3_endpoint_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="FEDFACE_S3_ENDPOINT must be host:port"):
         S3Artifacts("http://minio:9000/path", "fedface", "key", SECRET)
-
-
-def test_a_full_disk_leaves_the_old_object_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = LocalArtifacts(tmp_path)
-    store.put("a/b", b"old")
-
-    def no_space(handle: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", no_space)
-        with unavailable_within(5, rf"cannot use {tmp_path}/a/b for artifacts: No space left on device"):
-            store.put("a/b", b"new")
-    assert store.get("a/b") == b"old"
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["b"]
-
-
-def test_a_put_that_was_killed_is_never_listed(tmp_path: Path) -> None:
-    store = LocalArtifacts(tmp_path)
-    (tmp_path / "~incoming" / "tmp1234").write_bytes(b"half")
-    assert store.keys("") == []
-
-
-def test_a_directory_that_is_a_file(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    with unavailable_within(5, rf"{tmp_path}/file/.*FEDFACE_ARTIFACT_DIRECTORY"):
-        LocalArtifacts(tmp_path / "file" / "artifacts")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:
-    store = LocalArtifacts(tmp_path)
-    (tmp_path / "~incoming").chmod(0o500)
-    for use in (store.ping, lambda: store.put("a", b"x")):
-        with unavailable_within(5, rf"cannot use {tmp_path}.*Permission denied"):
-            use()

@@ -134,7 +134,7 @@ class InProcess:
         self.clock = ManualClock()
         self.lifeline = Lifeline(None)
         self.publisher = _MortalPublisher(self.lifeline)
-        plain_ledger, plain_artifacts = ledger or MemoryLedger(self.clock), artifacts or MemoryArtifacts()
+        plain_ledger, plain_artifacts = ledger or MemoryLedger(self.clock), artifacts or MemoryArtifacts(self.clock)
         self.ports = Ports(plain_ledger, plain_artifacts, self.publisher, self.clock)
         self._disorder = disorder
         self._random = random.Random(disorder.seed)

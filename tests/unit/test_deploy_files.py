@@ -106,6 +106,14 @@ def test_our_services_wait_for_the_stores(composed: dict[str, Any], name: str) -
     }
 
 
+@pytest.mark.parametrize("name", sorted(OWN - {"control"}))
+def test_a_worker_is_killed_only_after_its_grace_period(composed: dict[str, Any], name: str) -> None:
+    service = composed["services"][name]
+    grace = service["environment"].get("FEDFACE_GRACE_SECONDS", WorkerSettings.model_fields["grace_seconds"].default)
+    minutes, seconds = re.fullmatch(r"(?:(\d+)m)?(\d+)s", service["stop_grace_period"]).groups(default="0")  # type: ignore[union-attr]
+    assert 60 * int(minutes) + int(seconds) >= float(grace) + 15, "to put back what is not finished takes a while as well"
+
+
 @pytest.mark.parametrize("name", sorted(OWN))
 def test_the_environment_names_settings_that_exist(composed: dict[str, Any], name: str) -> None:
     known = {f"FEDFACE_{field.upper()}" for field in SETTINGS[name].model_fields}

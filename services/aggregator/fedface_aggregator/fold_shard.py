@@ -80,11 +80,14 @@ def _partial(
             enrolment.fold(client, update, fetch, plan.model.embedding_size)
         return enrolment.encode(), enrolment.refused
     training = TrainingPartial()
-    reference = bench.models.tensors(current.model_sha256)
-    limit = size_limit(reference)
-    fetch = _fetch(artifacts, current, limit)
-    for client, update in accepted.items():
-        training.fold(client, update, fetch, reference, plan.cohort.max_update_norm)
+    # By the round that the client started from, so that one model at a time is in memory; then in client order.
+    for client in sorted(accepted, key=lambda client: (current.base_of(client), client)):
+        base = current.base_of(client)
+        started_from = current if base == current.number else bench.opened_round(current.run_id, base)
+        reference = bench.models.tensors(started_from.model_sha256)
+        fetch = _fetch(artifacts, current, size_limit(reference))
+        weight = plan.aggregation.weight_of(current.number - base) if plan.aggregation.waits_for_nobody else None
+        training.fold(client, accepted[client], fetch, reference, plan.cohort.max_update_norm, weight)
     return training.encode(), training.refused
 
 
@@ -92,7 +95,7 @@ def _fetch(artifacts: ArtifactStore, current: Round, limit: int) -> Callable[[st
     """Reads a client's update, once its size is known to be bearable."""
 
     def fetch(client: str) -> bytes:
-        key = object_keys.update(current.run_id, current.number, client)
+        key = object_keys.update(current.run_id, current.base_of(client), client)
         try:
             size = artifacts.size(key)
             if size > limit:

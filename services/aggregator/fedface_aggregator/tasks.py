@@ -11,6 +11,7 @@ from fedface_aggregator.reduce_round import reduce_round
 from fedface_core.bootstrap import connect
 from fedface_core.domain.commands import FoldShard, PrepareModel, ReduceRound
 from fedface_core.runtime.celery_app import create_celery, serve
+from fedface_core.runtime.patience import patient
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_core.runtime.workbench import Workbench
 
@@ -18,7 +19,7 @@ from fedface_core.runtime.workbench import Workbench
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The app with the aggregator's tasks."""
     app = create_celery(settings)
-    bench = Workbench(connect(settings, app))
+    bench = Workbench(patient(connect(settings, app), settings.patience_seconds))
     serve(app, PrepareModel, lambda command, correlation_id: prepare_model(bench, command, correlation_id))
     serve(app, FoldShard, lambda command, correlation_id: fold_shard(bench, command, correlation_id))
     serve(app, ReduceRound, lambda command, correlation_id: reduce_round(bench, command, correlation_id))

@@ -6,6 +6,7 @@ the owner can read, never onto a command line, which every user of the machine c
 
 from __future__ import annotations
 
+import io
 import json
 import platform
 import shutil
@@ -88,16 +89,20 @@ def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, 
         weed, "server", f"-ip={HOST}", f"-ip.bind={HOST}", f"-dir={home}", "-master.telemetry=false",
         f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
         "-master.volumeSizeLimitMB=1024", "-volume.max=20",
+        # One server alone has nobody to wait for, neither when it starts again (up to 20 s) nor when it stops (10 s).
+        "-master.electionTimeout=1s", "-volume.preStopSeconds=0",
         "-s3", f"-s3.port={s3}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
         f"-s3.config={home / 'identities.json'}",
     )  # fmt: skip
 
-    def takes_objects() -> bool:  # it answers /healthz some seconds before it can store anything
+    def takes_objects() -> bool:  # it answers /healthz, and makes buckets, some seconds before it can store anything
         once = urllib3.PoolManager(timeout=2.0, retries=False)
         client = Minio(f"{HOST}:{s3}", access_key=access_key, secret_key=secret, secure=False, http_client=once)
         try:
             if not client.bucket_exists(bucket):
                 client.make_bucket(bucket)
+            client.put_object(bucket, "ready", io.BytesIO(b"ready"), 5)
+            client.remove_object(bucket, "ready")
         except (MinioException, urllib3.exceptions.HTTPError):
             return False
         return True

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import fcntl
 import os
-import random
 import secrets
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from fedface_cli.children import Children
 from fedface_cli.embedded_servers import HOST, Part, answers, prometheus, seaweedfs, valkey
+from fedface_cli.local_ports import free_ports, refuse_taken
 from fedface_core.domain.errors import FedFaceError, InvalidInputError
 
 _SERVICES = {
@@ -34,8 +33,9 @@ _SERVICES = {
     "control": "fedface_control.worker",
 }
 _START_SECONDS = 600.0  # a process that ends is noticed at once; this is for one that hangs, on however busy a machine
-_GRACE_SECONDS = 15.0  # a worker finishes the task in hand
-_SERVER_GRACE_SECONDS = 15.0  # SeaweedFS takes 10
+_GRACE_SECONDS = 10.0  # a worker finishes the task in hand, or puts it back into the queue
+_END_SECONDS = 10.0  # and then ends; on a busy machine that takes a while
+_SERVER_GRACE_SECONDS = 20.0  # SeaweedFS takes 15
 
 
 class StackError(FedFaceError):
@@ -100,7 +100,7 @@ class LocalStack:
     def stop(self) -> None:
         """Stop the services, each finishing the task in hand, then the servers they need. No error where nothing runs."""
         try:
-            self._stop(list(_SERVICES), _GRACE_SECONDS)
+            self._stop(list(_SERVICES), _GRACE_SECONDS + _END_SECONDS)
             self._stop(list(self.processes), _SERVER_GRACE_SECONDS)
         finally:  # also when a second Ctrl-C ends the patience
             self._held.close()
@@ -122,8 +122,31 @@ class LocalStack:
 
     def restart(self, name: str) -> None:
         """Start one process again, with the same ports and state, killing it first where it runs; wait until it is ready."""
+        self.begin_restart(name)
+        self.wait_until_ready([name])
+
+    def begin_restart(self, name: str) -> None:
+        """The same without the wait, for whoever has more to do meanwhile."""
         self.kill(name)
-        self._start_together([self._parts[name]])
+        self._launch(self._parts[name])
+
+    def wait_until_ready(self, names: Sequence[str], waiting_for: Callable[[Sequence[str]], None] | None = None) -> None:
+        """Return once all of ``names`` can work. `StackError` names one that ended instead, or that hangs."""
+        waiting = list(names)
+        deadline = time.monotonic() + _START_SECONDS
+        while waiting:
+            if waiting_for is not None:
+                waiting_for(waiting)
+            waiting = [name for name in waiting if not self._parts[name].is_ready()]
+            for name in waiting:
+                if self.processes[name].poll() is not None:
+                    raise self._has_ended(name)
+            if waiting and time.monotonic() > deadline:
+                name = waiting[0]
+                raise StackError(
+                    f"{name} is not ready after {_START_SECONDS:.0f} s; the end of its log:\n{self.log_tail(name)}"
+                )
+            time.sleep(0.1)
 
     def log_tail(self, name: str, lines: int = 20) -> str:
         """The end of one process's log."""
@@ -156,9 +179,9 @@ class LocalStack:
 
     def _plan(self) -> tuple[list[Part], list[Part]]:
         """Draw ports and secrets; say what to start, servers first."""
-        ports = _free_ports(11)
+        ports = free_ports(11)
         api_port = self._api_port or ports.pop()
-        _refuse_taken(api_port)
+        refuse_taken(api_port)
         self.api_url = f"http://{HOST}:{api_port}"
         self.metrics_targets = {name: f"{HOST}:{ports.pop()}" for name in _SERVICES} | {"api": f"{HOST}:{api_port}"}
 
@@ -185,6 +208,7 @@ class LocalStack:
             "FEDFACE_API_HOST": HOST,
             "FEDFACE_API_PORT": str(api_port),
             "FEDFACE_METRICS_HOST": HOST,
+            "FEDFACE_GRACE_SECONDS": f"{_GRACE_SECONDS:g}",
             "OMP_NUM_THREADS": "1",  # one core to a worker process; as many processes as cores
             **self._extra_environment,
         }
@@ -207,28 +231,14 @@ class LocalStack:
 
     def _start_together(self, parts: Sequence[Part], waiting_for: Callable[[Sequence[str]], None] | None = None) -> None:
         for part in parts:
-            log = self.logs / f"{part.name}.log"
-            if part.name not in self._parts:
-                log.write_bytes(b"")  # of this stack, not of the one that ran here before
+            (self.logs / f"{part.name}.log").write_bytes(b"")  # of this stack, not of the one that ran here before
             self._parts[part.name] = part
-            self.processes[part.name] = self._children.start(part.command, {**self.environment, **part.environment}, log)
-        waiting = {part.name: part for part in parts}
-        deadline = time.monotonic() + _START_SECONDS
-        while waiting:
-            if waiting_for is not None:
-                waiting_for(list(waiting))
-            for name in list(waiting):
-                if waiting[name].is_ready():
-                    del waiting[name]
-            for name in waiting:
-                if self.processes[name].poll() is not None:
-                    raise self._has_ended(name)
-            if waiting and time.monotonic() > deadline:
-                name = next(iter(waiting))
-                raise StackError(
-                    f"{name} is not ready after {_START_SECONDS:.0f} s; the end of its log:\n{self.log_tail(name)}"
-                )
-            time.sleep(0.1)
+            self._launch(part)
+        self.wait_until_ready([part.name for part in parts], waiting_for)
+
+    def _launch(self, part: Part) -> None:
+        environment = {**self.environment, **part.environment}
+        self.processes[part.name] = self._children.start(part.command, environment, self.logs / f"{part.name}.log")
 
     def _stop(self, names: Sequence[str], grace_seconds: float) -> None:
         processes = [self.processes.pop(name) for name in names if name in self.processes]
@@ -240,26 +250,3 @@ class LocalStack:
         return StackError(
             f"{name} ended with status {status}; the end of {self.logs / f'{name}.log'}:\n{self.log_tail(name)}"
         )
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free now, from below the range that outgoing connections take theirs from."""
-    ports: list[int] = []
-    with ExitStack() as held:
-        while len(ports) < count:
-            probe, port = held.enter_context(socket.socket()), random.randrange(15_000, 32_000)
-            with suppress(OSError):
-                probe.bind((HOST, port))
-                ports.append(port)
-    return ports
-
-
-def _refuse_taken(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise InvalidInputError(
-                f"port {port} on {HOST} cannot be used ({error.strerror}): choose another with --api-port"
-            ) from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fedface_client.deliver_update import Invitation, answer
+from fedface_client.deliver_update import answer
 from fedface_client.device import photographs
+from fedface_client.settle_client import Invitation
 from fedface_core.domain.commands import EnrolClient
 from fedface_core.learning.client_steps import Update, enrolment_update
 from fedface_core.runtime.workbench import Workbench
@@ -18,5 +19,4 @@ def enrol_client(bench: Workbench, command: EnrolClient, correlation_id: str) ->
         images_NCHW = photographs(plan, command.client_id)
         return enrolment_update(bench.models.network(plan.model, opened.model_sha256), images_NCHW, plan)
 
-    invitation = Invitation(command.run_id, 0, command.client_id, correlation_id)
-    answer(bench.ports, plan, invitation, make_update)
+    answer(bench, plan, Invitation(command.run_id, 0, command.client_id, correlation_id), make_update)

@@ -10,6 +10,7 @@ from fedface_client.train_client import train_client
 from fedface_core.bootstrap import connect
 from fedface_core.domain.commands import EnrolClient, TrainClient
 from fedface_core.runtime.celery_app import create_celery, serve
+from fedface_core.runtime.patience import patient
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_core.runtime.workbench import Workbench
 
@@ -17,7 +18,7 @@ from fedface_core.runtime.workbench import Workbench
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The app with the client's tasks."""
     app = create_celery(settings)
-    bench = Workbench(connect(settings, app))
+    bench = Workbench(patient(connect(settings, app), settings.patience_seconds))
     serve(app, EnrolClient, lambda command, correlation_id: enrol_client(bench, command, correlation_id))
     serve(app, TrainClient, lambda command, correlation_id: train_client(bench, command, correlation_id))
     return app, []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from fedface_client.deliver_update import Invitation, answer
+from fedface_client.deliver_update import answer
 from fedface_client.device import photographs
+from fedface_client.settle_client import Invitation
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import TrainClient
 from fedface_core.domain.ids import client_index
@@ -31,8 +32,7 @@ def train_client(bench: Workbench, command: TrainClient, correlation_id: str) ->
         TRAINING_IMAGES.inc(plan.local_training.steps * batch)
         return update
 
-    invitation = Invitation(command.run_id, command.round, command.client_id, correlation_id)
-    answer(bench.ports, plan, invitation, make_update)
+    answer(bench, plan, Invitation(command.run_id, command.round, command.client_id, correlation_id), make_update)
 
 
 def own_class_embedding(artifacts: ArtifactStore, opened: Round, client: str, size: int) -> Tensor:

@@ -8,10 +8,12 @@ import uvicorn
 from prometheus_client import REGISTRY
 
 from fedface_control.app import create_app
+from fedface_control.restore_run import restore_all
 from fedface_core.bootstrap import connect, ensure_bucket
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.logging import configure_logging
+from fedface_core.runtime.patience import patient, wait_out
 from fedface_core.runtime.settings import ControlSettings, load_settings
 
 
@@ -19,11 +21,15 @@ def main() -> None:
     """Serve until SIGTERM, then finish the requests under way."""
     settings = load_settings(ControlSettings)
     configure_logging(settings, "control")
+    ports = connect(settings, create_celery(settings))
+    patience = settings.patience_seconds
     try:
-        ensure_bucket(settings)
+        wait_out("artifact_store", patience, lambda: ensure_bucket(settings))
+        if settings.restore_on_start:
+            restore_all(patient(ports, patience))
     except UnavailableError as error:
         sys.exit(f"control: {error}")
-    app = create_app(connect(settings, create_celery(settings)), REGISTRY)
+    app = create_app(ports, REGISTRY)
     uvicorn.run(
         app, host=settings.api_host, port=settings.api_port, log_config=None, timeout_graceful_shutdown=5, access_log=False
     )

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
 
 from fedface_control.problems import ProblemApi, answer_with_problems
-from fedface_control.routes import events, health, models, rounds, runs
+from fedface_control.routes import events, garbage, health, models, rounds, runs
 from fedface_control.run_metrics import RunMetrics
 from fedface_core.ports import Ports
 
@@ -26,7 +26,7 @@ def create_app(ports: Ports, registry: CollectorRegistry) -> FastAPI:
     app.state.ports = ports
     answer_with_problems(app)
     app.middleware("http")(_name_run_in_logs)
-    for router in (runs.router, rounds.router, events.router, models.router, health.router):
+    for router in (runs.router, rounds.router, events.router, models.router, garbage.router, health.router):
         app.include_router(router)
     registry.register(RunMetrics(ports))
     Instrumentator(registry=registry, excluded_handlers=["/metrics"]).instrument(app).expose(app, tags=["health"])

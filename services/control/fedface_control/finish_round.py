@@ -25,7 +25,9 @@ def finish_round(ports: Ports, run: Run, fact: RoundEvaluated | EvaluationSkippe
     if isinstance(fact, RoundEvaluated) and fact.model_sha256 != model_sha256:
         log.warning("fact_ignored", fact=fact.kind, reason="it scores another model version than the round's")
         return None
-    run = runs.round_finished(runs.start_from(run, fact.round, model_sha256), fact.round)
+    if fact.round not in run.evaluating:  # else the next round has begun already
+        run = runs.start_from(run, fact.round, model_sha256)
+    run = runs.round_finished(run, fact.round)
     put_manifest(ports, run, finished)
     run = ports.ledger.save(run, "round_finished", changed=finished)
     if finished.scores is None:

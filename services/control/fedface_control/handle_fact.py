@@ -8,7 +8,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 from fedface_control.close_round import record_aggregation
 from fedface_control.end_run import fail
 from fedface_control.finish_round import abandon_round, finish_round
-from fedface_control.proceed import proceed
+from fedface_control.proceed import at_once, only_store, proceed
 from fedface_core.domain import run as runs
 from fedface_core.domain.errors import StaleVersionError
 from fedface_core.domain.events import (
@@ -42,9 +42,11 @@ def handle_fact(ports: Ports, fact: Fact) -> None:
     if run.phase in ENDED:
         log.info("fact_ignored", fact=fact.kind, run_phase=run.phase)
         return
+    fact_round = None if isinstance(fact, ModelPrepared) else fact.round
     moved = _applied(ports, run, fact)
     if moved is not None:
-        proceed(ports, moved)
+        # What the current round asks for is under way where the fact was about an earlier one.
+        proceed(ports, moved, only_store if fact_round in run.evaluating else at_once)
 
 
 def _applied(ports: Ports, run: Run, fact: Fact) -> Run | None:
@@ -67,6 +69,8 @@ def _applied(ports: Ports, run: Run, fact: Fact) -> Run | None:
 
 def _failed(ports: Ports, run: Run, fact: StepFailed) -> Run | None:
     """End the round or the run, unless a repetition of the step has succeeded meanwhile: then the run has moved on."""
+    if fact.round in run.evaluating:
+        return fail(ports, run, f"round {fact.round}: {fact.reason}")
     current = ports.ledger.load_round(run.id, run.round) if run.round is not None else None
     if fact.round != run.round or (current and current.phase in ENDED_ROUND) or (not current and run.model_sha256):
         log.info("failure_outlived", failed_round=fact.round, reason=fact.reason)

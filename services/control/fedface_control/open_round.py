@@ -22,16 +22,31 @@ def open_round_zero(ports: Ports, run: Run) -> Run:
 
 
 def open_training_round(ports: Ports, run: Run) -> Run:
-    """The next round, drawn from the clients that enrolled, from the results of the newest finished one."""
+    """The next round, from the results of the newest one that has any: a draw from the clients that enrolled.
+
+    Asynchronously, who still trains is carried over, and only the others' places are drawn.
+    """
     assert run.round is not None, "enrolment came first"
-    assert run.base_round is not None, "and has finished"
+    assert run.base_round is not None, "and has ended"
     assert run.model_sha256 is not None, "with a model version"
-    number = run.round + 1
+    number, plan = run.round + 1, run.plan
+    carried = _still_training(ports, run, number) if plan.aggregation.waits_for_nobody else {}
+    free = [client for client in enrolled_clients(ports, run) if client not in carried]
+    history = {} if plan.cohort.selection == "uniform" else ports.ledger.participation(run.id)
+    cohort = tuple(sorted([*carried, *draw_cohort(plan, number, free, history, training=len(carried))]))
     base = ports.ledger.load_round(run.id, run.base_round)
-    history = {} if run.plan.cohort.selection == "uniform" else ports.ledger.participation(run.id)
-    cohort = draw_cohort(run.plan, number, enrolled_clients(ports, run), history)
-    opened = open_round(run.plan, run.id, number, cohort, run.model_sha256, ports.clock.now(), base=base)
+    opened = open_round(plan, run.id, number, cohort, run.model_sha256, ports.clock.now(), base=base, carried=carried)
     return _store(ports, run, opened)
+
+
+def _still_training(ports: Ports, run: Run, number: int) -> dict[str, int]:
+    """Who has not settled in the round before, and since which round; those that are too far behind are given up."""
+    before = ports.ledger.load_round(run.id, number - 1)
+    if before.number == 0:
+        return {}
+    unsettled = sorted(ports.ledger.tally(run.id, before.number).unsettled)
+    oldest = number - run.plan.aggregation.most_staleness
+    return {client: before.base_of(client) for client in unsettled if before.base_of(client) >= oldest}
 
 
 def _store(ports: Ports, run: Run, opened: Round) -> Run:

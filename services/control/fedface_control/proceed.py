@@ -70,21 +70,54 @@ def _within_a_round(ports: Ports, run: Run, current: Round, may_publish: MayPubl
     if current.phase is RoundPhase.AGGREGATING and tally.accepted < current.minimum:
         because = f"{tally.accepted} updates were accepted, fewer than the minimum {current.minimum}"
         return abandon_round(ports, run, current, because)
+    if current.phase is RoundPhase.EVALUATING and _next_may_begin(ports, run, current):
+        return _begin_next_meanwhile(ports, run, current)
     if may_publish(current.phase, _who_works_on(current), tally.last_activity):
         publish_implied(ports, run, current, tally)
     return None
 
 
+def _next_may_begin(ports: Ports, run: Run, aggregated: Round) -> bool:
+    """Asynchronously, the next round does not wait for the evaluation, unless this was the last or a pause is asked for."""
+    if not run.plan.aggregation.waits_for_nobody or run.phase is RunPhase.PAUSING:
+        return False
+    return _reason_to_stop(ports, run, runs.trained_rounds(run, aggregated.number)) is None
+
+
+def _begin_next_meanwhile(ports: Ports, run: Run, aggregated: Round) -> Run:
+    assert aggregated.aggregation is not None, "what is evaluated was aggregated"
+    run = drop_old_updates(ports, run, needed=aggregated.carried.values())
+    run = runs.evaluate_meanwhile(run, aggregated.number, aggregated.aggregation.model_sha256)
+    run = open_training_round(ports, run)
+    publish_implied(ports, run, aggregated, ports.ledger.tally(run.id, aggregated.number))
+    return run
+
+
+def repeat_evaluations(ports: Ports, run: Run, may_publish: MayPublish) -> None:
+    """Have earlier rounds scored whose evaluation the run did not wait for."""
+    for number in run.evaluating:
+        waiting, tally = ports.ledger.load_round(run.id, number), ports.ledger.tally(run.id, number)
+        if may_publish(waiting.phase, _who_works_on(waiting), tally.last_activity):
+            publish_implied(ports, run, waiting, tally)
+
+
 def _after_a_round(ports: Ports, run: Run) -> Run | None:
     """The end of the run, its pause, or the next round."""
+    if run.evaluating:
+        return None  # the scores of earlier rounds are still to come
     run = drop_old_updates(ports, run)
-    scored = [done.scores for done in ports.ledger.rounds(run.id) if done.scores]
-    active = run.active_seconds(ports.clock.now())
-    because = reason_to_stop(run.plan.stop, run.finished_rounds, run.plan.rounds, scored, active)
+    because = _reason_to_stop(ports, run, run.finished_rounds)
     if because is not None:
         complete(ports, run, because)
         return None
     return _pause_here(ports, run) or open_training_round(ports, run)
+
+
+def _reason_to_stop(ports: Ports, run: Run, trained: int) -> str | None:
+    looks_at_scores = run.plan.stop.far is not None
+    scored = [done.scores for done in ports.ledger.rounds(run.id) if done.scores] if looks_at_scores else []
+    active = run.active_seconds(ports.clock.now())
+    return reason_to_stop(run.plan.stop, trained, run.plan.rounds, scored, active)
 
 
 def _pause_here(ports: Ports, run: Run) -> Run | None:

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 
 import structlog
 
-from fedface_control.retention import manifests
+from fedface_control.named_artifacts import manifests
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
+from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import ArtifactMissingError, NotFoundError, WrongPhaseError
+from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import EndedRound, Ports
 
@@ -46,7 +48,7 @@ def restore_all(ports: Ports) -> Sequence[Run]:
 def _newest(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
     """The run as last recorded, standing after its newest ended round."""
     try:
-        record = Run.model_validate_json(ports.artifacts.get(object_keys.run(run_id)))
+        record = read_versioned(Run, ports.artifacts.get(object_keys.run(run_id)))
     except ArtifactMissingError:
         raise NotFoundError(
             f"the artifact store has no record of {run_id}, so it cannot be restored; it would be {object_keys.run(run_id)}"
@@ -58,10 +60,20 @@ def _newest(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
         phase = RunPhase.PREPARING if record.phase is RunPhase.RUNNING else record.phase
         fresh = {"phase": phase, "round": None, "model_sha256": None, "prompted_at": record.started_at}
         return record.model_copy(update=fresh)
-    newest = ended[-1].run
+    newest = max((done.run for done in ended), key=lambda run: run.version)
     # An operator may have paused, resumed or ended the run since that round ended, or another round has begun.
     operators = {name: getattr(record, name) for name in ("phase", "paused_at", "paused_seconds", "requests")}
     ending = {name: getattr(record, name) for name in ("ended_at", "failure", "stopped_because")}
     # Of the same version, the manifest may be of a round's end that an operator forestalled, and the ledger never knew of.
     since = operators | ending if record.version >= newest.version else {}
-    return newest.model_copy(update={**since, "version": max(record.version, newest.version)})
+    finished = [done.round for done in ended if done.round.phase is RoundPhase.FINISHED]
+    results = finished[-1].aggregation if finished else None
+    stands = {
+        "round": ended[-1].round.number,
+        "finished_rounds": sum(done.number > 0 for done in finished),
+        "base_round": finished[-1].number if finished else None,
+        "model_sha256": results.model_sha256 if results else newest.model_sha256,
+        "evaluating": (),
+        "version": max(record.version, newest.version),
+    }
+    return newest.model_copy(update=since | stands)

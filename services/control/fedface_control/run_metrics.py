@@ -61,6 +61,7 @@ class RunMetrics(Collector):
         phases: Counter[RoundPhase] = Counter()
         for run in runs:
             gauges.set("fedface_run_rounds_planned", run, run.plan.rounds)
+            gauges.set("fedface_run_rounds_finished", run, run.finished_rounds)
             gauges.set("fedface_run_phase", run, 1, run.phase)
             if run.round is None:
                 continue
@@ -71,6 +72,8 @@ class RunMetrics(Collector):
             gauges.set("fedface_round_invited", run, len(current.cohort))
             gauges.set("fedface_round_accepted", run, tally.accepted)
             gauges.set("fedface_round_failed", run, tally.failed)
+            awaited = len(tally.unsettled) if current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED) else 0
+            gauges.set("fedface_round_awaited", run, awaited)
             overdue = (now - current.deadline_at).total_seconds() if current.phase is RoundPhase.OPEN else 0.0
             gauges.set("fedface_round_overdue_seconds", run, max(0.0, overdue))
             _aggregation_gauges(gauges, run, rounds)
@@ -107,10 +110,16 @@ class _RunGauges:
     _TABLE: tuple[tuple[str, str, list[str]], ...] = (
         ("fedface_run_round", "The current round's number.", []),
         ("fedface_run_rounds_planned", "Training rounds in the plan.", []),
+        (
+            "fedface_run_rounds_finished",
+            "Training rounds that have finished; abandoned ones do not count.",
+            [],
+        ),
         ("fedface_run_phase", "1 for the present phase.", ["phase"]),
         ("fedface_round_invited", "Clients invited to the current round.", []),
         ("fedface_round_accepted", "Updates accepted in the current round.", []),
         ("fedface_round_failed", "Clients that failed in the current round.", []),
+        ("fedface_round_awaited", "Clients that the open round still waits for.", []),
         ("fedface_round_overdue_seconds", "Seconds past the open round's deadline.", []),
         ("fedface_run_spreadout_loss", "After the newest spreadout.", []),
         ("fedface_run_class_embedding_cosine_mean", "Mean off-diagonal cosine after the newest spreadout.", []),

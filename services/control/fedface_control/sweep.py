@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from fedface_control.proceed import proceed
+from fedface_control.proceed import proceed, repeat_evaluations
 from fedface_control.retention import delete_run
 from fedface_core.domain.errors import FedFaceError, StaleVersionError
 from fedface_core.domain.run import Run, RunPhase
@@ -48,3 +48,4 @@ def _sweep_run(ports: Ports, run: Run, repeat_after: timedelta) -> None:
         return True
 
     proceed(ports, run, seem_lost)
+    repeat_evaluations(ports, run, seem_lost)

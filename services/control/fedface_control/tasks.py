@@ -13,6 +13,7 @@ from fedface_core.bootstrap import connect
 from fedface_core.contracts.tasks import CONTROL, ROUTES
 from fedface_core.domain.commands import HandleFact, Sweep
 from fedface_core.runtime.celery_app import create_celery, serve
+from fedface_core.runtime.patience import patient
 from fedface_core.runtime.settings import ControlSettings
 
 
@@ -21,7 +22,9 @@ def create(settings: ControlSettings) -> tuple[Celery, list[Collector]]:
     app = create_celery(settings)
     ports = connect(settings, app)
     repeat_after = timedelta(seconds=settings.repeat_after_seconds)
-    serve(app, HandleFact, lambda command, _: handle_fact(ports, command.fact))
+    waiting_ports = patient(ports, settings.patience_seconds)
+    serve(app, HandleFact, lambda command, _: handle_fact(waiting_ports, command.fact))
+    # The sweep comes again by itself; one that waited for one run would keep the others waiting.
     serve(app, Sweep, lambda _command, _: sweep(ports, repeat_after))
     app.conf.beat_schedule = {
         "sweep": {

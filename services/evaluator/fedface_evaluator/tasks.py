@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 from fedface_core.bootstrap import connect
 from fedface_core.domain.commands import EvaluateModel
 from fedface_core.runtime.celery_app import create_celery, serve
+from fedface_core.runtime.patience import patient
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_core.runtime.workbench import Workbench
 from fedface_evaluator.evaluate_model import evaluate_model
@@ -17,6 +18,7 @@ from fedface_evaluator.verification_metrics import VerificationMetrics
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The app with the evaluator's task, and the verification gauges."""
     app = create_celery(settings)
-    bench = Workbench(connect(settings, app))
+    ports = connect(settings, app)
+    bench = Workbench(patient(ports, settings.patience_seconds))
     serve(app, EvaluateModel, lambda command, correlation_id: evaluate_model(bench, command, correlation_id))
-    return app, [VerificationMetrics(bench.ports.ledger)]
+    return app, [VerificationMetrics(ports.ledger)]  # a scrape must not wait

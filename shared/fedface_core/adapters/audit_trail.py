@@ -20,6 +20,8 @@ def event_data(
 ) -> dict[str, str | int | float | None]:
     """The data of an event: the run's phase, why it failed, the round it is about (the newer of two), and any detail."""
     data: dict[str, str | int | float | None] = {"phase": run.phase.value}
+    if run.version == 0 and run.cloned_from is not None:
+        data["cloned_from"] = run.cloned_from
     if run.failure is not None:
         data["failure"] = run.failure
     about = opened or changed

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from celery import Celery
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel
+from redis.exceptions import RedisError
 
 from fedface_core.adapters.redis_connection import address, connect, redis_faults
 from fedface_core.contracts.tasks import CORRELATION_HEADER, ROUTES
@@ -29,25 +30,17 @@ class CeleryPublisher:
 
     def publish_all(self, commands: Sequence[BaseModel], *, correlation_id: str) -> None:
         """See `TaskPublisher.publish_all`."""
-        try:
-            with redis_faults(self._broker), self._app.producer_pool.acquire(block=True) as producer:
-                for command in commands:
-                    route = ROUTES[type(command)]
-                    self._app.send_task(
-                        route.task,
-                        kwargs={"command": command.model_dump(mode="json")},
-                        queue=route.queue,
-                        headers={CORRELATION_HEADER: correlation_id},
-                        ignore_result=True,
-                        producer=producer,
-                        retry=True,
-                        retry_policy=_RETRY_POLICY,
-                    )
-        except OperationalError as error:
-            raise UnavailableError(
-                f"the broker at {address(self._broker)} does not take messages ({error}); check that it runs, and "
-                "FEDFACE_REDIS_URL"
-            ) from error
+        with redis_faults(self._broker):
+            try:
+                self._send(commands, correlation_id)
+            except OperationalError as error:
+                # Kombu's wrapper of what the broker said, which tells more.
+                if isinstance(error.__cause__, RedisError):
+                    raise error.__cause__ from None
+                raise UnavailableError(
+                    f"the broker at {address(self._broker)} does not take messages ({error}); check that it runs, and "
+                    "FEDFACE_REDIS_URL"
+                ) from error
 
     def queue_depth(self, queue: str) -> int:
         """See `TaskPublisher.queue_depth`. Celery keeps a queue in the Redis list of its name."""
@@ -55,3 +48,18 @@ class CeleryPublisher:
             depth = self._broker.llen(queue)
         assert isinstance(depth, int), "a synchronous client answers at once"
         return depth
+
+    def _send(self, commands: Sequence[BaseModel], correlation_id: str) -> None:
+        with self._app.producer_pool.acquire(block=True) as producer:
+            for command in commands:
+                route = ROUTES[type(command)]
+                self._app.send_task(
+                    route.task,
+                    kwargs={"command": command.model_dump(mode="json")},
+                    queue=route.queue,
+                    headers={CORRELATION_HEADER: correlation_id},
+                    ignore_result=True,
+                    producer=producer,
+                    retry=True,
+                    retry_policy=_RETRY_POLICY,
+                )

@@ -1,12 +1,18 @@
-"""Artifacts in a directory, for one machine. A put is atomic and durable: write aside, flush to disk, rename."""
+"""Artifacts in a directory, for one machine. A put is atomic and durable: write aside, flush to disk, rename.
+
+A writer holds a lock on the file that it writes aside. A killed one leaves the file behind without the lock, and whoever
+opens the store next removes it.
+"""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fedface_core.adapters.artifact_keys import check_key, check_prefix, check_range, range_past_end
@@ -14,6 +20,8 @@ from fedface_core.domain.errors import ArtifactMissingError, UnavailableError
 
 # Where files are written before they get their name. No key can contain '~', so it is never read or listed.
 _ASIDE = "~incoming"
+
+_TRIES = 10
 
 _MISSING = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR)
 
@@ -24,23 +32,24 @@ class LocalArtifacts:
     def __init__(self, directory: Path) -> None:
         self._root = directory.absolute()
         with self._faults(self._root):
-            self._make_directory(self._root / _ASIDE)
+            _make_directory(self._root / _ASIDE, below=Path(self._root.anchor))
+            for aside in (self._root / _ASIDE).iterdir():
+                _remove_if_abandoned(aside)
 
     def put(self, key: str, data: bytes) -> None:
         """See `ArtifactStore.put`."""
         target = self._path(key)
         with self._faults(target):
-            self._make_directory(target.parent)
-            handle, aside = tempfile.mkstemp(dir=self._root / _ASIDE)
-            try:
-                with os.fdopen(handle, "wb") as file:
+            handle, aside = _create_locked(self._root / _ASIDE)
+            with os.fdopen(handle, "wb") as file:
+                try:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                Path(aside).replace(target)
-            except BaseException:
-                Path(aside).unlink(missing_ok=True)
-                raise
+                    self._name(aside, target)
+                except BaseException:
+                    aside.unlink(missing_ok=True)
+                    raise
             _flush_directory(target.parent)
 
     def get(self, key: str) -> bytes:
@@ -68,6 +77,12 @@ class LocalArtifacts:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             return path.stat().st_size
 
+    def modified(self, key: str) -> datetime:
+        """See `ArtifactStore.modified`."""
+        path = self._path(key)
+        with self._faults(path, key):
+            return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
     def keys(self, prefix: str) -> Sequence[str]:
         """See `ArtifactStore.keys`."""
         check_prefix(prefix)
@@ -75,6 +90,7 @@ class LocalArtifacts:
         folder = self._root / prefix.rpartition("/")[0]
         found: list[str] = []
         with self._faults(folder):
+            (self._root / _ASIDE).stat()  # a store that is missing is not empty
             for parent, folders, files in os.walk(folder, onerror=_unless_missing):
                 folders[:] = [name for name in folders if name != _ASIDE]
                 found += [(Path(parent) / name).relative_to(self._root).as_posix() for name in files]
@@ -88,36 +104,72 @@ class LocalArtifacts:
                 path.unlink()
         except ArtifactMissingError:
             return
+        with suppress(OSError):  # the first folder that is not empty
+            for folder in path.relative_to(self._root).parents[:-1]:
+                (self._root / folder).rmdir()
 
     def ping(self) -> None:
         """See `ArtifactStore.ping`: a file can be written aside."""
         with self._faults(self._root / _ASIDE), tempfile.TemporaryFile(dir=self._root / _ASIDE) as file:
             file.write(b"ping")
 
+    def _name(self, aside: Path, target: Path) -> None:
+        """Give the file its name. The folder may vanish in between: a delete removes one that it leaves empty."""
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):
+                _make_directory(target.parent, below=self._root)
+                aside.replace(target)
+                return
+        aside.replace(target)
+
     def _path(self, key: str) -> Path:
         check_key(key)
         return self._root / key
 
-    def _make_directory(self, directory: Path) -> None:
-        """Make a directory and its parents durably: a new name lasts when the directory that holds it is flushed."""
-        if directory.is_dir():
-            return
-        self._make_directory(directory.parent)
-        directory.mkdir(exist_ok=True)
-        _flush_directory(directory.parent)
-
     @contextmanager
     def _faults(self, path: Path, key: str | None = None) -> Iterator[None]:
-        """Turn the operating system's errors into ours; a missing file is a missing artifact where a key was asked for."""
+        """Turn the operating system's errors into ours; a missing file is a missing artifact where a key was asked for.
+
+        Not so where the whole store is missing, a disk that is not mounted say: nothing is then known of the key.
+        """
         try:
             yield
         except OSError as error:
-            if key is not None and error.errno in _MISSING:
+            if key is not None and error.errno in _MISSING and (self._root / _ASIDE).is_dir():
                 raise ArtifactMissingError(f"there is no artifact {key}") from error
             raise UnavailableError(
                 f"cannot use {path} for artifacts: {error.strerror}; give FEDFACE_ARTIFACT_DIRECTORY a directory with "
                 "free space that this user may write"
             ) from error
+
+
+def _make_directory(directory: Path, below: Path) -> None:
+    """Make a directory and its parents durably: a new name lasts when the directory that holds it is flushed.
+
+    Only those ``below`` a directory that is there: a store that has gone must not be made anew.
+    """
+    if directory == below or directory.is_dir():
+        return
+    _make_directory(directory.parent, below)
+    directory.mkdir(exist_ok=True)
+    _flush_directory(directory.parent)
+
+
+def _create_locked(directory: Path) -> tuple[int, Path]:
+    """A new file, open for writing and locked for as long as it is open."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=directory)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)  # before it was locked, somebody took it for abandoned and removed it
+
+
+def _remove_if_abandoned(aside: Path) -> None:
+    """Remove a file that nobody holds locked: its writer is dead."""
+    with suppress(FileNotFoundError, BlockingIOError), aside.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        aside.unlink()
 
 
 def _flush_directory(directory: Path) -> None:

@@ -13,21 +13,26 @@ from pydantic import BaseModel
 
 from fedface_core.adapters.artifact_keys import check_key, check_prefix, check_range, range_past_end
 from fedface_core.adapters.memory_ledger import MemoryLedger
+from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.contracts.tasks import ROUTES
 from fedface_core.domain.errors import ArtifactMissingError
+from fedface_core.ports import Clock
 
 __all__ = ["ManualClock", "MemoryArtifacts", "MemoryLedger", "RecordingPublisher"]
 
 
 class MemoryArtifacts:
-    """`ArtifactStore` in a dictionary."""
+    """`ArtifactStore` in a dictionary. ``clock`` dates the objects."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self._objects: dict[str, bytes] = {}
+        self._put_at: dict[str, datetime] = {}
+        self._clock = clock or SystemClock()
 
     def put(self, key: str, data: bytes) -> None:
         """See `ArtifactStore.put`."""
         check_key(key)
+        self._put_at[key] = self._clock.now()
         self._objects[key] = bytes(data)
 
     def get(self, key: str) -> bytes:
@@ -49,6 +54,11 @@ class MemoryArtifacts:
     def size(self, key: str) -> int:
         """See `ArtifactStore.size`."""
         return len(self.get(key))
+
+    def modified(self, key: str) -> datetime:
+        """See `ArtifactStore.modified`."""
+        self.get(key)
+        return self._put_at[key]
 
     def keys(self, prefix: str) -> Sequence[str]:
         """See `ArtifactStore.keys`."""

@@ -233,6 +233,12 @@ class MemoryLedger:
         with self._lock:
             self._state(run_id, number).last_activity = now
 
+    def note(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
+        """See `RunLedger.note`."""
+        with self._lock:
+            self.load(run_id)
+            self._record(run_id, event, dict(data))
+
     def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
         """See `RunLedger.events`."""
         if after is not None:

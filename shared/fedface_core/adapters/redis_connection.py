@@ -11,6 +11,8 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
     RedisError,
     ResponseError,
 )
@@ -64,6 +66,15 @@ def redis_faults(client: redis.Redis) -> Iterator[None]:
     except RedisError as error:
         # A plain ResponseError is a command of ours that is wrong. Its subclasses, and MISCONF (it cannot write its
         # disk), are the server's state: out of memory, read only, loading.
-        if type(error) is ResponseError and not str(error).startswith("MISCONF"):
+        cannot_write_disk = "MISCONF " in str(error)  # in a pipeline, redis-py puts the command in front
+        if type(error) is ResponseError and not cannot_write_disk:
             raise
-        raise UnavailableError(f"{where} cannot serve us now: {error}") from error
+        if cannot_write_disk:
+            remedy = "free space on its disk, or see its log for what ails it"
+        elif isinstance(error, OutOfMemoryError):
+            remedy = "raise its maxmemory, or give it a machine with more"
+        elif isinstance(error, ReadOnlyError):
+            remedy = "it is a replica: let FEDFACE_REDIS_URL name the primary"
+        else:
+            remedy = "see its log"
+        raise UnavailableError(f"{where} cannot serve us now: {error}; {remedy}") from error

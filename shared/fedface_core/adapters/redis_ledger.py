@@ -24,8 +24,9 @@ from fedface_core.adapters.redis_keys import (
     rounds_key,
     run_key,
 )
-from fedface_core.adapters.redis_restoration import ended_round_commands
+from fedface_core.adapters.redis_records import changed_args, ended_round_commands, opened_args
 from fedface_core.adapters.redis_server import RedisServer
+from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import Round, Tally
@@ -46,6 +47,7 @@ class RedisLedger:
         self._begin_attempt = server.script("ledger_begin_attempt.lua")
         self._record_partial = server.script("ledger_record_partial.lua")
         self._touch = server.script("ledger_touch.lua")
+        self._note = server.script("ledger_note.lua")
 
     def create(self, run: Run) -> None:
         """See `RunLedger.create`."""
@@ -57,7 +59,7 @@ class RedisLedger:
         (record,) = self._ask(("HGET", run_key(run_id), "record"))
         if record is None:
             raise NotFoundError(f"there is no run {run_id}")
-        return Run.model_validate_json(record)
+        return read_versioned(Run, record)
 
     def runs(self) -> Sequence[Run]:
         """See `RunLedger.runs`."""
@@ -91,16 +93,10 @@ class RedisLedger:
         # A script's keys stand at fixed places; where there is no such round, the script leaves its keys alone.
         keys += [round_key(run.id, changed.number if changed else -1)]
         keys += round_keys(run.id, opened.number if opened else -1)
-        about_changed = (
-            (changed.model_dump_json(), changed.phase.value, micros(changed.deadline_at)) if changed else ("", "", "")
-        )
-        about_opened = (
-            (opened.model_dump_json(), opened.number, micros(opened.deadline_at), micros(opened.opened_at))
-            if opened
-            else ("", "", "", "")
-        )
         data = json.dumps(event_data(saved, opened, changed, detail))
-        outcome, version = self._save(keys, run.version, saved.model_dump_json(), event, data, *about_changed, *about_opened)
+        outcome, version = self._save(
+            keys, run.version, saved.model_dump_json(), event, data, *changed_args(changed), *opened_args(opened)
+        )
         match outcome:
             case "no_run":
                 raise NotFoundError(f"there is no run {run.id}")
@@ -145,7 +141,7 @@ class RedisLedger:
     def load_round(self, run_id: str, number: int) -> Round:
         """See `RunLedger.load_round`."""
         (record,) = self._ask(("HGET", round_key(run_id, number), "record"))
-        return Round.model_validate_json(self._opened(record, run_id, number))
+        return read_versioned(Round, self._opened(record, run_id, number))
 
     def rounds(self, run_id: str) -> Sequence[Round]:
         """See `RunLedger.rounds`."""
@@ -153,7 +149,7 @@ class RedisLedger:
         if not exists:
             raise NotFoundError(f"there is no run {run_id}")
         keys = [round_key(run_id, number) for number in sorted(map(int, numbers))]
-        return [Round.model_validate_json(record) for record in self._ask(*(("HGET", key, "record") for key in keys))]
+        return [read_versioned(Round, record) for record in self._ask(*(("HGET", key, "record") for key in keys))]
 
     def tally(self, run_id: str, number: int) -> Tally:
         """See `RunLedger.tally`."""
@@ -220,6 +216,11 @@ class RedisLedger:
         """See `RunLedger.touch`."""
         self._opened(self._touch([round_key(run_id, number)], micros(now)), run_id, number)
 
+    def note(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
+        """See `RunLedger.note`."""
+        if not self._note([run_key(run_id), events_key(run_id)], event, json.dumps(dict(data))):
+            raise NotFoundError(f"there is no run {run_id}")
+
     def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
         """See `RunLedger.events`."""
         if after is not None:
@@ -236,7 +237,7 @@ class RedisLedger:
 
     def _load_all(self, ids: Sequence[str]) -> list[Run]:
         records = self._ask(*(("HGET", run_key(run_id), "record") for run_id in ids))
-        return [Run.model_validate_json(record) for record in records if record is not None]
+        return [read_versioned(Run, record) for record in records if record is not None]
 
     def _created(self, run: Run, event: str) -> bool:
         # The indexes lie in other slots than the run, so they come first: readers skip a run that is not there,

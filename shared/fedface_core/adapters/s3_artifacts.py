@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from minio import Minio
 from minio.error import MinioException, S3Error
@@ -28,6 +29,8 @@ _WRONG_SETTING = {
     "AccessDenied": "it denies access to bucket '{bucket}'; correct FEDFACE_S3_ACCESS_KEY and FEDFACE_S3_SECRET_KEY "
     "or the key's policy",
     "AuthorizationHeaderMalformed": "it expects another region; correct FEDFACE_S3_REGION",
+    "XMinioStorageFull": "its disk is full; free some space or give it more",
+    "XMinioAdminBucketQuotaExceeded": "the quota of bucket '{bucket}' is used up; raise it or free some space",
     "RequestTimeTooSkewed": "its clock and ours differ too much; set both by NTP",
 }
 
@@ -91,6 +94,14 @@ class S3Artifacts:
             size = self._client.stat_object(self._bucket, key).size
         assert size is not None, "a stat answers with the size"
         return size
+
+    def modified(self, key: str) -> datetime:
+        """See `ArtifactStore.modified`."""
+        check_key(key)
+        with self._faults(key):
+            modified = self._client.stat_object(self._bucket, key).last_modified
+        assert modified is not None, "a stat answers with the date"
+        return modified
 
     def keys(self, prefix: str) -> Sequence[str]:
         """See `ArtifactStore.keys`."""

@@ -111,6 +111,13 @@ class StoredModel(Body):
     size: int
 
 
+class Garbage(Body):
+    """Artifacts that nothing names."""
+
+    keys: list[str]
+    removed: bool = Field(description="False where only asked what there is.")
+
+
 class FieldProblem(Body):
     """One wrong field of a request."""
 

@@ -53,6 +53,12 @@ class UnavailableError(FedFaceError):
     title = "Unavailable"
 
 
+class UnknownSchemaError(FedFaceError):
+    """What was read has a schema version that this FedFace does not read: another version wrote it."""
+
+    title = "Unknown schema version"
+
+
 class TooFewUpdatesError(FedFaceError):
     """So many updates of a round were refused that it cannot be averaged. The message says why each was."""
 

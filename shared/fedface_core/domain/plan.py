@@ -143,9 +143,18 @@ class AggregationPlan(PlanPart):
     staleness_exponent: Annotated[float, Field(ge=0)] = Field(
         default=0.5, description="a in the weight 1/(1+τ)^a of an update whose model is τ versions old."
     )
-    most_staleness: PositiveInt | None = Field(
-        default=None, description="An update whose model is older than so many versions is refused; by default none is."
+    most_staleness: PositiveInt = Field(
+        default=10, description="A client that is not done after so many further versions is replaced, its update refused."
     )
+
+    @property
+    def waits_for_nobody(self) -> bool:
+        """Whether the next round begins while clients still train, and while a model version is still being scored."""
+        return self.mode == "asynchronous"
+
+    def weight_of(self, staleness: int) -> float:
+        """What an update counts for, whose model is so many versions old."""
+        return float((1 + staleness) ** -self.staleness_exponent)
 
 
 class RetentionPlan(PlanPart):

@@ -77,6 +77,10 @@ class Round(BaseModel):
     aggregation: Aggregation | None = None
     scores: Scores | None = None
 
+    def base_of(self, client: str) -> int:
+        """The round whose model the client trains: this one, or the earlier one since which it is carried over."""
+        return self.carried.get(client, self.number)
+
     def shard_of(self, client: str) -> int:
         """The shard that a client of the cohort belongs to."""
         return self.cohort.index(client) // self.shard_size
@@ -220,12 +224,12 @@ def implied_commands(current: Round, tally: Tally) -> list[Command]:
     run, number = current.run_id, current.number
     match current.phase:
         case RoundPhase.OPEN:
-            invited = (client for client in current.cohort if client in tally.unsettled)
+            invited = [client for client in current.cohort if client in tally.unsettled]
             if number == 0:
                 return [EnrolClient(run_id=run, client_id=client) for client in invited]
-            return [
-                TrainClient(run_id=run, round=current.carried.get(client, number), client_id=client) for client in invited
-            ]
+            if tally.last_activity == current.opened_at:  # nobody was asked yet, and those carried over are at work
+                invited = [client for client in invited if client not in current.carried]
+            return [TrainClient(run_id=run, round=current.base_of(client), client_id=client) for client in invited]
         case RoundPhase.AGGREGATING:
             missing = sorted(tally.accepted_shards - tally.folded_shards)
             if missing:

@@ -167,6 +167,17 @@ def start_from(run: Run, number: int, model_sha256: str) -> Run:
     return with_model(run, model_sha256).model_copy(update={"base_round": number})
 
 
+def evaluate_meanwhile(run: Run, number: int, model_sha256: str) -> Run:
+    """The run whose next cohort starts from the results of round ``number`` while its model version is being scored."""
+    waiting = (*run.evaluating, number)
+    return start_from(run, number, model_sha256).model_copy(update={"evaluating": waiting})
+
+
+def trained_rounds(run: Run, current: int) -> int:
+    """Training rounds whose model version is there, scored or not, where the ``current`` one's is."""
+    return run.finished_rounds + sum(number > 0 for number in (*run.evaluating, current))
+
+
 def round_finished(run: Run, number: int) -> Run:
     """The run with one more training round finished. Round 0, enrolment, is none."""
     waiting = tuple(other for other in run.evaluating if other != number)

@@ -22,9 +22,6 @@ class AcceptedUpdate(BaseModel):
     images: Annotated[int, Field(gt=0)]
     loss_before: float | None = Field(default=None, description="Mean loss before local training; none at enrolment.")
     loss_after: float | None = Field(default=None, description="Mean loss after local training; none at enrolment.")
-    trained_in: int | None = Field(
-        default=None, description="Asynchronous: the round whose model it started from, where that is an earlier one."
-    )
 
 
 def accepted_digest(accepted: Mapping[str, AcceptedUpdate]) -> str:
@@ -52,7 +49,6 @@ class RefusalReason(StrEnum):
     NOT_FINITE = "not_finite"
     NORM_EXCEEDED = "norm_exceeded"
     WRONG_IMAGE_COUNT = "wrong_image_count"
-    STALE = "stale"
 
 
 class Receipt(BaseModel):

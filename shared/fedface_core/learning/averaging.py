@@ -69,3 +69,11 @@ class WeightedSum:
 
     def _take_larger(self, name: str, tensor: Tensor) -> None:
         self._sums[name] = torch.maximum(self._sums[name], tensor) if name in self._sums else tensor.clone()
+
+
+def changes(model: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``model − reference`` by name, in float64; integer tensors as the model has them."""
+    return {
+        name: tensor.double() - reference[name].double() if tensor.is_floating_point() else tensor
+        for name, tensor in model.items()
+    }

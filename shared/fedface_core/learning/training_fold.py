@@ -2,6 +2,9 @@
 
 A partial is made from the stored updates of its shard, in client order, every time. Never is a message added to a sum,
 so a redelivered task, or a second aggregator at work on the same shard, writes the same bytes again.
+
+Synchronously the models are summed. Asynchronously (FedBuff, Nguyen et al., AISTATS 2022) it is what each client changed of
+the model it started from, which may be an older one, times the weight of its staleness.
 """
 
 from __future__ import annotations
@@ -10,12 +13,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 
+import torch
 from torch import Tensor
 
 from fedface_core.domain.errors import TooFewUpdatesError, UpdateRefusedError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
-from fedface_core.learning.averaging import WeightedSum
+from fedface_core.learning.averaging import WeightedSum, changes
 from fedface_core.learning.codec import decode_tensors, encode_tensors
 from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.reduced_round import ReducedRound, reduced_round
@@ -26,9 +30,10 @@ from fedface_core.learning.weights import load_tensors, network_tensors
 
 @dataclass
 class TrainingPartial:
-    """The sum over a shard. Losses are summed with the weight of their images, as the models are."""
+    """The sum over a shard, of models or of changes. Losses are summed with the weight of their images."""
 
     models: WeightedSum = field(default_factory=WeightedSum)
+    images: int = 0
     folded: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     loss_before: float = 0.0
@@ -36,7 +41,7 @@ class TrainingPartial:
 
     def encode(self) -> bytes:
         """The partial as an object."""
-        counts = {"weight": self.models.weight, "folded": self.folded, "refused": self.refused}
+        counts = {"weight": self.models.weight, "images": self.images, "folded": self.folded, "refused": self.refused}
         return encode_tensors(
             self.models.tensors(), counts | {"loss_before": self.loss_before, "loss_after": self.loss_after}
         )
@@ -55,10 +60,11 @@ class TrainingPartial:
         fetch: Callable[[str], bytes],
         reference: Mapping[str, Tensor],
         max_norm: float,
+        staleness_weight: float | None = None,
     ) -> None:
         """Add one client's update. A refusal, by ``fetch`` or by the checks, is noted and nothing is added.
 
-        ``reference`` is the model that the cohort started from.
+        ``reference`` is the model that the client started from. With a ``staleness_weight`` its change is added.
         """
         try:
             before, after = _loss(accepted.loss_before), _loss(accepted.loss_after)
@@ -66,7 +72,11 @@ class TrainingPartial:
         except UpdateRefusedError as error:
             self.refused[client] = error.reason
             return
-        self.models.add(tensors, accepted.images)
+        if staleness_weight is None:
+            self.models.add(tensors, accepted.images)
+        else:
+            self.models.add(changes(tensors, reference), accepted.images * staleness_weight)
+        self.images += accepted.images
         self.folded += 1
         self.loss_before += accepted.images * before
         self.loss_after += accepted.images * after
@@ -74,6 +84,7 @@ class TrainingPartial:
     def merge(self, other: TrainingPartial) -> None:
         """Add another shard's sum."""
         self.models.merge(other.models)
+        self.images += other.images
         self.folded += other.folded
         self.refused |= other.refused
         self.loss_before += other.loss_before
@@ -90,20 +101,31 @@ def reduce_training(
     if not total.folded:
         raise TooFewUpdatesError(0, plan.cohort.minimum, total.refused)
     old = network_tensors(network)
-    new = total.models.average(old)
+    new = _moved(total, old) if plan.aggregation.waits_for_nobody else total.models.average(old)
     moved = update_norm(new, old)
     load_tensors(network, new, "the average")
-    images = total.models.weight
+    images = total.images
     return reduced_round(
         network,
         spread(class_embeddings_CD, plan.spreadout),
         folded=total.folded,
-        images=int(images),
+        images=images,
         refused=total.refused,
         update_norm=moved,
         loss_before=total.loss_before / images,
         loss_after=total.loss_after / images,
     )
+
+
+def _moved(total: TrainingPartial, old: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``f + Σ n_c s_c Δ_c / Σ n_c``: a stale update makes a smaller step, and does not give its weight to the others."""
+    step = total.models.tensors()
+    return {
+        name: (tensor.double() + step[name] / total.images).to(tensor.dtype)
+        if tensor.is_floating_point()
+        else torch.maximum(tensor, step[name])
+        for name, tensor in old.items()
+    }
 
 
 def _loss(value: float | None) -> float:

@@ -11,12 +11,16 @@ from celery import Celery, Task
 from kombu import Queue
 from pydantic import BaseModel
 
+from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
+from fedface_core.domain.errors import InvalidInputError, UnknownSchemaError
 from fedface_core.runtime.metrics import TASK_SECONDS
 from fedface_core.runtime.settings import Settings, WorkerSettings
 
 log = structlog.get_logger(__name__)
 _NAMED_IN_LOGS = {"run_id", "round", "client_id", "shard"}
+# What an operator does about a message of another version.
+_REMEDY = "upgrade this worker, or drain the queue with the version that wrote it"
 CommandT = TypeVar("CommandT", bound=BaseModel)
 
 
@@ -31,6 +35,7 @@ def create_celery(settings: Settings) -> Celery:
         task_ignore_result=True,
         task_serializer="json",
         accept_content=["json"],
+        broker_transport="fedface_core.runtime.broker_transport:Transport",
         broker_connection_retry_on_startup=True,
         broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5},
         worker_hijack_root_logger=False,
@@ -51,21 +56,32 @@ def create_celery(settings: Settings) -> Celery:
 def serve(app: Celery, command_type: type[CommandT], handle: Callable[[CommandT, str], None]) -> None:
     """Register ``handle(command, correlation_id)`` for the commands of one type.
 
-    The message is validated first; one that is not the command it claims to be is logged and dropped. What ``handle``
-    raises is logged with its traceback and counted; the message is dropped, since the sweep repeats what is still needed.
+    The message is validated first; one that is not the command it claims to be, or of a schema version not known here, is
+    refused: logged in a line, counted and dropped. What ``handle`` raises is logged with its traceback and counted; the
+    message is dropped, since the sweep repeats what is still needed. A task that the end of its worker interrupts goes
+    back to the queue.
     """
     name = ROUTES[command_type].task
 
-    def run(task: Task[Any, Any], command: dict[str, Any]) -> None:
+    def run(task: Task[Any, Any], command: Any = None) -> None:  # None: a message without a command is refused as well
         correlation_id = str((task.request.headers or {}).get(CORRELATION_HEADER, "none"))
         started = time.perf_counter()
         outcome = "error"
         with structlog.contextvars.bound_contextvars(task=name, correlation_id=correlation_id):
             try:
-                parsed = command_type.model_validate(command)
+                try:
+                    parsed = read_versioned(command_type, command, remedy=_REMEDY)
+                except (UnknownSchemaError, InvalidInputError) as error:
+                    outcome = "refused"
+                    log.error("message_refused", reason=str(error))  # noqa: TRY400 - the reason says it all
+                    return
                 structlog.contextvars.bind_contextvars(**parsed.model_dump(include=_NAMED_IN_LOGS))
                 handle(parsed, correlation_id)
                 outcome = "ok"
+            except SystemExit:
+                outcome = "interrupted"
+                log.warning("task_interrupted")
+                raise
             except Exception:
                 log.exception("task_failed")
                 raise

@@ -7,6 +7,7 @@ is exported once, is right after a restart, and needs no shared files.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from prometheus_client import Counter, Histogram
 
@@ -27,6 +28,9 @@ AGGREGATION_SECONDS = Histogram(
 )
 TRAINING_IMAGES = Counter("fedface_training_images", "Images seen by local training, once for each gradient step.")
 DEVICE_EVENTS = Counter("fedface_device_events", "What simulated devices did that ideal ones do not.", ["event"])
+WAITING_SECONDS = Counter(
+    "fedface_waiting_seconds", "Time that tasks waited for a dependency that did not answer.", ["dependency"]
+)
 SWEEP_REPEATS = Counter("fedface_sweep_repeats", "Phases whose commands the sweep published again.", ["phase"])
 
 
@@ -56,6 +60,10 @@ class CountedArtifacts:
     def size(self, key: str) -> int:
         """The object's size; nothing is moved."""
         return self._store.size(key)
+
+    def modified(self, key: str) -> datetime:
+        """When the object was put; nothing is moved."""
+        return self._store.modified(key)
 
     def keys(self, prefix: str) -> Sequence[str]:
         """The keys under a prefix."""

@@ -61,9 +61,24 @@ class WorkerSettings(Settings):
     concurrency: PositiveInt = Field(default=1, description="Worker processes.")
     threads: PositiveInt = Field(default=1, description="Torch threads in each process.")
     task_time_limit_seconds: PositiveInt = Field(default=600, description="A task that runs longer is killed.")
+    patience_seconds: PositiveFloat = Field(
+        default=120.0, description="How long an operation of a task waits for Redis or the artifact store before it fails."
+    )
+    grace_seconds: PositiveFloat = Field(
+        default=30.0, description="After SIGTERM, tasks may finish for this long; the others go back to the queue."
+    )
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Where Prometheus scrapes; 0 takes a free port.")
     metrics_directory: Path | None = Field(default=None, description="For the processes' metric files; wiped at start.")
+
+    @model_validator(mode="after")
+    def _patience_ends_before_the_task(self) -> Self:
+        if self.patience_seconds >= self.task_time_limit_seconds:
+            raise ValueError(
+                f"FEDFACE_PATIENCE_SECONDS ({self.patience_seconds:g}) must be below FEDFACE_TASK_TIME_LIMIT_SECONDS "
+                f"({self.task_time_limit_seconds}), or a task would be killed while it waits"
+            )
+        return self
 
 
 class ControlSettings(WorkerSettings):
@@ -71,6 +86,9 @@ class ControlSettings(WorkerSettings):
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65535)
+    restore_on_start: bool = Field(
+        default=False, description="First bring back runs that the artifact store knows and the ledger has lost."
+    )
     sweep_seconds: PositiveFloat = Field(default=5.0, description="Between two sweeps.")
     repeat_after_seconds: PositiveFloat = Field(
         default=60.0, description="A round without activity for this long has its commands published again."

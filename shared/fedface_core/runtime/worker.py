@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready, worker_shutting_down
 
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.settings import WorkerSettings
@@ -30,7 +32,7 @@ def run_worker(
     in_each_process: Callable[[], None] | None = None,
     beat: bool = False,
 ) -> None:
-    """Serve ``service``'s queue until SIGTERM, which lets the running tasks finish.
+    """Serve ``service``'s queue until SIGTERM, which lets the running tasks finish within the grace period.
 
     ``tasks_module`` has ``create(settings) -> (Celery, collectors)``: the app with its tasks, and Prometheus collectors that
     this worker exports besides its counters. It is imported here, once the environment says that metrics are shared
@@ -44,6 +46,7 @@ def run_worker(
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     app, collectors = import_module(tasks_module).create(settings)
     _serve_metrics_when_ready(settings, collectors)
+    _end_within(settings.grace_seconds)
     if in_each_process is not None:
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
     try:
@@ -60,6 +63,24 @@ def _run(app: Celery, service: str, *, beat: bool) -> None:
     app.worker_main(
         ["--quiet", "worker", "--queues", service, "--hostname", name, "--without-mingle", "--without-gossip", *scheduler]
     )
+
+
+def _end_within(grace_seconds: float) -> None:
+    """Have what is still running after the grace period interrupted, and its messages put back into the queue.
+
+    On SIGTERM Celery waits for the running tasks, however long they take; on SIGQUIT it ends them, and a message that was
+    not acknowledged goes back when the connection is closed. So the first is followed by the second. Celery's own soft
+    shutdown would do too, but it sleeps for the whole period, however early the tasks finish.
+    """
+
+    def begin(how: str, **_: object) -> None:
+        if how == "Warm":
+            log.info("worker_draining", grace_seconds=grace_seconds)
+            escalation = threading.Timer(grace_seconds, os.kill, (os.getpid(), signal.SIGQUIT))
+            escalation.daemon = True  # a worker that has finished need not wait for it
+            escalation.start()
+
+    worker_shutting_down.connect(begin, weak=False)
 
 
 def _wipe(directory: Path) -> None:

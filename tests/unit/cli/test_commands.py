@@ -159,6 +159,12 @@ def test_watching_a_completed_run_reports_every_round(fedface: Invoke, api: ByHa
     assert lines[-1] == f"{run_id} completed: all 2 rounds are finished"
 
 
+def test_watching_says_what_a_run_waits_for(fedface: Invoke, api: ByHand) -> None:
+    run_id = api.completed()
+    api.ports.ledger.note(run_id, "waiting", {"service": "client", "reason": "the S3 server does not answer"})
+    assert "client is waiting: the S3 server does not answer" in fedface("run", "watch", run_id)[1].splitlines()
+
+
 def test_watching_follows_a_run_to_its_end(fedface: Invoke, api: ByHand) -> None:
     run_id = api.started()
 

@@ -21,6 +21,7 @@ import redis
 
 from fedface_cli import stack as stack_module
 from fedface_cli.children import Children
+from fedface_cli.local_ports import free_ports
 from fedface_cli.reaper import groups_left
 from fedface_cli.stack import LocalStack, StackError
 from fedface_core.domain.errors import InvalidInputError
@@ -83,6 +84,11 @@ def test_a_started_stack_answers_everywhere(running: LocalStack) -> None:
     running.check()
 
 
+def test_workers_put_back_what_they_cannot_finish_before_the_stack_kills_them(running: LocalStack) -> None:
+    assert float(running.environment["FEDFACE_GRACE_SECONDS"]) == stack_module._GRACE_SECONDS
+    assert stack_module._END_SECONDS >= 5.0
+
+
 def test_the_broker_asks_for_a_secret_that_no_command_line_shows(running: LocalStack) -> None:
     url = running.environment["FEDFACE_REDIS_URL"]
     found = re.fullmatch(r"redis://:([0-9a-f]{48})@(127\.0\.0\.1):(\d+)/0", url)
@@ -140,10 +146,30 @@ def test_one_service_can_be_killed_whole_and_started_again(running: LocalStack) 
     running.check()
 
 
+def test_a_restart_need_not_be_waited_for(running: LocalStack) -> None:
+    first = running.processes["client"].pid
+    running.begin_restart("client")
+    assert running.processes["client"].pid != first
+    assert gone(first)
+    running.wait_until_ready(["client"])
+    assert httpx.get(f"http://{running.metrics_targets['client']}/metrics").status_code == 200
+
+
 def test_a_directory_has_one_stack(running: LocalStack, environment: dict[str, str]) -> None:
     with pytest.raises(InvalidInputError, match="another local stack runs in"):
         LocalStack(running.workdir, environment=environment).start()
     running.check()
+
+
+def test_free_ports_are_free_with_those_that_seaweedfs_takes_besides(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = free_ports(200)
+    assert len({*ports, *(port + 10_000 for port in ports)}) == 400
+    assert all(port + 10_000 < 32_768 for port in ports)  # where Linux begins to give ports to outgoing connections
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", ports[0] + 10_000))
+        draws = iter(ports[:2])
+        monkeypatch.setattr("random.randrange", lambda *_: next(draws))
+        assert free_ports(1) == [ports[1]]
 
 
 def test_a_taken_port_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:

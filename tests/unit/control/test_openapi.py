@@ -38,6 +38,8 @@ def test_every_route_of_the_issue_is_described(described: dict[str, Any]) -> Non
         "GET /runs/{run_id}/events",
         "GET /runs/{run_id}/model",
         "PUT /models/{sha256}",
+        "GET /garbage",
+        "DELETE /garbage",
         "GET /healthz",
         "GET /readyz",
         "GET /metrics",

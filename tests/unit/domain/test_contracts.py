@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from fedface_core.contracts import object_keys
+from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.contracts.tasks import QUEUES, ROUTES
 from fedface_core.domain import commands, errors
+from fedface_core.domain.errors import InvalidInputError, UnknownSchemaError
 from fedface_core.domain.events import Fact, ModelPrepared, StepFailed, far_label
 from fedface_core.domain.ids import ClientId, RunId, client_id, client_index, new_run_id
 
@@ -88,6 +90,44 @@ def test_a_message_survives_json_and_refuses_what_it_does_not_know(message: Base
     for changed in (body | {"surprise": 1}, body | {"schema_version": 99}):
         with pytest.raises(ValidationError):
             type(message).model_validate(changed)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_is_read_from_json_however_it_comes(message: BaseModel) -> None:
+    text = message.model_dump_json()
+    for data in (text, text.encode(), message.model_dump(mode="json")):
+        assert read_versioned(type(message), data) == message
+
+
+@pytest.mark.parametrize("version", [3, "2", None])
+def test_another_schema_version_is_named_whatever_else_is_wrong(version: object) -> None:
+    body = {"run_id": RUN, "round": 1, "schema_version": version, "a field of that version": 1}
+    with pytest.raises(UnknownSchemaError) as refused:
+        read_versioned(commands.TrainClient, body)
+    assert str(refused.value) == (
+        f"schema version {version!r} of TrainClient is not known here: this FedFace reads version 2; "
+        "upgrade this FedFace, or use the version that wrote it"
+    )
+
+
+def test_another_schema_version_of_a_part_is_named_with_the_part() -> None:
+    body = commands.HandleFact(run_id=RUN, fact=ModelPrepared(run_id=RUN, model_sha256="a" * 64)).model_dump(mode="json")
+    body["fact"]["schema_version"] = 3
+    with pytest.raises(UnknownSchemaError, match=r"schema version 3 of HandleFact.fact.model_prepared .*; look elsewhere"):
+        read_versioned(commands.HandleFact, body, remedy="look elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("data", "saying"),
+    [
+        (b"half a mess", "this is no FoldShard: Invalid JSON"),
+        ("[]", "this is no FoldShard: Input should be an object"),
+        ({"run_id": RUN, "round": -1}, "round: Input should be greater than or equal to 0; shard: is required"),
+    ],
+)
+def test_what_is_no_message_at_all_is_said_to_be_so(data: bytes | str | dict[str, object], saying: str) -> None:
+    with pytest.raises(InvalidInputError, match=saying):
+        read_versioned(commands.FoldShard, data)
 
 
 @pytest.mark.parametrize(("kind", "wrong"), [("surprise", {}), ("round_ready", {"round": -1, "because": "quorum"})])

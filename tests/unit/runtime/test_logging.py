@@ -27,8 +27,9 @@ log = structlog.get_logger("ours")
 log.debug("quiet")
 with structlog.contextvars.bound_contextvars(correlation_id="abc", run_id="run-0123456789ab"):
     log.info("update_delivered", images=3)
+    secret = "not for any " + "log"
     try:
-        1 / 0
+        1 / len(secret[:0])
     except ZeroDivisionError:
         log.exception("task_failed")
 logging.getLogger("theirs").warning("disk %s", "full")
@@ -67,6 +68,13 @@ def test_records_within_a_run_carry_its_correlation_id(records: list[dict[str, A
 
 def test_a_traceback_is_data_not_lines(records: list[dict[str, Any]]) -> None:
     assert records[1]["exception"][0]["exc_type"] == "ZeroDivisionError"
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_traceback_shows_what_variables_held(log_format: str) -> None:
+    said = "\n".join(speak(log_format))
+    assert "ZeroDivisionError" in said
+    assert "not for any log" not in said
 
 
 def test_the_level_is_the_settings() -> None:

@@ -9,7 +9,7 @@ import pytest
 import structlog
 from celery import Celery
 from prometheus_client import REGISTRY
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
 from fedface_core.domain.commands import FoldShard
@@ -32,7 +32,7 @@ def served(outcome: str) -> float:
     return REGISTRY.get_sample_value("fedface_task_seconds_count", {"task": TASK, "outcome": outcome}) or 0.0
 
 
-def deliver(app: Celery, body: dict[str, Any], headers: dict[str, str] | None = None) -> Any:
+def deliver(app: Celery, body: object, headers: dict[str, str] | None = None) -> Any:
     """The message as a worker gets it; the state in which the task ends."""
     return app.tasks[TASK].apply(kwargs={"command": body}, headers=headers)
 
@@ -66,25 +66,53 @@ def test_an_error_is_logged_counted_and_ends_the_task(app: Celery) -> None:
     assert served("error") == before + 1
 
 
-GARBAGE: list[dict[str, Any]] = [
-    {},
-    {"run_id": "../../etc", "round": 1, "shard": 0},
-    {"run_id": RUN, "round": "one", "shard": 0},
-    {"run_id": RUN, "round": 1, "shard": 0, "surprise": True},
-    {"run_id": RUN, "round": 1, "shard": 0, "schema_version": 99},
+# What arrives → what the one line about it says.
+REFUSED: list[tuple[object, str]] = [
+    (None, "this is no FoldShard: Input should be a valid dictionary or instance of FoldShard"),
+    ({}, "this is no FoldShard: run_id: is required; round: is required; shard: is required"),
+    ({"run_id": "../../etc", "round": 1, "shard": 0}, "this is no FoldShard: run_id: String should match pattern"),
+    ({"run_id": RUN, "round": "one", "shard": 0}, "this is no FoldShard: round: Input should be a valid integer"),
+    ({"run_id": RUN, "round": 1, "shard": 0, "surprise": True}, "this is no FoldShard: surprise: there is no such field"),
+    (
+        {"run_id": RUN, "round": 1, "shard": 0, "schema_version": 7},
+        "schema version 7 of FoldShard is not known here: this FedFace reads version 2; upgrade this worker, or drain the "
+        "queue with the version that wrote it",
+    ),
 ]
 
 
-@pytest.mark.parametrize("body", GARBAGE)
-def test_what_is_not_the_command_it_claims_to_be_is_counted_and_dropped(app: Celery, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("body", "saying"), REFUSED)
+def test_what_is_not_the_command_it_claims_to_be_is_refused_in_a_line(app: Celery, body: object, saying: str) -> None:
     handled: list[object] = []
-    errors = served("error")
+    refused, errors = served("refused"), served("error")
     serve(app, FoldShard, lambda command, _: handled.append(command))
     with structlog.testing.capture_logs() as records:
-        assert isinstance(deliver(app, body).result, ValidationError)
+        assert deliver(app, body).successful(), "dropped without a traceback"
     assert handled == []
-    assert served("error") == errors + 1
-    assert [record["event"] for record in records if record["log_level"] == "error"] == ["task_failed"]
+    assert (served("refused"), served("error")) == (refused + 1, errors)
+    (record,) = [record for record in records if record["log_level"] == "error"]
+    assert record["event"] == "message_refused"
+    assert record["reason"].startswith(saying)
+    assert "exc_info" not in record
+
+
+def test_a_message_without_a_command_is_refused(app: Celery) -> None:
+    refused = served("refused")
+    serve(app, FoldShard, lambda *_: None)
+    assert app.tasks[TASK].apply().successful()
+    assert served("refused") == refused + 1
+
+
+def test_a_task_that_is_interrupted_is_counted_as_such(app: Celery) -> None:
+    def end_of_the_worker(command: FoldShard, correlation_id: str) -> None:
+        raise SystemExit
+
+    serve(app, FoldShard, end_of_the_worker)
+    interrupted, errors = served("interrupted"), served("error")
+    with structlog.testing.capture_logs() as records, pytest.raises(SystemExit):
+        deliver(app, COMMAND.model_dump(mode="json"))
+    assert (served("interrupted"), served("error")) == (interrupted + 1, errors)
+    assert "task_interrupted" in [record["event"] for record in records]
 
 
 def test_delivery_is_at_least_once_with_json_only(app: Celery) -> None:
@@ -99,7 +127,12 @@ def test_delivery_is_at_least_once_with_json_only(app: Celery) -> None:
 
 def test_a_task_is_not_delivered_again_while_it_may_still_run(tmp_path: Path) -> None:
     settings = WorkerSettings(
-        redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path, task_time_limit_seconds=77, concurrency=3
+        redis_url=REDIS,
+        artifacts="directory",
+        artifact_directory=tmp_path,
+        task_time_limit_seconds=77,
+        patience_seconds=70,
+        concurrency=3,
     )
     conf = create_celery(settings).conf
     assert conf.task_time_limit == 77

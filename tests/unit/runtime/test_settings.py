@@ -95,6 +95,8 @@ WRONG = {
     "FEDFACE_CONCURRENCY": "0",
     "FEDFACE_THREADS": "-1",
     "FEDFACE_TASK_TIME_LIMIT_SECONDS": "soon",
+    "FEDFACE_PATIENCE_SECONDS": "0",
+    "FEDFACE_GRACE_SECONDS": "for ever",
     "FEDFACE_METRICS_PORT": "70000",
     "FEDFACE_SWEEP_SECONDS": "0",
     "FEDFACE_REPEAT_AFTER_SECONDS": "-1",
@@ -107,6 +109,16 @@ WRONG = {
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str) -> None:
     (line,) = stops_with(monkeypatch, capsys, S3 | {name: WRONG[name]}, ControlSettings)
     assert line.startswith(f"settings: {name} Input should be ")
+
+
+@pytest.mark.parametrize("patience", ["600", "601"])
+def test_patience_must_end_before_the_task_is_killed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], patience: str
+) -> None:
+    (line,) = stops_with(monkeypatch, capsys, S3 | {"FEDFACE_PATIENCE_SECONDS": patience})
+    assert line.startswith(
+        f"settings: FEDFACE_PATIENCE_SECONDS ({patience}) must be below FEDFACE_TASK_TIME_LIMIT_SECONDS (600)"
+    )
 
 
 PLACEHOLDERS = [

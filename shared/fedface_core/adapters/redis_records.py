@@ -1,4 +1,4 @@
-"""What stores an ended round in Redis: the same keys as the scripts leave behind, all at once."""
+"""How rounds are written to Redis: what the saving script is told, and an ended round with all of its keys."""
 
 from __future__ import annotations
 
@@ -7,9 +7,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedface_core.adapters.redis_keys import micros, participation_keys, round_keys, rounds_key
+from fedface_core.domain.round import Round
 from fedface_core.ports import EndedRound
 
 Command = tuple[Any, ...]
+
+
+def changed_args(changed: Round | None) -> tuple[str | int, ...]:
+    """What `ledger_save.lua` is told of the round that changed: record, phase and deadline; blanks where none has."""
+    return (changed.model_dump_json(), changed.phase.value, micros(changed.deadline_at)) if changed else ("", "", "")
+
+
+def opened_args(opened: Round | None) -> tuple[str | int, ...]:
+    """What it is told of the round that opens: record, number, deadline and opening time; blanks where none does."""
+    if opened is None:
+        return "", "", "", ""
+    return opened.model_dump_json(), opened.number, micros(opened.deadline_at), micros(opened.opened_at)
 
 
 def ended_round_commands(run_id: str, ended: EndedRound) -> list[Command]:

@@ -1,0 +1,51 @@
+"""What a stack that has stopped must not leave: processes, files that were never given their name, secrets in its logs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from loadtest.chaos.checks import Check
+
+_PATIENCE_SECONDS = 10.0  # a killed process takes a moment to go
+
+
+def no_process_left(variable: str, mark: str, groups: AbstractSet[int]) -> Check:
+    """Nothing that has ``variable=mark`` in its environment, or is of one of the process ``groups``, is alive."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while (left := _living(variable, mark, groups)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return Check("no process is left", not left, {"started_groups": len(groups), "left": left})
+
+
+def no_file_aside(artifacts: Path) -> Check:
+    """The directory store's place for files under way is empty. A store in S3 has none."""
+    aside = artifacts / "~incoming"
+    left = sorted(path.name for path in aside.iterdir()) if aside.is_dir() else []
+    return Check("no file is left half written", not left, {"left": left})
+
+
+def no_secret_told(logs: Path, secrets: Iterable[str]) -> Check:
+    """No log holds a secret of the stack, whatever tracebacks the faults caused."""
+    paths = sorted(logs.glob("*.log"))
+    telling = [path.name for path in paths if any(secret in path.read_text(errors="replace") for secret in secrets)]
+    return Check("no log tells a secret", not telling, {"logs": len(paths), "telling": telling})
+
+
+def _living(variable: str, mark: str, groups: AbstractSet[int]) -> list[str]:
+    living = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # it ended meanwhile, or is none of ours
+            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            # Some servers overwrite their environment; and an old group's number may be somebody else's by now.
+            in_group = os.getpgid(process.pid) in groups and os.getsid(process.pid) == os.getsid(0)
+            if in_group or process.environ().get(variable) == mark:
+                living.append(f"{process.pid} {' '.join(process.cmdline())}")
+    return living

@@ -1,0 +1,99 @@
+"""Which artifacts are named: by the ledger, manifests and records of runs, by results not yet recorded, by uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from fedface_core.contracts import object_keys
+from fedface_core.contracts.manifest import Manifest
+from fedface_core.contracts.schema_version import read_versioned
+from fedface_core.domain.errors import ArtifactMissingError
+from fedface_core.domain.events import Aggregation
+from fedface_core.domain.round import Round
+from fedface_core.domain.run import ENDED, Run, RunPhase
+from fedface_core.ports import ArtifactStore, Ports
+
+
+@dataclass
+class Named:
+    """What must stay."""
+
+    models: set[str] = field(default_factory=set)
+    all_models: bool = False
+    """A run waits for its initial model, whose name only a message may know."""
+    class_embeddings: set[str] = field(default_factory=set)
+    updates_kept_from: dict[str, int] = field(default_factory=dict)
+    """Run → the first round whose updates and partials stay. A run that is not here has none of its objects named."""
+
+    def name(self, run: Run, rounds: Iterable[Round]) -> None:
+        """Everything that a run with these rounds names."""
+        self.updates_kept_from[run.id] = run.updates_kept_from
+        self.all_models |= run.model_sha256 is None and run.phase not in ENDED | {RunPhase.CREATED}
+        self.models |= {run.plan.model.weights, run.model_sha256 or ""}
+        for of_run in rounds:
+            self.models.add(of_run.model_sha256)
+            self.class_embeddings.add(of_run.class_embeddings_sha256 or "")
+            if of_run.aggregation is not None:
+                self.name_results(of_run.aggregation)
+
+    def name_results(self, aggregation: Aggregation) -> None:
+        """What a round came to."""
+        self.models.add(aggregation.model_sha256)
+        self.class_embeddings.add(aggregation.class_embeddings_sha256)
+
+    def has(self, key: str) -> bool:
+        """Whether an artifact is named."""
+        parts, kind = key.split("/"), object_keys.kind(key)
+        name = parts[-1].split(".")[0]
+        if kind == "model":
+            return self.all_models or name in self.models
+        if kind == "upload":
+            return True
+        kept_from = self.updates_kept_from.get(parts[1])
+        if kept_from is None:
+            return False
+        if kind == "class_embedding":
+            return name in self.class_embeddings
+        return kind not in ("update", "partial") or int(parts[3]) >= kept_from
+
+
+def named_artifacts(ports: Ports, keys: Sequence[str], *, without: str | None = None) -> Named:
+    """What is named, of the artifacts ``keys``; what the run ``without`` names does not count."""
+    named = Named()
+    in_ledger = {run.id: run for run in ports.ledger.runs()}
+    for run in in_ledger.values():
+        if run.id != without:
+            named.name(run, ports.ledger.rounds(run.id))
+    for run_id in _restorable(keys) - in_ledger.keys():
+        named.updates_kept_from[run_id] = 0
+        for manifest in manifests(ports.artifacts, run_id):
+            named.name(manifest.run, [manifest.round])
+    for run_id in named.updates_kept_from:
+        # They may not be recorded yet; the task that put them will find them, and report what they name.
+        for results in aggregations(ports.artifacts, keys, run_id):
+            named.name_results(results)
+    named.models |= {key.removeprefix(object_keys.UPLOADS) for key in keys if key.startswith(object_keys.UPLOADS)}
+    return named
+
+
+def manifests(artifacts: ArtifactStore, run_id: str) -> Iterator[Manifest]:
+    """The run's manifests, in the order of its rounds."""
+    keys = [key for key in artifacts.keys(f"{object_keys.run_folder(run_id)}rounds/") if object_keys.kind(key) == "manifest"]
+    for key in sorted(keys, key=lambda key: int(key.split("/")[3])):
+        try:
+            yield read_versioned(Manifest, artifacts.get(key))
+        except ArtifactMissingError:  # removed since it was listed
+            continue
+
+
+def aggregations(artifacts: ArtifactStore, keys: Sequence[str], run_id: str) -> Iterator[Aggregation]:
+    """What the run's rounds came to, recorded or not; of the artifacts ``keys``."""
+    for key in keys:
+        if key.startswith(object_keys.run_folder(run_id)) and object_keys.kind(key) == "aggregation":
+            yield Aggregation.model_validate_json(artifacts.get(key))
+
+
+def _restorable(keys: Sequence[str]) -> set[str]:
+    """Runs with a record or a manifest in the store."""
+    return {key.split("/")[1] for key in keys if object_keys.kind(key) in ("run", "manifest")}

@@ -1,0 +1,63 @@
+"""Records that another version of FedFace wrote are refused by name, from the ledger and from the artifact store."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+import redis
+
+from fedface_control.restore_run import restore_run
+from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
+from fedface_core.adapters.redis_keys import round_key, run_key
+from fedface_core.adapters.redis_ledger import RedisLedger
+from fedface_core.contracts import object_keys
+from fedface_core.contracts.manifest import Manifest
+from fedface_core.domain.errors import UnknownSchemaError
+from fedface_core.domain.ids import client_id
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import open_round
+from fedface_core.domain.run import Run
+from fedface_core.ports import Ports
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+RUN = Run(id="run-0123456789ab", plan=Plan(), correlation_id="c", created_at=NOW)
+ROUND = open_round(RUN.plan, RUN.id, 0, (client_id(0),), "0" * 64, NOW)
+
+
+def of_version(version: int, record: str) -> str:
+    return json.dumps(json.loads(record) | {"schema_version": version, "a field of that version": 1})
+
+
+def test_a_run_of_another_version(ledger_url: str) -> None:
+    ledger = RedisLedger(ledger_url)
+    ledger.create(RUN)
+    with redis.Redis.from_url(ledger_url) as server:
+        server.hset(run_key(RUN.id), "record", of_version(3, RUN.model_dump_json()))
+    with pytest.raises(UnknownSchemaError, match="schema version 3 of Run is not known here: this FedFace reads version 2"):
+        ledger.load(RUN.id)
+
+
+def test_a_round_of_another_version(ledger_url: str) -> None:
+    ledger = RedisLedger(ledger_url)
+    ledger.create(RUN)
+    ledger.save(RUN, "round_opened", opened=ROUND)
+    with redis.Redis.from_url(ledger_url) as server:
+        server.hset(round_key(RUN.id, 0), "record", of_version(1, ROUND.model_dump_json()))
+    with pytest.raises(UnknownSchemaError, match="schema version 1 of Round is not known here"):
+        ledger.load_round(RUN.id, 0)
+
+
+@pytest.mark.parametrize("what", ["Run", "Manifest"])
+def test_a_run_is_not_restored_from_what_another_version_left(what: str) -> None:
+    artifacts, clock = MemoryArtifacts(), ManualClock()
+    manifest = Manifest(run=RUN, round=ROUND, accepted={}, failed={}, enrolled=())
+    records = {"Run": RUN.model_dump_json(), "Manifest": manifest.model_dump_json()}
+    records[what] = of_version(7, records[what])
+    artifacts.put(object_keys.run(RUN.id), records["Run"].encode())
+    artifacts.put(object_keys.manifest(RUN.id, 0), records["Manifest"].encode())
+    ledger = MemoryLedger(clock)
+    with pytest.raises(UnknownSchemaError, match=f"schema version 7 of {what} is not known here"):
+        restore_run(Ports(ledger, artifacts, RecordingPublisher(), clock), RUN.id)
+    assert ledger.runs() == []

@@ -1,0 +1,72 @@
+"""A run on the real local stack outlives everything: paused, all killed, its ledger thrown away, started again, resumed."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from fedface_cli.api_client import ControlApi
+from fedface_cli.stack import LocalStack
+from fedface_core.contracts.http import RunDetail
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.run import ENDED, RunPhase
+from fedface_core.learning.seeding import use_deterministic_torch
+from fedface_core.learning.simulation import simulate
+from loadtest.plans import no_op_plan
+
+pytestmark = pytest.mark.timeout(600)  # torch is imported many times over, perhaps on a busy machine
+
+# Long enough for a pause to find it at work.
+PLAN = Plan.model_validate(no_op_plan(clients=10, rounds=2) | {"local_training": {"steps": 10, "learning_rate": 0.01}})
+QUICK = {"FEDFACE_SWEEP_SECONDS": "0.5", "FEDFACE_REPEAT_AFTER_SECONDS": "4"}
+
+
+def until(api: ControlApi, run_id: str, phase: RunPhase) -> RunDetail:
+    deadline = time.monotonic() + 120
+    while (run := api.run(run_id)).phase is not phase:
+        assert run.phase not in ENDED, f"{run.phase}: {run.failure}"
+        assert time.monotonic() < deadline, f"{run_id} is still {run.phase}"
+        time.sleep(0.05)
+    return run
+
+
+def kill_everything(stack: LocalStack) -> None:
+    for name in list(stack.processes):
+        stack.kill(name)
+    stack.stop()
+
+
+def test_a_run_survives_a_pause_a_massacre_and_the_loss_of_its_ledger(tmp_path: Path) -> None:
+    first = LocalStack(tmp_path, client_workers=2, environment=QUICK)
+    first.start()
+    try:
+        with ControlApi(first.api_url) as api:
+            run_id = api.start(api.create(PLAN).id).id
+            until(api, run_id, RunPhase.RUNNING)
+            paused = api.pause(run_id, now=True)
+            assert (paused.phase, paused.round_phase) == ("paused", "suspended")
+    finally:
+        kill_everything(first)
+
+    with LocalStack(tmp_path, client_workers=2, environment=QUICK) as second, ControlApi(second.api_url) as api:
+        kept = api.run(run_id)
+        assert kept.phase is RunPhase.PAUSED, "the ledger has outlived the kill"
+        assert kept.accepted >= paused.accepted
+        api.resume(run_id)
+        while api.run(run_id).finished_rounds < 1:
+            time.sleep(0.02)
+        kill_everything(second)
+
+    shutil.rmtree(tmp_path / "valkey")
+    restoring = QUICK | {"FEDFACE_RESTORE_ON_START": "true"}
+    with LocalStack(tmp_path, client_workers=2, environment=restoring) as third, ControlApi(third.api_url) as api:
+        completed = until(api, run_id, RunPhase.COMPLETED)
+        events = [event.name for event in api.events(run_id) if event.name != "progress"]
+    assert events[0] == "run_restored"
+    assert completed.stopped_because == "all 2 rounds are finished"
+
+    use_deterministic_torch(1)
+    assert completed.model_sha256 == simulate(PLAN).model_sha256

@@ -1,0 +1,34 @@
+"""What nothing names can be looked at, and removed, through the API."""
+
+from __future__ import annotations
+
+from fastapi.testclient import TestClient
+
+from support.in_process import InProcess
+
+STRAY = f"models/{'ab' * 32}.safetensors"
+
+
+def test_garbage_is_shown_and_then_removed(api: TestClient, services: InProcess) -> None:
+    services.run()
+    kept = services.ports.artifacts.keys("")
+    services.ports.artifacts.put(STRAY, b"left behind")
+    services.clock.advance(86_400)
+    assert api.get("/garbage").json() == {"keys": [STRAY], "removed": False}
+    assert STRAY in services.ports.artifacts.keys("")
+    assert api.delete("/garbage").json() == {"keys": [STRAY], "removed": True}
+    assert services.ports.artifacts.keys("") == kept
+    assert api.get("/garbage").json()["keys"] == []
+
+
+def test_what_is_young_is_left_alone(api: TestClient, services: InProcess) -> None:
+    services.ports.artifacts.put(STRAY, b"left behind")
+    services.clock.advance(2 * 3600)
+    assert api.delete("/garbage").json()["keys"] == []
+    assert api.get("/garbage", params={"older_than_hours": 2}).json()["keys"] == [STRAY]
+
+
+def test_the_grace_period_cannot_be_given_up(api: TestClient) -> None:
+    refused = api.delete("/garbage", params={"older_than_hours": 0.5})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "query.older_than_hours"

@@ -1,0 +1,137 @@
+"""Killing, freezing and bringing back, on processes that only sleep."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+from fedface_cli.stack import StackError
+from loadtest.chaos import services as module
+from loadtest.chaos.services import Services
+
+
+class SleepingStack:
+    """As much of a local stack as the adversary's view of it needs."""
+
+    def __init__(self) -> None:
+        self.processes = {name: self._launch() for name in ("s3", "client")}
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], process_group=0)
+
+    def kill(self, name: str) -> None:
+        os.killpg(self.processes[name].pid, signal.SIGKILL)
+        self.processes[name].wait()
+
+    def begin_restart(self, name: str) -> None:
+        if self.processes[name].poll() is None:
+            self.kill(name)
+        self.processes[name] = self._launch()
+
+    def ended(self) -> list[str]:
+        return [name for name, process in self.processes.items() if process.poll() is not None]
+
+    def wait_until_ready(self, names: list[str]) -> None:
+        for name in set(names) & set(self.ended()):
+            raise StackError(f"{name} ended")
+
+    def status(self, name: str) -> str:
+        return str(psutil.Process(self.processes[name].pid).status())
+
+
+@pytest.fixture
+def stack() -> Iterator[SleepingStack]:
+    stack = SleepingStack()
+    yield stack
+    for name in stack.processes:
+        if stack.processes[name].poll() is None:
+            stack.kill(name)
+
+
+@pytest.fixture
+def services(stack: SleepingStack, monkeypatch: pytest.MonkeyPatch) -> Services:
+    monkeypatch.setattr(module, "_LONGEST_ABSENCE", 0.2)
+    monkeypatch.setattr(module, "_FREEZE_SECONDS", (0.2, 0.3))
+    monkeypatch.setattr(module, "_CUT_SECONDS", (0.2, 0.3))
+    fake: Any = stack
+    return Services(fake, random.Random(0))
+
+
+def ticking(services: Services, is_so: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 20.0
+    while not is_so() and time.monotonic() < deadline:
+        services.tick()
+        time.sleep(0.02)
+    return is_so()
+
+
+def test_who_was_killed_comes_back_and_is_left_alone_for_a_while(services: Services, stack: SleepingStack) -> None:
+    assert services.settled == {"s3", "client"}
+    services.kill("client")
+    assert stack.ended() == ["client"]
+    assert services.running == {"s3"}
+    assert ticking(services, lambda: "client" in services.running)
+    assert stack.ended() == []
+    assert services.settled == {"s3"}
+    assert len(services.groups) == 3
+    assert services.ended == []
+
+
+def test_who_is_held_stays_dead(services: Services, stack: SleepingStack) -> None:
+    services.kill("client")
+    time.sleep(0.3)
+    services.tick(held="client")
+    assert stack.ended() == ["client"]
+    services.tick()
+    assert stack.ended() == []
+
+
+def test_who_is_frozen_thaws(services: Services, stack: SleepingStack) -> None:
+    services.freeze("s3")
+    assert ticking(services, lambda: stack.status("s3") == psutil.STATUS_STOPPED)
+    assert services.running == {"s3", "client"}
+    assert ticking(services, lambda: stack.status("s3") != psutil.STATUS_STOPPED)
+
+
+def test_a_frozen_service_can_be_cut_and_killed(services: Services, stack: SleepingStack) -> None:
+    services.freeze("s3")
+    services.cut("s3")
+    assert stack.processes["s3"].wait(20) == -signal.SIGTERM
+    assert ticking(services, lambda: "s3" in services.running)
+    services.freeze("client")
+    services.kill("client")
+    assert ticking(services, lambda: "client" in services.running)
+    assert services.ended == []
+
+
+def test_who_ends_unasked_is_noted_and_brought_back(services: Services, stack: SleepingStack) -> None:
+    stack.kill("client")
+    services.tick()
+    assert services.ended == ["client"]
+    assert ticking(services, lambda: stack.ended() == [])
+    assert services.ended == ["client"]
+
+
+def test_in_peace_everything_runs(services: Services, stack: SleepingStack) -> None:
+    services.kill("client")
+    services.freeze("s3")
+    services.bring_all_back()
+    assert services.running == {"s3", "client"}
+    assert stack.ended() == []
+    assert stack.status("s3") != psutil.STATUS_STOPPED
+
+
+def test_who_gives_up_on_its_server_meanwhile_is_started_once_more(services: Services, stack: SleepingStack) -> None:
+    stack.kill("client")
+    services.bring_all_back()
+    assert services.ended == ["client"]
+    assert stack.ended() == []

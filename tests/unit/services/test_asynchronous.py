@@ -1,0 +1,214 @@
+"""Asynchronous aggregation (FedBuff): nobody is waited for, the late count for less, and crashes still change nothing."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from fedface_core.contracts import object_keys
+from fedface_core.domain.commands import EvaluateModel, TrainClient
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import RoundPhase
+from fedface_core.domain.run import Run, RunPhase
+from fedface_core.learning.codec import decode_tensors
+from fedface_core.learning.simulation import simulate
+from support.in_process import Disorder, InProcess
+from support.tiny_run import tiny_plan, write_faces
+
+
+@pytest.fixture(scope="module")
+def many_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_faces(tmp_path_factory.mktemp("many"), identities=10)
+
+
+def asynchronous(folder: Path, **changes: Any) -> Plan:
+    """Eight clients, six of which train at once; two updates fill the buffer."""
+    parts: dict[str, Any] = {
+        "split": {"clients": 8},
+        "cohort": {"size": 6, "quorum": 2},
+        "aggregation": {"mode": "asynchronous"},
+        "rounds": 5,
+        "retention": {"rounds_of_updates": None},
+    }
+    for name, change in changes.items():
+        parts[name] = parts.get(name, {}) | change if isinstance(change, dict) else change
+    return tiny_plan(folder, **parts)
+
+
+def make_slow(services: InProcess, seed: int) -> None:
+    """Each task goes back to the end of the queue some times, while the others go on: a slow device.
+
+    So does one that finds no round open: in this harness nothing else happens while a task waits.
+    """
+    ledger = services.ports.ledger
+    train = services.handlers[TrainClient]
+    laps: dict[tuple[str, int], int] = {}
+
+    def train_slowly(command: TrainClient, correlation_id: str) -> None:
+        task = (command.client_id, command.round)
+        laps.setdefault(task, random.Random(f"{seed}/{task}").randrange(8))
+        current = ledger.load_round(command.run_id, ledger.load(command.run_id).round or 0)
+        if laps[task] > 0 or current.phase is not RoundPhase.OPEN:
+            laps[task] -= 1
+            services.publisher.published.append((command, correlation_id))
+        else:
+            train(command, correlation_id)
+
+    services.handlers[TrainClient] = train_slowly
+
+
+def tensors(services: InProcess, key: str) -> dict[str, torch.Tensor]:
+    return decode_tensors(services.ports.artifacts.get(key))[0]
+
+
+def carried_and_accepted(services: InProcess, run: Run) -> list[int]:
+    """How many versions behind each accepted update was, over all rounds."""
+    behind = []
+    for number in range(1, run.finished_rounds + 1):
+        manifest = services.manifest(run.id, number)
+        behind += [number - manifest.round.base_of(client) for client in manifest.accepted]
+    return behind
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_version_is_the_one_before_moved_by_weighted_changes(many_faces: Path, seed: int) -> None:
+    """Recomputed from the stored updates, by the formula: f + Σ n s(τ) (f_c − f_base) / Σ n."""
+    services = InProcess(asynchronous(many_faces))
+    run_id = services.start()
+    make_slow(services, seed)
+    run = services.to_end(run_id)
+    assert (run.phase, run.finished_rounds) == (RunPhase.COMPLETED, 5)
+    for number in range(1, 6):
+        manifest = services.manifest(run.id, number)
+        assert manifest.round.aggregation is not None
+        before = tensors(services, object_keys.model(manifest.round.model_sha256))
+        moved = {name: tensor.double() for name, tensor in before.items()}
+        images = sum(update.images for update in manifest.accepted.values())
+        for client, update in manifest.accepted.items():
+            base = manifest.round.base_of(client)
+            started_from = tensors(services, object_keys.model(services.manifest(run.id, base).round.model_sha256))
+            sent = tensors(services, object_keys.update(run.id, base, client))
+            weight = update.images * (1 + number - base) ** -0.5 / images
+            for name, tensor in sent.items():
+                moved[name] += weight * (tensor.double() - started_from[name].double())
+        after = tensors(services, object_keys.model(manifest.round.aggregation.model_sha256))
+        for name, tensor in after.items():
+            torch.testing.assert_close(tensor, moved[name].to(tensor.dtype), rtol=0, atol=1e-7)
+    assert max(carried_and_accepted(services, run)) > 0, "else this tests nothing"
+
+
+def test_who_still_trains_is_carried_over_and_not_asked_twice(many_faces: Path) -> None:
+    services = InProcess(asynchronous(many_faces))
+    run_id = services.start()
+    make_slow(services, seed=1)
+    services.until(run_id, lambda run: run.round == 2)
+    first, second = (services.ports.ledger.load_round(run_id, number) for number in (1, 2))
+    accepted = services.ports.ledger.accepted(run_id, 1)
+    assert 2 <= len(accepted) < 6
+    assert second.carried == dict.fromkeys(set(first.cohort) - set(accepted), 1)
+    assert len(second.cohort) == 6
+    asked = [command for command in services.publisher.commands if isinstance(command, TrainClient)]
+    assert sorted((command.client_id, command.round) for command in asked) == sorted(
+        [(client, 1) for client in second.carried]
+        + [(client, 2) for client in second.cohort if client not in second.carried]
+    ), "those of round 1 wait since then; those of round 2 are new"
+
+
+def test_evaluation_holds_nobody_up_and_the_run_waits_for_it_at_its_end(many_faces: Path) -> None:
+    services = InProcess(asynchronous(many_faces))
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 1)
+    evaluate = services.handlers[EvaluateModel]
+    withheld: list[EvaluateModel] = []
+    services.handlers[EvaluateModel] = lambda command, _: withheld.append(command)
+    services.until(run_id, lambda run: run.round == 5)
+    ledger = services.ports.ledger
+    assert ledger.load(run_id).evaluating == (0, 1, 2, 3, 4)
+    assert ledger.load_round(run_id, 2).phase is RoundPhase.EVALUATING
+    services.drain()
+    assert ledger.load_round(run_id, 5).phase is RoundPhase.EVALUATING
+    assert ledger.load(run_id).phase is RunPhase.RUNNING
+    services.handlers[EvaluateModel] = evaluate
+    for command in reversed(withheld):
+        services.deliver(command, "at last")
+    run = services.to_end(run_id)
+    assert (run.phase, run.finished_rounds, run.evaluating) == (RunPhase.COMPLETED, 5, ())
+    assert all(services.manifest(run_id, number).round.scores for number in range(6))
+
+
+@pytest.mark.parametrize("redeliver", [True, False], ids=["redelivered", "lost"])
+def test_a_service_may_be_killed_after_any_effect(many_faces: Path, redeliver: bool) -> None:
+    plan = asynchronous(many_faces, split={"clients": 3}, cohort={"size": 3, "quorum": 1, "shard_size": 1}, rounds=2)
+    effects = len(_run(plan).lifeline.effects)
+    for last_effect in range(1, effects + 1):
+        services = InProcess(plan, kill_after=last_effect, redeliver=redeliver)
+        run = services.to_end(services.start())
+        assert (run.phase, run.failure, run.finished_rounds) == (RunPhase.COMPLETED, None, 2)
+        for number in (1, 2):
+            manifest = services.manifest(run.id, number)
+            assert manifest.round.aggregation is not None
+            assert manifest.round.aggregation.refused == {}
+            assert manifest.round.aggregation.folded == len(manifest.accepted) >= 1
+
+
+def test_the_same_order_of_messages_gives_the_same_bytes(many_faces: Path) -> None:
+    plan = asynchronous(many_faces)
+    first, second = (_run(plan, Disorder(3, reorder=True)) for _ in range(2))
+    assert first.ports.ledger.runs()[0].model_sha256 == second.ports.ledger.runs()[0].model_sha256
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_messages_may_be_reordered_duplicated_and_lost(many_faces: Path, seed: int) -> None:
+    disorder = Disorder(seed, reorder=True, duplicate=0.25, drop=0.15, stray_sweep=0.1)
+    services = InProcess(asynchronous(many_faces), disorder, kill_after=11 * seed + 5)
+    run = services.to_end(services.start())
+    assert (run.phase, run.failure, run.finished_rounds) == (RunPhase.COMPLETED, None, 5)
+    for number in range(1, 6):
+        manifest = services.manifest(run.id, number)
+        assert manifest.round.aggregation is not None
+        assert manifest.round.aggregation.refused == {}, "no duplicate has taken a client's place"
+        assert len(manifest.accepted) >= 2
+
+
+def test_a_client_that_is_too_far_behind_is_replaced(many_faces: Path) -> None:
+    services = InProcess(asynchronous(many_faces, aggregation={"most_staleness": 2}))
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 1)
+    silent = services.ports.ledger.load_round(run_id, 1).cohort[0]
+    train = services.handlers[TrainClient]
+    services.handlers[TrainClient] = lambda command, cid: None if command.client_id == silent else train(command, cid)
+    run = services.to_end(run_id)
+    rounds = services.ports.ledger.rounds(run_id)
+    assert run.phase is RunPhase.COMPLETED
+    assert [silent in done.carried for done in rounds[1:]][:4] == [False, True, True, False]
+
+
+def test_updates_that_are_yet_to_be_counted_are_kept(many_faces: Path) -> None:
+    services = InProcess(asynchronous(many_faces, rounds=8, retention={"rounds_of_updates": 1}), Disorder(1, reorder=True))
+    run = services.run()
+    assert (run.phase, run.failure) == (RunPhase.COMPLETED, None)
+    aggregations = [services.manifest(run.id, number).round.aggregation for number in range(1, 9)]
+    assert [aggregation.refused for aggregation in aggregations if aggregation] == [{}] * 8
+    assert services.ports.artifacts.keys(object_keys.bulk(run.id, 1)[0]) == []
+
+
+def test_a_plan_without_a_buffer_is_refused(many_faces: Path) -> None:
+    with pytest.raises(ValidationError, match=r"needs a cohort\.quorum \(the buffer\) below the 6 clients"):
+        asynchronous(many_faces, cohort={"quorum": 6})
+
+
+def test_one_process_does_not_pretend(many_faces: Path) -> None:
+    with pytest.raises(InvalidInputError, match="nothing asynchronous to simulate"):
+        simulate(asynchronous(many_faces))
+
+
+def _run(plan: Plan, disorder: Disorder | None = None) -> InProcess:
+    services = InProcess(plan, disorder or Disorder())
+    services.run()
+    return services

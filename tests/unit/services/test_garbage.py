@@ -1,0 +1,96 @@
+"""Garbage is what nothing names, and nothing else: a run goes on, or is restored, after a collection at any moment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from fedface_control.collect_garbage import collect_garbage
+from fedface_control.operate_run import create_run
+from fedface_control.restore_run import restore_run
+from fedface_core.adapters.memory import MemoryLedger
+from fedface_core.contracts import object_keys
+from fedface_core.domain.run import RunPhase
+from fedface_core.learning.simulation import simulate
+from support.in_process import InProcess
+from support.tiny_run import tiny_plan
+
+HOUR = timedelta(hours=1)
+SHA = "ab" * 32
+GARBAGE = (
+    "models/{sha}.safetensors",
+    "runs/{run}/class_embeddings/{sha}.f32",
+    "runs/run-00000000dead/rounds/1/updates/client-000001.safetensors",
+    "runs/run-00000000dead/rounds/1/report.json",
+)
+
+
+def collect(services: InProcess, *, dry_run: bool = False) -> list[str]:
+    return collect_garbage(services.ports, HOUR, dry_run=dry_run)
+
+
+def test_what_nothing_names_is_removed_once_it_is_old(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces))
+    run = services.run()
+    before = services.ports.artifacts.keys("")
+    keys = sorted(key.format(run=run.id, sha=SHA) for key in GARBAGE)
+    for key in keys:
+        services.ports.artifacts.put(key, b"left behind")
+    services.clock.advance(3599)
+    assert not set(collect(services)) & set(keys), "a worker may name them yet"
+    services.clock.advance(1)
+    assert collect(services, dry_run=True) == keys
+    assert set(keys) <= set(services.ports.artifacts.keys(""))
+    assert collect(services) == keys
+    assert services.ports.artifacts.keys("") == before
+    assert collect(services) == []
+
+
+def test_an_upload_is_no_garbage_though_no_plan_names_it_yet(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces))
+    for key in (object_keys.upload(SHA), object_keys.model(SHA)):
+        services.ports.artifacts.put(key, b"uploaded")
+    services.clock.advance(7200)
+    assert collect(services) == []
+
+
+def test_a_run_that_waits_for_its_start_keeps_its_record(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces))
+    create_run(services.ports, services.plan)
+    services.clock.advance(7200)
+    assert collect(services) == []
+
+
+def test_updates_that_the_retention_has_missed_are_garbage(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces, rounds=4, retention={"rounds_of_updates": 1}))
+    run = services.run()
+    stray = object_keys.update(run.id, 1, "client-000001")
+    services.ports.artifacts.put(stray, b"put by a worker that slept")
+    services.clock.advance(7200)
+    assert collect(services) == [stray]
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["ledger kept", "ledger lost"])
+def test_a_collection_at_any_moment_changes_nothing(faces: Path, lost: bool) -> None:
+    plan = tiny_plan(faces, rounds=1, split={"clients": 2}, cohort={"shard_size": 1})
+    expected = simulate(plan).model_sha256
+    for steps in range(1, 40):
+        services = InProcess(plan)
+        run_id = services.start()
+        for _ in range(steps):
+            if services.ports.ledger.load(run_id).phase is RunPhase.COMPLETED:
+                return
+            services.step()
+        if lost:
+            services.ports = replace(services.ports, ledger=MemoryLedger(services.clock))
+            services.publisher.published.clear()
+            services.restart_services()
+        services.clock.advance(7200)  # whatever was put is old by now
+        collect(services)
+        if lost:
+            restore_run(services.ports, run_id)
+        assert services.to_end(run_id).model_sha256 == expected
+    raise AssertionError("the run never came to its end")
