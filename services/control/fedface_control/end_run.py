@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from fedface_control.records import put_run
+from fedface_control.records import put_run, save_ended
 from fedface_core.domain import run as runs
 from fedface_core.domain.round import ENDED_ROUND, abandon
 from fedface_core.domain.run import Run, RunPhase
@@ -37,5 +37,6 @@ def _end(ports: Ports, ended: Run, event: str) -> Run:
     put_run(ports, ended)
     current = ports.ledger.load_round(ended.id, ended.round) if ended.round is not None else None
     unfinished = current if current and current.phase not in ENDED_ROUND else None
-    given_up = abandon(unfinished, ports.clock.now(), f"the run has {ended.phase}") if unfinished else None
-    return ports.ledger.save(ended, event, changed=given_up)
+    if unfinished is None:
+        return ports.ledger.save(ended, event)
+    return save_ended(ports, ended, event, abandon(unfinished, ports.clock.now(), f"the run has {ended.phase}"))

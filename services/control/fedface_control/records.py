@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
-from fedface_core.domain.round import Round
+from fedface_core.domain.errors import StaleVersionError
+from fedface_core.domain.round import ENDED_ROUND, Round
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
 
@@ -15,10 +18,22 @@ def put_run(ports: Ports, run: Run) -> None:
     ports.artifacts.put(object_keys.run(run.id), about_to_be.model_dump_json(indent=1).encode())
 
 
-def put_manifest(ports: Ports, run: Run, ended: Round) -> None:
-    """Put the manifest of a round that is about to be stored as ended."""
+def save_ended(ports: Ports, run: Run, event: str, ended: Round, detail: Mapping[str, str] | None = None) -> Run:
+    """Put the manifest of a round that has ended, then store the round and its run."""
+    _put_manifest(ports, run.model_copy(update={"version": run.version + 1}), ended)
+    try:
+        return ports.ledger.save(run, event, changed=ended, detail=detail)
+    except StaleVersionError:
+        # Whoever was faster may have ended the round otherwise, and our manifest may have replaced theirs.
+        stored = ports.ledger.load_round(run.id, ended.number)
+        if stored.phase in ENDED_ROUND:
+            _put_manifest(ports, ports.ledger.load(run.id).model_copy(update={"round": ended.number}), stored)
+        raise
+
+
+def _put_manifest(ports: Ports, run: Run, ended: Round) -> None:
     manifest = Manifest(
-        run=run.model_copy(update={"version": run.version + 1}),
+        run=run,
         round=ended,
         accepted=dict(ports.ledger.accepted(run.id, ended.number)),
         failed=dict(ports.ledger.failed(run.id, ended.number)),
