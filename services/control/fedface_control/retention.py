@@ -65,7 +65,11 @@ def _models_named_elsewhere(ports: Ports, run_id: str) -> set[str]:
         for done in ports.ledger.rounds(other.id):
             named |= {done.model_sha256, done.aggregation.model_sha256 if done.aggregation else ""}
     for key in ports.artifacts.keys(object_keys.RUNS):
-        if object_keys.kind(key) == "manifest" and not key.startswith(object_keys.run_folder(run_id)):
+        if key.startswith(object_keys.run_folder(run_id)):
+            continue
+        if object_keys.kind(key) == "aggregation":  # its task, when it is repeated, makes the model version no second time
+            named.add(Aggregation.model_validate_json(ports.artifacts.get(key)).model_sha256)
+        elif object_keys.kind(key) == "manifest":
             manifest = Manifest.model_validate_json(ports.artifacts.get(key))
             named |= {manifest.run.plan.model.weights, manifest.round.model_sha256}
             named |= {manifest.round.aggregation.model_sha256} if manifest.round.aggregation else set()
