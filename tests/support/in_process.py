@@ -24,7 +24,7 @@ from fedface_client.train_client import train_client
 from fedface_control.handle_fact import handle_fact
 from fedface_control.operate_run import create_run, start_run
 from fedface_control.sweep import sweep
-from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
+from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.tasks import ROUTES
@@ -43,15 +43,12 @@ from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import ArtifactStore, Ports, RunLedger
 from fedface_core.runtime.workbench import Workbench
 from fedface_evaluator.evaluate_model import evaluate_model
+from support.mortal import Killed, Lifeline, MortalPublisher, mortal
 
 REPEAT_AFTER = timedelta(seconds=60)
 MOST_STEPS = 2000  # A run that takes more has lost its way.
 
 Handler = Callable[[Any, str], None]
-
-
-class Killed(BaseException):
-    """The process died right after an effect. No service may catch it."""
 
 
 @dataclass(frozen=True)
@@ -63,57 +60,6 @@ class Disorder:
     duplicate: float = 0.0
     drop: float = 0.0
     stray_sweep: float = 0.0
-
-
-class Lifeline:
-    """Notes every effect on the ports, and kills the process once, right after effect number ``kill_after``."""
-
-    def __init__(self, kill_after: int | None) -> None:
-        self.effects: list[str] = []
-        self._kill_after = kill_after
-
-    def note(self, effect: str) -> None:
-        """One more effect."""
-        self.effects.append(effect)
-        if len(self.effects) == self._kill_after:
-            raise Killed(effect)
-
-
-class _Mortal:
-    """A port whose effects are noted on a lifeline. What only reads passes through."""
-
-    _EFFECTS = frozenset(
-        {"put", "delete", "create", "restore", "save", "begin_attempt", "accept", "fail", "record_partial", "touch"}
-    )
-
-    def __init__(self, port: object, lifeline: Lifeline) -> None:
-        self._port = port
-        self._lifeline = lifeline
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-        if name not in self._EFFECTS:
-            return method
-
-        def act(*args: Any, **kwargs: Any) -> Any:
-            result = method(*args, **kwargs)
-            self._lifeline.note(f"{name} {args[0] if isinstance(args[0], str) else args[1]}")
-            return result
-
-        return act
-
-
-class _MortalPublisher(RecordingPublisher):
-    """Each message of a batch is an effect of its own: a process can die having sent a part."""
-
-    def __init__(self, lifeline: Lifeline) -> None:
-        super().__init__()
-        self._lifeline = lifeline
-
-    def publish_all(self, commands: Any, *, correlation_id: str) -> None:
-        for command in commands:
-            super().publish_all([command], correlation_id=correlation_id)
-            self._lifeline.note(f"publish {type(command).__name__}")
 
 
 class InProcess:
@@ -133,7 +79,7 @@ class InProcess:
         self.plan = plan
         self.clock = ManualClock()
         self.lifeline = Lifeline(None)
-        self.publisher = _MortalPublisher(self.lifeline)
+        self.publisher = MortalPublisher(self.lifeline)
         plain_ledger, plain_artifacts = ledger or MemoryLedger(self.clock), artifacts or MemoryArtifacts(self.clock)
         self.ports = Ports(plain_ledger, plain_artifacts, self.publisher, self.clock)
         self._disorder = disorder
@@ -145,7 +91,7 @@ class InProcess:
     def start(self) -> str:
         """Create and start a run; effects count from here. Returns its id."""
         run = create_run(self.ports, self.plan)
-        self.lifeline = self.publisher._lifeline = Lifeline(self._kill_after)
+        self.lifeline = self.publisher.lifeline = Lifeline(self._kill_after)
         self.restart_services()
         while self.ports.ledger.load(run.id).phase is RunPhase.CREATED:
             with suppress(Killed):  # the request broke off: what it stored, the sweep makes good; else it is sent again
@@ -217,22 +163,24 @@ class InProcess:
         self.handlers = self._services()
 
     def _mortal_ports(self) -> Ports:
-        ledger: Any = _Mortal(self.ports.ledger, self.lifeline)
-        artifacts: Any = _Mortal(self.ports.artifacts, self.lifeline)
-        return Ports(ledger, artifacts, self.publisher, self.clock)
+        return mortal(self.ports, self.lifeline)
 
     def _services(self) -> dict[type[BaseModel], Handler]:
-        ports = self._mortal_ports()
-        client, aggregator, evaluator = (Workbench(ports) for _ in range(3))
-        handlers: dict[type[BaseModel], Handler] = {
-            EnrolClient: partial(enrol_client, client),
-            TrainClient: partial(train_client, client),
-            PrepareModel: partial(prepare_model, aggregator),
-            FoldShard: partial(fold_shard, aggregator),
-            ReduceRound: partial(reduce_round, aggregator),
-            EvaluateModel: partial(evaluate_model, evaluator),
-            HandleFact: lambda command, _: handle_fact(ports, command.fact),
-            Sweep: lambda _command, _: sweep(ports, REPEAT_AFTER),
-        }
-        assert handlers.keys() == ROUTES.keys(), "every command has its service"
-        return handlers
+        return services(self._mortal_ports())
+
+
+def services(ports: Ports) -> dict[type[BaseModel], Handler]:
+    """What each service does with the commands of its queue, each in a fresh process."""
+    client, aggregator, evaluator = (Workbench(ports) for _ in range(3))
+    handlers: dict[type[BaseModel], Handler] = {
+        EnrolClient: partial(enrol_client, client),
+        TrainClient: partial(train_client, client),
+        PrepareModel: partial(prepare_model, aggregator),
+        FoldShard: partial(fold_shard, aggregator),
+        ReduceRound: partial(reduce_round, aggregator),
+        EvaluateModel: partial(evaluate_model, evaluator),
+        HandleFact: lambda command, _: handle_fact(ports, command.fact),
+        Sweep: lambda _command, _: sweep(ports, REPEAT_AFTER),
+    }
+    assert handlers.keys() == ROUTES.keys(), "every command has its service"
+    return handlers

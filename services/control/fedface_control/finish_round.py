@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from fedface_control.records import put_manifest, store
+from fedface_control.records import save_ended, store
 from fedface_core.domain import run as runs
 from fedface_core.domain.events import EvaluationSkipped, RoundEvaluated
 from fedface_core.domain.round import Round, abandon, advance
@@ -28,8 +28,7 @@ def finish_round(ports: Ports, run: Run, fact: RoundEvaluated | EvaluationSkippe
     if fact.round not in run.evaluating:  # else the next round has begun already
         run = runs.start_from(run, fact.round, model_sha256)
     run = runs.round_finished(run, fact.round)
-    put_manifest(ports, run, finished)
-    run = ports.ledger.save(run, "round_finished", changed=finished)
+    run = save_ended(ports, run, "round_finished", finished)
     if finished.scores is None:
         log.info("round_finished", round=fact.round, evaluation="skipped")
     else:
@@ -48,7 +47,6 @@ def abandon_round(ports: Ports, run: Run, current: Round, because: str, *, by_op
     if current.number == 0 or run.abandoned_in_a_row > retries:
         in_a_row = f"; {run.abandoned_in_a_row} rounds in a row were abandoned" if current.number and retries else ""
         run = runs.end(run, RunPhase.FAILED, now, failure=f"round {current.number}: {because}{in_a_row}")
-    put_manifest(ports, run, abandoned)
     run = store(ports, run, "round_abandoned", changed=abandoned, detail={"because": because})
     log.warning("round_abandoned", round=current.number, reason=because, run_phase=run.phase)
     return run

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
-from fedface_core.domain.round import Round
+from fedface_core.domain.round import ENDED_ROUND, Round
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
 
+Detail = Mapping[str, str | int | float | None]
 
-def store(ports: Ports, run: Run, event: str, **changes: Any) -> Run:
+
+def store(ports: Ports, run: Run, event: str, *, changed: Round | None = None, detail: Detail | None = None) -> Run:
     """Put the run's record, then `RunLedger.save` it: so at each turn that no round's end tells of.
 
     Where somebody else was faster, the record would tell of what never happened: it is set right before the error is raised.
     """
-    _put(ports, run.model_copy(update={"version": run.version + 1}))
+    _put_run(ports, _next(run))
     try:
-        return ports.ledger.save(run, event, **changes)
+        if changed is not None and changed.phase in ENDED_ROUND:
+            return save_ended(ports, run, event, changed, detail)
+        return ports.ledger.save(run, event, changed=changed, detail=detail)
     except (StaleVersionError, NotFoundError):
         _set_right(ports, run.id)
         raise
@@ -27,7 +31,7 @@ def store(ports: Ports, run: Run, event: str, **changes: Any) -> Run:
 
 def store_new(ports: Ports, run: Run) -> Run:
     """The same for a new run. Where its id is taken, the run that has it."""
-    _put(ports, run)
+    _put_run(ports, run)
     try:
         ports.ledger.create(run)
     except WrongPhaseError:
@@ -35,21 +39,40 @@ def store_new(ports: Ports, run: Run) -> Run:
     return ports.ledger.load(run.id)
 
 
-def _put(ports: Ports, run: Run) -> None:
+def save_ended(ports: Ports, run: Run, event: str, ended: Round, detail: Detail | None = None) -> Run:
+    """Put the manifest of a round that has ended, then save the round and its run.
+
+    Whoever was faster may have ended the round otherwise, and our manifest have replaced theirs: then it is set right.
+    """
+    _put_manifest(ports, _next(run), ended)
+    try:
+        return ports.ledger.save(run, event, changed=ended, detail=detail)
+    except StaleVersionError:
+        stored = ports.ledger.load_round(run.id, ended.number)
+        if stored.phase in ENDED_ROUND:
+            _put_manifest(ports, ports.ledger.load(run.id).model_copy(update={"round": ended.number}), stored)
+        raise
+
+
+def _next(run: Run) -> Run:
+    """The run as the ledger will have it."""
+    return run.model_copy(update={"version": run.version + 1})
+
+
+def _put_run(ports: Ports, run: Run) -> None:
     ports.artifacts.put(object_keys.run(run.id), run.model_dump_json(indent=1).encode())
 
 
 def _set_right(ports: Ports, run_id: str) -> None:
     try:
-        _put(ports, ports.ledger.load(run_id))
+        _put_run(ports, ports.ledger.load(run_id))
     except NotFoundError:  # deleted meanwhile
         ports.artifacts.delete(object_keys.run(run_id))
 
 
-def put_manifest(ports: Ports, run: Run, ended: Round) -> None:
-    """Put the manifest of a round that is about to be stored as ended."""
+def _put_manifest(ports: Ports, run: Run, ended: Round) -> None:
     manifest = Manifest(
-        run=run.model_copy(update={"version": run.version + 1}),
+        run=run,
         round=ended,
         accepted=dict(ports.ledger.accepted(run.id, ended.number)),
         failed=dict(ports.ledger.failed(run.id, ended.number)),

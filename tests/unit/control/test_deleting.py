@@ -14,7 +14,8 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.errors import InvalidInputError, NotFoundError, WrongPhaseError
 from fedface_core.domain.run import ALLOWED, RunPhase
-from support.in_process import InProcess, Lifeline
+from support.in_process import InProcess
+from support.mortal import Lifeline
 from support.places import in_round, run_in
 from support.tiny_run import tiny_plan
 
@@ -82,7 +83,7 @@ def test_a_deletion_killed_after_any_effect_is_finished_by_a_later_sweep(faces: 
         return services, run_id
 
     def kill_after(services: InProcess, effect: int | None) -> Lifeline:
-        services.lifeline = services.publisher._lifeline = Lifeline(effect)
+        services.lifeline = services.publisher.lifeline = Lifeline(effect)
         services.restart_services()
         return services.lifeline
 

@@ -18,7 +18,8 @@ from fedface_core.learning.client_steps import Update
 from fedface_core.learning.data import ImageSize, open_dataset, split_identities
 from fedface_core.learning.simulation import simulate
 from fedface_core.runtime.metrics import CountedArtifacts
-from support.in_process import InProcess, Killed
+from support.in_process import InProcess
+from support.mortal import Killed
 from support.tiny_run import tiny_plan, write_faces
 
 VICTIM = "client-000001"

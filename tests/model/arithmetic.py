@@ -1,0 +1,177 @@
+"""Stand-ins for all that computes: the services are the real ones, and what they compute is a name of what it came from.
+
+So a model version tells exactly which updates are in it, and ten thousand steps take seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import pytest
+import torch
+
+from fedface_core.contracts import object_keys
+from fedface_core.contracts.http import Report, RocCurve
+from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
+from fedface_core.domain.events import Aggregation, Scores, far_label
+from fedface_core.domain.ids import client_index
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import Round
+from fedface_core.domain.update import AcceptedUpdate, RefusalReason
+from fedface_core.learning.client_steps import Update
+from fedface_core.learning.codec import encode_tensors, sha256_hex
+from fedface_core.learning.reduced_round import ReducedRound
+from fedface_core.ports import ArtifactStore
+from fedface_core.runtime.workbench import Workbench
+
+INITIAL_MODEL = b"the initial model"
+
+
+# What is wrong with a run's parts, its plan's seed says: the same in every process.
+def weights_do_not_fit(plan: Plan) -> bool:
+    """The initial model cannot be prepared."""
+    return plan.seed % 11 == 7
+
+
+def sends_rubbish(plan: Plan, client: str) -> bool:
+    """The client's updates of training rounds are accepted, and refused when they are folded."""
+    return plan.seed % 3 == 1 and client_index(client) == 0
+
+
+def cannot_train(plan: Plan, client: str) -> bool:
+    """The client fails in every training round."""
+    return plan.seed % 5 == 1 and client_index(client) == 1
+
+
+@lru_cache(maxsize=10_000)
+def update_of(model_sha256: str, client: str, *, rubbish: bool = False) -> Update:
+    """What the client makes of a model version: the same bytes each time."""
+    metadata = {"images": 1 + client_index(client)}
+    data = encode_tensors({f"{'rubbish' if rubbish else 'update'}/{model_sha256}/{client}": torch.zeros(1)}, metadata)
+    return Update(data, AcceptedUpdate(sha256=sha256_hex(data), size=len(data), images=metadata["images"]))
+
+
+class Names:
+    """A partial that holds the names of the updates in it, instead of their sum."""
+
+    def __init__(self) -> None:
+        self.folded: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
+
+    def fold(self, client: str, update: AcceptedUpdate, fetch: Callable[[str], bytes], *_: object) -> None:
+        try:
+            data = fetch(client)
+        except UpdateRefusedError as error:
+            self.refused[client] = error.reason
+            return
+        if sha256_hex(data) != update.sha256:
+            self.refused[client] = RefusalReason.CHANGED
+        elif b'"rubbish/' in data:
+            self.refused[client] = RefusalReason.NOT_FINITE
+        else:
+            self.folded[client] = update.sha256
+
+    def encode(self) -> bytes:
+        return json.dumps([self.folded, self.refused]).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Names:
+        partial = cls()
+        partial.folded, partial.refused = json.loads(data)
+        return partial
+
+
+class ModelNames:
+    """Model versions that are their own name; that they are in the store is asked all the same."""
+
+    def __init__(self, artifacts: ArtifactStore) -> None:
+        self._artifacts = artifacts
+
+    def network(self, _plan: object, model_sha256: str) -> str:
+        self._artifacts.size(object_keys.model(model_sha256))
+        return model_sha256
+
+    def tensors(self, model_sha256: str) -> str:
+        return self.network(None, model_sha256)
+
+
+def _reduced(partials: Iterable[Names], model_sha256: str, *_: object) -> ReducedRound:
+    folded: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    for partial in partials:
+        folded |= partial.folded
+        refused |= partial.refused
+    model = json.dumps({"from": model_sha256, "folded": folded}).encode()
+    class_embeddings = b"W of " + model
+    aggregation = Aggregation(
+        model_sha256=sha256_hex(model),
+        class_embeddings_sha256=sha256_hex(class_embeddings),
+        folded=len(folded),
+        images=sum(1 + client_index(client) for client in folded),
+        refused=refused,
+        update_norm=None,
+        loss_before=None,
+        spreadout_loss=0.0,
+        mean_off_diagonal_cosine=0.0,
+        max_off_diagonal_cosine=0.0,
+    )
+    return ReducedRound(model, class_embeddings, aggregation)
+
+
+def folded_in(model: bytes) -> Mapping[str, str]:
+    """Client → SHA-256 of the updates that a model version was averaged of."""
+    folded: dict[str, str] = json.loads(model)["folded"]
+    return folded
+
+
+def scores_of(model_sha256: str, plan: Plan) -> Scores:
+    """Scores that go up and down from round to round."""
+    tar = {far_label(far): int(model_sha256[0], 16) / 15 for far in plan.far}
+    return Scores(
+        tar=tar, auc=0.5, eer=0.5, genuine_pairs=1, impostor_pairs=1, mean_genuine_cosine=0.0, mean_impostor_cosine=0.0
+    )
+
+
+def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
+    """Have the services name what they would compute."""
+
+    def initial(_artifacts: ArtifactStore, plan: Plan) -> None:
+        if weights_do_not_fit(plan):
+            raise InvalidInputError("they do not fit")
+
+    def own_class_embedding(artifacts: ArtifactStore, opened: Round, _client: str, _size: int) -> int:
+        assert opened.class_embeddings_sha256 is not None
+        return artifacts.size(object_keys.class_embeddings(opened.run_id, opened.class_embeddings_sha256))
+
+    def training_update(model_sha256: str, _images: Any, _own: int, plan: Plan, _round: int, client: str, *_: Any) -> Update:
+        if cannot_train(plan, client):
+            raise InvalidInputError("there are no photographs")
+        return update_of(model_sha256, client, rubbish=sends_rubbish(plan, client))
+
+    def score(_bench: Workbench, plan: Plan, current: Round) -> Report:
+        assert current.aggregation is not None
+        sha256 = current.aggregation.model_sha256
+        scores, roc = scores_of(sha256, plan), RocCurve(far=[0.5], tar=[0.5])
+        return Report(run_id=current.run_id, round=current.number, model_sha256=sha256, scores=scores, roc=roc)
+
+    patch.setattr("fedface_core.runtime.workbench.ModelVersions", ModelNames)
+    patch.setattr("fedface_aggregator.prepare_model._initial", initial)
+    patch.setattr("fedface_aggregator.prepare_model.encode_network", lambda _network: INITIAL_MODEL)
+    patch.setattr("fedface_client.enrol_client.photographs", lambda _plan, client: [client])
+    patch.setattr("fedface_client.enrol_client.enrolment_update", lambda sha256, images, _plan: update_of(sha256, images[0]))
+    patch.setattr("fedface_client.train_client.photographs", lambda _plan, client: [client])
+    patch.setattr("fedface_client.train_client.own_class_embedding", own_class_embedding)
+    patch.setattr("fedface_client.train_client.training_update", training_update)
+    for partial in ("EnrolmentPartial", "TrainingPartial"):
+        patch.setattr(f"fedface_aggregator.fold_shard.{partial}", Names)
+        patch.setattr(f"fedface_aggregator.reduce_round.{partial}", Names)
+    patch.setattr("fedface_aggregator.fold_shard.size_limit", lambda _reference: 10_000)
+    patch.setattr("fedface_aggregator.reduce_round.decode_class_embeddings", lambda data, _size: data)
+    patch.setattr("fedface_aggregator.reduce_round.reduce_enrolment", _reduced)
+    patch.setattr(
+        "fedface_aggregator.reduce_round.reduce_training", lambda sums, sha256, _embeddings, *_: _reduced(sums, sha256)
+    )
+    patch.setattr("fedface_evaluator.evaluate_model._score", score)

@@ -1,0 +1,173 @@
+"""The ledger in memory is a model of the one in Redis: hypothesis asks the same of both, and their answers are equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from fedface_core.adapters.memory import ManualClock, MemoryLedger
+from fedface_core.adapters.redis_ledger import RedisLedger
+from fedface_core.domain import run as runs
+from fedface_core.domain.errors import FedFaceError
+from fedface_core.domain.ids import client_id
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import Round, RoundPhase, open_round
+from fedface_core.domain.run import ENDED, Run, RunPhase
+from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.ports import EndedRound, RunLedger
+
+EXAMPLES, STEPS = 300, 30
+T0 = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
+DEADLINE = 100.0
+PLAN = Plan.model_validate({"split": {"clients": 4}, "cohort": {"shard_size": 2, "quorum": 2, "deadline_seconds": DEADLINE}})
+RUN_IDS = ("run-00000000000a", "run-00000000000b")
+
+run_ids = st.sampled_from(RUN_IDS)
+numbers = st.integers(0, 2)
+clients = st.integers(0, 4).map(client_id)  # the last of them is never invited
+cohorts = st.sets(st.integers(0, 3), min_size=1).map(lambda found: tuple(client_id(index) for index in sorted(found)))
+updates = st.integers(0, 9).map(lambda digit: AcceptedUpdate(sha256=str(digit) * 64, size=10, images=1 + digit))
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Two ledgers, and what can be asked of them, sensible or not."""
+
+    url: ClassVar[str]
+    completed: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = ManualClock(T0)
+        with redis.Redis.from_url(self.url) as server:
+            server.flushdb()
+        self.memory, self.redis = MemoryLedger(self.clock), RedisLedger(self.url)
+
+    @rule(run_id=run_ids)
+    def create(self, run_id: str) -> None:
+        run = Run(id=run_id, plan=PLAN, correlation_id="abc", created_at=self.clock.now())
+        self.both(lambda ledger: ledger.create(run))
+
+    @rule(run_id=run_ids, phase=st.sampled_from(RunPhase), stale=st.sampled_from([0, 0, 0, 1]))
+    def change_the_run(self, run_id: str, phase: RunPhase, stale: int) -> None:
+        def change(ledger: RunLedger) -> Run:
+            run = ledger.load(run_id)
+            goes_to = RunPhase.DELETING if run.phase in ENDED else phase  # what has ended never starts again
+            changed = {"phase": goes_to, "version": run.version - stale, "requests": {"key": goes_to.value}}
+            return ledger.save(run.model_copy(update=changed), "changed", detail={"because": "operator"})
+
+        self.both(change)
+
+    @rule(run_id=run_ids, cohort=cohorts)
+    def open(self, run_id: str, cohort: tuple[str, ...]) -> None:
+        def next_round(ledger: RunLedger) -> Run:
+            run, number = ledger.load(run_id), len(ledger.rounds(run_id))
+            opened = open_round(PLAN, run_id, number, cohort, "0" * 64, self.clock.now())
+            return ledger.save(runs.begin_round(run, number), "round_opened", opened=opened)
+
+        self.both(next_round)
+
+    @rule(run_id=run_ids, number=numbers, phase=st.sampled_from(RoundPhase), moved=st.sampled_from([0.0, DEADLINE]))
+    def change_a_round(self, run_id: str, number: int, phase: RoundPhase, moved: float) -> None:
+        def change(ledger: RunLedger) -> Run:
+            current = ledger.load_round(run_id, number)
+            deadline = current.deadline_at + timedelta(seconds=moved)
+            changed = current.model_copy(update={"phase": phase, "deadline_at": deadline})
+            return ledger.save(ledger.load(run_id), "round_changed", changed=changed)
+
+        self.both(change)
+
+    @rule(run_id=run_ids, number=numbers, client=clients)
+    def begin(self, run_id: str, number: int, client: str) -> None:
+        self.both(lambda ledger: ledger.begin_attempt(run_id, number, client, self.clock.now()))
+
+    @rule(run_id=run_ids, number=numbers, client=clients, update=updates)
+    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> None:
+        self.both(lambda ledger: ledger.accept(run_id, number, client, update, self.clock.now()))
+
+    @rule(run_id=run_ids, number=numbers, client=clients)
+    def fail(self, run_id: str, number: int, client: str) -> None:
+        self.both(lambda ledger: ledger.fail(run_id, number, client, "no photographs", self.clock.now()))
+
+    @rule(run_id=run_ids, number=numbers, shard=st.integers(0, 1))
+    def fold(self, run_id: str, number: int, shard: int) -> None:
+        self.both(lambda ledger: ledger.record_partial(run_id, number, shard, self.clock.now()))
+
+    @rule(run_id=run_ids, number=numbers)
+    def touch(self, run_id: str, number: int) -> None:
+        self.both(lambda ledger: ledger.touch(run_id, number, self.clock.now()))
+
+    @rule(seconds=st.sampled_from([0.000_001, 1.0, DEADLINE]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @rule(run_id=run_ids)
+    def delete(self, run_id: str) -> None:
+        self.both(lambda ledger: ledger.delete(run_id))
+
+    @rule(run_id=run_ids, lost=st.booleans())
+    def restore(self, run_id: str, lost: bool) -> None:
+        """From what the ledger itself had of the rounds that have ended."""
+
+        def restore(ledger: RunLedger) -> None:
+            run = ledger.load(run_id)
+            ended = [
+                EndedRound(done, ledger.accepted(run_id, done.number), ledger.failed(run_id, done.number))
+                for done in ledger.rounds(run_id)
+                if done.phase in (RoundPhase.FINISHED, RoundPhase.ABANDONED)
+            ]
+            if lost:
+                ledger.delete(run_id)
+            ledger.restore(run, ended)
+
+        self.both(restore)
+
+    @invariant()
+    def they_know_the_same(self) -> None:
+        self.both(lambda ledger: [*ledger.runs()])
+        self.both(lambda ledger: [*ledger.active_runs()])
+        for run_id in RUN_IDS:
+            self.both(lambda ledger, run_id=run_id: ledger.load(run_id))
+            self.both(lambda ledger, run_id=run_id: ledger.participation(run_id))
+            self.both(lambda ledger, run_id=run_id: [(told.name, told.data) for told in ledger.events(run_id)])
+            for current in self.both(lambda ledger, run_id=run_id: [*ledger.rounds(run_id)]) or []:
+                self.both(lambda ledger, current=current: self.state(ledger, current))
+
+    def teardown(self) -> None:
+        type(self).completed += 1
+
+    @staticmethod
+    def state(ledger: RunLedger, current: Round) -> tuple[Any, ...]:
+        place = current.run_id, current.number
+        some = ledger.accepted(*place, [client_id(0), client_id(4)])
+        return ledger.load_round(*place), ledger.tally(*place), ledger.accepted(*place), some, ledger.failed(*place)
+
+    def both(self, ask: Callable[..., Any]) -> Any:
+        """The answer of both, or None where both refuse, in the same words."""
+        answers: list[tuple[Any, Any]] = []
+        for ledger in (self.memory, self.redis):
+            try:
+                answers.append((ask(ledger), None))
+            except FedFaceError as error:
+                answers.append((None, (type(error), str(error))))
+        assert answers[0] == answers[1]
+        return answers[0][0]
+
+
+def test_the_ledgers_agree(ledger_url: str) -> None:
+    LedgerMachine.url, LedgerMachine.completed = ledger_url, 0
+    thorough = settings(
+        max_examples=EXAMPLES,
+        stateful_step_count=STEPS,
+        deadline=None,
+        derandomize=True,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(LedgerMachine, settings=thorough)
+    assert LedgerMachine.completed >= EXAMPLES

@@ -1,0 +1,228 @@
+"""A round of ten thousand clients: the real control code and the sweep, a clock that the test moves, devices that drop out.
+
+Of 13,000 simulated devices that enrolled all are invited, and 10,000 updates are wanted. Nothing trains: a device answers
+through the ledger as its client's task would, when its time has come.
+"""
+
+from __future__ import annotations
+
+import gc
+import heapq
+import logging
+import time
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+
+import pytest
+import structlog
+
+from fedface_control.handle_fact import handle_fact
+from fedface_control.operate_round import skip_evaluation
+from fedface_control.operate_run import create_run, start_run
+from fedface_control.sweep import sweep
+from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
+from fedface_core.adapters.redis_ledger import RedisLedger
+from fedface_core.domain.commands import FoldShard, TrainClient
+from fedface_core.domain.devices import Behaviour, behaviour
+from fedface_core.domain.events import Aggregation, EvaluationSkipped, ModelPrepared, RoundAggregated
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import Round, RoundPhase
+from fedface_core.domain.update import AcceptedUpdate, accepted_digest
+from fedface_core.ports import Ports, RunLedger
+
+ENROLLED, WANTED = 13_000, 10_000
+SWEEP_SECONDS, REPEAT_AFTER = 5.0, timedelta(seconds=30)
+UPDATE = AcceptedUpdate(sha256="c" * 64, size=1000, images=5)
+AGGREGATION = Aggregation(
+    model_sha256="b" * 64,
+    class_embeddings_sha256="d" * 64,
+    folded=ENROLLED,
+    images=5 * ENROLLED,
+    refused={},
+    update_norm=None,
+    loss_before=None,
+    spreadout_loss=0.0,
+    mean_off_diagonal_cosine=0.0,
+    max_off_diagonal_cosine=0.0,
+)
+
+
+class Fleet:
+    """Control, all devices, and the time. A device holds its task until its time has come, then it answers."""
+
+    def __init__(self, ledger: RunLedger, clock: ManualClock, plan: Plan) -> None:
+        self.clock, self.plan, self.publisher = clock, plan, RecordingPublisher()
+        self.ports = Ports(ledger, MemoryArtifacts(), self.publisher, clock)
+        self.busy: list[tuple[datetime, str]] = []
+        self.asked: Counter[str] = Counter()
+        self.accepted: set[str] = set()
+        self.late: set[str] = set()
+        self.seconds: dict[str, list[float]] = {}
+        self.run_id = ""
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds.setdefault(step, []).append(time.perf_counter() - started)
+
+    def enrol(self) -> None:
+        """Round 0, to which everybody answers at once; its results are made up. Opens round 1."""
+        ledger, now = self.ports.ledger, self.clock.now()
+        self.run_id = create_run(self.ports, self.plan).id
+        start_run(self.ports, self.run_id)
+        with self.timed("open round 0"):
+            handle_fact(self.ports, ModelPrepared(run_id=self.run_id, model_sha256="a" * 64))
+        for client in ledger.load_round(self.run_id, 0).cohort:
+            ledger.accept(self.run_id, 0, client, UPDATE, now)
+        with self.timed("close round 0"):
+            sweep(self.ports, REPEAT_AFTER)
+        digest = accepted_digest(ledger.accepted(self.run_id, 0))
+        skip_evaluation(self.ports, self.run_id, 0)
+        handle_fact(
+            self.ports, RoundAggregated(run_id=self.run_id, round=0, accepted_digest=digest, aggregation=AGGREGATION)
+        )
+        self.publisher.published.clear()
+        with self.timed("open round 1"):
+            handle_fact(self.ports, EvaluationSkipped(run_id=self.run_id, round=0))
+
+    def take_tasks(self) -> set[str]:
+        """Hand the published tasks to their devices; returns whose they were."""
+        tasks = {command.client_id for command in self.publisher.commands if isinstance(command, TrainClient)}
+        assert len(tasks) == len(self.publisher.published) or not tasks, "tasks are published once, and with nothing else"
+        self.publisher.published.clear()
+        for client in tasks:
+            self.asked[client] += 1
+            device = self.device(client)
+            if not device.drops_out and device.available:
+                at = self.clock.now() + timedelta(seconds=device.seconds + device.late_seconds)
+                if self.ports.ledger.begin_attempt(self.run_id, 1, client, self.clock.now()):
+                    heapq.heappush(self.busy, (at, client))
+        return tasks
+
+    def device(self, client: str) -> Behaviour:
+        return behaviour(self.plan, client, 1, self.clock.now())
+
+    def pass_time(self, seconds: float) -> None:
+        """Those whose time has come answer, in order."""
+        until = self.clock.now() + timedelta(seconds=seconds)
+        while self.busy and self.busy[0][0] <= until:
+            at, client = heapq.heappop(self.busy)
+            self.clock.advance((at - self.clock.now()).total_seconds())
+            receipt = self.ports.ledger.accept(self.run_id, 1, client, UPDATE, at)
+            if receipt.refused is None:
+                self.accepted.add(client)
+            elif client not in self.accepted:
+                self.late.add(client)
+        self.clock.advance((until - self.clock.now()).total_seconds())
+
+    def sweep_until_closed(self) -> Round:
+        """The beat goes on until round 1 is closed; a sweep repeats the tasks of the unsettled, and no others."""
+        while (current := self.ports.ledger.load_round(self.run_id, 1)).phase is RoundPhase.OPEN:
+            asked = self.take_tasks()
+            self.pass_time(SWEEP_SECONDS)
+            unsettled = self.ports.ledger.tally(self.run_id, 1).unsettled
+            with self.timed("sweep"):
+                sweep(self.ports, REPEAT_AFTER)
+            repeated = {command.client_id for command in self.publisher.commands if isinstance(command, TrainClient)}
+            assert repeated in (set(), unsettled)
+            assert asked <= set(current.cohort)
+        self.seconds["close round 1"] = [self.seconds["sweep"].pop()]
+        return current
+
+    def report(self, which: str) -> None:
+        figures = ", ".join(f"{step} {max(times):.3f} s (of {len(times)})" for step, times in self.seconds.items())
+        print(f"\n{which}: {figures}")
+
+
+def plan_of(**cohort: float) -> Plan:
+    """Devices of which some drop out, some are late, and some are away for a while."""
+    devices = {"mean_seconds": 20, "speed_spread": 0.5, "dropout": 0.04, "lateness": 0.1, "lateness_seconds": 60}
+    return Plan.model_validate(
+        {
+            "split": {"clients": ENROLLED, "test": 2},
+            "cohort": {"size": WANTED, "over_selection": 1.3, "deadline_seconds": 600, "minimum": 1000} | cohort,
+            "devices": devices | {"available_fraction": 0.7, "availability_period_seconds": 300},
+            "rounds": 1,
+        }
+    )
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)
+
+
+@pytest.fixture(params=["memory", "valkey"])
+def fleet_of(request: pytest.FixtureRequest) -> partial[Fleet]:
+    clock = ManualClock()
+    if request.param == "memory":
+        return partial(Fleet, MemoryLedger(clock), clock)
+    return partial(Fleet, RedisLedger(request.getfixturevalue("ledger_url")), clock)
+
+
+def check_closed_with_exactly_those(fleet: Fleet, closed: Round) -> None:
+    """The ledger's accepted set is that of the devices' own count, whoever answers later is refused."""
+    ledger = fleet.ports.ledger
+    frozen = ledger.accepted(fleet.run_id, 1)
+    assert frozen.keys() == fleet.accepted
+    tally = ledger.tally(fleet.run_id, 1)
+    assert tally.unsettled == set(closed.cohort) - fleet.accepted
+    folds = {command.shard for command in fleet.publisher.commands if isinstance(command, FoldShard)}
+    assert folds == tally.accepted_shards
+    fleet.pass_time(1000)
+    assert ledger.accepted(fleet.run_id, 1) == frozen
+    for steps, most in (("open round 1", 20), ("sweep", 20), ("close round 1", 20)):
+        assert max(fleet.seconds[steps]) < most  # the goal is 2 s; a busy machine is no failure
+
+
+def test_the_quorum_closes_the_round(fleet_of: partial[Fleet]) -> None:
+    fleet = fleet_of(plan_of())
+    fleet.enrol()
+    closed = fleet.sweep_until_closed()
+    fleet.report(type(fleet.ports.ledger).__name__)
+    assert closed.closed_at is not None
+    assert closed.closed_at <= closed.deadline_at
+    assert len(closed.cohort) == ENROLLED
+    assert len(fleet.accepted) >= WANTED
+    assert any(asked > 1 for asked in fleet.asked.values()), "nobody was away, so that nothing was repeated"
+    check_closed_with_exactly_those(fleet, closed)
+    assert fleet.late, "everybody was in time"
+
+
+def test_the_deadline_closes_the_round_with_those_who_are_there(fleet_of: partial[Fleet]) -> None:
+    fleet = fleet_of(plan_of(deadline_seconds=40))
+    fleet.enrol()
+    closed = fleet.sweep_until_closed()
+    fleet.report(type(fleet.ports.ledger).__name__)
+    assert closed.closed_at is not None
+    assert closed.deadline_at < closed.closed_at <= closed.deadline_at + timedelta(seconds=2 * SWEEP_SECONDS)
+    assert 1000 <= len(fleet.accepted) < WANTED
+    check_closed_with_exactly_those(fleet, closed)
+
+
+def test_control_keeps_nothing_of_a_rounds_clients(ledger_url: str) -> None:
+    """The records are in Redis: to close a round of all clients takes control a few megabytes, for a moment."""
+    clock = ManualClock()
+    fleet = Fleet(RedisLedger(ledger_url), clock, plan_of())
+    fleet.enrol()
+    fleet.publisher.published.clear()
+    fleet.clock.advance(601)
+    tracemalloc.start()
+    sweep(fleet.ports, REPEAT_AFTER)
+    _, peak = tracemalloc.get_traced_memory()
+    fleet.publisher.published.clear()  # the next round's tasks, which a broker holds, not control
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert fleet.ports.ledger.load_round(fleet.run_id, 1).phase is RoundPhase.ABANDONED
+    print(f"\na sweep of {ENROLLED} clients: {peak / 2**20:.1f} MiB at its peak, {kept / 2**20:.1f} MiB kept")
+    assert peak < 64 * 2**20
+    assert kept < 4 * 2**20
