@@ -32,7 +32,7 @@ def synthetic(clients: int, rounds: int, seed: int) -> Plan:
             "cohort": {"deadline_seconds": 86_400.0, "attempts": 1_000_000, "shard_size": 5},
             "local_training": {"steps": 2, "learning_rate": 0.05},
             "rounds": rounds,
-            "retention": {"rounds_of_updates": None},  # for the check that every accepted update is stored
+            "retention": {"rounds_of_updates": rounds + 1},  # for the check that every accepted update is stored
             "seed": seed,
         },
     )

@@ -66,7 +66,7 @@ def test_a_run_survives_a_pause_a_massacre_and_the_loss_of_its_ledger(tmp_path: 
         completed = until(api, run_id, RunPhase.COMPLETED)
         events = [event.name for event in api.events(run_id) if event.name != "progress"]
     assert events[0] == "run_restored"
-    assert completed.stopped_because == "all 2 rounds are finished"
+    assert completed.stopped_because == "2 of 2 rounds are finished"
 
     use_deterministic_torch(1)
     assert completed.model_sha256 == simulate(PLAN).model_sha256

@@ -90,7 +90,7 @@ def plans(draw: st.DrawFn) -> Plan:
             "split": {"clients": clients, "test": 2},
             "cohort": cohort,
             "rounds": draw(st.integers(1, 3)),
-            "retention": {"rounds_of_updates": draw(st.sampled_from([None, 1, 2]))},
+            "retention": {"rounds_of_updates": draw(st.sampled_from([100, 1, 2]))},
             "stop": draw(st.sampled_from([*stops, {"wall_clock_seconds": 1000.0}])),
             "devices": {"trace": [] if silent is None else [{"client": client_id(silent), "available": False}]},
             "far": [0.5],

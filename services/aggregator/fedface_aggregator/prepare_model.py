@@ -9,6 +9,7 @@ from fedface_core.domain.commands import PrepareModel
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.domain.events import ModelPrepared, StepFailed
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.run import ENDED
 from fedface_core.learning.codec import sha256_hex
 from fedface_core.learning.models import EmbeddingNetwork, initial_network
 from fedface_core.learning.weights import encode_network, load_network
@@ -21,7 +22,11 @@ log = structlog.get_logger(__name__)
 def prepare_model(bench: Workbench, command: PrepareModel, correlation_id: str) -> None:
     """Put the initial model version. Weights that are missing or do not fit the network end the run, with the reason."""
     ports = bench.ports
-    plan = bench.plan(command.run_id)
+    run = ports.ledger.load(command.run_id)
+    if run.model_sha256 is not None or run.phase in ENDED:
+        log.info("nothing_to_do", run_phase=run.phase)
+        return
+    plan = run.plan
     try:
         data = encode_network(_initial(ports.artifacts, plan))
     except (InvalidInputError, ArtifactMissingError) as error:

@@ -25,6 +25,9 @@ def finish_round(ports: Ports, run: Run, fact: RoundEvaluated | EvaluationSkippe
     if isinstance(fact, RoundEvaluated) and fact.model_sha256 != model_sha256:
         log.warning("fact_ignored", fact=fact.kind, reason="it scores another model version than the round's")
         return None
+    if isinstance(fact, EvaluationSkipped) and not current.skip_evaluation:
+        log.warning("fact_ignored", fact=fact.kind, reason="nobody asks any more to skip the evaluation")
+        return None
     if fact.round not in run.evaluating:  # else the next round has begun already
         run = runs.start_from(run, fact.round, model_sha256)
     run = runs.round_finished(run, fact.round)

@@ -24,8 +24,6 @@ def drop_old_updates(ports: Ports, run: Run, needed: Iterable[int] = ()) -> Run:
     """
     keep = run.plan.retention.rounds_of_updates
     assert run.round is not None, "called after a round"
-    if keep is None:
-        return run
     keep_from = max(run.updates_kept_from, min([run.round + 1 - keep, *run.evaluating, *needed]))
     for number in range(run.updates_kept_from, keep_from):
         for prefix in object_keys.bulk(run.id, number):

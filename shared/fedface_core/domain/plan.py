@@ -160,10 +160,10 @@ class AggregationPlan(PlanPart):
 class RetentionPlan(PlanPart):
     """What of a round is kept in the store, once its manifest is written."""
 
-    rounds_of_updates: PositiveInt | None = Field(
+    rounds_of_updates: PositiveInt = Field(
         default=3,
-        description="Updates and partials of the newest so many finished rounds are kept, older ones removed; "
-        "null keeps all. Model versions, class embeddings, reports and manifests always stay.",
+        description="Updates and partials of the newest so many ended rounds are kept, older ones removed; more than "
+        "there are rounds keeps all. Model versions, class embeddings, reports and manifests always stay.",
     )
 
 

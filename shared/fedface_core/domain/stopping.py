@@ -44,7 +44,7 @@ def reason_to_stop(
     from enrolment on, and ``active_seconds`` is the time since the start less pauses.
     """
     if finished >= planned:
-        return f"all {planned} rounds are finished"
+        return f"{finished} of {planned} rounds are finished"
     if plan.wall_clock_seconds is not None and active_seconds >= plan.wall_clock_seconds:
         return f"{active_seconds:.0f} s have passed; the limit is {plan.wall_clock_seconds:.0f} s"
     return _reached(plan, far_label(plan.far), scored) if plan.far is not None else None
@@ -58,5 +58,5 @@ def _reached(plan: StopPlan, far: str, scored: Sequence[Scores]) -> str | None:
     if plan.patience is not None and len(rates) > plan.patience:
         best = max(rates[: -plan.patience])
         if max(rates[-plan.patience :]) <= best + plan.least_gain:
-            return f"{plan.patience} rounds in a row have not raised TAR at FAR {far} above {best:.4f}"
+            return f"TAR at FAR {far} was {best:.4f}, and the last {plan.patience} evaluated have not raised it"
     return None

@@ -156,7 +156,7 @@ def test_watching_a_completed_run_reports_every_round(fedface: Invoke, api: ByHa
     lines = out.splitlines()
     assert "round 2: round finished" in lines
     assert "  TAR@1e-1 82.00 %  TAR@1e-2 60.00 %  TAR@1e-3 40.00 %  AUC 0.9200  EER 8.00 %" in lines
-    assert lines[-1] == f"{run_id} completed: all 2 rounds are finished"
+    assert lines[-1] == f"{run_id} completed: 2 of 2 rounds are finished"
 
 
 def test_watching_says_what_a_run_waits_for(fedface: Invoke, api: ByHand) -> None:
@@ -178,7 +178,7 @@ def test_watching_follows_a_run_to_its_end(fedface: Invoke, api: ByHand) -> None
     code, out, _ = fedface("run", "watch", run_id)
     worker.join()
     assert code == 0
-    assert out.splitlines()[-1] == f"{run_id} completed: all 2 rounds are finished"
+    assert out.splitlines()[-1] == f"{run_id} completed: 2 of 2 rounds are finished"
 
 
 def test_watch_exits_by_how_the_run_ended(fedface: Invoke, api: ByHand) -> None:

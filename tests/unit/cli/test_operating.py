@@ -147,7 +147,7 @@ def test_restore_brings_back_one_run_or_all(fedface: Invoke, api: ByHand) -> Non
     api.ports.ledger.delete(one)
     code, out, _ = fedface("run", "restore", one)
     assert code == 0
-    assert out == f"{one} is completed: all 2 rounds are finished; fetch its model with: fedface model download {one}\n"
+    assert out == f"{one} is completed: 2 of 2 rounds are finished; fetch its model with: fedface model download {one}\n"
     assert fedface("run", "show", one)[0] == 0
     code, _, err = fedface("run", "restore", one)
     assert (code, err) == (1, f"error: {one} is in the ledger: there is nothing to restore\n")

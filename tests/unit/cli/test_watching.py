@@ -115,7 +115,7 @@ def test_a_paused_run_says_since_when_and_its_deadline_stands_still() -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"phase": "completed", "stopped_because": "all 8 rounds are finished"}, "all 8 rounds are finished"),
+        ({"phase": "completed", "stopped_because": "8 of 8 rounds are finished"}, "8 of 8 rounds are finished"),
         ({"phase": "failed", "failure": "round 5: no disk"}, "round 5: no disk"),
     ],
 )
@@ -160,7 +160,7 @@ def test_a_run_is_watched_through_a_pause_and_an_abandoned_round(api: ByHand, fe
     story = ["round 1: round abandoned: an operator retried it", "round 2: round opened", "round 2: run paused"]
     story += ["round 2: run resumed", "client is waiting: [no] store", "round 2: round closed: settled"]
     assert [line for line in lines if line in story] == story
-    assert lines[-1] == f"{run_id} completed: all 2 rounds are finished"
+    assert lines[-1] == f"{run_id} completed: 2 of 2 rounds are finished"
 
 
 def test_the_live_display_of_a_run_with_an_abandoned_round(api: ByHand) -> None:
@@ -177,7 +177,7 @@ def test_the_live_display_of_a_run_with_an_abandoned_round(api: ByHand) -> None:
     for expected in (
         "round 3, 2 of 2 finished",
         "round 1 was abandoned: an operator retried it",
-        "all 2 rounds are finished",
+        "2 of 2 rounds are finished",
     ):
         assert expected in shown
 

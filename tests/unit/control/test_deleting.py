@@ -152,8 +152,8 @@ def test_an_uploaded_model_stays_and_so_does_what_a_plan_starts_from(api: TestCl
     assert services.ports.ledger.load(waiting).phase is RunPhase.CREATED
 
 
-@pytest.mark.parametrize(("keep", "kept"), [(1, {4}), (2, {3, 4}), (None, {0, 1, 2, 3, 4})])
-def test_updates_of_old_rounds_are_removed_and_results_stay(faces: Path, keep: int | None, kept: set[int]) -> None:
+@pytest.mark.parametrize(("keep", "kept"), [(1, {4}), (2, {3, 4}), (100, {0, 1, 2, 3, 4})])
+def test_updates_of_old_rounds_are_removed_and_results_stay(faces: Path, keep: int, kept: set[int]) -> None:
     services = InProcess(tiny_plan(faces, rounds=4, retention={"rounds_of_updates": keep}))
     run = services.run()
     for number in range(5):

@@ -168,7 +168,7 @@ def test_a_run_stops_where_rounds_have_brought_no_gain(faces: Path) -> None:
     score_as(services, lambda number: min(0.7, 0.5 + number / 10))
     run = services.to_end(run_id)
     assert (run.phase, run.finished_rounds) == (RunPhase.COMPLETED, 4)
-    assert run.stopped_because == "2 rounds in a row have not raised TAR at FAR 5e-1 above 0.7000"
+    assert run.stopped_because == "TAR at FAR 5e-1 was 0.7000, and the last 2 evaluated have not raised it"
 
 
 @pytest.mark.parametrize(("paused_for", "finished"), [(0.0, 1), (5000.0, 1)])
@@ -194,4 +194,4 @@ def test_a_pausing_run_that_has_all_its_rounds_is_completed(faces: Path) -> None
     services.drain()
     services.sweep_after(REPEAT_AFTER.total_seconds())
     run = services.ports.ledger.load(run_id)
-    assert (run.phase, run.stopped_because) == (RunPhase.COMPLETED, "all 1 rounds are finished")
+    assert (run.phase, run.stopped_because) == (RunPhase.COMPLETED, "1 of 1 rounds are finished")

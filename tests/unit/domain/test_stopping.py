@@ -24,8 +24,8 @@ def why(*rates: float | None, finished: int = 1, seconds: float = 0.0, **fields:
 
 def test_all_rounds_end_a_run_whatever_else_is_asked() -> None:
     assert why(finished=4) is None
-    assert why(finished=5) == "all 5 rounds are finished"
-    assert why(0.0, finished=5, far=1e-2, target_tar=0.9) == "all 5 rounds are finished"
+    assert why(finished=5) == "5 of 5 rounds are finished"
+    assert why(0.0, finished=5, far=1e-2, target_tar=0.9) == "5 of 5 rounds are finished"
 
 
 @pytest.mark.parametrize(("seconds", "stops"), [(0.0, False), (59.9, False), (60.0, True), (61.0, True)])
@@ -74,7 +74,9 @@ def test_patience_counts_scored_rounds_in_a_row_that_raise_nothing(rates: tuple[
 
 
 def test_patience_names_the_best() -> None:
-    assert why(0.5, 0.7, 0.6, far=0.01, patience=1) == "1 rounds in a row have not raised TAR at FAR 1e-2 above 0.7000"
+    assert (
+        why(0.5, 0.7, 0.6, far=0.01, patience=1) == "TAR at FAR 1e-2 was 0.7000, and the last 1 evaluated have not raised it"
+    )
 
 
 @pytest.mark.parametrize(("gain", "stops"), [(0.01, True), (0.03, False)])

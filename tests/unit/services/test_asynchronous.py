@@ -34,7 +34,7 @@ def asynchronous(folder: Path, **changes: Any) -> Plan:
         "cohort": {"size": 6, "quorum": 2},
         "aggregation": {"mode": "asynchronous"},
         "rounds": 5,
-        "retention": {"rounds_of_updates": None},
+        "retention": {"rounds_of_updates": 100},
     }
     for name, change in changes.items():
         parts[name] = parts.get(name, {}) | change if isinstance(change, dict) else change
