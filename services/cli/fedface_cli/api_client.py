@@ -20,7 +20,9 @@ from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_e
 from fedface_cli.api_problems import BrokenConnectionError, raise_for_problem, transport_errors_in_words
 from fedface_core.contracts.http import (
     MODEL_SHA256_HEADER,
+    Garbage,
     Report,
+    RestoredRuns,
     RoundList,
     RunDetail,
     RunList,
@@ -90,9 +92,16 @@ class ControlApi:
         """Bring a run back that the ledger has lost. `WrongPhaseError` where it is there, be it by an attempt before."""
         return self._change(RunDetail, "POST", f"/runs/{run_id}/restore")
 
-    def restore_all(self) -> RunList:
+    def restore_all(self) -> RestoredRuns:
         """Bring back every run that the artifact store knows and the ledger does not."""
-        return self._change(RunList, "POST", "/restore")
+        return self._change(RestoredRuns, "POST", "/restore")
+
+    def garbage(self, older_than_hours: float, *, remove: bool) -> Garbage:
+        """The artifacts that nothing names and that are older; removed where told so."""
+        older = {"older_than_hours": older_than_hours}
+        if remove:
+            return self._change(Garbage, "DELETE", "/garbage", params=older)
+        return self._call(Garbage, "GET", "/garbage", params=older)
 
     def close_round(self, run_id: str, number: int) -> RunDetail:
         """Close the open round with the updates accepted so far."""

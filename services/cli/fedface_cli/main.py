@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from fedface_cli import data_preview, demo, evaluate, model_commands, pretrain, round_commands, run_commands, up
+from fedface_cli import (
+    artifact_commands,
+    data_preview,
+    demo,
+    evaluate,
+    model_commands,
+    pretrain,
+    round_commands,
+    run_commands,
+    up,
+)
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -27,6 +37,7 @@ app.command("demo")(demo.demo)
 app.add_typer(run_commands.app, name="run")
 app.add_typer(round_commands.app, name="round")
 app.add_typer(model_commands.app, name="model")
+app.add_typer(artifact_commands.app, name="artifacts")
 app.command("evaluate")(evaluate.evaluate)
 app.command("pretrain")(pretrain.pretrain)
 app.add_typer(data_preview.app, name="data")

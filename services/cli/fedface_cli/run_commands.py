@@ -143,10 +143,17 @@ def restore(
     from fedface_cli.wording import what_next
 
     with ControlApi() as api:
-        restored = [api.restore(run_id)] if run_id else api.restore_all().runs
-    for run in restored:
+        if run_id is not None:
+            typer.echo(what_next(api.restore(run_id)))
+            return
+        answer = api.restore_all()
+    for run in answer.runs:
         typer.echo(what_next(run))
-    if not restored:
+    for refused, reason in answer.refused.items():
+        typer.echo(f"{refused} is not restored: {reason}", err=True)
+    if answer.refused:
+        raise typer.Exit(1)
+    if not answer.runs:
         typer.echo("the ledger has every run that the artifact store knows; nothing was restored")
 
 

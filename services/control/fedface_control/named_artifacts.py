@@ -65,7 +65,7 @@ def named_artifacts(ports: Ports, keys: Sequence[str], *, without: str | None = 
     for run in in_ledger.values():
         if run.id != without:
             named.name(run, ports.ledger.rounds(run.id))
-    for run_id in _restorable(keys) - in_ledger.keys():
+    for run_id in restorable_runs(keys) - in_ledger.keys():
         named.updates_kept_from[run_id] = 0
         for manifest in manifests(ports.artifacts, run_id):
             named.name(manifest.run, [manifest.round])
@@ -94,6 +94,6 @@ def aggregations(artifacts: ArtifactStore, keys: Sequence[str], run_id: str) -> 
             yield Aggregation.model_validate_json(artifacts.get(key))
 
 
-def _restorable(keys: Sequence[str]) -> set[str]:
+def restorable_runs(keys: Sequence[str]) -> set[str]:
     """Runs with a record or a manifest in the store."""
     return {key.split("/")[1] for key in keys if object_keys.kind(key) in ("run", "manifest")}

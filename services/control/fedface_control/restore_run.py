@@ -10,11 +10,17 @@ from collections.abc import Sequence
 
 import structlog
 
-from fedface_control.named_artifacts import manifests
+from fedface_control.named_artifacts import manifests, restorable_runs
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.schema_version import read_versioned
-from fedface_core.domain.errors import ArtifactMissingError, NotFoundError, WrongPhaseError
+from fedface_core.domain.errors import (
+    ArtifactMissingError,
+    InvalidInputError,
+    NotFoundError,
+    UnknownSchemaError,
+    WrongPhaseError,
+)
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import EndedRound, Ports
@@ -31,18 +37,21 @@ def restore_run(ports: Ports, run_id: str) -> Run:
     return run
 
 
-def restore_all(ports: Ports) -> Sequence[Run]:
-    """Bring back every run that the store knows and the ledger does not."""
-    folders = {key.split("/")[1] for key in ports.artifacts.keys(object_keys.RUNS)}
-    restored = []
-    for run_id in sorted(folders - {run.id for run in ports.ledger.runs()}):
+def restore_all(ports: Ports) -> tuple[list[Run], dict[str, str]]:
+    """Bring back every run that the store knows and the ledger does not. Returns these, and why others could not be: one
+    that is damaged, or of another version of FedFace, does not keep the rest from coming back.
+    """
+    known = restorable_runs(ports.artifacts.keys(object_keys.RUNS))
+    restored, refused = [], {}
+    for run_id in sorted(known - {run.id for run in ports.ledger.runs()}):
         try:
             restored.append(restore_run(ports, run_id))
-        except NotFoundError:
-            log.warning("run_not_restored", run_id=run_id, reason="the store has objects of it, but not its record")
         except WrongPhaseError:
             continue  # another process has restored it since
-    return restored
+        except (NotFoundError, UnknownSchemaError, InvalidInputError) as error:
+            log.warning("run_not_restored", run_id=run_id, reason=str(error))
+            refused[run_id] = str(error)
+    return restored, refused
 
 
 def _newest(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:

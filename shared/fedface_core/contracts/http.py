@@ -62,6 +62,13 @@ class RunList(Body):
     runs: list[RunSummary]
 
 
+class RestoredRuns(Body):
+    """What came back into the ledger."""
+
+    runs: list[RunSummary]
+    refused: dict[str, str] = Field(description="Run → why it could not be restored.")
+
+
 class RoundView(Body):
     """One round of a run."""
 

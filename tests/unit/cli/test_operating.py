@@ -6,6 +6,7 @@ import io
 import json
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -240,3 +241,29 @@ def test_the_exit_codes_of_watch_are_in_its_help(fedface: Invoke) -> None:
     out = " ".join(fedface("run", "watch", "--help")[1].split())
     for promise in ("Exits 0 where it completed", "1 where it failed", "3 where it was cancelled", "4 where it was deleted"):
         assert promise in out
+
+
+def test_restore_says_which_run_cannot_be_brought_back(fedface: Invoke, api: ByHand) -> None:
+    run_id = api.created()
+    api.ports.ledger.delete(run_id)
+    api.ports.artifacts.put(object_keys.run(run_id), b"half a rec")
+    code, out, err = fedface("run", "restore")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"{run_id} is not restored: this is no Run: Invalid JSON")
+
+
+def test_artifacts_that_nothing_names_are_listed_and_collected(
+    fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stray = "runs/run-00000000dead/rounds/1/report.json"
+    api.ports.artifacts.put(stray, b"left behind")
+    assert fedface("artifacts", "collect") == (0, "", "0 artifacts removed\n")
+    two_hours_ago = datetime.now(UTC) - timedelta(hours=2)
+    monkeypatch.setattr(api.ports.artifacts, "modified", lambda key: two_hours_ago)
+    listed = fedface("artifacts", "collect", "--dry-run", "--older-than", "1")
+    assert listed == (0, f"{stray}\n", "1 artifact that nothing names\n")
+    assert fedface("artifacts", "collect", "--older-than", "1") == (0, f"{stray}\n", "1 artifact removed\n")
+    assert stray not in api.ports.artifacts.keys("")
+    code, _, err = fedface("artifacts", "collect", "--older-than", "0.1")
+    assert code == 2
+    assert "0.1 is not in the range" in err

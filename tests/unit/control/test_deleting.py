@@ -55,7 +55,7 @@ def test_the_sweep_removes_all_of_a_deleted_run(api: TestClient, services: InPro
     assert api.delete(f"/runs/{run_id}", params={"confirm": run_id}).status_code == 404
     with pytest.raises(NotFoundError):
         restore_run(services.ports, run_id)
-    assert restore_all(services.ports) == []
+    assert restore_all(services.ports) == ([], {})
 
 
 def test_messages_that_come_after_the_deletion_leave_nothing(faces: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_deletion_killed_after_any_effect_is_finished_by_a_later_sweep(faces: 
         if last < effects:
             assert services.ports.ledger.load(run_id).phase is RunPhase.DELETING
             services.ports.ledger.delete(run_id)  # and its ledger is lost on top: the deletion is restored
-            restored = restore_all(services.ports)
+            restored, _ = restore_all(services.ports)
             assert [run.phase for run in restored] == (
                 [RunPhase.DELETING] if object_keys.run(run_id) in keys(services) else []
             )
@@ -163,7 +163,7 @@ def test_updates_of_old_rounds_are_removed_and_results_stay(faces: Path, keep: i
         assert aggregation is not None
         assert object_keys.model(aggregation.model_sha256) in keys(services)
         assert object_keys.class_embeddings(run.id, aggregation.class_embeddings_sha256) in keys(services)
-    assert run.updates_kept_from == (0 if keep is None else 5 - keep)
+    assert run.updates_kept_from == max(0, 5 - keep)
 
 
 def test_updates_go_only_once_their_rounds_manifest_is_there(faces: Path) -> None:

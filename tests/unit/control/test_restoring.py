@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,20 @@ def test_all_lost_runs_come_back_and_no_others(api: TestClient, services: InProc
     restored = api.post("/restore").json()["runs"]
     assert sorted(run["id"] for run in restored) == sorted(lost)
     assert {run.id for run in services.ports.ledger.runs()} == {kept, *lost}
-    assert restore_all(services.ports) == []
+    assert restore_all(services.ports) == ([], {})
     with pytest.raises(WrongPhaseError):
         restore_run(services.ports, kept)
+
+
+def test_one_run_that_cannot_be_read_does_not_keep_the_others_from_coming_back(api: TestClient, services: InProcess) -> None:
+    good, damaged, foreign = (services.start() for _ in range(3))
+    for run_id in (good, damaged, foreign):
+        lose(services, run_id)
+    services.ports.artifacts.put(object_keys.run(damaged), b"half a rec")
+    record = json.loads(services.ports.artifacts.get(object_keys.run(foreign)))
+    services.ports.artifacts.put(object_keys.run(foreign), json.dumps(record | {"schema_version": 9}).encode())
+    answer = api.post("/restore").json()
+    assert [run["id"] for run in answer["runs"]] == [good]
+    assert answer["refused"].keys() == {damaged, foreign}
+    assert answer["refused"][damaged].startswith("this is no Run: Invalid JSON")
+    assert answer["refused"][foreign].startswith("schema version 9 of Run is not known here: this FedFace reads version 2")

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from fedface_control import operate_run
 from fedface_control.restore_run import restore_all, restore_run
 from fedface_control.views import run_detail, run_summary
-from fedface_core.contracts.http import Problem, RunDetail, RunList
+from fedface_core.contracts.http import Problem, RestoredRuns, RunDetail, RunList
 from fedface_core.domain.plan import Plan
 from fedface_core.ports import Ports
 
@@ -151,9 +151,10 @@ def restore(run_id: str, ports: PortsDep) -> RunDetail:
 
 
 @router.post("/restore")
-def restore_lost(ports: PortsDep) -> RunList:
-    """Bring back every run that the artifact store knows and the ledger does not; answers with those."""
-    return RunList(runs=[run_summary(ports.ledger, run) for run in restore_all(ports)])
+def restore_lost(ports: PortsDep) -> RestoredRuns:
+    """Bring back every run that the artifact store knows and the ledger does not; says which could not be, and why."""
+    restored, refused = restore_all(ports)
+    return RestoredRuns(runs=[run_summary(ports.ledger, run) for run in restored], refused=refused)
 
 
 @router.get("/runs")

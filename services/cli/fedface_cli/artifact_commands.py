@@ -1,0 +1,33 @@
+"""`fedface artifacts …`: what lies in the artifact store though nothing names it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Look after the artifact store.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Keeps `collect` a subcommand while it is the only one."""
+
+
+@app.command()
+def collect(
+    older_than_hours: Annotated[
+        float, typer.Option("--older-than", min=1.0, metavar="HOURS", help="Leave alone what was put less long ago.")
+    ] = 24.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list it.")] = False,
+) -> None:
+    """Remove artifacts that no manifest, no run and no upload names: what killed processes have left."""
+    from fedface_cli.api_client import ControlApi
+    from fedface_cli.wording import counted
+
+    with ControlApi() as api:
+        garbage = api.garbage(older_than_hours, remove=not dry_run)
+    for key in garbage.keys:
+        typer.echo(key)
+    what = "removed" if garbage.removed else "that nothing names"
+    typer.echo(f"{counted(len(garbage.keys), 'artifact')} {what}", err=True)
