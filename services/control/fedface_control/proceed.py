@@ -57,7 +57,7 @@ def _step(ports: Ports, run: Run, may_publish: MayPublish) -> Run | None:
         return _pause_here(ports, run) or open_round_zero(ports, run)
     current = ports.ledger.load_round(run.id, run.round)
     if current.phase in ENDED_ROUND:
-        return _after_a_round(ports, run)
+        return _after_a_round(ports, run, current)
     return _within_a_round(ports, run, current, may_publish)
 
 
@@ -101,12 +101,12 @@ def repeat_evaluations(ports: Ports, run: Run, may_publish: MayPublish) -> None:
             publish_implied(ports, run, waiting, tally)
 
 
-def _after_a_round(ports: Ports, run: Run) -> Run | None:
+def _after_a_round(ports: Ports, run: Run, ended: Round) -> Run | None:
     """The end of the run, its pause, or the next round."""
     if run.evaluating:
         return None  # the scores of earlier rounds are still to come
-    run = drop_old_updates(ports, run)
     because = _reason_to_stop(ports, run, run.finished_rounds)
+    run = drop_old_updates(ports, run, needed=() if because else ended.carried.values())
     if because is not None:
         complete(ports, run, because)
         return None

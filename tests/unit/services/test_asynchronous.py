@@ -10,6 +10,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from fedface_control.operate_run import pause_run, resume_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import EvaluateModel, TrainClient
 from fedface_core.domain.errors import InvalidInputError
@@ -196,6 +197,23 @@ def test_updates_that_are_yet_to_be_counted_are_kept(many_faces: Path) -> None:
     aggregations = [services.manifest(run.id, number).round.aggregation for number in range(1, 9)]
     assert [aggregation.refused for aggregation in aggregations if aggregation] == [{}] * 8
     assert services.ports.artifacts.keys(object_keys.bulk(run.id, 1)[0]) == []
+
+
+@pytest.mark.parametrize("now", [False, True], ids=["drained", "at once"])
+def test_a_pause_loses_nobody_who_still_trains(many_faces: Path, now: bool) -> None:
+    services = InProcess(asynchronous(many_faces, rounds=8, retention={"rounds_of_updates": 1}))
+    run_id = services.start()
+    make_slow(services, seed=2)
+    for number in (2, 4, 6):
+        services.until(run_id, lambda run, number=number: run.round == number)  # type: ignore[misc]
+        pause_run(services.ports, run_id, now=now)
+        services.until(run_id, lambda run: run.phase is RunPhase.PAUSED)
+        resume_run(services.ports, run_id)
+    run = services.to_end(run_id)
+    assert (run.phase, run.failure, run.finished_rounds) == (RunPhase.COMPLETED, None, 8)
+    manifests = [services.manifest(run_id, done.number) for done in services.ports.ledger.rounds(run_id)]
+    assert all(manifest.round.aggregation and manifest.round.aggregation.refused == {} for manifest in manifests)
+    assert any(manifest.round.carried for manifest in manifests)
 
 
 def test_a_plan_without_a_buffer_is_refused(many_faces: Path) -> None:
