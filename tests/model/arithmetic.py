@@ -47,11 +47,11 @@ def cannot_train(plan: Plan, client: str) -> bool:
 
 
 @lru_cache(maxsize=10_000)
-def update_of(model_sha256: str, client: str, *, rubbish: bool = False) -> Update:
+def update_of(model_sha256: str, client: str, *, rubbish: bool = False, started_from: str | None = None) -> Update:
     """What the client makes of a model version: the same bytes each time."""
-    metadata = {"images": 1 + client_index(client)}
+    metadata: dict[str, Any] = {"images": 1 + client_index(client), "started_from": started_from}
     data = encode_tensors({f"{'rubbish' if rubbish else 'update'}/{model_sha256}/{client}": torch.zeros(1)}, metadata)
-    return Update(data, AcceptedUpdate(sha256=sha256_hex(data), size=len(data), images=metadata["images"]))
+    return Update(data, AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)}))
 
 
 class Names:
@@ -146,10 +146,11 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
         assert opened.class_embeddings_sha256 is not None
         return artifacts.size(object_keys.class_embeddings(opened.run_id, opened.class_embeddings_sha256))
 
-    def training_update(model_sha256: str, _images: Any, _own: int, plan: Plan, _round: int, client: str, *_: Any) -> Update:
+    def training_update(model_sha256: str, _images: Any, _own: int, plan: Plan, *step: Any, started_from: str) -> Update:
+        client = step[-1]
         if cannot_train(plan, client):
             raise InvalidInputError("there are no photographs")
-        return update_of(model_sha256, client, rubbish=sends_rubbish(plan, client))
+        return update_of(model_sha256, client, rubbish=sends_rubbish(plan, client), started_from=started_from)
 
     def score(_bench: Workbench, plan: Plan, current: Round) -> Report:
         assert current.aggregation is not None

@@ -83,7 +83,10 @@ def _partial(
     # By the round that the client started from, so that one model at a time is in memory; then in client order.
     for client in sorted(accepted, key=lambda client: (current.base_of(client), client)):
         base = current.base_of(client)
-        started_from = current if base == current.number else bench.opened_round(current.run_id, base)
+        started_from = current if base == current.number else bench.ports.ledger.load_round(current.run_id, base)
+        if accepted[client].started_from != started_from.model_sha256:
+            training.refused[client] = RefusalReason.WRONG_MODEL
+            continue
         reference = bench.models.tensors(started_from.model_sha256)
         fetch = _fetch(artifacts, current, size_limit(reference))
         weight = plan.aggregation.weight_of(current.number - base) if plan.aggregation.waits_for_nobody else None

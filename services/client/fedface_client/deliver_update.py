@@ -23,7 +23,14 @@ from fedface_core.runtime.workbench import Workbench
 log = structlog.get_logger(__name__)
 
 
-def answer(bench: Workbench, plan: Plan, invitation: Invitation, make_update: Callable[[], Update]) -> None:
+def answer(
+    bench: Workbench,
+    plan: Plan,
+    invitation: Invitation,
+    make_update: Callable[[], Update],
+    *,
+    started_from: str | None = None,
+) -> None:
     """Make the client's update, put it, record its acceptance, and pass on what that completes.
 
     A client whose data cannot be used, or whose task was delivered too often (it may be what kills the worker), is
@@ -43,7 +50,7 @@ def answer(bench: Workbench, plan: Plan, invitation: Invitation, make_update: Ca
         return
     key = object_keys.update(run, invitation.round, client)
     # On the first attempt too: a round whose ledger was lost is opened anew, and worker and ledger count from the start.
-    accepted = _stored(ports.artifacts, key)
+    accepted = _stored(ports.artifacts, key, started_from)
     if accepted is None:
         take_time(device, ports.clock)
         try:
@@ -76,14 +83,18 @@ def _fail(bench: Workbench, plan: Plan, invitation: Invitation, reason: str) -> 
         UPDATES.labels("failed", "client").inc()
 
 
-def _stored(artifacts: ArtifactStore, key: str) -> AcceptedUpdate | None:
-    """The update that an earlier attempt put before it was killed: it need not be made again."""
+def _stored(artifacts: ArtifactStore, key: str, started_from: str | None) -> AcceptedUpdate | None:
+    """The update that an earlier attempt put before it was killed: it need not be made again.
+
+    Unless it started from another model version: an asynchronous round whose ledger was lost may start from another one.
+    """
     try:
         data = artifacts.get(key)
         _, metadata = decode_tensors(data)
-        return AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)})
+        stored = AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)})
     except ArtifactMissingError:
         return None
     except (InvalidInputError, ValidationError) as error:
         log.warning("stored_update_unusable", key=key, reason=str(error))
         return None
+    return stored if stored.started_from == started_from else None

@@ -27,12 +27,15 @@ def train_client(bench: Workbench, command: TrainClient, correlation_id: str) ->
         images_NCHW = photographs(plan, command.client_id)
         own_D = own_class_embedding(bench.ports.artifacts, opened, command.client_id, plan.model.embedding_size)
         network = bench.models.network(plan.model, opened.model_sha256)
-        update = training_update(network, images_NCHW, own_D, plan, command.round, command.client_id)
+        update = training_update(
+            network, images_NCHW, own_D, plan, command.round, command.client_id, started_from=opened.model_sha256
+        )
         batch = min(plan.local_training.batch_size or len(images_NCHW), len(images_NCHW))
         TRAINING_IMAGES.inc(plan.local_training.steps * batch)
         return update
 
-    answer(bench, plan, Invitation(command.run_id, command.round, command.client_id, correlation_id), make_update)
+    invitation = Invitation(command.run_id, command.round, command.client_id, correlation_id)
+    answer(bench, plan, invitation, make_update, started_from=opened.model_sha256)
 
 
 def own_class_embedding(artifacts: ArtifactStore, opened: Round, client: str, size: int) -> Tensor:

@@ -22,6 +22,7 @@ class AcceptedUpdate(BaseModel):
     images: Annotated[int, Field(gt=0)]
     loss_before: float | None = Field(default=None, description="Mean loss before local training; none at enrolment.")
     loss_after: float | None = Field(default=None, description="Mean loss after local training; none at enrolment.")
+    started_from: Sha256 | None = Field(default=None, description="The model version that was trained; none at enrolment.")
 
 
 def accepted_digest(accepted: Mapping[str, AcceptedUpdate]) -> str:
@@ -49,6 +50,7 @@ class RefusalReason(StrEnum):
     NOT_FINITE = "not_finite"
     NORM_EXCEEDED = "norm_exceeded"
     WRONG_IMAGE_COUNT = "wrong_image_count"
+    WRONG_MODEL = "wrong_model"
 
 
 class Receipt(BaseModel):

@@ -34,15 +34,27 @@ def enrolment_update(network: EmbeddingNetwork, images_NCHW: Tensor, plan: Plan)
 
 
 def training_update(
-    network: EmbeddingNetwork, images_NCHW: Tensor, class_embedding_D: Tensor, plan: Plan, number: int, client: str
+    network: EmbeddingNetwork,
+    images_NCHW: Tensor,
+    class_embedding_D: Tensor,
+    plan: Plan,
+    number: int,
+    client: str,
+    *,
+    started_from: str | None = None,
 ) -> Update:
-    """Round ``number``: the global model ``network``, trained in place on a client's images."""
+    """Round ``number``: the global model ``network``, trained in place on a client's images.
+
+    The update says which model version it ``started_from``, where that has a name.
+    """
     seed = derive_seed(plan.seed, number, client)
     losses = train_locally(network, images_NCHW, class_embedding_D, plan.local_training, seed)
     images = len(images_NCHW)
-    metadata = {"images": images, "loss_before": losses.before, "loss_after": losses.after}
+    metadata = {
+        "images": images,
+        "loss_before": losses.before,
+        "loss_after": losses.after,
+        "started_from": started_from,
+    }
     data = encode_tensors(network_tensors(network), metadata)
-    accepted = AcceptedUpdate(
-        sha256=sha256_hex(data), size=len(data), images=images, loss_before=losses.before, loss_after=losses.after
-    )
-    return Update(data, accepted)
+    return Update(data, AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)}))

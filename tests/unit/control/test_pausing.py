@@ -103,12 +103,12 @@ def test_an_update_under_way_when_the_run_is_paused_still_counts(
     run_id = open_round_1(services)
     paused: list[object] = []
 
-    def paused_meanwhile(*args: Any) -> Any:
+    def paused_meanwhile(*args: Any, **named: Any) -> Any:
         calls.append(args[-1])
         if not paused:
             paused.append(pause_run(services.ports, run_id, now=True))
             services.clock.advance(LONG)
-        return training_update(*args)
+        return training_update(*args, **named)
 
     monkeypatch.setattr("fedface_client.train_client.training_update", paused_meanwhile)
     services.step()
@@ -221,9 +221,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Whose update is trained, each time."""
     trained: list[str] = []
 
-    def noted(*args: Any) -> Any:
+    def noted(*args: Any, **named: Any) -> Any:
         trained.append(args[-1])
-        return training_update(*args)
+        return training_update(*args, **named)
 
     monkeypatch.setattr("fedface_client.train_client.training_update", noted)
     return trained

@@ -32,9 +32,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     made: list[tuple[int, str]] = []
     make = training_update
 
-    def noted(*args: Any) -> Any:
+    def noted(*args: Any, **named: Any) -> Any:
         made.append(args[-2:])
-        return make(*args)
+        return make(*args, **named)
 
     monkeypatch.setattr("fedface_client.train_client.training_update", noted)
     return made

@@ -15,6 +15,7 @@ from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.learning import client_steps
 from fedface_core.learning.client_steps import Update
+from fedface_core.learning.codec import decode_tensors, encode_tensors
 from fedface_core.learning.data import ImageSize, open_dataset, split_identities
 from fedface_core.learning.simulation import simulate
 from fedface_core.runtime.metrics import CountedArtifacts
@@ -40,9 +41,9 @@ def in_training(run: Run) -> bool:
 def before_training(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
     """Has ``act(client)`` happen each time that a client has begun to train."""
 
-    def training_update(*step: Any) -> Update:
+    def training_update(*step: Any, **named: Any) -> Update:
         act(step[-1])
-        return client_steps.training_update(*step)
+        return client_steps.training_update(*step, **named)
 
     monkeypatch.setattr("fedface_client.train_client.training_update", training_update)
 
@@ -134,6 +135,21 @@ def test_a_stored_update_that_cannot_be_used_is_made_again(
     before_training(monkeypatch, interfere)
     assert services.to_end(run_id).model_sha256 == simulate(plan).model_sha256
     assert garbage_put
+
+
+def test_a_stored_update_of_another_model_is_made_again(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An asynchronous round whose ledger was lost may be opened anew from another model version."""
+    plan = tiny_plan(faces, rounds=1)
+    services = InProcess(plan)
+    run_id = services.start()
+    services.until(run_id, in_training)
+    key = object_keys.update(run_id, 1, VICTIM)
+    services.deliver(TrainClient(run_id=run_id, round=1, client_id="client-000000"), "another's")
+    tensors, metadata = decode_tensors(services.ports.artifacts.get(object_keys.update(run_id, 1, "client-000000")))
+    services.ports.artifacts.put(key, encode_tensors(tensors, metadata | {"started_from": "0" * 64}))
+    run = services.to_end(run_id)
+    assert run.model_sha256 == simulate(plan).model_sha256
+    assert services.manifest(run_id, 1).accepted[VICTIM].started_from == services.manifest(run_id, 1).round.model_sha256
 
 
 def test_a_task_delivered_again_after_it_was_done_does_nothing(faces: Path) -> None:

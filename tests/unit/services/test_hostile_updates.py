@@ -83,6 +83,8 @@ WRONG_UPLOADS: dict[str, tuple[str, Tamper]] = {
 WRONG_TRAINING: dict[str, tuple[str, Tamper]] = WRONG_UPLOADS | {
     "far": ("norm_exceeded", with_tensors(poison(1e6))),
     "no loss": ("malformed", lambda honest: uploaded(honest.data, honest, loss_after=None)),
+    "another model": ("wrong_model", lambda honest: uploaded(honest.data, honest, started_from="0" * 64)),
+    "no model": ("wrong_model", lambda honest: uploaded(honest.data, honest, started_from=None)),
     "infinite loss": ("malformed", lambda honest: uploaded(honest.data, honest, loss_before=float("inf"))),
 }
 
@@ -92,8 +94,8 @@ def refused_so_far(reason: str) -> float:
 
 
 def sabotage_training(monkeypatch: pytest.MonkeyPatch, tamper: Tamper, *victims: str) -> None:
-    def training_update(*step: Any) -> Update:
-        honest = client_steps.training_update(*step)
+    def training_update(*step: Any, **named: Any) -> Update:
+        honest = client_steps.training_update(*step, **named)
         return tamper(honest) if step[-1] in victims else honest
 
     monkeypatch.setattr("fedface_client.train_client.training_update", training_update)
