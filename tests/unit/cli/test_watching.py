@@ -80,7 +80,8 @@ OPEN = {
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_the_display_fits_and_tells_all(width: int) -> None:
-    display = RunDisplay(a_run(**OPEN), [a_round(0), a_round(1), a_round(2), a_round(3, "nobody answered")])
+    due = {"deadline_at": datetime.now(UTC) + timedelta(hours=1, seconds=252)}
+    display = RunDisplay(a_run(**OPEN | due), [a_round(0), a_round(1), a_round(2), a_round(3, "nobody answered")])
     display.trouble = "client is waiting: the object store does not answer"
     lines = drawn(display, width)
     assert lines[0].endswith("people run-0123456789ab running")
@@ -98,15 +99,7 @@ def test_the_display_fits_and_tells_all(width: int) -> None:
 def test_a_paused_run_says_since_when_and_its_deadline_stands_still() -> None:
     paused_at = NOW - timedelta(minutes=30)
     kept = OPEN | {"phase": "paused", "round_phase": "suspended", "paused_at": paused_at}
-    lines = drawn(
-        RunDisplay(
-            a_run(
-                **kept,
-            ),
-            [],
-        ),
-        80,
-    )
+    lines = drawn(RunDisplay(a_run(**kept), []), 80)
     assert lines[0].endswith(f"paused since {paused_at.astimezone():%H:%M}")
     assert lines[2].endswith("kept open")
     assert lines[3] == "deadline in 1:34:12 once resumed"
