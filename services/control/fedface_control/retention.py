@@ -5,7 +5,7 @@ Nothing that another run names is ever removed, nor a model that a user uploaded
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import structlog
 
@@ -37,7 +37,10 @@ def delete_run(ports: Ports, run: Run) -> None:
     artifacts = ports.artifacts
     keys = artifacts.keys("")
     named_by_others = named_artifacts(ports, keys, without=run.id)
-    for model in sorted(map(object_keys.model, _models_of(artifacts, keys, run))):
+    trained = {results.model_sha256 for results in aggregations(artifacts, keys, run.id)}
+    for sha256 in sorted(trained - named_by_others.models):
+        artifacts.delete(object_keys.model(sha256))
+    for model in map(object_keys.model, sorted(_started_from(artifacts, run) - trained)):
         if not named_by_others.has(model):
             artifacts.delete(model)
     own_record = object_keys.run(run.id)
@@ -47,10 +50,9 @@ def delete_run(ports: Ports, run: Run) -> None:
     log.info("run_deleted")
 
 
-def _models_of(artifacts: ArtifactStore, keys: Sequence[str], run: Run) -> set[str]:
-    """Every model version that came of the run, abandoned rounds' too, and the initial one."""
+def _started_from(artifacts: ArtifactStore, run: Run) -> set[str]:
+    """The model versions that cohorts of the run started from, the initial one among them."""
     found = {manifest.round.model_sha256 for manifest in manifests(artifacts, run.id)}
-    found |= {results.model_sha256 for results in aggregations(artifacts, keys, run.id)}
     return found if run.model_sha256 is None else found | {run.model_sha256}
 
 
