@@ -22,7 +22,7 @@ up: .venv/installed ## the local stack in the foreground; Ctrl-C stops it
 test: .venv/dev lint ## all tests but the compose test
 	$(BIN)/pytest -m "not compose" --cov --cov-report=term:skip-covered --cov-fail-under=90
 
-chaos: .venv/dev ## kill everything while a run goes on, and compare it with a run in peace: three seeds, ten minutes
+chaos: .venv/dev ## kill everything while a run goes on, and compare it with a run in peace: three seeds, eight minutes
 	set -e; for seed in 1 2 3; do \
 	  $(BIN)/python -m loadtest.chaos --preset synthetic --clients 24 --rounds 6 --kills 40 --seed $$seed; \
 	done
