@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fedface_core.contracts import object_keys
@@ -67,6 +68,7 @@ def named_artifacts(ports: Ports, keys: Sequence[str], *, without: str | None = 
             named.name(run, ports.ledger.rounds(run.id))
     for run_id in restorable_runs(keys) - in_ledger.keys():
         named.updates_kept_from[run_id] = 0
+        _name_record(named, ports.artifacts, run_id)
         for manifest in manifests(ports.artifacts, run_id):
             named.name(manifest.run, [manifest.round])
     for run_id in named.updates_kept_from:
@@ -75,6 +77,12 @@ def named_artifacts(ports: Ports, keys: Sequence[str], *, without: str | None = 
             named.name_results(results)
     named.models |= {key.removeprefix(object_keys.UPLOADS) for key in keys if key.startswith(object_keys.UPLOADS)}
     return named
+
+
+def _name_record(named: Named, artifacts: ArtifactStore, run_id: str) -> None:
+    """What a run names that only the store knows: above all the weights that it is to start from."""
+    with suppress(ArtifactMissingError):
+        named.name(read_versioned(Run, artifacts.get(object_keys.run(run_id))), [])
 
 
 def manifests(artifacts: ArtifactStore, run_id: str) -> Iterator[Manifest]:
@@ -91,7 +99,8 @@ def aggregations(artifacts: ArtifactStore, keys: Sequence[str], run_id: str) -> 
     """What the run's rounds came to, recorded or not; of the artifacts ``keys``."""
     for key in keys:
         if key.startswith(object_keys.run_folder(run_id)) and object_keys.kind(key) == "aggregation":
-            yield Aggregation.model_validate_json(artifacts.get(key))
+            with suppress(ArtifactMissingError):  # removed since it was listed
+                yield read_versioned(Aggregation, artifacts.get(key))
 
 
 def restorable_runs(keys: Sequence[str]) -> set[str]:

@@ -6,6 +6,7 @@ import structlog
 
 from fedface_control.records import enrolled_clients
 from fedface_core.domain import run as runs
+from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.round import Round, draw_cohort, open_round
 from fedface_core.domain.run import Run
@@ -45,8 +46,19 @@ def _still_training(ports: Ports, run: Run, number: int) -> dict[str, int]:
     if before.number == 0:
         return {}
     unsettled = sorted(ports.ledger.tally(run.id, before.number).unsettled)
+    since = {client: before.base_of(client) for client in unsettled}
     oldest = number - run.plan.aggregation.most_staleness
-    return {client: before.base_of(client) for client in unsettled if before.base_of(client) >= oldest}
+    known = {base for base in set(since.values()) if base >= oldest and _is_known(ports, run, base)}
+    return {client: base for client, base in since.items() if base in known}
+
+
+def _is_known(ports: Ports, run: Run, number: int) -> bool:
+    """A restored ledger lacks the rounds that were not scored yet: what was trained since then has nothing to start from."""
+    try:
+        ports.ledger.load_round(run.id, number)
+    except NotFoundError:
+        return False
+    return True
 
 
 def _store(ports: Ports, run: Run, opened: Round) -> Run:

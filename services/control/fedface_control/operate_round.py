@@ -6,6 +6,7 @@ from fedface_control.close_round import close_round
 from fedface_control.finish_round import abandon_round
 from fedface_control.handle_fact import decide_again
 from fedface_control.proceed import proceed
+from fedface_control.prompt import publish_implied
 from fedface_core.domain.errors import WrongPhaseError
 from fedface_core.domain.events import RoundReady
 from fedface_core.domain.round import Round, RoundPhase
@@ -63,7 +64,7 @@ def skip_evaluation(ports: Ports, run_id: str, number: int, key: str | None = No
     skipping = current.model_copy(update={"skip_evaluation": True})
     run = ports.ledger.save(noted(run, key, request), "evaluation_skipped", changed=skipping)
     if current.phase is RoundPhase.EVALUATING:  # before that, what it asks of the other services is under way already
-        proceed(ports, run)
+        publish_implied(ports, run, skipping, ports.ledger.tally(run_id, number))
     return ports.ledger.load(run_id)
 
 

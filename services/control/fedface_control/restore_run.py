@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 def restore_run(ports: Ports, run_id: str) -> Run:
     """Bring the run back. `WrongPhaseError` where the ledger has it, `NotFoundError` where the store knows nothing of it."""
     ended = [*manifests(ports.artifacts, run_id)]
+    if ended and ended[0].round.number > 0:
+        ended = []  # asynchronously, enrolment may have been unscored yet: without it, all begins anew
     run = _newest(ports, run_id, ended)
     ports.ledger.restore(run, [EndedRound(done.round, done.accepted, done.failed) for done in ended])
     log.warning("run_restored", run_id=run_id, correlation_id=run.correlation_id, phase=run.phase, rounds=len(ended))

@@ -6,11 +6,13 @@ Nothing that another run names is ever removed, nor a model that a user uploaded
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import structlog
 
 from fedface_control.named_artifacts import aggregations, manifests, named_artifacts
 from fedface_core.contracts import object_keys
+from fedface_core.domain.errors import ArtifactMissingError
 from fedface_core.domain.run import Run
 from fedface_core.ports import ArtifactStore, Ports
 
@@ -34,15 +36,16 @@ def drop_old_updates(ports: Ports, run: Run, needed: Iterable[int] = ()) -> Run:
 
 def delete_run(ports: Ports, run: Run) -> None:
     """Remove the run's artifacts, then its records. Cut short, it is done again: the run is still there, being deleted."""
-    artifacts = ports.artifacts
+    artifacts, began = ports.artifacts, ports.clock.now()
     keys = artifacts.keys("")
     named_by_others = named_artifacts(ports, keys, without=run.id)
     trained = {results.model_sha256 for results in aggregations(artifacts, keys, run.id)}
-    for sha256 in sorted(trained - named_by_others.models):
-        artifacts.delete(object_keys.model(sha256))
-    for model in map(object_keys.model, sorted(_started_from(artifacts, run) - trained)):
-        if not named_by_others.has(model):
-            artifacts.delete(model)
+    models = {object_keys.model(sha256) for sha256 in trained - named_by_others.models}
+    started_from = {object_keys.model(sha256) for sha256 in _started_from(artifacts, run) - trained}
+    for model in sorted(models | {model for model in started_from if not named_by_others.has(model)}):
+        with suppress(ArtifactMissingError):
+            if artifacts.modified(model) <= began:  # else a run of the same plan has just made the same one
+                artifacts.delete(model)
     own_record = object_keys.run(run.id)
     _delete_all(artifacts, object_keys.run_folder(run.id), spare=own_record)
     artifacts.delete(own_record)

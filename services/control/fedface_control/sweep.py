@@ -8,7 +8,7 @@ import structlog
 
 from fedface_control.proceed import proceed, repeat_evaluations
 from fedface_control.retention import delete_run
-from fedface_core.domain.errors import FedFaceError, StaleVersionError
+from fedface_core.domain.errors import StaleVersionError
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import SWEEP_REPEATS
@@ -27,7 +27,7 @@ def sweep(ports: Ports, repeat_after: timedelta) -> None:
                 _sweep_run(ports, run, repeat_after)
             except StaleVersionError:
                 log.info("sweep_overtaken")  # somebody moved the run on meanwhile, which is what we are after
-            except FedFaceError:
+            except Exception:  # whatever is wrong with one run: the next sweep comes, and the others must not wait
                 log.exception("sweep_failed")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
+from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.events import Scores
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.run import Run, allowed_actions
@@ -16,6 +18,17 @@ STRAGGLERS = 5  # so many are named; the others are counted
 def run_summary(ledger: RunLedger, run: Run) -> RunSummary:
     """A run at a glance."""
     return RunSummary(**_summary(ledger, run))
+
+
+def run_summaries(ledger: RunLedger, runs: Iterable[Run]) -> list[RunSummary]:
+    """Many runs at a glance; one that is being deleted in this moment is left out."""
+    summaries = []
+    for run in runs:
+        try:
+            summaries.append(run_summary(ledger, run))
+        except NotFoundError:
+            continue
+    return summaries
 
 
 def run_detail(ledger: RunLedger, run: Run) -> RunDetail:
@@ -82,6 +95,9 @@ def _summary(ledger: RunLedger, run: Run) -> dict[str, Any]:
 def _newest_scores(ledger: RunLedger, current: Round) -> Scores | None:
     """Of the newest evaluated round: this one, or the nearest that was scored of those it builds on."""
     shown = current
-    while shown.scores is None and shown.base is not None:
-        shown = ledger.load_round(shown.run_id, shown.base)
+    try:
+        while shown.scores is None and shown.base is not None:
+            shown = ledger.load_round(shown.run_id, shown.base)
+    except NotFoundError:  # a round that a restored ledger does not know
+        return None
     return shown.scores

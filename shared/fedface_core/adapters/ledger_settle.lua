@@ -36,5 +36,6 @@ else
 end
 
 local shard_settled = redis.call('HGET', shards, shard) == '0'
-local round_ready = redis.call('HLEN', accepted) >= tonumber(quorum) or redis.call('SCARD', unsettled) == 0
+local round_ready = phase == 'open'
+  and (redis.call('HLEN', accepted) >= tonumber(quorum) or redis.call('SCARD', unsettled) == 0)
 return {refused, shard, shard_settled and 1 or 0, round_ready and 1 or 0}

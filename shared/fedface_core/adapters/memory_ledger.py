@@ -62,7 +62,9 @@ class _RoundState:
             refused=refused,
             shard=shard,
             shard_settled=shard is not None and self.unsettled.isdisjoint(self.record.shard_members(shard)),
-            round_ready=shard is not None and (len(self.accepted) >= self.record.quorum or not self.unsettled),
+            round_ready=shard is not None
+            and self.record.phase is RoundPhase.OPEN
+            and (len(self.accepted) >= self.record.quorum or not self.unsettled),
         )
 
 

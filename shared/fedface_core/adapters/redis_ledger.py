@@ -24,7 +24,14 @@ from fedface_core.adapters.redis_keys import (
     rounds_key,
     run_key,
 )
-from fedface_core.adapters.redis_records import changed_args, ended_round_commands, opened_args
+from fedface_core.adapters.redis_records import (
+    changed_args,
+    ended_round_commands,
+    index_commands,
+    opened_args,
+    participation_of,
+    readable_runs,
+)
 from fedface_core.adapters.redis_server import RedisServer
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.cohort import Participation
@@ -74,6 +81,8 @@ class RedisLedger:
         ended = [run.id for run in runs if run.phase in idle]
         if ended:  # An ended run never starts again, so it need not be loaded next time.
             self._ask(("ZREM", ACTIVE, *ended))
+            for run in self._load_all(ended):  # unless an operator has it deleted in this moment
+                self._ask(*(index_commands(run) if run.phase is RunPhase.DELETING else ()))
         return [run for run in runs if run.phase not in idle | {RunPhase.CREATED}]
 
     def save(
@@ -87,7 +96,7 @@ class RedisLedger:
     ) -> Run:
         """See `RunLedger.save`."""
         if run.phase is RunPhase.DELETING:  # before it is stored: were we killed in between, it is only looked at once more
-            self._ask(*self._index(run))
+            self._ask(*index_commands(run))
         saved = run.model_copy(update={"version": run.version + 1})
         keys = [run_key(run.id), events_key(run.id), rounds_key(run.id), participation_keys(run.id)[0]]
         # A script's keys stand at fixed places; where there is no such round, the script leaves its keys alone.
@@ -105,6 +114,8 @@ class RedisLedger:
                 raise NotFoundError(f"{run.id} has no round {changed.number}")
             case "stale":
                 raise StaleVersionError(f"{run.id} is at version {version}, not {run.version}; load it again")
+        if run.phase is RunPhase.DELETING:  # and after: somebody may have found it ended meanwhile, and taken it out
+            self._ask(*index_commands(run))
         return saved
 
     def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
@@ -127,16 +138,10 @@ class RedisLedger:
 
     def participation(self, run_id: str) -> Mapping[str, Participation]:
         """See `RunLedger.participation`."""
-        invited_key, answered_key = participation_keys(run_id)
-        exists, invited, answered = self._ask(
-            ("EXISTS", run_key(run_id)), ("HGETALL", invited_key), ("HGETALL", answered_key)
-        )
+        exists, *counts = self._ask(("EXISTS", run_key(run_id)), *(("HGETALL", key) for key in participation_keys(run_id)))
         if not exists:
             raise NotFoundError(f"there is no run {run_id}")
-        return {
-            client: Participation(invited=int(invited[client]), accepted=int(answered.get(client, 0)))
-            for client in sorted(invited)
-        }
+        return participation_of(*counts)
 
     def load_round(self, run_id: str, number: int) -> Round:
         """See `RunLedger.load_round`."""
@@ -237,17 +242,14 @@ class RedisLedger:
 
     def _load_all(self, ids: Sequence[str]) -> list[Run]:
         records = self._ask(*(("HGET", run_key(run_id), "record") for run_id in ids))
-        return [read_versioned(Run, record) for record in records if record is not None]
+        return readable_runs(dict(zip(ids, records, strict=True)))
 
     def _created(self, run: Run, event: str) -> bool:
         # The indexes lie in other slots than the run, so they come first: readers skip a run that is not there,
         # but nobody would find a run that is in no index.
-        self._ask(*self._index(run))
+        self._ask(*index_commands(run))
         keys = [run_key(run.id), events_key(run.id)]
         return bool(self._create(keys, run.version, run.model_dump_json(), event, json.dumps(event_data(run))))
-
-    def _index(self, run: Run) -> list[tuple[Any, ...]]:
-        return [("ZADD", index, "NX", run.created_at.timestamp(), run.id) for index in (RUNS, ACTIVE)]
 
     def _settled(self, run_id: str, number: int, client: str, now: datetime, outcome: str, value: str) -> Receipt:
         keys = [*round_keys(run_id, number)[:7], participation_keys(run_id)[1]]

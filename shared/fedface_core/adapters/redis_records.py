@@ -1,4 +1,4 @@
-"""How rounds are written to Redis: what the saving script is told, and an ended round with all of its keys."""
+"""How records go to Redis and come back: what the saving script is told, rounds that have ended, runs, counts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from fedface_core.adapters.redis_keys import micros, participation_keys, round_keys, rounds_key
+import structlog
+
+from fedface_core.adapters.redis_keys import ACTIVE, RUNS, micros, participation_keys, round_keys, rounds_key
+from fedface_core.contracts.schema_version import read_versioned
+from fedface_core.domain.cohort import Participation
+from fedface_core.domain.errors import InvalidInputError, UnknownSchemaError
 from fedface_core.domain.round import Round
+from fedface_core.domain.run import Run
 from fedface_core.ports import EndedRound
+
+log = structlog.get_logger(__name__)
 
 Command = tuple[Any, ...]
 
@@ -23,6 +31,11 @@ def opened_args(opened: Round | None) -> tuple[str | int, ...]:
     if opened is None:
         return "", "", "", ""
     return opened.model_dump_json(), opened.number, micros(opened.deadline_at), micros(opened.opened_at)
+
+
+def index_commands(run: Run) -> list[Command]:
+    """Redis commands that list the run among all runs and among those that the sweep looks at."""
+    return [("ZADD", index, "NX", run.created_at.timestamp(), run.id) for index in (RUNS, ACTIVE)]
 
 
 def ended_round_commands(run_id: str, ended: EndedRound) -> list[Command]:
@@ -57,6 +70,25 @@ def ended_round_commands(run_id: str, ended: EndedRound) -> list[Command]:
         commands += [("HINCRBY", invited, client, 1) for client in record.cohort if client not in record.carried]
         commands += [("HINCRBY", answered, client, 1) for client in ended.accepted]
     return commands
+
+
+def readable_runs(records: Mapping[str, str | None]) -> list[Run]:
+    """The runs of some records by id. One that cannot be read is logged, and does not hide the others."""
+    found = []
+    for run_id, record in records.items():
+        try:
+            found += [read_versioned(Run, record)] if record is not None else []
+        except (UnknownSchemaError, InvalidInputError) as error:
+            log.warning("record_unreadable", run_id=run_id, reason=str(error))
+    return found
+
+
+def participation_of(invited: Mapping[str, str], answered: Mapping[str, str]) -> dict[str, Participation]:
+    """By client, in client order, from the two hashes of counts."""
+    return {
+        client: Participation(invited=int(invited[client]), accepted=int(answered.get(client, 0)))
+        for client in sorted(invited)
+    }
 
 
 def _hset(key: str, fields: Mapping[Any, Any]) -> Command:

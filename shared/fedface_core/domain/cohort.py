@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fedface_core.domain.plan_part import Fraction, PlanPart, PositiveInt
 
+LONGEST_SECONDS = 366 * 86_400  # far from where dates end
+
 
 class CohortPlan(PlanPart):
     """Who is invited to a round, what closes it, and when it is given up."""
@@ -37,7 +39,9 @@ class CohortPlan(PlanPart):
         default=2,
         description="So many abandoned rounds in a row are followed by a fresh cohort; one more fails the run.",
     )
-    deadline_seconds: Annotated[float, Field(gt=0)] = Field(default=600.0, description="A round closes after this long.")
+    deadline_seconds: Annotated[float, Field(gt=0, le=LONGEST_SECONDS)] = Field(
+        default=600.0, description="A round closes after this long; a year at most."
+    )
     shard_size: PositiveInt = Field(default=32, description="Updates that one aggregator task sums.")
     attempts: PositiveInt = Field(default=5, description="Deliveries of one client's task before it counts as failed.")
     max_update_norm: Annotated[float, Field(gt=0)] = Field(

@@ -9,6 +9,9 @@ from pydantic import StringConstraints
 
 RunId = Annotated[str, StringConstraints(pattern=r"^run-[0-9a-f]{12}$")]
 ClientId = Annotated[str, StringConstraints(pattern=r"^client-[0-9]{6}$")]
+# As many as their ids have room for.
+MOST_CLIENTS = 1_000_000
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from fedface_core.domain.cohort import CohortPlan
 from fedface_core.domain.device_plan import DevicePlan
-from fedface_core.domain.ids import client_index
+from fedface_core.domain.ids import MOST_CLIENTS, client_index
 from fedface_core.domain.plan_part import PlanPart, PositiveInt
 from fedface_core.domain.stopping import StopPlan
 
@@ -103,7 +103,7 @@ class SplitPlan(PlanPart):
     """How many identities are public (pre-training), clients and test. Disjoint, drawn by the seed."""
 
     public: Annotated[int, Field(ge=0)] = 0
-    clients: PositiveInt = 20
+    clients: Annotated[int, Field(gt=0, le=MOST_CLIENTS)] = 20
     test: Annotated[int, Field(ge=2)] = 20
     seed: Annotated[int, Field(ge=0)] = 0
 

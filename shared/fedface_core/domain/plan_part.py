@@ -13,4 +13,5 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 class PlanPart(BaseModel):
     """A frozen part of a plan; unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # JSON has no infinity: a plan with one could be stored, and never read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -61,4 +61,6 @@ class Receipt(BaseModel):
     refused: RefusalReason | None = Field(default=None, description="None where it counted.")
     shard: int | None = Field(default=None, description="The client's shard, where invited.")
     shard_settled: bool = Field(default=False, description="Every client of the shard has been accepted or has failed.")
-    round_ready: bool = Field(default=False, description="The quorum is reached, or every invited client has settled.")
+    round_ready: bool = Field(
+        default=False, description="The round is open, and its quorum is reached or every invited client has settled."
+    )

@@ -48,6 +48,8 @@ class WeightedSum:
 
     def merge(self, other: WeightedSum) -> None:
         """Add what another sum has summed."""
+        if not other._sums:  # nothing: all of its updates were refused
+            return
         assert not self._sums or self._sums.keys() == other._sums.keys(), "models of one sum have the same tensors"
         self.weight += other.weight
         for name, tensor in other._sums.items():

@@ -32,7 +32,12 @@ class Workbench:
         return self._plan(run_id)
 
     def opened_round(self, run_id: str, number: int) -> Round:
-        """A round as it was when first asked for: its phase may be old, and whoever needs that asks the ledger."""
+        """A round as it was when first asked for: its phase may be old, and whoever needs that asks the ledger.
+
+        Asynchronously it is asked for each time: where a ledger was lost, another round may have its number now.
+        """
+        if self.plan(run_id).aggregation.waits_for_nobody:
+            return self.ports.ledger.load_round(run_id, number)
         return self._opened_round(run_id, number)
 
     def stored(self, key: str, kind: type[StoredT]) -> StoredT | None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from fedface_control import operate_run
 from fedface_control.restore_run import restore_all, restore_run
-from fedface_control.views import run_detail, run_summary
+from fedface_control.views import run_detail, run_summaries
 from fedface_core.contracts.http import Problem, RestoredRuns, RunDetail, RunList
 from fedface_core.domain.plan import Plan
 from fedface_core.ports import Ports
@@ -154,13 +154,13 @@ def restore(run_id: str, ports: PortsDep) -> RunDetail:
 def restore_lost(ports: PortsDep) -> RestoredRuns:
     """Bring back every run that the artifact store knows and the ledger does not; says which could not be, and why."""
     restored, refused = restore_all(ports)
-    return RestoredRuns(runs=[run_summary(ports.ledger, run) for run in restored], refused=refused)
+    return RestoredRuns(runs=run_summaries(ports.ledger, restored), refused=refused)
 
 
 @router.get("/runs")
 def list_runs(ports: PortsDep, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> RunList:
     """The newest runs, newest first."""
-    return RunList(runs=[run_summary(ports.ledger, run) for run in ports.ledger.runs()[:limit]])
+    return RunList(runs=run_summaries(ports.ledger, ports.ledger.runs()[:limit]))
 
 
 @router.get("/runs/{run_id}", responses=UNKNOWN_RUN)
