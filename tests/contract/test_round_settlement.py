@@ -304,3 +304,10 @@ def test_a_reopened_round_has_its_deadline_moved(opened: OpenRound) -> None:
     assert opened.ledger.begin_attempt(opened.run.id, 1, COHORT[0], resumed_at) == 1
     assert opened.accept(COHORT[0], now=just_before).refused is None
     assert opened.accept(COHORT[1], now=reopened.deadline_at).refused is RefusalReason.LATE
+
+
+def test_who_comes_late_makes_no_round_ready(opened: OpenRound) -> None:
+    for client in COHORT[:5]:
+        opened.accept(client)
+    opened.close()
+    assert opened.accept(COHORT[6]) == Receipt(refused=RefusalReason.LATE, shard=2)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from fedface_core.adapters.redis_ledger import RedisLedger
 from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import InvalidInputError, NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.ids import client_id, new_run_id
@@ -318,3 +319,26 @@ def test_a_run_that_is_being_deleted_is_active_though_it_had_ended(ledger: RunLe
 def test_an_event_holds_what_it_is_told(ledger: RunLedger, run: Run) -> None:
     ledger.save(run, "round_closed", detail={"because": "operator", "accepted": 3})
     assert ledger.events(run.id)[-1].data == {"phase": "created", "because": "operator", "accepted": 3}
+
+
+def test_a_deletion_stays_in_sight_though_the_run_was_just_found_ended(
+    ledger: RunLedger, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep reads the run while it is ended, and takes it out of the index while an operator has it deleted."""
+    cancelled = ledger.save(end(run, RunPhase.CANCELLED, T0), "run_cancelled")
+    if isinstance(ledger, RedisLedger):
+        load = ledger._load_all
+        asked: list[list[str]] = []
+
+        def load_then_delete(ids: list[str]) -> list[Run]:
+            found = load(ids)
+            if not asked:
+                asked.append(ids)
+                ledger.save(delete(cancelled), "run_deleting")
+            return found
+
+        monkeypatch.setattr(ledger, "_load_all", load_then_delete)
+    else:
+        ledger.save(delete(cancelled), "run_deleting")
+    ledger.active_runs()
+    assert [active.phase for active in ledger.active_runs()] == [RunPhase.DELETING]

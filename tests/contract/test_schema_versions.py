@@ -39,6 +39,16 @@ def test_a_run_of_another_version(ledger_url: str) -> None:
         ledger.load(RUN.id)
 
 
+def test_a_record_that_cannot_be_read_does_not_hide_the_others(ledger_url: str) -> None:
+    ledger = RedisLedger(ledger_url)
+    another = RUN.model_copy(update={"id": "run-0123456789cd"})
+    ledger.create(RUN)
+    ledger.create(another)
+    with redis.Redis.from_url(ledger_url) as server:
+        server.hset(run_key(RUN.id), "record", of_version(3, RUN.model_dump_json()))
+    assert ledger.runs() == [another]
+
+
 def test_a_round_of_another_version(ledger_url: str) -> None:
     ledger = RedisLedger(ledger_url)
     ledger.create(RUN)

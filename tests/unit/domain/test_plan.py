@@ -165,3 +165,20 @@ def test_a_plan_is_accepted_exactly_where_minimum_quorum_size_and_clients_are_in
         assert Plan.model_validate(plan).cohort.wanted(clients) == size
     else:
         refusal(plan)
+
+
+INFINITE = ["cohort.max_update_norm", "cohort.deadline_seconds", "local_training.learning_rate", "spreadout.weight"]
+INFINITE += ["stop.wall_clock_seconds", "aggregation.staleness_exponent"]
+
+
+@pytest.mark.parametrize("field", INFINITE)
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_what_json_cannot_write_is_refused(field: str, value: float) -> None:
+    """Stored, it would come back as null, and the run could never be read again."""
+    part, _, name = field.partition(".")
+    assert refusal({part: {name: value}})[0] == field
+
+
+@pytest.mark.parametrize(("part", "name", "value"), [("cohort", "deadline_seconds", 1e12), ("split", "clients", 1_000_001)])
+def test_what_no_date_or_id_has_room_for_is_refused(part: str, name: str, value: float) -> None:
+    assert refusal({part: {name: value}})[0] == f"{part}.{name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,20 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from fedface_control.operate_run import pause_run, resume_run
+from fedface_control.operate_round import retry_round, skip_evaluation
+from fedface_control.operate_run import cancel_run, pause_run, resume_run
+from fedface_control.restore_run import restore_run
+from fedface_control.views import run_summary
 from fedface_core.contracts import object_keys
-from fedface_core.domain.commands import EvaluateModel, TrainClient
+from fedface_core.domain.commands import EvaluateModel, HandleFact, TrainClient
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.learning.codec import decode_tensors
 from fedface_core.learning.simulation import simulate
+from fedface_core.runtime.workbench import Workbench
+from fedface_evaluator.evaluate_model import evaluate_model
 from support.in_process import Disorder, InProcess
 from support.tiny_run import tiny_plan, write_faces
 
@@ -230,3 +236,59 @@ def _run(plan: Plan, disorder: Disorder | None = None) -> InProcess:
     services = InProcess(plan, disorder or Disorder())
     services.run()
     return services
+
+
+def withhold_evaluations(services: InProcess, run_id: str, number: int) -> None:
+    """Bring the run to round ``number``, with every evaluation since round 1 outstanding."""
+    make_slow(services, seed=number)
+    services.until(run_id, lambda run: run.round == 1)
+    services.until(run_id, lambda run: run.evaluating == ())
+    services.handlers[EvaluateModel] = lambda *_: None
+    services.until(run_id, lambda run: run.round == number)
+
+
+@pytest.mark.parametrize("number", [3, 4, 5])
+@pytest.mark.parametrize("retried", [False, True], ids=["", "with a later manifest"])
+def test_workers_that_outlive_the_ledger_work_for_the_rounds_of_the_restored_one(
+    many_faces: Path, number: int, retried: bool
+) -> None:
+    """The rounds that were not scored yet are forgotten; their numbers name other rounds now, or none."""
+    services = InProcess(asynchronous(many_faces, rounds=8))
+    run_id = services.start()
+    withhold_evaluations(services, run_id, number)
+    for _ in range(3):
+        services.step()
+    if retried:
+        retry_round(services.ports, run_id, number)
+    services.ports.ledger.delete(run_id)
+    services.publisher.published.clear()
+    restore_run(services.ports, run_id)
+    score = partial(evaluate_model, Workbench(services.ports))
+    services.handlers[EvaluateModel] = score  # the other workers live on, with what they know
+    run = services.to_end(run_id)
+    assert (run.phase, run.failure, run.finished_rounds) == (RunPhase.COMPLETED, None, 8)
+    for done in services.ports.ledger.rounds(run_id):
+        assert done.aggregation is None or done.aggregation.refused == {}
+
+
+def test_a_cancelled_run_is_shown_though_its_ledger_has_forgotten_rounds(many_faces: Path) -> None:
+    services = InProcess(asynchronous(many_faces, rounds=8))
+    run_id = services.start()
+    withhold_evaluations(services, run_id, 4)
+    cancel_run(services.ports, run_id)
+    services.ports.ledger.delete(run_id)
+    restored = restore_run(services.ports, run_id)
+    assert restored.phase is RunPhase.CANCELLED
+    assert run_summary(services.ports.ledger, restored).scores is None
+
+
+def test_an_earlier_round_is_finished_unscored_at_once(many_faces: Path) -> None:
+    services = InProcess(asynchronous(many_faces))
+    run_id = services.start()
+    withhold_evaluations(services, run_id, 3)
+    services.publisher.published.clear()
+    skip_evaluation(services.ports, run_id, 1)
+    assert [type(command) for command in services.publisher.commands] == [HandleFact], "nobody is asked to train again"
+    services.drain()
+    assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.FINISHED
+    assert services.ports.ledger.load(run_id).evaluating == (2,)

@@ -209,7 +209,10 @@ def test_the_sweep_asks_again_for_a_lost_evaluation(faces: Path) -> None:
     assert services.publisher.commands == [EvaluateModel(run_id=run_id, round=1)]
 
 
-def test_one_run_in_trouble_does_not_keep_the_others_waiting(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [UnavailableError("Redis does not answer"), OverflowError("date value out of range")])
+def test_one_run_in_trouble_does_not_keep_the_others_waiting(
+    faces: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     services = InProcess(tiny_plan(faces))
     troubled = services.start()
     services.clock.advance(1)  # the sweep takes the oldest first
@@ -221,7 +224,7 @@ def test_one_run_in_trouble_does_not_keep_the_others_waiting(faces: Path, monkey
 
     def trouble(run: Run, event: str, **rounds: object) -> Run:
         if run.id == troubled:
-            raise UnavailableError("Redis does not answer")
+            raise error
         if run.id == overtaken:
             raise StaleVersionError("somebody was faster")
         return save(run, event, **rounds)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fedface_control.collect_garbage import collect_garbage
-from fedface_control.operate_run import create_run
+from fedface_control.operate_run import clone_run, create_run, delete_run
 from fedface_control.restore_run import restore_run
 from fedface_core.adapters.memory import MemoryLedger
 from fedface_core.contracts import object_keys
@@ -94,3 +94,18 @@ def test_a_collection_at_any_moment_changes_nothing(faces: Path, lost: bool) -> 
             restore_run(services.ports, run_id)
         assert services.to_end(run_id).model_sha256 == expected
     raise AssertionError("the run never came to its end")
+
+
+def test_weights_that_a_lost_run_is_to_start_from_are_no_garbage(faces: Path) -> None:
+    """Only the run's own record names them: it has no manifest yet."""
+    services = InProcess(tiny_plan(faces, rounds=1))
+    first = services.run()
+    assert first.model_sha256 is not None
+    clone = clone_run(services.ports, first.id, {"model": {"weights": first.model_sha256}})
+    for run_id in (clone.id, first.id):
+        services.ports.ledger.delete(run_id)
+    restore_run(services.ports, first.id)
+    delete_run(services.ports, first.id, first.id)
+    services.sweep_after(7200)
+    assert object_keys.model(first.model_sha256) in services.ports.artifacts.keys("")
+    assert collect(services) == []

@@ -213,3 +213,19 @@ def test_with_too_few_usable_updates_the_run_fails_although_enough_were_accepted
     run = InProcess(tiny_plan(faces, cohort={"minimum": 4, "retries": 0})).run()
     assert run.phase is RunPhase.FAILED
     assert run.failure == f"round 1: 3 updates could be used, fewer than the minimum 4; refused: {VICTIM} (wrong_shape)"
+
+
+@pytest.mark.parametrize("victims", [(3,), (0,), (2, 3), (0, 1)])
+def test_a_shard_without_a_usable_update_does_not_hold_the_round_up(
+    faces: Path, monkeypatch: pytest.MonkeyPatch, victims: tuple[int, ...]
+) -> None:
+    """Shards of one and of two, the first and the last of them: their sums have no tensors at all."""
+    names = [f"client-{index:06d}" for index in victims]
+    sabotage_training(monkeypatch, WRONG_UPLOADS["nan"][1], *names)
+    services = InProcess(tiny_plan(faces, rounds=1, cohort={"shard_size": len(victims)}))
+    run = services.run()
+    assert (run.phase, run.failure) == (RunPhase.COMPLETED, None)
+    aggregation = services.manifest(run.id, 1).round.aggregation
+    assert aggregation is not None
+    assert aggregation.refused == dict.fromkeys(names, "not_finite")
+    assert aggregation.folded == 4 - len(names)
