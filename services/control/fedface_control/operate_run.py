@@ -19,6 +19,7 @@ from fedface_control.proceed import at_once, only_store, proceed
 from fedface_control.prompt import ask_for_model
 from fedface_control.records import store, store_new
 from fedface_core.domain import run as runs
+from fedface_core.domain.changed_plan import changed
 from fedface_core.domain.errors import InvalidInputError, NotFoundError
 from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
@@ -47,8 +48,7 @@ def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from:
 def clone_run(ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | None = None) -> Run:
     """A new run of the same plan with ``changes``, an RFC 7396 merge patch. `ValidationError` where that is no plan."""
     original = ports.ledger.load(run_id)
-    plan = Plan.model_validate(_merged(original.plan.model_dump(mode="json", exclude_unset=True), changes))
-    return create_run(ports, plan, key, cloned_from=run_id)
+    return create_run(ports, changed(original.plan, changes), key, cloned_from=run_id)
 
 
 @decide_again
@@ -142,16 +142,3 @@ def _same_plan(run: Run, plan: Plan, key: str | None) -> Run:
     if run.plan != plan:
         raise InvalidInputError(f"the idempotency key {key!r} made {run.id}, whose plan is another; take a new key")
     return run
-
-
-def _merged(whole: Any, changes: Any) -> Any:
-    """RFC 7396: null removes a member, so that it takes its default; an object changes members; all else replaces."""
-    if not isinstance(changes, Mapping):
-        return changes
-    kept = dict(whole) if isinstance(whole, Mapping) else {}
-    for name, change in changes.items():
-        if change is None:
-            kept.pop(name, None)
-        else:
-            kept[name] = _merged(kept.get(name), change)
-    return kept
