@@ -17,7 +17,8 @@ def group() -> None:
 @app.command()
 def collect(
     older_than_hours: Annotated[
-        float, typer.Option("--older-than", min=1.0, metavar="HOURS", help="Leave alone what was put less long ago.")
+        float,
+        typer.Option("--older-than", min=1.0, max=87_600.0, metavar="HOURS", help="Leave alone what was put less long ago."),
     ] = 24.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list it.")] = False,
 ) -> None:

@@ -18,8 +18,11 @@ from fedface_control.handle_fact import decide_again
 from fedface_control.proceed import at_once, only_store, proceed
 from fedface_control.prompt import ask_for_model
 from fedface_control.records import store, store_new
+from fedface_core.contracts import object_keys
+from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain import run as runs
-from fedface_core.domain.errors import InvalidInputError, NotFoundError
+from fedface_core.domain.changed_plan import changed
+from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, NotFoundError, WrongPhaseError
 from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase, reopen, suspend
@@ -47,8 +50,7 @@ def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from:
 def clone_run(ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | None = None) -> Run:
     """A new run of the same plan with ``changes``, an RFC 7396 merge patch. `ValidationError` where that is no plan."""
     original = ports.ledger.load(run_id)
-    plan = Plan.model_validate(_merged(original.plan.model_dump(mode="json", exclude_unset=True), changes))
-    return create_run(ports, plan, key, cloned_from=run_id)
+    return create_run(ports, changed(original.plan, changes), key, cloned_from=run_id)
 
 
 @decide_again
@@ -128,30 +130,33 @@ def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run:
 
 
 def _known(ports: Ports, run_id: str, plan: Plan, key: str | None) -> Run | None:
-    """The run that this key made before. `InvalidInputError` where that was a run of another plan."""
+    """The run that this key made before. `InvalidInputError` where that was a run of another plan, `WrongPhaseError` where
+    only the artifact store knows it any more: made anew, it would be put over the record that it is restored from.
+    """
     if key is None:
         return None
+    # Before the ledger is asked: what another process creates and starts meanwhile is not taken for lost.
+    recorded = _recorded(ports, run_id)
     try:
-        run = ports.ledger.load(run_id)
+        return _same_plan(ports.ledger.load(run_id), plan, key)
     except NotFoundError:
+        # A creation that was cut short has left the record of a run that nobody has started, and is gone on with.
+        if recorded is not None and _same_plan(recorded, plan, key).phase is not RunPhase.CREATED:
+            raise WrongPhaseError(
+                f"the idempotency key {key!r} made {run_id}, which the artifact store has, and the ledger has lost; "
+                f"bring it back with: fedface run restore {run_id}"
+            ) from None
         return None
-    return _same_plan(run, plan, key)
+
+
+def _recorded(ports: Ports, run_id: str) -> Run | None:
+    try:
+        return read_versioned(Run, ports.artifacts.get(object_keys.run(run_id)))
+    except ArtifactMissingError:
+        return None
 
 
 def _same_plan(run: Run, plan: Plan, key: str | None) -> Run:
     if run.plan != plan:
         raise InvalidInputError(f"the idempotency key {key!r} made {run.id}, whose plan is another; take a new key")
     return run
-
-
-def _merged(whole: Any, changes: Any) -> Any:
-    """RFC 7396: null removes a member, so that it takes its default; an object changes members; all else replaces."""
-    if not isinstance(changes, Mapping):
-        return changes
-    kept = dict(whole) if isinstance(whole, Mapping) else {}
-    for name, change in changes.items():
-        if change is None:
-            kept.pop(name, None)
-        else:
-            kept[name] = _merged(kept.get(name), change)
-    return kept

@@ -49,6 +49,20 @@ def test_a_clone_has_the_plan_with_the_changes(
     assert services.ports.ledger.load(original.id) == original
 
 
+@pytest.mark.parametrize(
+    "named", [{"devices": {"profile": "flaky"}}, {"model": {"architecture": "spherenet-4"}}], ids=["profile", "architecture"]
+)
+def test_a_clone_takes_what_follows_from_a_change(
+    api: TestClient, services: InProcess, plan: Plan, named: dict[str, Any]
+) -> None:
+    """Also of a run that the ledger has read back, with every field set."""
+    given = plan.model_copy(update={"model": Plan().model, "devices": Plan().devices})
+    original = create_run(services.ports, Plan.model_validate_json(given.model_dump_json()))
+    run = api.post(f"/runs/{original.id}/clone", json=named).json()
+    (part,) = named
+    assert run["plan"][part] == Plan.model_validate(named).model_dump(mode="json")[part]
+
+
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "value": ({"rounds": 0}, "rounds", "Input should be greater than 0"),
     "kind": ({"rounds": "twelve"}, "rounds", "Input should be a valid integer"),

@@ -11,7 +11,7 @@ from httpx import Response
 
 from fedface_control.operate_run import cancel_run, create_run, pause_run, start_run
 from fedface_core.contracts import object_keys
-from fedface_core.domain.errors import WrongPhaseError
+from fedface_core.domain.errors import UnavailableError, WrongPhaseError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
@@ -123,6 +123,50 @@ def test_without_a_key_each_request_makes_a_run(api: TestClient, services: InPro
     assert len(ids) == 2
 
 
+@pytest.mark.parametrize("make", ["create", "clone"], indirect=True)
+def test_a_run_that_the_ledger_has_lost_is_not_made_anew(
+    api: TestClient, services: InProcess, make: Callable[..., Response]
+) -> None:
+    """Its record in the store is what it is restored from."""
+    run_id = make(seed=7).json()["id"]
+    started = start_run(services.ports, run_id)
+    record = services.ports.artifacts.get(object_keys.run(run_id))
+    services.ports.ledger.delete(run_id)
+    refused = make(seed=7)
+    assert refused.status_code == 409
+    assert refused.json()["detail"] == (
+        f"the idempotency key 'one' made {run_id}, which the artifact store has, and the ledger has lost; "
+        f"bring it back with: fedface run restore {run_id}"
+    )
+    assert make(seed=8).status_code == 422
+    assert services.ports.artifacts.get(object_keys.run(run_id)) == record
+    assert api.post(f"/runs/{run_id}/restore").status_code == 200
+    assert make(seed=7).json()["phase"] == started.phase
+
+
+@pytest.mark.parametrize("make", ["create", "clone"], indirect=True)
+def test_a_creation_that_was_cut_short_is_gone_on_with(
+    services: InProcess, make: Callable[..., Response], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = len(services.ports.ledger.runs())
+
+    def fail(run: Run) -> None:
+        raise UnavailableError("the ledger does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(services.ports.ledger, "create", fail)
+        assert make(seed=7).status_code == 503
+    (cut_short,) = set(services.ports.artifacts.keys("runs/")) - {
+        object_keys.run(run.id) for run in services.ports.ledger.runs()
+    }
+    assert make(seed=8).status_code == 422
+    made = make(seed=7)
+    assert (made.status_code, made.json()["phase"], object_keys.run(made.json()["id"])) == (201, "created", cut_short)
+    assert len(services.ports.ledger.runs()) == known + 1
+    record = Run.model_validate_json(services.ports.artifacts.get(cut_short))
+    assert record == services.ports.ledger.load(record.id)
+
+
 def overtaken(services: InProcess, monkeypatch: pytest.MonkeyPatch, method: str, meanwhile: Callable[[], object]) -> None:
     """Let ``meanwhile`` happen right before this method of a port takes effect for the first time."""
     port = getattr(services.ports, method.split(".")[0])
@@ -165,6 +209,19 @@ def test_a_pause_overtaken_by_a_cancel_is_refused_and_leaves_no_record(
         pause_run(services.ports, run_id, now=True)
     record = Run.model_validate_json(services.ports.artifacts.get(object_keys.run(run_id)))
     assert record.phase is services.ports.ledger.load(run_id).phase is RunPhase.CANCELLED
+
+
+@pytest.mark.parametrize("port", ["artifacts.get", "ledger.load"])
+def test_a_run_that_is_made_and_started_meanwhile_is_not_lost(
+    services: InProcess, plan: Plan, monkeypatch: pytest.MonkeyPatch, port: str
+) -> None:
+    other: list[Run] = []
+
+    def make_and_start() -> None:
+        other.append(start_run(services.ports, create_run(services.ports, plan, "one").id))
+
+    overtaken(services, monkeypatch, port, make_and_start)
+    assert [create_run(services.ports, plan, "one")] == other
 
 
 @pytest.mark.parametrize("port", ["ledger.create", "artifacts.put"])

@@ -11,8 +11,11 @@ from fedface_control.collect_garbage import collect_garbage
 from fedface_control.routes.runs import PortsDep
 from fedface_core.contracts.http import Garbage
 
-# Above a task's time limit and patience: what is younger may be named yet.
-Hours = Annotated[float, Query(ge=1.0, description="Leave alone what was put less than so many hours ago.")]
+# From above a task's time limit and patience, as what is younger may be named yet, to ten years: the calendar has an end.
+Hours = Annotated[
+    float,
+    Query(ge=1.0, le=87_600.0, allow_inf_nan=False, description="Leave alone what was put less than so many hours ago."),
+]
 
 router = APIRouter(prefix="/garbage", tags=["artifacts"])
 

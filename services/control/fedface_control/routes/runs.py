@@ -24,6 +24,9 @@ WRONG_PHASE: Responses = {
         "description": "The run's phase does not allow it; the detail names the phase and what it allows.",
     }
 }
+LOST: Responses = {
+    409: {"model": Problem, "description": "The key made a run that the ledger has lost; the detail says how to restore it."}
+}
 INVALID: Responses = {422: {"model": Problem, "description": "The plan is wrong; `errors` names each field."}}
 
 PLAN_EXAMPLES = {
@@ -77,7 +80,7 @@ KeyHeader = Annotated[
 router = APIRouter(tags=["runs"])
 
 
-@router.post("/runs", status_code=status.HTTP_201_CREATED, responses=INVALID)
+@router.post("/runs", status_code=status.HTTP_201_CREATED, responses=LOST | INVALID)
 def create(
     plan: Annotated[Plan, Body(openapi_examples=PLAN_EXAMPLES)], ports: PortsDep, response: Response, key: KeyHeader = None
 ) -> RunDetail:
@@ -87,7 +90,7 @@ def create(
     return run_detail(ports.ledger, run)
 
 
-@router.post("/runs/{run_id}/clone", status_code=status.HTTP_201_CREATED, responses=UNKNOWN_RUN | INVALID)
+@router.post("/runs/{run_id}/clone", status_code=status.HTTP_201_CREATED, responses=UNKNOWN_RUN | LOST | INVALID)
 def clone(
     run_id: str, changes: Annotated[dict[str, Any], Body()], ports: PortsDep, response: Response, key: KeyHeader = None
 ) -> RunDetail:

@@ -1,0 +1,80 @@
+"""A changed plan has the changes and what follows from them, also where the plan was read back and has every field set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fedface_core.domain.changed_plan import changed
+from fedface_core.domain.plan import Plan
+
+TRACE = [{"client": "client-000000", "available": False}]
+
+# The plan, the patch, and the plan that says the same at once.
+CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "another profile": ({}, {"devices": {"profile": "flaky"}}, {"devices": {"profile": "flaky"}}),
+    "from profile to profile": (
+        {"devices": {"profile": "phones"}},
+        {"devices": {"profile": "ideal"}},
+        {"devices": {"profile": "ideal"}},
+    ),
+    "null takes the default profile": ({"devices": {"profile": "flaky"}}, {"devices": {"profile": None}}, {}),
+    "numbers of the user's own stay": (
+        {"devices": {"profile": "phones", "dropout": 0.5, "trace": TRACE}},
+        {"devices": {"profile": "flaky", "lateness": 0.0}},
+        {"devices": {"profile": "flaky", "dropout": 0.5, "trace": TRACE, "lateness": 0.0}},
+    ),
+    "another architecture": (
+        {"model": {"architecture": "dlib-resnet"}},
+        {"model": {"architecture": "spherenet-4"}},
+        {"model": {"architecture": "spherenet-4"}},
+    ),
+    "from random to published weights": (
+        {"model": {"architecture": "spherenet-4"}},
+        {"model": {"architecture": "dlib-resnet"}},
+        {"model": {"architecture": "dlib-resnet"}},
+    ),
+    "null takes the default architecture": (
+        {"model": {"architecture": "mobilefacenet"}},
+        {"model": {"architecture": None}},
+        {},
+    ),
+    "sizes of the user's own stay": (
+        {"model": {"architecture": "spherenet-4", "height": 56, "widths": [8, 16, 32, 64], "weights": "ab" * 32}},
+        {"model": {"architecture": "spherenet-20", "channels": 1}},
+        {
+            "model": {
+                "architecture": "spherenet-20",
+                "height": 56,
+                "channels": 1,
+                "widths": [8, 16, 32, 64],
+                "weights": "ab" * 32,
+            }
+        },
+    ),
+    "another field": (
+        {"model": {"architecture": "mobilefacenet"}, "devices": {"profile": "flaky", "dropout": 0.0}},
+        {"model": {"height": 64}, "devices": {"lateness": None}, "rounds": 3},
+        {
+            "model": {"architecture": "mobilefacenet", "height": 64},
+            "devices": {"profile": "flaky", "dropout": 0.0},
+            "rounds": 3,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "patch", "expected"), CHANGES.values(), ids=CHANGES.keys())
+def test_a_changed_plan_is_the_plan_that_says_the_same_at_once(
+    given: dict[str, Any], patch: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    plan = Plan.model_validate(given)
+    read_back = Plan.model_validate_json(plan.model_dump_json())
+    assert changed(read_back, patch) == changed(plan, patch) == Plan.model_validate(expected)
+
+
+def test_sizes_of_the_users_own_are_refused_where_the_new_architecture_is_fixed() -> None:
+    plan = Plan.model_validate({"model": {"architecture": "spherenet-4", "height": 56}})
+    with pytest.raises(ValueError, match=r"dlib-resnet is fixed at .*; leave out height"):
+        changed(plan, {"model": {"architecture": "dlib-resnet"}})
