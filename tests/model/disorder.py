@@ -69,7 +69,7 @@ class World:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.artifacts = MemoryArtifacts()
+        self.artifacts = MemoryArtifacts(self.clock)
         self.fate = Fate()
         self.post = Post(self.fate)
         self.post.stored = self._stored
