@@ -6,14 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import structlog
+
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.schema_version import read_versioned
-from fedface_core.domain.errors import ArtifactMissingError
+from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, UnknownSchemaError
 from fedface_core.domain.events import Aggregation
 from fedface_core.domain.round import Round
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import ArtifactStore, Ports
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -26,6 +30,8 @@ class Named:
     class_embeddings: set[str] = field(default_factory=set)
     updates_kept_from: dict[str, int] = field(default_factory=dict)
     """Run → the first round whose updates and partials stay. A run that is not here has none of its objects named."""
+    unreadable: set[str] = field(default_factory=set)
+    """Runs whose record or manifests are damaged or of another version: what they name, nobody knows."""
 
     def name(self, run: Run, rounds: Iterable[Round]) -> None:
         """Everything that a run with these rounds names."""
@@ -48,8 +54,10 @@ class Named:
         parts, kind = key.split("/"), object_keys.kind(key)
         name = parts[-1].split(".")[0]
         if kind == "model":
-            return self.all_models or name in self.models
+            return self.all_models or bool(self.unreadable) or name in self.models
         if kind == "upload":
+            return True
+        if parts[1] in self.unreadable:
             return True
         kept_from = self.updates_kept_from.get(parts[1])
         if kept_from is None:
@@ -67,10 +75,11 @@ def named_artifacts(ports: Ports, keys: Sequence[str], *, without: str | None = 
         if run.id != without:
             named.name(run, ports.ledger.rounds(run.id))
     for run_id in restorable_runs(keys) - in_ledger.keys():
-        named.updates_kept_from[run_id] = 0
-        _name_record(named, ports.artifacts, run_id)
-        for manifest in manifests(ports.artifacts, run_id):
-            named.name(manifest.run, [manifest.round])
+        try:
+            _name_lost(named, ports.artifacts, run_id)
+        except (UnknownSchemaError, InvalidInputError) as error:
+            log.warning("run_unreadable", run_id=run_id, reason=str(error))
+            named.unreadable.add(run_id)
     for run_id in named.updates_kept_from:
         # They may not be recorded yet; the task that put them will find them, and report what they name.
         for results in aggregations(ports.artifacts, keys, run_id):
@@ -79,10 +88,13 @@ def named_artifacts(ports: Ports, keys: Sequence[str], *, without: str | None = 
     return named
 
 
-def _name_record(named: Named, artifacts: ArtifactStore, run_id: str) -> None:
-    """What a run names that only the store knows: above all the weights that it is to start from."""
+def _name_lost(named: Named, artifacts: ArtifactStore, run_id: str) -> None:
+    """What a run names that only the store knows: by its record, such as the weights to start from, and its manifests."""
     with suppress(ArtifactMissingError):
         named.name(read_versioned(Run, artifacts.get(object_keys.run(run_id))), [])
+    for manifest in manifests(artifacts, run_id):
+        named.name(manifest.run, [manifest.round])
+    named.updates_kept_from[run_id] = 0
 
 
 def manifests(artifacts: ArtifactStore, run_id: str) -> Iterator[Manifest]:

@@ -40,7 +40,7 @@ def delete_run(ports: Ports, run: Run) -> None:
     keys = artifacts.keys("")
     named_by_others = named_artifacts(ports, keys, without=run.id)
     trained = {results.model_sha256 for results in aggregations(artifacts, keys, run.id)}
-    models = {object_keys.model(sha256) for sha256 in trained - named_by_others.models}
+    models = {object_keys.model(sha256) for sha256 in trained - named_by_others.models if not named_by_others.unreadable}
     started_from = {object_keys.model(sha256) for sha256 in _started_from(artifacts, run) - trained}
     for model in sorted(models | {model for model in started_from if not named_by_others.has(model)}):
         with suppress(ArtifactMissingError):

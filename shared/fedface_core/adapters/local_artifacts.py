@@ -21,7 +21,7 @@ from fedface_core.domain.errors import ArtifactMissingError, UnavailableError
 # Where files are written before they get their name. No key can contain '~', so it is never read or listed.
 _ASIDE = "~incoming"
 
-_TRIES = 10
+_TRIES = 100
 
 _MISSING = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR)
 
@@ -116,7 +116,7 @@ class LocalArtifacts:
     def _name(self, aside: Path, target: Path) -> None:
         """Give the file its name. The folder may vanish in between: a delete removes one that it leaves empty."""
         for _ in range(_TRIES):
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, FileExistsError):  # the latter is mkdir's, for one that has just gone
                 _make_directory(target.parent, below=self._root)
                 aside.replace(target)
                 return

@@ -109,3 +109,17 @@ def test_weights_that_a_lost_run_is_to_start_from_are_no_garbage(faces: Path) ->
     services.sweep_after(7200)
     assert object_keys.model(first.model_sha256) in services.ports.artifacts.keys("")
     assert collect(services) == []
+
+
+def test_what_an_unreadable_run_may_name_is_no_garbage(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces, rounds=1))
+    run = services.run()
+    services.ports.ledger.delete(run.id)
+    services.ports.artifacts.put(object_keys.run(run.id), b"half a rec")
+    services.ports.artifacts.put(object_keys.model(SHA), b"whose?")
+    stray = GARBAGE[-1].format()
+    services.ports.artifacts.put(stray, b"left behind")
+    before = services.ports.artifacts.keys("")
+    services.clock.advance(7200)
+    assert collect(services) == [stray]
+    assert set(services.ports.artifacts.keys("")) == set(before) - {stray}
