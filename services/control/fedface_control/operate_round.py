@@ -13,8 +13,8 @@ from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.run import Run, asked_before, noted, require_allowed
 from fedface_core.ports import Ports
 
-_CLOSABLE = (RoundPhase.OPEN,)
-_RETRIABLE = (RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING)
+_OPEN = (RoundPhase.OPEN,)
+_UNFINISHED = (RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING)
 
 
 @decide_again
@@ -24,7 +24,7 @@ def close_round_early(ports: Ports, run_id: str, number: int, key: str | None = 
     run = ports.ledger.load(run_id)
     if asked_before(run, key, request):
         return run
-    current = _current(ports, run, number, "close round", _CLOSABLE)
+    current = _current(ports, run, number, "close round", _OPEN)
     accepted = ports.ledger.tally(run_id, number).accepted
     if accepted < current.minimum:
         raise WrongPhaseError(
@@ -43,7 +43,7 @@ def retry_round(ports: Ports, run_id: str, number: int, key: str | None = None) 
     run = ports.ledger.load(run_id)
     if asked_before(run, key, request):
         return run
-    current = _current(ports, run, number, "retry round", _RETRIABLE)
+    current = _current(ports, run, number, "retry round", _UNFINISHED)
     if number == 0:
         raise WrongPhaseError(
             f"cannot retry round 0 of {run_id}: enrolment invites every client, so there is no fresh cohort; "
@@ -60,7 +60,7 @@ def skip_evaluation(ports: Ports, run_id: str, number: int, key: str | None = No
     run = ports.ledger.load(run_id)
     if asked_before(run, key, request):
         return run
-    current = _current(ports, run, number, "skip evaluation", _RETRIABLE)
+    current = _current(ports, run, number, "skip evaluation", _UNFINISHED)
     skipping = current.model_copy(update={"skip_evaluation": True})
     run = ports.ledger.save(noted(run, key, request), "evaluation_skipped", changed=skipping)
     if current.phase is RoundPhase.EVALUATING:  # before that, what it asks of the other services is under way already

@@ -33,8 +33,7 @@ class _RoundState:
 
     @classmethod
     def opened(cls, record: Round) -> _RoundState:
-        shard_of = {client: index // record.shard_size for index, client in enumerate(record.cohort)}
-        return cls(record, shard_of, unsettled=set(record.cohort), last_activity=record.opened_at)
+        return cls(record, record.shard_of_each(), unsettled=set(record.cohort), last_activity=record.opened_at)
 
     @classmethod
     def ended(cls, ended: EndedRound) -> _RoundState:

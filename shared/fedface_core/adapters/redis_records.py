@@ -42,7 +42,7 @@ def ended_round_commands(run_id: str, ended: EndedRound) -> list[Command]:
     """Redis commands for a round that takes no updates any more: its record, who settled, and the participation."""
     record = ended.record
     key, members, unsettled, shards, accepted, accepted_shards, failed, *_ = round_keys(run_id, record.number)
-    shard_of = {client: index // record.shard_size for index, client in enumerate(record.cohort)}
+    shard_of = record.shard_of_each()
     silent = [client for client in record.cohort if client not in ended.accepted and client not in ended.failed]
     waiting = Counter(shard_of[client] for client in silent)
     about = {

@@ -81,9 +81,9 @@ class Round(BaseModel):
         """The round whose model the client trains: this one, or the earlier one since which it is carried over."""
         return self.carried.get(client, self.number)
 
-    def shard_of(self, client: str) -> int:
-        """The shard that a client of the cohort belongs to."""
-        return self.cohort.index(client) // self.shard_size
+    def shard_of_each(self) -> dict[str, int]:
+        """The shard that each client of the cohort belongs to."""
+        return {client: index // self.shard_size for index, client in enumerate(self.cohort)}
 
     def shard_members(self, shard: int) -> tuple[str, ...]:
         """The clients of a shard, in client order."""

@@ -138,7 +138,7 @@ def test_shards_divide_the_cohort_in_client_order(clients: int, shard_size: int)
     shards = [opened.shard_members(shard) for shard in range(opened.shards)]
     assert sum(shards, ()) == cohort
     assert all(len(members) == shard_size for members in shards[:-1])
-    assert all(opened.shard_of(client) == shard for shard, members in enumerate(shards) for client in members)
+    assert opened.shard_of_each() == {client: shard for shard, members in enumerate(shards) for client in members}
 
 
 def test_an_open_round_asks_the_unsettled_clients() -> None:
