@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from fedface_core.domain.plan import ModelPlan
     from fedface_core.learning.models import EmbeddingNetwork
+    from fedface_core.learning.protocols import ProtocolName
 
 
 class Dataset(StrEnum):
@@ -23,17 +24,35 @@ class Dataset(StrEnum):
     FOLDER = "folder"
 
 
+class ProtocolChoice(StrEnum):
+    """What is compared with what, and reported how."""
+
+    PAIRS = "pairs"
+    LFW = "lfw"
+    LFW_VIEW_1 = "lfw-view-1"
+    INSIGHTFACE_BIN = "insightface-bin"
+    IJB_A = "ijb-a"
+    IJB_B = "ijb-b"
+    IJB_C = "ijb-c"
+
+
 DatasetOption = Annotated[Dataset, typer.Option(help="Which photographs.")]
 FolderOption = Annotated[Path | None, typer.Option(help="The tree identity/image.{jpg,png,pgm}, for --dataset folder.")]
 
+_FOR_PAIRS = ("dataset", "folder", "identities")
+_FOR_THE_OTHERS = ("files", "images", "flip", "skip_missing")
+
 
 def evaluate(
+    context: typer.Context,
     plan_file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PLAN]", help="Take model, data and test identities from this plan instead of from options."
+            metavar="[PLAN]",
+            help="Take the model from this plan instead of from options; for pairs, data and test identities too.",
         ),
     ] = None,
+    protocol: Annotated[ProtocolChoice, typer.Option(help="pairs: all pairs of a data set.")] = ProtocolChoice.PAIRS,
     model: Annotated[
         Path | None, typer.Option(help="The weights, safetensors.", show_default="those that the plan starts from")
     ] = None,
@@ -41,43 +60,59 @@ def evaluate(
     dataset: DatasetOption = Dataset.ORL,
     folder: FolderOption = None,
     identities: Annotated[int, typer.Option(min=2, help="People to render, for --dataset synthetic.")] = 100,
+    files: Annotated[
+        Path | None, typer.Option(help="What defines the protocol: pairs.txt, a .bin set, the folder of IJB's files.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="The folder of the images that the protocol names.")] = None,
+    flip: Annotated[bool, typer.Option("--flip", help="Add the features of each mirrored image.")] = False,
+    aligned: Annotated[
+        bool, typer.Option("--aligned", help="ijb-a: --images has one aligned face a file, SIGHTING_ID.jpg.")
+    ] = False,
+    skip_missing: Annotated[
+        bool, typer.Option("--skip-missing", help="Count missing images as failures to enrol, which match nobody.")
+    ] = False,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples of the people for 95 % intervals; 0 leaves them out.")
+    ] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """Score a model by 1:1 verification: TAR at fixed FAR, AUC, EER.
+    """Score a model by a published protocol, or by 1:1 verification of all pairs of a data set.
 
-    With a plan, on its test identities; else on all pairs of all images of the data set.
+    `docs/evaluation.md` says which files each protocol expects, and how its figures are defined.
     """
-    import json
-
-    from rich.console import Console
-
-    from fedface_cli import results
+    from fedface_cli.evaluate_pairs import evaluate_pairs
+    from fedface_cli.evaluate_protocol import Benchmark, evaluate_protocol
     from fedface_cli.plan_files import make_part, read_plan
-    from fedface_core.domain.plan import DataPlan, ModelPlan, Plan
-    from fedface_core.learning import verification
-    from fedface_core.learning.data import ImageSize, open_dataset, split_identities
+    from fedface_core.domain.errors import InvalidInputError
+    from fedface_core.domain.plan import DataPlan, ModelPlan
 
-    if plan_file is not None:
-        plan = read_plan(plan_file)
-        network = network_to_start_from(plan.model, plan.seed, model)
-        opened = open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)
-        tested = split_identities(opened.identities, plan.split).test
-        far = plan.far
-    else:
-        shape = make_part(ModelPlan, {"architecture": architecture})
-        data = make_part(DataPlan, data_options(dataset, folder))
-        network = network_to_start_from(shape, 0, model)
-        opened = open_dataset(data, ImageSize.of(shape), identities)
-        tested = opened.identities
-        far = Plan().far
-    with Console(stderr=True).status(f"scoring {len(tested)} identities of {opened.name}"):
-        scores = verification.evaluate(network, opened, tested, far).scores
-    if as_json:
-        typer.echo(json.dumps(results.figures(scores), indent=2))
+    _refuse_unused(context, protocol)
+    if protocol is not ProtocolChoice.PAIRS and files is None:
+        raise InvalidInputError(f"--protocol {protocol} needs --files: what defines the protocol")
+    plan = read_plan(plan_file) if plan_file is not None else None
+    shape = plan.model if plan is not None else make_part(ModelPlan, {"architecture": architecture})
+    data = plan.data if plan is not None else make_part(DataPlan, data_options(dataset, folder))
+    network = network_to_start_from(shape, plan.seed if plan is not None else 0, model)
+    if files is None:
+        evaluate_pairs(network, data, plan, identities, bootstrap, as_json=as_json)
         return
-    Console().print(results.scores_table(scores), highlight=False)
-    pairs = f"{scores.genuine_pairs:,} genuine and {scores.impostor_pairs:,} impostor pairs"
-    typer.echo(f"\n  {len(tested)} identities of {opened.name}: {pairs}")
+    name = cast("ProtocolName", protocol.value)
+    benchmark = Benchmark(name, files, images, aligned=aligned, flip=flip, skip_missing=skip_missing)
+    evaluate_protocol(network, benchmark, bootstrap, as_json=as_json)
+
+
+def _refuse_unused(context: typer.Context, protocol: ProtocolChoice) -> None:
+    """An option that the protocol does not read is a misunderstanding."""
+    from fedface_core.domain.errors import InvalidInputError
+
+    unused = list(_FOR_THE_OTHERS if protocol is ProtocolChoice.PAIRS else _FOR_PAIRS)
+    if protocol is not ProtocolChoice.IJB_A:
+        unused.append("aligned")
+    sources = {name: context.get_parameter_source(name) for name in unused}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise InvalidInputError(f"--protocol {protocol} does not read {options}; leave it out")
 
 
 def data_options(dataset: Dataset, folder: Path | None, **fields: Any) -> Mapping[str, Any]:

@@ -43,11 +43,16 @@ def evaluate(
     network: EmbeddingNetwork, dataset: FaceDataset, identities: Sequence[str], far: Sequence[float]
 ) -> Verification:
     """Verify all pairs of all images of ``identities``. Leaves the network in evaluation mode."""
+    return verify_pairs(*embed_identities(network, dataset, identities), far)
+
+
+def embed_identities(network: EmbeddingNetwork, dataset: FaceDataset, identities: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Unit embeddings (N, D) of all images of ``identities``, and their places in that list (N,)."""
     embeddings, labels = [], []
     for label, identity in enumerate(identities):
         embeddings.append(embed(network, dataset.images(identity)))
         labels.append(torch.full((len(embeddings[-1]),), label))
-    return verify_pairs(torch.cat(embeddings), torch.cat(labels), far)
+    return torch.cat(embeddings), torch.cat(labels)
 
 
 def verify_pairs(embeddings_ND: Tensor, labels_N: Tensor, far: Sequence[float]) -> Verification:
@@ -82,6 +87,11 @@ def verify_pairs(embeddings_ND: Tensor, labels_N: Tensor, far: Sequence[float]) 
         mean_impostor_cosine=impostor_sum / impostor_pairs,
     )
     return Verification(scores, _thinned(far_curve, tar_curve))
+
+
+def allowed_false_accepts(far: float, impostor_pairs: int) -> int:
+    """How many impostor pairs may be accepted at this FAR; none where they are too few to resolve it."""
+    return floor(far * impostor_pairs * (1 + 1e-12))  # 0.001 · 19000 must not round to 18.999…
 
 
 def _genuine_scores(embeddings_ND: Tensor, labels_N: Tensor) -> npt.NDArray[np.float32]:
@@ -125,8 +135,7 @@ def _curve(just_above: _Counts, at: _Counts, pairs: int) -> _Counts:
 
 
 def _tar_at(far: float, false_accepts: _Counts, tar_curve: npt.NDArray[np.float64]) -> float | None:
-    impostor_pairs = int(false_accepts[-1])
-    allowed = floor(far * impostor_pairs * (1 + 1e-12))  # 0.001 · 19000 must not round to 18.999…
+    allowed = allowed_false_accepts(far, int(false_accepts[-1]))
     if not allowed:
         return None
     return float(tar_curve[np.searchsorted(false_accepts, allowed, side="right") - 1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -37,10 +38,14 @@ class PhotographDataset:
         return torch.stack([self.framing.frame(read_photograph(path)) for path in self.files[identity]])
 
 
-def read_photograph(path: Path) -> Image.Image:
-    """One image file, turned upright as its EXIF orientation says. `InvalidInputError` names the file and the cure."""
+def read_photograph(source: Path | BytesIO, name: str | None = None) -> Image.Image:
+    """One image file, turned upright as its EXIF orientation says.
+
+    `InvalidInputError` names the file, as ``name`` where it has no path, and the cure.
+    """
+    path = name or source
     try:
-        with Image.open(path, formats=_FORMATS) as photograph:
+        with Image.open(source, formats=_FORMATS) as photograph:
             _refuse_undecodable(path, photograph)
             return ImageOps.exif_transpose(photograph)
     except InvalidInputError:
@@ -53,7 +58,7 @@ def read_photograph(path: Path) -> Image.Image:
         raise InvalidInputError(f"{path} cannot be read: {error}; replace it with a whole image, or remove it") from error
 
 
-def _refuse_undecodable(path: Path, photograph: Image.Image) -> None:
+def _refuse_undecodable(path: object, photograph: Image.Image) -> None:
     """By its header alone, before a pixel is decoded."""
     if photograph.width * photograph.height > _MAX_PIXELS:
         raise InvalidInputError(_too_large(path, f"{photograph.width}×{photograph.height} pixels"))
@@ -61,5 +66,5 @@ def _refuse_undecodable(path: Path, photograph: Image.Image) -> None:
         raise InvalidInputError(f"{path} has more than 8 bits a channel (mode {photograph.mode}); save it with 8")
 
 
-def _too_large(path: Path, found: str) -> str:
+def _too_large(path: object, found: str) -> str:
     return f"{path} is too large to be decoded ({found}); at most {_MAX_PIXELS:,} pixels are: reduce it"

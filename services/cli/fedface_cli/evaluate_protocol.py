@@ -1,0 +1,61 @@
+"""`fedface evaluate --protocol …`: a published protocol, from its files to its figures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from fedface_cli.protocol_views import as_data, remarks, result_table
+from fedface_core.learning.data import ImageSize
+from fedface_core.learning.data.framing import Framing
+from fedface_core.learning.models import EmbeddingNetwork
+from fedface_core.learning.protocols import EvaluationProtocol, ProtocolName, open_protocol
+from fedface_core.learning.protocols.faces import EmbeddedFaces, embed_faces
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A protocol, where its files and images are, and how they are taken."""
+
+    protocol: ProtocolName
+    files: Path
+    images: Path | None
+    aligned: bool
+    flip: bool
+    skip_missing: bool
+
+
+def evaluate_protocol(network: EmbeddingNetwork, benchmark: Benchmark, resamples: int, *, as_json: bool) -> None:
+    """Read, embed, score, and print."""
+    console = Console(stderr=True)
+    with console.status(f"reading {benchmark.files}"):
+        opened = open_protocol(benchmark.protocol, benchmark.files, benchmark.images, aligned=benchmark.aligned)
+    faces = _embed(network, opened, benchmark, console)
+    with console.status("scoring"):
+        result = opened.score(faces, resamples)
+    if as_json:
+        typer.echo(json.dumps(as_data(result), indent=2))
+        return
+    Console().print(result_table(result), highlight=False)
+    typer.echo("")
+    for remark in remarks(result):
+        typer.echo(f"  {remark}")
+
+
+def _embed(network: EmbeddingNetwork, opened: EvaluationProtocol, benchmark: Benchmark, console: Console) -> EmbeddedFaces:
+    columns = (TextColumn("[bold]embedding[/]"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=len(opened.faces))
+        return embed_faces(
+            network,
+            opened.faces,
+            Framing(ImageSize.of(network.plan)),
+            flip=benchmark.flip,
+            skip_missing=benchmark.skip_missing,
+            on_progress=lambda done: progress.update(bar, completed=done),
+        )

@@ -1,0 +1,193 @@
+"""Reading InsightFace's `.bin` sets, which are pickles, without unpickling: nothing in the file can run.
+
+A `.bin` holds (list of encoded images, list of "is same"), pickled by Python 2 or 3 in any protocol; images are strings of
+bytes, or NumPy arrays of them. A pickle is a program for a stack machine. This one knows the instructions that make lists,
+tuples, numbers and bytes, and the few calls with which bytes and NumPy's arrays are written. It imports nothing: a global
+is a name here, and any other name, call or instruction is refused. Source: the `pickletools` module of Python.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pickletools import opcodes
+from typing import Any, Final
+
+from fedface_core.domain.errors import InvalidInputError
+
+_OPCODES: Final = {ord(opcode.code): opcode for opcode in opcodes}
+_BYTES_MAKERS: Final = {"_codecs encode"}
+_BYTES_TYPES: Final = {"__builtin__ bytes", "builtins bytes"}
+_RECONSTRUCT: Final = {f"numpy.{core}.multiarray _reconstruct" for core in ("core", "_core")}
+_FROM_BUFFER: Final = {f"numpy.{core}.numeric _frombuffer" for core in ("core", "_core")}
+_SCALAR: Final = {f"numpy.{core}.multiarray scalar" for core in ("core", "_core")}
+_ALLOWED: Final = {
+    *_BYTES_MAKERS,
+    *_BYTES_TYPES,
+    *_RECONSTRUCT,
+    *_FROM_BUFFER,
+    *_SCALAR,
+    "numpy ndarray",
+    "numpy dtype",
+}
+_CONSTANTS: Final = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_VALUES: Final = {"INT", "BININT", "BININT1", "BININT2", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"}
+_BYTE_STRINGS: Final = {"STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
+_TUPLES: Final = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_PUTS: Final = {"PUT", "BINPUT", "LONG_BINPUT"}
+_GETS: Final = {"GET", "BINGET", "LONG_BINGET"}
+
+
+@dataclass(frozen=True)
+class _Global:
+    name: str
+
+
+@dataclass
+class Array:
+    """A NumPy array as it was pickled: its element type ('u1', 'b1'), and its bytes in order."""
+
+    element: str
+    data: bytes = b""
+
+
+class _RefusedError(Exception):
+    """Why the pickle is refused; an `InvalidInputError` where the file is known."""
+
+
+_MARK = object()
+
+
+def read_pickled(data: bytes, name: str) -> Any:
+    """What the pickle holds, of lists, tuples, numbers, text, bytes and `Array`s.
+
+    `InvalidInputError`, naming the file, for a pickle that is cut short or needs anything else.
+    """
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+    try:
+        for instruction, argument in _instructions(data):
+            if instruction == "STOP":
+                return stack.pop()
+            _obey(instruction, argument, stack, memo)
+    except _RefusedError as reason:
+        raise InvalidInputError(f"{name}: {reason}") from None
+    except (LookupError, ValueError, TypeError, AttributeError, AssertionError, StopIteration):
+        pass  # what a stack machine comes to with a program that is cut short or was never one
+    raise InvalidInputError(f"{name} is not a whole .bin set: it is cut short, or was never a pickle")
+
+
+def _instructions(data: bytes) -> Iterator[tuple[str, Any]]:
+    """Each instruction's name and argument."""
+    file = BytesIO(data)
+    while code := file.read(1):
+        opcode = _OPCODES.get(code[0])
+        if opcode is None:
+            raise ValueError
+        if opcode.name == "STRING":  # Python 2's, in escapes; pickletools would have it ASCII
+            argument: Any = codecs.escape_decode(file.readline().strip()[1:-1])[0]
+        else:
+            argument = None if opcode.arg is None else opcode.arg.reader(file)
+        yield opcode.name, argument
+
+
+def _obey(instruction: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> None:
+    match instruction:
+        case "PROTO" | "FRAME":
+            pass
+        case "MARK":
+            stack.append(_MARK)
+        case "EMPTY_LIST":
+            stack.append([])
+        case "LIST":
+            stack.append(_since_mark(stack))
+        case "TUPLE":
+            stack.append(tuple(_since_mark(stack)))
+        case "APPEND":
+            item = stack.pop()
+            _list_on(stack).append(item)
+        case "APPENDS":
+            items = _since_mark(stack)
+            _list_on(stack).extend(items)
+        case "MEMOIZE":
+            memo[len(memo)] = stack[-1]
+        case "GLOBAL":
+            stack.append(_named(argument))
+        case "STACK_GLOBAL":
+            attribute, module = stack.pop(), stack.pop()
+            stack.append(_named(f"{module} {attribute}"))
+        case "REDUCE":
+            arguments, function = stack.pop(), stack.pop()
+            stack.append(_call(function, arguments))
+        case "BUILD":
+            state = stack.pop()
+            _fill(stack[-1], state)
+        case _ if instruction in _CONSTANTS:
+            stack.append(_CONSTANTS[instruction])
+        case _ if instruction in _VALUES:
+            stack.append(argument)
+        case _ if instruction in _BYTE_STRINGS:
+            stack.append(argument.encode("latin-1") if isinstance(argument, str) else bytes(argument))
+        case _ if instruction in _TUPLES:
+            size = _TUPLES[instruction]
+            items = stack[len(stack) - size :]
+            del stack[len(stack) - size :]
+            stack.append(tuple(items))
+        case _ if instruction in _PUTS:
+            memo[argument] = stack[-1]
+        case _ if instruction in _GETS:
+            stack.append(memo[argument])
+        case _:
+            raise _RefusedError(f"a .bin set has no use for the pickle instruction {instruction}; it is not read")
+
+
+def _since_mark(stack: list[Any]) -> list[Any]:
+    mark = next(place for place in reversed(range(len(stack))) if stack[place] is _MARK)
+    items = stack[mark + 1 :]
+    del stack[mark:]
+    return items
+
+
+def _list_on(stack: list[Any]) -> list[Any]:
+    assert isinstance(stack[-1], list)
+    return stack[-1]
+
+
+def _named(name: str) -> _Global:
+    if name not in _ALLOWED:
+        raise _RefusedError(f"the file asks for {name.replace(' ', '.')}, which a .bin set has no use for; nothing was run")
+    return _Global(name)
+
+
+def _call(function: Any, arguments: tuple[Any, ...]) -> Any:
+    """What these calls would make, made without them."""
+    name = function.name
+    if name in _BYTES_MAKERS and _text(arguments[1]) == "latin1":
+        return arguments[0].encode("latin-1")
+    if name in _BYTES_TYPES and not arguments:
+        return b""
+    if name == "numpy dtype":
+        return Array(_text(arguments[0]))
+    if name in _RECONSTRUCT:
+        return Array("")
+    if name in _FROM_BUFFER:
+        buffer, element = arguments[:2]
+        return Array(element.element, bytes(buffer))
+    if name in _SCALAR:
+        element, buffer = arguments
+        return Array(element.element, bytes(buffer))
+    raise _RefusedError(f"{name.replace(' ', '.')} is called in a way that a .bin set has no use for; nothing was run")
+
+
+def _fill(built: Any, state: tuple[Any, ...]) -> None:
+    """The second half of making an array; that of making an element type says nothing of use."""
+    assert isinstance(built, Array)
+    if not built.element:
+        _, _, element, _, data = state
+        built.element, built.data = element.element, bytes(data)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value

@@ -1,0 +1,162 @@
+"""Templates and searches: by hand, and against brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedface_core.learning.protocols.compare import pair_scores
+from fedface_core.learning.protocols.faces import EmbeddedFaces
+from fedface_core.learning.protocols.search import search
+from fedface_core.learning.protocols.template_scores import Search, identification
+from fedface_core.learning.protocols.templates import TemplateRows, pool_templates
+from fedface_core.learning.protocols.trials import NOBODY
+
+
+def embedded(vectors: list[list[float]], missing: tuple[int, ...] = ()) -> EmbeddedFaces:
+    vectors_ND = np.array(vectors, dtype=np.float32)
+    enrolled_N = np.array([place not in missing for place in range(len(vectors))])
+    vectors_ND[~enrolled_N] = 0
+    return EmbeddedFaces(vectors_ND, enrolled_N)
+
+
+def rows(*table: tuple[int, int, int]) -> TemplateRows:
+    """Rows of (face, medium, template)."""
+    face_M, medium_M, template_M = np.array(table).T
+    return TemplateRows(face_M, medium_M, template_M, {template: template for template in sorted(set(template_M.tolist()))})
+
+
+def test_a_video_weighs_as_much_as_a_still() -> None:
+    # Template 0: a still (1, 0) and a video of three frames (0, 1): mean (½, ½), normalised (0.7071, 0.7071).
+    # Template 1: medium 7 again, but of its own: (0.6, 0.8).
+    faces = embedded([[1, 0], [0, 1], [0, 1], [0, 1], [0.6, 0.8]])
+    pooled = pool_templates(faces, rows((0, 5, 0), (1, 7, 0), (2, 7, 0), (3, 7, 0), (4, 7, 1)))
+    assert pooled.embeddings_ND == pytest.approx(np.array([[0.70711, 0.70711], [0.6, 0.8]]), abs=1e-5)
+    assert pooled.enrolled_N.all()
+
+
+def test_missing_frames_are_left_out_and_a_template_without_any_fails_to_enrol() -> None:
+    # The video's mean is of the frames that are there: (½, ½) again, not (2⁄3, 1⁄3).
+    faces = embedded([[1, 0], [0, 1], [1, 0], [1, 0]], missing=(2, 3))
+    pooled = pool_templates(faces, rows((0, 1, 0), (1, 2, 0), (2, 2, 0), (3, 3, 1)))
+    assert pooled.embeddings_ND[0] == pytest.approx(np.array([0.70711, 0.70711]), abs=1e-5)
+    assert pooled.enrolled_N.tolist() == [True, False]
+    assert pair_scores(pooled, np.array([0, 0]), np.array([0, 1])).tolist() == [pytest.approx(1.0), -np.inf]
+
+
+VECTORS = st.lists(st.sampled_from([-1.0, -0.5, 0.5, 1.0]), min_size=3, max_size=3)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(VECTORS, st.booleans(), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=12))
+def test_pooling_is_the_mean_over_media_of_the_mean_over_frames(
+    table: list[tuple[list[float], bool, int, int]],
+) -> None:
+    faces = embedded([vector for vector, *_ in table], tuple(place for place, row in enumerate(table) if not row[1]))
+    place = {template: number for number, template in enumerate(dict.fromkeys(row[3] for row in table))}
+    face_M, medium_M = np.arange(len(table)), np.array([row[2] for row in table])
+    template_M = np.array([place[row[3]] for row in table])
+    pooled = pool_templates(faces, TemplateRows(face_M, medium_M, template_M, place))
+    for template, number in place.items():
+        media: dict[int, list[list[float]]] = {}
+        for vector, there, medium, owner in table:
+            if there and owner == template:
+                media.setdefault(medium, []).append(vector)
+        assert pooled.enrolled_N[number] == bool(media)
+        if media:
+            mean = np.mean([np.mean(frames, axis=0) for frames in media.values()], axis=0)
+            if np.linalg.norm(mean) > 1e-6:
+                assert pooled.embeddings_ND[number] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-6)
+
+
+def test_a_search_by_hand() -> None:
+    # Gallery: person 0 at 0°, 1 at 90°, 2 at 180°. Probes: of 0 at 30° (cosines 0.87, 0.5, −0.87: rank 1), of 1 at 20°
+    # (0.94, 0.34, −0.94: rank 2), of 2 at 10° (0.98, 0.17, −0.98: rank 3), of
+    # strangers 8 and 9 at 45° (0.707) and 60° (0.866).
+    degrees = np.radians([0, 90, 180, 30, 20, 10, 45, 60])
+    templates = embedded(np.stack([np.cos(degrees), np.sin(degrees)], axis=1).tolist())
+    person_T = np.array([0, 1, 2, 0, 1, 2, 8, 9])
+    found = search(templates, np.arange(3), np.arange(3, 8), person_T)
+    assert found.rank_n.tolist() == [1, 2, 3]
+    assert found.mated_people_n2.tolist() == [[0, NOBODY], [1, NOBODY], [2, NOBODY]]
+    assert found.trials.positives.scores == pytest.approx(np.cos(np.radians([30, 70, 170])), abs=1e-6)
+    assert found.trials.negatives.scores == pytest.approx(np.cos(np.radians([30, 45])), abs=1e-6)
+    # At FPIR 0.5 one stranger may be found: the threshold lies above 0.707, which only the first probe's mate reaches.
+    assert found.trials.accepted_at(0.5) == 1 / 3
+    assert found.trials.accepted_at(0.4) is None
+
+
+def test_who_has_failed_to_enrol_is_never_found_and_never_found_falsely() -> None:
+    templates = embedded([[1, 0], [0, 1], [1, 0], [0, 1], [0, 1]], missing=(1, 2))
+    found = search(templates, np.array([0, 1]), np.array([2, 3, 4]), np.array([0, 1, 0, 1, 9]))
+    assert found.rank_n.tolist() == [np.inf, np.inf]
+    assert found.trials.positives.scores.tolist() == [-np.inf, -np.inf]
+    assert found.trials.negatives.scores.tolist() == [0]  # 9 against the one who is there
+
+
+@st.composite
+def searches(draw: st.DrawFn) -> tuple[list[list[float]], list[int], int, set[int]]:
+    """Vectors, who they are of, how many of them are the gallery, and which are missing."""
+    size = draw(st.integers(4, 10))
+    vectors = draw(st.lists(VECTORS, min_size=size, max_size=size))
+    people = draw(st.lists(st.integers(0, 4), min_size=size, max_size=size))
+    return vectors, people, draw(st.integers(1, size - 1)), draw(st.sets(st.integers(0, size - 1), max_size=2))
+
+
+@settings(max_examples=300, deadline=None)
+@given(searches(), st.sampled_from([0.34, 0.5]))
+def test_a_search_is_what_counting_says(drawn: tuple[list[list[float]], list[int], int, set[int]], rate: float) -> None:
+    vectors, people, gallery, missing = drawn
+    templates = embedded(vectors, tuple(missing))
+    found = search(templates, np.arange(gallery), np.arange(gallery, len(people)), np.array(people))
+
+    def score(probe: int, person: int) -> float:
+        if probe in missing:
+            return -np.inf
+        own = [entry for entry in range(gallery) if people[entry] == person and entry not in missing]
+        return max((float(np.dot(vectors[probe], vectors[entry])) for entry in own), default=-np.inf)
+
+    enrolled = set(people[:gallery])
+    ranks, mated, strangers = [], [], []
+    for probe in range(gallery, len(people)):
+        scores = {person: score(probe, person) for person in enrolled}
+        if people[probe] in enrolled:
+            own = scores[people[probe]]
+            mated.append(own)
+            ranks.append(sum(other >= own for other in scores.values()) if own > -np.inf else np.inf)
+        else:
+            strangers.append(max(scores.values()))
+    assert found.rank_n.tolist() == ranks
+    assert sorted(found.trials.positives.scores) == pytest.approx(sorted(mated))
+    share = found.trials.accepted_at(rate)
+    if not mated or rate * len(strangers) < 1:
+        assert share is None
+    else:
+        allowed = int(rate * len(strangers))
+        thresholds = [each for each in {*mated, *strangers, np.inf} if each > -np.inf]
+        assert share == pytest.approx(
+            max(
+                sum(each >= threshold for each in mated) / len(mated)
+                for threshold in thresholds
+                if sum(each >= threshold for each in strangers) <= allowed
+            )
+        )
+
+
+def test_figures_of_several_galleries_are_means_and_unresolved_together() -> None:
+    # Gallery A finds its one mated probe first; gallery B finds its own second. Each has one stranger: FPIR is unresolved.
+    degrees = np.radians([0, 90, 10, 30])
+    templates = embedded(np.stack([np.cos(degrees), np.sin(degrees)], axis=1).tolist())
+    parts = [
+        Search(rows(*((place, place, place) for place in range(4))), np.array(people), np.array([0, 1]), np.array([2, 3]))
+        for people in ([0, 1, 0, 9], [0, 1, 1, 9])
+    ]
+    figures, counts = identification(parts, templates, None)
+    assert figures["1:N rank 1"].value == 0.5
+    assert figures["1:N rank 1"].spread == pytest.approx(np.sqrt(0.5))
+    assert figures["1:N rank 5"].value == 1.0
+    assert figures["1:N TPIR at FPIR 1e-1"].value is None
+    assert counts["mated probes"] == 2
+    assert counts["non-mated probes"] == 2

@@ -1,0 +1,157 @@
+"""`fedface evaluate --protocol …` from files to figures, on stand-ins for the benchmarks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.protocol_trees import ijb_a_tree, ijb_bc_tree, lfw_pairs, lfw_tree, packed_set
+
+from .conftest import Invoke
+
+SMALL = """
+[model]
+architecture = "spherenet-4"
+height = 24
+width = 24
+channels = 1
+embedding_size = 8
+widths = [4, 4, 8, 8]
+[data]
+dataset = "synthetic"
+images_per_identity = 4
+[split]
+clients = 2
+test = 5
+"""
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> str:
+    path = tmp_path / "plan.toml"
+    path.write_text(SMALL)
+    return str(path)
+
+
+def test_lfw(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    lfw_tree(tmp_path)
+    (tmp_path / "pairs.txt").write_text(lfw_pairs(10, 4, "10\t4"))
+    options = ("--protocol", "lfw", "--files", str(tmp_path / "pairs.txt"), "--images", str(tmp_path / "images"))
+    command = ("evaluate", plan, *options)
+    code, out, err = fedface(*command, "--json", "--bootstrap", "100")
+    assert code == 0, err
+    found = json.loads(out)
+    accuracy = found["figures"]["accuracy"]
+    assert 0.5 < accuracy["value"] <= 1
+    assert accuracy["interval"][0] <= accuracy["value"] <= accuracy["interval"][1]
+    assert found["figures"]["TAR at FAR 1e-2"] == {"value": None, "spread": None, "interval": None}
+    assert found["spread_is"] == "standard error over folds"
+    code, out, _ = fedface(*command)
+    assert code == 0
+    assert f"{100 * accuracy['value']:.2f} %" in out
+    assert "unresolved" in out
+    assert "± is the standard error over folds" in out
+    assert "40 genuine pairs, 40 impostor pairs" in out
+    assert fedface(*command, "--json", "--flip", "--bootstrap", "100")[1] != out
+
+
+def test_lfw_with_missing_images(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    lfw_tree(tmp_path)
+    (tmp_path / "pairs.txt").write_text(lfw_pairs(10, 4, "10\t4"))
+    (tmp_path / "images" / "P03" / "P03_0001.png").unlink()
+    options = ("--protocol", "lfw", "--files", str(tmp_path / "pairs.txt"), "--images", str(tmp_path / "images"))
+    command = ("evaluate", plan, *options)
+    code, _, err = fedface(*command)
+    assert code == 2
+    assert "1 of the 36 images that the protocol names is missing" in err
+    code, out, _ = fedface(*command, "--skip-missing", "--json")
+    assert code == 0
+    counts = json.loads(out)["counts"]
+    assert counts["missing images"] == 1
+    assert counts["pairs with a missing image"] > 0
+
+
+def test_lfw_view_1(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    lfw_tree(tmp_path)
+    for part in ("Train", "Test"):
+        (tmp_path / f"pairsDev{part}.txt").write_text(lfw_pairs(1, 8, "8"))
+    options = ("--protocol", "lfw-view-1", "--files", str(tmp_path), "--images", str(tmp_path / "images"))
+    code, out, err = fedface("evaluate", plan, *options)
+    assert code == 0, err
+    assert "accuracy" in out
+    assert "16 test pairs" in out
+
+
+def test_a_packed_set(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    packed_set(tmp_path / "agedb_30.bin")
+    code, out, err = fedface(
+        "evaluate", plan, "--protocol", "insightface-bin", "--files", str(tmp_path / "agedb_30.bin"), "--flip"
+    )
+    assert code == 0, err
+    assert "agedb_30" in out
+    assert "± is the standard deviation over folds" in out
+    assert "no intervals: a .bin set does not say who is in its images" in out
+
+
+def test_ijb_a_from_photographs_and_from_aligned_faces(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    ijb_a_tree(tmp_path)
+    command = ("evaluate", plan, "--protocol", "ijb-a", "--files", str(tmp_path / "protocol"), "--json", "--images")
+    code, out, err = fedface(*command, str(tmp_path / "images"))
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["figures"]["1:N rank 1"]["value"] is not None
+    assert found["figures"]["1:1 TAR at FAR 1e-4"]["value"] is None
+    assert found["spread_is"] == "standard deviation over 10 splits"
+    code, out, err = fedface(*command, str(tmp_path / "aligned"), "--aligned")
+    assert code == 0, err
+    assert json.loads(out) == found  # the boxes are exactly those faces
+
+
+@pytest.mark.parametrize(
+    ("protocol", "prefix", "galleries"), [("ijb-b", "ijbb", ("S1", "S2")), ("ijb-c", "ijbc", ("G1", "G2"))]
+)
+def test_ijb_b_and_ijb_c(
+    fedface: Invoke, plan: str, tmp_path: Path, protocol: str, prefix: str, galleries: tuple[str, str]
+) -> None:
+    ijb_bc_tree(tmp_path, prefix, galleries)
+    options = ("--protocol", protocol, "--files", str(tmp_path / "meta"), "--images", str(tmp_path / "images"))
+    code, out, err = fedface("evaluate", plan, *options)
+    assert code == 0, err
+    assert "1:1 TAR at FAR 1e-6" in out
+    assert "1:N rank 10" in out
+    assert "± is the standard deviation over both galleries" in out
+
+
+def test_pairs_have_intervals_over_people(fedface: Invoke, plan: str) -> None:
+    code, out, _ = fedface("evaluate", plan, "--json")
+    assert code == 0
+    found = json.loads(out)
+    low, high = found["intervals"]["tar@1e-1"]
+    assert low <= found["tar@1e-1"] <= high
+    assert "95 % over people: TAR@1e-1" in fedface("evaluate", plan)[1]
+    assert json.loads(fedface("evaluate", plan, "--json", "--bootstrap", "0")[1])["intervals"] == {}
+
+
+def test_more_pairs_than_a_bootstrap_holds(fedface: Invoke, plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedface_core.learning.protocols.all_pairs.MOST_PAIRS", 100)
+    code, out, _ = fedface("evaluate", plan)
+    assert code == 0
+    assert "no intervals: a bootstrap holds all pairs in memory" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--protocol", "lfw"), "--protocol lfw needs --files: what defines the protocol"),
+        (("--protocol", "lfw", "--files", "x"), "protocol 'lfw' needs the folder of its images"),
+        (("--protocol", "lfw", "--dataset", "orl"), "--protocol lfw does not read --dataset; leave it out"),
+        (("--files", "x", "--skip-missing"), "--protocol pairs does not read --files, --skip-missing; leave it out"),
+        (("--protocol", "lfw", "--aligned"), "--protocol lfw does not read --aligned; leave it out"),
+    ],
+)
+def test_options_that_do_not_go_together(fedface: Invoke, options: tuple[str, ...], complaint: str) -> None:
+    code, _, err = fedface("evaluate", *options)
+    assert code == 2
+    assert complaint in err
