@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fedface_core.learning.protocols.compare import pair_scores
 from fedface_core.learning.protocols.faces import EmbeddedFaces
+from fedface_core.learning.protocols.figures import Figure, mean_figure
 from fedface_core.learning.protocols.search import search
 from fedface_core.learning.protocols.template_scores import Search, identification
 from fedface_core.learning.protocols.templates import TemplateRows, pool_templates
@@ -158,5 +159,7 @@ def test_figures_of_several_galleries_are_means_and_unresolved_together() -> Non
     assert figures["1:N rank 1"].spread == pytest.approx(np.sqrt(0.5))
     assert figures["1:N rank 5"].value == 1.0
     assert figures["1:N TPIR at FPIR 1e-1"].value is None
+    assert mean_figure([0.5, 1.0], None).value == 0.75
+    assert mean_figure([0.5, None], None) == Figure(None)
     assert counts["mated probes"] == 2
     assert counts["non-mated probes"] == 2

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fedface_core.learning.protocols import EvaluationProtocol, open_protocol
+from fedface_core.learning.protocols.bootstrap import draw_people
 from fedface_core.learning.protocols.faces import EmbeddedFaces
 from fedface_core.learning.protocols.ijb_a import IjbA
 from fedface_core.learning.protocols.insightface import PackedPairs
@@ -37,8 +38,11 @@ def test_lfw_view_2(tmp_path: Path) -> None:
     result = protocol.score(at_angles(protocol, FACES), 200)
     accuracy = result.figures["accuracy"]
     assert (accuracy.value, accuracy.spread) == (0.75, 0.0)
-    assert accuracy.interval is not None
-    assert accuracy.interval[0] < 0.75 < accuracy.interval[1]
+    # In a resample a genuine pair of A counts a times, a pair of A and C a·c times. Wrong are A–C of fold 1 and C–C.
+    a, b, c, d = draw_people(4, 200)[:, :4].T
+    right = a + b + a * b + d + c * d + c * a
+    shares = right / (right + a * c + c)
+    assert accuracy.interval == pytest.approx(tuple(np.quantile(shares, [0.025, 0.975])))
     assert result.figures["TAR at FAR 1e-1"].value is None
     assert result.counts == {
         "folds": 2,
@@ -67,13 +71,14 @@ def test_a_missing_image_matches_nobody(tmp_path: Path) -> None:
 
 
 def test_lfw_view_1(tmp_path: Path) -> None:
-    # The threshold of fold 1 above (0.8160) on the pairs of fold 2: 3 of 4.
+    # With C_0002 at 70°: the threshold of fold 1 above (0.8160, 35.3°) accepts C–C at 10° and D–D at 30°, and refuses C–D at
+    # 140° and C–A at 70°: 4 of 4. The other way round, fold 2's threshold (52.8°) would take A–C at 40° for one person.
     lines = LFW.splitlines()
     (tmp_path / "pairsDevTrain.txt").write_text("\n".join(["2", *lines[1:5]]))
     (tmp_path / "pairsDevTest.txt").write_text("\n".join(["2", *lines[5:]]))
     protocol = open_protocol("lfw-view-1", tmp_path, tmp_path)
-    result = protocol.score(at_angles(protocol, FACES), 100)
-    assert result.figures["accuracy"].value == 0.75
+    result = protocol.score(at_angles(protocol, {**FACES, "C_0002": 70}), 100)
+    assert result.figures["accuracy"].value == 1
     assert result.counts["test pairs"] == 4
 
 
