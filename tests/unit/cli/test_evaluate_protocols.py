@@ -81,7 +81,7 @@ def test_lfw_view_1(fedface: Invoke, plan: str, tmp_path: Path) -> None:
     code, out, err = fedface("evaluate", plan, *options)
     assert code == 0, err
     assert "accuracy" in out
-    assert "16 test pairs" in out
+    assert "16 training pairs" in out
 
 
 def test_a_packed_set(fedface: Invoke, plan: str, tmp_path: Path) -> None:

@@ -63,19 +63,19 @@ class LfwView1:
 
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
         """Accuracy and TAR at FAR, on the test pairs."""
-        scores_P, genuine_P = self.pairs.scores(faces), self.pairs.genuine_P
-        test_P = self.pairs.fold_P == 1
-        threshold = best_threshold(scores_P[~test_P], genuine_P[~test_P])
-        correct_n = answered_rightly(scores_P[test_P], genuine_P[test_P], threshold)
-        times = self.pairs.multiplicities(resamples)
-        within = None if times is None else interval(resample_share(correct_n, self.pairs.involved()[test_P], times))
+        train, test = self.pairs.fold(0), self.pairs.fold(1)
+        threshold = best_threshold(train.scores(faces), train.genuine_P)
+        scores_P = test.scores(faces)
+        correct_P = answered_rightly(scores_P, test.genuine_P, threshold)
+        times = test.multiplicities(resamples)
+        within = None if times is None else interval(resample_share(correct_P, test.involved(), times))
         return ProtocolResult(
             "lfw-view-1",
             {
-                "accuracy": Figure(float(correct_n.mean()), None, within),
-                **rate_figures("TAR at FAR", [self.pairs.trials(scores_P, test_P)], FAR, times),
+                "accuracy": Figure(float(correct_P.mean()), None, within),
+                **rate_figures("TAR at FAR", [test.trials(scores_P)], FAR, times),
             },
-            {"test pairs": int(np.sum(test_P)), **self.pairs.counts(faces, scores_P)},
+            {"training pairs": len(train.genuine_P), **test.counts(faces, scores_P)},
         )
 
 

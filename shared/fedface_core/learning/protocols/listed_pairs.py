@@ -33,11 +33,19 @@ class ListedPairs:
         """The cosine of each pair."""
         return pair_scores(faces, self.first_P, self.second_P)
 
-    def trials(self, scores_P: Scores, which_P: npt.NDArray[np.bool_] | None = None) -> Trials:
-        """All pairs, or those of ``which_P``."""
-        chosen = np.ones(len(scores_P), dtype=np.bool_) if which_P is None else which_P
-        people_n2 = None if self.people_P2 is None else self.people_P2[chosen]
-        return Trials.of_pairs(scores_P[chosen], self.genuine_P[chosen], people_n2)
+    def fold(self, number: int) -> ListedPairs:
+        """The pairs of one fold, whose people are numbered anew: those of other folds are not there to be drawn."""
+        within = self.fold_P == number
+        people_n2 = None
+        if self.people_P2 is not None:
+            people_n2 = np.unique(self.people_P2[within], return_inverse=True)[1].reshape(-1, 2)
+        return ListedPairs(
+            self.first_P[within], self.second_P[within], self.genuine_P[within], self.fold_P[within], people_n2
+        )
+
+    def trials(self, scores_P: Scores) -> Trials:
+        """The scored pairs, as `Trials`."""
+        return Trials.of_pairs(scores_P, self.genuine_P, self.people_P2)
 
     def multiplicities(self, resamples: int) -> Multiplicities | None:
         """Resamples of the people; None where they are not known, or none are asked for."""
