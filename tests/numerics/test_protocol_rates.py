@@ -16,6 +16,7 @@ from sklearn.model_selection import KFold
 from fedface_core.learning.protocols.all_pairs import all_pairs, tar_intervals, too_many_pairs
 from fedface_core.learning.protocols.bootstrap import draw_people, interval, resample_accepted, resample_share
 from fedface_core.learning.protocols.fold_accuracy import answered_rightly, best_threshold, fold_accuracy
+from fedface_core.learning.protocols.insightface import grid_threshold
 from fedface_core.learning.protocols.listed_pairs import same_sized_folds
 from fedface_core.learning.protocols.trials import NOBODY, Trials
 from fedface_core.learning.verification import verify_pairs
@@ -119,6 +120,25 @@ def test_the_accuracy_of_folds_is_that_of_each_fold_left_out(pairs: list[tuple[f
         expected.append(np.mean((scores_P[test] > threshold) == genuine_P[test]))
     accuracy = fold_accuracy(scores_P, genuine_P, same_sized_folds(len(pairs), folds))
     assert accuracy.accuracy_F == pytest.approx(np.array(expected))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_accuracy_of_packed_sets_is_insightfaces(seed: int) -> None:
+    """Its definition, written out: unit vectors, squared distances, 400 thresholds, the first of the best."""
+    rng = np.random.default_rng(seed)
+    genuine_P = np.tile([True] * 7 + [False] * 7, 11)
+    left_PD = rng.normal(size=(154, 6))
+    right_PD = np.where(genuine_P[:, None], left_PD, 0) + rng.normal(size=(154, 6))
+    left_PD, right_PD = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (left_PD, right_PD))
+    distance_P, thresholds = np.sum((left_PD - right_PD) ** 2, axis=1), np.arange(0, 4, 0.01)
+    expected = []
+    for train, test in KFold(10).split(distance_P):
+        best = np.argmax([np.mean((distance_P[train] < threshold) == genuine_P[train]) for threshold in thresholds])
+        expected.append(np.mean((distance_P[test] < thresholds[best]) == genuine_P[test]))
+    scores_P = np.sum(left_PD * right_PD, axis=1)
+    accuracy = fold_accuracy(scores_P, genuine_P, same_sized_folds(154, 10), grid_threshold)
+    assert accuracy.accuracy_F == pytest.approx(np.array(expected))
+    assert 0.6 < accuracy.mean < 0.95
 
 
 @st.composite

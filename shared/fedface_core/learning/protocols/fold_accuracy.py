@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,17 +31,6 @@ class FoldAccuracy:
         return float(self.accuracy_F.std(ddof=1) / np.sqrt(len(self.accuracy_F)))
 
 
-def fold_accuracy(scores_P: Scores, genuine_P: _Booleans, fold_P: npt.NDArray[np.intp]) -> FoldAccuracy:
-    """Each fold answered with the threshold that is best on all the others."""
-    correct_P = np.zeros(len(scores_P), dtype=np.bool_)
-    folds = np.unique(fold_P)
-    for fold in folds:
-        tested = fold_P == fold
-        threshold = best_threshold(scores_P[~tested], genuine_P[~tested])
-        correct_P[tested] = answered_rightly(scores_P[tested], genuine_P[tested], threshold)
-    return FoldAccuracy(correct_P, np.array([correct_P[fold_P == fold].mean() for fold in folds]))
-
-
 def best_threshold(scores_P: Scores, genuine_P: _Booleans) -> float:
     """The threshold of highest accuracy, where ``score > threshold`` says "same"; of equally good ones the strictest.
 
@@ -66,3 +56,19 @@ def answered_rightly(scores_P: Scores, genuine_P: _Booleans, threshold: float) -
     """Which pairs the threshold answers rightly."""
     rightly: _Booleans = (scores_P > threshold) == genuine_P
     return rightly
+
+
+def fold_accuracy(
+    scores_P: Scores,
+    genuine_P: _Booleans,
+    fold_P: npt.NDArray[np.intp],
+    choose: Callable[[Scores, _Booleans], float] = best_threshold,
+) -> FoldAccuracy:
+    """Each fold answered with the threshold that ``choose`` finds best on all the others."""
+    correct_P = np.zeros(len(scores_P), dtype=np.bool_)
+    folds = np.unique(fold_P)
+    for fold in folds:
+        tested = fold_P == fold
+        threshold = choose(scores_P[~tested], genuine_P[~tested])
+        correct_P[tested] = answered_rightly(scores_P[tested], genuine_P[tested], threshold)
+    return FoldAccuracy(correct_P, np.array([correct_P[fold_P == fold].mean() for fold in folds]))

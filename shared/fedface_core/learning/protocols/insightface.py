@@ -1,7 +1,7 @@
 """InsightFace's packed verification sets: lfw.bin, cfp_fp.bin, agedb_30.bin and others of their kind.
 
 2P images, the two of each pair side by side, and P answers. The file does not say who is in the images, nor where the folds
-are: they are ten runs of consecutive pairs, as scikit-learn's KFold has them and InsightFace uses them.
+are: they are ten runs of consecutive pairs. Folds, thresholds and ± are those of InsightFace's `eval/verification.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.learning.protocols.faces import EmbeddedFaces, EncodedFace
@@ -19,8 +20,10 @@ from fedface_core.learning.protocols.figures import Figure, ProtocolResult, rate
 from fedface_core.learning.protocols.fold_accuracy import fold_accuracy
 from fedface_core.learning.protocols.listed_pairs import FAR, ListedPairs, same_sized_folds
 from fedface_core.learning.protocols.pickled_pairs import Array, read_pickled
+from fedface_core.learning.protocols.trials import Scores
 
 FOLDS = 10
+_SQUARED_DISTANCES = np.arange(0, 4, 0.01)  # The thresholds that InsightFace tries; of unit vectors, 2 − 2 · cosine.
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class PackedPairs:
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
         """Accuracy: mean over ten folds ± their standard deviation (n in the denominator, as InsightFace prints it)."""
         scores_P = self.pairs.scores(faces)
-        accuracy = fold_accuracy(scores_P, self.pairs.genuine_P, self.pairs.fold_P)
+        accuracy = fold_accuracy(scores_P, self.pairs.genuine_P, self.pairs.fold_P, grid_threshold)
         return ProtocolResult(
             self.name,
             {
@@ -60,6 +63,16 @@ class PackedPairs:
             "standard deviation over folds",
             ("no intervals: a .bin set does not say who is in its images, so people cannot be resampled",),
         )
+
+
+def grid_threshold(scores_P: Scores, genuine_P: npt.NDArray[np.bool_]) -> float:
+    """Of InsightFace's thresholds the strictest of highest accuracy, as a cosine; a pair above it is "same"."""
+    thresholds = 1 - _SQUARED_DISTANCES / 2
+    accepted, falsely = (
+        len(kind) - np.searchsorted(np.sort(kind), thresholds, side="right")
+        for kind in (scores_P[genuine_P], scores_P[~genuine_P])
+    )
+    return float(thresholds[np.argmax(accepted - falsely)])
 
 
 def _unpacked(held: Any, path: Path) -> tuple[list[bytes], list[bool]]:
