@@ -67,7 +67,7 @@ def test_python_2_in_its_text_protocol(tmp_path: Path) -> None:
     is_read(opened(tmp_path, b"((lp0\n" + b"".join(strings) + b"(lp2\n" + b"".join(answers) + b"tp3\n."))
 
 
-def test_a_large_set_is_read_in_seconds(tmp_path: Path) -> None:
+def test_a_set_of_the_size_of_lfw_is_read(tmp_path: Path) -> None:
     images = [np.frombuffer(b"x" * 3000, np.uint8) for _ in range(12_000)]
     found = opened(tmp_path, pickle.dumps((images, [True] * 6000), protocol=2))
     assert len(found.faces) == 12_000
