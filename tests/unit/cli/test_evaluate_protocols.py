@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from fedface_cli.evaluate import ProtocolChoice
+from fedface_core.learning.protocols import ProtocolName
 from support.protocol_trees import ijb_a_tree, ijb_bc_tree, lfw_pairs, lfw_tree, packed_set
 
 from .conftest import Invoke
@@ -139,6 +142,10 @@ def test_more_pairs_than_a_bootstrap_holds(fedface: Invoke, plan: str, monkeypat
     code, out, _ = fedface("evaluate", plan)
     assert code == 0
     assert "no intervals: a bootstrap holds all pairs in memory" in out
+
+
+def test_every_protocol_can_be_chosen() -> None:
+    assert {choice.value for choice in ProtocolChoice} == {"pairs", *get_args(ProtocolName)}
 
 
 @pytest.mark.parametrize(

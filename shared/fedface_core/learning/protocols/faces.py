@@ -98,10 +98,10 @@ def embed_faces(
     files that are not there and names the first, unless ``skip_missing``: they then have no embedding. ``on_progress`` hears
     how many are done. Leaves the network in evaluation mode.
     """
-    missing = [face for face in faces if face.missing]
+    enrolled_N = np.array([not face.missing for face in faces], dtype=np.bool_)
+    missing = [face for face, enrolled in zip(faces, enrolled_N, strict=True) if not enrolled]
     if missing and (not skip_missing or len(missing) == len(faces)):
         raise InvalidInputError(_are_missing(missing, len(faces)))
-    enrolled_N = np.array([not face.missing for face in faces], dtype=np.bool_)
     embeddings_ND = np.zeros((len(faces), network.plan.embedding_size), dtype=np.float32)
     there = np.flatnonzero(enrolled_N)
     for first in range(0, len(there), BATCH_SIZE):

@@ -174,10 +174,10 @@ def _call(function: Any, arguments: tuple[Any, ...]) -> Any:
         return Array("")
     if name in _FROM_BUFFER:
         buffer, element = arguments[:2]
-        return Array(element.element, bytes(buffer))
+        return Array(element.element, _bytes(buffer))
     if name in _SCALAR:
         element, buffer = arguments
-        return Array(element.element, bytes(buffer))
+        return Array(element.element, _bytes(buffer))
     raise _RefusedError(f"{name.replace(' ', '.')} is called in a way that a .bin set has no use for; nothing was run")
 
 
@@ -186,7 +186,12 @@ def _fill(built: Any, state: tuple[Any, ...]) -> None:
     assert isinstance(built, Array)
     if not built.element:
         _, _, element, _, data = state
-        built.element, built.data = element.element, bytes(data)
+        built.element, built.data = element.element, _bytes(data)
+
+
+def _bytes(value: Any) -> bytes:
+    assert isinstance(value, bytes)  # of a number, bytes() would make so many zeros
+    return value
 
 
 def _text(value: str | bytes) -> str:

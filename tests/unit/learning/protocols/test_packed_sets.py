@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.learning.protocols.insightface import PackedPairs
+from fedface_core.learning.protocols.pickled_pairs import read_pickled
 
 IMAGES = [bytes([255, 216, number, 0, 39, 92, 10]) + b"jpeg\r\n" * number for number in range(30)]
 ANSWERS = [number % 3 != 0 for number in range(15)]
@@ -65,6 +70,38 @@ def test_python_2_in_its_text_protocol(tmp_path: Path) -> None:
     strings = [b"S" + repr(image)[1:].encode() + b"\np1\na" for image in IMAGES]
     answers = [b"I01\na" if answer else b"I00\na" for answer in ANSWERS]
     is_read(opened(tmp_path, b"((lp0\n" + b"".join(strings) + b"(lp2\n" + b"".join(answers) + b"tp3\n."))
+
+
+WHOLE = [
+    pickle.dumps((images, ANSWERS), protocol=protocol)
+    for images in (IMAGES, [np.frombuffer(image, np.uint8) for image in IMAGES])
+    for protocol in range(6)
+]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from(WHOLE), st.lists(st.tuples(st.integers(0, 3000), st.binary(min_size=1, max_size=3)), min_size=1))
+def test_a_damaged_set_is_read_as_something_or_refused(whole: bytes, damage: list[tuple[int, bytes]]) -> None:
+    """Whatever stands in the file, nothing else comes of it, and nothing of this process changes."""
+    spoilt = bytearray(whole)
+    for place, put in damage:
+        spoilt[place % len(whole) : place % len(whole) + len(put)] = put
+    with contextlib.suppress(InvalidInputError):
+        read_pickled(bytes(spoilt), "lfw.bin")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_as_something_or_refused(data: bytes) -> None:
+    with contextlib.suppress(InvalidInputError):
+        read_pickled(data, "lfw.bin")
+
+
+def test_a_number_in_place_of_bytes_makes_no_zeros() -> None:
+    """``numpy.core.numeric._frombuffer(10**15, dtype('u1'))``: four instructions must not ask for a petabyte."""
+    makes = b"cnumpy.core.numeric\n_frombuffer\n(I1000000000000000\ncnumpy\ndtype\n(Vu1\ntRtR."
+    with pytest.raises(InvalidInputError, match="not a whole \\.bin set"):
+        read_pickled(makes, "lfw.bin")
 
 
 def test_a_set_of_the_size_of_lfw_is_read(tmp_path: Path) -> None:
