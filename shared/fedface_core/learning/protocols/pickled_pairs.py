@@ -9,6 +9,7 @@ is a name here, and any other name, call or instruction is refused. Source: the 
 from __future__ import annotations
 
 import codecs
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -68,13 +69,15 @@ def read_pickled(data: bytes, name: str) -> Any:
     stack: list[Any] = []
     memo: dict[int, Any] = {}
     try:
-        for instruction, argument in _instructions(data):
-            if instruction == "STOP":
-                return stack.pop()
-            _obey(instruction, argument, stack, memo)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of an escape that is none, Python only warns
+            for instruction, argument in _instructions(data):
+                if instruction == "STOP":
+                    return stack.pop()
+                _obey(instruction, argument, stack, memo)
     except _RefusedError as reason:
         raise InvalidInputError(f"{name}: {reason}") from None
-    except (LookupError, ValueError, TypeError, AttributeError, AssertionError, StopIteration):
+    except (LookupError, ValueError, TypeError, AttributeError, AssertionError, StopIteration, Warning):
         pass  # what a stack machine comes to with a program that is cut short or was never one
     raise InvalidInputError(f"{name} is not a whole .bin set: it is cut short, or was never a pickle")
 
