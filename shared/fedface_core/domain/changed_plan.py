@@ -12,9 +12,13 @@ from fedface_core.domain.plan_part import PlanPart
 def changed(plan: Plan, patch: Mapping[str, Any]) -> Plan:
     """The plan with the changes of ``patch``. `ValidationError` where that is no plan.
 
-    What the old architecture or device profile made of the plan is the new one's to say, where the patch names another.
+    What the old architecture or device profile made of the plan is the new one's to say, where the patch names another. The
+    parameters of a strategy go with it.
     """
     told = {"model": _told(plan.model, "architecture"), "devices": _told(plan.devices, "profile")}
+    strategy = patch.get("strategy")
+    if isinstance(strategy, Mapping) and strategy.get("name", plan.strategy.name) != plan.strategy.name:
+        told["strategy"] = {}
     return Plan.model_validate(_merged(plan.model_dump(mode="json") | told, patch))
 
 

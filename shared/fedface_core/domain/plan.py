@@ -9,8 +9,10 @@ from pydantic import Field, StringConstraints, model_validator
 from fedface_core.domain.cohort import CohortPlan
 from fedface_core.domain.device_plan import DevicePlan
 from fedface_core.domain.ids import MOST_CLIENTS, client_index
+from fedface_core.domain.local_training_plan import LocalTrainingPlan
 from fedface_core.domain.plan_part import PlanPart, PositiveInt
 from fedface_core.domain.stopping import StopPlan
+from fedface_core.domain.strategy_plan import FedFacePlan, StrategyPlan
 
 Architecture = Literal[
     "spherenet-4", "spherenet-10", "spherenet-20", "spherenet-36", "spherenet-64", "mobilefacenet", "dlib-resnet"
@@ -113,18 +115,8 @@ class SplitPlan(PlanPart):
         return self.public + self.clients + self.test
 
 
-class LocalTrainingPlan(PlanPart):
-    """SGD on the client: the positive squared hinge, w_c fixed."""
-
-    steps: Annotated[int, Field(ge=0)] = Field(default=4, description="Gradient steps; 0 uploads the model unchanged.")
-    batch_size: PositiveInt | None = Field(default=None, description="Images in a step; all of the client's by default.")
-    learning_rate: Annotated[float, Field(gt=0)] = 0.05
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    margin: Annotated[float, Field(gt=0, le=1)] = Field(default=0.9, description="m in max(0, m − w·f(x))².")
-
-
 class SpreadoutPlan(PlanPart):
-    """The server's repulsion of class embeddings. ``steps=0`` switches it off (plain federated averaging)."""
+    """The server's repulsion of class embeddings. ``steps=0`` switches it off."""
 
     weight: Annotated[float, Field(gt=0)] = Field(default=10.0, description="λ.")
     margin: Annotated[float, Field(ge=-1, lt=1)] = Field(default=0.3, description="ν: cosines below it are left alone.")
@@ -175,6 +167,9 @@ class Plan(PlanPart):
     data: DataPlan = Field(default_factory=DataPlan)
     split: SplitPlan = Field(default_factory=SplitPlan)
     cohort: CohortPlan = Field(default_factory=CohortPlan)
+    strategy: StrategyPlan = Field(
+        default_factory=FedFacePlan, description="How clients and aggregator learn: a name, or a name with its parameters."
+    )
     initialisation: Literal["mean-feature", "random"] = Field(
         default="mean-feature", description="How class embeddings start; `random` is the ablation."
     )
@@ -210,6 +205,15 @@ class Plan(PlanPart):
             raise ValueError(
                 f"asynchronous aggregation needs a cohort.quorum (the buffer) below the {invited} clients that train at once"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _strategy_fits(self) -> Self:
+        if self.strategy.name == "fedavg" and self.spreadout not in (SpreadoutPlan(), SpreadoutPlan(steps=0)):
+            raise ValueError("spreadout: the strategy 'fedavg' has none; leave it out")
+        warmup = self.local_training.warmup_rounds
+        if warmup >= self.rounds:
+            raise ValueError(f"local_training.warmup_rounds is {warmup}; it must be below rounds, {self.rounds}")
         return self
 
     @model_validator(mode="after")

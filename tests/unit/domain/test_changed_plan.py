@@ -40,6 +40,18 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"model": {"architecture": None}},
         {},
     ),
+    "another strategy takes its own parameters": (
+        {"strategy": {"name": "fedprox", "proximal": 0.5}},
+        {"strategy": {"name": "fedavg"}},
+        {"strategy": "fedavg"},
+    ),
+    "a strategy by its name": ({}, {"strategy": "fedprox"}, {"strategy": {"name": "fedprox"}}),
+    "a parameter of the same strategy": (
+        {"strategy": {"name": "fedprox", "proximal": 0.5}},
+        {"strategy": {"proximal": 0.1}},
+        {"strategy": {"name": "fedprox", "proximal": 0.1}},
+    ),
+    "null takes the default strategy": ({"strategy": "fedavg"}, {"strategy": None}, {}),
     "sizes of the user's own stay": (
         {"model": {"architecture": "spherenet-4", "height": 56, "widths": [8, 16, 32, 64], "weights": "ab" * 32}},
         {"model": {"architecture": "spherenet-20", "channels": 1}},

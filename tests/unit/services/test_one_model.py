@@ -73,6 +73,9 @@ def test_a_cohort_smaller_than_all_clients_is_drawn_alike(faces: Path, shard_siz
         {"model": {"centring": True}},
         {"spreadout": {"steps": 0}},
         {"local_training": {"steps": 3, "batch_size": 1}},
+        {"local_training": {"steps": 3, "schedule": "cosine", "final_learning_rate": 0.1, "final_steps": 1}},
+        {"strategy": "fedavg"},
+        {"strategy": {"name": "fedprox", "proximal": 1.0}},
     ],
 )
 def test_other_plans_agree_with_their_simulation_too(faces: Path, changes: dict[str, object]) -> None:

@@ -1,0 +1,35 @@
+"""The strategy of a plan: how clients and aggregator learn, by name, with the parameters of that strategy alone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from fedface_core.domain.plan_part import PlanPart
+
+
+class FedFacePlan(PlanPart):
+    """The paper's (Aggarwal et al., IJCB 2021): class embeddings fixed on the clients, and spread on the server."""
+
+    name: Literal["fedface"] = "fedface"
+
+
+class FedAvgPlan(PlanPart):
+    """Plain federated averaging (McMahan et al., AISTATS 2017): no spreadout, which shows the collapse."""
+
+    name: Literal["fedavg"]
+
+
+class FedProxPlan(PlanPart):
+    """FedFace with the proximal term of FedProx (Li et al., MLSys 2020) in each client's loss."""
+
+    name: Literal["fedprox"]
+    proximal: Annotated[float, Field(ge=0)] = Field(default=0.01, description="μ in μ/2·‖f − f_global‖²; 0 is FedFace.")
+
+
+def _named(given: Any) -> Any:
+    return {"name": given} if isinstance(given, str) else given
+
+
+StrategyPlan = Annotated[FedFacePlan | FedAvgPlan | FedProxPlan, Field(discriminator="name"), BeforeValidator(_named)]
