@@ -10,12 +10,22 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
+from fedface_core.learning.class_embeddings import decode_class_embeddings
+from fedface_core.learning.client_steps import training_update
+from fedface_core.learning.codec import decode_tensors
 from fedface_core.learning.data import FaceDataset
+from fedface_core.learning.enrolment import random_class_embeddings
 from fedface_core.learning.local_training import train_locally
 from fedface_core.learning.losses import positive_squared_hinge
 from fedface_core.learning.models import EmbeddingNetwork, initial_network
 from fedface_core.learning.simulation import simulate
+from fedface_core.learning.strategies import strategy_of
+from fedface_core.learning.training_fold import TrainingPartial, reduce_training
+from fedface_core.learning.update_checks import further_reference
+from fedface_core.learning.weights import load_tensors, network_tensors
+from support.server_rounds import server_round
 
 TARGET_D = normalize(torch.arange(16.0), dim=0)
 
@@ -80,3 +90,56 @@ def test_a_round_trains_at_its_own_rate(
         trained(scheduled, images_NCHW, number).parameters(), trained(constant, images_NCHW).parameters(), strict=True
     ):
         torch.testing.assert_close(found, expected)
+
+
+def test_fedaws_learns_a_class_embedding_with_the_network(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    """One step by hand: down the gradient of the same loss, at its own rate, back to the sphere."""
+    plan = tiny_plan(strategy={"name": "fedaws", "class_learning_rate": 0.3}, local_training={"steps": 1})
+    images_NCHW = tiny_faces.images("person-3")
+    own_D = TARGET_D.clone().requires_grad_()
+    loss = positive_squared_hinge(initial_network(plan.model, 0)(images_NCHW), own_D, 0.9)
+    (gradient_D,) = torch.autograd.grad(loss, own_D)
+    network = initial_network(plan.model, 0)
+    result = train_locally(network, images_NCHW, TARGET_D, plan, 1, seed=0)
+    torch.testing.assert_close(result.uploads["class_embedding"], normalize(TARGET_D - 0.3 * gradient_D, dim=0))
+    for found, expected in zip(
+        network.parameters(), trained(tiny_plan(local_training={"steps": 1}), images_NCHW).parameters(), strict=True
+    ):
+        assert torch.equal(found, expected), "the network's own step is FedFace's"
+
+
+def test_fedaws_replaces_the_rows_of_who_took_part(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    plan = tiny_plan(strategy="fedaws", spreadout={"steps": 0}, cohort={"size": 3, "shard_size": 2}, rounds=1)
+    rows: list[Tensor] = []
+
+    network = initial_network(plan.model, 0)
+    start_CD = random_class_embeddings(8, 16, plan.seed)
+    partials = []
+    for client in ("client-000005", "client-000002"):
+        load_tensors(network, network_tensors(initial_network(plan.model, 0)), "the global model")
+        images_NCHW = tiny_faces.images("person-3")
+        update = training_update(network, images_NCHW, start_CD[client_index(client)], plan, 1, client)
+        rows.append(decode_tensors(update.data)[0]["class_embedding"])
+        partial = TrainingPartial()
+        further = further_reference(strategy_of(plan).upload_shapes(plan))
+        reference = network_tensors(initial_network(plan.model, 0))
+        partial.fold(client, update.accepted, {client: update.data}.__getitem__, reference, 100.0, further=further)
+        partials.append(TrainingPartial.decode(partial.encode()))
+    before = server_round(plan, initial_network(plan.model, 0), start_CD)
+    reduced = reduce_training(partials, before)
+    found_CD = decode_class_embeddings(reduced.class_embeddings, 16)
+    expected_CD = start_CD.clone()
+    expected_CD[5], expected_CD[2] = rows
+    torch.testing.assert_close(found_CD, expected_CD)
+    assert not torch.equal(rows[0], start_CD[5])
+    untouched = [0, 1, 3, 4, 6, 7]
+    assert torch.equal(found_CD[untouched], start_CD[untouched])
+
+
+def test_fedaws_spreads_what_it_has_learnt(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    rounds = simulate(
+        tiny_plan(strategy="fedaws", local_training={"steps": 4, "learning_rate": 0.1}), dataset=tiny_faces
+    ).rounds
+    assert len({done.aggregation.class_embeddings_sha256 for done in rounds}) == 3
+    assert all(done.aggregation.max_off_diagonal_cosine < 0.5 for done in rounds)
+    assert (rounds[-1].aggregation.loss_after or 1) < (rounds[-1].aggregation.loss_before or 0)

@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from fedface_core.domain.aggregation_plan import AggregationPlan
 from fedface_core.domain.cohort import CohortPlan
 from fedface_core.domain.device_plan import DevicePlan
 from fedface_core.domain.ids import MOST_CLIENTS, client_index
 from fedface_core.domain.local_training_plan import LocalTrainingPlan
 from fedface_core.domain.plan_part import PlanPart, PositiveInt
 from fedface_core.domain.stopping import StopPlan
-from fedface_core.domain.strategy_plan import FedFacePlan, StrategyPlan
+from fedface_core.domain.strategy_plan import FedFacePlan, StrategyPlan, strategy_name
 
 Architecture = Literal[
     "spherenet-4", "spherenet-10", "spherenet-20", "spherenet-36", "spherenet-64", "mobilefacenet", "dlib-resnet"
@@ -124,31 +125,6 @@ class SpreadoutPlan(PlanPart):
     learning_rate: Annotated[float, Field(gt=0)] = 0.01
 
 
-class AggregationPlan(PlanPart):
-    """When updates are averaged: round by round, or as they come (FedBuff, Nguyen et al., AISTATS 2022)."""
-
-    mode: Literal["synchronous", "asynchronous"] = Field(
-        default="synchronous",
-        description="`asynchronous`: the round is a buffer of `cohort.quorum` updates; who is not done when it is full "
-        "goes on training, and is counted in a later round, with less weight.",
-    )
-    staleness_exponent: Annotated[float, Field(ge=0)] = Field(
-        default=0.5, description="a in the weight 1/(1+τ)^a of an update whose model is τ versions old."
-    )
-    most_staleness: PositiveInt = Field(
-        default=10, description="A client that is not done after so many further versions is replaced, its update refused."
-    )
-
-    @property
-    def waits_for_nobody(self) -> bool:
-        """Whether the next round begins while clients still train, and while a model version is still being scored."""
-        return self.mode == "asynchronous"
-
-    def weight_of(self, staleness: int) -> float:
-        """What an update counts for, whose model is so many versions old."""
-        return float((1 + staleness) ** -self.staleness_exponent)
-
-
 class RetentionPlan(PlanPart):
     """What of a round is kept in the store, once its manifest is written."""
 
@@ -171,7 +147,7 @@ class Plan(PlanPart):
         default_factory=FedFacePlan, description="How clients and aggregator learn: a name, or a name with its parameters."
     )
     initialisation: Literal["mean-feature", "random"] = Field(
-        default="mean-feature", description="How class embeddings start; `random` is the ablation."
+        default="mean-feature", description="How class embeddings start. `random` is the ablation, and fedaws's default."
     )
     local_training: LocalTrainingPlan = Field(default_factory=LocalTrainingPlan)
     spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan)
@@ -184,6 +160,13 @@ class Plan(PlanPart):
         default=(1e-1, 1e-2, 1e-3, 1e-4), min_length=1, description="False accept rates at which TAR is reported."
     )
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _strategys_initialisation(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or strategy_name(given.get("strategy")) != "fedaws":
+            return given
+        return {"initialisation": "random"} | given
 
     @model_validator(mode="after")
     def _cohort_fits(self) -> Self:

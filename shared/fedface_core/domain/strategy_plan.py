@@ -28,8 +28,25 @@ class FedProxPlan(PlanPart):
     proximal: Annotated[float, Field(ge=0)] = Field(default=0.01, description="μ in μ/2·‖f − f_global‖²; 0 is FedFace.")
 
 
+class FedAwSPlan(PlanPart):
+    """FedAwS (Yu et al., ICML 2020): each client learns its class embedding, from a random one by default."""
+
+    name: Literal["fedaws"]
+    class_learning_rate: Annotated[float, Field(gt=0)] = Field(
+        default=0.05, description="At which a client learns its class embedding; it follows the schedule of the network's."
+    )
+
+
+def strategy_name(given: Any) -> Any:
+    """The name in what a user gave for the strategy, which may be anything."""
+    name = given.get("name") if isinstance(given, dict) else given
+    return getattr(name, "name", name)
+
+
 def _named(given: Any) -> Any:
     return {"name": given} if isinstance(given, str) else given
 
 
-StrategyPlan = Annotated[FedFacePlan | FedAvgPlan | FedProxPlan, Field(discriminator="name"), BeforeValidator(_named)]
+StrategyPlan = Annotated[
+    FedFacePlan | FedAvgPlan | FedProxPlan | FedAwSPlan, Field(discriminator="name"), BeforeValidator(_named)
+]

@@ -14,6 +14,7 @@ from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.learning.codec import decode_tensors, encode_tensors
 from fedface_core.learning.enrolment import enrol, random_class_embeddings
 from fedface_core.learning.reduced_round import ReducedRound, reduced_round
+from fedface_core.learning.server_state import joined
 from fedface_core.learning.strategies import ServerRound, strategy_of
 from fedface_core.learning.update_checks import check_mean_embedding
 
@@ -68,9 +69,10 @@ def reduce_enrolment(partials: Iterable[EnrolmentPartial], before: ServerRound) 
         drawn_CD = random_class_embeddings(plan.split.clients, plan.model.embedding_size, plan.seed)
         class_embeddings_CD = drawn_CD * (images_C > 0).unsqueeze(1)
     network.centre.copy_(enrolment.centre_D)
+    result = strategy_of(plan).finish(replace(before, class_embeddings_CD=class_embeddings_CD))
     return reduced_round(
         network,
-        strategy_of(plan).finish(replace(before, class_embeddings_CD=class_embeddings_CD)),
+        replace(result, state=joined({}, result.state)),
         folded=int((images_C > 0).sum()),
         images=int(images_C.sum()),
         refused=refused,

@@ -21,6 +21,8 @@ from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_core.learning.averaging import WeightedSum, changes
 from fedface_core.learning.codec import decode_tensors, encode_tensors
 from fedface_core.learning.reduced_round import ReducedRound, reduced_round
+from fedface_core.learning.server_optimiser import towards
+from fedface_core.learning.server_state import OPTIMISER, STRATEGY, joined, part
 from fedface_core.learning.strategies import ServerRound, strategy_of
 from fedface_core.learning.update_checks import NOTHING_FURTHER, check_update, update_norm
 from fedface_core.learning.weights import load_tensors, network_tensors
@@ -116,13 +118,15 @@ def reduce_training(partials: Iterable[TrainingPartial], before: ServerRound) ->
     if not total.folded:
         raise TooFewUpdatesError(0, plan.cohort.minimum, total.refused)
     old = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
-    new = _moved(total, old) if plan.aggregation.waits_for_nobody else total.models.average(old)
+    average = _moved(total, old) if plan.aggregation.waits_for_nobody else total.models.average(old)
+    parameters = [name for name, _ in network.named_parameters()]
+    new, moments = towards(average, old, parameters, plan.aggregation.optimiser, part(before.state, OPTIMISER))
     load_tensors(network, new, "the average")
-    result = strategy_of(plan).finish(replace(before, uploaded=total.uploaded))
+    result = strategy_of(plan).finish(replace(before, uploaded=total.uploaded, state=part(before.state, STRATEGY)))
     images = total.images
     return reduced_round(
         network,
-        result,
+        replace(result, state=joined(moments, result.state)),
         folded=total.folded,
         images=images,
         refused=total.refused,

@@ -24,6 +24,15 @@ def test_a_name_alone_takes_the_strategys_own_defaults() -> None:
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
 
 
+def test_fedaws_draws_its_class_embeddings_unless_told_otherwise() -> None:
+    assert Plan.model_validate({"strategy": "fedaws"}).initialisation == "random"
+    assert (
+        Plan.model_validate({"strategy": {"name": "fedaws"}, "initialisation": "mean-feature"}).initialisation
+        == "mean-feature"
+    )
+    assert Plan(strategy=FedFacePlan()).initialisation == "mean-feature"
+
+
 @pytest.mark.parametrize(
     ("changes", "field", "message"),
     [
@@ -31,6 +40,18 @@ def test_a_name_alone_takes_the_strategys_own_defaults() -> None:
         ({"strategy": {"proximal": 0.1}}, "strategy", "'name'"),
         ({"strategy": {"name": "fedface", "proximal": 0.1}}, "strategy.fedface.proximal", "not permitted"),
         ({"strategy": {"name": "fedprox", "proximal": -1}}, "strategy.fedprox.proximal", "greater than or equal to 0"),
+        (
+            {"strategy": {"name": "fedaws", "class_learning_rate": 0}},
+            "strategy.fedaws.class_learning_rate",
+            "greater than 0",
+        ),
+        ({"aggregation": {"optimiser": "sgd"}}, "aggregation.optimiser", "'momentum'"),
+        (
+            {"aggregation": {"optimiser": {"name": "average", "momentum": 0.9}}},
+            "aggregation.optimiser.average.momentum",
+            "not",
+        ),
+        ({"aggregation": {"optimiser": {"name": "yogi", "beta2": 1}}}, "aggregation.optimiser.yogi.beta2", "less than 1"),
         ({"strategy": "fedavg", "spreadout": {"weight": 1.0}}, "", "spreadout: the strategy 'fedavg' has none"),
     ],
 )

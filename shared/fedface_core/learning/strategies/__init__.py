@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fedface_core.domain.plan import Plan
 from fedface_core.learning.strategies.fedavg import FEDAVG
+from fedface_core.learning.strategies.fedaws import FEDAWS
 from fedface_core.learning.strategies.fedface import FEDFACE
 from fedface_core.learning.strategies.fedprox import FEDPROX
 from fedface_core.learning.strategies.strategy import NOTHING, ClientRound, ServerResult, ServerRound, Strategy, Tensors
 
 __all__ = ["NOTHING", "STRATEGIES", "ClientRound", "ServerResult", "ServerRound", "Strategy", "Tensors", "strategy_of"]
 
-STRATEGIES: dict[str, Strategy] = {"fedface": FEDFACE, "fedavg": FEDAVG, "fedprox": FEDPROX}
+STRATEGIES: dict[str, Strategy] = {"fedface": FEDFACE, "fedavg": FEDAVG, "fedprox": FEDPROX, "fedaws": FEDAWS}
 
 
 def strategy_of(plan: Plan) -> Strategy:
