@@ -13,7 +13,7 @@ from fedface_core.domain.ids import MOST_CLIENTS, client_index
 from fedface_core.domain.local_training_plan import LocalTrainingPlan
 from fedface_core.domain.plan_part import PlanPart, PositiveInt
 from fedface_core.domain.stopping import StopPlan
-from fedface_core.domain.strategy_plan import FedFacePlan, StrategyPlan, strategy_name
+from fedface_core.domain.strategy_plan import IN_PROCESS, WITHOUT_SPREADOUT, FedFacePlan, StrategyPlan, strategy_name
 
 Architecture = Literal[
     "spherenet-4", "spherenet-10", "spherenet-20", "spherenet-36", "spherenet-64", "mobilefacenet", "dlib-resnet"
@@ -192,8 +192,11 @@ class Plan(PlanPart):
 
     @model_validator(mode="after")
     def _strategy_fits(self) -> Self:
-        if self.strategy.name == "fedavg" and self.spreadout not in (SpreadoutPlan(), SpreadoutPlan(steps=0)):
-            raise ValueError("spreadout: the strategy 'fedavg' has none; leave it out")
+        name = self.strategy.name
+        if name in WITHOUT_SPREADOUT and self.spreadout not in (SpreadoutPlan(), SpreadoutPlan(steps=0)):
+            raise ValueError(f"spreadout: the strategy {name!r} has none; leave it out")
+        if name in IN_PROCESS and self.aggregation != AggregationPlan():
+            raise ValueError(f"aggregation: the strategy {name!r} has none; leave it out")
         warmup = self.local_training.warmup_rounds
         if warmup >= self.rounds:
             raise ValueError(f"local_training.warmup_rounds is {warmup}; it must be below rounds, {self.rounds}")

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from fedface_core.domain.plan_part import PlanPart
+from fedface_core.domain.cosface_plan import CosFacePlan
+from fedface_core.domain.plan_part import PlanPart, PositiveInt
 
 
 class FedFacePlan(PlanPart):
@@ -37,6 +38,28 @@ class FedAwSPlan(PlanPart):
     )
 
 
+class CentralisedPlan(CosFacePlan):
+    """The upper bound: CosFace on the photographs of clients and public identities, pooled in one process.
+
+    It starts from the plan's model, and each round is an equal part of the epochs.
+    """
+
+    name: Literal["centralised"]
+
+
+class LocalOnlyPlan(PlanPart):
+    """The lower bound: each client goes on training its own model, and nothing is averaged."""
+
+    name: Literal["local-only"]
+    scored_clients: PositiveInt = Field(default=5, description="The first so many (or all) train and are scored.")
+
+
+IN_PROCESS = frozenset({"centralised", "local-only"})
+"""What only a simulation runs: services never pool photographs, and never score a client's own model."""
+
+WITHOUT_SPREADOUT = frozenset({"fedavg"}) | IN_PROCESS
+
+
 def strategy_name(given: Any) -> Any:
     """The name in what a user gave for the strategy, which may be anything."""
     name = given.get("name") if isinstance(given, dict) else given
@@ -48,5 +71,7 @@ def _named(given: Any) -> Any:
 
 
 StrategyPlan = Annotated[
-    FedFacePlan | FedAvgPlan | FedProxPlan | FedAwSPlan, Field(discriminator="name"), BeforeValidator(_named)
+    FedFacePlan | FedAvgPlan | FedProxPlan | FedAwSPlan | CentralisedPlan | LocalOnlyPlan,
+    Field(discriminator="name"),
+    BeforeValidator(_named),
 ]

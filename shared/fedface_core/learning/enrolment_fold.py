@@ -17,6 +17,7 @@ from fedface_core.learning.reduced_round import ReducedRound, reduced_round
 from fedface_core.learning.server_state import joined
 from fedface_core.learning.strategies import ServerRound, strategy_of
 from fedface_core.learning.update_checks import check_mean_embedding
+from fedface_core.learning.weights import encode_network
 
 
 @dataclass
@@ -71,7 +72,7 @@ def reduce_enrolment(partials: Iterable[EnrolmentPartial], before: ServerRound) 
     network.centre.copy_(enrolment.centre_D)
     result = strategy_of(plan).finish(replace(before, class_embeddings_CD=class_embeddings_CD))
     return reduced_round(
-        network,
+        encode_network(network),
         replace(result, state=joined({}, result.state)),
         folded=int((images_C > 0).sum()),
         images=int(images_C.sum()),

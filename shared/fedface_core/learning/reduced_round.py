@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from fedface_core.domain.events import Aggregation
 from fedface_core.learning.class_embeddings import encode_class_embeddings
 from fedface_core.learning.codec import encode_tensors, sha256_hex
-from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.strategies import ServerResult
-from fedface_core.learning.weights import encode_network
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class ReducedRound:
 
 
 def reduced_round(
-    network: EmbeddingNetwork,
+    model: bytes,
     result: ServerResult,
     *,
     folded: int,
@@ -37,8 +35,8 @@ def reduced_round(
     loss_before: float | None = None,
     loss_after: float | None = None,
 ) -> ReducedRound:
-    """Encode the new global model and what the strategy made beside it."""
-    model, class_embeddings = encode_network(network), encode_class_embeddings(result.class_embeddings_CD)
+    """Encode what the strategy made beside the new global ``model``."""
+    class_embeddings = encode_class_embeddings(result.class_embeddings_CD)
     server_state = encode_tensors(result.state) if result.state else None
     guidance = encode_tensors(result.guidance) if result.guidance else None
     stats = result.stats

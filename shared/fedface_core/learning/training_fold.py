@@ -25,7 +25,7 @@ from fedface_core.learning.server_optimiser import towards
 from fedface_core.learning.server_state import OPTIMISER, STRATEGY, joined, part
 from fedface_core.learning.strategies import ServerRound, strategy_of
 from fedface_core.learning.update_checks import NOTHING_FURTHER, check_update, update_norm
-from fedface_core.learning.weights import load_tensors, network_tensors
+from fedface_core.learning.weights import encode_network, load_tensors, network_tensors
 
 
 @dataclass
@@ -125,7 +125,7 @@ def reduce_training(partials: Iterable[TrainingPartial], before: ServerRound) ->
     result = strategy_of(plan).finish(replace(before, uploaded=total.uploaded, state=part(before.state, STRATEGY)))
     images = total.images
     return reduced_round(
-        network,
+        encode_network(network),
         replace(result, state=joined(moments, result.state)),
         folded=total.folded,
         images=images,

@@ -11,7 +11,15 @@ from fedface_core.learning.strategies.strategy import NOTHING, ClientRound, Serv
 
 __all__ = ["NOTHING", "STRATEGIES", "ClientRound", "ServerResult", "ServerRound", "Strategy", "Tensors", "strategy_of"]
 
-STRATEGIES: dict[str, Strategy] = {"fedface": FEDFACE, "fedavg": FEDAVG, "fedprox": FEDPROX, "fedaws": FEDAWS}
+STRATEGIES: dict[str, Strategy] = {
+    "fedface": FEDFACE,
+    "fedavg": FEDAVG,
+    "fedprox": FEDPROX,
+    "fedaws": FEDAWS,
+    # Bounds, whose rounds are no federated ones: what they share with these (enrolment, a client's steps) is FedAvg's.
+    "centralised": FEDAVG,
+    "local-only": FEDAVG,
+}
 
 
 def strategy_of(plan: Plan) -> Strategy:
