@@ -130,8 +130,8 @@ class RetentionPlan(PlanPart):
 
     rounds_of_updates: PositiveInt = Field(
         default=3,
-        description="Updates and partials of the newest so many ended rounds are kept, older ones removed; more than "
-        "there are rounds keeps all. Model versions, class embeddings, reports and manifests always stay.",
+        description="Updates, partials and server states of the newest so many ended rounds are kept, older ones removed; "
+        "more than there are rounds keeps all. Model versions, class embeddings, reports and manifests always stay.",
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from fedface_control.collect_garbage import collect_garbage
+from fedface_control.operate_round import retry_round
 from fedface_control.operate_run import delete_run
 from fedface_control.restore_run import restore_run
 from fedface_core.adapters.memory import MemoryLedger
@@ -23,6 +24,7 @@ from fedface_core.learning.simulation import simulate
 from fedface_core.learning.strategies import STRATEGIES
 from support.guiding_strategy import GUIDING
 from support.in_process import Disorder, InProcess
+from support.places import in_round
 from support.tiny_run import tiny_plan
 
 HOUR = timedelta(hours=1)
@@ -36,7 +38,7 @@ def _guiding(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def plan(faces: Path) -> Plan:
     small = {"split": {"public": 2, "clients": 2}, "cohort": {"shard_size": 1}}
-    return tiny_plan(faces, rounds=2, aggregation={"optimiser": "momentum"}, **small)
+    return tiny_plan(faces, rounds=2, aggregation={"optimiser": "momentum"}, retention={"rounds_of_updates": 1}, **small)
 
 
 def test_services_and_simulation_agree(plan: Plan) -> None:
@@ -128,3 +130,26 @@ def test_what_nobody_names_is_garbage_and_a_deleted_run_leaves_nothing(plan: Pla
     delete_run(services.ports, run.id, run.id)
     services.sweep_after(1)
     assert services.ports.artifacts.keys("") == []
+
+
+def test_old_states_go_with_the_updates_of_their_rounds(plan: Plan) -> None:
+    services = InProcess(plan.model_copy(update={"rounds": 4}))
+    run = services.run()
+    kept = services.ports.artifacts.keys(f"runs/{run.id}/server_state/")
+    newest = services.manifest(run.id, 4).round
+    assert newest.aggregation is not None
+    of_newest = (newest.server_state_sha256 or "", newest.aggregation.server_state_sha256 or "")
+    assert kept == sorted(object_keys.server_state(run.id, sha256) for sha256 in of_newest)
+    assert len(services.ports.artifacts.keys(f"runs/{run.id}/guidance/")) == 5
+
+
+def test_a_state_stays_that_the_round_after_abandoned_ones_starts_from(plan: Plan) -> None:
+    services = InProcess(plan)
+    run_id = services.start()
+    for number in (2, 3, 4):
+        services.until(run_id, in_round(services, number))
+        retry_round(services.ports, run_id, number)
+    run = services.to_end(run_id)
+    assert (run.phase, run.round) == (RunPhase.COMPLETED, 5)
+    started_from = {services.ports.ledger.load_round(run_id, number).server_state_sha256 for number in (2, 3, 4, 5)}
+    assert len(started_from) == 1
