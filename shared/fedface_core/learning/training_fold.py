@@ -23,8 +23,8 @@ from fedface_core.learning.codec import decode_tensors, encode_tensors
 from fedface_core.learning.reduced_round import ReducedRound, reduced_round
 from fedface_core.learning.server_optimiser import towards
 from fedface_core.learning.server_state import OPTIMISER, STRATEGY, joined, part
-from fedface_core.learning.strategies import ServerRound, strategy_of
-from fedface_core.learning.update_checks import NOTHING_FURTHER, check_update, update_norm
+from fedface_core.learning.strategies import NOTHING, ServerRound, strategy_of
+from fedface_core.learning.update_checks import check_update, update_norm
 from fedface_core.learning.weights import encode_network, load_tensors, network_tensors
 
 
@@ -70,7 +70,7 @@ class TrainingPartial:
         reference: Mapping[str, Tensor],
         max_norm: float,
         staleness_weight: float | None = None,
-        further: Mapping[str, Tensor] = NOTHING_FURTHER,
+        further: Mapping[str, Tensor] = NOTHING,
     ) -> None:
         """Add one client's update. A refusal, by ``fetch`` or by the checks, is noted and nothing is added.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import sqrt
-from types import MappingProxyType
 from typing import Any, Final
 
 import torch
@@ -13,11 +12,11 @@ from torch import Tensor
 from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_core.learning.codec import decode_tensors, sha256_hex
+from fedface_core.learning.strategies import NOTHING
 
 MEAN_EMBEDDING: Final = "mean_embedding"
 """The name of the one tensor of an enrolment update."""
 
-NOTHING_FURTHER: Final[Mapping[str, Tensor]] = MappingProxyType({})
 _LENGTH_TOLERANCE: Final = 1e-3
 _HEADER_BYTES: Final = 4096  # safetensors' own framing and our metadata, generously
 _HEADER_BYTES_A_TENSOR: Final = 256  # dtype, shape and offsets of one tensor as JSON
@@ -47,7 +46,7 @@ def check_update(
     accepted: AcceptedUpdate,
     reference: Mapping[str, Tensor],
     max_norm: float,
-    further: Mapping[str, Tensor] = NOTHING_FURTHER,
+    further: Mapping[str, Tensor] = NOTHING,
 ) -> dict[str, Tensor]:
     """The tensors of a client's update, once they are known to be what was accepted and to fit the global model.
 

@@ -2,8 +2,8 @@
 
 A client trains its class embedding together with the network, and uploads it; the aggregator puts it into W and spreads W.
 Yu et al.'s regulariser ``Σ_{c≠c'} max(0, ν − d(w_c, w_c'))²`` with the cosine distance d = 1 − w_c·w_c' is FedFace's
-spreadout with the margin 1 − ν. It differs in its step: theirs follows the sum over the k nearest of each row's pairs, ours
-over all of them, and no row ever steps further than its neighbours allow (ADR 5).
+spreadout with the margin 1 − ν. It differs in its step: with many classes theirs pushes away the k nearest rows of each;
+ours looks at all pairs, and no row ever steps further than its neighbours allow (ADR 5).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a strategy is: what a client minimises and uploads, and what the aggregator makes of it. C clients, D dimensions.
 
-A strategy is four functions of tensors. Client service, aggregator and simulation call them at the same places, so that a
+A strategy is five functions of tensors. Client service, aggregator and simulation call them at the same places, so that a
 strategy is written once and runs in both. Each must give the same bits for the same arguments: it draws from
 `fedface_core.learning.seeding.generator` alone, and keeps nothing between calls but what it returns.
 """
