@@ -75,7 +75,8 @@ def _before(bench: Workbench, plan: Plan, current: Round) -> ServerRound:
     """What the round started from."""
     artifacts, run, size = bench.ports.artifacts, current.run_id, plan.model.embedding_size
     class_embeddings_CD, state = torch.empty(0, size), NOTHING
-    if current.class_embeddings_sha256 is not None:
+    if current.number > 0:
+        assert current.class_embeddings_sha256 is not None, "a training round starts from class embeddings"
         data = artifacts.get(object_keys.class_embeddings(run, current.class_embeddings_sha256))
         class_embeddings_CD = decode_class_embeddings(data, size)
     if current.server_state_sha256 is not None:

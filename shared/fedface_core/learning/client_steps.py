@@ -58,5 +58,7 @@ def training_update(
         "loss_after": result.after,
         "started_from": started_from,
     }
-    data = encode_tensors({**network_tensors(network), **result.uploads}, metadata)
+    model = network_tensors(network)
+    assert not model.keys() & result.uploads.keys(), "what is uploaded beside the model has names of its own"
+    data = encode_tensors({**model, **result.uploads}, metadata)
     return Update(data, AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)}))

@@ -57,7 +57,7 @@ class TrainingPartial:
         tensors, counts = decode_tensors(data)
         uploaded: dict[str, dict[str, Tensor]] = {}
         for key in [key for key in tensors if "/" in key]:
-            client, name = key.split("/")
+            client, name = key.split("/", 1)
             uploaded.setdefault(client, {})[name] = tensors.pop(key)
         models = WeightedSum.from_tensors(tensors, counts.pop("weight"))
         return cls(models, **counts, uploaded=uploaded)
