@@ -90,12 +90,25 @@ class DataPlan(PlanPart):
     low_resolution: Annotated[int, Field(ge=4)] | None = Field(
         default=None, description="Reduce each image to this many pixels in height and enlarge it again."
     )
-    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="`synthetic` renders other people for other seeds.")
+    misalignment: Annotated[float, Field(gt=0, le=0.5)] | None = Field(
+        default=None,
+        description="Move each photograph at random by up to this share of the frame's width, across and down, scale it by "
+        "up to 1 ± this, and turn it by up to this in radians. Not for `synthetic`.",
+    )
+    seed: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="`synthetic` renders other people for other seeds; misalignment moves photographs otherwise."
+    )
 
     @model_validator(mode="after")
     def _folder_where_needed(self) -> Self:
         if (self.dataset == "folder") != (self.folder is not None):
             raise ValueError("give `folder` (a path) with dataset 'folder', and with no other data set")
+        return self
+
+    @model_validator(mode="after")
+    def _only_photographs_are_misaligned(self) -> Self:
+        if self.dataset == "synthetic" and self.misalignment is not None:
+            raise ValueError("leave `misalignment` out with 'synthetic': its faces are rendered shifted, turned and scaled")
         return self
 
 

@@ -32,7 +32,7 @@ def open_folder(data: DataPlan, size: ImageSize) -> PhotographDataset:
         raise InvalidInputError(f"data.folder: {error.filename} cannot be listed: {error.strerror}") from error
     if not files:
         raise InvalidInputError(f"data.folder: {root} holds no folders of images; {_LAYOUT}")
-    return PhotographDataset("folder", files, Framing(size, low_resolution=data.low_resolution))
+    return PhotographDataset("folder", files, Framing.of(data, size))
 
 
 def _is_identity(entry: Path) -> bool:

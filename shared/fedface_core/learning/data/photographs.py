@@ -34,7 +34,7 @@ class PhotographDataset:
         """uint8 (n, C, H, W). `InvalidInputError` for an unknown identity, and names a file that cannot be used."""
         if identity not in self.files:
             raise InvalidInputError(f"data set '{self.name}' has no identity '{identity}' among its {len(self.files)}")
-        return torch.stack([self.framing.frame(read_photograph(path)) for path in self.files[identity]])
+        return torch.stack([self.framing.frame(read_photograph(path), identity, path.name) for path in self.files[identity]])
 
 
 def read_photograph(path: Path) -> Image.Image:
