@@ -82,8 +82,12 @@ class ModelPlan(PlanPart):
 class DataPlan(PlanPart):
     """Which photographs. Each client worker opens them by name; they never travel."""
 
-    dataset: Literal["orl", "synthetic", "folder"] = "orl"
-    folder: str | None = Field(default=None, description="The tree identity/image.{jpg,png,pgm}; for `folder` only.")
+    dataset: Literal["orl", "synthetic", "folder", "recordio"] = "orl"
+    folder: str | None = Field(
+        default=None,
+        description="For `folder` the tree identity/image.{jpg,png,pgm}, for `recordio` where train.rec and train.idx are; "
+        "for these only.",
+    )
     images_per_identity: PositiveInt | None = Field(
         default=None, description="Use at most this many images of each identity; `synthetic` renders 12 by default."
     )
@@ -101,8 +105,8 @@ class DataPlan(PlanPart):
 
     @model_validator(mode="after")
     def _folder_where_needed(self) -> Self:
-        if (self.dataset == "folder") != (self.folder is not None):
-            raise ValueError("give `folder` (a path) with dataset 'folder', and with no other data set")
+        if (self.dataset in ("folder", "recordio")) != (self.folder is not None):
+            raise ValueError("give `folder` (a path) with dataset 'folder' or 'recordio', and with no other data set")
         return self
 
     @model_validator(mode="after")
