@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
@@ -74,11 +76,12 @@ def pretrain(
 ) -> None:
     """Train ``network`` in place to tell ``identities`` apart.
 
-    All images are held in memory as uint8, ``n·C·H·W`` bytes. Where ``checkpoint`` is a file, training goes on from it;
-    it is written every `PretrainPlan.checkpoint_every` steps and at the end. `InvalidInputError` where there is nothing
-    to tell apart, or where the checkpoint belongs to another pre-training.
+    All images are laid, as uint8, ``n·C·H·W`` bytes, in an unnamed file beside the checkpoint, which the system keeps in
+    memory as far as there is room. Where ``checkpoint`` is a file, training goes on from it; it is written every
+    `PretrainPlan.checkpoint_every` steps and at the end. `InvalidInputError` where there is nothing to tell apart, or where
+    the checkpoint belongs to another pre-training.
     """
-    images_NCHW, labels_N = _all_images(dataset, identities)
+    images_NCHW, labels_N = _all_images(dataset, identities, checkpoint.parent if checkpoint else None)
     training = _Training(network, CosFaceHead(len(identities), network.plan.embedding_size, plan), plan)
     if checkpoint is not None and checkpoint.exists():
         training.resume(checkpoint)
@@ -190,14 +193,22 @@ class _Training:
         self.step = int(metadata["step"])
 
 
-def _all_images(dataset: FaceDataset, identities: Sequence[str]) -> tuple[Tensor, Tensor]:
+def _all_images(dataset: FaceDataset, identities: Sequence[str], folder: Path | None) -> tuple[Tensor, Tensor]:
     if len(identities) < 2:
         raise InvalidInputError(
             f"pre-training needs at least 2 public identities to tell apart, not {len(identities)}: raise split.public"
         )
-    by_identity = [dataset.images(identity) for identity in identities]
-    labels = [torch.full((len(images),), label) for label, images in enumerate(by_identity)]
-    return torch.cat(by_identity), torch.cat(labels)
+    labels: list[Tensor] = []
+    with TemporaryFile(dir=folder) as file:
+        for label, identity in enumerate(identities):
+            images_NCHW = dataset.images(identity).numpy()
+            file.write(images_NCHW.tobytes())
+            labels.append(torch.full((len(images_NCHW),), label))
+        labels_N = torch.cat(labels)
+        file.flush()
+        # Mapped, the file lives on until the tensor is gone.
+        all_NCHW = np.memmap(file, np.uint8, mode="r+", shape=(len(labels_N), *images_NCHW.shape[1:]))
+    return torch.from_numpy(all_NCHW), labels_N
 
 
 def _batch(images: int, step: int, batches_in_epoch: int, plan: PretrainPlan) -> Tensor:
