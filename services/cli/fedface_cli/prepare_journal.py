@@ -66,9 +66,8 @@ class Journal:
         return cls(path, outcomes)
 
     def settled(self, photograph: str) -> bool:
-        """Whether a photograph is done. One that was refused is tried again: somebody may have mended it."""
-        outcome = self.outcomes.get(photograph)
-        return outcome is not None and outcome.outcome != "refused"
+        """Whether a photograph is done. Others are tried again: the file may be mended, or its points be given by now."""
+        return photograph in self.outcomes and self.outcomes[photograph].outcome == "aligned"
 
     def add(self, outcome: Outcome) -> None:
         """Note what became of a photograph."""
