@@ -49,6 +49,7 @@ def prepare(
     from fedface_cli.face_points import dlib_faces, given_faces
     from fedface_cli.prepare_journal import Asked
     from fedface_cli.prepare_photographs import prepare as prepare_photographs
+    from fedface_core.domain.errors import InvalidInputError
 
     find = dlib_faces() if landmarks is None else given_faces(landmarks)
     points = "dlib" if landmarks is None else str(landmarks.resolve())
@@ -56,14 +57,20 @@ def prepare(
     columns = (TextColumn("[bold]aligning[/]"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("", total=None)
-        report = prepare_photographs(
-            source,
-            target,
-            asked,
-            find,
-            overwrite=overwrite,
-            on_progress=lambda done, of: progress.update(bar, completed=done, total=of),
-        )
+        try:
+            report = prepare_photographs(
+                source,
+                target,
+                asked,
+                find,
+                overwrite=overwrite,
+                on_progress=lambda done, of: progress.update(bar, completed=done, total=of),
+            )
+        except OSError as error:
+            raise InvalidInputError(
+                f"cannot write {error.filename or target}: {error.strerror}; "
+                "given again, the command goes on where it stopped"
+            ) from error
     _show(report, target, Console())
 
 

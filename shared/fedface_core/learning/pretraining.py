@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import Annotated, Literal
 
 import numpy as np
@@ -199,15 +199,18 @@ def _all_images(dataset: FaceDataset, identities: Sequence[str], folder: Path | 
             f"pre-training needs at least 2 public identities to tell apart, not {len(identities)}: raise split.public"
         )
     labels: list[Tensor] = []
-    with TemporaryFile(dir=folder) as file:
-        for label, identity in enumerate(identities):
-            images_NCHW = dataset.images(identity).numpy()
-            file.write(images_NCHW.tobytes())
-            labels.append(torch.full((len(images_NCHW),), label))
-        labels_N = torch.cat(labels)
-        file.flush()
-        # Mapped, the file lives on until the tensor is gone.
-        all_NCHW = np.memmap(file, np.uint8, mode="r+", shape=(len(labels_N), *images_NCHW.shape[1:]))
+    try:
+        with TemporaryFile(dir=folder) as file:
+            for label, identity in enumerate(identities):
+                images_NCHW = dataset.images(identity).numpy()
+                file.write(images_NCHW.tobytes())
+                labels.append(torch.full((len(images_NCHW),), label))
+            file.flush()
+            labels_N = torch.cat(labels)
+            # Mapped, the file lives on until the tensor is gone.
+            all_NCHW = np.memmap(file, np.uint8, mode="c", shape=(len(labels_N), *images_NCHW.shape[1:]))
+    except OSError as error:
+        raise InvalidInputError(f"the images cannot be laid in {folder or gettempdir()}: {error.strerror}") from error
     return torch.from_numpy(all_NCHW), labels_N
 
 

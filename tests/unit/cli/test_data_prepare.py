@@ -158,6 +158,13 @@ def test_a_target_of_other_settings_is_refused(fedface: Invoke, source: Path, po
         assert aligned.size == (112, 112)
 
 
+def test_a_target_that_cannot_be_written_is_named(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file, not a folder")
+    code, _, err = fedface("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    assert code == 2
+    assert f"cannot write {tmp_path / 'out'}: File exists; given again, the command goes on where it stopped" in err
+
+
 def test_a_damaged_journal_is_refused(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
     command = ("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
     assert fedface(*command)[0] == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,9 @@ SMALL_MODEL = {"architecture": "spherenet-4", "height": 28, "width": 24, "embedd
 SMALL_SPLIT = {"public": 3, "clients": 2, "test": 2}
 
 
-def documented(recipe: str) -> list[list[str]]:
+def documented(recipe: str) -> list[str]:
     """The commands of a recipe, in order."""
-    text = (EXPERIMENTS / f"{recipe}.md").read_text()
-    return [shlex.split(line)[1:] for line in re.findall(r"^\$ (fedface .*)$", text, re.MULTILINE)]
+    return re.findall(r"^\$ (.*)$", (EXPERIMENTS / f"{recipe}.md").read_text(), re.MULTILINE)
 
 
 def raw_photographs(folder: Path, people: int, images: int) -> None:
@@ -71,19 +71,27 @@ def test_every_command_of_the_recipe_runs(
     raw_photographs(tmp_path / "raw" / "CASIA-WebFace", people=8, images=3)
     raw_photographs(tmp_path / "raw" / "lfw", people=3, images=1)
     points = ",".join(f"{number}" for point in TEMPLATES["112x96"].points for number in point)
-    (tmp_path / "points.csv").write_text(
+    (tmp_path / "given.csv").write_text(
         "".join(f"{person:07d}/{image:03d}.jpg,{points}\n" for person in range(8) for image in (1, 2, 3))
     )
     in_small(recipe, tmp_path)
+    raw_photographs(tmp_path / "raw" / "IJBC" / "loose_crop", people=1, images=2)
+    (tmp_path / "raw" / "IJBC" / "meta").mkdir()
+    scores = "".join(f"0000000/{image:03d}.jpg {points.replace(',', ' ')} 0.99\n" for image in (1, 2))
+    (tmp_path / "raw" / "IJBC" / "meta" / "ijbc_name_5pts_score.txt").write_text(scores)
     sha256, run = "", ""
     seen = set()
-    for command in documented(recipe):
+    for line in documented(recipe):
+        if not line.startswith("fedface "):
+            subprocess.run(line, shell=True, check=True)
+            continue
+        command = [argument.replace("SHA256", sha256).replace("RUN", run) for argument in shlex.split(line)[1:]]
         seen.add(" ".join(command[:2]))
-        command = [argument.replace("SHA256", sha256).replace("RUN", run) for argument in command]
         match command:
-            case ["data", "prepare", *_]:  # Nobody's face is to be found in noise.
-                code, out, err = fedface(*command, "--landmarks", "points.csv")
-                assert "3 of 3 photographs" in out or "24 of 24 photographs" in out
+            case ["data", "prepare", source, target, "--template", "112x96", *given]:  # No face is to be found in noise.
+                code, out, err = fedface(*command, *(given or ["--landmarks", "given.csv"]))
+                photographs = len(list(Path(source).rglob("*.jpg")))
+                assert f"{photographs} of {photographs} photographs are in {target}" in out
             case ["run", "watch", _]:  # There are no workers here: the same rounds in this process.
                 stored = api.ports.ledger.load(run).plan
                 assert stored.model.weights == sha256

@@ -65,12 +65,15 @@ class RecordFile:
 
     def read(self, numbers: Iterable[int], *, labels_only: bool = False) -> Iterator[Record]:
         """The records of these numbers, in this order."""
-        with self.rec.open("rb") as file:
-            for number in numbers:
-                at = bisect_left(self.numbers, number)
-                if at == len(self.numbers) or self.numbers[at] != number:
-                    raise InvalidInputError(f"{self.rec}: there is no record {number} in its index")
-                yield self._record(file, number, self._offsets[at], labels_only)
+        try:
+            with self.rec.open("rb") as file:
+                for number in numbers:
+                    at = bisect_left(self.numbers, number)
+                    if at == len(self.numbers) or self.numbers[at] != number:
+                        raise InvalidInputError(f"{self.rec}: there is no record {number} in its index")
+                    yield self._record(file, number, self._offsets[at], labels_only)
+        except OSError as error:
+            raise InvalidInputError(f"{self.rec} cannot be read: {error.strerror}") from error
 
     def _place(self, idx: Path, line_number: int, line: bytes) -> tuple[int, int]:
         fields = line.split()
