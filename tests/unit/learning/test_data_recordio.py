@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan
-from fedface_core.learning.data import FaceDataset, ImageSize, open_dataset
+from fedface_core.learning.data import FaceDataset, ImageSize, open_dataset, recordio_file
 from fedface_core.learning.data.recordio_file import RecordFile
 from support.recordio import MAGIC, framed, grey_png, packed, with_identities, write_records
 
@@ -183,6 +183,36 @@ def test_a_file_cut_short_is_refused_where_it_ends(tmp_path: Path) -> None:
     folder = write_records(tmp_path, with_identities(PEOPLE))
     cut(folder)
     with pytest.raises(InvalidInputError, match=r"byte \d+: record 9 claims 32 bytes, but the file ends at byte \d+"):
+        opened(folder)
+
+
+def test_parts_are_padded_to_four_bytes(tmp_path: Path) -> None:
+    record = packed(3.0, b"abcdefg")
+    first, last = record[:25], record[25:]
+    (tmp_path / "train.rec").write_bytes(
+        MAGIC + struct.pack("<I", 1 << 29 | 25) + first + bytes(3) + MAGIC + struct.pack("<I", 3 << 29 | 6) + last + bytes(2)
+    )
+    (tmp_path / "train.idx").write_text("0\t0\n")
+    (read,) = RecordFile(tmp_path / "train.rec", tmp_path / "train.idx").read([0])
+    assert read.image == b"a" + MAGIC + b"bcdefg"
+
+
+def test_parts_that_never_end_are_refused_before_they_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recordio_file, "_MOST_BYTES", 100)
+    folder = write_records(tmp_path, {0: packed(0.0, (b"abcd" + MAGIC) * 20)})
+    file = RecordFile(folder / "train.rec", folder / "train.idx")
+    with pytest.raises(InvalidInputError, match="byte 0: record 0 is longer than the 100 bytes that a photograph may have"):
+        list(file.read([0]))
+
+
+def test_ranges_that_a_label_cannot_hold_exactly_are_refused(tmp_path: Path) -> None:
+    first = (1 << 24) + 2
+    images = {number: packed(0.0, grey_png(1)) for number in (1, 2)}
+    identities = {number: packed([1.0, 3.0]) for number in (first, first + 1)}
+    folder = write_records(tmp_path, {0: packed([float(first), float(first + 2)]), **images, **identities})
+    with pytest.raises(InvalidInputError, match="record 0 names record 16777220, but a label cannot tell numbers above"):
         opened(folder)
 
 
