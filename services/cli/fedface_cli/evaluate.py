@@ -21,10 +21,14 @@ class Dataset(StrEnum):
     ORL = "orl"
     SYNTHETIC = "synthetic"
     FOLDER = "folder"
+    RECORDIO = "recordio"
 
 
 DatasetOption = Annotated[Dataset, typer.Option(help="Which photographs.")]
-FolderOption = Annotated[Path | None, typer.Option(help="The tree identity/image.{jpg,png,pgm}, for --dataset folder.")]
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(help="For --dataset folder: the tree identity/image.{jpg,png,pgm}; for recordio: where train.rec is."),
+]
 
 
 def evaluate(

@@ -85,20 +85,37 @@ class ModelPlan(PlanPart):
 class DataPlan(PlanPart):
     """Which photographs. Each client worker opens them by name; they never travel."""
 
-    dataset: Literal["orl", "synthetic", "folder"] = "orl"
-    folder: str | None = Field(default=None, description="The tree identity/image.{jpg,png,pgm}; for `folder` only.")
+    dataset: Literal["orl", "synthetic", "folder", "recordio"] = "orl"
+    folder: str | None = Field(
+        default=None,
+        description="For `folder` the tree identity/image.{jpg,png,pgm}, for `recordio` where train.rec and train.idx are; "
+        "for these only.",
+    )
     images_per_identity: PositiveInt | None = Field(
         default=None, description="Use at most this many images of each identity; `synthetic` renders 12 by default."
     )
     low_resolution: Annotated[int, Field(ge=4)] | None = Field(
         default=None, description="Reduce each image to this many pixels in height and enlarge it again."
     )
-    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="`synthetic` renders other people for other seeds.")
+    misalignment: Annotated[float, Field(gt=0, le=0.5)] | None = Field(
+        default=None,
+        description="Move each photograph at random by up to this share of the frame's width, across and down, scale it by "
+        "up to 1 ± this, and turn it by up to this in radians. Not for `synthetic`.",
+    )
+    seed: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="`synthetic` renders other people for other seeds; misalignment moves photographs otherwise."
+    )
 
     @model_validator(mode="after")
     def _folder_where_needed(self) -> Self:
-        if (self.dataset == "folder") != (self.folder is not None):
-            raise ValueError("give `folder` (a path) with dataset 'folder', and with no other data set")
+        if (self.dataset in ("folder", "recordio")) != (self.folder is not None):
+            raise ValueError("give `folder` (a path) with dataset 'folder' or 'recordio', and with no other data set")
+        return self
+
+    @model_validator(mode="after")
+    def _only_photographs_are_misaligned(self) -> Self:
+        if self.dataset == "synthetic" and self.misalignment is not None:
+            raise ValueError("leave `misalignment` out with 'synthetic': its faces are rendered shifted, turned and scaled")
         return self
 
 

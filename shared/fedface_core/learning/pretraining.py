@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
 from typing import Annotated
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -60,11 +62,12 @@ def pretrain(
 ) -> None:
     """Train ``network`` in place to tell ``identities`` apart.
 
-    All images are held in memory as uint8, ``n·C·H·W`` bytes. Where ``checkpoint`` is a file, training goes on from it;
-    it is written every `PretrainPlan.checkpoint_every` steps and at the end. `InvalidInputError` where there is nothing
-    to tell apart, or where the checkpoint belongs to another pre-training.
+    All images are laid, as uint8, ``n·C·H·W`` bytes, in an unnamed file beside the checkpoint, which the system keeps in
+    memory as far as there is room. Where ``checkpoint`` is a file, training goes on from it; it is written every
+    `PretrainPlan.checkpoint_every` steps and at the end. `InvalidInputError` where there is nothing to tell apart, or where
+    the checkpoint belongs to another pre-training.
     """
-    training = CosFaceTraining(network, dataset, identities, plan)
+    training = CosFaceTraining(network, dataset, identities, plan, folder=checkpoint.parent if checkpoint else None)
     if checkpoint is not None and checkpoint.exists():
         training.resume(checkpoint)
     while training.step < training.steps:
@@ -106,9 +109,15 @@ class CosFaceTraining:
     """The training of ``network``, in place, step by step. A checkpoint holds network, head, momentum and step."""
 
     def __init__(
-        self, network: EmbeddingNetwork, dataset: FaceDataset, identities: Sequence[str], plan: PretrainPlan
+        self,
+        network: EmbeddingNetwork,
+        dataset: FaceDataset,
+        identities: Sequence[str],
+        plan: PretrainPlan,
+        *,
+        folder: Path | None = None,
     ) -> None:
-        self._images_NCHW, self._labels_N = _all_images(dataset, identities)
+        self._images_NCHW, self._labels_N = _all_images(dataset, identities, folder)
         self._network, self._plan = network, plan
         self._head = CosFaceHead(len(identities), network.plan.embedding_size, plan)
         self._parameters = [*network.parameters(), *self._head.parameters()]
@@ -185,14 +194,25 @@ class CosFaceTraining:
         self.step = int(metadata["step"])
 
 
-def _all_images(dataset: FaceDataset, identities: Sequence[str]) -> tuple[Tensor, Tensor]:
+def _all_images(dataset: FaceDataset, identities: Sequence[str], folder: Path | None) -> tuple[Tensor, Tensor]:
     if len(identities) < 2:
         raise InvalidInputError(
             f"pre-training needs at least 2 public identities to tell apart, not {len(identities)}: raise split.public"
         )
-    by_identity = [dataset.images(identity) for identity in identities]
-    labels = [torch.full((len(images),), label) for label, images in enumerate(by_identity)]
-    return torch.cat(by_identity), torch.cat(labels)
+    labels: list[Tensor] = []
+    try:
+        with TemporaryFile(dir=folder) as file:
+            for label, identity in enumerate(identities):
+                images_NCHW = dataset.images(identity).numpy()
+                file.write(images_NCHW.tobytes())
+                labels.append(torch.full((len(images_NCHW),), label))
+            file.flush()
+            labels_N = torch.cat(labels)
+            # Mapped, the file lives on until the tensor is gone.
+            all_NCHW = np.memmap(file, np.uint8, mode="c", shape=(len(labels_N), *images_NCHW.shape[1:]))
+    except OSError as error:
+        raise InvalidInputError(f"the images cannot be laid in {folder or gettempdir()}: {error.strerror}") from error
+    return torch.from_numpy(all_NCHW), labels_N
 
 
 def _batch(images: int, step: int, batches_in_epoch: int, plan: PretrainPlan) -> Tensor:

@@ -6,6 +6,7 @@ from fedface_core.domain.plan import DataPlan, Plan
 from fedface_core.learning.data.dataset import FaceDataset, ImageSize
 from fedface_core.learning.data.folder import open_folder
 from fedface_core.learning.data.orl import open_orl
+from fedface_core.learning.data.recordio import open_recordio
 from fedface_core.learning.data.split import IdentitySplit, split_identities
 from fedface_core.learning.data.synthetic import SyntheticDataset
 
@@ -23,6 +24,8 @@ def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDatase
             return open_orl(data, size)
         case "folder":
             return open_folder(data, size)
+        case "recordio":
+            return open_recordio(data, size)
         case "synthetic":
             return SyntheticDataset(data, size, identities)
 
