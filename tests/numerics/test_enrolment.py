@@ -16,6 +16,7 @@ from fedface_core.learning.data import FaceDataset
 from fedface_core.learning.enrolment import enrol, mean_embedding, random_class_embeddings
 from fedface_core.learning.enrolment_fold import EnrolmentPartial, reduce_enrolment
 from fedface_core.learning.models import initial_network
+from support.server_rounds import server_round
 
 
 def test_three_clients_worked_by_hand() -> None:
@@ -54,7 +55,7 @@ def round_zero(plan: Plan, faces: FaceDataset, clients: list[int]) -> tuple[torc
     for index in clients:
         update = enrolment_update(network, faces.images(faces.identities[index]), plan)
         partial.fold(f"client-{index:06d}", update.accepted, lambda client, data=update.data: data, 16)  # type: ignore[misc]
-    reduced = reduce_enrolment([EnrolmentPartial.decode(partial.encode())], network, plan)
+    reduced = reduce_enrolment([EnrolmentPartial.decode(partial.encode())], server_round(plan, network))
     assert reduced.aggregation.folded == len(clients)
     assert reduced.aggregation.images == 6 * len(clients)
     return decode_class_embeddings(reduced.class_embeddings, 16), network.centre
@@ -89,7 +90,7 @@ def test_where_nobody_could_be_enrolled_the_error_says_why(tiny_plan: Callable[.
     plan = tiny_plan()
     nobody = EnrolmentPartial(refused={"client-000000": "not_finite"})
     with pytest.raises(FedFaceError, match=r"0 updates could be used, .* client-000000 \(not_finite\)"):
-        reduce_enrolment([nobody], initial_network(plan.model, 0), plan)
+        reduce_enrolment([nobody], server_round(plan, initial_network(plan.model, 0)))
 
 
 def test_a_client_reads_its_row_by_byte_range() -> None:

@@ -10,16 +10,18 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_core.domain.errors import TooFewUpdatesError
-from fedface_core.domain.plan import LocalTrainingPlan, ModelPlan, Plan
+from fedface_core.domain.local_training_plan import LocalTrainingPlan
+from fedface_core.domain.plan import ModelPlan, Plan
 from fedface_core.learning.client_steps import training_update
 from fedface_core.learning.codec import encode_tensors
 from fedface_core.learning.data import FaceDataset
 from fedface_core.learning.enrolment_fold import EnrolmentPartial
-from fedface_core.learning.local_training import train_locally
+from fedface_core.learning.local_training import LocalResult, train_locally
 from fedface_core.learning.losses import positive_squared_hinge
 from fedface_core.learning.models import EmbeddingNetwork, initial_network
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
 from fedface_core.learning.weights import network_tensors
+from support.server_rounds import server_round
 
 TARGET_D = normalize(torch.arange(16.0), dim=0)
 
@@ -32,6 +34,13 @@ def network(tiny_plan: Callable[..., Plan]) -> EmbeddingNetwork:
 @pytest.fixture
 def images_NCHW(tiny_faces: FaceDataset) -> Tensor:  # noqa: N802
     return tiny_faces.images("person-3")
+
+
+def trained_locally(
+    network: EmbeddingNetwork, images_NCHW: Tensor, target_D: Tensor, local: LocalTrainingPlan, seed: int
+) -> LocalResult:
+    plan = Plan.model_validate({"model": network.plan, "local_training": local})
+    return train_locally(network, images_NCHW, target_D, plan, 1, seed)
 
 
 def state(network: EmbeddingNetwork) -> bytes:
@@ -73,7 +82,7 @@ def test_a_round_of_a_single_client_is_plain_training(
     partial = TrainingPartial()
     partial.fold("client-000000", update.accepted, lambda client: update.data, global_model, 100.0)
     new_network = initial_network(plan.model, 0)
-    reduced = reduce_training([partial], new_network, TARGET_D.unsqueeze(0), plan)
+    reduced = reduce_training([partial], server_round(plan, new_network, TARGET_D.unsqueeze(0)))
 
     for name, tensor in network_tensors(new_network).items():
         torch.testing.assert_close(tensor, expected[name], rtol=1e-4, atol=1e-6)
@@ -85,7 +94,7 @@ def test_a_round_of_a_single_client_is_plain_training(
 def test_training_lowers_the_loss_it_reports(network: EmbeddingNetwork, images_NCHW: Tensor) -> None:
     with torch.no_grad():
         before = float(positive_squared_hinge(network(images_NCHW), TARGET_D, 0.9))
-    losses = train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=5), seed=0)
+    losses = trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=5), 0)
     with torch.no_grad():
         after = float(positive_squared_hinge(network(images_NCHW), TARGET_D, 0.9))
     assert (losses.before, losses.after) == (before, after)
@@ -94,13 +103,13 @@ def test_training_lowers_the_loss_it_reports(network: EmbeddingNetwork, images_N
 
 def test_no_steps_leave_the_network_unchanged(network: EmbeddingNetwork, images_NCHW: Tensor) -> None:
     before = state(network)
-    losses = train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=0), seed=0)
+    losses = trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=0), 0)
     assert state(network) == before
     assert losses.before == losses.after
 
 
 def test_without_centring_the_centre_stays_as_it_was(network: EmbeddingNetwork, images_NCHW: Tensor) -> None:
-    train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=2), seed=0)
+    trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=2), 0)
     assert not network.centre.any()
 
 
@@ -110,7 +119,7 @@ def test_with_centring_the_centre_becomes_the_mean_feature_of_the_trained_networ
     def trained(steps: int) -> EmbeddingNetwork:
         network = initial_network(tiny_plan(model={"centring": True}).model, 0)
         network.centre.fill_(0.01)
-        train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=steps), seed=0)
+        trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=steps), 0)
         return network
 
     assert torch.equal(trained(0).centre, torch.full((16,), 0.01))
@@ -125,7 +134,7 @@ def test_the_same_inputs_give_the_same_bytes(
 ) -> None:
     def trained(seed: int) -> bytes:
         network = initial_network(tiny_plan().model, 0)
-        train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=4, batch_size=batch_size), seed)
+        trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=4, batch_size=batch_size), seed)
         return state(network)
 
     assert trained(5) == trained(5)
@@ -138,7 +147,7 @@ def test_where_a_class_embedding_lies_in_memory_does_not_matter(tiny_plan: Calla
     states = set()
     for target_D in (TARGET_D, unaligned_D):
         network = initial_network(tiny_plan().model, 0)
-        train_locally(network, images_NCHW, target_D, LocalTrainingPlan(steps=2), seed=0)
+        trained_locally(network, images_NCHW, target_D, LocalTrainingPlan(steps=2), 0)
         states.add(state(network))
     assert len(states) == 1
 
@@ -147,7 +156,7 @@ def test_a_batch_as_large_as_the_images_is_all_of_them(tiny_plan: Callable[..., 
     states = set()
     for batch_size in (None, 6, 100):
         network = initial_network(tiny_plan().model, 0)
-        train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=2, batch_size=batch_size), seed=0)
+        trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=2, batch_size=batch_size), 0)
         states.add(state(network))
     assert len(states) == 1
 
@@ -164,7 +173,7 @@ def test_mini_batches_go_through_all_images_before_any_comes_again(
         return features(batch_NCHW)
 
     monkeypatch.setattr(network, "features", noted)
-    train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=3, batch_size=2), seed=0)
+    trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=3, batch_size=2), 0)
     drawn = sorted(image.sum().item() for batch in seen for image in batch)
     assert drawn == sorted(image.sum().item() for image in images_NCHW)
 
@@ -177,7 +186,7 @@ def test_batch_norm_statistics_move_where_there_is_more_than_one_image(images: i
     network = initial_network(plan, 0)
     before = {name: buffer.clone() for name, buffer in network.named_buffers()}
     images_NCHW = torch.randint(256, (images, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    train_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=2), seed=0)
+    trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=2), 0)
     moved = {name.split(".")[-1] for name, buffer in network.named_buffers() if not torch.equal(buffer, before[name])}
     assert moved == ({"running_mean", "running_var", "num_batches_tracked"} if moves else set())
 
@@ -210,4 +219,4 @@ def test_an_update_without_finite_losses_is_refused_and_nothing_is_left_to_avera
     partial.fold("client-000000", accepted, lambda client: update.data, network_tensors(network), 100.0)
     assert (partial.folded, partial.refused) == (0, {"client-000000": "malformed"})
     with pytest.raises(TooFewUpdatesError, match=r"0 updates could be used.*client-000000 \(malformed\)"):
-        reduce_training([partial], network, TARGET_D.unsqueeze(0), tiny_plan())
+        reduce_training([partial], server_round(tiny_plan(), network, TARGET_D.unsqueeze(0)))

@@ -103,6 +103,13 @@ def test_one_identity_cannot_be_told_apart(network: Callable[[], EmbeddingNetwor
         pretrain(network(), tiny_faces, tiny_faces.identities[:1], PLAN)
 
 
+def test_images_that_cannot_be_laid_down_say_where(
+    network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInputError, match=r"the images cannot be laid in .*/nowhere: No such file or directory"):
+        pretrain(network(), tiny_faces, tiny_faces.identities[:8], PLAN, checkpoint=tmp_path / "nowhere" / "checkpoint")
+
+
 def test_a_run_that_diverges_says_so(network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset) -> None:
     with pytest.raises(InvalidInputError, match=r"diverged at step \d+: .* lower learning rate than 1e\+30"):
         pretrain(network(), tiny_faces, tiny_faces.identities[:8], PLAN.model_copy(update={"learning_rate": 1e30}))

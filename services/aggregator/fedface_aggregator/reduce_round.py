@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import structlog
+import torch
 
 from fedface_aggregator.fold_shard import fold
 from fedface_core.contracts import object_keys
@@ -15,8 +16,11 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.learning.class_embeddings import decode_class_embeddings
+from fedface_core.learning.codec import decode_tensors
+from fedface_core.learning.data import open_photographs
 from fedface_core.learning.enrolment_fold import EnrolmentPartial, reduce_enrolment
 from fedface_core.learning.reduced_round import ReducedRound
+from fedface_core.learning.strategies import NOTHING, ServerRound
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS
 from fedface_core.runtime.workbench import Workbench
@@ -25,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) -> None:
-    """Put the model version, W and the aggregation, in this order, and report; a repeated task only reports again."""
+    """Put what the round came to, and its aggregation last, then report; a repeated task only reports again."""
     ports, run, number = bench.ports, command.run_id, command.round
     current = ports.ledger.load_round(run, number)
     if current.phase is not RoundPhase.AGGREGATING:
@@ -45,6 +49,10 @@ def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) ->
         ports.artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
         class_embeddings = object_keys.class_embeddings(run, aggregation.class_embeddings_sha256)
         ports.artifacts.put(class_embeddings, reduced.class_embeddings)
+        if reduced.server_state is not None and aggregation.server_state_sha256 is not None:
+            ports.artifacts.put(object_keys.server_state(run, aggregation.server_state_sha256), reduced.server_state)
+        if reduced.guidance is not None and aggregation.guidance_sha256 is not None:
+            ports.artifacts.put(object_keys.guidance(run, aggregation.guidance_sha256), reduced.guidance)
         ports.artifacts.put(object_keys.aggregation(run, number, digest), aggregation.model_dump_json(indent=1).encode())
     log.info("round_reduced", model_sha256=aggregation.model_sha256, folded=aggregation.folded)
     bench.report(RoundAggregated(run_id=run, round=number, accepted_digest=digest, aggregation=aggregation), correlation_id)
@@ -53,18 +61,35 @@ def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) ->
 def _reduce(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:
     partials = _partials(bench, current, accepted)
     with AGGREGATION_SECONDS.labels("reduce").time():
-        network = bench.models.network(plan.model, current.model_sha256)
+        before = _before(bench, plan, current)
         if current.number == 0:
-            reduced = reduce_enrolment((EnrolmentPartial.decode(data) for data in partials), network, plan)
+            reduced = reduce_enrolment((EnrolmentPartial.decode(data) for data in partials), before)
         else:
-            assert current.class_embeddings_sha256 is not None, "a training round starts from class embeddings"
-            before = object_keys.class_embeddings(current.run_id, current.class_embeddings_sha256)
-            class_embeddings_CD = decode_class_embeddings(bench.ports.artifacts.get(before), plan.model.embedding_size)
-            sums = (TrainingPartial.decode(data) for data in partials)
-            reduced = reduce_training(sums, network, class_embeddings_CD, plan)
+            reduced = reduce_training((TrainingPartial.decode(data) for data in partials), before)
     if reduced.aggregation.folded < current.minimum:
         raise TooFewUpdatesError(reduced.aggregation.folded, current.minimum, reduced.aggregation.refused)
     return reduced
+
+
+def _before(bench: Workbench, plan: Plan, current: Round) -> ServerRound:
+    """What the round started from."""
+    artifacts, run, size = bench.ports.artifacts, current.run_id, plan.model.embedding_size
+    class_embeddings_CD, state = torch.empty(0, size), NOTHING
+    if current.number > 0:
+        assert current.class_embeddings_sha256 is not None, "a training round starts from class embeddings"
+        data = artifacts.get(object_keys.class_embeddings(run, current.class_embeddings_sha256))
+        class_embeddings_CD = decode_class_embeddings(data, size)
+    if current.server_state_sha256 is not None:
+        state, _ = decode_tensors(artifacts.get(object_keys.server_state(run, current.server_state_sha256)))
+    return ServerRound(
+        plan=plan,
+        number=current.number,
+        network=bench.models.network(plan.model, current.model_sha256),
+        class_embeddings_CD=class_embeddings_CD,
+        uploaded={},
+        state=state,
+        photographs=lambda: open_photographs(plan),
+    )
 
 
 def _partials(bench: Workbench, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Iterator[bytes]:

@@ -9,12 +9,7 @@ import typer
 
 from fedface_cli.evaluate import Dataset, DatasetOption, FolderOption, data_options
 
-app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
-
-
-@app.callback()
-def group() -> None:
-    """Keeps `preview` a subcommand while it is the only one."""
+app = typer.Typer(help="Prepare and look at data sets.", no_args_is_help=True)
 
 
 @app.command()

@@ -22,6 +22,7 @@ class Dataset(StrEnum):
     ORL = "orl"
     SYNTHETIC = "synthetic"
     FOLDER = "folder"
+    RECORDIO = "recordio"
 
 
 class ProtocolChoice(StrEnum):
@@ -37,7 +38,10 @@ class ProtocolChoice(StrEnum):
 
 
 DatasetOption = Annotated[Dataset, typer.Option(help="Which photographs.")]
-FolderOption = Annotated[Path | None, typer.Option(help="The tree identity/image.{jpg,png,pgm}, for --dataset folder.")]
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(help="For --dataset folder: the tree identity/image.{jpg,png,pgm}; for recordio: where train.rec is."),
+]
 
 _FOR_PAIRS = ("dataset", "folder", "identities")
 _FOR_THE_OTHERS = ("files", "images", "flip", "skip_missing")

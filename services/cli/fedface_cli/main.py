@@ -12,6 +12,7 @@ import typer
 
 from fedface_cli import (
     artifact_commands,
+    data_prepare,
     data_preview,
     demo,
     evaluate,
@@ -40,6 +41,7 @@ app.add_typer(model_commands.app, name="model")
 app.add_typer(artifact_commands.app, name="artifacts")
 app.command("evaluate")(evaluate.evaluate)
 app.command("pretrain")(pretrain.pretrain)
+data_preview.app.command("prepare")(data_prepare.prepare)
 app.add_typer(data_preview.app, name="data")
 
 

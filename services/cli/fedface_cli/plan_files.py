@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from fedface_cli.device_trace import read_trace
+from fedface_core.domain.changed_plan import changed
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 
@@ -23,24 +24,42 @@ def read_plan(path: Path) -> Plan:
 
     Where the plan names a trace file, beside it, the plan gets what that says: a plan is complete in itself.
     """
-    name = "standard input" if str(path) == "-" else str(path)
+    given = read_document(path)
+    devices = given.get("devices")
+    if isinstance(devices, dict) and isinstance(devices.get("trace"), str):
+        devices["trace"] = read_trace(path.parent / devices["trace"])  # of standard input, beside us
+    return make_part(Plan, given, f"{_named(path)} is not a plan")
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The fields that a TOML or JSON file holds, or standard input for ``-``. `InvalidInputError` where it is neither."""
+    name = _named(path)
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
     except OSError as error:
         raise InvalidInputError(f"cannot read {name}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InvalidInputError(f"{name} is not text: a plan is a TOML or JSON file") from None
+        raise InvalidInputError(f"{name} is not text: a TOML or JSON file was expected") from None
     try:
-        # A TOML document cannot begin with a brace, and a plan in JSON always does.
-        given = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+        # A TOML document cannot begin with a brace, and one in JSON always does.
+        given: dict[str, Any] = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
     except json.JSONDecodeError as error:
         raise InvalidInputError(f"{name} is not JSON: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise InvalidInputError(f"{name} is not TOML: {error}") from None
-    devices = given.get("devices")
-    if isinstance(devices, dict) and isinstance(devices.get("trace"), str):
-        devices["trace"] = read_trace(path.parent / devices["trace"])  # of standard input, beside us
-    return make_part(Plan, given, f"{name} is not a plan")
+    return given
+
+
+def with_changes(plan: Plan, settings: Sequence[str]) -> Plan:
+    """The plan, changed by ``field=value`` settings. `InvalidInputError` names each wrong one."""
+    try:
+        return changed(plan, read_changes(settings))
+    except ValidationError as error:
+        raise InvalidInputError(f"with these settings it is not a plan:{_describe(error)}") from None
+
+
+def _named(path: Path) -> str:
+    return "standard input" if str(path) == "-" else str(path)
 
 
 def make_part(kind: type[PartT], fields: Mapping[str, object], complaint: str = "these options do not go together") -> PartT:

@@ -36,13 +36,21 @@ def pretrain(
     dataset: DatasetOption = Dataset.SYNTHETIC,
     folder: FolderOption = None,
     identities: Annotated[int, typer.Option(min=2, help="How many public identities.")] = 200,
-    epochs: Annotated[int, typer.Option(min=1)] = 30,
-    batch_size: Annotated[int, typer.Option(min=1)] = 64,
-    learning_rate: Annotated[float, typer.Option(help="The schedule's peak.")] = 0.1,
-    schedule: Annotated[Schedule, typer.Option()] = Schedule.ONE_CYCLE,
-    scale: Annotated[float, typer.Option(help="CosFace: the logits are this times the cosines.")] = 30.0,
-    margin: Annotated[float, typer.Option(help="CosFace: taken off the true cosine.")] = 0.35,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings", help="Take the settings of training from this TOML file; options given beside it prevail."
+        ),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, show_default="30")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, show_default="64")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The schedule's peak.", show_default="0.1")] = None,
+    schedule: Annotated[Schedule | None, typer.Option(show_default="one-cycle")] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="CosFace: the logits are this times the cosines.", show_default="30")
+    ] = None,
+    margin: Annotated[float | None, typer.Option(help="CosFace: taken off the true cosine.", show_default="0.35")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, show_default="0")] = None,
 ) -> None:
     """Pre-train a network with CosFace on the public identities.
 
@@ -50,30 +58,34 @@ def pretrain(
     """
     from rich.console import Console
 
-    from fedface_cli.plan_files import make_part, read_plan
+    from fedface_cli.plan_files import make_part, read_document, read_plan
     from fedface_core.domain.plan import Plan
     from fedface_core.learning.pretraining import PretrainPlan
 
+    options = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "scale": scale,
+        "margin": margin,
+        "seed": seed,
+    }
+    settings = read_document(settings_file) if settings_file else {}
+    complaint = (
+        f"{settings_file} or the options beside it are wrong" if settings_file else "these options do not go together"
+    )
     how = make_part(
-        PretrainPlan,
-        {
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "schedule": schedule.value,
-            "scale": scale,
-            "margin": margin,
-            "seed": seed,
-        },
+        PretrainPlan, settings | {name: value for name, value in options.items() if value is not None}, complaint
     )
     if plan_file is not None:
         plan = read_plan(plan_file)
     else:
         fields = {
             "model": {"architecture": architecture, "weights": "random", "centring": False},
-            "data": data_options(dataset, folder, seed=seed),
+            "data": data_options(dataset, folder, seed=how.seed),
             # A run on the same data set and seed leaves these people out as soon as it counts them as public too.
-            "split": {"public": identities, "clients": 1, "test": 2, "seed": seed},
+            "split": {"public": identities, "clients": 1, "test": 2, "seed": how.seed},
         }
         plan = make_part(Plan, fields)
     typer.echo(f"{pretrain_to_file(plan, how, output, Console(stderr=True))}  {output}")

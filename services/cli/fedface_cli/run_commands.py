@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Create, start, watch, pause, resume, clone, cancel, delete and restore runs.", no_args_is_help=True)
 
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Change the plan, such as local_training.learning_rate=1e-4; null takes the default. Repeatable.",
+    ),
+]
 StartOption = Annotated[bool, typer.Option("--start", help="Start it at once.")]
 _POLL_SECONDS = 0.5
 
@@ -25,13 +33,14 @@ _POLL_SECONDS = 0.5
 @app.command()
 def create(
     plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, TOML or JSON; - is standard input.")],
+    settings: SettingsOption = None,
     start_now: StartOption = False,
 ) -> None:
     """Create a run of a plan, and print its id."""
     from fedface_cli.api_client import ControlApi
-    from fedface_cli.plan_files import read_plan
+    from fedface_cli.plan_files import read_plan, with_changes
 
-    plan = read_plan(plan_file)
+    plan = with_changes(read_plan(plan_file), settings or [])
     with ControlApi() as api:
         _print_created(api, api.create(plan), start_now)
 
@@ -39,14 +48,7 @@ def create(
 @app.command()
 def clone(
     run_id: RunIdArgument,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="FIELD=VALUE",
-            help="Change the plan, such as local_training.learning_rate=1e-4; null takes the default. Repeatable.",
-        ),
-    ] = None,
+    settings: SettingsOption = None,
     start_now: StartOption = False,
 ) -> None:
     """Create a run of another run's plan with changes, and print its id."""

@@ -26,12 +26,20 @@ def train_client(bench: Workbench, command: TrainClient, correlation_id: str) ->
     def make_update() -> Update:
         images_NCHW = photographs(plan, command.client_id)
         own_D = own_class_embedding(bench.ports.artifacts, opened, command.client_id, plan.model.embedding_size)
+        guidance = bench.guidance(command.run_id, opened.guidance_sha256)
         network = bench.models.network(plan.model, opened.model_sha256)
         update = training_update(
-            network, images_NCHW, own_D, plan, command.round, command.client_id, started_from=opened.model_sha256
+            network,
+            images_NCHW,
+            own_D,
+            plan,
+            command.round,
+            command.client_id,
+            started_from=opened.model_sha256,
+            guidance=guidance,
         )
         batch = min(plan.local_training.batch_size or len(images_NCHW), len(images_NCHW))
-        TRAINING_IMAGES.inc(plan.local_training.steps * batch)
+        TRAINING_IMAGES.inc(plan.local_training.steps_in(command.round, plan.rounds) * batch)
         return update
 
     invitation = Invitation(command.run_id, command.round, command.client_id, correlation_id)

@@ -27,7 +27,8 @@ class Named:
     models: set[str] = field(default_factory=set)
     all_models: bool = False
     """A run waits for its initial model, whose name only a message may know."""
-    class_embeddings: set[str] = field(default_factory=set)
+    of_rounds: set[str] = field(default_factory=set)
+    """SHA-256 of class embeddings, server states and guidance."""
     updates_kept_from: dict[str, int] = field(default_factory=dict)
     """Run → the first round whose updates and partials stay. A run that is not here has none of its objects named."""
     unreadable: set[str] = field(default_factory=set)
@@ -40,14 +41,16 @@ class Named:
         self.models |= {run.plan.model.weights, run.model_sha256 or ""}
         for of_run in rounds:
             self.models.add(of_run.model_sha256)
-            self.class_embeddings.add(of_run.class_embeddings_sha256 or "")
+            started_from = (of_run.class_embeddings_sha256, of_run.server_state_sha256, of_run.guidance_sha256)
+            self.of_rounds |= {sha256 for sha256 in started_from if sha256}
             if of_run.aggregation is not None:
                 self.name_results(of_run.aggregation)
 
     def name_results(self, aggregation: Aggregation) -> None:
         """What a round came to."""
         self.models.add(aggregation.model_sha256)
-        self.class_embeddings.add(aggregation.class_embeddings_sha256)
+        beside = (aggregation.class_embeddings_sha256, aggregation.server_state_sha256, aggregation.guidance_sha256)
+        self.of_rounds |= {sha256 for sha256 in beside if sha256}
 
     def has(self, key: str) -> bool:
         """Whether an artifact is named."""
@@ -62,8 +65,8 @@ class Named:
         kept_from = self.updates_kept_from.get(parts[1])
         if kept_from is None:
             return False
-        if kind == "class_embedding":
-            return name in self.class_embeddings
+        if kind in ("class_embedding", "server_state", "guidance"):
+            return name in self.of_rounds
         return kind not in ("update", "partial") or int(parts[3]) >= kept_from
 
 

@@ -27,13 +27,22 @@ from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase, reopen, suspend
 from fedface_core.domain.run import Run, RunPhase, asked_before, noted, require_allowed
+from fedface_core.domain.strategy_plan import IN_PROCESS
 from fedface_core.ports import Ports
 
 log = structlog.get_logger(__name__)
 
 
 def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from: str | None = None) -> Run:
-    """A new run of ``plan``, not started yet. With a key its id follows from the key, so that one key makes one run."""
+    """A new run of ``plan``, not started yet. With a key its id follows from the key, so that one key makes one run.
+
+    `InvalidInputError` where the plan is for one process only.
+    """
+    if plan.strategy.name in IN_PROCESS:
+        raise InvalidInputError(
+            f"strategy: {plan.strategy.name!r} is not for services, which never pool photographs nor score a client's own "
+            "model; simulate it in one process, or choose another strategy"
+        )
     run_id = new_run_id() if key is None else f"run-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     known = _known(ports, run_id, plan, key)
     if known is not None:

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 def drop_old_updates(ports: Ports, run: Run, needed: Iterable[int] = ()) -> Run:
-    """Remove updates and partials of rounds that ended long enough ago. The next save of the returned run records it.
+    """Remove updates, partials and server states of rounds that ended long enough ago. The next save of the run records it.
 
     ``needed`` are rounds since which clients still train: their updates are yet to be counted.
     """
@@ -31,7 +31,23 @@ def drop_old_updates(ports: Ports, run: Run, needed: Iterable[int] = ()) -> Run:
         for prefix in object_keys.bulk(run.id, number):
             _delete_all(ports.artifacts, prefix)
         log.info("old_updates_removed", round=number)
+    if keep_from > run.updates_kept_from:
+        _drop_old_states(ports, run, keep_from)
     return run.model_copy(update={"updates_kept_from": keep_from})
+
+
+def _drop_old_states(ports: Ports, run: Run, keep_from: int) -> None:
+    """Remove what the aggregator kept for rounds before ``keep_from``, unless a later one starts from the same, or will."""
+    assert run.round is not None, "called after a round"
+    if ports.ledger.load_round(run.id, run.round).server_state_sha256 is None:
+        return  # as in most runs, whose aggregator keeps nothing
+    rounds, base = ports.ledger.rounds(run.id), run.base_round or 0
+    needed = {each.server_state_sha256 for each in rounds if each.number >= keep_from}
+    needed |= {each.aggregation.server_state_sha256 for each in rounds if each.aggregation and each.number >= base}
+    old = {each.server_state_sha256 for each in rounds if run.updates_kept_from <= each.number < keep_from}
+    for sha256 in old - needed:
+        if sha256 is not None:
+            ports.artifacts.delete(object_keys.server_state(run.id, sha256))
 
 
 def delete_run(ports: Ports, run: Run) -> None:

@@ -34,6 +34,16 @@ def class_embeddings(run: str, sha256: str) -> str:
     return f"runs/{run}/class_embeddings/{sha256}.f32"
 
 
+def server_state(run: str, sha256: str) -> str:
+    """What the aggregator keeps from one round to the next, safetensors, named by its bytes. No client reads it."""
+    return f"runs/{run}/server_state/{sha256}.safetensors"
+
+
+def guidance(run: str, sha256: str) -> str:
+    """What every client of a round may read beside the model, safetensors, named by its bytes."""
+    return f"runs/{run}/guidance/{sha256}.safetensors"
+
+
 def aggregation(run: str, number: int, accepted: str) -> str:
     """What the aggregator made of an accepted set, JSON; written last, so that a repeated task only reports it again."""
     return f"runs/{run}/rounds/{number}/aggregations/{accepted}.json"

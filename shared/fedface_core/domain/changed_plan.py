@@ -12,10 +12,25 @@ from fedface_core.domain.plan_part import PlanPart
 def changed(plan: Plan, patch: Mapping[str, Any]) -> Plan:
     """The plan with the changes of ``patch``. `ValidationError` where that is no plan.
 
-    What the old architecture or device profile made of the plan is the new one's to say, where the patch names another.
+    What the old architecture or device profile made of the plan is the new one's to say, where the patch names another; and
+    so are the parameters of a strategy or of a server optimiser.
     """
-    told = {"model": _told(plan.model, "architecture"), "devices": _told(plan.devices, "profile")}
-    return Plan.model_validate(_merged(plan.model_dump(mode="json") | told, patch))
+    whole = plan.model_dump(mode="json")
+    whole |= {"model": _told(plan.model, "architecture"), "devices": _told(plan.devices, "profile")}
+    aggregation, optimiser = patch.get("aggregation"), plan.aggregation.optimiser.name
+    if isinstance(aggregation, Mapping) and _names_another(aggregation.get("optimiser", optimiser), optimiser):
+        del whole["aggregation"]["optimiser"]
+    if "strategy" in patch and _names_another(patch["strategy"], plan.strategy.name):
+        del whole["strategy"]
+        if plan.initialisation == Plan.model_validate({"strategy": plan.strategy.name}).initialisation:
+            del whole["initialisation"]
+    return Plan.model_validate(_merged(whole, patch))
+
+
+def _names_another(given: Any, name: str) -> bool:
+    """Whether what a patch has for something that has a name and its own parameters is another one."""
+    named = given.get("name", name) if isinstance(given, Mapping) else given
+    return bool(named != name)
 
 
 def _told(part: PlanPart, named: str) -> dict[str, Any]:

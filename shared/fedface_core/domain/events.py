@@ -42,6 +42,12 @@ class Aggregation(BaseModel):
 
     model_sha256: Sha256
     class_embeddings_sha256: Sha256
+    server_state_sha256: Sha256 | None = Field(
+        default=None, description="What the aggregator keeps for its next round: moments of its optimiser, what it learnt."
+    )
+    guidance_sha256: Sha256 | None = Field(
+        default=None, description="What every client of the next round may read; by the plan's strategy."
+    )
     folded: int = Field(description="Updates in the average.")
     images: int = Field(description="Σ n_c over the folded updates.")
     refused: dict[str, str] = Field(description="Client → reason, for updates that failed a check when folded.")

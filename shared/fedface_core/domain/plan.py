@@ -6,11 +6,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from fedface_core.domain.aggregation_plan import AggregationPlan
 from fedface_core.domain.cohort import CohortPlan
 from fedface_core.domain.device_plan import DevicePlan
 from fedface_core.domain.ids import MOST_CLIENTS, client_index
+from fedface_core.domain.local_training_plan import LocalTrainingPlan
 from fedface_core.domain.plan_part import PlanPart, PositiveInt
 from fedface_core.domain.stopping import StopPlan
+from fedface_core.domain.strategy_plan import IN_PROCESS, WITHOUT_SPREADOUT, FedFacePlan, StrategyPlan, strategy_name
 
 Architecture = Literal[
     "spherenet-4", "spherenet-10", "spherenet-20", "spherenet-36", "spherenet-64", "mobilefacenet", "dlib-resnet"
@@ -82,20 +85,37 @@ class ModelPlan(PlanPart):
 class DataPlan(PlanPart):
     """Which photographs. Each client worker opens them by name; they never travel."""
 
-    dataset: Literal["orl", "synthetic", "folder"] = "orl"
-    folder: str | None = Field(default=None, description="The tree identity/image.{jpg,png,pgm}; for `folder` only.")
+    dataset: Literal["orl", "synthetic", "folder", "recordio"] = "orl"
+    folder: str | None = Field(
+        default=None,
+        description="For `folder` the tree identity/image.{jpg,png,pgm}, for `recordio` where train.rec and train.idx are; "
+        "for these only.",
+    )
     images_per_identity: PositiveInt | None = Field(
         default=None, description="Use at most this many images of each identity; `synthetic` renders 12 by default."
     )
     low_resolution: Annotated[int, Field(ge=4)] | None = Field(
         default=None, description="Reduce each image to this many pixels in height and enlarge it again."
     )
-    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="`synthetic` renders other people for other seeds.")
+    misalignment: Annotated[float, Field(gt=0, le=0.5)] | None = Field(
+        default=None,
+        description="Move each photograph at random by up to this share of the frame's width, across and down, scale it by "
+        "up to 1 ± this, and turn it by up to this in radians. Not for `synthetic`.",
+    )
+    seed: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="`synthetic` renders other people for other seeds; misalignment moves photographs otherwise."
+    )
 
     @model_validator(mode="after")
     def _folder_where_needed(self) -> Self:
-        if (self.dataset == "folder") != (self.folder is not None):
-            raise ValueError("give `folder` (a path) with dataset 'folder', and with no other data set")
+        if (self.dataset in ("folder", "recordio")) != (self.folder is not None):
+            raise ValueError("give `folder` (a path) with dataset 'folder' or 'recordio', and with no other data set")
+        return self
+
+    @model_validator(mode="after")
+    def _only_photographs_are_misaligned(self) -> Self:
+        if self.dataset == "synthetic" and self.misalignment is not None:
+            raise ValueError("leave `misalignment` out with 'synthetic': its faces are rendered shifted, turned and scaled")
         return self
 
 
@@ -113,18 +133,8 @@ class SplitPlan(PlanPart):
         return self.public + self.clients + self.test
 
 
-class LocalTrainingPlan(PlanPart):
-    """SGD on the client: the positive squared hinge, w_c fixed."""
-
-    steps: Annotated[int, Field(ge=0)] = Field(default=4, description="Gradient steps; 0 uploads the model unchanged.")
-    batch_size: PositiveInt | None = Field(default=None, description="Images in a step; all of the client's by default.")
-    learning_rate: Annotated[float, Field(gt=0)] = 0.05
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    margin: Annotated[float, Field(gt=0, le=1)] = Field(default=0.9, description="m in max(0, m − w·f(x))².")
-
-
 class SpreadoutPlan(PlanPart):
-    """The server's repulsion of class embeddings. ``steps=0`` switches it off (plain federated averaging)."""
+    """The server's repulsion of class embeddings. ``steps=0`` switches it off."""
 
     weight: Annotated[float, Field(gt=0)] = Field(default=10.0, description="λ.")
     margin: Annotated[float, Field(ge=-1, lt=1)] = Field(default=0.3, description="ν: cosines below it are left alone.")
@@ -132,38 +142,13 @@ class SpreadoutPlan(PlanPart):
     learning_rate: Annotated[float, Field(gt=0)] = 0.01
 
 
-class AggregationPlan(PlanPart):
-    """When updates are averaged: round by round, or as they come (FedBuff, Nguyen et al., AISTATS 2022)."""
-
-    mode: Literal["synchronous", "asynchronous"] = Field(
-        default="synchronous",
-        description="`asynchronous`: the round is a buffer of `cohort.quorum` updates; who is not done when it is full "
-        "goes on training, and is counted in a later round, with less weight.",
-    )
-    staleness_exponent: Annotated[float, Field(ge=0)] = Field(
-        default=0.5, description="a in the weight 1/(1+τ)^a of an update whose model is τ versions old."
-    )
-    most_staleness: PositiveInt = Field(
-        default=10, description="A client that is not done after so many further versions is replaced, its update refused."
-    )
-
-    @property
-    def waits_for_nobody(self) -> bool:
-        """Whether the next round begins while clients still train, and while a model version is still being scored."""
-        return self.mode == "asynchronous"
-
-    def weight_of(self, staleness: int) -> float:
-        """What an update counts for, whose model is so many versions old."""
-        return float((1 + staleness) ** -self.staleness_exponent)
-
-
 class RetentionPlan(PlanPart):
     """What of a round is kept in the store, once its manifest is written."""
 
     rounds_of_updates: PositiveInt = Field(
         default=3,
-        description="Updates and partials of the newest so many ended rounds are kept, older ones removed; more than "
-        "there are rounds keeps all. Model versions, class embeddings, reports and manifests always stay.",
+        description="Updates, partials and server states of the newest so many ended rounds are kept, older ones removed; "
+        "more than there are rounds keeps all. Model versions, class embeddings, reports and manifests always stay.",
     )
 
 
@@ -175,8 +160,11 @@ class Plan(PlanPart):
     data: DataPlan = Field(default_factory=DataPlan)
     split: SplitPlan = Field(default_factory=SplitPlan)
     cohort: CohortPlan = Field(default_factory=CohortPlan)
+    strategy: StrategyPlan = Field(
+        default_factory=FedFacePlan, description="How clients and aggregator learn: a name, or a name with its parameters."
+    )
     initialisation: Literal["mean-feature", "random"] = Field(
-        default="mean-feature", description="How class embeddings start; `random` is the ablation."
+        default="mean-feature", description="How class embeddings start. `random` is the ablation, and fedaws's default."
     )
     local_training: LocalTrainingPlan = Field(default_factory=LocalTrainingPlan)
     spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan)
@@ -189,6 +177,13 @@ class Plan(PlanPart):
         default=(1e-1, 1e-2, 1e-3, 1e-4), min_length=1, description="False accept rates at which TAR is reported."
     )
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _strategys_initialisation(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or strategy_name(given.get("strategy")) != "fedaws":
+            return given
+        return {"initialisation": "random"} | given
 
     @model_validator(mode="after")
     def _cohort_fits(self) -> Self:
@@ -210,6 +205,18 @@ class Plan(PlanPart):
             raise ValueError(
                 f"asynchronous aggregation needs a cohort.quorum (the buffer) below the {invited} clients that train at once"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _strategy_fits(self) -> Self:
+        name = self.strategy.name
+        if name in WITHOUT_SPREADOUT and self.spreadout not in (SpreadoutPlan(), SpreadoutPlan(steps=0)):
+            raise ValueError(f"spreadout: the strategy {name!r} has none; leave it out")
+        if name in IN_PROCESS and self.aggregation != AggregationPlan():
+            raise ValueError(f"aggregation: the strategy {name!r} has none; leave it out")
+        warmup = self.local_training.warmup_rounds
+        if warmup >= self.rounds:
+            raise ValueError(f"local_training.warmup_rounds is {warmup}; it must be below rounds, {self.rounds}")
         return self
 
     @model_validator(mode="after")

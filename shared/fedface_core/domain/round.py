@@ -72,6 +72,8 @@ class Round(BaseModel):
     base: int | None = Field(default=None, description="The finished round that the cohort starts from; none at enrolment.")
     model_sha256: Sha256 = Field(description="The global model that the cohort starts from.")
     class_embeddings_sha256: Sha256 | None = Field(default=None, description="Its class embeddings; none at enrolment.")
+    server_state_sha256: Sha256 | None = Field(default=None, description="The aggregator's, where it keeps any.")
+    guidance_sha256: Sha256 | None = Field(default=None, description="The clients', where the strategy gives any.")
     skip_evaluation: bool = Field(default=False, description="An operator asked not to score its model version.")
     abandoned_because: str | None = None
     aggregation: Aggregation | None = None
@@ -151,6 +153,8 @@ def open_round(
         base=base.number if base else None,
         model_sha256=model_sha256,
         class_embeddings_sha256=results.class_embeddings_sha256 if results else None,
+        server_state_sha256=results.server_state_sha256 if results else None,
+        guidance_sha256=results.guidance_sha256 if results else None,
     )
 
 

@@ -13,6 +13,7 @@ from fedface_core.learning.enrolment import mean_embedding
 from fedface_core.learning.local_training import train_locally
 from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.seeding import derive_seed
+from fedface_core.learning.strategies import NOTHING, Tensors
 from fedface_core.learning.update_checks import MEAN_EMBEDDING
 from fedface_core.learning.weights import network_tensors
 
@@ -42,19 +43,22 @@ def training_update(
     client: str,
     *,
     started_from: str | None = None,
+    guidance: Tensors = NOTHING,
 ) -> Update:
     """Round ``number``: the global model ``network``, trained in place on a client's images.
 
     The update says which model version it ``started_from``, where that has a name.
     """
     seed = derive_seed(plan.seed, number, client)
-    losses = train_locally(network, images_NCHW, class_embedding_D, plan.local_training, seed)
+    result = train_locally(network, images_NCHW, class_embedding_D, plan, number, seed, guidance)
     images = len(images_NCHW)
     metadata = {
         "images": images,
-        "loss_before": losses.before,
-        "loss_after": losses.after,
+        "loss_before": result.before,
+        "loss_after": result.after,
         "started_from": started_from,
     }
-    data = encode_tensors(network_tensors(network), metadata)
+    model = network_tensors(network)
+    assert not model.keys() & result.uploads.keys(), "what is uploaded beside the model has names of its own"
+    data = encode_tensors({**model, **result.uploads}, metadata)
     return Update(data, AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)}))

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from fedface_core.domain.errors import TooFewUpdatesError, UpdateRefusedError
 from fedface_core.domain.ids import client_index
-from fedface_core.domain.plan import Plan
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.learning.codec import decode_tensors, encode_tensors
 from fedface_core.learning.enrolment import enrol, random_class_embeddings
-from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.reduced_round import ReducedRound, reduced_round
-from fedface_core.learning.spreadout import spread
+from fedface_core.learning.server_state import joined
+from fedface_core.learning.strategies import ServerRound, strategy_of
 from fedface_core.learning.update_checks import check_mean_embedding
+from fedface_core.learning.weights import encode_network
 
 
 @dataclass
@@ -48,8 +48,12 @@ class EnrolmentPartial:
             self.images[client] = accepted.images
 
 
-def reduce_enrolment(partials: Iterable[EnrolmentPartial], network: EmbeddingNetwork, plan: Plan) -> ReducedRound:
-    """Class embeddings from all shards' means, one spreadout, and the initial ``network`` with its centre set in place."""
+def reduce_enrolment(partials: Iterable[EnrolmentPartial], before: ServerRound) -> ReducedRound:
+    """Class embeddings from all shards' means, as the strategy finishes them, and the initial network with its centre.
+
+    ``before`` is the round before anything of it came in: no class embeddings, and the initial network, changed in place.
+    """
+    plan, network = before.plan, before.network
     means_CD = torch.zeros(plan.split.clients, plan.model.embedding_size)
     images_C = torch.zeros(plan.split.clients, dtype=torch.int64)
     refused: dict[str, str] = {}
@@ -66,9 +70,10 @@ def reduce_enrolment(partials: Iterable[EnrolmentPartial], network: EmbeddingNet
         drawn_CD = random_class_embeddings(plan.split.clients, plan.model.embedding_size, plan.seed)
         class_embeddings_CD = drawn_CD * (images_C > 0).unsqueeze(1)
     network.centre.copy_(enrolment.centre_D)
+    result = strategy_of(plan).finish(replace(before, class_embeddings_CD=class_embeddings_CD))
     return reduced_round(
-        network,
-        spread(class_embeddings_CD, plan.spreadout),
+        encode_network(network),
+        replace(result, state=joined({}, result.state)),
         folded=int((images_C > 0).sum()),
         images=int(images_C.sum()),
         refused=refused,

@@ -14,13 +14,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from tempfile import TemporaryFile, gettempdir
+from typing import Annotated
 
+import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fedface_core.domain.cosface_plan import CosFacePlan
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan_part import PositiveInt
 from fedface_core.learning.codec import decode_tensors, encode_tensors
@@ -30,24 +33,9 @@ from fedface_core.learning.seeding import generator
 from fedface_core.learning.weights import load_tensors, network_tensors
 
 
-class PretrainPlan(BaseModel):
+class PretrainPlan(CosFacePlan):
     """How to pre-train."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: PositiveInt = 30
-    batch_size: PositiveInt = 64
-    learning_rate: Annotated[float, Field(gt=0)] = Field(default=0.1, description="The schedule's peak.")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    schedule: Literal["one-cycle", "step"] = Field(
-        default="one-cycle",
-        description="one-cycle: a linear rise over the first 30 % of the steps, then half a cosine down to 0; "
-        "step: a tenth after half of the steps, a hundredth after three quarters.",
-    )
-    scale: Annotated[float, Field(gt=0)] = Field(default=30.0, description="s: the logits are s times the cosines.")
-    margin: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.35, description="m: taken off the true cosine.")
-    flip: bool = Field(default=True, description="Mirror each image, left to right, half of the time.")
     seed: Annotated[int, Field(ge=0)] = 0
     checkpoint_every: PositiveInt = Field(default=200, description="Steps from one checkpoint to the next.")
 
@@ -74,35 +62,20 @@ def pretrain(
 ) -> None:
     """Train ``network`` in place to tell ``identities`` apart.
 
-    All images are held in memory as uint8, ``n·C·H·W`` bytes. Where ``checkpoint`` is a file, training goes on from it;
-    it is written every `PretrainPlan.checkpoint_every` steps and at the end. `InvalidInputError` where there is nothing
-    to tell apart, or where the checkpoint belongs to another pre-training.
+    All images are laid, as uint8, ``n·C·H·W`` bytes, in an unnamed file beside the checkpoint, which the system keeps in
+    memory as far as there is room. Where ``checkpoint`` is a file, training goes on from it; it is written every
+    `PretrainPlan.checkpoint_every` steps and at the end. `InvalidInputError` where there is nothing to tell apart, or where
+    the checkpoint belongs to another pre-training.
     """
-    images_NCHW, labels_N = _all_images(dataset, identities)
-    training = _Training(network, CosFaceHead(len(identities), network.plan.embedding_size, plan), plan)
+    training = CosFaceTraining(network, dataset, identities, plan, folder=checkpoint.parent if checkpoint else None)
     if checkpoint is not None and checkpoint.exists():
         training.resume(checkpoint)
-    batches_in_epoch = max(1, len(images_NCHW) // plan.batch_size)
-    steps = plan.epochs * batches_in_epoch
-    network.train()
-    while training.step < steps:
-        started = time.perf_counter()
-        chosen_N = _batch(len(images_NCHW), training.step, batches_in_epoch, plan)
-        loss, accuracy = training.take_step(
-            _mirrored(images_NCHW[chosen_N], training.step, plan),
-            labels_N[chosen_N],
-            learning_rate(training.step, steps, plan),
-        )
-        if not math.isfinite(loss):
-            raise InvalidInputError(
-                f"pre-training diverged at step {training.step}: the loss is {loss}; "
-                f"use a lower learning rate than {plan.learning_rate:g}"
-            )
-        if checkpoint is not None and (training.step % plan.checkpoint_every == 0 or training.step == steps):
+    while training.step < training.steps:
+        progress = training.take_step()
+        if checkpoint is not None and (training.step % plan.checkpoint_every == 0 or training.step == training.steps):
             training.save(checkpoint)
         if on_progress:
-            speed = len(chosen_N) / (time.perf_counter() - started)
-            on_progress(PretrainProgress(training.step, steps, loss, accuracy, speed))
+            on_progress(progress)
     network.eval()
 
 
@@ -132,27 +105,58 @@ class CosFaceHead(nn.Module):
         return loss, (cosines_NK.argmax(dim=1) == labels_N).float().mean()
 
 
-class _Training:
-    """What a checkpoint holds: network, head, momentum, and how many steps are done."""
+class CosFaceTraining:
+    """The training of ``network``, in place, step by step. A checkpoint holds network, head, momentum and step."""
 
-    def __init__(self, network: EmbeddingNetwork, head: CosFaceHead, plan: PretrainPlan) -> None:
-        self.step = 0
-        self._network, self._head, self._plan = network, head, plan
-        self._parameters = [*network.parameters(), *head.parameters()]
+    def __init__(
+        self,
+        network: EmbeddingNetwork,
+        dataset: FaceDataset,
+        identities: Sequence[str],
+        plan: PretrainPlan,
+        *,
+        folder: Path | None = None,
+    ) -> None:
+        self._images_NCHW, self._labels_N = _all_images(dataset, identities, folder)
+        self._network, self._plan = network, plan
+        self._head = CosFaceHead(len(identities), network.plan.embedding_size, plan)
+        self._parameters = [*network.parameters(), *self._head.parameters()]
         self._optimiser = torch.optim.SGD(
             self._parameters, lr=plan.learning_rate, momentum=plan.momentum, weight_decay=plan.weight_decay
         )
+        self._batches_in_epoch = max(1, len(self._images_NCHW) // plan.batch_size)
+        self.step = 0
+        self.steps = plan.epochs * self._batches_in_epoch
 
-    def take_step(self, images_NCHW: Tensor, labels_N: Tensor, rate: float) -> tuple[float, float]:
-        """One step of SGD; the loss and the accuracy before it."""
+    @property
+    def images(self) -> int:
+        """How many there are to train on."""
+        return len(self._labels_N)
+
+    def class_embeddings(self) -> Tensor:
+        """The head's rows at unit length (K, D), in the order of the identities."""
+        return functional.normalize(self._head.rows_KD.detach())
+
+    def take_step(self) -> PretrainProgress:
+        """One step of SGD; loss and accuracy are those before it. `InvalidInputError` where the loss is not finite."""
+        started, plan = time.perf_counter(), self._plan
+        chosen_N = _batch(self.images, self.step, self._batches_in_epoch, plan)
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate(self.step, self.steps, plan)
+        self._network.train()
         self._optimiser.zero_grad()
-        loss, accuracy = self._head(self._network(images_NCHW), labels_N)
+        images_NCHW = _mirrored(self._images_NCHW[chosen_N], self.step, plan)
+        loss, accuracy = self._head(self._network(images_NCHW), self._labels_N[chosen_N])
         torch.autograd.backward(loss)
         self._optimiser.step()
         self.step += 1
-        return loss.item(), accuracy.item()
+        if not math.isfinite(loss.item()):
+            raise InvalidInputError(
+                f"pre-training diverged at step {self.step}: the loss is {loss.item()}; "
+                f"use a lower learning rate than {plan.learning_rate:g}"
+            )
+        speed = len(chosen_N) / (time.perf_counter() - started)
+        return PretrainProgress(self.step, self.steps, loss.item(), accuracy.item(), speed)
 
     def save(self, path: Path) -> None:
         """Write the checkpoint beside itself, then move it into place, so that a crash leaves the last whole one."""
@@ -190,14 +194,25 @@ class _Training:
         self.step = int(metadata["step"])
 
 
-def _all_images(dataset: FaceDataset, identities: Sequence[str]) -> tuple[Tensor, Tensor]:
+def _all_images(dataset: FaceDataset, identities: Sequence[str], folder: Path | None) -> tuple[Tensor, Tensor]:
     if len(identities) < 2:
         raise InvalidInputError(
             f"pre-training needs at least 2 public identities to tell apart, not {len(identities)}: raise split.public"
         )
-    by_identity = [dataset.images(identity) for identity in identities]
-    labels = [torch.full((len(images),), label) for label, images in enumerate(by_identity)]
-    return torch.cat(by_identity), torch.cat(labels)
+    labels: list[Tensor] = []
+    try:
+        with TemporaryFile(dir=folder) as file:
+            for label, identity in enumerate(identities):
+                images_NCHW = dataset.images(identity).numpy()
+                file.write(images_NCHW.tobytes())
+                labels.append(torch.full((len(images_NCHW),), label))
+            file.flush()
+            labels_N = torch.cat(labels)
+            # Mapped, the file lives on until the tensor is gone.
+            all_NCHW = np.memmap(file, np.uint8, mode="c", shape=(len(labels_N), *images_NCHW.shape[1:]))
+    except OSError as error:
+        raise InvalidInputError(f"the images cannot be laid in {folder or gettempdir()}: {error.strerror}") from error
+    return torch.from_numpy(all_NCHW), labels_N
 
 
 def _batch(images: int, step: int, batches_in_epoch: int, plan: PretrainPlan) -> Tensor:

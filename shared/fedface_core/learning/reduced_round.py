@@ -1,32 +1,32 @@
-"""The objects that end a round's aggregation: the next model version, the class embeddings, and what to say of them."""
+"""The objects that end a round's aggregation: the next model version, what the next round needs beside, and its story."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from fedface_core.domain.events import Aggregation
 from fedface_core.learning.class_embeddings import encode_class_embeddings
-from fedface_core.learning.codec import sha256_hex
-from fedface_core.learning.models import EmbeddingNetwork
-from fedface_core.learning.spreadout import SpreadoutStats
-from fedface_core.learning.weights import encode_network
+from fedface_core.learning.codec import encode_tensors, sha256_hex
+from fedface_core.learning.strategies import ServerResult
 
 
 @dataclass(frozen=True)
 class ReducedRound:
-    """Two objects to put, then the aggregation to report."""
+    """The objects to put, then the aggregation to report."""
 
     model: bytes
     class_embeddings: bytes
+    server_state: bytes | None
+    """None where the aggregator keeps nothing for the next round."""
+    guidance: bytes | None
+    """None where the strategy gives clients none."""
     aggregation: Aggregation
 
 
 def reduced_round(
-    network: EmbeddingNetwork,
-    spread_out: tuple[Tensor, SpreadoutStats],
+    model: bytes,
+    result: ServerResult,
     *,
     folded: int,
     images: int,
@@ -35,12 +35,16 @@ def reduced_round(
     loss_before: float | None = None,
     loss_after: float | None = None,
 ) -> ReducedRound:
-    """Encode the new global model and the spread class embeddings."""
-    class_embeddings_CD, stats = spread_out
-    model, class_embeddings = encode_network(network), encode_class_embeddings(class_embeddings_CD)
+    """Encode what the strategy made beside the new global ``model``."""
+    class_embeddings = encode_class_embeddings(result.class_embeddings_CD)
+    server_state = encode_tensors(result.state) if result.state else None
+    guidance = encode_tensors(result.guidance) if result.guidance else None
+    stats = result.stats
     aggregation = Aggregation(
         model_sha256=sha256_hex(model),
         class_embeddings_sha256=sha256_hex(class_embeddings),
+        server_state_sha256=sha256_hex(server_state) if server_state else None,
+        guidance_sha256=sha256_hex(guidance) if guidance else None,
         folded=folded,
         images=images,
         refused=dict(sorted(refused.items())),
@@ -51,4 +55,4 @@ def reduced_round(
         mean_off_diagonal_cosine=stats.mean_off_diagonal_cosine,
         max_off_diagonal_cosine=stats.max_off_diagonal_cosine,
     )
-    return ReducedRound(model, class_embeddings, aggregation)
+    return ReducedRound(model, class_embeddings, server_state, guidance, aggregation)

@@ -10,22 +10,22 @@ the model it started from, which may be an older one, times the weight of its st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
 import torch
 from torch import Tensor
 
 from fedface_core.domain.errors import TooFewUpdatesError, UpdateRefusedError
-from fedface_core.domain.plan import Plan
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_core.learning.averaging import WeightedSum, changes
 from fedface_core.learning.codec import decode_tensors, encode_tensors
-from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.reduced_round import ReducedRound, reduced_round
-from fedface_core.learning.spreadout import spread
+from fedface_core.learning.server_optimiser import towards
+from fedface_core.learning.server_state import OPTIMISER, STRATEGY, joined, part
+from fedface_core.learning.strategies import NOTHING, ServerRound, strategy_of
 from fedface_core.learning.update_checks import check_update, update_norm
-from fedface_core.learning.weights import load_tensors, network_tensors
+from fedface_core.learning.weights import encode_network, load_tensors, network_tensors
 
 
 @dataclass
@@ -38,20 +38,29 @@ class TrainingPartial:
     refused: dict[str, str] = field(default_factory=dict)
     loss_before: float = 0.0
     loss_after: float = 0.0
+    uploaded: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    """Client → what its strategy has it upload beside the model: kept, not summed, so it should be small."""
 
     def encode(self) -> bytes:
         """The partial as an object."""
         counts = {"weight": self.models.weight, "images": self.images, "folded": self.folded, "refused": self.refused}
+        further = {
+            f"{client}/{name}": tensor for client, tensors in self.uploaded.items() for name, tensor in tensors.items()
+        }
         return encode_tensors(
-            self.models.tensors(), counts | {"loss_before": self.loss_before, "loss_after": self.loss_after}
+            self.models.tensors() | further, counts | {"loss_before": self.loss_before, "loss_after": self.loss_after}
         )
 
     @classmethod
     def decode(cls, data: bytes) -> TrainingPartial:
         """The inverse of `encode`."""
         tensors, counts = decode_tensors(data)
+        uploaded: dict[str, dict[str, Tensor]] = {}
+        for key in [key for key in tensors if "/" in key]:
+            client, name = key.split("/", 1)
+            uploaded.setdefault(client, {})[name] = tensors.pop(key)
         models = WeightedSum.from_tensors(tensors, counts.pop("weight"))
-        return cls(models, **counts)
+        return cls(models, **counts, uploaded=uploaded)
 
     def fold(
         self,
@@ -61,21 +70,26 @@ class TrainingPartial:
         reference: Mapping[str, Tensor],
         max_norm: float,
         staleness_weight: float | None = None,
+        further: Mapping[str, Tensor] = NOTHING,
     ) -> None:
         """Add one client's update. A refusal, by ``fetch`` or by the checks, is noted and nothing is added.
 
-        ``reference`` is the model that the client started from. With a ``staleness_weight`` its change is added.
+        ``reference`` is the model that the client started from. With a ``staleness_weight`` its change is added. ``further``
+        is what the tensors beside the model must look like.
         """
         try:
             before, after = _loss(accepted.loss_before), _loss(accepted.loss_after)
-            tensors = check_update(fetch(client), accepted, reference, max_norm)
+            tensors = check_update(fetch(client), accepted, reference, max_norm, further)
         except UpdateRefusedError as error:
             self.refused[client] = error.reason
             return
+        uploaded = {name: tensors.pop(name) for name in further}
         if staleness_weight is None:
             self.models.add(tensors, accepted.images)
         else:
             self.models.add(changes(tensors, reference), accepted.images * staleness_weight)
+        if uploaded:
+            self.uploaded[client] = uploaded
         self.images += accepted.images
         self.folded += 1
         self.loss_before += accepted.images * before
@@ -89,29 +103,34 @@ class TrainingPartial:
         self.refused |= other.refused
         self.loss_before += other.loss_before
         self.loss_after += other.loss_after
+        self.uploaded |= other.uploaded
 
 
-def reduce_training(
-    partials: Iterable[TrainingPartial], network: EmbeddingNetwork, class_embeddings_CD: Tensor, plan: Plan
-) -> ReducedRound:
-    """Merge the shards in order, average, and spread. ``network`` is the round's global model; it becomes the next one."""
-    total = TrainingPartial()
+def reduce_training(partials: Iterable[TrainingPartial], before: ServerRound) -> ReducedRound:
+    """Merge the shards in order, average, and let the strategy finish.
+
+    ``before`` is the round before anything of it came in: its network is the global model that it started from, and becomes
+    the next one.
+    """
+    total, plan, network = TrainingPartial(), before.plan, before.network
     for partial in partials:
         total.merge(partial)
     if not total.folded:
         raise TooFewUpdatesError(0, plan.cohort.minimum, total.refused)
-    old = network_tensors(network)
-    new = _moved(total, old) if plan.aggregation.waits_for_nobody else total.models.average(old)
-    moved = update_norm(new, old)
+    old = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
+    average = _moved(total, old) if plan.aggregation.waits_for_nobody else total.models.average(old)
+    parameters = [name for name, _ in network.named_parameters()]
+    new, moments = towards(average, old, parameters, plan.aggregation.optimiser, part(before.state, OPTIMISER))
     load_tensors(network, new, "the average")
+    result = strategy_of(plan).finish(replace(before, uploaded=total.uploaded, state=part(before.state, STRATEGY)))
     images = total.images
     return reduced_round(
-        network,
-        spread(class_embeddings_CD, plan.spreadout),
+        encode_network(network),
+        replace(result, state=joined(moments, result.state)),
         folded=total.folded,
         images=images,
         refused=total.refused,
-        update_norm=moved,
+        update_norm=update_norm(network_tensors(network), old),
         loss_before=total.loss_before / images,
         loss_after=total.loss_after / images,
     )

@@ -12,18 +12,22 @@ from torch import Tensor
 from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_core.learning.codec import decode_tensors, sha256_hex
+from fedface_core.learning.strategies import NOTHING
 
 MEAN_EMBEDDING: Final = "mean_embedding"
 """The name of the one tensor of an enrolment update."""
 
+_LENGTH_TOLERANCE: Final = 1e-3
 _HEADER_BYTES: Final = 4096  # safetensors' own framing and our metadata, generously
 _HEADER_BYTES_A_TENSOR: Final = 256  # dtype, shape and offsets of one tensor as JSON
 
 
-def size_limit(reference: Mapping[str, Tensor]) -> int:
+def size_limit(*references: Mapping[str, Tensor]) -> int:
     """The most bytes that an update of these tensors can need. What is larger is refused before it is downloaded."""
     return _HEADER_BYTES + sum(
-        tensor.nbytes + len(name.encode()) + _HEADER_BYTES_A_TENSOR for name, tensor in reference.items()
+        tensor.nbytes + len(name.encode()) + _HEADER_BYTES_A_TENSOR
+        for reference in references
+        for name, tensor in reference.items()
     )
 
 
@@ -32,14 +36,24 @@ def enrolment_reference(embedding_size: int) -> dict[str, Tensor]:
     return {MEAN_EMBEDDING: torch.zeros(embedding_size)}
 
 
+def further_reference(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """What the tensors that a strategy has clients upload beside the model must look like."""
+    return {name: torch.zeros(shape) for name, shape in shapes.items()}
+
+
 def check_update(
-    data: bytes, accepted: AcceptedUpdate, reference: Mapping[str, Tensor], max_norm: float
+    data: bytes,
+    accepted: AcceptedUpdate,
+    reference: Mapping[str, Tensor],
+    max_norm: float,
+    further: Mapping[str, Tensor] = NOTHING,
 ) -> dict[str, Tensor]:
     """The tensors of a client's update, once they are known to be what was accepted and to fit the global model.
 
-    ``reference`` is the model that the cohort started from. `UpdateRefusedError` carries the reason and names the tensor.
+    ``reference`` is the model that the cohort started from, and ``further`` what the strategy has clients upload beside it:
+    of unit length in the last dimension. `UpdateRefusedError` carries the reason and names the tensor.
     """
-    tensors = _check_tensors(data, accepted, reference)
+    tensors = _check_tensors(data, accepted, {**reference, **further})
     distance = update_norm(tensors, reference)
     if not distance <= max_norm:
         raise UpdateRefusedError(
@@ -47,7 +61,7 @@ def check_update(
             f"the update is {distance:.6g} from the global model (L2 over all parameters and buffers); "
             f"at most {max_norm:.6g} is allowed",
         )
-    return tensors
+    return tensors | {name: _direction(name, tensors[name]) for name in further}
 
 
 def check_mean_embedding(data: bytes, accepted: AcceptedUpdate, embedding_size: int) -> Tensor:
@@ -80,6 +94,17 @@ def _check_tensors(data: bytes, accepted: AcceptedUpdate, reference: Mapping[str
         _check_tensor(name, tensors[name], expected)
     _check_image_count(metadata, accepted)
     return tensors
+
+
+def _direction(name: str, tensor: Tensor) -> Tensor:
+    """The tensor at unit length, where it was sent so but for rounding."""
+    lengths: Tensor = torch.linalg.vector_norm(tensor.double(), dim=-1, keepdim=True)
+    if not bool(((lengths - 1).abs() <= _LENGTH_TOLERANCE).all()):
+        raise UpdateRefusedError(
+            RefusalReason.NORM_EXCEEDED,
+            f"{name} has lengths from {float(lengths.min()):.6g} to {float(lengths.max()):.6g}; it must be of length 1",
+        )
+    return (tensor.double() / lengths).float()
 
 
 def _check_names(tensors: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> None:

@@ -94,6 +94,22 @@ def allowed_false_accepts(far: float, impostor_pairs: int) -> int:
     return floor(far * impostor_pairs * (1 + 1e-12))  # 0.001 · 19000 must not round to 18.999…
 
 
+def mean_verification(of_models: Sequence[Verification]) -> Verification:
+    """The mean over several models on the same pairs: of each score, and of the TARs along the first model's FARs."""
+    scores = [each.scores for each in of_models]
+    averaged = {
+        name: sum(getattr(each, name) for each in scores) / len(scores)
+        for name in ("auc", "eer", "mean_genuine_cosine", "mean_impostor_cosine")
+    }
+    tar = {
+        label: None if resolved is None else sum(each.tar[label] or 0.0 for each in scores) / len(scores)
+        for label, resolved in scores[0].tar.items()
+    }
+    far = of_models[0].roc.far
+    tars = np.mean([np.interp(far, each.roc.far, each.roc.tar) for each in of_models], axis=0)
+    return Verification(scores[0].model_copy(update={**averaged, "tar": tar}), RocCurve(far=far, tar=tars.tolist()))
+
+
 def _genuine_scores(embeddings_ND: Tensor, labels_N: Tensor) -> npt.NDArray[np.float32]:
     return np.concatenate([scores[genuine] for scores, genuine in _pair_blocks(embeddings_ND, labels_N)])
 

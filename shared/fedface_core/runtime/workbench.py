@@ -7,11 +7,14 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import HandleFact
 from fedface_core.domain.errors import ArtifactMissingError
 from fedface_core.domain.events import Fact
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
+from fedface_core.learning.codec import decode_tensors
+from fedface_core.learning.strategies import NOTHING, Tensors
 from fedface_core.ports import Ports
 from fedface_core.runtime.model_versions import ModelVersions
 
@@ -25,6 +28,7 @@ class Workbench:
         self.ports = ports
         self.models = ModelVersions(ports.artifacts)
         self._plan = lru_cache(maxsize=16)(lambda run_id: ports.ledger.load(run_id).plan)
+        self._guidance = lru_cache(maxsize=1)(lambda key: decode_tensors(ports.artifacts.get(key))[0])
         self._opened_round = lru_cache(maxsize=16)(ports.ledger.load_round)
 
     def plan(self, run_id: str) -> Plan:
@@ -39,6 +43,10 @@ class Workbench:
         if self.plan(run_id).aggregation.waits_for_nobody:
             return self.ports.ledger.load_round(run_id, number)
         return self._opened_round(run_id, number)
+
+    def guidance(self, run_id: str, sha256: str | None) -> Tensors:
+        """What the clients of a round may read beside the model: fetched once per process, and the newest kept."""
+        return NOTHING if sha256 is None else self._guidance(object_keys.guidance(run_id, sha256))
 
     def stored(self, key: str, kind: type[StoredT]) -> StoredT | None:
         """What an earlier delivery of the task put under ``key``; None where none came so far."""

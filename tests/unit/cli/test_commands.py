@@ -42,6 +42,20 @@ def test_create_prints_the_id_and_starts_only_when_told(fedface: Invoke, api: By
     assert api.ports.ledger.load(out.strip()).phase == "preparing"
 
 
+def test_create_changes_the_plan_where_asked(fedface: Invoke, api: ByHand, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text("rounds = 3\n[split]\nclients = 4\n")
+    code, out, _ = fedface("run", "create", str(plan), "--set", f"model.weights={'a' * 64}", "--set", "split.test=7")
+    assert code == 0
+    created = api.ports.ledger.load(out.strip()).plan
+    assert (created.model.weights, created.rounds, created.split.clients, created.split.test) == ("a" * 64, 3, 4, 7)
+    code, _, err = fedface("run", "create", str(plan), "--set", "rounds=0", "--set", "split.people=7")
+    assert code == 2
+    assert "with these settings it is not a plan:" in err
+    assert "rounds: Input should be greater than 0" in err
+    assert "split.people: there is no such field" in err
+
+
 def test_create_takes_json_from_standard_input(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(PLAN.model_dump_json()))
     code, out, _ = fedface("run", "create", "-")

@@ -114,6 +114,37 @@ def test_a_learning_rate_out_of_bounds_is_named(fedface: Invoke, plan: str, tmp_
     assert "learning_rate: Input should be greater than 0" in err
 
 
+def test_settings_come_from_a_file_and_options_prevail(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("epochs = 1\nbatch_size = 8\nmargin = 0.2\n")
+
+    def weights(*options: str) -> bytes:
+        output = tmp_path / "weights"
+        code, _, err = fedface("pretrain", plan, *options, "--output", str(output))
+        assert code == 0, err
+        return output.read_bytes()
+
+    by_file = weights("--settings", str(settings))
+    assert by_file == weights("--epochs", "1", "--batch-size", "8", "--margin", "0.2")
+    assert weights("--settings", str(settings), "--margin", "0.3") != by_file
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("epochs = 0\nmomentun = 0.9\n", "settings.toml or the options beside it are wrong:\n  epochs: Input should be"),
+        ("momentun = 0.9\n", "momentun: there is no such field"),
+        ("epochs = ", "settings.toml is not TOML"),
+    ],
+)
+def test_wrong_settings_are_named(fedface: Invoke, plan: str, tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "settings.toml").write_text(text)
+    options = ("--settings", str(tmp_path / "settings.toml"), "--output", str(tmp_path / "weights"))
+    code, _, err = fedface("pretrain", plan, *options)
+    assert code == 2
+    assert complaint in err
+
+
 def test_preview_draws_rows_of_people(fedface: Invoke, tmp_path: Path) -> None:
     sheet = tmp_path / "new" / "sheet.png"
     size = ("--height", "40", "--width", "30")

@@ -9,6 +9,7 @@ import structlog
 from fastapi.testclient import TestClient
 from httpx import Response
 
+from fedface_control.operate_run import create_run
 from fedface_control.routes.runs import PLAN_EXAMPLES
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import Problem
@@ -205,3 +206,13 @@ def test_an_unforeseen_error_shows_no_traceback(
     assert "Traceback" not in response.text
     (crashed,) = (entry for entry in logs if entry["event"] == "request_crashed")
     assert isinstance(crashed["exc_info"], ZeroDivisionError), "the log has it"
+
+
+@pytest.mark.parametrize("strategy", ["centralised", "local-only"])
+def test_a_strategy_for_one_process_is_refused(api: TestClient, services: InProcess, plan: Plan, strategy: str) -> None:
+    whole = plan.model_dump(mode="json") | {"strategy": strategy, "aggregation": {}}
+    refused = problem(api.post("/runs", json=whole), 422, "Invalid input")
+    assert refused.detail.startswith(f"strategy: '{strategy}' is not for services")
+    original = create_run(services.ports, plan)
+    problem(api.post(f"/runs/{original.id}/clone", json={"strategy": strategy}), 422, "Invalid input")
+    assert [run.id for run in services.ports.ledger.runs()] == [original.id]

@@ -40,6 +40,35 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"model": {"architecture": None}},
         {},
     ),
+    "another strategy takes its own parameters": (
+        {"strategy": {"name": "fedprox", "proximal": 0.5}},
+        {"strategy": {"name": "fedavg"}},
+        {"strategy": "fedavg"},
+    ),
+    "a strategy starts class embeddings as it does": ({}, {"strategy": "fedaws"}, {"strategy": "fedaws"}),
+    "and another one as that does": ({"strategy": "fedaws"}, {"strategy": {"name": "fedavg"}}, {"strategy": "fedavg"}),
+    "an initialisation of the user's own stays": (
+        {"initialisation": "random"},
+        {"strategy": "fedprox"},
+        {"strategy": "fedprox", "initialisation": "random"},
+    ),
+    "another optimiser takes its own parameters": (
+        {"aggregation": {"optimiser": {"name": "adam", "beta1": 0.5}, "staleness_exponent": 1.0}},
+        {"aggregation": {"optimiser": {"name": "momentum"}}},
+        {"aggregation": {"optimiser": "momentum", "staleness_exponent": 1.0}},
+    ),
+    "a parameter of the same optimiser": (
+        {"aggregation": {"optimiser": {"name": "adam", "beta1": 0.5}}},
+        {"aggregation": {"optimiser": {"beta2": 0.9}}},
+        {"aggregation": {"optimiser": {"name": "adam", "beta1": 0.5, "beta2": 0.9}}},
+    ),
+    "a strategy by its name": ({}, {"strategy": "fedprox"}, {"strategy": {"name": "fedprox"}}),
+    "a parameter of the same strategy": (
+        {"strategy": {"name": "fedprox", "proximal": 0.5}},
+        {"strategy": {"proximal": 0.1}},
+        {"strategy": {"name": "fedprox", "proximal": 0.1}},
+    ),
+    "null takes the default strategy": ({"strategy": "fedavg"}, {"strategy": None}, {}),
     "sizes of the user's own stay": (
         {"model": {"architecture": "spherenet-4", "height": 56, "widths": [8, 16, 32, 64], "weights": "ab" * 32}},
         {"model": {"architecture": "spherenet-20", "channels": 1}},

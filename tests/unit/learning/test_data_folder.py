@@ -106,7 +106,10 @@ def test_identity_without_images(tree: Path) -> None:
 
 def test_identity_with_one_image(tree: Path) -> None:
     (tree / "bert" / "a.jpg").unlink()
-    with pytest.raises(InvalidInputError, match=r"/bert has only one image, but a genuine pair needs two: add"):
+    assert opened(tree).identities == ("anna",)  # it makes no genuine pair
+    for name in ("1.png", "2.png"):
+        (tree / "anna" / name).unlink()
+    with pytest.raises(InvalidInputError, match=r"holds no folder with two images; it needs one folder per person"):
         opened(tree)
 
 
@@ -154,5 +157,15 @@ def test_unknown_identity(tree: Path) -> None:
 
 
 def test_name_that_is_no_data_set() -> None:
-    with pytest.raises(ValidationError, match="'orl', 'synthetic' or 'folder'"):
+    with pytest.raises(ValidationError, match="'orl', 'synthetic', 'folder' or 'recordio'"):
         DataPlan.model_validate({"dataset": "lfw"})
+
+
+def test_a_tree_as_lfw_has_it(tmp_path: Path) -> None:
+    for person, brightnesses in {"Aaron_Peirsol": (10, 20, 30), "Zydrunas_Ilgauskas": (40, 50)}.items():
+        (tmp_path / person).mkdir()
+        for number, brightness in enumerate(brightnesses, 1):
+            Image.new("RGB", (250, 250), (brightness,) * 3).save(tmp_path / person / f"{person}_{number:04d}.jpg")
+    dataset = opened(tmp_path, ImageSize(112, 96, 3))
+    assert dataset.identities == ("Aaron_Peirsol", "Zydrunas_Ilgauskas")
+    assert dataset.images("Aaron_Peirsol")[:, 0, 50, 50].tolist() == [10, 20, 30]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -292,3 +293,31 @@ def test_an_earlier_round_is_finished_unscored_at_once(many_faces: Path) -> None
     services.drain()
     assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.FINISHED
     assert services.ports.ledger.load(run_id).evaluating == (2,)
+
+
+@pytest.mark.parametrize("optimiser", ["momentum", "adam"])
+def test_a_server_optimiser_steps_on_each_buffer_and_keeps_its_moments(many_faces: Path, optimiser: str) -> None:
+    """The pseudo-gradient is what the buffer would have moved the model by."""
+    plan = asynchronous(many_faces, aggregation={"optimiser": optimiser}, strategy="fedaws")
+    services = InProcess(plan)
+    run_id = services.start()
+    make_slow(services, 1)
+    run = services.to_end(run_id)
+    assert run.phase is RunPhase.COMPLETED
+    rounds = [services.manifest(run.id, number).round for number in range(6)]
+    assert any(done.carried for done in rounds)
+    for before, after in pairwise(rounds):
+        assert before.aggregation is not None
+        assert after.aggregation is not None
+        assert after.server_state_sha256 == before.aggregation.server_state_sha256
+        state = tensors(services, object_keys.server_state(run.id, after.aggregation.server_state_sha256 or ""))
+        old = tensors(services, object_keys.model(after.model_sha256))
+        new = tensors(services, object_keys.model(after.aggregation.model_sha256))
+        for name in (key.removeprefix("optimiser/first/") for key in state if key.startswith("optimiser/first/")):
+            first, second = (state.get(f"optimiser/{kind}/{name}") for kind in ("first", "second"))
+            assert first is not None
+            step = first.double() if second is None else 1e-3 * first.double() / (second.double().sqrt() + 1e-3)
+            torch.testing.assert_close(new[name].double() - old[name].double(), step, rtol=1e-3, atol=1e-6)
+    assert len({done.server_state_sha256 for done in rounds}) == 5, (
+        "none at enrolment and in round 1, then one of each round"
+    )

@@ -17,6 +17,7 @@ from fedface_core.domain.commands import TrainClient
 from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.learning import client_steps
+from fedface_core.learning.class_embeddings import decode_class_embeddings
 from fedface_core.learning.client_steps import Update
 from fedface_core.learning.codec import decode_tensors, encode_tensors, sha256_hex
 from fedface_core.runtime.metrics import CountedArtifacts
@@ -229,3 +230,63 @@ def test_a_shard_without_a_usable_update_does_not_hold_the_round_up(
     assert aggregation is not None
     assert aggregation.refused == dict.fromkeys(names, "not_finite")
     assert aggregation.folded == 4 - len(names)
+
+
+def scale(tensors: dict[str, Tensor]) -> None:
+    tensors["class_embedding"] *= 1.01
+
+
+def vanish(tensors: dict[str, Tensor]) -> None:
+    tensors["class_embedding"].zero_()
+
+
+def lengthen(tensors: dict[str, Tensor]) -> None:
+    tensors["class_embedding"] = torch.ones(5)
+
+
+def not_a_number(tensors: dict[str, Tensor]) -> None:
+    tensors["class_embedding"][0] = float("nan")
+
+
+def narrow(tensors: dict[str, Tensor]) -> None:
+    tensors["class_embedding"] = tensors["class_embedding"].half()
+
+
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [
+        ("norm_exceeded", scale),
+        ("norm_exceeded", vanish),
+        ("wrong_shape", lengthen),
+        ("not_finite", not_a_number),
+        ("wrong_dtype", narrow),
+        ("wrong_tensors", lambda tensors: tensors.pop("class_embedding")),
+    ],
+)
+def test_a_wrong_class_embedding_is_refused_and_its_row_stays(
+    faces: Path, monkeypatch: pytest.MonkeyPatch, reason: str, change: Callable[[dict[str, Tensor]], None]
+) -> None:
+    sabotage_training(monkeypatch, with_tensors(change), VICTIM)
+    services = InProcess(tiny_plan(faces, strategy="fedaws", spreadout={"steps": 0}))
+    run = services.run()
+    assert run.phase is RunPhase.COMPLETED
+    rows = []
+    for number in (0, 1, 2):
+        aggregation = services.manifest(run.id, number).round.aggregation
+        assert aggregation is not None
+        assert aggregation.refused == ({VICTIM: reason} if number else {})
+        key = object_keys.class_embeddings(run.id, aggregation.class_embeddings_sha256)
+        rows.append(decode_class_embeddings(services.ports.artifacts.get(key), 4))
+    assert torch.equal(rows[0][1], rows[2][1])
+    assert not torch.equal(rows[0][2], rows[2][2])
+
+
+def test_a_tensor_that_the_strategy_does_not_ask_for_is_refused(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def smuggle(tensors: dict[str, Tensor]) -> None:
+        tensors["class_embedding"] = torch.eye(4)[0]
+
+    sabotage_training(monkeypatch, with_tensors(smuggle), VICTIM)
+    services = InProcess(tiny_plan(faces))
+    aggregation = services.manifest(services.run().id, 1).round.aggregation
+    assert aggregation is not None
+    assert aggregation.refused == {VICTIM: "wrong_tensors"}

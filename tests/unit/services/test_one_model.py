@@ -73,17 +73,33 @@ def test_a_cohort_smaller_than_all_clients_is_drawn_alike(faces: Path, shard_siz
         {"model": {"centring": True}},
         {"spreadout": {"steps": 0}},
         {"local_training": {"steps": 3, "batch_size": 1}},
+        {"local_training": {"steps": 3, "schedule": "cosine", "final_learning_rate": 0.1, "final_steps": 1}},
+        {"strategy": "fedavg"},
+        {"strategy": {"name": "fedprox", "proximal": 1.0}},
+        {"strategy": "fedaws"},
+        {"strategy": "fedaws", "cohort": {"size": 3, "shard_size": 2}},
+        {"aggregation": {"optimiser": "momentum"}},
+        {"aggregation": {"optimiser": "adam"}, "model": {"centring": True}},
+        {"aggregation": {"optimiser": "yogi"}, "strategy": "fedaws"},
     ],
 )
 def test_other_plans_agree_with_their_simulation_too(faces: Path, changes: dict[str, object]) -> None:
-    services = InProcess(tiny_plan(faces, **changes), Disorder(2, reorder=True))
+    services = InProcess(tiny_plan(faces, rounds=3, **changes), Disorder(2, reorder=True))
     assert_as_simulated(services, services.run().id)
 
 
-@pytest.mark.parametrize("redeliver", [True, False], ids=["redelivered", "lost"])
-def test_a_service_may_be_killed_after_any_effect(faces: Path, redeliver: bool) -> None:
+@pytest.mark.parametrize(
+    ("redeliver", "changes"),
+    [
+        (True, {"rounds": 1}),
+        (False, {"rounds": 1}),
+        (True, {"rounds": 2, "strategy": "fedaws", "aggregation": {"optimiser": "adam"}}),
+    ],
+    ids=["redelivered", "lost", "with a server state"],
+)
+def test_a_service_may_be_killed_after_any_effect(faces: Path, redeliver: bool, changes: dict[str, object]) -> None:
     """Every put, ledger step and message of a run in turn is the last thing that its process does."""
-    plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, rounds=1)
+    plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, **changes)
     unharmed = InProcess(plan)
     assert_as_simulated(unharmed, unharmed.run().id)
     effects = len(unharmed.lifeline.effects)

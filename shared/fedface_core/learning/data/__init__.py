@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from fedface_core.domain.plan import DataPlan
+from fedface_core.domain.plan import DataPlan, Plan
 from fedface_core.learning.data.dataset import FaceDataset, ImageSize
 from fedface_core.learning.data.folder import open_folder
 from fedface_core.learning.data.orl import open_orl
+from fedface_core.learning.data.recordio import open_recordio
 from fedface_core.learning.data.split import IdentitySplit, split_identities
 from fedface_core.learning.data.synthetic import SyntheticDataset
 
-__all__ = ["FaceDataset", "IdentitySplit", "ImageSize", "open_dataset", "split_identities"]
+__all__ = ["FaceDataset", "IdentitySplit", "ImageSize", "open_dataset", "open_photographs", "split_identities"]
 
 
 def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDataset:
@@ -23,5 +24,12 @@ def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDatase
             return open_orl(data, size)
         case "folder":
             return open_folder(data, size)
+        case "recordio":
+            return open_recordio(data, size)
         case "synthetic":
             return SyntheticDataset(data, size, identities)
+
+
+def open_photographs(plan: Plan) -> FaceDataset:
+    """The plan's data set at the size that its model takes."""
+    return open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)

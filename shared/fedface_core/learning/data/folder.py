@@ -1,4 +1,4 @@
-"""The data set ``folder``: any tree identity/image.{jpg,jpeg,png,pgm}; what users have."""
+"""The data set ``folder``: any tree identity/image.{jpg,jpeg,png,pgm}; what users have, and what LFW looks like."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _LAYOUT = "it needs one folder per person, each with at least two .jpg, .jpeg, .
 def open_folder(data: DataPlan, size: ImageSize) -> PhotographDataset:
     """List the tree's files; none is read yet. The centre of each photograph is used.
 
-    `InvalidInputError` where the folder is missing, holds no identities, or an identity has fewer than two images.
+    An identity with a single image, as most of LFW's are, is left out: a genuine pair needs two. `InvalidInputError` where
+    the folder is missing, an identity has no image at all, or none has two.
     """
     assert data.folder is not None, "the plan demands a path with 'folder'"
     root = Path(data.folder).expanduser()
@@ -27,12 +28,14 @@ def open_folder(data: DataPlan, size: ImageSize) -> PhotographDataset:
         people = sorted(
             (entry for entry in root.iterdir() if _is_identity(entry)), key=lambda entry: natural_key(entry.name)
         )
-        files = {person.name: _image_files(person)[: data.images_per_identity] for person in people}
+        images = {person.name: _image_files(person) for person in people}
     except OSError as error:
         raise InvalidInputError(f"data.folder: {error.filename} cannot be listed: {error.strerror}") from error
+    files = {person: found[: data.images_per_identity] for person, found in images.items() if len(found) > 1}
     if not files:
-        raise InvalidInputError(f"data.folder: {root} holds no folders of images; {_LAYOUT}")
-    return PhotographDataset("folder", files, Framing(size, low_resolution=data.low_resolution))
+        found = "no folder with two images" if images else "no folders of images"
+        raise InvalidInputError(f"data.folder: {root} holds {found}; {_LAYOUT}")
+    return PhotographDataset("folder", files, Framing.of(data, size))
 
 
 def _is_identity(entry: Path) -> bool:
@@ -42,10 +45,9 @@ def _is_identity(entry: Path) -> bool:
 def _image_files(person: Path) -> tuple[Path, ...]:
     """The images of one identity; hidden files are left alone, as file managers leave thumbnails there."""
     images = [file for file in person.iterdir() if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")]
-    if len(images) < 2:
-        found = "only one image" if images else "no image"
+    if not images:
         raise InvalidInputError(
-            f"data.folder: {person} has {found}, but a genuine pair needs two: add .jpg, .jpeg, .png or .pgm images, "
+            f"data.folder: {person} has no image, but a genuine pair needs two: add .jpg, .jpeg, .png or .pgm images, "
             "or remove the folder"
         )
     return tuple(sorted(images, key=lambda image: natural_key(image.name)))

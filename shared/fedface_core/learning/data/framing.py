@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -10,7 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import DataPlan
 from fedface_core.learning.data.dataset import ImageSize
+from fedface_core.learning.data.misalignment import Box, Misalignment
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,19 @@ class Framing:
     """How photographs become images of one size.
 
     ``rows_above`` is the share of the rows to lose that is cut from the top (0.5 centres). ``low_resolution`` first reduces
-    the crop to that many pixels in height, as a distant camera would.
+    the crop to that many pixels in height, as a distant camera would. ``misalignment`` moves the crop.
     """
 
     size: ImageSize
     rows_above: float = 0.5
     low_resolution: int | None = None
+    misalignment: Misalignment | None = None
+
+    @classmethod
+    def of(cls, data: DataPlan, size: ImageSize, rows_above: float = 0.5) -> Self:
+        """What a plan asks for."""
+        misalignment = None if data.misalignment is None else Misalignment(data.misalignment, data.seed)
+        return cls(size, rows_above, data.low_resolution, misalignment)
 
     def __post_init__(self) -> None:
         """Refuse a low resolution that is none."""
@@ -33,10 +43,11 @@ class Framing:
                 f"{self.size.height}: it says how few rows are left of them"
             )
 
-    def frame(self, photograph: Image.Image) -> Tensor:
-        """One photograph, upright, as uint8 (C, H, W)."""
+    def frame(self, photograph: Image.Image, *name: str) -> Tensor:
+        """One photograph, upright, as uint8 (C, H, W). Its ``name`` (identity, image) is what misalignment follows from."""
         image = photograph.convert("L" if self.size.channels == 1 else "RGB")
-        return to_tensor(self.resize(image.crop(self._crop_box(image.width, image.height))))
+        box = self._crop_box(image.width, image.height)
+        return to_tensor(self.resize(self.misalignment.crop(image, box, *name) if self.misalignment else image.crop(box)))
 
     def resize(self, image: Image.Image) -> Image.Image:
         """Bicubic, with antialiasing where it reduces; by way of the low resolution, where there is one."""
@@ -46,8 +57,8 @@ class Framing:
             image = image.resize((low_width, self.low_resolution), Image.Resampling.BICUBIC)
         return image.resize((width, height), Image.Resampling.BICUBIC)
 
-    def _crop_box(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """The largest part with the target's aspect ratio: left, top, right, bottom."""
+    def _crop_box(self, width: int, height: int) -> Box:
+        """The largest part with the target's aspect ratio."""
         kept_height = min(height, max(1, round(width * self.size.height / self.size.width)))
         kept_width = min(width, max(1, round(height * self.size.width / self.size.height)))
         top = round((height - kept_height) * self.rows_above)

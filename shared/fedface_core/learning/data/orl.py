@@ -29,7 +29,7 @@ def open_orl(data: DataPlan, size: ImageSize) -> PhotographDataset:
         ]
         for person in range(1, _PEOPLE + 1)
     }
-    return PhotographDataset("orl", files, Framing(size, _ROWS_ABOVE, data.low_resolution))
+    return PhotographDataset("orl", files, Framing.of(data, size, _ROWS_ABOVE))
 
 
 def _photographs() -> Path:

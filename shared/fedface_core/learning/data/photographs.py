@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -35,36 +35,37 @@ class PhotographDataset:
         """uint8 (n, C, H, W). `InvalidInputError` for an unknown identity, and names a file that cannot be used."""
         if identity not in self.files:
             raise InvalidInputError(f"data set '{self.name}' has no identity '{identity}' among its {len(self.files)}")
-        return torch.stack([self.framing.frame(read_photograph(path)) for path in self.files[identity]])
+        return torch.stack([self.framing.frame(read_photograph(path), identity, path.name) for path in self.files[identity]])
 
 
-def read_photograph(source: Path | BytesIO, name: str | None = None) -> Image.Image:
-    """One image file, turned upright as its EXIF orientation says.
+def read_photograph(path: Path) -> Image.Image:
+    """One image file, turned upright as its EXIF orientation says. `InvalidInputError` names the file and the cure."""
+    return open_photograph(path, str(path))
 
-    `InvalidInputError` names the file, as ``name`` where it has no path, and the cure.
-    """
-    path = name or source
+
+def open_photograph(source: Path | BinaryIO, name: str) -> Image.Image:
+    """The same from a file, or from bytes in memory; ``name`` is what errors call it."""
     try:
         with Image.open(source, formats=_FORMATS) as photograph:
-            _refuse_undecodable(path, photograph)
+            _refuse_undecodable(name, photograph)
             return ImageOps.exif_transpose(photograph)
     except InvalidInputError:
         raise
     except Image.DecompressionBombError as error:
-        raise InvalidInputError(_too_large(path, str(error))) from error
+        raise InvalidInputError(_too_large(name, str(error))) from error
     except UnidentifiedImageError as error:
-        raise InvalidInputError(f"{path} is not a JPEG, PNG or PGM image; replace it, or remove it") from error
+        raise InvalidInputError(f"{name} is not a JPEG, PNG or PGM image; replace it, or remove it") from error
     except (OSError, SyntaxError, ValueError) as error:  # Pillow's own errors for damaged files
-        raise InvalidInputError(f"{path} cannot be read: {error}; replace it with a whole image, or remove it") from error
+        raise InvalidInputError(f"{name} cannot be read: {error}; replace it with a whole image, or remove it") from error
 
 
-def _refuse_undecodable(path: object, photograph: Image.Image) -> None:
+def _refuse_undecodable(name: str, photograph: Image.Image) -> None:
     """By its header alone, before a pixel is decoded."""
     if photograph.width * photograph.height > _MAX_PIXELS:
-        raise InvalidInputError(_too_large(path, f"{photograph.width}×{photograph.height} pixels"))
+        raise InvalidInputError(_too_large(name, f"{photograph.width}×{photograph.height} pixels"))
     if photograph.mode.startswith(("I", "F")):
-        raise InvalidInputError(f"{path} has more than 8 bits a channel (mode {photograph.mode}); save it with 8")
+        raise InvalidInputError(f"{name} has more than 8 bits a channel (mode {photograph.mode}); save it with 8")
 
 
-def _too_large(path: object, found: str) -> str:
-    return f"{path} is too large to be decoded ({found}); at most {_MAX_PIXELS:,} pixels are: reduce it"
+def _too_large(name: str, found: str) -> str:
+    return f"{name} is too large to be decoded ({found}); at most {_MAX_PIXELS:,} pixels are: reduce it"

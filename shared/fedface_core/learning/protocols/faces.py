@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.learning.data.framing import Framing
-from fedface_core.learning.data.photographs import read_photograph
+from fedface_core.learning.data.photographs import open_photograph, read_photograph
 from fedface_core.learning.embedding import BATCH_SIZE, raw_features
 from fedface_core.learning.models import EmbeddingNetwork
 
@@ -69,7 +69,7 @@ class EncodedFace:
 
     def photograph(self) -> Image.Image:
         """The image. `InvalidInputError` names one that cannot be used."""
-        return read_photograph(BytesIO(self.data), self.name)
+        return open_photograph(BytesIO(self.data), self.name)
 
 
 Face = FaceFile | EncodedFace

@@ -33,7 +33,7 @@ class SyntheticDataset:
 
     def __init__(self, data: DataPlan, size: ImageSize, identities: int) -> None:
         self._size = size
-        self._framing = Framing(size, low_resolution=data.low_resolution)
+        self._framing = Framing.of(data, size)
         self._seed = data.seed
         self._images = data.images_per_identity or _IMAGES
         self._index = {f"person-{index:06d}": index for index in range(identities)}

@@ -1,0 +1,77 @@
+"""The strategy of a plan: how clients and aggregator learn, by name, with the parameters of that strategy alone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from fedface_core.domain.cosface_plan import CosFacePlan
+from fedface_core.domain.plan_part import PlanPart, PositiveInt
+
+
+class FedFacePlan(PlanPart):
+    """The paper's (Aggarwal et al., IJCB 2021): class embeddings fixed on the clients, and spread on the server."""
+
+    name: Literal["fedface"] = "fedface"
+
+
+class FedAvgPlan(PlanPart):
+    """Plain federated averaging (McMahan et al., AISTATS 2017): no spreadout, which shows the collapse."""
+
+    name: Literal["fedavg"]
+
+
+class FedProxPlan(PlanPart):
+    """FedFace with the proximal term of FedProx (Li et al., MLSys 2020) in each client's loss."""
+
+    name: Literal["fedprox"]
+    proximal: Annotated[float, Field(ge=0)] = Field(default=0.01, description="μ in μ/2·‖f − f_global‖²; 0 is FedFace.")
+
+
+class FedAwSPlan(PlanPart):
+    """FedAwS (Yu et al., ICML 2020): each client learns its class embedding, from a random one by default."""
+
+    name: Literal["fedaws"]
+    class_learning_rate: Annotated[float, Field(gt=0)] = Field(
+        default=0.05, description="At which a client learns its class embedding; it follows the schedule of the network's."
+    )
+
+
+class CentralisedPlan(CosFacePlan):
+    """The upper bound: CosFace on the photographs of clients and public identities, pooled in one process.
+
+    It starts from the plan's model, and each round is an equal part of the epochs.
+    """
+
+    name: Literal["centralised"]
+
+
+class LocalOnlyPlan(PlanPart):
+    """The lower bound: each client goes on training its own model, and nothing is averaged."""
+
+    name: Literal["local-only"]
+    scored_clients: PositiveInt = Field(default=5, description="The first so many (or all) train and are scored.")
+
+
+IN_PROCESS = frozenset({"centralised", "local-only"})
+"""What only a simulation runs: services never pool photographs, and never score a client's own model."""
+
+WITHOUT_SPREADOUT = frozenset({"fedavg"}) | IN_PROCESS
+
+
+def strategy_name(given: Any) -> Any:
+    """The name in what a user gave for the strategy, which may be anything."""
+    name = given.get("name") if isinstance(given, dict) else given
+    return getattr(name, "name", name)
+
+
+def _named(given: Any) -> Any:
+    return {"name": given} if isinstance(given, str) else given
+
+
+StrategyPlan = Annotated[
+    FedFacePlan | FedAvgPlan | FedProxPlan | FedAwSPlan | CentralisedPlan | LocalOnlyPlan,
+    Field(discriminator="name"),
+    BeforeValidator(_named),
+]

@@ -1,0 +1,30 @@
+"""What a simulation has in one process: everybody's photographs, and the rounds that it makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from fedface_core.learning.data import FaceDataset, IdentitySplit
+from fedface_core.learning.models import EmbeddingNetwork
+from fedface_core.learning.reduced_round import ReducedRound
+from fedface_core.learning.verification import Verification, evaluate
+
+Rounds = Iterator[tuple[ReducedRound, Verification]]
+"""Enrolment, then each training round: what it came to, and how its model does."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The photographs."""
+
+    dataset: FaceDataset
+    split: IdentitySplit
+    images: Mapping[str, Tensor]
+    """Client → its own, uint8 (n, C, H, W), in client order."""
+
+    def score(self, network: EmbeddingNetwork, far: Sequence[float]) -> Verification:
+        """The network's verification on the test identities."""
+        return evaluate(network, self.dataset, self.split.test, far)

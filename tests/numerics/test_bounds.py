@@ -1,0 +1,126 @@
+"""What frames the federated strategies: everybody's photographs pooled, and everybody for himself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import Plan
+from fedface_core.learning.class_embeddings import decode_class_embeddings
+from fedface_core.learning.client_steps import training_update
+from fedface_core.learning.codec import decode_tensors
+from fedface_core.learning.data import FaceDataset, split_identities
+from fedface_core.learning.federated_rounds import enrol_everyone, round_zero
+from fedface_core.learning.gathered import Gathered
+from fedface_core.learning.models import initial_network
+from fedface_core.learning.pretraining import PretrainPlan, pretrain
+from fedface_core.learning.simulation import simulate
+from fedface_core.learning.verification import evaluate, mean_verification
+from fedface_core.learning.weights import encode_network, load_network
+
+POOLED = {"name": "centralised", "epochs": 12, "batch_size": 16, "learning_rate": 0.05, "scale": 10.0, "margin": 0.1}
+SPLIT = {"public": 8, "clients": 8, "test": 8}
+
+
+@pytest.fixture
+def pooled(tiny_plan: Callable[..., Plan]) -> Callable[..., Plan]:
+    return lambda **changes: tiny_plan(**{"strategy": POOLED, "split": SPLIT, "rounds": 3} | changes)
+
+
+def test_pooled_training_is_pre_training_on_clients_and_public_identities(
+    pooled: Callable[..., Plan], tiny_faces: FaceDataset
+) -> None:
+    plan = pooled()
+    split = split_identities(tiny_faces.identities, plan.split)
+    network = initial_network(plan.model, plan.seed)
+    how = PretrainPlan.model_validate({name: value for name, value in POOLED.items() if name != "name"})
+    pretrain(network, tiny_faces, [*split.clients, *split.public], how)
+    result = simulate(plan, dataset=tiny_faces)
+    assert result.model == encode_network(network)
+    assert result.rounds[-1].verification == evaluate(network, tiny_faces, split.test, plan.far)
+
+
+def test_pooled_training_beats_the_federated_and_its_rounds_are_its_checkpoints(
+    pooled: Callable[..., Plan], tiny_faces: FaceDataset
+) -> None:
+    rounds = simulate(pooled(), dataset=tiny_faces).rounds
+    federated = simulate(pooled(strategy="fedface"), dataset=tiny_faces).rounds
+    assert [done.number for done in rounds] == [0, 1, 2, 3]
+    assert rounds[0].verification == federated[0].verification
+    assert rounds[-1].verification.scores.auc > federated[-1].verification.scores.auc + 0.02
+    assert len({done.aggregation.model_sha256 for done in rounds}) == 4
+    losses = [(done.aggregation.loss_before, done.aggregation.loss_after) for done in rounds[1:]]
+    assert losses[0][0] is None
+    assert [before for before, _ in losses[1:]] == [after for _, after in losses[:-1]]
+    assert (losses[-1][1] or 9) < (losses[0][1] or 0)
+    assert [done.aggregation.images for done in rounds] == [48, 96, 96, 96]
+    assert all((done.aggregation.update_norm or 0) > 0 for done in rounds[1:])
+
+
+def test_more_rounds_score_the_same_training_more_often(pooled: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    once, often = (simulate(pooled(rounds=rounds), dataset=tiny_faces) for rounds in (1, 7))
+    assert once.model_sha256 == often.model_sha256
+    assert len(often.rounds) == 8
+
+
+def test_one_person_cannot_be_pooled(pooled: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    with pytest.raises(InvalidInputError, match="at least 2"):
+        simulate(pooled(split={"clients": 1, "test": 2}, cohort={}), dataset=tiny_faces)
+
+
+def test_alone_each_client_goes_on_from_its_own_model(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    plan = tiny_plan(strategy={"name": "local-only", "scored_clients": 2}, cohort={})
+    split = split_identities(tiny_faces.identities, plan.split)
+    images = {f"client-{index:06d}": tiny_faces.images(identity) for index, identity in enumerate(split.clients)}
+    network = initial_network(plan.model, plan.seed)
+    enrolled = enrol_everyone(images, round_zero(plan, network, Gathered(tiny_faces, split, images)))
+    class_embeddings_CD = decode_class_embeddings(enrolled.class_embeddings, 16)
+    result, own = simulate(plan, dataset=tiny_faces), []
+    for index, client in enumerate(("client-000000", "client-000001")):
+        network = initial_network(plan.model, plan.seed)
+        for number in (1, 2):
+            training_update(network, images[client], class_embeddings_CD[index], plan, number, client)
+        own.append(evaluate(network, tiny_faces, split.test, plan.far))
+        held = {
+            name.removeprefix(f"{client}/"): tensor
+            for name, tensor in decode_tensors(result.model)[0].items()
+            if name.startswith(client)
+        }
+        for name, tensor in network.state_dict().items():
+            assert torch.equal(held[name], tensor)
+    assert result.rounds[-1].verification == mean_verification(own)
+    assert own[0].scores.auc != own[1].scores.auc
+    assert result.rounds[-1].verification.scores.auc == pytest.approx((own[0].scores.auc + own[1].scores.auc) / 2)
+    assert [done.aggregation.folded for done in result.rounds] == [8, 2, 2]
+    assert (result.rounds[-1].aggregation.loss_after or 9) < (result.rounds[-1].aggregation.loss_before or 0)
+
+
+def test_the_mean_of_one_models_verification_is_its_own(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    plan = tiny_plan()
+    network = load_network(plan.model, encode_network(initial_network(plan.model, 0)), "it")
+    alone = evaluate(network, tiny_faces, tiny_faces.identities[:8], [0.1, 1e-9])
+    mean = mean_verification([alone, alone])
+    assert mean.scores == alone.scores
+    assert mean.scores.tar["1e-9"] is None
+    assert mean.roc.tar == pytest.approx(alone.roc.tar)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"strategy": "centralised", "aggregation": {"optimiser": "adam"}},
+            "aggregation: the strategy 'centralised' has none",
+        ),
+        ({"strategy": "local-only", "spreadout": {"weight": 1.0}}, "spreadout: the strategy 'local-only' has none"),
+    ],
+)
+def test_a_bound_has_no_parts_of_a_federated_run(
+    tiny_plan: Callable[..., Plan], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        tiny_plan(**changes)

@@ -1,0 +1,145 @@
+"""What the strategies do differently, each against its formula."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from fedface_core.domain.ids import client_index
+from fedface_core.domain.plan import Plan
+from fedface_core.learning.class_embeddings import decode_class_embeddings
+from fedface_core.learning.client_steps import training_update
+from fedface_core.learning.codec import decode_tensors
+from fedface_core.learning.data import FaceDataset
+from fedface_core.learning.enrolment import random_class_embeddings
+from fedface_core.learning.local_training import train_locally
+from fedface_core.learning.losses import positive_squared_hinge
+from fedface_core.learning.models import EmbeddingNetwork, initial_network
+from fedface_core.learning.simulation import simulate
+from fedface_core.learning.strategies import strategy_of
+from fedface_core.learning.training_fold import TrainingPartial, reduce_training
+from fedface_core.learning.update_checks import further_reference
+from fedface_core.learning.weights import load_tensors, network_tensors
+from support.server_rounds import server_round
+
+TARGET_D = normalize(torch.arange(16.0), dim=0)
+
+
+def trained(plan: Plan, images_NCHW: Tensor, number: int = 1) -> EmbeddingNetwork:
+    network = initial_network(plan.model, 0)
+    train_locally(network, images_NCHW, TARGET_D, plan, number, seed=0)
+    return network
+
+
+def test_fedprox_adds_the_gradient_of_the_distance(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    """Two steps by hand: the gradient of μ/2·‖f − f_global‖² is μ·(f − f_global)."""
+    local = {"steps": 2, "learning_rate": 0.05, "momentum": 0.9}
+    plan = tiny_plan(strategy={"name": "fedprox", "proximal": 2.0}, local_training=local)
+    images_NCHW = tiny_faces.images("person-3")
+    network, start = (initial_network(plan.model, 0) for _ in range(2))
+    parameters = dict(network.named_parameters())
+    velocity: dict[str, Tensor] = {}
+    for _ in range(2):
+        loss = positive_squared_hinge(network(images_NCHW), TARGET_D, 0.9)
+        gradients = torch.autograd.grad(loss, list(parameters.values()))
+        with torch.no_grad():
+            for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True):
+                full = gradient + 2.0 * (parameter - start.get_parameter(name))
+                velocity[name] = 0.9 * velocity.get(name, torch.zeros(())) + full
+                parameter.sub_(0.05 * velocity[name])
+    for name, found in trained(plan, images_NCHW).named_parameters():
+        torch.testing.assert_close(found, parameters[name], rtol=1e-5, atol=1e-7)
+
+
+def test_without_a_proximal_term_fedprox_is_fedface(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    plan = tiny_plan(strategy={"name": "fedprox", "proximal": 0.0})
+    assert simulate(plan, dataset=tiny_faces).rounds == simulate(tiny_plan(), dataset=tiny_faces).rounds
+    pulled = tiny_plan(strategy={"name": "fedprox", "proximal": 10.0})
+    norms = [simulate(each, dataset=tiny_faces).rounds[-1].aggregation.update_norm or 0 for each in (pulled, plan)]
+    assert 0 < norms[0] < norms[1]
+
+
+def test_fedavg_never_spreads(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    plain = simulate(tiny_plan(strategy="fedavg"), dataset=tiny_faces)
+    assert plain.rounds == simulate(tiny_plan(spreadout={"steps": 0}), dataset=tiny_faces).rounds
+    assert len({done.aggregation.class_embeddings_sha256 for done in plain.rounds}) == 1
+    assert plain.rounds[-1].aggregation.max_off_diagonal_cosine > 0.3
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rate"),
+    [
+        ({"schedule": "linear", "final_learning_rate": 0.5}, 0.03),
+        ({"schedule": "cosine", "final_learning_rate": 0.5}, 0.03),
+        ({"warmup_rounds": 3}, 0.02),
+    ],
+)
+def test_a_round_trains_at_its_own_rate(
+    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset, schedule: dict[str, Any], rate: float
+) -> None:
+    images_NCHW = tiny_faces.images("person-3")
+    scheduled = tiny_plan(local_training={"steps": 2, "learning_rate": 0.04} | schedule, rounds=5)
+    number = 2 if "warmup_rounds" in schedule else 3
+    constant = tiny_plan(local_training={"steps": 2, "learning_rate": rate})
+    for found, expected in zip(
+        trained(scheduled, images_NCHW, number).parameters(), trained(constant, images_NCHW).parameters(), strict=True
+    ):
+        torch.testing.assert_close(found, expected)
+
+
+def test_fedaws_learns_a_class_embedding_with_the_network(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    """One step by hand: down the gradient of the same loss, at its own rate, back to the sphere."""
+    plan = tiny_plan(strategy={"name": "fedaws", "class_learning_rate": 0.3}, local_training={"steps": 1})
+    images_NCHW = tiny_faces.images("person-3")
+    own_D = TARGET_D.clone().requires_grad_()
+    loss = positive_squared_hinge(initial_network(plan.model, 0)(images_NCHW), own_D, 0.9)
+    (gradient_D,) = torch.autograd.grad(loss, own_D)
+    network = initial_network(plan.model, 0)
+    result = train_locally(network, images_NCHW, TARGET_D, plan, 1, seed=0)
+    torch.testing.assert_close(result.uploads["class_embedding"], normalize(TARGET_D - 0.3 * gradient_D, dim=0))
+    for found, expected in zip(
+        network.parameters(), trained(tiny_plan(local_training={"steps": 1}), images_NCHW).parameters(), strict=True
+    ):
+        assert torch.equal(found, expected), "the network's own step is FedFace's"
+
+
+def test_fedaws_replaces_the_rows_of_who_took_part(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    plan = tiny_plan(strategy="fedaws", spreadout={"steps": 0}, cohort={"size": 3, "shard_size": 2}, rounds=1)
+    rows: list[Tensor] = []
+
+    network = initial_network(plan.model, 0)
+    start_CD = random_class_embeddings(8, 16, plan.seed)
+    partials = []
+    for client in ("client-000005", "client-000002"):
+        load_tensors(network, network_tensors(initial_network(plan.model, 0)), "the global model")
+        images_NCHW = tiny_faces.images("person-3")
+        update = training_update(network, images_NCHW, start_CD[client_index(client)], plan, 1, client)
+        rows.append(decode_tensors(update.data)[0]["class_embedding"])
+        partial = TrainingPartial()
+        further = further_reference(strategy_of(plan).upload_shapes(plan))
+        reference = network_tensors(initial_network(plan.model, 0))
+        partial.fold(client, update.accepted, {client: update.data}.__getitem__, reference, 100.0, further=further)
+        partials.append(TrainingPartial.decode(partial.encode()))
+    before = server_round(plan, initial_network(plan.model, 0), start_CD)
+    reduced = reduce_training(partials, before)
+    found_CD = decode_class_embeddings(reduced.class_embeddings, 16)
+    expected_CD = start_CD.clone()
+    expected_CD[5], expected_CD[2] = rows
+    torch.testing.assert_close(found_CD, expected_CD)
+    assert not torch.equal(rows[0], start_CD[5])
+    untouched = [0, 1, 3, 4, 6, 7]
+    assert torch.equal(found_CD[untouched], start_CD[untouched])
+
+
+def test_fedaws_spreads_what_it_has_learnt(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    rounds = simulate(
+        tiny_plan(strategy="fedaws", local_training={"steps": 4, "learning_rate": 0.1}), dataset=tiny_faces
+    ).rounds
+    assert len({done.aggregation.class_embeddings_sha256 for done in rounds}) == 3
+    assert all(done.aggregation.max_off_diagonal_cosine < 0.5 for done in rounds)
+    assert (rounds[-1].aggregation.loss_after or 1) < (rounds[-1].aggregation.loss_before or 0)

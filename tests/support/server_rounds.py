@@ -1,0 +1,22 @@
+"""What the aggregator has at hand, for tests that call its arithmetic."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fedface_core.domain.plan import Plan
+from fedface_core.learning.data import FaceDataset
+from fedface_core.learning.models import EmbeddingNetwork
+from fedface_core.learning.strategies import NOTHING, ServerRound
+
+
+def server_round(plan: Plan, network: EmbeddingNetwork, class_embeddings_CD: Tensor | None = None) -> ServerRound:
+    """Round 1 with these class embeddings, or enrolment."""
+
+    def no_photographs() -> FaceDataset:
+        raise AssertionError("it looked at photographs")
+
+    if class_embeddings_CD is None:
+        return ServerRound(plan, 0, network, torch.empty(0, plan.model.embedding_size), {}, NOTHING, no_photographs)
+    return ServerRound(plan, 1, network, class_embeddings_CD, {}, NOTHING, no_photographs)

