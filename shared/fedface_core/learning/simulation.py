@@ -33,11 +33,14 @@ from fedface_core.learning.weights import load_tensors, network_tensors
 
 @dataclass(frozen=True)
 class SimulatedRound:
-    """What one round came to; round 0 is enrolment, whose verification is that of the pre-trained network."""
+    """What one round came to; round 0 is enrolment, whose verification is that of the pre-trained network.
+
+    ``verification`` is none where the round was not to be evaluated.
+    """
 
     number: int
     aggregation: Aggregation
-    verification: Verification
+    verification: Verification | None
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,13 @@ def simulate(
     *,
     initial: EmbeddingNetwork | None = None,
     dataset: FaceDataset | None = None,
+    evaluate_at: Callable[[int], bool] | None = None,
 ) -> SimulationResult:
     """Run a plan. ``on_round`` is told of each round as it ends.
 
-    ``initial`` stands in for the stored model where the plan names one by its SHA-256 (it is changed in place), and
-    ``dataset`` for the plan's own.
+    ``initial`` stands in for the network that the plan starts from, and must where the plan names a stored model by its
+    SHA-256. It is changed in place, and is the round's model when ``on_round`` is told. ``dataset`` stands in for the plan's
+    own. ``evaluate_at`` says by its number whether a round is evaluated; every one is by default.
     """
     if plan.aggregation.mode == "asynchronous":
         raise InvalidInputError("one process trains one client at a time, and has nothing asynchronous to simulate")
@@ -71,12 +76,19 @@ def simulate(
     dataset = dataset or open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)
     split = split_identities(dataset.identities, plan.split)
     clients = tuple(client_id(index) for index in range(plan.split.clients))
-    images = {client: dataset.images(identity) for client, identity in zip(clients, split.clients, strict=True)}
+    images = {
+        client: dataset.images(identity)[: plan.data.images_per_client]
+        for client, identity in zip(clients, split.clients, strict=True)
+    }
 
     rounds: list[SimulatedRound] = []
 
     def finish(reduced: ReducedRound) -> None:
-        rounds.append(SimulatedRound(len(rounds), reduced.aggregation, evaluate(network, dataset, split.test, plan.far)))
+        number = len(rounds)
+        verification = None
+        if evaluate_at is None or evaluate_at(number):
+            verification = evaluate(network, dataset, split.test, plan.far)
+        rounds.append(SimulatedRound(number, reduced.aggregation, verification))
         if on_round:
             on_round(rounds[-1])
 

@@ -15,8 +15,9 @@ __all__ = ["FaceDataset", "IdentitySplit", "ImageSize", "open_dataset", "split_i
 def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDataset:
     """Open the plan's data set; no image is read yet.
 
-    ``identities`` is how many the split needs: ``synthetic`` has exactly that many; whether the photographs are enough is
-    checked by `split_identities`. `InvalidInputError` says what is wrong with the data set and what would be right.
+    ``identities`` is how many the split needs: ``synthetic`` has exactly that many, unless the plan says how many there
+    are; whether they are enough is checked by `split_identities`. `InvalidInputError` says what is wrong with the data set
+    and what would be right.
     """
     match data.dataset:
         case "orl":
@@ -24,4 +25,4 @@ def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDatase
         case "folder":
             return open_folder(data, size)
         case "synthetic":
-            return SyntheticDataset(data, size, identities)
+            return SyntheticDataset(data, size, data.identities or identities)
