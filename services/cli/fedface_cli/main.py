@@ -21,6 +21,7 @@ from fedface_cli import (
     run_commands,
     up,
 )
+from fedface_cli.study import commands as study_commands
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -41,6 +42,7 @@ app.add_typer(artifact_commands.app, name="artifacts")
 app.command("evaluate")(evaluate.evaluate)
 app.command("pretrain")(pretrain.pretrain)
 app.add_typer(data_preview.app, name="data")
+app.add_typer(study_commands.app, name="study")
 
 
 def _print_version(wanted: bool) -> None:

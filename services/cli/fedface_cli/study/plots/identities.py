@@ -1,0 +1,61 @@
+"""A map of some test identities before and after: embeddings in two dimensions by t-SNE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import pyplot as plt
+from sklearn.manifold import TSNE
+from torch import Tensor
+
+from fedface_cli.study.outcomes import Group
+from fedface_cli.study.plots.style import COLOURS, COLUMN_INCHES, Plot
+
+_SHOWN = 12  # identities: as many as six colours in two shapes tell apart
+_SHAPES = ("o", "^")
+
+_Map = npt.NDArray[np.float32]
+
+
+def plot_identities(group: Group, seed: int, tensors: Mapping[str, Tensor]) -> Plot:
+    """The first test identities, of one seed. Both maps start from the same layout, so that places can be compared."""
+    labels_N = tensors["labels_N"].numpy()
+    shown_N = labels_N < _SHOWN
+    before_ND, after_ND = (tensors[name].numpy()[shown_N] for name in ("before_ND", "after_ND"))
+    start_N2 = _layout(before_ND)
+    maps = {"before": _map(before_ND, start_N2), "after": _map(after_ND, start_N2)}
+    figure, both = plt.subplots(1, 2, figsize=(COLUMN_INCHES, 1.75), layout="constrained")
+    for axes, (title, places_N2) in zip(both, maps.items(), strict=True):
+        for identity in np.unique(labels_N[shown_N]):
+            points = places_N2[labels_N[shown_N] == identity]
+            colour, shape = COLOURS[identity % len(COLOURS)], _SHAPES[identity // len(COLOURS)]
+            axes.scatter(points[:, 0], points[:, 1], s=9, color=colour, marker=shape, linewidths=0, alpha=0.85)
+        axes.set_title(title, loc="left")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_box_aspect(1)
+        for side in axes.spines.values():
+            side.set(visible=True, color="#bbbbbb")
+    count = len(np.unique(labels_N[shown_N]))
+    return Plot(
+        figure,
+        f"t-SNE of {count} unseen people's embeddings, seed {seed}, {group.title}: one colour and shape a person, one mark "
+        "an image. Distances between far clusters mean nothing.",
+    )
+
+
+def _layout(embeddings_ND: _Map) -> _Map:
+    """The two main directions, at the scale that t-SNE wants to start from."""
+    centred_ND = embeddings_ND - embeddings_ND.mean(axis=0)
+    directions_DD = np.linalg.svd(centred_ND, full_matrices=False)[2]
+    places_N2 = centred_ND @ directions_DD[:2].T
+    return np.asarray(1e-4 * places_N2 / places_N2[:, 0].std(), dtype=np.float32)
+
+
+def _map(embeddings_ND: _Map, start_N2: _Map) -> _Map:
+    perplexity = min(15.0, (len(embeddings_ND) - 1) / 3)
+    return np.asarray(
+        TSNE(2, perplexity=perplexity, metric="cosine", init=start_N2, random_state=0).fit_transform(embeddings_ND)
+    )

@@ -1,0 +1,55 @@
+"""ROC curves before and after, a panel for each arm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.ticker import PercentFormatter
+
+from fedface_cli.study.job_results import Snapshot
+from fedface_cli.study.outcomes import Group, Outcomes
+from fedface_cli.study.plots.style import BEFORE, Plot, line_style, panels
+
+_POINTS = 400
+
+
+def plot_roc(outcomes: Outcomes, groups: Sequence[Group]) -> Plot:
+    """TAR against FAR, on a logarithmic axis, where the differences are: the mean of TAR over seeds at each FAR."""
+    figure, every = panels(len(groups), height=2.1)
+    lowest = 1.0 / min(_impostor_pairs(group) for group in groups)
+    rates = np.geomspace(lowest, 1.0, _POINTS)
+    for axes, group in zip(every, groups, strict=True):
+        style = line_style(outcomes.study, group.arm)
+        results = group.results.values()
+        axes.plot(rates, _mean_tar(rates, [result.before for result in results]), "--", color=BEFORE, label="before")
+        axes.plot(rates, _mean_tar(rates, [result.after for result in results]), color=style.colour, label="after")
+        axes.set_xscale("log")
+        axes.set_xlim(lowest, 1.0)
+        axes.set_ylim(top=1.005)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
+        axes.grid()
+        axes.set_title(group.title, loc="left")
+        axes.legend(loc="upper left")
+    figure.supxlabel("false accept rate (FAR)", fontsize=8)
+    figure.supylabel("true accept rate (TAR, %)", fontsize=8)
+    seeds = max(len(group.results) for group in groups)
+    return Plot(
+        figure,
+        f"ROC before the first and after the last round on {_impostor_pairs(groups[0]):,} impostor pairs of unseen people; "
+        f"TAR is averaged over seeds (at most {seeds}) at each FAR. The axis ends at one false accept.",
+    )
+
+
+def _impostor_pairs(group: Group) -> int:
+    return min(result.rounds[0].scores.impostor_pairs for result in group.results.values() if result.rounds[0].scores)
+
+
+def _mean_tar(rates: npt.NDArray[np.float64], snapshots: Sequence[Snapshot]) -> npt.NDArray[np.float64]:
+    """At each rate the TAR of the last point of a curve that is not beyond it, as TAR is defined; mean over curves."""
+    curves = [
+        np.asarray(snapshot.roc.tar)[np.searchsorted(snapshot.roc.far, rates * (1 + 1e-9), side="right") - 1]
+        for snapshot in snapshots
+    ]
+    return np.asarray(np.mean(curves, axis=0))
