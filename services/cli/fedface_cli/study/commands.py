@@ -57,8 +57,7 @@ def run(
         for job in expanded:
             typer.echo(f"{job.digest}  {'done   ' if folder.result(job).exists() else 'missing'}  {job.title}")
         return
-    # The children take it from here: one thread each, whatever numpy and BLAS would rather have.
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the children: one core each
     exit_on_termination()
     write_whole(folder.study(), study_file.read_bytes())
     failed = _run(agenda, folder, jobs, study.metric, console)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fedface_cli.study.grid import Job, digest_of
 from fedface_cli.study.job_results import ResultFolder, write_whole
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.learning.data import FaceDataset, ImageSize, open_dataset, split_identities
 from fedface_core.learning.models import EmbeddingNetwork, initial_network
@@ -28,12 +29,18 @@ class Pretraining:
 
 
 def pretraining_of(job: Job) -> Pretraining | None:
-    """What the job starts from; none where its plan's own weights are the start."""
+    """What the job starts from; none where its plan's own weights are the start.
+
+    `InvalidInputError` names the job where its data set has not the people that it needs.
+    """
     if job.pretrain is None:
         return None
     # How many people there are, and what a client holds of them, makes no image of the public ones another.
     images = job.plan.data.model_dump(mode="json", exclude={"identities", "images_per_client"})
-    people = split_identities(opened(job.plan).identities, job.plan.split).public
+    try:
+        people = split_identities(opened(job.plan).identities, job.plan.split).public
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{job.title}: {error}") from None
     parts = {"images": images, "people": people, "how": job.pretrain.model_dump(mode="json")}
     return Pretraining(job.plan, job.pretrain, digest_of({"model": job.plan.model.model_dump(mode="json"), **parts}))
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from fedface_cli.study.gains import Gain
 from fedface_cli.study.grid import points
 from fedface_cli.study.outcomes import Group, Outcomes, metric_title, point_title
-from fedface_cli.study.plots.style import Plot, legend_above, line_style, panels
+from fedface_cli.study.plots.style import Plot, label_left, legend_above, line_style, panels
 
 # An upper bound that gains more than so many times what the best other arm does would press all curves flat.
 _TOWERING = 3.0
@@ -33,8 +33,8 @@ def plot_gain_per_round(outcomes: Outcomes) -> Plot:
         axes.margins(x=0.02)
         axes.set_title(point_title(point), loc="left")
     figure.supxlabel("round", fontsize=8)
-    figure.supylabel(f"gain in {metric_title(metric)} (points)", fontsize=8)
-    legend_above(figure, every, columns=3)
+    label_left(every, f"gain in {metric_title(metric)}\n(percentage points)")
+    legend_above(figure, every)
     return Plot(
         figure,
         f"Gain in {metric_title(metric)} over the network of round 0, by round: mean over {_seeds(drawn)}, band: ± one "
@@ -82,8 +82,8 @@ def plot_gain_against(outcomes: Outcomes, axis: str) -> Plot:
     every[0].set_xticks(values, [f"{value:g}" for value in values])
     every[0].minorticks_off()
     figure.supxlabel(axis.split(".")[-1].replace("_", " "), fontsize=8)
-    figure.supylabel(f"gain in {metric_title(metric)} (points)", fontsize=8)
-    legend_above(figure, every, columns=3)
+    label_left(every, f"gain in {metric_title(metric)}\n(percentage points)")
+    legend_above(figure, every)
     return Plot(
         figure,
         f"Gain in {metric_title(metric)} after the last round, against {axis}: mean over {_seeds(drawn)}, bars: ± one "

@@ -10,7 +10,7 @@ from matplotlib.ticker import PercentFormatter
 
 from fedface_cli.study.job_results import Snapshot
 from fedface_cli.study.outcomes import Group, Outcomes
-from fedface_cli.study.plots.style import BEFORE, Plot, line_style, panels
+from fedface_cli.study.plots.style import BEFORE, Plot, label_left, line_style, panels
 
 _POINTS = 400
 
@@ -33,7 +33,7 @@ def plot_roc(outcomes: Outcomes, groups: Sequence[Group]) -> Plot:
         axes.set_title(group.title, loc="left")
         axes.legend(loc="upper left")
     figure.supxlabel("false accept rate (FAR)", fontsize=8)
-    figure.supylabel("true accept rate (TAR, %)", fontsize=8)
+    label_left(every, "true accept rate (TAR, %)")
     seeds = max(len(group.results) for group in groups)
     return Plot(
         figure,

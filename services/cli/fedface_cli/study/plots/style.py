@@ -87,10 +87,20 @@ def line_style(study: Study, arm: str) -> LineStyle:
     return LineStyle(COLOURS[place % len(COLOURS)], _LINES[turn % len(_LINES)], _MARKERS[place % len(_MARKERS)])
 
 
-def legend_above(figure: Figure, every: Sequence[Axes], columns: int) -> None:
+def label_left(every: Sequence[Axes], text: str) -> None:
+    """The label of the vertical axis, at the left panel of each row."""
+    for axes in every:
+        place = axes.get_subplotspec()
+        if place is not None and place.is_first_col():
+            axes.set_ylabel(text)
+
+
+def legend_above(figure: Figure, every: Sequence[Axes]) -> None:
     """One legend for all panels, which covers no data: each label once."""
     named = {label: handle for axes in every for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(named.values(), named.keys(), loc="outside upper left", ncols=columns, columnspacing=1.2)
+    figure.legend(
+        named.values(), named.keys(), loc="outside upper left", ncols=3 if len(every) == 1 else 5, columnspacing=1.2
+    )
 
 
 def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
