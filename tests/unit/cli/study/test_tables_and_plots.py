@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from PIL import Image
 
 from fedface_cli.study.grid import expand
 from fedface_cli.study.job_results import ResultFolder
-from fedface_cli.study.outcomes import load_outcomes
+from fedface_cli.study.outcomes import Group, load_outcomes
+from fedface_cli.study.plots.gain import plot_gain_against, plot_gain_per_round
 from fedface_cli.study.study_file import read_study
+from fedface_core.domain.events import Scores
 
 from ..conftest import Invoke
 from .conftest import Finished
@@ -131,6 +135,38 @@ def test_half_a_study_can_be_reported(finished: Finished, tmp_path: Path) -> Non
     gain = outcomes.with_results[0].gain("auc")
     assert gain is not None
     assert (gain.seeds, gain.interval) == (1, None)
+
+
+def test_an_upper_bound_far_above_is_told_instead_of_drawn(finished: Finished) -> None:
+    outcomes = load_outcomes(ResultFolder(finished.folder))
+    raised = replace(
+        outcomes, groups=tuple(_raised(group, 0.3 if group.arm == "long" else 0.02) for group in outcomes.groups)
+    )
+    level = replace(outcomes, groups=tuple(_raised(group, 0.02) for group in outcomes.groups))
+    for plotted in (plot_gain_per_round, lambda shown: plot_gain_against(shown, "split.clients")):
+        told, drawn = plotted(raised), plotted(level)
+        assert told.caption.endswith("Too far above to be drawn: long, clients 2 +30.0 ± 0.0; long, clients 4 +30.0 ± 0.0.")
+        assert "Too far" not in drawn.caption
+        for plot, arms in ((told, ["fedface", "no spreadout"]), (drawn, ["fedface", "no spreadout", "long"])):
+            assert [text.get_text() for text in plot.figure.legends[0].get_texts()] == arms
+            assert max(axes.get_ylim()[1] for axes in plot.figure.axes) < 4
+            plt.close(plot.figure)
+
+
+def _raised(group: Group, gain: float) -> Group:
+    """The group with every result's gain in TAR@5e-1 set."""
+    results = {}
+    for seed, result in group.results.items():
+        rounds = tuple(
+            finished.model_copy(update={"scores": finished.scores and _with_tar(finished.scores, 0.4 + gain * (number > 0))})
+            for number, finished in enumerate(result.rounds)
+        )
+        results[seed] = result.model_copy(update={"rounds": rounds})
+    return replace(group, results=results)
+
+
+def _with_tar(scores: Scores, tar: float) -> Scores:
+    return scores.model_copy(update={"tar": {"5e-1": tar, "1e-3": None}})
 
 
 def test_a_folder_without_results_is_refused(fedface: Invoke, finished: Finished, tmp_path: Path) -> None:

@@ -23,8 +23,9 @@ def plot_roc(outcomes: Outcomes, groups: Sequence[Group]) -> Plot:
     for axes, group in zip(every, groups, strict=True):
         style = line_style(outcomes.study, group.arm)
         results = group.results.values()
-        axes.plot(rates, _mean_tar(rates, [result.before for result in results]), "--", color=BEFORE, label="before")
-        axes.plot(rates, _mean_tar(rates, [result.after for result in results]), color=style.colour, label="after")
+        before, after = (_mean_tar(rates, [getattr(result, when) for result in results]) for when in ("before", "after"))
+        axes.plot(rates, before, color=BEFORE, linewidth=2.6, solid_capstyle="butt", label="before")
+        axes.plot(rates, after, color=style.colour, linewidth=1.0, label="after")
         axes.set_xscale("log")
         axes.set_xlim(lowest, 1.0)
         axes.set_ylim(top=1.005)

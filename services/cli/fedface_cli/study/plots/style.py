@@ -20,7 +20,7 @@ from fedface_cli.study.study_file import Study
 
 COLUMN_INCHES: Final = 3.4
 PAGE_INCHES: Final = 7.0
-BEFORE: Final = "#777777"
+BEFORE: Final = "#c4c4c4"  # wide and pale, under what comes after: where both agree, both are seen
 GENUINE, IMPOSTOR = "#0072B2", "#D55E00"
 
 # Okabe and Ito's colours, told apart by colour-blind readers; a second round of them has another line style.
