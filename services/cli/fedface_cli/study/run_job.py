@@ -15,7 +15,6 @@ from fedface_core.learning.codec import encode_tensors
 from fedface_core.learning.data import FaceDataset, split_identities
 from fedface_core.learning.embedding import embed
 from fedface_core.learning.simulation import SimulatedRound, simulate
-from fedface_core.learning.verification import verify_pairs
 
 COSINE_BINS = 200
 
@@ -43,31 +42,31 @@ def run_job(job: Job, folder: ResultFolder) -> None:
     labels_N = torch.cat([torch.full((len(dataset.images(identity)),), label) for label, identity in enumerate(test)])
     rounds: list[RoundResult] = []
     embeddings: list[Tensor] = []
+    snapshots: list[Snapshot] = []
 
     def keep(finished: SimulatedRound) -> None:
-        scores = finished.verification and finished.verification.scores
+        verification = finished.verification
+        scores = verification.scores if verification else None
         rounds.append(RoundResult(number=finished.number, aggregation=finished.aggregation, scores=scores))
         if finished.number in (0, plan.rounds):
+            assert verification is not None, "the first and the last round are always scored"
             embeddings.append(torch.cat([embed(network, dataset.images(identity)) for identity in test]))
+            snapshots.append(Snapshot(roc=verification.roc, cosines=cosine_counts(embeddings[-1], labels_N)))
 
     simulate(plan, keep, initial=network, dataset=dataset, evaluate_at=job.scored.__contains__)
-    before_ND, after_ND = embeddings
+    before, after = snapshots
     if job.keeps_embeddings:
-        tensors = {"before_ND": before_ND, "after_ND": after_ND, "labels_N": labels_N}
+        tensors = {"before_ND": embeddings[0], "after_ND": embeddings[1], "labels_N": labels_N}
         write_whole(folder.embeddings(job), encode_tensors(tensors))
     result = JobResult(
         plan=plan,
         pretrain=job.pretrain,
         rounds=tuple(rounds),
-        before=_snapshot(before_ND, labels_N, plan.far),
-        after=_snapshot(after_ND, labels_N, plan.far),
+        before=before,
+        after=after,
         seconds=round(time.perf_counter() - began, 1),
     )
     write_whole(folder.result(job), result.model_dump_json().encode())
-
-
-def _snapshot(embeddings_ND: Tensor, labels_N: Tensor, far: tuple[float, ...]) -> Snapshot:
-    return Snapshot(roc=verify_pairs(embeddings_ND, labels_N, far).roc, cosines=cosine_counts(embeddings_ND, labels_N))
 
 
 def cosine_counts(embeddings_ND: Tensor, labels_N: Tensor, bins: int = COSINE_BINS) -> CosineCounts:

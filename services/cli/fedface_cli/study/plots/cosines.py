@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fedface_cli.study.outcomes import Group
+from fedface_cli.study.outcomes import Group, point_title
 from fedface_cli.study.plots.style import GENUINE, IMPOSTOR, Plot, panels
 
 _TOGETHER = 2  # stored bins drawn as one: 100 from −1 to 1 are fine enough, and calmer where test pairs are few
@@ -25,7 +25,7 @@ def plot_cosines(groups: Sequence[Group]) -> Plot:
             edges = np.linspace(-1.0, 1.0, len(after) + 1)
             axes.stairs(after, edges, fill=True, color=colour, alpha=0.35, linewidth=0)
             axes.stairs(before, edges, color=colour, linewidth=0.9)
-        axes.set_title(group.title, loc="left")
+        axes.set_title(group.arm, loc="left")
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
     every[0].set_xlim(*_occupied(groups))
@@ -38,10 +38,11 @@ def plot_cosines(groups: Sequence[Group]) -> Plot:
     ]
     figure.legend(handles=handles, loc="outside upper left", ncols=4, columnspacing=1.0)
     figure.supxlabel("cosine of two images", fontsize=8)
+    where = f", {point_title(groups[0].point)}" if groups[0].point else ""
     return Plot(
         figure,
-        "Cosines of genuine and impostor pairs of unseen people, densities over all pairs of all seeds: before the first "
-        "round (lines) and after the last (filled).",
+        f"Cosines of genuine and impostor pairs of unseen people{where}; densities over all pairs of all seeds, before the "
+        "first round (lines) and after the last (filled).",
     )
 
 

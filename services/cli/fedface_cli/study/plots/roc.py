@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.ticker import PercentFormatter
 
 from fedface_cli.study.job_results import Snapshot
-from fedface_cli.study.outcomes import Group, Outcomes
+from fedface_cli.study.outcomes import Group, Outcomes, point_title
 from fedface_cli.study.plots.style import BEFORE, Plot, label_left, line_style, panels
 
 _POINTS = 400
@@ -31,15 +31,16 @@ def plot_roc(outcomes: Outcomes, groups: Sequence[Group]) -> Plot:
         axes.set_ylim(top=1.005)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
         axes.grid()
-        axes.set_title(group.title, loc="left")
+        axes.set_title(group.arm, loc="left")
         axes.legend(loc="upper left")
     figure.supxlabel("false accept rate (FAR)", fontsize=8)
     label_left(every, "true accept rate (TAR, %)")
     seeds = max(len(group.results) for group in groups)
+    where = f", {point_title(groups[0].point)}" if groups[0].point else ""
     return Plot(
         figure,
-        f"ROC before the first and after the last round on {_impostor_pairs(groups[0]):,} impostor pairs of unseen people; "
-        f"TAR is averaged over seeds (at most {seeds}) at each FAR. The axis ends at one false accept.",
+        f"ROC before the first and after the last round{where}, on {_impostor_pairs(groups[0]):,} impostor pairs of unseen "
+        f"people; TAR is averaged over seeds (at most {seeds}) at each FAR. The axis ends at one false accept.",
     )
 
 
