@@ -133,7 +133,7 @@ def test_killed_processes_are_a_failure_with_a_reason(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_study_leaves_whole_results_and_goes_on(tmp_path: Path, number: int) -> None:
-    file = write_study(tmp_path, NO_PRETRAINING, ("rounds = 3", "rounds = 400"))
+    file = write_study(tmp_path, NO_PRETRAINING, ("rounds = 3", "rounds = 150"))
     command = [sys.executable, "-m", "fedface_cli.main", "study", "run", str(file), "-o", str(tmp_path / "out"), "-j", "2"]
     study = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not list((tmp_path / "out").glob("jobs/*.json")):
@@ -146,7 +146,7 @@ def test_an_interrupted_study_leaves_whole_results_and_goes_on(tmp_path: Path, n
     done = list((tmp_path / "out" / "jobs").glob("*.json"))
     assert 1 <= len(done) < 12
     for path in done:
-        assert len(_result(path).rounds) == 401
+        assert len(_result(path).rounds) == 151
     for path in (tmp_path / "out" / "jobs").glob("*.safetensors"):
         assert set(decode_tensors(path.read_bytes())[0]) == {"before_ND", "after_ND", "labels_N"}
     jobs = expand(read_study(file), file)

@@ -16,7 +16,9 @@ from fedface_cli.study.grid import expand
 from fedface_cli.study.job_results import ResultFolder
 from fedface_cli.study.outcomes import Group, load_outcomes
 from fedface_cli.study.plots.gain import plot_gain_against, plot_gain_per_round
+from fedface_cli.study.plots.roc import plot_roc
 from fedface_cli.study.study_file import read_study
+from fedface_core.contracts.http import RocCurve
 from fedface_core.domain.events import Scores
 
 from ..conftest import Invoke
@@ -151,6 +153,27 @@ def test_an_upper_bound_far_above_is_told_instead_of_drawn(finished: Finished) -
             assert [text.get_text() for text in plot.figure.legends[0].get_texts()] == arms
             assert max(axes.get_ylim()[1] for axes in plot.figure.axes) < 4
             plt.close(plot.figure)
+
+
+def test_no_roc_curve_is_cut_off(finished: Finished) -> None:
+    outcomes = load_outcomes(ResultFolder(finished.folder))
+    high, low = outcomes.with_results[0], outcomes.with_results[2]
+    (above, below) = (RocCurve(far=[0.0, 0.1, 1.0], tar=[share, share, 1.0]) for share in (0.9, 0.1))
+    groups = []
+    for group, curve in ((high, above), (low, below)):
+        results = {
+            seed: result.model_copy(
+                update={name: getattr(result, name).model_copy(update={"roc": curve}) for name in ("before", "after")}
+            )
+            for seed, result in group.results.items()
+        }
+        groups.append(replace(group, results=results))
+    plot = plot_roc(outcomes, groups)
+    for axes in plot.figure.axes:
+        assert axes.get_ylim()[0] < 0.1
+        assert axes.get_xscale() == "log"
+        assert np.asarray(axes.lines[1].get_ydata())[-1] == 1.0
+    plt.close(plot.figure)
 
 
 def _raised(group: Group, gain: float) -> Group:

@@ -62,5 +62,6 @@ def _map(embeddings_ND: _Map, start_N2: _Map, early_exaggeration: float) -> _Map
         metric="cosine",
         init=start_N2,
         random_state=0,
+        method="exact",  # for so few points; the approximation's threads add up in no fixed order
     )
     return np.asarray(tsne.fit_transform(embeddings_ND))
