@@ -16,9 +16,13 @@ import pytest
 
 from fedface_cli.study.grid import expand
 from fedface_cli.study.job_results import JobResult, ResultFolder
+from fedface_cli.study.run_job import cosine_counts, run_job
 from fedface_cli.study.run_study import Agenda, Ended, run_agenda
 from fedface_cli.study.study_file import read_study
 from fedface_core.learning.codec import decode_tensors
+from fedface_core.learning.seeding import use_deterministic_torch
+from fedface_core.learning.simulation import simulate
+from fedface_core.learning.verification import verify_pairs
 
 from ..conftest import Invoke
 from .conftest import Finished, run
@@ -49,6 +53,28 @@ def test_a_finished_study_has_a_result_for_every_job(finished: Finished) -> None
         assert [finished_round.scores is None for finished_round in result.rounds] == [False, True, False, False]
         assert sum(result.before.cosines.genuine) == sum(result.after.cosines.genuine) == 5
         assert (folder.load_embeddings(job) is not None) == (job.seed == 3)
+
+
+def test_a_job_is_the_simulation_of_its_plan(tmp_path: Path) -> None:
+    use_deterministic_torch(1)
+    file, folder = write_study(tmp_path, NO_PRETRAINING), ResultFolder(tmp_path / "out")
+    job = expand(read_study(file), file)[0]
+    run_job(job, folder)
+    result, tensors, expected = folder.load(job), folder.load_embeddings(job), simulate(job.plan)
+    assert result is not None
+    assert tensors is not None
+    assert [finished.aggregation for finished in result.rounds] == [finished.aggregation for finished in expected.rounds]
+    for number in (0, 2, 3):
+        verification = expected.rounds[number].verification
+        assert verification is not None
+        assert result.rounds[number].scores == verification.scores
+    for number, name, snapshot in ((0, "before_ND", result.before), (3, "after_ND", result.after)):
+        again = verify_pairs(tensors[name], tensors["labels_N"], job.plan.far)
+        verification = expected.rounds[number].verification
+        assert verification is not None
+        assert snapshot.roc == verification.roc == again.roc
+        assert verification.scores == again.scores
+        assert snapshot.cosines == cosine_counts(tensors[name], tensors["labels_N"])
 
 
 def test_all_arms_of_a_seed_start_from_the_same_network(finished: Finished) -> None:
