@@ -50,7 +50,7 @@ def run(
     study = read_study(study_file)
     expanded = expand(study, study_file)
     folder = ResultFolder(output or Path("study-output") / study.name)
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     agenda = Agenda.of(expanded, folder)
     _say_what_is_to_do(expanded, agenda, folder, jobs, console)
     if dry_run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +23,10 @@ def draw_all(outcomes: Outcomes, folder: ResultFolder) -> list[Path]:
     paths, page = [], [f"# {outcomes.study.name}: plots"]
     with paper_style():
         for name, plot in _plots(outcomes, folder):
-            paths.append(save(plot.figure, folder.root / "plots" / name))
-            page += ["", f"![{name}](plots/{paths[-1].name})", "", plot.caption]
+            # A grid's values may be lists or paths; a file's name is plain.
+            plain = re.sub(r"[^A-Za-z0-9._=-]+", "-", name).strip("-")
+            paths.append(save(plot.figure, folder.root / "plots" / plain))
+            page += ["", f"![{plain}](plots/{plain}.png)", "", plot.caption]
     write_whole(folder.root / "plots.md", ("\n".join(page) + "\n").encode())
     return paths
 
@@ -36,11 +39,10 @@ def _plots(outcomes: Outcomes, folder: ResultFolder) -> Iterator[tuple[str, Plot
         groups = outcomes.at(point)
         if not groups:
             continue
-        where = "".join(f"-{part}" for part in point_title(point).replace(" ", "-").split(",-") if part)
-        yield f"roc{where}", plot_roc(outcomes, groups)
-        yield f"cosines{where}", plot_cosines(groups)
+        yield f"roc {point_title(point)}", plot_roc(outcomes, groups)
+        yield f"cosines {point_title(point)}", plot_cosines(groups)
     for group in outcomes.at(points(outcomes.study)[-1]):
         for seed, job in group.jobs.items():
             tensors = folder.load_embeddings(job) if job.keeps_embeddings else None
             if tensors:
-                yield f"identities-{group.arm.replace(' ', '-')}", plot_identities(group, seed, tensors)
+                yield f"identities {group.arm}", plot_identities(group, seed, tensors)
