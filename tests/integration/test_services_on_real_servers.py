@@ -61,4 +61,5 @@ def test_a_run_ends_with_the_simulated_model(
         manifest = services.manifest(run.id, simulated.number)
         assert tuple(manifest.accepted) == manifest.round.cohort
         assert manifest.round.aggregation == simulated.aggregation
+        assert simulated.verification is not None
         assert manifest.round.scores == simulated.verification.scores

@@ -13,7 +13,7 @@ from fedface_core.learning.data import FaceDataset, split_identities
 from fedface_core.learning.models import initial_network
 from fedface_core.learning.simulation import SimulatedRound, simulate
 from fedface_core.learning.verification import evaluate
-from fedface_core.learning.weights import load_network
+from fedface_core.learning.weights import encode_network, load_network
 
 
 def test_the_same_plan_gives_the_same_model(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
@@ -35,6 +35,7 @@ def test_each_round_reports_what_it_came_to(tiny_plan: Callable[..., Plan], tiny
         assert finished.aggregation.loss_after is not None
         assert finished.aggregation.loss_before is not None
         assert finished.aggregation.loss_after < finished.aggregation.loss_before
+        assert finished.verification is not None
         assert finished.verification.scores.genuine_pairs == 8 * 15
 
 
@@ -44,6 +45,35 @@ def test_its_last_scores_are_those_of_its_model(tiny_plan: Callable[..., Plan], 
     network = load_network(plan.model, result.model, "the result")
     test = split_identities(tiny_faces.identities, plan.split).test
     assert evaluate(network, tiny_faces, test, plan.far) == result.rounds[-1].verification
+
+
+def test_only_the_rounds_asked_for_are_evaluated(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    every, some = (
+        simulate(tiny_plan(rounds=3), dataset=tiny_faces, evaluate_at=asked)
+        for asked in (lambda number: True, lambda number: number != 1)
+    )
+    assert some.model_sha256 == every.model_sha256
+    assert [finished.verification is None for finished in some.rounds] == [False, True, False, False]
+    assert [finished.verification for finished in some.rounds if finished.number != 1] == [
+        finished.verification for finished in every.rounds if finished.number != 1
+    ]
+
+
+def test_the_initial_network_is_the_rounds_model_when_a_round_ends(
+    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset
+) -> None:
+    network, models = initial_network(tiny_plan().model, 0), []
+    result = simulate(
+        tiny_plan(), lambda _: models.append(sha256_hex(encode_network(network))), initial=network, dataset=tiny_faces
+    )
+    assert models == [finished.aggregation.model_sha256 for finished in result.rounds]
+
+
+def test_a_client_holds_no_more_images_than_planned(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    plan = tiny_plan(data={"images_per_client": 2})
+    result = simulate(plan, dataset=tiny_faces)
+    assert [finished.aggregation.images for finished in result.rounds] == [16, 12, 12]
+    assert result.rounds[0].verification == simulate(tiny_plan(rounds=1), dataset=tiny_faces).rounds[0].verification
 
 
 def test_a_round_is_the_weighted_mean_of_its_clients_models(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
@@ -70,7 +100,9 @@ def test_without_spreadout_faces_draw_together(tiny_plan: Callable[..., Plan], t
         plan = tiny_plan(
             rounds=6, cohort={}, local_training={"steps": 3, "learning_rate": 0.1}, spreadout={"steps": spreadout_steps}
         )
-        return simulate(plan, dataset=tiny_faces).rounds[-1].verification.scores.mean_impostor_cosine
+        verification = simulate(plan, dataset=tiny_faces).rounds[-1].verification
+        assert verification is not None
+        return verification.scores.mean_impostor_cosine
 
     assert impostors(10) < impostors(0) - 0.1
 

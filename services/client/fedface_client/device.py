@@ -14,7 +14,7 @@ from fedface_core.learning.data import FaceDataset, ImageSize, open_dataset, spl
 def photographs(plan: Plan, client: str) -> Tensor:
     """The client's images, uint8 (n, C, H, W). `InvalidInputError` where the plan's data set cannot give them."""
     dataset, identities = _open(plan.data, ImageSize.of(plan.model), plan.split)
-    return dataset.images(identities[client_index(client)])
+    return dataset.images(identities[client_index(client)])[: plan.data.images_per_client]
 
 
 @lru_cache(maxsize=4)

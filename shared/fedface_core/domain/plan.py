@@ -94,6 +94,12 @@ class DataPlan(PlanPart):
     images_per_identity: PositiveInt | None = Field(
         default=None, description="Use at most this many images of each identity; `synthetic` renders 12 by default."
     )
+    images_per_client: PositiveInt | None = Field(
+        default=None, description="Of those, a client holds at most this many; public and test identities keep all."
+    )
+    identities: PositiveInt | None = Field(
+        default=None, description="`synthetic`: how many people there are; as many as the split needs by default."
+    )
     low_resolution: Annotated[int, Field(ge=4)] | None = Field(
         default=None, description="Reduce each image to this many pixels in height and enlarge it again."
     )
@@ -116,6 +122,12 @@ class DataPlan(PlanPart):
     def _only_photographs_are_misaligned(self) -> Self:
         if self.dataset == "synthetic" and self.misalignment is not None:
             raise ValueError("leave `misalignment` out with 'synthetic': its faces are rendered shifted, turned and scaled")
+        return self
+
+    @model_validator(mode="after")
+    def _only_synthetic_people_are_made_to_number(self) -> Self:
+        if self.identities is not None and self.dataset != "synthetic":
+            raise ValueError(f"`identities` is for dataset 'synthetic'; '{self.dataset}' has the people that it has")
         return self
 
 
@@ -196,6 +208,13 @@ class Plan(PlanPart):
             )
         if cohort.minimum > cohort.closing(clients):
             raise ValueError(f"cohort.minimum is {cohort.minimum}, more than the quorum {cohort.closing(clients)}")
+        return self
+
+    @model_validator(mode="after")
+    def _people_are_enough(self) -> Self:
+        people, needed = self.data.identities, self.split.identities
+        if people is not None and people < needed:
+            raise ValueError(f"data.identities is {people}, but the split needs {needed}")
         return self
 
     @model_validator(mode="after")

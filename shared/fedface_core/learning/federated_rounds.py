@@ -31,7 +31,7 @@ def federated_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) 
     clients, taken_part = tuple(gathered.images), Counter[str]()
     start = round_zero(plan, network, gathered)
     reduced = enrol_everyone(gathered.images, start)
-    yield reduced, gathered.score(network, plan.far)
+    yield reduced, gathered.score(0, network, plan.far)
     for number in range(1, plan.rounds + 1):
         history = {client: Participation(invited=count, accepted=count) for client, count in taken_part.items()}
         cohort = draw_cohort(plan, number, clients, history)
@@ -44,7 +44,7 @@ def federated_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) 
         )
         images = {client: gathered.images[client] for client in cohort}
         reduced = _train(images, before, _decoded(reduced.guidance))
-        yield reduced, gathered.score(network, plan.far)
+        yield reduced, gathered.score(number, network, plan.far)
 
 
 def round_zero(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> ServerRound:

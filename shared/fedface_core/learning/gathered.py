@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -12,8 +12,8 @@ from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.reduced_round import ReducedRound
 from fedface_core.learning.verification import Verification, evaluate
 
-Rounds = Iterator[tuple[ReducedRound, Verification]]
-"""Enrolment, then each training round: what it came to, and how its model does."""
+Rounds = Iterator[tuple[ReducedRound, Verification | None]]
+"""Enrolment, then each training round: what it came to, and how its model does, where that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class Gathered:
     images: Mapping[str, Tensor]
     """Client → its own, uint8 (n, C, H, W), in client order."""
 
-    def score(self, network: EmbeddingNetwork, far: Sequence[float]) -> Verification:
-        """The network's verification on the test identities."""
-        return evaluate(network, self.dataset, self.split.test, far)
+    evaluate_at: Callable[[int], bool]
+    """Whether the model of the round with this number is scored."""
+
+    def score(self, number: int, network: EmbeddingNetwork, far: Sequence[float]) -> Verification | None:
+        """The verification of round ``number`` on the test identities; None where the round is not to be scored."""
+        return evaluate(network, self.dataset, self.split.test, far) if self.evaluate_at(number) else None

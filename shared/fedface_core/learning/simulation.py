@@ -31,11 +31,14 @@ _BOUNDS: dict[str, Callable[[Plan, EmbeddingNetwork, Gathered], Rounds]] = {
 
 @dataclass(frozen=True)
 class SimulatedRound:
-    """What one round came to; round 0 is enrolment, whose verification is that of the pre-trained network."""
+    """What one round came to; round 0 is enrolment, whose verification is that of the pre-trained network.
+
+    ``verification`` is none where the round was not to be evaluated.
+    """
 
     number: int
     aggregation: Aggregation
-    verification: Verification
+    verification: Verification | None
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,13 @@ def simulate(
     *,
     initial: EmbeddingNetwork | None = None,
     dataset: FaceDataset | None = None,
+    evaluate_at: Callable[[int], bool] = lambda _number: True,
 ) -> SimulationResult:
     """Run a plan. ``on_round`` is told of each round as it ends.
 
-    ``initial`` stands in for the stored model where the plan names one by its SHA-256 (it is changed in place), and
-    ``dataset`` for the plan's own.
+    ``initial`` stands in for the network that the plan starts from, and must where the plan names a stored model by its
+    SHA-256. It is changed in place, and is the round's model when ``on_round`` is told. ``dataset`` stands in for the plan's
+    own. ``evaluate_at`` says by its number whether a round is evaluated; every one is by default.
     """
     if plan.aggregation.mode == "asynchronous":
         raise InvalidInputError("one process trains one client at a time, and has nothing asynchronous to simulate")
@@ -69,10 +74,10 @@ def simulate(
     opened = dataset or open_photographs(plan)
     split = split_identities(opened.identities, plan.split)
     clients = {client_id(index): identity for index, identity in enumerate(split.clients)}
-    images = {client: opened.images(identity) for client, identity in clients.items()}
+    images = {client: opened.images(identity)[: plan.data.images_per_client] for client, identity in clients.items()}
     make = _BOUNDS.get(plan.strategy.name, federated_rounds)
     rounds: list[SimulatedRound] = []
-    for reduced, verification in make(plan, network, Gathered(opened, split, images)):
+    for reduced, verification in make(plan, network, Gathered(opened, split, images, evaluate_at)):
         rounds.append(SimulatedRound(len(rounds), reduced.aggregation, verification))
         if on_round:
             on_round(rounds[-1])

@@ -34,9 +34,10 @@ def test_other_seed_other_split() -> None:
     assert set(first.test) != set(second.test)
 
 
-def test_more_clients_leave_the_test_identities_alone_and_keep_the_first_clients() -> None:
-    few, many = (split_identities(PEOPLE, SplitPlan(clients=clients, test=15)) for clients in (5, 25))
+def test_more_clients_leave_test_and_public_identities_alone_and_keep_the_first_clients() -> None:
+    few, many = (split_identities(PEOPLE, SplitPlan(public=5, clients=clients, test=10)) for clients in (5, 25))
     assert few.test == many.test
+    assert few.public == many.public
     assert many.clients[:5] == few.clients
 
 

@@ -31,6 +31,11 @@ def test_as_many_identities_as_asked_and_twelve_images_of_each() -> None:
     assert images.shape == (12, 3, 56, 48)
 
 
+def test_a_plan_may_say_how_many_people_there_are() -> None:
+    plan = DataPlan(dataset="synthetic", identities=9)
+    assert open_dataset(plan, SIZE, 3).identities == opened(9).identities
+
+
 @pytest.mark.parametrize("count", [1, 5, 6, 7, 13])
 def test_an_image_is_the_same_whichever_others_are_rendered(count: int) -> None:
     few, many = opened(2, images_per_identity=count), opened(100, images_per_identity=14)

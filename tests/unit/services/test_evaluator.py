@@ -26,6 +26,7 @@ def test_each_round_has_a_report_with_its_roc_curve(faces: Path) -> None:
         report = Report.model_validate_json(services.ports.artifacts.get(object_keys.report(run.id, expected.number)))
         assert (report.run_id, report.round) == (run.id, expected.number)
         assert report.model_sha256 == expected.aggregation.model_sha256
+        assert expected.verification is not None
         assert report.scores == expected.verification.scores
         assert report.roc == expected.verification.roc
 
@@ -68,7 +69,9 @@ def test_the_gauges_show_the_newest_scores_of_the_newest_runs(faces: Path) -> No
     registry = CollectorRegistry()
     registry.register(VerificationMetrics(services.ports.ledger))
     of = {"run": ended.id, "protocol": "pairs"}
-    scores = simulate(services.plan).rounds[-1].verification.scores
+    verification = simulate(services.plan).rounds[-1].verification
+    assert verification is not None
+    scores = verification.scores
     assert registry.get_sample_value("fedface_verification_tar", of | {"far": "5e-1"}) == scores.tar["5e-1"]
     assert registry.get_sample_value("fedface_verification_tar", of | {"far": "1e-3"}) is None, "too few pairs for it"
     assert registry.get_sample_value("fedface_verification_auc", of) == scores.auc

@@ -47,6 +47,7 @@ def test_services_and_simulation_agree(plan: Plan) -> None:
     for simulated in expected.rounds:
         manifest = services.manifest(run.id, simulated.number)
         assert manifest.round.aggregation == simulated.aggregation
+        assert simulated.verification is not None
         assert manifest.round.scores == simulated.verification.scores
 
 

@@ -33,7 +33,17 @@ def assert_as_simulated(services: InProcess, run_id: str) -> None:
         assert manifest.failed == {}
         assert manifest.round.aggregation == simulated_round.aggregation
         assert simulated_round.aggregation.folded == len(manifest.round.cohort)
+        assert simulated_round.verification is not None
         assert manifest.round.scores == simulated_round.verification.scores
+
+
+def test_clients_that_may_not_use_all_their_images_train_as_simulated(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces, data={"images_per_client": 1}))
+    run = services.run()
+    assert_as_simulated(services, run.id)
+    aggregation = services.manifest(run.id, 1).round.aggregation
+    assert aggregation is not None
+    assert aggregation.images == 4
 
 
 def test_the_straight_path_ends_with_the_simulated_model(faces: Path) -> None:

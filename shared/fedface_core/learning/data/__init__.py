@@ -16,8 +16,9 @@ __all__ = ["FaceDataset", "IdentitySplit", "ImageSize", "open_dataset", "open_ph
 def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDataset:
     """Open the plan's data set; no image is read yet.
 
-    ``identities`` is how many the split needs: ``synthetic`` has exactly that many; whether the photographs are enough is
-    checked by `split_identities`. `InvalidInputError` says what is wrong with the data set and what would be right.
+    ``identities`` is how many the split needs: ``synthetic`` has exactly that many, unless the plan says how many there
+    are; whether they are enough is checked by `split_identities`. `InvalidInputError` says what is wrong with the data set
+    and what would be right.
     """
     match data.dataset:
         case "orl":
@@ -27,7 +28,7 @@ def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDatase
         case "recordio":
             return open_recordio(data, size)
         case "synthetic":
-            return SyntheticDataset(data, size, identities)
+            return SyntheticDataset(data, size, data.identities or identities)
 
 
 def open_photographs(plan: Plan) -> FaceDataset:

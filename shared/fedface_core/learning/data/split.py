@@ -22,8 +22,9 @@ class IdentitySplit:
 def split_identities(identities: Sequence[str], split: SplitPlan) -> IdentitySplit:
     """Draw the split. The same identities, numbers and seed give the same split on every machine.
 
-    The test identities are drawn first, then the clients, so that plans that differ only in how many public or client
-    identities they take are tested on the same people. `InvalidInputError` where there are too few identities.
+    The test identities are drawn first, then the public ones, then the clients. So plans that differ only in how many
+    clients they have share their test and public identities, and the smaller's clients are the first of the larger's.
+    `InvalidInputError` where there are too few identities.
     """
     if split.identities > len(identities):
         raise InvalidInputError(
@@ -32,9 +33,9 @@ def split_identities(identities: Sequence[str], split: SplitPlan) -> IdentitySpl
         )
     # Ordering by a hash, not by a generator: no library's next version can change what it draws.
     drawn = sorted(identities, key=lambda identity: sha256(f"{split.seed}/{identity}".encode()).digest())
-    clients_end = split.test + split.clients
+    public_end = split.test + split.public
     return IdentitySplit(
-        public=tuple(drawn[clients_end : split.identities]),
-        clients=tuple(drawn[split.test : clients_end]),
+        public=tuple(drawn[split.test : public_end]),
+        clients=tuple(drawn[public_end : split.identities]),
         test=tuple(drawn[: split.test]),
     )

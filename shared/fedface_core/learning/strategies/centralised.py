@@ -26,7 +26,7 @@ def centralised_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered
     W is what the head has learnt of the clients. Losses are CosFace's: a part's mean, and that of the part before.
     """
     assert isinstance(plan.strategy, CentralisedPlan)
-    yield enrol_everyone(gathered.images, round_zero(plan, network, gathered)), gathered.score(network, plan.far)
+    yield enrol_everyone(gathered.images, round_zero(plan, network, gathered)), gathered.score(0, network, plan.far)
     how = PretrainPlan.model_validate(plan.strategy.model_dump(exclude={"name"}) | {"seed": plan.seed})
     training = CosFaceTraining(network, gathered.dataset, [*gathered.split.clients, *gathered.split.public], how)
     loss = None
@@ -48,4 +48,4 @@ def centralised_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered
             loss_before=loss_before,
             loss_after=loss,
         )
-        yield reduced, gathered.score(network, plan.far)
+        yield reduced, gathered.score(number, network, plan.far)

@@ -32,7 +32,7 @@ def local_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> R
     """
     assert isinstance(plan.strategy, LocalOnlyPlan)
     enrolled = enrol_everyone(gathered.images, round_zero(plan, network, gathered))
-    yield enrolled, gathered.score(network, plan.far)
+    yield enrolled, gathered.score(0, network, plan.far)
     class_embeddings_CD = decode_class_embeddings(enrolled.class_embeddings, plan.model.embedding_size)
     stats = spreadout_stats(class_embeddings_CD.double(), plan.spreadout)
     start = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
@@ -45,7 +45,8 @@ def local_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> R
             updates.append(training_update(network, images_NCHW, class_embeddings_CD[index], plan, number, client).accepted)
             models[client] = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
             moved.append(update_norm(models[client], model))
-            verifications.append(gathered.score(network, plan.far))
+            if (verification := gathered.score(number, network, plan.far)) is not None:
+                verifications.append(verification)
         images = sum(update.images for update in updates)
         named = {f"{client}/{name}": tensor for client, model in models.items() for name, tensor in model.items()}
         reduced = reduced_round(
@@ -58,4 +59,4 @@ def local_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> R
             loss_before=sum(update.images * (update.loss_before or 0.0) for update in updates) / images,
             loss_after=sum(update.images * (update.loss_after or 0.0) for update in updates) / images,
         )
-        yield reduced, mean_verification(verifications)
+        yield reduced, mean_verification(verifications) if verifications else None

@@ -1,0 +1,82 @@
+"""A study's statistics, against SciPy and by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from fedface_cli.study.gains import Estimate, paired_gain, recovered_share
+from fedface_cli.study.run_job import cosine_counts
+
+SHARES = st.integers(0, 1000).map(lambda thousandths: thousandths / 1000)
+
+
+@given(st.lists(st.tuples(SHARES, SHARES), min_size=2, max_size=12))
+def test_a_paired_gain_is_scipys(pairs: list[tuple[float, float]]) -> None:
+    before, after = [list(values) for values in zip(*pairs, strict=True)]
+    differences = [late - early for early, late in pairs]
+    gain = paired_gain(before, after)
+    assert gain is not None
+    assert gain.gain.mean == pytest.approx(sum(after) / len(after) - sum(before) / len(before), abs=1e-12)
+    assert gain.before.error == pytest.approx(stats.sem(before), abs=1e-12)
+    assert gain.after.error == pytest.approx(stats.sem(after), abs=1e-12)
+    assert gain.interval is not None
+    if max(differences) - min(differences) > 1e-9:
+        expected = stats.ttest_rel(after, before).confidence_interval(0.95)
+        assert gain.interval == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert gain.better == sum(late > early for early, late in pairs)
+
+
+def test_a_gain_by_hand() -> None:
+    gain = paired_gain([0.1, 0.2, 0.3], [0.2, 0.2, 0.5])
+    assert gain is not None
+    assert (gain.gain.mean, gain.gain.error) == pytest.approx((0.1, 0.1 / math.sqrt(3)))
+    assert gain.interval == pytest.approx((0.1 - 4.302653 * 0.1 / math.sqrt(3), 0.1 + 4.302653 * 0.1 / math.sqrt(3)))
+    assert (gain.better, gain.seeds) == (2, 3)
+    worse = paired_gain([0.1, 0.2, 0.3], [0.2, 0.2, 0.5], lower_is_better=True)
+    assert worse is not None
+    assert worse.better == 0
+
+
+def test_one_seed_has_no_error_and_no_seed_no_gain() -> None:
+    gain = paired_gain([0.25], [0.5])
+    assert gain is not None
+    assert gain.gain == Estimate(0.25, None)
+    assert gain.interval is None
+    assert paired_gain([], []) is None
+
+
+def test_the_recovered_share_is_of_the_means() -> None:
+    assert recovered_share([0.2, 0.4], [0.3, 0.5], [0.6, 0.8]) == pytest.approx(0.25)
+    assert recovered_share([0.2], [0.1], [0.3]) == pytest.approx(-1.0)
+    assert recovered_share([0.2], [0.1], [0.0], lower_is_better=True) == pytest.approx(0.5)
+    assert recovered_share([0.2], [0.1], [0.0]) is None, "nothing to recover"
+    assert recovered_share([0.2], [0.1], [0.2]) is None
+    assert recovered_share([], [], []) is None
+
+
+def test_cosines_are_counted_as_by_hand() -> None:
+    angles = torch.tensor([0.0, 10.0, 90.0, 180.0]).deg2rad()
+    embeddings_ND = torch.stack([angles.cos(), angles.sin()], dim=1)
+    counts = cosine_counts(embeddings_ND, torch.tensor([0, 0, 1, 1]), bins=4)
+    # genuine: cos 10° = 0.98, cos 90° = 0; impostor: cos 90°, 180°, 80° = 0.17, 170° = −0.98. Just below 0 is a 0 in floats.
+    assert counts.genuine[3] == 1
+    assert sum(counts.genuine) == 2
+    assert counts.impostor[0] == 2
+    assert sum(counts.impostor) == 4
+
+
+@given(st.integers(2, 30), st.integers(1, 4), st.integers(0, 9))
+def test_every_pair_is_counted_once(images: int, people: int, seed: int) -> None:
+    draws = torch.Generator().manual_seed(seed)
+    embeddings_ND = torch.nn.functional.normalize(torch.randn(images, 3, generator=draws))
+    labels_N = torch.randint(people, (images,), generator=draws)
+    counts = cosine_counts(embeddings_ND, labels_N)
+    genuine = sum(int(count) * (int(count) - 1) // 2 for count in labels_N.bincount())
+    assert sum(counts.genuine) == genuine
+    assert sum(counts.genuine) + sum(counts.impostor) == images * (images - 1) // 2
