@@ -25,3 +25,6 @@ class CosFacePlan(PlanPart):
     scale: Annotated[float, Field(gt=0)] = Field(default=30.0, description="s: the logits are s times the cosines.")
     margin: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.35, description="m: taken off the true cosine.")
     flip: bool = Field(default=True, description="Mirror each image, left to right, half of the time.")
+    shift: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Move each image at random by up to so many pixels, across and down."
+    )

@@ -18,6 +18,10 @@ class LocalTrainingPlan(PlanPart):
     learning_rate: Annotated[float, Field(gt=0)] = 0.05
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     margin: Annotated[float, Field(gt=0, le=1)] = Field(default=0.9, description="m in max(0, m − w·f(x))².")
+    flip: bool = Field(default=False, description="Mirror each image, left to right, half of the time.")
+    shift: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Move each image at random by up to so many pixels, across and down, in each step."
+    )
     schedule: Literal["constant", "cosine", "linear"] = Field(
         default="constant", description="How the learning rate goes down from round to round."
     )

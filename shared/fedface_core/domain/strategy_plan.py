@@ -38,6 +38,17 @@ class FedAwSPlan(PlanPart):
     )
 
 
+class PublicNegativesPlan(PlanPart):
+    """FedFace with the public identities as negatives: CosFace on the clients, and on the aggregator beside them.
+
+    Choose it where the public photographs of the pre-training are at hand, with a server optimiser and augmentation.
+    """
+
+    name: Literal["public-negatives"]
+    scale: Annotated[float, Field(gt=0)] = Field(default=10.0, description="s: the logits are s times the cosines.")
+    margin: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.35, description="m: taken off the true cosine.")
+
+
 class CentralisedPlan(CosFacePlan):
     """The upper bound: CosFace on the photographs of clients and public identities, pooled in one process.
 
@@ -71,7 +82,7 @@ def _named(given: Any) -> Any:
 
 
 StrategyPlan = Annotated[
-    FedFacePlan | FedAvgPlan | FedProxPlan | FedAwSPlan | CentralisedPlan | LocalOnlyPlan,
+    FedFacePlan | FedAvgPlan | FedProxPlan | FedAwSPlan | PublicNegativesPlan | CentralisedPlan | LocalOnlyPlan,
     Field(discriminator="name"),
     BeforeValidator(_named),
 ]

@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.local_training_plan import LocalTrainingPlan
 from fedface_core.domain.plan import Plan
+from fedface_core.learning.augmentation import augmented
 from fedface_core.learning.embedding import mean_feature, raw_features
 from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.seeding import generator
@@ -61,18 +62,16 @@ def train_locally(
             return strategy.loss(at_hand, images_NCHW, features_ND).item()
 
     has_batch_norm = any(isinstance(module, _BatchNorm) for module in network.modules())
+    as_they_are = _takes_all(local, images_NCHW) and not local.flip and not local.shift
     # Where the first step sees all images through the very network that is measured, its loss is the loss before.
-    before = (
-        None
-        if steps and not has_batch_norm and _takes_all(local, images_NCHW)
-        else measured(raw_features(network, images_NCHW))
-    )
+    before = None if steps and not has_batch_norm and as_they_are else measured(raw_features(network, images_NCHW))
     groups = [{"params": [*network.parameters()], "lr": local.learning_rate * rate_share}]
     own_rate = strategy.class_embedding_rate(plan)
     if own_rate is not None:
         groups.append({"params": [own_D.requires_grad_()], "lr": own_rate * rate_share})
     optimiser = torch.optim.SGD(groups, momentum=local.momentum)
-    for batch_NCHW in _batches(images_NCHW, local, steps, seed):
+    for step, chosen_NCHW in enumerate(_batches(images_NCHW, local, steps, seed)):
+        batch_NCHW = augmented(chosen_NCHW, seed, step, flip=local.flip, shift=local.shift)
         # One image has no variance to normalise by, so a network with BatchNorm then keeps to its running statistics.
         network.train(has_batch_norm and len(batch_NCHW) > 1)
         optimiser.zero_grad()

@@ -26,8 +26,10 @@ from torch.nn import functional
 from fedface_core.domain.cosface_plan import CosFacePlan
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan_part import PositiveInt
+from fedface_core.learning.augmentation import augmented
 from fedface_core.learning.codec import decode_tensors, encode_tensors
 from fedface_core.learning.data import FaceDataset
+from fedface_core.learning.losses import cosface
 from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.seeding import generator
 from fedface_core.learning.weights import load_tensors, network_tensors
@@ -98,10 +100,9 @@ class CosFaceHead(nn.Module):
         self.rows_KD = nn.Parameter(torch.randn(identities, embedding_size, generator=generator(plan.seed, "head")) * 0.1)
 
     def forward(self, embeddings_ND: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
-        """``−log softmax(s·(cos θ − m·[k = label]))``, mean over N."""
+        """CosFace's loss."""
         cosines_NK = embeddings_ND @ functional.normalize(self.rows_KD).T
-        margins_NK = self._plan.margin * functional.one_hot(labels_N, len(self.rows_KD))
-        loss = functional.cross_entropy(self._plan.scale * (cosines_NK - margins_NK), labels_N)
+        loss = cosface(cosines_NK, labels_N, scale=self._plan.scale, margin=self._plan.margin)
         return loss, (cosines_NK.argmax(dim=1) == labels_N).float().mean()
 
 
@@ -145,7 +146,7 @@ class CosFaceTraining:
             group["lr"] = learning_rate(self.step, self.steps, plan)
         self._network.train()
         self._optimiser.zero_grad()
-        images_NCHW = _mirrored(self._images_NCHW[chosen_N], self.step, plan)
+        images_NCHW = augmented(self._images_NCHW[chosen_N], plan.seed, self.step, flip=plan.flip, shift=plan.shift)
         loss, accuracy = self._head(self._network(images_NCHW), self._labels_N[chosen_N])
         torch.autograd.backward(loss)
         self._optimiser.step()
@@ -220,10 +221,3 @@ def _batch(images: int, step: int, batches_in_epoch: int, plan: PretrainPlan) ->
     epoch, slot = divmod(step, batches_in_epoch)
     order_N = torch.randperm(images, generator=generator(plan.seed, "epoch", epoch))
     return order_N[slot * plan.batch_size : (slot + 1) * plan.batch_size]
-
-
-def _mirrored(images_NCHW: Tensor, step: int, plan: PretrainPlan) -> Tensor:
-    if not plan.flip:
-        return images_NCHW
-    flipped_N = torch.rand(len(images_NCHW), generator=generator(plan.seed, "flip", step)) < 0.5
-    return torch.where(flipped_N.view(-1, 1, 1, 1), images_NCHW.flip(-1), images_NCHW)

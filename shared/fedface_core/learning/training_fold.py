@@ -118,11 +118,15 @@ def reduce_training(partials: Iterable[TrainingPartial], before: ServerRound) ->
     if not total.folded:
         raise TooFewUpdatesError(0, plan.cohort.minimum, total.refused)
     old = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
+    strategy, moments = strategy_of(plan), part(before.state, OPTIMISER)
+    before = replace(before, uploaded=total.uploaded, state=part(before.state, STRATEGY))
+    if images_of_ours := strategy.take_part(before):
+        total.models.add(network_tensors(network), images_of_ours)
     average = _moved(total, old) if plan.aggregation.waits_for_nobody else total.models.average(old)
     parameters = [name for name, _ in network.named_parameters()]
-    new, moments = towards(average, old, parameters, plan.aggregation.optimiser, part(before.state, OPTIMISER))
+    new, moments = towards(average, old, parameters, plan.aggregation.optimiser, moments)
     load_tensors(network, new, "the average")
-    result = strategy_of(plan).finish(replace(before, uploaded=total.uploaded, state=part(before.state, STRATEGY)))
+    result = strategy.finish(before)
     images = total.images
     return reduced_round(
         encode_network(network),

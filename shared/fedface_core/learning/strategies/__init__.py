@@ -7,6 +7,7 @@ from fedface_core.learning.strategies.fedavg import FEDAVG
 from fedface_core.learning.strategies.fedaws import FEDAWS
 from fedface_core.learning.strategies.fedface import FEDFACE
 from fedface_core.learning.strategies.fedprox import FEDPROX
+from fedface_core.learning.strategies.public_negatives import PUBLIC_NEGATIVES
 from fedface_core.learning.strategies.strategy import NOTHING, ClientRound, ServerResult, ServerRound, Strategy, Tensors
 
 __all__ = ["NOTHING", "STRATEGIES", "ClientRound", "ServerResult", "ServerRound", "Strategy", "Tensors", "strategy_of"]
@@ -16,6 +17,7 @@ STRATEGIES: dict[str, Strategy] = {
     "fedavg": FEDAVG,
     "fedprox": FEDPROX,
     "fedaws": FEDAWS,
+    "public-negatives": PUBLIC_NEGATIVES,
     # Bounds, whose rounds are no federated ones: what they share with these (enrolment, a client's steps) is FedAvg's.
     "centralised": FEDAVG,
     "local-only": FEDAVG,

@@ -34,4 +34,15 @@ def _no_shapes(_plan: Plan) -> dict[str, tuple[int, ...]]:
     return {}
 
 
-FEDFACE = Strategy(loss=hinge, class_embedding_rate=_fixed, uploads=_no_uploads, upload_shapes=_no_shapes, finish=spread_out)
+def _no_part(_before: ServerRound) -> int:
+    return 0
+
+
+FEDFACE = Strategy(
+    loss=hinge,
+    class_embedding_rate=_fixed,
+    uploads=_no_uploads,
+    upload_shapes=_no_shapes,
+    take_part=_no_part,
+    finish=spread_out,
+)

@@ -1,6 +1,6 @@
 """What a strategy is: what a client minimises and uploads, and what the aggregator makes of it. C clients, D dimensions.
 
-A strategy is five functions of tensors. Client service, aggregator and simulation call them at the same places, so that a
+A strategy is six functions of tensors. Client service, aggregator and simulation call them at the same places, so that a
 strategy is written once and runs in both. Each must give the same bits for the same arguments: it draws from
 `fedface_core.learning.seeding.generator` alone, and keeps nothing between calls but what it returns.
 """
@@ -82,5 +82,8 @@ class Strategy:
     """``(at_hand, features_ND)`` of all the client's images by the trained network: further tensors for its update."""
     upload_shapes: Callable[[Plan], Mapping[str, tuple[int, ...]]]
     """Name → shape of each of ``uploads``: float32, of unit length in the last dimension. What differs is refused."""
+    take_part: Callable[[ServerRound], int]
+    """Before the average: trains the network, in place, on what the aggregator holds itself, and returns on how many images,
+    its weight in the average. 0: the aggregator takes no part."""
     finish: Callable[[ServerRound], ServerResult]
     """Ends a round on the aggregator: the next W, and a step of its own on the network where the strategy takes one."""
