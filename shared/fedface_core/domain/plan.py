@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from fedface_core.domain.aggregation_plan import AggregationPlan
+from fedface_core.domain.aggregation_plan import AdaptivePlan, AggregationPlan
 from fedface_core.domain.cohort import CohortPlan
 from fedface_core.domain.device_plan import DevicePlan
 from fedface_core.domain.ids import MOST_CLIENTS, client_index
@@ -196,6 +196,14 @@ class Plan(PlanPart):
         if not isinstance(given, dict) or strategy_name(given.get("strategy")) != "fedaws":
             return given
         return {"initialisation": "random"} | given
+
+    def rate_shares(self, number: int) -> tuple[float, float]:
+        """What the schedule makes of the clients' learning rate and of the server's in round ``number``, as shares.
+
+        An adaptive optimiser steps as far whether changes are large or small: there it is the server's rate that moves.
+        """
+        share = self.local_training.rate_share(number, self.rounds)
+        return (1.0, share) if isinstance(self.aggregation.optimiser, AdaptivePlan) else (share, 1.0)
 
     @model_validator(mode="after")
     def _cohort_fits(self) -> Self:

@@ -47,6 +47,10 @@ class PublicNegativesPlan(PlanPart):
     name: Literal["public-negatives"]
     scale: Annotated[float, Field(gt=0)] = Field(default=10.0, description="s: the logits are s times the cosines.")
     margin: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.35, description="m: taken off the true cosine.")
+    public_steps: Annotated[int, Field(ge=0)] | None = Field(
+        default=None,
+        description="The aggregator's own gradient steps in a round; as many as a client's by default, 0: none.",
+    )
 
 
 class CentralisedPlan(CosFacePlan):

@@ -51,7 +51,7 @@ def train_locally(
     to round (docs/experiments/orl_cross_validation.md).
     """
     strategy, local = strategy_of(plan), plan.local_training
-    steps, rate_share = local.steps_in(number, plan.rounds), local.rate_share(number, plan.rounds)
+    steps, (rate_share, _) = local.steps_in(number, plan.rounds), plan.rate_shares(number)
     # A copy lies where torch wants it; a row of W, or bytes off the wire, may not, and its sums could then round otherwise.
     own_D = class_embedding_D.clone()
     started_from = {name: tensor.clone() for name, tensor in network_tensors(network).items()}

@@ -18,9 +18,10 @@ _KINDS = ("first", "second")
 
 
 def towards(
-    average: Tensors, old: Tensors, parameters: Collection[str], plan: OptimiserPlan, state: Tensors
+    average: Tensors, old: Tensors, parameters: Collection[str], plan: OptimiserPlan, state: Tensors, rate_share: float = 1.0
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The next model and the optimiser's next state. ``parameters`` names those tensors of the model that it steps.
+    """The next model and the optimiser's next state. ``parameters`` names those tensors of the model that it steps, at
+    ``rate_share`` of the plan's learning rate.
 
     Element by element in float64, so the result does not depend on who computes it.
     """
@@ -32,7 +33,7 @@ def towards(
         change = average[name].double() - old[name].double()
         so_far = {kind: state[f"{kind}/{name}"] for kind in _KINDS if f"{kind}/{name}" in state}
         step, of_name = _step(change, plan, so_far)
-        new[name] = (old[name].double() + plan.learning_rate * step).to(old[name].dtype)
+        new[name] = (old[name].double() + plan.learning_rate * rate_share * step).to(old[name].dtype)
         moments |= {f"{kind}/{name}": moment.float() for kind, moment in of_name.items()}
     return new, moments
 

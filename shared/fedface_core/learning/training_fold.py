@@ -124,7 +124,8 @@ def reduce_training(partials: Iterable[TrainingPartial], before: ServerRound) ->
         total.models.add(network_tensors(network), images_of_ours)
     average = _moved(total, old) if plan.aggregation.waits_for_nobody else total.models.average(old)
     parameters = [name for name, _ in network.named_parameters()]
-    new, moments = towards(average, old, parameters, plan.aggregation.optimiser, moments)
+    _, share = plan.rate_shares(before.number)
+    new, moments = towards(average, old, parameters, plan.aggregation.optimiser, moments, share)
     load_tensors(network, new, "the average")
     result = strategy.finish(before)
     images = total.images

@@ -91,6 +91,14 @@ def test_a_cohort_smaller_than_all_clients_is_drawn_alike(faces: Path, shard_siz
         {"aggregation": {"optimiser": "momentum"}},
         {"aggregation": {"optimiser": "adam"}, "model": {"centring": True}},
         {"aggregation": {"optimiser": "yogi"}, "strategy": "fedaws"},
+        {"local_training": {"steps": 2, "flip": True, "shift": 1}},
+        {
+            "strategy": "public-negatives",
+            "split": {"public": 2},
+            "model": {"centring": True},
+            "local_training": {"flip": True, "shift": 2},
+            "aggregation": {"optimiser": "adam"},
+        },
     ],
 )
 def test_other_plans_agree_with_their_simulation_too(faces: Path, changes: dict[str, object]) -> None:

@@ -43,15 +43,18 @@ def against_public(at_hand: ClientRound, _images_NCHW: Tensor, features_ND: Tens
 
 
 def take_part_with_public(before: ServerRound) -> int:
-    """The aggregator's own update: as many steps as a client's, each on all public photographs, whose number it returns."""
+    """The aggregator's own update: a few steps, each on all public photographs, whose number it returns."""
     plan, network, local = before.plan, before.network, before.plan.local_training
-    rate = local.learning_rate * local.rate_share(before.number, plan.rounds)
+    steps = _public_steps(before)
+    if not steps:
+        return 0
+    rate = local.learning_rate * plan.rate_shares(before.number)[0]
     rows_KD = torch.cat([before.state[PUBLIC], before.class_embeddings_CD[before.class_embeddings_CD.any(dim=1)]])
     photographs = list(_public_photographs(before))
     images = sum(len(images_NCHW) for images_NCHW in photographs)
     optimiser = torch.optim.SGD(network.parameters(), lr=rate, momentum=local.momentum)
     network.eval()
-    for step in range(local.steps_in(before.number, plan.rounds)):
+    for step in range(steps):
         optimiser.zero_grad()
         for label, images_NCHW in enumerate(photographs):
             seed = derive_seed(plan.seed, before.number, "public", label)
@@ -74,6 +77,12 @@ def follow_the_network(at_hand: ServerRound) -> ServerResult:
     public_KD = torch.stack([_mean_direction(at_hand.network, each_NCHW) for each_NCHW in _public_photographs(at_hand)])
     kept = {PUBLIC: public_KD}
     return ServerResult(*spread(class_embeddings_CD, at_hand.plan.spreadout), state=kept, guidance=kept)
+
+
+def _public_steps(before: ServerRound) -> int:
+    assert isinstance(before.plan.strategy, PublicNegativesPlan)
+    of_its_own = before.plan.strategy.public_steps
+    return before.plan.local_training.steps_in(before.number, before.plan.rounds) if of_its_own is None else of_its_own
 
 
 def _public_photographs(at_hand: ServerRound) -> Iterator[Tensor]:
