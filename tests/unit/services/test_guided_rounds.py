@@ -66,11 +66,18 @@ def test_each_round_starts_from_what_the_one_before_left(plan: Plan) -> None:
         assert before.aggregation is not None
         assert after.server_state_sha256 == before.aggregation.server_state_sha256 is not None
         assert after.guidance_sha256 == before.aggregation.guidance_sha256 is not None
-    kept = services.ports.artifacts.get(object_keys.server_state(run.id, rounds[2].server_state_sha256 or ""))
+    artifacts = services.ports.artifacts
+    kept = artifacts.get(object_keys.server_state(run.id, rounds[2].server_state_sha256 or ""))
     state, _ = decode_tensors(kept)
-    assert "strategy/seen" in state
+    last = rounds[2].aggregation
+    assert last is not None
+    after, _ = decode_tensors(artifacts.get(object_keys.server_state(run.id, last.server_state_sha256 or "")))
+    updates = [decode_tensors(artifacts.get(key))[0] for key in artifacts.keys(object_keys.bulk(run.id, 2)[0])]
+    assert len(updates) == 2
+    torch.testing.assert_close(after["strategy/seen"] - state["strategy/seen"], updates[0]["mean"] + updates[1]["mean"])
+    assert state["strategy/seen"].any()
     assert any(name.startswith("optimiser/first/") for name in state)
-    given, _ = decode_tensors(services.ports.artifacts.get(object_keys.guidance(run.id, rounds[1].guidance_sha256 or "")))
+    given, _ = decode_tensors(artifacts.get(object_keys.guidance(run.id, rounds[1].guidance_sha256 or "")))
     assert given["public_PD"].shape == (2, 4)
     torch.testing.assert_close(given["public_PD"].norm(dim=1), torch.ones(2))
 
