@@ -143,6 +143,7 @@ def test_fedaws_replaces_the_rows_of_who_took_part(tiny_plan: Callable[..., Plan
         partials.append(TrainingPartial.decode(partial.encode()))
     before = server_round(plan, initial_network(plan.model, 0), start_CD)
     reduced = reduce_training(partials, before)
+    assert torch.equal(start_CD, random_class_embeddings(8, 16, plan.seed)), "the round's own W is as it was"
     found_CD = decode_class_embeddings(reduced.class_embeddings, 16)
     expected_CD = start_CD.clone()
     expected_CD[5], expected_CD[2] = rows

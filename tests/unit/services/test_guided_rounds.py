@@ -71,10 +71,10 @@ def test_each_round_starts_from_what_the_one_before_left(plan: Plan) -> None:
     state, _ = decode_tensors(kept)
     last = rounds[2].aggregation
     assert last is not None
-    after, _ = decode_tensors(artifacts.get(object_keys.server_state(run.id, last.server_state_sha256 or "")))
+    came_to, _ = decode_tensors(artifacts.get(object_keys.server_state(run.id, last.server_state_sha256 or "")))
     updates = [decode_tensors(artifacts.get(key))[0] for key in artifacts.keys(object_keys.bulk(run.id, 2)[0])]
     assert len(updates) == 2
-    torch.testing.assert_close(after["strategy/seen"] - state["strategy/seen"], updates[0]["mean"] + updates[1]["mean"])
+    torch.testing.assert_close(came_to["strategy/seen"] - state["strategy/seen"], updates[0]["mean"] + updates[1]["mean"])
     assert state["strategy/seen"].any()
     assert any(name.startswith("optimiser/first/") for name in state)
     given, _ = decode_tensors(artifacts.get(object_keys.guidance(run.id, rounds[1].guidance_sha256 or "")))
