@@ -1,0 +1,37 @@
+"""The studies under docs/: each is one, and says what it compares."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from fedface_cli.plan_files import read_plan
+from fedface_cli.study.grid import expand
+from fedface_cli.study.study_file import read_study
+from fedface_core.learning.pretraining import PretrainPlan
+
+EXPERIMENTS = Path(__file__).parents[4] / "docs" / "experiments"
+STUDIES = sorted(path for path in EXPERIMENTS.glob("*.toml") if "arms" in tomllib.loads(path.read_text()))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=[path.stem for path in STUDIES])
+def test_every_plan_of_the_study_is_valid_and_its_arms_differ(path: Path) -> None:
+    jobs = expand(read_study(path), path)
+    assert len({job.digest for job in jobs}) == len(jobs)
+    assert {job.seed for job in jobs} == set(read_study(path).repeat.seeds)
+
+
+def test_there_are_studies() -> None:
+    assert {"orl", "public_negatives", "small", "synthetic", "synthetic_ablation"} <= {path.stem for path in STUDIES}
+
+
+def test_the_run_is_the_studys_arm() -> None:
+    """A figure of the study is a figure of the run: the same plan but for name and weights, the same pre-training."""
+    path = EXPERIMENTS / "synthetic.toml"
+    run = read_plan(EXPERIMENTS / "rendered_faces.toml")
+    how = PretrainPlan.model_validate(tomllib.loads((EXPERIMENTS / "rendered_faces_pretrain.toml").read_text()))
+    job = next(job for job in expand(read_study(path), path) if (job.arm, job.seed) == ("public-negatives", 0))
+    assert run.model_copy(update={"name": job.plan.name}) == job.plan
+    assert how == job.pretrain
