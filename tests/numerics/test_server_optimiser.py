@@ -97,6 +97,7 @@ def test_buffers_are_averaged() -> None:
     assert new["batches"] == 7
     assert not torch.equal(new["weight"], average["weight"])
     assert state.keys() == {"first/weight", "second/weight"}
+    assert {moment.dtype for moment in state.values()} == {torch.float32}, "as large as the model twice, not four times"
 
 
 @pytest.mark.parametrize("name", ["momentum", "adam", "yogi"])

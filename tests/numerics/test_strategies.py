@@ -108,6 +108,22 @@ def test_fedaws_learns_a_class_embedding_with_the_network(tiny_plan: Callable[..
         assert torch.equal(found, expected), "the network's own step is FedFace's"
 
 
+def test_fedaws_learns_a_class_embedding_at_the_rounds_own_rate(
+    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset
+) -> None:
+    images_NCHW = tiny_faces.images("person-3")
+
+    def learnt(number: int, rate: float, **local: Any) -> Tensor:
+        strategy = {"name": "fedaws", "class_learning_rate": rate}
+        plan = tiny_plan(strategy=strategy, local_training={"steps": 2, "learning_rate": 0.04} | local, rounds=3)
+        result = train_locally(initial_network(plan.model, 0), images_NCHW, TARGET_D, plan, number, seed=0)
+        return result.uploads["class_embedding"]
+
+    last_D = learnt(3, 0.3, schedule="linear", final_learning_rate=0.5)
+    torch.testing.assert_close(last_D, learnt(1, 0.15, learning_rate=0.02))
+    assert not torch.allclose(last_D, learnt(1, 0.3, learning_rate=0.02))
+
+
 def test_fedaws_replaces_the_rows_of_who_took_part(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
     plan = tiny_plan(strategy="fedaws", spreadout={"steps": 0}, cohort={"size": 3, "shard_size": 2}, rounds=1)
     rows: list[Tensor] = []
@@ -127,6 +143,7 @@ def test_fedaws_replaces_the_rows_of_who_took_part(tiny_plan: Callable[..., Plan
         partials.append(TrainingPartial.decode(partial.encode()))
     before = server_round(plan, initial_network(plan.model, 0), start_CD)
     reduced = reduce_training(partials, before)
+    assert torch.equal(start_CD, random_class_embeddings(8, 16, plan.seed)), "the round's own W is as it was"
     found_CD = decode_class_embeddings(reduced.class_embeddings, 16)
     expected_CD = start_CD.clone()
     expected_CD[5], expected_CD[2] = rows

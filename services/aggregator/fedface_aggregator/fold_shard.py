@@ -8,7 +8,8 @@ import structlog
 
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import FoldShard, ReduceRound
-from fedface_core.domain.errors import ArtifactMissingError, UpdateRefusedError
+from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, UpdateRefusedError
+from fedface_core.domain.events import StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason, accepted_digest
@@ -24,7 +25,10 @@ log = structlog.get_logger(__name__)
 
 
 def fold_shard(bench: Workbench, command: FoldShard, correlation_id: str) -> None:
-    """Put the shard's partial and record it; the task that completes a closed round has it reduced."""
+    """Put the shard's partial and record it; the task that completes a closed round has it reduced.
+
+    What its clients started from may be damaged: that ends the run, with the reason.
+    """
     ports, run, number, shard = bench.ports, command.run_id, command.round, command.shard
     current = ports.ledger.load_round(run, number)
     if current.phase not in (RoundPhase.OPEN, RoundPhase.AGGREGATING):
@@ -36,7 +40,12 @@ def fold_shard(bench: Workbench, command: FoldShard, correlation_id: str) -> Non
         return
     key = object_keys.partial(run, number, shard, accepted_digest(accepted))
     if not _stored(ports.artifacts, key):
-        fold(bench, current, key, accepted)
+        try:
+            fold(bench, bench.plan(run, correlation_id), current, key, accepted)
+        except InvalidInputError as error:
+            failed = StepFailed(run_id=run, round=number, reason=f"its updates cannot be summed: {error}")
+            bench.report(failed, correlation_id)
+            return
     if ports.ledger.record_partial(run, number, shard, ports.clock.now()):
         ports.publisher.publish(ReduceRound(run_id=run, round=number), correlation_id=correlation_id)
 
@@ -49,10 +58,10 @@ def _stored(artifacts: ArtifactStore, key: str) -> bool:
         return False
 
 
-def fold(bench: Workbench, current: Round, key: str, accepted: Mapping[str, AcceptedUpdate]) -> bytes:
+def fold(bench: Workbench, plan: Plan, current: Round, key: str, accepted: Mapping[str, AcceptedUpdate]) -> bytes:
     """Sum a shard's accepted updates, and put the partial under ``key``; returns its bytes."""
     with AGGREGATION_SECONDS.labels("fold").time():
-        data, refused = _partial(bench, bench.plan(current.run_id), current, accepted)
+        data, refused = _partial(bench, plan, current, accepted)
     for client, reason in refused.items():
         UPDATES.labels("refused", reason).inc()
         log.warning("update_refused", client_id=client, reason=reason)

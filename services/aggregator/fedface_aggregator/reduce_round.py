@@ -10,18 +10,18 @@ import torch
 from fedface_aggregator.fold_shard import fold
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ReduceRound
-from fedface_core.domain.errors import ArtifactMissingError, TooFewUpdatesError
+from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, TooFewUpdatesError
 from fedface_core.domain.events import Aggregation, RoundAggregated, StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.learning.class_embeddings import decode_class_embeddings
 from fedface_core.learning.codec import decode_tensors
-from fedface_core.learning.data import open_photographs
 from fedface_core.learning.enrolment_fold import EnrolmentPartial, reduce_enrolment
 from fedface_core.learning.reduced_round import ReducedRound
 from fedface_core.learning.strategies import NOTHING, ServerRound
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
+from fedface_core.runtime.checked_artifacts import get_checked
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS
 from fedface_core.runtime.workbench import Workbench
 
@@ -29,7 +29,10 @@ log = structlog.get_logger(__name__)
 
 
 def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) -> None:
-    """Put what the round came to, and its aggregation last, then report; a repeated task only reports again."""
+    """Put what the round came to, and its aggregation last, then report; a repeated task only reports again.
+
+    What the round started from may be damaged, or the strategy not find its photographs: that ends the run, with the reason.
+    """
     ports, run, number = bench.ports, command.run_id, command.round
     current = ports.ledger.load_round(run, number)
     if current.phase is not RoundPhase.AGGREGATING:
@@ -40,10 +43,13 @@ def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) ->
     aggregation = bench.stored(object_keys.aggregation(run, number, digest), Aggregation)
     if aggregation is None:
         try:
-            reduced = _reduce(bench, bench.plan(run), current, accepted)
+            reduced = _reduce(bench, bench.plan(run, correlation_id), current, accepted)
         except TooFewUpdatesError as error:
             failed = StepFailed(run_id=run, round=number, reason=str(error), fresh_cohort_may_help=True)
             bench.report(failed, correlation_id)
+            return
+        except InvalidInputError as error:
+            bench.report(StepFailed(run_id=run, round=number, reason=f"it cannot be reduced: {error}"), correlation_id)
             return
         aggregation = reduced.aggregation
         ports.artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
@@ -59,7 +65,7 @@ def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) ->
 
 
 def _reduce(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:
-    partials = _partials(bench, current, accepted)
+    partials = _partials(bench, plan, current, accepted)
     with AGGREGATION_SECONDS.labels("reduce").time():
         before = _before(bench, plan, current)
         if current.number == 0:
@@ -77,10 +83,12 @@ def _before(bench: Workbench, plan: Plan, current: Round) -> ServerRound:
     class_embeddings_CD, state = torch.empty(0, size), NOTHING
     if current.number > 0:
         assert current.class_embeddings_sha256 is not None, "a training round starts from class embeddings"
-        data = artifacts.get(object_keys.class_embeddings(run, current.class_embeddings_sha256))
+        sha256 = current.class_embeddings_sha256
+        data = get_checked(artifacts, object_keys.class_embeddings(run, sha256), sha256)
         class_embeddings_CD = decode_class_embeddings(data, size)
     if current.server_state_sha256 is not None:
-        state, _ = decode_tensors(artifacts.get(object_keys.server_state(run, current.server_state_sha256)))
+        sha256 = current.server_state_sha256
+        state, _ = decode_tensors(get_checked(artifacts, object_keys.server_state(run, sha256), sha256))
     return ServerRound(
         plan=plan,
         number=current.number,
@@ -88,11 +96,11 @@ def _before(bench: Workbench, plan: Plan, current: Round) -> ServerRound:
         class_embeddings_CD=class_embeddings_CD,
         uploaded={},
         state=state,
-        photographs=lambda: open_photographs(plan),
+        photographs=lambda: bench.photographs(plan),
     )
 
 
-def _partials(bench: Workbench, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Iterator[bytes]:
+def _partials(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Iterator[bytes]:
     """The partials of the shards with accepted updates, in shard order, one at a time.
 
     One that is not there is folded now: its shard was recorded as folded by a worker that had read an older accepted set.
@@ -105,4 +113,4 @@ def _partials(bench: Workbench, current: Round, accepted: Mapping[str, AcceptedU
         try:
             yield bench.ports.artifacts.get(key)
         except ArtifactMissingError:
-            yield fold(bench, current, key, of_shard)
+            yield fold(bench, plan, current, key, of_shard)

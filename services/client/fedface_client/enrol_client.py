@@ -12,8 +12,8 @@ from fedface_core.runtime.workbench import Workbench
 
 def enrol_client(bench: Workbench, command: EnrolClient, correlation_id: str) -> None:
     """Put the client's mean embedding as its update of round 0."""
-    plan = bench.plan(command.run_id)
-    opened = bench.opened_round(command.run_id, 0)
+    plan = bench.plan(command.run_id, correlation_id)
+    opened = bench.opened_round(command.run_id, 0, correlation_id)
 
     def make_update() -> Update:
         images_NCHW = photographs(plan, command.client_id)

@@ -65,7 +65,7 @@ def _rounds(bench: Workbench, plan: Plan, invitation: Invitation) -> Iterator[in
     for _ in range(_POLLS):
         run = bench.ports.ledger.load(invitation.run_id)
         assert run.round is not None, "a client is invited to a round"
-        member_since = bench.opened_round(run.id, run.round).base_of(invitation.client_id)
+        member_since = bench.ports.ledger.load_round(run.id, run.round).base_of(invitation.client_id)
         if run.phase in ENDED or member_since != invitation.round:
             return  # it was replaced, or has been counted and invited anew
         yield run.round

@@ -20,8 +20,8 @@ from fedface_core.runtime.workbench import Workbench
 
 def train_client(bench: Workbench, command: TrainClient, correlation_id: str) -> None:
     """Train the round's model on the client's images and put the update."""
-    plan = bench.plan(command.run_id)
-    opened = bench.opened_round(command.run_id, command.round)
+    plan = bench.plan(command.run_id, correlation_id)
+    opened = bench.opened_round(command.run_id, command.round, correlation_id)
 
     def make_update() -> Update:
         images_NCHW = photographs(plan, command.client_id)

@@ -5,14 +5,15 @@ Nothing that another run names is ever removed, nor a model that a user uploaded
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import structlog
 
 from fedface_control.named_artifacts import aggregations, manifests, named_artifacts
 from fedface_core.contracts import object_keys
-from fedface_core.domain.errors import ArtifactMissingError
+from fedface_core.domain.errors import ArtifactMissingError, NotFoundError
+from fedface_core.domain.round import Round
 from fedface_core.domain.run import Run
 from fedface_core.ports import ArtifactStore, Ports
 
@@ -37,17 +38,33 @@ def drop_old_updates(ports: Ports, run: Run, needed: Iterable[int] = ()) -> Run:
 
 
 def _drop_old_states(ports: Ports, run: Run, keep_from: int) -> None:
-    """Remove what the aggregator kept for rounds before ``keep_from``, unless a later one starts from the same, or will."""
+    """Remove server states that only rounds before ``keep_from`` started from or came to, and the next one will not."""
     assert run.round is not None, "called after a round"
-    if ports.ledger.load_round(run.id, run.round).server_state_sha256 is None:
+    old = _server_states(_known_rounds(ports, run.id, range(run.updates_kept_from, keep_from)))
+    if not old:
         return  # as in most runs, whose aggregator keeps nothing
-    rounds, base = ports.ledger.rounds(run.id), run.base_round or 0
-    needed = {each.server_state_sha256 for each in rounds if each.number >= keep_from}
-    needed |= {each.aggregation.server_state_sha256 for each in rounds if each.aggregation and each.number >= base}
-    old = {each.server_state_sha256 for each in rounds if run.updates_kept_from <= each.number < keep_from}
-    for sha256 in old - needed:
-        if sha256 is not None:
-            ports.artifacts.delete(object_keys.server_state(run.id, sha256))
+    needed = _server_states(_known_rounds(ports, run.id, range(keep_from, run.round + 1)))
+    if run.base_round is not None:
+        base = ports.ledger.load_round(run.id, run.base_round).aggregation
+        assert base is not None, "the next cohort starts from results"
+        needed.add(base.server_state_sha256 or "")
+    for sha256 in sorted(old - needed):
+        ports.artifacts.delete(object_keys.server_state(run.id, sha256))
+
+
+def _known_rounds(ports: Ports, run_id: str, numbers: Iterable[int]) -> Iterator[Round]:
+    """A restored ledger lacks rounds that were not scored yet."""
+    for number in numbers:
+        with suppress(NotFoundError):
+            yield ports.ledger.load_round(run_id, number)
+
+
+def _server_states(rounds: Iterable[Round]) -> set[str]:
+    """What the aggregator kept when these rounds began and when they ended; an abandoned one may have come to something."""
+    found: set[str | None] = set()
+    for each in rounds:
+        found |= {each.server_state_sha256, each.aggregation.server_state_sha256 if each.aggregation else None}
+    return {sha256 for sha256 in found if sha256 is not None}
 
 
 def delete_run(ports: Ports, run: Run) -> None:

@@ -51,7 +51,7 @@ class LocalTrainingPlan(PlanPart):
         """What the learning rate of round ``number`` (1…``rounds``) is, as a share of the plan's.
 
         It rises to 1 in the round after the warm-up, and falls from there to its last value in round ``rounds``, where it
-        stays: rounds that were retried count, so there may be more.
+        stays: rounds that were retried count, so there may be more. Where the warm-up leaves one round, that is at 1.
         """
         if number <= self.warmup_rounds:
             return number / (self.warmup_rounds + 1)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from fedface_core.contracts import object_keys
-from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
-from fedface_core.learning.codec import decode_tensors, sha256_hex
+from fedface_core.learning.codec import decode_tensors
 from fedface_core.learning.models import EmbeddingNetwork, build_network
 from fedface_core.learning.weights import load_tensors
 from fedface_core.ports import ArtifactStore
+from fedface_core.runtime.checked_artifacts import get_checked
 
 
 class ModelVersions:
@@ -22,12 +22,9 @@ class ModelVersions:
         self._network: EmbeddingNetwork | None = None
 
     def tensors(self, sha256: str) -> dict[str, Tensor]:
-        """The tensors of a model version; not to be changed. `ArtifactMissingError` where it is not in the store."""
+        """The tensors of a model version; not to be changed. Errors are `get_checked`'s."""
         if self._newest is None or self._newest[0] != sha256:
-            data = self._artifacts.get(object_keys.model(sha256))
-            found = sha256_hex(data)
-            if found != sha256:
-                raise InvalidInputError(f"the object {object_keys.model(sha256)} has the SHA-256 {found}: it was damaged")
+            data = get_checked(self._artifacts, object_keys.model(sha256), sha256)
             self._newest = (sha256, decode_tensors(data)[0])
         return self._newest[1]
 

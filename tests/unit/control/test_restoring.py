@@ -211,3 +211,35 @@ def test_one_run_that_cannot_be_read_does_not_keep_the_others_from_coming_back(a
     assert answer["refused"].keys() == {damaged, foreign}
     assert answer["refused"][damaged].startswith("this is no Run: Invalid JSON")
     assert answer["refused"][foreign].startswith("schema version 9 of Run is not known here: this FedFace reads version 2")
+
+
+NEW_WITH_STRATEGIES = {
+    *("strategy", "optimiser", "server_state_sha256", "guidance_sha256"),
+    *("schedule", "final_learning_rate", "final_steps", "warmup_rounds", "flip", "shift"),
+    *("identities", "images_per_client", "misalignment"),
+}
+
+
+def as_before_strategies(record: Any) -> Any:
+    """A stored JSON value without what came with strategies, at any depth."""
+    if isinstance(record, list):
+        return [as_before_strategies(each) for each in record]
+    if not isinstance(record, dict):
+        return record
+    return {name: as_before_strategies(value) for name, value in record.items() if name not in NEW_WITH_STRATEGIES}
+
+
+def test_a_run_that_was_recorded_before_there_were_strategies_goes_on(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces))
+    run_id = services.start()
+    services.until(run_id, in_round(services, 2))
+    lose(services, run_id)
+    artifacts, older = services.ports.artifacts, 0
+    for key in (key for key in artifacts.keys(f"runs/{run_id}/") if key.endswith(".json")):
+        record = artifacts.get(key)
+        artifacts.put(key, json.dumps(as_before_strategies(json.loads(record))).encode())
+        older += b'"optimiser"' in record or b'"guidance_sha256"' in record
+    assert older == 5, "the run's record, two manifests, two aggregations"
+    restore_run(services.ports, run_id)
+    run = services.to_end(run_id)
+    assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulated(services.plan).model_sha256)

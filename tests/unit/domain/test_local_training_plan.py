@@ -38,6 +38,14 @@ def test_a_warm_up_rises_to_the_rate_before_the_schedule_begins() -> None:
     assert found == pytest.approx([1 / 3, 2 / 3, 1.0, 0.75, 0.5])
 
 
+def test_a_schedule_with_one_round_has_nothing_to_go_down_in() -> None:
+    fields: dict[str, Any] = {"schedule": "linear", "final_learning_rate": 0.5, "final_steps": 1}
+    assert shares(1, **fields) == [1.0]
+    assert shares(3, warmup_rounds=2, **fields) == pytest.approx([1 / 3, 2 / 3, 1.0])
+    local = LocalTrainingPlan.model_validate(fields)
+    assert (local.rate_share(2, 1), local.steps_in(1, 1), local.steps_in(2, 1)) == (0.5, 4, 1), "a retried round is the last"
+
+
 def test_local_steps_may_go_down_too() -> None:
     local = LocalTrainingPlan(steps=8, final_steps=2, schedule="linear", final_learning_rate=0.5)
     assert [local.steps_in(number, 4) for number in range(1, 5)] == [8, 6, 4, 2]

@@ -112,3 +112,24 @@ def test_a_mean_embedding_is_checked_as_an_update_is() -> None:
     with pytest.raises(UpdateRefusedError, match=r"mean_embedding has the shape \(8,\)") as caught:
         check_mean_embedding(data, accepted(data), 16)
     assert caught.value.reason == "wrong_shape"
+
+
+def directions(length: float) -> bytes:
+    """An update with two directions beside the model, the second of this length."""
+    return encoded({"rows": torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]]) * torch.tensor([[1.0], [length]])})
+
+
+@pytest.mark.parametrize("length", [0.9991, 0.99999, 1.0, 1.0009])
+def test_a_direction_that_is_off_by_rounding_is_set_right(length: float) -> None:
+    data = directions(length)
+    tensors = check_update(data, accepted(data), REFERENCE, 5.0, {"rows": torch.zeros(2, 3)})
+    torch.testing.assert_close(tensors["rows"], torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]]), rtol=0, atol=1e-7)
+    assert tensors.keys() == REFERENCE.keys() | {"rows"}
+
+
+@pytest.mark.parametrize("length", [0.0, 0.9985, 1.0015, 3e38])
+def test_one_row_of_another_length_is_no_direction(length: float) -> None:
+    data = directions(length)
+    with pytest.raises(UpdateRefusedError, match=r"rows has lengths from .* it must be of length 1") as caught:
+        check_update(data, accepted(data), REFERENCE, 5.0, {"rows": torch.zeros(2, 3)})
+    assert caught.value.reason == "norm_exceeded"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fedface_control.operate_run import create_run, delete_run, start_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import FoldShard, HandleFact, PrepareModel, ReduceRound
 from fedface_core.domain.errors import InvalidInputError
@@ -62,6 +63,33 @@ def test_a_damaged_model_version_is_not_computed_with(faces: Path) -> None:
     assert run.phase is RunPhase.FAILED
     reasons = services.ports.ledger.failed(run_id, 0).values()
     assert all("it was damaged" in reason for reason in reasons)
+
+
+def test_a_damaged_model_version_is_no_reference_for_updates(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces))
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 1)
+    services.until(run_id, lambda _: any(type(command) is FoldShard for command in services.publisher.commands))
+    key = object_keys.model(services.ports.ledger.load_round(run_id, 1).model_sha256)
+    services.ports.artifacts.put(key, b"damaged")
+    services.restart_services()  # or they would have it in memory
+    run = services.to_end(run_id)
+    assert run.phase is RunPhase.FAILED
+    assert (run.failure or "").startswith(f"round 1: its updates cannot be summed: the object {key} has the SHA-256 ")
+
+
+def test_workers_do_not_take_a_run_for_a_deleted_one_of_the_same_key(faces: Path) -> None:
+    """Its id is the same, its plan is not, and no worker was started anew in between."""
+    first, second = tiny_plan(faces), tiny_plan(faces, local_training={"learning_rate": 0.01}, cohort={"size": 3})
+    services = InProcess(first)
+    for plan in (first, second):
+        run_id = create_run(services.ports, plan, "the key").id
+        start_run(services.ports, run_id)
+        run = services.to_end(run_id)
+        assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulate(plan).model_sha256)
+        delete_run(services.ports, run_id, run_id)
+        services.sweep_after(1)
+        assert services.ports.ledger.runs() == []
 
 
 def test_a_stray_message_does_not_fold_a_shard_that_somebody_is_still_to_join(faces: Path) -> None:

@@ -276,11 +276,17 @@ def test_an_update_of_the_wrong_run_is_not_found(faces: Path) -> None:
     assert services.ports.artifacts.keys("") == stored
 
 
-@pytest.mark.parametrize(("batch_size", "seen"), [(None, 6), (1, 3), (100, 6)])
-def test_each_step_counts_the_images_that_it_saw(faces: Path, batch_size: int | None, seen: int) -> None:
-    services = InProcess(tiny_plan(faces, local_training={"steps": 3, "batch_size": batch_size}))
+FEWER = {"schedule": "linear", "final_learning_rate": 0.5, "final_steps": 1}
+
+
+@pytest.mark.parametrize(
+    ("local", "number", "seen"),
+    [({}, 1, 6), ({"batch_size": 1}, 1, 3), ({"batch_size": 100}, 1, 6), (FEWER, 1, 6), (FEWER, 2, 2)],
+)
+def test_each_step_counts_the_images_that_it_saw(faces: Path, local: dict[str, Any], number: int, seen: int) -> None:
+    services = InProcess(tiny_plan(faces, local_training={"steps": 3} | local))
     run_id = services.start()
-    services.until(run_id, in_training)
+    services.until(run_id, lambda run: run.round == number)
     before = REGISTRY.get_sample_value("fedface_training_images_total") or 0.0
-    services.deliver(TrainClient(run_id=run_id, round=1, client_id=VICTIM), "one")
+    services.deliver(TrainClient(run_id=run_id, round=number, client_id=VICTIM), "one")
     assert (REGISTRY.get_sample_value("fedface_training_images_total") or 0.0) - before == seen, "of the client's two images"

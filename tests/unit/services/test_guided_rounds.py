@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from fedface_control.collect_garbage import collect_garbage
 from fedface_control.operate_round import retry_round
@@ -17,9 +19,13 @@ from fedface_control.operate_run import delete_run
 from fedface_control.restore_run import restore_run
 from fedface_core.adapters.memory import MemoryLedger
 from fedface_core.contracts import object_keys
-from fedface_core.domain.plan import Plan
+from fedface_core.domain.commands import ReduceRound
+from fedface_core.domain.plan import DataPlan, Plan
+from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
 from fedface_core.learning.codec import decode_tensors
+from fedface_core.learning.data import FaceDataset, ImageSize, open_dataset, open_photographs, split_identities
+from fedface_core.learning.data.photographs import PhotographDataset
 from fedface_core.learning.simulation import simulate
 from fedface_core.learning.strategies import STRATEGIES
 from support.guiding_strategy import GUIDING
@@ -60,11 +66,18 @@ def test_each_round_starts_from_what_the_one_before_left(plan: Plan) -> None:
         assert before.aggregation is not None
         assert after.server_state_sha256 == before.aggregation.server_state_sha256 is not None
         assert after.guidance_sha256 == before.aggregation.guidance_sha256 is not None
-    kept = services.ports.artifacts.get(object_keys.server_state(run.id, rounds[2].server_state_sha256 or ""))
+    artifacts = services.ports.artifacts
+    kept = artifacts.get(object_keys.server_state(run.id, rounds[2].server_state_sha256 or ""))
     state, _ = decode_tensors(kept)
-    assert "strategy/seen" in state
+    last = rounds[2].aggregation
+    assert last is not None
+    came_to, _ = decode_tensors(artifacts.get(object_keys.server_state(run.id, last.server_state_sha256 or "")))
+    updates = [decode_tensors(artifacts.get(key))[0] for key in artifacts.keys(object_keys.bulk(run.id, 2)[0])]
+    assert len(updates) == 2
+    torch.testing.assert_close(came_to["strategy/seen"] - state["strategy/seen"], updates[0]["mean"] + updates[1]["mean"])
+    assert state["strategy/seen"].any()
     assert any(name.startswith("optimiser/first/") for name in state)
-    given, _ = decode_tensors(services.ports.artifacts.get(object_keys.guidance(run.id, rounds[1].guidance_sha256 or "")))
+    given, _ = decode_tensors(artifacts.get(object_keys.guidance(run.id, rounds[1].guidance_sha256 or "")))
     assert given["public_PD"].shape == (2, 4)
     torch.testing.assert_close(given["public_PD"].norm(dim=1), torch.ones(2))
 
@@ -154,3 +167,98 @@ def test_a_state_stays_that_the_round_after_abandoned_ones_starts_from(plan: Pla
     assert (run.phase, run.round) == (RunPhase.COMPLETED, 5)
     started_from = {services.ports.ledger.load_round(run_id, number).server_state_sha256 for number in (2, 3, 4, 5)}
     assert len(started_from) == 1
+
+
+def test_what_an_abandoned_round_came_to_goes_too(faces: Path) -> None:
+    """Twice in a row, so that the first is old while the run still starts from before both."""
+    services = InProcess(
+        tiny_plan(
+            faces,
+            split={"public": 2},
+            cohort={"size": 1},
+            aggregation={"optimiser": "momentum"},
+            retention={"rounds_of_updates": 1},
+        )
+    )
+    run_id, ledger = services.start(), services.ports.ledger
+    came_to = []
+    for number in (1, 2):
+        services.until(run_id, in_round(services, number, RoundPhase.EVALUATING))
+        came_to.append(ledger.load_round(run_id, number).aggregation)
+        retry_round(services.ports, run_id, number)
+    assert services.to_end(run_id).round == 4
+    kept = services.ports.artifacts.keys(f"runs/{run_id}/server_state/")
+    newest = ledger.load_round(run_id, 4)
+    assert newest.aggregation is not None
+    of_newest = {newest.server_state_sha256 or "", newest.aggregation.server_state_sha256 or ""}
+    assert kept == sorted(object_keys.server_state(run_id, sha256) for sha256 in of_newest)
+    assert not of_newest & {each and each.server_state_sha256 for each in came_to}
+
+
+@pytest.mark.parametrize("kind", ["class_embeddings", "server_state"])
+def test_what_the_aggregator_kept_is_not_computed_with_once_it_is_damaged(plan: Plan, kind: str) -> None:
+    services = InProcess(plan)
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 2)
+    started_from = services.ports.ledger.load_round(run_id, 2)
+    sha256 = {
+        "class_embeddings": started_from.class_embeddings_sha256,
+        "server_state": started_from.server_state_sha256,
+    }[kind]
+    key = getattr(object_keys, kind)(run_id, sha256)
+    data = services.ports.artifacts.get(key)
+    services.ports.artifacts.put(key, data[:-1] + bytes([data[-1] ^ 1]))
+    run = services.to_end(run_id)
+    assert (run.phase, run.round) == (RunPhase.FAILED, 2)
+    assert re.fullmatch(
+        f"round 2: it cannot be reduced: the object {key} has the SHA-256 .{{64}}: it was damaged", run.failure or ""
+    )
+
+
+def test_damaged_guidance_fails_its_clients(plan: Plan) -> None:
+    services = InProcess(plan)
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 1)
+    key = object_keys.guidance(run_id, services.ports.ledger.load_round(run_id, 1).guidance_sha256 or "")
+    services.ports.artifacts.put(key, b"damaged")
+    run = services.to_end(run_id)
+    assert run.phase is RunPhase.FAILED
+    reasons = list(services.ports.ledger.failed(run_id, 1).values())
+    assert len(reasons) == 2
+    assert all(reason.startswith(f"the object {key} has the SHA-256 ") for reason in reasons)
+
+
+def test_an_aggregator_without_the_photographs_that_its_strategy_needs_ends_the_run(
+    plan: Plan, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(data: DataPlan, size: ImageSize, identities: int) -> FaceDataset:
+        return open_dataset(data.model_copy(update={"folder": str(tmp_path / "none")}), size, identities)
+
+    monkeypatch.setattr("fedface_core.runtime.workbench.open_dataset", nowhere)
+    run = InProcess(plan).run()
+    assert run.phase is RunPhase.FAILED
+    assert (run.failure or "").startswith("round 0: it cannot be reduced: ")
+    assert str(tmp_path / "none") in (run.failure or "")
+
+
+def test_an_aggregator_looks_at_each_photograph_once(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+    read = PhotographDataset.images
+
+    def noted(dataset: PhotographDataset, identity: str) -> Tensor:
+        looked_at.append(identity)
+        return read(dataset, identity)
+
+    services = InProcess(plan)
+    run_id = services.start()
+    reduce = services.handlers[ReduceRound]
+
+    def watched(command: ReduceRound, correlation_id: str) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(PhotographDataset, "images", noted)
+            reduce(command, correlation_id)
+
+    services.handlers[ReduceRound] = watched
+    assert services.to_end(run_id).phase is RunPhase.COMPLETED
+    opened = open_photographs(plan)
+    assert sorted(looked_at) == sorted(split_identities(opened.identities, plan.split).public)

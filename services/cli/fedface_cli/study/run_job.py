@@ -12,26 +12,11 @@ from fedface_cli.study.grid import Job
 from fedface_cli.study.job_results import CosineCounts, JobResult, ResultFolder, RoundResult, Snapshot, write_whole
 from fedface_cli.study.pretrained import opened, starting_network
 from fedface_core.learning.codec import encode_tensors
-from fedface_core.learning.data import FaceDataset, split_identities
+from fedface_core.learning.data import RememberedImages, split_identities
 from fedface_core.learning.embedding import embed
 from fedface_core.learning.simulation import SimulatedRound, simulate
 
 COSINE_BINS = 200
-
-
-class RememberedImages:
-    """A `FaceDataset` that renders, or reads, each identity's images once: a job looks at the test images every round."""
-
-    def __init__(self, dataset: FaceDataset) -> None:
-        self._dataset = dataset
-        self._images: dict[str, Tensor] = {}
-        self.name, self.identities = dataset.name, dataset.identities
-
-    def images(self, identity: str) -> Tensor:
-        """As the data set's own; not to be written to."""
-        if identity not in self._images:
-            self._images[identity] = self._dataset.images(identity)
-        return self._images[identity]
 
 
 def run_job(job: Job, folder: ResultFolder) -> None:

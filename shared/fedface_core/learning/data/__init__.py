@@ -7,10 +7,19 @@ from fedface_core.learning.data.dataset import FaceDataset, ImageSize
 from fedface_core.learning.data.folder import open_folder
 from fedface_core.learning.data.orl import open_orl
 from fedface_core.learning.data.recordio import open_recordio
+from fedface_core.learning.data.remembered import RememberedImages
 from fedface_core.learning.data.split import IdentitySplit, split_identities
 from fedface_core.learning.data.synthetic import SyntheticDataset
 
-__all__ = ["FaceDataset", "IdentitySplit", "ImageSize", "open_dataset", "open_photographs", "split_identities"]
+__all__ = [
+    "FaceDataset",
+    "IdentitySplit",
+    "ImageSize",
+    "RememberedImages",
+    "open_dataset",
+    "open_photographs",
+    "split_identities",
+]
 
 
 def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDataset:
