@@ -11,7 +11,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.events import RoundEvaluated, StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
-from fedface_core.learning.data import ImageSize, open_dataset, split_identities
+from fedface_core.learning.data import split_identities
 from fedface_core.learning.verification import evaluate
 from fedface_core.runtime.workbench import Workbench
 
@@ -45,7 +45,7 @@ def _model_of(current: Round) -> str:
 
 def _score(bench: Workbench, plan: Plan, current: Round) -> Report:
     model_sha256 = _model_of(current)
-    dataset = open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)
+    dataset = bench.photographs(plan)
     identities = split_identities(dataset.identities, plan.split).test
     verification = evaluate(bench.models.network(plan.model, model_sha256), dataset, identities, plan.far)
     return Report(

@@ -34,7 +34,8 @@ class FedAwSPlan(PlanPart):
 
     name: Literal["fedaws"]
     class_learning_rate: Annotated[float, Field(gt=0)] = Field(
-        default=0.05, description="At which a client learns its class embedding; it follows the schedule of the network's."
+        default=0.05,
+        description="At which a client learns its class embedding; it follows the schedule as the clients' rate does.",
     )
 
 
