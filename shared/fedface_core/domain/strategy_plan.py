@@ -35,7 +35,7 @@ class FedAwSPlan(PlanPart):
     name: Literal["fedaws"]
     class_learning_rate: Annotated[float, Field(gt=0)] = Field(
         default=0.05,
-        description="At which a client learns its class embedding; it follows the schedule as the clients' rate does.",
+        description="At which a client learns its class embedding, times the schedule's share of the clients' rate.",
     )
 
 
