@@ -131,8 +131,6 @@ def _boxed_in(images: Path) -> FindFace:
 
 def _aligned_in(images: Path) -> FindFace:
     def find(row: Mapping[str, str], path: Path, number: int) -> FaceFile:
-        sighting = whole_number(row["SIGHTING_ID"], path, number, "SIGHTING_ID")
-        found = (images / f"{sighting}{suffix}" for suffix in (".jpg", ".png"))
-        return FaceFile(next((file for file in found if file.is_file()), images / f"{sighting}.jpg"))
+        return FaceFile.of_stem(images, str(whole_number(row["SIGHTING_ID"], path, number, "SIGHTING_ID")))
 
     return find
