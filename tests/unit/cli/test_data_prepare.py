@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from fedface_cli import prepare_photographs
+from fedface_cli.held_alone import held_alone
 from fedface_cli.prepare_journal import JOURNAL, REPORT
 from fedface_core.learning.data.alignment import TEMPLATES
 from fedface_core.learning.data.photographs import read_photograph
@@ -162,7 +163,7 @@ def test_a_target_that_cannot_be_written_is_named(fedface: Invoke, source: Path,
     (tmp_path / "out").write_text("a file, not a folder")
     code, _, err = fedface("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
     assert code == 2
-    assert f"cannot write {tmp_path / 'out'}: File exists; given again, the command goes on where it stopped" in err
+    assert f"cannot write {tmp_path / 'out'}: File exists" in err
 
 
 def test_a_damaged_journal_is_refused(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
@@ -294,3 +295,12 @@ def test_a_large_photograph_is_searched_at_a_fraction_of_its_size(orl: Path) -> 
     assert face is not None
     assert large is not None
     np.testing.assert_allclose(np.array(large.points) / 3, face.points, atol=8)
+
+
+def test_a_second_preparation_of_a_folder_is_refused(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    command = ("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    with held_alone(tmp_path / "out" / JOURNAL, "the first"):
+        code, _, err = fedface(*command)
+    assert code == 2
+    assert f"another `fedface data prepare` is at work in {tmp_path / 'out'}" in " ".join(err.split())
+    assert fedface(*command)[0] == 0
