@@ -304,3 +304,26 @@ def test_a_second_preparation_of_a_folder_is_refused(fedface: Invoke, source: Pa
     assert code == 2
     assert f"another `fedface data prepare` is at work in {tmp_path / 'out'}" in " ".join(err.split())
     assert fedface(*command)[0] == 0
+
+
+def test_a_byte_order_mark_changes_nothing(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    points.write_text("".join(points.read_text().splitlines(keepends=True)[1:]), encoding="utf-8-sig")
+    _, out, _ = fedface("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    assert "3 of 3 photographs are in" in out
+
+
+@pytest.mark.parametrize("far", ["5,5,6,5,1e9,6,5,7,6,7", "1e200,0,-1e200,0,0,1,0,2,0,3", "97,5,100,5,98,8,97,10,99,10"])
+def test_points_beside_the_photograph_are_refused(
+    fedface: Invoke, source: Path, points: Path, tmp_path: Path, far: str
+) -> None:
+    points.write_text(f"ann/1.png,{far}\n")
+    code, out, err = fedface("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    assert code == 0, err
+    assert "cannot be used: ann/1.png: the five points do not lie as those of a face" in out
+
+
+def test_a_name_that_is_no_text_is_named(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    (source / "ann" / os.fsdecode(b"\xff2.png")).write_bytes(b"")
+    code, _, err = fedface("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    assert code == 2
+    assert r"the name b'\xff2.png' is not in UTF-8: rename the file or folder" in err
