@@ -77,7 +77,7 @@ def evaluate(
         bool, typer.Option("--skip-missing", help="Count missing images as failures to enrol, which match nobody.")
     ] = False,
     bootstrap: Annotated[
-        int, typer.Option(min=0, help="Resamples of the people for 95 % intervals; 0 leaves them out.")
+        int, typer.Option(min=0, max=100_000, help="Resamples of the people for 95 % intervals; 0 leaves them out.")
     ] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
@@ -139,13 +139,17 @@ def network_to_start_from(shape: ModelPlan, seed: int, model: Path | None) -> Em
     """The network with the weights in the file ``model``, or with those that the plan starts from where there is none."""
     from fedface_core.domain.errors import InvalidInputError
     from fedface_core.learning.models import initial_network
-    from fedface_core.learning.weights import load_network
+    from fedface_core.learning.weights import load_network, network_tensors
 
     if model is not None:
         try:
-            return load_network(shape, model.read_bytes(), str(model))
+            network = load_network(shape, model.read_bytes(), str(model))
         except OSError as error:
             raise InvalidInputError(f"cannot read {model}: {error.strerror}") from None
+        broken = [name for name, tensor in network_tensors(network).items() if not tensor.isfinite().all()]
+        if broken:
+            raise InvalidInputError(f"{model} has values that are no finite numbers, in {broken[0]}: its training diverged")
+        return network
     if shape.weights not in ("random", "published"):
         raise InvalidInputError("the plan starts from a stored model: give its file with --model")
     return initial_network(shape, seed)

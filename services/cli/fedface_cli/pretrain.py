@@ -118,6 +118,8 @@ def pretrain_to_file(plan: Plan, how: PretrainPlan, output: Path, console: Conso
     network = network_to_start_from(plan.model, plan.seed, None)
     dataset = open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)
     public = split_identities(dataset.identities, plan.split).public
+    if output.is_dir():
+        raise InvalidInputError(f"{output} is a folder: give --output the name of a file")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -10,8 +10,10 @@ from PIL import Image
 
 from fedface_cli.plan_files import read_plan
 from fedface_cli.results import figures
-from fedface_core.learning.codec import sha256_hex
+from fedface_core.learning.codec import encode_tensors, sha256_hex
+from fedface_core.learning.models import initial_network
 from fedface_core.learning.simulation import simulate
+from fedface_core.learning.weights import network_tensors
 from support.protocol_trees import packed_set
 from support.tiny_run import write_faces
 
@@ -110,8 +112,7 @@ def test_without_a_plan_the_output_says_that_the_network_is_not_centred(fedface:
     assert said in fedface("evaluate", *options)[1]
     assert json.loads(fedface("evaluate", *options, "--json")[1])["notes"][0].startswith(said)
     packed_set(tmp_path / "lfw.bin")
-    options = ("--protocol", "insightface-bin", "--files", str(tmp_path / "lfw.bin"))
-    assert said in fedface("evaluate", *options)[1]
+    assert said in fedface("evaluate", "--protocol", "insightface-bin", "--files", str(tmp_path / "lfw.bin"))[1]
 
 
 def test_evaluate_refuses_weights_that_do_not_fit(fedface: Invoke, plan: str, tmp_path: Path) -> None:
@@ -204,3 +205,23 @@ def test_preview_draws_rows_of_people(fedface: Invoke, tmp_path: Path) -> None:
     with Image.open(sheet) as image:
         assert image.height > 3 * 40
         assert image.width > 4 * 30
+
+
+def test_a_model_whose_training_diverged_is_not_scored(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    network = initial_network(read_plan(Path(plan)).model, 0)
+    tensors = {name: tensor * float("nan") for name, tensor in network_tensors(network).items()}
+    (tmp_path / "bad").write_bytes(encode_tensors(tensors))
+    code, _, err = fedface("evaluate", plan, "--model", str(tmp_path / "bad"))
+    assert code == 2
+    assert "bad has values that are no finite numbers, in " in err
+
+
+def test_weights_cannot_be_written_where_a_folder_is(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    code, _, err = fedface("pretrain", plan, "--output", str(tmp_path))
+    assert code == 2
+    assert f"{tmp_path} is a folder: give --output the name of a file" in err
+
+
+def test_a_plan_may_begin_with_a_byte_order_mark(plan: str, tmp_path: Path) -> None:
+    (tmp_path / "marked.toml").write_text(SMALL, encoding="utf-8-sig")
+    assert read_plan(tmp_path / "marked.toml") == read_plan(Path(plan))
