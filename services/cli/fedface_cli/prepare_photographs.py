@@ -56,7 +56,7 @@ def prepare(
     with held_alone(target / JOURNAL, busy):
         journal = Journal.begin(target, asked, anew=overwrite)
         for done, path in enumerate(photographs, 1):
-            if not journal.settled(path):
+            if not (journal.settled(path) and (target / path).is_file()):
                 journal.add(_prepare_one(source, target, path, find, TEMPLATES[asked.template], overwrite))
             if on_progress:
                 on_progress(done, len(photographs))

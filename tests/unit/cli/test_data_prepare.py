@@ -120,6 +120,9 @@ def test_it_goes_on_where_it_stopped(
     assert files(tmp_path / "out") == files(tmp_path / "whole")
     assert fedface(*command)[0] == 0  # once more: nothing to do
     assert files(tmp_path / "out") == files(tmp_path / "whole")
+    (tmp_path / "out" / "ann/10.pgm").unlink()
+    assert fedface(*command)[0] == 0
+    assert (tmp_path / "out" / "ann/10.pgm").is_file(), "the report says that it is there"
 
 
 def test_what_was_not_aligned_is_tried_again(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
