@@ -71,7 +71,7 @@ def evaluate(
     images: Annotated[Path | None, typer.Option(help="The folder of the images that the protocol names.")] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Add the features of each mirrored image.")] = False,
     aligned: Annotated[
-        bool, typer.Option("--aligned", help="ijb-a: --images has one aligned face a file, SIGHTING_ID.jpg.")
+        bool, typer.Option("--aligned", help="ijb-a: --images has one aligned face a file, FILE-SIGHTING_ID.jpg.")
     ] = False,
     skip_missing: Annotated[
         bool, typer.Option("--skip-missing", help="Count missing images as failures to enrol, which match nobody.")
