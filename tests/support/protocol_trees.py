@@ -62,11 +62,11 @@ def ijb_a_tree(root: Path, splits: int = 10) -> None:
             path = root / "images" / "img" / f"{person}_{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             big.save(path)
-            save_face(root / "aligned" / f"{10 * person + number}.png", person, number)
+            save_face(root / "aligned" / "img" / f"{person}_{number}-{person}.png", person, number)
 
     def rows(template: int, person: int, numbers: tuple[int, ...], medium: int) -> list[str]:
         return [
-            f"{template},{person},img/{person}_{number}.png,{medium + (number > 1)},{10 * person + number},,"
+            f"{template},{person},img/{person}_{number}.png,{medium + (number > 1)},{person},,"
             f"{20.2 + person},10,24,23.9,12.5"
             for number in numbers
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import typer
 from rich.console import Console
@@ -21,7 +22,14 @@ Intervals = dict[str, tuple[float, float] | None]
 
 
 def evaluate_pairs(
-    network: EmbeddingNetwork, data: DataPlan, plan: Plan | None, identities: int, resamples: int, *, as_json: bool
+    network: EmbeddingNetwork,
+    data: DataPlan,
+    plan: Plan | None,
+    identities: int,
+    resamples: int,
+    notes: Sequence[str],
+    *,
+    as_json: bool,
 ) -> None:
     """Score the plan's test identities; without a plan, all identities of the data set, of which to render so many."""
     size = ImageSize.of(network.plan)
@@ -37,14 +45,16 @@ def evaluate_pairs(
             found = tar_intervals(embeddings_ND, labels_N, resolved, resamples)
             intervals = {far_label(rate): each for rate, each in zip(resolved, found, strict=True)}
     if as_json:
-        figures = {**results.figures(scores), "intervals": {f"tar@{far}": each for far, each in intervals.items()}}
-        typer.echo(json.dumps(figures, indent=2))
+        within = {f"tar@{far}": each for far, each in intervals.items()}
+        typer.echo(json.dumps({**results.figures(scores), "intervals": within, "notes": list(notes)}, indent=2))
         return
     Console().print(results.scores_table(scores), highlight=False)
     pairs = f"{scores.genuine_pairs:,} genuine and {scores.impostor_pairs:,} impostor pairs"
     typer.echo(f"\n  {len(tested)} identities of {opened.name}: {pairs}")
     if intervals:
-        within = ", ".join(f"TAR@{far} {percent_interval(each)}" for far, each in intervals.items())
-        typer.echo(f"  95 % over people: {within}")
+        said = ", ".join(f"TAR@{far} {percent_interval(each)}" for far, each in intervals.items())
+        typer.echo(f"  95 % over people: {said}")
     elif resamples and too_many_pairs(len(labels_N)):
         typer.echo(f"  no intervals: a bootstrap holds all pairs in memory, and these are more than {MOST_PAIRS:,}")
+    for note in notes:
+        typer.echo(f"  {note}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -30,14 +31,17 @@ class Benchmark:
     skip_missing: bool
 
 
-def evaluate_protocol(network: EmbeddingNetwork, benchmark: Benchmark, resamples: int, *, as_json: bool) -> None:
-    """Read, embed, score, and print."""
+def evaluate_protocol(
+    network: EmbeddingNetwork, benchmark: Benchmark, resamples: int, notes: Sequence[str], *, as_json: bool
+) -> None:
+    """Read, embed, score, and print; ``notes`` are of the network."""
     console = Console(stderr=True)
     with console.status(f"reading {benchmark.files}"):
         opened = open_protocol(benchmark.protocol, benchmark.files, benchmark.images, aligned=benchmark.aligned)
     faces = _embed(network, opened, benchmark, console)
     with console.status("scoring"):
         result = opened.score(faces, resamples)
+    result = replace(result, notes=[*result.notes, *notes])
     if as_json:
         typer.echo(json.dumps(as_data(result), indent=2))
         return

@@ -106,7 +106,7 @@ def given_faces(file: Path) -> FindFace:
     `InvalidInputError` names the file and the line. A first line whose second field is no number is a heading.
     """
     try:
-        with file.open(encoding="utf-8", newline="") as text:
+        with file.open(encoding="utf-8-sig", newline="") as text:
             rows = [(number, row) for number, row in enumerate(csv.reader(text), 1) if row]
     except OSError as error:
         raise InvalidInputError(f"cannot read {file}: {error.strerror}") from None

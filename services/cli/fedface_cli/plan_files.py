@@ -35,7 +35,7 @@ def read_document(path: Path) -> dict[str, Any]:
     """The fields that a TOML or JSON file holds, or standard input for ``-``. `InvalidInputError` where it is neither."""
     name = _named(path)
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InvalidInputError(f"cannot read {name}: {error.strerror}") from None
     except UnicodeDecodeError:

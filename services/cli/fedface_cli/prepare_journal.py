@@ -48,13 +48,9 @@ class Journal:
 
     @classmethod
     def begin(cls, target: Path, asked: Asked, *, anew: bool) -> Self:
-        """Take up the target's journal, or begin one. `InvalidInputError` where it is another's."""
+        """Take up the target's journal, empty where it is new. `InvalidInputError` where it is another's."""
         path = target / JOURNAL
-        target.mkdir(parents=True, exist_ok=True)
-        if anew or not path.exists():
-            path.write_text(asked.model_dump_json() + "\n", encoding="utf-8")
-            return cls(path, {})
-        whole = path.read_bytes()
+        whole = b"" if anew else path.read_bytes()
         whole = whole[: whole.rfind(b"\n") + 1]
         begun, *lines = whole.splitlines() or [asked.model_dump_json().encode()]
         _refuse_another(path, _parsed(Asked, begun, path, 1), asked)

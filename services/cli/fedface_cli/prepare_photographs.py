@@ -9,7 +9,8 @@ from pathlib import Path
 from PIL import Image
 
 from fedface_cli.face_points import FindFace
-from fedface_cli.prepare_journal import REPORT, Asked, Journal, Outcome, Report
+from fedface_cli.held_alone import held_alone
+from fedface_cli.prepare_journal import JOURNAL, REPORT, Asked, Journal, Outcome, Report
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.learning.data.alignment import TEMPLATES, Template, align
 from fedface_core.learning.data.dataset import natural_key
@@ -51,14 +52,16 @@ def prepare(
     if ours == theirs or ours in theirs.parents or theirs in ours.parents:
         raise InvalidInputError(f"{target} and {source} lie within each other; prepare into a folder of its own")
     photographs = photographs_in(source)
-    journal = Journal.begin(target, asked, anew=overwrite)
-    for done, path in enumerate(photographs, 1):
-        if not journal.settled(path):
-            journal.add(_prepare_one(source, target, path, find, TEMPLATES[asked.template], overwrite))
-        if on_progress:
-            on_progress(done, len(photographs))
-    report = Report.of(asked, (journal.outcomes[path] for path in photographs))
-    _write(target / REPORT, report.model_dump_json(indent=2, exclude_none=True).encode())
+    busy = f"another `fedface data prepare` is at work in {target}: wait for it, or prepare into another folder"
+    with held_alone(target / JOURNAL, busy):
+        journal = Journal.begin(target, asked, anew=overwrite)
+        for done, path in enumerate(photographs, 1):
+            if not (journal.settled(path) and (target / path).is_file()):
+                journal.add(_prepare_one(source, target, path, find, TEMPLATES[asked.template], overwrite))
+            if on_progress:
+                on_progress(done, len(photographs))
+        report = Report.of(asked, (journal.outcomes[path] for path in photographs))
+        _write(target / REPORT, report.model_dump_json(indent=2, exclude_none=True).encode())
     return report
 
 

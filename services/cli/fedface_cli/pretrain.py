@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedface_cli.evaluate import Dataset, DatasetOption, FolderOption, data_options
+from fedface_cli.evaluate import BY_THE_PLAN, Dataset, DatasetOption, FolderOption, data_options, refuse_given
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +24,14 @@ class Schedule(StrEnum):
     STEP = "step"
 
 
+_NO_PLAN = (
+    "without a plan, a later run on the same data set may test the people that this network learns from; give that run's "
+    "plan to leave them out"
+)
+
+
 def pretrain(
+    context: typer.Context,
     output: Annotated[Path, typer.Option("--output", "-o", help="The weights to write, safetensors.")],
     plan_file: Annotated[
         Path | None,
@@ -78,17 +85,19 @@ def pretrain(
     how = make_part(
         PretrainPlan, settings | {name: value for name, value in options.items() if value is not None}, complaint
     )
+    console = Console(stderr=True)
     if plan_file is not None:
+        refuse_given(context, BY_THE_PLAN, "a command with a plan")
         plan = read_plan(plan_file)
     else:
+        console.print(_NO_PLAN, highlight=False, soft_wrap=True)
         fields = {
             "model": {"architecture": architecture, "weights": "random", "centring": False},
             "data": data_options(dataset, folder, seed=how.seed),
-            # A run on the same data set and seed leaves these people out as soon as it counts them as public too.
             "split": {"public": identities, "clients": 1, "test": 2, "seed": how.seed},
         }
         plan = make_part(Plan, fields)
-    typer.echo(f"{pretrain_to_file(plan, how, output, Console(stderr=True))}  {output}")
+    typer.echo(f"{pretrain_to_file(plan, how, output, console)}  {output}")
 
 
 def pretrain_to_file(plan: Plan, how: PretrainPlan, output: Path, console: Console) -> str:
@@ -99,6 +108,7 @@ def pretrain_to_file(plan: Plan, how: PretrainPlan, output: Path, console: Conso
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from fedface_cli.evaluate import network_to_start_from
+    from fedface_core.domain.errors import InvalidInputError
     from fedface_core.learning.codec import sha256_hex
     from fedface_core.learning.data import ImageSize, open_dataset, split_identities
     from fedface_core.learning.pretraining import PretrainProgress
@@ -108,7 +118,12 @@ def pretrain_to_file(plan: Plan, how: PretrainPlan, output: Path, console: Conso
     network = network_to_start_from(plan.model, plan.seed, None)
     dataset = open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)
     public = split_identities(dataset.identities, plan.split).public
-    output.parent.mkdir(parents=True, exist_ok=True)
+    if output.is_dir():
+        raise InvalidInputError(f"{output} is a folder: give --output the name of a file")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(f"cannot write {error.filename}: {error.strerror}") from None
     checkpoint = output.with_name(output.name + ".checkpoint")
     columns = (
         TextColumn("[bold]pre-training[/]"),

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from fedface_cli import prepare_photographs
+from fedface_cli.held_alone import held_alone
 from fedface_cli.prepare_journal import JOURNAL, REPORT
 from fedface_core.learning.data.alignment import TEMPLATES
 from fedface_core.learning.data.photographs import read_photograph
@@ -119,6 +120,9 @@ def test_it_goes_on_where_it_stopped(
     assert files(tmp_path / "out") == files(tmp_path / "whole")
     assert fedface(*command)[0] == 0  # once more: nothing to do
     assert files(tmp_path / "out") == files(tmp_path / "whole")
+    (tmp_path / "out" / "ann/10.pgm").unlink()
+    assert fedface(*command)[0] == 0
+    assert (tmp_path / "out" / "ann/10.pgm").is_file(), "the report says that it is there"
 
 
 def test_what_was_not_aligned_is_tried_again(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
@@ -162,7 +166,7 @@ def test_a_target_that_cannot_be_written_is_named(fedface: Invoke, source: Path,
     (tmp_path / "out").write_text("a file, not a folder")
     code, _, err = fedface("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
     assert code == 2
-    assert f"cannot write {tmp_path / 'out'}: File exists; given again, the command goes on where it stopped" in err
+    assert f"cannot write {tmp_path / 'out'}: File exists" in err
 
 
 def test_a_damaged_journal_is_refused(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
@@ -294,3 +298,35 @@ def test_a_large_photograph_is_searched_at_a_fraction_of_its_size(orl: Path) -> 
     assert face is not None
     assert large is not None
     np.testing.assert_allclose(np.array(large.points) / 3, face.points, atol=8)
+
+
+def test_a_second_preparation_of_a_folder_is_refused(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    command = ("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    with held_alone(tmp_path / "out" / JOURNAL, "the first"):
+        code, _, err = fedface(*command)
+    assert code == 2
+    assert f"another `fedface data prepare` is at work in {tmp_path / 'out'}" in " ".join(err.split())
+    assert fedface(*command)[0] == 0
+
+
+def test_a_byte_order_mark_changes_nothing(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    points.write_text("".join(points.read_text().splitlines(keepends=True)[1:]), encoding="utf-8-sig")
+    _, out, _ = fedface("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    assert "3 of 3 photographs are in" in out
+
+
+@pytest.mark.parametrize("far", ["5,5,6,5,1e9,6,5,7,6,7", "1e200,0,-1e200,0,0,1,0,2,0,3", "97,5,100,5,98,8,97,10,99,10"])
+def test_points_beside_the_photograph_are_refused(
+    fedface: Invoke, source: Path, points: Path, tmp_path: Path, far: str
+) -> None:
+    points.write_text(f"ann/1.png,{far}\n")
+    code, out, err = fedface("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    assert code == 0, err
+    assert "cannot be used: ann/1.png: the five points do not lie as those of a face" in out
+
+
+def test_a_name_that_is_no_text_is_named(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    (source / "ann" / os.fsdecode(b"\xff2.png")).write_bytes(b"")
+    code, _, err = fedface("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    assert code == 2
+    assert r"the name b'\xff2.png' is not in UTF-8: rename the file or folder" in err

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fedface_core.learning.codec import sha256_hex
+from fedface_cli.plan_files import read_plan
+from fedface_cli.results import figures
+from fedface_core.learning.codec import encode_tensors, sha256_hex
+from fedface_core.learning.models import initial_network
+from fedface_core.learning.simulation import simulate
+from fedface_core.learning.weights import network_tensors
+from support.protocol_trees import packed_set
+from support.tiny_run import write_faces
 
 from .conftest import Invoke
 
@@ -70,12 +77,42 @@ def test_evaluate_without_a_plan_takes_all_people(fedface: Invoke, tmp_path: Pat
         (("--model", "none.safetensors"), "cannot read none.safetensors: No such file"),
         (("--architecture", "resnet"), "these options do not go together:\n  architecture: Input should be"),
         (("--dataset", "folder"), "give `folder` (a path) with dataset 'folder'"),
+        (("--identities", "5"), "--dataset orl does not read --identities; leave it out"),
+        (("PLAN", "--dataset", "orl"), "a command with a plan does not read --dataset; leave it out"),
+        (("PLAN", "--architecture", "spherenet-20"), "a command with a plan does not read --architecture; leave it out"),
     ],
 )
-def test_evaluate_says_what_is_wrong(fedface: Invoke, options: tuple[str, ...], complaint: str) -> None:
-    code, _, err = fedface("evaluate", *options)
+def test_evaluate_says_what_is_wrong(fedface: Invoke, plan: str, options: tuple[str, ...], complaint: str) -> None:
+    code, _, err = fedface("evaluate", *(plan if option == "PLAN" else option for option in options))
     assert code == 2
     assert complaint in err
+
+
+def test_a_plan_with_centring_is_evaluated_as_its_round_0_is(fedface: Invoke, tmp_path: Path) -> None:
+    text = SMALL.replace('weights = "random"', 'weights = "random"\ncentring = true')
+    (tmp_path / "plan.toml").write_text(text.replace("[data]", "[data]\nimages_per_client = 3"))
+    code, out, err = fedface("evaluate", str(tmp_path / "plan.toml"), "--json", "--bootstrap", "0")
+    assert code == 0, err
+    result = simulate(read_plan(tmp_path / "plan.toml").model_copy(update={"rounds": 1}))
+    enrolled = result.rounds[0].verification
+    assert enrolled is not None
+    found = json.loads(out)
+    assert found.pop("notes") == ["centred by the plan's 2 clients, as its round 0 is"]
+    assert found == {**figures(enrolled.scores), "intervals": {}}
+    # A model that a run has trained brings its centre along.
+    (tmp_path / "trained").write_bytes(result.model)
+    options = ("--model", str(tmp_path / "trained"), "--json")
+    assert json.loads(fedface("evaluate", str(tmp_path / "plan.toml"), *options)[1])["notes"] == []
+
+
+def test_without_a_plan_the_output_says_that_the_network_is_not_centred(fedface: Invoke, tmp_path: Path) -> None:
+    write_faces(tmp_path / "faces", identities=2)
+    options = ("--dataset", "folder", "--folder", str(tmp_path / "faces"), "--bootstrap", "0")
+    said = "the network is not centred, and a run's is"
+    assert said in fedface("evaluate", *options)[1]
+    assert json.loads(fedface("evaluate", *options, "--json")[1])["notes"][0].startswith(said)
+    packed_set(tmp_path / "lfw.bin")
+    assert said in fedface("evaluate", "--protocol", "insightface-bin", "--files", str(tmp_path / "lfw.bin"))[1]
 
 
 def test_evaluate_refuses_weights_that_do_not_fit(fedface: Invoke, plan: str, tmp_path: Path) -> None:
@@ -99,6 +136,18 @@ def test_pretrained_weights_can_be_evaluated(fedface: Invoke, plan: str, tmp_pat
     assert out.strip() == f"{sha256_hex(output.read_bytes())}  {output}"
     assert [path.name for path in output.parent.iterdir()] == ["weights.safetensors"]  # no checkpoint is left
     assert fedface("evaluate", plan, "--model", str(output), "--json")[1] != fedface("evaluate", plan, "--json")[1]
+
+
+def test_pretraining_without_a_plan_says_who_may_be_tested_later(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    options = ("--dataset", "orl", "--identities", "37", "--epochs", "1", "--output", str(tmp_path / "none" / "weights"))
+    (tmp_path / "none").write_text("a file, so that nothing is trained")
+    code, _, err = fedface("pretrain", *options)
+    assert code == 2
+    assert "without a plan, a later run on the same data set may test the people that this network learns from" in err
+    assert f"cannot write {tmp_path / 'none'}: " in err
+    code, _, err = fedface("pretrain", plan, "--identities", "5", "--output", str(tmp_path / "weights"))
+    assert code == 2
+    assert "a command with a plan does not read --identities; leave it out" in err
 
 
 def test_pretraining_by_options_takes_public_people_only(fedface: Invoke, tmp_path: Path) -> None:
@@ -156,3 +205,23 @@ def test_preview_draws_rows_of_people(fedface: Invoke, tmp_path: Path) -> None:
     with Image.open(sheet) as image:
         assert image.height > 3 * 40
         assert image.width > 4 * 30
+
+
+def test_a_model_whose_training_diverged_is_not_scored(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    network = initial_network(read_plan(Path(plan)).model, 0)
+    tensors = {name: tensor * float("nan") for name, tensor in network_tensors(network).items()}
+    (tmp_path / "bad").write_bytes(encode_tensors(tensors))
+    code, _, err = fedface("evaluate", plan, "--model", str(tmp_path / "bad"))
+    assert code == 2
+    assert "bad has values that are no finite numbers, in " in err
+
+
+def test_weights_cannot_be_written_where_a_folder_is(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    code, _, err = fedface("pretrain", plan, "--output", str(tmp_path))
+    assert code == 2
+    assert f"{tmp_path} is a folder: give --output the name of a file" in err
+
+
+def test_a_plan_may_begin_with_a_byte_order_mark(plan: str, tmp_path: Path) -> None:
+    (tmp_path / "marked.toml").write_text(SMALL, encoding="utf-8-sig")
+    assert read_plan(tmp_path / "marked.toml") == read_plan(Path(plan))

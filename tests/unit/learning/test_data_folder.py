@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -169,3 +170,9 @@ def test_a_tree_as_lfw_has_it(tmp_path: Path) -> None:
     dataset = opened(tmp_path, ImageSize(112, 96, 3))
     assert dataset.identities == ("Aaron_Peirsol", "Zydrunas_Ilgauskas")
     assert dataset.images("Aaron_Peirsol")[:, 0, 50, 50].tolist() == [10, 20, 30]
+
+
+def test_a_name_that_is_no_text_is_named(tree: Path) -> None:
+    (tree / os.fsdecode(b"\xff")).mkdir()
+    with pytest.raises(InvalidInputError, match=r"the name b'\\xff' is not in UTF-8"):
+        opened(tree)

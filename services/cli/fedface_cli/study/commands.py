@@ -39,6 +39,7 @@ def run(
     """
     from rich.console import Console
 
+    from fedface_cli.held_alone import held_alone
     from fedface_cli.signals import exit_on_termination
     from fedface_cli.study.grid import expand
     from fedface_cli.study.job_results import ResultFolder, write_whole
@@ -51,19 +52,22 @@ def run(
     expanded = expand(study, study_file)
     folder = ResultFolder(output or Path("study-output") / study.name)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    agenda = Agenda.of(expanded, folder)
-    _say_what_is_to_do(expanded, agenda, folder, jobs, console)
     if dry_run:
+        _say_what_is_to_do(expanded, Agenda.of(expanded, folder), folder, jobs, console)
         for job in expanded:
             typer.echo(f"{job.digest}  {'done   ' if folder.result(job).exists() else 'missing'}  {job.title}")
         return
     os.environ["OMP_NUM_THREADS"] = "1"  # for the children: one core each
     exit_on_termination()
-    write_whole(folder.study(), study_file.read_bytes())
-    failed = _run(agenda, folder, jobs, study.metric, console)
-    if any(folder.result(job).exists() for job in expanded):
-        report(folder.root)
-        plot(folder.root)
+    busy = f"another `fedface study run` is at work in {folder.root}: wait for it, or give another --output"
+    with held_alone(folder.lock(), busy):
+        agenda = Agenda.of(expanded, folder)
+        _say_what_is_to_do(expanded, agenda, folder, jobs, console)
+        write_whole(folder.study(), study_file.read_bytes())
+        failed = _run(agenda, folder, jobs, study.metric, console)
+        if any(folder.result(job).exists() for job in expanded):
+            report(folder.root)
+            plot(folder.root)
     if failed:
         raise FedFaceError(f"{counted(len(failed), 'piece')} of work failed; the others are done, and will not be repeated")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import json
@@ -106,4 +107,4 @@ def _set(tree: Tree, field: str, value: Any, where: str) -> None:
         tree = tree.setdefault(name, {})
         if not isinstance(tree, dict):
             raise InvalidInputError(f"{where}: {field} sets a field of {name}, which is set to {tree!r} as a whole")
-    tree[last] = value
+    tree[last] = copy.deepcopy(value)  # a table that a later field changes is each job's own

@@ -66,6 +66,10 @@ class ResultFolder:
         """The study's own file, as it last was run."""
         return self.root / "study.toml"
 
+    def lock(self) -> Path:
+        """Held by the one process that runs the study."""
+        return self.root / ".lock"
+
     def result(self, job: Job) -> Path:
         """The job's result."""
         return self.root / "jobs" / f"{job.digest}.json"

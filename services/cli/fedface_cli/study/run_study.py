@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -84,7 +86,16 @@ def _run(works: Sequence[Work], folder: ResultFolder, processes: int, on_end: Ca
 
 def _prepare_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the first one decides
+    threading.Thread(target=_end_with_the_study, daemon=True).start()
     use_deterministic_torch(1)
+
+
+def _end_with_the_study() -> None:
+    """A study that is killed cannot end its processes: they would wait for ever, and write beside the next one's."""
+    study = multiprocessing.parent_process()
+    assert study is not None, "runs in a process of the pool"
+    study.join()
+    os._exit(1)
 
 
 def _do(work: Work, folder: ResultFolder) -> str | None:

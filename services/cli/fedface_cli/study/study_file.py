@@ -72,6 +72,13 @@ class Study(_StudyPart):
         return self
 
     @model_validator(mode="after")
+    def _the_grid_leaves_the_seeds_alone(self) -> Self:
+        both = [field for field in self.grid if field in (*self.repeat.fields, "seed")]
+        if both:
+            raise ValueError(f"the grid sets {', '.join(both)}, which is for [repeat] to set")
+        return self
+
+    @model_validator(mode="after")
     def _pretraining_is_asked_for_where_it_is_set(self) -> Self:
         elsewhere = [*self.repeat.fields, *self.grid, *(field for arm in self.arms.values() for field in arm)]
         if self.pretrain is None and any(field.split(".")[0] == "pretrain" for field in elsewhere):
@@ -82,7 +89,7 @@ class Study(_StudyPart):
 def read_study(path: Path) -> Study:
     """The study in a file. `InvalidInputError` names each wrong field."""
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        given = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:

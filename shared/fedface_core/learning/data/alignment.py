@@ -15,6 +15,8 @@ from PIL import Image
 
 from fedface_core.domain.errors import InvalidInputError
 
+_NO_FACE: Final = "the five points do not lie as those of a face in this photograph"
+
 Point = tuple[float, float]
 POINTS: Final = 5
 
@@ -75,10 +77,12 @@ class Similarity:
 
 def align(photograph: Image.Image, points: Sequence[Point], template: Template) -> Image.Image:
     """The face at the template's place and size; black where the photograph ends. `InvalidInputError` for useless points."""
+    if not _within(points, *photograph.size):
+        raise InvalidInputError(_NO_FACE)
     forth = Similarity.between(points, template.points)
     # A frame that shows far more than the photograph, or less than one of its pixels, is not around a face.
     if not 1 / max(photograph.size) < abs(forth.turn) < max(template.height, template.width):
-        raise InvalidInputError("the five points do not lie as those of a face in this photograph")
+        raise InvalidInputError(_NO_FACE)
     back = Similarity(1 / forth.turn, -forth.shift / forth.turn)
     # Bicubic interpolation looks at few pixels: a large face is first reduced, by averages of squares of pixels.
     reduced = max(1, math.floor(abs(back.turn)))
@@ -88,3 +92,10 @@ def align(photograph: Image.Image, points: Sequence[Point], template: Template) 
     turn, shift = back.turn / reduced, (back.shift + half - back.turn * half) / reduced
     matrix = (turn.real, -turn.imag, shift.real, turn.imag, turn.real, shift.imag)
     return source.transform((template.width, template.height), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+
+
+def _within(points: Sequence[Point], width: int, height: int) -> bool:
+    """Whether the middle of a face is in the photograph, and no point further off than the photograph is large."""
+    near = all(-width <= x <= 2 * width and -height <= y <= 2 * height for x, y in points)
+    x, y = (sum(axis) / len(points) for axis in zip(*points, strict=True))
+    return near and 0 <= x < width and 0 <= y < height

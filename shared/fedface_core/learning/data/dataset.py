@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from torch import Tensor
 
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
 
 
@@ -41,6 +43,13 @@ class FaceDataset(Protocol):
 
 
 def natural_key(name: str) -> list[tuple[int, int | str]]:
-    """Sorts numbers within names by value, so that ``2.jpg`` comes before ``10.jpg``; the full name settles ties."""
+    """Sorts numbers within names by value, so that ``2.jpg`` comes before ``10.jpg``; the full name settles ties.
+
+    `InvalidInputError` for a name that is no text: neither hashed nor reported could it be.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidInputError(f"the name {os.fsencode(name)!r} is not in UTF-8: rename the file or folder") from None
     parts = [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part]
     return [*parts, (2, name)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from fedface_core.learning.data.photographs import open_photograph, read_photogr
 from fedface_core.learning.embedding import BATCH_SIZE, raw_features
 from fedface_core.learning.models import EmbeddingNetwork
 
+_SUFFIXES = (".jpg", ".png", ".pgm", ".jpeg")
 _NAMED = 3  # How many missing images a message names.
 
 
@@ -30,6 +32,12 @@ class FaceFile:
     path: Path
     box: tuple[int, int, int, int] | None = None
 
+    @classmethod
+    def of_stem(cls, folder: Path, stem: str) -> Self:
+        """The file ``stem`` under ``folder`` with the suffix that is there; .jpg where none is."""
+        found = (cls(folder / f"{stem}{suffix}") for suffix in _SUFFIXES)
+        return next((face for face in found if not face.missing), cls(folder / f"{stem}.jpg"))
+
     def __str__(self) -> str:
         """What an error calls it."""
         return str(self.path)
@@ -37,7 +45,10 @@ class FaceFile:
     @property
     def missing(self) -> bool:
         """Whether there is no such file."""
-        return not self.path.is_file()
+        try:
+            return not self.path.is_file()
+        except OSError:  # a name longer than any file's
+            return True
 
     def photograph(self) -> Image.Image:
         """The image. `InvalidInputError` names a file that cannot be used."""

@@ -45,7 +45,8 @@ class IjbA:
         """Read the protocol under ``folder``.
 
         Faces are cut from the published photographs under ``images`` by the protocol's boxes; or, ``aligned``, each is a
-        file of its own there, named by its SIGHTING_ID.
+        file of its own there, ``FILE-SIGHTING_ID.jpg`` with FILE's own suffix left out: an image may have several faces,
+        and frames of one video may share a SIGHTING_ID.
         """
         faces, people = Faces(), dict[int, int]()
         find = _aligned_in(images) if aligned else _boxed_in(images)
@@ -132,7 +133,7 @@ def _boxed_in(images: Path) -> FindFace:
 def _aligned_in(images: Path) -> FindFace:
     def find(row: Mapping[str, str], path: Path, number: int) -> FaceFile:
         sighting = whole_number(row["SIGHTING_ID"], path, number, "SIGHTING_ID")
-        found = (images / f"{sighting}{suffix}" for suffix in (".jpg", ".png"))
-        return FaceFile(next((file for file in found if file.is_file()), images / f"{sighting}.jpg"))
+        image = images / row["FILE"]
+        return FaceFile.of_stem(image.parent, f"{image.stem}-{sighting}")
 
     return find

@@ -8,6 +8,7 @@ Sources: C. Whitelam et al., CVPRW 2017; B. Maze et al., ICB 2018; InsightFace, 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,10 +123,11 @@ def _read_comparisons(path: Path, templates: Templates, media: Path) -> Comparis
     strange = np.argwhere(~np.isin(pairs_P3[:, :2], known))
     if len(strange):
         row, column = strange[0]
-        templates.known(int(pairs_P3[row, column]), path, int(row) + 1, media)
+        templates.known(int(pairs_P3[row, column]), path, _filled_lines(path)[row][0], media)
     wrong = np.flatnonzero(pairs_P3[:, 2] > 1)
     if len(wrong):
-        raise wrong_line(path, int(wrong[0]) + 1, _PAIR, " ".join(str(value) for value in pairs_P3[wrong[0]]))
+        number, line = _filled_lines(path)[wrong[0]]
+        raise wrong_line(path, number, _PAIR, line)
     first_P, second_P = (places[np.searchsorted(known, pairs_P3[:, column])] for column in (0, 1))
     genuine_P = pairs_P3[:, 2] == 1
     person_T = templates.person_of_each()
@@ -133,9 +135,10 @@ def _read_comparisons(path: Path, templates: Templates, media: Path) -> Comparis
         lies = np.flatnonzero((person_T[first_P] == person_T[second_P]) != genuine_P)
         if len(lies):
             first, second, label = pairs_P3[lies[0]]
+            number, _ = _filled_lines(path)[lies[0]]
             are = "of two people" if label else "of one person"
             raise InvalidInputError(
-                f"{path}, line {lies[0] + 1}: the label is {label}, but templates {first} and {second} are {are} in the "
+                f"{path}, line {number}: the label is {label}, but templates {first} and {second} are {are} in the "
                 "gallery and probe files"
             )
     return Comparisons(templates.table(), person_T, first_P, second_P, genuine_P)
@@ -144,16 +147,23 @@ def _read_comparisons(path: Path, templates: Templates, media: Path) -> Comparis
 def _read_numbers(path: Path) -> npt.NDArray[np.int64]:
     """Three whole numbers a line (P, 3). There are millions of lines, so NumPy reads them; we look where it cannot."""
     try:
-        if path.stat().st_size:
-            pairs_P3 = np.loadtxt(path, dtype=np.int64, comments=None, ndmin=2)
-            if pairs_P3.shape[1:] == (3,) and pairs_P3.min(initial=0) >= 0:
-                return pairs_P3
-    except (OSError, ValueError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a file without numbers, NumPy only warns
+            pairs_P3 = np.loadtxt(path, dtype=np.int64, comments=None, ndmin=2, encoding="utf-8-sig")
+        if pairs_P3.shape[1:] == (3,) and pairs_P3.min(initial=0) >= 0:
+            return pairs_P3
+    except (OSError, ValueError, UserWarning):
         pass
-    for number, line in enumerate(read_lines(path, f"{_PAIR} a line"), start=1):
+    for number, line in _filled_lines(path):
         fields = line.split()
         if len(fields) != 3:
             raise wrong_line(path, number, _PAIR, line)
         for value, what in zip(fields, ("a template number", "a template number", "a label"), strict=True):
             whole_number(value, path, number, what)
-    raise InvalidInputError(f"{path} has blank lines or numbers too large; expected {_PAIR} a line")
+    raise InvalidInputError(f"{path} cannot be read as {_PAIR} a line")
+
+
+def _filled_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines from which NumPy makes a row each, with their numbers: it passes over blank ones."""
+    lines = read_lines(path, f"{_PAIR} a line")
+    return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]

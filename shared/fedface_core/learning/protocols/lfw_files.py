@@ -14,7 +14,6 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.learning.protocols.faces import FaceFile
 from fedface_core.learning.protocols.text_files import read_lines, whole_number, wrong_line
 
-_SUFFIXES = (".jpg", ".png", ".pgm", ".jpeg")
 _LIST = "a header line and the pairs of LFW"
 _MATCHED, _MISMATCHED = "a matched pair (name, number, number)", "a mismatched pair (name, number, other name, number)"
 
@@ -28,9 +27,7 @@ class NamedImage:
 
     def file(self, images: Path) -> FaceFile:
         """``person/person_0001`` under ``images``, with the suffix that is there; .jpg where none is."""
-        stem = f"{self.person}/{self.person}_{self.number:04}"
-        found = (images / f"{stem}{suffix}" for suffix in _SUFFIXES)
-        return FaceFile(next((path for path in found if path.is_file()), images / f"{stem}.jpg"))
+        return FaceFile.of_stem(images, f"{self.person}/{self.person}_{self.number:04}")
 
 
 NamedPair = tuple[NamedImage, NamedImage]

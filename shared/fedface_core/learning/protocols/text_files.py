@@ -7,10 +7,14 @@ from pathlib import Path
 
 from fedface_core.domain.errors import InvalidInputError
 
+_SHOWN = 200  # characters of a wrong line, which may be a whole file without line ends
+_DIGITS = 18  # of the largest number that 64 bits are sure to hold
+
 
 def wrong_line(path: Path, number: int, expected: str, found: str) -> InvalidInputError:
     """The error for a line that is not what it should be."""
-    return InvalidInputError(f"{path}, line {number}: expected {expected}, not {found!r}")
+    shown = repr(found) if len(found) <= _SHOWN else f"{found[:_SHOWN]!r} and so on"
+    return InvalidInputError(f"{path}, line {number}: expected {expected}, not {shown}")
 
 
 def read_lines(path: Path, expected: str) -> list[str]:
@@ -45,9 +49,11 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mappin
 
 
 def whole_number(text: str, path: Path, number: int, what: str) -> int:
-    """A number that is not negative."""
+    """A number that is not negative, and fits 64 bits."""
     if not (text.isascii() and text.isdecimal()):
         raise wrong_line(path, number, f"{what}, a whole number", text)
+    if len(text) > _DIGITS:
+        raise wrong_line(path, number, f"{what}, a whole number of at most {_DIGITS} digits", text)
     return int(text)
 
 

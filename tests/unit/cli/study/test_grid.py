@@ -110,6 +110,8 @@ WRONG: list[tuple[tuple[str, str], str]] = [
         ('metric = "tar@5e-1"', 'metric = "tar@1e-2"'),
         "seed 3: metric is 'tar@1e-2', but the plan gives tar@5e-1, tar@1e-3, auc, eer",
     ),
+    (("split.clients = [2, 4]", "split.seed = [1, 2]"), "the grid sets split.seed, which is for [repeat] to set"),
+    (("split.clients = [2, 4]", '"seed" = [1]'), "the grid sets seed, which is for [repeat] to set"),
     (("[grid]", "[grid"), "{path} is not TOML: "),
 ]
 
@@ -133,3 +135,17 @@ def test_too_few_people_are_refused_before_anything_runs(tmp_path: Path) -> None
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"cannot read .*none\.toml: No such file"):
         read_study(tmp_path / "none.toml")
+
+
+def test_a_table_on_an_axis_is_each_jobs_own(tmp_path: Path) -> None:
+    spread = ("split.clients = [2, 4]", "local_training = [{steps = 1, learning_rate = 0.05}]")
+    jobs = jobs_of(write_study(tmp_path, spread, ('fields = ["seed"', 'fields = ["seed", "local_training.batch_size"')))
+    assert [job.plan.local_training.batch_size for job in jobs] == [3, 3, 3, 5, 5, 5]
+    assert {str(job.point) for job in jobs} == {"(('local_training', {'steps': 1, 'learning_rate': 0.05}),)"}
+
+
+def test_a_byte_order_mark_changes_nothing(tmp_path: Path) -> None:
+    path = write_study(tmp_path)
+    plain = jobs_of(path)
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert jobs_of(path) == plain

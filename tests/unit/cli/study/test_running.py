@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from fedface_cli.held_alone import held_alone
 from fedface_cli.study.grid import expand
 from fedface_cli.study.job_results import JobResult, ResultFolder
 from fedface_cli.study.run_job import cosine_counts, run_job
@@ -157,14 +159,43 @@ def test_killed_processes_are_a_failure_with_a_reason(tmp_path: Path) -> None:
     assert {one.work.digest for one in done} <= {path.stem for path in (tmp_path / "out" / "jobs").glob("*.json")}
 
 
+def started(file: Path, output: Path) -> subprocess.Popen[str]:
+    """`fedface study run` in a session of its own, by two processes; it has a first result."""
+    command = [sys.executable, "-m", "fedface_cli.main", "study", "run", str(file), "-o", str(output), "-j", "2"]
+    study = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not list(output.glob("jobs/*.json")):
+        assert study.poll() is None, study.communicate()[1]
+        time.sleep(0.02)
+    return study
+
+
+def test_a_killed_study_leaves_no_process_behind_and_a_second_one_is_refused(fedface: Invoke, tmp_path: Path) -> None:
+    file = write_study(tmp_path, NO_PRETRAINING, ("rounds = 3", "rounds = 150"))
+    study = started(file, tmp_path / "out")
+    try:
+        code, _, err = fedface("study", "run", str(file), "-o", str(tmp_path / "out"))
+        assert code == 2
+        assert f"another `fedface study run` is at work in {tmp_path / 'out'}: wait for it" in err
+        study.kill()
+        study.communicate(timeout=30)  # ends where no process is left that could write there
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(study.pid, signal.SIGKILL)
+    with held_alone(ResultFolder(tmp_path / "out").lock(), "still held"):
+        pass
+
+
+def test_results_cannot_go_where_a_file_is(fedface: Invoke, tmp_path: Path) -> None:
+    file = write_study(tmp_path)
+    code, _, err = fedface("study", "run", str(file), "-o", str(file))
+    assert code == 2
+    assert f"cannot write {file}: " in err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_study_leaves_whole_results_and_goes_on(tmp_path: Path, number: int) -> None:
     file = write_study(tmp_path, NO_PRETRAINING, ("rounds = 3", "rounds = 150"))
-    command = [sys.executable, "-m", "fedface_cli.main", "study", "run", str(file), "-o", str(tmp_path / "out"), "-j", "2"]
-    study = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not list((tmp_path / "out").glob("jobs/*.json")):
-        assert study.poll() is None, study.communicate()[1]
-        time.sleep(0.02)
+    study = started(file, tmp_path / "out")
     os.killpg(study.pid, number) if number == signal.SIGINT else study.send_signal(number)
     _, err = study.communicate(timeout=60)
     assert study.returncode == (130 if number == signal.SIGINT else 128 + number)

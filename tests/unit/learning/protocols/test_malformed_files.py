@@ -61,6 +61,11 @@ def refused(name: ProtocolName, files: Path, images: Path | None, path: Path | N
         (replaced(LFW, 3, "P01\t1"), f"FILE, line 3: expected {MATCHED}, not 'P01\\t1'"),
         (replaced(LFW, 4, LFW[1]), f"FILE, line 4: expected {MISMATCHED}, not 'P00\\t1\\t2'"),
         (replaced(LFW, 6, "P01\t1\tP02\t2"), f"FILE, line 6: expected {MATCHED}, not 'P01\\t1\\tP02\\t2'"),
+        (
+            replaced(LFW, 2, f"P01\t{'9' * 5000}\t2"),
+            "FILE, line 2: expected the number of an image, a whole number of at most 18 digits, "
+            f"not '{'9' * 200}' and so on",
+        ),
         (replaced(LFW, 2, "P01\tone\t2"), "FILE, line 2: expected the number of an image, a whole number, not 'one'"),
         (
             replaced(LFW, 5, "P01\t1\tP01\t2"),
@@ -261,6 +266,19 @@ FACE, PAIR = "an image name, a template number and a medium number", "two templa
         (MEDIA, "", f"FILE is empty; it should hold {FACE} a line"),
         (MEDIA, "1.jpg 1 2\n2.jpg 1\n", f"FILE, line 2: expected {FACE}, not '2.jpg 1'"),
         (MEDIA, "1.jpg one 2\n", "FILE, line 1: expected a template number, a whole number, not 'one'"),
+        (
+            MEDIA,
+            f"1.jpg 1 {'9' * 20}\n",
+            f"FILE, line 1: expected a medium number, a whole number of at most 18 digits, not '{'9' * 20}'",
+        ),
+        (LABELS, "\n \n", f"FILE is empty; it should hold {PAIR} a line"),
+        (
+            LABELS,
+            f"0 10 1\n{'9' * 20} 10 1\n",
+            f"FILE, line 2: expected a template number, a whole number of at most 18 digits, not '{'9' * 20}'",
+        ),
+        (LABELS, "0 10 1\n\n0 11 2\n", f"FILE, line 3: expected {PAIR}, not '0 11 2'"),
+        (LABELS, "0 10 1\n\n0 99 0\n", f"FILE, line 3: there is no template 99 in ROOT/{MEDIA}"),
         (LABELS, "", f"FILE is empty; it should hold {PAIR} a line"),
         (LABELS, "0 10 1\n0 10\n", f"FILE, line 2: expected {PAIR}, not '0 10'"),
         (LABELS, "0 10 1\n0 ten 1\n", "FILE, line 2: expected a template number, a whole number, not 'ten'"),
@@ -316,3 +334,19 @@ def test_a_tree_of_lfw_is_read(tmp_path: Path) -> None:
         "images/P00/P00_0001.png",
         "images/P00/P00_0002.png",
     ]
+
+
+@pytest.mark.parametrize("file", [MEDIA, LABELS, S2, MIXED])
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing(ijb_b: Path, tmp_path: Path, file: str) -> None:
+    shutil.copytree(ijb_b / "meta", tmp_path / "meta")
+    text = (tmp_path / "meta" / file).read_text()
+    (tmp_path / "meta" / file).write_text(text.replace("\n", "\r\n"), encoding="utf-8-sig", newline="")
+    as_published = open_protocol("ijb-b", ijb_b / "meta", ijb_b / "images")
+    assert repr(open_protocol("ijb-b", tmp_path / "meta", ijb_b / "images")) == repr(as_published)
+
+
+def test_a_name_longer_than_any_files_is_a_missing_image(tmp_path: Path) -> None:
+    lfw_tree(tmp_path)
+    (tmp_path / "pairs.txt").write_text("\n".join(LFW).replace("P00", "P" * 300))
+    opened = open_protocol("lfw", tmp_path / "pairs.txt", tmp_path / "images")
+    assert opened.faces[0].missing
