@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -96,10 +95,6 @@ class ResultFolder:
         """The tensors that the job kept; none where there are none."""
         path = self.embeddings(job)
         return decode_tensors(path.read_bytes())[0] if path.exists() else None
-
-    def done(self, jobs: Sequence[Job]) -> list[Job]:
-        """Those that have a result."""
-        return [job for job in jobs if self.result(job).exists()]
 
 
 def write_whole(path: Path, data: bytes) -> None:
