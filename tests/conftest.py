@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 import redis
 
@@ -18,6 +19,10 @@ from fedface_core.adapters.redis_ledger import RedisLedger
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.ports import RunLedger
 from support.servers import S3Server, free_ports, running, wait_for
+
+# These machines are shared: how long an example takes says nothing of the code.
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")
