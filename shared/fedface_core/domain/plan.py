@@ -241,11 +241,10 @@ class Plan(PlanPart):
             raise ValueError(f"spreadout: the strategy {name!r} has none; leave it out")
         if name in IN_PROCESS and self.aggregation != AggregationPlan():
             raise ValueError(f"aggregation: the strategy {name!r} has none; leave it out")
-        fewest_public = {"public-negatives": 2, "public-anchor": 1}.get(name, 0)
-        if self.split.public < fewest_public:
-            raise ValueError(f"split.public is {self.split.public}; the strategy {name!r} needs {fewest_public} at least")
-        if fewest_public and self.aggregation.mode == "asynchronous":
-            raise ValueError(f"aggregation.mode: the strategy {name!r} is synchronous")
+        if name == "public-negatives" and self.split.public < 2:
+            raise ValueError(f"split.public is {self.split.public}; the strategy 'public-negatives' needs 2 at least")
+        if name == "public-negatives" and self.aggregation.mode == "asynchronous":
+            raise ValueError("aggregation.mode: the strategy 'public-negatives' is synchronous")
         warmup = self.local_training.warmup_rounds
         if warmup >= self.rounds:
             raise ValueError(f"local_training.warmup_rounds is {warmup}; it must be below rounds, {self.rounds}")

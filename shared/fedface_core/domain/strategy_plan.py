@@ -54,35 +54,6 @@ class PublicNegativesPlan(PlanPart):
     )
 
 
-class AdaptiveSpreadoutPlan(PlanPart):
-    """FedFace that spreads only each client's nearest others, at a margin that follows the mean cosine."""
-
-    name: Literal["adaptive-spreadout"]
-    nearest: PositiveInt = Field(default=5, description="k: a class embedding is pushed away from so many others.")
-    offset: Annotated[float, Field(ge=0)] = Field(
-        default=0.1, description="The margin of a round is the mean cosine plus this, and spreadout.margin at most."
-    )
-
-
-class TrustRegionPlan(PlanPart):
-    """FedFace whose model stays within a ball around the initial network."""
-
-    name: Literal["trust-region"]
-    radius: Annotated[float, Field(gt=0)] = Field(
-        default=0.01, description="The most that ‖f − f_0‖ may be, as a share of ‖f_0‖."
-    )
-
-
-class PublicAnchorPlan(PlanPart):
-    """FedFace whose aggregator draws the embeddings of public photographs back to the initial network's."""
-
-    name: Literal["public-anchor"]
-    public_steps: Annotated[int, Field(ge=0)] | None = Field(
-        default=None,
-        description="The aggregator's own gradient steps in a round; as many as a client's by default, 0: none.",
-    )
-
-
 class CentralisedPlan(CosFacePlan):
     """The upper bound: CosFace on the photographs of clients and public identities, pooled in one process.
 
@@ -116,16 +87,7 @@ def _named(given: Any) -> Any:
 
 
 StrategyPlan = Annotated[
-    FedFacePlan
-    | FedAvgPlan
-    | FedProxPlan
-    | FedAwSPlan
-    | PublicNegativesPlan
-    | AdaptiveSpreadoutPlan
-    | TrustRegionPlan
-    | PublicAnchorPlan
-    | CentralisedPlan
-    | LocalOnlyPlan,
+    FedFacePlan | FedAvgPlan | FedProxPlan | FedAwSPlan | PublicNegativesPlan | CentralisedPlan | LocalOnlyPlan,
     Field(discriminator="name"),
     BeforeValidator(_named),
 ]

@@ -32,16 +32,15 @@ class SpreadoutStats:
     max_off_diagonal_cosine: float
 
 
-def spread(class_embeddings_CD: Tensor, plan: SpreadoutPlan, nearest: int | None = None) -> tuple[Tensor, SpreadoutStats]:
+def spread(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> tuple[Tensor, SpreadoutStats]:
     """Push the unit rows apart until none has a cosine above ``plan.margin`` with another, or ``plan.steps`` are done.
 
-    A zero row (a client that is not enrolled) pushes nobody and stays zero. With ``nearest`` a row is pushed, in each step,
-    by so many of the others only: those of the largest cosines with it. Sums run in float64; returns float32.
+    A zero row (a client that is not enrolled) pushes nobody and stays zero. Sums run in float64; returns float32.
     """
     enrolled_C = class_embeddings_CD.any(dim=1)
     rows_CD = class_embeddings_CD[enrolled_C].double()
     for _ in range(plan.steps if len(rows_CD) > 1 else 0):
-        pushes_CD, overlaps_C = _pushes(rows_CD, plan.margin, nearest)
+        pushes_CD, overlaps_C = _pushes(rows_CD, plan.margin)
         if not overlaps_C.any():
             break
         # The gradient of the row's own λ·Σ_{c'} max(0, w_c·w_c' − ν)² is 2λ · push.
@@ -75,17 +74,11 @@ def spreadout_stats(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> Spreado
     return SpreadoutStats(plan.weight * squares / pairs, total / pairs, largest)
 
 
-def _pushes(rows_CD: Tensor, margin: float, nearest: int | None = None) -> tuple[Tensor, Tensor]:
-    """For each row, ``Σ h w_c'`` (C, D) and ``Σ h`` (C,) over the others, with h = max(0, w_c·w_c' − ν).
-
-    With ``nearest``, over so many others of the largest cosines, and over all that tie with the last of these: which of
-    equals come first would depend on how they are sorted.
-    """
+def _pushes(rows_CD: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    """For each row, ``Σ h w_c'`` (C, D) and ``Σ h`` (C,) over the others, with h = max(0, w_c·w_c' − ν)."""
     pushes, overlaps = [], []
     for cosines_BC in _cosine_blocks(rows_CD):
         hinges_BC = torch.clamp(cosines_BC - margin, min=0)
-        if nearest is not None and nearest < len(rows_CD):
-            hinges_BC[cosines_BC < cosines_BC.topk(nearest, dim=1).values[:, -1:]] = 0
         pushes.append(hinges_BC @ rows_CD)
         overlaps.append(hinges_BC.sum(dim=1))
     return torch.cat(pushes), torch.cat(overlaps)

@@ -99,17 +99,6 @@ def test_a_cohort_smaller_than_all_clients_is_drawn_alike(faces: Path, shard_siz
             "local_training": {"flip": True, "shift": 2},
             "aggregation": {"optimiser": "adam"},
         },
-        {"strategy": {"name": "adaptive-spreadout", "nearest": 1, "offset": 0.0}, "spreadout": {"margin": 0.9}},
-        {"strategy": {"name": "adaptive-spreadout", "nearest": 2}, "cohort": {"size": 3, "shard_size": 2}},
-        {"strategy": {"name": "trust-region", "radius": 0.001}},
-        {"strategy": {"name": "trust-region", "radius": 0.001}, "aggregation": {"optimiser": "adam"}},
-        {"strategy": "public-anchor", "split": {"public": 2}},
-        {
-            "strategy": {"name": "public-anchor", "public_steps": 2},
-            "split": {"public": 1},
-            "model": {"centring": True},
-            "local_training": {"flip": True, "shift": 2},
-        },
     ],
 )
 def test_other_plans_agree_with_their_simulation_too(faces: Path, changes: dict[str, object]) -> None:

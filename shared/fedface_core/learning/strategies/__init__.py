@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.strategies.adaptive_spreadout import ADAPTIVE_SPREADOUT
 from fedface_core.learning.strategies.fedavg import FEDAVG
 from fedface_core.learning.strategies.fedaws import FEDAWS
 from fedface_core.learning.strategies.fedface import FEDFACE
 from fedface_core.learning.strategies.fedprox import FEDPROX
 from fedface_core.learning.strategies.public_negatives import PUBLIC_NEGATIVES
 from fedface_core.learning.strategies.strategy import NOTHING, ClientRound, ServerResult, ServerRound, Strategy, Tensors
-from fedface_core.learning.strategies.trust_region import PUBLIC_ANCHOR, TRUST_REGION
 
 __all__ = ["NOTHING", "STRATEGIES", "ClientRound", "ServerResult", "ServerRound", "Strategy", "Tensors", "strategy_of"]
 
@@ -20,9 +18,6 @@ STRATEGIES: dict[str, Strategy] = {
     "fedprox": FEDPROX,
     "fedaws": FEDAWS,
     "public-negatives": PUBLIC_NEGATIVES,
-    "adaptive-spreadout": ADAPTIVE_SPREADOUT,
-    "trust-region": TRUST_REGION,
-    "public-anchor": PUBLIC_ANCHOR,
     # Bounds, whose rounds are no federated ones: what they share with these (enrolment, a client's steps) is FedAvg's.
     "centralised": FEDAVG,
     "local-only": FEDAVG,
