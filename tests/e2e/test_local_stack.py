@@ -71,7 +71,7 @@ def test_interrupted_it_stops_all_and_says_so(tmp_path: Path) -> None:
         ):
             assert module in running
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         assert "stopped" in out
         assert marked(tmp_path) == []
@@ -95,7 +95,7 @@ def test_a_worker_that_dies_is_named_and_ends_the_stack(tmp_path: Path) -> None:
             if "fedface_evaluator" in Path(f"/proc/{child}/cmdline").read_text()
         )
         os.kill(evaluator, signal.SIGKILL)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
         assert process.returncode == 1
         assert "evaluator ended with status -9" in err
         assert all_gone(tmp_path), marked(tmp_path)

@@ -170,7 +170,7 @@ def started(file: Path, output: Path) -> subprocess.Popen[str]:
 
 
 def test_a_killed_study_leaves_no_process_behind_and_a_second_one_is_refused(fedface: Invoke, tmp_path: Path) -> None:
-    file = write_study(tmp_path, NO_PRETRAINING, ("rounds = 3", "rounds = 150"))
+    file = write_study(tmp_path, NO_PRETRAINING, ("rounds = 3", "rounds = 600"))
     study = started(file, tmp_path / "out")
     try:
         code, _, err = fedface("study", "run", str(file), "-o", str(tmp_path / "out"))
@@ -194,7 +194,7 @@ def test_results_cannot_go_where_a_file_is(fedface: Invoke, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_study_leaves_whole_results_and_goes_on(tmp_path: Path, number: int) -> None:
-    file = write_study(tmp_path, NO_PRETRAINING, ("rounds = 3", "rounds = 150"))
+    file = write_study(tmp_path, NO_PRETRAINING, ("rounds = 3", "rounds = 600"))
     study = started(file, tmp_path / "out")
     os.killpg(study.pid, number) if number == signal.SIGINT else study.send_signal(number)
     _, err = study.communicate(timeout=60)
@@ -203,7 +203,7 @@ def test_an_interrupted_study_leaves_whole_results_and_goes_on(tmp_path: Path, n
     done = list((tmp_path / "out" / "jobs").glob("*.json"))
     assert 1 <= len(done) < 12
     for path in done:
-        assert len(_result(path).rounds) == 151
+        assert len(_result(path).rounds) == 601
     for path in (tmp_path / "out" / "jobs").glob("*.safetensors"):
         assert set(decode_tensors(path.read_bytes())[0]) == {"before_ND", "after_ND", "labels_N"}
     jobs = expand(read_study(file), file)
