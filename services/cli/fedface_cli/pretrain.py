@@ -110,13 +110,13 @@ def pretrain_to_file(plan: Plan, how: PretrainPlan, output: Path, console: Conso
     from fedface_cli.evaluate import network_to_start_from
     from fedface_core.domain.errors import InvalidInputError
     from fedface_core.learning.codec import sha256_hex
-    from fedface_core.learning.data import ImageSize, open_dataset, split_identities
+    from fedface_core.learning.data import open_photographs, split_identities
     from fedface_core.learning.pretraining import PretrainProgress
     from fedface_core.learning.pretraining import pretrain as train
     from fedface_core.learning.weights import encode_network
 
     network = network_to_start_from(plan.model, plan.seed, None)
-    dataset = open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)
+    dataset = open_photographs(plan)
     public = split_identities(dataset.identities, plan.split).public
     if output.is_dir():
         raise InvalidInputError(f"{output} is a folder: give --output the name of a file")

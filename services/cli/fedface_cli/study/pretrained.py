@@ -8,7 +8,7 @@ from fedface_cli.study.grid import Job, digest_of
 from fedface_cli.study.job_results import ResultFolder, write_whole
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.data import FaceDataset, ImageSize, open_dataset, split_identities
+from fedface_core.learning.data import open_photographs, split_identities
 from fedface_core.learning.models import EmbeddingNetwork, initial_network
 from fedface_core.learning.pretraining import PretrainPlan, pretrain
 from fedface_core.learning.weights import encode_network, load_network
@@ -38,7 +38,7 @@ def pretraining_of(job: Job) -> Pretraining | None:
     # How many people there are, and what a client holds of them, makes no image of the public ones another.
     images = job.plan.data.model_dump(mode="json", exclude={"identities", "images_per_client"})
     try:
-        people = split_identities(opened(job.plan).identities, job.plan.split).public
+        people = split_identities(open_photographs(job.plan).identities, job.plan.split).public
     except InvalidInputError as error:
         raise InvalidInputError(f"{job.title}: {error}") from None
     parts = {"images": images, "people": people, "how": job.pretrain.model_dump(mode="json")}
@@ -47,7 +47,7 @@ def pretraining_of(job: Job) -> Pretraining | None:
 
 def run_pretraining(work: Pretraining, folder: ResultFolder) -> None:
     """Pre-train, going on from where a run that was stopped had come to; weights are drawn by the pre-training's seed."""
-    dataset, path = opened(work.plan), folder.network(work.digest)
+    dataset, path = open_photographs(work.plan), folder.network(work.digest)
     path.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = path.with_suffix(".checkpoint")
     network = initial_network(work.plan.model, work.how.seed)
@@ -64,8 +64,3 @@ def starting_network(job: Job, folder: ResultFolder) -> EmbeddingNetwork:
         return initial_network(job.plan.model, job.plan.seed)
     path = folder.network(work.digest)
     return load_network(job.plan.model, path.read_bytes(), str(path))
-
-
-def opened(plan: Plan) -> FaceDataset:
-    """The plan's data set."""
-    return open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from fedface_cli.study.grid import Job
 from fedface_cli.study.job_results import CosineCounts, JobResult, ResultFolder, RoundResult, Snapshot, write_whole
-from fedface_cli.study.pretrained import opened, starting_network
+from fedface_cli.study.pretrained import starting_network
 from fedface_core.learning.codec import encode_tensors
-from fedface_core.learning.data import RememberedImages, split_identities
+from fedface_core.learning.data import RememberedImages, open_photographs, split_identities
 from fedface_core.learning.embedding import embed
 from fedface_core.learning.simulation import SimulatedRound, simulate
 
@@ -22,7 +22,7 @@ COSINE_BINS = 200
 def run_job(job: Job, folder: ResultFolder) -> None:
     """Simulate the job's plan and write its result. Whatever stops it leaves no result."""
     began = time.perf_counter()
-    plan, network, dataset = job.plan, starting_network(job, folder), RememberedImages(opened(job.plan))
+    plan, network, dataset = job.plan, starting_network(job, folder), RememberedImages(open_photographs(job.plan))
     test = split_identities(dataset.identities, plan.split).test
     labels_N = torch.cat([torch.full((len(dataset.images(identity)),), label) for label, identity in enumerate(test)])
     rounds: list[RoundResult] = []

@@ -17,9 +17,9 @@ import numpy as np
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.learning.protocols.bootstrap import draw_people
 from fedface_core.learning.protocols.faces import EmbeddedFaces, FaceFile
-from fedface_core.learning.protocols.figures import Figure, ProtocolResult
+from fedface_core.learning.protocols.figures import ProtocolResult
 from fedface_core.learning.protocols.template_files import Faces, Templates, refuse_overlap
-from fedface_core.learning.protocols.template_scores import Comparisons, Search, identification, verification
+from fedface_core.learning.protocols.template_scores import Comparisons, Search, template_figures
 from fedface_core.learning.protocols.text_files import pixels, read_lines, read_table, whole_number, wrong_line
 
 SPLITS = range(1, 11)
@@ -64,16 +64,9 @@ class IjbA:
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
         """Each figure is the mean over splits ± their standard deviation; people are drawn once for all splits."""
         times = draw_people(self.people, resamples) if resamples else None
-        figures = dict[str, Figure]()
-        counts = {"images": len(self.faces), "missing images": int(np.sum(~faces.enrolled_N))}
         tasks = ((_VERIFICATION, self.comparisons), (_SEARCH, self.searches))
         notes = [f"not evaluated: {name} is not among the files" for name, parts in tasks if not parts]
-        if self.comparisons:
-            found, counted = verification(self.comparisons, faces, FAR, times)
-            figures, counts = {**figures, **found}, {**counts, **counted}
-        if self.searches:
-            found, counted = identification(self.searches, faces, times)
-            figures, counts = {**figures, **found}, {**counts, **counted}
+        figures, counts = template_figures(self.comparisons, self.searches, faces, FAR, times)
         return ProtocolResult("ijb-a", figures, counts, "standard deviation over 10 splits", notes)
 
 

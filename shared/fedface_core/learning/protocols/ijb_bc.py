@@ -20,9 +20,9 @@ import numpy.typing as npt
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.learning.protocols.bootstrap import draw_people
 from fedface_core.learning.protocols.faces import EmbeddedFaces, FaceFile
-from fedface_core.learning.protocols.figures import Figure, ProtocolResult
+from fedface_core.learning.protocols.figures import ProtocolResult
 from fedface_core.learning.protocols.template_files import Faces, Templates, refuse_overlap
-from fedface_core.learning.protocols.template_scores import Comparisons, Search, identification, verification
+from fedface_core.learning.protocols.template_scores import Comparisons, Search, template_figures
 from fedface_core.learning.protocols.text_files import read_lines, read_table, whole_number, wrong_line
 
 FAR = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -73,14 +73,7 @@ class IjbBC:
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
         """1:1 TAR at FAR; 1:N figures are the mean over both galleries ± their standard deviation."""
         times = draw_people(self.people, resamples) if resamples and self.people else None
-        figures = dict[str, Figure]()
-        counts = {"images": len(self.faces), "missing images": int(np.sum(~faces.enrolled_N))}
-        if self.comparisons:
-            found, counted = verification(self.comparisons, faces, FAR, times)
-            figures, counts = {**figures, **found}, {**counts, **counted}
-        if self.searches:
-            found, counted = identification(self.searches, faces, times)
-            figures, counts = {**figures, **found}, {**counts, **counted}
+        figures, counts = template_figures(self.comparisons, self.searches, faces, FAR, times)
         return ProtocolResult(self.name, figures, counts, "standard deviation over both galleries", self.notes)
 
 

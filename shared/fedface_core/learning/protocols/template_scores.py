@@ -56,6 +56,25 @@ class Search:
         return search(templates, self.gallery_G, self.probes_P, self.person_T), templates
 
 
+def template_figures(
+    comparisons: Sequence[Comparisons],
+    searches: Sequence[Search],
+    faces: EmbeddedFaces,
+    far: Sequence[float],
+    times: Multiplicities | None,
+) -> tuple[Mapping[str, Figure], Mapping[str, int]]:
+    """The figures of both tasks, or of the one that there is; and the counts, of the images first."""
+    figures = dict[str, Figure]()
+    counts = {"images": len(faces.enrolled_N), "missing images": int(np.sum(~faces.enrolled_N))}
+    if comparisons:
+        found, counted = verification(comparisons, faces, far, times)
+        figures, counts = {**figures, **found}, {**counts, **counted}
+    if searches:
+        found, counted = identification(searches, faces, times)
+        figures, counts = {**figures, **found}, {**counts, **counted}
+    return figures, counts
+
+
 def verification(
     parts: Sequence[Comparisons], faces: EmbeddedFaces, far: Sequence[float], times: Multiplicities | None
 ) -> tuple[Mapping[str, Figure], Mapping[str, int]]:
