@@ -29,7 +29,7 @@ def test_a_ratio_is_taken_within_its_repetition() -> None:
     assert ratio.values == (2.0, 2.0, 3.0)
     assert ratio.median == 2.0
     assert ratio.spread == (2.0, 3.0)
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="longer"):
         ratios([1.0], [1.0, 2.0])
 
 
