@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from fedface_cli.children import Children
 from fedface_core.adapters.celery_publisher import CeleryPublisher
 from fedface_core.contracts.tasks import CLIENT
-from fedface_core.domain.commands import TrainClient
+from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.ids import client_id
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
@@ -40,7 +40,7 @@ class Bench:
     def publish(self, *clients: str) -> None:
         settings = Settings(redis_url=SecretStr(self._broker_url), artifacts="directory", artifact_directory=self._home)
         with create_celery(settings) as app:
-            commands = [TrainClient(run_id=RUN, round=1, client_id=client) for client in clients]
+            commands = [TrainClients(run_id=RUN, round=1, clients=(client,)) for client in clients]
             CeleryPublisher(app).publish_all(commands, correlation_id="abc")
 
     def work(self, grace_seconds: float, **seconds: float) -> Worker:

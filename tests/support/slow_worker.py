@@ -9,7 +9,7 @@ from pathlib import Path
 from celery import Celery
 
 from fedface_core.contracts.tasks import CLIENT
-from fedface_core.domain.commands import TrainClient
+from fedface_core.domain.commands import TrainClients
 from fedface_core.runtime.celery_app import create_celery, serve
 from fedface_core.runtime.settings import WorkerSettings, load_settings
 from fedface_core.runtime.worker import run_worker
@@ -20,15 +20,15 @@ JOURNAL, SECONDS = "TEST_JOURNAL", "TEST_TASK_SECONDS"  # environment variables
 def create(settings: WorkerSettings) -> tuple[Celery, list[object]]:
     """The app with a task that sleeps: clients of the environment's list for their seconds."""
     app = create_celery(settings)
-    serve(app, TrainClient, lambda command, _: work(command))
+    serve(app, TrainClients, lambda command, _: work(command))
     return app, []
 
 
-def work(command: TrainClient) -> None:
-    seconds = dict(part.split("=") for part in os.environ[SECONDS].split(","))[command.client_id]
-    note(f"{command.client_id} started")
+def work(command: TrainClients) -> None:
+    seconds = dict(part.split("=") for part in os.environ[SECONDS].split(","))[command.clients[0]]
+    note(f"{command.clients[0]} started")
     time.sleep(float(seconds))
-    note(f"{command.client_id} finished")
+    note(f"{command.clients[0]} finished")
 
 
 def note(line: str) -> None:

@@ -23,4 +23,4 @@ def publish_implied(ports: Ports, run: Run, current: Round, tally: Tally) -> Non
     """Publish what the round's phase implies."""
     # Touched first: were we killed in between, the sweep would only wait a little longer before it repeats.
     ports.ledger.touch(run.id, current.number, ports.clock.now())
-    ports.publisher.publish_all(implied_commands(current, tally), correlation_id=run.correlation_id)
+    ports.publisher.publish_all(implied_commands(run.plan, current, tally), correlation_id=run.correlation_id)
