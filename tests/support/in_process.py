@@ -143,6 +143,7 @@ class InProcess:
         try:
             self.handlers[type(command)](message, correlation_id)
         except Killed:
+            self.lifeline.end()
             self.restart_services()
             if self._redeliver and not isinstance(command, Sweep):
                 self.publisher.published.append((command, correlation_id))
