@@ -1,0 +1,10 @@
+"""`fedface bench …`: how fast the parts are, on the machine at hand."""
+
+from __future__ import annotations
+
+import typer
+
+from fedface_cli.bench.simulate import simulate
+
+app = typer.Typer(help="Measure how fast the parts are, each alone, on this machine.", no_args_is_help=True)
+app.command("simulate")(simulate)
