@@ -14,7 +14,12 @@ from support.tiny_run import tiny_plan, write_faces
 
 
 def test_all_processes_loops_together_average_to_the_rounds_model(tmp_path: Path) -> None:
-    plan = tiny_plan(write_faces(tmp_path), rounds=1, spreadout={"steps": 0}, local_training={"steps": 3, "margin": 1.0, "learning_rate": 1.0})
+    plan = tiny_plan(
+        write_faces(tmp_path),
+        rounds=1,
+        spreadout={"steps": 0},
+        local_training={"steps": 3, "margin": 1.0, "learning_rate": 1.0},
+    )
     model = decode_tensors(simulate(plan).model)[0]
     shares = [BareLoop(plan, index, 2).round() for index in range(2)]
     images = sum(count for _, count in shares)
