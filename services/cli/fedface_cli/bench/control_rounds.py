@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from fedface_cli.api_client import ControlApi
 from fedface_cli.bench.control_log import Moments, read_moments
-from fedface_cli.bench.no_op_plan import no_op_plan
+from fedface_cli.bench.no_op_plan import no_op_people, no_op_plan
 from fedface_cli.bench.probes import ApiLatency, ProcessUse
 from fedface_cli.plan_files import make_part
 from fedface_cli.stack import LocalStack
@@ -99,8 +99,8 @@ class LoadFigures(Figures):
 
 def measure_rounds(clients: int, artifacts: Literal["directory", "s3"], limit_seconds: float) -> LoadFigures:
     """Start a stack, run the plan to its end, and say what it took. `RunDidNotCompleteError` past ``limit_seconds``."""
-    plan = make_part(Plan, no_op_plan(clients, ROUNDS, limit_seconds))
     with tempfile.TemporaryDirectory(prefix="fedface-bench-") as workdir:
+        plan = make_part(Plan, no_op_plan(clients, ROUNDS, limit_seconds) | {"data": no_op_people(Path(workdir), clients)})
         with LocalStack(Path(workdir), artifacts=artifacts) as stack, ControlApi(stack.api_url) as api:
             run_id = api.create(plan).id
             processes = {name: process.pid for name, process in stack.processes.items()}
