@@ -71,6 +71,11 @@ class _Mortal:
         self._lifeline = lifeline
         self._life = lifeline.life
 
+    def delete_all(self, keys: Any) -> None:
+        """Each removal is an effect of its own: a process can die having removed a part."""
+        for key in keys:
+            self.delete(key)
+
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
         if name not in self._EFFECTS:

@@ -49,16 +49,15 @@ class RoundPhase(StrEnum):
     ABANDONED = "abandoned"
 
 
-class Round(BaseModel):
-    """One round as the ledger stores it."""
+class RoundState(BaseModel):
+    """A round but for who is in it: as small for ten thousand clients as for ten, where nobody is carried over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     run_id: RunId
     number: int
     phase: RoundPhase = RoundPhase.OPEN
-    cohort: tuple[ClientId, ...] = Field(description="In client order; shard s is the s-th slice of shard_size.")
     carried: dict[ClientId, int] = Field(
         default_factory=dict, description="Asynchronous: members that still train since an earlier round, and since which."
     )
@@ -79,6 +78,12 @@ class Round(BaseModel):
     abandoned_because: str | None = None
     aggregation: Aggregation | None = None
     scores: Scores | None = None
+
+
+class Round(RoundState):
+    """One round as the ledger stores it."""
+
+    cohort: tuple[ClientId, ...] = Field(description="In client order; shard s is the s-th slice of shard_size.")
 
     def base_of(self, client: str) -> int:
         """The round whose model the client trains: this one, or the earlier one since which it is carried over."""
@@ -134,7 +139,7 @@ def open_round(
     model_sha256: str,
     now: datetime,
     *,
-    base: Round | None = None,
+    base: RoundState | None = None,
     carried: Mapping[str, int] | None = None,
 ) -> Round:
     """Round ``number`` of a run, open for the updates of ``cohort``; a training round starts from what ``base`` came to."""
@@ -199,7 +204,7 @@ def ready_to_close(current: Round, tally: Tally, now: datetime) -> RoundReady | 
     return None
 
 
-def latest_scores(rounds: Sequence[Round]) -> tuple[int, Scores] | None:
+def latest_scores(rounds: Sequence[RoundState]) -> tuple[int, Scores] | None:
     """The number and the scores of the newest evaluated of a run's rounds, given in order."""
     return next(((done.number, done.scores) for done in reversed(rounds) if done.scores), None)
 

@@ -80,6 +80,10 @@ class CountedArtifacts:
         """Remove the object."""
         self._store.delete(key)
 
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Remove the objects."""
+        self._store.delete_all(keys)
+
     def ping(self) -> None:
         """Whether the store answers."""
         self._store.ping()
