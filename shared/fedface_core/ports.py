@@ -83,7 +83,8 @@ class RunLedger(Protocol):
         `StaleVersionError` is raised. Returns the run with its new version. The event's data name the run's phase and
         the round's number and phase, and hold ``detail``. Opening a round makes its whole cohort unsettled and counts an
         invitation of each client that is not carried over; storing a round that is neither open nor suspended ends
-        acceptance, and storing an open one sets its deadline.
+        acceptance, and storing an open one sets its deadline. Reopening a suspended one forgets its attempts, since its
+        clients are asked once more, through no fault of theirs.
         """
 
     def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
