@@ -220,7 +220,7 @@ def test_a_strategy_for_one_process_is_refused(api: TestClient, services: InProc
 
 
 def test_runs_are_listed_a_page_at_a_time(api: TestClient, services: InProcess) -> None:
-    created = []
+    created: list[str] = []
     for _ in range(5):
         services.clock.advance(1)
         created.insert(0, create_run(services.ports, services.plan).id)
