@@ -27,7 +27,7 @@ from fedface_core.adapters.celery_publisher import CeleryPublisher
 from fedface_core.adapters.redis_ledger import RedisLedger
 from fedface_core.adapters.s3_artifacts import S3Artifacts
 from fedface_core.domain.commands import Sweep
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import InvalidInputError, UnavailableError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.runtime.celery_app import create_celery
