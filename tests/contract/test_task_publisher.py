@@ -17,14 +17,14 @@ from fedface_core.adapters.celery_publisher import CeleryPublisher
 from fedface_core.adapters.memory import RecordingPublisher
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, QUEUES, ROUTES
 from fedface_core.domain.commands import (
-    EnrolClient,
+    EnrolClients,
     EvaluateModel,
     FoldShard,
     HandleFact,
     PrepareModel,
     ReduceRound,
     Sweep,
-    TrainClient,
+    TrainClients,
 )
 from fedface_core.domain.events import ModelPrepared
 from fedface_core.domain.ids import client_id
@@ -35,8 +35,8 @@ from fedface_core.runtime.settings import Settings
 RUN = "run-0123456789ab"
 ONE_OF_EACH: list[BaseModel] = [
     PrepareModel(run_id=RUN),
-    EnrolClient(run_id=RUN, client_id=client_id(3)),
-    TrainClient(run_id=RUN, round=2, client_id=client_id(4)),
+    EnrolClients(run_id=RUN, clients=(client_id(3),)),
+    TrainClients(run_id=RUN, round=2, clients=(client_id(4),)),
     FoldShard(run_id=RUN, round=2, shard=1),
     ReduceRound(run_id=RUN, round=2),
     EvaluateModel(run_id=RUN, round=2),
@@ -115,7 +115,7 @@ def test_every_command_goes_by_its_route_and_comes_back_equal(bench: Bench) -> N
 
 
 def test_many_are_published_in_order(bench: Bench) -> None:
-    commands = [TrainClient(run_id=RUN, round=1, client_id=client_id(index)) for index in range(1300)]
+    commands = [TrainClients(run_id=RUN, round=1, clients=(client_id(index),)) for index in range(1300)]
     bench.publisher.publish_all(commands, correlation_id="first")
     bench.publisher.publish_all([Sweep()], correlation_id="second")
     assert [message.command for message in bench.waiting(CLIENT)] == commands
@@ -125,7 +125,7 @@ def test_many_are_published_in_order(bench: Bench) -> None:
 
 def test_depth_counts_what_waits_in_one_queue(bench: Bench) -> None:
     assert bench.publisher.queue_depth(CLIENT) == 0
-    enrolments = [EnrolClient(run_id=RUN, client_id=client_id(index)) for index in range(7)]
+    enrolments = [EnrolClients(run_id=RUN, clients=(client_id(index),)) for index in range(7)]
     bench.publisher.publish_all(enrolments, correlation_id="a")
     bench.publisher.publish(EvaluateModel(run_id=RUN, round=0), correlation_id="a")
     assert bench.publisher.queue_depth(CLIENT) == 7

@@ -27,6 +27,6 @@ def publish_implied(ports: Ports, run: Run, current: Round, tally: Tally) -> Non
     """Publish what the round's phase implies."""
     # Touched first: were we killed in between, the sweep would only wait a little longer before it repeats.
     ports.ledger.touch(run.id, current.number, ports.clock.now())
-    commands = implied_commands(current, tally)
+    commands = implied_commands(run.plan, current, tally)
     ports.publisher.publish_all(commands, correlation_id=run.correlation_id)
     log.info("commands_published", round=current.number, phase=current.phase, commands=len(commands))

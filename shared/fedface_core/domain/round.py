@@ -15,15 +15,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fedface_core.domain.client_tasks import in_tasks
 from fedface_core.domain.cohort import Participation, draw
 from fedface_core.domain.commands import (
     Command,
-    EnrolClient,
+    EnrolClients,
     EvaluateModel,
     FoldShard,
     HandleFact,
     ReduceRound,
-    TrainClient,
+    TrainClients,
 )
 from fedface_core.domain.events import (
     Aggregation,
@@ -228,17 +229,19 @@ def abandon(current: Round, now: datetime, because: str) -> Round:
     return current.model_copy(update=changes)
 
 
-def implied_commands(current: Round, tally: Tally) -> list[Command]:
+def implied_commands(plan: Plan, current: Round, tally: Tally) -> list[Command]:
     """What the round's phase asks of the services, given what is already done."""
     run, number = current.run_id, current.number
     match current.phase:
         case RoundPhase.OPEN:
             invited = [client for client in current.cohort if client in tally.unsettled]
             if number == 0:
-                return [EnrolClient(run_id=run, client_id=client) for client in invited]
+                return [EnrolClients(run_id=run, clients=some) for some in in_tasks(plan, invited)]
             if tally.last_activity == current.opened_at:  # nobody was asked yet, and those carried over are at work
                 invited = [client for client in invited if client not in current.carried]
-            return [TrainClient(run_id=run, round=current.base_of(client), client_id=client) for client in invited]
+            # Where members of a cohort train the models of different rounds, each has a task of its own.
+            tasks = in_tasks(plan, invited)
+            return [TrainClients(run_id=run, round=current.base_of(some[0]), clients=some) for some in tasks]
         case RoundPhase.AGGREGATING:
             missing = sorted(tally.accepted_shards - tally.folded_shards)
             if missing:
