@@ -112,7 +112,7 @@ class RunLedger(Protocol):
         """The same of each of the run's rounds, in order. `NotFoundError` for an unknown run."""
 
     def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
-        """The first ``count`` unsettled clients, in client order. `NotFoundError` as for `tally`."""
+        """``count`` unsettled clients, in client order; the first of all where they are few. Errors are those of `tally`."""
 
     def tally(self, run_id: str, number: int) -> Tally:
         """The round's counts. `NotFoundError` where it was never opened."""
