@@ -83,7 +83,8 @@ class RunLedger(Protocol):
         `StaleVersionError` is raised. Returns the run with its new version. The event's data name the run's phase and
         the round's number and phase, and hold ``detail``. Opening a round makes its whole cohort unsettled and counts an
         invitation of each client that is not carried over; storing a round that is neither open nor suspended ends
-        acceptance, and storing an open one sets its deadline.
+        acceptance, and storing an open one sets its deadline. Reopening a suspended one forgets its attempts, since its
+        clients are asked once more, through no fault of theirs.
         """
 
     def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
@@ -111,7 +112,7 @@ class RunLedger(Protocol):
         """The same of each of the run's rounds, in order. `NotFoundError` for an unknown run."""
 
     def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
-        """The first ``count`` unsettled clients, in client order. `NotFoundError` as for `tally`."""
+        """``count`` unsettled clients, in client order; the first of all where they are few. Errors are those of `tally`."""
 
     def tally(self, run_id: str, number: int) -> Tally:
         """The round's counts. `NotFoundError` where it was never opened."""
