@@ -168,14 +168,20 @@ class ArtifactStore(Protocol):
     `InvalidInputError`.
     """
 
-    def put(self, key: str, data: bytes) -> None:
-        """Store the object, replacing what was there."""
+    def put(self, key: str, *data: bytes | memoryview) -> None:
+        """Store the object, given whole or in parts, replacing what was there."""
 
     def get(self, key: str) -> bytes:
         """The whole object. `ArtifactMissingError` names the key."""
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """``length`` bytes from ``start``; fewer at the object's end. `InvalidInputError` where start is past the end."""
+
+    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+        """Copy the object's bytes from ``start`` on into ``buffer``, as many as both have; returns the object's size.
+
+        Nothing is allocated for them. `ArtifactMissingError` names the key.
+        """
 
     def size(self, key: str) -> int:
         """The object's size in bytes, without reading it. `ArtifactMissingError` where there is none."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import torch
 from torch import Tensor, nn
 
-from fedface_core.learning.averaging import WeightedSum
-from fedface_core.learning.codec import decode_tensors, encode_tensors
+from fedface_core.learning.averaging import StoredSum, WeightedSum
+from fedface_core.learning.codec import encode_tensors
+from fedface_core.learning.stored_tensors import StoredTensors
 
 Model = dict[str, Tensor]
 
@@ -72,8 +75,8 @@ def test_shards_merge_to_the_one_sum_and_to_the_same_bytes_every_time() -> None:
         total = WeightedSum()
         for first in range(0, 10, 4):
             shard = summed(of[first : first + 4], weights[first : first + 4])
-            tensors, _ = decode_tensors(encode_tensors(shard.tensors()))  # as a stored partial
-            total.merge(WeightedSum.from_tensors(tensors, shard.weight))
+            stored = StoredTensors(io.BytesIO(encode_tensors(shard.tensors())))  # as a partial
+            total.merge(StoredSum(stored, stored.places, shard.weight))
         return total
 
     whole, merged = summed(of, weights), sharded()

@@ -20,8 +20,9 @@ from fedface_core.learning.local_training import LocalResult, train_locally
 from fedface_core.learning.losses import positive_squared_hinge
 from fedface_core.learning.models import EmbeddingNetwork, initial_network
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
+from fedface_core.learning.update_form import UpdateForm, in_one_block
 from fedface_core.learning.weights import network_tensors
-from support.server_rounds import server_round
+from support.server_rounds import server_round, stored_again
 
 TARGET_D = normalize(torch.arange(16.0), dim=0)
 
@@ -80,7 +81,7 @@ def test_a_round_of_a_single_client_is_plain_training(
 
     update = training_update(network, images_NCHW, TARGET_D, plan, 1, "client-000000")
     partial = TrainingPartial()
-    partial.fold("client-000000", update.accepted, lambda client: update.data, global_model, 100.0)
+    partial.fold("client-000000", update.accepted, in_one_block(update.data), UpdateForm.of(global_model), 100.0)
     new_network = initial_network(plan.model, 0)
     reduced = reduce_training([partial], server_round(plan, new_network, TARGET_D.unsqueeze(0)))
 
@@ -195,18 +196,17 @@ def test_partials_come_back_from_their_bytes(
     images_NCHW: Tensor, network: EmbeddingNetwork, tiny_plan: Callable[..., Plan]
 ) -> None:
     plan = tiny_plan()
-    reference = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
+    form = UpdateForm.of(network_tensors(network))
     update = training_update(network, images_NCHW, TARGET_D, plan, 1, "client-000000")
     partial = TrainingPartial()
     for client in ("client-000000", "client-000001"):
-        partial.fold(client, update.accepted, lambda client: update.data, reference, 100.0)
-    partial.fold("client-000002", update.accepted, lambda client: b"other bytes", reference, 100.0)
-    again = TrainingPartial.decode(partial.encode())
-    assert again.encode() == partial.encode()
+        partial.fold(client, update.accepted, in_one_block(update.data), form, 100.0)
+    partial.fold("client-000002", update.accepted, in_one_block(b"other bytes"), form, 100.0)
+    again = TrainingPartial()
+    again.merge(stored_again(partial))
+    assert again.encoded_parts() == partial.encoded_parts()
     assert (again.folded, again.refused, again.models.weight) == (2, {"client-000002": "changed"}, 12)
-    assert EnrolmentPartial.decode(EnrolmentPartial({"client-000004": TARGET_D}, {"client-000004": 6}).encode()).images == {
-        "client-000004": 6
-    }
+    assert stored_again(EnrolmentPartial({"client-000004": TARGET_D}, {"client-000004": 6})).images == {"client-000004": 6}
 
 
 @pytest.mark.parametrize("loss", [None, float("nan"), float("inf")])
@@ -216,7 +216,7 @@ def test_an_update_without_finite_losses_is_refused_and_nothing_is_left_to_avera
     update = training_update(network, images_NCHW, TARGET_D, tiny_plan(), 1, "client-000000")
     accepted = update.accepted.model_copy(update={"loss_after": loss})
     partial = TrainingPartial()
-    partial.fold("client-000000", accepted, lambda client: update.data, network_tensors(network), 100.0)
+    partial.fold("client-000000", accepted, in_one_block(update.data), UpdateForm.of(network_tensors(network)), 100.0)
     assert (partial.folded, partial.refused) == (0, {"client-000000": "malformed"})
     with pytest.raises(TooFewUpdatesError, match=r"0 updates could be used.*client-000000 \(malformed\)"):
         reduce_training([partial], server_round(tiny_plan(), network, TARGET_D.unsqueeze(0)))

@@ -23,9 +23,9 @@ from fedface_core.learning.models import EmbeddingNetwork, initial_network
 from fedface_core.learning.simulation import simulate
 from fedface_core.learning.strategies import strategy_of
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
-from fedface_core.learning.update_checks import further_reference
+from fedface_core.learning.update_form import UpdateForm, further_reference, in_one_block
 from fedface_core.learning.weights import load_tensors, network_tensors
-from support.server_rounds import server_round
+from support.server_rounds import server_round, stored_again
 
 TARGET_D = normalize(torch.arange(16.0), dim=0)
 
@@ -137,10 +137,10 @@ def test_fedaws_replaces_the_rows_of_who_took_part(tiny_plan: Callable[..., Plan
         update = training_update(network, images_NCHW, start_CD[client_index(client)], plan, 1, client)
         rows.append(decode_tensors(update.data)[0]["class_embedding"])
         partial = TrainingPartial()
-        further = further_reference(strategy_of(plan).upload_shapes(plan))
         reference = network_tensors(initial_network(plan.model, 0))
-        partial.fold(client, update.accepted, {client: update.data}.__getitem__, reference, 100.0, further=further)
-        partials.append(TrainingPartial.decode(partial.encode()))
+        form = UpdateForm.of(reference, further_reference(strategy_of(plan).upload_shapes(plan)))
+        partial.fold(client, update.accepted, in_one_block(update.data), form, 100.0)
+        partials.append(stored_again(partial))
     before = server_round(plan, initial_network(plan.model, 0), start_CD)
     reduced = reduce_training(partials, before)
     assert torch.equal(start_CD, random_class_embeddings(8, 16, plan.seed)), "the round's own W is as it was"

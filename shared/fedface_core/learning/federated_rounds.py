@@ -22,7 +22,7 @@ from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.reduced_round import ReducedRound
 from fedface_core.learning.strategies import NOTHING, ServerRound, Tensors, strategy_of
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
-from fedface_core.learning.update_checks import further_reference
+from fedface_core.learning.update_form import UpdateForm, further_reference, in_one_block
 from fedface_core.learning.weights import load_tensors, network_tensors
 
 
@@ -60,7 +60,7 @@ def enrol_everyone(images: Mapping[str, Tensor], before: ServerRound) -> Reduced
         partial = EnrolmentPartial()
         for client in shard:
             update = enrolment_update(before.network, images[client], plan)
-            partial.fold(client, update.accepted, {client: update.data}.__getitem__, plan.model.embedding_size)
+            partial.fold(client, update.accepted, in_one_block(update.data), plan.model.embedding_size)
         partials.append(partial)
     return reduce_enrolment(partials, before)
 
@@ -69,15 +69,14 @@ def _train(images: Mapping[str, Tensor], before: ServerRound, guidance: Tensors)
     """One training round. Every client trains in the same network, reset to the global model before and after."""
     plan, network, partials = before.plan, before.network, []
     global_model = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
-    further = further_reference(strategy_of(plan).upload_shapes(plan))
+    form = UpdateForm.of(global_model, further_reference(strategy_of(plan).upload_shapes(plan)))
     for shard in _shards(tuple(images), plan):
         partial = TrainingPartial()
         for client in shard:
             load_tensors(network, global_model, "the global model")
             own_D = before.class_embeddings_CD[client_index(client)]
             update = training_update(network, images[client], own_D, plan, before.number, client, guidance=guidance)
-            fetch = {client: update.data}.__getitem__
-            partial.fold(client, update.accepted, fetch, global_model, plan.cohort.max_update_norm, further=further)
+            partial.fold(client, update.accepted, in_one_block(update.data), form, plan.cohort.max_update_norm)
         partials.append(partial)
     load_tensors(network, global_model, "the global model")
     return reduce_training(partials, before)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import safetensors.torch
 import torch
 
 from fedface_core.domain.errors import InvalidInputError
@@ -127,3 +128,15 @@ def test_a_file_that_somebody_else_wrote_has_no_metadata() -> None:
 
 def test_sha256_hex() -> None:
     assert sha256_hex(b"abc") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_the_bytes_are_those_that_safetensors_writes() -> None:
+    """It is what lays them out; we only spare its copies."""
+    types = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8)
+    tensors = {f"{index}/{dtype}": torch.ones(index, 3, dtype=dtype) for index, dtype in enumerate((*types, torch.uint8))}
+    tensors |= {'a "quoted" é\n\x1f name': torch.tensor(2.5), "a.transposed": torch.arange(6.0).view(2, 3).t()}
+    metadata = {"images": 3, "text": 'é "\\'}
+    for some in (tensors, {}, {"empty": torch.zeros(0, 4)}):
+        plain = {name: tensor.contiguous() for name, tensor in some.items()}
+        text = json.dumps(metadata, sort_keys=True, separators=(",", ":"))
+        assert encode_tensors(some, metadata) == safetensors.torch.save(plain, {"fedface": text})

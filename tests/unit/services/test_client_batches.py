@@ -85,11 +85,11 @@ class HeldBack(MemoryArtifacts):
         self.somebody_died = threading.Event()
         self._held_back = f"rounds/1/updates/{client}.safetensors"
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, *data: bytes | memoryview) -> None:
         if key.endswith(self._held_back) and threading.current_thread() is not threading.main_thread():
             assert self.somebody_died.wait(60)
             raise Killed(key)
-        super().put(key, data)
+        super().put(key, *data)
 
 
 @pytest.mark.usefixtures("one_task_a_round")

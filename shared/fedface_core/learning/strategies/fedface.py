@@ -34,15 +34,11 @@ def _no_shapes(_plan: Plan) -> dict[str, tuple[int, ...]]:
     return {}
 
 
-def _no_part(_before: ServerRound) -> int:
-    return 0
-
-
 FEDFACE = Strategy(
     loss=hinge,
     class_embedding_rate=_fixed,
     uploads=_no_uploads,
     upload_shapes=_no_shapes,
-    take_part=_no_part,
+    take_part=None,
     finish=spread_out,
 )
