@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import torch
 from torch import Tensor, multiprocessing
 from torch.multiprocessing.spawn import spawn
 
 from fedface_core.learning.spreadout import spread
-from loadtest.peers.local_steps import LocalSteps
+from loadtest.peers.local_steps import LocalSteps, NetworkName
 from loadtest.peers.outcome import Outcome
 from loadtest.peers.workload import Workload, one_thread, read_workload
 
 PROCESSES: Final = 2
-FORMATS: Final = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
 
 
 class _Shared:
     """What the processes share: the global model, W, one running sum each."""
 
-    def __init__(self, workload: Workload, memory_format: torch.memory_format) -> None:
-        own = LocalSteps(workload.plan, memory_format)
+    def __init__(self, workload: Workload, network: NetworkName) -> None:
+        own = LocalSteps(workload.plan, network)
         own.load(workload.initial)
         self.model = _shared(own.state)
         self.sums = [_shared(own.state) for _ in range(PROCESSES)]
@@ -37,18 +36,18 @@ class _Shared:
 
 
 def run(path: Path, rounds: int, variant: str) -> Outcome:
-    """``variant`` is the memory format: contiguous or channels-last."""
-    workload = read_workload(path)
-    shared = _Shared(workload, FORMATS[variant])
+    """``variant`` is the network: plain or ours."""
+    workload, network = read_workload(path), cast("NetworkName", variant)
+    shared = _Shared(workload, network)
     moments = _in_shared_memory(torch.zeros(rounds + 1, dtype=torch.float64))
-    spawn(_work, (path, rounds, variant, shared, moments), nprocs=PROCESSES)  # type: ignore[no-untyped-call]
+    spawn(_work, (path, rounds, network, shared, moments), nprocs=PROCESSES)  # type: ignore[no-untyped-call]
     return Outcome(tuple(moments.tolist()), shared.first_model)
 
 
-def _work(rank: int, path: Path, rounds: int, variant: str, shared: _Shared, moments: Tensor) -> None:
+def _work(rank: int, path: Path, rounds: int, network: NetworkName, shared: _Shared, moments: Tensor) -> None:
     one_thread()
     workload = read_workload(path)
-    local, images = LocalSteps(workload.plan, FORMATS[variant]), len(workload.images_CNCHW[0])
+    local, images = LocalSteps(workload.plan, network), len(workload.images_CNCHW[0])
     clients, own_sum = range(rank, len(workload.images_CNCHW), PROCESSES), shared.sums[rank]
     shared.barrier.wait()
     moments[0] = time.time()

@@ -37,17 +37,17 @@ def _at_hand(path: str) -> tuple[Workload, LocalSteps]:
     """What an actor keeps from one client to the next."""
     one_thread()
     workload = read_workload(Path(path))
-    return workload, LocalSteps(workload.plan)
+    return workload, LocalSteps(workload.plan, "ours")
 
 
 @client_app.train()  # type: ignore[untyped-decorator]
 def _train(message: Message, context: Context) -> Message:
     workload, local = _at_hand(str(message.content["config"]["workload"]))
     images_NCHW = workload.images_CNCHW[int(context.node_config["partition-id"])]
-    local.network.load_state_dict(message.content["arrays"].to_torch_state_dict())
+    local.load(message.content["arrays"].to_torch_state_dict())
     local.train(images_NCHW, torch.from_numpy(message.content["own"]["class-embedding"].numpy()))
     update = {
-        "arrays": ArrayRecord(local.network.state_dict()),
+        "arrays": ArrayRecord(local.state),
         "metrics": MetricRecord({"num-examples": len(images_NCHW)}),
     }
     return Message(RecordDict(update), reply_to=message)

@@ -32,9 +32,8 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from fedface_core.learning.losses import positive_squared_hinge
-from fedface_core.learning.models import EmbeddingNetwork, build_network
 from fedface_core.learning.spreadout import spread
-from fedface_core.learning.weights import load_tensors
+from loadtest.peers.local_steps import Network, normalised_pixels, training_network
 from loadtest.peers.outcome import Outcome
 from loadtest.peers.workload import Workload, read_workload
 
@@ -44,15 +43,14 @@ _NEVER = 10**9
 class _Module(nn.Module):
     """Our network with the two methods that pfl asks for."""
 
-    def __init__(self, network: EmbeddingNetwork, margin: float) -> None:
+    def __init__(self, network: Network, margin: float) -> None:
         super().__init__()
         self.network, self._margin = network, margin
 
-    def loss(self, images_NCHW: Tensor, class_embedding_D: Tensor) -> Tensor:
-        embeddings_ND = normalize(self.network.features(images_NCHW) - self.network.centre)
-        return positive_squared_hinge(embeddings_ND, class_embedding_D, self._margin)
+    def loss(self, pixels_NCHW: Tensor, class_embedding_D: Tensor) -> Tensor:
+        return positive_squared_hinge(normalize(self.network.embed(pixels_NCHW)), class_embedding_D, self._margin)
 
-    def metrics(self, _images_NCHW: Tensor) -> dict[str, Any]:
+    def metrics(self, _pixels_NCHW: Tensor) -> dict[str, Any]:
         return {}
 
 
@@ -107,7 +105,7 @@ def run(path: Path, rounds: int, _variant: str) -> Outcome | None:
     class_embeddings_CD = workload.class_embeddings_CD.clone()
     users = {
         client: Dataset(
-            [workload.images_CNCHW[client]],
+            [normalised_pixels("ours", workload.images_CNCHW[client])],
             user_id=str(client),
             train_kwargs={"class_embedding_D": class_embeddings_CD[client]},
         )
@@ -134,14 +132,16 @@ def run(path: Path, rounds: int, _variant: str) -> Outcome | None:
 
 
 def _model(workload: Workload) -> _Model:
-    network, local = build_network(workload.plan.model), workload.plan.local_training
-    load_tensors(network, workload.initial, "the workload's model")
+    network, local = training_network("ours", workload.plan.model), workload.plan.local_training
+    network.load_state_dict(workload.initial)
     module = _Module(network, local.margin)
     central = torch.optim.SGD(
         [*module.parameters(), *(each for each in module.buffers() if each.is_floating_point())], lr=1.0
     )
     return _Model(
         module,
-        local_optimizer_create=lambda parameters, lr: torch.optim.SGD(parameters, lr=lr, momentum=local.momentum),
+        local_optimizer_create=lambda parameters, lr: torch.optim.SGD(
+            parameters, lr=lr, momentum=local.momentum, fused=True
+        ),
         central_optimizer=central,
     )

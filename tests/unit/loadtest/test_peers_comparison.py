@@ -9,15 +9,19 @@ import pytest
 import torch
 from torch import Tensor
 
+from fedface_core.domain.plan import Plan
+from fedface_core.learning.models import initial_network
+from fedface_core.learning.weights import network_tensors
 from loadtest.peers.agreement import ModelsDisagreeError, check_agreement, largest_difference
 from loadtest.peers.comparison import Comparison, compare, interpreters
 from loadtest.peers.environments import EnvironmentUnavailableError, python_of
 from loadtest.peers.measure import Measured
 from loadtest.peers.outcome import Outcome, read_outcome, write_outcome
+from loadtest.peers.plain_networks import plain_network
 from loadtest.peers.plot import draw
 from loadtest.peers.systems import LIMITS, SYSTEMS, System
 from loadtest.peers.tables import columns, markdown
-from loadtest.peers.workload import Workload, make_workload, read_workload, write_workload
+from loadtest.peers.workload import SIZES, Workload, make_workload, read_workload, write_workload
 
 LIMIT, FLOWER, OURS = SYSTEMS["bare-loop"], SYSTEMS["flower"], SYSTEMS["ours"]
 MODEL = {"weight": torch.tensor([1.0, 2.0]), "batches": torch.tensor(3)}
@@ -142,6 +146,19 @@ def test_a_workload_and_an_outcome_are_read_back_as_they_were_written(workload: 
     assert outcome.rounds == (2.0, 1.5)
     assert outcome.torch == "2.13.0"
     assert largest_difference(outcome.first_model, MODEL) == 0.0
+
+
+@pytest.mark.parametrize("size", ["tiny", "mobilefacenet"])
+def test_the_plain_network_is_ours_with_the_same_weights(size: str) -> None:
+    plan = Plan.model_validate(SIZES[size])
+    ours = initial_network(plan.model, 0)
+    plain = plain_network(plan.model)
+    plain.load_state_dict(network_tensors(ours))
+    model = plan.model
+    pixels_NCHW = torch.rand(2, model.channels, model.height, model.width, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        difference = (plain.eval().embed(pixels_NCHW) - ours.eval().embed(pixels_NCHW)).abs().max()
+    assert difference < 1e-5 * ours.embed(pixels_NCHW).abs().max()
 
 
 def test_every_system_has_a_runner_and_every_peer_its_requirements() -> None:
