@@ -23,7 +23,7 @@ from loadtest.peers.environments import ROOT
 from loadtest.peers.measure import Measured, measure
 from loadtest.peers.plot import draw
 from loadtest.peers.systems import SYSTEMS, System
-from loadtest.peers.tables import columns, markdown, title
+from loadtest.peers.tables import markdown, narrow_columns, title
 from loadtest.peers.workload import SIZES, make_workload, one_thread, write_workload
 
 
@@ -39,7 +39,7 @@ def main() -> int:
     except FedFaceError as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         return 1
-    show(console, title(comparison), columns(comparison), comparison.machine)
+    show(console, title(comparison), narrow_columns(comparison), comparison.machine)
     for name, reason in comparison.unavailable.items():
         console.print(f"[yellow]{SYSTEMS[name].label} was not measured:[/] {reason}", highlight=False)
     write(options.json, comparison)

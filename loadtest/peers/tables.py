@@ -45,6 +45,19 @@ def columns(comparison: Comparison) -> tuple[Column, ...]:
     )
 
 
+def narrow_columns(comparison: Comparison) -> tuple[Column, ...]:
+    """What a terminal has room for, each system by its name on the command line."""
+    every = columns(comparison)
+    names = (*(system.name for system in comparison.systems), *comparison.unavailable)
+    speeds = tuple(column for column in every if column.head.startswith("speed"))
+    return (
+        Column(head="system", cells=names),
+        every[1],
+        *speeds,
+        next(each for each in every if each.head.startswith("CPU")),
+    )
+
+
 def _speeds(comparison: Comparison, limit: str) -> list[str]:
     return [str(system.speeds[limit]) for system in comparison.systems]
 

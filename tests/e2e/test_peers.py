@@ -33,7 +33,7 @@ def test_limit_and_ours_do_the_same_work_and_are_compared(tmp_path: Path) -> Non
         assert all(seconds > 0 for repetition in system["rounds"] for seconds in repetition)
         assert 0 < system["start_seconds"]["values"][0] < 280
     assert set(ours["speeds"]) == {"bare-loop", "bare-loop-channels-last"}
-    assert "FedFace, 1 process" in ended.stdout
+    assert "ours-in-pro" in ended.stdout
     assert "| FedFace, 1 process |" in files[1].read_text()
     assert files[2].stat().st_size > 1000
 
