@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 
 from fedface_cli.bench.report import Column
-from loadtest.peers.comparison import Comparison
+from loadtest.peers.comparison import Comparison, SystemFigures
 from loadtest.peers.systems import LIMITS, SYSTEMS
-
-_NOT_MEASURED = "not measured"
 
 
 def title(comparison: Comparison) -> str:
@@ -22,44 +20,43 @@ def title(comparison: Comparison) -> str:
 
 def columns(comparison: Comparison) -> tuple[Column, ...]:
     """One row a system, those without an environment at the end."""
-    systems = comparison.systems
-    missing = [SYSTEMS[name].label for name in comparison.unavailable]
-    blank = [""] * len(missing)
-    limits = [name for name in LIMITS if any(name in system.speeds for system in systems)]
-
-    def column(head: str, cells: Iterator[str], rest: list[str]) -> Column:
-        return Column(head=head, cells=(*cells, *rest))
-
     return (
-        column("system", (system.label for system in systems), missing),
-        column("round, s", (str(system.round_seconds) for system in systems), [_NOT_MEASURED] * len(missing)),
-        column("clients a second", (f"{system.clients_per_second:.3g}" for system in systems), blank),
-        *(
-            column(f"speed, {SYSTEMS[name].label.replace(', 2 processes', '')} = 1", iter(_speeds(comparison, name)), blank)
-            for name in limits
-        ),
-        column("CPU a round, s", (str(system.cpu_seconds) for system in systems), blank),
-        column("first round, s", (f"{system.warm_up_seconds.median:.3g}" for system in systems), blank),
-        column("start, s", (f"{system.start_seconds.median:.3g}" for system in systems), blank),
-        column("model differs by", (f"{system.largest_difference:.1g}" for system in systems), blank),
+        _column(comparison, "system", lambda system: system.label, lambda name: SYSTEMS[name].label),
+        _round_column(comparison),
+        _column(comparison, "clients a second", lambda system: f"{system.clients_per_second:.3g}"),
+        *_speed_columns(comparison),
+        _cpu_column(comparison),
+        _column(comparison, "first round, s", lambda system: f"{system.warm_up_seconds.median:.3g}"),
+        _column(comparison, "start, s", lambda system: f"{system.start_seconds.median:.3g}"),
+        _column(comparison, "model differs by", lambda system: f"{system.largest_difference:.1g}"),
     )
 
 
 def narrow_columns(comparison: Comparison) -> tuple[Column, ...]:
     """What a terminal has room for, each system by its name on the command line."""
-    every = columns(comparison)
-    names = (*(system.name for system in comparison.systems), *comparison.unavailable)
-    speeds = tuple(column for column in every if column.head.startswith("speed"))
-    return (
-        Column(head="system", cells=names),
-        every[1],
-        *speeds,
-        next(each for each in every if each.head.startswith("CPU")),
-    )
+    names = _column(comparison, "system", lambda system: system.name, lambda name: name)
+    return (names, _round_column(comparison), *_speed_columns(comparison), _cpu_column(comparison))
 
 
-def _speeds(comparison: Comparison, limit: str) -> list[str]:
-    return [str(system.speeds[limit]) for system in comparison.systems]
+def _round_column(comparison: Comparison) -> Column:
+    return _column(comparison, "round, s", lambda system: str(system.round_seconds), lambda _name: "not measured")
+
+
+def _speed_columns(comparison: Comparison) -> list[Column]:
+    limits = [name for name in LIMITS if any(name in system.speeds for system in comparison.systems)]
+    heads = {name: f"speed, {SYSTEMS[name].label.replace(', 2 processes', '')} = 1" for name in limits}
+    return [_column(comparison, heads[name], lambda system, name=name: str(system.speeds[name])) for name in limits]  # type: ignore[misc]
+
+
+def _cpu_column(comparison: Comparison) -> Column:
+    return _column(comparison, "CPU a round, s", lambda system: str(system.cpu_seconds))
+
+
+def _column(
+    comparison: Comparison, head: str, cell: Callable[[SystemFigures], str], missing: Callable[[str], str] = lambda _name: ""
+) -> Column:
+    """``cell`` of each system, and ``missing`` of the name of each that was not measured."""
+    return Column(head=head, cells=(*map(cell, comparison.systems), *map(missing, comparison.unavailable)))
 
 
 def markdown(comparison: Comparison) -> str:
@@ -82,5 +79,5 @@ def markdown(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(cells: Iterator[str] | tuple[str, ...]) -> str:
+def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"

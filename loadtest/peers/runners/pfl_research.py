@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import time
 from contextlib import redirect_stdout
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,9 @@ class _Module(nn.Module):
 class _Model(PyTorchModel):  # type: ignore[misc]
     """pfl's model, whose parameters are joined by the network's float buffers: BatchNorm's statistics are averaged, too."""
 
-    @property
+    @cached_property
     def variable_map(self) -> dict[str, Tensor]:
-        """What a client's update is made of, by name."""
+        """What a client's update is made of, by name. pfl asks for it several times a client."""
         buffers = {name: buffer for name, buffer in self.pytorch_model.named_buffers() if buffer.is_floating_point()}
         return {**super().variable_map, **buffers}
 
