@@ -12,8 +12,8 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from fedface_core.domain.cohort import Participation
-from fedface_core.domain.round import Round, Tally
-from fedface_core.domain.run import Run
+from fedface_core.domain.round import Round, RoundState, Tally
+from fedface_core.domain.run import Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate, Receipt
 
 
@@ -36,6 +36,17 @@ class EndedRound:
     failed: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class RoundGlance:
+    """A round and its counts, without its clients: for those who look at it, at the same cost however many it has."""
+
+    round: RoundState
+    invited: int
+    accepted: int
+    failed: int
+    unsettled: int
+
+
 class RunLedger(Protocol):
     """The small shared state: runs, rounds, acceptances, audit trail."""
 
@@ -45,8 +56,14 @@ class RunLedger(Protocol):
     def load(self, run_id: str) -> Run:
         """The run. `NotFoundError` names an unknown id."""
 
-    def runs(self) -> Sequence[Run]:
-        """All runs, newest first."""
+    def runs(self, limit: int | None = None, before: str | None = None) -> Sequence[Run]:
+        """Runs, newest first: all, or the newest ``limit``; those older than the run ``before`` only, where given.
+
+        `NotFoundError` where there is no run ``before``.
+        """
+
+    def run_phases(self) -> Sequence[RunPhase]:
+        """The phase of every run, in no order: to count them without reading their records."""
 
     def active_runs(self) -> Sequence[Run]:
         """The runs that have started and not ended, and those being deleted, oldest first: what the sweep looks at."""
@@ -87,6 +104,15 @@ class RunLedger(Protocol):
     def rounds(self, run_id: str) -> Sequence[Round]:
         """The run's rounds, in order."""
 
+    def glance(self, run_id: str, number: int) -> RoundGlance:
+        """The round and its counts, read in one step. `NotFoundError` where it was never opened."""
+
+    def glances(self, run_id: str) -> Sequence[RoundGlance]:
+        """The same of each of the run's rounds, in order. `NotFoundError` for an unknown run."""
+
+    def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
+        """The first ``count`` unsettled clients, in client order. `NotFoundError` as for `tally`."""
+
     def tally(self, run_id: str, number: int) -> Tally:
         """The round's counts. `NotFoundError` where it was never opened."""
 
@@ -111,6 +137,9 @@ class RunLedger(Protocol):
 
     def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
         """The accepted updates, in client order; of ``clients`` only, where given."""
+
+    def accepted_clients(self, run_id: str, number: int) -> Sequence[str]:
+        """Whose updates were accepted, in client order; without the updates, which take more memory than their names."""
 
     def failed(self, run_id: str, number: int) -> Mapping[str, str]:
         """Client → reason, in client order."""
@@ -158,6 +187,9 @@ class ArtifactStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the object; removing what is not there is no error."""
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Remove many objects, in few requests where the store can; cut short, some of them are gone."""
 
     def ping(self) -> None:
         """`UnavailableError`, saying what is wrong, where the store does not answer or refuses us."""

@@ -106,6 +106,17 @@ def test_delete_removes_and_may_be_repeated(store: ArtifactStore) -> None:
         store.get(KEY)
 
 
+def test_many_are_removed_at_once(store: ArtifactStore) -> None:
+    many = [f"runs/run-0123456789ab/rounds/1/updates/{index}" for index in range(1100)]
+    for key in (*many[:5], *many[-5:], KEY):
+        store.put(key, b"here")
+    store.delete_all(many)  # most of which are not there
+    assert store.keys("runs/") == [KEY]
+    store.delete_all([])
+    with pytest.raises(InvalidInputError):
+        store.delete_all(["../outside"])
+
+
 UPWARDS = ["/etc/passwd", "../x", "a/../../x", "a/..", "./a", "a/./b"]
 MALFORMED = ["", "a//b", "a/", "a\\b", "a b", "a\n", "~a", "ä", "a\0b", "a?x=1"]
 

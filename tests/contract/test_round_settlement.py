@@ -11,7 +11,7 @@ import pytest
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.ids import client_id, new_run_id
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round import Round, RoundPhase, open_round, reopen, suspend
+from fedface_core.domain.round import Round, RoundPhase, RoundState, open_round, reopen, suspend
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
 from fedface_core.ports import RunLedger
@@ -69,7 +69,28 @@ def test_opening_makes_the_whole_cohort_unsettled(opened: OpenRound) -> None:
     assert opened.ledger.failed(opened.run.id, 1) == {}
 
 
+def test_a_glance_counts_without_naming_the_clients(opened: OpenRound) -> None:
+    ledger, place = opened.ledger, (opened.run.id, 1)
+    opened.accept(COHORT[1])
+    opened.accept(COHORT[0])
+    opened.fail(COHORT[3])
+    glance = ledger.glance(*place)
+    assert (glance.invited, glance.accepted, glance.failed, glance.unsettled) == (len(COHORT), 2, 1, len(COHORT) - 3)
+    assert glance.round == RoundState.model_validate(opened.record.model_dump(exclude={"cohort"}))
+    assert ledger.glances(opened.run.id) == [glance]
+    assert ledger.load_round(*place) == opened.record
+    assert ledger.stragglers(*place, 2) == [COHORT[2], COHORT[4]]
+    assert ledger.accepted_clients(*place) == [COHORT[0], COHORT[1]]
+    opened.close()
+    assert ledger.glance(*place).round.phase is RoundPhase.AGGREGATING
+    assert ledger.load_round(*place).cohort == COHORT
+
+
 ASKS_FOR_A_ROUND: list[Callable[[RunLedger, str, int], object]] = [
+    lambda ledger, run, number: ledger.glance(run, number),
+    lambda ledger, run, number: ledger.stragglers(run, number, 1),
+    lambda ledger, run, number: ledger.accepted_clients(run, number),
+    lambda ledger, run, number: ledger.accepted(run, number, []),
     lambda ledger, run, number: ledger.tally(run, number),
     lambda ledger, run, number: ledger.begin_attempt(run, number, COHORT[0], T0),
     lambda ledger, run, number: ledger.accept(run, number, COHORT[0], update(), T0),

@@ -51,6 +51,8 @@ def test_an_id_is_taken_once(ledger: RunLedger, run: Run) -> None:
 ASKS_FOR_A_RUN: list[Callable[[RunLedger, str], object]] = [
     lambda ledger, run: ledger.load(run),
     lambda ledger, run: ledger.rounds(run),
+    lambda ledger, run: ledger.runs(before=run),
+    lambda ledger, run: ledger.glances(run),
     lambda ledger, run: ledger.participation(run),
     lambda ledger, run: ledger.events(run),
     lambda ledger, run: ledger.load_round(run, 0),
@@ -70,6 +72,21 @@ def test_runs_are_listed_newest_first(ledger: RunLedger) -> None:
     for run in (oldest, newest, middle):
         ledger.create(run)
     assert ledger.runs() == [newest, middle, oldest]
+    assert ledger.runs(limit=2) == [newest, middle]
+    assert ledger.runs(limit=2, before=middle.id) == [oldest]
+    assert ledger.runs(before=newest.id) == [middle, oldest]
+    assert ledger.runs(before=oldest.id) == []
+
+
+def test_runs_are_counted_by_phase(ledger: RunLedger) -> None:
+    assert ledger.run_phases() == []
+    created, started = created_run(), created_run()
+    for run in (created, started):
+        ledger.create(run)
+    ledger.save(start(started, T0), "run_started")
+    assert sorted(ledger.run_phases()) == [RunPhase.CREATED, RunPhase.PREPARING]
+    ledger.delete(started.id)
+    assert ledger.run_phases() == [RunPhase.CREATED]
 
 
 def test_no_runs(ledger: RunLedger) -> None:

@@ -54,9 +54,10 @@ def test_a_round_of_another_version(ledger_url: str) -> None:
     ledger.create(RUN)
     ledger.save(RUN, "round_opened", opened=ROUND)
     with redis.Redis.from_url(ledger_url) as server:
-        server.hset(round_key(RUN.id, 0), "record", of_version(1, ROUND.model_dump_json()))
-    with pytest.raises(UnknownSchemaError, match="schema version 1 of Round is not known here"):
-        ledger.load_round(RUN.id, 0)
+        server.hset(round_key(RUN.id, 0), "record", of_version(2, ROUND.model_dump_json()))
+    for read in (ledger.load_round, ledger.glance):
+        with pytest.raises(UnknownSchemaError, match="schema version 2 of RoundState is not known here"):
+            read(RUN.id, 0)
 
 
 @pytest.mark.parametrize("what", ["Run", "Manifest"])

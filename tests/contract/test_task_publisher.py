@@ -15,16 +15,16 @@ from pydantic import BaseModel, SecretStr
 
 from fedface_core.adapters.celery_publisher import CeleryPublisher
 from fedface_core.adapters.memory import RecordingPublisher
-from fedface_core.contracts.tasks import CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, QUEUES, ROUTES
+from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, QUEUES, ROUTES
 from fedface_core.domain.commands import (
-    EnrolClient,
+    EnrolClients,
     EvaluateModel,
     FoldShard,
     HandleFact,
     PrepareModel,
     ReduceRound,
     Sweep,
-    TrainClient,
+    TrainClients,
 )
 from fedface_core.domain.events import ModelPrepared
 from fedface_core.domain.ids import client_id
@@ -35,8 +35,8 @@ from fedface_core.runtime.settings import Settings
 RUN = "run-0123456789ab"
 ONE_OF_EACH: list[BaseModel] = [
     PrepareModel(run_id=RUN),
-    EnrolClient(run_id=RUN, client_id=client_id(3)),
-    TrainClient(run_id=RUN, round=2, client_id=client_id(4)),
+    EnrolClients(run_id=RUN, clients=(client_id(3),)),
+    TrainClients(run_id=RUN, round=2, clients=(client_id(4),)),
     FoldShard(run_id=RUN, round=2, shard=1),
     ReduceRound(run_id=RUN, round=2),
     EvaluateModel(run_id=RUN, round=2),
@@ -115,7 +115,7 @@ def test_every_command_goes_by_its_route_and_comes_back_equal(bench: Bench) -> N
 
 
 def test_many_are_published_in_order(bench: Bench) -> None:
-    commands = [TrainClient(run_id=RUN, round=1, client_id=client_id(index)) for index in range(300)]
+    commands = [TrainClients(run_id=RUN, round=1, clients=(client_id(index),)) for index in range(1300)]
     bench.publisher.publish_all(commands, correlation_id="first")
     bench.publisher.publish_all([Sweep()], correlation_id="second")
     assert [message.command for message in bench.waiting(CLIENT)] == commands
@@ -125,12 +125,30 @@ def test_many_are_published_in_order(bench: Bench) -> None:
 
 def test_depth_counts_what_waits_in_one_queue(bench: Bench) -> None:
     assert bench.publisher.queue_depth(CLIENT) == 0
-    enrolments = [EnrolClient(run_id=RUN, client_id=client_id(index)) for index in range(7)]
+    enrolments = [EnrolClients(run_id=RUN, clients=(client_id(index),)) for index in range(7)]
     bench.publisher.publish_all(enrolments, correlation_id="a")
     bench.publisher.publish(EvaluateModel(run_id=RUN, round=0), correlation_id="a")
     assert bench.publisher.queue_depth(CLIENT) == 7
     assert bench.publisher.queue_depth(EVALUATOR) == 1
     assert bench.publisher.queue_depth(CONTROL) == 0
+
+
+def test_a_message_is_what_celery_itself_sends(broker_url: str, tmp_path: Path) -> None:
+    settings = Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=tmp_path)
+    with create_celery(settings) as app, redis.Redis.from_url(broker_url, decode_responses=True) as broker:
+        CeleryPublisher(app).publish(ONE_OF_EACH[3], correlation_id="abc")
+        command = {"command": ONE_OF_EACH[3].model_dump(mode="json")}
+        headers = {CORRELATION_HEADER: "abc"}
+        app.send_task("aggregator.fold_shard", kwargs=command, queue=AGGREGATOR, headers=headers, ignore_result=True)
+        theirs, ours = (json.loads(raw) for raw in broker.execute_command("LRANGE", AGGREGATOR, 0, -1))
+        kombu.pools.reset()
+    for message in (ours, theirs):
+        task = message["headers"].pop("id")
+        assert message["headers"].pop("root_id") == message["properties"].pop("correlation_id") == task
+        assert message["properties"].pop("delivery_tag")
+        del message["properties"]["reply_to"]  # where results would go, which nobody asks for
+        del message["headers"]["kwargsrepr"]  # for Celery's own logs
+    assert ours == theirs
 
 
 def test_publishing_nothing_is_nothing(bench: Bench) -> None:

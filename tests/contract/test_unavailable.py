@@ -14,7 +14,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import kombu.pools
 import pytest
 import redis
 from pydantic import SecretStr
@@ -142,9 +141,7 @@ def publisher_at(port: int, directory: Path) -> AbstractContextManager[CeleryPub
 def publisher_to(url: str, directory: Path) -> Iterator[CeleryPublisher]:
     settings = Settings(redis_url=SecretStr(url), artifacts="directory", artifact_directory=directory)
     with create_celery(settings) as app:
-        app.conf.broker_transport_options |= {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}
-        yield CeleryPublisher(app)
-        kombu.pools.reset()
+        yield CeleryPublisher(app, timeout_seconds=0.2)
 
 
 def test_broker_that_refuses_connections(refusing_port: int, tmp_path: Path) -> None:

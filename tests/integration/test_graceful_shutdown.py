@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from fedface_cli.children import Children
 from fedface_core.adapters.celery_publisher import CeleryPublisher
 from fedface_core.contracts.tasks import CLIENT
-from fedface_core.domain.commands import TrainClient
+from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.ids import client_id
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
@@ -23,7 +23,7 @@ from support.servers import wait_for
 from support.slow_worker import JOURNAL, SECONDS
 
 RUN = "run-0123456789ab"
-SHORT, LONG = client_id(1), client_id(2)
+SHORT, LONG, *OTHERS = map(client_id, range(1, 5))
 NEVER_ENDING = 3600.0
 
 Worker = subprocess.Popen[bytes]
@@ -37,10 +37,11 @@ class Bench:
         self._children, self._broker_url, self._home = children, broker_url, home
         self._workers: list[Worker] = []
 
-    def publish(self, *clients: str) -> None:
+    def publish(self, *tasks: tuple[str, ...]) -> None:
+        """Tasks of these clients each."""
         settings = Settings(redis_url=SecretStr(self._broker_url), artifacts="directory", artifact_directory=self._home)
         with create_celery(settings) as app:
-            commands = [TrainClient(run_id=RUN, round=1, client_id=client) for client in clients]
+            commands = [TrainClients(run_id=RUN, round=1, clients=clients) for clients in tasks]
             CeleryPublisher(app).publish_all(commands, correlation_id="abc")
 
     def work(self, grace_seconds: float, **seconds: float) -> Worker:
@@ -97,7 +98,7 @@ def ended(worker: Worker) -> Callable[[], bool]:
 
 
 def test_a_task_that_ends_within_the_grace_period_is_done_once(bench: Bench) -> None:
-    bench.publish(SHORT)
+    bench.publish((SHORT,))
     worker = bench.work(NEVER_ENDING, **{SHORT: 3})
     bench.await_lines(f"{SHORT} started")
     worker.terminate()
@@ -107,7 +108,7 @@ def test_a_task_that_ends_within_the_grace_period_is_done_once(bench: Bench) -> 
 
 
 def test_a_task_that_does_not_is_back_in_the_queue_and_done_by_another_worker(bench: Bench) -> None:
-    bench.publish(LONG)
+    bench.publish((LONG,))
     worker = bench.work(1, **{LONG: NEVER_ENDING})
     bench.await_lines(f"{LONG} started")
     worker.terminate()
@@ -121,7 +122,7 @@ def test_a_task_that_does_not_is_back_in_the_queue_and_done_by_another_worker(be
 
 
 def test_one_of_two_that_run_side_by_side_finishes(bench: Bench) -> None:
-    bench.publish(SHORT, LONG)
+    bench.publish((SHORT,), (LONG,))
     worker = bench.work(8, **{SHORT: 1, LONG: NEVER_ENDING})
     bench.await_lines(f"{SHORT} started", f"{LONG} started")
     worker.terminate()
@@ -130,4 +131,17 @@ def test_one_of_two_that_run_side_by_side_finishes(bench: Bench) -> None:
     assert (bench.waiting(), bench.unacknowledged()) == (1, 0)
     bench.work(1, **{SHORT: NEVER_ENDING, LONG: 0})
     bench.await_lines(f"{LONG} finished")
+    assert bench.done().count(f"{SHORT} started") == 1
+
+
+def test_of_a_task_of_many_the_client_in_hand_finishes_and_the_others_go_back(bench: Bench) -> None:
+    bench.publish((SHORT, LONG, *OTHERS))
+    worker = bench.work(NEVER_ENDING, **{SHORT: 3, LONG: NEVER_ENDING})
+    bench.await_lines(f"{SHORT} started")
+    worker.terminate()
+    wait_for("the worker's end, long before the others could be done", ended(worker))
+    assert bench.done() == [f"{SHORT} started", f"{SHORT} finished"]
+    assert (bench.waiting(), bench.unacknowledged()) == (1 + len(OTHERS), 0)
+    bench.work(1, **dict.fromkeys((LONG, *OTHERS), 0))
+    bench.await_lines(*(f"{client} finished" for client in (LONG, *OTHERS)))
     assert bench.done().count(f"{SHORT} started") == 1

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts
 from fedface_core.contracts import object_keys
-from fedface_core.domain.commands import EnrolClient, EvaluateModel, FoldShard, HandleFact, ReduceRound, Sweep, TrainClient
+from fedface_core.domain.commands import EnrolClients, EvaluateModel, FoldShard, HandleFact, ReduceRound, Sweep, TrainClients
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.events import Fact, ModelPrepared, RoundAggregated, RoundEvaluated
 from fedface_core.domain.round import RoundPhase
@@ -116,7 +116,7 @@ class World:
         if run_id is None:
             return True
         try:
-            number = 0 if isinstance(about, EnrolClient) else getattr(about, "round", None)
+            number = 0 if isinstance(about, EnrolClients) else getattr(about, "round", None)
             if self.ledger.load(run_id) and number is not None:
                 self.ledger.load_round(run_id, number)
         except NotFoundError:
@@ -132,7 +132,7 @@ class World:
         match command:
             case HandleFact():
                 return self._fact_stored(command.fact)
-            case EnrolClient() | TrainClient() | FoldShard():
+            case EnrolClients() | TrainClients() | FoldShard():
                 return True
             case ReduceRound():
                 return self.ledger.load_round(about.run_id, about.round).phase is not RoundPhase.OPEN

@@ -25,7 +25,7 @@ from fedface_control.handle_fact import handle_fact
 from fedface_control.restore_run import restore_all, restore_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.cohort import CohortPlan
-from fedface_core.domain.commands import HandleFact, TrainClient
+from fedface_core.domain.commands import HandleFact, TrainClients
 from fedface_core.domain.errors import InvalidInputError, NotFoundError, WrongPhaseError
 from fedface_core.domain.events import RoundAggregated, RoundEvaluated
 from fedface_core.domain.ids import client_id
@@ -455,7 +455,7 @@ def test_an_average_of_an_earlier_life_of_the_round_does_not_count() -> None:
     earlier, (_, other) = world.post.published[0], world.ledger.accepted(run_id, 1)
     machine.the_ledger_is_lost_and_restored()
     world.sweep()
-    world.post.published[:] = [(TrainClient(run_id=run_id, round=1, client_id=other), "other")]
+    world.post.published[:] = [(TrainClients(run_id=run_id, round=1, clients=(other,)), "other")]
     machine.deliver_in_order(2)  # the one client's task, and that the round is ready
     assert world.ledger.load_round(run_id, 1).phase is RoundPhase.AGGREGATING
     world.deliver(earlier)

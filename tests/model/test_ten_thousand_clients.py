@@ -26,7 +26,7 @@ from fedface_control.operate_run import create_run, start_run
 from fedface_control.sweep import sweep
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
 from fedface_core.adapters.redis_ledger import RedisLedger
-from fedface_core.domain.commands import FoldShard, TrainClient
+from fedface_core.domain.commands import FoldShard, TrainClients
 from fedface_core.domain.devices import Behaviour, behaviour
 from fedface_core.domain.events import Aggregation, EvaluationSkipped, ModelPrepared, RoundAggregated
 from fedface_core.domain.plan import Plan
@@ -92,8 +92,12 @@ class Fleet:
 
     def take_tasks(self) -> set[str]:
         """Hand the published tasks to their devices; returns whose they were."""
-        tasks = {command.client_id for command in self.publisher.commands if isinstance(command, TrainClient)}
-        assert len(tasks) == len(self.publisher.published) or not tasks, "tasks are published once, and with nothing else"
+        tasks = {
+            client for command in self.publisher.commands if isinstance(command, TrainClients) for client in command.clients
+        }
+        assert len(tasks) == len(self.publisher.published) or not tasks, (
+            "each device has one task, and there is nothing else"
+        )
         self.publisher.published.clear()
         for client in tasks:
             self.asked[client] += 1
@@ -128,7 +132,12 @@ class Fleet:
             unsettled = self.ports.ledger.tally(self.run_id, 1).unsettled
             with self.timed("sweep"):
                 sweep(self.ports, REPEAT_AFTER)
-            repeated = {command.client_id for command in self.publisher.commands if isinstance(command, TrainClient)}
+            repeated = {
+                client
+                for command in self.publisher.commands
+                if isinstance(command, TrainClients)
+                for client in command.clients
+            }
             assert repeated in (set(), unsettled)
             assert asked <= set(current.cohort)
         self.seconds["close round 1"] = [self.seconds["sweep"].pop()]

@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from fedface_aggregator.fold_shard import fold_shard
 from fedface_aggregator.prepare_model import prepare_model
 from fedface_aggregator.reduce_round import reduce_round
-from fedface_client.enrol_client import enrol_client
-from fedface_client.train_client import train_client
+from fedface_client.enrol_client import enrol_clients
+from fedface_client.train_client import train_clients
 from fedface_control.handle_fact import handle_fact
 from fedface_control.operate_run import create_run, start_run
 from fedface_control.sweep import sweep
@@ -29,14 +29,14 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.tasks import ROUTES
 from fedface_core.domain.commands import (
-    EnrolClient,
+    EnrolClients,
     EvaluateModel,
     FoldShard,
     HandleFact,
     PrepareModel,
     ReduceRound,
     Sweep,
-    TrainClient,
+    TrainClients,
 )
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED, Run, RunPhase
@@ -143,6 +143,7 @@ class InProcess:
         try:
             self.handlers[type(command)](message, correlation_id)
         except Killed:
+            self.lifeline.end()
             self.restart_services()
             if self._redeliver and not isinstance(command, Sweep):
                 self.publisher.published.append((command, correlation_id))
@@ -173,8 +174,8 @@ def services(ports: Ports) -> dict[type[BaseModel], Handler]:
     """What each service does with the commands of its queue, each in a fresh process."""
     client, aggregator, evaluator = (Workbench(ports) for _ in range(3))
     handlers: dict[type[BaseModel], Handler] = {
-        EnrolClient: partial(enrol_client, client),
-        TrainClient: partial(train_client, client),
+        EnrolClients: partial(enrol_clients, client),
+        TrainClients: partial(train_clients, client),
         PrepareModel: partial(prepare_model, aggregator),
         FoldShard: partial(fold_shard, aggregator),
         ReduceRound: partial(reduce_round, aggregator),

@@ -13,11 +13,15 @@ class Killed(BaseException):
 
 
 class Lifeline:
-    """Notes every effect on the ports, and kills the process once, right after effect number ``kill_after``."""
+    """Notes every effect on the ports, and kills the process once, right after effect number ``kill_after``.
+
+    Whatever another thread of a process was about to do when it died does not happen: ports belong to one life.
+    """
 
     def __init__(self, kill_after: int | None) -> None:
         self.effects: list[str] = []
         self.kill_after = kill_after
+        self.life = 0
 
     def approach(self) -> None:
         """An effect is about to happen. Here a test can have another process be faster."""
@@ -26,7 +30,12 @@ class Lifeline:
         """One more effect."""
         self.effects.append(effect)
         if len(self.effects) == self.kill_after:
+            self.end()
             raise Killed(effect)
+
+    def end(self) -> None:
+        """The process is dead; the next has ports of its own."""
+        self.life += 1
 
 
 class MortalPublisher(RecordingPublisher):
@@ -60,6 +69,12 @@ class _Mortal:
     def __init__(self, port: object, lifeline: Lifeline) -> None:
         self._port = port
         self._lifeline = lifeline
+        self._life = lifeline.life
+
+    def delete_all(self, keys: Any) -> None:
+        """Each removal is an effect of its own: a process can die having removed a part."""
+        for key in keys:
+            self.delete(key)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
@@ -68,6 +83,8 @@ class _Mortal:
 
         def act(*args: Any, **kwargs: Any) -> Any:
             self._lifeline.approach()
+            if self._lifeline.life != self._life:
+                raise Killed("dead already")
             result = method(*args, **kwargs)
             words = [arg for arg in args if isinstance(arg, str)]
             self._lifeline.note(" ".join([name, *words[:1]]))

@@ -1,4 +1,4 @@
-"""``python -m support.slow_worker``: a client's worker whose task takes as long as the test says, and leaves a journal."""
+"""``python -m support.slow_worker``: a worker whose clients take as long as the test says, and leave a journal."""
 
 from __future__ import annotations
 
@@ -8,27 +8,31 @@ from pathlib import Path
 
 from celery import Celery
 
+from fedface_client.work_through import work_through
+from fedface_core.bootstrap import connect
 from fedface_core.contracts.tasks import CLIENT
-from fedface_core.domain.commands import TrainClient
+from fedface_core.domain.commands import TrainClients
 from fedface_core.runtime.celery_app import create_celery, serve
 from fedface_core.runtime.settings import WorkerSettings, load_settings
+from fedface_core.runtime.workbench import Workbench
 from fedface_core.runtime.worker import run_worker
 
 JOURNAL, SECONDS = "TEST_JOURNAL", "TEST_TASK_SECONDS"  # environment variables
 
 
 def create(settings: WorkerSettings) -> tuple[Celery, list[object]]:
-    """The app with a task that sleeps: clients of the environment's list for their seconds."""
+    """The app with a task whose clients sleep, for their seconds of the environment's list."""
     app = create_celery(settings)
-    serve(app, TrainClient, lambda command, _: work(command))
+    bench = Workbench(connect(settings, app))
+    serve(app, TrainClients, lambda command, correlation_id: work_through(bench, command, correlation_id, respond))
     return app, []
 
 
-def work(command: TrainClient) -> None:
-    seconds = dict(part.split("=") for part in os.environ[SECONDS].split(","))[command.client_id]
-    note(f"{command.client_id} started")
+def respond(client: str) -> None:
+    seconds = dict(part.split("=") for part in os.environ[SECONDS].split(","))[client]
+    note(f"{client} started")
     time.sleep(float(seconds))
-    note(f"{command.client_id} finished")
+    note(f"{client} finished")
 
 
 def note(line: str) -> None:

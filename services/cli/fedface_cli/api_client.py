@@ -115,9 +115,12 @@ class ControlApi:
         """Do not have the round's model version scored."""
         return self._change(RunDetail, "POST", f"/runs/{run_id}/rounds/{number}/skip-evaluation")
 
-    def runs(self) -> RunList:
-        """All runs, newest first."""
-        return self._call(RunList, "GET", "/runs")
+    def runs(self, limit: int | None = None, before: str | None = None) -> RunList:
+        """The newest runs, newest first; those older than the run ``before`` only, where given."""
+        asked = {"limit": limit, "before": before}
+        return self._call(
+            RunList, "GET", "/runs", params={name: value for name, value in asked.items() if value is not None}
+        )
 
     def run(self, run_id: str) -> RunDetail:
         """One run with its plan."""

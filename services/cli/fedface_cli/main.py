@@ -22,6 +22,7 @@ from fedface_cli import (
     run_commands,
     up,
 )
+from fedface_cli.bench import commands as bench_commands
 from fedface_cli.study import commands as study_commands
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -45,6 +46,7 @@ app.command("pretrain")(pretrain.pretrain)
 data_preview.app.command("prepare")(data_prepare.prepare)
 app.add_typer(data_preview.app, name="data")
 app.add_typer(study_commands.app, name="study")
+app.add_typer(bench_commands.app, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

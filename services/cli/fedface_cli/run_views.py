@@ -59,7 +59,11 @@ def show(run_id: RunIdArgument, as_json: JsonOption = False) -> None:
         console.print(RunDisplay(run, rounds).scores_table())
 
 
-def list_runs(as_json: JsonOption = False) -> None:
+def list_runs(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="So many at most.")] = 50,
+    before: Annotated[str | None, typer.Option(metavar="RUN", help="Only runs older than this one.")] = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the newest runs, newest first."""
     from rich.console import Console
     from rich.table import Table
@@ -69,9 +73,12 @@ def list_runs(as_json: JsonOption = False) -> None:
     from fedface_cli.wording import PHASE_STYLES, moment, percent
 
     with ControlApi() as api:
-        listed = api.runs()
+        listed = api.runs(limit, before)
     if as_json:
         typer.echo(listed.model_dump_json(indent=2))
+        return
+    if not listed.runs and before is not None:
+        typer.echo(f"{before} is the oldest run", err=True)
         return
     if not listed.runs:
         typer.echo("no runs yet: create one with `fedface run create PLAN.toml`", err=True)

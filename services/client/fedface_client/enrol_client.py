@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from fedface_client.deliver_update import answer
+from fedface_client.deliver_update import Delivery, respond
 from fedface_client.device import photographs
 from fedface_client.settle_client import Invitation
-from fedface_core.domain.commands import EnrolClient
+from fedface_client.work_through import work_through
+from fedface_core.domain.commands import EnrolClients
 from fedface_core.learning.client_steps import Update, enrolment_update
+from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS
 from fedface_core.runtime.workbench import Workbench
 
 
-def enrol_client(bench: Workbench, command: EnrolClient, correlation_id: str) -> None:
-    """Put the client's mean embedding as its update of round 0."""
+def enrol_clients(bench: Workbench, command: EnrolClients, correlation_id: str) -> None:
+    """Have each client put its mean embedding as its update of round 0."""
     plan = bench.plan(command.run_id, correlation_id)
     opened = bench.opened_round(command.run_id, 0, correlation_id)
 
-    def make_update() -> Update:
-        images_NCHW = photographs(plan, command.client_id)
-        return enrolment_update(bench.models.network(plan.model, opened.model_sha256), images_NCHW, plan)
+    def make_update(client: str) -> Update:
+        with CLIENT_STEP_SECONDS.labels("fetch").time():
+            images_NCHW = photographs(plan, client)
+            network = bench.models.network(plan.model, opened.model_sha256)
+        with CLIENT_STEP_SECONDS.labels("embed").time():
+            return enrolment_update(network, images_NCHW, plan)
 
-    answer(bench, plan, Invitation(command.run_id, 0, command.client_id, correlation_id), make_update)
+    def enrol(client: str) -> Delivery | None:
+        return respond(bench, plan, Invitation(command.run_id, 0, client, correlation_id), lambda: make_update(client))
+
+    work_through(bench, command, correlation_id, enrol)

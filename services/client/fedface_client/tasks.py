@@ -5,10 +5,10 @@ from __future__ import annotations
 from celery import Celery
 from prometheus_client.registry import Collector
 
-from fedface_client.enrol_client import enrol_client
-from fedface_client.train_client import train_client
+from fedface_client.enrol_client import enrol_clients
+from fedface_client.train_client import train_clients
 from fedface_core.bootstrap import connect
-from fedface_core.domain.commands import EnrolClient, TrainClient
+from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.runtime.celery_app import create_celery, serve
 from fedface_core.runtime.patience import patient
 from fedface_core.runtime.settings import WorkerSettings
@@ -19,6 +19,6 @@ def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The app with the client's tasks."""
     app = create_celery(settings)
     bench = Workbench(patient(connect(settings, app), settings.patience_seconds))
-    serve(app, EnrolClient, lambda command, correlation_id: enrol_client(bench, command, correlation_id))
-    serve(app, TrainClient, lambda command, correlation_id: train_client(bench, command, correlation_id))
+    serve(app, EnrolClients, lambda command, correlation_id: enrol_clients(bench, command, correlation_id))
+    serve(app, TrainClients, lambda command, correlation_id: train_clients(bench, command, correlation_id))
     return app, []

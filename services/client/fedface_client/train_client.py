@@ -2,48 +2,60 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor
 
-from fedface_client.deliver_update import answer
+from fedface_client.deliver_update import Delivery, respond
 from fedface_client.device import photographs
 from fedface_client.settle_client import Invitation
+from fedface_client.work_through import work_through
 from fedface_core.contracts import object_keys
-from fedface_core.domain.commands import TrainClient
+from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.ids import client_index
+from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
 from fedface_core.learning.class_embeddings import decode_class_embeddings, row_range
 from fedface_core.learning.client_steps import Update, training_update
 from fedface_core.ports import ArtifactStore
-from fedface_core.runtime.metrics import TRAINING_IMAGES
+from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, TRAINING_IMAGES
 from fedface_core.runtime.workbench import Workbench
 
 
-def train_client(bench: Workbench, command: TrainClient, correlation_id: str) -> None:
-    """Train the round's model on the client's images and put the update."""
+def train_clients(bench: Workbench, command: TrainClients, correlation_id: str) -> None:
+    """Have each client train the round's model on its images and put its update."""
     plan = bench.plan(command.run_id, correlation_id)
     opened = bench.opened_round(command.run_id, command.round, correlation_id)
 
-    def make_update() -> Update:
-        images_NCHW = photographs(plan, command.client_id)
-        own_D = own_class_embedding(bench.ports.artifacts, opened, command.client_id, plan.model.embedding_size)
-        guidance = bench.guidance(command.run_id, opened.guidance_sha256)
+    def train(client: str) -> Delivery | None:
+        invitation = Invitation(command.run_id, command.round, client, correlation_id)
+        return respond(
+            bench, plan, invitation, partial(_make_update, bench, plan, opened, client), started_from=opened.model_sha256
+        )
+
+    work_through(bench, command, correlation_id, train)
+
+
+def _make_update(bench: Workbench, plan: Plan, opened: Round, client: str) -> Update:
+    with CLIENT_STEP_SECONDS.labels("fetch").time():
+        images_NCHW = photographs(plan, client)
+        own_D = own_class_embedding(bench.ports.artifacts, opened, client, plan.model.embedding_size)
+        guidance = bench.guidance(opened.run_id, opened.guidance_sha256)
         network = bench.models.network(plan.model, opened.model_sha256)
+    with CLIENT_STEP_SECONDS.labels("train").time():
         update = training_update(
             network,
             images_NCHW,
             own_D,
             plan,
-            command.round,
-            command.client_id,
+            opened.number,
+            client,
             started_from=opened.model_sha256,
             guidance=guidance,
         )
-        batch = min(plan.local_training.batch_size or len(images_NCHW), len(images_NCHW))
-        TRAINING_IMAGES.inc(plan.local_training.steps_in(command.round, plan.rounds) * batch)
-        return update
-
-    invitation = Invitation(command.run_id, command.round, command.client_id, correlation_id)
-    answer(bench, plan, invitation, make_update, started_from=opened.model_sha256)
+    batch = min(plan.local_training.batch_size or len(images_NCHW), len(images_NCHW))
+    TRAINING_IMAGES.inc(plan.local_training.steps_in(opened.number, plan.rounds) * batch)
+    return update
 
 
 def own_class_embedding(artifacts: ArtifactStore, opened: Round, client: str, size: int) -> Tensor:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import structlog
 
+from fedface_control.records import accepted_updates
 from fedface_core.domain.events import RoundAggregated, RoundReady
 from fedface_core.domain.round import Round, advance
 from fedface_core.domain.run import Run
-from fedface_core.domain.update import accepted_digest
+from fedface_core.domain.update import digest_in_order
 from fedface_core.ports import Ports
 
 log = structlog.get_logger(__name__)
@@ -27,7 +28,7 @@ def record_aggregation(ports: Ports, run: Run, fact: RoundAggregated) -> Run | N
     aggregated = advance(current, fact, ports.clock.now())
     if aggregated.phase is current.phase:
         return None
-    if fact.accepted_digest != accepted_digest(ports.ledger.accepted(run.id, fact.round)):
+    if fact.accepted_digest != digest_in_order(accepted_updates(ports, run.id, fact.round)):
         log.warning("fact_ignored", fact=fact.kind, reason="it averages another accepted set than the ledger's")
         return None
     run = ports.ledger.save(run, "round_aggregated", changed=aggregated)

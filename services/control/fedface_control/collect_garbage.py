@@ -30,7 +30,6 @@ def collect_garbage(ports: Ports, older_than: timedelta, *, dry_run: bool) -> li
         except ArtifactMissingError:  # its run was deleted meanwhile
             continue
     if not dry_run:
-        for key in garbage:
-            ports.artifacts.delete(key)
+        ports.artifacts.delete_all(garbage)
         log.info("garbage_collected", objects=len(garbage))
     return garbage

@@ -13,7 +13,7 @@ from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, UnknownSchemaError
 from fedface_core.domain.events import Aggregation
-from fedface_core.domain.round import Round
+from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import ArtifactStore, Ports
 
@@ -34,7 +34,7 @@ class Named:
     unreadable: set[str] = field(default_factory=set)
     """Runs whose record or manifests are damaged or of another version: what they name, nobody knows."""
 
-    def name(self, run: Run, rounds: Iterable[Round]) -> None:
+    def name(self, run: Run, rounds: Iterable[RoundState]) -> None:
         """Everything that a run with these rounds names."""
         self.updates_kept_from[run.id] = run.updates_kept_from
         self.all_models |= run.model_sha256 is None and run.phase not in ENDED | {RunPhase.CREATED}
@@ -76,7 +76,7 @@ def named_artifacts(ports: Ports, keys: Sequence[str], *, without: str | None = 
     in_ledger = {run.id: run for run in ports.ledger.runs()}
     for run in in_ledger.values():
         if run.id != without:
-            named.name(run, ports.ledger.rounds(run.id))
+            named.name(run, [glance.round for glance in ports.ledger.glances(run.id)])
     for run_id in restorable_runs(keys) - in_ledger.keys():
         try:
             _name_lost(named, ports.artifacts, run_id)

@@ -35,7 +35,7 @@ def open_training_round(ports: Ports, run: Run) -> Run:
     free = [client for client in enrolled_clients(ports, run) if client not in carried]
     history = {} if plan.cohort.selection == "uniform" else ports.ledger.participation(run.id)
     cohort = tuple(sorted([*carried, *draw_cohort(plan, number, free, history, training=len(carried))]))
-    base = ports.ledger.load_round(run.id, run.base_round)
+    base = ports.ledger.glance(run.id, run.base_round).round
     opened = open_round(plan, run.id, number, cohort, run.model_sha256, ports.clock.now(), base=base, carried=carried)
     return _store(ports, run, opened)
 
@@ -55,7 +55,7 @@ def _still_training(ports: Ports, run: Run, number: int) -> dict[str, int]:
 def _is_known(ports: Ports, run: Run, number: int) -> bool:
     """A restored ledger lacks the rounds that were not scored yet: what was trained since then has nothing to start from."""
     try:
-        ports.ledger.load_round(run.id, number)
+        ports.ledger.glance(run.id, number)
     except NotFoundError:
         return False
     return True

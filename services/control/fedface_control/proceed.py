@@ -15,7 +15,7 @@ from fedface_control.finish_round import abandon_round
 from fedface_control.open_round import open_round_zero, open_training_round
 from fedface_control.prompt import ask_for_model_again, publish_implied
 from fedface_control.records import store
-from fedface_control.retention import drop_old_updates
+from fedface_control.retention import drop_old_updates, drop_old_updates_meanwhile
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, EVALUATOR
 from fedface_core.domain import run as runs
 from fedface_core.domain.round import ENDED_ROUND, Round, RoundPhase, ready_to_close
@@ -74,6 +74,8 @@ def _within_a_round(ports: Ports, run: Run, current: Round, may_publish: MayPubl
         return _begin_next_meanwhile(ports, run, current)
     if may_publish(current.phase, _who_works_on(current), tally.last_activity):
         publish_implied(ports, run, current, tally)
+        if current.phase is RoundPhase.OPEN:  # now that the clients are at work, nobody waits for us
+            drop_old_updates_meanwhile(ports, run, needed=current.carried.values())
     return None
 
 
@@ -86,7 +88,6 @@ def _next_may_begin(ports: Ports, run: Run, aggregated: Round) -> bool:
 
 def _begin_next_meanwhile(ports: Ports, run: Run, aggregated: Round) -> Run:
     assert aggregated.aggregation is not None, "what is evaluated was aggregated"
-    run = drop_old_updates(ports, run, needed=aggregated.carried.values())
     run = runs.evaluate_meanwhile(run, aggregated.number, aggregated.aggregation.model_sha256)
     run = open_training_round(ports, run)
     publish_implied(ports, run, aggregated, ports.ledger.tally(run.id, aggregated.number))
@@ -106,16 +107,16 @@ def _after_a_round(ports: Ports, run: Run, ended: Round) -> Run | None:
     if run.evaluating:
         return None  # the scores of earlier rounds are still to come
     because = _reason_to_stop(ports, run, run.finished_rounds)
-    run = drop_old_updates(ports, run, needed=() if because else ended.carried.values())
     if because is not None:
-        complete(ports, run, because)
+        complete(ports, drop_old_updates(ports, run, ended=ended.number), because)
         return None
     return _pause_here(ports, run) or open_training_round(ports, run)
 
 
 def _reason_to_stop(ports: Ports, run: Run, trained: int) -> str | None:
     looks_at_scores = run.plan.stop.far is not None
-    scored = [done.scores for done in ports.ledger.rounds(run.id) if done.scores] if looks_at_scores else []
+    rounds = [glance.round for glance in ports.ledger.glances(run.id)] if looks_at_scores else []
+    scored = [done.scores for done in rounds if done.scores]
     active = run.active_seconds(ports.clock.now())
     return reason_to_stop(run.plan.stop, trained, run.plan.rounds, scored, active)
 

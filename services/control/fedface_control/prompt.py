@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import structlog
+
 from fedface_core.domain import run as runs
 from fedface_core.domain.commands import PrepareModel
 from fedface_core.domain.round import Round, Tally, implied_commands
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
+
+log = structlog.get_logger(__name__)
 
 
 def ask_for_model(ports: Ports, run: Run) -> None:
@@ -23,4 +27,6 @@ def publish_implied(ports: Ports, run: Run, current: Round, tally: Tally) -> Non
     """Publish what the round's phase implies."""
     # Touched first: were we killed in between, the sweep would only wait a little longer before it repeats.
     ports.ledger.touch(run.id, current.number, ports.clock.now())
-    ports.publisher.publish_all(implied_commands(current, tally), correlation_id=run.correlation_id)
+    commands = implied_commands(run.plan, current, tally)
+    ports.publisher.publish_all(commands, correlation_id=run.correlation_id)
+    log.info("commands_published", round=current.number, phase=current.phase, commands=len(commands))

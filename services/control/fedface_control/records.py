@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Iterator, Mapping
 
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
-from fedface_core.domain.round import ENDED_ROUND, Round
+from fedface_core.domain.round import ENDED_ROUND, Round, RoundState
 from fedface_core.domain.run import Run
+from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
 
 Detail = Mapping[str, str | int | float | None]
+
+_UPDATES_AT_ONCE = 500
 
 
 def store(ports: Ports, run: Run, event: str, *, changed: Round | None = None, detail: Detail | None = None) -> Run:
@@ -71,21 +75,31 @@ def _set_right(ports: Ports, run_id: str) -> None:
 
 
 def _put_manifest(ports: Ports, run: Run, ended: Round) -> None:
-    manifest = Manifest(
-        run=run,
-        round=ended,
-        accepted=dict(ports.ledger.accepted(run.id, ended.number)),
-        failed=dict(ports.ledger.failed(run.id, ended.number)),
-        enrolled=enrolled_clients(ports, run, ended),
-    )
-    ports.artifacts.put(object_keys.manifest(run.id, ended.number), manifest.model_dump_json(indent=1).encode())
+    """The accepted updates are most of a manifest, so they are written as they are read, a few hundred at a time."""
+    failed, enrolled = dict(ports.ledger.failed(run.id, ended.number)), enrolled_clients(ports, run, ended)
+    head = Manifest(run=run, round=ended, accepted={}, failed=failed, enrolled=enrolled)
+    data = io.BytesIO()
+    data.write(head.model_dump_json(exclude={"accepted"}).removesuffix("}").encode() + b',"accepted":{')
+    separator = b"\n"
+    for client, update in accepted_updates(ports, run.id, ended.number):
+        data.write(separator + f'"{client}":{update.model_dump_json()}'.encode())
+        separator = b",\n"
+    data.write(b"}}")
+    ports.artifacts.put(object_keys.manifest(run.id, ended.number), data.getvalue())
 
 
-def enrolled_clients(ports: Ports, run: Run, enrolment: Round | None = None) -> tuple[str, ...]:
+def accepted_updates(ports: Ports, run_id: str, number: int) -> Iterator[tuple[str, AcceptedUpdate]]:
+    """The updates of a closed round, in client order, read a few hundred at a time: all would take megabytes."""
+    clients = ports.ledger.accepted_clients(run_id, number)
+    for first in range(0, len(clients), _UPDATES_AT_ONCE):
+        yield from ports.ledger.accepted(run_id, number, clients[first : first + _UPDATES_AT_ONCE]).items()
+
+
+def enrolled_clients(ports: Ports, run: Run, enrolment: RoundState | None = None) -> tuple[str, ...]:
     """The clients that have a class embedding: accepted at enrolment, and not refused when folded. None before that."""
     if enrolment is None or enrolment.number > 0:
-        enrolment = ports.ledger.load_round(run.id, 0)
+        enrolment = ports.ledger.glance(run.id, 0).round
     if enrolment.aggregation is None:
         return ()
     refused = enrolment.aggregation.refused
-    return tuple(client for client in ports.ledger.accepted(run.id, 0) if client not in refused)
+    return tuple(client for client in ports.ledger.accepted_clients(run.id, 0) if client not in refused)

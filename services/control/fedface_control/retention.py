@@ -12,22 +12,31 @@ import structlog
 
 from fedface_control.named_artifacts import aggregations, manifests, named_artifacts
 from fedface_core.contracts import object_keys
-from fedface_core.domain.errors import ArtifactMissingError, NotFoundError
-from fedface_core.domain.round import Round
+from fedface_core.domain.errors import ArtifactMissingError, NotFoundError, StaleVersionError
+from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import Run
 from fedface_core.ports import ArtifactStore, Ports
 
 log = structlog.get_logger(__name__)
 
 
-def drop_old_updates(ports: Ports, run: Run, needed: Iterable[int] = ()) -> Run:
+def drop_old_updates_meanwhile(ports: Ports, run: Run, needed: Iterable[int]) -> None:
+    """Do so in an open round, and record it. Where somebody has moved the run on, the next round does it once more."""
+    assert run.round is not None, "called in a round"
+    dropped = drop_old_updates(ports, run, ended=run.round - 1, needed=needed)
+    if dropped.updates_kept_from > run.updates_kept_from:
+        with suppress(StaleVersionError):
+            ports.ledger.save(dropped, "old_updates_removed")
+
+
+def drop_old_updates(ports: Ports, run: Run, *, ended: int, needed: Iterable[int] = ()) -> Run:
     """Remove updates, partials and server states of rounds that ended long enough ago. The next save of the run records it.
 
-    ``needed`` are rounds since which clients still train: their updates are yet to be counted.
+    ``ended`` is the newest round that has; ``needed`` are rounds since which clients still train: their updates are yet to
+    be counted.
     """
     keep = run.plan.retention.rounds_of_updates
-    assert run.round is not None, "called after a round"
-    keep_from = max(run.updates_kept_from, min([run.round + 1 - keep, *run.evaluating, *needed]))
+    keep_from = max(run.updates_kept_from, min([ended + 1 - keep, *run.evaluating, *needed]))
     for number in range(run.updates_kept_from, keep_from):
         for prefix in object_keys.bulk(run.id, number):
             _delete_all(ports.artifacts, prefix)
@@ -45,21 +54,21 @@ def _drop_old_states(ports: Ports, run: Run, keep_from: int) -> None:
         return  # as in most runs, whose aggregator keeps nothing
     needed = _server_states(_known_rounds(ports, run.id, range(keep_from, run.round + 1)))
     if run.base_round is not None:
-        base = ports.ledger.load_round(run.id, run.base_round).aggregation
+        base = ports.ledger.glance(run.id, run.base_round).round.aggregation
         assert base is not None, "the next cohort starts from results"
         needed.add(base.server_state_sha256 or "")
     for sha256 in sorted(old - needed):
         ports.artifacts.delete(object_keys.server_state(run.id, sha256))
 
 
-def _known_rounds(ports: Ports, run_id: str, numbers: Iterable[int]) -> Iterator[Round]:
+def _known_rounds(ports: Ports, run_id: str, numbers: Iterable[int]) -> Iterator[RoundState]:
     """A restored ledger lacks rounds that were not scored yet."""
     for number in numbers:
         with suppress(NotFoundError):
-            yield ports.ledger.load_round(run_id, number)
+            yield ports.ledger.glance(run_id, number).round
 
 
-def _server_states(rounds: Iterable[Round]) -> set[str]:
+def _server_states(rounds: Iterable[RoundState]) -> set[str]:
     """What the aggregator kept when these rounds began and when they ended; an abandoned one may have come to something."""
     found: set[str | None] = set()
     for each in rounds:
@@ -93,6 +102,4 @@ def _started_from(artifacts: ArtifactStore, run: Run) -> set[str]:
 
 
 def _delete_all(artifacts: ArtifactStore, prefix: str, spare: str | None = None) -> None:
-    for key in artifacts.keys(prefix):
-        if key != spare:
-            artifacts.delete(key)
+    artifacts.delete_all([key for key in artifacts.keys(prefix) if key != spare])

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from fedface_control.routes.health import check_dependencies
 from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.errors import UnavailableError
-from fedface_core.domain.round import Round, RoundPhase
+from fedface_core.domain.round import RoundPhase, RoundState
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import NEWEST_RUNS
@@ -45,9 +45,8 @@ class RunMetrics(Collector):
 
     def _from_the_ledger(self) -> Iterator[GaugeMetricFamily]:
         yield self._queues()
-        runs = self._ports.ledger.runs()
-        yield _by_phase("fedface_runs", "Runs by phase.", Counter(run.phase for run in runs), RunPhase)
-        yield from self._newest(runs[:NEWEST_RUNS])
+        yield _by_phase("fedface_runs", "Runs by phase.", Counter(self._ports.ledger.run_phases()), RunPhase)
+        yield from self._newest(self._ports.ledger.runs(NEWEST_RUNS))
 
     def _queues(self) -> GaugeMetricFamily:
         depth = GaugeMetricFamily("fedface_queue_depth", "Messages that wait.", labels=["queue"])
@@ -65,23 +64,23 @@ class RunMetrics(Collector):
             gauges.set("fedface_run_phase", run, 1, run.phase)
             if run.round is None:
                 continue
-            rounds = ledger.rounds(run.id)
-            phases.update(shown.phase for shown in rounds)
-            current, tally = rounds[-1], ledger.tally(run.id, run.round)
+            glances = ledger.glances(run.id)
+            phases.update(glance.round.phase for glance in glances)
+            newest, current = glances[-1], glances[-1].round
             gauges.set("fedface_run_round", run, run.round)
-            gauges.set("fedface_round_invited", run, len(current.cohort))
-            gauges.set("fedface_round_accepted", run, tally.accepted)
-            gauges.set("fedface_round_failed", run, tally.failed)
-            awaited = len(tally.unsettled) if current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED) else 0
+            gauges.set("fedface_round_invited", run, newest.invited)
+            gauges.set("fedface_round_accepted", run, newest.accepted)
+            gauges.set("fedface_round_failed", run, newest.failed)
+            awaited = newest.unsettled if current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED) else 0
             gauges.set("fedface_round_awaited", run, awaited)
             overdue = (now - current.deadline_at).total_seconds() if current.phase is RoundPhase.OPEN else 0.0
             gauges.set("fedface_round_overdue_seconds", run, max(0.0, overdue))
-            _aggregation_gauges(gauges, run, rounds)
+            _aggregation_gauges(gauges, run, [glance.round for glance in glances])
         yield _by_phase("fedface_rounds", "Rounds of the newest runs by phase.", phases, RoundPhase)
         yield from gauges.families.values()
 
 
-def _aggregation_gauges(gauges: _RunGauges, run: Run, rounds: Sequence[Round]) -> None:
+def _aggregation_gauges(gauges: _RunGauges, run: Run, rounds: Sequence[RoundState]) -> None:
     newest = next((shown.aggregation for shown in reversed(rounds) if shown.aggregation), None)
     if newest is None:
         return

@@ -8,9 +8,9 @@ from typing import Any
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.events import Scores
-from fedface_core.domain.round import Round, RoundPhase
+from fedface_core.domain.round import RoundPhase, RoundState
 from fedface_core.domain.run import Run, allowed_actions
-from fedface_core.ports import RunLedger
+from fedface_core.ports import RoundGlance, RunLedger
 
 STRAGGLERS = 5  # so many are named; the others are counted
 
@@ -36,15 +36,16 @@ def run_detail(ledger: RunLedger, run: Run) -> RunDetail:
     return RunDetail(**_summary(ledger, run), plan=run.plan)
 
 
-def round_view(ledger: RunLedger, shown: Round) -> RoundView:
+def round_view(ledger: RunLedger, glance: RoundGlance) -> RoundView:
     """One round."""
+    shown = glance.round
     return RoundView(
         number=shown.number,
         phase=shown.phase,
         base=shown.base,
-        invited=len(shown.cohort),
-        accepted=ledger.tally(shown.run_id, shown.number).accepted,
-        failed=dict(ledger.failed(shown.run_id, shown.number)),
+        invited=glance.invited,
+        accepted=glance.accepted,
+        failed=dict(ledger.failed(shown.run_id, shown.number)) if glance.failed else {},
         opened_at=shown.opened_at,
         deadline_at=shown.deadline_at,
         closed_at=shown.closed_at,
@@ -75,29 +76,29 @@ def _summary(ledger: RunLedger, run: Run) -> dict[str, Any]:
         "ended_at": run.ended_at,
     }
     if run.round is not None:
-        current = ledger.load_round(run.id, run.round)
-        tally = ledger.tally(run.id, run.round)
+        glance = ledger.glance(run.id, run.round)
+        current = glance.round
         takes_updates = current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED)
         summary |= {
             "round_phase": current.phase,
             "deadline_at": current.deadline_at if takes_updates else None,
-            "waiting_for": sorted(tally.unsettled)[:STRAGGLERS] if takes_updates else [],
-            "unsettled": len(tally.unsettled) if takes_updates else 0,
+            "waiting_for": ledger.stragglers(run.id, run.round, STRAGGLERS) if takes_updates else [],
+            "unsettled": glance.unsettled if takes_updates else 0,
             "quorum": current.quorum,
-            "invited": len(current.cohort),
-            "accepted": tally.accepted,
-            "failed": tally.failed,
+            "invited": glance.invited,
+            "accepted": glance.accepted,
+            "failed": glance.failed,
             "scores": _newest_scores(ledger, current),
         }
     return summary
 
 
-def _newest_scores(ledger: RunLedger, current: Round) -> Scores | None:
+def _newest_scores(ledger: RunLedger, current: RoundState) -> Scores | None:
     """Of the newest evaluated round: this one, or the nearest that was scored of those it builds on."""
     shown = current
     try:
         while shown.scores is None and shown.base is not None:
-            shown = ledger.load_round(shown.run_id, shown.base)
+            shown = ledger.glance(shown.run_id, shown.base).round
     except NotFoundError:  # a round that a restored ledger does not know
         return None
     return shown.scores

@@ -30,8 +30,8 @@ class VerificationMetrics(Collector):
         )
         number = GaugeMetricFamily("fedface_verification_round", "The round whose model was scored.", labels=labels)
         try:
-            for run in self._ledger.runs()[:NEWEST_RUNS]:
-                latest = latest_scores(self._ledger.rounds(run.id))
+            for run in self._ledger.runs(NEWEST_RUNS):
+                latest = latest_scores([glance.round for glance in self._ledger.glances(run.id)])
                 if latest is None:
                     continue
                 scored_round, scores = latest

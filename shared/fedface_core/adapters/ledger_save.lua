@@ -1,12 +1,12 @@
 -- Stores a change of run, and of the round it changed or opened or both, with its event.
 -- KEYS: run, events, rounds, invited, changed round, then the opened round's keys as `round_keys` of redis_keys.py gives them.
--- ARGV: version that was loaded, record, event's name, event's data,
+-- ARGV: version that was loaded, record, phase, event's name, event's data,
 --       changed round's record ('' where none), phase and deadline (µs),
---       opened round's record ('' where none), number, deadline (µs) and opening time (µs).
+--       opened round's record ('' where none), cohort (JSON), number, deadline (µs) and opening time (µs).
 -- Returns the outcome and the stored version; only 'saved' has changed anything.
 local run, events, rounds, invited, changed, opened, members, unsettled, shards = unpack(KEYS)
-local version, record, name, data, changed_record, changed_phase, changed_deadline = unpack(ARGV)
-local opened_record, number, deadline, now = unpack(ARGV, 8)
+local version, record, run_phase, name, data, changed_record, changed_phase, changed_deadline = unpack(ARGV)
+local opened_record, opened_cohort, number, deadline, now = unpack(ARGV, 9)
 
 local stored = redis.call('HGET', run, 'version')
 if not stored then
@@ -19,23 +19,23 @@ if changed_record ~= '' and redis.call('EXISTS', changed) == 0 then
   return {'no_round', stored}
 end
 
-redis.call('HSET', run, 'version', version + 1, 'record', record)
+redis.call('HSET', run, 'version', version + 1, 'record', record, 'phase', run_phase)
 
 if changed_record ~= '' then
   redis.call('HSET', changed, 'record', changed_record, 'phase', changed_phase, 'deadline', changed_deadline)
 end
 
 if opened_record ~= '' then
-  local round = cjson.decode(opened_record)
+  local round, cohort = cjson.decode(opened_record), cjson.decode(opened_cohort)
   redis.call('SADD', rounds, number)
-  redis.call('HSET', opened, 'record', opened_record, 'phase', round.phase, 'quorum', round.quorum,
+  redis.call('HSET', opened, 'record', opened_record, 'cohort', opened_cohort, 'phase', round.phase, 'quorum', round.quorum,
     'deadline', deadline, 'last_activity', now)
   -- In batches: unpack() of a whole cohort would overflow Lua's stack, a call per client would be slow.
   local batch = 1000
-  for first = 1, #round.cohort, batch do
+  for first = 1, #cohort, batch do
     local clients, members_and_shards = {}, {}
-    for index = first, math.min(first + batch - 1, #round.cohort) do
-      local client = round.cohort[index]
+    for index = first, math.min(first + batch - 1, #cohort) do
+      local client = cohort[index]
       clients[#clients + 1] = client
       members_and_shards[#members_and_shards + 1] = client
       members_and_shards[#members_and_shards + 1] = math.floor((index - 1) / round.shard_size)
@@ -46,8 +46,8 @@ if opened_record ~= '' then
     redis.call('SADD', unsettled, unpack(clients))
     redis.call('HSET', members, unpack(members_and_shards))
   end
-  for shard = 0, math.ceil(#round.cohort / round.shard_size) - 1 do
-    redis.call('HSET', shards, shard, math.min(round.shard_size, #round.cohort - shard * round.shard_size))
+  for shard = 0, math.ceil(#cohort / round.shard_size) - 1 do
+    redis.call('HSET', shards, shard, math.min(round.shard_size, #cohort - shard * round.shard_size))
   end
 end
 

@@ -108,6 +108,11 @@ class LocalArtifacts:
             for folder in path.relative_to(self._root).parents[:-1]:
                 (self._root / folder).rmdir()
 
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """See `ArtifactStore.delete_all`."""
+        for key in keys:
+            self.delete(key)
+
     def ping(self) -> None:
         """See `ArtifactStore.ping`: a file can be written aside."""
         with self._faults(self._root / _ASIDE), tempfile.TemporaryFile(dir=self._root / _ASIDE) as file:

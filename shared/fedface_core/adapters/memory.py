@@ -70,6 +70,11 @@ class MemoryArtifacts:
         check_key(key)
         self._objects.pop(key, None)
 
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """See `ArtifactStore.delete_all`."""
+        for key in keys:
+            self.delete(key)
+
     def ping(self) -> None:
         """See `ArtifactStore.ping`: memory always answers."""
 

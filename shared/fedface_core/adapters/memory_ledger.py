@@ -5,66 +5,17 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from fedface_core.adapters.audit_trail import Data, check_event_id, event_data
+from fedface_core.adapters.memory_round import RoundInMemory
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import Round, RoundPhase, Tally
 from fedface_core.domain.run import ENDED, Run, RunPhase
-from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
-from fedface_core.ports import Clock, EndedRound, RecordedEvent
-
-
-@dataclass
-class _RoundState:
-    """A round and who has settled in it."""
-
-    record: Round
-    shard_of: dict[str, int]
-    unsettled: set[str]
-    last_activity: datetime
-    accepted: dict[str, AcceptedUpdate] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    attempts: Counter[str] = field(default_factory=Counter)
-    folded: set[int] = field(default_factory=set)
-
-    @classmethod
-    def opened(cls, record: Round) -> _RoundState:
-        return cls(record, record.shard_of_each(), unsettled=set(record.cohort), last_activity=record.opened_at)
-
-    @classmethod
-    def ended(cls, ended: EndedRound) -> _RoundState:
-        state = cls.opened(ended.record)
-        state.accepted, state.failed = dict(ended.accepted), dict(ended.failed)
-        state.unsettled -= state.accepted.keys() | state.failed.keys()
-        return state
-
-    @property
-    def accepted_shards(self) -> set[int]:
-        return {self.shard_of[client] for client in self.accepted}
-
-    def refusal(self, client: str, now: datetime) -> RefusalReason | None:
-        if client not in self.shard_of:
-            return RefusalReason.NOT_INVITED
-        if client in self.accepted:
-            return RefusalReason.DUPLICATE
-        open_still = self.record.phase is RoundPhase.OPEN and now < self.record.deadline_at
-        takes_updates = open_still or self.record.phase is RoundPhase.SUSPENDED
-        return RefusalReason.LATE if not takes_updates or client in self.failed else None
-
-    def receipt(self, client: str, refused: RefusalReason | None) -> Receipt:
-        shard = self.shard_of.get(client)
-        return Receipt(
-            refused=refused,
-            shard=shard,
-            shard_settled=shard is not None and self.unsettled.isdisjoint(self.record.shard_members(shard)),
-            round_ready=shard is not None
-            and self.record.phase is RoundPhase.OPEN
-            and (len(self.accepted) >= self.record.quorum or not self.unsettled),
-        )
+from fedface_core.domain.update import AcceptedUpdate, Receipt
+from fedface_core.ports import Clock, EndedRound, RecordedEvent, RoundGlance
 
 
 class MemoryLedger:
@@ -74,7 +25,7 @@ class MemoryLedger:
         self._clock = clock or SystemClock()
         self._lock = threading.RLock()
         self._runs: dict[str, Run] = {}
-        self._rounds: dict[str, dict[int, _RoundState]] = {}
+        self._rounds: dict[str, dict[int, RoundInMemory]] = {}
         self._events: dict[str, list[RecordedEvent]] = {}
 
     def create(self, run: Run) -> None:
@@ -94,10 +45,17 @@ class MemoryLedger:
                 raise NotFoundError(f"there is no run {run_id}")
             return self._runs[run_id]
 
-    def runs(self) -> Sequence[Run]:
+    def runs(self, limit: int | None = None, before: str | None = None) -> Sequence[Run]:
         """See `RunLedger.runs`."""
         with self._lock:
-            return sorted(self._runs.values(), key=lambda run: (run.created_at, run.id), reverse=True)
+            newest_first = sorted(self._runs.values(), key=lambda run: (run.created_at, run.id), reverse=True)
+            first = 0 if before is None else newest_first.index(self.load(before)) + 1
+            return newest_first[first:] if limit is None else newest_first[first : first + limit]
+
+    def run_phases(self) -> Sequence[RunPhase]:
+        """See `RunLedger.run_phases`."""
+        with self._lock:
+            return [run.phase for run in self._runs.values()]
 
     def active_runs(self) -> Sequence[Run]:
         """See `RunLedger.active_runs`."""
@@ -122,7 +80,7 @@ class MemoryLedger:
                 self._state(run.id, changed.number).record = changed
             self._runs[run.id] = saved
             if opened is not None:
-                self._rounds[run.id][opened.number] = _RoundState.opened(opened)
+                self._rounds[run.id][opened.number] = RoundInMemory.opened(opened)
             self._record(run.id, event, event_data(saved, opened, changed, detail))
             return saved
 
@@ -132,7 +90,7 @@ class MemoryLedger:
             if run.id in self._runs:
                 raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
             self._runs[run.id] = run
-            self._rounds[run.id] = {ended.record.number: _RoundState.ended(ended) for ended in rounds}
+            self._rounds[run.id] = {ended.record.number: RoundInMemory.ended(ended) for ended in rounds}
             self._events[run.id] = []
             self._record(run.id, "run_restored", event_data(run))
 
@@ -163,6 +121,22 @@ class MemoryLedger:
         with self._lock:
             self.load(run_id)
             return [state.record for _, state in sorted(self._rounds[run_id].items())]
+
+    def glance(self, run_id: str, number: int) -> RoundGlance:
+        """See `RunLedger.glance`."""
+        with self._lock:
+            return self._state(run_id, number).glance
+
+    def glances(self, run_id: str) -> Sequence[RoundGlance]:
+        """See `RunLedger.glances`."""
+        with self._lock:
+            self.load(run_id)
+            return [state.glance for _, state in sorted(self._rounds[run_id].items())]
+
+    def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
+        """See `RunLedger.stragglers`."""
+        with self._lock:
+            return sorted(self._state(run_id, number).unsettled)[:count]
 
     def tally(self, run_id: str, number: int) -> Tally:
         """See `RunLedger.tally`."""
@@ -216,6 +190,11 @@ class MemoryLedger:
             wanted = accepted if clients is None else accepted.keys() & set(clients)
             return {client: accepted[client] for client in sorted(wanted)}
 
+    def accepted_clients(self, run_id: str, number: int) -> Sequence[str]:
+        """See `RunLedger.accepted_clients`."""
+        with self._lock:
+            return sorted(self._state(run_id, number).accepted)
+
     def failed(self, run_id: str, number: int) -> Mapping[str, str]:
         """See `RunLedger.failed`."""
         with self._lock:
@@ -252,7 +231,7 @@ class MemoryLedger:
     def ping(self) -> None:
         """See `RunLedger.ping`: memory always answers."""
 
-    def _state(self, run_id: str, number: int) -> _RoundState:
+    def _state(self, run_id: str, number: int) -> RoundInMemory:
         self.load(run_id)
         if number not in self._rounds[run_id]:
             raise NotFoundError(f"{run_id} has no round {number}")

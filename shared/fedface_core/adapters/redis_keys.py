@@ -4,12 +4,13 @@ Keys, all under ``fedface:``. A run's keys share the hash tag {run}, so that eac
 
     runs                            sorted set  run ids by creation; may name a run whose creation was cut short
     active                          sorted set  the same, less runs found ended; those being deleted are in it again
-    {run}:run                       hash        version, record (JSON of the Run)
+    {run}:run                       hash        version, phase, record (JSON of the Run)
     {run}:events                    stream      name, data (JSON): the audit trail, never trimmed
     {run}:rounds                    set         numbers of the rounds that were opened
     {run}:invited                   hash        client → training rounds it was invited to
     {run}:answered                  hash        client → training rounds its update was accepted in
-    {run}:round:{n}                 hash        record (JSON of the Round), phase, quorum, deadline and last_activity (µs)
+    {run}:round:{n}                 hash        record (JSON of the Round but for its cohort), cohort (JSON), phase, quorum,
+                                                deadline and last_activity (µs)
     {run}:round:{n}:members         hash        client → shard, the whole cohort
     {run}:round:{n}:unsettled       set         clients neither accepted nor failed
     {run}:round:{n}:shards          hash        shard → how many of its clients are unsettled

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -12,9 +13,9 @@ from fedface_core.adapters.redis_keys import ACTIVE, RUNS, micros, participation
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import InvalidInputError, UnknownSchemaError
-from fedface_core.domain.round import Round
+from fedface_core.domain.round import Round, RoundState
 from fedface_core.domain.run import Run
-from fedface_core.ports import EndedRound
+from fedface_core.ports import EndedRound, RoundGlance
 
 log = structlog.get_logger(__name__)
 
@@ -23,14 +24,43 @@ Command = tuple[Any, ...]
 
 def changed_args(changed: Round | None) -> tuple[str | int, ...]:
     """What `ledger_save.lua` is told of the round that changed: record, phase and deadline; blanks where none has."""
-    return (changed.model_dump_json(), changed.phase.value, micros(changed.deadline_at)) if changed else ("", "", "")
+    return (_record(changed), changed.phase.value, micros(changed.deadline_at)) if changed else ("", "", "")
 
 
 def opened_args(opened: Round | None) -> tuple[str | int, ...]:
-    """What it is told of the round that opens: record, number, deadline and opening time; blanks where none does."""
+    """What it is told of the round that opens: record, cohort, number, deadline and opening time; blanks where none does."""
     if opened is None:
-        return "", "", "", ""
-    return opened.model_dump_json(), opened.number, micros(opened.deadline_at), micros(opened.opened_at)
+        return "", "", "", "", ""
+    return _record(opened), _cohort(opened), opened.number, micros(opened.deadline_at), micros(opened.opened_at)
+
+
+def _record(stored: Round) -> str:
+    """A round without its cohort, which never changes and is stored once, beside it."""
+    return stored.model_dump_json(exclude={"cohort"})
+
+
+def _cohort(stored: Round) -> str:
+    return json.dumps(stored.cohort, separators=(",", ":"))
+
+
+def whole_round(record: str, cohort: str) -> Round:
+    """The round of a record and the cohort beside it, which nobody but us has written, so that it need not be checked."""
+    return Round.model_construct(**dict(read_versioned(RoundState, record)), cohort=tuple(json.loads(cohort)))
+
+
+def glance_commands(run_id: str, number: int) -> list[Command]:
+    """Redis commands for a `RoundGlance`: its record, then its counts in their order."""
+    round_, members, unsettled, _, accepted, _, failed, *_ = round_keys(run_id, number)
+    return [("HGET", round_, "record"), *(("HLEN", key) for key in (members, accepted, failed)), ("SCARD", unsettled)]
+
+
+GLANCE_ANSWERS = 5
+
+
+def glance_of(answers: Sequence[Any]) -> RoundGlance:
+    """What the answers to `glance_commands` say."""
+    record, *counts = answers
+    return RoundGlance(read_versioned(RoundState, record), *counts)
 
 
 def index_commands(run: Run) -> list[Command]:
@@ -46,7 +76,8 @@ def ended_round_commands(run_id: str, ended: EndedRound) -> list[Command]:
     silent = [client for client in record.cohort if client not in ended.accepted and client not in ended.failed]
     waiting = Counter(shard_of[client] for client in silent)
     about = {
-        "record": record.model_dump_json(),
+        "record": _record(record),
+        "cohort": _cohort(record),
         "phase": record.phase.value,
         "quorum": record.quorum,
         "deadline": micros(record.deadline_at),

@@ -25,8 +25,8 @@ QUEUES: Final = (CLIENT, AGGREGATOR, EVALUATOR, CONTROL)
 CORRELATION_HEADER: Final = "fedface_correlation_id"
 
 ROUTES: Final[dict[type[BaseModel], Route]] = {
-    commands.EnrolClient: Route("client.enrol", CLIENT),
-    commands.TrainClient: Route("client.train", CLIENT),
+    commands.EnrolClients: Route("client.enrol", CLIENT),
+    commands.TrainClients: Route("client.train", CLIENT),
     commands.PrepareModel: Route("aggregator.prepare_model", AGGREGATOR),
     commands.FoldShard: Route("aggregator.fold_shard", AGGREGATOR),
     commands.ReduceRound: Route("aggregator.reduce_round", AGGREGATOR),

@@ -9,13 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from fedface_core.domain.events import Fact
 from fedface_core.domain.ids import ClientId, RunId
 
+Clients = Annotated[tuple[ClientId, ...], Field(min_length=1, description="In client order, each on its own.")]
+
 
 class Command(BaseModel):
     """Common to all commands; unknown fields and versions are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     run_id: RunId
 
 
@@ -23,17 +25,17 @@ class PrepareModel(Command):
     """To the aggregator: put the initial model version into the store."""
 
 
-class EnrolClient(Command):
-    """To a client: put the mean embedding of your images (round 0)."""
+class EnrolClients(Command):
+    """To some clients: put the mean embedding of your images (round 0)."""
 
-    client_id: ClientId
+    clients: Clients
 
 
-class TrainClient(Command):
-    """To a client: train the global model of the round on your images and put the update."""
+class TrainClients(Command):
+    """To some clients: train the global model of the round on your images and put the update."""
 
     round: Annotated[int, Field(ge=1)]
-    client_id: ClientId
+    clients: Clients
 
 
 class FoldShard(Command):
@@ -66,4 +68,4 @@ class Sweep(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3

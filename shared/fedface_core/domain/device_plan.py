@@ -82,6 +82,11 @@ class DevicePlan(PlanPart):
         default=(), description="Exceptions to the draws. In a plan file: the name of a trace file, CSV or JSON lines."
     )
 
+    @property
+    def simulated(self) -> bool:
+        """Whether a device may do anything that an ideal one does not."""
+        return self != DevicePlan()
+
     @model_validator(mode="before")
     @classmethod
     def _profile_first(cls, given: Any) -> Any:

@@ -33,6 +33,8 @@ def behaviour(plan: Plan, client: str, number: int, now: datetime) -> Behaviour:
     At enrolment nothing but its speed is drawn: the person is there and sets the device up, and a client that missed it
     would be left out of the whole run. A trace entry that names round 0 holds all the same.
     """
+    if not plan.devices.simulated:
+        return Behaviour()
     drawn = _enrolling(plan, client) if number == 0 else _training(plan, client, number, now)
     device = replace(drawn, **_traced(plan, client, number))
     return replace(device, seconds=min(device.seconds, LONGEST_WAIT_SECONDS - device.late_seconds))

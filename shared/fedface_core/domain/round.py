@@ -15,15 +15,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fedface_core.domain.client_tasks import in_tasks
 from fedface_core.domain.cohort import Participation, draw
 from fedface_core.domain.commands import (
     Command,
-    EnrolClient,
+    EnrolClients,
     EvaluateModel,
     FoldShard,
     HandleFact,
     ReduceRound,
-    TrainClient,
+    TrainClients,
 )
 from fedface_core.domain.events import (
     Aggregation,
@@ -48,16 +49,15 @@ class RoundPhase(StrEnum):
     ABANDONED = "abandoned"
 
 
-class Round(BaseModel):
-    """One round as the ledger stores it."""
+class RoundState(BaseModel):
+    """A round but for who is in it: as small for ten thousand clients as for ten, where nobody is carried over."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     run_id: RunId
     number: int
     phase: RoundPhase = RoundPhase.OPEN
-    cohort: tuple[ClientId, ...] = Field(description="In client order; shard s is the s-th slice of shard_size.")
     carried: dict[ClientId, int] = Field(
         default_factory=dict, description="Asynchronous: members that still train since an earlier round, and since which."
     )
@@ -78,6 +78,12 @@ class Round(BaseModel):
     abandoned_because: str | None = None
     aggregation: Aggregation | None = None
     scores: Scores | None = None
+
+
+class Round(RoundState):
+    """One round as the ledger stores it."""
+
+    cohort: tuple[ClientId, ...] = Field(description="In client order; shard s is the s-th slice of shard_size.")
 
     def base_of(self, client: str) -> int:
         """The round whose model the client trains: this one, or the earlier one since which it is carried over."""
@@ -133,7 +139,7 @@ def open_round(
     model_sha256: str,
     now: datetime,
     *,
-    base: Round | None = None,
+    base: RoundState | None = None,
     carried: Mapping[str, int] | None = None,
 ) -> Round:
     """Round ``number`` of a run, open for the updates of ``cohort``; a training round starts from what ``base`` came to."""
@@ -198,7 +204,7 @@ def ready_to_close(current: Round, tally: Tally, now: datetime) -> RoundReady | 
     return None
 
 
-def latest_scores(rounds: Sequence[Round]) -> tuple[int, Scores] | None:
+def latest_scores(rounds: Sequence[RoundState]) -> tuple[int, Scores] | None:
     """The number and the scores of the newest evaluated of a run's rounds, given in order."""
     return next(((done.number, done.scores) for done in reversed(rounds) if done.scores), None)
 
@@ -223,17 +229,19 @@ def abandon(current: Round, now: datetime, because: str) -> Round:
     return current.model_copy(update=changes)
 
 
-def implied_commands(current: Round, tally: Tally) -> list[Command]:
+def implied_commands(plan: Plan, current: Round, tally: Tally) -> list[Command]:
     """What the round's phase asks of the services, given what is already done."""
     run, number = current.run_id, current.number
     match current.phase:
         case RoundPhase.OPEN:
             invited = [client for client in current.cohort if client in tally.unsettled]
             if number == 0:
-                return [EnrolClient(run_id=run, client_id=client) for client in invited]
+                return [EnrolClients(run_id=run, clients=some) for some in in_tasks(plan, invited)]
             if tally.last_activity == current.opened_at:  # nobody was asked yet, and those carried over are at work
                 invited = [client for client in invited if client not in current.carried]
-            return [TrainClient(run_id=run, round=current.base_of(client), client_id=client) for client in invited]
+            # Where members of a cohort train the models of different rounds, each has a task of its own.
+            tasks = in_tasks(plan, invited)
+            return [TrainClients(run_id=run, round=current.base_of(some[0]), clients=some) for some in tasks]
         case RoundPhase.AGGREGATING:
             missing = sorted(tally.accepted_shards - tally.folded_shards)
             if missing:

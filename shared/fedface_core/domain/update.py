@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -30,8 +30,15 @@ def accepted_digest(accepted: Mapping[str, AcceptedUpdate]) -> str:
 
     What is made of the set is stored under it, so that a worker which still holds an older set writes beside, never over.
     """
-    lines = (f"{client} {accepted[client].model_dump_json()}\n" for client in sorted(accepted))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+    return digest_in_order((client, accepted[client]) for client in sorted(accepted))
+
+
+def digest_in_order(accepted: Iterable[tuple[str, AcceptedUpdate]]) -> str:
+    """The same of a set that comes in client order, which need not be held at once."""
+    digest = hashlib.sha256()
+    for client, update in accepted:
+        digest.update(f"{client} {update.model_dump_json()}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 class RefusalReason(StrEnum):

@@ -26,6 +26,13 @@ ARTIFACT_BYTES = Counter("fedface_artifact_bytes", "Bytes moved to and from the 
 AGGREGATION_SECONDS = Histogram(
     "fedface_aggregation_seconds", "Duration of the steps of an aggregation.", ["step"], buckets=_SECONDS
 )
+# A step of a client takes from a tenth of a millisecond up.
+CLIENT_STEP_SECONDS = Histogram(
+    "fedface_client_step_seconds",
+    "Duration of the steps of a client: fetch, embed or train, put, record.",
+    ["step"],
+    buckets=(0.0001, 0.0002, 0.0005, 0.001, 0.002, *_SECONDS),
+)
 TRAINING_IMAGES = Counter("fedface_training_images", "Images seen by local training, once for each gradient step.")
 DEVICE_EVENTS = Counter("fedface_device_events", "What simulated devices did that ideal ones do not.", ["event"])
 WAITING_SECONDS = Counter(
@@ -72,6 +79,10 @@ class CountedArtifacts:
     def delete(self, key: str) -> None:
         """Remove the object."""
         self._store.delete(key)
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Remove the objects."""
+        self._store.delete_all(keys)
 
     def ping(self) -> None:
         """Whether the store answers."""

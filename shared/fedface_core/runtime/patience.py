@@ -62,8 +62,18 @@ class _Patient:
         operation = getattr(self._port, name)
 
         def waiting(*args: Any, **kwargs: Any) -> Any:
+            try:  # as good as always it succeeds at once, and then patience costs nothing
+                return operation(*args, **kwargs)
+            except UnavailableError as error:
+                failed = [error]
+
+            def again() -> Any:
+                if failed:
+                    raise failed.pop()
+                return operation(*args, **kwargs)
+
             with _Outage(self._dependency, name, self._tell) as outage:
-                return _retrying(self._seconds, outage)(operation, *args, **kwargs)
+                return _retrying(self._seconds, outage)(again)
 
         return waiting
 

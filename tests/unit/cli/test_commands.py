@@ -153,6 +153,8 @@ def test_list_has_every_run_newest_first(fedface: Invoke, api: ByHand) -> None:
     assert "0.9200" in out
     listed = [run["id"] for run in json.loads(fedface("run", "list", "--json")[1])["runs"]]
     assert listed[:2] == [newer, older]
+    older_ones = json.loads(fedface("run", "list", "--limit", "1", "--before", newer, "--json")[1])["runs"]
+    assert [run["id"] for run in older_ones] == [older]
 
 
 def test_a_narrow_list_shows_whole_ids(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from fedface_control.operate_round import close_round_early, retry_round, skip_evaluation
 from fedface_control.operate_run import pause_run, resume_run
 from fedface_control.views import run_summary
-from fedface_core.domain.commands import TrainClient
+from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.errors import WrongPhaseError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.round import RoundPhase, draw_cohort
@@ -116,15 +116,15 @@ def test_scores_that_were_on_their_way_are_kept_though_the_evaluation_is_skipped
 
 def nobody_trains(services: InProcess, rounds: set[int]) -> None:
     """In these rounds every client fails."""
-    train = services.handlers[TrainClient]
+    train = services.handlers[TrainClients]
 
-    def refuse(command: TrainClient, correlation_id: str) -> None:
+    def refuse(command: TrainClients, correlation_id: str) -> None:
         if command.round in rounds:
-            services.ports.ledger.fail(command.run_id, command.round, command.client_id, "flat", services.clock.now())
+            services.ports.ledger.fail(command.run_id, command.round, command.clients[0], "flat", services.clock.now())
         else:
             train(command, correlation_id)
 
-    services.handlers[TrainClient] = refuse
+    services.handlers[TrainClients] = refuse
 
 
 def test_abandoned_rounds_are_retried_and_count_for_nothing(faces: Path) -> None:

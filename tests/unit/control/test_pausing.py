@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fedface_control.operate_run import cancel_run, pause_run, resume_run
-from fedface_core.domain.commands import EnrolClient, PrepareModel, TrainClient
+from fedface_core.domain.commands import EnrolClients, PrepareModel, TrainClients
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
 from fedface_core.learning.client_steps import training_update
@@ -91,7 +91,9 @@ def test_pausing_now_keeps_the_round_and_starts_no_further_client(services: InPr
     assert calls == trained
     assert services.ports.ledger.tally(run_id, 1).accepted == 1
     resume_run(services.ports, run_id)
-    asked = [command.client_id for command in services.publisher.commands if isinstance(command, TrainClient)]
+    asked = [
+        client for command in services.publisher.commands if isinstance(command, TrainClients) for client in command.clients
+    ]
     assert asked == ["client-000001", "client-000002", "client-000003"], "those whose messages came to nothing"
     ends_as_simulated(services, run_id)
     assert len(calls) == 8, "two rounds of four"
@@ -124,7 +126,7 @@ def test_the_last_update_of_a_suspended_round_closes_it_on_resume(
     services: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = open_round_1(services, accepted=3)
-    (last,) = [message for message in services.publisher.published if isinstance(message[0], TrainClient)]
+    (last,) = [message for message in services.publisher.published if isinstance(message[0], TrainClients)]
     services.publisher.published.clear()
     begin = services.ports.ledger.begin_attempt
 
@@ -140,7 +142,7 @@ def test_the_last_update_of_a_suspended_round_closes_it_on_resume(
     stands_still(services, run_id)
     resume_run(services.ports, run_id)
     assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.AGGREGATING
-    assert not any(isinstance(command, TrainClient) for command in services.publisher.commands)
+    assert not any(isinstance(command, TrainClients) for command in services.publisher.commands)
     ends_as_simulated(services, run_id)
 
 
@@ -189,7 +191,9 @@ def test_enrolment_is_paused_like_any_round(services: InProcess) -> None:
     pause_run(services.ports, run_id, now=True)
     stands_still(services, run_id)
     resume_run(services.ports, run_id)
-    assert [command.client_id for command in services.publisher.commands if isinstance(command, EnrolClient)] == [
+    assert [
+        client for command in services.publisher.commands if isinstance(command, EnrolClients) for client in command.clients
+    ] == [
         "client-000002",
         "client-000003",
     ]

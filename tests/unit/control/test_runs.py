@@ -11,6 +11,7 @@ from httpx import Response
 
 from fedface_control.operate_run import create_run
 from fedface_control.routes.runs import PLAN_EXAMPLES
+from fedface_core.adapters.memory_ledger import MemoryLedger
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import Problem
 from fedface_core.domain.commands import PrepareModel
@@ -216,3 +217,34 @@ def test_a_strategy_for_one_process_is_refused(api: TestClient, services: InProc
     original = create_run(services.ports, plan)
     problem(api.post(f"/runs/{original.id}/clone", json={"strategy": strategy}), 422, "Invalid input")
     assert [run.id for run in services.ports.ledger.runs()] == [original.id]
+
+
+def test_runs_are_listed_a_page_at_a_time(api: TestClient, services: InProcess) -> None:
+    created: list[str] = []
+    for _ in range(5):
+        services.clock.advance(1)
+        created.insert(0, create_run(services.ports, services.plan).id)
+
+    def page(**asked: Any) -> list[str]:
+        return [run["id"] for run in api.get("/runs", params=asked).json()["runs"]]
+
+    assert page(limit=2) == created[:2]
+    assert page(limit=2, before=created[1]) == created[2:4]
+    assert page(before=created[3]) == created[4:]
+    assert page(before=created[4]) == []
+    unknown = api.get("/runs", params={"before": "run-00000000dead"})
+    assert (unknown.status_code, unknown.json()["detail"]) == (404, "there is no run run-00000000dead")
+
+
+def test_looking_reads_no_cohort(api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at a run, at its rounds, at the metrics costs the same however many clients a round has."""
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 1)
+
+    def whole(*_: object) -> None:
+        raise AssertionError("the whole round was read")
+
+    for reading in ("load_round", "rounds", "tally", "accepted"):
+        monkeypatch.setattr(MemoryLedger, reading, whole)
+    for path in (f"/runs/{run_id}", "/runs", f"/runs/{run_id}/rounds", "/metrics", f"/runs/{run_id}/events?follow=false"):
+        assert api.get(path).status_code == 200, path

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedface_core.domain.commands import Command, EnrolClient, EvaluateModel, FoldShard, ReduceRound, TrainClient
+from fedface_core.domain.commands import Command, EnrolClients, EvaluateModel, FoldShard, ReduceRound, TrainClients
 from fedface_core.domain.events import Aggregation, EvaluationSkipped, RoundAggregated, RoundEvaluated, RoundReady, Scores
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
@@ -143,31 +143,31 @@ def test_shards_divide_the_cohort_in_client_order(clients: int, shard_size: int)
 
 def test_an_open_round_asks_the_unsettled_clients() -> None:
     tally = a_tally(unsettled={5, 2})
-    train = [TrainClient(run_id=RUN, round=1, client_id=client_id(index)) for index in (2, 5)]
-    enrol = [EnrolClient(run_id=RUN, client_id=client_id(index)) for index in (2, 5)]
-    assert implied_commands(a_round(), tally) == train
-    assert implied_commands(a_round(number=0), tally) == enrol
+    train = [TrainClients(run_id=RUN, round=1, clients=(client_id(index),)) for index in (2, 5)]
+    enrol = [EnrolClients(run_id=RUN, clients=(client_id(index),)) for index in (2, 5)]
+    assert implied_commands(PLAN, a_round(), tally) == train
+    assert implied_commands(PLAN, a_round(number=0), tally) == enrol
 
 
 def test_a_closed_round_asks_for_the_shards_that_are_not_folded() -> None:
     tally = a_tally(unsettled={0}, accepted={0, 1, 2}, folded={1})
     expected: list[Command] = [FoldShard(run_id=RUN, round=1, shard=shard) for shard in (0, 2)]
-    assert implied_commands(a_round(RoundPhase.AGGREGATING), tally) == expected
+    assert implied_commands(PLAN, a_round(RoundPhase.AGGREGATING), tally) == expected
 
 
 @pytest.mark.parametrize("folded", [{0, 2}, {0, 1, 2}])
 def test_once_all_accepted_shards_are_folded_it_asks_for_the_reduction(folded: set[int]) -> None:
     tally = a_tally(accepted={0, 2}, folded=folded)
-    assert implied_commands(a_round(RoundPhase.AGGREGATING), tally) == [ReduceRound(run_id=RUN, round=1)]
+    assert implied_commands(PLAN, a_round(RoundPhase.AGGREGATING), tally) == [ReduceRound(run_id=RUN, round=1)]
 
 
 def test_an_aggregated_round_asks_for_the_evaluation() -> None:
-    assert implied_commands(a_round(RoundPhase.EVALUATING), a_tally()) == [EvaluateModel(run_id=RUN, round=1)]
+    assert implied_commands(PLAN, a_round(RoundPhase.EVALUATING), a_tally()) == [EvaluateModel(run_id=RUN, round=1)]
 
 
 @pytest.mark.parametrize("phase", [RoundPhase.FINISHED, RoundPhase.ABANDONED])
 def test_an_ended_round_asks_for_nothing(phase: RoundPhase) -> None:
-    assert implied_commands(a_round(phase), a_tally(unsettled={0}, accepted={1})) == []
+    assert implied_commands(PLAN, a_round(phase), a_tally(unsettled={0}, accepted={1})) == []
 
 
 def test_the_latest_scores_are_those_of_the_newest_evaluated_round() -> None:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from fedface_core.adapters.celery_publisher import CeleryPublisher
 from fedface_core.contracts.tasks import CLIENT, CONTROL
-from fedface_core.domain.commands import Sweep, TrainClient
+from fedface_core.domain.commands import Sweep, TrainClients
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 from loadtest.chaos.adversary import Adversary, Fault, draw_strikes
@@ -157,8 +157,8 @@ def publisher(broker_url: str) -> CeleryPublisher:
     )
 
 
-def train(client: int) -> TrainClient:
-    return TrainClient(run_id="run-0123456789ab", round=1, client_id=f"client-{client:06d}")
+def train(client: int) -> TrainClients:
+    return TrainClients(run_id="run-0123456789ab", round=1, clients=(f"client-{client:06d}",))
 
 
 def test_a_duplicate_is_there_twice_and_sweeps_are_left_alone(publisher: CeleryPublisher, broker_url: str) -> None:

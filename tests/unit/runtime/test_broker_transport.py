@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from fedface_core.adapters.celery_publisher import CeleryPublisher
 from fedface_core.contracts.tasks import CLIENT
-from fedface_core.domain.commands import EnrolClient
+from fedface_core.domain.commands import EnrolClients
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 
@@ -40,7 +40,7 @@ class Delivery:
 
 @pytest.fixture
 def delivery(app: Celery, publisher: CeleryPublisher) -> Iterator[Delivery]:
-    publisher.publish(EnrolClient(run_id="run-0123456789ab", client_id="client-000001"), correlation_id="abc")
+    publisher.publish(EnrolClients(run_id="run-0123456789ab", clients=("client-000001",)), correlation_id="abc")
     with app.connection_for_read() as connection:
         delivered: list[Any] = []
         callbacks = [lambda _, message: delivered.append(message)]

@@ -75,7 +75,7 @@ REFUSED: list[tuple[object, str]] = [
     ({"run_id": RUN, "round": 1, "shard": 0, "surprise": True}, "this is no FoldShard: surprise: there is no such field"),
     (
         {"run_id": RUN, "round": 1, "shard": 0, "schema_version": 7},
-        "schema version 7 of FoldShard is not known here: this FedFace reads version 2; upgrade this worker, or drain the "
+        "schema version 7 of FoldShard is not known here: this FedFace reads version 3; upgrade this worker, or drain the "
         "queue with the version that wrote it",
     ),
 ]

@@ -17,7 +17,7 @@ from fedface_control.operate_run import cancel_run, pause_run, resume_run
 from fedface_control.restore_run import restore_run
 from fedface_control.views import run_summary
 from fedface_core.contracts import object_keys
-from fedface_core.domain.commands import EvaluateModel, HandleFact, TrainClient
+from fedface_core.domain.commands import EvaluateModel, HandleFact, TrainClients
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
@@ -55,11 +55,11 @@ def make_slow(services: InProcess, seed: int) -> None:
     So does one that finds no round open: in this harness nothing else happens while a task waits.
     """
     ledger = services.ports.ledger
-    train = services.handlers[TrainClient]
+    train = services.handlers[TrainClients]
     laps: dict[tuple[str, int], int] = {}
 
-    def train_slowly(command: TrainClient, correlation_id: str) -> None:
-        task = (command.client_id, command.round)
+    def train_slowly(command: TrainClients, correlation_id: str) -> None:
+        task = (command.clients[0], command.round)
         laps.setdefault(task, random.Random(f"{seed}/{task}").randrange(8))
         current = ledger.load_round(command.run_id, ledger.load(command.run_id).round or 0)
         if laps[task] > 0 or current.phase is not RoundPhase.OPEN:
@@ -68,7 +68,7 @@ def make_slow(services: InProcess, seed: int) -> None:
         else:
             train(command, correlation_id)
 
-    services.handlers[TrainClient] = train_slowly
+    services.handlers[TrainClients] = train_slowly
 
 
 def tensors(services: InProcess, key: str) -> dict[str, torch.Tensor]:
@@ -121,8 +121,8 @@ def test_who_still_trains_is_carried_over_and_not_asked_twice(many_faces: Path) 
     assert 2 <= len(accepted) < 6
     assert second.carried == dict.fromkeys(set(first.cohort) - set(accepted), 1)
     assert len(second.cohort) == 6
-    asked = [command for command in services.publisher.commands if isinstance(command, TrainClient)]
-    assert sorted((command.client_id, command.round) for command in asked) == sorted(
+    asked = [command for command in services.publisher.commands if isinstance(command, TrainClients)]
+    assert sorted((command.clients[0], command.round) for command in asked) == sorted(
         [(client, 1) for client in second.carried]
         + [(client, 2) for client in second.cohort if client not in second.carried]
     ), "those of round 1 wait since then; those of round 2 are new"
@@ -189,8 +189,8 @@ def test_a_client_that_is_too_far_behind_is_replaced(many_faces: Path) -> None:
     run_id = services.start()
     services.until(run_id, lambda run: run.round == 1)
     silent = services.ports.ledger.load_round(run_id, 1).cohort[0]
-    train = services.handlers[TrainClient]
-    services.handlers[TrainClient] = lambda command, cid: None if command.client_id == silent else train(command, cid)
+    train = services.handlers[TrainClients]
+    services.handlers[TrainClients] = lambda command, cid: None if silent in command.clients else train(command, cid)
     run = services.to_end(run_id)
     rounds = services.ports.ledger.rounds(run_id)
     assert run.phase is RunPhase.COMPLETED

@@ -18,7 +18,7 @@ import fedface_evaluator.tasks
 from fedface_control.run_metrics import RunMetrics
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, RecordingPublisher
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, ROUTES
-from fedface_core.domain.commands import EvaluateModel, HandleFact, ReduceRound, Sweep, TrainClient
+from fedface_core.domain.commands import EvaluateModel, HandleFact, ReduceRound, Sweep, TrainClients
 from fedface_core.domain.errors import NotFoundError, UnavailableError
 from fedface_core.domain.events import StepFailed
 from fedface_core.domain.ids import client_id
@@ -68,7 +68,7 @@ def test_run_gauges_are_exported_once_and_scores_by_the_evaluator(settings: Cont
 
 
 COMMANDS: dict[str, BaseModel] = {
-    CLIENT: TrainClient(run_id=RUN, round=1, client_id=client_id(0)),
+    CLIENT: TrainClients(run_id=RUN, round=1, clients=(client_id(0),)),
     AGGREGATOR: ReduceRound(run_id=RUN, round=1),
     EVALUATOR: EvaluateModel(run_id=RUN, round=1),
     CONTROL: HandleFact(run_id=RUN, fact=StepFailed(run_id=RUN, round=1, reason="no disk")),

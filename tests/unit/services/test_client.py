@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.contracts import object_keys
-from fedface_core.domain.commands import EnrolClient, FoldShard, HandleFact, TrainClient
+from fedface_core.domain.commands import EnrolClients, FoldShard, HandleFact, TrainClients
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.learning import client_steps
@@ -144,7 +144,7 @@ def test_a_stored_update_of_another_model_is_made_again(faces: Path, monkeypatch
     run_id = services.start()
     services.until(run_id, in_training)
     key = object_keys.update(run_id, 1, VICTIM)
-    services.deliver(TrainClient(run_id=run_id, round=1, client_id="client-000000"), "another's")
+    services.deliver(TrainClients(run_id=run_id, round=1, clients=("client-000000",)), "another's")
     tensors, metadata = decode_tensors(services.ports.artifacts.get(object_keys.update(run_id, 1, "client-000000")))
     services.ports.artifacts.put(key, encode_tensors(tensors, metadata | {"started_from": "0" * 64}))
     run = services.to_end(run_id)
@@ -156,7 +156,7 @@ def test_a_task_delivered_again_after_it_was_done_does_nothing(faces: Path) -> N
     services = InProcess(tiny_plan(faces))
     run_id = services.start()
     services.until(run_id, in_training)
-    command = TrainClient(run_id=run_id, round=1, client_id=VICTIM)
+    command = TrainClients(run_id=run_id, round=1, clients=(VICTIM,))
     services.deliver(command, "first")
     accepted = services.ports.ledger.accepted(run_id, 1)
     effects = len(services.lifeline.effects)
@@ -176,7 +176,7 @@ def test_two_deliveries_at_once_count_once(faces: Path, monkeypatch: pytest.Monk
         if client == VICTIM and not overtaken:
             overtaken.append(client)
             services.restart_services()  # another process
-            services.deliver(TrainClient(run_id=run_id, round=1, client_id=VICTIM), "overtakes")
+            services.deliver(TrainClients(run_id=run_id, round=1, clients=(VICTIM,)), "overtakes")
 
     before_training(monkeypatch, overtake)
     before = updates("refused", "duplicate")
@@ -205,8 +205,8 @@ def test_a_failure_after_the_deadline_is_not_counted(faces: Path, monkeypatch: p
     services = InProcess(tiny_plan(faces, cohort={"deadline_seconds": 100, "attempts": 1}, rounds=1))
     run_id = services.start()
     services.until(run_id, in_training)
-    last = TrainClient(run_id=run_id, round=1, client_id="client-000003")
-    services.ports.ledger.begin_attempt(run_id, 1, last.client_id, services.clock.now())
+    last = TrainClients(run_id=run_id, round=1, clients=("client-000003",))
+    services.ports.ledger.begin_attempt(run_id, 1, last.clients[0], services.clock.now())
     services.clock.advance(100)
     before = updates("failed", "client")
     services.deliver(last, "too often, and late")
@@ -217,8 +217,8 @@ def test_a_failure_after_the_deadline_is_not_counted(faces: Path, monkeypatch: p
 def test_the_deadline_closes_a_round_without_those_who_are_not_there(faces: Path) -> None:
     services = InProcess(tiny_plan(faces, cohort={"deadline_seconds": 100}, rounds=1))
     run_id = services.start()
-    train = services.handlers[TrainClient]
-    services.handlers[TrainClient] = lambda command, cid: train(command, cid) if command.client_id != VICTIM else None
+    train = services.handlers[TrainClients]
+    services.handlers[TrainClients] = lambda command, cid: train(command, cid) if VICTIM not in command.clients else None
     run = services.to_end(run_id)
     assert run.phase is RunPhase.COMPLETED
     manifest = services.manifest(run_id, 1)
@@ -231,8 +231,8 @@ def test_the_deadline_closes_a_round_without_those_who_are_not_there(faces: Path
 def test_with_fewer_than_the_minimum_the_round_is_abandoned_and_the_run_fails(faces: Path) -> None:
     services = InProcess(tiny_plan(faces, cohort={"deadline_seconds": 100, "minimum": 2, "retries": 0}))
     run_id = services.start()
-    train = services.handlers[TrainClient]
-    services.handlers[TrainClient] = lambda command, cid: train(command, cid) if command.client_id == VICTIM else None
+    train = services.handlers[TrainClients]
+    services.handlers[TrainClients] = lambda command, cid: train(command, cid) if VICTIM in command.clients else None
     run = services.to_end(run_id)
     assert run.phase is RunPhase.FAILED
     assert run.failure == "round 1: 1 updates were accepted, fewer than the minimum 2"
@@ -248,7 +248,7 @@ def test_a_client_reads_no_class_embedding_but_its_own(faces: Path) -> None:
     assert services.ports.artifacts.size(object_keys.class_embeddings(run_id, of_all or "")) == 64
     for index in range(4):
         before = bytes_read("class_embedding"), bytes_read("update")
-        services.deliver(TrainClient(run_id=run_id, round=1, client_id=f"client-{index:06d}"), "own row")
+        services.deliver(TrainClients(run_id=run_id, round=1, clients=(f"client-{index:06d}",)), "own row")
         assert (bytes_read("class_embedding") - before[0], bytes_read("update") - before[1]) == (16, 0)
 
 
@@ -259,7 +259,7 @@ def test_a_client_tells_the_aggregator_of_a_settled_shard_or_control_of_a_ready_
     services.publisher.published.clear()
     messages = []
     for index in range(4):
-        services.deliver(EnrolClient(run_id=run_id, client_id=f"client-{index:06d}"), "named")
+        services.deliver(EnrolClients(run_id=run_id, clients=(f"client-{index:06d}",)), "named")
         messages.append([type(command) for command in services.publisher.commands])
         assert {correlation_id for _, correlation_id in services.publisher.published} <= {"named"}
         services.publisher.published.clear()
@@ -272,7 +272,7 @@ def test_an_update_of_the_wrong_run_is_not_found(faces: Path) -> None:
     services.start()
     stored = list(services.ports.artifacts.keys(""))
     with pytest.raises(LookupError, match="there is no run run-00000000dead"):
-        services.deliver(EnrolClient(run_id="run-00000000dead", client_id=VICTIM), "stray")
+        services.deliver(EnrolClients(run_id="run-00000000dead", clients=(VICTIM,)), "stray")
     assert services.ports.artifacts.keys("") == stored
 
 
@@ -288,5 +288,5 @@ def test_each_step_counts_the_images_that_it_saw(faces: Path, local: dict[str, A
     run_id = services.start()
     services.until(run_id, lambda run: run.round == number)
     before = REGISTRY.get_sample_value("fedface_training_images_total") or 0.0
-    services.deliver(TrainClient(run_id=run_id, round=number, client_id=VICTIM), "one")
+    services.deliver(TrainClients(run_id=run_id, round=number, clients=(VICTIM,)), "one")
     assert (REGISTRY.get_sample_value("fedface_training_images_total") or 0.0) - before == seen, "of the client's two images"

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from fedface_control.operate_run import cancel_run, start_run
 from fedface_control.sweep import sweep
-from fedface_core.domain.commands import EvaluateModel, HandleFact, PrepareModel, TrainClient
+from fedface_core.domain.commands import EvaluateModel, HandleFact, PrepareModel, TrainClients
 from fedface_core.domain.errors import StaleVersionError, UnavailableError, WrongPhaseError
 from fedface_core.domain.events import ModelPrepared, RoundReady, StepFailed
 from fedface_core.domain.round import RoundPhase
@@ -180,9 +180,11 @@ def test_the_sweep_asks_only_those_who_have_not_settled(faces: Path) -> None:
     run_id = services.start()
     services.until(run_id, in_round(services, RoundPhase.OPEN))
     services.publisher.published.clear()
-    services.deliver(TrainClient(run_id=run_id, round=1, client_id="client-000002"), "one")
+    services.deliver(TrainClients(run_id=run_id, round=1, clients=("client-000002",)), "one")
     services.sweep_after(LONG)
-    assert [command.client_id for command in services.publisher.commands if isinstance(command, TrainClient)] == [
+    assert [
+        client for command in services.publisher.commands if isinstance(command, TrainClients) for client in command.clients
+    ] == [
         "client-000000",
         "client-000001",
         "client-000003",

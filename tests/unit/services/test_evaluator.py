@@ -87,7 +87,7 @@ def test_the_gauges_show_the_newest_scores_of_the_newest_runs(faces: Path) -> No
 
 def test_without_a_ledger_there_are_no_gauges(faces: Path) -> None:
     class Down:
-        def runs(self) -> None:
+        def runs(self, limit: int) -> None:
             raise UnavailableError("Redis does not answer")
 
     registry = CollectorRegistry()

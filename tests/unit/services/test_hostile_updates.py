@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.contracts import object_keys
-from fedface_core.domain.commands import TrainClient
+from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.learning import client_steps
@@ -137,14 +137,14 @@ def test_an_update_that_vanished_is_refused(
 ) -> None:
     services = InProcess(tiny_plan(faces))
     run_id = services.start()
-    train = services.handlers[TrainClient]
+    train = services.handlers[TrainClients]
 
-    def train_then_lose(command: TrainClient, correlation_id: str) -> None:
+    def train_then_lose(command: TrainClients, correlation_id: str) -> None:
         train(command, correlation_id)
-        if command.client_id == VICTIM:
+        if VICTIM in command.clients:
             services.ports.artifacts.delete(object_keys.update(run_id, command.round, VICTIM))
 
-    services.handlers[TrainClient] = train_then_lose
+    services.handlers[TrainClients] = train_then_lose
     run = services.to_end(run_id)
     aggregation = services.manifest(run_id, 2).round.aggregation
     assert aggregation is not None

@@ -160,10 +160,14 @@ def restore_lost(ports: PortsDep) -> RestoredRuns:
     return RestoredRuns(runs=run_summaries(ports.ledger, restored), refused=refused)
 
 
-@router.get("/runs")
-def list_runs(ports: PortsDep, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> RunList:
-    """The newest runs, newest first."""
-    return RunList(runs=run_summaries(ports.ledger, ports.ledger.runs()[:limit]))
+@router.get("/runs", responses=UNKNOWN_RUN)
+def list_runs(
+    ports: PortsDep,
+    limit: Annotated[int, Query(ge=1, le=1000, description="So many at most.")] = 50,
+    before: Annotated[str | None, Query(description="The id of a run: only older ones are listed.")] = None,
+) -> RunList:
+    """The newest runs, newest first; to go on, ask for those before the last one listed."""
+    return RunList(runs=run_summaries(ports.ledger, ports.ledger.runs(limit, before)))
 
 
 @router.get("/runs/{run_id}", responses=UNKNOWN_RUN)

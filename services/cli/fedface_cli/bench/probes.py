@@ -1,11 +1,12 @@
-"""What is measured while a load runs: the API's latency as a caller sees it, and the memory of each service."""
+"""What is measured while a load runs: the API's latency as a caller sees it, and what each process of a stack uses."""
 
 from __future__ import annotations
 
 import itertools
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -70,21 +71,33 @@ class ApiLatency(Probe):
         return {f"p{percent}": round(1000 * ordered[rank], 2) for percent, rank in ranks.items()}
 
 
-class PeakMemory(Probe):
-    """The largest resident memory of each process with its children, summed (pages they share count once for each)."""
+class ProcessUse(Probe):
+    """CPU time and peak memory of each process with its children, summed (pages they share count once for each)."""
 
     def __init__(self, processes: Mapping[str, int]) -> None:
         super().__init__(seconds=0.5)
         self._processes = {name: psutil.Process(pid) for name, pid in processes.items()}
-        self.peak_bytes = dict.fromkeys(processes, 0)
+        self._cpu_before = self._cpu()
+        self.peak_bytes: dict[str, float] = dict.fromkeys(processes, 0.0)
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """User and system time of each since this probe was made, that of ended children included."""
+        return {name: seconds - self._cpu_before[name] for name, seconds in self._cpu().items()}
 
     def sample(self) -> None:
         """Look at every process once."""
         for name, process in self._processes.items():
-            resident = 0
-            for one in (process, *process.children(recursive=True)):
-                try:
-                    resident += one.memory_info().rss
-                except psutil.NoSuchProcess:  # a child that has just ended
-                    continue
+            resident = sum(_of_each(process, lambda one: one.memory_info().rss))
             self.peak_bytes[name] = max(self.peak_bytes[name], resident)
+
+    def _cpu(self) -> dict[str, float]:
+        """The four times of `psutil`: user, system, and both of children that have ended."""
+        return {
+            name: sum(_of_each(process, lambda one: sum(one.cpu_times()[:4]))) for name, process in self._processes.items()
+        }
+
+
+def _of_each(process: psutil.Process, ask: Callable[[psutil.Process], float]) -> Iterator[float]:
+    for one in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # a child that has just ended
+            yield ask(one)

@@ -1,0 +1,12 @@
+"""`fedface bench …`: how fast the parts are, on the machine at hand."""
+
+from __future__ import annotations
+
+import typer
+
+from fedface_cli.bench.control import control
+from fedface_cli.bench.start import start
+
+app = typer.Typer(help="Measure how fast the parts are, each alone, on this machine.", no_args_is_help=True)
+app.command("control")(control)
+app.command("start")(start)

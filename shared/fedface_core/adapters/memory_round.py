@@ -1,0 +1,72 @@
+"""A round in this process's memory, and who has settled in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from fedface_core.domain.round import Round, RoundPhase, RoundState
+from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
+from fedface_core.ports import EndedRound, RoundGlance
+
+
+@dataclass
+class RoundInMemory:
+    """A round and who has settled in it."""
+
+    record: Round
+    shard_of: dict[str, int]
+    unsettled: set[str]
+    last_activity: datetime
+    accepted: dict[str, AcceptedUpdate] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    attempts: Counter[str] = field(default_factory=Counter)
+    folded: set[int] = field(default_factory=set)
+
+    @classmethod
+    def opened(cls, record: Round) -> RoundInMemory:
+        """A round whose whole cohort is unsettled."""
+        return cls(record, record.shard_of_each(), unsettled=set(record.cohort), last_activity=record.opened_at)
+
+    @classmethod
+    def ended(cls, ended: EndedRound) -> RoundInMemory:
+        """A round that takes no updates any more."""
+        state = cls.opened(ended.record)
+        state.accepted, state.failed = dict(ended.accepted), dict(ended.failed)
+        state.unsettled -= state.accepted.keys() | state.failed.keys()
+        return state
+
+    @property
+    def glance(self) -> RoundGlance:
+        """See `RunLedger.glance`."""
+        state = RoundState.model_construct(**{name: getattr(self.record, name) for name in RoundState.model_fields})
+        counts = len(self.record.cohort), len(self.accepted), len(self.failed), len(self.unsettled)
+        return RoundGlance(state, *counts)
+
+    @property
+    def accepted_shards(self) -> set[int]:
+        """Shards with an accepted update."""
+        return {self.shard_of[client] for client in self.accepted}
+
+    def refusal(self, client: str, now: datetime) -> RefusalReason | None:
+        """Why the client cannot settle now; None where it can."""
+        if client not in self.shard_of:
+            return RefusalReason.NOT_INVITED
+        if client in self.accepted:
+            return RefusalReason.DUPLICATE
+        open_still = self.record.phase is RoundPhase.OPEN and now < self.record.deadline_at
+        takes_updates = open_still or self.record.phase is RoundPhase.SUSPENDED
+        return RefusalReason.LATE if not takes_updates or client in self.failed else None
+
+    def receipt(self, client: str, refused: RefusalReason | None) -> Receipt:
+        """What the client is told, once that is decided."""
+        shard = self.shard_of.get(client)
+        return Receipt(
+            refused=refused,
+            shard=shard,
+            shard_settled=shard is not None and self.unsettled.isdisjoint(self.record.shard_members(shard)),
+            round_ready=shard is not None
+            and self.record.phase is RoundPhase.OPEN
+            and (len(self.accepted) >= self.record.quorum or not self.unsettled),
+        )
