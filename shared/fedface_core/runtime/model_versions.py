@@ -7,6 +7,7 @@ from torch import Tensor
 from fedface_core.contracts import object_keys
 from fedface_core.domain.plan import ModelPlan
 from fedface_core.learning.codec import decode_tensors
+from fedface_core.learning.local_training import LocalTrainer
 from fedface_core.learning.models import EmbeddingNetwork, build_network
 from fedface_core.learning.weights import load_tensors
 from fedface_core.ports import ArtifactStore
@@ -20,6 +21,8 @@ class ModelVersions:
         self._artifacts = artifacts
         self._newest: tuple[str, dict[str, Tensor]] | None = None
         self._network: EmbeddingNetwork | None = None
+        self._trainer: LocalTrainer | None = None
+        self._trained_from: str | None = None
 
     def tensors(self, sha256: str) -> dict[str, Tensor]:
         """The tensors of a model version; not to be changed. Errors are `get_checked`'s."""
@@ -34,3 +37,12 @@ class ModelVersions:
             self._network = build_network(plan)
         load_tensors(self._network, self.tensors(sha256), source=object_keys.model(sha256))
         return self._network
+
+    def trainer(self, plan: ModelPlan, sha256: str) -> LocalTrainer:
+        """The process's trainer, whose clients start from a model version. Its network is not the one of `network`."""
+        if self._trainer is None or self._trainer.network.plan != plan:
+            self._trainer, self._trained_from = LocalTrainer(build_network(plan)), None
+        if self._trained_from != sha256:
+            self._trainer.start_from(self.tensors(sha256), source=object_keys.model(sha256))
+            self._trained_from = sha256
+        return self._trainer
