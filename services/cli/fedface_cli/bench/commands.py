@@ -6,7 +6,9 @@ import typer
 
 from fedface_cli.bench.control import control
 from fedface_cli.bench.start import start
+from fedface_cli.bench.training import training
 
 app = typer.Typer(help="Measure how fast the parts are, each alone, on this machine.", no_args_is_help=True)
 app.command("control")(control)
 app.command("start")(start)
+app.command("training")(training)
