@@ -96,6 +96,8 @@ class ModelNames:
         self._artifacts.size(object_keys.model(model_sha256))
         return model_sha256
 
+    trainer = network
+
     def reference(self, model_sha256: str) -> str:
         return self.network(None, model_sha256)
 

@@ -14,16 +14,17 @@ from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import draw_cohort
 from fedface_core.learning.class_embeddings import decode_class_embeddings
-from fedface_core.learning.client_steps import enrolment_update, training_update
+from fedface_core.learning.client_steps import enrolment_update, training_updates
 from fedface_core.learning.codec import decode_tensors
 from fedface_core.learning.enrolment_fold import EnrolmentPartial, reduce_enrolment
 from fedface_core.learning.gathered import Gathered, Rounds
+from fedface_core.learning.local_training import LocalTrainer
 from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.reduced_round import ReducedRound
 from fedface_core.learning.strategies import NOTHING, ServerRound, Tensors, strategy_of
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
 from fedface_core.learning.update_form import UpdateForm, further_reference, in_one_block
-from fedface_core.learning.weights import load_tensors, network_tensors
+from fedface_core.learning.weights import network_tensors
 
 
 def federated_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> Rounds:
@@ -66,19 +67,18 @@ def enrol_everyone(images: Mapping[str, Tensor], before: ServerRound) -> Reduced
 
 
 def _train(images: Mapping[str, Tensor], before: ServerRound, guidance: Tensors) -> ReducedRound:
-    """One training round. Every client trains in the same network, reset to the global model before and after."""
-    plan, network, partials = before.plan, before.network, []
-    global_model = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
+    """One training round. Every client trains in the same network, which is the global model again at the end."""
+    plan, trainer, partials = before.plan, LocalTrainer(before.network), []
+    global_model = {name: tensor.clone() for name, tensor in network_tensors(before.network).items()}
     form = UpdateForm.of(global_model, further_reference(strategy_of(plan).upload_shapes(plan)))
     for shard in _shards(tuple(images), plan):
         partial = TrainingPartial()
-        for client in shard:
-            load_tensors(network, global_model, "the global model")
-            own_D = before.class_embeddings_CD[client_index(client)]
-            update = training_update(network, images[client], own_D, plan, before.number, client, guidance=guidance)
+        own = {client: images[client] for client in shard}
+        rows = {client: before.class_embeddings_CD[client_index(client)] for client in shard}
+        for client, update in training_updates(trainer, own, rows, plan, before.number, guidance=guidance):
             partial.fold(client, update.accepted, in_one_block(update.data), form, plan.cohort.max_update_norm)
         partials.append(partial)
-    load_tensors(network, global_model, "the global model")
+    trainer.reset()
     return reduce_training(partials, before)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fedface_core.contracts import object_keys
 from fedface_core.domain.plan import ModelPlan
+from fedface_core.learning.local_training import LocalTrainer
 from fedface_core.learning.models import EmbeddingNetwork, build_network
 from fedface_core.learning.stored_tensors import StoredTensors
 from fedface_core.learning.weights import load_tensors
@@ -18,6 +19,8 @@ class ModelVersions:
         self._artifacts = artifacts
         self._newest: tuple[str, StoredTensors] | None = None
         self._network: EmbeddingNetwork | None = None
+        self._trainer: LocalTrainer | None = None
+        self._trained_from: str | None = None
 
     def reference(self, sha256: str) -> StoredTensors:
         """A model version; where it is large, it stays on disk. Errors are `fetched`'s."""
@@ -36,3 +39,12 @@ class ModelVersions:
     def forget_network(self) -> None:
         """Free its memory: for a process that seldom needs it."""
         self._network = None
+
+    def trainer(self, plan: ModelPlan, sha256: str) -> LocalTrainer:
+        """The process's trainer, whose clients start from a model version. Its network is not the one of `network`."""
+        if self._trainer is None or self._trainer.network.plan != plan:
+            self._trainer, self._trained_from = LocalTrainer(build_network(plan)), None
+        if self._trained_from != sha256:
+            self._trainer.start_from(self.reference(sha256).tensors(), source=object_keys.model(sha256))
+            self._trained_from = sha256
+        return self._trainer

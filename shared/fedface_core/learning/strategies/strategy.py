@@ -73,9 +73,8 @@ class ServerResult:
 class Strategy:
     """One way to learn."""
 
-    loss: Callable[[ClientRound, Tensor, Tensor], Tensor]
-    """``(at_hand, images_NCHW, features_ND)``: the scalar to minimise on a batch. Features are raw: neither centred nor
-    normalised."""
+    loss: Callable[[ClientRound, Tensor], Tensor]
+    """``(at_hand, features_ND)``: the scalar to minimise on a batch. Features are raw: neither centred nor normalised."""
     class_embedding_rate: Callable[[Plan], float | None]
     """The rate at which clients learn their class embedding, back on the sphere after each step. None: it is fixed."""
     uploads: Callable[[ClientRound, Tensor], Tensors]

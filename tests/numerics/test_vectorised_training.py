@@ -1,0 +1,138 @@
+"""Several clients at once against one at a time: the same numbers, within rounding, whatever a plan asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from fedface_core.domain.plan import Plan
+from fedface_core.learning.client_steps import Update, training_updates
+from fedface_core.learning.codec import decode_tensors
+from fedface_core.learning.data import FaceDataset
+from fedface_core.learning.local_training import LocalTrainer
+from fedface_core.learning.models import initial_network
+from fedface_core.learning.simulation import simulate
+from fedface_core.learning.strategies.public_negatives import PUBLIC
+
+MOBILEFACENET = {"architecture": "mobilefacenet", "height": 32, "width": 32, "channels": 1, "widths": (8, 8, 8)}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "spherenet": {},
+    "residual": {"architecture": "spherenet-10"},
+    "mobilefacenet": MOBILEFACENET,
+    "centring": {"centring": True},
+}
+STRATEGIES: list[Any] = [
+    "fedface",
+    "fedavg",
+    {"name": "fedprox", "proximal": 0.5},
+    {"name": "fedaws", "class_learning_rate": 0.1},
+    "public-negatives",
+]
+# A few images through BatchNorm are chaotic at a high rate: differences of rounding then grow tenfold in each step.
+RATES = {"mobilefacenet": 0.0001}
+STEPS: list[dict[str, Any]] = [{}, {"steps": 0}, {"batch_size": 4}, {"flip": True, "shift": 2}, {"batch_size": 1}]
+PlanOf = Callable[..., Plan]
+
+
+def updates(plan: Plan, counts: list[int], faces: FaceDataset) -> dict[str, Update]:
+    """Of clients that have so many images each."""
+    trainer = LocalTrainer(initial_network(plan.model, 0))
+    clients = [f"client-{index:06d}" for index in range(len(counts))]
+    images = {
+        client: faces.images(f"person-{index}")[:count]
+        for index, (client, count) in enumerate(zip(clients, counts, strict=True))
+    }
+    draws = torch.Generator().manual_seed(3)
+    rows_CD = normalize(torch.randn(len(counts), plan.model.embedding_size, generator=draws), dim=1)
+    guidance = {PUBLIC: normalize(torch.randn(5, plan.model.embedding_size, generator=draws), dim=1)}
+    return dict(training_updates(trainer, images, dict(zip(clients, rows_CD, strict=True)), plan, 1, guidance=guidance))
+
+
+def one_and_all(
+    tiny_plan: PlanOf, faces: FaceDataset, counts: list[int], local: dict[str, Any], **plan: Any
+) -> tuple[dict[str, Update], dict[str, Update]]:
+    one, several = (
+        updates(
+            tiny_plan(local_training={"steps": 3, "learning_rate": 0.05, "vectorised_clients": together} | local, **plan),
+            counts,
+            faces,
+        )
+        for together in (1, 3)
+    )
+    return one, several
+
+
+def assert_equal_within_rounding(one: dict[str, Update], several: dict[str, Update]) -> None:
+    """To 1e-5, in all that is uploaded."""
+    assert list(one) == list(several)
+    for expected, found in zip(one.values(), several.values(), strict=True):
+        tensors, metadata = decode_tensors(expected.data)
+        others, other_metadata = decode_tensors(found.data)
+        assert metadata["images"] == other_metadata["images"]
+        for loss in ("loss_before", "loss_after"):
+            assert other_metadata[loss] == pytest.approx(metadata[loss], rel=1e-4, abs=1e-5)
+        assert tensors.keys() == others.keys()
+        for name, tensor in tensors.items():
+            torch.testing.assert_close(others[name], tensor, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("local", STEPS, ids=str)
+def test_several_at_once_are_one_at_a_time(
+    tiny_plan: PlanOf, tiny_faces: FaceDataset, network: str, local: dict[str, Any]
+) -> None:
+    local = {"learning_rate": RATES.get(network, 0.05)} | local
+    one, several = one_and_all(tiny_plan, tiny_faces, [6, 6, 6, 6], local, model=NETWORKS[network])
+    assert_equal_within_rounding(one, several)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda each: each if isinstance(each, str) else each["name"])
+def test_every_strategy_of_the_services_can_be_vectorised(tiny_plan: PlanOf, tiny_faces: FaceDataset, strategy: Any) -> None:
+    split = {"public": 4, "clients": 8, "test": 8}
+    one, several = one_and_all(tiny_plan, tiny_faces, [6, 6, 6, 6], {}, strategy=strategy, split=split)
+    assert_equal_within_rounding(one, several)
+
+
+@pytest.mark.parametrize("network", ["spherenet", "mobilefacenet"])
+def test_clients_may_have_different_numbers_of_images(tiny_plan: PlanOf, tiny_faces: FaceDataset, network: str) -> None:
+    counts = [6, 1, 3, 6, 1, 6, 6, 3]
+    local = {"learning_rate": RATES.get(network, 0.05)}
+    one, several = one_and_all(tiny_plan, tiny_faces, counts, local, model=NETWORKS[network])
+    assert_equal_within_rounding(one, several)
+    assert [update.accepted.images for update in several.values()] == counts
+
+
+def test_what_a_client_comes_to_is_its_own(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:
+    """Weights are not shared: had they been, all would have learnt the same."""
+    plan = tiny_plan(local_training={"steps": 3, "learning_rate": 0.05, "vectorised_clients": 4})
+    made = updates(plan, [6, 6, 6, 6], tiny_faces)
+    assert len({update.accepted.sha256 for update in made.values()}) == 4
+
+
+def test_the_same_plan_gives_the_same_bytes(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:
+    plan = tiny_plan(local_training={"steps": 3, "learning_rate": 0.05, "vectorised_clients": 3})
+    first, again = (updates(plan, [6, 6, 2, 6], tiny_faces) for _ in range(2))
+    assert first == again
+
+
+def test_a_simulation_does_as_its_plan_says(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:
+    def model(together: int) -> dict[str, Tensor]:
+        plan = tiny_plan(local_training={"steps": 2, "learning_rate": 0.05, "vectorised_clients": together})
+        return decode_tensors(simulate(plan, dataset=tiny_faces).model)[0]
+
+    one, several = model(1), model(4)
+    assert any(not torch.equal(one[name], several[name]) for name in one), "vectorised, it is rounded otherwise"
+    for name, tensor in one.items():
+        torch.testing.assert_close(several[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("strategy", [{"name": "local-only", "scored_clients": 2}, "centralised"])
+def test_where_clients_share_no_model_there_is_nothing_to_vectorise(tiny_plan: PlanOf, strategy: Any) -> None:
+    with pytest.raises(ValidationError, match="vectorised_clients: with the strategy"):
+        tiny_plan(strategy=strategy, local_training={"vectorised_clients": 2}, split={"public": 4, "clients": 8, "test": 8})
