@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from fedface_cli.stack import CLIENT_NICENESS
 from fedface_core.domain.errors import FedFaceError
 from fedface_core.domain.plan import Plan
 from fedface_core.learning.data import open_photographs, split_identities
@@ -95,9 +96,10 @@ def bare_round_seconds(loops: Sequence[subprocess.Popen[str]]) -> float:
 
 @contextmanager
 def _started(index: int, processes: int) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", __name__, str(index), str(processes)]
+    # As nice as the stack's clients: on a busy machine the two would otherwise not have the same share of it.
+    command = ["nice", "-n", str(CLIENT_NICENESS), sys.executable, "-m", __name__, str(index), str(processes)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(  # noqa: S603 - our own module
+    with subprocess.Popen(  # noqa: S603 - our own module, by the interpreter that runs
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as loop:
         try:
