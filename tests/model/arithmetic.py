@@ -101,6 +101,9 @@ class ModelNames:
     def reference(self, model_sha256: str) -> str:
         return self.network(None, model_sha256)
 
+    def forget_network(self) -> None:
+        """There is none."""
+
 
 def _reduced(partials: Iterable[Names], model_sha256: str) -> ReducedRound:
     folded: dict[str, str] = {}
