@@ -232,6 +232,28 @@ def test_partials_come_back_from_their_bytes(
     assert stored_again(EnrolmentPartial({"client-000004": TARGET_D}, {"client-000004": 6})).images == {"client-000004": 6}
 
 
+def test_losses_that_are_seen_are_those_of_the_first_and_the_last_step_and_change_no_weight(
+    network: EmbeddingNetwork, images_NCHW: Tensor
+) -> None:
+    def trained(losses: str, steps: int, **more: object) -> tuple[LocalResult, bytes]:
+        local = LocalTrainingPlan.model_validate({"losses": losses, "steps": steps, "learning_rate": 0.05} | more)
+        trainer = LocalTrainer(network)
+        plan = Plan.model_validate({"model": network.plan, "local_training": local})
+        result = trainer.train(images_NCHW, TARGET_D, plan, 1, 7)
+        weights = encode_tensors(result.model)
+        trainer.reset()
+        return result, weights
+
+    (seen, weights), (measured, same_weights) = trained("seen", 3), trained("measured", 3)
+    assert weights == same_weights
+    assert seen.before == measured.before
+    assert seen.after == trained("measured", 2)[0].after != measured.after  # the last step sees what the others have done
+    assert trained("seen", 1)[0].after == seen.before  # a single step is the first and the last
+    assert trained("seen", 0)[0].after == trained("measured", 0)[0].after  # nothing was seen: it is measured
+    moved, moved_measured = trained("seen", 3, shift=2)[0], trained("measured", 3, shift=2)[0]
+    assert moved.before != moved_measured.before == measured.before  # what it sees is augmented
+
+
 @pytest.mark.parametrize("loss", [None, float("nan"), float("inf")])
 def test_an_update_without_finite_losses_is_refused_and_nothing_is_left_to_average(
     network: EmbeddingNetwork, images_NCHW: Tensor, tiny_plan: Callable[..., Plan], loss: float | None

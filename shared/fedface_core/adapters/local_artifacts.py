@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -174,10 +175,11 @@ def _make_directory(directory: Path, below: Path) -> None:
 def _create_locked(directory: Path) -> tuple[int, Path]:
     """A new file, open for writing and locked for as long as it is open."""
     while True:
-        handle, name = tempfile.mkstemp(dir=directory)
+        aside = directory / secrets.token_hex(8)
+        handle = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:
-            return handle, Path(name)
+            return handle, aside
         os.close(handle)  # before it was locked, somebody took it for abandoned and removed it
 
 

@@ -22,6 +22,11 @@ class LocalTrainingPlan(PlanPart):
     shift: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Move each image at random by up to so many pixels, across and down, in each step."
     )
+    losses: Literal["measured", "seen"] = Field(
+        default="measured",
+        description="The losses that clients report. `measured`: over all images as they are, before and after the steps, a "
+        "forward pass each where no step gives it; `seen`: those of the first and the last step, which cost nothing.",
+    )
     vectorised_clients: PositiveInt = Field(
         default=1,
         description="Clients that a simulation trains at once, as one computation: faster for small networks, and rounded "
@@ -51,6 +56,10 @@ class LocalTrainingPlan(PlanPart):
                 f"final_steps is {self.final_steps}: it needs a schedule, and to be at most steps, {self.steps}"
             )
         return self
+
+    def reports_what_it_sees(self, steps: int) -> bool:
+        """Whether the losses of ``steps`` gradient steps are reported. Without a step nothing was seen: it is measured."""
+        return self.losses == "seen" and steps > 0
 
     def rate_share(self, number: int, rounds: int) -> float:
         """What the learning rate of round ``number`` (1…``rounds``) is, as a share of the plan's.

@@ -26,9 +26,9 @@ class LocalResult:
     """What a client has come to."""
 
     before: float
-    """The mean loss over its images, in evaluation mode, before its steps."""
+    """The mean loss over its images, in evaluation mode, before its steps; or what its first step saw, as the plan says."""
     after: float
-    """The same, after them."""
+    """The same, after its steps; or what its last one saw."""
     model: Tensors
     """Parameters and buffers as trained. They are the trainer's own: read them before the next client trains."""
     uploads: Tensors
@@ -97,27 +97,39 @@ class LocalTrainer:
         optimiser = torch.optim.SGD(groups, momentum=local.momentum)
         known_later = self.first_loss_is_before(local, steps, images_NCHW)
         before = None if known_later else measured(features_of_pixels(network, pixels_NCHW))
+        latest = torch.tensor(torch.nan)
         network.train(self.normalises_by_batch(local, images_NCHW))
         for batch_NCHW in batches(pixels_NCHW, local, steps, seed):
             optimiser.zero_grad()
-            loss = strategy.loss(at_hand, network.embed(batch_NCHW))
-            torch.autograd.backward(loss)
+            latest = strategy.loss(at_hand, network.embed(batch_NCHW))
+            torch.autograd.backward(latest)
             optimiser.step()
             if own_rate is not None:
                 own_D.data.copy_(normalize(own_D.data, dim=0))
-            before = loss.item() if before is None else before
+            before = latest.item() if before is None else before
         assert before is not None
         optimiser.zero_grad()
         own_D.requires_grad_(False)
+        seen = local.reports_what_it_sees(steps)
+        if seen and not self.needs_features_after(plan):
+            return LocalResult(before, latest.item(), self._state, NOTHING)
         features_ND = features_of_pixels(network, pixels_NCHW)
-        after, uploads = measured(features_ND), strategy.uploads(at_hand, features_ND)
+        after, uploads = latest.item() if seen else measured(features_ND), strategy.uploads(at_hand, features_ND)
         if network.plan.centring and steps:
             network.centre.copy_(mean_feature(features_ND))
         return LocalResult(before, after, self._state, uploads)
 
     def first_loss_is_before(self, local: LocalTrainingPlan, steps: int, images_NCHW: Tensor) -> bool:
-        """Whether the first step sees all images, as they are, through the very network whose loss is to be measured."""
-        return steps > 0 and sees_all_as_they_are(local, images_NCHW) and not self.has_batch_norm
+        """Whether the loss before is that of the first step.
+
+        The plan says so, or that step sees all images, as they are, through the very network whose loss is to be measured.
+        """
+        as_measured = sees_all_as_they_are(local, images_NCHW) and not self.has_batch_norm
+        return local.reports_what_it_sees(steps) or (steps > 0 and as_measured)
+
+    def needs_features_after(self, plan: Plan) -> bool:
+        """Whether anything but the loss is made of the images' features by the trained network."""
+        return plan.model.centring or bool(strategy_of(plan).upload_shapes(plan))
 
     def normalises_by_batch(self, local: LocalTrainingPlan, images_NCHW: Tensor) -> bool:
         """Whether steps are in training mode. One image has no variance to normalise by, and takes running statistics."""

@@ -66,6 +66,7 @@ def train_together(
     if own_rate is not None:
         groups.append({"params": [own_KD.requires_grad_()], "lr": own_rate * rate_share})
     optimiser = torch.optim.SGD(groups, momentum=local.momentum, fused=True)
+    latest_K: list[float] = []
     network.train(trainer.normalises_by_batch(local, images_NCHW))
     drawn = [batches(each, local, steps, trainee.seed) for each, trainee in zip(pixels, trainees, strict=True)]
     for batch in zip(*drawn, strict=True):
@@ -75,10 +76,12 @@ def train_together(
         optimiser.step()
         if own_rate is not None:
             own_KD.data.copy_(normalize(own_KD.data, dim=1))
-        before = losses_K.tolist() if before is None else before
+        latest_K = losses_K.tolist()
+        before = latest_K if before is None else before
     assert before is not None
     own_KD.requires_grad_(False)
-    after, features_KND = measured()
+    measured_K, features_KND = measured()
+    after = latest_K if local.reports_what_it_sees(steps) else measured_K
 
     def result(index: int) -> LocalResult:
         features_ND, mine = features_KND[index], {name: _as_usual(tensor.detach())[index] for name, tensor in laid.items()}

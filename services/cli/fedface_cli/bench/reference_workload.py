@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fedface_core.domain.plan import Plan
 
 
-def reference_plan(clients: int, rounds: int) -> Plan:
-    """``clients`` with 10 grey images each at 56×48, SphereNet-4 of 294,128 parameters, five steps on all images at once."""
+def reference_plan(clients: int, rounds: int, losses: Literal["measured", "seen"] = "seen") -> Plan:
+    """``clients`` with 10 grey images each at 56×48, SphereNet-4 of 294,128 parameters, five steps on all images at once.
+
+    No bare loop measures a loss beside its steps, so by default neither do the clients.
+    """
     return Plan.model_validate(
         {
             "name": f"bench: {clients} clients",
@@ -20,7 +25,7 @@ def reference_plan(clients: int, rounds: int) -> Plan:
             },
             "data": {"dataset": "synthetic", "images_per_identity": 10},
             "split": {"clients": clients, "test": 2},
-            "local_training": {"steps": 5, "learning_rate": 0.01, "momentum": 0.9},
+            "local_training": {"steps": 5, "learning_rate": 0.01, "momentum": 0.9, "losses": losses},
             "rounds": rounds,
         }
     )

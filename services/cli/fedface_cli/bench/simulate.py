@@ -31,7 +31,8 @@ def simulate(
 ) -> None:
     """Train a small network on every client, round after round: the whole system, and the bare loop that is its limit.
 
-    The loop sums the clients' models in place, and neither uploads, checks nor evaluates anything.
+    The loop, in plain PyTorch, sums the clients' models in place, and neither uploads, checks nor evaluates anything.
+    FedFace is measured twice: where clients report the losses that their steps see, and where they measure them besides.
     """
     import tempfile
 
@@ -43,32 +44,38 @@ def simulate(
     from fedface_cli.bench.reference_workload import reference_plan
     from fedface_cli.bench.repetitions import by_turns
     from fedface_cli.bench.report import check_writable, write
-    from fedface_cli.bench.simulate_report import SimulateReport
+    from fedface_cli.bench.simulate_report import BARE_LOOP, SimulateReport
     from fedface_cli.signals import exit_on_termination
     from fedface_cli.stack import LocalStack
 
     exit_on_termination()
     check_writable(json_file)
     console, machine, processes = Console(), this_machine(), processes or os.cpu_count() or 1
-    plan = reference_plan(clients, _ROUNDS)
+    plan, measuring = reference_plan(clients, _ROUNDS), reference_plan(clients, _ROUNDS, losses="measured")
     with (
         console.status(f"{clients} clients, {processes} processes, {repetitions} repetitions"),
         tempfile.TemporaryDirectory(prefix="fedface-bench-") as workdir,
         LocalStack(Path(workdir), client_workers=processes, artifacts=artifacts.value) as stack,
-        bare_loops(plan, processes) as loops,
+        bare_loops(plan, processes, "plain") as plain,
+        bare_loops(plan, processes, "channels-last") as channels_last,
     ):
         faithful_round_seconds(stack, reference_plan(clients, _WARM_UP_ROUNDS))
         steps = StepTimes(stack)
-        measured = by_turns(
-            {"loop": lambda: bare_round_seconds(loops), "system": lambda: faithful_round_seconds(stack, plan)}, repetitions
+        round_seconds = by_turns(
+            {
+                BARE_LOOP: lambda: bare_round_seconds(plain),
+                "bare loop, channels-last": lambda: bare_round_seconds(channels_last),
+                "FedFace": lambda: faithful_round_seconds(stack, plan),
+                "FedFace, losses measured": lambda: faithful_round_seconds(stack, measuring),
+            },
+            repetitions,
         )
         report = SimulateReport(
             machine=machine,
             clients=clients,
             processes=processes,
             artifacts=artifacts.value,
-            loop_seconds=measured["loop"],
-            system_seconds=measured["system"],
+            round_seconds=round_seconds,
             step_ms=steps.means_ms(),
         )
     _show(report, console)
@@ -78,14 +85,13 @@ def simulate(
 def _show(report: SimulateReport, console: Console) -> None:
     from fedface_cli.bench.report import Column, show
 
-    clients, processes = report.clients, report.processes
-    taken = (report.loop_seconds, report.system_seconds)
+    clients, processes, taken = report.clients, report.processes, report.round_seconds.values()
     columns = [
-        Column(head="", cells=("bare loop", "FedFace")),
+        Column(head="", cells=tuple(report.round_seconds)),
         Column(head="round, s", cells=tuple(map(str, taken))),
         Column(head="clients/s", cells=tuple(f"{clients / seconds.median:.1f}" for seconds in taken)),
         Column(head="ms a client", cells=tuple(f"{1000 * processes * seconds.median / clients:.1f}" for seconds in taken)),
-        Column(head="of the loop's rate", cells=("", str(report.share_of_the_loop))),
+        Column(head="of the loop's rate", cells=tuple(map(str, report.share_of_the_loop.values()))),
     ]
     title = f"{clients} clients, {processes} processes, artifacts in {report.artifacts}; median [smallest, largest]"
     show(console, title, columns, report.machine)

@@ -9,6 +9,8 @@ from pydantic import computed_field
 from fedface_cli.bench.repetitions import Repeated, ratios
 from fedface_cli.bench.report import Report
 
+BARE_LOOP = "bare loop"
+
 
 class SimulateReport(Report):
     """Rounds of the whole system beside those of the bare loop in as many processes."""
@@ -16,15 +18,14 @@ class SimulateReport(Report):
     clients: int
     processes: int
     artifacts: Literal["directory", "s3"]
-    loop_seconds: Repeated
-    """A round of the bare loop."""
-    system_seconds: Repeated
-    """A training round of the system, from its opening to the end of its evaluation."""
+    round_seconds: dict[str, Repeated]
+    """What was measured → a round. FedFace's last from their opening to the end of their evaluation."""
     step_ms: dict[str, float]
     """Step of a client → its mean duration in milliseconds."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
-    def share_of_the_loop(self) -> Repeated:
-        """The system's clients a second by the loop's, repetition by repetition."""
-        return ratios(self.loop_seconds.values, self.system_seconds.values)
+    def share_of_the_loop(self) -> dict[str, Repeated]:
+        """What was measured → its clients a second by those of the first bare loop, repetition by repetition."""
+        loop = self.round_seconds[BARE_LOOP].values
+        return {name: ratios(loop, seconds.values) for name, seconds in self.round_seconds.items()}
