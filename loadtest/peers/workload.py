@@ -37,14 +37,14 @@ SIZES: Final[dict[str, dict[str, Any]]] = {
         },
         "data": {"dataset": "synthetic", "images_per_identity": 10},
         "split": {"clients": 200, "test": _TEST},
-        "local_training": {"steps": 5, "learning_rate": 0.05},
+        "local_training": {"losses": "seen", "steps": 5, "learning_rate": 0.05},
     },
     "mobilefacenet": {
         "model": {"architecture": "mobilefacenet"},
         "data": {"dataset": "synthetic", "images_per_identity": 3},
         "split": {"clients": 50, "test": _TEST},
         # BatchNorm over three images of one face amplifies rounding: at a higher rate equal work would not look equal.
-        "local_training": {"steps": 2, "learning_rate": 0.002},
+        "local_training": {"losses": "seen", "steps": 2, "learning_rate": 0.002},
     },
     # For the tests, and to see whether all systems start: a round takes no time.
     "tiny": {
@@ -58,7 +58,7 @@ SIZES: Final[dict[str, dict[str, Any]]] = {
         },
         "data": {"dataset": "synthetic", "images_per_identity": 3},
         "split": {"clients": 6, "test": _TEST},
-        "local_training": {"steps": 2, "learning_rate": 0.05},
+        "local_training": {"losses": "seen", "steps": 2, "learning_rate": 0.05},
     },
 }
 
