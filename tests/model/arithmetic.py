@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import Report, RocCurve
@@ -112,6 +111,7 @@ def _reduced(partials: Iterable[Names], model_sha256: str) -> ReducedRound:
         class_embeddings_sha256=sha256_hex(class_embeddings),
         folded=len(folded),
         images=sum(1 + client_index(client) for client in folded),
+        uploaded_bytes=100 * len(folded),
         refused=refused,
         update_norm=None,
         loss_before=None,
@@ -148,7 +148,7 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
         return artifacts.size(object_keys.class_embeddings(opened.run_id, opened.class_embeddings_sha256))
 
     def training_update(
-        model_sha256: str, _images: Any, _own: int, plan: Plan, *step: Any, started_from: str, guidance: Mapping[str, Tensor]
+        model_sha256: str, _images: Any, _own: int, plan: Plan, *step: Any, started_from: str, **_beside: object
     ) -> Update:
         client = step[-1]
         if cannot_train(plan, client):

@@ -17,6 +17,7 @@ from fedface_core.learning.enrolment_fold import EnrolmentPartial
 from fedface_core.learning.strategies import strategy_of
 from fedface_core.learning.training_fold import TrainingPartial
 from fedface_core.learning.update_checks import enrolment_reference, further_reference, size_limit
+from fedface_core.learning.update_encoding import update_encoding_of
 from fedface_core.ports import ArtifactStore, RunLedger
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS, UPDATES
 from fedface_core.runtime.workbench import Workbench
@@ -90,7 +91,7 @@ def _partial(
             enrolment.fold(client, update, fetch, plan.model.embedding_size)
         return enrolment.encode(), enrolment.refused
     training = TrainingPartial()
-    further = further_reference(strategy_of(plan).upload_shapes(plan))
+    further, encoding = further_reference(strategy_of(plan).upload_shapes(plan)), update_encoding_of(plan)
     # By the round that the client started from, so that one model at a time is in memory; then in client order.
     for client in sorted(accepted, key=lambda client: (current.base_of(client), client)):
         base = current.base_of(client)
@@ -99,9 +100,10 @@ def _partial(
             training.refused[client] = RefusalReason.WRONG_MODEL
             continue
         reference = bench.models.tensors(started_from.model_sha256)
-        fetch = _fetch(artifacts, current, size_limit(reference, further))
+        fetch = _fetch(artifacts, current, size_limit(encoding.layout(reference), further))
         weight = plan.aggregation.weight_of(current.number - base) if plan.aggregation.waits_for_nobody else None
-        training.fold(client, accepted[client], fetch, reference, plan.cohort.max_update_norm, weight, further)
+        bound = plan.cohort.max_update_norm
+        training.fold(client, accepted[client], fetch, reference, bound, weight, further, encoding)
     return training.encode(), training.refused
 
 

@@ -22,21 +22,22 @@ from fedface_core.learning.weights import encode_network
 
 @dataclass
 class EnrolmentPartial:
-    """The mean embeddings of a shard, in client order."""
+    """The mean embeddings of a shard, in client order; ``size`` is in bytes."""
 
     mean_embeddings: dict[str, Tensor] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    size: int = 0
 
     def encode(self) -> bytes:
         """The partial as an object."""
-        return encode_tensors(self.mean_embeddings, {"images": self.images, "refused": self.refused})
+        return encode_tensors(self.mean_embeddings, {"images": self.images, "refused": self.refused, "size": self.size})
 
     @classmethod
     def decode(cls, data: bytes) -> EnrolmentPartial:
         """The inverse of `encode`."""
         tensors, metadata = decode_tensors(data)
-        return cls(tensors, metadata["images"], metadata["refused"])
+        return cls(tensors, **metadata)
 
     def fold(self, client: str, accepted: AcceptedUpdate, fetch: Callable[[str], bytes], embedding_size: int) -> None:
         """Take one client's enrolment in. A refusal, by ``fetch`` or by the checks, is noted and nothing is taken."""
@@ -46,6 +47,7 @@ class EnrolmentPartial:
             self.refused[client] = error.reason
         else:
             self.images[client] = accepted.images
+            self.size += accepted.size
 
 
 def reduce_enrolment(partials: Iterable[EnrolmentPartial], before: ServerRound) -> ReducedRound:
@@ -57,11 +59,13 @@ def reduce_enrolment(partials: Iterable[EnrolmentPartial], before: ServerRound) 
     means_CD = torch.zeros(plan.split.clients, plan.model.embedding_size)
     images_C = torch.zeros(plan.split.clients, dtype=torch.int64)
     refused: dict[str, str] = {}
+    size = 0
     for partial in partials:
         for client, mean_D in partial.mean_embeddings.items():
             means_CD[client_index(client)] = mean_D
             images_C[client_index(client)] = partial.images[client]
         refused |= partial.refused
+        size += partial.size
     if not images_C.any():
         raise TooFewUpdatesError(0, plan.cohort.minimum, refused)
     enrolment = enrol(means_CD, images_C, centring=plan.model.centring)
@@ -76,5 +80,6 @@ def reduce_enrolment(partials: Iterable[EnrolmentPartial], before: ServerRound) 
         replace(result, state=joined({}, result.state)),
         folded=int((images_C > 0).sum()),
         images=int(images_C.sum()),
+        uploaded_bytes=size,
         refused=refused,
     )

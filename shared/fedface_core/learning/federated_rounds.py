@@ -23,12 +23,14 @@ from fedface_core.learning.reduced_round import ReducedRound
 from fedface_core.learning.strategies import NOTHING, ServerRound, Tensors, strategy_of
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
 from fedface_core.learning.update_checks import further_reference
+from fedface_core.learning.update_encoding import decode_residual, update_encoding_of
 from fedface_core.learning.weights import load_tensors, network_tensors
 
 
 def federated_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> Rounds:
     """Enrolment and ``plan.rounds`` training rounds, in which every invited client takes part."""
     clients, taken_part = tuple(gathered.images), Counter[str]()
+    residuals: dict[str, Tensor] = {}
     start = round_zero(plan, network, gathered)
     reduced = enrol_everyone(gathered.images, start)
     yield reduced, gathered.score(0, network, plan.far)
@@ -43,7 +45,7 @@ def federated_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) 
             state=_decoded(reduced.server_state),
         )
         images = {client: gathered.images[client] for client in cohort}
-        reduced = _train(images, before, _decoded(reduced.guidance))
+        reduced = _train(images, before, reduced, residuals)
         yield reduced, gathered.score(number, network, plan.far)
 
 
@@ -65,19 +67,37 @@ def enrol_everyone(images: Mapping[str, Tensor], before: ServerRound) -> Reduced
     return reduce_enrolment(partials, before)
 
 
-def _train(images: Mapping[str, Tensor], before: ServerRound, guidance: Tensors) -> ReducedRound:
-    """One training round. Every client trains in the same network, reset to the global model before and after."""
+def _train(
+    images: Mapping[str, Tensor], before: ServerRound, base: ReducedRound, residuals: dict[str, Tensor]
+) -> ReducedRound:
+    """One training round, from what ``base`` came to. Every client trains in the same network, reset to the global model
+    before and after.
+
+    With error feedback, ``residuals`` are what each client's last update in an average had left out.
+    """
     plan, network, partials = before.plan, before.network, []
     global_model = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
-    further = further_reference(strategy_of(plan).upload_shapes(plan))
+    further, encoding = further_reference(strategy_of(plan).upload_shapes(plan)), update_encoding_of(plan)
     for shard in _shards(tuple(images), plan):
         partial = TrainingPartial()
         for client in shard:
             load_tensors(network, global_model, "the global model")
             own_D = before.class_embeddings_CD[client_index(client)]
-            update = training_update(network, images[client], own_D, plan, before.number, client, guidance=guidance)
-            fetch = {client: update.data}.__getitem__
-            partial.fold(client, update.accepted, fetch, global_model, plan.cohort.max_update_norm, further=further)
+            update = training_update(
+                network,
+                images[client],
+                own_D,
+                plan,
+                before.number,
+                client,
+                started_from=base.aggregation.model_sha256,
+                guidance=_decoded(base.guidance),
+                residual_P=residuals.get(client),
+            )
+            fetch, bound = {client: update.data}.__getitem__, plan.cohort.max_update_norm
+            partial.fold(client, update.accepted, fetch, global_model, bound, further=further, encoding=encoding)
+            if update.residual is not None and client not in partial.refused:
+                residuals[client] = decode_residual(update.residual)
         partials.append(partial)
     load_tensors(network, global_model, "the global model")
     return reduce_training(partials, before)

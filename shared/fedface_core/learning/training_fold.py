@@ -25,6 +25,7 @@ from fedface_core.learning.server_optimiser import towards
 from fedface_core.learning.server_state import OPTIMISER, STRATEGY, joined, part
 from fedface_core.learning.strategies import NOTHING, ServerRound, strategy_of
 from fedface_core.learning.update_checks import check_update, update_norm
+from fedface_core.learning.update_encoding import WHOLE_MODEL, UpdateEncoding
 from fedface_core.learning.weights import encode_network, load_tensors, network_tensors
 
 
@@ -35,6 +36,8 @@ class TrainingPartial:
     models: WeightedSum = field(default_factory=WeightedSum)
     images: int = 0
     folded: int = 0
+    size: int = 0
+    """Bytes of the folded updates, as they were uploaded."""
     refused: dict[str, str] = field(default_factory=dict)
     loss_before: float = 0.0
     loss_after: float = 0.0
@@ -43,7 +46,13 @@ class TrainingPartial:
 
     def encode(self) -> bytes:
         """The partial as an object."""
-        counts = {"weight": self.models.weight, "images": self.images, "folded": self.folded, "refused": self.refused}
+        counts = {
+            "weight": self.models.weight,
+            "images": self.images,
+            "folded": self.folded,
+            "size": self.size,
+            "refused": self.refused,
+        }
         further = {
             f"{client}/{name}": tensor for client, tensors in self.uploaded.items() for name, tensor in tensors.items()
         }
@@ -71,15 +80,16 @@ class TrainingPartial:
         max_norm: float,
         staleness_weight: float | None = None,
         further: Mapping[str, Tensor] = NOTHING,
+        encoding: UpdateEncoding = WHOLE_MODEL,
     ) -> None:
         """Add one client's update. A refusal, by ``fetch`` or by the checks, is noted and nothing is added.
 
         ``reference`` is the model that the client started from. With a ``staleness_weight`` its change is added. ``further``
-        is what the tensors beside the model must look like.
+        is what the tensors beside the model must look like, and ``encoding`` says what those of the model do.
         """
         try:
             before, after = _loss(accepted.loss_before), _loss(accepted.loss_after)
-            tensors = check_update(fetch(client), accepted, reference, max_norm, further)
+            tensors = check_update(fetch(client), accepted, reference, max_norm, further, encoding)
         except UpdateRefusedError as error:
             self.refused[client] = error.reason
             return
@@ -92,6 +102,7 @@ class TrainingPartial:
             self.uploaded[client] = uploaded
         self.images += accepted.images
         self.folded += 1
+        self.size += accepted.size
         self.loss_before += accepted.images * before
         self.loss_after += accepted.images * after
 
@@ -100,6 +111,7 @@ class TrainingPartial:
         self.models.merge(other.models)
         self.images += other.images
         self.folded += other.folded
+        self.size += other.size
         self.refused |= other.refused
         self.loss_before += other.loss_before
         self.loss_after += other.loss_after
@@ -134,6 +146,7 @@ def reduce_training(partials: Iterable[TrainingPartial], before: ServerRound) ->
         replace(result, state=joined(moments, result.state)),
         folded=total.folded,
         images=images,
+        uploaded_bytes=total.size,
         refused=total.refused,
         update_norm=update_norm(network_tensors(network), old),
         loss_before=total.loss_before / images,

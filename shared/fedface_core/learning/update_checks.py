@@ -13,6 +13,7 @@ from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_core.learning.codec import decode_tensors, sha256_hex
 from fedface_core.learning.strategies import NOTHING
+from fedface_core.learning.update_encoding import WHOLE_MODEL, UpdateEncoding
 
 MEAN_EMBEDDING: Final = "mean_embedding"
 """The name of the one tensor of an enrolment update."""
@@ -47,21 +48,24 @@ def check_update(
     reference: Mapping[str, Tensor],
     max_norm: float,
     further: Mapping[str, Tensor] = NOTHING,
+    encoding: UpdateEncoding = WHOLE_MODEL,
 ) -> dict[str, Tensor]:
-    """The tensors of a client's update, once they are known to be what was accepted and to fit the global model.
+    """The client's model, and what it uploads beside it, once they are known to be what was accepted and to fit.
 
-    ``reference`` is the model that the cohort started from, and ``further`` what the strategy has clients upload beside it:
-    of unit length in the last dimension. `UpdateRefusedError` carries the reason and names the tensor.
+    ``reference`` is the model that the cohort started from, ``encoding`` how updates tell of a model, and ``further`` what
+    the strategy has clients upload beside it: of unit length in the last dimension. `UpdateRefusedError` carries the reason
+    and names the tensor.
     """
-    tensors = _check_tensors(data, accepted, {**reference, **further})
-    distance = update_norm(tensors, reference)
+    tensors = _check_tensors(data, accepted, {**encoding.layout(reference), **further})
+    model = encoding.decode(tensors, reference)
+    distance = update_norm(model, reference)
     if not distance <= max_norm:
         raise UpdateRefusedError(
             RefusalReason.NORM_EXCEEDED,
             f"the update is {distance:.6g} from the global model (L2 over all parameters and buffers); "
             f"at most {max_norm:.6g} is allowed",
         )
-    return tensors | {name: _direction(name, tensors[name]) for name in further}
+    return {**model, **{name: _direction(name, tensors[name]) for name in further}}
 
 
 def check_mean_embedding(data: bytes, accepted: AcceptedUpdate, embedding_size: int) -> Tensor:
@@ -113,17 +117,17 @@ def _check_names(tensors: Mapping[str, Tensor], reference: Mapping[str, Tensor])
         faults = [
             f"{what}: {', '.join(names)}" for what, names in (("missing", missing), ("unexpected", unexpected)) if names
         ]
-        raise UpdateRefusedError(RefusalReason.WRONG_TENSORS, f"the tensors are not the model's; {'; '.join(faults)}")
+        raise UpdateRefusedError(RefusalReason.WRONG_TENSORS, f"the tensors are not those of an update; {'; '.join(faults)}")
 
 
 def _check_tensor(name: str, tensor: Tensor, expected: Tensor) -> None:
     if tensor.shape != expected.shape:
         raise UpdateRefusedError(
-            RefusalReason.WRONG_SHAPE, f"{name} has the shape {tuple(tensor.shape)}; the model's is {tuple(expected.shape)}"
+            RefusalReason.WRONG_SHAPE, f"{name} has the shape {tuple(tensor.shape)}; it must be {tuple(expected.shape)}"
         )
     if tensor.dtype != expected.dtype:
         raise UpdateRefusedError(
-            RefusalReason.WRONG_DTYPE, f"{name} has the type {tensor.dtype}; the model's is {expected.dtype}"
+            RefusalReason.WRONG_DTYPE, f"{name} has the type {tensor.dtype}; it must be {expected.dtype}"
         )
     if not tensor.isfinite().all():
         raise UpdateRefusedError(
