@@ -5,7 +5,7 @@ PACKAGES := shared services/control services/client services/aggregator services
 MYPY_PATHS := shared/fedface_core services/control/fedface_control services/client/fedface_client \
   services/aggregator/fedface_aggregator services/evaluator/fedface_evaluator services/cli/fedface_cli loadtest tests
 
-.PHONY: help install dev demo up test chaos lint format test-compose clean
+.PHONY: help install dev demo up test chaos bench-peers lint format test-compose clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ chaos: .venv/dev ## kill everything while a run goes on, and compare it with a r
 	  $(BIN)/python -m loadtest.chaos --preset synthetic --clients 24 --rounds 6 --kills 40 --seed $$seed; \
 	done
 
+bench-peers: .venv/dev ## the same rounds on a bare loop, Flower, pfl-research and ours, on a quiet machine; options in PEERS
+	$(BIN)/python -m loadtest.peers $(PEERS)
+
 lint: .venv/dev ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,7 +44,7 @@ test-compose: .venv/dev ## bring the whole compose file up and run to the end (n
 	$(BIN)/pytest -m compose
 
 clean: ## remove the environment and all that the tools left
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .peers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
 
 .venv/installed: constraints.txt deploy/install.sh $(PACKAGES:=/pyproject.toml)
 	PYTHON=$(PYTHON) sh deploy/install.sh

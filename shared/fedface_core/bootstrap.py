@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from celery import Celery
 
 from fedface_core.adapters.celery_publisher import CeleryPublisher
 from fedface_core.adapters.local_artifacts import LocalArtifacts
 from fedface_core.adapters.redis_ledger import RedisLedger
-from fedface_core.adapters.s3_artifacts import S3Artifacts
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import CountedArtifacts
 from fedface_core.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from fedface_core.adapters.s3_artifacts import S3Artifacts
 
 
 def connect(settings: Settings, app: Celery) -> Ports:
@@ -26,15 +30,21 @@ def connect(settings: Settings, app: Celery) -> Ports:
 
 def ensure_bucket(settings: Settings) -> None:
     """Create the bucket where the store is S3 and has none. Called once, by the API, before it takes a run."""
-    store = _artifact_store(settings)
-    if isinstance(store, S3Artifacts):
-        store.ensure_bucket()
+    if settings.artifacts == "s3":
+        _s3_artifacts(settings).ensure_bucket()
 
 
 def _artifact_store(settings: Settings) -> LocalArtifacts | S3Artifacts:
     if settings.artifacts == "directory":
         assert settings.artifact_directory is not None, "checked by Settings"
         return LocalArtifacts(settings.artifact_directory)
+    return _s3_artifacts(settings)
+
+
+def _s3_artifacts(settings: Settings) -> S3Artifacts:
+    # Here, as its client takes a tenth of a second to import, which a directory need not wait for.
+    from fedface_core.adapters.s3_artifacts import S3Artifacts
+
     assert settings.s3_endpoint is not None, "checked by Settings"
     assert settings.s3_access_key is not None, "checked by Settings"
     assert settings.s3_secret_key is not None, "checked by Settings"

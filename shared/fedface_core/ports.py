@@ -83,7 +83,8 @@ class RunLedger(Protocol):
         `StaleVersionError` is raised. Returns the run with its new version. The event's data name the run's phase and
         the round's number and phase, and hold ``detail``. Opening a round makes its whole cohort unsettled and counts an
         invitation of each client that is not carried over; storing a round that is neither open nor suspended ends
-        acceptance, and storing an open one sets its deadline.
+        acceptance, and storing an open one sets its deadline. Reopening a suspended one forgets its attempts, since its
+        clients are asked once more, through no fault of theirs.
         """
 
     def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
@@ -111,7 +112,7 @@ class RunLedger(Protocol):
         """The same of each of the run's rounds, in order. `NotFoundError` for an unknown run."""
 
     def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
-        """The first ``count`` unsettled clients, in client order. `NotFoundError` as for `tally`."""
+        """``count`` unsettled clients, in client order; the first of all where they are few. Errors are those of `tally`."""
 
     def tally(self, run_id: str, number: int) -> Tally:
         """The round's counts. `NotFoundError` where it was never opened."""
@@ -167,14 +168,20 @@ class ArtifactStore(Protocol):
     `InvalidInputError`.
     """
 
-    def put(self, key: str, data: bytes) -> None:
-        """Store the object, replacing what was there."""
+    def put(self, key: str, *data: bytes | memoryview) -> None:
+        """Store the object, given whole or in parts, replacing what was there."""
 
     def get(self, key: str) -> bytes:
         """The whole object. `ArtifactMissingError` names the key."""
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """``length`` bytes from ``start``; fewer at the object's end. `InvalidInputError` where start is past the end."""
+
+    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+        """Copy the object's bytes from ``start`` on into ``buffer``, as many as both have; returns the object's size.
+
+        Nothing is allocated for them. `ArtifactMissingError` names the key.
+        """
 
     def size(self, key: str) -> int:
         """The object's size in bytes, without reading it. `ArtifactMissingError` where there is none."""

@@ -76,6 +76,46 @@ def test_ranges(store: ArtifactStore) -> None:
     assert store.get_range(KEY, 8, 100) == b"89"
 
 
+def test_reading_into_a_buffer_fills_what_it_can_and_tells_the_size(store: ArtifactStore) -> None:
+    store.put(KEY, b"0123456789")
+    buffer = bytearray(b"." * 6)
+    assert store.read_into(KEY, 0, buffer) == 10
+    assert buffer == b"012345"
+    assert store.read_into(KEY, 7, memoryview(buffer)[1:]) == 10
+    assert buffer == b"078945"
+    for start in (10, 11):
+        assert store.read_into(KEY, start, buffer) == 10
+        assert buffer == b"078945"
+    store.put(KEY, b"")
+    assert store.read_into(KEY, 0, buffer) == 0
+    with pytest.raises(ArtifactMissingError, match="nothing"):
+        store.read_into("nothing", 0, buffer)
+    with pytest.raises(InvalidInputError, match="artifact key"):
+        store.read_into("../x", 0, buffer)
+    with pytest.raises(InvalidInputError, match="cannot read 0 bytes"):
+        store.read_into(KEY, 0, bytearray())
+
+
+def test_a_large_object_is_read_into_a_buffer_that_is_used_again(store: ArtifactStore) -> None:
+    data = bytes(range(251)) * (3 * 2**20 // 251)
+    store.put(KEY, data)
+    buffer, read = bytearray(2**20), bytearray()
+    for start in range(0, len(data), len(buffer)):
+        assert store.read_into(KEY, start, buffer) == len(data)
+        read += buffer[: len(data) - start]
+    assert read == data
+
+
+def test_an_object_may_be_put_in_parts(store: ArtifactStore) -> None:
+    large = bytes(range(251)) * (70 * 2**20 // 251)
+    parts: list[bytes | memoryview] = [b"head", memoryview(large), b"", memoryview(b"tail")]
+    store.put(KEY, *parts)
+    assert store.get(KEY) == b"".join(parts)
+    store.put(KEY, b"a", b"b")
+    assert store.get(KEY) == b"ab"
+    assert store.keys("") == [KEY]
+
+
 @pytest.mark.parametrize(("start", "length"), [(10, 1), (11, 1), (1000, 5), (-1, 2), (0, 0), (3, -1)])
 def test_ranges_outside_the_object_are_refused(store: ArtifactStore, start: int, length: int) -> None:
     store.put(KEY, b"0123456789")

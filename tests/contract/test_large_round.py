@@ -40,6 +40,35 @@ def test_opening_and_counting_take_well_under_two_seconds(ledger_url: str) -> No
     assert len(tally.unsettled) == CLIENTS
 
 
+def test_looking_at_a_round_costs_the_same_in_any_cohort(ledger_url: str) -> None:
+    ledger = RedisLedger(ledger_url)
+    microseconds = {}
+    with redis.Redis.from_url(ledger_url, decode_responses=True) as server:
+        for clients in (200, CLIENTS):
+            run_id, _ = open_large_round(ledger, clients)
+            server.config_resetstat()
+            for _ in range(50):
+                glance = ledger.glance(run_id, 0)
+                assert (glance.invited, glance.unsettled) == (clients, clients)
+                named = ledger.stragglers(run_id, 0, 5)
+                assert len(named) == 5
+                assert named == ledger.stragglers(run_id, 0, 5), "who looks again sees the same"
+            statistics = server.execute_command("INFO", "commandstats")
+            microseconds[clients] = sum(each["usec"] for each in statistics.values()) / 50
+    assert microseconds[CLIENTS] < 5 * microseconds[200] + 100, microseconds
+
+
+def test_every_straggler_is_found(ledger_url: str) -> None:
+    ledger = RedisLedger(ledger_url)
+    run_id, _ = open_large_round(ledger, 1000)
+    everybody = [client_id(index) for index in range(1000)]
+    assert ledger.stragglers(run_id, 0, 1000) == ledger.stragglers(run_id, 0, 5000) == everybody
+    update = AcceptedUpdate(sha256=SHA, size=1000, images=3)
+    for client in everybody[:998]:
+        ledger.accept(run_id, 0, client, update, NOW)
+    assert ledger.stragglers(run_id, 0, 5) == everybody[998:]
+
+
 def test_settling_a_client_costs_the_same_in_any_cohort(ledger_url: str) -> None:
     ledger = RedisLedger(ledger_url)
     update = AcceptedUpdate(sha256=SHA, size=1000, images=3)

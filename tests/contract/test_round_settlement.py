@@ -332,3 +332,14 @@ def test_who_comes_late_makes_no_round_ready(opened: OpenRound) -> None:
         opened.accept(client)
     opened.close()
     assert opened.accept(COHORT[6]) == Receipt(refused=RefusalReason.LATE, shard=2)
+
+
+def test_a_pause_uses_up_no_attempt(opened: OpenRound) -> None:
+    ledger, place = opened.ledger, (opened.run.id, 1, COHORT[0])
+    assert [ledger.begin_attempt(*place, LATER) for _ in range(2)] == [1, 2]
+    opened.run = ledger.save(opened.run, "evaluation_skipped", changed=opened.record)
+    assert ledger.begin_attempt(*place, LATER) == 3
+    suspended = suspend(opened.record, LATER)
+    opened.run = ledger.save(opened.run, "run_paused", changed=suspended)
+    opened.run = ledger.save(opened.run, "run_resumed", changed=reopen(suspended, LATER))
+    assert ledger.begin_attempt(*place, LATER) == 1

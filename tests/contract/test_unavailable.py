@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
+from minio import Minio
+from minio.deleteobjects import DeleteError
 from pydantic import SecretStr
 
 from fedface_cli.children import Children
@@ -25,7 +27,7 @@ from fedface_core.adapters.celery_publisher import CeleryPublisher
 from fedface_core.adapters.redis_ledger import RedisLedger
 from fedface_core.adapters.s3_artifacts import S3Artifacts
 from fedface_core.domain.commands import Sweep
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import InvalidInputError, UnavailableError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.runtime.celery_app import create_celery
@@ -208,6 +210,13 @@ def test_s3_that_never_answers(silent_port: int, monkeypatch: pytest.MonkeyPatch
     store = S3Artifacts(f"127.0.0.1:{silent_port}", "fedface", "key", SECRET)
     with unavailable_within(20, rf"127\.0\.0\.1:{silent_port} does not answer"):
         store.get("a/b")
+
+
+def test_s3_that_keeps_some_of_many(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = DeleteError("AccessDenied", "it is locked", "a/b", None)
+    monkeypatch.setattr(Minio, "remove_objects", lambda *_: iter([kept]))
+    with pytest.raises(UnavailableError, match="did not remove a/b: it is locked"):
+        s3_server.artifacts().delete_all(["a/a", "a/b"])
 
 
 class _Full(BaseHTTPRequestHandler):

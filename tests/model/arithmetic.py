@@ -6,9 +6,10 @@ So a model version tells exactly which updates are in it, and ten thousand steps
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -61,9 +62,9 @@ class Names:
         self.folded: dict[str, str] = {}
         self.refused: dict[str, str] = {}
 
-    def fold(self, client: str, update: AcceptedUpdate, fetch: Callable[[str], bytes], *_: object) -> None:
+    def fold(self, client: str, update: AcceptedUpdate, blocks: Iterable[memoryview], *_: object) -> None:
         try:
-            data = fetch(client)
+            data = b"".join(blocks)
         except UpdateRefusedError as error:
             self.refused[client] = error.reason
             return
@@ -74,13 +75,13 @@ class Names:
         else:
             self.folded[client] = update.sha256
 
-    def encode(self) -> bytes:
-        return json.dumps([self.folded, self.refused]).encode()
+    def encoded_parts(self) -> list[bytes]:
+        return [json.dumps([self.folded, self.refused]).encode()]
 
     @classmethod
-    def decode(cls, data: bytes) -> Names:
+    def read(cls, file: BinaryIO) -> Names:
         partial = cls()
-        partial.folded, partial.refused = json.loads(data)
+        partial.folded, partial.refused = json.loads(file.read())
         return partial
 
 
@@ -94,8 +95,13 @@ class ModelNames:
         self._artifacts.size(object_keys.model(model_sha256))
         return model_sha256
 
-    def tensors(self, model_sha256: str) -> str:
+    trainer = network
+
+    def reference(self, model_sha256: str) -> str:
         return self.network(None, model_sha256)
+
+    def forget_network(self) -> None:
+        """There is none."""
 
 
 def _reduced(partials: Iterable[Names], model_sha256: str) -> ReducedRound:
@@ -172,7 +178,9 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
     for partial in ("EnrolmentPartial", "TrainingPartial"):
         patch.setattr(f"fedface_aggregator.fold_shard.{partial}", Names)
         patch.setattr(f"fedface_aggregator.reduce_round.{partial}", Names)
-    patch.setattr("fedface_aggregator.fold_shard.size_limit", lambda *_references: 10_000)
+    patch.setattr("fedface_aggregator.fold_shard.size_limit", lambda _expected: 10_000)
+    form = SimpleNamespace(size_limit=10_000)
+    patch.setattr("fedface_aggregator.fold_shard.UpdateForm", lambda _reference, _further: form)
     patch.setattr("fedface_aggregator.reduce_round.decode_class_embeddings", lambda data, _size: data)
     for reduce in ("reduce_enrolment", "reduce_training"):
         patch.setattr(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import torch
 from torch import Tensor, nn
 
-from fedface_core.learning.averaging import WeightedSum
-from fedface_core.learning.codec import decode_tensors, encode_tensors
+from fedface_core.learning.averaging import StoredSum, WeightedSum
+from fedface_core.learning.codec import encode_tensors
+from fedface_core.learning.stored_tensors import StoredTensors
 
 Model = dict[str, Tensor]
 
@@ -72,16 +75,16 @@ def test_shards_merge_to_the_one_sum_and_to_the_same_bytes_every_time() -> None:
         total = WeightedSum()
         for first in range(0, 10, 4):
             shard = summed(of[first : first + 4], weights[first : first + 4])
-            tensors, _ = decode_tensors(encode_tensors(shard.tensors()))  # as a stored partial
-            total.merge(WeightedSum.from_tensors(tensors, shard.weight))
+            stored = StoredTensors(io.BytesIO(encode_tensors(shard.tensors())))  # as a partial
+            total.merge(StoredSum(stored, stored.places, shard.weight))
         return total
 
     whole, merged = summed(of, weights), sharded()
     assert merged.weight == whole.weight == 39
     assert merged.tensors()["weight"].dtype == torch.float64
     torch.testing.assert_close(merged.tensors()["weight"], whole.tensors()["weight"], rtol=1e-14, atol=0)
-    assert torch.equal(merged.average(of[0])["weight"], whole.average(of[0])["weight"])
     assert encode_tensors(merged.tensors()) == encode_tensors(sharded().tensors())
+    assert torch.equal(merged.average(of[0])["weight"], whole.average(of[0])["weight"])
 
 
 def test_merging_leaves_the_partial_as_it_was() -> None:

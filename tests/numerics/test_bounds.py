@@ -16,6 +16,7 @@ from fedface_core.learning.codec import decode_tensors
 from fedface_core.learning.data import FaceDataset, split_identities
 from fedface_core.learning.federated_rounds import enrol_everyone, round_zero
 from fedface_core.learning.gathered import Gathered
+from fedface_core.learning.local_training import LocalTrainer
 from fedface_core.learning.models import initial_network
 from fedface_core.learning.pretraining import PretrainPlan, pretrain
 from fedface_core.learning.simulation import simulate
@@ -86,7 +87,7 @@ def test_alone_each_client_goes_on_from_its_own_model(tiny_plan: Callable[..., P
     for index, client in enumerate(("client-000000", "client-000001")):
         network = initial_network(plan.model, plan.seed)
         for number in (1, 2):
-            training_update(network, images[client], class_embeddings_CD[index], plan, number, client)
+            training_update(LocalTrainer(network), images[client], class_embeddings_CD[index], plan, number, client)
         own.append(evaluate(network, tiny_faces, split.test, plan.far))
         held = {
             name.removeprefix(f"{client}/"): tensor

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor
@@ -19,3 +22,10 @@ def test_an_operation_that_is_not_deterministic_is_refused() -> None:
 def test_denormals_are_zero() -> None:
     tiny: Tensor = torch.tensor([1e-38]) / 100
     assert tiny.item() == 0.0
+
+
+def test_a_process_does_not_load_torchs_compiler_for_it() -> None:
+    """It would cost each worker process a second and a hundred megabytes."""
+    look = "from fedface_core.learning.seeding import use_deterministic_torch as use; use(1); import sys, torch; "
+    look += "assert torch.are_deterministic_algorithms_enabled(); print('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -16,7 +16,8 @@ from fedface_core.learning.data import FaceDataset
 from fedface_core.learning.enrolment import enrol, mean_embedding, random_class_embeddings
 from fedface_core.learning.enrolment_fold import EnrolmentPartial, reduce_enrolment
 from fedface_core.learning.models import initial_network
-from support.server_rounds import server_round
+from fedface_core.learning.update_form import in_one_block
+from support.server_rounds import server_round, stored_again
 
 
 def test_three_clients_worked_by_hand() -> None:
@@ -54,8 +55,8 @@ def round_zero(plan: Plan, faces: FaceDataset, clients: list[int]) -> tuple[torc
     partial = EnrolmentPartial()
     for index in clients:
         update = enrolment_update(network, faces.images(faces.identities[index]), plan)
-        partial.fold(f"client-{index:06d}", update.accepted, lambda client, data=update.data: data, 16)  # type: ignore[misc]
-    reduced = reduce_enrolment([EnrolmentPartial.decode(partial.encode())], server_round(plan, network))
+        partial.fold(f"client-{index:06d}", update.accepted, in_one_block(update.data), 16)
+    reduced = reduce_enrolment([stored_again(partial)], server_round(plan, network))
     assert reduced.aggregation.folded == len(clients)
     assert reduced.aggregation.images == 6 * len(clients)
     return decode_class_embeddings(reduced.class_embeddings, 16), network.centre
@@ -113,5 +114,5 @@ def test_an_enrolment_that_fails_a_check_is_left_out_with_its_reason(
     plan = tiny_plan()
     update = enrolment_update(initial_network(plan.model, 0), tiny_faces.images("person-0"), plan)
     partial = EnrolmentPartial()
-    partial.fold("client-000000", update.accepted, lambda client: update.data[:-1], 16)
-    assert EnrolmentPartial.decode(partial.encode()) == EnrolmentPartial({}, {}, {"client-000000": "changed"})
+    partial.fold("client-000000", update.accepted, in_one_block(update.data[:-1]), 16)
+    assert stored_again(partial) == EnrolmentPartial({}, {}, {"client-000000": "changed"})

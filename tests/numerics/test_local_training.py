@@ -9,19 +9,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fedface_core.domain.errors import TooFewUpdatesError
+from fedface_core.domain.errors import InvalidInputError, TooFewUpdatesError
 from fedface_core.domain.local_training_plan import LocalTrainingPlan
 from fedface_core.domain.plan import ModelPlan, Plan
 from fedface_core.learning.client_steps import training_update
 from fedface_core.learning.codec import encode_tensors
 from fedface_core.learning.data import FaceDataset
 from fedface_core.learning.enrolment_fold import EnrolmentPartial
-from fedface_core.learning.local_training import LocalResult, train_locally
+from fedface_core.learning.local_training import LocalResult, LocalTrainer
 from fedface_core.learning.losses import positive_squared_hinge
 from fedface_core.learning.models import EmbeddingNetwork, initial_network
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
+from fedface_core.learning.update_form import UpdateForm, in_one_block
 from fedface_core.learning.weights import network_tensors
-from support.server_rounds import server_round
+from support.server_rounds import server_round, stored_again
 
 TARGET_D = normalize(torch.arange(16.0), dim=0)
 
@@ -40,7 +41,7 @@ def trained_locally(
     network: EmbeddingNetwork, images_NCHW: Tensor, target_D: Tensor, local: LocalTrainingPlan, seed: int
 ) -> LocalResult:
     plan = Plan.model_validate({"model": network.plan, "local_training": local})
-    return train_locally(network, images_NCHW, target_D, plan, 1, seed)
+    return LocalTrainer(network).train(images_NCHW, target_D, plan, 1, seed)
 
 
 def state(network: EmbeddingNetwork) -> bytes:
@@ -78,9 +79,9 @@ def test_a_round_of_a_single_client_is_plain_training(
     expected = plain_sgd(initial_network(plan.model, 0), [images_NCHW] * 3, plan.local_training)
     global_model = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
 
-    update = training_update(network, images_NCHW, TARGET_D, plan, 1, "client-000000")
+    update = training_update(LocalTrainer(network), images_NCHW, TARGET_D, plan, 1, "client-000000")
     partial = TrainingPartial()
-    partial.fold("client-000000", update.accepted, lambda client: update.data, global_model, 100.0)
+    partial.fold("client-000000", update.accepted, in_one_block(update.data), UpdateForm.of(global_model), 100.0)
     new_network = initial_network(plan.model, 0)
     reduced = reduce_training([partial], server_round(plan, new_network, TARGET_D.unsqueeze(0)))
 
@@ -128,6 +129,29 @@ def test_with_centring_the_centre_becomes_the_mean_feature_of_the_trained_networ
         torch.testing.assert_close(network.centre, network.features(images_NCHW).mean(dim=0))
 
 
+@pytest.mark.parametrize("model", [{}, {"architecture": "mobilefacenet", "widths": (8, 8, 8)}, {"centring": True}])
+def test_whoever_trained_before_leaves_no_trace(
+    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset, images_NCHW: Tensor, model: dict[str, object]
+) -> None:
+    """Neither weights, statistics, momentum nor layout; and an update is not overwritten by the next."""
+    plan = tiny_plan(model=model)
+    fresh = LocalTrainer(initial_network(plan.model, 0))
+    alone = training_update(fresh, images_NCHW, TARGET_D, plan, 1, "client-000003")
+    used = LocalTrainer(initial_network(plan.model, 7))
+    used.start_from(network_tensors(initial_network(plan.model, 0)), "the global model")
+    before = training_update(used, tiny_faces.images("person-9"), TARGET_D.flip(0), plan, 1, "client-000009")
+    bytes_before = bytes(bytearray(before.data))
+    assert training_update(used, images_NCHW, TARGET_D, plan, 1, "client-000003") == alone
+    assert before.data == bytes_before != alone.data
+
+
+def test_a_trainer_refuses_a_model_that_does_not_fit_and_keeps_its_own(network: EmbeddingNetwork) -> None:
+    trainer, before = LocalTrainer(network), state(network)
+    with pytest.raises(InvalidInputError, match="the wrong one does not fit"):
+        trainer.start_from({"embedding.weight": TARGET_D}, "the wrong one")
+    assert state(trainer.reset()) == before
+
+
 @pytest.mark.parametrize("batch_size", [None, 4])
 def test_the_same_inputs_give_the_same_bytes(
     tiny_plan: Callable[..., Plan], images_NCHW: Tensor, batch_size: int | None
@@ -165,17 +189,17 @@ def test_mini_batches_go_through_all_images_before_any_comes_again(
     network: EmbeddingNetwork, images_NCHW: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Tensor] = []
-    features = network.features
+    embed = network.embed
 
     def noted(batch_NCHW: Tensor) -> Tensor:
         if torch.is_grad_enabled():  # a step, not a measurement
             seen.append(batch_NCHW)
-        return features(batch_NCHW)
+        return embed(batch_NCHW)
 
-    monkeypatch.setattr(network, "features", noted)
+    monkeypatch.setattr(network, "embed", noted)
     trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=3, batch_size=2), 0)
     drawn = sorted(image.sum().item() for batch in seen for image in batch)
-    assert drawn == sorted(image.sum().item() for image in images_NCHW)
+    assert drawn == sorted(image.sum().item() for image in network.pixels(images_NCHW))
 
 
 @pytest.mark.parametrize(("images", "moves"), [(6, True), (1, False)])
@@ -195,28 +219,27 @@ def test_partials_come_back_from_their_bytes(
     images_NCHW: Tensor, network: EmbeddingNetwork, tiny_plan: Callable[..., Plan]
 ) -> None:
     plan = tiny_plan()
-    reference = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
-    update = training_update(network, images_NCHW, TARGET_D, plan, 1, "client-000000")
+    form = UpdateForm.of(network_tensors(network))
+    update = training_update(LocalTrainer(network), images_NCHW, TARGET_D, plan, 1, "client-000000")
     partial = TrainingPartial()
     for client in ("client-000000", "client-000001"):
-        partial.fold(client, update.accepted, lambda client: update.data, reference, 100.0)
-    partial.fold("client-000002", update.accepted, lambda client: b"other bytes", reference, 100.0)
-    again = TrainingPartial.decode(partial.encode())
-    assert again.encode() == partial.encode()
+        partial.fold(client, update.accepted, in_one_block(update.data), form, 100.0)
+    partial.fold("client-000002", update.accepted, in_one_block(b"other bytes"), form, 100.0)
+    again = TrainingPartial()
+    again.merge(stored_again(partial))
+    assert again.encoded_parts() == partial.encoded_parts()
     assert (again.folded, again.refused, again.models.weight) == (2, {"client-000002": "changed"}, 12)
-    assert EnrolmentPartial.decode(EnrolmentPartial({"client-000004": TARGET_D}, {"client-000004": 6}).encode()).images == {
-        "client-000004": 6
-    }
+    assert stored_again(EnrolmentPartial({"client-000004": TARGET_D}, {"client-000004": 6})).images == {"client-000004": 6}
 
 
 @pytest.mark.parametrize("loss", [None, float("nan"), float("inf")])
 def test_an_update_without_finite_losses_is_refused_and_nothing_is_left_to_average(
     network: EmbeddingNetwork, images_NCHW: Tensor, tiny_plan: Callable[..., Plan], loss: float | None
 ) -> None:
-    update = training_update(network, images_NCHW, TARGET_D, tiny_plan(), 1, "client-000000")
+    update = training_update(LocalTrainer(network), images_NCHW, TARGET_D, tiny_plan(), 1, "client-000000")
     accepted = update.accepted.model_copy(update={"loss_after": loss})
     partial = TrainingPartial()
-    partial.fold("client-000000", accepted, lambda client: update.data, network_tensors(network), 100.0)
+    partial.fold("client-000000", accepted, in_one_block(update.data), UpdateForm.of(network_tensors(network)), 100.0)
     assert (partial.folded, partial.refused) == (0, {"client-000000": "malformed"})
     with pytest.raises(TooFewUpdatesError, match=r"0 updates could be used.*client-000000 \(malformed\)"):
         reduce_training([partial], server_round(tiny_plan(), network, TARGET_D.unsqueeze(0)))

@@ -10,6 +10,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.learning.client_steps import training_update
 from fedface_core.learning.codec import sha256_hex
 from fedface_core.learning.data import FaceDataset, split_identities
+from fedface_core.learning.local_training import LocalTrainer
 from fedface_core.learning.models import initial_network
 from fedface_core.learning.simulation import SimulatedRound, simulate
 from fedface_core.learning.verification import evaluate
@@ -87,7 +88,7 @@ def test_a_round_is_the_weighted_mean_of_its_clients_models(tiny_plan: Callable[
         with torch.no_grad():
             mean_D = start.eval()(images_NCHW).mean(dim=0)
         network = initial_network(plan.model, plan.seed)
-        training_update(network, images_NCHW, mean_D / mean_D.norm(), plan, 1, f"client-{index:06d}")
+        training_update(LocalTrainer(network), images_NCHW, mean_D / mean_D.norm(), plan, 1, f"client-{index:06d}")
         for name, parameter in network.named_parameters():
             summed[name] = summed.get(name, torch.zeros(())) + parameter.detach() / 3
     result = load_network(plan.model, simulate(plan, dataset=tiny_faces).model, "the result")

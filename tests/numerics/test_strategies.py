@@ -17,22 +17,22 @@ from fedface_core.learning.client_steps import training_update
 from fedface_core.learning.codec import decode_tensors
 from fedface_core.learning.data import FaceDataset
 from fedface_core.learning.enrolment import random_class_embeddings
-from fedface_core.learning.local_training import train_locally
+from fedface_core.learning.local_training import LocalTrainer
 from fedface_core.learning.losses import positive_squared_hinge
 from fedface_core.learning.models import EmbeddingNetwork, initial_network
 from fedface_core.learning.simulation import simulate
 from fedface_core.learning.strategies import strategy_of
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
-from fedface_core.learning.update_checks import further_reference
+from fedface_core.learning.update_form import UpdateForm, further_reference, in_one_block
 from fedface_core.learning.weights import load_tensors, network_tensors
-from support.server_rounds import server_round
+from support.server_rounds import server_round, stored_again
 
 TARGET_D = normalize(torch.arange(16.0), dim=0)
 
 
 def trained(plan: Plan, images_NCHW: Tensor, number: int = 1) -> EmbeddingNetwork:
     network = initial_network(plan.model, 0)
-    train_locally(network, images_NCHW, TARGET_D, plan, number, seed=0)
+    LocalTrainer(network).train(images_NCHW, TARGET_D, plan, number, seed=0)
     return network
 
 
@@ -100,7 +100,7 @@ def test_fedaws_learns_a_class_embedding_with_the_network(tiny_plan: Callable[..
     loss = positive_squared_hinge(initial_network(plan.model, 0)(images_NCHW), own_D, 0.9)
     (gradient_D,) = torch.autograd.grad(loss, own_D)
     network = initial_network(plan.model, 0)
-    result = train_locally(network, images_NCHW, TARGET_D, plan, 1, seed=0)
+    result = LocalTrainer(network).train(images_NCHW, TARGET_D, plan, 1, seed=0)
     torch.testing.assert_close(result.uploads["class_embedding"], normalize(TARGET_D - 0.3 * gradient_D, dim=0))
     for found, expected in zip(
         network.parameters(), trained(tiny_plan(local_training={"steps": 1}), images_NCHW).parameters(), strict=True
@@ -116,7 +116,7 @@ def test_fedaws_learns_a_class_embedding_at_the_rounds_own_rate(
     def learnt(number: int, rate: float, **local: Any) -> Tensor:
         strategy = {"name": "fedaws", "class_learning_rate": rate}
         plan = tiny_plan(strategy=strategy, local_training={"steps": 2, "learning_rate": 0.04} | local, rounds=3)
-        result = train_locally(initial_network(plan.model, 0), images_NCHW, TARGET_D, plan, number, seed=0)
+        result = LocalTrainer(initial_network(plan.model, 0)).train(images_NCHW, TARGET_D, plan, number, seed=0)
         return result.uploads["class_embedding"]
 
     last_D = learnt(3, 0.3, schedule="linear", final_learning_rate=0.5)
@@ -134,13 +134,13 @@ def test_fedaws_replaces_the_rows_of_who_took_part(tiny_plan: Callable[..., Plan
     for client in ("client-000005", "client-000002"):
         load_tensors(network, network_tensors(initial_network(plan.model, 0)), "the global model")
         images_NCHW = tiny_faces.images("person-3")
-        update = training_update(network, images_NCHW, start_CD[client_index(client)], plan, 1, client)
+        update = training_update(LocalTrainer(network), images_NCHW, start_CD[client_index(client)], plan, 1, client)
         rows.append(decode_tensors(update.data)[0]["class_embedding"])
         partial = TrainingPartial()
-        further = further_reference(strategy_of(plan).upload_shapes(plan))
         reference = network_tensors(initial_network(plan.model, 0))
-        partial.fold(client, update.accepted, {client: update.data}.__getitem__, reference, 100.0, further=further)
-        partials.append(TrainingPartial.decode(partial.encode()))
+        form = UpdateForm.of(reference, further_reference(strategy_of(plan).upload_shapes(plan)))
+        partial.fold(client, update.accepted, in_one_block(update.data), form, 100.0)
+        partials.append(stored_again(partial))
     before = server_round(plan, initial_network(plan.model, 0), start_CD)
     reduced = reduce_training(partials, before)
     assert torch.equal(start_CD, random_class_embeddings(8, 16, plan.seed)), "the round's own W is as it was"

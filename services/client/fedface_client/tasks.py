@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# torch.optim loads it with its first optimiser, which takes most of a second and a hundred megabytes: so once, before the
+# worker's processes are forked, and not in each.
+import torch._dynamo  # noqa: F401
 from celery import Celery
 from prometheus_client.registry import Collector
 

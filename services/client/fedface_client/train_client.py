@@ -45,10 +45,10 @@ def _make_update(bench: Workbench, plan: Plan, opened: Round, client: str) -> Up
         own_D = own_class_embedding(bench.ports.artifacts, opened, client, plan.model.embedding_size)
         guidance = bench.guidance(opened.run_id, opened.guidance_sha256)
         residual_P = own_residual(bench.ports, opened, client)
-        network = bench.models.network(plan.model, opened.model_sha256)
+        trainer = bench.models.trainer(plan.model, opened.model_sha256)
     with CLIENT_STEP_SECONDS.labels("train").time():
         update = training_update(
-            network,
+            trainer,
             images_NCHW,
             own_D,
             plan,

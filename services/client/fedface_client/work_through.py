@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -43,24 +45,41 @@ def work_through(bench: Workbench, command: EnrolClients | TrainClients, correla
 
 def _next_responds(left: deque[str], respond: Respond, beside: Beside) -> None:
     client = left.popleft()
-    with structlog.contextvars.bound_contextvars(client_id=client):
+    with _on_behalf_of(client):
         delivery = respond(client)
+    try:
+        beside.wait()
+    except Exception:
+        left.appendleft(client)  # what has failed is the delivery of the one before
+        raise
+    if delivery is None:
+        return
+    if left and delivery.may_wait:
+        beside.begin(partial(_carry_out, client, delivery))
+    else:
+        _carry_out(client, delivery)
+
+
+def _carry_out(client: str, delivery: Delivery) -> None:
+    with _on_behalf_of(client):
+        delivery.carry_out()
+
+
+@contextmanager
+def _on_behalf_of(client: str) -> Iterator[None]:
+    """Logs name the client, and so does an unexpected error."""
+    with structlog.contextvars.bound_contextvars(client_id=client):
         try:
-            beside.wait()
-        except Exception:
-            left.appendleft(client)  # what has failed is the delivery of the one before
+            yield
+        except Exception as error:
+            error.add_note(f"at work for {client}")
             raise
-        if delivery is None:
-            return
-        if left and delivery.may_wait:
-            beside.begin(delivery.carry_out)
-        else:
-            delivery.carry_out()
 
 
 def _hand_back(bench: Workbench, command: EnrolClients | TrainClients, correlation_id: str, left: Sequence[str]) -> None:
     """Killed in between, the worker leaves its message as well: then some clients are in two tasks, which does no harm."""
-    size = len(command.clients) - len(left)
-    rest = [left[start : start + size] for start in range(0, len(left), max(size, 1))]
-    commands = [command.model_copy(update={"clients": some}) for some in rest]
-    bench.ports.publisher.publish_all(commands, correlation_id=correlation_id)
+    if left:
+        size = len(command.clients) - len(left)
+        rest = [left[start : start + size] for start in range(0, len(left), size)]
+        commands = [command.model_copy(update={"clients": some}) for some in rest]
+        bench.ports.publisher.publish_all(commands, correlation_id=correlation_id)

@@ -36,12 +36,17 @@ log = structlog.get_logger(__name__)
 def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from: str | None = None) -> Run:
     """A new run of ``plan``, not started yet. With a key its id follows from the key, so that one key makes one run.
 
-    `InvalidInputError` where the plan is for one process only.
+    `InvalidInputError` where the plan is for one process only, by its strategy or its vectorised clients.
     """
     if plan.strategy.name in IN_PROCESS:
         raise InvalidInputError(
             f"strategy: {plan.strategy.name!r} is not for services, which never pool photographs nor score a client's own "
             "model; simulate it in one process, or choose another strategy"
+        )
+    if plan.local_training.vectorised_clients > 1:
+        raise InvalidInputError(
+            "local_training.vectorised_clients is for a simulation in one process: among services it depends on what fails "
+            "who trains beside whom, and with it how results are rounded; leave it out"
         )
     run_id = new_run_id() if key is None else f"run-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     known = _known(ports, run_id, plan, key)

@@ -1,10 +1,10 @@
 -- Stores a change of run, and of the round it changed or opened or both, with its event.
--- KEYS: run, events, rounds, invited, changed round, then the opened round's keys as `round_keys` of redis_keys.py gives them.
+-- KEYS: run, events, rounds, invited, changed round and its attempts, then the opened round's keys as `round_keys` of redis_keys.py gives them.
 -- ARGV: version that was loaded, record, phase, event's name, event's data,
 --       changed round's record ('' where none), phase and deadline (µs),
 --       opened round's record ('' where none), cohort (JSON), number, deadline (µs) and opening time (µs).
 -- Returns the outcome and the stored version; only 'saved' has changed anything.
-local run, events, rounds, invited, changed, opened, members, unsettled, shards = unpack(KEYS)
+local run, events, rounds, invited, changed, attempts, opened, members, unsettled, shards = unpack(KEYS)
 local version, record, run_phase, name, data, changed_record, changed_phase, changed_deadline = unpack(ARGV)
 local opened_record, opened_cohort, number, deadline, now = unpack(ARGV, 9)
 
@@ -22,6 +22,9 @@ end
 redis.call('HSET', run, 'version', version + 1, 'record', record, 'phase', run_phase)
 
 if changed_record ~= '' then
+  if changed_phase == 'open' and redis.call('HGET', changed, 'phase') == 'suspended' then
+    redis.call('DEL', attempts)
+  end
   redis.call('HSET', changed, 'record', changed_record, 'phase', changed_phase, 'deadline', changed_deadline)
 end
 

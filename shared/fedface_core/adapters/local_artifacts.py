@@ -36,14 +36,14 @@ class LocalArtifacts:
             for aside in (self._root / _ASIDE).iterdir():
                 _remove_if_abandoned(aside)
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, *data: bytes | memoryview) -> None:
         """See `ArtifactStore.put`."""
         target = self._path(key)
         with self._faults(target):
             handle, aside = _create_locked(self._root / _ASIDE)
             with os.fdopen(handle, "wb") as file:
                 try:
-                    file.write(data)
+                    file.writelines(data)
                     file.flush()
                     os.fsync(file.fileno())
                     self._name(aside, target)
@@ -68,6 +68,17 @@ class LocalArtifacts:
         if not data:
             raise range_past_end(key, start)
         return data
+
+    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+        """See `ArtifactStore.read_into`."""
+        path = self._path(key)
+        check_range(key, start, len(buffer))
+        with self._faults(path, key), path.open("rb", buffering=0) as file:
+            file.seek(start)
+            to_fill = memoryview(buffer)
+            while count := file.readinto(to_fill):
+                to_fill = to_fill[count:]
+            return os.fstat(file.fileno()).st_size
 
     def size(self, key: str) -> int:
         """See `ArtifactStore.size`."""

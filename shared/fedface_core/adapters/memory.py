@@ -29,11 +29,11 @@ class MemoryArtifacts:
         self._put_at: dict[str, datetime] = {}
         self._clock = clock or SystemClock()
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, *data: bytes | memoryview) -> None:
         """See `ArtifactStore.put`."""
         check_key(key)
         self._put_at[key] = self._clock.now()
-        self._objects[key] = bytes(data)
+        self._objects[key] = b"".join(data)
 
     def get(self, key: str) -> bytes:
         """See `ArtifactStore.get`."""
@@ -50,6 +50,14 @@ class MemoryArtifacts:
         if start >= len(data):
             raise range_past_end(key, start)
         return data[start : start + length]
+
+    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+        """See `ArtifactStore.read_into`."""
+        check_range(key, start, len(buffer))
+        data = self.get(key)
+        part = data[start : start + len(buffer)]
+        buffer[: len(part)] = part
+        return len(data)
 
     def size(self, key: str) -> int:
         """See `ArtifactStore.size`."""

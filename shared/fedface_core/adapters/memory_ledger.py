@@ -77,7 +77,7 @@ class MemoryLedger:
                 raise StaleVersionError(f"{run.id} is at version {stored.version}, not {run.version}; load it again")
             saved = run.model_copy(update={"version": run.version + 1})
             if changed is not None:  # first: nothing may be stored where this round was never opened
-                self._state(run.id, changed.number).record = changed
+                self._state(run.id, changed.number).change(changed)
             self._runs[run.id] = saved
             if opened is not None:
                 self._rounds[run.id][opened.number] = RoundInMemory.opened(opened)

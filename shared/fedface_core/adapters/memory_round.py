@@ -37,6 +37,12 @@ class RoundInMemory:
         state.unsettled -= state.accepted.keys() | state.failed.keys()
         return state
 
+    def change(self, record: Round) -> None:
+        """See `RunLedger.save`."""
+        if self.record.phase is RoundPhase.SUSPENDED and record.phase is RoundPhase.OPEN:
+            self.attempts.clear()
+        self.record = record
+
     @property
     def glance(self) -> RoundGlance:
         """See `RunLedger.glance`."""

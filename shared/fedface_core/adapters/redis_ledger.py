@@ -82,7 +82,8 @@ class RedisLedger(RedisReads):
         saved = run.model_copy(update={"version": run.version + 1})
         keys = [run_key(run.id), events_key(run.id), rounds_key(run.id), participation_keys(run.id)[0]]
         # A script's keys stand at fixed places; where there is no such round, the script leaves its keys alone.
-        keys += [round_key(run.id, changed.number if changed else -1)]
+        changed_round, *_, attempts, _ = round_keys(run.id, changed.number if changed else -1)
+        keys += [changed_round, attempts]
         keys += round_keys(run.id, opened.number if opened else -1)
         data = json.dumps(event_data(saved, opened, changed, detail))
         record = saved.model_dump_json(), saved.phase.value

@@ -96,8 +96,14 @@ class RedisReads:
     def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
         """See `RunLedger.stragglers`."""
         round_, _, unsettled, *_ = round_keys(run_id, number)
-        exists, first = self._ask(("EXISTS", round_), ("SORT", unsettled, "LIMIT", 0, count, "ALPHA"))
-        return list(self._opened(first if exists else None, run_id, number))
+        cursor, found = 0, set[str]()
+        while len(found) < count:  # to have all of them sorted would keep Redis busy for milliseconds
+            exists, (cursor, some) = self._ask(("EXISTS", round_), ("SSCAN", unsettled, cursor, "COUNT", 20 * count))
+            self._opened(exists or None, run_id, number)
+            found.update(some)
+            if cursor == 0:
+                break
+        return sorted(found)[:count]
 
     def tally(self, run_id: str, number: int) -> Tally:
         """See `RunLedger.tally`."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import BinaryIO, cast
 
 from minio import Minio
 from minio.deleteobjects import DeleteObject
@@ -21,6 +23,8 @@ READ_SECONDS = 30.0
 RETRIES = 4
 READ_RETRIES = 1  # fewer: each may take READ_SECONDS
 MIN_PART_BYTES = 5 * 2**20
+LARGE_PART_BYTES = 32 * 2**20
+CHUNK_BYTES = 2**18
 
 _WRONG_SETTING = {
     "NoSuchBucket": "there is no bucket '{bucket}'; correct FEDFACE_S3_BUCKET or create the bucket",
@@ -69,13 +73,16 @@ class S3Artifacts:
         except ValueError as error:
             raise InvalidInputError(f"FEDFACE_S3_ENDPOINT must be host:port, such as minio:9000: {error}") from error
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, *data: bytes | memoryview) -> None:
         """See `ArtifactStore.put`."""
         check_key(key)
-        # One part, whatever the size, so that an interrupted put leaves nothing behind.
-        part = max(MIN_PART_BYTES, len(data))
+        size = sum(map(len, data))
+        # One upload, so that an interrupted put leaves nothing behind; but what comes in parts is not joined in memory.
+        most = LARGE_PART_BYTES if len(data) > 1 else size
+        part = max(MIN_PART_BYTES, min(size, most))
+        body = cast("BinaryIO", _Joined(data))
         with self._faults(key):
-            self._client.put_object(self._bucket, key, io.BytesIO(data), len(data), part_size=part)
+            self._client.put_object(self._bucket, key, body, size, part_size=part, num_parallel_uploads=1)
 
     def get(self, key: str) -> bytes:
         """See `ArtifactStore.get`."""
@@ -87,6 +94,28 @@ class S3Artifacts:
         check_key(key)
         check_range(key, start, length)
         return self._read(key, start, length)
+
+    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+        """See `ArtifactStore.read_into`."""
+        check_key(key)
+        check_range(key, start, len(buffer))
+        with self._faults(key, start):
+            try:
+                response = self._client.get_object(self._bucket, key, offset=start, length=len(buffer))
+            except S3Error as error:
+                if error.code != "InvalidRange":
+                    raise
+                return self.size(key)  # it ends before ``start``, or is empty
+            try:
+                to_fill = memoryview(buffer)
+                # Straight from the socket's copy into the buffer: `data` would join a list of such copies.
+                for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+                    to_fill[: len(chunk)] = chunk
+                    to_fill = to_fill[len(chunk) :]
+                return int(response.headers["Content-Range"].rpartition("/")[2])
+            finally:
+                response.close()
+                response.release_conn()
 
     def size(self, key: str) -> int:
         """See `ArtifactStore.size`."""
@@ -172,3 +201,22 @@ class S3Artifacts:
         wrong = _WRONG_SETTING.get(str(error.code), "{code}: {message}")
         said = wrong.format(bucket=self._bucket, code=error.code, message=error.message)
         return UnavailableError(f"{self._where} refuses us: {said}")
+
+
+class _Joined(io.RawIOBase):
+    """The parts of an object, to be read in pieces; a piece that is a part is not copied."""
+
+    def __init__(self, parts: Sequence[bytes | memoryview]) -> None:
+        self._parts = deque(parts)
+
+    def read(self, size: int = -1) -> bytes:
+        """The next ``size`` bytes, fewer at the end."""
+        pieces: list[bytes | memoryview] = []
+        while size and self._parts:
+            part = self._parts.popleft()
+            if len(part) > size:
+                part, rest = memoryview(part)[:size], memoryview(part)[size:]
+                self._parts.appendleft(rest)
+            pieces.append(part)
+            size -= len(part)
+        return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)

@@ -37,7 +37,7 @@ class RunSummary(Body):
     accepted: int = Field(default=0, description="Updates accepted in the current round.")
     failed: int = Field(default=0, description="Clients that failed in the current round.")
     unsettled: int = Field(default=0, description="Invited clients that the open round still waits for.")
-    waiting_for: list[str] = Field(default_factory=list, description="The first few of them.")
+    waiting_for: list[str] = Field(default_factory=list, description="A few of them.")
     scores: Scores | None = Field(default=None, description="Of the newest evaluated model version.")
     model_sha256: str | None = None
     failure: str | None = None

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from fedface_core.domain.plan import Plan
 
-# So many workers get an even share of the clients. More do, too: a task hands back what it does not finish soon.
-_WORKERS = 16
+# So many workers get an even share of the clients. A round of more loses a second at most, since no task keeps its clients
+# for longer: it hands back whom it does not come to.
+_WORKERS = 8
 # What a message costs is shared by so many clients; more would save nothing that can be measured.
 _MOST_CLIENTS = 50
 

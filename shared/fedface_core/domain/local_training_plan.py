@@ -22,6 +22,11 @@ class LocalTrainingPlan(PlanPart):
     shift: Annotated[int, Field(ge=0)] = Field(
         default=0, description="Move each image at random by up to so many pixels, across and down, in each step."
     )
+    vectorised_clients: PositiveInt = Field(
+        default=1,
+        description="Clients that a simulation trains at once, as one computation: faster for small networks, and rounded "
+        "otherwise. In one process only.",
+    )
     schedule: Literal["constant", "cosine", "linear"] = Field(
         default="constant", description="How the learning rate goes down from round to round."
     )

@@ -236,6 +236,10 @@ class Plan(PlanPart):
             raise ValueError(f"spreadout: the strategy {name!r} has none; leave it out")
         if name in IN_PROCESS and self.aggregation != AggregationPlan():
             raise ValueError(f"aggregation: the strategy {name!r} has none; leave it out")
+        if name in IN_PROCESS and self.local_training.vectorised_clients > 1:
+            raise ValueError(
+                f"local_training.vectorised_clients: with the strategy {name!r} no two clients share a model; leave it out"
+            )
         if name == "public-negatives" and self.split.public < 2:
             raise ValueError(f"split.public is {self.split.public}; the strategy 'public-negatives' needs 2 at least")
         if name == "public-negatives" and self.aggregation.mode == "asynchronous":

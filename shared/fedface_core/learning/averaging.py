@@ -5,30 +5,35 @@ Sums run in float64 and in a fixed order, so that who summed, and how often it w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
+
+from fedface_core.learning.stored_tensors import PART_BYTES, StoredTensors
+
+
+def sum_positions(model: Mapping[str, Tensor]) -> dict[str, int]:
+    """Where each floating-point tensor starts in the flat sum: by name, which is how a partial stores them."""
+    positions: dict[str, int] = {}
+    position = 0
+    for name in sorted(model):
+        if model[name].is_floating_point():
+            positions[name] = position
+            position += model[name].numel()
+    return positions
 
 
 class WeightedSum:
     """``Σ weight · tensors`` by name. Integer tensors (counters in buffers) take the largest value instead.
 
-    It holds one float64 copy of the model, however many are added.
+    It holds one float64 copy of the model, however many are added: one flat tensor, of which those by name are views.
     """
 
     def __init__(self) -> None:
         self.weight: float = 0.0
+        self._flat_P = torch.empty(0, dtype=torch.float64)
         self._sums: dict[str, Tensor] = {}
-
-    @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor], weight: float) -> Self:
-        """The sum that `tensors` was taken from. The tensors are not copied."""
-        restored = cls()
-        restored.weight = weight
-        restored._sums = dict(tensors)
-        return restored
 
     def tensors(self) -> dict[str, Tensor]:
         """The sums to store: float64, and integers as they are. ``weight`` is stored beside them."""
@@ -36,46 +41,95 @@ class WeightedSum:
 
     def add(self, tensors: Mapping[str, Tensor], weight: float) -> None:
         """Add one model. All models added have the same names and shapes."""
-        assert not self._sums or self._sums.keys() == tensors.keys(), "models of one sum have the same tensors"
+        positions = sum_positions(tensors)
+        parts = ((position, tensors[name].reshape(-1)) for name, position in positions.items())
+        self.add_parts(tensors, parts, {name: tensors[name] for name in tensors.keys() - positions.keys()}, weight)
+
+    def add_parts(
+        self,
+        model: Mapping[str, Tensor],
+        parts: Iterable[tuple[int, Tensor]],
+        counters: Mapping[str, Tensor],
+        weight: float,
+    ) -> None:
+        """Add one model like ``model`` as the parts of its flat values, each with its position, and its integer tensors."""
         self.weight += weight
-        for name, tensor in tensors.items():
-            if not tensor.is_floating_point():
-                self._take_larger(name, tensor)
-            elif name in self._sums:
-                self._sums[name].add_(tensor.double(), alpha=weight)
-            else:
-                self._sums[name] = tensor.double() * weight
+        self._accumulate(model, parts, counters, weight)
 
     def merge(self, other: WeightedSum) -> None:
         """Add what another sum has summed."""
-        if not other._sums:  # nothing: all of its updates were refused
-            return
-        assert not self._sums or self._sums.keys() == other._sums.keys(), "models of one sum have the same tensors"
-        self.weight += other.weight
-        for name, tensor in other._sums.items():
-            if not tensor.is_floating_point():
-                self._take_larger(name, tensor)
-            elif name in self._sums:
-                self._sums[name].add_(tensor)
-            else:
-                self._sums[name] = tensor.clone()
+        tensors = other.tensors()
+        if tensors:  # else nothing: all of its updates were refused
+            self.weight += other.weight
+            self._accumulate(tensors, other.parts(), other.counters(), 1)
+
+    def parts(self) -> Iterator[tuple[int, Tensor]]:
+        """The flat sum, from position 0."""
+        yield 0, self._flat_P
+
+    def counters(self) -> dict[str, Tensor]:
+        """The integer tensors."""
+        return {name: tensor for name, tensor in self._sums.items() if not tensor.is_floating_point()}
 
     def average(self, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """``Σ weight · tensors / Σ weight``, in the order and the dtypes of the model ``like``."""
+        """``Σ weight · tensors / Σ weight``, in the order and the dtypes of the model ``like``. The sum is used up."""
         assert self.weight > 0, "an average needs something that was added"
         assert self._sums.keys() == like.keys(), "models of one sum have the same tensors"
-        return {
-            name: (self._sums[name] / self.weight if reference.is_floating_point() else self._sums[name]).to(reference.dtype)
-            for name, reference in like.items()
-        }
+        self._flat_P.div_(self.weight)
+        return {name: self._sums[name].to(reference.dtype) for name, reference in like.items()}
 
-    def _take_larger(self, name: str, tensor: Tensor) -> None:
-        self._sums[name] = torch.maximum(self._sums[name], tensor) if name in self._sums else tensor.clone()
+    def _accumulate(
+        self,
+        model: Mapping[str, Tensor],
+        parts: Iterable[tuple[int, Tensor]],
+        counters: Mapping[str, Tensor],
+        factor: float,
+    ) -> None:
+        first = self._begin(model)
+        for position, values_P in parts:
+            total_P = self._flat_P[position : position + len(values_P)]
+            if first:
+                total_P.copy_(values_P).mul_(factor)  # not added to 0: so -0.0 stays itself
+            else:
+                total_P.add_(values_P, alpha=factor)
+        for name, counter in counters.items():
+            self._sums[name] = torch.maximum(self._sums[name], counter) if name in self._sums else counter.clone()
+
+    def _begin(self, model: Mapping[str, Tensor]) -> bool:
+        """Make room for the first model of the sum; False where there has been one, which must have had the same tensors."""
+        if self._sums:
+            assert self._sums.keys() == model.keys(), "models of one sum have the same tensors"
+            return False
+        positions = sum_positions(model)
+        self._flat_P = torch.empty(sum(model[name].numel() for name in positions), dtype=torch.float64)
+        for name, position in positions.items():
+            self._sums[name] = self._flat_P[position : position + model[name].numel()].view(model[name].shape)
+        return True
 
 
-def changes(model: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """``model − reference`` by name, in float64; integer tensors as the model has them."""
-    return {
-        name: tensor.double() - reference[name].double() if tensor.is_floating_point() else tensor
-        for name, tensor in model.items()
-    }
+class StoredSum(WeightedSum):
+    """The sum in a stored partial, read part by part when it is merged into another. Nothing can be added to it."""
+
+    def __init__(self, stored: StoredTensors, names: Iterable[str], weight: float) -> None:
+        """``names`` are those of the model's tensors."""
+        super().__init__()
+        self.weight = weight
+        self._stored = stored
+        self._like = stored.like(names)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Of their names, shapes and types, without values."""
+        return self._like
+
+    def parts(self) -> Iterator[tuple[int, Tensor]]:
+        """The sum in parts, each with its position, to be used before the next is taken."""
+        for name, position in sum_positions(self._like).items():
+            place = self._stored.places[name]
+            step = PART_BYTES // place.dtype.itemsize
+            for done in range(0, place.count, step):
+                start, count = place.start + done * place.dtype.itemsize, min(step, place.count - done)
+                yield position + done, self._stored.values(place.dtype, start, count)
+
+    def counters(self) -> dict[str, Tensor]:
+        """The integer tensors."""
+        return {name: self._stored.tensor(name) for name, like in self._like.items() if not like.is_floating_point()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,13 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.learning.codec import encode_tensors, sha256_hex
 from fedface_core.learning.enrolment import mean_embedding
-from fedface_core.learning.local_training import train_locally
+from fedface_core.learning.local_training import LocalResult, LocalTrainer
 from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.seeding import derive_seed
 from fedface_core.learning.strategies import NOTHING, Tensors
 from fedface_core.learning.update_checks import MEAN_EMBEDDING
 from fedface_core.learning.update_encoding import encode_residual, update_encoding_of
-from fedface_core.learning.weights import network_tensors
+from fedface_core.learning.vectorised_training import Trainee, train_together
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def enrolment_update(network: EmbeddingNetwork, images_NCHW: Tensor, plan: Plan)
 
 
 def training_update(
-    network: EmbeddingNetwork,
+    trainer: LocalTrainer,
     images_NCHW: Tensor,
     class_embedding_D: Tensor,
     plan: Plan,
@@ -50,23 +51,71 @@ def training_update(
     guidance: Tensors = NOTHING,
     residual_P: Tensor | None = None,
 ) -> Update:
-    """Round ``number``: the global model ``network``, trained in place on a client's images.
+    """Round ``number``: the trainer's global model, trained on a client's images.
 
     The update says which model version it ``started_from``, where that has a name. ``residual_P`` is what the client's last
-    update that counted had left out, with error feedback.
+    update that counted had left out, with error feedback. The update shares no memory with the trainer.
     """
-    encoding = update_encoding_of(plan)
-    global_model = {} if encoding.change is None else {name: each.clone() for name, each in network_tensors(network).items()}
     seed = derive_seed(plan.seed, number, client)
-    result = train_locally(network, images_NCHW, class_embedding_D, plan, number, seed, guidance)
-    images = len(images_NCHW)
+    result = trainer.train(images_NCHW, class_embedding_D, plan, number, seed, guidance)
+    return _update(result, trainer, plan, len(images_NCHW), started_from, residual_P)
+
+
+def training_updates(
+    trainer: LocalTrainer,
+    images: Mapping[str, Tensor],
+    class_embeddings: Mapping[str, Tensor],
+    plan: Plan,
+    number: int,
+    *,
+    started_from: str | None = None,
+    guidance: Tensors = NOTHING,
+    residuals: Tensors = NOTHING,
+) -> Iterator[tuple[str, Update]]:
+    """`training_update` of each client whose ``images`` these are, in their order; ``residuals`` are by client.
+
+    One at a time, or where the plan vectorises clients as many at once as it says, of those that have equally many images.
+    """
+    together = plan.local_training.vectorised_clients
+    if together == 1:
+        for client, images_NCHW in images.items():
+            update = training_update(
+                trainer,
+                images_NCHW,
+                class_embeddings[client],
+                plan,
+                number,
+                client,
+                started_from=started_from,
+                guidance=guidance,
+                residual_P=residuals.get(client),
+            )
+            yield client, update
+        return
+    alike: dict[int, list[str]] = {}
+    for client, images_NCHW in images.items():
+        alike.setdefault(len(images_NCHW), []).append(client)
+    updates: dict[str, Update] = {}
+    for count, clients in alike.items():
+        for chosen in (clients[first : first + together] for first in range(0, len(clients), together)):
+            seeds = {client: derive_seed(plan.seed, number, client) for client in chosen}
+            trainees = [Trainee(images[client], class_embeddings[client], seeds[client]) for client in chosen]
+            results = train_together(trainer, trainees, plan, number, guidance)
+            for client, result in zip(chosen, results, strict=True):
+                updates[client] = _update(result, trainer, plan, count, started_from, residuals.get(client))
+    yield from ((client, updates[client]) for client in images)
+
+
+def _update(
+    result: LocalResult, trainer: LocalTrainer, plan: Plan, images: int, started_from: str | None, residual_P: Tensor | None
+) -> Update:
     metadata: dict[str, Any] = {
         "images": images,
         "loss_before": result.before,
         "loss_after": result.after,
         "started_from": started_from,
     }
-    model, left_P = encoding.encode(network_tensors(network), global_model, residual_P)
+    model, left_P = update_encoding_of(plan).encode(result.model, trainer.global_model, residual_P)
     assert not model.keys() & result.uploads.keys(), "what is uploaded beside the model has names of its own"
     residual = None if left_P is None else encode_residual(left_P)
     if residual is not None:

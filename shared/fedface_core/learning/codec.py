@@ -5,42 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.learning.safetensors_layout import DTYPES, MAX_HEADER_BYTES, METADATA_KEY, header, places_of
 
 _deserialize = cast("Callable[[bytes], list[tuple[str, dict[str, Any]]]]", safetensors.deserialize)
-
-# safetensors keeps its metadata map in no stable order, so ours is a single entry: JSON with sorted keys.
-_METADATA_KEY: Final = "fedface"
-
-# Its own bound is 100 MB; the header of SphereNet-64 has 20 kB, and a partial's metadata about 100 bytes a client.
-_MAX_HEADER_BYTES: Final = 8 * 1024 * 1024
-
-# No BOOL: a byte other than 0 and 1 in one is undefined behaviour in torch, and bytes come from strangers.
-_DTYPES: Final = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-}
 
 
 def encode_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any] | None = None) -> bytes:
     """Safetensors bytes that depend on nothing but names, values and metadata (any finite JSON value, read back equal)."""
+    return b"".join(encoded_parts(tensors, metadata))
+
+
+def encoded_parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any] | None = None) -> list[bytes | memoryview]:
+    """The same in parts: the header, then the memory of each tensor, not copied where it is contiguous."""
     text = json.dumps(dict(metadata or {}), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    plain = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
-    return safetensors.torch.save(plain, {_METADATA_KEY: text})
+    places = places_of(tensors)
+    return [header(places, text), *(_memory(tensors[name]) for name in places)]
 
 
 def decode_tensors(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -50,23 +36,28 @@ def decode_tensors(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     decode. `InvalidInputError` says what is wrong with them. Whether the tensors fit a model is for the caller to check.
     """
     header_size = int.from_bytes(data[:8], "little")
-    if header_size > _MAX_HEADER_BYTES:
+    if header_size > MAX_HEADER_BYTES:
         raise InvalidInputError(
             f"not a safetensors file we read: it claims a header of {header_size} bytes; "
-            f"at most {_MAX_HEADER_BYTES} are allowed"
+            f"at most {MAX_HEADER_BYTES} are allowed"
         )
     try:
         views = _deserialize(data)
     except safetensors.SafetensorError as error:
         raise InvalidInputError(f"not a whole safetensors file ({len(data)} bytes): {error}") from None
-    return {name: _tensor(name, view) for name, view in sorted(views)}, _metadata(data[8 : 8 + header_size])
+    entries = json.loads(data[8 : 8 + header_size]).get("__metadata__") or {}
+    return {name: _tensor(name, view) for name, view in sorted(views)}, decode_metadata(entries.get(METADATA_KEY, "{}"))
+
+
+def _memory(tensor: Tensor) -> memoryview:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def _tensor(name: str, view: dict[str, Any]) -> Tensor:
     """One tensor from its dtype, shape and bytes, which safetensors has checked against each other."""
-    dtype = _DTYPES.get(view["dtype"])
+    dtype = DTYPES.get(view["dtype"])
     if dtype is None:
-        raise InvalidInputError(f"tensor {name!r} has the dtype {view['dtype']}; it must be one of {', '.join(_DTYPES)}")
+        raise InvalidInputError(f"tensor {name!r} has the dtype {view['dtype']}; it must be one of {', '.join(DTYPES)}")
     if not view["data"]:
         # frombuffer takes no empty buffer; the empty shape itself may be absurd, such as (0, 2**62, 2**62).
         try:
@@ -76,15 +67,14 @@ def _tensor(name: str, view: dict[str, Any]) -> Tensor:
     return torch.frombuffer(view["data"], dtype=dtype).reshape(view["shape"])
 
 
-def _metadata(header: bytes) -> dict[str, Any]:
-    """Our JSON value from a valid safetensors header; empty for a file that somebody else wrote."""
-    entries = json.loads(header).get("__metadata__") or {}
+def decode_metadata(text: str) -> dict[str, Any]:
+    """The JSON value that was stored beside the tensors. `InvalidInputError` where it is none."""
     try:
-        metadata = json.loads(entries.get(_METADATA_KEY, "{}"))
+        metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"the metadata entry {_METADATA_KEY!r} is not JSON: {error}") from None
+        raise InvalidInputError(f"the metadata entry {METADATA_KEY!r} is not JSON: {error}") from None
     if not isinstance(metadata, dict):
-        raise InvalidInputError(f"the metadata entry {_METADATA_KEY!r} must be a JSON object, not {type(metadata).__name__}")
+        raise InvalidInputError(f"the metadata entry {METADATA_KEY!r} must be a JSON object, not {type(metadata).__name__}")
     return metadata
 
 

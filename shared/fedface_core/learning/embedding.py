@@ -24,6 +24,13 @@ def raw_features(network: EmbeddingNetwork, images_NCHW: Tensor, batch_size: int
         return torch.cat([network.features(batch_NCHW) for batch_NCHW in torch.split(images_NCHW, batch_size)])
 
 
+def features_of_pixels(network: EmbeddingNetwork, pixels_NCHW: Tensor) -> Tensor:
+    """`raw_features` of images that are normalised already."""
+    network.eval()
+    with torch.no_grad():
+        return torch.cat([network.embed(batch_NCHW) for batch_NCHW in torch.split(pixels_NCHW, BATCH_SIZE)])
+
+
 def mean_feature(features_ND: Tensor) -> Tensor:
     """The mean over images (D,), float32, summed in float64."""
     return features_ND.double().mean(dim=0).float()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import BinaryIO
 
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import TooFewUpdatesError, UpdateRefusedError
+from fedface_core.domain.errors import InvalidInputError, TooFewUpdatesError, UpdateRefusedError
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.update import AcceptedUpdate
-from fedface_core.learning.codec import decode_tensors, encode_tensors
+from fedface_core.learning.codec import encoded_parts
 from fedface_core.learning.enrolment import enrol, random_class_embeddings
 from fedface_core.learning.reduced_round import ReducedRound, reduced_round
 from fedface_core.learning.server_state import joined
+from fedface_core.learning.stored_tensors import StoredTensors
 from fedface_core.learning.strategies import ServerRound, strategy_of
 from fedface_core.learning.update_checks import check_mean_embedding
 from fedface_core.learning.weights import encode_network
@@ -29,20 +31,24 @@ class EnrolmentPartial:
     refused: dict[str, str] = field(default_factory=dict)
     size: int = 0
 
-    def encode(self) -> bytes:
-        """The partial as an object."""
-        return encode_tensors(self.mean_embeddings, {"images": self.images, "refused": self.refused, "size": self.size})
+    def encoded_parts(self) -> list[bytes | memoryview]:
+        """The partial as an object, in parts."""
+        return encoded_parts(self.mean_embeddings, {"images": self.images, "refused": self.refused, "size": self.size})
 
     @classmethod
-    def decode(cls, data: bytes) -> EnrolmentPartial:
-        """The inverse of `encode`."""
-        tensors, metadata = decode_tensors(data)
-        return cls(tensors, **metadata)
-
-    def fold(self, client: str, accepted: AcceptedUpdate, fetch: Callable[[str], bytes], embedding_size: int) -> None:
-        """Take one client's enrolment in. A refusal, by ``fetch`` or by the checks, is noted and nothing is taken."""
+    def read(cls, file: BinaryIO) -> EnrolmentPartial:
+        """A stored partial. `InvalidInputError` where it is damaged."""
+        stored = StoredTensors(file)
         try:
-            self.mean_embeddings[client] = check_mean_embedding(fetch(client), accepted, embedding_size)
+            means = {client: stored.tensor(client) for client in sorted(stored.places)}
+            return cls(means, *(stored.metadata[name] for name in ("images", "refused", "size")))
+        except KeyError as error:
+            raise InvalidInputError(f"not the metadata of a partial: {error!r}") from error
+
+    def fold(self, client: str, accepted: AcceptedUpdate, blocks: Iterable[memoryview], embedding_size: int) -> None:
+        """Take one client's enrolment in. A refusal, by its ``blocks`` or by the checks, is noted and nothing is taken."""
+        try:
+            self.mean_embeddings[client] = check_mean_embedding(blocks, accepted, embedding_size)
         except UpdateRefusedError as error:
             self.refused[client] = error.reason
         else:

@@ -14,17 +14,17 @@ from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import draw_cohort
 from fedface_core.learning.class_embeddings import decode_class_embeddings
-from fedface_core.learning.client_steps import enrolment_update, training_update
+from fedface_core.learning.client_steps import enrolment_update, training_updates
 from fedface_core.learning.codec import decode_tensors
 from fedface_core.learning.enrolment_fold import EnrolmentPartial, reduce_enrolment
 from fedface_core.learning.gathered import Gathered, Rounds
+from fedface_core.learning.local_training import LocalTrainer
 from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.reduced_round import ReducedRound
 from fedface_core.learning.strategies import NOTHING, ServerRound, Tensors, strategy_of
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
-from fedface_core.learning.update_checks import further_reference
 from fedface_core.learning.update_encoding import decode_residual, update_encoding_of
-from fedface_core.learning.weights import load_tensors, network_tensors
+from fedface_core.learning.update_form import UpdateForm, further_reference, in_one_block
 
 
 def federated_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> Rounds:
@@ -62,7 +62,7 @@ def enrol_everyone(images: Mapping[str, Tensor], before: ServerRound) -> Reduced
         partial = EnrolmentPartial()
         for client in shard:
             update = enrolment_update(before.network, images[client], plan)
-            partial.fold(client, update.accepted, {client: update.data}.__getitem__, plan.model.embedding_size)
+            partial.fold(client, update.accepted, in_one_block(update.data), plan.model.embedding_size)
         partials.append(partial)
     return reduce_enrolment(partials, before)
 
@@ -70,36 +70,32 @@ def enrol_everyone(images: Mapping[str, Tensor], before: ServerRound) -> Reduced
 def _train(
     images: Mapping[str, Tensor], before: ServerRound, base: ReducedRound, residuals: dict[str, Tensor]
 ) -> ReducedRound:
-    """One training round, from what ``base`` came to. Every client trains in the same network, reset to the global model
-    before and after.
+    """One training round, from what ``base`` came to. Every client trains in the same network, which is the global model
+    again at the end.
 
     With error feedback, ``residuals`` are what each client's last update in an average had left out.
     """
-    plan, network, partials = before.plan, before.network, []
-    global_model = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
-    further, encoding = further_reference(strategy_of(plan).upload_shapes(plan)), update_encoding_of(plan)
+    plan, trainer, partials = before.plan, LocalTrainer(before.network), []
+    further = further_reference(strategy_of(plan).upload_shapes(plan))
+    form = UpdateForm.of(trainer.global_model, further, update_encoding_of(plan))
     for shard in _shards(tuple(images), plan):
         partial = TrainingPartial()
-        for client in shard:
-            load_tensors(network, global_model, "the global model")
-            own_D = before.class_embeddings_CD[client_index(client)]
-            update = training_update(
-                network,
-                images[client],
-                own_D,
-                plan,
-                before.number,
-                client,
-                started_from=base.aggregation.model_sha256,
-                guidance=_decoded(base.guidance),
-                residual_P=residuals.get(client),
-            )
-            fetch, bound = {client: update.data}.__getitem__, plan.cohort.max_update_norm
-            partial.fold(client, update.accepted, fetch, global_model, bound, further=further, encoding=encoding)
+        updates = training_updates(
+            trainer,
+            {client: images[client] for client in shard},
+            {client: before.class_embeddings_CD[client_index(client)] for client in shard},
+            plan,
+            before.number,
+            started_from=base.aggregation.model_sha256,
+            guidance=_decoded(base.guidance),
+            residuals=residuals,
+        )
+        for client, update in updates:
+            partial.fold(client, update.accepted, in_one_block(update.data), form, plan.cohort.max_update_norm)
             if update.residual is not None and client not in partial.refused:
                 residuals[client] = decode_residual(update.residual)
         partials.append(partial)
-    load_tensors(network, global_model, "the global model")
+    trainer.reset()
     return reduce_training(partials, before)
 
 

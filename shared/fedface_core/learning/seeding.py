@@ -20,7 +20,9 @@ def use_deterministic_torch(threads: int) -> None:
     """
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
-    torch.use_deterministic_algorithms(True)
+    # As `use_deterministic_algorithms(True)`, which imports all of torch's compiler besides: a second for each process, and
+    # a hundred megabytes that processes do not share.
+    torch.set_deterministic_debug_mode("error")
     # The deterministic mode also overwrites fresh memory, to show reads of it. That costs time and changes no result.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

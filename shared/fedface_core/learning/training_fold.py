@@ -9,23 +9,25 @@ the model it started from, which may be an older one, times the weight of its st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
+from typing import BinaryIO
 
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import TooFewUpdatesError, UpdateRefusedError
+from fedface_core.domain.errors import InvalidInputError, TooFewUpdatesError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
-from fedface_core.learning.averaging import WeightedSum, changes
-from fedface_core.learning.codec import decode_tensors, encode_tensors
+from fedface_core.learning.averaging import StoredSum, WeightedSum
+from fedface_core.learning.codec import encoded_parts
 from fedface_core.learning.reduced_round import ReducedRound, reduced_round
 from fedface_core.learning.server_optimiser import towards
 from fedface_core.learning.server_state import OPTIMISER, STRATEGY, joined, part
-from fedface_core.learning.strategies import NOTHING, ServerRound, strategy_of
+from fedface_core.learning.stored_tensors import StoredTensors
+from fedface_core.learning.strategies import ServerRound, strategy_of
 from fedface_core.learning.update_checks import check_update, update_norm
-from fedface_core.learning.update_encoding import WHOLE_MODEL, UpdateEncoding
+from fedface_core.learning.update_form import Part, UpdateForm
 from fedface_core.learning.weights import encode_network, load_tensors, network_tensors
 
 
@@ -44,8 +46,8 @@ class TrainingPartial:
     uploaded: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     """Client → what its strategy has it upload beside the model: kept, not summed, so it should be small."""
 
-    def encode(self) -> bytes:
-        """The partial as an object."""
+    def encoded_parts(self) -> list[bytes | memoryview]:
+        """The partial as an object, in parts: the sum's own memory."""
         counts = {
             "weight": self.models.weight,
             "images": self.images,
@@ -56,50 +58,53 @@ class TrainingPartial:
         further = {
             f"{client}/{name}": tensor for client, tensors in self.uploaded.items() for name, tensor in tensors.items()
         }
-        return encode_tensors(
+        return encoded_parts(
             self.models.tensors() | further, counts | {"loss_before": self.loss_before, "loss_after": self.loss_after}
         )
 
     @classmethod
-    def decode(cls, data: bytes) -> TrainingPartial:
-        """The inverse of `encode`."""
-        tensors, counts = decode_tensors(data)
+    def read(cls, file: BinaryIO) -> TrainingPartial:
+        """A stored partial. Its sum is read from ``file`` when it is merged. `InvalidInputError` where it is damaged."""
+        stored = StoredTensors(file)
         uploaded: dict[str, dict[str, Tensor]] = {}
-        for key in [key for key in tensors if "/" in key]:
-            client, name = key.split("/", 1)
-            uploaded.setdefault(client, {})[name] = tensors.pop(key)
-        models = WeightedSum.from_tensors(tensors, counts.pop("weight"))
-        return cls(models, **counts, uploaded=uploaded)
+        for key in stored.places:
+            client, _, name = key.rpartition("/")
+            if client:
+                uploaded.setdefault(client, {})[name] = stored.tensor(key)
+        counts = dict(stored.metadata)
+        try:
+            models = StoredSum(stored, (name for name in stored.places if "/" not in name), counts.pop("weight"))
+            return cls(models, **counts, uploaded=uploaded)
+        except (KeyError, TypeError) as error:
+            raise InvalidInputError(f"not the metadata of a partial: {error!r}") from error
 
     def fold(
         self,
         client: str,
         accepted: AcceptedUpdate,
-        fetch: Callable[[str], bytes],
-        reference: Mapping[str, Tensor],
+        blocks: Iterable[memoryview],
+        form: UpdateForm,
         max_norm: float,
         staleness_weight: float | None = None,
-        further: Mapping[str, Tensor] = NOTHING,
-        encoding: UpdateEncoding = WHOLE_MODEL,
     ) -> None:
-        """Add one client's update. A refusal, by ``fetch`` or by the checks, is noted and nothing is added.
+        """Add one client's update. A refusal, by its ``blocks`` or by the checks, is noted and nothing is added.
 
-        ``reference`` is the model that the client started from. With a ``staleness_weight`` its change is added. ``further``
-        is what the tensors beside the model must look like, and ``encoding`` says what those of the model do.
+        ``form`` is what the model that the client started from asks of it. With a ``staleness_weight`` its change is added.
         """
         try:
             before, after = _loss(accepted.loss_before), _loss(accepted.loss_after)
-            tensors = check_update(fetch(client), accepted, reference, max_norm, further, encoding)
+            update = check_update(blocks, accepted, form, max_norm)
         except UpdateRefusedError as error:
             self.refused[client] = error.reason
             return
-        uploaded = {name: tensors.pop(name) for name in further}
         if staleness_weight is None:
-            self.models.add(tensors, accepted.images)
+            values = ((run.in_sum, values_P) for run, values_P in update.parts)
+            self.models.add_parts(form.model, values, update.counters, accepted.images)
         else:
-            self.models.add(changes(tensors, reference), accepted.images * staleness_weight)
-        if uploaded:
-            self.uploaded[client] = uploaded
+            changes = _changes(update.parts, form)
+            self.models.add_parts(form.model, changes, update.counters, accepted.images * staleness_weight)
+        if update.further:
+            self.uploaded[client] = dict(update.further)
         self.images += accepted.images
         self.folded += 1
         self.size += accepted.size
@@ -129,28 +134,32 @@ def reduce_training(partials: Iterable[TrainingPartial], before: ServerRound) ->
         total.merge(partial)
     if not total.folded:
         raise TooFewUpdatesError(0, plan.cohort.minimum, total.refused)
-    old = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
+    old = network_tensors(network)
     strategy, moments = strategy_of(plan), part(before.state, OPTIMISER)
     before = replace(before, uploaded=total.uploaded, state=part(before.state, STRATEGY))
-    if images_of_ours := strategy.take_part(before):
-        total.models.add(network_tensors(network), images_of_ours)
+    if strategy.take_part:
+        old = {name: tensor.clone() for name, tensor in old.items()}
+        if images_of_ours := strategy.take_part(before):
+            total.models.add(network_tensors(network), images_of_ours)
     average = _moved(total, old) if plan.aggregation.waits_for_nobody else total.models.average(old)
     parameters = [name for name, _ in network.named_parameters()]
     _, share = plan.rate_shares(before.number)
     new, moments = towards(average, old, parameters, plan.aggregation.optimiser, moments, share)
+    total.models = WeightedSum()  # so that it takes no memory beside what follows
+    moved = update_norm(new, old)
     load_tensors(network, new, "the average")
+    del average, old, new
     result = strategy.finish(before)
-    images = total.images
     return reduced_round(
         encode_network(network),
         replace(result, state=joined(moments, result.state)),
         folded=total.folded,
-        images=images,
+        images=total.images,
         uploaded_bytes=total.size,
         refused=total.refused,
-        update_norm=update_norm(network_tensors(network), old),
-        loss_before=total.loss_before / images,
-        loss_after=total.loss_after / images,
+        update_norm=moved,
+        loss_before=total.loss_before / total.images,
+        loss_after=total.loss_after / total.images,
     )
 
 
@@ -163,6 +172,11 @@ def _moved(total: TrainingPartial, old: Mapping[str, Tensor]) -> dict[str, Tenso
         else torch.maximum(tensor, step[name])
         for name, tensor in old.items()
     }
+
+
+def _changes(parts: Iterable[Part], form: UpdateForm) -> Iterator[tuple[int, Tensor]]:
+    """``update − model`` in float64, part by part."""
+    return ((run.in_sum, values_P.double() - form.of_model(run).double()) for run, values_P in parts)
 
 
 def _loss(value: float | None) -> float:

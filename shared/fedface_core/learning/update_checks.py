@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from math import sqrt
 from typing import Any, Final
 
@@ -11,25 +14,26 @@ from torch import Tensor
 
 from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
-from fedface_core.learning.codec import decode_tensors, sha256_hex
-from fedface_core.learning.strategies import NOTHING
-from fedface_core.learning.update_encoding import WHOLE_MODEL, UpdateEncoding
+from fedface_core.learning.codec import decode_metadata, decode_tensors
+from fedface_core.learning.safetensors_layout import metadata_between
+from fedface_core.learning.update_form import Blocks, Part, UpdateForm
 
 MEAN_EMBEDDING: Final = "mean_embedding"
 """The name of the one tensor of an enrolment update."""
 
 _LENGTH_TOLERANCE: Final = 1e-3
-_HEADER_BYTES: Final = 4096  # safetensors' own framing and our metadata, generously
-_HEADER_BYTES_A_TENSOR: Final = 256  # dtype, shape and offsets of one tensor as JSON
+_CLEARLY_WITHIN: Final = 0.999  # a distance in float32 is far less than this share wrong
 
 
-def size_limit(*references: Mapping[str, Tensor]) -> int:
-    """The most bytes that an update of these tensors can need. What is larger is refused before it is downloaded."""
-    return _HEADER_BYTES + sum(
-        tensor.nbytes + len(name.encode()) + _HEADER_BYTES_A_TENSOR
-        for reference in references
-        for name, tensor in reference.items()
-    )
+@dataclass(frozen=True)
+class CheckedUpdate:
+    """What a client trained, once it is known to be what was accepted and to fit the global model."""
+
+    parts: Iterator[Part]
+    """The values to average, to be taken once, and while the blocks that it was read from are still its own."""
+    counters: Mapping[str, Tensor]
+    further: Mapping[str, Tensor]
+    """What the strategy has uploaded beside the model: of unit length in the last dimension."""
 
 
 def enrolment_reference(embedding_size: int) -> dict[str, Tensor]:
@@ -37,65 +41,95 @@ def enrolment_reference(embedding_size: int) -> dict[str, Tensor]:
     return {MEAN_EMBEDDING: torch.zeros(embedding_size)}
 
 
-def further_reference(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """What the tensors that a strategy has clients upload beside the model must look like."""
-    return {name: torch.zeros(shape) for name, shape in shapes.items()}
+def check_update(blocks: Iterable[memoryview], accepted: AcceptedUpdate, form: UpdateForm, max_norm: float) -> CheckedUpdate:
+    """A client's update, checked. ``blocks`` are its object, as `update_form.Blocks`; they are taken one by one.
 
-
-def check_update(
-    data: bytes,
-    accepted: AcceptedUpdate,
-    reference: Mapping[str, Tensor],
-    max_norm: float,
-    further: Mapping[str, Tensor] = NOTHING,
-    encoding: UpdateEncoding = WHOLE_MODEL,
-) -> dict[str, Tensor]:
-    """The client's model, and what it uploads beside it, once they are known to be what was accepted and to fit.
-
-    ``reference`` is the model that the cohort started from, ``encoding`` how updates tell of a model, and ``further`` what
-    the strategy has clients upload beside it: of unit length in the last dimension. `UpdateRefusedError` carries the reason
-    and names the tensor.
+    Its hash is taken as they come. Then one look at all values shows most updates to be good: of the form expected, and
+    within the norm, which no value that is not finite is. Any other is looked at closely, and so is an encoded one.
+    `UpdateRefusedError` carries the reason and names the tensor.
     """
-    tensors = _check_tensors(data, accepted, {**encoding.layout(reference), **further})
-    model = encoding.decode(tensors, reference)
-    distance = update_norm(model, reference)
+    taken = _take(blocks, accepted)
+    at_once = _good_at_once(taken, accepted, form, max_norm) if form.encoding.change is None else None
+    return at_once or _looked_at_closely(taken, accepted, form, max_norm)
+
+
+def check_mean_embedding(blocks: Iterable[memoryview], accepted: AcceptedUpdate, embedding_size: int) -> Tensor:
+    """The mean embedding (D,) of a client's enrolment update, checked as `check_update` does, norm apart."""
+    taken = _take(blocks, accepted)
+    return _check_tensors(b"".join(taken), accepted, enrolment_reference(embedding_size))[MEAN_EMBEDDING]
+
+
+def _take(blocks: Iterable[memoryview], accepted: AcceptedUpdate) -> Blocks:
+    """All of an object, which must be the one accepted."""
+    taken, hashed = [], hashlib.sha256()
+    for block in blocks:
+        hashed.update(block)
+        taken.append(block)
+    if hashed.hexdigest() != accepted.sha256:
+        raise UpdateRefusedError(
+            RefusalReason.CHANGED, f"the object's SHA-256 is {hashed.hexdigest()}, but {accepted.sha256} was accepted"
+        )
+    return taken
+
+
+def _good_at_once(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, max_norm: float) -> CheckedUpdate | None:
+    """The update, where it is laid out as we write them and clearly has nothing wrong; None where it may have."""
+    data_start = 8 + int.from_bytes(blocks[0][:8], "little") if blocks else 0
+    if not blocks or data_start % 8 or data_start > len(blocks[0]) or data_start + form.data_bytes != sum(map(len, blocks)):
+        return None
+    text = metadata_between(bytes(blocks[0][8:data_start]), form.header_end)
+    try:
+        metadata = decode_metadata(json.loads(text or b"null"))
+    except (ValueError, TypeError, RecursionError, InvalidInputError):
+        return None
+    squares = 0.0
+    for run, values_P in form.parts(blocks, data_start):
+        difference_P = torch.sub(values_P.float(), form.of_model(run).float())
+        squares += float(torch.linalg.vector_norm(difference_P)) ** 2
+    if metadata.get("images") != accepted.images or not sqrt(squares) < max_norm * _CLEARLY_WITHIN:
+        return None
+    others = form.not_averaged(blocks, data_start)
+    further = {name: others.pop(name) for name in form.further}
+    if not all(bool(tensor.isfinite().all()) for tensor in further.values()):
+        return None
+    directions = {name: _direction(name, tensor) for name, tensor in further.items()}
+    return CheckedUpdate(form.parts(blocks, data_start), others, directions)
+
+
+def _looked_at_closely(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, max_norm: float) -> CheckedUpdate:
+    """The same by names, tensor by tensor and in float64; the update is copied."""
+    tensors = _check_tensors(b"".join(blocks), accepted, form.expected)
+    model = form.decoded(tensors)
+    distance = sqrt(sum(_squares(values_P, form.of_model(run)) for run, values_P in form.parts_of(model)))
     if not distance <= max_norm:
         raise UpdateRefusedError(
             RefusalReason.NORM_EXCEEDED,
             f"the update is {distance:.6g} from the global model (L2 over all parameters and buffers); "
             f"at most {max_norm:.6g} is allowed",
         )
-    return {**model, **{name: _direction(name, tensors[name]) for name in further}}
-
-
-def check_mean_embedding(data: bytes, accepted: AcceptedUpdate, embedding_size: int) -> Tensor:
-    """The mean embedding (D,) of a client's enrolment update, checked as `check_update` does, norm apart."""
-    return _check_tensors(data, accepted, enrolment_reference(embedding_size))[MEAN_EMBEDDING]
+    directions = {name: _direction(name, tensors[name]) for name in form.further}
+    counters = {name: model[name] for name, tensor in form.model.items() if not tensor.is_floating_point()}
+    return CheckedUpdate(form.parts_of(model), counters, directions)
 
 
 def update_norm(update: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> float:
     """‖update − reference‖₂ over all floating-point tensors, parameters and buffers."""
-    return sqrt(
-        sum(
-            float((update[name].double() - tensor.double()).square().sum())
-            for name, tensor in reference.items()
-            if tensor.is_floating_point()
-        )
-    )
+    return sqrt(sum(_squares(update[name], tensor) for name, tensor in reference.items() if tensor.is_floating_point()))
 
 
-def _check_tensors(data: bytes, accepted: AcceptedUpdate, reference: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    if sha256_hex(data) != accepted.sha256:
-        raise UpdateRefusedError(
-            RefusalReason.CHANGED, f"the object's SHA-256 is {sha256_hex(data)}, but {accepted.sha256} was accepted"
-        )
+def _squares(values: Tensor, reference: Tensor) -> float:
+    return float((values.double() - reference.double()).square().sum())
+
+
+def _check_tensors(data: bytes, accepted: AcceptedUpdate, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of an update by name, each of the shape and type expected, and finite."""
     try:
         tensors, metadata = decode_tensors(data)
     except InvalidInputError as error:
         raise UpdateRefusedError(RefusalReason.MALFORMED, str(error)) from error
-    _check_names(tensors, reference)
-    for name, expected in reference.items():
-        _check_tensor(name, tensors[name], expected)
+    _check_names(tensors, expected)
+    for name, like in expected.items():
+        _check_tensor(name, tensors[name], like)
     _check_image_count(metadata, accepted)
     return tensors
 

@@ -48,10 +48,10 @@ class CountedArtifacts:
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, *data: bytes | memoryview) -> None:
         """Store the object and count it."""
-        self._store.put(key, data)
-        ARTIFACT_BYTES.labels("put", object_keys.kind(key)).inc(len(data))
+        self._store.put(key, *data)
+        ARTIFACT_BYTES.labels("put", object_keys.kind(key)).inc(sum(map(len, data)))
 
     def get(self, key: str) -> bytes:
         """Read the object and count it."""
@@ -64,6 +64,12 @@ class CountedArtifacts:
         data = self._store.get_range(key, start, length)
         ARTIFACT_BYTES.labels("get", object_keys.kind(key)).inc(len(data))
         return data
+
+    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+        """Read a part of the object and count that part."""
+        size = self._store.read_into(key, start, buffer)
+        ARTIFACT_BYTES.labels("get", object_keys.kind(key)).inc(max(0, min(len(buffer), size - start)))
+        return size
 
     def size(self, key: str) -> int:
         """The object's size; nothing is moved."""

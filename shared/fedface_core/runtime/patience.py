@@ -62,6 +62,7 @@ class _Patient:
         operation = getattr(self._port, name)
 
         def waiting(*args: Any, **kwargs: Any) -> Any:
+            began = time.monotonic()
             try:  # as good as always it succeeds at once, and then patience costs nothing
                 return operation(*args, **kwargs)
             except UnavailableError as error:
@@ -72,7 +73,7 @@ class _Patient:
                     raise failed.pop()
                 return operation(*args, **kwargs)
 
-            with _Outage(self._dependency, name, self._tell) as outage:
+            with _Outage(self._dependency, name, began, self._tell) as outage:
                 return _retrying(self._seconds, outage)(again)
 
         return waiting
@@ -80,7 +81,7 @@ class _Patient:
 
 def wait_out(dependency: str, seconds: float, operation: Callable[[], ResultT]) -> ResultT:
     """The same for a single step of a process that starts: what ``operation`` returns, once the dependency is there."""
-    with _Outage(dependency, "start") as outage:
+    with _Outage(dependency, "start", time.monotonic()) as outage:
         return _retrying(seconds, outage)(operation)
 
 
@@ -95,12 +96,15 @@ def _retrying(seconds: float, outage: _Outage) -> Retrying:
 
 
 class _Outage:
-    """What is logged, counted and told of one operation's wait; of an operation that succeeds at once, nothing."""
+    """What is logged, counted and told of one operation's wait; of an operation that succeeds at once, nothing.
 
-    def __init__(self, dependency: str, operation: str, tell: Tell = lambda _reason: None) -> None:
+    ``began``: when it was first tried, by `time.monotonic`.
+    """
+
+    def __init__(self, dependency: str, operation: str, began: float, tell: Tell = lambda _reason: None) -> None:
         self._about = {"dependency": dependency, "operation": operation}
         self._tell = tell
-        self._started = self._counted_until = time.monotonic()
+        self._started = self._counted_until = began
         self._waits = False
 
     def goes_on(self, attempt: RetryCallState) -> None:

@@ -108,7 +108,7 @@ def process_id() -> int:
 
 
 def test_the_plan_of_a_bench_has_its_people(tmp_path: Path) -> None:
-    plan = Plan.model_validate(no_op_plan(clients=5, rounds=1) | {"data": no_op_people(tmp_path, 5)})
+    plan = Plan.model_validate(no_op_plan(clients=5, rounds=1) | no_op_people(tmp_path, 5))
     dataset = open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)
     assert len(dataset.identities) == plan.split.identities == 13
     assert dataset.images(dataset.identities[0]).shape == (2, 1, 28, 24)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "numpy", "PIL", "matplotlib", "scipy", "sklearn")
+HEAVY = ("torch", "numpy", "PIL", "matplotlib", "scipy", "sklearn", "minio")  # the last where there is no S3
 
 
 @pytest.mark.parametrize("module", ["fedface_control.api", "fedface_control.worker", "fedface_control.tasks"])

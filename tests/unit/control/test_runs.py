@@ -219,6 +219,14 @@ def test_a_strategy_for_one_process_is_refused(api: TestClient, services: InProc
     assert [run.id for run in services.ports.ledger.runs()] == [original.id]
 
 
+def test_vectorised_clients_are_refused(api: TestClient, services: InProcess, plan: Plan) -> None:
+    whole = plan.model_dump(mode="json")
+    whole["local_training"]["vectorised_clients"] = 2
+    refused = problem(api.post("/runs", json=whole), 422, "Invalid input")
+    assert refused.detail.startswith("local_training.vectorised_clients is for a simulation in one process")
+    assert not services.ports.ledger.runs()
+
+
 def test_runs_are_listed_a_page_at_a_time(api: TestClient, services: InProcess) -> None:
     created: list[str] = []
     for _ in range(5):

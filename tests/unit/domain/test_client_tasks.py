@@ -35,11 +35,11 @@ def test_tasks_become_smaller_down_to_one_client(count: int) -> None:
     assert sizes[0] <= 50
     left = count
     for size in sizes:
-        assert size == 1 or 16 * size <= left, "no more than a sixteenth of what is left"
+        assert size == 1 or 8 * size <= left, "no more than an eighth of what is left"
         left -= size
 
 
-@pytest.mark.parametrize(("count", "largest", "tasks"), [(0, 0, 0), (4, 1, 4), (200, 12, 63), (10_000, 50, 269)])
+@pytest.mark.parametrize(("count", "largest", "tasks"), [(0, 0, 0), (4, 1, 4), (200, 25, 36), (10_000, 50, 233)])
 def test_how_many_tasks_a_round_makes(count: int, largest: int, tasks: int) -> None:
     dealt = in_tasks(PLAN, clients(count))
     assert (max(map(len, dealt), default=0), len(dealt)) == (largest, tasks)

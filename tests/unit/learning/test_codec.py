@@ -6,9 +6,14 @@ import hashlib
 import json
 import subprocess
 import sys
+from math import prod
 
 import pytest
+import safetensors.torch
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.learning.codec import decode_tensors, encode_tensors, sha256_hex
@@ -39,6 +44,30 @@ def test_every_dtype_comes_back_exactly(dtype: torch.dtype) -> None:
     tensors, _ = decode_tensors(encode_tensors({"values": values}))
     assert tensors["values"].dtype == dtype
     assert torch.equal(tensors["values"], values)
+
+
+NAMES = st.text(min_size=1, max_size=8).filter(lambda name: name != "__metadata__")
+ANY_TENSOR = st.builds(
+    lambda dtype, shape: torch.arange(prod(shape)).reshape(shape).to(dtype),
+    st.sampled_from([torch.float64, torch.float32, torch.bfloat16, torch.int64, torch.int16, torch.uint8]),
+    st.lists(st.integers(0, 4), max_size=3),
+)
+
+
+@given(st.dictionaries(NAMES, ANY_TENSOR, max_size=5), st.dictionaries(st.text(max_size=4), st.integers() | st.text()))
+def test_the_bytes_are_the_safetensors_librarys(tensors: dict[str, Tensor], metadata: dict[str, int | str]) -> None:
+    text = json.dumps(metadata, sort_keys=True, separators=(",", ":"))
+    data = encode_tensors(tensors, metadata)
+    assert data == safetensors.torch.save(tensors, {"fedface": text})
+    read = safetensors.torch.load(data)
+    assert read.keys() == tensors.keys()
+    assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
+
+
+def test_tensors_in_another_memory_order_give_the_same_bytes() -> None:
+    weights = torch.arange(48.0).reshape(2, 3, 2, 4)
+    laid = weights.contiguous(memory_format=torch.channels_last)
+    assert encode_tensors({"weights": laid}) == encode_tensors({"weights": weights})
 
 
 def test_scalars_empty_and_strided_tensors_come_back() -> None:
@@ -127,3 +156,15 @@ def test_a_file_that_somebody_else_wrote_has_no_metadata() -> None:
 
 def test_sha256_hex() -> None:
     assert sha256_hex(b"abc") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_the_bytes_are_those_that_safetensors_writes() -> None:
+    """It is what lays them out; we only spare its copies."""
+    types = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8)
+    tensors = {f"{index}/{dtype}": torch.ones(index, 3, dtype=dtype) for index, dtype in enumerate((*types, torch.uint8))}
+    tensors |= {'a "quoted" é\n\x1f name': torch.tensor(2.5), "a.transposed": torch.arange(6.0).view(2, 3).t()}
+    metadata = {"images": 3, "text": 'é "\\'}
+    for some in (tensors, {}, {"empty": torch.zeros(0, 4)}):
+        plain = {name: tensor.contiguous() for name, tensor in some.items()}
+        text = json.dumps(metadata, sort_keys=True, separators=(",", ":"))
+        assert encode_tensors(some, metadata) == safetensors.torch.save(plain, {"fedface": text})

@@ -8,15 +8,17 @@ from torch import Tensor
 
 from fedface_core.domain.errors import UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.learning.averaging import WeightedSum
 from fedface_core.learning.codec import encode_tensors, sha256_hex
 from fedface_core.learning.update_checks import (
     MEAN_EMBEDDING,
+    CheckedUpdate,
     check_mean_embedding,
     check_update,
     enrolment_reference,
-    size_limit,
     update_norm,
 )
+from fedface_core.learning.update_form import UpdateForm, in_one_block, size_limit
 
 REFERENCE = {
     "conv.weight": torch.zeros(2, 3),
@@ -24,6 +26,7 @@ REFERENCE = {
     "centre": torch.zeros(4),
     "norm.num_batches_tracked": torch.tensor(7),
 }
+WITH_ROWS = UpdateForm.of(REFERENCE, {"rows": torch.empty(2, 3, device="meta")})
 METADATA = {"images": 10, "loss_before": 0.5, "loss_after": 0.25}
 
 
@@ -37,18 +40,27 @@ def encoded(changes: dict[str, Tensor | None] | None = None, metadata: dict[str,
     return encode_tensors({name: tensor for name, tensor in tensors.items() if tensor is not None}, metadata or METADATA)
 
 
+def by_name(update: CheckedUpdate, form: UpdateForm) -> dict[str, Tensor]:
+    """The update's tensors, added to nothing."""
+    total = WeightedSum()
+    total.add_parts(form.model, ((run.in_sum, values_P) for run, values_P in update.parts), update.counters, 1)
+    return total.average(REFERENCE) | dict(update.further)
+
+
 def refusal(data: bytes, accepted_as: AcceptedUpdate | None = None, max_norm: float = 5.0) -> UpdateRefusedError:
     with pytest.raises(UpdateRefusedError) as caught:
-        check_update(data, accepted_as or accepted(data), REFERENCE, max_norm)
+        check_update(in_one_block(data), accepted_as or accepted(data), UpdateForm.of(REFERENCE), max_norm)
     return caught.value
 
 
 def test_a_good_update_comes_back_as_its_tensors() -> None:
     changes = {"conv.bias": torch.tensor([3.0, 4.0]), "norm.num_batches_tracked": torch.tensor(9)}
     data = encoded(dict(changes))
-    tensors = check_update(data, accepted(data), REFERENCE, max_norm=5.0)
-    assert tensors.keys() == REFERENCE.keys()
-    assert all(torch.equal(tensors[name], (REFERENCE | changes)[name]) for name in REFERENCE)
+    form = UpdateForm.of(REFERENCE)
+    for max_norm in (5.0, 50.0):  # looked at closely, and good at once
+        tensors = by_name(check_update(in_one_block(data), accepted(data), form, max_norm), form)
+        assert tensors.keys() == REFERENCE.keys()
+        assert all(torch.equal(tensors[name], (REFERENCE | changes)[name]) for name in REFERENCE)
     assert update_norm(tensors, REFERENCE) == 5.0  # the counter is no distance
 
 
@@ -99,7 +111,7 @@ def test_an_update_that_claims_other_images_than_were_accepted_is_refused(images
 
 
 def test_the_size_limit_lets_every_honest_update_through_and_little_more() -> None:
-    assert len(encoded()) < size_limit(REFERENCE) < len(encoded()) + 8192
+    assert len(encoded()) < size_limit(REFERENCE) == UpdateForm.of(REFERENCE).size_limit < len(encoded()) + 8192
     large = REFERENCE | {"conv.weight": torch.zeros(1000, 1000)}
     assert 4_000_000 < size_limit(large) < 4_010_000
 
@@ -107,10 +119,10 @@ def test_the_size_limit_lets_every_honest_update_through_and_little_more() -> No
 def test_a_mean_embedding_is_checked_as_an_update_is() -> None:
     mean_D = torch.linspace(0, 1, 8)
     data = encode_tensors({MEAN_EMBEDDING: mean_D}, {"images": 10})
-    assert torch.equal(check_mean_embedding(data, accepted(data), 8), mean_D)
+    assert torch.equal(check_mean_embedding(in_one_block(data), accepted(data), 8), mean_D)
     assert len(data) < size_limit(enrolment_reference(8))
     with pytest.raises(UpdateRefusedError, match=r"mean_embedding has the shape \(8,\)") as caught:
-        check_mean_embedding(data, accepted(data), 16)
+        check_mean_embedding(in_one_block(data), accepted(data), 16)
     assert caught.value.reason == "wrong_shape"
 
 
@@ -122,7 +134,7 @@ def directions(length: float) -> bytes:
 @pytest.mark.parametrize("length", [0.9991, 0.99999, 1.0, 1.0009])
 def test_a_direction_that_is_off_by_rounding_is_set_right(length: float) -> None:
     data = directions(length)
-    tensors = check_update(data, accepted(data), REFERENCE, 5.0, {"rows": torch.zeros(2, 3)})
+    tensors = by_name(check_update(in_one_block(data), accepted(data), WITH_ROWS, 5.0), WITH_ROWS)
     torch.testing.assert_close(tensors["rows"], torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]]), rtol=0, atol=1e-7)
     assert tensors.keys() == REFERENCE.keys() | {"rows"}
 
@@ -131,5 +143,5 @@ def test_a_direction_that_is_off_by_rounding_is_set_right(length: float) -> None
 def test_one_row_of_another_length_is_no_direction(length: float) -> None:
     data = directions(length)
     with pytest.raises(UpdateRefusedError, match=r"rows has lengths from .* it must be of length 1") as caught:
-        check_update(data, accepted(data), REFERENCE, 5.0, {"rows": torch.zeros(2, 3)})
+        check_update(in_one_block(data), accepted(data), WITH_ROWS, 5.0)
     assert caught.value.reason == "norm_exceeded"

@@ -37,9 +37,9 @@ class FlakyArtifacts(MemoryArtifacts):
         if self.asked <= self.failures:
             raise UnavailableError(REASON)
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, *data: bytes | memoryview) -> None:
         self._ask()
-        super().put(key, data)
+        super().put(key, *data)
 
     def get(self, key: str) -> bytes:
         self._ask()

@@ -109,6 +109,20 @@ def test_a_shard_is_folded_before_the_round_closes(faces: Path) -> None:
     assert ledger.load_round(run_id, 0).phase is RoundPhase.OPEN
 
 
+@pytest.mark.parametrize("damage", [b"", b"damaged", "cut"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_damaged_partial_is_folded_again(faces: Path, number: int, damage: bytes | str) -> None:
+    services = InProcess(tiny_plan(faces))
+    run_id = services.start()
+    reduce = ReduceRound(run_id=run_id, round=number)
+    services.until(run_id, lambda _: reduce in services.publisher.commands)
+    artifacts = services.ports.artifacts
+    for key in artifacts.keys(f"runs/{run_id}/rounds/{number}/partials/"):
+        artifacts.put(key, damage if isinstance(damage, bytes) else artifacts.get(key)[:-1])
+    run = services.to_end(run_id)
+    assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulate(services.plan).model_sha256)
+
+
 @pytest.mark.parametrize("repeat", [FoldShard, ReduceRound])
 def test_messages_about_a_finished_round_do_nothing(faces: Path, repeat: type[FoldShard] | type[ReduceRound]) -> None:
     services = InProcess(tiny_plan(faces))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,18 @@ def test_a_client_whose_photographs_cannot_be_read_fails_with_the_reason(tmp_pat
     assert f"{identity}/0.png is not a JPEG, PNG or PGM image" in enrolment.failed[VICTIM]
     assert VICTIM not in services.manifest(run.id, 1).round.cohort
     assert updates("failed", "client") == before + 1
+
+
+def test_a_worker_reads_a_clients_photographs_once(tmp_path: Path) -> None:
+    plan = tiny_plan(write_faces(tmp_path / "faces"))
+    services = InProcess(plan)
+    run_id = services.start()
+    services.until(run_id, in_training)
+    expected = simulate(plan).model_sha256
+    dataset = open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)
+    for identity in split_identities(dataset.identities, plan.split).clients:
+        shutil.rmtree(tmp_path / "faces" / identity)
+    assert services.to_end(run_id).model_sha256 == expected
 
 
 def test_where_no_client_has_data_the_run_fails_and_the_round_says_why(tmp_path: Path) -> None:

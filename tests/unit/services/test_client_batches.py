@@ -85,11 +85,11 @@ class HeldBack(MemoryArtifacts):
         self.somebody_died = threading.Event()
         self._held_back = f"rounds/1/updates/{client}.safetensors"
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, *data: bytes | memoryview) -> None:
         if key.endswith(self._held_back) and threading.current_thread() is not threading.main_thread():
             assert self.somebody_died.wait(60)
             raise Killed(key)
-        super().put(key, data)
+        super().put(key, *data)
 
 
 @pytest.mark.usefixtures("one_task_a_round")
@@ -182,8 +182,9 @@ def test_a_client_that_fails_unexpectedly_fails_alone(faces: Path, monkeypatch: 
     before_training(monkeypatch, fail)
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
-    with pytest.raises(ArithmeticError, match=EVERYONE[1]):
+    with pytest.raises(ArithmeticError) as failed:
         services.deliver(task, "all")
+    assert failed.value.__notes__ == [f"at work for {EVERYONE[1]}"], "which the log shows"
     assert list(services.ports.ledger.accepted(task.run_id, 1)) == [EVERYONE[0]], "it was delivered all the same"
     assert services.publisher.commands[-1] == task.model_copy(update={"clients": EVERYONE[2:]})
 
@@ -202,8 +203,9 @@ def test_after_a_delivery_that_fails_the_others_go_back_with_the_one_that_was_tr
         put(key, data)
 
     monkeypatch.setattr(store, "put", full)
-    with pytest.raises(UnavailableError, match="the disk is full"):
+    with pytest.raises(UnavailableError, match="the disk is full") as failed:
         services.deliver(task, "all")
+    assert failed.value.__notes__ == [f"at work for {EVERYONE[1]}"]
     assert list(services.ports.ledger.accepted(task.run_id, 1)) == [EVERYONE[0]]
     assert services.publisher.commands[-1] == task.model_copy(update={"clients": EVERYONE[2:]})
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import typer
 
+from fedface_cli.bench.aggregate import aggregate
 from fedface_cli.bench.control import control
+from fedface_cli.bench.simulate import simulate
 from fedface_cli.bench.start import start
+from fedface_cli.bench.training import training
 
 app = typer.Typer(help="Measure how fast the parts are, each alone, on this machine.", no_args_is_help=True)
+app.command("aggregate")(aggregate)
 app.command("control")(control)
+app.command("simulate")(simulate)
 app.command("start")(start)
+app.command("training")(training)

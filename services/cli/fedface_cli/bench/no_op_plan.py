@@ -30,7 +30,7 @@ def no_op_plan(clients: int, rounds: int, deadline_seconds: float = 600.0) -> di
 
 
 def no_op_people(folder: Path, clients: int) -> dict[str, Any]:
-    """The plan's `data` with a folder written for it: two small photographs each, of noise that is the same for everybody.
+    """The plan's part `data`, with a folder written for it: two small photographs each, of noise, the same for all.
 
     To draw the synthetic faces of a client takes longer than all the services need for it.
     """
@@ -43,4 +43,4 @@ def no_op_people(folder: Path, clients: int) -> dict[str, Any]:
         person.mkdir(parents=True)
         for name in ("1.png", "2.png"):
             (person / name).hardlink_to(folder / name)
-    return {"dataset": "folder", "folder": str(folder / "people")}
+    return {"data": {"dataset": "folder", "folder": str(folder / "people")}}

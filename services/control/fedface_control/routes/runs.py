@@ -61,7 +61,7 @@ PLAN_EXAMPLES = {
 }
 
 
-def ports_of(request: Request) -> Ports:
+async def ports_of(request: Request) -> Ports:  # async, or each request would go through a thread more
     """The ports that the app was made with."""
     ports: Ports = request.app.state.ports
     return ports

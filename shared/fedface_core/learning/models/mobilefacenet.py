@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fedface_core.domain.plan import ModelPlan
 from fedface_core.learning.models.network import EmbeddingNetwork, convolution, linear
+from fedface_core.learning.models.prelu import PReLU
 
 _REDUCTION = 16  # Four convolutions of stride 2; the plan sees to it that this divides both sides.
 
@@ -23,16 +24,16 @@ class MobileFaceNet(EmbeddingNetwork):
         last = 4 * third
         self.trunk = nn.Sequential(
             *_normalised(plan.channels, first, 3, stride=2, padding=1),
-            nn.PReLU(first),
+            PReLU(first),
             *_normalised(first, first, 3, padding=1, groups=first),
-            nn.PReLU(first),
+            PReLU(first),
             *_bottlenecks(first, first, repeats=5, expansion=2, stride=2),
             *_bottlenecks(first, second, repeats=1, expansion=4, stride=2),
             *_bottlenecks(second, second, repeats=6, expansion=2, stride=1),
             *_bottlenecks(second, third, repeats=1, expansion=4, stride=2),
             *_bottlenecks(third, third, repeats=2, expansion=2, stride=1),
             *_normalised(third, last, 1),
-            nn.PReLU(last),
+            PReLU(last),
             # The global depthwise convolution weighs each place of the face by itself, where pooling would not.
             *_normalised(last, last, (plan.height // _REDUCTION, plan.width // _REDUCTION), groups=last),
         )
@@ -50,7 +51,7 @@ class MobileFaceNet(EmbeddingNetwork):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", generator=generator)
             elif isinstance(module, nn.BatchNorm2d):
                 module.reset_parameters()
-            elif isinstance(module, nn.PReLU):
+            elif isinstance(module, PReLU):
                 module.weight.fill_(0.25)
 
 
@@ -63,9 +64,9 @@ class _Bottleneck(nn.Module):
         self.shortcut = stride == 1 and inputs == outputs
         self.layers = nn.Sequential(
             *_normalised(inputs, inner, 1),
-            nn.PReLU(inner),
+            PReLU(inner),
             *_normalised(inner, inner, 3, stride=stride, padding=1, groups=inner),
-            nn.PReLU(inner),
+            PReLU(inner),
             *_normalised(inner, outputs, 1),
         )
 
@@ -82,4 +83,8 @@ def _bottlenecks(inputs: int, outputs: int, *, repeats: int, expansion: int, str
 
 def _normalised(inputs: int, outputs: int, kernel: int | tuple[int, int], **options: int) -> tuple[nn.Module, nn.Module]:
     """A convolution without bias and the BatchNorm that follows it."""
+    if kernel == 1:
+        # Dilation moves nothing where there is one weight. But without it torch takes another kernel for fewer than 16
+        # images on one CPU thread, with which the whole network trains at half to two thirds of the speed.
+        options["dilation"] = 2
     return convolution(inputs, outputs, kernel, bias=False, **options), nn.BatchNorm2d(outputs)

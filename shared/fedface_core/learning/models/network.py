@@ -41,8 +41,8 @@ class EmbeddingNetwork(nn.Module, ABC):
     def embed(self, pixels_NCHW: Tensor) -> Tensor:
         """The linear embedding (N, D) of normalised pixels (float32)."""
 
-    def features(self, images_NCHW: Tensor) -> Tensor:
-        """The raw embedding (N, D), float32, of images in uint8 or in floats from 0 to 255.
+    def pixels(self, images_NCHW: Tensor) -> Tensor:
+        """Normalised pixels (float32) of images in uint8 or in floats from 0 to 255.
 
         `InvalidInputError` where channels, height or width are not the plan's.
         """
@@ -52,7 +52,12 @@ class EmbeddingNetwork(nn.Module, ABC):
                 f"{plan.architecture} takes images of shape (N, {plan.channels}, {plan.height}, {plan.width}), "
                 f"uint8 or float, not {tuple(images_NCHW.shape)}, {images_NCHW.dtype}"
             )
-        return self.embed((images_NCHW.float() - self._pixel_mean_C11) / self._pixel_scale)
+        floats_NCHW = images_NCHW.to(torch.float32, memory_format=torch.channels_last)
+        return (floats_NCHW - self._pixel_mean_C11) / self._pixel_scale
+
+    def features(self, images_NCHW: Tensor) -> Tensor:
+        """The raw embedding (N, D), float32, of images as `pixels` takes them."""
+        return self.embed(self.pixels(images_NCHW))
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """The unit-length embedding (N, D): the features, less the centre, normalised."""

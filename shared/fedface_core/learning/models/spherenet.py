@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from fedface_core.domain.plan import ModelPlan
 from fedface_core.learning.models.network import EmbeddingNetwork, convolution, linear
+from fedface_core.learning.models.prelu import PReLU
 
 # Residual blocks of each stage. The number in the name counts the convolutions.
 _BLOCKS: Final = {
@@ -35,7 +36,7 @@ class SphereNet(EmbeddingNetwork):
         height, width = plan.height, plan.width
         for outputs, blocks in zip(plan.widths, _BLOCKS[plan.architecture], strict=True):
             opening = convolution(inputs, outputs, 3, stride=2, padding=1)
-            stages.append(nn.Sequential(opening, nn.PReLU(outputs), *(_ResidualBlock(outputs) for _ in range(blocks))))
+            stages.append(nn.Sequential(opening, PReLU(outputs), *(_ResidualBlock(outputs) for _ in range(blocks))))
             inputs, height, width = outputs, math.ceil(height / 2), math.ceil(width / 2)
         self.stages = nn.Sequential(*stages)
         self.embedding = linear(inputs * height * width, plan.embedding_size, bias=True)
@@ -48,7 +49,7 @@ class SphereNet(EmbeddingNetwork):
     def initialise(self, generator: torch.Generator) -> None:
         """As SphereFace's published definition: Caffe's Xavier, but N(0, 0.01²) inside residual blocks; biases zero."""
         for name, module in self.named_modules():
-            if isinstance(module, nn.PReLU):
+            if isinstance(module, PReLU):
                 module.weight.fill_(0.25)
             elif isinstance(module, nn.Conv2d | nn.Linear):
                 assert module.bias is not None
@@ -67,9 +68,9 @@ class _ResidualBlock(nn.Module):
         super().__init__()
         self.residual = nn.Sequential(
             convolution(width, width, 3, padding=1),
-            nn.PReLU(width),
+            PReLU(width),
             convolution(width, width, 3, padding=1),
-            nn.PReLU(width),
+            PReLU(width),
         )
 
     def forward(self, x_NCHW: Tensor) -> Tensor:

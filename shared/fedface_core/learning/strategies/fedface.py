@@ -11,7 +11,7 @@ from fedface_core.learning.spreadout import spread
 from fedface_core.learning.strategies.strategy import NOTHING, ClientRound, ServerResult, ServerRound, Strategy, Tensors
 
 
-def hinge(at_hand: ClientRound, _images_NCHW: Tensor, features_ND: Tensor) -> Tensor:
+def hinge(at_hand: ClientRound, features_ND: Tensor) -> Tensor:
     """``mean_i max(0, m − w_c·f(x_i))²``."""
     embeddings_ND = normalize(features_ND - at_hand.network.centre)
     return positive_squared_hinge(embeddings_ND, at_hand.class_embedding_D, at_hand.plan.local_training.margin)
@@ -34,15 +34,11 @@ def _no_shapes(_plan: Plan) -> dict[str, tuple[int, ...]]:
     return {}
 
 
-def _no_part(_before: ServerRound) -> int:
-    return 0
-
-
 FEDFACE = Strategy(
     loss=hinge,
     class_embedding_rate=_fixed,
     uploads=_no_uploads,
     upload_shapes=_no_shapes,
-    take_part=_no_part,
+    take_part=None,
     finish=spread_out,
 )

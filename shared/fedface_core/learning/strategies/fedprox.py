@@ -12,10 +12,10 @@ from fedface_core.learning.strategies.fedface import FEDFACE, hinge
 from fedface_core.learning.strategies.strategy import ClientRound
 
 
-def proximal_hinge(at_hand: ClientRound, images_NCHW: Tensor, features_ND: Tensor) -> Tensor:
+def proximal_hinge(at_hand: ClientRound, features_ND: Tensor) -> Tensor:
     """FedFace's loss plus ``μ/2 · ‖f − f_global‖²`` over all parameters."""
     assert isinstance(at_hand.plan.strategy, FedProxPlan)
-    loss = hinge(at_hand, images_NCHW, features_ND)
+    loss = hinge(at_hand, features_ND)
     proximal = at_hand.plan.strategy.proximal
     if not proximal:
         return loss

@@ -15,13 +15,14 @@ from fedface_core.learning.client_steps import training_update
 from fedface_core.learning.codec import encode_tensors
 from fedface_core.learning.federated_rounds import enrol_everyone, round_zero
 from fedface_core.learning.gathered import Gathered, Rounds
+from fedface_core.learning.local_training import LocalTrainer
 from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.reduced_round import reduced_round
 from fedface_core.learning.spreadout import spreadout_stats
 from fedface_core.learning.strategies.strategy import ServerResult
 from fedface_core.learning.update_checks import update_norm
 from fedface_core.learning.verification import mean_verification
-from fedface_core.learning.weights import load_tensors, network_tensors
+from fedface_core.learning.weights import network_tensors
 
 
 def local_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> Rounds:
@@ -36,13 +37,14 @@ def local_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> R
     class_embeddings_CD = decode_class_embeddings(enrolled.class_embeddings, plan.model.embedding_size)
     stats = spreadout_stats(class_embeddings_CD.double(), plan.spreadout)
     start = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
+    trainer = LocalTrainer(network)
     models = dict.fromkeys(islice(gathered.images, plan.strategy.scored_clients), start)
     for number in range(1, plan.rounds + 1):
         verifications, updates, moved = [], [], []
         for index, (client, model) in enumerate(models.items()):
-            load_tensors(network, model, "the client's own model")
+            trainer.start_from(model, "the client's own model")
             images_NCHW = gathered.images[client]
-            updates.append(training_update(network, images_NCHW, class_embeddings_CD[index], plan, number, client).accepted)
+            updates.append(training_update(trainer, images_NCHW, class_embeddings_CD[index], plan, number, client).accepted)
             models[client] = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
             moved.append(update_norm(models[client], model))
             if (verification := gathered.score(number, network, plan.far)) is not None:

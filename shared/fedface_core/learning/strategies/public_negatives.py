@@ -29,7 +29,7 @@ from fedface_core.learning.strategies.strategy import ClientRound, ServerResult,
 PUBLIC = "public_KD"
 
 
-def against_public(at_hand: ClientRound, _images_NCHW: Tensor, features_ND: Tensor) -> Tensor:
+def against_public(at_hand: ClientRound, features_ND: Tensor) -> Tensor:
     """CosFace: the client's own class embedding is the true one, those of the public identities are the others."""
     rows_KD = torch.cat([at_hand.class_embedding_D.unsqueeze(0), at_hand.guidance[PUBLIC]])
     labels_N = torch.zeros(len(features_ND), dtype=torch.int64)

@@ -73,17 +73,16 @@ class ServerResult:
 class Strategy:
     """One way to learn."""
 
-    loss: Callable[[ClientRound, Tensor, Tensor], Tensor]
-    """``(at_hand, images_NCHW, features_ND)``: the scalar to minimise on a batch. Features are raw: neither centred nor
-    normalised."""
+    loss: Callable[[ClientRound, Tensor], Tensor]
+    """``(at_hand, features_ND)``: the scalar to minimise on a batch. Features are raw: neither centred nor normalised."""
     class_embedding_rate: Callable[[Plan], float | None]
     """The rate at which clients learn their class embedding, back on the sphere after each step. None: it is fixed."""
     uploads: Callable[[ClientRound, Tensor], Tensors]
     """``(at_hand, features_ND)`` of all the client's images by the trained network: further tensors for its update."""
     upload_shapes: Callable[[Plan], Mapping[str, tuple[int, ...]]]
     """Name → shape of each of ``uploads``: float32, of unit length in the last dimension. What differs is refused."""
-    take_part: Callable[[ServerRound], int]
+    take_part: Callable[[ServerRound], int] | None
     """Before the average: trains the network, in place, on what the aggregator holds itself, and returns on how many images,
-    its weight in the average. 0: the aggregator takes no part."""
+    its weight in the average. 0, or no such function: the aggregator takes no part."""
     finish: Callable[[ServerRound], ServerResult]
     """Ends a round on the aggregator: the next W, and a step of its own on the network where the strategy takes one."""

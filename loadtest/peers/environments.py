@@ -1,0 +1,43 @@
+"""The peers' virtual environments, made when they are needed: a requirements file each, beside this one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from fedface_core.domain.errors import FedFaceError
+
+ROOT: Final = Path(__file__).parents[2]
+_LAST_LINES = 5
+
+
+class EnvironmentUnavailableError(FedFaceError):
+    """A peer's environment cannot be made on this machine."""
+
+    title = "Environment"
+
+
+def python_of(name: str, folder: Path, requirements: Path | None = None) -> Path:
+    """The interpreter of a peer's environment in ``folder``, made where there is none or where it asks for something else.
+
+    ``requirements`` is this peer's own file by default. `EnvironmentUnavailableError` has the end of what went wrong.
+    """
+    requirements = requirements or Path(__file__).parent / f"requirements-{name}.txt"
+    home = folder.absolute() / name
+    python, installed = home / "bin" / "python", home / "installed.txt"
+    wanted = requirements.read_text(encoding="utf-8")
+    if not installed.is_file() or installed.read_text(encoding="utf-8") != wanted:
+        _run([sys.executable, "-m", "venv", "--clear", str(home)])
+        _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)])
+        installed.write_text(wanted, encoding="utf-8")
+    return python
+
+
+def _run(command: Sequence[str]) -> None:
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        said = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-_LAST_LINES:])
+        raise EnvironmentUnavailableError(f"`{' '.join(command)}` ended with status {ended.returncode}:\n{said}")

@@ -1,0 +1,93 @@
+"""One repetition of one system: start it, let it run its rounds, and read when they ended and what CPU time they took."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from torch import Tensor
+
+from fedface_cli.children import Children
+from fedface_core.domain.errors import FedFaceError
+from loadtest.peers.cpu_meter import CpuMeter
+from loadtest.peers.environments import ROOT
+from loadtest.peers.outcome import read_outcome
+from loadtest.peers.systems import System
+
+_LAST_LINES = 30
+
+
+class RunnerFailedError(FedFaceError):
+    """A system did not come to the end of its rounds."""
+
+    title = "Runner"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One repetition."""
+
+    start_seconds: float
+    """From the start of its process to the beginning of its first round."""
+    warm_up_seconds: float
+    """Its first round."""
+    round_seconds: tuple[float, ...]
+    """Those that count."""
+    cpu_seconds: float
+    """CPU time of a round that counts, of all its processes: it says less than wall time, but noise moves it less."""
+    first_model: Mapping[str, Tensor]
+    torch: str
+
+    @property
+    def round_median(self) -> float:
+        """The repetition's figure."""
+        return median(self.round_seconds)
+
+
+def measure(
+    system: System, python: Path | None, workload: Path, rounds: int, folder: Path, limit_seconds: float
+) -> Measured:
+    """Run ``system`` with its own ``python`` (none: ours) for a round to warm up and ``rounds`` that count.
+
+    `RunnerFailedError` where it ends with an error, or not within the limit: with the end of what it said.
+    """
+    outcome, log = folder / f"{system.name}.safetensors", folder / f"{system.name}.log"
+    outcome.unlink(missing_ok=True)
+    runner = ("loadtest.peers.runners", system.runner, system.variant, str(workload), str(rounds + 1), str(outcome))
+    command = (str(python or sys.executable), "-m", *system.launcher, *runner)
+    with closing(Children()) as children:
+        started = time.time()
+        process = children.start(command, _environment(system), log)
+        with CpuMeter(process.pid) as meter:
+            try:
+                status = process.wait(limit_seconds)
+            except subprocess.TimeoutExpired:
+                status = None
+        children.kill(process)
+    if status != 0 or not outcome.is_file():
+        how = "did not end in time" if status is None else f"ended with status {status}"
+        said = "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+        raise RunnerFailedError(f"{system.label} {how}; the end of its log:\n{said}")
+    told = read_outcome(outcome)
+    warm_up, *counted = told.rounds
+    return Measured(
+        start_seconds=told.moments[0] - started,
+        warm_up_seconds=warm_up,
+        round_seconds=tuple(counted),
+        cpu_seconds=meter.between(told.moments[1], told.moments[-1]) / rounds,
+        first_model=told.first_model,
+        torch=told.torch,
+    )
+
+
+def _environment(system: System) -> dict[str, str]:
+    """Ours, with one thread to a process; a peer sees of us only this checkout's root."""
+    path = {} if system.environment is None else {"PYTHONPATH": str(ROOT)}
+    return {**os.environ, "OMP_NUM_THREADS": "1", **path, **system.variables}

@@ -1,0 +1,57 @@
+"""The comparison as a picture: how long a round takes, each repetition a dot, the limit a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib import pyplot as plt
+
+from fedface_cli.study.plots.style import COLOURS, PAGE_INCHES, paper_style
+from loadtest.peers.comparison import Comparison, SystemFigures
+from loadtest.peers.systems import LIMITS
+
+_ROW_INCHES = 0.32
+
+
+def draw(comparison: Comparison, path: Path) -> None:
+    """Write a PNG: one bar a system, at the median."""
+    systems = comparison.systems
+    with paper_style():
+        height = _ROW_INCHES * len(systems) + 0.8
+        figure, axes = plt.subplots(figsize=(PAGE_INCHES, height), layout="constrained")
+        places = range(len(systems))
+        axes.barh(
+            places, [system.round_seconds.median for system in systems], 0.62, color=[_colour(each) for each in systems]
+        )
+        for place, system in zip(places, systems, strict=True):
+            values = system.round_seconds.values
+            axes.plot(values, [place] * len(values), "|", color="#333333", markersize=9)
+            axes.annotate(
+                f"{system.round_seconds.median:.3g} s",
+                (max(values), place),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
+            )
+        limits = [system for system in systems if system.name in LIMITS]
+        if limits:
+            axes.axvline(min(each.round_seconds.median for each in limits), color="#333333", linewidth=0.8, linestyle=":")
+        axes.set_yticks(places, [system.label for system in systems])
+        axes.invert_yaxis()
+        axes.set_xlabel(
+            f"seconds a round of {comparison.clients} clients (bar: median; strokes: repetitions; dotted: bare loop)"
+        )
+        axes.margins(x=0.1)
+        axes.set_xlim(left=0)
+        axes.grid(axis="x")
+        figure.savefig(path)
+        plt.close(figure)
+
+
+def _colour(system: SystemFigures) -> str:
+    """The limits grey, the peers orange, ours blue."""
+    ours, peers = COLOURS[0], COLOURS[1]
+    if system.name in LIMITS:
+        return "#9a9a9a"
+    return ours if system.name.startswith("ours") else peers

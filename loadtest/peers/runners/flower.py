@@ -1,0 +1,132 @@
+"""Flower's simulation engine (Ray), as its documentation has it at its fastest.
+
+One CPU to a client, so that there are as many actors as cores, and actors are reused for all clients and rounds. What a
+module keeps outlives a client in its actor: so network, optimiser and images are made once for an actor. The model is
+averaged by Flower's own `FedAvg`, and only spreadout is added. No evaluation, no dashboard, no statistics, warnings only.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp.strategy import FedAvg
+from flwr.simulation import run_simulation
+
+from fedface_core.learning.spreadout import spread
+from loadtest.peers.local_steps import LocalSteps
+from loadtest.peers.outcome import Outcome
+from loadtest.peers.workload import Workload, one_thread, read_workload
+
+_CORES = 2
+client_app = ClientApp()
+
+
+@lru_cache(maxsize=1)
+def _at_hand(path: str) -> tuple[Workload, LocalSteps]:
+    """What an actor keeps from one client to the next."""
+    one_thread()
+    workload = read_workload(Path(path))
+    return workload, LocalSteps(workload.plan, "ours")
+
+
+@client_app.train()  # type: ignore[untyped-decorator]
+def _train(message: Message, context: Context) -> Message:
+    workload, local = _at_hand(str(message.content["config"]["workload"]))
+    images_NCHW = workload.images_CNCHW[int(context.node_config["partition-id"])]
+    local.load(message.content["arrays"].to_torch_state_dict())
+    local.train(images_NCHW, torch.from_numpy(message.content["own"]["class-embedding"].numpy()))
+    update = {
+        "arrays": ArrayRecord(local.state),
+        "metrics": MetricRecord({"num-examples": len(images_NCHW)}),
+    }
+    return Message(RecordDict(update), reply_to=message)
+
+
+@client_app.query()  # type: ignore[untyped-decorator]
+def _tell_partition(message: Message, context: Context) -> Message:
+    """Whose images a node holds: Flower numbers its nodes at random."""
+    partition = ConfigRecord({"partition-id": int(context.node_config["partition-id"])})
+    return Message(RecordDict({"node": partition}), reply_to=message)
+
+
+class _FedFace(FedAvg):  # type: ignore[misc]
+    """FedAvg that sends each client its own class embedding, and spreads them at the end of the round."""
+
+    def __init__(self, workload: Workload, partitions: dict[int, int]) -> None:
+        clients = len(partitions)
+        super().__init__(fraction_evaluate=0.0, min_train_nodes=clients, min_available_nodes=clients)
+        self._workload, self._partitions = workload, partitions
+        self._class_embeddings_CD = workload.class_embeddings_CD
+        self.moments = [time.time()]
+        self.first: ArrayRecord | None = None
+
+    def configure_train(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
+        """One message a node: Flower's own, and the node's class embedding beside."""
+        for message in super().configure_train(server_round, arrays, config, grid):
+            own_D = self._class_embeddings_CD[self._partitions[message.metadata.dst_node_id]]
+            own = ArrayRecord({"class-embedding": Array(own_D.numpy())})
+            message.content = RecordDict({**message.content, "own": own})
+            yield message
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Flower's average, then spreadout."""
+        arrays, metrics = super().aggregate_train(server_round, replies)
+        self._class_embeddings_CD, _ = spread(self._class_embeddings_CD, self._workload.plan.spreadout)
+        self.moments.append(time.time())
+        self.first = self.first or arrays
+        return arrays, metrics
+
+
+def run(path: Path, rounds: int, _variant: str) -> Outcome:
+    """The actors have started, and have told which client is whose, before the first moment."""
+    logging.getLogger("flwr").setLevel(logging.WARNING)
+    workload = read_workload(path)
+    strategies: list[_FedFace] = []
+    server_app = ServerApp()
+
+    @server_app.main()  # type: ignore[untyped-decorator]
+    def _serve(grid: Grid, _context: Context) -> None:
+        strategies.append(_FedFace(workload, _partitions(grid, len(workload.images_CNCHW))))
+        config = ConfigRecord({"workload": str(path)})
+        strategies[0].start(grid, ArrayRecord(workload.initial), num_rounds=rounds, train_config=config)
+
+    with tempfile.TemporaryDirectory(prefix="ray-") as logs:
+        os.environ |= {"RAY_TMPDIR": logs}
+        run_simulation(server_app, client_app, len(workload.images_CNCHW), backend_config=_backend())
+    first = strategies[0].first
+    assert first is not None, "a round has been averaged"
+    return Outcome(tuple(strategies[0].moments), first.to_torch_state_dict())
+
+
+def _partitions(grid: Grid, clients: int) -> dict[int, int]:
+    """Node → the client whose images it holds, once all nodes are there."""
+    while len(nodes := [*grid.get_node_ids()]) < clients:
+        time.sleep(0.1)
+    questions = [Message(RecordDict(), dst_node_id=node, message_type="query") for node in nodes]
+    answers = grid.send_and_receive(questions, timeout=600.0)
+    return {answer.metadata.src_node_id: int(answer.content["node"]["partition-id"]) for answer in answers}
+
+
+def _backend() -> dict[str, Any]:
+    return {
+        "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
+        "init_args": {
+            "num_cpus": _CORES,
+            "include_dashboard": False,
+            "log_to_driver": False,
+            "_node_ip_address": "127.0.0.1",
+        },
+    }

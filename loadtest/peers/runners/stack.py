@@ -1,0 +1,71 @@
+"""Ours through the real queue and store: a local stack with two client workers, driven by its API as any user would."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Literal, cast
+
+from fedface_cli.api_client import ControlApi
+from fedface_cli.stack import LocalStack
+from fedface_core.bootstrap import connect
+from fedface_core.contracts import object_keys
+from fedface_core.contracts.http import RoundView
+from fedface_core.domain.errors import FedFaceError, WrongPhaseError
+from fedface_core.domain.run import ENDED
+from fedface_core.learning.codec import decode_tensors
+from fedface_core.runtime.celery_app import create_celery
+from fedface_core.runtime.settings import Settings
+from loadtest.peers.outcome import Outcome
+from loadtest.peers.workload import read_workload
+
+CLIENT_WORKERS: Final = 2
+_LOOK_SECONDS: Final = 0.5
+
+
+class RunDidNotCompleteError(FedFaceError):
+    """The run ended before its time."""
+
+
+def run(path: Path, rounds: int, variant: str) -> Outcome:
+    """``variant`` is the artifact store: directory or s3.
+
+    A round lasts until the next one opens: aggregation, evaluation and turnover are inside. So one more is opened, and the
+    run cancelled in it.
+    """
+    plan = read_workload(path).for_rounds(rounds + 1)
+    artifacts = cast("Literal['directory', 's3']", variant)
+    with (
+        tempfile.TemporaryDirectory(prefix="fedface-peers-") as workdir,
+        LocalStack(Path(workdir), client_workers=CLIENT_WORKERS, artifacts=artifacts) as stack,
+        ControlApi(stack.api_url) as api,
+    ):
+        run_id = api.create(plan).id
+        api.start(run_id)
+        opened = _training_rounds(stack, api, run_id, rounds + 1)
+        with suppress(WrongPhaseError):  # the last round of a small size may be over before we look
+            api.cancel(run_id)
+        first_model, _ = decode_tensors(_stored_model(stack, opened[1].model_sha256))
+        if artifacts == "s3":
+            stack.kill("s3")  # nobody reads its files any more, and it takes its time to stop in good order
+    return Outcome(tuple(view.opened_at.timestamp() for view in opened), first_model)
+
+
+def _training_rounds(stack: LocalStack, api: ControlApi, run_id: str, wanted: int) -> list[RoundView]:
+    """The run's first so many training rounds, once the last of them has opened."""
+    while True:
+        stack.check()
+        found = api.run(run_id)
+        if found.round is not None and found.round >= wanted:
+            return api.rounds(run_id).rounds[1 : wanted + 1]
+        if found.phase in ENDED:
+            raise RunDidNotCompleteError(f"the run is {found.phase} in round {found.round}: {found.failure}")
+        time.sleep(_LOOK_SECONDS)
+
+
+def _stored_model(stack: LocalStack, sha256: str) -> bytes:
+    given = {name.removeprefix("FEDFACE_").lower(): value for name, value in stack.environment.items()}
+    settings = Settings.model_validate(given)
+    return connect(settings, create_celery(settings)).artifacts.get(object_keys.model(sha256))

@@ -1,0 +1,55 @@
+"""What is compared: how each system is called, where it lives, and how it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+_LIMIT: Final = "bare-loop"
+_LIMIT_CHANNELS_LAST: Final = "bare-loop-channels-last"
+LIMITS: Final[tuple[str, ...]] = (_LIMIT, _LIMIT_CHANNELS_LAST)
+"""The others are measured by these, each as far as it is among the systems measured."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of the table."""
+
+    name: str
+    label: str
+    runner: str
+    """The module of `loadtest.peers.runners`."""
+    variant: str = "-"
+    """What that module is told beside the workload."""
+    environment: str | None = None
+    """The peer whose virtual environment it runs in; none is ours."""
+    launcher: tuple[str, ...] = ()
+    """What Python runs in place of the runner, to start it in several processes."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables."""
+
+
+# Ray gives its workers a niceness of 15 unless told otherwise: beside the driver, and beside every other system, they would
+# come last. Nothing reports to anybody.
+_RAY: Final = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "FLWR_TELEMETRY_ENABLED": "0"}
+_TORCHRUN: Final = ("torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2", "-m")
+
+_ALL: Final = (
+    System(_LIMIT, "bare loop, 2 processes", "bare_loop", "plain"),
+    System(_LIMIT_CHANNELS_LAST, "bare loop, channels-last, 2 processes", "bare_loop", "ours"),
+    System("flower", "Flower 1.41.0, 2 actors", "flower", environment="flower", variables=_RAY),
+    System("pfl-1", "pfl-research 0.6.0, 1 process", "pfl_research", environment="pfl"),
+    System(
+        "pfl-2",
+        "pfl-research 0.6.0, 2 processes",
+        "pfl_research",
+        environment="pfl",
+        launcher=_TORCHRUN,
+        variables={"GLOO_SOCKET_IFNAME": "lo"},
+    ),
+    System("ours", "FedFace, 2 client workers, directory store", "stack", "directory"),
+    System("ours-s3", "FedFace, 2 client workers, S3 store", "stack", "s3"),
+    System("ours-in-process", "FedFace, 1 process", "in_process"),
+)
+SYSTEMS: Final = {system.name: system for system in _ALL}

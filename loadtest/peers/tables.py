@@ -1,0 +1,83 @@
+"""The comparison as a table: on the terminal and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from fedface_cli.bench.report import Column
+from loadtest.peers.comparison import Comparison, SystemFigures
+from loadtest.peers.systems import LIMITS, SYSTEMS
+
+
+def title(comparison: Comparison) -> str:
+    """What was done."""
+    return (
+        f"{comparison.clients} clients × {comparison.images} images, {comparison.parameters:,} parameters, "
+        f"{comparison.steps} local steps, every client in every round: "
+        f"{comparison.repetitions} repetitions of {comparison.rounds} rounds, median [least, most]"
+    )
+
+
+def columns(comparison: Comparison) -> tuple[Column, ...]:
+    """One row a system, those without an environment at the end."""
+    return (
+        _column(comparison, "system", lambda system: system.label, lambda name: SYSTEMS[name].label),
+        _round_column(comparison),
+        _column(comparison, "clients a second", lambda system: f"{system.clients_per_second:.3g}"),
+        *_speed_columns(comparison),
+        _cpu_column(comparison),
+        _column(comparison, "first round, s", lambda system: f"{system.warm_up_seconds.median:.3g}"),
+        _column(comparison, "start, s", lambda system: f"{system.start_seconds.median:.3g}"),
+        _column(comparison, "model differs by", lambda system: f"{system.largest_difference:.1g}"),
+    )
+
+
+def narrow_columns(comparison: Comparison) -> tuple[Column, ...]:
+    """What a terminal has room for, each system by its name on the command line."""
+    names = _column(comparison, "system", lambda system: system.name, lambda name: name)
+    return (names, _round_column(comparison), *_speed_columns(comparison), _cpu_column(comparison))
+
+
+def _round_column(comparison: Comparison) -> Column:
+    return _column(comparison, "round, s", lambda system: str(system.round_seconds), lambda _name: "not measured")
+
+
+def _speed_columns(comparison: Comparison) -> list[Column]:
+    limits = [name for name in LIMITS if any(name in system.speeds for system in comparison.systems)]
+    heads = {name: f"speed, {SYSTEMS[name].label.replace(', 2 processes', '')} = 1" for name in limits}
+    return [_column(comparison, heads[name], lambda system, name=name: str(system.speeds[name])) for name in limits]  # type: ignore[misc]
+
+
+def _cpu_column(comparison: Comparison) -> Column:
+    return _column(comparison, "CPU a round, s", lambda system: str(system.cpu_seconds))
+
+
+def _column(
+    comparison: Comparison, head: str, cell: Callable[[SystemFigures], str], missing: Callable[[str], str] = lambda _name: ""
+) -> Column:
+    """``cell`` of each system, and ``missing`` of the name of each that was not measured."""
+    return Column(head=head, cells=(*map(cell, comparison.systems), *map(missing, comparison.unavailable)))
+
+
+def markdown(comparison: Comparison) -> str:
+    """The table with what was done above it, and the machine and the reasons for what is missing below."""
+    every = columns(comparison)
+    versions = sorted({system.torch for system in comparison.systems})
+    rows = zip(*(column.cells for column in every), strict=True)
+    lines = [
+        f"{title(comparison)}.",
+        "",
+        _row(column.head for column in every),
+        _row("---" if column is every[0] else "---:" for column in every),
+        *(_row(row) for row in rows),
+        "",
+        f"{comparison.machine}. One torch thread a process; torch {', '.join(versions)}. "
+        "Our rounds hold an evaluation, the peers' none.",
+    ]
+    for name, reason in comparison.unavailable.items():
+        lines += ["", f"{SYSTEMS[name].label} was not measured:", "", *(f"    {line}" for line in reason.splitlines())]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

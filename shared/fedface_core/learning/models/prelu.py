@@ -1,0 +1,48 @@
+"""PReLU with a gradient that runs at the speed of memory.
+
+`nn.PReLU`'s own takes a quarter to a third of a training step on a CPU: it decides value by value, and what it decides is
+as good as random. Here each value goes through the same few operations, whatever its sign. Both give the same numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_threshold_backward = torch.ops.aten.threshold_backward
+
+
+class PReLU(nn.PReLU):
+    """``max(0, x) + a·min(0, x)`` with a slope for each channel; a drop-in for `nn.PReLU`."""
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """See the class."""
+        return _PReLU.apply(x_NCHW, self.weight)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _PReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(x_NCHW: Tensor, slope_C: Tensor) -> Tensor:
+        return torch.prelu(x_NCHW, slope_C)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:  # noqa: ARG004
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+        x_NCHW, slope_C = ctx.saved_tensors
+        if x_NCHW.is_contiguous(memory_format=torch.channels_last):  # two layouts in one operation are slow
+            gradient_NCHW = gradient_NCHW.contiguous(memory_format=torch.channels_last)
+        slope_gradient_C = x_NCHW.clamp(max=0).mul_(gradient_NCHW).sum(dim=(0, 2, 3))
+        kept_NCHW = _threshold_backward(gradient_NCHW, x_NCHW, 0)  # where x > 0, and 0 elsewhere
+        return kept_NCHW.lerp_(gradient_NCHW, slope_C.view(-1, 1, 1)), slope_gradient_C
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int, int], x: Tensor, slopes: Tensor) -> tuple[Tensor, int]:
+        """Of several clients at once: their channels side by side."""
+        across, down = in_dims
+        y_NKHW = _PReLU.apply(x.movedim(across, 1).flatten(1, 2), slopes.movedim(down, 0).flatten())  # type: ignore[no-untyped-call]
+        return y_NKHW.unflatten(1, (info.batch_size, -1)), 1

@@ -1,0 +1,70 @@
+"""Artifacts as files, for what need not be in memory as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from tempfile import TemporaryFile
+from typing import BinaryIO, Final, cast
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.ports import ArtifactStore
+
+_BLOCK_BYTES: Final = 8 * 2**20
+
+
+def fetched(artifacts: ArtifactStore, key: str, sha256: str) -> BinaryIO:
+    """An object that is named by its content, at its start: in memory, or in a temporary file where it is above 8 MB.
+
+    `InvalidInputError` where its SHA-256 is another, `ArtifactMissingError` where there is none.
+    """
+    block = memoryview(bytearray(_BLOCK_BYTES))
+    size, hashed = artifacts.read_into(key, 0, block), hashlib.sha256()
+    file = cast("BinaryIO", io.BytesIO() if size <= len(block) else TemporaryFile())  # noqa: SIM115 - the caller closes it
+    for start in range(0, size, len(block)):
+        if start:
+            artifacts.read_into(key, start, block)
+        hashed.update(block[: size - start])
+        file.write(block[: size - start])
+    if hashed.hexdigest() != sha256:
+        file.close()
+        raise InvalidInputError(f"the object {key} has the SHA-256 {hashed.hexdigest()}: it was damaged")
+    file.seek(0)
+    return file
+
+
+def opened(artifacts: ArtifactStore, key: str) -> BinaryIO:
+    """An object that is read from the store as it is asked for, 8 MB at a time. `ArtifactMissingError` at the first read."""
+    return io.BufferedReader(_Artifact(artifacts, key), _BLOCK_BYTES)
+
+
+class _Artifact(io.RawIOBase):
+    def __init__(self, artifacts: ArtifactStore, key: str) -> None:
+        self._artifacts = artifacts
+        self._key = key
+        self._position = 0
+        self._size: int | None = None  # known from the first read on
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END and self._size is None:
+            self._size = self._artifacts.size(self._key)
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size or 0}[whence]
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if self._size is not None and self._position >= self._size:
+            return 0
+        self._size = self._artifacts.read_into(self._key, self._position, buffer)
+        count = max(0, min(len(buffer), self._size - self._position))
+        self._position += count
+        return count

@@ -1,0 +1,145 @@
+"""The sum of a shard against a plain float64 loop, bit for bit, however the updates come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.learning.codec import encode_tensors, sha256_hex
+from fedface_core.learning.training_fold import TrainingPartial
+from fedface_core.learning.update_form import UpdateForm, further_reference
+
+IMAGES = (3, 7, 2, 11)
+# Of several types, an empty one, and odd sizes, so that parts and vectors end anywhere; more than one part of values.
+SHAPES: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+    "a.weight": ((257, 1031), torch.float32),
+    "b.bias": ((7,), torch.float32),
+    "c.half": ((5, 3), torch.float16),
+    "d.double": ((3,), torch.float64),
+    "e.empty": ((0, 4), torch.float32),
+    "f.batches": ((), torch.int64),
+    "g.flags": ((3,), torch.int8),
+}
+FURTHER = {"b.between": (2, 4)}
+
+
+def model(seed: int, scale: float = 1.0) -> dict[str, Tensor]:
+    draws = torch.Generator().manual_seed(seed)
+    return {
+        name: (scale * torch.randn(shape, generator=draws, dtype=torch.float64)).to(dtype)
+        if dtype.is_floating_point
+        else torch.randint(100, shape, generator=draws, dtype=dtype)
+        for name, (shape, dtype) in SHAPES.items()
+    }
+
+
+REFERENCE = model(0)
+
+
+def trained(client: int) -> dict[str, Tensor]:
+    moved = model(1 + client, 1e-3)
+    tensors = {
+        name: (tensor + moved[name]).to(tensor.dtype) if tensor.is_floating_point() else moved[name]
+        for name, tensor in REFERENCE.items()
+    }
+    # A product of 24 bits and a number of images is exact, so that it is all one whether it is rounded before it is added.
+    tensors["d.double"] = tensors["d.double"].float().double()
+    tensors["b.bias"][0] = -0.0  # of which a sum that starts from 0 makes 0.0
+    return tensors
+
+
+def as_blocks(data: bytes, size: int) -> Sequence[memoryview]:
+    return [memoryview(bytearray(data[start : start + size])) for start in range(0, len(data), size)]
+
+
+def folded(
+    block_bytes: int, max_norm: float = 100.0, *, reverse: bool = False, staleness: float | None = None
+) -> TrainingPartial:
+    form, partial = UpdateForm.of(REFERENCE, further_reference(FURTHER)), TrainingPartial()
+    for client, images in enumerate(IMAGES):
+        tensors = trained(client) | {"b.between": torch.eye(4)[:2]}
+        data = encode_tensors(tensors, {"images": images})
+        if reverse:
+            data = in_another_order(tensors, images)
+        accepted = AcceptedUpdate(sha256=sha256_hex(data), size=len(data), images=images, loss_before=1.0, loss_after=0.5)
+        partial.fold(f"client-{client:06d}", accepted, as_blocks(data, block_bytes), form, max_norm, staleness)
+    assert partial.refused == {}
+    assert partial.uploaded["client-000002"]["b.between"].tolist() == torch.eye(4)[:2].tolist()
+    return partial
+
+
+def in_another_order(tensors: dict[str, Tensor], images: int) -> bytes:
+    """Safetensors that another program wrote: the same tensors, laid out from Z to A."""
+    header: dict[str, object] = {"__metadata__": {"fedface": json.dumps({"images": images})}}
+    body, names = (
+        b"",
+        {torch.float32: "F32", torch.float16: "F16", torch.float64: "F64", torch.int64: "I64", torch.int8: "I8"},
+    )
+    for name in sorted(tensors, reverse=True):
+        data = tensors[name].numpy().tobytes()
+        header[name] = {
+            "dtype": names[tensors[name].dtype],
+            "shape": list(tensors[name].shape),
+            "data_offsets": [len(body), len(body) + len(data)],
+        }
+        body += data
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + body
+
+
+def by_hand() -> dict[str, np.ndarray]:
+    sums: dict[str, np.ndarray] = {}
+    for client, images in enumerate(IMAGES):
+        for name, tensor in trained(client).items():
+            values = tensor.numpy()
+            if not tensor.is_floating_point():
+                sums[name] = np.maximum(sums[name], values) if name in sums else values
+            elif name in sums:
+                sums[name] = sums[name] + float(images) * values.astype(np.float64)
+            else:
+                sums[name] = float(images) * values.astype(np.float64)
+    return sums
+
+
+def same_bits(tensors: dict[str, Tensor], expected: dict[str, np.ndarray]) -> bool:
+    return tensors.keys() == expected.keys() and all(
+        tensors[name].numpy().tobytes() == expected[name].tobytes() for name in expected
+    )
+
+
+@pytest.mark.parametrize("block_bytes", [2**24, 2**19, 4096, 1024 + 8])
+def test_the_sum_is_that_of_a_plain_loop_to_the_bit(block_bytes: int) -> None:
+    assert same_bits(folded(block_bytes).models.tensors(), by_hand())
+
+
+def test_a_close_look_sums_the_same() -> None:
+    distances = [
+        sum(
+            float((tensor.double() - REFERENCE[name].double()).square().sum())
+            for name, tensor in trained(client).items()
+            if tensor.is_floating_point()
+        )
+        ** 0.5
+        for client in range(len(IMAGES))
+    ]
+    assert same_bits(folded(4096, max_norm=max(distances) * 1.00001).models.tensors(), by_hand())
+
+
+def test_an_update_of_another_layout_sums_the_same() -> None:
+    assert same_bits(folded(4096, reverse=True).models.tensors(), by_hand())
+
+
+def test_changes_are_summed_with_their_weight() -> None:
+    partial = folded(2**19, staleness=0.3)
+    expected = sum(
+        images * 0.3 * (trained(client)["a.weight"].double() - REFERENCE["a.weight"].double())
+        for client, images in enumerate(IMAGES)
+    )
+    torch.testing.assert_close(partial.models.tensors()["a.weight"], expected, rtol=1e-12, atol=1e-15)
+    assert partial.encoded_parts() == folded(4096, staleness=0.3).encoded_parts()

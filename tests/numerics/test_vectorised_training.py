@@ -1,0 +1,192 @@
+"""Several clients at once against one at a time: the same numbers, within rounding, whatever a plan asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from fedface_core.domain.plan import Plan
+from fedface_core.learning.client_steps import Update, training_updates
+from fedface_core.learning.codec import decode_tensors
+from fedface_core.learning.data import FaceDataset
+from fedface_core.learning.local_training import LocalTrainer
+from fedface_core.learning.models import initial_network
+from fedface_core.learning.simulation import simulate
+from fedface_core.learning.strategies import NOTHING, Tensors
+from fedface_core.learning.strategies.public_negatives import PUBLIC
+from fedface_core.learning.update_encoding import decode_residual, update_encoding_of
+from fedface_core.learning.weights import network_tensors
+
+MOBILEFACENET = {"architecture": "mobilefacenet", "height": 32, "width": 32, "channels": 1, "widths": (8, 8, 8)}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "spherenet": {},
+    "residual": {"architecture": "spherenet-10"},
+    "mobilefacenet": MOBILEFACENET,
+    "centring": {"centring": True},
+}
+STRATEGIES: list[Any] = [
+    "fedface",
+    "fedavg",
+    {"name": "fedprox", "proximal": 0.5},
+    {"name": "fedaws", "class_learning_rate": 0.1},
+    "public-negatives",
+]
+# A few images through BatchNorm are chaotic at a high rate: differences of rounding then grow tenfold in each step.
+RATES = {"mobilefacenet": 0.0001}
+STEPS: list[dict[str, Any]] = [{}, {"steps": 0}, {"batch_size": 4}, {"flip": True, "shift": 2}, {"batch_size": 1}]
+PlanOf = Callable[..., Plan]
+
+
+def updates(plan: Plan, counts: list[int], faces: FaceDataset, residuals: Tensors = NOTHING) -> dict[str, Update]:
+    """Of clients that have so many images each."""
+    trainer = LocalTrainer(initial_network(plan.model, 0))
+    clients = [f"client-{index:06d}" for index in range(len(counts))]
+    images = {
+        client: faces.images(f"person-{index}")[:count]
+        for index, (client, count) in enumerate(zip(clients, counts, strict=True))
+    }
+    draws = torch.Generator().manual_seed(3)
+    rows_CD = normalize(torch.randn(len(counts), plan.model.embedding_size, generator=draws), dim=1)
+    guidance = {PUBLIC: normalize(torch.randn(5, plan.model.embedding_size, generator=draws), dim=1)}
+    rows = dict(zip(clients, rows_CD, strict=True))
+    return dict(
+        training_updates(trainer, images, rows, plan, 1, started_from="0" * 64, guidance=guidance, residuals=residuals)
+    )
+
+
+def one_and_all(
+    tiny_plan: PlanOf, faces: FaceDataset, counts: list[int], local: dict[str, Any], **plan: Any
+) -> tuple[dict[str, Update], dict[str, Update]]:
+    one, several = (
+        updates(
+            tiny_plan(local_training={"steps": 3, "learning_rate": 0.05, "vectorised_clients": together} | local, **plan),
+            counts,
+            faces,
+        )
+        for together in (1, 3)
+    )
+    return one, several
+
+
+def assert_equal_within_rounding(one: dict[str, Update], several: dict[str, Update]) -> None:
+    """To 1e-5, in all that is uploaded."""
+    assert list(one) == list(several)
+    for expected, found in zip(one.values(), several.values(), strict=True):
+        tensors, metadata = decode_tensors(expected.data)
+        others, other_metadata = decode_tensors(found.data)
+        assert metadata["images"] == other_metadata["images"]
+        assert expected.accepted.started_from == found.accepted.started_from == "0" * 64
+        for loss in ("loss_before", "loss_after"):
+            assert other_metadata[loss] == pytest.approx(metadata[loss], rel=1e-4, abs=1e-5)
+        assert tensors.keys() == others.keys()
+        for name, tensor in tensors.items():
+            torch.testing.assert_close(others[name], tensor, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("local", STEPS, ids=str)
+def test_several_at_once_are_one_at_a_time(
+    tiny_plan: PlanOf, tiny_faces: FaceDataset, network: str, local: dict[str, Any]
+) -> None:
+    local = {"learning_rate": RATES.get(network, 0.05)} | local
+    one, several = one_and_all(tiny_plan, tiny_faces, [6, 6, 6, 6], local, model=NETWORKS[network])
+    assert_equal_within_rounding(one, several)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda each: each if isinstance(each, str) else each["name"])
+def test_every_strategy_of_the_services_can_be_vectorised(tiny_plan: PlanOf, tiny_faces: FaceDataset, strategy: Any) -> None:
+    split = {"public": 4, "clients": 8, "test": 8}
+    one, several = one_and_all(tiny_plan, tiny_faces, [6, 6, 6, 6], {}, strategy=strategy, split=split)
+    assert_equal_within_rounding(one, several)
+
+
+@pytest.mark.parametrize("network", ["spherenet", "mobilefacenet"])
+def test_clients_may_have_different_numbers_of_images(tiny_plan: PlanOf, tiny_faces: FaceDataset, network: str) -> None:
+    counts = [6, 1, 3, 6, 1, 6, 6, 3]
+    local = {"learning_rate": RATES.get(network, 0.05)}
+    one, several = one_and_all(tiny_plan, tiny_faces, counts, local, model=NETWORKS[network])
+    assert_equal_within_rounding(one, several)
+    assert [update.accepted.images for update in several.values()] == counts
+
+
+def test_what_a_client_comes_to_is_its_own(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:
+    """Weights are not shared: had they been, all would have learnt the same."""
+    plan = tiny_plan(local_training={"steps": 3, "learning_rate": 0.05, "vectorised_clients": 4})
+    made = updates(plan, [6, 6, 6, 6], tiny_faces)
+    assert len({update.accepted.sha256 for update in made.values()}) == 4
+
+
+def test_the_same_plan_gives_the_same_bytes(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:
+    plan = tiny_plan(local_training={"steps": 3, "learning_rate": 0.05, "vectorised_clients": 3})
+    first, again = (updates(plan, [6, 6, 2, 6], tiny_faces) for _ in range(2))
+    assert first == again
+
+
+def test_a_simulation_does_as_its_plan_says(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:
+    def model(together: int) -> dict[str, Tensor]:
+        plan = tiny_plan(local_training={"steps": 2, "learning_rate": 0.05, "vectorised_clients": together})
+        return decode_tensors(simulate(plan, dataset=tiny_faces).model)[0]
+
+    one, several = model(1), model(4)
+    assert any(not torch.equal(one[name], several[name]) for name in one), "vectorised, it is rounded otherwise"
+    for name, tensor in one.items():
+        torch.testing.assert_close(several[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("encoding", ["float16", "int8", {"name": "top-k", "share": 0.1}], ids=str)
+def test_encoded_each_goes_on_from_its_own_residual(tiny_plan: PlanOf, tiny_faces: FaceDataset, encoding: Any) -> None:
+    """What is sent and what is left are together the change and the old residual; rounding may shift one to the other."""
+    feedback = {"name": encoding} if isinstance(encoding, str) else encoding
+    counts = [6, 2, 6, 6]
+
+    def plan_with(together: int) -> Plan:
+        local = {"steps": 3, "learning_rate": 0.05, "vectorised_clients": together}
+        return tiny_plan(local_training=local, update_encoding=feedback | {"error_feedback": True})
+
+    plan = plan_with(1)
+    encoding_of, started_from = update_encoding_of(plan), network_tensors(initial_network(plan.model, 0))
+    parameters = sum(started_from[name].numel() for name in encoding_of.parameters)
+    residuals = {f"client-{index:06d}": torch.full((parameters,), 0.001 * index) for index in range(1, len(counts))}
+
+    def sent_and_left(update: Update) -> Tensor:
+        tensors, _ = decode_tensors(update.data)
+        model = encoding_of.decode(tensors, started_from)
+        assert update.residual is not None
+        changes = [(model[name] - started_from[name]).reshape(-1) for name in encoding_of.parameters]
+        return torch.cat(changes) + decode_residual(update.residual)
+
+    one, several = (updates(plan_with(together), counts, tiny_faces, residuals) for together in (1, 3))
+    unencoded = updates(tiny_plan(local_training={"steps": 3, "learning_rate": 0.05}), counts, tiny_faces)
+    for client, update in unencoded.items():
+        trained, _ = decode_tensors(update.data)
+        changes = [(trained[name] - started_from[name]).reshape(-1) for name in encoding_of.parameters]
+        owed_P = torch.cat(changes) + residuals.get(client, torch.zeros(parameters))
+        for made in (one, several):
+            torch.testing.assert_close(sent_and_left(made[client]), owed_P, rtol=1e-5, atol=1e-5)
+
+
+def test_a_vectorised_simulation_keeps_residuals(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:
+    def model(together: int, *, error_feedback: bool) -> dict[str, Tensor]:
+        local = {"steps": 2, "learning_rate": 0.05, "vectorised_clients": together}
+        encoding = {"name": "top-k", "share": 0.05, "error_feedback": error_feedback}
+        plan = tiny_plan(local_training=local, update_encoding=encoding)
+        return decode_tensors(simulate(plan, dataset=tiny_faces).model)[0]
+
+    one, several, plain = model(1, error_feedback=True), model(4, error_feedback=True), model(4, error_feedback=False)
+
+    def apart(other: dict[str, Tensor]) -> float:
+        return sum(float((other[name] - tensor).square().sum()) for name, tensor in one.items()) ** 0.5
+
+    assert apart(several) < 0.01 * apart(plain)
+
+
+@pytest.mark.parametrize("strategy", [{"name": "local-only", "scored_clients": 2}, "centralised"])
+def test_where_clients_share_no_model_there_is_nothing_to_vectorise(tiny_plan: PlanOf, strategy: Any) -> None:
+    with pytest.raises(ValidationError, match="vectorised_clients: with the strategy"):
+        tiny_plan(strategy=strategy, local_training={"vectorised_clients": 2}, split={"public": 4, "clients": 8, "test": 8})

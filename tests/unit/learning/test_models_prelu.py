@@ -1,0 +1,51 @@
+"""Our PReLU against torch's: the same values and gradients, in either layout, alone and vectorised."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from fedface_core.learning.models.prelu import PReLU
+
+DRAWS = torch.Generator().manual_seed(0)
+X_NCHW = torch.randn(3, 5, 4, 2, generator=DRAWS).index_fill_(0, torch.tensor([2]), 0.0)  # zeros too, where it bends
+GRADIENT_NCHW = torch.randn(3, 5, 4, 2, generator=DRAWS)
+SLOPES_C = torch.tensor([0.25, -0.5, 0.0, 1.0, 2.0])
+
+
+def with_gradients(module: nn.PReLU, x_NCHW: Tensor) -> tuple[Tensor, ...]:
+    module.weight.data = SLOPES_C.clone()
+    x_NCHW = x_NCHW.detach().requires_grad_()
+    y_NCHW = module(x_NCHW)
+    y_NCHW.backward(GRADIENT_NCHW)
+    assert x_NCHW.grad is not None
+    assert module.weight.grad is not None
+    return y_NCHW.detach(), x_NCHW.grad, module.weight.grad
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_it_is_torchs(layout: torch.memory_format) -> None:
+    x_NCHW = X_NCHW.contiguous(memory_format=layout)
+    ours, torchs = with_gradients(PReLU(5), x_NCHW), with_gradients(nn.PReLU(5), x_NCHW)
+    assert torch.equal(ours[0], torchs[0])
+    for found, expected in zip(ours[1:], torchs[1:], strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_gradients_are_those_of_finite_differences() -> None:
+    module = PReLU(5).double()
+    x_NCHW = X_NCHW[:2].double().requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda x, slopes: functional_call(module, {"weight": slopes}, x), (x_NCHW, module.weight)
+    )
+
+
+def test_vectorised_it_is_each_of_them() -> None:
+    xs = torch.stack([X_NCHW, X_NCHW.flip(0), -X_NCHW])
+    slopes = torch.stack([SLOPES_C, SLOPES_C.flip(0), SLOPES_C / 2])
+    module = PReLU(5)
+    many = vmap(lambda x, slope: functional_call(module, {"weight": slope}, x))(xs, slopes)
+    for found, x_NCHW, slopes_C in zip(many, xs, slopes, strict=True):
+        assert torch.equal(found, torch.prelu(x_NCHW, slopes_C))
