@@ -20,6 +20,7 @@ from fedface_core.learning.models import initial_network
 from fedface_core.learning.simulation import simulate
 from fedface_core.learning.strategies import NOTHING, Tensors
 from fedface_core.learning.strategies.public_negatives import PUBLIC
+from fedface_core.learning.update_checks import update_norm
 from fedface_core.learning.update_encoding import decode_residual, update_encoding_of
 from fedface_core.learning.weights import network_tensors
 
@@ -181,7 +182,7 @@ def test_a_vectorised_simulation_keeps_residuals(tiny_plan: PlanOf, tiny_faces: 
     one, several, plain = model(1, error_feedback=True), model(4, error_feedback=True), model(4, error_feedback=False)
 
     def apart(other: dict[str, Tensor]) -> float:
-        return sum(float((other[name] - tensor).square().sum()) for name, tensor in one.items()) ** 0.5
+        return update_norm(other, one)
 
     assert apart(several) < 0.01 * apart(plain)
 

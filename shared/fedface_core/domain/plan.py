@@ -13,6 +13,7 @@ from fedface_core.domain.ids import MOST_CLIENTS, client_index
 from fedface_core.domain.local_training_plan import LocalTrainingPlan
 from fedface_core.domain.plan_part import PlanPart, PositiveInt
 from fedface_core.domain.retention_plan import RetentionPlan
+from fedface_core.domain.spreadout_plan import SpreadoutPlan
 from fedface_core.domain.stopping import StopPlan
 from fedface_core.domain.strategy_plan import IN_PROCESS, WITHOUT_SPREADOUT, FedFacePlan, StrategyPlan, strategy_name
 from fedface_core.domain.update_encoding_plan import Float32Plan, UpdateEncodingPlan
@@ -145,15 +146,6 @@ class SplitPlan(PlanPart):
     def identities(self) -> int:
         """How many identities the split needs."""
         return self.public + self.clients + self.test
-
-
-class SpreadoutPlan(PlanPart):
-    """The server's repulsion of class embeddings. ``steps=0`` switches it off."""
-
-    weight: Annotated[float, Field(gt=0)] = Field(default=10.0, description="λ.")
-    margin: Annotated[float, Field(ge=-1, lt=1)] = Field(default=0.3, description="ν: cosines below it are left alone.")
-    steps: Annotated[int, Field(ge=0)] = 10
-    learning_rate: Annotated[float, Field(gt=0)] = 0.01
 
 
 class Plan(PlanPart):
