@@ -180,7 +180,7 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(f"fedface_aggregator.reduce_round.{partial}", Names)
     patch.setattr("fedface_aggregator.fold_shard.size_limit", lambda _expected: 10_000)
     form = SimpleNamespace(size_limit=10_000)
-    patch.setattr("fedface_aggregator.fold_shard.UpdateForm", lambda _reference, _further: form)
+    patch.setattr("fedface_aggregator.fold_shard.UpdateForm", lambda *_: form)
     patch.setattr("fedface_aggregator.reduce_round.decode_class_embeddings", lambda data, _size: data)
     for reduce in ("reduce_enrolment", "reduce_training"):
         patch.setattr(
