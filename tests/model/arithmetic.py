@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 
 import pytest
 import torch
-from torch import Tensor
 
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import Report, RocCurve
@@ -118,6 +117,7 @@ def _reduced(partials: Iterable[Names], model_sha256: str) -> ReducedRound:
         class_embeddings_sha256=sha256_hex(class_embeddings),
         folded=len(folded),
         images=sum(1 + client_index(client) for client in folded),
+        uploaded_bytes=100 * len(folded),
         refused=refused,
         update_norm=None,
         loss_before=None,
@@ -154,7 +154,7 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
         return artifacts.size(object_keys.class_embeddings(opened.run_id, opened.class_embeddings_sha256))
 
     def training_update(
-        model_sha256: str, _images: Any, _own: int, plan: Plan, *step: Any, started_from: str, guidance: Mapping[str, Tensor]
+        model_sha256: str, _images: Any, _own: int, plan: Plan, *step: Any, started_from: str, **_beside: object
     ) -> Update:
         client = step[-1]
         if cannot_train(plan, client):
@@ -180,7 +180,7 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(f"fedface_aggregator.reduce_round.{partial}", Names)
     patch.setattr("fedface_aggregator.fold_shard.size_limit", lambda _expected: 10_000)
     form = SimpleNamespace(size_limit=10_000)
-    patch.setattr("fedface_aggregator.fold_shard.UpdateForm", lambda _reference, _further: form)
+    patch.setattr("fedface_aggregator.fold_shard.UpdateForm", lambda *_: form)
     patch.setattr("fedface_aggregator.reduce_round.decode_class_embeddings", lambda data, _size: data)
     for reduce in ("reduce_enrolment", "reduce_training"):
         patch.setattr(

@@ -42,6 +42,7 @@ AGGREGATION = Aggregation(
     class_embeddings_sha256="d" * 64,
     folded=ENROLLED,
     images=5 * ENROLLED,
+    uploaded_bytes=100 * ENROLLED,
     refused={},
     update_norm=None,
     loss_before=None,

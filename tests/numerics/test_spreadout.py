@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fedface_core.domain.plan import SpreadoutPlan
+from fedface_core.domain.spreadout_plan import SpreadoutPlan
 from fedface_core.learning.spreadout import spread, spreadout_gradient, spreadout_stats
 
 DEFAULTS = SpreadoutPlan()

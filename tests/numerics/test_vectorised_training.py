@@ -18,7 +18,11 @@ from fedface_core.learning.data import FaceDataset
 from fedface_core.learning.local_training import LocalTrainer
 from fedface_core.learning.models import initial_network
 from fedface_core.learning.simulation import simulate
+from fedface_core.learning.strategies import NOTHING, Tensors
 from fedface_core.learning.strategies.public_negatives import PUBLIC
+from fedface_core.learning.update_checks import update_norm
+from fedface_core.learning.update_encoding import decode_residual, update_encoding_of
+from fedface_core.learning.weights import network_tensors
 
 MOBILEFACENET = {"architecture": "mobilefacenet", "height": 32, "width": 32, "channels": 1, "widths": (8, 8, 8)}
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -40,7 +44,7 @@ STEPS: list[dict[str, Any]] = [{}, {"steps": 0}, {"batch_size": 4}, {"flip": Tru
 PlanOf = Callable[..., Plan]
 
 
-def updates(plan: Plan, counts: list[int], faces: FaceDataset) -> dict[str, Update]:
+def updates(plan: Plan, counts: list[int], faces: FaceDataset, residuals: Tensors = NOTHING) -> dict[str, Update]:
     """Of clients that have so many images each."""
     trainer = LocalTrainer(initial_network(plan.model, 0))
     clients = [f"client-{index:06d}" for index in range(len(counts))]
@@ -51,7 +55,10 @@ def updates(plan: Plan, counts: list[int], faces: FaceDataset) -> dict[str, Upda
     draws = torch.Generator().manual_seed(3)
     rows_CD = normalize(torch.randn(len(counts), plan.model.embedding_size, generator=draws), dim=1)
     guidance = {PUBLIC: normalize(torch.randn(5, plan.model.embedding_size, generator=draws), dim=1)}
-    return dict(training_updates(trainer, images, dict(zip(clients, rows_CD, strict=True)), plan, 1, guidance=guidance))
+    rows = dict(zip(clients, rows_CD, strict=True))
+    return dict(
+        training_updates(trainer, images, rows, plan, 1, started_from="0" * 64, guidance=guidance, residuals=residuals)
+    )
 
 
 def one_and_all(
@@ -75,6 +82,7 @@ def assert_equal_within_rounding(one: dict[str, Update], several: dict[str, Upda
         tensors, metadata = decode_tensors(expected.data)
         others, other_metadata = decode_tensors(found.data)
         assert metadata["images"] == other_metadata["images"]
+        assert expected.accepted.started_from == found.accepted.started_from == "0" * 64
         for loss in ("loss_before", "loss_after"):
             assert other_metadata[loss] == pytest.approx(metadata[loss], rel=1e-4, abs=1e-5)
         assert tensors.keys() == others.keys()
@@ -130,6 +138,53 @@ def test_a_simulation_does_as_its_plan_says(tiny_plan: PlanOf, tiny_faces: FaceD
     assert any(not torch.equal(one[name], several[name]) for name in one), "vectorised, it is rounded otherwise"
     for name, tensor in one.items():
         torch.testing.assert_close(several[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("encoding", ["float16", "int8", {"name": "top-k", "share": 0.1}], ids=str)
+def test_encoded_each_goes_on_from_its_own_residual(tiny_plan: PlanOf, tiny_faces: FaceDataset, encoding: Any) -> None:
+    """What is sent and what is left are together the change and the old residual; rounding may shift one to the other."""
+    feedback = {"name": encoding} if isinstance(encoding, str) else encoding
+    counts = [6, 2, 6, 6]
+
+    def plan_with(together: int) -> Plan:
+        local = {"steps": 3, "learning_rate": 0.05, "vectorised_clients": together}
+        return tiny_plan(local_training=local, update_encoding=feedback | {"error_feedback": True})
+
+    plan = plan_with(1)
+    encoding_of, started_from = update_encoding_of(plan), network_tensors(initial_network(plan.model, 0))
+    parameters = sum(started_from[name].numel() for name in encoding_of.parameters)
+    residuals = {f"client-{index:06d}": torch.full((parameters,), 0.001 * index) for index in range(1, len(counts))}
+
+    def sent_and_left(update: Update) -> Tensor:
+        tensors, _ = decode_tensors(update.data)
+        model = encoding_of.decode(tensors, started_from)
+        assert update.residual is not None
+        changes = [(model[name] - started_from[name]).reshape(-1) for name in encoding_of.parameters]
+        return torch.cat(changes) + decode_residual(update.residual)
+
+    one, several = (updates(plan_with(together), counts, tiny_faces, residuals) for together in (1, 3))
+    unencoded = updates(tiny_plan(local_training={"steps": 3, "learning_rate": 0.05}), counts, tiny_faces)
+    for client, update in unencoded.items():
+        trained, _ = decode_tensors(update.data)
+        changes = [(trained[name] - started_from[name]).reshape(-1) for name in encoding_of.parameters]
+        owed_P = torch.cat(changes) + residuals.get(client, torch.zeros(parameters))
+        for made in (one, several):
+            torch.testing.assert_close(sent_and_left(made[client]), owed_P, rtol=1e-5, atol=1e-5)
+
+
+def test_a_vectorised_simulation_keeps_residuals(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:
+    def model(together: int, *, error_feedback: bool) -> dict[str, Tensor]:
+        local = {"steps": 2, "learning_rate": 0.05, "vectorised_clients": together}
+        encoding = {"name": "top-k", "share": 0.05, "error_feedback": error_feedback}
+        plan = tiny_plan(local_training=local, update_encoding=encoding)
+        return decode_tensors(simulate(plan, dataset=tiny_faces).model)[0]
+
+    one, several, plain = model(1, error_feedback=True), model(4, error_feedback=True), model(4, error_feedback=False)
+
+    def apart(other: dict[str, Tensor]) -> float:
+        return update_norm(other, one)
+
+    assert apart(several) < 0.01 * apart(plain)
 
 
 @pytest.mark.parametrize("strategy", [{"name": "local-only", "scored_clients": 2}, "centralised"])

@@ -19,6 +19,7 @@ from fedface_core.learning.enrolment_fold import EnrolmentPartial
 from fedface_core.learning.strategies import strategy_of
 from fedface_core.learning.training_fold import TrainingPartial
 from fedface_core.learning.update_checks import enrolment_reference
+from fedface_core.learning.update_encoding import update_encoding_of
 from fedface_core.learning.update_form import UpdateForm, further_reference, size_limit
 from fedface_core.ports import ArtifactStore, RunLedger
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS, UPDATES
@@ -103,7 +104,7 @@ def _summed(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str,
                 right.append(client)
             else:
                 partial.refused[client] = RefusalReason.WRONG_MODEL
-        form = UpdateForm(bench.models.reference(started_from.model_sha256), further)
+        form = UpdateForm(bench.models.reference(started_from.model_sha256), further, update_encoding_of(plan))
         weight = plan.aggregation.weight_of(current.number - base) if plan.aggregation.waits_for_nobody else None
         wanted = [(object_keys.update(current.run_id, base, client), accepted[client].size) for client in right]
         with ReadAhead(bench.ports.artifacts, wanted, form.size_limit) as reading:

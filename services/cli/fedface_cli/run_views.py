@@ -9,9 +9,11 @@ import typer
 from fedface_cli.arguments import JsonOption, RunIdArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
-    from fedface_core.contracts.http import RunDetail
+    from fedface_core.contracts.http import RoundView, RunDetail
 
 
 def add_to(app: typer.Typer) -> None:
@@ -53,7 +55,7 @@ def show(run_id: RunIdArgument, as_json: JsonOption = False) -> None:
         typer.echo(run.model_dump_json(indent=2))
         return
     console = Console()
-    console.print(_details(run))
+    console.print(_details(run, rounds))
     if any(view.scores for view in rounds):
         console.print()
         console.print(RunDisplay(run, rounds).scores_table())
@@ -125,11 +127,11 @@ def events(
                 typer.echo(f"{event.id}  {second(event.data['at'])}  {watching.event_line(event)}")
 
 
-def _details(run: RunDetail) -> RenderableType:
+def _details(run: RunDetail, rounds: Sequence[RoundView]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    from fedface_cli.wording import PHASE_STYLES, moment, progress
+    from fedface_cli.wording import PHASE_STYLES, counted, moment, progress
 
     grid = Table.grid(padding=(0, 3))
     grid.add_row("run", Text(run.id, "bold"))
@@ -142,6 +144,9 @@ def _details(run: RunDetail) -> RenderableType:
     if run.round is not None:
         grid.add_row("round", f"{progress(run)}; it is {run.round_phase}")
         grid.add_row("updates", f"{run.accepted} of {run.quorum} accepted, {run.invited} invited, {run.failed} failed")
+    if trained := [view.aggregation.uploaded_bytes for view in rounds if view.number and view.aggregation]:
+        sizes = f"{sum(trained) / 1e6:,.1f} MB in {counted(len(trained), 'training round')}"
+        grid.add_row("uploaded", f"{sizes}, {trained[-1] / 1e6:,.1f} MB in the newest, as {run.plan.update_encoding.name}")
     grid.add_row("model", f"{run.plan.model.architecture} from {run.plan.model.weights} weights")
     grid.add_row("data", f"{run.plan.data.dataset}, {run.plan.split.clients} clients, {run.plan.split.test} test identities")
     if run.model_sha256:

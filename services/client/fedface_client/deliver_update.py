@@ -19,7 +19,7 @@ from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.learning.client_steps import Update
 from fedface_core.learning.codec import decode_tensors, sha256_hex
 from fedface_core.ports import ArtifactStore
-from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATES
+from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES
 from fedface_core.runtime.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -77,6 +77,7 @@ def respond(
 
 
 def _put_and_deliver(bench: Workbench, plan: Plan, invitation: Invitation, device: Behaviour, update: Update) -> None:
+    _keep_residual(bench.ports.artifacts, invitation, update)  # before what has left it counts
     uploads = plan.devices.upload_attempts
     with CLIENT_STEP_SECONDS.labels("put").time():
         put = upload(device, bench.ports.artifacts, bench.ports.clock, _key(invitation), update.data, attempts=uploads)
@@ -86,12 +87,22 @@ def _put_and_deliver(bench: Workbench, plan: Plan, invitation: Invitation, devic
         _fail(bench, plan, invitation, f"each of {uploads} attempts to upload broke off")
 
 
+def _keep_residual(artifacts: ArtifactStore, invitation: Invitation, update: Update) -> None:
+    """Put what the encoding left out, with error feedback: the device's own memory, and no upload."""
+    sha256 = update.accepted.residual_sha256
+    if update.residual is not None and sha256 is not None:
+        key = object_keys.residual(invitation.run_id, invitation.round, invitation.client_id, sha256)
+        artifacts.put(key, update.residual)
+
+
 def _deliver(bench: Workbench, plan: Plan, invitation: Invitation, device: Behaviour, update: AcceptedUpdate) -> None:
     be_late(device, bench.ports.clock)  # also where an earlier attempt put it: to kill a worker makes no device punctual
     ledger, run, client = bench.ports.ledger, invitation.run_id, invitation.client_id
     with CLIENT_STEP_SECONDS.labels("record").time():
         refused = settle(bench, plan, invitation, lambda number, now: ledger.accept(run, number, client, update, now))
     UPDATES.labels("refused" if refused else "accepted", refused or "").inc()
+    if not refused and invitation.round > 0:
+        UPDATE_BYTES.labels(plan.update_encoding.name).inc(update.size)
     if refused:
         log.info("update_refused", reason=refused)
     log.debug("update_delivered", images=update.images, bytes=update.size)

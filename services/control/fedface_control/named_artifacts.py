@@ -31,6 +31,8 @@ class Named:
     """SHA-256 of class embeddings, server states and guidance."""
     updates_kept_from: dict[str, int] = field(default_factory=dict)
     """Run → the first round whose updates and partials stay. A run that is not here has none of its objects named."""
+    residuals: set[tuple[str, int, str]] = field(default_factory=set)
+    """Run, round and client of the older residuals that clients go on from."""
     unreadable: set[str] = field(default_factory=set)
     """Runs whose record or manifests are damaged or of another version: what they name, nobody knows."""
 
@@ -43,6 +45,8 @@ class Named:
             self.models.add(of_run.model_sha256)
             started_from = (of_run.class_embeddings_sha256, of_run.server_state_sha256, of_run.guidance_sha256)
             self.of_rounds |= {sha256 for sha256 in started_from if sha256}
+            if of_run.number >= run.updates_kept_from:
+                self.residuals |= {(run.id, number, client) for client, number in of_run.residuals.items()}
             if of_run.aggregation is not None:
                 self.name_results(of_run.aggregation)
 
@@ -67,7 +71,9 @@ class Named:
             return False
         if kind in ("class_embedding", "server_state", "guidance"):
             return name in self.of_rounds
-        return kind not in ("update", "partial") or int(parts[3]) >= kept_from
+        if kind == "residual" and (parts[1], *object_keys.residual_of(key)) in self.residuals:
+            return True
+        return kind not in ("update", "partial", "residual") or int(parts[3]) >= kept_from
 
 
 def named_artifacts(ports: Ports, keys: Sequence[str], *, without: str | None = None) -> Named:

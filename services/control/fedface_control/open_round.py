@@ -8,6 +8,7 @@ from fedface_control.records import enrolled_clients
 from fedface_core.domain import run as runs
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.ids import client_id
+from fedface_core.domain.residuals import residuals_after
 from fedface_core.domain.round import Round, draw_cohort, open_round
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
@@ -36,7 +37,10 @@ def open_training_round(ports: Ports, run: Run) -> Run:
     history = {} if plan.cohort.selection == "uniform" else ports.ledger.participation(run.id)
     cohort = tuple(sorted([*carried, *draw_cohort(plan, number, free, history, training=len(carried))]))
     base = ports.ledger.glance(run.id, run.base_round).round
-    opened = open_round(plan, run.id, number, cohort, run.model_sha256, ports.clock.now(), base=base, carried=carried)
+    owes = plan.update_encoding.error_feedback
+    residuals = residuals_after(base, ports.ledger.accepted_clients(run.id, base.number)) if owes else {}
+    now, model = ports.clock.now(), run.model_sha256
+    opened = open_round(plan, run.id, number, cohort, model, now, base=base, carried=carried, residuals=residuals)
     return _store(ports, run, opened)
 
 

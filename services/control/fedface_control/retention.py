@@ -30,7 +30,8 @@ def drop_old_updates_meanwhile(ports: Ports, run: Run, needed: Iterable[int]) ->
 
 
 def drop_old_updates(ports: Ports, run: Run, *, ended: int, needed: Iterable[int] = ()) -> Run:
-    """Remove updates, partials and server states of rounds that ended long enough ago. The next save of the run records it.
+    """Remove updates, partials, server states and residuals of rounds that ended long enough ago. The next save of the run
+    records it.
 
     ``ended`` is the newest round that has; ``needed`` are rounds since which clients still train: their updates are yet to
     be counted.
@@ -43,6 +44,8 @@ def drop_old_updates(ports: Ports, run: Run, *, ended: int, needed: Iterable[int
         log.info("old_updates_removed", round=number)
     if keep_from > run.updates_kept_from:
         _drop_old_states(ports, run, keep_from)
+        if run.plan.update_encoding.error_feedback:
+            _drop_old_residuals(ports, run, keep_from)
     return run.model_copy(update={"updates_kept_from": keep_from})
 
 
@@ -59,6 +62,15 @@ def _drop_old_states(ports: Ports, run: Run, keep_from: int) -> None:
         needed.add(base.server_state_sha256 or "")
     for sha256 in sorted(old - needed):
         ports.artifacts.delete(object_keys.server_state(run.id, sha256))
+
+
+def _drop_old_residuals(ports: Ports, run: Run, keep_from: int) -> None:
+    """Remove residuals of rounds before ``keep_from`` that no client goes on from."""
+    assert run.round is not None, "called in a round, or after one"
+    needed = ports.ledger.glance(run.id, run.round).round.residuals
+    keys = ports.artifacts.keys(object_keys.residuals(run.id))
+    dated = [(key, *object_keys.residual_of(key)) for key in keys]
+    ports.artifacts.delete_all([key for key, number, client in dated if number < keep_from and needed.get(client) != number])
 
 
 def _known_rounds(ports: Ports, run_id: str, numbers: Iterable[int]) -> Iterator[RoundState]:

@@ -16,7 +16,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     run: Run
     round: Round
     accepted: dict[str, AcceptedUpdate] = Field(description="In client order; those the fold refused are in the round.")

@@ -44,6 +44,25 @@ def guidance(run: str, sha256: str) -> str:
     return f"runs/{run}/guidance/{sha256}.safetensors"
 
 
+def residual(run: str, number: int, client: str, sha256: str) -> str:
+    """What the encoding of a client's update in a round left out, safetensors, named by its bytes: its own memory.
+
+    A real device keeps it to itself. Here clients are tasks on any worker, so it lies in the store; nobody else reads it.
+    """
+    return f"{residuals(run)}{number}/{client}/{sha256}.safetensors"
+
+
+def residuals(run: str) -> str:
+    """The prefix of a run's residuals."""
+    return f"runs/{run}/residuals/"
+
+
+def residual_of(key: str) -> tuple[int, str]:
+    """Which round and which client the key of a residual names."""
+    _, _, _, number, client, _ = key.split("/")
+    return int(number), client
+
+
 def aggregation(run: str, number: int, accepted: str) -> str:
     """What the aggregator made of an accepted set, JSON; written last, so that a repeated task only reports it again."""
     return f"runs/{run}/rounds/{number}/aggregations/{accepted}.json"

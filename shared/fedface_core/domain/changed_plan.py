@@ -13,13 +13,15 @@ def changed(plan: Plan, patch: Mapping[str, Any]) -> Plan:
     """The plan with the changes of ``patch``. `ValidationError` where that is no plan.
 
     What the old architecture or device profile made of the plan is the new one's to say, where the patch names another; and
-    so are the parameters of a strategy or of a server optimiser.
+    so are the parameters of a strategy, of a server optimiser or of an update encoding.
     """
     whole = plan.model_dump(mode="json")
     whole |= {"model": _told(plan.model, "architecture"), "devices": _told(plan.devices, "profile")}
     aggregation, optimiser = patch.get("aggregation"), plan.aggregation.optimiser.name
     if isinstance(aggregation, Mapping) and _names_another(aggregation.get("optimiser", optimiser), optimiser):
         del whole["aggregation"]["optimiser"]
+    if "update_encoding" in patch and _names_another(patch["update_encoding"], plan.update_encoding.name):
+        del whole["update_encoding"]
     if "strategy" in patch and _names_another(patch["strategy"], plan.strategy.name):
         del whole["strategy"]
         if plan.initialisation == Plan.model_validate({"strategy": plan.strategy.name}).initialisation:

@@ -14,7 +14,7 @@ class FactBase(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     run_id: RunId
 
 
@@ -50,6 +50,7 @@ class Aggregation(BaseModel):
     )
     folded: int = Field(description="Updates in the average.")
     images: int = Field(description="Σ n_c over the folded updates.")
+    uploaded_bytes: int = Field(description="Size of the folded updates, as they were uploaded.")
     refused: dict[str, str] = Field(description="Client → reason, for updates that failed a check when folded.")
     update_norm: float | None = Field(description="‖f_new − f_old‖₂ over all parameters; none at enrolment.")
     loss_before: float | None = Field(description="Image-weighted mean over the folded updates.")

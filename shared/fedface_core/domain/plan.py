@@ -12,8 +12,11 @@ from fedface_core.domain.device_plan import DevicePlan
 from fedface_core.domain.ids import MOST_CLIENTS, client_index
 from fedface_core.domain.local_training_plan import LocalTrainingPlan
 from fedface_core.domain.plan_part import PlanPart, PositiveInt
+from fedface_core.domain.retention_plan import RetentionPlan
+from fedface_core.domain.spreadout_plan import SpreadoutPlan
 from fedface_core.domain.stopping import StopPlan
 from fedface_core.domain.strategy_plan import IN_PROCESS, WITHOUT_SPREADOUT, FedFacePlan, StrategyPlan, strategy_name
+from fedface_core.domain.update_encoding_plan import Float32Plan, UpdateEncodingPlan
 
 Architecture = Literal[
     "spherenet-4", "spherenet-10", "spherenet-20", "spherenet-36", "spherenet-64", "mobilefacenet", "dlib-resnet"
@@ -145,25 +148,6 @@ class SplitPlan(PlanPart):
         return self.public + self.clients + self.test
 
 
-class SpreadoutPlan(PlanPart):
-    """The server's repulsion of class embeddings. ``steps=0`` switches it off."""
-
-    weight: Annotated[float, Field(gt=0)] = Field(default=10.0, description="λ.")
-    margin: Annotated[float, Field(ge=-1, lt=1)] = Field(default=0.3, description="ν: cosines below it are left alone.")
-    steps: Annotated[int, Field(ge=0)] = 10
-    learning_rate: Annotated[float, Field(gt=0)] = 0.01
-
-
-class RetentionPlan(PlanPart):
-    """What of a round is kept in the store, once its manifest is written."""
-
-    rounds_of_updates: PositiveInt = Field(
-        default=3,
-        description="Updates, partials and server states of the newest so many ended rounds are kept, older ones removed; "
-        "more than there are rounds keeps all. Model versions, class embeddings, reports and manifests always stay.",
-    )
-
-
 class Plan(PlanPart):
     """Everything a run was asked for."""
 
@@ -179,6 +163,9 @@ class Plan(PlanPart):
         default="mean-feature", description="How class embeddings start. `random` is the ablation, and fedaws's default."
     )
     local_training: LocalTrainingPlan = Field(default_factory=LocalTrainingPlan)
+    update_encoding: UpdateEncodingPlan = Field(
+        default_factory=Float32Plan, description="How an update travels: a name, or a name with its parameters."
+    )
     spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan)
     devices: DevicePlan = Field(default_factory=DevicePlan)
     aggregation: AggregationPlan = Field(default_factory=AggregationPlan)
@@ -252,6 +239,15 @@ class Plan(PlanPart):
         warmup = self.local_training.warmup_rounds
         if warmup >= self.rounds:
             raise ValueError(f"local_training.warmup_rounds is {warmup}; it must be below rounds, {self.rounds}")
+        return self
+
+    @model_validator(mode="after")
+    def _encoding_fits(self) -> Self:
+        encoding = self.update_encoding
+        if self.strategy.name in IN_PROCESS and encoding != Float32Plan():
+            raise ValueError(f"update_encoding: the strategy {self.strategy.name!r} uploads nothing; leave it out")
+        if encoding.error_feedback and self.aggregation.mode == "asynchronous":
+            raise ValueError("update_encoding.error_feedback is for synchronous runs: set it to false")
         return self
 
     @model_validator(mode="after")

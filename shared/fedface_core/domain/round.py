@@ -50,7 +50,7 @@ class RoundPhase(StrEnum):
 
 
 class RoundState(BaseModel):
-    """A round but for who is in it: as small for ten thousand clients as for ten, where nobody is carried over."""
+    """A round but for who is in it: as small for ten thousand clients as for ten, where nobody is carried over or owes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,6 +74,10 @@ class RoundState(BaseModel):
     class_embeddings_sha256: Sha256 | None = Field(default=None, description="Its class embeddings; none at enrolment.")
     server_state_sha256: Sha256 | None = Field(default=None, description="The aggregator's, where it keeps any.")
     guidance_sha256: Sha256 | None = Field(default=None, description="The clients', where the strategy gives any.")
+    residuals: dict[ClientId, int] = Field(
+        default_factory=dict,
+        description="Error feedback: client → the round whose residual it goes on from. Of all clients; others have none.",
+    )
     skip_evaluation: bool = Field(default=False, description="An operator asked not to score its model version.")
     abandoned_because: str | None = None
     aggregation: Aggregation | None = None
@@ -141,6 +145,7 @@ def open_round(
     *,
     base: RoundState | None = None,
     carried: Mapping[str, int] | None = None,
+    residuals: Mapping[str, int] | None = None,
 ) -> Round:
     """Round ``number`` of a run, open for the updates of ``cohort``; a training round starts from what ``base`` came to."""
     # Enrolment waits for everybody: a client without a class embedding can take part in no later round.
@@ -161,6 +166,7 @@ def open_round(
         class_embeddings_sha256=results.class_embeddings_sha256 if results else None,
         server_state_sha256=results.server_state_sha256 if results else None,
         guidance_sha256=results.guidance_sha256 if results else None,
+        residuals=dict(residuals or {}),
     )
 
 

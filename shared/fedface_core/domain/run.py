@@ -54,7 +54,7 @@ class Run(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     id: RunId
     plan: Plan
     phase: RunPhase = RunPhase.CREATED

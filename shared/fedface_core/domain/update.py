@@ -23,6 +23,9 @@ class AcceptedUpdate(BaseModel):
     loss_before: float | None = Field(default=None, description="Mean loss before local training; none at enrolment.")
     loss_after: float | None = Field(default=None, description="Mean loss after local training; none at enrolment.")
     started_from: Sha256 | None = Field(default=None, description="The model version that was trained; none at enrolment.")
+    residual_sha256: Sha256 | None = Field(
+        default=None, description="What its encoding left out, where the client is to go on from that (error feedback)."
+    )
 
 
 def accepted_digest(accepted: Mapping[str, AcceptedUpdate]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.seeding import derive_seed
 from fedface_core.learning.strategies import NOTHING, Tensors
 from fedface_core.learning.update_checks import MEAN_EMBEDDING
+from fedface_core.learning.update_encoding import encode_residual, update_encoding_of
 from fedface_core.learning.vectorised_training import Trainee, train_together
 
 
@@ -25,6 +27,8 @@ class Update:
 
     data: bytes
     accepted: AcceptedUpdate
+    residual: bytes | None = None
+    """What the encoding left out, with error feedback: for the client itself, once this update has counted."""
 
 
 def enrolment_update(network: EmbeddingNetwork, images_NCHW: Tensor, plan: Plan) -> Update:
@@ -45,14 +49,16 @@ def training_update(
     *,
     started_from: str | None = None,
     guidance: Tensors = NOTHING,
+    residual_P: Tensor | None = None,
 ) -> Update:
     """Round ``number``: the trainer's global model, trained on a client's images.
 
-    The update says which model version it ``started_from``, where that has a name. It shares no memory with the trainer.
+    The update says which model version it ``started_from``, where that has a name. ``residual_P`` is what the client's last
+    update that counted had left out, with error feedback. The update shares no memory with the trainer.
     """
     seed = derive_seed(plan.seed, number, client)
     result = trainer.train(images_NCHW, class_embedding_D, plan, number, seed, guidance)
-    return _update(result, len(images_NCHW), started_from)
+    return _update(result, trainer, plan, len(images_NCHW), started_from, residual_P)
 
 
 def training_updates(
@@ -62,19 +68,29 @@ def training_updates(
     plan: Plan,
     number: int,
     *,
+    started_from: str | None = None,
     guidance: Tensors = NOTHING,
+    residuals: Tensors = NOTHING,
 ) -> Iterator[tuple[str, Update]]:
-    """`training_update` of each client whose ``images`` these are, in their order.
+    """`training_update` of each client whose ``images`` these are, in their order; ``residuals`` are by client.
 
     One at a time, or where the plan vectorises clients as many at once as it says, of those that have equally many images.
     """
     together = plan.local_training.vectorised_clients
     if together == 1:
         for client, images_NCHW in images.items():
-            yield (
+            update = training_update(
+                trainer,
+                images_NCHW,
+                class_embeddings[client],
+                plan,
+                number,
                 client,
-                training_update(trainer, images_NCHW, class_embeddings[client], plan, number, client, guidance=guidance),
+                started_from=started_from,
+                guidance=guidance,
+                residual_P=residuals.get(client),
             )
+            yield client, update
         return
     alike: dict[int, list[str]] = {}
     for client, images_NCHW in images.items():
@@ -85,17 +101,25 @@ def training_updates(
             seeds = {client: derive_seed(plan.seed, number, client) for client in chosen}
             trainees = [Trainee(images[client], class_embeddings[client], seeds[client]) for client in chosen]
             results = train_together(trainer, trainees, plan, number, guidance)
-            updates |= {client: _update(result, count, None) for client, result in zip(chosen, results, strict=True)}
+            for client, result in zip(chosen, results, strict=True):
+                updates[client] = _update(result, trainer, plan, count, started_from, residuals.get(client))
     yield from ((client, updates[client]) for client in images)
 
 
-def _update(result: LocalResult, images: int, started_from: str | None) -> Update:
-    metadata = {
+def _update(
+    result: LocalResult, trainer: LocalTrainer, plan: Plan, images: int, started_from: str | None, residual_P: Tensor | None
+) -> Update:
+    metadata: dict[str, Any] = {
         "images": images,
         "loss_before": result.before,
         "loss_after": result.after,
         "started_from": started_from,
     }
-    assert not result.model.keys() & result.uploads.keys(), "what is uploaded beside the model has names of its own"
-    data = encode_tensors({**result.model, **result.uploads}, metadata)
-    return Update(data, AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)}))
+    model, left_P = update_encoding_of(plan).encode(result.model, trainer.global_model, residual_P)
+    assert not model.keys() & result.uploads.keys(), "what is uploaded beside the model has names of its own"
+    residual = None if left_P is None else encode_residual(left_P)
+    if residual is not None:
+        metadata["residual_sha256"] = sha256_hex(residual)
+    data = encode_tensors({**model, **result.uploads}, metadata)
+    accepted = AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)})
+    return Update(data, accepted, residual)

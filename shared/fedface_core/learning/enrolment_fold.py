@@ -24,15 +24,16 @@ from fedface_core.learning.weights import encode_network
 
 @dataclass
 class EnrolmentPartial:
-    """The mean embeddings of a shard, in client order."""
+    """The mean embeddings of a shard, in client order; ``size`` is in bytes."""
 
     mean_embeddings: dict[str, Tensor] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    size: int = 0
 
     def encoded_parts(self) -> list[bytes | memoryview]:
         """The partial as an object, in parts."""
-        return encoded_parts(self.mean_embeddings, {"images": self.images, "refused": self.refused})
+        return encoded_parts(self.mean_embeddings, {"images": self.images, "refused": self.refused, "size": self.size})
 
     @classmethod
     def read(cls, file: BinaryIO) -> EnrolmentPartial:
@@ -40,7 +41,7 @@ class EnrolmentPartial:
         stored = StoredTensors(file)
         try:
             means = {client: stored.tensor(client) for client in sorted(stored.places)}
-            return cls(means, stored.metadata["images"], stored.metadata["refused"])
+            return cls(means, *(stored.metadata[name] for name in ("images", "refused", "size")))
         except KeyError as error:
             raise InvalidInputError(f"not the metadata of a partial: {error!r}") from error
 
@@ -52,6 +53,7 @@ class EnrolmentPartial:
             self.refused[client] = error.reason
         else:
             self.images[client] = accepted.images
+            self.size += accepted.size
 
 
 def reduce_enrolment(partials: Iterable[EnrolmentPartial], before: ServerRound) -> ReducedRound:
@@ -63,11 +65,13 @@ def reduce_enrolment(partials: Iterable[EnrolmentPartial], before: ServerRound) 
     means_CD = torch.zeros(plan.split.clients, plan.model.embedding_size)
     images_C = torch.zeros(plan.split.clients, dtype=torch.int64)
     refused: dict[str, str] = {}
+    size = 0
     for partial in partials:
         for client, mean_D in partial.mean_embeddings.items():
             means_CD[client_index(client)] = mean_D
             images_C[client_index(client)] = partial.images[client]
         refused |= partial.refused
+        size += partial.size
     if not images_C.any():
         raise TooFewUpdatesError(0, plan.cohort.minimum, refused)
     enrolment = enrol(means_CD, images_C, centring=plan.model.centring)
@@ -82,5 +86,6 @@ def reduce_enrolment(partials: Iterable[EnrolmentPartial], before: ServerRound) 
         replace(result, state=joined({}, result.state)),
         folded=int((images_C > 0).sum()),
         images=int(images_C.sum()),
+        uploaded_bytes=size,
         refused=refused,
     )

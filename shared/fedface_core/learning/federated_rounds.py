@@ -23,13 +23,14 @@ from fedface_core.learning.models import EmbeddingNetwork
 from fedface_core.learning.reduced_round import ReducedRound
 from fedface_core.learning.strategies import NOTHING, ServerRound, Tensors, strategy_of
 from fedface_core.learning.training_fold import TrainingPartial, reduce_training
+from fedface_core.learning.update_encoding import decode_residual, update_encoding_of
 from fedface_core.learning.update_form import UpdateForm, further_reference, in_one_block
-from fedface_core.learning.weights import network_tensors
 
 
 def federated_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> Rounds:
     """Enrolment and ``plan.rounds`` training rounds, in which every invited client takes part."""
     clients, taken_part = tuple(gathered.images), Counter[str]()
+    residuals: dict[str, Tensor] = {}
     start = round_zero(plan, network, gathered)
     reduced = enrol_everyone(gathered.images, start)
     yield reduced, gathered.score(0, network, plan.far)
@@ -44,7 +45,7 @@ def federated_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) 
             state=_decoded(reduced.server_state),
         )
         images = {client: gathered.images[client] for client in cohort}
-        reduced = _train(images, before, _decoded(reduced.guidance))
+        reduced = _train(images, before, reduced, residuals)
         yield reduced, gathered.score(number, network, plan.far)
 
 
@@ -66,17 +67,33 @@ def enrol_everyone(images: Mapping[str, Tensor], before: ServerRound) -> Reduced
     return reduce_enrolment(partials, before)
 
 
-def _train(images: Mapping[str, Tensor], before: ServerRound, guidance: Tensors) -> ReducedRound:
-    """One training round. Every client trains in the same network, which is the global model again at the end."""
+def _train(
+    images: Mapping[str, Tensor], before: ServerRound, base: ReducedRound, residuals: dict[str, Tensor]
+) -> ReducedRound:
+    """One training round, from what ``base`` came to. Every client trains in the same network, which is the global model
+    again at the end.
+
+    With error feedback, ``residuals`` are what each client's last update in an average had left out.
+    """
     plan, trainer, partials = before.plan, LocalTrainer(before.network), []
-    global_model = {name: tensor.clone() for name, tensor in network_tensors(before.network).items()}
-    form = UpdateForm.of(global_model, further_reference(strategy_of(plan).upload_shapes(plan)))
+    further = further_reference(strategy_of(plan).upload_shapes(plan))
+    form = UpdateForm.of(trainer.global_model, further, update_encoding_of(plan))
     for shard in _shards(tuple(images), plan):
         partial = TrainingPartial()
-        own = {client: images[client] for client in shard}
-        rows = {client: before.class_embeddings_CD[client_index(client)] for client in shard}
-        for client, update in training_updates(trainer, own, rows, plan, before.number, guidance=guidance):
+        updates = training_updates(
+            trainer,
+            {client: images[client] for client in shard},
+            {client: before.class_embeddings_CD[client_index(client)] for client in shard},
+            plan,
+            before.number,
+            started_from=base.aggregation.model_sha256,
+            guidance=_decoded(base.guidance),
+            residuals=residuals,
+        )
+        for client, update in updates:
             partial.fold(client, update.accepted, in_one_block(update.data), form, plan.cohort.max_update_norm)
+            if update.residual is not None and client not in partial.refused:
+                residuals[client] = decode_residual(update.residual)
         partials.append(partial)
     trainer.reset()
     return reduce_training(partials, before)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fedface_core.domain.plan import SpreadoutPlan
+from fedface_core.domain.spreadout_plan import SpreadoutPlan
 
 # Below 1, so that a row that equals all its neighbours keeps some length to be normalised.
 LARGEST_STEP = 0.9

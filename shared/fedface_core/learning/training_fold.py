@@ -38,6 +38,8 @@ class TrainingPartial:
     models: WeightedSum = field(default_factory=WeightedSum)
     images: int = 0
     folded: int = 0
+    size: int = 0
+    """Bytes of the folded updates, as they were uploaded."""
     refused: dict[str, str] = field(default_factory=dict)
     loss_before: float = 0.0
     loss_after: float = 0.0
@@ -46,7 +48,13 @@ class TrainingPartial:
 
     def encoded_parts(self) -> list[bytes | memoryview]:
         """The partial as an object, in parts: the sum's own memory."""
-        counts = {"weight": self.models.weight, "images": self.images, "folded": self.folded, "refused": self.refused}
+        counts = {
+            "weight": self.models.weight,
+            "images": self.images,
+            "folded": self.folded,
+            "size": self.size,
+            "refused": self.refused,
+        }
         further = {
             f"{client}/{name}": tensor for client, tensors in self.uploaded.items() for name, tensor in tensors.items()
         }
@@ -99,6 +107,7 @@ class TrainingPartial:
             self.uploaded[client] = dict(update.further)
         self.images += accepted.images
         self.folded += 1
+        self.size += accepted.size
         self.loss_before += accepted.images * before
         self.loss_after += accepted.images * after
 
@@ -107,6 +116,7 @@ class TrainingPartial:
         self.models.merge(other.models)
         self.images += other.images
         self.folded += other.folded
+        self.size += other.size
         self.refused |= other.refused
         self.loss_before += other.loss_before
         self.loss_after += other.loss_after
@@ -145,6 +155,7 @@ def reduce_training(partials: Iterable[TrainingPartial], before: ServerRound) ->
         replace(result, state=joined(moments, result.state)),
         folded=total.folded,
         images=total.images,
+        uploaded_bytes=total.size,
         refused=total.refused,
         update_norm=moved,
         loss_before=total.loss_before / total.images,

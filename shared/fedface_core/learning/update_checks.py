@@ -45,11 +45,12 @@ def check_update(blocks: Iterable[memoryview], accepted: AcceptedUpdate, form: U
     """A client's update, checked. ``blocks`` are its object, as `update_form.Blocks`; they are taken one by one.
 
     Its hash is taken as they come. Then one look at all values shows most updates to be good: of the form expected, and
-    within the norm, which no value that is not finite is. Any other is looked at closely. `UpdateRefusedError` carries the
-    reason and names the tensor.
+    within the norm, which no value that is not finite is. Any other is looked at closely, and so is an encoded one.
+    `UpdateRefusedError` carries the reason and names the tensor.
     """
     taken = _take(blocks, accepted)
-    return _good_at_once(taken, accepted, form, max_norm) or _looked_at_closely(taken, accepted, form, max_norm)
+    at_once = _good_at_once(taken, accepted, form, max_norm) if form.encoding.change is None else None
+    return at_once or _looked_at_closely(taken, accepted, form, max_norm)
 
 
 def check_mean_embedding(blocks: Iterable[memoryview], accepted: AcceptedUpdate, embedding_size: int) -> Tensor:
@@ -98,7 +99,8 @@ def _good_at_once(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, ma
 def _looked_at_closely(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, max_norm: float) -> CheckedUpdate:
     """The same by names, tensor by tensor and in float64; the update is copied."""
     tensors = _check_tensors(b"".join(blocks), accepted, form.expected)
-    distance = sqrt(sum(_squares(values_P, form.of_model(run)) for run, values_P in form.parts_of(tensors)))
+    model = form.decoded(tensors)
+    distance = sqrt(sum(_squares(values_P, form.of_model(run)) for run, values_P in form.parts_of(model)))
     if not distance <= max_norm:
         raise UpdateRefusedError(
             RefusalReason.NORM_EXCEEDED,
@@ -106,8 +108,8 @@ def _looked_at_closely(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateFor
             f"at most {max_norm:.6g} is allowed",
         )
     directions = {name: _direction(name, tensors[name]) for name in form.further}
-    counters = {name: tensors[name] for name, tensor in form.model.items() if not tensor.is_floating_point()}
-    return CheckedUpdate(form.parts_of(tensors), counters, directions)
+    counters = {name: model[name] for name, tensor in form.model.items() if not tensor.is_floating_point()}
+    return CheckedUpdate(form.parts_of(model), counters, directions)
 
 
 def update_norm(update: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> float:
@@ -149,17 +151,17 @@ def _check_names(tensors: Mapping[str, Tensor], reference: Mapping[str, Tensor])
         faults = [
             f"{what}: {', '.join(names)}" for what, names in (("missing", missing), ("unexpected", unexpected)) if names
         ]
-        raise UpdateRefusedError(RefusalReason.WRONG_TENSORS, f"the tensors are not the model's; {'; '.join(faults)}")
+        raise UpdateRefusedError(RefusalReason.WRONG_TENSORS, f"the tensors are not those of an update; {'; '.join(faults)}")
 
 
 def _check_tensor(name: str, tensor: Tensor, expected: Tensor) -> None:
     if tensor.shape != expected.shape:
         raise UpdateRefusedError(
-            RefusalReason.WRONG_SHAPE, f"{name} has the shape {tuple(tensor.shape)}; the model's is {tuple(expected.shape)}"
+            RefusalReason.WRONG_SHAPE, f"{name} has the shape {tuple(tensor.shape)}; it must be {tuple(expected.shape)}"
         )
     if tensor.dtype != expected.dtype:
         raise UpdateRefusedError(
-            RefusalReason.WRONG_DTYPE, f"{name} has the type {tensor.dtype}; the model's is {expected.dtype}"
+            RefusalReason.WRONG_DTYPE, f"{name} has the type {tensor.dtype}; it must be {expected.dtype}"
         )
     if not tensor.isfinite().all():
         raise UpdateRefusedError(

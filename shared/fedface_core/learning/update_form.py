@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import torch
@@ -19,6 +20,7 @@ from fedface_core.learning.codec import encode_tensors
 from fedface_core.learning.safetensors_layout import Place, header_end, places_of
 from fedface_core.learning.stored_tensors import PART_BYTES, StoredTensors
 from fedface_core.learning.strategies import NOTHING, Tensors
+from fedface_core.learning.update_encoding import WHOLE_MODEL, UpdateEncoding
 
 _HEADER_BYTES: Final = 4096  # safetensors' own framing and our metadata, generously
 _HEADER_BYTES_A_TENSOR: Final = 256  # dtype, shape and offsets of one tensor as JSON
@@ -69,14 +71,15 @@ def in_one_block(data: bytes) -> Blocks:
 
 
 class UpdateForm:
-    """The form of an update of the global model, and of the ``further`` tensors that a strategy has uploaded beside it."""
+    """The form of an update of the global model, by its ``encoding``, and of the ``further`` tensors uploaded beside it."""
 
-    def __init__(self, reference: StoredTensors, further: Tensors = NOTHING) -> None:
+    def __init__(self, reference: StoredTensors, further: Tensors = NOTHING, encoding: UpdateEncoding = WHOLE_MODEL) -> None:
         self.reference = reference
         self.further = further
+        self.encoding = encoding
         self.model = reference.like(reference.places)
         """The global model's names, shapes and types; they hold no values."""
-        self.expected: Tensors = {**self.model, **further}
+        self.expected: Tensors = {**encoding.layout(self.model), **further}
         self.size_limit = size_limit(self.expected)
         self.places = places_of(self.expected)
         self.header_end = header_end(self.places)
@@ -84,15 +87,24 @@ class UpdateForm:
         positions = sum_positions(self.model)
         self._run_of = {
             name: Run(place.dtype, place.count, place.start, reference.places[name].start, positions[name])
-            for name, place in self.places.items()
+            for name, place in places_of({**self.model, **further}).items()
             if name in positions
         }
         self._runs = _joined(self._run_of.values())
 
     @classmethod
-    def of(cls, model: Tensors, further: Tensors = NOTHING) -> UpdateForm:
+    def of(cls, model: Tensors, further: Tensors = NOTHING, encoding: UpdateEncoding = WHOLE_MODEL) -> UpdateForm:
         """The form where the global model is in memory."""
-        return cls(StoredTensors(io.BytesIO(encode_tensors(model))), further)
+        return cls(StoredTensors(io.BytesIO(encode_tensors(model))), further, encoding)
+
+    def decoded(self, tensors: Tensors) -> Tensors:
+        """The model by name that the tensors of such an update stand for. `UpdateRefusedError` where they do for none."""
+        return tensors if self.encoding.change is None else self.encoding.decode(tensors, self._model_by_name)
+
+    @cached_property
+    def _model_by_name(self) -> Tensors:
+        """The global model's tensors, for all updates of the fold: a changed parameter is an old one and a change."""
+        return self.reference.tensors()
 
     def parts(self, blocks: Blocks, data_start: int) -> Iterator[Part]:
         """The values that are averaged of an update of this form, in the blocks' own memory."""

@@ -22,6 +22,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 
 TASK_SECONDS = Histogram("fedface_task_seconds", "Duration of a task.", ["task", "outcome"], buckets=_SECONDS)
 UPDATES = Counter("fedface_updates", "Updates by what became of them.", ["outcome", "reason"])
+UPDATE_BYTES = Counter("fedface_update_bytes", "Bytes of accepted training updates.", ["encoding"])
 ARTIFACT_BYTES = Counter("fedface_artifact_bytes", "Bytes moved to and from the artifact store.", ["operation", "kind"])
 AGGREGATION_SECONDS = Histogram(
     "fedface_aggregation_seconds", "Duration of the steps of an aggregation.", ["step"], buckets=_SECONDS

@@ -107,6 +107,7 @@ def _aggregation() -> Aggregation:
         class_embeddings_sha256="1" * 64,
         folded=3,
         images=30,
+        uploaded_bytes=3_600_000,
         refused={},
         update_norm=0.1,
         loss_before=0.2,

@@ -128,6 +128,7 @@ def test_show_tells_the_story_of_a_run(fedface: Invoke, api: ByHand) -> None:
         "completed",
         "2 of 2 finished",
         "3 of 3 accepted, 3 invited",
+        "7.2 MB in 2 training rounds, 3.6 MB in the newest, as float32",
         MODEL_SHA256,
         "82.00 %",
         "0.9200",

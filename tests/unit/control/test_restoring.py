@@ -210,7 +210,7 @@ def test_one_run_that_cannot_be_read_does_not_keep_the_others_from_coming_back(a
     assert [run["id"] for run in answer["runs"]] == [good]
     assert answer["refused"].keys() == {damaged, foreign}
     assert answer["refused"][damaged].startswith("this is no Run: Invalid JSON")
-    assert answer["refused"][foreign].startswith("schema version 9 of Run is not known here: this FedFace reads version 2")
+    assert answer["refused"][foreign].startswith("schema version 9 of Run is not known here: this FedFace reads version 3")
 
 
 NEW_WITH_STRATEGIES = {

@@ -57,6 +57,16 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"aggregation": {"optimiser": {"name": "momentum"}}},
         {"aggregation": {"optimiser": "momentum", "staleness_exponent": 1.0}},
     ),
+    "another update encoding takes its own parameters": (
+        {"update_encoding": {"name": "top-k", "share": 0.5, "error_feedback": False}},
+        {"update_encoding": {"name": "int8"}},
+        {"update_encoding": "int8"},
+    ),
+    "a parameter of the same update encoding": (
+        {"update_encoding": {"name": "top-k", "share": 0.5, "error_feedback": False}},
+        {"update_encoding": {"share": 0.1}},
+        {"update_encoding": {"name": "top-k", "share": 0.1, "error_feedback": False}},
+    ),
     "a parameter of the same optimiser": (
         {"aggregation": {"optimiser": {"name": "adam", "beta1": 0.5}}},
         {"aggregation": {"optimiser": {"beta2": 0.9}}},

@@ -14,6 +14,7 @@ from fedface_core.domain.commands import Command, EnrolClients, EvaluateModel, F
 from fedface_core.domain.events import Aggregation, EvaluationSkipped, RoundAggregated, RoundEvaluated, RoundReady, Scores
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.residuals import residuals_after
 from fedface_core.domain.round import (
     TRANSITIONS,
     Round,
@@ -39,6 +40,7 @@ AGGREGATION = Aggregation(
     class_embeddings_sha256="b" * 64,
     folded=7,
     images=70,
+    uploaded_bytes=700,
     refused={},
     update_norm=None,
     loss_before=None,
@@ -103,6 +105,16 @@ def test_a_round_records_what_each_fact_brought() -> None:
     assert aggregated == closed.model_copy(update={"phase": RoundPhase.EVALUATING, "aggregation": AGGREGATION})
     finished = advance(aggregated, FACTS[RoundEvaluated], LATER)
     assert (finished.scores, finished.finished_at) == (SCORES, LATER)
+
+
+def test_residuals_are_those_of_the_newest_updates_in_the_model() -> None:
+    known = {client_id(0): 1, client_id(1): 2, client_id(2): 2}
+    aggregation = AGGREGATION.model_copy(update={"refused": {client_id(1): "not_finite"}})
+    third = a_round(number=3).model_copy(update={"residuals": known, "aggregation": aggregation})
+    accepted = [client_id(3), client_id(1), client_id(0)]
+    assert residuals_after(third, accepted) == {client_id(0): 3, client_id(1): 2, client_id(2): 2, client_id(3): 3}
+    assert residuals_after(third, []) == known
+    assert residuals_after(a_round(number=0).model_copy(update={"aggregation": AGGREGATION}), accepted) == {}
 
 
 @pytest.mark.parametrize("phase", [RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING])

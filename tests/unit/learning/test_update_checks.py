@@ -86,7 +86,7 @@ def test_missing_and_unexpected_tensors_are_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason", "detail"),
     [
-        ({"conv.weight": torch.zeros(3, 2)}, "wrong_shape", "conv.weight has the shape (3, 2); the model's is (2, 3)"),
+        ({"conv.weight": torch.zeros(3, 2)}, "wrong_shape", "conv.weight has the shape (3, 2); it must be (2, 3)"),
         ({"conv.weight": torch.zeros(6)}, "wrong_shape", "conv.weight"),
         ({"conv.bias": torch.zeros(2, dtype=torch.float64)}, "wrong_dtype", "conv.bias has the type torch.float64"),
         ({"norm.num_batches_tracked": torch.tensor(7.0)}, "wrong_dtype", "norm.num_batches_tracked"),

@@ -46,6 +46,12 @@ class Group:
         before, after = _paired(self.by_seed(metric, 0), self.by_seed(metric, number))
         return paired_gain(before, after, lower_is_better=metric in LOWER_IS_BETTER)
 
+    def uploaded(self) -> tuple[float, float] | None:
+        """Bytes of an update and of a training round, on average; none where nothing is uploaded."""
+        trained = [done.aggregation for result in self.results.values() for done in result.rounds if done.number > 0]
+        size = sum(aggregation.uploaded_bytes for aggregation in trained)
+        return (size / sum(aggregation.folded for aggregation in trained), size / len(trained)) if size else None
+
     def share(self, metric: str, upper: Group) -> float | None:
         """How much of the gap to ``upper`` is recovered, over the seeds that both have."""
         before, after, bound = _paired(self.by_seed(metric, 0), self.by_seed(metric, -1), upper.by_seed(metric, -1))

@@ -14,6 +14,7 @@ from fedface_cli.study.outcomes import Group, Outcomes, metric_of, metric_title
 _AGGREGATION = (
     "folded",
     "images",
+    "uploaded_bytes",
     "update_norm",
     "loss_before",
     "loss_after",
@@ -38,7 +39,8 @@ def summary_markdown(outcomes: Outcomes) -> str:
         f"# {study.name}",
         "",
         "Mean ± standard error over seeds, in per cent; the gain, after − before on the same seed, in percentage points, "
-        f"with its {100 * CONFIDENCE:.0f} % t-interval. *Seeds*: in how many of them the metric is better after.",
+        f"with its {100 * CONFIDENCE:.0f} % t-interval. *Seeds*: in how many of them the metric is better after. "
+        "*Update*, *round*: what is uploaded, on average (kB: 1,000 bytes).",
     ]
     if study.upper_bound:
         lines.append(f"*Recovered*: (after − before) / (upper − before) of the means, upper being {study.upper_bound}.")
@@ -50,7 +52,7 @@ def summary_markdown(outcomes: Outcomes) -> str:
 def _metric_table(outcomes: Outcomes, metric: str) -> Iterator[str]:
     axes = list(outcomes.study.grid)
     upper = ["recovered"] if outcomes.study.upper_bound else []
-    heads = ["arm", *axes, "before", "after", "gain", "interval", "seeds", *upper]
+    heads = ["arm", *axes, "before", "after", "gain", "interval", "seeds", *upper, "update", "round"]
     yield f"| {' | '.join(heads)} |"
     yield "|" + "---|" * (1 + len(axes)) + "---:|" * (len(heads) - 1 - len(axes))
     for group in outcomes.with_results:
@@ -59,7 +61,7 @@ def _metric_table(outcomes: Outcomes, metric: str) -> Iterator[str]:
         if upper:
             share = _share(outcomes, group, metric)
             cells.append("–" if share is None else f"{100 * share:.1f} %".replace("-", "−"))
-        yield f"| {' | '.join([*where, *cells])} |"
+        yield f"| {' | '.join([*where, *cells, *_uploaded_cells(group)])} |"
 
 
 def _gain_cells(gain: Gain) -> list[str]:
@@ -73,6 +75,11 @@ def _gain_cells(gain: Gain) -> list[str]:
     ]
 
 
+def _uploaded_cells(group: Group) -> list[str]:
+    uploaded = group.uploaded()
+    return ["–", "–"] if uploaded is None else [f"{size / 1000:,.1f} kB" for size in uploaded]
+
+
 def _estimate(estimate: Estimate, sign: str) -> str:
     error = "" if estimate.error is None else f" ± {100 * estimate.error:.2f}"
     return f"{100 * estimate.mean:{sign}.2f}{error}".replace("-", "−")
@@ -83,7 +90,8 @@ def _summary_line(outcomes: Outcomes, group: Group) -> dict[str, Any]:
     for metric in outcomes.metrics:
         figures = _figures(group.gain(metric)) | {"recovered": _share(outcomes, group, metric)}
         line |= {f"{metric} {name}": value for name, value in figures.items()}
-    return line
+    of_update, of_round = group.uploaded() or (None, None)
+    return line | {"bytes an update": of_update, "bytes a round": of_round}
 
 
 def _figures(gain: Gain | None) -> dict[str, float | None]:

@@ -63,6 +63,11 @@ def test_the_summary_is_what_the_results_give(finished: Finished) -> None:
         )
 
     for line in summary:
+        of_update, of_round = float(line["bytes an update"]), float(line["bytes a round"])
+        assert of_round == pytest.approx(of_update * int(line["split.clients"]))
+        mine = [each for each in rounds if (each["arm"], each["split.clients"]) == (line["arm"], line["split.clients"])]
+        trained = [int(each["uploaded_bytes"]) for each in mine if each["round"] != "0"]
+        assert of_round == pytest.approx(np.mean(trained))
         before, after = (aucs(line["arm"], line["split.clients"], number) for number in ("0", "3"))
         upper = aucs("long", line["split.clients"], "3")
         assert line["seeds"] == line["auc seeds"] == "2"
@@ -91,6 +96,8 @@ def test_the_markdown_has_a_table_for_each_metric(finished: Finished) -> None:
     assert text.count("| no spreadout | 4 |") == 4
     assert "| fedface | 2 | – | – | – | – | – | – |" in text, "TAR@1e-3 is not resolved"
     assert "upper being long" in text
+    assert "| seeds | recovered | update | round |" in text
+    assert text.count(" kB | ") == 4 * 6, "each line of each table says what an update and a round cost"
 
 
 PLOTS = ["gain-per-round", "gain-against-split.clients"]
