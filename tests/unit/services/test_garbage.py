@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,11 +10,10 @@ import pytest
 from fedface_control.collect_garbage import collect_garbage
 from fedface_control.operate_run import clone_run, create_run, delete_run
 from fedface_control.restore_run import restore_run
-from fedface_core.adapters.memory import MemoryLedger
 from fedface_core.contracts import object_keys
-from fedface_core.domain.run import RunPhase
 from fedface_core.learning.simulation import simulate
 from support.in_process import InProcess
+from support.moments import lose_ledger, moments
 from support.tiny_run import tiny_plan
 
 HOUR = timedelta(hours=1)
@@ -77,23 +75,14 @@ def test_updates_that_the_retention_has_missed_are_garbage(faces: Path) -> None:
 def test_a_collection_at_any_moment_changes_nothing(faces: Path, lost: bool) -> None:
     plan = tiny_plan(faces, rounds=1, split={"clients": 2}, cohort={"shard_size": 1})
     expected = simulate(plan).model_sha256
-    for steps in range(1, 40):
-        services = InProcess(plan)
-        run_id = services.start()
-        for _ in range(steps):
-            if services.ports.ledger.load(run_id).phase is RunPhase.COMPLETED:
-                return
-            services.step()
+    for services, run_id in moments(plan, most_steps=40):
         if lost:
-            services.ports = replace(services.ports, ledger=MemoryLedger(services.clock))
-            services.publisher.published.clear()
-            services.restart_services()
+            lose_ledger(services)
         services.clock.advance(7200)  # whatever was put is old by now
         collect(services)
         if lost:
             restore_run(services.ports, run_id)
         assert services.to_end(run_id).model_sha256 == expected
-    raise AssertionError("the run never came to its end")
 
 
 def test_weights_that_a_lost_run_is_to_start_from_are_no_garbage(faces: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +15,6 @@ from fedface_control.collect_garbage import collect_garbage
 from fedface_control.operate_round import retry_round
 from fedface_control.operate_run import delete_run
 from fedface_control.restore_run import restore_run
-from fedface_core.adapters.memory import MemoryLedger
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ReduceRound
 from fedface_core.domain.plan import DataPlan, Plan
@@ -30,6 +27,7 @@ from fedface_core.learning.simulation import simulate
 from fedface_core.learning.strategies import STRATEGIES
 from support.guiding_strategy import GUIDING
 from support.in_process import Disorder, InProcess
+from support.moments import lose_ledger, moments
 from support.places import in_round
 from support.tiny_run import tiny_plan
 
@@ -96,33 +94,17 @@ def test_a_client_process_fetches_guidance_once_a_round(plan: Plan, monkeypatch:
     assert fetched.count("guidance") == 2
 
 
-def moments(plan: Plan) -> Iterator[InProcess]:
-    """The services after each of a run's steps in turn."""
-    for steps in range(1, 100):
-        services = InProcess(plan)
-        run_id = services.start()
-        for _ in range(steps):
-            if services.ports.ledger.load(run_id).phase is RunPhase.COMPLETED:
-                return
-            services.step()
-        yield services
-    raise AssertionError("the run never came to its end")
-
-
 @pytest.mark.parametrize("lost", [False, True], ids=["ledger kept", "ledger lost"])
 def test_nothing_that_is_needed_is_garbage_and_a_lost_run_comes_back(plan: Plan, lost: bool) -> None:
     expected = simulate(plan).model_sha256
-    for services in moments(plan):
-        (run,) = services.ports.ledger.runs()
+    for services, run_id in moments(plan):
         if lost:
-            services.ports = replace(services.ports, ledger=MemoryLedger(services.clock))
-            services.publisher.published.clear()
-            services.restart_services()
+            lose_ledger(services)
         services.clock.advance(7200)
         collect_garbage(services.ports, HOUR, dry_run=False)
         if lost:
-            restore_run(services.ports, run.id)
-        assert services.to_end(run.id).model_sha256 == expected
+            restore_run(services.ports, run_id)
+        assert services.to_end(run_id).model_sha256 == expected
 
 
 def test_a_service_may_be_killed_after_any_effect(plan: Plan) -> None:

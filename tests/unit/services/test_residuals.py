@@ -16,7 +16,6 @@ from fedface_control.collect_garbage import collect_garbage
 from fedface_control.operate_round import retry_round
 from fedface_control.operate_run import delete_run, pause_run, resume_run
 from fedface_control.restore_run import restore_run
-from fedface_core.adapters.memory import MemoryLedger
 from fedface_core.contracts import object_keys
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
@@ -25,6 +24,7 @@ from fedface_core.learning import client_steps
 from fedface_core.learning.client_steps import Update
 from fedface_core.learning.simulation import simulate
 from support.in_process import Disorder, InProcess
+from support.moments import lose_ledger, moments
 from support.replayed import accepted_sets, replayed
 from support.tiny_run import tiny_plan
 
@@ -119,23 +119,14 @@ def test_garbage_may_be_collected_and_the_ledger_lost_at_any_moment(faces: Path,
         seed=3,
     )
     expected = simulate(plan).model_sha256
-    for steps in range(1, 100):
-        services = InProcess(plan)
-        run_id = services.start()
-        for _ in range(steps):
-            if services.ports.ledger.load(run_id).phase is RunPhase.COMPLETED:
-                return
-            services.step()
+    for services, run_id in moments(plan):
         if lost:
-            services.ports = replace(services.ports, ledger=MemoryLedger(services.clock))
-            services.publisher.published.clear()
-            services.restart_services()
+            lose_ledger(services)
         services.clock.advance(7200)
         collect_garbage(services.ports, timedelta(hours=1), dry_run=False)
         if lost:
             restore_run(services.ports, run_id)
         assert services.to_end(run_id).model_sha256 == expected
-    raise AssertionError("the run never came to its end")
 
 
 def test_old_residuals_are_removed_but_those_that_are_gone_on_from(faces: Path) -> None:
