@@ -20,11 +20,12 @@ from fedface_cli.signals import exit_on_termination
 from fedface_core.domain.errors import FedFaceError
 from loadtest.peers.comparison import Comparison, compare, interpreters
 from loadtest.peers.environments import ROOT
+from loadtest.peers.make_workload import SIZES, make_workload
 from loadtest.peers.measure import Measured, measure
 from loadtest.peers.plot import draw
 from loadtest.peers.systems import SYSTEMS, System
 from loadtest.peers.tables import markdown, narrow_columns, title
-from loadtest.peers.workload import SIZES, make_workload, one_thread, write_workload
+from loadtest.peers.workload import one_thread, write_workload
 
 
 def main() -> int:

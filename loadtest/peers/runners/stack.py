@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 from fedface_cli.api_client import ControlApi
+from fedface_cli.bench.completed_run import LOOK_SECONDS, RunDidNotCompleteError
 from fedface_cli.stack import LocalStack
 from fedface_core.bootstrap import connect
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import RoundView
-from fedface_core.domain.errors import FedFaceError, WrongPhaseError
+from fedface_core.domain.errors import WrongPhaseError
 from fedface_core.domain.run import ENDED
 from fedface_core.learning.codec import decode_tensors
 from fedface_core.runtime.celery_app import create_celery
@@ -22,11 +23,6 @@ from loadtest.peers.outcome import Outcome
 from loadtest.peers.workload import read_workload
 
 CLIENT_WORKERS: Final = 2
-_LOOK_SECONDS: Final = 0.5
-
-
-class RunDidNotCompleteError(FedFaceError):
-    """The run ended before its time."""
 
 
 def run(path: Path, rounds: int, variant: str) -> Outcome:
@@ -62,7 +58,7 @@ def _training_rounds(stack: LocalStack, api: ControlApi, run_id: str, wanted: in
             return api.rounds(run_id).rounds[1 : wanted + 1]
         if found.phase in ENDED:
             raise RunDidNotCompleteError(f"the run is {found.phase} in round {found.round}: {found.failure}")
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)
 
 
 def _stored_model(stack: LocalStack, sha256: str) -> bytes:

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from fedface_cli.bench import in_process
-from fedface_cli.bench.in_process import BARE, ONE_AT_A_TIME, TrainingReport, exponent, measure_speeds, multiply_adds
+from fedface_cli.bench.growth import Growth
+from fedface_cli.bench.in_process import BARE, ONE_AT_A_TIME, TrainingReport, measure_speeds, multiply_adds
 from fedface_cli.bench.plain_torch import PlainLoop, as_torch_has_it
 from fedface_cli.main import main
 from fedface_core.domain.plan import Plan
@@ -68,7 +69,7 @@ def test_multiply_adds_are_counted_by_hand() -> None:
 
 
 def test_the_exponent_is_that_of_a_power() -> None:
-    assert exponent([1, 10, 100], [3, 3 * 10**0.7, 3 * 100**0.7]) == pytest.approx(0.7)
+    assert Growth.of([1, 10, 100], [3, 3 * 10**0.7, 3 * 100**0.7]).exponent == pytest.approx(0.7)
 
 
 def test_each_way_is_measured_as_often_as_asked() -> None:

@@ -15,13 +15,14 @@ from fedface_core.learning.weights import network_tensors
 from loadtest.peers.agreement import ModelsDisagreeError, check_agreement, largest_difference
 from loadtest.peers.comparison import Comparison, compare, interpreters
 from loadtest.peers.environments import EnvironmentUnavailableError, python_of
+from loadtest.peers.make_workload import SIZES, make_workload
 from loadtest.peers.measure import Measured
 from loadtest.peers.outcome import Outcome, read_outcome, write_outcome
 from loadtest.peers.plain_networks import plain_network
 from loadtest.peers.plot import draw
 from loadtest.peers.systems import LIMITS, SYSTEMS, System
 from loadtest.peers.tables import columns, markdown
-from loadtest.peers.workload import SIZES, Workload, make_workload, read_workload, write_workload
+from loadtest.peers.workload import Workload, read_workload, write_workload
 
 LIMIT, FLOWER, OURS = SYSTEMS["bare-loop"], SYSTEMS["flower"], SYSTEMS["ours"]
 MODEL = {"weight": torch.tensor([1.0, 2.0]), "batches": torch.tensor(3)}

@@ -39,15 +39,12 @@ def aggregate(
     from rich.console import Console
 
     from fedface_cli.bench.aggregate_figures import measure_aggregation, plot_memory
-    from fedface_cli.bench.report import check_writable, write
+    from fedface_cli.bench.report import check_plot, check_writable, write
     from fedface_cli.signals import exit_on_termination
-    from fedface_core.domain.errors import InvalidInputError
 
     exit_on_termination()
-    if plot_file is not None and plot_file.suffix not in (".png", ".pdf"):
-        raise InvalidInputError(f"--plot {plot_file}: give a file that ends in .png or .pdf")
-    for file in (json_file, plot_file):
-        check_writable(file)
+    check_plot("--plot", plot_file)
+    check_writable(json_file)
     console = Console()
     with console.status("measuring") as status:
         report = measure_aggregation(_sizes(sizes), updates, artifacts.value, repetitions, status.update)

@@ -37,7 +37,7 @@ def control(
     from fedface_cli.bench.control_growth import ControlReport, growth_of, plot_growth, show_growth
     from fedface_cli.bench.control_rounds import measure_rounds
     from fedface_cli.bench.machine import this_machine
-    from fedface_cli.bench.report import check_writable, write
+    from fedface_cli.bench.report import check_plot, check_writable, write
     from fedface_cli.signals import exit_on_termination
     from fedface_core.domain.errors import InvalidInputError
 
@@ -45,10 +45,8 @@ def control(
     sizes = [clients] if growth is None else _sizes(growth)
     if plot_file is not None and len(sizes) < 2:
         raise InvalidInputError("--plot shows growth: give --growth with two or more numbers of clients, such as 100,1000")
-    if plot_file is not None and plot_file.suffix not in (".png", ".pdf"):
-        raise InvalidInputError(f"--plot {plot_file}: give a file that ends in .png or .pdf")
-    for file in (json_file, plot_file):
-        check_writable(file)
+    check_plot("--plot", plot_file)
+    check_writable(json_file)
     console, machine = Console(), this_machine()
     measured = []
     for size in sizes:

@@ -6,25 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict
-
 from fedface_cli.bench.control_rounds import LoadFigures
+from fedface_cli.bench.growth import Growth
 from fedface_cli.bench.report import Column, Report, show
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 OF_CONTROL = ("api", "control")
-
-
-class Growth(BaseModel):
-    """The round time t(n) ≈ factor · n^exponent over n clients, by least squares of the logarithms."""
-
-    model_config = ConfigDict(frozen=True)
-
-    exponent: float
-    factor_seconds: float
 
 
 class ControlReport(Report):
@@ -39,9 +28,7 @@ def growth_of(loads: Sequence[LoadFigures]) -> Growth | None:
     """The fit over the median training round of each number of clients."""
     if len(loads) < 2:
         return None
-    logarithms = np.log([load.clients for load in loads]), np.log([load.round_seconds for load in loads])
-    exponent, intercept = np.polyfit(*logarithms, 1)
-    return Growth(exponent=float(exponent), factor_seconds=float(np.exp(intercept)))
+    return Growth.of([load.clients for load in loads], [load.round_seconds for load in loads])
 
 
 def show_growth(report: ControlReport, console: Console) -> None:

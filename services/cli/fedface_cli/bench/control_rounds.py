@@ -17,26 +17,19 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from fedface_cli.api_client import ControlApi
+from fedface_cli.bench.completed_run import wait_for_completion
 from fedface_cli.bench.control_log import Moments, read_moments
 from fedface_cli.bench.no_op_plan import no_op_people, no_op_plan
 from fedface_cli.bench.probes import ApiLatency, ProcessUse
 from fedface_cli.plan_files import make_part
 from fedface_cli.stack import LocalStack
 from fedface_core.contracts.http import RoundView
-from fedface_core.domain.errors import FedFaceError
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.run import ENDED, RunPhase
 
 ROUNDS = 3
 
 # A spreadout step compares every client with every other: at ten thousand it would take longer than all that is measured.
 _ONLY_SERVICES = {"spreadout": {"steps": 0}}
-
-
-class RunDidNotCompleteError(FedFaceError):
-    """The run failed, or took longer than it was given."""
-
-    title = "Benchmark"
 
 
 class Figures(BaseModel):
@@ -113,7 +106,7 @@ def measure_rounds(clients: int, artifacts: Literal["directory", "s3"], limit_se
             with ApiLatency(stack.api_url, read) as latency, ProcessUse(processes) as use:
                 started = time.monotonic()
                 api.start(run_id)
-                _wait_for_the_end(stack, api, run_id, started + limit_seconds)
+                wait_for_completion(stack, api, run_id, started + limit_seconds)
                 seconds, cpu_seconds = time.monotonic() - started, use.cpu_seconds()
             rounds = api.rounds(run_id).rounds
         moments = read_moments(stack.logs / "control.log")  # once the stack has stopped, and all of it is written
@@ -127,17 +120,6 @@ def measure_rounds(clients: int, artifacts: Literal["directory", "s3"], limit_se
         cpu_seconds=cpu_seconds,
         peak_mib={name: peak / 2**20 for name, peak in use.peak_bytes.items()},
     )
-
-
-def _wait_for_the_end(stack: LocalStack, api: ControlApi, run_id: str, deadline: float) -> None:
-    while (run := api.run(run_id)).phase not in ENDED:
-        stack.check()
-        if time.monotonic() > deadline:
-            api.cancel(run_id)  # so that the workers end quickly
-            raise RunDidNotCompleteError(f"the run took longer than it was given; it is in round {run.round}")
-        time.sleep(0.5)
-    if run.phase is not RunPhase.COMPLETED:
-        raise RunDidNotCompleteError(f"the run is {run.phase}: {run.failure}")
 
 
 def _round_figures(rounds: Sequence[RoundView], moments: Moments) -> tuple[RoundFigures, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from statistics import mean
 
@@ -10,17 +9,10 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from fedface_cli.api_client import ControlApi
+from fedface_cli.bench.completed_run import RunDidNotCompleteError, wait_for_completion
 from fedface_cli.stack import LocalStack
 from fedface_core.contracts.http import RoundView
-from fedface_core.domain.errors import FedFaceError
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.run import ENDED, RunPhase
-
-_LOOK_SECONDS = 0.5  # seldom, so that to look costs nothing
-
-
-class RunDidNotCompleteError(FedFaceError):
-    """A run that was to be measured failed, or some of its clients did."""
 
 
 def faithful_round_seconds(stack: LocalStack, plan: Plan) -> float:
@@ -28,11 +20,7 @@ def faithful_round_seconds(stack: LocalStack, plan: Plan) -> float:
     with ControlApi(stack.api_url) as api:
         run_id = api.create(plan).id
         api.start(run_id)
-        while (run := api.run(run_id)).phase not in ENDED:
-            stack.check()
-            time.sleep(_LOOK_SECONDS)
-        if run.phase is not RunPhase.COMPLETED:
-            raise RunDidNotCompleteError(f"the run is {run.phase}: {run.failure}")
+        wait_for_completion(stack, api, run_id)
         return mean(map(_seconds, api.rounds(run_id).rounds[1:]))
 
 

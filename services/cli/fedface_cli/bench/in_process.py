@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from fedface_cli.bench.plain_torch import PlainLoop
+from fedface_cli.bench.reference_workload import REFERENCE_NETWORK
 from fedface_cli.bench.repetitions import Repeated, by_turns, ratios
 from fedface_cli.bench.report import Report
 from fedface_core.domain.ids import client_id
@@ -30,17 +30,16 @@ from fedface_core.learning.seeding import use_deterministic_torch
 BARE, BARE_CHANNELS_LAST = "bare loop", "bare loop, channels-last"
 ONE_AT_A_TIME = "one at a time"
 
-_SMALL: Final = {"architecture": "spherenet-4", "height": 56, "width": 48, "channels": 1, "embedding_size": 128}
 SIZES: Final[dict[str, dict[str, Any]]] = {
-    "spherenet-4": _SMALL | {"widths": (16, 32, 64, 128)},
+    "spherenet-4": REFERENCE_NETWORK,
     "mobilefacenet": {"architecture": "mobilefacenet"},
 }
 GROWTH: Final[dict[str, dict[str, Any]]] = {
-    **{f"spherenet-4 ×{factor}": _SMALL | {"widths": tuple(8 * factor * 2**k for k in range(4))} for factor in (1, 2, 4, 8)},
     **{
-        f"spherenet-{depth}": _SMALL | {"architecture": f"spherenet-{depth}", "widths": (16, 32, 64, 128)}
-        for depth in (10, 20, 36)
+        f"spherenet-4 ×{factor}": REFERENCE_NETWORK | {"widths": [8 * factor * 2**k for k in range(4)]}
+        for factor in (1, 2, 4, 8)
     },
+    **{f"spherenet-{depth}": REFERENCE_NETWORK | {"architecture": f"spherenet-{depth}"} for depth in (10, 20, 36)},
 }
 _IMAGES, _STEPS = 10, 5
 
@@ -95,11 +94,6 @@ def measure_speeds(
     figures = by_turns(measures, repetitions)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Speeds(model=model, parameters=parameters, multiply_adds=multiply_adds(network), clients_per_second=figures)
-
-
-def exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
-    """b of ``seconds ≈ a · sizes^b``, by least squares of the logarithms."""
-    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
 def multiply_adds(network: EmbeddingNetwork) -> int:

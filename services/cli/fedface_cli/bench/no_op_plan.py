@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 _TEST_IDENTITIES = 8
 _HEIGHT, _WIDTH = 28, 24
+TINY_NETWORK: Final[dict[str, Any]] = {
+    "architecture": "spherenet-4",
+    "height": _HEIGHT,
+    "width": _WIDTH,
+    "channels": 1,
+    "embedding_size": 16,
+    "widths": [4, 8, 8, 8],
+}
+"""Of 2,060 parameters."""
 
 
 def no_op_plan(clients: int, rounds: int, deadline_seconds: float = 600.0) -> dict[str, Any]:
     """The body of ``POST /runs``: every client in every cohort, no gradient step."""
     return {
         "name": f"load: {clients} clients",
-        "model": {
-            "architecture": "spherenet-4",
-            "height": _HEIGHT,
-            "width": _WIDTH,
-            "channels": 1,
-            "embedding_size": 16,
-            "widths": [4, 8, 8, 8],
-        },
+        "model": TINY_NETWORK,
         "data": {"dataset": "synthetic", "images_per_identity": 2},
         "split": {"clients": clients, "test": _TEST_IDENTITIES},
         "cohort": {"deadline_seconds": deadline_seconds},

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Final, Literal
 
 from fedface_core.domain.plan import Plan
+
+REFERENCE_NETWORK: Final[dict[str, Any]] = {
+    "architecture": "spherenet-4",
+    "height": 56,
+    "width": 48,
+    "channels": 1,
+    "embedding_size": 128,
+    "widths": [16, 32, 64, 128],
+}
+"""Of 294,128 parameters."""
 
 
 def reference_plan(clients: int, rounds: int, losses: Literal["measured", "seen"] = "seen") -> Plan:
@@ -15,14 +25,7 @@ def reference_plan(clients: int, rounds: int, losses: Literal["measured", "seen"
     return Plan.model_validate(
         {
             "name": f"bench: {clients} clients",
-            "model": {
-                "architecture": "spherenet-4",
-                "height": 56,
-                "width": 48,
-                "channels": 1,
-                "embedding_size": 128,
-                "widths": [16, 32, 64, 128],
-            },
+            "model": REFERENCE_NETWORK,
             "data": {"dataset": "synthetic", "images_per_identity": 10},
             "split": {"clients": clients, "test": 2},
             "local_training": {"steps": 5, "learning_rate": 0.01, "momentum": 0.9, "losses": losses},

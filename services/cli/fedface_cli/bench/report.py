@@ -50,6 +50,13 @@ def check_writable(file: Path | None) -> None:
         raise InvalidInputError(f"{file}: there is no directory {file.absolute().parent}; make it first")
 
 
+def check_plot(option: str, file: Path | None) -> None:
+    """The same for a plot, whose format is its file's ending."""
+    if file is not None and file.suffix not in (".png", ".pdf"):
+        raise InvalidInputError(f"{option} {file}: give a file that ends in .png or .pdf")
+    check_writable(file)
+
+
 def write(file: Path | None, report: Report) -> None:
     """The report as JSON, where a file was given."""
     if file is not None:

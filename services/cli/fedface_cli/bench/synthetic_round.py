@@ -9,6 +9,7 @@ from typing import Final
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from fedface_cli.bench.reference_workload import REFERENCE_NETWORK
 from fedface_core.adapters.local_artifacts import LocalArtifacts
 from fedface_core.adapters.memory import MemoryLedger, RecordingPublisher
 from fedface_core.adapters.s3_artifacts import S3Artifacts
@@ -31,18 +32,11 @@ from fedface_core.runtime.workbench import Workbench
 
 RUN: Final = "run-000000000000"
 MODELS: Final[dict[str, dict[str, object]]] = {
-    "small": {
-        "architecture": "spherenet-4",
-        "height": 56,
-        "width": 48,
-        "channels": 1,
-        "widths": [16, 32, 64, 128],
-        "embedding_size": 128,
-    },
+    "small": REFERENCE_NETWORK,
     "medium": {"architecture": "mobilefacenet"},
     "large": {"architecture": "spherenet-64", "height": 112, "width": 96},
 }
-"""By name, the networks whose updates are summed: of 1.2, 4.1 and 150 MB."""
+"""By name, the networks whose updates are summed: of 1.2, 4.1 and 193 MB."""
 
 _IMAGES: Final = 10
 _PATIENCE_SECONDS: Final = 60.0

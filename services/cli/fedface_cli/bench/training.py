@@ -32,12 +32,13 @@ def training(
     """
     from rich.console import Console
 
-    from fedface_cli.bench.in_process import GROWTH, SIZES, TrainingReport, exponent, measure_speeds
+    from fedface_cli.bench.growth import Growth
+    from fedface_cli.bench.in_process import GROWTH, SIZES, TrainingReport, measure_speeds
     from fedface_cli.bench.machine import this_machine
-    from fedface_cli.bench.report import check_writable, write
+    from fedface_cli.bench.report import check_plot, check_writable, write
 
     check_writable(json_file)
-    check_writable(growth)
+    check_plot("--growth", growth)
     console, machine = Console(), this_machine()
     sizes, grown = [], []
     with console.status("training"):
@@ -56,8 +57,8 @@ def training(
         machine=machine,
         sizes=tuple(sizes),
         growth=tuple(grown),
-        exponent_of_parameters=exponent([speeds.parameters for speeds in grown], seconds) if grown else None,
-        exponent_of_multiply_adds=exponent([speeds.multiply_adds for speeds in grown], seconds) if grown else None,
+        exponent_of_parameters=Growth.of([speeds.parameters for speeds in grown], seconds).exponent if grown else None,
+        exponent_of_multiply_adds=Growth.of([speeds.multiply_adds for speeds in grown], seconds).exponent if grown else None,
     )
     for speeds in sizes:
         _show(speeds, machine, console)

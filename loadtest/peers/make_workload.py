@@ -1,0 +1,67 @@
+"""Makes the work that every system does. For our own environment: the peers read what is made here."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+
+from fedface_cli.bench.no_op_plan import TINY_NETWORK
+from fedface_cli.bench.reference_workload import REFERENCE_NETWORK
+from fedface_core.domain.ids import client_id
+from fedface_core.domain.plan import Plan
+from fedface_core.learning.class_embeddings import decode_class_embeddings
+from fedface_core.learning.data import open_photographs, split_identities
+from fedface_core.learning.federated_rounds import enrol_everyone, round_zero
+from fedface_core.learning.gathered import Gathered
+from fedface_core.learning.models import initial_network
+from fedface_core.learning.weights import network_tensors
+from loadtest.peers.workload import Workload
+
+_TEST = 2  # identities, the fewest there may be: the evaluation is part of our rounds, and the peers have none
+
+SIZES: Final[dict[str, dict[str, Any]]] = {
+    "spherenet": {
+        "model": REFERENCE_NETWORK,
+        "data": {"dataset": "synthetic", "images_per_identity": 10},
+        "split": {"clients": 200, "test": _TEST},
+        "local_training": {"losses": "seen", "steps": 5, "learning_rate": 0.05},
+    },
+    "mobilefacenet": {
+        "model": {"architecture": "mobilefacenet"},
+        "data": {"dataset": "synthetic", "images_per_identity": 3},
+        "split": {"clients": 50, "test": _TEST},
+        # BatchNorm over three images of one face amplifies rounding: at a higher rate equal work would not look equal.
+        "local_training": {"losses": "seen", "steps": 2, "learning_rate": 0.002},
+    },
+    # For the tests, and to see whether all systems start: a round takes no time.
+    "tiny": {
+        "model": TINY_NETWORK,
+        "data": {"dataset": "synthetic", "images_per_identity": 3},
+        "split": {"clients": 6, "test": _TEST},
+        "local_training": {"losses": "seen", "steps": 2, "learning_rate": 0.05},
+    },
+}
+
+
+def make_workload(size: str) -> Workload:
+    """Render the images and enrol the clients, as a run of the plan does."""
+    plan = Plan.model_validate(
+        SIZES[size]
+        | {
+            "name": f"peers: {size}",
+            "rounds": 1,
+            "cohort": {"deadline_seconds": 3600.0},
+        }
+    )
+    dataset = open_photographs(plan)
+    split = split_identities(dataset.identities, plan.split)
+    images = {client_id(index): dataset.images(identity) for index, identity in enumerate(split.clients)}
+    network = initial_network(plan.model, plan.seed)
+    enrolled = enrol_everyone(images, round_zero(plan, network, Gathered(dataset, split, images, lambda _number: False)))
+    return Workload(
+        plan,
+        torch.stack([*images.values()]),
+        decode_class_embeddings(enrolled.class_embeddings, plan.model.embedding_size),
+        network_tensors(network),
+    )
