@@ -41,6 +41,7 @@ STRATEGIES: list[Any] = [
 # A few images through BatchNorm are chaotic at a high rate: differences of rounding then grow tenfold in each step.
 RATES = {"mobilefacenet": 0.0001}
 STEPS: list[dict[str, Any]] = [{}, {"steps": 0}, {"batch_size": 4}, {"flip": True, "shift": 2}, {"batch_size": 1}]
+STEPS += [{"losses": "seen"}, {"losses": "seen", "steps": 0}, {"losses": "seen", "flip": True, "shift": 2}]
 PlanOf = Callable[..., Plan]
 
 

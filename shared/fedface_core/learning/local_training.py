@@ -111,7 +111,7 @@ class LocalTrainer:
         optimiser.zero_grad()
         own_D.requires_grad_(False)
         seen = local.reports_what_it_sees(steps)
-        if seen and not self.needs_features_after(plan):
+        if seen and not needs_features_after(plan):
             return LocalResult(before, latest.item(), self._state, NOTHING)
         features_ND = features_of_pixels(network, pixels_NCHW)
         after, uploads = latest.item() if seen else measured(features_ND), strategy.uploads(at_hand, features_ND)
@@ -127,14 +127,15 @@ class LocalTrainer:
         as_measured = sees_all_as_they_are(local, images_NCHW) and not self.has_batch_norm
         return local.reports_what_it_sees(steps) or (steps > 0 and as_measured)
 
-    def needs_features_after(self, plan: Plan) -> bool:
-        """Whether anything but the loss is made of the images' features by the trained network."""
-        return plan.model.centring or bool(strategy_of(plan).upload_shapes(plan))
-
     def normalises_by_batch(self, local: LocalTrainingPlan, images_NCHW: Tensor) -> bool:
         """Whether steps are in training mode. One image has no variance to normalise by, and takes running statistics."""
         images = len(images_NCHW) if _takes_all(local, images_NCHW) else local.batch_size
         return self.has_batch_norm and images != 1
+
+
+def needs_features_after(plan: Plan) -> bool:
+    """Whether anything but the loss is made of the images' features by the trained network."""
+    return plan.model.centring or bool(strategy_of(plan).upload_shapes(plan))
 
 
 def batches(pixels_NCHW: Tensor, local: LocalTrainingPlan, steps: int, seed: int) -> Iterator[Tensor]:

@@ -19,7 +19,13 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import Plan
 from fedface_core.learning.embedding import mean_feature
-from fedface_core.learning.local_training import LocalResult, LocalTrainer, batches, sees_all_as_they_are
+from fedface_core.learning.local_training import (
+    LocalResult,
+    LocalTrainer,
+    batches,
+    needs_features_after,
+    sees_all_as_they_are,
+)
 from fedface_core.learning.strategies import NOTHING, ClientRound, Tensors, strategy_of
 
 # How grouped convolutions and batched matrix products read their weights, as an order of axes. Of another layout torch
@@ -80,11 +86,15 @@ def train_together(
         before = latest_K if before is None else before
     assert before is not None
     own_KD.requires_grad_(False)
+    models = [{name: _as_usual(tensor.detach())[index] for name, tensor in laid.items()} for index in range(len(trainees))]
+    seen = local.reports_what_it_sees(steps)
+    if seen and not needs_features_after(plan):
+        return [LocalResult(*of_one, NOTHING) for of_one in zip(before, latest_K, models, strict=True)]
     measured_K, features_KND = measured()
-    after = latest_K if local.reports_what_it_sees(steps) else measured_K
+    after = latest_K if seen else measured_K
 
     def result(index: int) -> LocalResult:
-        features_ND, mine = features_KND[index], {name: _as_usual(tensor.detach())[index] for name, tensor in laid.items()}
+        features_ND, mine = features_KND[index], models[index]
         uploads = strategy.uploads(replace(at_hand, class_embedding_D=own_KD[index]), features_ND)
         if network.plan.centring and steps:
             mine["centre"].copy_(mean_feature(features_ND))

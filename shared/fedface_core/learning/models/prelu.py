@@ -19,7 +19,7 @@ class PReLU(nn.PReLU):
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """See the class."""
-        # What can be mapped over clients takes torch half as long again to call, so only those who map pay for it.
+        # Torch binds the arguments of a function that can be mapped over clients anew in each call: only those who map pay.
         function = _MappedPReLU if torch._C._are_functorch_transforms_active() else _PReLU
         return function.apply(x_NCHW, self.weight)  # type: ignore[no-any-return, no-untyped-call]
 
