@@ -97,7 +97,8 @@ def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, 
     )  # fmt: skip
 
     def takes_objects() -> bool:  # it answers /healthz, and makes buckets, some seconds before it can store anything
-        once = urllib3.PoolManager(timeout=2.0, retries=False)
+        # The first put can take some seconds. One that we gave up would be carried out all the same, and the object stay.
+        once = urllib3.PoolManager(timeout=urllib3.Timeout(connect=2.0, read=30.0), retries=False)
         client = Minio(f"{HOST}:{s3}", access_key=access_key, secret_key=secret, secure=False, http_client=once)
         try:
             if not client.bucket_exists(bucket):

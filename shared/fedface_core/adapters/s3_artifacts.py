@@ -77,8 +77,8 @@ class S3Artifacts:
         """See `ArtifactStore.put`."""
         check_key(key)
         size = sum(map(len, data))
-        # One request, so that an interrupted put leaves nothing behind. But what comes in parts is not joined in memory: above
-        # 32 MB it goes up in several, of which a killed process leaves some where no key shows them, for the server to expire.
+        # One request, so that an interrupted put leaves nothing behind. But what comes in parts is not joined in memory:
+        # above 32 MB it goes up in several. What a killed process leaves of them has no key; the server has to expire it.
         most = LARGE_PART_BYTES if len(data) > 1 else size
         part = max(MIN_PART_BYTES, min(size, most))
         body = cast("BinaryIO", _Joined(data))
