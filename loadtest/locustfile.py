@@ -14,7 +14,7 @@ from typing import Any
 
 from locust import HttpUser, between, task
 
-from fedface_cli.bench.no_op_plan import no_op_plan
+from loadtest.bench.no_op_plan import no_op_plan
 
 LOOKS = 3
 LOOK_SECONDS = 0.2

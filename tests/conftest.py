@@ -12,12 +12,12 @@ import hypothesis
 import pytest
 import redis
 
-from fedface_cli.children import Children
-from fedface_cli.embedded_servers import HOST, seaweedfs, valkey
 from fedface_core.adapters.memory import MemoryLedger
-from fedface_core.adapters.redis_ledger import RedisLedger
+from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.ports import RunLedger
+from fedface_stack.children import Children
+from fedface_stack.embedded_servers import HOST, seaweedfs, valkey
 from support.servers import S3Server, free_ports, running, wait_for
 
 # These machines are shared: how long an example takes says nothing of the code.

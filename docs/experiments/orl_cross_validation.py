@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.seeding import use_deterministic_torch
-from fedface_core.learning.simulation import SimulatedRound, simulate
+from fedface_learning.seeding import use_deterministic_torch
+from fedface_learning.simulation.simulate import SimulatedRound, simulate
 
 CRITERION = "tar@1e-2"
 METRICS = ("tar@1e-1", "tar@1e-2", "tar@1e-3", "tar@1e-4", "auc", "eer", "mean_genuine_cosine", "mean_impostor_cosine")

@@ -17,9 +17,9 @@ from typing import Any
 
 from rich.console import Console
 
-from fedface_cli.signals import exit_on_termination
-from fedface_cli.stack import LocalStack
 from fedface_core.domain.errors import FedFaceError
+from fedface_stack.signals import exit_on_termination
+from fedface_stack.stack import LocalStack
 from loadtest.chaos import plan as plans
 from loadtest.chaos.adversary import Adversary, Fault
 from loadtest.chaos.checks import Check, all_kills_inside, compare, every_fault, nobody_gave_up

@@ -11,8 +11,8 @@ from fedface_core.domain.errors import ArtifactMissingError
 from fedface_core.domain.round import Round
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate
-from fedface_core.learning.codec import sha256_hex
 from fedface_core.ports import ArtifactStore, RecordedEvent, RunLedger
+from fedface_learning.formats.codec import sha256_hex
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import signal
 import time
 from contextlib import suppress
 
-from fedface_cli.stack import LocalStack, StackError
+from fedface_stack.stack import LocalStack, StackError
 
 _SETTLED_SECONDS = 8.0  # after its start a service is left alone that long: to kill it while it loads proves little
 _LONGEST_ABSENCE = 3.0

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from fedface_cli.api_client import ControlApi
-from fedface_cli.stack import LocalStack
 from fedface_core.bootstrap import connect
 from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.errors import FedFaceError, UnavailableError
@@ -18,6 +17,7 @@ from fedface_core.domain.run import RunPhase
 from fedface_core.ports import Ports
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
+from fedface_stack.stack import LocalStack
 from loadtest.chaos.adversary import Adversary, draw_strikes
 from loadtest.chaos.checks import Check, unmoved
 from loadtest.chaos.leftovers import no_file_aside, no_process_left, no_secret_told

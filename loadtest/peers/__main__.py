@@ -15,9 +15,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fedface_cli.bench.report import check_writable, show, write
-from fedface_cli.signals import exit_on_termination
 from fedface_core.domain.errors import FedFaceError
+from fedface_stack.signals import exit_on_termination
+from loadtest.bench.report import check_writable, show, write
 from loadtest.peers.comparison import Comparison, compare, interpreters
 from loadtest.peers.environments import ROOT
 from loadtest.peers.make_workload import SIZES, make_workload

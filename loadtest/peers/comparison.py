@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from fedface_cli.bench.machine import this_machine
-from fedface_cli.bench.repetitions import Repeated, ratios
-from fedface_cli.bench.report import Report
+from loadtest.bench.machine import this_machine
+from loadtest.bench.repetitions import Repeated, ratios
+from loadtest.bench.report import Report
 from loadtest.peers.agreement import check_agreement
 from loadtest.peers.environments import EnvironmentUnavailableError, python_of
 from loadtest.peers.measure import Measured

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import psutil
 
-from fedface_cli.bench.probes import Probe
+from loadtest.bench.probes import Probe
 
 
 class CpuMeter(Probe):

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import ModelPlan, Plan
-from fedface_core.learning.losses import positive_squared_hinge
-from fedface_core.learning.models import EmbeddingNetwork, build_network
+from fedface_learning.models import EmbeddingNetwork, build_network
+from fedface_learning.objectives.losses import positive_squared_hinge
 from loadtest.peers.plain_networks import PlainMobileFaceNet, PlainSphereNet, plain_network
 
 NetworkName = Literal["plain", "ours"]

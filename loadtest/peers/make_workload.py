@@ -6,16 +6,16 @@ from typing import Any, Final
 
 import torch
 
-from fedface_cli.bench.no_op_plan import TINY_NETWORK
-from fedface_cli.bench.reference_workload import REFERENCE_NETWORK
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.class_embeddings import decode_class_embeddings
-from fedface_core.learning.data import open_photographs, split_identities
-from fedface_core.learning.federated_rounds import enrol_everyone, round_zero
-from fedface_core.learning.gathered import Gathered
-from fedface_core.learning.models import initial_network
-from fedface_core.learning.weights import network_tensors
+from fedface_learning.aggregation.gathered import Gathered
+from fedface_learning.data import open_photographs, split_identities
+from fedface_learning.formats.class_embeddings import decode_class_embeddings
+from fedface_learning.models import initial_network
+from fedface_learning.models.weights import network_tensors
+from fedface_learning.simulation.federated_rounds import enrol_everyone, round_zero
+from loadtest.bench.no_op_plan import TINY_NETWORK
+from loadtest.bench.reference_workload import REFERENCE_NETWORK
 from loadtest.peers.workload import Workload
 
 _TEST = 2  # identities, the fewest there may be: the evaluation is part of our rounds, and the peers have none

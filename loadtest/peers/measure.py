@@ -14,8 +14,8 @@ from statistics import median
 
 from torch import Tensor
 
-from fedface_cli.children import Children
 from fedface_core.domain.errors import FedFaceError
+from fedface_stack.children import Children
 from loadtest.peers.cpu_meter import CpuMeter
 from loadtest.peers.environments import ROOT
 from loadtest.peers.outcome import read_outcome

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from fedface_core.learning.codec import decode_tensors, encode_tensors
+from fedface_learning.formats.codec import decode_tensors, encode_tensors
 
 
 @dataclass(frozen=True)

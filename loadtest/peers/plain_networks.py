@@ -1,6 +1,6 @@
 """The two networks as one writes them from their papers in plain PyTorch, for the limit that owes nothing to our own code.
 
-Their tensors have the names and shapes of `fedface_core.learning.models`, so that both take the same weights. N images, C
+Their tensors have the names and shapes of `fedface_learning.models`, so that both take the same weights. N images, C
 channels, H×W pixels, D dimensions.
 """
 

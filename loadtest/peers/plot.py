@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 
-from fedface_cli.study.plots.style import COLOURS, PAGE_INCHES, paper_style
+from fedface_lab.study.plots.style import COLOURS, PAGE_INCHES, paper_style
 from loadtest.peers.comparison import Comparison, SystemFigures
 from loadtest.peers.systems import LIMITS
 

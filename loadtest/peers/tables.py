@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from fedface_cli.bench.report import Column
+from loadtest.bench.report import Column
 from loadtest.peers.comparison import Comparison, SystemFigures
 from loadtest.peers.systems import LIMITS, SYSTEMS
 

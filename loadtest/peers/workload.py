@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.codec import decode_tensors, encode_tensors
-from fedface_core.learning.models import build_network
+from fedface_learning.formats.codec import decode_tensors, encode_tensors
+from fedface_learning.models import build_network
 
 _MODEL: Final = "model/"
 

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
-from fedface_core.adapters.celery_publisher import CeleryPublisher
-from fedface_core.adapters.local_artifacts import LocalArtifacts
-from fedface_core.adapters.redis_ledger import RedisLedger
+from fedface_core.adapters.celery import CeleryPublisher
+from fedface_core.adapters.directory import LocalArtifacts
+from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import CountedArtifacts
 from fedface_core.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from fedface_core.adapters.s3_artifacts import S3Artifacts
+    from fedface_core.adapters.s3 import S3Artifacts
 
 
 def connect(settings: Settings, app: Celery) -> Ports:
@@ -43,7 +43,7 @@ def _artifact_store(settings: Settings) -> LocalArtifacts | S3Artifacts:
 
 def _s3_artifacts(settings: Settings) -> S3Artifacts:
     # Here, as its client takes a tenth of a second to import, which a directory need not wait for.
-    from fedface_core.adapters.s3_artifacts import S3Artifacts
+    from fedface_core.adapters.s3 import S3Artifacts
 
     assert settings.s3_endpoint is not None, "checked by Settings"
     assert settings.s3_access_key is not None, "checked by Settings"

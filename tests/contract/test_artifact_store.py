@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fedface_core.adapters.local_artifacts import LocalArtifacts
+from fedface_core.adapters.directory import LocalArtifacts
 from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.ports import ArtifactStore

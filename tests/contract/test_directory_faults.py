@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fedface_core.adapters.local_artifacts import LocalArtifacts
+from fedface_core.adapters.directory import LocalArtifacts
 from support.faults import unavailable_within
 
 
@@ -37,7 +37,7 @@ def test_a_full_disk_leaves_the_old_object_and_nothing_else(tmp_path: Path, monk
 PUT = """
 import os, signal, sys
 from pathlib import Path
-from fedface_core.adapters.local_artifacts import LocalArtifacts
+from fedface_core.adapters.directory import LocalArtifacts
 
 def stop(*_): print("there", flush=True); signal.pause()
 

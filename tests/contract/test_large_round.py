@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import redis
 
-from fedface_core.adapters.redis_ledger import RedisLedger
+from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.ids import client_id, new_run_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import open_round

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fedface_core.adapters.redis_ledger import RedisLedger
+from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import InvalidInputError, NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.ids import client_id, new_run_id

@@ -10,8 +10,8 @@ import redis
 
 from fedface_control.restore_run import restore_run
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
-from fedface_core.adapters.redis_keys import round_key, run_key
-from fedface_core.adapters.redis_ledger import RedisLedger
+from fedface_core.adapters.redis.keys import round_key, run_key
+from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.errors import UnknownSchemaError

@@ -13,7 +13,7 @@ import pytest
 import redis
 from pydantic import BaseModel, SecretStr
 
-from fedface_core.adapters.celery_publisher import CeleryPublisher
+from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.adapters.memory import RecordingPublisher
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, QUEUES, ROUTES
 from fedface_core.domain.commands import (
@@ -26,7 +26,7 @@ from fedface_core.domain.commands import (
     Sweep,
     TrainClients,
 )
-from fedface_core.domain.events import ModelPrepared
+from fedface_core.domain.facts import ModelPrepared
 from fedface_core.domain.ids import client_id
 from fedface_core.ports import TaskPublisher
 from fedface_core.runtime.celery_app import create_celery

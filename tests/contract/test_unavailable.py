@@ -20,18 +20,18 @@ from minio import Minio
 from minio.deleteobjects import DeleteError
 from pydantic import SecretStr
 
-from fedface_cli.children import Children
-from fedface_cli.embedded_servers import valkey
-from fedface_core.adapters import s3_artifacts
-from fedface_core.adapters.celery_publisher import CeleryPublisher
-from fedface_core.adapters.redis_ledger import RedisLedger
-from fedface_core.adapters.s3_artifacts import S3Artifacts
+from fedface_core.adapters import s3
+from fedface_core.adapters.celery import CeleryPublisher
+from fedface_core.adapters.redis.ledger import RedisLedger
+from fedface_core.adapters.s3 import S3Artifacts
 from fedface_core.domain.commands import Sweep
 from fedface_core.domain.errors import InvalidInputError, UnavailableError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
+from fedface_stack.children import Children
+from fedface_stack.embedded_servers import valkey
 from support.faults import SECRET, unavailable_within
 from support.servers import S3Server, free_ports, running, wait_for
 
@@ -206,7 +206,7 @@ def test_s3_that_refuses_connections(refusing_port: int) -> None:
 
 
 def test_s3_that_never_answers(silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3_artifacts, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(s3, "READ_SECONDS", 0.2)
     store = S3Artifacts(f"127.0.0.1:{silent_port}", "fedface", "key", SECRET)
     with unavailable_within(20, rf"127\.0\.0\.1:{silent_port} does not answer"):
         store.get("a/b")

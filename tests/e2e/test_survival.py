@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from fedface_cli.api_client import ControlApi
-from fedface_cli.bench.no_op_plan import no_op_plan
-from fedface_cli.stack import LocalStack
 from fedface_core.contracts.http import RunDetail
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED, RunPhase
-from fedface_core.learning.seeding import use_deterministic_torch
-from fedface_core.learning.simulation import simulate
+from fedface_learning.seeding import use_deterministic_torch
+from fedface_learning.simulation.simulate import simulate
+from fedface_stack.stack import LocalStack
+from loadtest.bench.no_op_plan import no_op_plan
 
 pytestmark = pytest.mark.timeout(600)  # torch is imported many times over, perhaps on a busy machine
 

@@ -12,13 +12,13 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from fedface_cli.children import Children
-from fedface_core.adapters.celery_publisher import CeleryPublisher
+from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.contracts.tasks import CLIENT
 from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.ids import client_id
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
+from fedface_stack.children import Children
 from support.servers import wait_for
 from support.slow_worker import JOURNAL, SECONDS
 

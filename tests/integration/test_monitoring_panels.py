@@ -18,11 +18,11 @@ import httpx
 import pytest
 
 from fedface_cli.api_client import ControlApi
-from fedface_cli.children import Children
-from fedface_cli.stack import LocalStack
 from fedface_core.contracts.http import RunDetail
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED
+from fedface_stack.children import Children
+from fedface_stack.stack import LocalStack
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 HOST = "127.0.0.1"

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from fedface_core.adapters.local_artifacts import LocalArtifacts
-from fedface_core.adapters.redis_ledger import RedisLedger
-from fedface_core.adapters.s3_artifacts import S3Artifacts
+from fedface_core.adapters.directory import LocalArtifacts
+from fedface_core.adapters.redis.ledger import RedisLedger
+from fedface_core.adapters.s3 import S3Artifacts
 from fedface_core.domain.run import RunPhase
-from fedface_core.learning.seeding import use_deterministic_torch
-from fedface_core.learning.simulation import simulate
 from fedface_core.ports import ArtifactStore
+from fedface_learning.seeding import use_deterministic_torch
+from fedface_learning.simulation.simulate import simulate
 from support.in_process import Disorder, InProcess
 from support.servers import S3Server
 from support.tiny_run import tiny_plan, write_faces

@@ -13,8 +13,6 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
-from fedface_cli.children import Children
-from fedface_cli.embedded_servers import HOST, valkey
 from fedface_core.bootstrap import connect
 from fedface_core.contracts.tasks import CONTROL
 from fedface_core.domain.commands import Sweep
@@ -24,6 +22,8 @@ from fedface_core.domain.run import Run
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.patience import patient
 from fedface_core.runtime.settings import Settings
+from fedface_stack.children import Children
+from fedface_stack.embedded_servers import HOST, valkey
 from support.servers import free_ports, running, wait_for
 
 RUN = Run(id="run-0123456789ab", plan=Plan(), correlation_id="abc", created_at=datetime(2026, 1, 1, tzinfo=UTC))

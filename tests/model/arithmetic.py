@@ -15,18 +15,17 @@ import pytest
 import torch
 
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.http import Report, RocCurve
 from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
-from fedface_core.domain.events import Aggregation, Scores, far_label
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.results import Aggregation, Report, RocCurve, Scores, far_label
 from fedface_core.domain.round import Round
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
-from fedface_core.learning.client_steps import Update
-from fedface_core.learning.codec import encode_tensors, sha256_hex
-from fedface_core.learning.reduced_round import ReducedRound
 from fedface_core.ports import ArtifactStore
-from fedface_core.runtime.workbench import Workbench
+from fedface_learning.aggregation.reduced_round import ReducedRound
+from fedface_learning.client.client_steps import Update
+from fedface_learning.formats.codec import encode_tensors, sha256_hex
+from fedface_worker.workbench import Workbench
 
 INITIAL_MODEL = b"the initial model"
 
@@ -167,7 +166,7 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
         scores, roc = scores_of(sha256, plan), RocCurve(far=[0.5], tar=[0.5])
         return Report(run_id=current.run_id, round=current.number, model_sha256=sha256, scores=scores, roc=roc)
 
-    patch.setattr("fedface_core.runtime.workbench.ModelVersions", ModelNames)
+    patch.setattr("fedface_worker.workbench.ModelVersions", ModelNames)
     patch.setattr("fedface_aggregator.prepare_model._initial", initial)
     patch.setattr("fedface_aggregator.prepare_model.encode_network", lambda _network: INITIAL_MODEL)
     patch.setattr("fedface_client.enrol_client.photographs", lambda _plan, client: [client])

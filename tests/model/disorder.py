@@ -11,7 +11,7 @@ from fedface_core.adapters.memory import ManualClock, MemoryArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import EnrolClients, EvaluateModel, FoldShard, HandleFact, ReduceRound, Sweep, TrainClients
 from fedface_core.domain.errors import NotFoundError
-from fedface_core.domain.events import Fact, ModelPrepared, RoundAggregated, RoundEvaluated
+from fedface_core.domain.facts import Fact, ModelPrepared, RoundAggregated, RoundEvaluated
 from fedface_core.domain.round import RoundPhase
 from fedface_core.ports import Ports
 from model.watched_ledger import WatchedLedger

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from fedface_core.adapters.memory import ManualClock, MemoryLedger
-from fedface_core.adapters.redis_ledger import RedisLedger
+from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain import run as runs
 from fedface_core.domain.errors import FedFaceError
 from fedface_core.domain.ids import client_id

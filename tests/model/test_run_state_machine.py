@@ -24,12 +24,11 @@ from fedface_control import operate_round, operate_run
 from fedface_control.handle_fact import handle_fact
 from fedface_control.restore_run import restore_all, restore_run
 from fedface_core.contracts import object_keys
-from fedface_core.domain.cohort import CohortPlan
 from fedface_core.domain.commands import HandleFact, TrainClients
 from fedface_core.domain.errors import InvalidInputError, NotFoundError, WrongPhaseError
-from fedface_core.domain.events import RoundAggregated, RoundEvaluated
+from fedface_core.domain.facts import RoundAggregated, RoundEvaluated
 from fedface_core.domain.ids import client_id
-from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan import CohortPlan, Plan
 from fedface_core.domain.round import ENDED_ROUND, Round, RoundPhase
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import Ports, RecordedEvent

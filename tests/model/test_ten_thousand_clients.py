@@ -25,11 +25,12 @@ from fedface_control.operate_round import skip_evaluation
 from fedface_control.operate_run import create_run, start_run
 from fedface_control.sweep import sweep
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
-from fedface_core.adapters.redis_ledger import RedisLedger
+from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.commands import FoldShard, TrainClients
 from fedface_core.domain.devices import Behaviour, behaviour
-from fedface_core.domain.events import Aggregation, EvaluationSkipped, ModelPrepared, RoundAggregated
+from fedface_core.domain.facts import EvaluationSkipped, ModelPrepared, RoundAggregated
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import Ports, RunLedger

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.seeding import generator, use_deterministic_torch
+from fedface_learning.seeding import generator, use_deterministic_torch
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,9 +7,9 @@ import io
 import torch
 from torch import Tensor, nn
 
-from fedface_core.learning.averaging import StoredSum, WeightedSum
-from fedface_core.learning.codec import encode_tensors
-from fedface_core.learning.stored_tensors import StoredTensors
+from fedface_learning.aggregation.averaging import StoredSum, WeightedSum
+from fedface_learning.formats.codec import encode_tensors
+from fedface_learning.formats.stored_tensors import StoredTensors
 
 Model = dict[str, Tensor]
 

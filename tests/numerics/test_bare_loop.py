@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from fedface_cli.bench.bare_loop import BareLoop
-from fedface_core.learning.codec import decode_tensors
-from fedface_core.learning.models import initial_network
-from fedface_core.learning.simulation import simulate
+from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.models import initial_network
+from fedface_learning.simulation.simulate import simulate
+from loadtest.bench.bare_loop import BareLoop
 from support.tiny_run import tiny_plan, write_faces
 
 

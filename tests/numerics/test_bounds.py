@@ -10,18 +10,18 @@ import torch
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.class_embeddings import decode_class_embeddings
-from fedface_core.learning.client_steps import training_update
-from fedface_core.learning.codec import decode_tensors
-from fedface_core.learning.data import FaceDataset, split_identities
-from fedface_core.learning.federated_rounds import enrol_everyone, round_zero
-from fedface_core.learning.gathered import Gathered
-from fedface_core.learning.local_training import LocalTrainer
-from fedface_core.learning.models import initial_network
-from fedface_core.learning.pretraining import PretrainPlan, pretrain
-from fedface_core.learning.simulation import simulate
-from fedface_core.learning.verification import evaluate, mean_verification
-from fedface_core.learning.weights import encode_network, load_network
+from fedface_learning.aggregation.gathered import Gathered
+from fedface_learning.client.client_steps import training_update
+from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.data import FaceDataset, split_identities
+from fedface_learning.evaluation.verification import evaluate, mean_verification
+from fedface_learning.formats.class_embeddings import decode_class_embeddings
+from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.models import initial_network
+from fedface_learning.models.weights import encode_network, load_network
+from fedface_learning.pretraining import PretrainPlan, pretrain
+from fedface_learning.simulation.federated_rounds import enrol_everyone, round_zero
+from fedface_learning.simulation.simulate import simulate
 
 POOLED = {"name": "centralised", "epochs": 12, "batch_size": 16, "learning_rate": 0.05, "scale": 10.0, "margin": 0.1}
 SPLIT = {"public": 8, "clients": 8, "test": 8}

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from fedface_core.domain.plan import ModelPlan
-from fedface_core.learning.models import initial_network
+from fedface_learning.models import initial_network
 
 
 def _orl_images() -> torch.Tensor:

@@ -11,11 +11,11 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.data import FaceDataset
-from fedface_core.learning.models import EmbeddingNetwork, initial_network
-from fedface_core.learning.pretraining import CosFaceHead, PretrainPlan, PretrainProgress, learning_rate, pretrain
-from fedface_core.learning.verification import evaluate
-from fedface_core.learning.weights import encode_network
+from fedface_learning.data import FaceDataset
+from fedface_learning.evaluation.verification import evaluate
+from fedface_learning.models import EmbeddingNetwork, initial_network
+from fedface_learning.models.weights import encode_network
+from fedface_learning.pretraining import CosFaceHead, PretrainPlan, PretrainProgress, learning_rate, pretrain
 
 PLAN = PretrainPlan(epochs=4, batch_size=16, learning_rate=0.05, checkpoint_every=3)  # 16 people × 6 images: 24 steps
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import KFold
 
-from fedface_core.learning.protocols.all_pairs import all_pairs, tar_intervals, too_many_pairs
-from fedface_core.learning.protocols.bootstrap import draw_people, interval, resample_accepted, resample_share
-from fedface_core.learning.protocols.fold_accuracy import answered_rightly, best_threshold, fold_accuracy
-from fedface_core.learning.protocols.insightface import grid_threshold
-from fedface_core.learning.protocols.listed_pairs import same_sized_folds
-from fedface_core.learning.protocols.trials import NOBODY, Trials
-from fedface_core.learning.verification import verify_pairs
+from fedface_learning.evaluation.all_pairs import all_pairs, tar_intervals, too_many_pairs
+from fedface_learning.evaluation.bootstrap import draw_people, interval, resample_accepted, resample_share
+from fedface_learning.evaluation.fold_accuracy import answered_rightly, best_threshold, fold_accuracy
+from fedface_learning.evaluation.insightface import grid_threshold
+from fedface_learning.evaluation.listed_pairs import same_sized_folds
+from fedface_learning.evaluation.trials import NOBODY, Trials
+from fedface_learning.evaluation.verification import verify_pairs
 
 # Few different scores, so that most tie; −∞ is a failure to enrol.
 SCORES = st.sampled_from([-np.inf, -0.5, 0.0, 0.25, 0.5, 0.75])

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedface_core.learning.protocols.compare import pair_scores
-from fedface_core.learning.protocols.faces import EmbeddedFaces
-from fedface_core.learning.protocols.figures import Figure, mean_figure
-from fedface_core.learning.protocols.search import search
-from fedface_core.learning.protocols.template_scores import Search, identification
-from fedface_core.learning.protocols.templates import TemplateRows, pool_templates
-from fedface_core.learning.protocols.trials import NOBODY
+from fedface_learning.evaluation.compare import pair_scores
+from fedface_learning.evaluation.faces import EmbeddedFaces
+from fedface_learning.evaluation.figures import Figure, mean_figure
+from fedface_learning.evaluation.search import search
+from fedface_learning.evaluation.template_scores import Search, identification
+from fedface_learning.evaluation.templates import TemplateRows, pool_templates
+from fedface_learning.evaluation.trials import NOBODY
 
 
 def embedded(vectors: list[list[float]], missing: tuple[int, ...] = ()) -> EmbeddedFaces:

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedface_core.learning.protocols import EvaluationProtocol, open_protocol
-from fedface_core.learning.protocols.bootstrap import draw_people
-from fedface_core.learning.protocols.faces import EmbeddedFaces
-from fedface_core.learning.protocols.ijb_a import IjbA
-from fedface_core.learning.protocols.insightface import PackedPairs
-from fedface_core.learning.protocols.template_scores import verification
+from fedface_learning.evaluation import EvaluationProtocol, open_protocol
+from fedface_learning.evaluation.bootstrap import draw_people
+from fedface_learning.evaluation.faces import EmbeddedFaces
+from fedface_learning.evaluation.ijb_a import IjbA
+from fedface_learning.evaluation.insightface import PackedPairs
+from fedface_learning.evaluation.template_scores import verification
 from support.protocol_trees import ijb_a_tree, ijb_bc_tree, packed_set
 
 

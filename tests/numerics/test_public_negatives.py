@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.class_embeddings import decode_class_embeddings
-from fedface_core.learning.codec import decode_tensors
-from fedface_core.learning.data import FaceDataset, split_identities
-from fedface_core.learning.federated_rounds import enrol_everyone, federated_rounds, round_zero
-from fedface_core.learning.gathered import Gathered
-from fedface_core.learning.models import EmbeddingNetwork, initial_network
-from fedface_core.learning.simulation import simulate
-from fedface_core.learning.spreadout import spread
+from fedface_learning.aggregation.gathered import Gathered
+from fedface_learning.data import FaceDataset, split_identities
+from fedface_learning.formats.class_embeddings import decode_class_embeddings
+from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.models import EmbeddingNetwork, initial_network
+from fedface_learning.objectives.spreadout import spread
+from fedface_learning.simulation.federated_rounds import enrol_everyone, federated_rounds, round_zero
+from fedface_learning.simulation.simulate import simulate
 
 RATE, SCALE, MARGIN = 1e-4, 10.0, 0.35
 

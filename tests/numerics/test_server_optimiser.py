@@ -10,12 +10,12 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from fedface_core.domain.aggregation_plan import OptimiserPlan
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.data import FaceDataset
-from fedface_core.learning.seeding import generator
-from fedface_core.learning.server_optimiser import towards
-from fedface_core.learning.simulation import simulate
+from fedface_core.domain.plan.aggregation import OptimiserPlan
+from fedface_learning.aggregation.server_optimiser import towards
+from fedface_learning.data import FaceDataset
+from fedface_learning.seeding import generator
+from fedface_learning.simulation.simulate import simulate
 
 
 def plan_of(**fields: Any) -> OptimiserPlan:

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import torch
 
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.client_steps import training_update
-from fedface_core.learning.codec import sha256_hex
-from fedface_core.learning.data import FaceDataset, split_identities
-from fedface_core.learning.local_training import LocalTrainer
-from fedface_core.learning.models import initial_network
-from fedface_core.learning.simulation import SimulatedRound, simulate
-from fedface_core.learning.verification import evaluate
-from fedface_core.learning.weights import encode_network, load_network
+from fedface_learning.client.client_steps import training_update
+from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.data import FaceDataset, split_identities
+from fedface_learning.evaluation.verification import evaluate
+from fedface_learning.formats.codec import sha256_hex
+from fedface_learning.models import initial_network
+from fedface_learning.models.weights import encode_network, load_network
+from fedface_learning.simulation.simulate import SimulatedRound, simulate
 
 
 def test_the_same_plan_gives_the_same_model(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:

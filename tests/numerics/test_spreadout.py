@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fedface_core.domain.spreadout_plan import SpreadoutPlan
-from fedface_core.learning.spreadout import spread, spreadout_gradient, spreadout_stats
+from fedface_core.domain.plan.spreadout import SpreadoutPlan
+from fedface_learning.objectives.spreadout import spread, spreadout_gradient, spreadout_stats
 
 DEFAULTS = SpreadoutPlan()
 

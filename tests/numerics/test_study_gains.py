@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from fedface_cli.study.gains import Estimate, paired_gain, recovered_share
-from fedface_cli.study.run_job import cosine_counts
+from fedface_lab.study.gains import Estimate, paired_gain, recovered_share
+from fedface_lab.study.run_job import cosine_counts
 
 SHARES = st.integers(0, 1000).map(lambda thousandths: thousandths / 1000)
 

@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from fedface_core.domain.plan import DataPlan
-from fedface_core.learning.data import ImageSize, open_dataset
+from fedface_learning.data import ImageSize, open_dataset
 
 PEOPLE, IMAGES = 60, 8
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.learning import verification
-from fedface_core.learning.verification import ROC_POINTS, verify_pairs
+from fedface_learning.evaluation import verification
+from fedface_learning.evaluation.verification import ROC_POINTS, verify_pairs
 
 FAR = (0.3, 1e-1, 1e-2, 1e-3)
 

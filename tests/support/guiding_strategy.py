@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.data import split_identities
-from fedface_core.learning.strategies import ClientRound, ServerResult, ServerRound, Tensors
-from fedface_core.learning.strategies.fedface import FEDFACE, hinge, spread_out
+from fedface_learning.data import split_identities
+from fedface_learning.strategies import ClientRound, ServerResult, ServerRound, Tensors
+from fedface_learning.strategies.fedface import FEDFACE, hinge, spread_out
 
 
 def _repelled(at_hand: ClientRound, features_ND: Tensor) -> Tensor:

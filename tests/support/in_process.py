@@ -41,8 +41,8 @@ from fedface_core.domain.commands import (
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import ArtifactStore, Ports, RunLedger
-from fedface_core.runtime.workbench import Workbench
 from fedface_evaluator.evaluate_model import evaluate_model
+from fedface_worker.workbench import Workbench
 from support.mortal import Killed, Lifeline, MortalPublisher, mortal
 
 REPEAT_AFTER = timedelta(seconds=60)

@@ -7,11 +7,12 @@ from functools import cache
 
 from fedface_control.operate_run import cancel_run, create_run, delete_run, pause_run
 from fedface_core.domain.commands import EvaluateModel, HandleFact
-from fedface_core.domain.events import RoundEvaluated, Scores, StepFailed
+from fedface_core.domain.facts import RoundEvaluated, StepFailed
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.results import Scores
 from fedface_core.domain.round import RoundPhase, abandon, suspend
 from fedface_core.domain.run import Run, RunPhase
-from fedface_core.learning.simulation import SimulationResult, simulate
+from fedface_learning.simulation.simulate import SimulationResult, simulate
 from support.in_process import InProcess
 
 

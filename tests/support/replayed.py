@@ -10,11 +10,11 @@ from torch import Tensor
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
-from fedface_core.learning.class_embeddings import decode_class_embeddings
-from fedface_core.learning.data import open_photographs, split_identities
-from fedface_core.learning.federated_rounds import _train, enrol_everyone, round_zero
-from fedface_core.learning.gathered import Gathered
-from fedface_core.learning.models import initial_network
+from fedface_learning.aggregation.gathered import Gathered
+from fedface_learning.data import open_photographs, split_identities
+from fedface_learning.formats.class_embeddings import decode_class_embeddings
+from fedface_learning.models import initial_network
+from fedface_learning.simulation.federated_rounds import _train, enrol_everyone, round_zero
 from support.in_process import InProcess
 
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.data import FaceDataset
-from fedface_core.learning.enrolment_fold import EnrolmentPartial
-from fedface_core.learning.models import EmbeddingNetwork
-from fedface_core.learning.strategies import NOTHING, ServerRound
-from fedface_core.learning.training_fold import TrainingPartial
+from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial
+from fedface_learning.aggregation.training_fold import TrainingPartial
+from fedface_learning.data import FaceDataset
+from fedface_learning.models import EmbeddingNetwork
+from fedface_learning.strategies import NOTHING, ServerRound
 
 PartialT = TypeVar("PartialT", EnrolmentPartial, TrainingPartial)
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from fedface_cli.children import Children
-from fedface_cli.embedded_servers import HOST, Part
-from fedface_core.adapters.s3_artifacts import S3Artifacts
+from fedface_core.adapters.s3 import S3Artifacts
+from fedface_stack.children import Children
+from fedface_stack.embedded_servers import HOST, Part
 
 START_SECONDS = 90.0
 

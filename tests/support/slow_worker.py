@@ -14,8 +14,8 @@ from fedface_core.contracts.tasks import CLIENT
 from fedface_core.domain.commands import TrainClients
 from fedface_core.runtime.celery_app import create_celery, serve
 from fedface_core.runtime.settings import WorkerSettings, load_settings
-from fedface_core.runtime.workbench import Workbench
 from fedface_core.runtime.worker import run_worker
+from fedface_worker.workbench import Workbench
 
 JOURNAL, SECONDS = "TEST_JOURNAL", "TEST_TASK_SECONDS"  # environment variables
 

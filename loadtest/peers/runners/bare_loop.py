@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, multiprocessing
 from torch.multiprocessing.spawn import spawn
 
-from fedface_core.learning.spreadout import spread
+from fedface_learning.objectives.spreadout import spread
 from loadtest.peers.local_steps import LocalSteps, NetworkName
 from loadtest.peers.outcome import Outcome
 from loadtest.peers.workload import Workload, one_thread, read_workload

@@ -23,7 +23,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 
-from fedface_core.learning.spreadout import spread
+from fedface_learning.objectives.spreadout import spread
 from loadtest.peers.local_steps import LocalSteps
 from loadtest.peers.outcome import Outcome
 from loadtest.peers.workload import Workload, one_thread, read_workload

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from fedface_core.learning.models import build_network
-from fedface_core.learning.seeding import use_deterministic_torch
-from fedface_core.learning.simulation import SimulatedRound, simulate
-from fedface_core.learning.weights import load_tensors, network_tensors
+from fedface_learning.models import build_network
+from fedface_learning.models.weights import load_tensors, network_tensors
+from fedface_learning.seeding import use_deterministic_torch
+from fedface_learning.simulation.simulate import SimulatedRound, simulate
 from loadtest.peers.outcome import Outcome
 from loadtest.peers.workload import read_workload
 

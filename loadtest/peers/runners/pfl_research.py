@@ -32,8 +32,8 @@ from pfl.stats import WeightedStatistics
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from fedface_core.learning.losses import positive_squared_hinge
-from fedface_core.learning.spreadout import spread
+from fedface_learning.objectives.losses import positive_squared_hinge
+from fedface_learning.objectives.spreadout import spread
 from loadtest.peers.local_steps import Network, normalised_pixels, training_network
 from loadtest.peers.outcome import Outcome
 from loadtest.peers.workload import Workload, read_workload

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 from fedface_cli.api_client import ControlApi
-from fedface_cli.bench.completed_run import LOOK_SECONDS, RunDidNotCompleteError
-from fedface_cli.stack import LocalStack
 from fedface_core.bootstrap import connect
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import RoundView
 from fedface_core.domain.errors import WrongPhaseError
 from fedface_core.domain.run import ENDED
-from fedface_core.learning.codec import decode_tensors
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
+from fedface_learning.formats.codec import decode_tensors
+from fedface_stack.stack import LocalStack
+from loadtest.bench.completed_run import LOOK_SECONDS, RunDidNotCompleteError
 from loadtest.peers.outcome import Outcome
 from loadtest.peers.workload import read_workload
 

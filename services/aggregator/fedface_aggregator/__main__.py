@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fedface_core.contracts.tasks import AGGREGATOR
-from fedface_core.runtime.compute_worker import run_compute_worker
+from fedface_worker.compute_worker import run_compute_worker
 
 
 def main() -> None:

@@ -11,19 +11,19 @@ from fedface_aggregator.read_ahead import ReadAhead
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import FoldShard, ReduceRound
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
-from fedface_core.domain.events import StepFailed
+from fedface_core.domain.facts import StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason, accepted_digest
-from fedface_core.learning.enrolment_fold import EnrolmentPartial
-from fedface_core.learning.strategies import strategy_of
-from fedface_core.learning.training_fold import TrainingPartial
-from fedface_core.learning.update_checks import enrolment_reference
-from fedface_core.learning.update_encoding import update_encoding_of
-from fedface_core.learning.update_form import UpdateForm, further_reference, size_limit
 from fedface_core.ports import ArtifactStore, RunLedger
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS, UPDATES
-from fedface_core.runtime.workbench import Workbench
+from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial
+from fedface_learning.aggregation.training_fold import TrainingPartial
+from fedface_learning.strategies import strategy_of
+from fedface_learning.updates.update_checks import enrolment_reference
+from fedface_learning.updates.update_encoding import update_encoding_of
+from fedface_learning.updates.update_form import UpdateForm, further_reference, size_limit
+from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 

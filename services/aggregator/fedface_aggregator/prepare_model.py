@@ -7,14 +7,14 @@ import structlog
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import PrepareModel
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
-from fedface_core.domain.events import ModelPrepared, StepFailed
+from fedface_core.domain.facts import ModelPrepared, StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED
-from fedface_core.learning.codec import sha256_hex
-from fedface_core.learning.models import EmbeddingNetwork, initial_network
-from fedface_core.learning.weights import encode_network, load_network
 from fedface_core.ports import ArtifactStore
-from fedface_core.runtime.workbench import Workbench
+from fedface_learning.formats.codec import sha256_hex
+from fedface_learning.models import EmbeddingNetwork, initial_network
+from fedface_learning.models.weights import encode_network, load_network
+from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 

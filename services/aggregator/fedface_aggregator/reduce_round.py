@@ -12,20 +12,21 @@ from fedface_aggregator.fold_shard import fold
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ReduceRound
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, TooFewUpdatesError
-from fedface_core.domain.events import Aggregation, RoundAggregated, StepFailed
+from fedface_core.domain.facts import RoundAggregated, StepFailed
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
-from fedface_core.learning.class_embeddings import decode_class_embeddings
-from fedface_core.learning.codec import decode_tensors
-from fedface_core.learning.enrolment_fold import EnrolmentPartial, reduce_enrolment
-from fedface_core.learning.reduced_round import ReducedRound
-from fedface_core.learning.strategies import NOTHING, ServerRound
-from fedface_core.learning.training_fold import TrainingPartial, reduce_training
-from fedface_core.runtime.artifact_files import opened
-from fedface_core.runtime.checked_artifacts import get_checked
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS
-from fedface_core.runtime.workbench import Workbench
+from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial, reduce_enrolment
+from fedface_learning.aggregation.reduced_round import ReducedRound
+from fedface_learning.aggregation.training_fold import TrainingPartial, reduce_training
+from fedface_learning.formats.class_embeddings import decode_class_embeddings
+from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.strategies import NOTHING, ServerRound
+from fedface_worker.artifact_files import opened
+from fedface_worker.checked_artifacts import get_checked
+from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from fedface_core.domain.commands import FoldShard, PrepareModel, ReduceRound
 from fedface_core.runtime.celery_app import create_celery, serve
 from fedface_core.runtime.patience import patient
 from fedface_core.runtime.settings import WorkerSettings
-from fedface_core.runtime.workbench import Workbench
+from fedface_worker.workbench import Workbench
 
 
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:

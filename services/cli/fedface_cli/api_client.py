@@ -21,7 +21,6 @@ from fedface_cli.api_problems import BrokenConnectionError, raise_for_problem, t
 from fedface_core.contracts.http import (
     MODEL_SHA256_HEADER,
     Garbage,
-    Report,
     RestoredRuns,
     RoundList,
     RunDetail,
@@ -30,6 +29,7 @@ from fedface_core.contracts.http import (
 )
 from fedface_core.domain.errors import InvalidInputError, UnavailableError
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.results import Report
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 _ATTEMPTS = 5

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fedface_core.domain.device_plan import TraceEntry
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan.devices import TraceEntry
 
 _COLUMNS = tuple(TraceEntry.model_fields)
 

@@ -1,6 +1,7 @@
 """The `fedface` command.
 
-Each command's file imports what it works with only when it runs, so that ``fedface --help`` does not wait for torch.
+Here are the operator's commands, which need nothing but the API. Other packages add theirs: see `command_group`. Each
+command's file imports what it works with only when it runs, so that ``fedface --help`` does not wait for torch.
 """
 
 from __future__ import annotations
@@ -10,43 +11,24 @@ from typing import Annotated
 
 import typer
 
-from fedface_cli import (
-    artifact_commands,
-    data_prepare,
-    data_preview,
-    demo,
-    evaluate,
-    model_commands,
-    pretrain,
-    round_commands,
-    run_commands,
-    up,
-)
-from fedface_cli.bench import commands as bench_commands
-from fedface_cli.study import commands as study_commands
+from fedface_cli import artifact_commands, model_commands, round_commands, run_commands
+from fedface_cli.command_group import CommandGroup
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     name="fedface",
+    cls=CommandGroup,
     help="Federated learning of face recognition: one identity a client, and no photograph ever leaves it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # a traceback is for our mistakes, and then the plain one says more
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("up")(up.up)
-app.command("demo")(demo.demo)
 app.add_typer(run_commands.app, name="run")
 app.add_typer(round_commands.app, name="round")
 app.add_typer(model_commands.app, name="model")
 app.add_typer(artifact_commands.app, name="artifacts")
-app.command("evaluate")(evaluate.evaluate)
-app.command("pretrain")(pretrain.pretrain)
-data_preview.app.command("prepare")(data_prepare.prepare)
-app.add_typer(data_preview.app, name="data")
-app.add_typer(study_commands.app, name="study")
-app.add_typer(bench_commands.app, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

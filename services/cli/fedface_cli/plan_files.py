@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from fedface_cli.device_trace import read_trace
-from fedface_core.domain.changed_plan import changed
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.changed import changed
 
 PartT = TypeVar("PartT", bound=BaseModel)
 

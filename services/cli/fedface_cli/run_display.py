@@ -13,7 +13,7 @@ from rich.text import Text
 
 from fedface_cli.wording import PHASE_STYLES, clock, cosine, percent, progress, waited_for
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
-from fedface_core.domain.events import far_label
+from fedface_core.domain.results import far_label
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED, RunPhase
 

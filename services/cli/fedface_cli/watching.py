@@ -13,7 +13,7 @@ from fedface_cli.run_display import RunDisplay
 from fedface_cli.wording import percent
 from fedface_core.contracts.http import RunDetail, RunSummary
 from fedface_core.domain.errors import NotFoundError, UnavailableError
-from fedface_core.domain.events import Scores
+from fedface_core.domain.results import Scores
 from fedface_core.domain.run import ENDED, RunPhase
 
 _RETRIES = 10

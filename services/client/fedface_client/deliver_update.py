@@ -16,11 +16,11 @@ from fedface_core.domain.devices import Behaviour, behaviour
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.update import AcceptedUpdate
-from fedface_core.learning.client_steps import Update
-from fedface_core.learning.codec import decode_tensors, sha256_hex
 from fedface_core.ports import ArtifactStore
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES
-from fedface_core.runtime.workbench import Workbench
+from fedface_learning.client.client_steps import Update
+from fedface_learning.formats.codec import decode_tensors, sha256_hex
+from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 

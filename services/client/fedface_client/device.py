@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import DataPlan, Plan, SplitPlan
-from fedface_core.learning.data import FaceDataset, ImageSize, RememberedImages, open_dataset, split_identities
+from fedface_learning.data import FaceDataset, ImageSize, RememberedImages, open_dataset, split_identities
 
 _MOST_BYTES: Final = 256 << 20
 """Of each of two data sets that a worker process keeps, which stands for many devices: 10 images of 9,500 clients at 56×48

@@ -7,9 +7,9 @@ from fedface_client.device import photographs
 from fedface_client.settle_client import Invitation
 from fedface_client.work_through import work_through
 from fedface_core.domain.commands import EnrolClients
-from fedface_core.learning.client_steps import Update, enrolment_update
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS
-from fedface_core.runtime.workbench import Workbench
+from fedface_learning.client.client_steps import Update, enrolment_update
+from fedface_worker.workbench import Workbench
 
 
 def enrol_clients(bench: Workbench, command: EnrolClients, correlation_id: str) -> None:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fedface_core.domain.commands import FoldShard, HandleFact
-from fedface_core.domain.events import RoundReady
+from fedface_core.domain.facts import RoundReady
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED
 from fedface_core.domain.update import Receipt, RefusalReason
-from fedface_core.runtime.workbench import Workbench
+from fedface_worker.workbench import Workbench
 
 _POLL_SECONDS = 0.25
 _POLLS = 120  # an aggregation takes seconds; what takes longer, the sweep takes up

@@ -15,7 +15,7 @@ from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.runtime.celery_app import create_celery, serve
 from fedface_core.runtime.patience import patient
 from fedface_core.runtime.settings import WorkerSettings
-from fedface_core.runtime.workbench import Workbench
+from fedface_worker.workbench import Workbench
 
 
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:

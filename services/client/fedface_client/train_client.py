@@ -16,13 +16,13 @@ from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
-from fedface_core.learning.class_embeddings import decode_class_embeddings, row_range
-from fedface_core.learning.client_steps import Update, training_update
-from fedface_core.learning.update_encoding import decode_residual
 from fedface_core.ports import ArtifactStore, Ports
-from fedface_core.runtime.checked_artifacts import get_checked
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, TRAINING_IMAGES
-from fedface_core.runtime.workbench import Workbench
+from fedface_learning.client.client_steps import Update, training_update
+from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
+from fedface_learning.updates.update_encoding import decode_residual
+from fedface_worker.checked_artifacts import get_checked
+from fedface_worker.workbench import Workbench
 
 
 def train_clients(bench: Workbench, command: TrainClients, correlation_id: str) -> None:

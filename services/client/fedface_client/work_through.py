@@ -13,7 +13,7 @@ import structlog
 from fedface_client.beside import Beside
 from fedface_client.deliver_update import Delivery
 from fedface_core.domain.commands import EnrolClients, TrainClients
-from fedface_core.runtime.workbench import Workbench
+from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 

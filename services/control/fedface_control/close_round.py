@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from fedface_control.records import accepted_updates
-from fedface_core.domain.events import RoundAggregated, RoundReady
+from fedface_core.domain.facts import RoundAggregated, RoundReady
 from fedface_core.domain.round import Round, advance
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import digest_in_order

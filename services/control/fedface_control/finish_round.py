@@ -6,7 +6,7 @@ import structlog
 
 from fedface_control.records import save_ended, store
 from fedface_core.domain import run as runs
-from fedface_core.domain.events import EvaluationSkipped, RoundEvaluated
+from fedface_core.domain.facts import EvaluationSkipped, RoundEvaluated
 from fedface_core.domain.round import Round, abandon, advance
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports

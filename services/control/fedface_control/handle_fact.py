@@ -11,7 +11,7 @@ from fedface_control.finish_round import abandon_round, finish_round
 from fedface_control.proceed import at_once, only_store, proceed
 from fedface_core.domain import run as runs
 from fedface_core.domain.errors import StaleVersionError
-from fedface_core.domain.events import (
+from fedface_core.domain.facts import (
     EvaluationSkipped,
     Fact,
     ModelPrepared,

@@ -12,7 +12,7 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, UnknownSchemaError
-from fedface_core.domain.events import Aggregation
+from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import ArtifactStore, Ports

@@ -6,10 +6,11 @@ import structlog
 
 from fedface_control.records import enrolled_clients
 from fedface_core.domain import run as runs
+from fedface_core.domain.cohort import draw_cohort
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.residuals import residuals_after
-from fedface_core.domain.round import Round, draw_cohort, open_round
+from fedface_core.domain.round import Round, open_round
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
 

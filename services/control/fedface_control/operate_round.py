@@ -8,7 +8,7 @@ from fedface_control.handle_fact import decide_again
 from fedface_control.proceed import proceed
 from fedface_control.prompt import publish_implied
 from fedface_core.domain.errors import WrongPhaseError
-from fedface_core.domain.events import RoundReady
+from fedface_core.domain.facts import RoundReady
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.run import Run, asked_before, noted, require_allowed
 from fedface_core.ports import Ports

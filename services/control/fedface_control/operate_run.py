@@ -21,13 +21,13 @@ from fedface_control.records import store, store_new
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain import run as runs
-from fedface_core.domain.changed_plan import changed
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, NotFoundError, WrongPhaseError
 from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.changed import changed
+from fedface_core.domain.plan.strategy import IN_PROCESS
 from fedface_core.domain.round import RoundPhase, reopen, suspend
 from fedface_core.domain.run import Run, RunPhase, asked_before, noted, require_allowed
-from fedface_core.domain.strategy_plan import IN_PROCESS
 from fedface_core.ports import Ports
 
 log = structlog.get_logger(__name__)

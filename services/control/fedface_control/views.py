@@ -7,7 +7,7 @@ from typing import Any
 
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
 from fedface_core.domain.errors import NotFoundError
-from fedface_core.domain.events import Scores
+from fedface_core.domain.results import Scores
 from fedface_core.domain.round import RoundPhase, RoundState
 from fedface_core.domain.run import Run, allowed_actions
 from fedface_core.ports import RoundGlance, RunLedger

@@ -5,15 +5,15 @@ from __future__ import annotations
 import structlog
 
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.http import Report
 from fedface_core.domain.commands import EvaluateModel
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.domain.events import RoundEvaluated, StepFailed
+from fedface_core.domain.facts import RoundEvaluated, StepFailed
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.results import Report
 from fedface_core.domain.round import Round, RoundPhase
-from fedface_core.learning.data import split_identities
-from fedface_core.learning.verification import evaluate
-from fedface_core.runtime.workbench import Workbench
+from fedface_learning.data import split_identities
+from fedface_learning.evaluation.verification import evaluate
+from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 

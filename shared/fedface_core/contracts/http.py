@@ -6,8 +6,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fedface_core.domain.events import Aggregation, Scores
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.results import Aggregation, Scores
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
 
@@ -92,23 +92,6 @@ class RoundList(Body):
     """The rounds of a run, in order."""
 
     rounds: list[RoundView]
-
-
-class RocCurve(Body):
-    """Points of the ROC curve, by growing FAR."""
-
-    far: list[float]
-    tar: list[float]
-
-
-class Report(Body):
-    """What the evaluator stores of a round, at ``object_keys.report``."""
-
-    run_id: str
-    round: int
-    model_sha256: str
-    scores: Scores
-    roc: RocCurve
 
 
 class StoredModel(Body):

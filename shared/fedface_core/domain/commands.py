@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fedface_core.domain.events import Fact
+from fedface_core.domain.facts import Fact
 from fedface_core.domain.ids import ClientId, RunId
 
 Clients = Annotated[tuple[ClientId, ...], Field(min_length=1, description="In client order, each on its own.")]

@@ -12,8 +12,8 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
-from fedface_core.domain.device_plan import LONGEST_WAIT_SECONDS
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.devices import LONGEST_WAIT_SECONDS
 
 
 @dataclass(frozen=True)

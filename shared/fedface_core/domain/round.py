@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fedface_core.domain.client_tasks import in_tasks
-from fedface_core.domain.cohort import Participation, draw
 from fedface_core.domain.commands import (
     Command,
     EnrolClients,
@@ -26,16 +24,10 @@ from fedface_core.domain.commands import (
     ReduceRound,
     TrainClients,
 )
-from fedface_core.domain.events import (
-    Aggregation,
-    EvaluationSkipped,
-    RoundAggregated,
-    RoundEvaluated,
-    RoundReady,
-    Scores,
-)
+from fedface_core.domain.facts import EvaluationSkipped, RoundAggregated, RoundEvaluated, RoundReady
 from fedface_core.domain.ids import ClientId, RunId, Sha256
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.results import Aggregation, Scores
 
 
 class RoundPhase(StrEnum):
@@ -118,21 +110,6 @@ class Tally(BaseModel):
     accepted_shards: frozenset[int] = Field(description="Shards with at least one accepted update.")
     folded_shards: frozenset[int] = Field(description="Shards whose partial is recorded.")
     last_activity: datetime
-
-
-def draw_cohort(
-    plan: Plan,
-    number: int,
-    enrolled: Sequence[str],
-    history: Mapping[str, Participation] = MappingProxyType({}),
-    training: int = 0,
-) -> tuple[str, ...]:
-    """The clients of a training round, drawn from those ``enrolled``, in client order.
-
-    ``training`` of all invited train already since an earlier round, so that so many fewer are drawn.
-    """
-    size = min(plan.cohort.invited(plan.split.clients) - training, len(enrolled))
-    return draw(plan.cohort, plan.seed, number, enrolled, size, history)
 
 
 def open_round(

@@ -21,17 +21,9 @@ from fedface_control.operate_run import create_run, start_run
 from fedface_core.adapters.memory import MemoryArtifacts, MemoryLedger, RecordingPublisher
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.http import Report, RocCurve
-from fedface_core.domain.events import (
-    Aggregation,
-    ModelPrepared,
-    RoundAggregated,
-    RoundEvaluated,
-    RoundReady,
-    Scores,
-    StepFailed,
-)
+from fedface_core.domain.facts import ModelPrepared, RoundAggregated, RoundEvaluated, RoundReady, StepFailed
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.results import Aggregation, Report, RocCurve, Scores
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import Ports
 

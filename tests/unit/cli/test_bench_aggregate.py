@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fedface_cli.bench.aggregate_figures import AggregateReport, SizeFigures, plot_memory
-from fedface_cli.bench.fold_process import Memory, Rates, measure_memory, measure_rates
-from fedface_cli.bench.machine import this_machine
-from fedface_cli.bench.repetitions import Repeated
-from fedface_cli.bench.synthetic_round import RUN, Place, put_round
 from fedface_cli.main import app
-from fedface_core.adapters.local_artifacts import LocalArtifacts
+from fedface_core.adapters.directory import LocalArtifacts
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.domain.events import Aggregation
+from fedface_core.domain.results import Aggregation
+from loadtest.bench.aggregate_figures import AggregateReport, SizeFigures, plot_memory
+from loadtest.bench.fold_process import Memory, Rates, measure_memory, measure_rates
+from loadtest.bench.machine import this_machine
+from loadtest.bench.repetitions import Repeated
+from loadtest.bench.synthetic_round import RUN, Place, put_round
 
 
 def test_a_synthetic_round_is_folded_and_reduced_with_every_update(tmp_path: Path) -> None:

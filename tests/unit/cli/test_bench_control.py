@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from fedface_cli.bench import control_rounds
-from fedface_cli.bench.control import control
-from fedface_cli.bench.control_growth import growth_of
-from fedface_cli.bench.control_log import read_moments
-from fedface_cli.bench.control_rounds import LoadFigures, RoundFigures
-from fedface_cli.bench.no_op_plan import no_op_people, no_op_plan
-from fedface_cli.bench.probes import Probe, ProcessUse
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.data import ImageSize, open_dataset
+from fedface_learning.data import ImageSize, open_dataset
+from loadtest.bench import control_rounds
+from loadtest.bench.control import control
+from loadtest.bench.control_growth import growth_of
+from loadtest.bench.control_log import read_moments
+from loadtest.bench.control_rounds import LoadFigures, RoundFigures
+from loadtest.bench.no_op_plan import no_op_people, no_op_plan
+from loadtest.bench.probes import Probe, ProcessUse
 
 
 def a_load(clients: int, seconds: float) -> LoadFigures:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from fedface_cli.bench.machine import this_machine
-from fedface_cli.bench.repetitions import Repeated, by_turns, ratios
-from fedface_cli.bench.report import Report, check_writable, write
 from fedface_core.domain.errors import InvalidInputError
+from loadtest.bench.machine import this_machine
+from loadtest.bench.repetitions import Repeated, by_turns, ratios
+from loadtest.bench.report import Report, check_writable, write
 
 
 def test_measures_take_turns_and_keep_the_order_of_their_repetitions() -> None:

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from fedface_cli.bench import in_process
-from fedface_cli.bench.growth import Growth
-from fedface_cli.bench.in_process import BARE, ONE_AT_A_TIME, TrainingReport, measure_speeds, multiply_adds
-from fedface_cli.bench.plain_torch import PlainLoop, as_torch_has_it
 from fedface_cli.main import main
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.local_training import LocalTrainer
-from fedface_core.learning.models import initial_network
+from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.models import initial_network
+from loadtest.bench import in_process
+from loadtest.bench.growth import Growth
+from loadtest.bench.in_process import BARE, ONE_AT_A_TIME, TrainingReport, measure_speeds, multiply_adds
+from loadtest.bench.plain_torch import PlainLoop, as_torch_has_it
 
 TINY = {
     "architecture": "spherenet-4",

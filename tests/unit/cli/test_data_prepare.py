@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedface_cli import prepare_photographs
-from fedface_cli.held_alone import held_alone
-from fedface_cli.prepare_journal import JOURNAL, REPORT
-from fedface_core.learning.data.alignment import TEMPLATES
-from fedface_core.learning.data.photographs import read_photograph
+from fedface_lab.data import prepare_photographs
+from fedface_lab.data.prepare_journal import JOURNAL, REPORT
+from fedface_learning.data.alignment import TEMPLATES
+from fedface_learning.data.photographs import read_photograph
+from fedface_stack.held_alone import held_alone
 
 from .conftest import Invoke
 
@@ -256,7 +256,7 @@ def test_dlib_finds_the_faces_of_real_people(fedface: Invoke, orl: Path, tmp_pat
     assert told["photographs"] == 401  # with s10/target.jpg
     assert told["no_face"] == ["s33/4.pgm", "s35/2.pgm", "s37/4.pgm"]
     # Aligned once more, a face is where the template has it, to a few pixels.
-    from fedface_cli.face_points import dlib_faces
+    from fedface_lab.data.face_points import dlib_faces
 
     find, template = dlib_faces(), TEMPLATES["112x96"]
     away = []
@@ -290,7 +290,7 @@ def test_of_several_faces_the_largest_and_most_central_is_taken(
 
 
 def test_a_large_photograph_is_searched_at_a_fraction_of_its_size(orl: Path) -> None:
-    from fedface_cli.face_points import dlib_faces
+    from fedface_lab.data.face_points import dlib_faces
 
     with Image.open(orl / "s5" / "1.pgm") as small:
         face = dlib_faces()("", small.resize((736, 896)))

@@ -10,8 +10,8 @@ import pytest
 
 from fedface_cli.device_trace import read_trace
 from fedface_cli.plan_files import read_plan
-from fedface_core.domain.device_plan import TraceEntry
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan.devices import TraceEntry
 
 from .conftest import ByHand, Invoke
 

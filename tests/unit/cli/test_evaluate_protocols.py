@@ -8,8 +8,8 @@ from typing import get_args
 
 import pytest
 
-from fedface_cli.evaluate import ProtocolChoice
-from fedface_core.learning.protocols import ProtocolName
+from fedface_lab.evaluation.commands import ProtocolChoice
+from fedface_learning.evaluation import ProtocolName
 from support.protocol_trees import ijb_a_tree, ijb_bc_tree, lfw_pairs, lfw_tree, packed_set
 
 from .conftest import Invoke
@@ -138,7 +138,7 @@ def test_pairs_have_intervals_over_people(fedface: Invoke, plan: str) -> None:
 
 
 def test_more_pairs_than_a_bootstrap_holds(fedface: Invoke, plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fedface_core.learning.protocols.all_pairs.MOST_PAIRS", 100)
+    monkeypatch.setattr("fedface_learning.evaluation.all_pairs.MOST_PAIRS", 100)
     code, out, _ = fedface("evaluate", plan)
     assert code == 0
     assert "no intervals: a bootstrap holds all pairs in memory" in out

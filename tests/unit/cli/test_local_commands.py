@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from fedface_cli.plan_files import read_plan
-from fedface_cli.results import figures
-from fedface_core.learning.codec import encode_tensors, sha256_hex
-from fedface_core.learning.models import initial_network
-from fedface_core.learning.simulation import simulate
-from fedface_core.learning.weights import network_tensors
+from fedface_lab.results import figures
+from fedface_learning.formats.codec import encode_tensors, sha256_hex
+from fedface_learning.models import initial_network
+from fedface_learning.models.weights import network_tensors
+from fedface_learning.simulation.simulate import simulate
 from support.protocol_trees import packed_set
 from support.tiny_run import write_faces
 

@@ -16,10 +16,10 @@ from PIL import Image
 
 from fedface_cli.plan_files import read_plan
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.data.alignment import TEMPLATES
-from fedface_core.learning.pretraining import PretrainPlan
-from fedface_core.learning.simulation import simulate
-from fedface_core.learning.weights import load_network
+from fedface_learning.data.alignment import TEMPLATES
+from fedface_learning.models.weights import load_network
+from fedface_learning.pretraining import PretrainPlan
+from fedface_learning.simulation.simulate import simulate
 from support.protocol_trees import ijb_a_tree, ijb_bc_tree, lfw_pairs
 
 from .conftest import ByHand, Invoke

@@ -11,11 +11,11 @@ from PIL import Image
 from rich.console import Console, RenderableType
 
 from fedface_cli.api_client import ControlApi
-from fedface_cli.results import Outcome, comparison_table, figures, plot_roc, scores_table
 from fedface_cli.run_display import RunDisplay
 from fedface_cli.watching import watch
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.run import RunPhase
+from fedface_lab.results import Outcome, comparison_table, figures, plot_roc, scores_table
 
 from .conftest import ByHand, scores_of
 

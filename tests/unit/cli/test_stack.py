@@ -19,12 +19,12 @@ import httpx
 import pytest
 import redis
 
-from fedface_cli import stack as stack_module
-from fedface_cli.children import Children
-from fedface_cli.local_ports import free_ports
-from fedface_cli.reaper import groups_left
-from fedface_cli.stack import LocalStack, StackError
 from fedface_core.domain.errors import InvalidInputError
+from fedface_stack import stack as stack_module
+from fedface_stack.children import Children
+from fedface_stack.local_ports import free_ports
+from fedface_stack.reaper import groups_left
+from fedface_stack.stack import LocalStack, StackError
 
 # Answers on its metrics port, as a service does, from a process of its own below it, as a prefork worker has them.
 STAND_IN = """

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from fedface_control.app import create_app
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.seeding import use_deterministic_torch
+from fedface_learning.seeding import use_deterministic_torch
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan, write_faces
 

@@ -10,10 +10,11 @@ import pytest
 from fedface_control.operate_round import close_round_early, retry_round, skip_evaluation
 from fedface_control.operate_run import pause_run, resume_run
 from fedface_control.views import run_summary
+from fedface_core.domain.cohort import draw_cohort
 from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.errors import WrongPhaseError
 from fedface_core.domain.ids import client_id
-from fedface_core.domain.round import RoundPhase, draw_cohort
+from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
 from support.in_process import REPEAT_AFTER, InProcess
 from support.places import in_round, score_as

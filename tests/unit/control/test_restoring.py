@@ -17,10 +17,10 @@ from fedface_control.restore_run import restore_all, restore_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import HandleFact
 from fedface_core.domain.errors import NotFoundError, WrongPhaseError
-from fedface_core.domain.events import RoundEvaluated, StepFailed
+from fedface_core.domain.facts import RoundEvaluated, StepFailed
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED, RunPhase
-from fedface_core.learning.client_steps import training_update
+from fedface_learning.client.client_steps import training_update
 from support.in_process import InProcess
 from support.places import in_round, run_in, simulated
 from support.tiny_run import tiny_plan

@@ -11,7 +11,7 @@ from httpx import Response
 
 from fedface_control.operate_run import create_run
 from fedface_control.routes.runs import PLAN_EXAMPLES
-from fedface_core.adapters.memory_ledger import MemoryLedger
+from fedface_core.adapters.memory.ledger import MemoryLedger
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import Problem
 from fedface_core.domain.commands import PrepareModel

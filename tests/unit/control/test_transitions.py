@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from fedface_core.domain.commands import EvaluateModel, HandleFact
-from fedface_core.domain.events import EvaluationSkipped
+from fedface_core.domain.facts import EvaluationSkipped
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ALLOWED, RunPhase, allowed_actions

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fedface_core.domain.changed_plan import changed
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.changed import changed
 
 TRACE = [{"client": "client-000000", "available": False}]
 

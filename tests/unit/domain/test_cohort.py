@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fedface_core.domain.cohort import CohortPlan, Participation, draw
+from fedface_core.domain.cohort import Participation, draw
 from fedface_core.domain.ids import client_id
+from fedface_core.domain.plan import CohortPlan
 
 CLIENTS = [client_id(index) for index in range(20)]
 SELECTIONS = ["uniform", "balanced", "reliable"]

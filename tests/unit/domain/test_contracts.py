@@ -14,8 +14,9 @@ from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.contracts.tasks import QUEUES, ROUTES
 from fedface_core.domain import commands, errors
 from fedface_core.domain.errors import InvalidInputError, UnknownSchemaError
-from fedface_core.domain.events import Fact, ModelPrepared, StepFailed, far_label
+from fedface_core.domain.facts import Fact, ModelPrepared, StepFailed
 from fedface_core.domain.ids import ClientId, RunId, client_id, client_index, new_run_id
+from fedface_core.domain.results import far_label
 
 RUN = "run-0123456789ab"
 

@@ -16,10 +16,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fedface_core.domain.device_plan import LONGEST_WAIT_SECONDS, PROFILES, DevicePlan
 from fedface_core.domain.devices import Behaviour, behaviour
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.devices import LONGEST_WAIT_SECONDS, PROFILES, DevicePlan
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 MANY = 4000

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fedface_core.domain.local_training_plan import LocalTrainingPlan
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.local_training import LocalTrainingPlan
 
 
 def shares(rounds: int, **fields: Any) -> list[float]:

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedface_core.domain.cohort import draw_cohort
 from fedface_core.domain.commands import Command, EnrolClients, EvaluateModel, FoldShard, ReduceRound, TrainClients
-from fedface_core.domain.events import Aggregation, EvaluationSkipped, RoundAggregated, RoundEvaluated, RoundReady, Scores
+from fedface_core.domain.facts import EvaluationSkipped, RoundAggregated, RoundEvaluated, RoundReady
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.residuals import residuals_after
+from fedface_core.domain.results import Aggregation, Scores
 from fedface_core.domain.round import (
     TRANSITIONS,
     Round,
@@ -23,7 +25,6 @@ from fedface_core.domain.round import (
     Tally,
     abandon,
     advance,
-    draw_cohort,
     implied_commands,
     latest_scores,
     open_round,

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fedface_core.domain.events import Scores
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.stopping import StopPlan, reason_to_stop
+from fedface_core.domain.plan.stopping import StopPlan
+from fedface_core.domain.results import Scores
+from fedface_core.domain.stopping import reason_to_stop
 
 
 def scored(*rates: float | None) -> list[Scores]:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.strategy_plan import FedFacePlan, FedProxPlan
+from fedface_core.domain.plan.strategy import FedFacePlan, FedProxPlan
 
 
 def test_a_plan_that_names_no_strategy_is_fedfaces() -> None:

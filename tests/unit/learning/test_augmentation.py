@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fedface_core.learning.augmentation import augmented
+from fedface_learning.data.augmentation import augmented
 
 IMAGES_NCHW = torch.arange(4 * 3 * 5 * 6, dtype=torch.uint8).reshape(4, 3, 5, 6)
 

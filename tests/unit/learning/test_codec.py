@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.learning.codec import decode_tensors, encode_tensors, sha256_hex
+from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
 
 
 def _safetensors(header: object, body: bytes = b"") -> bytes:
@@ -91,7 +91,7 @@ def test_order_of_names_and_of_metadata_does_not_change_the_bytes() -> None:
 
 def test_another_process_writes_the_same_bytes() -> None:
     script = (
-        "import sys, torch; from fedface_core.learning.codec import encode_tensors;"
+        "import sys, torch; from fedface_learning.formats.codec import encode_tensors;"
         "sys.stdout.buffer.write(encode_tensors({n: torch.full((3,), 0.1) for n in 'cab'}, {k: k for k in 'zyx'}))"
     )
     other = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env={"PYTHONHASHSEED": "7"})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.learning.data.alignment import TEMPLATES, Point, Similarity, align
+from fedface_learning.data.alignment import TEMPLATES, Point, Similarity, align
 
 coordinates = st.floats(-500, 500, allow_subnormal=False)  # torch flushes them in this process once it is set up
 faces = st.lists(st.tuples(coordinates, coordinates), min_size=5, max_size=5)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan
-from fedface_core.learning.data import FaceDataset, ImageSize, open_dataset
+from fedface_learning.data import FaceDataset, ImageSize, open_dataset
 
 SIZE = ImageSize(24, 20, 3)
 

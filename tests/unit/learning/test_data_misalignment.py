@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fedface_core.domain.plan import DataPlan
-from fedface_core.learning.data import FaceDataset, ImageSize, open_dataset
-from fedface_core.learning.data.misalignment import Misalignment
+from fedface_learning.data import FaceDataset, ImageSize, open_dataset
+from fedface_learning.data.misalignment import Misalignment
 
 SQUARE = ImageSize(92, 92, 1)
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan, ModelPlan
-from fedface_core.learning.data import ImageSize, open_dataset, orl
+from fedface_learning.data import ImageSize, open_dataset, orl
 
 SQUARE = ImageSize(92, 92, 1)
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan
-from fedface_core.learning.data import FaceDataset, ImageSize, open_dataset, recordio_file
-from fedface_core.learning.data.recordio_file import RecordFile
+from fedface_learning.data import FaceDataset, ImageSize, open_dataset, recordio_file
+from fedface_learning.data.recordio_file import RecordFile
 from support.recordio import MAGIC, framed, grey_png, packed, with_identities, write_records
 
 SIZE = ImageSize(24, 20, 3)

@@ -7,7 +7,7 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-from fedface_core.learning.data import RememberedImages
+from fedface_learning.data import RememberedImages
 
 
 class Counting:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import SplitPlan
-from fedface_core.learning.data import split_identities
+from fedface_learning.data import split_identities
 
 PEOPLE = tuple(f"s{number}" for number in range(1, 41))
 

@@ -11,9 +11,9 @@ import torch
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan
-from fedface_core.learning.data import FaceDataset, ImageSize, open_dataset
-from fedface_core.learning.data.contact_sheet import contact_sheet
-from fedface_core.learning.data.framing import to_tensor
+from fedface_learning.data import FaceDataset, ImageSize, open_dataset
+from fedface_learning.data.contact_sheet import contact_sheet
+from fedface_learning.data.framing import to_tensor
 
 SIZE = ImageSize(56, 48, 3)
 
@@ -46,7 +46,7 @@ def test_an_image_is_the_same_whichever_others_are_rendered(count: int) -> None:
 ELSEWHERE = """
 import hashlib
 from fedface_core.domain.plan import DataPlan
-from fedface_core.learning.data import ImageSize, open_dataset
+from fedface_learning.data import ImageSize, open_dataset
 images = open_dataset(DataPlan(dataset="synthetic"), ImageSize(56, 48, 3), 5).images("person-000004")
 print(hashlib.sha256(images.numpy().tobytes()).hexdigest())
 """

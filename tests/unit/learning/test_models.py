@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
-from fedface_core.learning.models import EmbeddingNetwork, build_network, initial_network
-from fedface_core.learning.weights import encode_network, network_tensors
+from fedface_learning.models import EmbeddingNetwork, build_network, initial_network
+from fedface_learning.models.weights import encode_network, network_tensors
 
 SMALL = {"height": 32, "width": 16, "channels": 1, "embedding_size": 8, "weights": "random"}
 SMALL_PLANS: list[dict[str, object]] = [

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
-from fedface_core.learning.models import initial_network
-from fedface_core.learning.weights import network_tensors
+from fedface_learning.models import initial_network
+from fedface_learning.models.weights import network_tensors
 
 PLAN = ModelPlan.model_validate({"architecture": "dlib-resnet"})
 

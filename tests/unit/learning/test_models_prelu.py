@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from fedface_core.learning.models.prelu import PReLU
+from fedface_learning.models.prelu import PReLU
 
 DRAWS = torch.Generator().manual_seed(0)
 X_NCHW = torch.randn(3, 5, 4, 2, generator=DRAWS).index_fill_(0, torch.tensor([2]), 0.0)  # zeros too, where it bends

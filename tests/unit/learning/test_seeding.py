@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from fedface_core.learning.seeding import derive_seed, generator
+from fedface_learning.seeding import derive_seed, generator
 
 
 def test_a_seed_is_the_same_on_every_machine() -> None:

@@ -7,9 +7,9 @@ import torch
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
-from fedface_core.learning.codec import encode_tensors
-from fedface_core.learning.models import EmbeddingNetwork, initial_network
-from fedface_core.learning.weights import encode_network, load_network, load_tensors, network_tensors
+from fedface_learning.formats.codec import encode_tensors
+from fedface_learning.models import EmbeddingNetwork, initial_network
+from fedface_learning.models.weights import encode_network, load_network, load_tensors, network_tensors
 
 SHAPE = {"height": 32, "width": 32, "channels": 1, "embedding_size": 8}
 SPHERENET = ModelPlan.model_validate({**SHAPE, "architecture": "spherenet-10", "widths": (2, 4, 4, 4)})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from fedface_core.adapters.celery_publisher import CeleryPublisher
+from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.contracts.tasks import CLIENT, CONTROL
 from fedface_core.domain.commands import Sweep, TrainClients
 from fedface_core.runtime.celery_app import create_celery

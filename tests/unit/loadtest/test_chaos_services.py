@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from fedface_cli.stack import StackError
+from fedface_stack.stack import StackError
 from loadtest.chaos import services as module
 from loadtest.chaos.services import Services
 

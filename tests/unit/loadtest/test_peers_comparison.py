@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.plan import Plan
-from fedface_core.learning.models import initial_network
-from fedface_core.learning.weights import network_tensors
+from fedface_learning.models import initial_network
+from fedface_learning.models.weights import network_tensors
 from loadtest.peers.agreement import ModelsDisagreeError, check_agreement, largest_difference
 from loadtest.peers.comparison import Comparison, compare, interpreters
 from loadtest.peers.environments import EnvironmentUnavailableError, python_of

@@ -12,7 +12,7 @@ import pytest
 from celery import Celery
 from pydantic import SecretStr
 
-from fedface_core.adapters.celery_publisher import CeleryPublisher
+from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.contracts.tasks import CLIENT
 from fedface_core.domain.commands import EnrolClients
 from fedface_core.runtime.celery_app import create_celery

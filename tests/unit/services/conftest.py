@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fedface_core.learning.seeding import use_deterministic_torch
+from fedface_learning.seeding import use_deterministic_torch
 from support.tiny_run import write_faces
 
 

@@ -10,13 +10,13 @@ from fedface_control.operate_run import create_run, delete_run, start_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import FoldShard, HandleFact, PrepareModel, ReduceRound
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.domain.events import RoundAggregated
+from fedface_core.domain.facts import RoundAggregated
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
-from fedface_core.learning.codec import sha256_hex
-from fedface_core.learning.models import initial_network
-from fedface_core.learning.simulation import simulate
-from fedface_core.learning.weights import encode_network
+from fedface_learning.formats.codec import sha256_hex
+from fedface_learning.models import initial_network
+from fedface_learning.models.weights import encode_network
+from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan
 

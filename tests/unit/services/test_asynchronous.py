@@ -22,10 +22,10 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
-from fedface_core.learning.codec import decode_tensors
-from fedface_core.learning.simulation import simulate
-from fedface_core.runtime.workbench import Workbench
 from fedface_evaluator.evaluate_model import evaluate_model
+from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.simulation.simulate import simulate
+from fedface_worker.workbench import Workbench
 from support.in_process import Disorder, InProcess
 from support.tiny_run import tiny_plan, write_faces
 

@@ -22,13 +22,13 @@ from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, Recording
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, ROUTES
 from fedface_core.domain.commands import EvaluateModel, HandleFact, ReduceRound, Sweep, TrainClients
 from fedface_core.domain.errors import NotFoundError, UnavailableError
-from fedface_core.domain.events import StepFailed
+from fedface_core.domain.facts import StepFailed
 from fedface_core.domain.ids import client_id
-from fedface_core.learning.simulation import simulate
 from fedface_core.ports import Ports, RunLedger
 from fedface_core.runtime import patience
 from fedface_core.runtime.settings import ControlSettings
 from fedface_evaluator.verification_metrics import VerificationMetrics
+from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan
 

@@ -14,12 +14,12 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import EnrolClients, FoldShard, HandleFact, TrainClients
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
-from fedface_core.learning import client_steps
-from fedface_core.learning.client_steps import Update
-from fedface_core.learning.codec import decode_tensors, encode_tensors
-from fedface_core.learning.data import ImageSize, open_dataset, split_identities
-from fedface_core.learning.simulation import simulate
 from fedface_core.runtime.metrics import CountedArtifacts
+from fedface_learning.client import client_steps
+from fedface_learning.client.client_steps import Update
+from fedface_learning.data import ImageSize, open_dataset, split_identities
+from fedface_learning.formats.codec import decode_tensors, encode_tensors
+from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
 from support.mortal import Killed
 from support.tiny_run import tiny_plan, write_faces

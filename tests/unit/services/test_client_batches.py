@@ -16,9 +16,9 @@ from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import Run, RunPhase
-from fedface_core.learning import client_steps
-from fedface_core.learning.client_steps import Update
-from fedface_core.learning.simulation import simulate
+from fedface_learning.client import client_steps
+from fedface_learning.client.client_steps import Update
+from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
 from support.mortal import Killed
 from support.tiny_run import tiny_plan

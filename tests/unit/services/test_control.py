@@ -13,7 +13,7 @@ from fedface_control.operate_run import cancel_run, start_run
 from fedface_control.sweep import sweep
 from fedface_core.domain.commands import EvaluateModel, HandleFact, PrepareModel, TrainClients
 from fedface_core.domain.errors import StaleVersionError, UnavailableError, WrongPhaseError
-from fedface_core.domain.events import ModelPrepared, RoundReady, StepFailed
+from fedface_core.domain.facts import ModelPrepared, RoundReady, StepFailed
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate

@@ -12,7 +12,7 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import RunPhase
-from fedface_core.learning.simulation import simulate
+from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan
 

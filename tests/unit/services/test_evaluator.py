@@ -7,14 +7,14 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.http import Report
 from fedface_core.domain.commands import EvaluateModel
 from fedface_core.domain.errors import UnavailableError
+from fedface_core.domain.results import Report
 from fedface_core.domain.run import RunPhase
-from fedface_core.learning.data import ImageSize, open_dataset, split_identities
-from fedface_core.learning.simulation import simulate
 from fedface_core.runtime.metrics import NEWEST_RUNS
 from fedface_evaluator.verification_metrics import VerificationMetrics
+from fedface_learning.data import ImageSize, open_dataset, split_identities
+from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan, write_faces
 

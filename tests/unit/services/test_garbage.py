@@ -11,7 +11,7 @@ from fedface_control.collect_garbage import collect_garbage
 from fedface_control.operate_run import clone_run, create_run, delete_run
 from fedface_control.restore_run import restore_run
 from fedface_core.contracts import object_keys
-from fedface_core.learning.simulation import simulate
+from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
 from support.moments import lose_ledger, moments
 from support.tiny_run import tiny_plan

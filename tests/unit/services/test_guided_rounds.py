@@ -20,11 +20,11 @@ from fedface_core.domain.commands import ReduceRound
 from fedface_core.domain.plan import DataPlan, Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
-from fedface_core.learning.codec import decode_tensors
-from fedface_core.learning.data import FaceDataset, ImageSize, open_dataset, open_photographs, split_identities
-from fedface_core.learning.data.photographs import PhotographDataset
-from fedface_core.learning.simulation import simulate
-from fedface_core.learning.strategies import STRATEGIES
+from fedface_learning.data import FaceDataset, ImageSize, open_dataset, open_photographs, split_identities
+from fedface_learning.data.photographs import PhotographDataset
+from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.simulation.simulate import simulate
+from fedface_learning.strategies import STRATEGIES
 from support.guiding_strategy import GUIDING
 from support.in_process import Disorder, InProcess
 from support.moments import lose_ledger, moments
@@ -216,7 +216,7 @@ def test_an_aggregator_without_the_photographs_that_its_strategy_needs_ends_the_
     def nowhere(data: DataPlan, size: ImageSize, identities: int) -> FaceDataset:
         return open_dataset(data.model_copy(update={"folder": str(tmp_path / "none")}), size, identities)
 
-    monkeypatch.setattr("fedface_core.runtime.workbench.open_dataset", nowhere)
+    monkeypatch.setattr("fedface_worker.workbench.open_dataset", nowhere)
     run = InProcess(plan).run()
     assert run.phase is RunPhase.FAILED
     assert (run.failure or "").startswith("round 0: it cannot be reduced: ")

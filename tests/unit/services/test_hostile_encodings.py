@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.run import RunPhase
-from fedface_core.learning import client_steps
-from fedface_core.learning.client_steps import Update
-from fedface_core.learning.codec import decode_tensors, encode_tensors, sha256_hex
+from fedface_learning.client import client_steps
+from fedface_learning.client.client_steps import Update
+from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan
 

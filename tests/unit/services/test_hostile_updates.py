@@ -16,11 +16,11 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import AcceptedUpdate
-from fedface_core.learning import client_steps
-from fedface_core.learning.class_embeddings import decode_class_embeddings
-from fedface_core.learning.client_steps import Update
-from fedface_core.learning.codec import decode_tensors, encode_tensors, sha256_hex
 from fedface_core.runtime.metrics import CountedArtifacts
+from fedface_learning.client import client_steps
+from fedface_learning.client.client_steps import Update
+from fedface_learning.formats.class_embeddings import decode_class_embeddings
+from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan
 

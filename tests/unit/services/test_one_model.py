@@ -11,8 +11,8 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import RunPhase
-from fedface_core.learning.codec import sha256_hex
-from fedface_core.learning.simulation import SimulationResult, simulate
+from fedface_learning.formats.codec import sha256_hex
+from fedface_learning.simulation.simulate import SimulationResult, simulate
 from support.in_process import Disorder, InProcess
 from support.tiny_run import tiny_plan
 

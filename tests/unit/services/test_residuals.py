@@ -20,9 +20,9 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
-from fedface_core.learning import client_steps
-from fedface_core.learning.client_steps import Update
-from fedface_core.learning.simulation import simulate
+from fedface_learning.client import client_steps
+from fedface_learning.client.client_steps import Update
+from fedface_learning.simulation.simulate import simulate
 from support.in_process import Disorder, InProcess
 from support.moments import lose_ledger, moments
 from support.replayed import accepted_sets, replayed

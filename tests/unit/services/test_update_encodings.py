@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run, RunPhase
-from fedface_core.learning.simulation import SimulationResult, simulate
+from fedface_learning.simulation.simulate import SimulationResult, simulate
 from support.in_process import Disorder, InProcess
 from support.tiny_run import tiny_plan
 

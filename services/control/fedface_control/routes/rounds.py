@@ -8,7 +8,8 @@ from fedface_control import operate_round
 from fedface_control.routes.runs import UNKNOWN_RUN, WRONG_PHASE, KeyHeader, PortsDep
 from fedface_control.views import round_view, run_detail
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.http import Report, RoundList, RunDetail
+from fedface_core.contracts.http import RoundList, RunDetail
+from fedface_core.domain.results import Report
 
 router = APIRouter(prefix="/runs/{run_id}/rounds", tags=["rounds"])
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fedface_cli.study.grid import Job, expand
-from fedface_cli.study.pretrained import pretraining_of
-from fedface_cli.study.study_file import read_study
 from fedface_core.domain.errors import InvalidInputError
+from fedface_lab.study.grid import Job, expand
+from fedface_lab.study.pretrained import pretraining_of
+from fedface_lab.study.study_file import read_study
 
 from .tiny_study import write_study
 

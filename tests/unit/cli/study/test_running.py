@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from fedface_cli.held_alone import held_alone
-from fedface_cli.study.grid import expand
-from fedface_cli.study.job_results import JobResult, ResultFolder
-from fedface_cli.study.run_job import cosine_counts, run_job
-from fedface_cli.study.run_study import Agenda, Ended, run_agenda
-from fedface_cli.study.study_file import read_study
-from fedface_core.learning.codec import decode_tensors
-from fedface_core.learning.seeding import use_deterministic_torch
-from fedface_core.learning.simulation import simulate
-from fedface_core.learning.verification import verify_pairs
+from fedface_lab.study.grid import expand
+from fedface_lab.study.job_results import JobResult, ResultFolder
+from fedface_lab.study.run_job import cosine_counts, run_job
+from fedface_lab.study.run_study import Agenda, Ended, run_agenda
+from fedface_lab.study.study_file import read_study
+from fedface_learning.evaluation.verification import verify_pairs
+from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.seeding import use_deterministic_torch
+from fedface_learning.simulation.simulate import simulate
+from fedface_stack.held_alone import held_alone
 
 from ..conftest import Invoke
 from .conftest import Finished, run

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from fedface_cli.plan_files import read_plan
-from fedface_cli.study.grid import expand
-from fedface_cli.study.study_file import read_study
-from fedface_core.learning.pretraining import PretrainPlan
+from fedface_lab.study.grid import expand
+from fedface_lab.study.study_file import read_study
+from fedface_learning.pretraining import PretrainPlan
 
 EXPERIMENTS = Path(__file__).parents[4] / "docs" / "experiments"
 STUDIES = sorted(path for path in EXPERIMENTS.glob("*.toml") if "arms" in tomllib.loads(path.read_text()))

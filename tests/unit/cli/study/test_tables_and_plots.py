@@ -12,14 +12,13 @@ import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from fedface_cli.study.grid import expand
-from fedface_cli.study.job_results import ResultFolder
-from fedface_cli.study.outcomes import Group, load_outcomes
-from fedface_cli.study.plots.gain import plot_gain_against, plot_gain_per_round
-from fedface_cli.study.plots.roc import plot_roc
-from fedface_cli.study.study_file import read_study
-from fedface_core.contracts.http import RocCurve
-from fedface_core.domain.events import Scores
+from fedface_core.domain.results import RocCurve, Scores
+from fedface_lab.study.grid import expand
+from fedface_lab.study.job_results import ResultFolder
+from fedface_lab.study.outcomes import Group, load_outcomes
+from fedface_lab.study.plots.gain import plot_gain_against, plot_gain_per_round
+from fedface_lab.study.plots.roc import plot_roc
+from fedface_lab.study.study_file import read_study
 
 from ..conftest import Invoke
 from .conftest import Finished

@@ -11,10 +11,10 @@ from PIL import Image
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
-from fedface_core.learning.data import ImageSize
-from fedface_core.learning.data.framing import Framing, to_tensor
-from fedface_core.learning.models import EmbeddingNetwork, initial_network
-from fedface_core.learning.protocols.faces import EncodedFace, FaceFile, embed_faces
+from fedface_learning.data import ImageSize
+from fedface_learning.data.framing import Framing, to_tensor
+from fedface_learning.evaluation.faces import EncodedFace, FaceFile, embed_faces
+from fedface_learning.models import EmbeddingNetwork, initial_network
 from support.protocol_trees import encoded, face, save_face
 
 SHAPE = {"architecture": "spherenet-4", "height": 24, "width": 24, "channels": 1, "embedding_size": 8, "widths": [4] * 4}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.learning.protocols import ProtocolName, open_protocol
+from fedface_learning.evaluation import ProtocolName, open_protocol
 from support.protocol_trees import HEADER, ijb_a_tree, ijb_bc_tree, lfw_pairs, lfw_tree
 
 LFW = lfw_pairs(2, 2, "2\t2").splitlines()

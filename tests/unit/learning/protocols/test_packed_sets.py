@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.learning.protocols.insightface import PackedPairs
-from fedface_core.learning.protocols.pickled_pairs import read_pickled
+from fedface_learning.evaluation.insightface import PackedPairs
+from fedface_learning.evaluation.pickled_pairs import read_pickled
 
 IMAGES = [bytes([255, 216, number, 0, 39, 92, 10]) + b"jpeg\r\n" * number for number in range(30)]
 ANSWERS = [number % 3 != 0 for number in range(15)]

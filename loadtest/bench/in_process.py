@@ -1,0 +1,141 @@
+"""How many clients a second one process trains, faithfully and vectorised, beside the bare loop; and growth with the model.
+
+All are measured by turns, in this process, on one thread, by processor time: on a busy machine that is less noise than the
+wall clock's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from fedface_core.domain.ids import client_id
+from fedface_core.domain.plan import Plan
+from fedface_learning.client.client_steps import training_updates
+from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.models import EmbeddingNetwork, initial_network
+from fedface_learning.seeding import use_deterministic_torch
+from loadtest.bench.plain_torch import PlainLoop
+from loadtest.bench.reference_workload import REFERENCE_NETWORK
+from loadtest.bench.repetitions import Repeated, by_turns, ratios
+from loadtest.bench.report import Report
+
+BARE, BARE_CHANNELS_LAST = "bare loop", "bare loop, channels-last"
+ONE_AT_A_TIME = "one at a time"
+
+SIZES: Final[dict[str, dict[str, Any]]] = {
+    "spherenet-4": REFERENCE_NETWORK,
+    "mobilefacenet": {"architecture": "mobilefacenet"},
+}
+GROWTH: Final[dict[str, dict[str, Any]]] = {
+    **{
+        f"spherenet-4 ×{factor}": REFERENCE_NETWORK | {"widths": [8 * factor * 2**k for k in range(4)]}
+        for factor in (1, 2, 4, 8)
+    },
+    **{f"spherenet-{depth}": REFERENCE_NETWORK | {"architecture": f"spherenet-{depth}"} for depth in (10, 20, 36)},
+}
+_IMAGES, _STEPS = 10, 5
+
+
+class Speeds(BaseModel):
+    """Clients a second of processor time, by way of training them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    parameters: int
+    multiply_adds: int
+    """Of one image's way through the network."""
+    clients_per_second: dict[str, Repeated]
+
+    def ratio(self, way: str, reference: str = BARE) -> Repeated:
+        """Of two ways, repetition by repetition."""
+        return ratios(self.clients_per_second[way].values, self.clients_per_second[reference].values)
+
+
+class TrainingReport(Report):
+    """What `fedface bench training` writes."""
+
+    sizes: tuple[Speeds, ...]
+    growth: tuple[Speeds, ...]
+    """Of larger and larger models, one client at a time; empty where it was not asked for."""
+    exponent_of_parameters: float | None
+    exponent_of_multiply_adds: float | None
+
+
+def measure_speeds(
+    model: str, shape: dict[str, Any], *, clients: int, repetitions: int, together: Sequence[int] = (), bare: bool = True
+) -> Speeds:
+    """Train ``clients`` of 10 images each, 5 steps, with each way in turn; vectorised with each number of ``together``."""
+    use_deterministic_torch(1)
+    plan = Plan.model_validate({"model": shape, "local_training": {"steps": _STEPS}})
+    network = initial_network(plan.model, plan.seed)
+    images, rows = _clients(plan, clients)
+    trainer = LocalTrainer(network)
+    ways: dict[str, Callable[[], object]] = {}
+    if bare:
+        for name, channels_last in ((BARE, False), (BARE_CHANNELS_LAST, True)):
+            ways[name] = partial(_train_plainly, PlainLoop(plan, channels_last=channels_last), images, rows)
+    for number in (1, *together):
+        local = plan.local_training.model_copy(update={"vectorised_clients": number})
+        changed = plan.model_copy(update={"local_training": local})
+        name = ONE_AT_A_TIME if number == 1 else f"{number} at once"
+        ways[name] = partial(_train, trainer, images, rows, changed)
+    for way in ways.values():
+        way()
+    measures = {name: partial(_clients_per_second, way, clients) for name, way in ways.items()}
+    figures = by_turns(measures, repetitions)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Speeds(model=model, parameters=parameters, multiply_adds=multiply_adds(network), clients_per_second=figures)
+
+
+def multiply_adds(network: EmbeddingNetwork) -> int:
+    """The products of one image's way through all convolutions and linear layers."""
+    total = 0
+
+    def count(layer: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal total
+        assert isinstance(layer.weight, Tensor)
+        total += output[0].numel() * layer.weight[0].numel()
+
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    plan = network.plan
+    with torch.no_grad():
+        network.eval().features(torch.zeros(1, plan.channels, plan.height, plan.width, dtype=torch.uint8))
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def _clients(plan: Plan, count: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Noise for photographs, and class embeddings: arithmetic takes as long whatever the numbers are."""
+    shape = (_IMAGES, plan.model.channels, plan.model.height, plan.model.width)
+    draws = torch.Generator().manual_seed(plan.seed)
+    names = [client_id(index) for index in range(count)]
+    images = {name: torch.randint(256, shape, dtype=torch.uint8, generator=draws) for name in names}
+    rows_CD = normalize(torch.randn(count, plan.model.embedding_size, generator=draws), dim=1)
+    return images, dict(zip(names, rows_CD, strict=True))
+
+
+def _train_plainly(loop: PlainLoop, images: Mapping[str, Tensor], rows: Mapping[str, Tensor]) -> None:
+    for client, images_NCHW in images.items():
+        loop.train(images_NCHW, rows[client])
+
+
+def _train(trainer: LocalTrainer, images: Mapping[str, Tensor], rows: Mapping[str, Tensor], plan: Plan) -> None:
+    for _client, _update in training_updates(trainer, images, rows, plan, 1):
+        pass  # an update takes its turn as bytes, and goes
+
+
+def _clients_per_second(way: Callable[[], object], clients: int) -> float:
+    start = time.process_time()
+    way()
+    return clients / (time.process_time() - start)

@@ -1,0 +1,99 @@
+"""`fedface bench simulate`: rounds of real training on a local stack, beside bare PyTorch loops in as many processes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedface_stack.up import Artifacts
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from loadtest.bench.simulate_report import SimulateReport
+
+_WARM_UP_ROUNDS, _ROUNDS = 3, 2
+
+
+def simulate(
+    clients: Annotated[int, typer.Option(min=2, help="Clients, all of them in every cohort.")] = 200,
+    repetitions: Annotated[int, typer.Option(min=1, help="How often each is measured, by turns.")] = 5,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Client processes, and bare loops; one a core by default.")
+    ] = None,
+    artifacts: Annotated[
+        Artifacts, typer.Option(help="Artifacts in a directory or in an embedded S3 server.")
+    ] = Artifacts.DIRECTORY,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report there, too.")] = None,
+) -> None:
+    """Train a small network on every client, round after round: the whole system, and the bare loop that is its limit.
+
+    The loop, in plain PyTorch, sums the clients' models in place, and neither uploads, checks nor evaluates anything.
+    FedFace is measured twice: where clients report the losses that their steps see, and where they measure them besides.
+    """
+    import tempfile
+
+    from rich.console import Console
+
+    from fedface_stack.signals import exit_on_termination
+    from fedface_stack.stack import LocalStack
+    from loadtest.bench.bare_loop import bare_loops, bare_round_seconds
+    from loadtest.bench.faithful import StepTimes, faithful_round_seconds
+    from loadtest.bench.machine import this_machine
+    from loadtest.bench.reference_workload import reference_plan
+    from loadtest.bench.repetitions import by_turns
+    from loadtest.bench.report import check_writable, write
+    from loadtest.bench.simulate_report import BARE_LOOP, SimulateReport
+
+    exit_on_termination()
+    check_writable(json_file)
+    console, machine, processes = Console(), this_machine(), processes or os.cpu_count() or 1
+    plan, measuring = reference_plan(clients, _ROUNDS), reference_plan(clients, _ROUNDS, losses="measured")
+    with (
+        console.status(f"{clients} clients, {processes} processes, {repetitions} repetitions"),
+        tempfile.TemporaryDirectory(prefix="fedface-bench-") as workdir,
+        LocalStack(Path(workdir), client_workers=processes, artifacts=artifacts.value) as stack,
+        bare_loops(plan, processes, "plain") as plain,
+        bare_loops(plan, processes, "channels-last") as channels_last,
+    ):
+        faithful_round_seconds(stack, reference_plan(clients, _WARM_UP_ROUNDS))
+        steps = StepTimes(stack)
+        round_seconds = by_turns(
+            {
+                BARE_LOOP: lambda: bare_round_seconds(plain),
+                "bare loop, channels-last": lambda: bare_round_seconds(channels_last),
+                "FedFace": lambda: faithful_round_seconds(stack, plan),
+                "FedFace, losses measured": lambda: faithful_round_seconds(stack, measuring),
+            },
+            repetitions,
+        )
+        report = SimulateReport(
+            machine=machine,
+            clients=clients,
+            processes=processes,
+            artifacts=artifacts.value,
+            round_seconds=round_seconds,
+            step_ms=steps.means_ms(),
+        )
+    _show(report, console)
+    write(json_file, report)
+
+
+def _show(report: SimulateReport, console: Console) -> None:
+    from loadtest.bench.report import Column, show
+
+    clients, processes, taken = report.clients, report.processes, report.round_seconds.values()
+    columns = [
+        Column(head="", cells=tuple(report.round_seconds)),
+        Column(head="round, s", cells=tuple(map(str, taken))),
+        Column(head="clients/s", cells=tuple(f"{clients / seconds.median:.1f}" for seconds in taken)),
+        Column(head="ms a client", cells=tuple(f"{1000 * processes * seconds.median / clients:.1f}" for seconds in taken)),
+        Column(head="of the loop's rate", cells=tuple(map(str, report.share_of_the_loop.values()))),
+    ]
+    title = f"{clients} clients, {processes} processes, artifacts in {report.artifacts}; median [smallest, largest]"
+    show(console, title, columns, report.machine)
+    steps = ", ".join(f"{step} {milliseconds:.2f}" for step, milliseconds in report.step_ms.items())
+    console.print(f"mean ms of a client's steps: {steps}; put and record go on while the next client trains")

@@ -1,0 +1,114 @@
+"""A training round whose updates nobody trained: a store with a model version and with as many updates as are asked for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from fedface_core.adapters.directory import LocalArtifacts
+from fedface_core.adapters.memory import MemoryLedger, RecordingPublisher
+from fedface_core.adapters.s3 import S3Artifacts
+from fedface_core.adapters.system_clock import SystemClock
+from fedface_core.contracts import object_keys
+from fedface_core.domain.ids import client_id
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import Round, RoundPhase, open_round
+from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.ports import ArtifactStore, Ports
+from fedface_core.runtime.metrics import CountedArtifacts
+from fedface_core.runtime.patience import patient
+from fedface_learning.client.enrolment import random_class_embeddings
+from fedface_learning.formats.class_embeddings import encode_class_embeddings
+from fedface_learning.formats.codec import encode_tensors, sha256_hex
+from fedface_learning.models import initial_network
+from fedface_learning.models.weights import encode_network, network_tensors
+from fedface_learning.seeding import generator
+from fedface_worker.workbench import Workbench
+from loadtest.bench.reference_workload import REFERENCE_NETWORK
+
+RUN: Final = "run-000000000000"
+MODELS: Final[dict[str, dict[str, object]]] = {
+    "small": REFERENCE_NETWORK,
+    "medium": {"architecture": "mobilefacenet"},
+    "large": {"architecture": "spherenet-64", "height": 112, "width": 96},
+}
+"""By name, the networks whose updates are summed: of 1.2, 4.1 and 193 MB."""
+
+_IMAGES: Final = 10
+_PATIENCE_SECONDS: Final = 60.0
+
+
+class Place(BaseModel):
+    """Where the artifacts are: in a directory, or in a bucket of an S3 server."""
+
+    model_config = ConfigDict(frozen=True)
+
+    directory: Path | None = None
+    endpoint: str = ""
+    bucket: str = ""
+    access_key: str = ""
+    secret_key: str = ""
+
+    def open(self) -> ArtifactStore:
+        """The store itself, as its clients see it alone."""
+        if self.directory is not None:
+            return LocalArtifacts(self.directory)
+        return S3Artifacts(self.endpoint, self.bucket, self.access_key, self.secret_key)
+
+
+class SyntheticRound(BaseModel):
+    """A closed round of which every client's update was accepted."""
+
+    model_config = ConfigDict(frozen=True)
+
+    place: Place
+    plan: Plan
+    round: Round
+    accepted: dict[str, AcceptedUpdate]
+
+    def of(self, updates: int) -> SyntheticRound:
+        """The same round of the first so many clients."""
+        clients = self.round.cohort[:updates]
+        smaller = self.round.model_copy(update={"cohort": clients})
+        accepted = {client: self.accepted[client] for client in clients}
+        return self.model_copy(update={"round": smaller, "accepted": accepted})
+
+    def shards(self) -> list[dict[str, AcceptedUpdate]]:
+        """The accepted updates of each shard."""
+        members = (self.round.shard_members(shard) for shard in range(self.round.shards))
+        return [{client: self.accepted[client] for client in clients} for clients in members]
+
+    def workbench(self) -> Workbench:
+        """An aggregator's: with its patience, its counting, and a ledger in memory that it asks for nothing."""
+        ports = Ports(MemoryLedger(), CountedArtifacts(self.place.open()), RecordingPublisher(), SystemClock())
+        return Workbench(patient(ports, _PATIENCE_SECONDS))
+
+
+def put_round(place: Place, size: str, updates: int) -> SyntheticRound:
+    """Put the model version, the class embeddings and the updates: the model with a little noise of each client's own."""
+    plan = Plan.model_validate(
+        {"model": MODELS[size], "data": {"dataset": "synthetic"}, "split": {"clients": updates, "test": 2}, "rounds": 1}
+    )
+    store, network = place.open(), initial_network(plan.model, plan.seed)
+    model = encode_network(network)
+    store.put(object_keys.model(sha256_hex(model)), model)
+    rows = encode_class_embeddings(random_class_embeddings(updates, plan.model.embedding_size, plan.seed))
+    store.put(object_keys.class_embeddings(RUN, sha256_hex(rows)), rows)
+    told = {"images": _IMAGES, "loss_before": 0.5, "loss_after": 0.25, "started_from": sha256_hex(model)}
+    accepted: dict[str, AcceptedUpdate] = {}
+    for client in map(client_id, range(updates)):
+        draws = generator(plan.seed, "bench", client)
+        trained = {
+            name: tensor + 1e-4 * torch.randn(tensor.shape, generator=draws) if tensor.is_floating_point() else tensor
+            for name, tensor in network_tensors(network).items()
+        }
+        data = encode_tensors(trained, told)
+        store.put(object_keys.update(RUN, 1, client), data)
+        accepted[client] = AcceptedUpdate.model_validate(told | {"sha256": sha256_hex(data), "size": len(data)})
+    opened = open_round(plan, RUN, 1, tuple(accepted), sha256_hex(model), datetime.now(UTC))
+    closed = opened.model_copy(update={"phase": RoundPhase.AGGREGATING, "class_embeddings_sha256": sha256_hex(rows)})
+    return SyntheticRound(place=place, plan=plan, round=closed, accepted=accepted)

@@ -1,0 +1,1 @@
+"""Preparing data sets, and looking at them."""

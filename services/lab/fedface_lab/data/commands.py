@@ -1,0 +1,12 @@
+"""`fedface data …`: prepare data sets, and look at them."""
+
+from __future__ import annotations
+
+import typer
+
+from fedface_lab.data.prepare import prepare
+from fedface_lab.data.preview import preview
+
+app = typer.Typer(help="Prepare and look at data sets.", no_args_is_help=True)
+app.command("prepare")(prepare)
+app.command("preview")(preview)

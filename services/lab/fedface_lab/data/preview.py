@@ -1,0 +1,34 @@
+"""`fedface data preview`: a contact sheet of a data set, as the network would see it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedface_lab.evaluation.commands import Dataset, DatasetOption, FolderOption, data_options
+
+
+def preview(
+    dataset: DatasetOption = Dataset.SYNTHETIC,
+    folder: FolderOption = None,
+    identities: Annotated[int, typer.Option(min=1, help="Rows.")] = 8,
+    images: Annotated[int, typer.Option(min=1, help="Columns.")] = 8,
+    height: Annotated[int, typer.Option(min=8, help="Pixels.")] = 112,
+    width: Annotated[int, typer.Option(min=8, help="Pixels.")] = 96,
+    seed: Annotated[int, typer.Option(min=0, help="Renders other people, for --dataset synthetic.")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The PNG to write.")] = Path("contact-sheet.png"),
+) -> None:
+    """Write a contact sheet: one row an identity, one column an image."""
+    from fedface_cli.plan_files import make_part
+    from fedface_core.domain.plan import DataPlan
+    from fedface_learning.data import ImageSize, open_dataset
+    from fedface_learning.data.contact_sheet import contact_sheet
+
+    data = make_part(DataPlan, data_options(dataset, folder, images_per_identity=images, seed=seed))
+    opened = open_dataset(data, ImageSize(height, width, 3), identities)
+    shown = opened.identities[:identities]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    contact_sheet(opened, shown, images).save(output, format="PNG")
+    typer.echo(f"{output}: {len(shown)} of {len(opened.identities)} identities of {opened.name}")

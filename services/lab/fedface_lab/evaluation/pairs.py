@@ -1,0 +1,60 @@
+"""`fedface evaluate --protocol pairs`: all pairs of a data set, as the services score each round."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import typer
+from rich.console import Console
+
+from fedface_core.domain.plan import DataPlan, Plan
+from fedface_core.domain.results import far_label
+from fedface_lab import results
+from fedface_lab.evaluation.protocol_views import percent_interval
+from fedface_learning.data import ImageSize, open_dataset, split_identities
+from fedface_learning.evaluation.all_pairs import tar_intervals, too_many_pairs
+from fedface_learning.evaluation.bootstrap import MOST_PAIRS
+from fedface_learning.evaluation.verification import embed_identities, verify_pairs
+from fedface_learning.models import EmbeddingNetwork
+
+Intervals = dict[str, tuple[float, float] | None]
+
+
+def evaluate_pairs(
+    network: EmbeddingNetwork,
+    data: DataPlan,
+    plan: Plan | None,
+    identities: int,
+    resamples: int,
+    notes: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    """Score the plan's test identities; without a plan, all identities of the data set, of which to render so many."""
+    size = ImageSize.of(network.plan)
+    opened = open_dataset(data, size, plan.split.identities if plan is not None else identities)
+    tested = split_identities(opened.identities, plan.split).test if plan is not None else opened.identities
+    far = (plan if plan is not None else Plan()).far
+    intervals: Intervals = {}
+    with Console(stderr=True).status(f"scoring {len(tested)} identities of {opened.name}"):
+        embeddings_ND, labels_N = embed_identities(network, opened, tested)
+        scores = verify_pairs(embeddings_ND, labels_N, far).scores
+        resolved = [rate for rate in far if scores.tar[far_label(rate)] is not None]
+        if resamples and resolved and not too_many_pairs(len(labels_N)):
+            found = tar_intervals(embeddings_ND, labels_N, resolved, resamples)
+            intervals = {far_label(rate): each for rate, each in zip(resolved, found, strict=True)}
+    if as_json:
+        within = {f"tar@{far}": each for far, each in intervals.items()}
+        typer.echo(json.dumps({**results.figures(scores), "intervals": within, "notes": list(notes)}, indent=2))
+        return
+    Console().print(results.scores_table(scores), highlight=False)
+    pairs = f"{scores.genuine_pairs:,} genuine and {scores.impostor_pairs:,} impostor pairs"
+    typer.echo(f"\n  {len(tested)} identities of {opened.name}: {pairs}")
+    if intervals:
+        said = ", ".join(f"TAR@{far} {percent_interval(each)}" for far, each in intervals.items())
+        typer.echo(f"  95 % over people: {said}")
+    elif resamples and too_many_pairs(len(labels_N)):
+        typer.echo(f"  no intervals: a bootstrap holds all pairs in memory, and these are more than {MOST_PAIRS:,}")
+    for note in notes:
+        typer.echo(f"  {note}")

@@ -1,0 +1,66 @@
+"""One job: simulate its plan in this process, and keep what it came to."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedface_lab.study.grid import Job
+from fedface_lab.study.job_results import CosineCounts, JobResult, ResultFolder, RoundResult, Snapshot, write_whole
+from fedface_lab.study.pretrained import starting_network
+from fedface_learning.data import RememberedImages, open_photographs, split_identities
+from fedface_learning.formats.codec import encode_tensors
+from fedface_learning.models.embedding import embed
+from fedface_learning.simulation.simulate import SimulatedRound, simulate
+
+COSINE_BINS = 200
+
+
+def run_job(job: Job, folder: ResultFolder) -> None:
+    """Simulate the job's plan and write its result. Whatever stops it leaves no result."""
+    began = time.perf_counter()
+    plan, network, dataset = job.plan, starting_network(job, folder), RememberedImages(open_photographs(job.plan))
+    test = split_identities(dataset.identities, plan.split).test
+    labels_N = torch.cat([torch.full((len(dataset.images(identity)),), label) for label, identity in enumerate(test)])
+    rounds: list[RoundResult] = []
+    embeddings: list[Tensor] = []
+    snapshots: list[Snapshot] = []
+
+    def keep(finished: SimulatedRound) -> None:
+        verification = finished.verification
+        scores = verification.scores if verification else None
+        rounds.append(RoundResult(number=finished.number, aggregation=finished.aggregation, scores=scores))
+        if finished.number in (0, plan.rounds):
+            assert verification is not None, "the first and the last round are always scored"
+            embeddings.append(torch.cat([embed(network, dataset.images(identity)) for identity in test]))
+            snapshots.append(Snapshot(roc=verification.roc, cosines=cosine_counts(embeddings[-1], labels_N)))
+
+    simulate(plan, keep, initial=network, dataset=dataset, evaluate_at=job.scored.__contains__)
+    before, after = snapshots
+    if job.keeps_embeddings:
+        tensors = {"before_ND": embeddings[0], "after_ND": embeddings[1], "labels_N": labels_N}
+        write_whole(folder.embeddings(job), encode_tensors(tensors))
+    result = JobResult(
+        plan=plan,
+        pretrain=job.pretrain,
+        rounds=tuple(rounds),
+        before=before,
+        after=after,
+        seconds=round(time.perf_counter() - began, 1),
+    )
+    write_whole(folder.result(job), result.model_dump_json().encode())
+
+
+def cosine_counts(embeddings_ND: Tensor, labels_N: Tensor, bins: int = COSINE_BINS) -> CosineCounts:
+    """Count the cosines of all N(N−1)/2 pairs, genuine and impostor apart."""
+    edges = np.linspace(-1.0, 1.0, bins + 1)
+    genuine, impostor = np.zeros(bins, dtype=np.int64), np.zeros(bins, dtype=np.int64)
+    for image in range(len(labels_N) - 1):
+        cosines = (embeddings_ND[image + 1 :] @ embeddings_ND[image]).clamp(-1.0, 1.0).numpy()
+        same = (labels_N[image + 1 :] == labels_N[image]).numpy()
+        genuine += np.histogram(cosines[same], edges)[0]
+        impostor += np.histogram(cosines[~same], edges)[0]
+    return CosineCounts(genuine=genuine.tolist(), impostor=impostor.tolist())

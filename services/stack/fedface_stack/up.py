@@ -1,0 +1,92 @@
+"""`fedface up`: the local stack in the foreground."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fedface_stack.stack import LocalStack
+
+
+class Artifacts(StrEnum):
+    """Where the local stack keeps its artifacts."""
+
+    DIRECTORY = "directory"
+    S3 = "s3"
+
+
+def up(
+    workdir: Annotated[
+        Path, typer.Option(help="State and logs; start there again and the stack goes on where it was.")
+    ] = Path("fedface-stack"),
+    clients_workers: Annotated[
+        int | None, typer.Option(min=1, help="Client worker processes.", show_default="one a core")
+    ] = None,
+    api_port: Annotated[int, typer.Option(min=0, max=65535, help="The API's port; 0 takes a free one.")] = 8000,
+    artifacts: Annotated[
+        Artifacts, typer.Option(help="Artifacts in a directory or in an embedded S3 server.")
+    ] = Artifacts.DIRECTORY,
+    prometheus: Annotated[bool, typer.Option("--prometheus", help="Also start the machine's own Prometheus.")] = False,
+) -> None:
+    """Start the local stack and keep it running until Ctrl-C.
+
+    Valkey, the API, control, and the workers run as child processes on 127.0.0.1, without Docker or root.
+    """
+    import time
+
+    from rich.console import Console
+
+    from fedface_stack.signals import exit_on_termination
+    from fedface_stack.stack import LocalStack
+
+    exit_on_termination()
+    console = Console()
+    stack = LocalStack(
+        workdir,
+        client_workers=clients_workers,
+        api_port=api_port,
+        artifacts=artifacts.value,
+        with_prometheus=prometheus,
+    )
+    start_with_status(stack, console)
+    try:
+        _introduce(stack, console)
+        while True:
+            stack.check()
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        console.print()
+    finally:
+        with console.status("stopping; each worker finishes the task in hand (Ctrl-C again to kill)"):
+            stack.stop()
+        console.print("stopped")
+
+
+def start_with_status(stack: LocalStack, console: Console) -> None:
+    """Start the stack with a line that says what it waits for."""
+    with console.status("starting the local stack") as status:
+        stack.start(lambda names: status.update(f"starting the local stack: waiting for {', '.join(names)}"))
+
+
+def _introduce(stack: LocalStack, console: Console) -> None:
+    from rich.table import Table
+
+    console.print("[green]●[/] [bold]the local stack is up[/]; Ctrl-C stops it\n")
+    grid = Table.grid(padding=(0, 3))
+    grid.add_row("API", stack.api_url)
+    grid.add_row("docs", f"{stack.api_url}/docs")
+    if stack.prometheus_url:
+        grid.add_row("prometheus", stack.prometheus_url)
+    grid.add_row(
+        "metrics", "\n".join(f"http://{target}/metrics  [dim]{job}[/]" for job, target in stack.metrics_targets.items())
+    )
+    grid.add_row("work directory", str(stack.workdir))
+    grid.add_row("logs", f"{stack.logs}/*.log")
+    console.print(grid, highlight=False)
+    console.print(f"\n[dim]in another terminal:[/] export FEDFACE_API_URL={stack.api_url}", highlight=False)

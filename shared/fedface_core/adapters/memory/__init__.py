@@ -1,0 +1,10 @@
+"""Adapters of all four ports in this process's memory: for tests, and for whoever drives the services in one process."""
+
+from __future__ import annotations
+
+from fedface_core.adapters.memory.artifacts import MemoryArtifacts
+from fedface_core.adapters.memory.clock import ManualClock
+from fedface_core.adapters.memory.ledger import MemoryLedger
+from fedface_core.adapters.memory.publisher import RecordingPublisher
+
+__all__ = ["ManualClock", "MemoryArtifacts", "MemoryLedger", "RecordingPublisher"]

@@ -1,0 +1,77 @@
+"""The artifact store in this process's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from fedface_core.adapters.artifact_keys import check_key, check_prefix, check_range, range_past_end
+from fedface_core.adapters.system_clock import SystemClock
+from fedface_core.domain.errors import ArtifactMissingError
+from fedface_core.ports import Clock
+
+
+class MemoryArtifacts:
+    """`ArtifactStore` in a dictionary. ``clock`` dates the objects."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._objects: dict[str, bytes] = {}
+        self._put_at: dict[str, datetime] = {}
+        self._clock = clock or SystemClock()
+
+    def put(self, key: str, *data: bytes | memoryview) -> None:
+        """See `ArtifactStore.put`."""
+        check_key(key)
+        self._put_at[key] = self._clock.now()
+        self._objects[key] = b"".join(data)
+
+    def get(self, key: str) -> bytes:
+        """See `ArtifactStore.get`."""
+        check_key(key)
+        try:
+            return self._objects[key]
+        except KeyError:
+            raise ArtifactMissingError(f"there is no artifact {key}") from None
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """See `ArtifactStore.get_range`."""
+        check_range(key, start, length)
+        data = self.get(key)
+        if start >= len(data):
+            raise range_past_end(key, start)
+        return data[start : start + length]
+
+    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+        """See `ArtifactStore.read_into`."""
+        check_range(key, start, len(buffer))
+        data = self.get(key)
+        part = data[start : start + len(buffer)]
+        buffer[: len(part)] = part
+        return len(data)
+
+    def size(self, key: str) -> int:
+        """See `ArtifactStore.size`."""
+        return len(self.get(key))
+
+    def modified(self, key: str) -> datetime:
+        """See `ArtifactStore.modified`."""
+        self.get(key)
+        return self._put_at[key]
+
+    def keys(self, prefix: str) -> Sequence[str]:
+        """See `ArtifactStore.keys`."""
+        check_prefix(prefix)
+        return sorted(key for key in list(self._objects) if key.startswith(prefix))
+
+    def delete(self, key: str) -> None:
+        """See `ArtifactStore.delete`."""
+        check_key(key)
+        self._objects.pop(key, None)
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """See `ArtifactStore.delete_all`."""
+        for key in keys:
+            self.delete(key)
+
+    def ping(self) -> None:
+        """See `ArtifactStore.ping`: memory always answers."""

@@ -1,0 +1,24 @@
+"""A clock that is set by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+
+class ManualClock:
+    """`Clock` that stands still until it is moved, or somebody sleeps."""
+
+    def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        """The moment it was set to."""
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Move it on."""
+        self._now += timedelta(seconds=seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`: the time has passed at once."""
+        self.advance(seconds)

@@ -1,0 +1,37 @@
+"""A publisher that keeps what was published, for whoever hands it on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+
+from fedface_core.contracts.tasks import ROUTES
+
+
+class RecordingPublisher:
+    """`TaskPublisher` that keeps what was published, in order; nothing takes it from the queues."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[BaseModel, str]] = []
+        self._lock = threading.Lock()
+
+    @property
+    def commands(self) -> list[BaseModel]:
+        """The published commands without their correlation ids."""
+        return [command for command, _ in self.published]
+
+    def publish(self, command: BaseModel, *, correlation_id: str) -> None:
+        """See `TaskPublisher.publish`."""
+        self.publish_all([command], correlation_id=correlation_id)
+
+    def publish_all(self, commands: Sequence[BaseModel], *, correlation_id: str) -> None:
+        """See `TaskPublisher.publish_all`."""
+        assert all(type(command) in ROUTES for command in commands), "a command without a route"
+        with self._lock:
+            self.published.extend((command, correlation_id) for command in commands)
+
+    def queue_depth(self, queue: str) -> int:
+        """See `TaskPublisher.queue_depth`."""
+        return sum(ROUTES[type(command)].queue == queue for command in self.commands)

@@ -1,0 +1,30 @@
+"""Training with CosFace (Wang et al., CVPR 2018), with all images in one place."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fedface_core.domain.plan.part import PlanPart, PositiveInt
+
+
+class CosFacePlan(PlanPart):
+    """How long, how fast, and with which margin."""
+
+    epochs: PositiveInt = 30
+    batch_size: PositiveInt = 64
+    learning_rate: Annotated[float, Field(gt=0)] = Field(default=0.1, description="The schedule's peak.")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    schedule: Literal["one-cycle", "step"] = Field(
+        default="one-cycle",
+        description="one-cycle: a linear rise over the first 30 % of the steps, then half a cosine down to 0; "
+        "step: a tenth after half of the steps, a hundredth after three quarters.",
+    )
+    scale: Annotated[float, Field(gt=0)] = Field(default=30.0, description="s: the logits are s times the cosines.")
+    margin: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.35, description="m: taken off the true cosine.")
+    flip: bool = Field(default=True, description="Mirror each image, left to right, half of the time.")
+    shift: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="Move each image at random by up to so many pixels, across and down."
+    )

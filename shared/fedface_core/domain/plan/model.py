@@ -1,0 +1,75 @@
+"""Which embedding network a run trains, of which size, and the weights that it starts from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from fedface_core.domain.plan.part import PlanPart, PositiveInt
+
+Architecture = Literal[
+    "spherenet-4", "spherenet-10", "spherenet-20", "spherenet-36", "spherenet-64", "mobilefacenet", "dlib-resnet"
+]
+
+# One pattern, not a union of types: a wrong value is then one error of one field.
+Weights = Annotated[str, StringConstraints(pattern=r"^(random|published|[0-9a-f]{64})$")]
+
+# What an architecture is when a plan only names it: the published configuration of each.
+_DEFAULT_SHAPES: dict[str, dict[str, Any]] = {
+    "spherenet": {"height": 112, "width": 96, "channels": 3, "embedding_size": 512, "widths": (64, 128, 256, 512)},
+    "mobilefacenet": {"height": 112, "width": 112, "channels": 3, "embedding_size": 128, "widths": (64, 128, 128)},
+    "dlib": {"height": 150, "width": 150, "channels": 3, "embedding_size": 128, "widths": (32, 64, 128, 256)},
+}
+
+
+class ModelPlan(PlanPart):
+    """Which embedding network, of which size, starting from which weights."""
+
+    architecture: Architecture = "dlib-resnet"
+    height: PositiveInt
+    width: PositiveInt
+    channels: Literal[1, 3]
+    embedding_size: PositiveInt
+    widths: tuple[PositiveInt, ...] = Field(description="Channels of each stage.")
+    weights: Weights = Field(
+        default="random",
+        description="`random` (seeded), `published` (dlib-resnet only: its real pre-trained weights), "
+        "or the SHA-256 of a model in the artifact store.",
+    )
+    centring: bool = Field(
+        default=False,
+        description="Subtract the clients' mean feature before normalising. Needed where a network's raw cosines "
+        "are all high, as dlib's are (about 0.86).",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _published_shape(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        family = str(given.get("architecture", "dlib-resnet")).split("-")[0]
+        # An unknown architecture is the one error to report, not the sizes that nobody can then know.
+        defaults = dict(_DEFAULT_SHAPES.get(family, _DEFAULT_SHAPES["spherenet"]))
+        if family == "dlib":
+            defaults |= {"weights": "published", "centring": True}
+        return defaults | given
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        family = self.architecture.split("-")[0]
+        if family == "dlib":
+            fixed = _DEFAULT_SHAPES["dlib"]
+            wrong = [name for name, value in fixed.items() if getattr(self, name) != value]
+            if wrong:
+                raise ValueError(f"dlib-resnet is fixed at {fixed}; leave out {', '.join(wrong)}")
+        elif self.weights == "published":
+            raise ValueError("only dlib-resnet has published weights; use 'random' or the SHA-256 of a stored model")
+        if family == "spherenet" and len(self.widths) != 4:
+            raise ValueError(f"spherenet has four stages, so widths needs four numbers, not {len(self.widths)}")
+        if family == "mobilefacenet":
+            if len(self.widths) != 3:
+                raise ValueError(f"mobilefacenet takes three widths, not {len(self.widths)}")
+            if self.height % 16 or self.width % 16:
+                raise ValueError(f"mobilefacenet halves images four times, so 16 must divide {self.height}×{self.width}")
+        return self

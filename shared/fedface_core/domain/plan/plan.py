@@ -1,0 +1,137 @@
+"""The plan: everything a run was asked for. Immutable, complete, refused with the name of the wrong field."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from fedface_core.domain.ids import client_index
+from fedface_core.domain.plan.aggregation import AdaptivePlan, AggregationPlan
+from fedface_core.domain.plan.cohort import CohortPlan
+from fedface_core.domain.plan.data import DataPlan, SplitPlan
+from fedface_core.domain.plan.devices import DevicePlan
+from fedface_core.domain.plan.local_training import LocalTrainingPlan
+from fedface_core.domain.plan.model import ModelPlan
+from fedface_core.domain.plan.part import PlanPart, PositiveInt
+from fedface_core.domain.plan.retention import RetentionPlan
+from fedface_core.domain.plan.spreadout import SpreadoutPlan
+from fedface_core.domain.plan.stopping import StopPlan
+from fedface_core.domain.plan.strategy import IN_PROCESS, WITHOUT_SPREADOUT, FedFacePlan, StrategyPlan, strategy_name
+from fedface_core.domain.plan.update_encoding import Float32Plan, UpdateEncodingPlan
+
+
+class Plan(PlanPart):
+    """Everything a run was asked for."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)] = "fedface"
+    model: ModelPlan = Field(default_factory=lambda: ModelPlan.model_validate({}))
+    data: DataPlan = Field(default_factory=DataPlan)
+    split: SplitPlan = Field(default_factory=SplitPlan)
+    cohort: CohortPlan = Field(default_factory=CohortPlan)
+    strategy: StrategyPlan = Field(
+        default_factory=FedFacePlan, description="How clients and aggregator learn: a name, or a name with its parameters."
+    )
+    initialisation: Literal["mean-feature", "random"] = Field(
+        default="mean-feature", description="How class embeddings start. `random` is the ablation, and fedaws's default."
+    )
+    local_training: LocalTrainingPlan = Field(default_factory=LocalTrainingPlan)
+    update_encoding: UpdateEncodingPlan = Field(
+        default_factory=Float32Plan, description="How an update travels: a name, or a name with its parameters."
+    )
+    spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan)
+    devices: DevicePlan = Field(default_factory=DevicePlan)
+    aggregation: AggregationPlan = Field(default_factory=AggregationPlan)
+    rounds: PositiveInt = Field(default=8, description="Training rounds to finish after enrolment (round 0).")
+    stop: StopPlan = Field(default_factory=StopPlan)
+    retention: RetentionPlan = Field(default_factory=RetentionPlan)
+    far: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(1e-1, 1e-2, 1e-3, 1e-4), min_length=1, description="False accept rates at which TAR is reported."
+    )
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _strategys_initialisation(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or strategy_name(given.get("strategy")) != "fedaws":
+            return given
+        return {"initialisation": "random"} | given
+
+    def rate_shares(self, number: int) -> tuple[float, float]:
+        """What the schedule makes of the clients' learning rate and of the server's in round ``number``, as shares.
+
+        An adaptive optimiser steps as far whether changes are large or small: there it is the server's rate that moves.
+        """
+        share = self.local_training.rate_share(number, self.rounds)
+        return (1.0, share) if isinstance(self.aggregation.optimiser, AdaptivePlan) else (share, 1.0)
+
+    @model_validator(mode="after")
+    def _cohort_fits(self) -> Self:
+        cohort, clients = self.cohort, self.split.clients
+        if cohort.wanted(clients) > clients:
+            raise ValueError(f"cohort.size is {cohort.size}, but split.clients is only {clients}")
+        if cohort.quorum is not None and cohort.quorum > cohort.invited(clients):
+            raise ValueError(
+                f"cohort.quorum is {cohort.quorum}, but only {cohort.invited(clients)} clients are invited to a round"
+            )
+        if cohort.minimum > cohort.closing(clients):
+            raise ValueError(f"cohort.minimum is {cohort.minimum}, more than the quorum {cohort.closing(clients)}")
+        return self
+
+    @model_validator(mode="after")
+    def _people_are_enough(self) -> Self:
+        people, needed = self.data.identities, self.split.identities
+        if people is not None and people < needed:
+            raise ValueError(f"data.identities is {people}, but the split needs {needed}")
+        return self
+
+    @model_validator(mode="after")
+    def _buffer_is_smaller_than_the_cohort(self) -> Self:
+        closing, invited = self.cohort.closing(self.split.clients), self.cohort.invited(self.split.clients)
+        if self.aggregation.mode == "asynchronous" and closing >= invited:
+            raise ValueError(
+                f"asynchronous aggregation needs a cohort.quorum (the buffer) below the {invited} clients that train at once"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _strategy_fits(self) -> Self:
+        name = self.strategy.name
+        if name in WITHOUT_SPREADOUT and self.spreadout not in (SpreadoutPlan(), SpreadoutPlan(steps=0)):
+            raise ValueError(f"spreadout: the strategy {name!r} has none; leave it out")
+        if name in IN_PROCESS and self.aggregation != AggregationPlan():
+            raise ValueError(f"aggregation: the strategy {name!r} has none; leave it out")
+        if name in IN_PROCESS and self.local_training.vectorised_clients > 1:
+            raise ValueError(
+                f"local_training.vectorised_clients: with the strategy {name!r} no two clients share a model; leave it out"
+            )
+        if name == "public-negatives" and self.split.public < 2:
+            raise ValueError(f"split.public is {self.split.public}; the strategy 'public-negatives' needs 2 at least")
+        if name == "public-negatives" and self.aggregation.mode == "asynchronous":
+            raise ValueError("aggregation.mode: the strategy 'public-negatives' is synchronous")
+        warmup = self.local_training.warmup_rounds
+        if warmup >= self.rounds:
+            raise ValueError(f"local_training.warmup_rounds is {warmup}; it must be below rounds, {self.rounds}")
+        return self
+
+    @model_validator(mode="after")
+    def _encoding_fits(self) -> Self:
+        encoding = self.update_encoding
+        if self.strategy.name in IN_PROCESS and encoding != Float32Plan():
+            raise ValueError(f"update_encoding: the strategy {self.strategy.name!r} uploads nothing; leave it out")
+        if encoding.error_feedback and self.aggregation.mode == "asynchronous":
+            raise ValueError("update_encoding.error_feedback is for synchronous runs: set it to false")
+        return self
+
+    @model_validator(mode="after")
+    def _stop_looks_at_a_reported_rate(self) -> Self:
+        if self.stop.far is not None and self.stop.far not in self.far:
+            raise ValueError(f"stop.far is {self.stop.far}, which is not one of the rates in far: {list(self.far)}")
+        return self
+
+    @model_validator(mode="after")
+    def _traced_clients_exist(self) -> Self:
+        for entry in self.devices.trace:
+            if client_index(entry.client) >= self.split.clients:
+                raise ValueError(f"devices.trace names {entry.client}, but split.clients is only {self.split.clients}")
+        return self

@@ -1,1 +1,0 @@
-"""The learning core: networks, data sets, and the steps of FedFace as pure functions of tensors. Imports no port."""

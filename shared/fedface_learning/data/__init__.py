@@ -1,0 +1,45 @@
+"""Data sets: identities → images as uint8 tensors of the model's size."""
+
+from __future__ import annotations
+
+from fedface_core.domain.plan import DataPlan, Plan
+from fedface_learning.data.dataset import FaceDataset, ImageSize
+from fedface_learning.data.folder import open_folder
+from fedface_learning.data.orl import open_orl
+from fedface_learning.data.recordio import open_recordio
+from fedface_learning.data.remembered import RememberedImages
+from fedface_learning.data.split import IdentitySplit, split_identities
+from fedface_learning.data.synthetic import SyntheticDataset
+
+__all__ = [
+    "FaceDataset",
+    "IdentitySplit",
+    "ImageSize",
+    "RememberedImages",
+    "open_dataset",
+    "open_photographs",
+    "split_identities",
+]
+
+
+def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDataset:
+    """Open the plan's data set; no image is read yet.
+
+    ``identities`` is how many the split needs: ``synthetic`` has exactly that many, unless the plan says how many there
+    are; whether they are enough is checked by `split_identities`. `InvalidInputError` says what is wrong with the data set
+    and what would be right.
+    """
+    match data.dataset:
+        case "orl":
+            return open_orl(data, size)
+        case "folder":
+            return open_folder(data, size)
+        case "recordio":
+            return open_recordio(data, size)
+        case "synthetic":
+            return SyntheticDataset(data, size, data.identities or identities)
+
+
+def open_photographs(plan: Plan) -> FaceDataset:
+    """The plan's data set at the size that its model takes."""
+    return open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)

@@ -1,0 +1,53 @@
+"""The data set ``folder``: any tree identity/image.{jpg,jpeg,png,pgm}; what users have, and what LFW looks like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import DataPlan
+from fedface_learning.data.dataset import ImageSize, natural_key
+from fedface_learning.data.framing import Framing
+from fedface_learning.data.photographs import PhotographDataset
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".pgm"}
+_LAYOUT = "it needs one folder per person, each with at least two .jpg, .jpeg, .png or .pgm images"
+
+
+def open_folder(data: DataPlan, size: ImageSize) -> PhotographDataset:
+    """List the tree's files; none is read yet. The centre of each photograph is used.
+
+    An identity with a single image, as most of LFW's are, is left out: a genuine pair needs two. `InvalidInputError` where
+    the folder is missing, an identity has no image at all, or none has two.
+    """
+    assert data.folder is not None, "the plan demands a path with 'folder'"
+    root = Path(data.folder).expanduser()
+    if not root.is_dir():
+        raise InvalidInputError(f"data.folder: there is no folder {root}; {_LAYOUT}")
+    try:
+        people = sorted(
+            (entry for entry in root.iterdir() if _is_identity(entry)), key=lambda entry: natural_key(entry.name)
+        )
+        images = {person.name: _image_files(person) for person in people}
+    except OSError as error:
+        raise InvalidInputError(f"data.folder: {error.filename} cannot be listed: {error.strerror}") from error
+    files = {person: found[: data.images_per_identity] for person, found in images.items() if len(found) > 1}
+    if not files:
+        found = "no folder with two images" if images else "no folders of images"
+        raise InvalidInputError(f"data.folder: {root} holds {found}; {_LAYOUT}")
+    return PhotographDataset("folder", files, Framing.of(data, size))
+
+
+def _is_identity(entry: Path) -> bool:
+    return entry.is_dir() and not entry.name.startswith(".")
+
+
+def _image_files(person: Path) -> tuple[Path, ...]:
+    """The images of one identity; hidden files are left alone, as file managers leave thumbnails there."""
+    images = [file for file in person.iterdir() if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")]
+    if not images:
+        raise InvalidInputError(
+            f"data.folder: {person} has no image, but a genuine pair needs two: add .jpg, .jpeg, .png or .pgm images, "
+            "or remove the folder"
+        )
+    return tuple(sorted(images, key=lambda image: natural_key(image.name)))

@@ -1,0 +1,23 @@
+"""Cosines of the pairs that a protocol lists. P pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fedface_learning.evaluation.faces import EmbeddedFaces
+
+_BLOCK = 1 << 14  # pairs whose embeddings are in memory twice
+
+
+def pair_scores(
+    faces: EmbeddedFaces, first_P: npt.NDArray[np.intp], second_P: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float64]:
+    """The cosine of each pair (P,); −∞, which no threshold accepts, where one of the two has failed to enrol."""
+    scores_P = np.empty(len(first_P))
+    for start in range(0, len(first_P), _BLOCK):
+        pairs = slice(start, start + _BLOCK)
+        left_BD, right_BD = faces.embeddings_ND[first_P[pairs]], faces.embeddings_ND[second_P[pairs]]
+        scores_P[pairs] = np.einsum("bd,bd->b", left_BD, right_BD, dtype=np.float64)
+    scores_P[~(faces.enrolled_N[first_P] & faces.enrolled_N[second_P])] = -np.inf
+    return scores_P

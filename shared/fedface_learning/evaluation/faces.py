@@ -1,0 +1,139 @@
+"""The images that a protocol names, and their embeddings. N images, D dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_learning.data.framing import Framing
+from fedface_learning.data.photographs import open_photograph, read_photograph
+from fedface_learning.models import EmbeddingNetwork
+from fedface_learning.models.embedding import BATCH_SIZE, raw_features
+
+_SUFFIXES = (".jpg", ".png", ".pgm", ".jpeg")
+_NAMED = 3  # How many missing images a message names.
+
+
+@dataclass(frozen=True)
+class FaceFile:
+    """An image file, or the face within it: ``box`` is left, top, right, bottom in pixels."""
+
+    path: Path
+    box: tuple[int, int, int, int] | None = None
+
+    @classmethod
+    def of_stem(cls, folder: Path, stem: str) -> Self:
+        """The file ``stem`` under ``folder`` with the suffix that is there; .jpg where none is."""
+        found = (cls(folder / f"{stem}{suffix}") for suffix in _SUFFIXES)
+        return next((face for face in found if not face.missing), cls(folder / f"{stem}.jpg"))
+
+    def __str__(self) -> str:
+        """What an error calls it."""
+        return str(self.path)
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no such file."""
+        try:
+            return not self.path.is_file()
+        except OSError:  # a name longer than any file's
+            return True
+
+    def photograph(self) -> Image.Image:
+        """The image. `InvalidInputError` names a file that cannot be used."""
+        image = read_photograph(self.path)
+        if self.box is None:
+            return image
+        left, top, right, bottom = self.box
+        within = (max(0, left), max(0, top), min(image.width, right), min(image.height, bottom))
+        if within[0] >= within[2] or within[1] >= within[3]:
+            raise InvalidInputError(
+                f"{self.path} is {image.width}×{image.height} pixels, but the protocol has a face in it at {left}, {top}, "
+                f"{right - left} wide and {bottom - top} high: is it the published image?"
+            )
+        return image.crop(within)
+
+
+@dataclass(frozen=True)
+class EncodedFace:
+    """An image as the bytes of its file, which cannot be missing."""
+
+    name: str
+    data: bytes
+
+    missing = False
+
+    def __str__(self) -> str:
+        """What an error calls it."""
+        return self.name
+
+    def photograph(self) -> Image.Image:
+        """The image. `InvalidInputError` names one that cannot be used."""
+        return open_photograph(BytesIO(self.data), self.name)
+
+
+Face = FaceFile | EncodedFace
+
+
+@dataclass(frozen=True)
+class EmbeddedFaces:
+    """Unit embeddings (N, D), float32, and which of the images, or templates, have one (N,); the others are zero."""
+
+    embeddings_ND: npt.NDArray[np.float32]
+    enrolled_N: npt.NDArray[np.bool_]
+
+
+def embed_faces(
+    network: EmbeddingNetwork,
+    faces: Sequence[Face],
+    framing: Framing,
+    *,
+    flip: bool = False,
+    skip_missing: bool = False,
+    on_progress: Callable[[int], None] | None = None,
+) -> EmbeddedFaces:
+    """Embed each image, the centre of it as ``framing`` has it.
+
+    ``flip`` adds the features of the mirrored image before normalising, as InsightFace does. `InvalidInputError` counts the
+    files that are not there and names the first, unless ``skip_missing``: they then have no embedding. ``on_progress`` hears
+    how many are done. Leaves the network in evaluation mode.
+    """
+    enrolled_N = np.array([not face.missing for face in faces], dtype=np.bool_)
+    missing = [face for face, enrolled in zip(faces, enrolled_N, strict=True) if not enrolled]
+    if missing and (not skip_missing or len(missing) == len(faces)):
+        raise InvalidInputError(_are_missing(missing, len(faces)))
+    embeddings_ND = np.zeros((len(faces), network.plan.embedding_size), dtype=np.float32)
+    there = np.flatnonzero(enrolled_N)
+    for first in range(0, len(there), BATCH_SIZE):
+        batch = there[first : first + BATCH_SIZE]
+        images_NCHW = torch.stack([framing.frame(faces[place].photograph()) for place in batch])
+        embeddings_ND[batch] = _embed(network, images_NCHW, flip).numpy()
+        if on_progress is not None:
+            on_progress(first + len(batch))
+    return EmbeddedFaces(embeddings_ND, enrolled_N)
+
+
+def _embed(network: EmbeddingNetwork, images_NCHW: Tensor, flip: bool) -> Tensor:
+    centred_ND = raw_features(network, images_NCHW) - network.centre
+    if flip:
+        centred_ND = centred_ND + raw_features(network, images_NCHW.flip(3)) - network.centre
+    return functional.normalize(centred_ND)
+
+
+def _are_missing(missing: Sequence[Face], named: int) -> str:
+    first = ", ".join(str(face) for face in missing[:_NAMED])
+    more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
+    are = "is" if len(missing) == 1 else "are"
+    cure = "give another folder of images" if len(missing) == named else "add them, or count them as failures to enrol"
+    return f"{len(missing):,} of the {named:,} images that the protocol names {are} missing: {first}{more}; {cure}"

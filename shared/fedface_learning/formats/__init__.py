@@ -1,0 +1,1 @@
+"""How tensors are written down: safetensors with metadata, model weights, class embeddings."""

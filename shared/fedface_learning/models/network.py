@@ -1,0 +1,74 @@
+"""What every embedding network is: pixels in, one unit vector a face out.
+
+Shapes: N images, C channels, H×W pixels, D embedding size.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import ModelPlan
+
+
+class EmbeddingNetwork(nn.Module, ABC):
+    """An embedding network of the size that ``plan`` asks for.
+
+    Its state is its parameters and buffers, among them ``centre`` (D,): the feature that is subtracted before normalising,
+    zeros unless the plan asks for centring. A fresh network holds no values yet: give it some with `initialise` or
+    `fedface_learning.models.weights.load_tensors`.
+    """
+
+    centre: Tensor
+    _pixel_mean_C11: Tensor
+
+    def __init__(self, plan: ModelPlan, pixel_mean: tuple[float, ...], pixel_scale: float) -> None:
+        super().__init__()
+        self.plan = plan
+        self._pixel_scale = pixel_scale
+        self.register_buffer("_pixel_mean_C11", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("centre", torch.zeros(plan.embedding_size))
+
+    @abstractmethod
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw all parameters from ``generator``, as this architecture's authors do."""
+
+    @abstractmethod
+    def embed(self, pixels_NCHW: Tensor) -> Tensor:
+        """The linear embedding (N, D) of normalised pixels (float32)."""
+
+    def pixels(self, images_NCHW: Tensor) -> Tensor:
+        """Normalised pixels (float32) of images in uint8 or in floats from 0 to 255.
+
+        `InvalidInputError` where channels, height or width are not the plan's.
+        """
+        plan = self.plan
+        if images_NCHW.shape[1:] != (plan.channels, plan.height, plan.width) or images_NCHW.dtype == torch.bool:
+            raise InvalidInputError(
+                f"{plan.architecture} takes images of shape (N, {plan.channels}, {plan.height}, {plan.width}), "
+                f"uint8 or float, not {tuple(images_NCHW.shape)}, {images_NCHW.dtype}"
+            )
+        floats_NCHW = images_NCHW.to(torch.float32, memory_format=torch.channels_last)
+        return (floats_NCHW - self._pixel_mean_C11) / self._pixel_scale
+
+    def features(self, images_NCHW: Tensor) -> Tensor:
+        """The raw embedding (N, D), float32, of images as `pixels` takes them."""
+        return self.embed(self.pixels(images_NCHW))
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """The unit-length embedding (N, D): the features, less the centre, normalised."""
+        return functional.normalize(self.features(images_NCHW) - self.centre)
+
+
+def convolution(inputs: int, outputs: int, kernel: int | tuple[int, int], **options: int | bool) -> nn.Conv2d:
+    """An `nn.Conv2d` without values: torch's own initialisation would cost time and move its global generator."""
+    return nn.Conv2d(inputs, outputs, kernel, device="meta", **options).to_empty(device="cpu")  # type: ignore[arg-type]
+
+
+def linear(inputs: int, outputs: int, *, bias: bool) -> nn.Linear:
+    """An `nn.Linear` without values, for the same reason."""
+    return nn.Linear(inputs, outputs, bias=bias, device="meta").to_empty(device="cpu")

@@ -1,0 +1,1 @@
+"""What is minimised: the losses of clients and pre-training, and spreadout."""

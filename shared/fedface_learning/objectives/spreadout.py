@@ -1,0 +1,92 @@
+"""The server's repulsion of class embeddings, which replaces the negatives that no client has. C clients, D dimensions.
+
+The loss is ``λ · mean_{c≠c'} max(0, w_c·w_c' − ν)²``. A step does not follow its gradient as it stands: the mean over
+C(C−1) pairs gives each row a gradient that shrinks as 1/C, and at a thousand clients ten steps would move nothing. Each row
+steps on the *sum* over its own pairs instead. That sum in turn grows with C while many pairs are too close, and a
+step longer than the way to the middle of its neighbours would throw all rows together on the far side. So a row's
+neighbours together never take away more than `LARGEST_STEP` of their (weighted) mean. Both limits are independent of C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from fedface_core.domain.plan.spreadout import SpreadoutPlan
+
+# Below 1, so that a row that equals all its neighbours keeps some length to be normalised.
+LARGEST_STEP = 0.9
+_BLOCK = 1024  # rows of the C×C cosines that are in memory at once
+
+
+@dataclass(frozen=True)
+class SpreadoutStats:
+    """The class embeddings after spreadout: the loss, and the cosines between different clients."""
+
+    loss: float
+    mean_off_diagonal_cosine: float
+    max_off_diagonal_cosine: float
+
+
+def spread(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> tuple[Tensor, SpreadoutStats]:
+    """Push the unit rows apart until none has a cosine above ``plan.margin`` with another, or ``plan.steps`` are done.
+
+    A zero row (a client that is not enrolled) pushes nobody and stays zero. Sums run in float64; returns float32.
+    """
+    enrolled_C = class_embeddings_CD.any(dim=1)
+    rows_CD = class_embeddings_CD[enrolled_C].double()
+    for _ in range(plan.steps if len(rows_CD) > 1 else 0):
+        pushes_CD, overlaps_C = _pushes(rows_CD, plan.margin)
+        if not overlaps_C.any():
+            break
+        # The gradient of the row's own λ·Σ_{c'} max(0, w_c·w_c' − ν)² is 2λ · push.
+        rates_C = torch.clamp(LARGEST_STEP / overlaps_C, max=2 * plan.weight * plan.learning_rate)
+        rows_CD = normalize(rows_CD - rates_C.unsqueeze(1) * pushes_CD, dim=1)
+    spread_CD = class_embeddings_CD.float().clone()
+    spread_CD[enrolled_C] = rows_CD.float()
+    return spread_CD, spreadout_stats(rows_CD, plan)
+
+
+def spreadout_gradient(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> Tensor:
+    """The gradient (C, D) of the written loss: ``4λ / C(C−1) · Σ_{c'≠c} max(0, w_c·w_c' − ν) w_c'``."""
+    clients = len(class_embeddings_CD)
+    pushes_CD, _ = _pushes(class_embeddings_CD, plan.margin)
+    return 4 * plan.weight / (clients * (clients - 1)) * pushes_CD
+
+
+def spreadout_stats(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> SpreadoutStats:
+    """The loss and the off-diagonal cosines of unit rows; all zero for fewer than two rows."""
+    clients = len(class_embeddings_CD)
+    if clients < 2:
+        return SpreadoutStats(0.0, 0.0, 0.0)
+    squares = 0.0
+    total = float(clients)  # makes up for the diagonal's −1s
+    largest = -1.0
+    for cosines_BC in _cosine_blocks(class_embeddings_CD):
+        squares += float(torch.clamp(cosines_BC - plan.margin, min=0).square().sum())
+        total += float(cosines_BC.sum())
+        largest = max(largest, float(cosines_BC.max()))
+    pairs = clients * (clients - 1)
+    return SpreadoutStats(plan.weight * squares / pairs, total / pairs, largest)
+
+
+def _pushes(rows_CD: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    """For each row, ``Σ h w_c'`` (C, D) and ``Σ h`` (C,) over the others, with h = max(0, w_c·w_c' − ν)."""
+    pushes, overlaps = [], []
+    for cosines_BC in _cosine_blocks(rows_CD):
+        hinges_BC = torch.clamp(cosines_BC - margin, min=0)
+        pushes.append(hinges_BC @ rows_CD)
+        overlaps.append(hinges_BC.sum(dim=1))
+    return torch.cat(pushes), torch.cat(overlaps)
+
+
+def _cosine_blocks(rows_CD: Tensor) -> Iterator[Tensor]:
+    """W·Wᵀ by blocks of rows, with −1 on the diagonal: below every margin, so a row never counts as its own neighbour."""
+    for first in range(0, len(rows_CD), _BLOCK):
+        cosines_BC = rows_CD[first : first + _BLOCK] @ rows_CD.T
+        cosines_BC.diagonal(offset=first).fill_(-1.0)
+        yield cosines_BC

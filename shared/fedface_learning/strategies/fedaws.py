@@ -1,0 +1,45 @@
+"""FedAwS (Yu et al., *Federated Learning with Only Positive Labels*, ICML 2020): clients learn their class embeddings too.
+
+A client trains its class embedding together with the network, and uploads it; the aggregator puts it into W and spreads W.
+Yu et al.'s regulariser ``Σ_{c≠c'} max(0, ν − d(w_c, w_c'))²`` with the cosine distance d = 1 − w_c·w_c' is FedFace's
+spreadout with the margin 1 − ν. It differs in its step: with many classes theirs pushes away the k nearest rows of each;
+ours looks at all pairs, and no row ever steps further than its neighbours allow (ADR 5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from fedface_core.domain.ids import client_index
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.strategy import FedAwSPlan
+from fedface_learning.strategies.fedface import FEDFACE, spread_out
+from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
+
+CLASS_EMBEDDING = "class_embedding"
+
+
+def take_learnt_rows(at_hand: ServerRound) -> ServerResult:
+    """W with the rows that clients have learnt, after one spreadout. Who took no part keeps its row."""
+    class_embeddings_CD = at_hand.class_embeddings_CD.clone()
+    for client, tensors in at_hand.uploaded.items():
+        class_embeddings_CD[client_index(client)] = tensors[CLASS_EMBEDDING]
+    return spread_out(replace(at_hand, class_embeddings_CD=class_embeddings_CD))
+
+
+def _rate(plan: Plan) -> float:
+    assert isinstance(plan.strategy, FedAwSPlan)
+    return plan.strategy.class_learning_rate
+
+
+def _own_row(at_hand: ClientRound, _features_ND: Tensor) -> Tensors:
+    return {CLASS_EMBEDDING: at_hand.class_embedding_D}
+
+
+def _row_shape(plan: Plan) -> dict[str, tuple[int, ...]]:
+    return {CLASS_EMBEDDING: (plan.model.embedding_size,)}
+
+
+FEDAWS = replace(FEDFACE, class_embedding_rate=_rate, uploads=_own_row, upload_shapes=_row_shape, finish=take_learnt_rows)

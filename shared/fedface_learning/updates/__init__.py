@@ -1,0 +1,1 @@
+"""The form of an update, its encodings, and the checks of what strangers upload."""
