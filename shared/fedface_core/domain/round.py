@@ -28,6 +28,7 @@ from fedface_core.domain.facts import EvaluationSkipped, RoundAggregated, RoundE
 from fedface_core.domain.ids import ClientId, RunId, Sha256
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation, Scores
+from fedface_core.domain.round_kind import RoundKind
 
 
 class RoundPhase(StrEnum):
@@ -74,6 +75,11 @@ class RoundState(BaseModel):
     abandoned_because: str | None = None
     aggregation: Aggregation | None = None
     scores: Scores | None = None
+
+    @property
+    def kind(self) -> RoundKind:
+        """Enrolment or training."""
+        return RoundKind.of(self.number)
 
 
 class Round(RoundState):

@@ -1,0 +1,23 @@
+"""The two kinds of round. They take one path through the services; what clients upload, and what comes of it, differs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+ENROLMENT_ROUND: Final = 0
+"""The number of the round in which clients enrol. Training rounds follow, from 1 on."""
+
+
+class RoundKind(StrEnum):
+    """What a round asks of its clients."""
+
+    ENROLMENT = "enrolment"
+    """Each client uploads the mean embedding of its images by the initial network."""
+    TRAINING = "training"
+    """Each client of the cohort trains the global model on its images and uploads what came out."""
+
+    @classmethod
+    def of(cls, number: int) -> RoundKind:
+        """The kind of the round with this number: round 0 is enrolment, every later one is training."""
+        return cls.ENROLMENT if number == ENROLMENT_ROUND else cls.TRAINING
