@@ -11,7 +11,7 @@ import pytest
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.ids import client_id, new_run_id
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round import Round, RoundPhase, RoundState, open_round, reopen, suspend
+from fedface_core.domain.round import Round, RoundPhase, RoundState, open_round
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
 from fedface_core.ports import RunLedger
@@ -305,7 +305,7 @@ def test_many_clients_at_once_settle_every_shard_and_the_round_exactly_once(ledg
 
 
 def test_a_suspended_round_takes_updates_at_any_time_and_starts_nobody(opened: OpenRound) -> None:
-    suspended = suspend(opened.record, LATER)
+    suspended = opened.record.suspended(LATER)
     opened.run = opened.ledger.save(opened.run, "run_paused", changed=suspended)
     after_the_deadline = T0 + timedelta(hours=1)
     assert opened.ledger.begin_attempt(opened.run.id, 1, COHORT[0], LATER) == 0
@@ -316,9 +316,9 @@ def test_a_suspended_round_takes_updates_at_any_time_and_starts_nobody(opened: O
 
 
 def test_a_reopened_round_has_its_deadline_moved(opened: OpenRound) -> None:
-    opened.run = opened.ledger.save(opened.run, "run_paused", changed=suspend(opened.record, LATER))
+    opened.run = opened.ledger.save(opened.run, "run_paused", changed=opened.record.suspended(LATER))
     resumed_at = LATER + timedelta(hours=1)
-    reopened = reopen(opened.ledger.load_round(opened.run.id, 1), resumed_at)
+    reopened = opened.ledger.load_round(opened.run.id, 1).reopened(resumed_at)
     opened.ledger.save(opened.run, "run_resumed", changed=reopened)
     assert reopened.deadline_at == T0 + timedelta(hours=1, seconds=60)
     just_before = reopened.deadline_at - timedelta(microseconds=1)
@@ -339,7 +339,7 @@ def test_a_pause_uses_up_no_attempt(opened: OpenRound) -> None:
     assert [ledger.begin_attempt(*place, LATER) for _ in range(2)] == [1, 2]
     opened.run = ledger.save(opened.run, "evaluation_skipped", changed=opened.record)
     assert ledger.begin_attempt(*place, LATER) == 3
-    suspended = suspend(opened.record, LATER)
+    suspended = opened.record.suspended(LATER)
     opened.run = ledger.save(opened.run, "run_paused", changed=suspended)
-    opened.run = ledger.save(opened.run, "run_resumed", changed=reopen(suspended, LATER))
+    opened.run = ledger.save(opened.run, "run_resumed", changed=suspended.reopened(LATER))
     assert ledger.begin_attempt(*place, LATER) == 1

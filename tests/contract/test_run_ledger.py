@@ -14,8 +14,8 @@ from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import InvalidInputError, NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.ids import client_id, new_run_id
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round import RoundPhase, abandon, open_round
-from fedface_core.domain.run import Run, RunPhase, begin_round, delete, end, start
+from fedface_core.domain.round import RoundPhase, open_round
+from fedface_core.domain.run import Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_core.ports import EndedRound, RunLedger
 
@@ -83,7 +83,7 @@ def test_runs_are_counted_by_phase(ledger: RunLedger) -> None:
     created, started = created_run(), created_run()
     for run in (created, started):
         ledger.create(run)
-    ledger.save(start(started, T0), "run_started")
+    ledger.save(started.started(T0), "run_started")
     assert sorted(ledger.run_phases()) == [RunPhase.CREATED, RunPhase.PREPARING]
     ledger.delete(started.id)
     assert ledger.run_phases() == [RunPhase.CREATED]
@@ -98,26 +98,26 @@ def test_active_runs_have_started_and_not_ended_oldest_first(ledger: RunLedger) 
     runs = [created_run(T0 + timedelta(seconds=second)) for second in range(5)]
     for run in reversed(runs):
         ledger.create(run)
-    preparing = ledger.save(start(runs[1], T0), "run_started")
-    running = ledger.save(begin_round(ledger.save(start(runs[2], T0), "run_started"), 0), "round_opened")
-    ledger.save(end(ledger.save(start(runs[3], T0), "run_started"), RunPhase.CANCELLED, T0), "run_cancelled")
-    ledger.save(end(runs[4], RunPhase.FAILED, T0, failure="no data"), "run_failed")
+    preparing = ledger.save(runs[1].started(T0), "run_started")
+    running = ledger.save(ledger.save(runs[2].started(T0), "run_started").in_round(0), "round_opened")
+    ledger.save(ledger.save(runs[3].started(T0), "run_started").cancelled(T0), "run_cancelled")
+    ledger.save(runs[4].started(T0).failed(T0, "no data"), "run_failed")
     assert ledger.active_runs() == [preparing, running]
     assert ledger.active_runs() == [preparing, running]
     assert len(ledger.runs()) == 5
 
 
 def test_a_save_grows_the_version_and_leaves_the_rest(ledger: RunLedger, run: Run) -> None:
-    saved = ledger.save(start(run, T0), "run_started")
-    assert saved == start(run, T0).model_copy(update={"version": 1})
+    saved = ledger.save(run.started(T0), "run_started")
+    assert saved == run.started(T0).next_version()
     assert ledger.load(run.id) == saved
 
 
 def test_a_stale_save_changes_nothing(ledger: RunLedger, run: Run) -> None:
-    saved = ledger.save(start(run, T0), "run_started")
+    saved = ledger.save(run.started(T0), "run_started")
     opened = open_round(PLAN, run.id, 0, COHORT, SHA, T0)
     with pytest.raises(StaleVersionError, match=r"version 1, not 0"):
-        ledger.save(end(run, RunPhase.CANCELLED, T0), "run_cancelled", opened=opened)
+        ledger.save(run.cancelled(T0), "run_cancelled", opened=opened)
     assert ledger.load(run.id) == saved
     assert ledger.rounds(run.id) == []
     assert [event.name for event in ledger.events(run.id)] == ["run_created", "run_started"]
@@ -157,20 +157,18 @@ def test_a_round_that_was_never_opened_is_named(ledger: RunLedger, run: Run) -> 
 
 def test_one_save_finishes_a_round_and_opens_the_next(ledger: RunLedger, run: Run) -> None:
     first, second = (open_round(PLAN, run.id, number, COHORT, SHA, T0) for number in (0, 1))
-    run = ledger.save(begin_round(run, 0), "round_opened", opened=first)
+    run = ledger.save(run.in_round(0), "round_opened", opened=first)
     finished = first.model_copy(update={"phase": RoundPhase.FINISHED, "finished_at": T0})
-    ledger.save(begin_round(run, 1), "round_opened", opened=second, changed=finished)
+    ledger.save(run.in_round(1), "round_opened", opened=second, changed=finished)
     assert ledger.rounds(run.id) == [finished, second]
     assert ledger.tally(run.id, 1).unsettled == frozenset(COHORT)
 
 
 def test_each_save_leaves_an_event(ledger: RunLedger, run: Run) -> None:
     opened = open_round(PLAN, run.id, 0, COHORT, SHA, T0)
-    run = ledger.save(start(run, T0), "run_started")
-    run = ledger.save(begin_round(run, 0), "round_opened", opened=opened)
-    run = ledger.save(
-        end(run, RunPhase.FAILED, T0, failure="no updates"), "run_failed", changed=abandon(opened, T0, "no updates")
-    )
+    run = ledger.save(run.started(T0), "run_started")
+    run = ledger.save(run.in_round(0), "round_opened", opened=opened)
+    run = ledger.save(run.failed(T0, "no updates"), "run_failed", changed=opened.abandoned(T0, "no updates"))
     assert [(event.name, event.data) for event in ledger.events(run.id)] == [
         ("run_created", {"phase": "created"}),
         ("run_started", {"phase": "preparing"}),
@@ -195,7 +193,7 @@ def test_a_note_is_an_event_and_leaves_the_run_as_it_is(ledger: RunLedger, run: 
     data: dict[str, str | int | float | None] = {"reason": "no disk “A”", "seconds": 1.5, "round": 3, "shard": None}
     ledger.note(run.id, "waiting", data)
     assert ledger.load(run.id) == run
-    ledger.save(start(run, T0), "run_started")
+    ledger.save(run.started(T0), "run_started")
     events = ledger.events(run.id)
     assert [(event.name, event.data) for event in events[1:2]] == [("waiting", data)]
     assert [event.name for event in events] == ["run_created", "waiting", "run_started"]
@@ -269,7 +267,7 @@ def test_a_restored_run_goes_on(ledger: RunLedger) -> None:
     update = AcceptedUpdate(sha256=SHA, size=1, images=1)
     assert ledger.accept(run.id, 1, COHORT[0], update, T0).refused is RefusalReason.DUPLICATE
     assert ledger.accept(run.id, 1, COHORT[1], update, T0).refused is RefusalReason.LATE
-    run = ledger.save(begin_round(run, 2), "round_opened", opened=open_round(PLAN, run.id, 2, COHORT, SHA, T0))
+    run = ledger.save(run.in_round(2), "round_opened", opened=open_round(PLAN, run.id, 2, COHORT, SHA, T0))
     assert run.version == 18
     assert ledger.accept(run.id, 2, COHORT[1], update, T0).refused is None
 
@@ -327,9 +325,9 @@ def test_a_deleted_run_leaves_nothing(ledger: RunLedger, run: Run) -> None:
 
 
 def test_a_run_that_is_being_deleted_is_active_though_it_had_ended(ledger: RunLedger, run: Run) -> None:
-    cancelled = ledger.save(end(run, RunPhase.CANCELLED, T0), "run_cancelled")
+    cancelled = ledger.save(run.cancelled(T0), "run_cancelled")
     assert ledger.active_runs() == []
-    deleting = ledger.save(delete(cancelled), "run_deleting")
+    deleting = ledger.save(cancelled.deleting(), "run_deleting")
     assert ledger.active_runs() == [deleting]
 
 
@@ -342,7 +340,7 @@ def test_a_deletion_stays_in_sight_though_the_run_was_just_found_ended(
     ledger: RunLedger, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sweep reads the run while it is ended, and takes it out of the index while an operator has it deleted."""
-    cancelled = ledger.save(end(run, RunPhase.CANCELLED, T0), "run_cancelled")
+    cancelled = ledger.save(run.cancelled(T0), "run_cancelled")
     if isinstance(ledger, RedisLedger):
         load = ledger._load_all
         asked: list[list[str]] = []
@@ -351,11 +349,11 @@ def test_a_deletion_stays_in_sight_though_the_run_was_just_found_ended(
             found = load(ids)
             if not asked:
                 asked.append(ids)
-                ledger.save(delete(cancelled), "run_deleting")
+                ledger.save(cancelled.deleting(), "run_deleting")
             return found
 
         monkeypatch.setattr(ledger, "_load_all", load_then_delete)
     else:
-        ledger.save(delete(cancelled), "run_deleting")
+        ledger.save(cancelled.deleting(), "run_deleting")
     ledger.active_runs()
     assert [active.phase for active in ledger.active_runs()] == [RunPhase.DELETING]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 import redis
 
-from fedface_control.restore_run import restore_run
+from fedface_control.upkeep.restore import restore_run
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
 from fedface_core.adapters.redis.keys import round_key, run_key
 from fedface_core.adapters.redis.ledger import RedisLedger

@@ -13,7 +13,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from fedface_core.adapters.memory import ManualClock, MemoryLedger
 from fedface_core.adapters.redis.ledger import RedisLedger
-from fedface_core.domain import run as runs
 from fedface_core.domain.errors import FedFaceError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
@@ -68,7 +67,7 @@ class LedgerMachine(RuleBasedStateMachine):
         def next_round(ledger: RunLedger) -> Run:
             run, number = ledger.load(run_id), len(ledger.rounds(run_id))
             opened = open_round(PLAN, run_id, number, cohort, "0" * 64, self.clock.now())
-            return ledger.save(runs.begin_round(run, number), "round_opened", opened=opened)
+            return ledger.save(run.in_round(number), "round_opened", opened=opened)
 
         self.both(next_round)
 

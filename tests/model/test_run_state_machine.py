@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from pydantic import BaseModel
 
-from fedface_control import operate_round, operate_run
-from fedface_control.handle_fact import handle_fact
-from fedface_control.restore_run import restore_all, restore_run
+from fedface_control.facts import handle_fact
+from fedface_control.operate import round as operate_round
+from fedface_control.operate import run as operate_run
+from fedface_control.upkeep.restore import restore_all, restore_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import HandleFact, TrainClients
 from fedface_core.domain.errors import InvalidInputError, NotFoundError, WrongPhaseError

@@ -21,9 +21,9 @@ from fedface_aggregator.prepare_model import prepare_model
 from fedface_aggregator.reduce_round import reduce_round
 from fedface_client.enrol_client import enrol_clients
 from fedface_client.train_client import train_clients
-from fedface_control.handle_fact import handle_fact
-from fedface_control.operate_run import create_run, start_run
-from fedface_control.sweep import sweep
+from fedface_control.facts import handle_fact
+from fedface_control.operate.run import create_run, start_run
+from fedface_control.upkeep.sweep import sweep
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from fedface_control.operate_run import cancel_run, create_run, delete_run, pause_run
+from fedface_control.operate.run import cancel_run, create_run, delete_run, pause_run
 from fedface_core.domain.commands import EvaluateModel, HandleFact
 from fedface_core.domain.facts import RoundEvaluated, StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Scores
-from fedface_core.domain.round import RoundPhase, abandon, suspend
+from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from fedface_learning.simulation.simulate import SimulationResult, simulate
 from support.in_process import InProcess
@@ -67,9 +67,9 @@ def round_in(services: InProcess, run_phase: RunPhase, phase: RoundPhase) -> str
     if phase is RoundPhase.FINISHED:
         current = current.model_copy(update={"phase": phase, "finished_at": services.clock.now()})
     elif phase is RoundPhase.ABANDONED:
-        current = abandon(current, services.clock.now(), "nobody answered")
+        current = current.abandoned(services.clock.now(), "nobody answered")
     elif phase is RoundPhase.SUSPENDED:
-        current = suspend(current, services.clock.now())
+        current = current.suspended(services.clock.now())
     run = ledger.load(run_id).model_copy(update={"phase": run_phase})
     ledger.save(run, "placed", changed=current)
     services.publisher.published.clear()

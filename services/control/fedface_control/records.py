@@ -9,6 +9,7 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import ENDED_ROUND, Round, RoundState
+from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
@@ -23,7 +24,7 @@ def store(ports: Ports, run: Run, event: str, *, changed: Round | None = None, d
 
     Where somebody else was faster, the record would tell of what never happened: it is set right before the error is raised.
     """
-    _put_run(ports, _next(run))
+    _put_run(ports, run.next_version())
     try:
         if changed is not None and changed.phase in ENDED_ROUND:
             return save_ended(ports, run, event, changed, detail)
@@ -48,19 +49,14 @@ def save_ended(ports: Ports, run: Run, event: str, ended: Round, detail: Detail 
 
     Whoever was faster may have ended the round otherwise, and our manifest have replaced theirs: then it is set right.
     """
-    _put_manifest(ports, _next(run), ended)
+    _put_manifest(ports, run.next_version(), ended)
     try:
         return ports.ledger.save(run, event, changed=ended, detail=detail)
     except StaleVersionError:
         stored = ports.ledger.load_round(run.id, ended.number)
         if stored.phase in ENDED_ROUND:
-            _put_manifest(ports, ports.ledger.load(run.id).model_copy(update={"round": ended.number}), stored)
+            _put_manifest(ports, ports.ledger.load(run.id).replace(round=ended.number), stored)
         raise
-
-
-def _next(run: Run) -> Run:
-    """The run as the ledger will have it."""
-    return run.model_copy(update={"version": run.version + 1})
 
 
 def _put_run(ports: Ports, run: Run) -> None:
@@ -97,9 +93,9 @@ def accepted_updates(ports: Ports, run_id: str, number: int) -> Iterator[tuple[s
 
 def enrolled_clients(ports: Ports, run: Run, enrolment: RoundState | None = None) -> tuple[str, ...]:
     """The clients that have a class embedding: accepted at enrolment, and not refused when folded. None before that."""
-    if enrolment is None or enrolment.number > 0:
-        enrolment = ports.ledger.glance(run.id, 0).round
+    if enrolment is None or enrolment.kind is RoundKind.TRAINING:
+        enrolment = ports.ledger.glance(run.id, ENROLMENT_ROUND).round
     if enrolment.aggregation is None:
         return ()
     refused = enrolment.aggregation.refused
-    return tuple(client for client in ports.ledger.accepted_clients(run.id, 0) if client not in refused)
+    return tuple(client for client in ports.ledger.accepted_clients(run.id, ENROLMENT_ROUND) if client not in refused)

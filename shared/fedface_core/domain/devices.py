@@ -14,6 +14,7 @@ from typing import Any
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.devices import LONGEST_WAIT_SECONDS
+from fedface_core.domain.round_kind import RoundKind
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ def behaviour(plan: Plan, client: str, number: int, now: datetime) -> Behaviour:
     """
     if not plan.devices.simulated:
         return Behaviour()
-    drawn = _enrolling(plan, client) if number == 0 else _training(plan, client, number, now)
+    enrols = RoundKind.of(number) is RoundKind.ENROLMENT
+    drawn = _enrolling(plan, client) if enrols else _training(plan, client, number, now)
     device = replace(drawn, **_traced(plan, client, number))
     return replace(device, seconds=min(device.seconds, LONGEST_WAIT_SECONDS - device.late_seconds))
 
@@ -78,7 +80,8 @@ def _stream(plan: Plan, purpose: str, whose: str) -> random.Random:
 def _traced(plan: Plan, client: str, number: int) -> dict[str, Any]:
     """What the trace says of the client: for every training round, then for this one, which has the last word."""
     entries = [entry for entry in plan.devices.trace if entry.client == client]
-    every = [entry for entry in entries if entry.round is None and number > 0]
+    trains = RoundKind.of(number) is RoundKind.TRAINING
+    every = [entry for entry in entries if entry.round is None and trains]
     this = [entry for entry in entries if entry.round == number]
     said: dict[str, Any] = {}
     for entry in every + this:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fedface_core.domain.round import RoundState
+from fedface_core.domain.round_kind import RoundKind
 
 
 def residuals_after(base: RoundState, accepted: Iterable[str]) -> dict[str, int]:
@@ -13,7 +14,7 @@ def residuals_after(base: RoundState, accepted: Iterable[str]) -> dict[str, int]
     ``accepted`` are the clients whose updates that round accepted. It is the round of the newest update of each client that
     is in the model: one that was refused when folded, or whose round was abandoned, has moved nothing, so nothing is owed.
     """
-    if base.number == 0:
+    if base.kind is RoundKind.ENROLMENT:
         return {}
     assert base.aggregation is not None, "only a round that came to something is started from"
     counted = sorted(set(accepted) - base.aggregation.refused.keys())

@@ -1,8 +1,6 @@
 """A round: one cohort, one aggregation, one evaluation. Round 0 is enrolment.
 
-Facts move a round through its phases by the table `TRANSITIONS`. What a phase asks of the other services is
-`implied_commands`, a pure function of the round and its tally: control publishes it after each transition, and the sweep
-publishes the same again where it got lost. So there is no second path for repair.
+A round moves from phase to phase by the table `ROUND_TRANSITIONS`, and only by the methods of `Round` that name its moves.
 """
 
 from __future__ import annotations
@@ -10,25 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fedface_core.domain.client_tasks import in_tasks
-from fedface_core.domain.commands import (
-    Command,
-    EnrolClients,
-    EvaluateModel,
-    FoldShard,
-    HandleFact,
-    ReduceRound,
-    TrainClients,
-)
-from fedface_core.domain.facts import EvaluationSkipped, RoundAggregated, RoundEvaluated, RoundReady
 from fedface_core.domain.ids import ClientId, RunId, Sha256
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation, Scores
 from fedface_core.domain.round_kind import RoundKind
+from fedface_core.domain.transitions import Transition, replaced
 
 
 class RoundPhase(StrEnum):
@@ -40,6 +28,32 @@ class RoundPhase(StrEnum):
     EVALUATING = "evaluating"
     FINISHED = "finished"
     ABANDONED = "abandoned"
+
+
+ENDED_ROUND: Final = frozenset({RoundPhase.FINISHED, RoundPhase.ABANDONED})
+
+
+class RoundMove(StrEnum):
+    """What moves a round. Each move is a method of `Round`."""
+
+    CLOSE = "close"
+    AGGREGATED = "aggregated"
+    EVALUATED = "evaluated"
+    SKIP_EVALUATION = "skip evaluation"
+    SUSPEND = "suspend"
+    REOPEN = "reopen"
+    ABANDON = "abandon"
+
+
+ROUND_TRANSITIONS: Final[dict[RoundMove, Transition[RoundPhase]]] = {
+    RoundMove.CLOSE: Transition.between({RoundPhase.OPEN}, RoundPhase.AGGREGATING),
+    RoundMove.AGGREGATED: Transition.between({RoundPhase.AGGREGATING}, RoundPhase.EVALUATING),
+    RoundMove.EVALUATED: Transition.between({RoundPhase.EVALUATING}, RoundPhase.FINISHED),
+    RoundMove.SKIP_EVALUATION: Transition.between({RoundPhase.EVALUATING}, RoundPhase.FINISHED),
+    RoundMove.SUSPEND: Transition.between({RoundPhase.OPEN}, RoundPhase.SUSPENDED),
+    RoundMove.REOPEN: Transition.between({RoundPhase.SUSPENDED}, RoundPhase.OPEN),
+    RoundMove.ABANDON: Transition.between(set(RoundPhase) - ENDED_ROUND, RoundPhase.ABANDONED),
+}
 
 
 class RoundState(BaseModel):
@@ -82,6 +96,20 @@ class RoundState(BaseModel):
         return RoundKind.of(self.number)
 
 
+class RoundChanges(TypedDict, total=False):
+    """The fields of a round that change during its life, each with its type: what `Round.replace` takes."""
+
+    phase: RoundPhase
+    deadline_at: datetime
+    closed_at: datetime | None
+    suspended_at: datetime | None
+    finished_at: datetime | None
+    skip_evaluation: bool
+    abandoned_because: str | None
+    aggregation: Aggregation | None
+    scores: Scores | None
+
+
 class Round(RoundState):
     """One round as the ledger stores it."""
 
@@ -103,6 +131,49 @@ class Round(RoundState):
     def shards(self) -> int:
         """How many shards the cohort makes."""
         return -(-len(self.cohort) // self.shard_size)
+
+    def replace(self, **changes: Unpack[RoundChanges]) -> Round:
+        """The round with some fields changed, validated. `pydantic.ValidationError` for a value that a field cannot hold."""
+        return replaced(self, changes)
+
+    def closed(self, now: datetime) -> Round:
+        """The open round that takes no further update: its accepted set is final, and is to be aggregated."""
+        return self._moved(RoundMove.CLOSE, RoundPhase.AGGREGATING, closed_at=now)
+
+    def aggregated(self, aggregation: Aggregation) -> Round:
+        """The closed round with its results, whose model version is to be evaluated."""
+        return self._moved(RoundMove.AGGREGATED, RoundPhase.EVALUATING, aggregation=aggregation)
+
+    def evaluated(self, scores: Scores, now: datetime) -> Round:
+        """The round finished, with the scores of its model version."""
+        return self._moved(RoundMove.EVALUATED, RoundPhase.FINISHED, scores=scores, finished_at=now)
+
+    def finished_unscored(self, now: datetime) -> Round:
+        """The round finished without scores, because an operator asked to skip its evaluation."""
+        return self._moved(RoundMove.SKIP_EVALUATION, RoundPhase.FINISHED, finished_at=now)
+
+    def skipping_evaluation(self) -> Round:
+        """The round whose model version is not to be scored. Its phase stays as it is."""
+        return self.replace(skip_evaluation=True)
+
+    def suspended(self, now: datetime) -> Round:
+        """The open round of a run that is paused at once: no task starts any more, and updates that arrive still count."""
+        return self._moved(RoundMove.SUSPEND, RoundPhase.SUSPENDED, suspended_at=now)
+
+    def reopened(self, now: datetime) -> Round:
+        """The suspended round of a resumed run, open again. Its deadline has moved by the length of the pause."""
+        assert self.suspended_at is not None, "only a suspended round is reopened"
+        deadline_at = self.deadline_at + (now - self.suspended_at)
+        return self._moved(RoundMove.REOPEN, RoundPhase.OPEN, suspended_at=None, deadline_at=deadline_at)
+
+    def abandoned(self, now: datetime, because: str) -> Round:
+        """The round given up: it has too few updates, its run has ended, or an operator wants a fresh cohort."""
+        return self._moved(RoundMove.ABANDON, RoundPhase.ABANDONED, finished_at=now, abandoned_because=because)
+
+    def _moved(self, move: RoundMove, target: RoundPhase, **changes: Unpack[RoundChanges]) -> Round:
+        ROUND_TRANSITIONS[move].require(self.phase, target)
+        changes["phase"] = target
+        return self.replace(**changes)
 
 
 class Tally(BaseModel):
@@ -132,7 +203,8 @@ def open_round(
 ) -> Round:
     """Round ``number`` of a run, open for the updates of ``cohort``; a training round starts from what ``base`` came to."""
     # Enrolment waits for everybody: a client without a class embedding can take part in no later round.
-    quorum = len(cohort) if number == 0 else min(plan.cohort.closing(plan.split.clients), len(cohort))
+    enrols = RoundKind.of(number) is RoundKind.ENROLMENT
+    quorum = len(cohort) if enrols else min(plan.cohort.closing(plan.split.clients), len(cohort))
     results = base.aggregation if base else None
     return Round(
         run_id=run_id,
@@ -153,92 +225,18 @@ def open_round(
     )
 
 
-RoundFact = RoundReady | RoundAggregated | RoundEvaluated | EvaluationSkipped
+def reason_to_close(current: Round, tally: Tally, now: datetime) -> Literal["settled", "deadline"] | None:
+    """Why the round closes now, by the ledger's own counts. None if it goes on, or is not open.
 
-TRANSITIONS: dict[tuple[RoundPhase, type[RoundFact]], RoundPhase] = {
-    (RoundPhase.OPEN, RoundReady): RoundPhase.AGGREGATING,
-    (RoundPhase.AGGREGATING, RoundAggregated): RoundPhase.EVALUATING,
-    (RoundPhase.EVALUATING, RoundEvaluated): RoundPhase.FINISHED,
-    (RoundPhase.EVALUATING, EvaluationSkipped): RoundPhase.FINISHED,
-}
-ENDED_ROUND = frozenset({RoundPhase.FINISHED, RoundPhase.ABANDONED})
-
-
-def advance(current: Round, fact: RoundFact, now: datetime) -> Round:
-    """The round after a fact. A fact the phase does not wait for (redelivered, or late) leaves it unchanged."""
-    phase = TRANSITIONS.get((current.phase, type(fact)))
-    if phase is None:
-        return current
-    changes: dict[str, object] = {"phase": phase}
-    match fact:
-        case RoundReady():
-            changes["closed_at"] = now
-        case RoundAggregated():
-            changes["aggregation"] = fact.aggregation
-        case RoundEvaluated():
-            changes |= {"scores": fact.scores, "finished_at": now}
-        case EvaluationSkipped():
-            changes["finished_at"] = now
-    return current.model_copy(update=changes)
-
-
-def ready_to_close(current: Round, tally: Tally, now: datetime) -> RoundReady | None:
-    """Why an open round closes now, by the ledger's own counts; None where it goes on, or is not open."""
+    ``settled``: its quorum is reached, or no invited client is awaited any more. ``deadline``: its deadline has passed.
+    """
     if current.phase is not RoundPhase.OPEN:
         return None
     if tally.accepted >= current.quorum or not tally.unsettled:
-        return RoundReady(run_id=current.run_id, round=current.number, because="settled")
-    if now > current.deadline_at:
-        return RoundReady(run_id=current.run_id, round=current.number, because="deadline")
-    return None
+        return "settled"
+    return "deadline" if now > current.deadline_at else None
 
 
 def latest_scores(rounds: Sequence[RoundState]) -> tuple[int, Scores] | None:
-    """The number and the scores of the newest evaluated of a run's rounds, given in order."""
+    """The number and the scores of the newest round that was scored, of a run's rounds in order; None if none was."""
     return next(((done.number, done.scores) for done in reversed(rounds) if done.scores), None)
-
-
-def suspend(current: Round, now: datetime) -> Round:
-    """The open round of a run that is paused at once: no task starts any more, and updates that arrive still count."""
-    assert current.phase is RoundPhase.OPEN
-    return current.model_copy(update={"phase": RoundPhase.SUSPENDED, "suspended_at": now})
-
-
-def reopen(current: Round, now: datetime) -> Round:
-    """The suspended round of a resumed run. Its deadline moves by the length of the pause."""
-    assert current.suspended_at is not None, "reopens what was suspended"
-    deadline_at = current.deadline_at + (now - current.suspended_at)
-    return current.model_copy(update={"phase": RoundPhase.OPEN, "suspended_at": None, "deadline_at": deadline_at})
-
-
-def abandon(current: Round, now: datetime, because: str) -> Round:
-    """The round given up: too few updates, its run ended, or an operator wants a fresh cohort."""
-    assert current.phase not in ENDED_ROUND
-    changes = {"phase": RoundPhase.ABANDONED, "finished_at": now, "abandoned_because": because}
-    return current.model_copy(update=changes)
-
-
-def implied_commands(plan: Plan, current: Round, tally: Tally) -> list[Command]:
-    """What the round's phase asks of the services, given what is already done."""
-    run, number = current.run_id, current.number
-    match current.phase:
-        case RoundPhase.OPEN:
-            invited = [client for client in current.cohort if client in tally.unsettled]
-            if number == 0:
-                return [EnrolClients(run_id=run, clients=some) for some in in_tasks(plan, invited)]
-            if tally.last_activity == current.opened_at:  # nobody was asked yet, and those carried over are at work
-                invited = [client for client in invited if client not in current.carried]
-            # Where members of a cohort train the models of different rounds, each has a task of its own.
-            tasks = in_tasks(plan, invited)
-            return [TrainClients(run_id=run, round=current.base_of(some[0]), clients=some) for some in tasks]
-        case RoundPhase.AGGREGATING:
-            missing = sorted(tally.accepted_shards - tally.folded_shards)
-            if missing:
-                return [FoldShard(run_id=run, round=number, shard=shard) for shard in missing]
-            return [ReduceRound(run_id=run, round=number)]
-        case RoundPhase.EVALUATING:
-            if current.skip_evaluation:
-                return [HandleFact(run_id=run, fact=EvaluationSkipped(run_id=run, round=number))]
-            return [EvaluateModel(run_id=run, round=number)]
-        case RoundPhase.SUSPENDED | RoundPhase.FINISHED | RoundPhase.ABANDONED:
-            return []

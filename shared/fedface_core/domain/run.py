@@ -1,16 +1,21 @@
-"""A run: one federated training with one immutable plan, many rounds; and what an operator may ask of it."""
+"""A run: one federated training with one immutable plan, many rounds; and what an operator may ask of it.
+
+A run moves from phase to phase by the table `RUN_TRANSITIONS`, and only by the methods of `Run` that name its moves.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fedface_core.domain.errors import InvalidInputError, WrongPhaseError
 from fedface_core.domain.ids import RunId, Sha256
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.round_kind import RoundKind
+from fedface_core.domain.transitions import Transition, replaced
 
 
 class RunPhase(StrEnum):
@@ -27,26 +32,79 @@ class RunPhase(StrEnum):
     DELETING = "deleting"
 
 
-ENDED = frozenset({RunPhase.COMPLETED, RunPhase.FAILED, RunPhase.CANCELLED, RunPhase.DELETING})
+ENDED: Final = frozenset({RunPhase.COMPLETED, RunPhase.FAILED, RunPhase.CANCELLED, RunPhase.DELETING})
 
 _ACTIVE = frozenset({RunPhase.PREPARING, RunPhase.RUNNING, RunPhase.PAUSING})
 _IN_ROUNDS = frozenset({RunPhase.RUNNING, RunPhase.PAUSING})
 
-# What an operator may ask for, and from which phases. The API's 409 answers quote this table.
-ALLOWED: dict[str, frozenset[RunPhase]] = {
-    "start": frozenset({RunPhase.CREATED}),
-    "pause": frozenset({RunPhase.PREPARING, RunPhase.RUNNING}),
-    "pause now": _ACTIVE,
-    "resume": frozenset({RunPhase.PAUSING, RunPhase.PAUSED}),
+
+class RunMove(StrEnum):
+    """What moves a run. Each move is a method of `Run`."""
+
+    START = "start"
+    BEGIN_ROUNDS = "begin rounds"
+    PAUSE = "pause"
+    PAUSE_NOW = "pause now"
+    PAUSED = "paused"
+    RESUME = "resume"
+    COMPLETE = "complete"
+    FAIL = "fail"
+    CANCEL = "cancel"
+    DELETE = "delete"
+
+
+RUN_TRANSITIONS: Final[dict[RunMove, Transition[RunPhase]]] = {
+    RunMove.START: Transition.between({RunPhase.CREATED}, RunPhase.PREPARING),
+    RunMove.BEGIN_ROUNDS: Transition.between({RunPhase.PREPARING}, RunPhase.RUNNING),
+    RunMove.PAUSE: Transition.between({RunPhase.PREPARING, RunPhase.RUNNING}, RunPhase.PAUSING),
+    RunMove.PAUSE_NOW: Transition.between(_ACTIVE, RunPhase.PAUSED),
+    RunMove.PAUSED: Transition.between({RunPhase.PAUSING}, RunPhase.PAUSED),
+    RunMove.RESUME: Transition.between({RunPhase.PAUSING, RunPhase.PAUSED}, RunPhase.PREPARING, RunPhase.RUNNING),
+    RunMove.COMPLETE: Transition.between(_IN_ROUNDS, RunPhase.COMPLETED),
+    RunMove.FAIL: Transition.between(_ACTIVE | {RunPhase.PAUSED}, RunPhase.FAILED),
+    RunMove.CANCEL: Transition.between(_ACTIVE | {RunPhase.CREATED, RunPhase.PAUSED}, RunPhase.CANCELLED),
+    RunMove.DELETE: Transition.between(
+        {RunPhase.CREATED, RunPhase.COMPLETED, RunPhase.FAILED, RunPhase.CANCELLED}, RunPhase.DELETING
+    ),
+}
+
+# What an operator may ask for, and in which phases of the run. The API's 409 answers quote this table.
+ALLOWED: Final[dict[str, frozenset[RunPhase]]] = {
+    "start": RUN_TRANSITIONS[RunMove.START].sources,
+    "pause": RUN_TRANSITIONS[RunMove.PAUSE].sources,
+    "pause now": RUN_TRANSITIONS[RunMove.PAUSE_NOW].sources,
+    "resume": RUN_TRANSITIONS[RunMove.RESUME].sources,
     "close round": _IN_ROUNDS,
     "retry round": _IN_ROUNDS,
     "skip evaluation": _IN_ROUNDS,
-    "cancel": _ACTIVE | {RunPhase.CREATED, RunPhase.PAUSED},
-    "delete": frozenset({RunPhase.CREATED, RunPhase.COMPLETED, RunPhase.FAILED, RunPhase.CANCELLED}),
+    "cancel": RUN_TRANSITIONS[RunMove.CANCEL].sources,
+    "delete": RUN_TRANSITIONS[RunMove.DELETE].sources,
 }
 
 # A bound on the record's size. A request is repeated within seconds, and an operator makes a few an hour.
 _REMEMBERED_REQUESTS = 50
+
+
+class RunChanges(TypedDict, total=False):
+    """The fields of a run that change during its life, each with its type: what `Run.replace` takes."""
+
+    phase: RunPhase
+    version: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    paused_at: datetime | None
+    paused_seconds: float
+    prompted_at: datetime | None
+    round: int | None
+    finished_rounds: int
+    abandoned_in_a_row: int
+    base_round: int | None
+    evaluating: tuple[int, ...]
+    updates_kept_from: int
+    model_sha256: str | None
+    failure: str | None
+    stopped_because: str | None
+    requests: dict[str, str]
 
 
 class Run(BaseModel):
@@ -81,122 +139,140 @@ class Run(BaseModel):
     requests: dict[str, str] = Field(default_factory=dict, description="Idempotency key → what it asked for.")
 
     def active_seconds(self, now: datetime) -> float:
-        """The time since the start, pauses apart."""
+        """The time from the start of the run to ``now``, in seconds, without its pauses."""
         assert self.started_at is not None, "asked of a run that has started"
         return ((self.paused_at or now) - self.started_at).total_seconds() - self.paused_seconds
 
+    def trained_rounds(self, current: int) -> int:
+        """How many training rounds have a model version, scored or not, counting the ``current`` round as one that has."""
+        unscored = [*self.evaluating, current]
+        return self.finished_rounds + sum(RoundKind.of(number) is RoundKind.TRAINING for number in unscored)
+
+    def asked_before(self, key: str | None, request: str) -> bool:
+        """Whether this very request was granted already. `InvalidInputError` if the key was used for another request."""
+        known = self.requests.get(key) if key is not None else None
+        if known is not None and known != request:
+            raise InvalidInputError(
+                f"the idempotency key {key!r} was used for '{known}' on {self.id}, and not for '{request}'; take a new key"
+            )
+        return known is not None
+
+    def require_allowed(self, action: str) -> None:
+        """`WrongPhaseError` if the run's phase does not allow an operator's ``action``, a name in the table `ALLOWED`."""
+        if self.phase not in ALLOWED[action]:
+            allowed = ", ".join(allowed_actions(self.phase)) or "nothing more"
+            raise WrongPhaseError(f"cannot {action}: {self.id} is {self.phase}, which allows {allowed}")
+
+    def replace(self, **changes: Unpack[RunChanges]) -> Run:
+        """The run with some fields changed, validated. `pydantic.ValidationError` for a value that the field cannot hold."""
+        return replaced(self, changes)
+
+    def next_version(self) -> Run:
+        """The run as the ledger stores it next: its version is one higher, everything else is as it was."""
+        return self.replace(version=self.version + 1)
+
+    def remembering(self, key: str | None, request: str) -> Run:
+        """The run that remembers a granted request by its idempotency key. Without a key there is nothing to remember."""
+        if key is None:
+            return self
+        newest = [*self.requests.items(), (key, request)][-_REMEMBERED_REQUESTS:]
+        return self.replace(requests=dict(newest))
+
+    # Moves from phase to phase.
+
+    def started(self, now: datetime) -> Run:
+        """The run whose initial model is being prepared. `WrongPhaseError` unless it is `created`."""
+        self.require_allowed("start")
+        return self._moved(RunMove.START, RunPhase.PREPARING, started_at=now, prompted_at=now)
+
+    def pausing(self) -> Run:
+        """The run that starts nothing new and is paused once nothing is in flight. `WrongPhaseError` if it cannot pause."""
+        self.require_allowed("pause")
+        return self._moved(RunMove.PAUSE, RunPhase.PAUSING)
+
+    def paused(self, now: datetime) -> Run:
+        """The run whose pause has begun, because nothing is in flight any more."""
+        return self._moved(RunMove.PAUSED, RunPhase.PAUSED, paused_at=now)
+
+    def paused_at_once(self, now: datetime) -> Run:
+        """The run that is paused with whatever is in flight. `WrongPhaseError` unless it is active."""
+        self.require_allowed("pause now")
+        return self._moved(RunMove.PAUSE_NOW, RunPhase.PAUSED, paused_at=now)
+
+    def resumed(self, now: datetime) -> Run:
+        """The run that goes on: with its rounds, or with the preparation of its model if it has no round yet.
+
+        `WrongPhaseError` unless it is pausing or paused.
+        """
+        self.require_allowed("resume")
+        pause_seconds = (now - self.paused_at).total_seconds() if self.paused_at else 0.0
+        phase = RunPhase.PREPARING if self.round is None else RunPhase.RUNNING
+        return self._moved(RunMove.RESUME, phase, paused_at=None, paused_seconds=self.paused_seconds + pause_seconds)
+
+    def in_round(self, number: int) -> Run:
+        """The run whose current round is ``number``. A pausing run stays pausing: its operator was faster than the round."""
+        if self.phase is RunPhase.PREPARING:
+            return self._moved(RunMove.BEGIN_ROUNDS, RunPhase.RUNNING, round=number)
+        return self.replace(round=number)
+
+    def completed(self, now: datetime, because: str) -> Run:
+        """The run that has reached what it was asked for; ``because`` says which condition was met."""
+        return self._moved(RunMove.COMPLETE, RunPhase.COMPLETED, ended_at=now, failure=None, stopped_because=because)
+
+    def failed(self, now: datetime, reason: str) -> Run:
+        """The run that cannot go on, with the reason for its operator."""
+        return self._moved(RunMove.FAIL, RunPhase.FAILED, ended_at=now, failure=reason, stopped_because=None)
+
+    def cancelled(self, now: datetime) -> Run:
+        """The run that its operator has ended. `WrongPhaseError` if it has ended already."""
+        self.require_allowed("cancel")
+        return self._moved(RunMove.CANCEL, RunPhase.CANCELLED, ended_at=now, failure=None, stopped_because=None)
+
+    def deleting(self) -> Run:
+        """The run whose artifacts and records are being removed. `WrongPhaseError` while it is active or paused."""
+        self.require_allowed("delete")
+        return self._moved(RunMove.DELETE, RunPhase.DELETING)
+
+    # What happens within a phase.
+
+    def asked_for_model_again(self, now: datetime) -> Run:
+        """The run whose initial model was asked for once more, at ``now``."""
+        return self.replace(prompted_at=now)
+
+    def with_model(self, model_sha256: str) -> Run:
+        """The run whose newest model version is ``model_sha256``."""
+        return self.replace(model_sha256=model_sha256)
+
+    def starting_from(self, number: int, model_sha256: str) -> Run:
+        """The run whose next cohort starts from the results of round ``number``, whose model version is ``model_sha256``."""
+        return self.replace(base_round=number, model_sha256=model_sha256)
+
+    def evaluating_meanwhile(self, number: int, model_sha256: str) -> Run:
+        """The run whose next cohort starts from the results of round ``number`` while that model version is being scored."""
+        return self.starting_from(number, model_sha256).replace(evaluating=(*self.evaluating, number))
+
+    def with_finished_round(self, number: int) -> Run:
+        """The run with round ``number`` finished. Only training rounds are counted."""
+        return self.replace(
+            finished_rounds=self.finished_rounds + (RoundKind.of(number) is RoundKind.TRAINING),
+            abandoned_in_a_row=0,
+            evaluating=tuple(other for other in self.evaluating if other != number),
+        )
+
+    def with_abandoned_round(self) -> Run:
+        """The run with one more round in a row given up for lack of updates."""
+        return self.replace(abandoned_in_a_row=self.abandoned_in_a_row + 1)
+
+    def with_updates_kept_from(self, number: int) -> Run:
+        """The run that has removed the updates of all rounds before ``number``."""
+        return self.replace(updates_kept_from=number)
+
+    def _moved(self, move: RunMove, target: RunPhase, **changes: Unpack[RunChanges]) -> Run:
+        RUN_TRANSITIONS[move].require(self.phase, target)
+        changes["phase"] = target
+        return self.replace(**changes)
+
 
 def allowed_actions(phase: RunPhase) -> list[str]:
-    """What an operator may ask of a run in this phase, in the table's words."""
+    """What an operator may ask of a run in this phase, in the words of the table `ALLOWED`."""
     return [name for name, phases in ALLOWED.items() if phase in phases]
-
-
-def require_allowed(run: Run, action: str) -> None:
-    """Refuse an operator's action that the run's phase does not allow."""
-    if run.phase not in ALLOWED[action]:
-        allowed = ", ".join(allowed_actions(run.phase)) or "nothing more"
-        raise WrongPhaseError(f"cannot {action}: {run.id} is {run.phase}, which allows {allowed}")
-
-
-def asked_before(run: Run, key: str | None, request: str) -> bool:
-    """Whether this very request was granted already. `InvalidInputError` where the key was used for another one."""
-    known = run.requests.get(key) if key is not None else None
-    if known is not None and known != request:
-        raise InvalidInputError(
-            f"the idempotency key {key!r} was used for '{known}' on {run.id}, and not for '{request}'; take a new key"
-        )
-    return known is not None
-
-
-def noted(run: Run, key: str | None, request: str) -> Run:
-    """The run that remembers the request, so that asking again with the same key changes nothing."""
-    if key is None:
-        return run
-    newest = [*run.requests.items(), (key, request)][-_REMEMBERED_REQUESTS:]
-    return run.model_copy(update={"requests": dict(newest)})
-
-
-def start(run: Run, now: datetime) -> Run:
-    """The run with its initial model being prepared."""
-    require_allowed(run, "start")
-    return run.model_copy(update={"phase": RunPhase.PREPARING, "started_at": now, "prompted_at": now})
-
-
-def prompt_again(run: Run, now: datetime) -> Run:
-    """The run with its initial model asked for once more."""
-    return run.model_copy(update={"prompted_at": now})
-
-
-def pause(run: Run) -> Run:
-    """The run that starts nothing new, and is paused once what is in flight has finished."""
-    require_allowed(run, "pause")
-    return run.model_copy(update={"phase": RunPhase.PAUSING})
-
-
-def paused(run: Run, now: datetime) -> Run:
-    """The paused run: at once, or because all that was in flight has finished."""
-    return run.model_copy(update={"phase": RunPhase.PAUSED, "paused_at": now})
-
-
-def resume(run: Run, now: datetime) -> Run:
-    """The run that goes on: with its rounds, or with the preparation of its model where there is none yet."""
-    require_allowed(run, "resume")
-    pause_seconds = (now - run.paused_at).total_seconds() if run.paused_at else 0.0
-    return run.model_copy(
-        update={
-            "phase": RunPhase.PREPARING if run.round is None else RunPhase.RUNNING,
-            "paused_at": None,
-            "paused_seconds": run.paused_seconds + pause_seconds,
-        }
-    )
-
-
-def begin_round(run: Run, number: int) -> Run:
-    """The run in round ``number``. A pausing run stays so: its operator was faster than the round."""
-    phase = RunPhase.RUNNING if run.phase is RunPhase.PREPARING else run.phase
-    return run.model_copy(update={"phase": phase, "round": number})
-
-
-def with_model(run: Run, model_sha256: str) -> Run:
-    """The run with a newer model version."""
-    return run.model_copy(update={"model_sha256": model_sha256})
-
-
-def start_from(run: Run, number: int, model_sha256: str) -> Run:
-    """The run whose next cohort starts from the results of round ``number``."""
-    return with_model(run, model_sha256).model_copy(update={"base_round": number})
-
-
-def evaluate_meanwhile(run: Run, number: int, model_sha256: str) -> Run:
-    """The run whose next cohort starts from the results of round ``number`` while its model version is being scored."""
-    waiting = (*run.evaluating, number)
-    return start_from(run, number, model_sha256).model_copy(update={"evaluating": waiting})
-
-
-def trained_rounds(run: Run, current: int) -> int:
-    """Training rounds whose model version is there, scored or not, where the ``current`` one's is."""
-    return run.finished_rounds + sum(number > 0 for number in (*run.evaluating, current))
-
-
-def round_finished(run: Run, number: int) -> Run:
-    """The run with one more training round finished. Round 0, enrolment, is none."""
-    waiting = tuple(other for other in run.evaluating if other != number)
-    counts = {"finished_rounds": run.finished_rounds + (number > 0), "abandoned_in_a_row": 0}
-    return run.model_copy(update={**counts, "evaluating": waiting})
-
-
-def round_abandoned(run: Run) -> Run:
-    """The run with one more round given up for lack of updates."""
-    return run.model_copy(update={"abandoned_in_a_row": run.abandoned_in_a_row + 1})
-
-
-def end(run: Run, phase: RunPhase, now: datetime, *, failure: str | None = None, because: str | None = None) -> Run:
-    """The run ended: completed (by which condition), failed (why) or cancelled."""
-    assert phase in ENDED
-    return run.model_copy(update={"phase": phase, "ended_at": now, "failure": failure, "stopped_because": because})
-
-
-def delete(run: Run) -> Run:
-    """The run whose artifacts and records are being removed."""
-    require_allowed(run, "delete")
-    return run.model_copy(update={"phase": RunPhase.DELETING})

@@ -15,9 +15,9 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from fedface_cli.main import main
-from fedface_control.app import create_app
-from fedface_control.handle_fact import handle_fact
-from fedface_control.operate_run import create_run, start_run
+from fedface_control.api.app import create_app
+from fedface_control.facts import handle_fact
+from fedface_control.operate.run import create_run, start_run
 from fedface_core.adapters.memory import MemoryArtifacts, MemoryLedger, RecordingPublisher
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.contracts import object_keys

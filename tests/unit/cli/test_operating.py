@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from fedface_cli import run_commands
-from fedface_control.operate_run import delete_run
-from fedface_control.retention import delete_run as remove
+from fedface_control.operate.run import delete_run
+from fedface_control.upkeep.retention import delete_run as remove
 from fedface_core.contracts import object_keys
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase

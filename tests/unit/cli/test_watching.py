@@ -13,8 +13,8 @@ from fedface_cli.api_client import ControlApi, RunEvent
 from fedface_cli.run_display import RunDisplay
 from fedface_cli.watching import event_line, watch
 from fedface_cli.wording import clock, progress, waited_for, what_next
-from fedface_control.operate_round import retry_round
-from fedface_control.operate_run import pause_run, resume_run
+from fedface_control.operate.round import retry_round
+from fedface_control.operate.run import pause_run, resume_run
 from fedface_core.contracts.http import RoundView, RunDetail
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 
-from fedface_control.app import create_app
+from fedface_control.api.app import create_app
 from fedface_core.domain.plan import Plan
 from fedface_learning.seeding import use_deterministic_torch
 from support.in_process import InProcess

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from fedface_control.operate_run import create_run
+from fedface_control.operate.run import create_run
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run, RunPhase
 from support.in_process import InProcess

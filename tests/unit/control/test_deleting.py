@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from fedface_control.operate_run import cancel_run, delete_run
-from fedface_control.restore_run import restore_all, restore_run
+from fedface_control.operate.run import cancel_run, delete_run
+from fedface_control.upkeep.restore import restore_all, restore_run
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.errors import InvalidInputError, NotFoundError, WrongPhaseError

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from fedface_control.operate_run import cancel_run
+from fedface_control.operate.run import cancel_run
 from fedface_core.adapters.memory import MemoryLedger
 from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import AcceptedUpdate
@@ -61,7 +61,7 @@ def test_a_stream_resumes_after_the_last_event_that_was_seen(api: TestClient, se
 
 def test_a_stream_follows_a_run_until_it_ends(api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each time the stream has shown all there was, one more thing happens; at last the operator cancels."""
-    monkeypatch.setattr("fedface_control.routes.events.POLL_SECONDS", 0.001)
+    monkeypatch.setattr("fedface_control.api.routes.events.POLL_SECONDS", 0.001)
     run_id = services.start()
     services.until(run_id, lambda run: run.round == 0)
     read, unsettled = MemoryLedger.events, list(services.ports.ledger.load_round(run_id, 0).cohort)
@@ -107,7 +107,7 @@ def test_a_stream_that_does_not_follow_ends_with_the_newest_event(api: TestClien
 def test_a_stream_ends_where_its_run_is_deleted(
     api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fedface_control.routes.events.POLL_SECONDS", 0.001)
+    monkeypatch.setattr("fedface_control.api.routes.events.POLL_SECONDS", 0.001)
     run_id, read = services.start(), MemoryLedger.events
 
     def deleted_meanwhile(ledger: MemoryLedger, *args: Any) -> Any:

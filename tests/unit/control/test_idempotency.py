@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from fedface_control.operate_run import cancel_run, create_run, pause_run, start_run
+from fedface_control.operate.run import cancel_run, create_run, pause_run, start_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.errors import UnavailableError, WrongPhaseError
 from fedface_core.domain.plan import Plan

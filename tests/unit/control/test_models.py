@@ -59,7 +59,7 @@ def test_a_path_that_names_no_hash_is_refused(api: TestClient, wrong: str) -> No
 def test_a_model_that_is_too_large_is_refused_before_all_of_it_is_read(
     api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fedface_control.routes.models.MAX_MODEL_BYTES", len(MODEL) - 1)
+    monkeypatch.setattr("fedface_control.api.routes.models.MAX_MODEL_BYTES", len(MODEL) - 1)
     response = api.put(f"/models/{SHA256}", content=MODEL)
     assert response.status_code == 422
     assert response.json()["detail"] == f"the model is larger than {len(MODEL) - 1} bytes"

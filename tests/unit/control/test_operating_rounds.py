@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from fedface_control.operate_round import close_round_early, retry_round, skip_evaluation
-from fedface_control.operate_run import pause_run, resume_run
-from fedface_control.views import run_summary
+from fedface_control.api.views import run_summary
+from fedface_control.operate.round import close_round_early, retry_round, skip_evaluation
+from fedface_control.operate.run import pause_run, resume_run
 from fedface_core.domain.cohort import draw_cohort
 from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.errors import WrongPhaseError

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fedface_control.operate_run import cancel_run, pause_run, resume_run
+from fedface_control.operate.run import cancel_run, pause_run, resume_run
 from fedface_core.domain.commands import EnrolClients, PrepareModel, TrainClients
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase

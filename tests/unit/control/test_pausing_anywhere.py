@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fedface_control.operate_run import pause_run, resume_run
+from fedface_control.operate.run import pause_run, resume_run
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ALLOWED, RunPhase
 from support.in_process import InProcess

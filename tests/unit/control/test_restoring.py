@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from fedface_control.finish_round import finish_round
-from fedface_control.operate_round import retry_round
-from fedface_control.operate_run import cancel_run, pause_run, resume_run
-from fedface_control.restore_run import restore_all, restore_run
+from fedface_control.operate.round import retry_round
+from fedface_control.operate.run import cancel_run, pause_run, resume_run
+from fedface_control.phases.evaluating import evaluation_ended
+from fedface_control.upkeep.restore import restore_all, restore_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import HandleFact
 from fedface_core.domain.errors import NotFoundError, WrongPhaseError
@@ -149,7 +149,7 @@ def test_a_cancelled_run_is_restored_so_though_a_round_was_about_to_finish(faces
     overtaken = services.ports.ledger.load(run_id)
     cancel_run(services.ports, run_id)
     with pytest.raises(Exception, match="version"):
-        finish_round(_ports_where_the_round_is_still_scored(services, run_id), overtaken, fact)
+        evaluation_ended(_ports_where_the_round_is_still_scored(services, run_id), overtaken, fact)
     lose(services, run_id)
     assert restore_run(services.ports, run_id).phase is RunPhase.CANCELLED
 

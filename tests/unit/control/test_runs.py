@@ -9,8 +9,8 @@ import structlog
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from fedface_control.operate_run import create_run
-from fedface_control.routes.runs import PLAN_EXAMPLES
+from fedface_control.api.routes.runs import PLAN_EXAMPLES
+from fedface_control.operate.run import create_run
 from fedface_core.adapters.memory.ledger import MemoryLedger
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import Problem

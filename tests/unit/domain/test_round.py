@@ -1,31 +1,29 @@
-"""A round moves by its table and by nothing else; what a phase asks for follows from the round and its tally."""
+"""A round moves by its table and by nothing else."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from fedface_core.domain.cohort import draw_cohort
-from fedface_core.domain.commands import Command, EnrolClients, EvaluateModel, FoldShard, ReduceRound, TrainClients
-from fedface_core.domain.facts import EvaluationSkipped, RoundAggregated, RoundEvaluated, RoundReady
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.residuals import residuals_after
 from fedface_core.domain.results import Aggregation, Scores
 from fedface_core.domain.round import (
-    TRANSITIONS,
+    ROUND_TRANSITIONS,
     Round,
-    RoundFact,
+    RoundChanges,
+    RoundMove,
     RoundPhase,
-    Tally,
-    abandon,
-    advance,
-    implied_commands,
     latest_scores,
     open_round,
 )
@@ -58,54 +56,59 @@ SCORES = Scores(
     mean_genuine_cosine=0.7,
     mean_impostor_cosine=0.0,
 )
-FACTS: dict[type[RoundFact], RoundFact] = {
-    RoundReady: RoundReady(run_id=RUN, round=1, because="settled"),
-    RoundAggregated: RoundAggregated(run_id=RUN, round=1, accepted_digest="d", aggregation=AGGREGATION),
-    RoundEvaluated: RoundEvaluated(run_id=RUN, round=1, model_sha256="a" * 64, scores=SCORES),
-    EvaluationSkipped: EvaluationSkipped(run_id=RUN, round=1),
-}
 
 
 def a_round(phase: RoundPhase = RoundPhase.OPEN, number: int = 1) -> Round:
     return open_round(PLAN, RUN, number, EVERYONE, "c" * 64, NOW).model_copy(update={"phase": phase})
 
 
-def a_tally(unsettled: set[int] | None = None, accepted: set[int] | None = None, folded: set[int] | None = None) -> Tally:
-    return Tally(
-        accepted=0,
-        failed=0,
-        unsettled=frozenset(client_id(index) for index in unsettled or ()),
-        accepted_shards=frozenset(accepted or ()),
-        folded_shards=frozenset(folded or ()),
-        last_activity=NOW,
-    )
+MOVES: dict[RoundMove, Callable[[Round], Round]] = {
+    RoundMove.CLOSE: lambda current: current.closed(LATER),
+    RoundMove.AGGREGATED: lambda current: current.aggregated(AGGREGATION),
+    RoundMove.EVALUATED: lambda current: current.evaluated(SCORES, LATER),
+    RoundMove.SKIP_EVALUATION: lambda current: current.finished_unscored(LATER),
+    RoundMove.SUSPEND: lambda current: current.suspended(LATER),
+    RoundMove.REOPEN: lambda current: current.replace(suspended_at=NOW).reopened(LATER),
+    RoundMove.ABANDON: lambda current: current.abandoned(LATER, "too few"),
+}
 
 
-@pytest.mark.parametrize(("phase", "kind"), [*product(RoundPhase, FACTS)])
-def test_a_fact_moves_the_round_exactly_where_the_table_says(phase: RoundPhase, kind: type[RoundFact]) -> None:
-    before = a_round(phase)
-    after = advance(before, FACTS[kind], LATER)
-    if (phase, kind) in TRANSITIONS:
-        assert after.phase is TRANSITIONS[phase, kind]
+@pytest.mark.parametrize(("move", "phase"), [*product(MOVES, RoundPhase)])
+def test_a_round_moves_exactly_where_its_table_says(move: RoundMove, phase: RoundPhase) -> None:
+    transition = ROUND_TRANSITIONS[move]
+    if phase in transition.sources:
+        assert {MOVES[move](a_round(phase)).phase} == transition.targets
     else:
-        assert after is before
+        with pytest.raises(AssertionError, match="no such move"):
+            MOVES[move](a_round(phase))
 
 
-def test_the_table_is_one_path_from_open_to_finished() -> None:
-    assert TRANSITIONS[RoundPhase.OPEN, RoundReady] is RoundPhase.AGGREGATING
-    assert TRANSITIONS[RoundPhase.AGGREGATING, RoundAggregated] is RoundPhase.EVALUATING
-    assert TRANSITIONS[RoundPhase.EVALUATING, RoundEvaluated] is RoundPhase.FINISHED
-    assert TRANSITIONS[RoundPhase.EVALUATING, EvaluationSkipped] is RoundPhase.FINISHED
-    assert len(TRANSITIONS) == 4
-
-
-def test_a_round_records_what_each_fact_brought() -> None:
-    closed = advance(a_round(), FACTS[RoundReady], LATER)
+def test_a_round_records_what_each_move_brought() -> None:
+    closed = a_round().closed(LATER)
     assert (closed.closed_at, closed.finished_at) == (LATER, None)
-    aggregated = advance(closed, FACTS[RoundAggregated], LATER)
-    assert aggregated == closed.model_copy(update={"phase": RoundPhase.EVALUATING, "aggregation": AGGREGATION})
-    finished = advance(aggregated, FACTS[RoundEvaluated], LATER)
+    aggregated = closed.aggregated(AGGREGATION)
+    assert aggregated == closed.replace(phase=RoundPhase.EVALUATING, aggregation=AGGREGATION)
+    finished = aggregated.evaluated(SCORES, LATER)
     assert (finished.scores, finished.finished_at) == (SCORES, LATER)
+    unscored = aggregated.finished_unscored(LATER)
+    assert (unscored.scores, unscored.finished_at) == (None, LATER)
+
+
+def test_a_reopened_round_has_as_long_as_it_had() -> None:
+    reopened = a_round().suspended(NOW).reopened(LATER)
+    assert (reopened.suspended_at, reopened.deadline_at) == (None, a_round().deadline_at + (LATER - NOW))
+
+
+def test_what_a_round_changes_are_its_fields() -> None:
+    """A name that is no field, or that has another type, passes neither mypy nor this test."""
+    fields, changes = get_type_hints(Round), get_type_hints(RoundChanges)
+    assert changes == {name: fields[name] for name in changes}
+
+
+@pytest.mark.parametrize("wrong", [{"phase": "ajar"}, {"closed_at": "soon"}, {"aggregation": "good"}, {"closed": LATER}])
+def test_a_wrong_name_or_value_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        a_round().replace(**wrong)
 
 
 def test_residuals_are_those_of_the_newest_updates_in_the_model() -> None:
@@ -120,11 +123,11 @@ def test_residuals_are_those_of_the_newest_updates_in_the_model() -> None:
 
 @pytest.mark.parametrize("phase", [RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING])
 def test_a_round_can_be_abandoned_until_it_ends(phase: RoundPhase) -> None:
-    abandoned = abandon(a_round(phase), LATER, "too few")
+    abandoned = a_round(phase).abandoned(LATER, "too few")
     assert (abandoned.phase, abandoned.finished_at) == (RoundPhase.ABANDONED, LATER)
     assert abandoned.abandoned_because == "too few"
     with pytest.raises(AssertionError):
-        abandon(abandoned, LATER, "again")
+        abandoned.abandoned(LATER, "again")
 
 
 def test_a_training_round_is_opened_as_planned() -> None:
@@ -152,35 +155,6 @@ def test_shards_divide_the_cohort_in_client_order(clients: int, shard_size: int)
     assert sum(shards, ()) == cohort
     assert all(len(members) == shard_size for members in shards[:-1])
     assert opened.shard_of_each() == {client: shard for shard, members in enumerate(shards) for client in members}
-
-
-def test_an_open_round_asks_the_unsettled_clients() -> None:
-    tally = a_tally(unsettled={5, 2})
-    train = [TrainClients(run_id=RUN, round=1, clients=(client_id(index),)) for index in (2, 5)]
-    enrol = [EnrolClients(run_id=RUN, clients=(client_id(index),)) for index in (2, 5)]
-    assert implied_commands(PLAN, a_round(), tally) == train
-    assert implied_commands(PLAN, a_round(number=0), tally) == enrol
-
-
-def test_a_closed_round_asks_for_the_shards_that_are_not_folded() -> None:
-    tally = a_tally(unsettled={0}, accepted={0, 1, 2}, folded={1})
-    expected: list[Command] = [FoldShard(run_id=RUN, round=1, shard=shard) for shard in (0, 2)]
-    assert implied_commands(PLAN, a_round(RoundPhase.AGGREGATING), tally) == expected
-
-
-@pytest.mark.parametrize("folded", [{0, 2}, {0, 1, 2}])
-def test_once_all_accepted_shards_are_folded_it_asks_for_the_reduction(folded: set[int]) -> None:
-    tally = a_tally(accepted={0, 2}, folded=folded)
-    assert implied_commands(PLAN, a_round(RoundPhase.AGGREGATING), tally) == [ReduceRound(run_id=RUN, round=1)]
-
-
-def test_an_aggregated_round_asks_for_the_evaluation() -> None:
-    assert implied_commands(PLAN, a_round(RoundPhase.EVALUATING), a_tally()) == [EvaluateModel(run_id=RUN, round=1)]
-
-
-@pytest.mark.parametrize("phase", [RoundPhase.FINISHED, RoundPhase.ABANDONED])
-def test_an_ended_round_asks_for_nothing(phase: RoundPhase) -> None:
-    assert implied_commands(PLAN, a_round(phase), a_tally(unsettled={0}, accepted={1})) == []
 
 
 def test_the_latest_scores_are_those_of_the_newest_evaluated_round() -> None:

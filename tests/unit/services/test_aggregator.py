@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fedface_control.operate_run import create_run, delete_run, start_run
+from fedface_control.operate.run import create_run, delete_run, start_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import FoldShard, HandleFact, PrepareModel, ReduceRound
 from fedface_core.domain.errors import InvalidInputError

@@ -12,10 +12,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from fedface_control.operate_round import retry_round, skip_evaluation
-from fedface_control.operate_run import cancel_run, pause_run, resume_run
-from fedface_control.restore_run import restore_run
-from fedface_control.views import run_summary
+from fedface_control.api.views import run_summary
+from fedface_control.operate.round import retry_round, skip_evaluation
+from fedface_control.operate.run import cancel_run, pause_run, resume_run
+from fedface_control.upkeep.restore import restore_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import EvaluateModel, HandleFact, TrainClients
 from fedface_core.domain.errors import InvalidInputError

@@ -17,7 +17,7 @@ import fedface_aggregator.tasks
 import fedface_client.tasks
 import fedface_control.tasks
 import fedface_evaluator.tasks
-from fedface_control.run_metrics import RunMetrics
+from fedface_control.api.run_metrics import RunMetrics
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, RecordingPublisher
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, ROUTES
 from fedface_core.domain.commands import EvaluateModel, HandleFact, ReduceRound, Sweep, TrainClients

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fedface_control.collect_garbage import collect_garbage
-from fedface_control.operate_run import clone_run, create_run, delete_run
-from fedface_control.restore_run import restore_run
+from fedface_control.operate.run import clone_run, create_run, delete_run
+from fedface_control.upkeep.garbage import collect_garbage
+from fedface_control.upkeep.restore import restore_run
 from fedface_core.contracts import object_keys
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess

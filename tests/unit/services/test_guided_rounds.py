@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fedface_control.collect_garbage import collect_garbage
-from fedface_control.operate_round import retry_round
-from fedface_control.operate_run import delete_run
-from fedface_control.restore_run import restore_run
+from fedface_control.operate.round import retry_round
+from fedface_control.operate.run import delete_run
+from fedface_control.upkeep.garbage import collect_garbage
+from fedface_control.upkeep.restore import restore_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ReduceRound
 from fedface_core.domain.plan import DataPlan, Plan

@@ -12,10 +12,10 @@ import pytest
 
 from fedface_client import deliver_update
 from fedface_client.settle_client import Invitation
-from fedface_control.collect_garbage import collect_garbage
-from fedface_control.operate_round import retry_round
-from fedface_control.operate_run import delete_run, pause_run, resume_run
-from fedface_control.restore_run import restore_run
+from fedface_control.operate.round import retry_round
+from fedface_control.operate.run import delete_run, pause_run, resume_run
+from fedface_control.upkeep.garbage import collect_garbage
+from fedface_control.upkeep.restore import restore_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase

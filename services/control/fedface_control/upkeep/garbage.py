@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import structlog
 
-from fedface_control.named_artifacts import named_artifacts
+from fedface_control.upkeep.named_artifacts import named_artifacts
 from fedface_core.domain.errors import ArtifactMissingError
 from fedface_core.ports import Ports
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from fedface_control import operate_round
-from fedface_control.routes.runs import UNKNOWN_RUN, WRONG_PHASE, KeyHeader, PortsDep
-from fedface_control.views import round_view, run_detail
+from fedface_control.api.routes.runs import UNKNOWN_RUN, WRONG_PHASE, KeyHeader, PortsDep
+from fedface_control.api.views import round_view, run_detail
+from fedface_control.operate import round as operate_round
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import RoundList, RunDetail
 from fedface_core.domain.results import Report

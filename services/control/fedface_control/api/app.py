@@ -10,9 +10,9 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
 
-from fedface_control.problems import ProblemApi, answer_with_problems
-from fedface_control.routes import events, garbage, health, models, rounds, runs
-from fedface_control.run_metrics import RunMetrics
+from fedface_control.api.problems import ProblemApi, answer_with_problems
+from fedface_control.api.routes import events, garbage, health, models, rounds, runs
+from fedface_control.api.run_metrics import RunMetrics
 from fedface_core.ports import Ports
 
 

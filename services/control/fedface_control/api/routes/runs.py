@@ -8,9 +8,9 @@ from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response, 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from fedface_control import operate_run
-from fedface_control.restore_run import restore_all, restore_run
-from fedface_control.views import run_detail, run_summaries
+from fedface_control.api.views import run_detail, run_summaries
+from fedface_control.operate import run as operate_run
+from fedface_control.upkeep.restore import restore_all, restore_run
 from fedface_core.contracts.http import Problem, RestoredRuns, RunDetail, RunList
 from fedface_core.domain.plan import Plan
 from fedface_core.ports import Ports

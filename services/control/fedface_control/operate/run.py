@@ -13,21 +13,21 @@ from typing import Any
 
 import structlog
 
-from fedface_control.end_run import cancel
-from fedface_control.handle_fact import decide_again
-from fedface_control.proceed import at_once, only_store, proceed
-from fedface_control.prompt import ask_for_model
+from fedface_control.compare_and_set import decide_again
+from fedface_control.halt import cancel
+from fedface_control.phases import preparing
+from fedface_control.proceed import proceed
+from fedface_control.publish import publish_always, publish_never
 from fedface_control.records import store, store_new
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.schema_version import read_versioned
-from fedface_core.domain import run as runs
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, NotFoundError, WrongPhaseError
 from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.changed import changed
 from fedface_core.domain.plan.strategy import IN_PROCESS
-from fedface_core.domain.round import RoundPhase, reopen, suspend
-from fedface_core.domain.run import Run, RunPhase, asked_before, noted, require_allowed
+from fedface_core.domain.round import RoundPhase
+from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
 
 log = structlog.get_logger(__name__)
@@ -71,12 +71,12 @@ def clone_run(ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | 
 def start_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     """Have the run's initial model prepared; its rounds follow. `WrongPhaseError` unless it is `created`."""
     run = ports.ledger.load(run_id)
-    if asked_before(run, key, "start"):
+    if run.asked_before(key, "start"):
         return run
-    started = noted(runs.start(run, ports.clock.now()), key, "start")
+    started = run.started(ports.clock.now()).remembering(key, "start")
     started = store(ports, started, "run_started")
     log.info("run_started", run_id=run_id, correlation_id=run.correlation_id)
-    ask_for_model(ports, started)
+    preparing.ask(ports, started)
     return started
 
 
@@ -85,36 +85,35 @@ def pause_run(ports: Ports, run_id: str, key: str | None = None, *, now: bool = 
     """Start nothing new. The round in flight is finished first; with ``now`` it is kept as it is, and takes late updates."""
     action = "pause now" if now else "pause"
     run = ports.ledger.load(run_id)
-    if asked_before(run, key, action):
+    if run.asked_before(key, action):
         return run
-    require_allowed(run, action)
     if not now:
-        pausing = noted(runs.pause(run), key, action)
+        pausing = run.pausing().remembering(key, action)
         # Between two rounds nothing is in flight, and it is paused at once.
-        proceed(ports, store(ports, pausing, "run_pausing"), only_store)
+        proceed(ports, store(ports, pausing, "run_pausing"), publish_never)
         return ports.ledger.load(run_id)
     moment = ports.clock.now()
-    paused = noted(runs.paused(run, moment), key, action)
+    paused = run.paused_at_once(moment).remembering(key, action)
     current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
     opened = current if current and current.phase is RoundPhase.OPEN else None
     log.info("run_paused", run_id=run_id, correlation_id=run.correlation_id, round=run.round)
-    return store(ports, paused, "run_paused", changed=suspend(opened, moment) if opened else None)
+    return store(ports, paused, "run_paused", changed=opened.suspended(moment) if opened else None)
 
 
 @decide_again
 def resume_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     """Go on where the run was paused; the deadline of a round that was kept open moves by the length of the pause."""
     run = ports.ledger.load(run_id)
-    if asked_before(run, key, "resume"):
+    if run.asked_before(key, "resume"):
         return run
     moment = ports.clock.now()
-    resumed = noted(runs.resume(run, moment), key, "resume")
+    resumed = run.resumed(moment).remembering(key, "resume")
     current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
     suspended = current if current and current.phase is RoundPhase.SUSPENDED else None
-    resumed = store(ports, resumed, "run_resumed", changed=reopen(suspended, moment) if suspended else None)
+    resumed = store(ports, resumed, "run_resumed", changed=suspended.reopened(moment) if suspended else None)
     log.info("run_resumed", run_id=run_id, correlation_id=run.correlation_id)
     # A run that was only about to pause has all its commands under way.
-    proceed(ports, resumed, at_once if run.phase is RunPhase.PAUSED else only_store)
+    proceed(ports, resumed, publish_always if run.phase is RunPhase.PAUSED else publish_never)
     return ports.ledger.load(run_id)
 
 
@@ -122,10 +121,9 @@ def resume_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
 def cancel_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     """End the run now. Its artifacts stay; updates still under way are refused. `WrongPhaseError` once it has ended."""
     run = ports.ledger.load(run_id)
-    if asked_before(run, key, "cancel"):
+    if run.asked_before(key, "cancel"):
         return run
-    require_allowed(run, "cancel")
-    return cancel(ports, noted(run, key, "cancel"))
+    return cancel(ports, run.remembering(key, "cancel"))
 
 
 @decide_again
@@ -138,7 +136,7 @@ def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run:
         )
     if run.phase is RunPhase.DELETING:
         return run
-    deleting = runs.delete(run)
+    deleting = run.deleting()
     log.info("run_deleting", run_id=run_id, correlation_id=run.correlation_id)
     return store(ports, deleting, "run_deleting")
 

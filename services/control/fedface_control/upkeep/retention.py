@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import structlog
 
-from fedface_control.named_artifacts import aggregations, manifests, named_artifacts
+from fedface_control.upkeep.named_artifacts import aggregations, manifests, named_artifacts
 from fedface_core.contracts import object_keys
 from fedface_core.domain.errors import ArtifactMissingError, NotFoundError, StaleVersionError
 from fedface_core.domain.round import RoundState
@@ -46,7 +46,7 @@ def drop_old_updates(ports: Ports, run: Run, *, ended: int, needed: Iterable[int
         _drop_old_states(ports, run, keep_from)
         if run.plan.update_encoding.error_feedback:
             _drop_old_residuals(ports, run, keep_from)
-    return run.model_copy(update={"updates_kept_from": keep_from})
+    return run.with_updates_kept_from(keep_from)
 
 
 def _drop_old_states(ports: Ports, run: Run, keep_from: int) -> None:

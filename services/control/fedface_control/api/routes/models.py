@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response, status
 
-from fedface_control.routes.runs import UNKNOWN_RUN, PortsDep, Responses
+from fedface_control.api.routes.runs import UNKNOWN_RUN, PortsDep, Responses
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import MODEL_SHA256_HEADER, Problem, StoredModel
 from fedface_core.domain.errors import InvalidInputError, WrongPhaseError

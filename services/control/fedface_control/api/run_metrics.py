@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from fedface_control.routes.health import check_dependencies
+from fedface_control.api.routes.health import check_dependencies
 from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.round import RoundPhase, RoundState

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Header, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from fedface_control.routes.runs import UNKNOWN_RUN, PortsDep, Responses
-from fedface_control.views import run_summary
+from fedface_control.api.routes.runs import UNKNOWN_RUN, PortsDep, Responses
+from fedface_control.api.views import run_summary
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.run import ENDED
 from fedface_core.ports import Ports, RecordedEvent

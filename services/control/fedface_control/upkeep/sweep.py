@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
-from fedface_control.proceed import proceed, repeat_evaluations
-from fedface_control.retention import delete_run
+from fedface_control.phases.evaluating import ask_for_earlier_rounds
+from fedface_control.proceed import proceed
+from fedface_control.publish import Waiting
+from fedface_control.upkeep.retention import delete_run
 from fedface_core.domain.errors import StaleVersionError
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
@@ -36,16 +38,16 @@ def _sweep_run(ports: Ports, run: Run, repeat_after: timedelta) -> None:
         delete_run(ports, run)
         return
 
-    def seem_lost(phase: str, queue: str, since: datetime) -> bool:
+    def seem_lost(waiting: Waiting) -> bool:
         """Nothing happened for a while, and nothing in the queue would explain it; or nothing for a long while."""
-        idle = ports.clock.now() - since
+        idle = ports.clock.now() - waiting.since
         if idle <= repeat_after:
             return False
-        if idle <= _BUSY_PATIENCE * repeat_after and ports.publisher.queue_depth(queue) > 0:
+        if idle <= _BUSY_PATIENCE * repeat_after and ports.publisher.queue_depth(waiting.queue) > 0:
             return False
-        SWEEP_REPEATS.labels(phase).inc()
-        log.warning("commands_repeated", phase=phase)
+        SWEEP_REPEATS.labels(waiting.phase).inc()
+        log.warning("commands_repeated", phase=waiting.phase)
         return True
 
     proceed(ports, run, seem_lost)
-    repeat_evaluations(ports, run, seem_lost)
+    ask_for_earlier_rounds(ports, run, seem_lost)

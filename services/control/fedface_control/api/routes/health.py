@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response, status
 
-from fedface_control.routes.runs import PortsDep
+from fedface_control.api.routes.runs import PortsDep
 from fedface_core.contracts.http import Health
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.ports import Ports

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from fedface_control.named_artifacts import manifests, restorable_runs
+from fedface_control.upkeep.named_artifacts import manifests, restorable_runs
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.schema_version import read_versioned
@@ -22,6 +22,7 @@ from fedface_core.domain.errors import (
     WrongPhaseError,
 )
 from fedface_core.domain.round import RoundPhase
+from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import EndedRound, Ports
 
@@ -31,7 +32,7 @@ log = structlog.get_logger(__name__)
 def restore_run(ports: Ports, run_id: str) -> Run:
     """Bring the run back. `WrongPhaseError` where the ledger has it, `NotFoundError` where the store knows nothing of it."""
     ended = [*manifests(ports.artifacts, run_id)]
-    if ended and ended[0].round.number > 0:
+    if ended and ended[0].round.kind is RoundKind.TRAINING:
         ended = []  # asynchronously, enrolment may have been unscored yet: without it, all begins anew
     run = _newest(ports, run_id, ended)
     ports.ledger.restore(run, [EndedRound(done.round, done.accepted, done.failed) for done in ended])
@@ -65,26 +66,42 @@ def _newest(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
             f"the artifact store has no record of {run_id}, so it cannot be restored; it would be {object_keys.run(run_id)}"
         ) from None
     if not ended:
-        if record.phase in ENDED:
-            return record.model_copy(update={"round": None})  # of its round 0 nothing is known any more
-        # Nothing was finished: the model is prepared again, which gives the same bytes, and enrolment is opened anew.
-        phase = RunPhase.PREPARING if record.phase is RunPhase.RUNNING else record.phase
-        fresh = {"phase": phase, "round": None, "model_sha256": None, "prompted_at": record.started_at}
-        return record.model_copy(update=fresh)
+        return _with_nothing_finished(record)
     newest = max((done.run for done in ended), key=lambda run: run.version)
-    # An operator may have paused, resumed or ended the run since that round ended, or another round has begun.
-    operators = {name: getattr(record, name) for name in ("phase", "paused_at", "paused_seconds", "requests")}
-    ending = {name: getattr(record, name) for name in ("ended_at", "failure", "stopped_because")}
-    # Of the same version, the manifest may be of a round's end that an operator forestalled, and the ledger never knew of.
-    since = operators | ending if record.version >= newest.version else {}
+    if record.version >= newest.version:
+        newest = _as_its_operator_left_it(newest, record)
     finished = [done.round for done in ended if done.round.phase is RoundPhase.FINISHED]
     results = finished[-1].aggregation if finished else None
-    stands = {
-        "round": ended[-1].round.number,
-        "finished_rounds": sum(done.number > 0 for done in finished),
-        "base_round": finished[-1].number if finished else None,
-        "model_sha256": results.model_sha256 if results else newest.model_sha256,
-        "evaluating": (),
-        "version": max(record.version, newest.version),
-    }
-    return newest.model_copy(update=since | stands)
+    return newest.replace(
+        round=ended[-1].round.number,
+        finished_rounds=sum(done.kind is RoundKind.TRAINING for done in finished),
+        base_round=finished[-1].number if finished else None,
+        model_sha256=results.model_sha256 if results else newest.model_sha256,
+        evaluating=(),
+        version=max(record.version, newest.version),
+    )
+
+
+def _with_nothing_finished(record: Run) -> Run:
+    """The run before its first round: its model is prepared again, which gives the same bytes, and enrolment opened anew."""
+    if record.phase in ENDED:
+        return record.replace(round=None)  # of its enrolment nothing is known any more
+    phase = RunPhase.PREPARING if record.phase is RunPhase.RUNNING else record.phase
+    return record.replace(phase=phase, round=None, model_sha256=None, prompted_at=record.started_at)
+
+
+def _as_its_operator_left_it(newest: Run, record: Run) -> Run:
+    """The run of the newest manifest with what has happened since: paused, resumed or ended, or another round begun.
+
+    If record and manifest have one version, the manifest may be of the end of a round that an operator forestalled, and that
+    the ledger never knew of.
+    """
+    return newest.replace(
+        phase=record.phase,
+        paused_at=record.paused_at,
+        paused_seconds=record.paused_seconds,
+        requests=record.requests,
+        ended_at=record.ended_at,
+        failure=record.failure,
+        stopped_because=record.stopped_because,
+    )

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from fedface_control.collect_garbage import collect_garbage
-from fedface_control.routes.runs import PortsDep
+from fedface_control.api.routes.runs import PortsDep
+from fedface_control.upkeep.garbage import collect_garbage
 from fedface_core.contracts.http import Garbage
 
 # From above a task's time limit and patience, as what is younger may be named yet, to ten years: the calendar has an end.

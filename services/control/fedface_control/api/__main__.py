@@ -7,8 +7,8 @@ import sys
 import uvicorn
 from prometheus_client import REGISTRY
 
-from fedface_control.app import create_app
-from fedface_control.restore_run import restore_all
+from fedface_control.api.app import create_app
+from fedface_control.upkeep.restore import restore_all
 from fedface_core.bootstrap import connect, ensure_bucket
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.celery_app import create_celery

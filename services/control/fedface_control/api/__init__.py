@@ -1,0 +1,1 @@
+"""The API: its process (``python -m fedface_control.api``), its routes, and what it shows of runs and rounds."""

@@ -1,0 +1,69 @@
+"""A fact arrives: load the run, let the phase that waits for it take it, go on. Only control changes phases."""
+
+from __future__ import annotations
+
+import structlog
+
+from fedface_control.compare_and_set import decide_again
+from fedface_control.halt import abandon_round, fail
+from fedface_control.phases import aggregating, evaluating, preparing
+from fedface_control.phases import open as open_phase
+from fedface_control.proceed import proceed
+from fedface_control.publish import publish_always, publish_never
+from fedface_core.domain.facts import (
+    EvaluationSkipped,
+    Fact,
+    ModelPrepared,
+    RoundAggregated,
+    RoundEvaluated,
+    RoundReady,
+    StepFailed,
+)
+from fedface_core.domain.round import ENDED_ROUND
+from fedface_core.domain.run import ENDED, Run, RunPhase
+from fedface_core.ports import Ports
+
+log = structlog.get_logger(__name__)
+
+
+@decide_again
+def handle_fact(ports: Ports, fact: Fact) -> None:
+    """Move the fact's run on. A fact that was handled before, or whose run has not started or has ended, changes nothing."""
+    run = ports.ledger.load(fact.run_id)
+    if run.phase in ENDED or run.phase is RunPhase.CREATED:
+        log.info("fact_ignored", fact=fact.kind, run_phase=run.phase)
+        return
+    moved = _taken(ports, run, fact)
+    if moved is None:
+        return
+    about_earlier_round = not isinstance(fact, ModelPrepared) and fact.round in run.evaluating
+    # A fact about an earlier round leaves the current one as it is, whose commands are under way.
+    proceed(ports, moved, publish_never if about_earlier_round else publish_always)
+
+
+def _taken(ports: Ports, run: Run, fact: Fact) -> Run | None:
+    """The run after the fact, as stored; None if the fact changes nothing."""
+    match fact:
+        case ModelPrepared():
+            return preparing.model_prepared(ports, run, fact)
+        case RoundReady():
+            return open_phase.round_ready(ports, run, fact)
+        case RoundAggregated():
+            return aggregating.round_aggregated(ports, run, fact)
+        case RoundEvaluated() | EvaluationSkipped():
+            return evaluating.evaluation_ended(ports, run, fact)
+        case StepFailed():
+            return _step_failed(ports, run, fact)
+
+
+def _step_failed(ports: Ports, run: Run, fact: StepFailed) -> Run | None:
+    """End the round or the run, unless a repetition of the step has succeeded meanwhile: then the run has moved on."""
+    if fact.round in run.evaluating:
+        return fail(ports, run, f"round {fact.round}: {fact.reason}")
+    current = ports.ledger.load_round(run.id, run.round) if run.round is not None else None
+    if fact.round != run.round or (current and current.phase in ENDED_ROUND) or (not current and run.model_sha256):
+        log.info("failure_outlived", failed_round=fact.round, reason=fact.reason)
+        return None
+    if current and fact.fresh_cohort_may_help:
+        return abandon_round(ports, run, current, fact.reason)
+    return fail(ports, run, fact.reason if fact.round is None else f"round {fact.round}: {fact.reason}")

@@ -1,0 +1,1 @@
+"""What operators ask of runs and of their rounds."""

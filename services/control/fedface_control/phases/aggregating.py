@@ -1,0 +1,65 @@
+"""A round is closed: the aggregator folds its shards and reduces it to a model version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from fedface_control.halt import abandon_round
+from fedface_control.phases.phase import Standing
+from fedface_control.publish import publish_commands
+from fedface_control.records import accepted_updates
+from fedface_core.contracts.tasks import AGGREGATOR
+from fedface_core.domain.commands import Command, FoldShard, ReduceRound
+from fedface_core.domain.facts import RoundAggregated
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import Round, RoundPhase, Tally
+from fedface_core.domain.run import Run
+from fedface_core.domain.update import digest_in_order
+from fedface_core.ports import Ports
+
+log = structlog.get_logger(__name__)
+
+
+def next_step(ports: Ports, at: Standing) -> Run | None:
+    """Give the round up if fewer updates were accepted than its minimum. Only a closed round's accepted set is final."""
+    accepted = at.tally.accepted
+    minimum = at.round.minimum
+    if accepted >= minimum:
+        return None
+    because = f"{accepted} updates were accepted, fewer than the minimum {minimum}"
+    return abandon_round(ports, at.run, at.round, because)
+
+
+def waits_for(_current: Round) -> str:
+    """The aggregator works on a closed round."""
+    return AGGREGATOR
+
+
+def commands(_plan: Plan, current: Round, tally: Tally) -> Sequence[Command]:
+    """Fold each shard with accepted updates that is not folded yet; once all are, reduce the round."""
+    unfolded = sorted(tally.accepted_shards - tally.folded_shards)
+    if unfolded:
+        return [FoldShard(run_id=current.run_id, round=current.number, shard=shard) for shard in unfolded]
+    return [ReduceRound(run_id=current.run_id, round=current.number)]
+
+
+def ask(ports: Ports, at: Standing) -> None:
+    """Publish the aggregator's tasks."""
+    publish_commands(ports, at.run, at.round, commands(at.run.plan, at.round, at.tally))
+
+
+def round_aggregated(ports: Ports, run: Run, fact: RoundAggregated) -> Run | None:
+    """Record the round's results. None if the fact is old: reported before, or made of another accepted set."""
+    current = ports.ledger.load_round(run.id, fact.round)
+    if current.phase is not RoundPhase.AGGREGATING:
+        return None
+    if fact.accepted_digest != digest_in_order(accepted_updates(ports, run.id, fact.round)):
+        log.warning("fact_ignored", fact=fact.kind, reason="it averages another accepted set than the ledger's")
+        return None
+    run = ports.ledger.save(run, "round_aggregated", changed=current.aggregated(fact.aggregation))
+    log.info(
+        "round_aggregated", round=fact.round, model_sha256=fact.aggregation.model_sha256, folded=fact.aggregation.folded
+    )
+    return run

@@ -1,0 +1,38 @@
+"""What a phase answers in which a round waits for another service: the modules `open`, `aggregating` and `evaluating`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fedface_core.domain.commands import Command
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import Round, Tally
+from fedface_core.domain.run import Run
+from fedface_core.ports import Ports
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands: its current round, and the round's counts, as the ledger has them."""
+
+    run: Run
+    round: Round
+    tally: Tally
+
+
+class WaitingPhase(Protocol):
+    """A phase in which a round waits for the work of another service."""
+
+    def next_step(self, ports: Ports, at: Standing) -> Run | None:
+        """Store the change that follows by itself, and return the run as stored. None if the phase waits."""
+
+    def waits_for(self, current: Round) -> str:
+        """The queue of the service that the round waits for."""
+
+    def commands(self, plan: Plan, current: Round, tally: Tally) -> Sequence[Command]:
+        """What the phase asks of the other services, given what is already done. A pure function."""
+
+    def ask(self, ports: Ports, at: Standing) -> None:
+        """Publish `commands`; asked twice, it changes nothing, for every command may be repeated."""
