@@ -9,7 +9,7 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
-from fedface_control.operate.run import cancel_run, start_run
+from fedface_control.operate.run import cancel_run, create_run, start_run
 from fedface_control.upkeep.sweep import sweep
 from fedface_core.domain.commands import EvaluateModel, HandleFact, PrepareModel, TrainClients
 from fedface_core.domain.errors import StaleVersionError, UnavailableError, WrongPhaseError
@@ -89,6 +89,20 @@ def test_facts_that_come_twice_or_too_late_change_nothing(faces: Path) -> None:
     for command in list(facts):
         services.deliver(command, "again")
     assert services.ports.ledger.load(run_id) == before
+
+
+@pytest.mark.parametrize("kind", ["model_prepared", "step_failed"])
+def test_a_fact_about_a_run_that_has_not_started_changes_nothing(faces: Path, kind: str) -> None:
+    """A run deleted and created again with its key has its old id: messages of its earlier life may still come."""
+    services = InProcess(tiny_plan(faces))
+    run = create_run(services.ports, services.plan)
+    facts: dict[str, ModelPrepared | StepFailed] = {
+        "model_prepared": ModelPrepared(run_id=run.id, model_sha256="0" * 64),
+        "step_failed": StepFailed(run_id=run.id, round=None, reason="no such weights"),
+    }
+    services.deliver(HandleFact(run_id=run.id, fact=facts[kind]), "late")
+    assert services.ports.ledger.load(run.id) == run
+    assert not services.publisher.published
 
 
 def test_a_fact_is_decided_anew_where_another_was_faster(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
