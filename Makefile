@@ -6,7 +6,7 @@ PACKAGES := $(addprefix shared/,fedface_core fedface_learning fedface_worker) \
 MYPY_PATHS := $(addprefix shared/,fedface_core fedface_learning fedface_worker) \
   $(foreach service,control client aggregator evaluator cli stack lab,services/$(service)/fedface_$(service)) loadtest tests
 
-.PHONY: help install dev demo up test chaos bench-peers lint format test-compose clean
+.PHONY: help install dev demo up test chaos bench-peers digests lint format test-compose clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ chaos: .venv/dev ## kill everything while a run goes on, and compare it with a r
 
 bench-peers: .venv/dev ## the same rounds on a bare loop, Flower, pfl-research and ours, on a quiet machine; options in PEERS
 	$(BIN)/python -m loadtest.peers $(PEERS)
+
+digests: .venv/dev ## the SHA-256 of what runs of every kind come to: compare them before and after a change
+	@PYTHONPATH=tests $(BIN)/python -m support.run_digests
 
 lint: .venv/dev ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -1,0 +1,240 @@
+"""``python -m support.run_digests``: the SHA-256 of what runs of every kind come to, a line each, on standard output.
+
+Compare two states of the code on one machine: a change that is to leave results alone leaves every line as it was. Beside
+the models, the lines of a run on the services cover every object in the store, the audit trail, and each effect on the ports
+in its order. Other processors and other versions of torch round otherwise, so the lines are compared, and none is kept in
+the repository.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import random
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from fedface_control.api.app import create_app
+from fedface_core.domain.commands import TrainClients
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import RoundPhase
+from fedface_core.domain.run import Run
+from fedface_learning.data import open_photographs, split_identities
+from fedface_learning.models import initial_network
+from fedface_learning.models.weights import encode_network
+from fedface_learning.pretraining import PretrainPlan, pretrain
+from fedface_learning.seeding import use_deterministic_torch
+from fedface_learning.simulation.simulate import simulate
+from support.in_process import Disorder, InProcess
+from support.tiny_run import tiny_plan, write_faces
+
+Digest = tuple[str, str]
+"""What was digested, and its SHA-256 or the model's."""
+
+BATCH_NORM = {
+    "architecture": "mobilefacenet",
+    "height": 16,
+    "width": 16,
+    "channels": 1,
+    "embedding_size": 4,
+    "widths": [4, 8, 8],
+}
+
+# What each kind of run changes of the tiny plan. These run in one process and on the services.
+KINDS: dict[str, dict[str, Any]] = {
+    "fedface": {},
+    "random-start": {"initialisation": "random"},
+    "centring": {"model": {"centring": True}},
+    "no-spreadout": {"spreadout": {"steps": 0}},
+    "batches": {"local_training": {"steps": 3, "batch_size": 1}},
+    "schedule": {"local_training": {"steps": 3, "schedule": "cosine", "final_learning_rate": 0.1, "final_steps": 1}},
+    "losses-seen": {"local_training": {"steps": 2, "losses": "seen"}},
+    "augmented": {"local_training": {"steps": 2, "flip": True, "shift": 1}},
+    "small-cohort": {"cohort": {"size": 3, "shard_size": 2}},
+    "balanced": {"cohort": {"size": 2, "selection": "balanced"}},
+    "fedavg": {"strategy": "fedavg"},
+    "fedprox": {"strategy": {"name": "fedprox", "proximal": 1.0}},
+    "fedaws": {"strategy": "fedaws"},
+    "fedaws-adam": {"strategy": "fedaws", "aggregation": {"optimiser": "adam"}},
+    "momentum": {"aggregation": {"optimiser": "momentum"}},
+    "yogi": {"aggregation": {"optimiser": "yogi"}},
+    "public-negatives": {
+        "strategy": "public-negatives",
+        "split": {"public": 2},
+        "local_training": {"flip": True, "shift": 2},
+        "aggregation": {"optimiser": "adam"},
+        "model": {"centring": True},
+    },
+    "float16": {"update_encoding": {"name": "float16", "error_feedback": True}},
+    "int8": {"update_encoding": "int8"},
+    "top-k": {"update_encoding": {"name": "top-k", "share": 0.2}},
+    "batch-norm": {"model": BATCH_NORM},
+    "phones": {"devices": {"profile": "phones"}},
+}
+# These run in one process only.
+SIMULATED: dict[str, dict[str, Any]] = {
+    "vectorised": {"local_training": {"steps": 2, "vectorised_clients": 3}},
+    "vectorised-fedaws": {"strategy": "fedaws", "local_training": {"steps": 2, "vectorised_clients": 2, "losses": "seen"}},
+    "vectorised-batch-norm": {
+        "model": BATCH_NORM,
+        "local_training": {"vectorised_clients": 4, "flip": True, "batch_size": 1},
+    },
+    "vectorised-centring": {"model": {"centring": True}, "local_training": {"vectorised_clients": 4}},
+    "centralised": {"strategy": {"name": "centralised", "epochs": 3}, "split": {"public": 2}},
+    "local-only": {"strategy": {"name": "local-only", "scored_clients": 2}},
+}
+ORL = {
+    "data": {"dataset": "orl", "low_resolution": 20},
+    "split": {"clients": 5, "test": 10},
+    "local_training": {"steps": 1, "learning_rate": 1e-4},
+    "rounds": 1,
+}
+RENDERED = {
+    "model": {
+        "architecture": "spherenet-4",
+        "height": 56,
+        "width": 48,
+        "channels": 1,
+        "embedding_size": 64,
+        "widths": [8, 16, 32, 64],
+    },
+    "data": {"dataset": "synthetic", "images_per_identity": 6},
+    "split": {"clients": 12, "test": 8},
+    "rounds": 2,
+}
+IN_ORDER = Disorder()
+IN_DISORDER = Disorder(3, reorder=True, duplicate=0.25, drop=0.15, stray_sweep=0.1)
+KILL_AFTER = 37
+"""Effects on the ports after which a service is killed."""
+
+
+def main() -> None:
+    """Print every digest as `sha256sum` does."""
+    use_deterministic_torch(1)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    with tempfile.TemporaryDirectory() as folder:
+        faces = write_faces(Path(folder) / "faces", identities=10)
+        for name, digest in every_digest(faces):
+            print(f"{digest}  {name}", flush=True)
+
+
+def every_digest(faces: Path) -> Iterator[Digest]:
+    """All kinds of runs on the photographs in the folder ``faces``, pre-training, and what the API says of itself."""
+    for name, changes in KINDS.items():
+        yield from of_kind(name, tiny_plan(faces, rounds=3, retention={"rounds_of_updates": 100}, **changes))
+    for name, changes in SIMULATED.items():
+        yield f"simulated {name}", of_simulation(tiny_plan(faces, rounds=3, **changes))
+    for seed in range(3):
+        yield from of_asynchronous(f"services asynchronous {seed}", faces, seed)
+    yield "pre-trained", of_pretraining(faces)
+    yield "simulated orl dlib", of_simulation(Plan.model_validate(ORL))
+    yield "simulated synthetic spherenet-4", of_simulation(Plan.model_validate(RENDERED))
+    yield "plan schema", sha256(json.dumps(Plan.model_json_schema(), sort_keys=True))
+    described = create_app(InProcess(tiny_plan(faces)).ports, CollectorRegistry()).openapi()
+    yield "openapi", sha256(json.dumps(described, sort_keys=True))
+
+
+def of_kind(name: str, plan: Plan) -> Iterator[Digest]:
+    """A plan simulated, and on the services: in order, in disorder, and in disorder with a service killed."""
+    if not plan.devices.simulated:
+        yield f"simulated {name}", of_simulation(plan)
+    yield from of_services(f"services {name} in-order", InProcess(plan, IN_ORDER))
+    yield from of_services(f"services {name} disorder", InProcess(plan, IN_DISORDER))
+    yield from of_services(f"services {name} killed", InProcess(plan, IN_DISORDER, kill_after=KILL_AFTER))
+
+
+def of_simulation(plan: Plan) -> str:
+    """The model of a simulated run, with the aggregation and the scores of each of its rounds."""
+    result = simulate(plan)
+    rounds = [
+        (
+            done.number,
+            done.aggregation.model_dump_json(),
+            done.verification and done.verification.scores.model_dump_json(),
+        )
+        for done in result.rounds
+    ]
+    return sha256(json.dumps([result.model_sha256, rounds]))
+
+
+def of_services(name: str, services: InProcess) -> Iterator[Digest]:
+    """A run on the services to its end."""
+    yield from of_ended(name, services, services.run())
+
+
+def of_asynchronous(name: str, faces: Path, seed: int) -> Iterator[Digest]:
+    """An asynchronous run whose tasks go back to the end of the queue a few times, drawn by ``seed``, before they train."""
+    plan = tiny_plan(
+        faces,
+        split={"clients": 8},
+        cohort={"size": 6, "quorum": 2, "shard_size": 2},
+        aggregation={"mode": "asynchronous"},
+        rounds=5,
+        retention={"rounds_of_updates": 100},
+    )
+    services = InProcess(plan)
+    run_id = services.start()
+    ledger = services.ports.ledger
+    train = services.handlers[TrainClients]
+    laps: dict[tuple[str, int], int] = {}
+
+    def train_slowly(command: TrainClients, correlation_id: str) -> None:
+        task = (command.clients[0], command.round)
+        laps.setdefault(task, random.Random(f"{seed}/{task}").randrange(8))
+        current = ledger.load_round(command.run_id, ledger.load(command.run_id).round or 0)
+        if laps[task] > 0 or current.phase is not RoundPhase.OPEN:
+            laps[task] -= 1
+            services.publisher.published.append((command, correlation_id))
+        else:
+            train(command, correlation_id)
+
+    services.handlers[TrainClients] = train_slowly
+    yield from of_ended(name, services, services.to_end(run_id))
+
+
+def of_ended(name: str, services: InProcess, run: Run) -> Iterator[Digest]:
+    """What an ended run leaves: its model, all objects, its audit trail, and the effects on the ports in their order."""
+
+    drawn = {run.id: "RUN", run.correlation_id: "CORRELATION", str(run.plan.data.folder): "FACES"}
+
+    def without_names(text: str) -> str:
+        for name, stand_in in drawn.items():
+            text = text.replace(name, stand_in)
+        return text
+
+    objects = {}
+    for key in services.ports.artifacts.keys(""):
+        data = services.ports.artifacts.get(key)
+        same_in_every_run = without_names(data.decode()).encode() if key.endswith(".json") else data
+        objects[without_names(key)] = hashlib.sha256(same_in_every_run).hexdigest()
+    events = [(event.name, dict(event.data)) for event in services.ports.ledger.events(run.id)]
+    effects = services.lifeline.effects
+    yield f"{name}: model", str(run.model_sha256)
+    yield f"{name}: {len(objects)} objects", sha256(json.dumps(objects, sort_keys=True))
+    yield f"{name}: {len(events)} events", sha256(without_names(json.dumps(events)))
+    yield f"{name}: {len(effects)} effects", sha256(without_names("\n".join(effects)))
+
+
+def of_pretraining(faces: Path) -> str:
+    """A network pre-trained on public identities."""
+    plan = tiny_plan(faces, split={"public": 4})
+    network = initial_network(plan.model, plan.seed)
+    opened = open_photographs(plan)
+    public = split_identities(opened.identities, plan.split).public
+    pretrain(network, opened, public, PretrainPlan(epochs=3, batch_size=4))
+    return hashlib.sha256(encode_network(network)).hexdigest()
+
+
+def sha256(text: str) -> str:
+    """The SHA-256 of a text, in hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    main()
