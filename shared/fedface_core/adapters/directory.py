@@ -110,7 +110,8 @@ class LocalArtifacts:
             (self._root / _ASIDE).stat()  # a store that is missing is not empty
             for parent, folders, files in os.walk(folder, onerror=_unless_missing):
                 folders[:] = [name for name in folders if name != _ASIDE]
-                found += [(Path(parent) / name).relative_to(self._root).as_posix() for name in files]
+                below = Path(parent).relative_to(self._root).as_posix()
+                found += files if below == "." else [f"{below}/{name}" for name in files]
         return sorted(key for key in found if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
