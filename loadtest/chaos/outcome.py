@@ -11,7 +11,7 @@ from fedface_core.domain.errors import ArtifactMissingError
 from fedface_core.domain.round import Round
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate
-from fedface_core.ports import ArtifactStore, RecordedEvent, RunLedger
+from fedface_core.ports import ArtifactStore, RecordedEvent, RoundSettlement, RunLedger
 from fedface_learning.formats.codec import sha256_hex
 
 
@@ -46,7 +46,7 @@ def read_outcome(ledger: RunLedger, artifacts: ArtifactStore, run_id: str) -> Ou
     )
 
 
-def _read_round(ledger: RunLedger, artifacts: ArtifactStore, found: Round) -> RoundOutcome:
+def _read_round(ledger: RoundSettlement, artifacts: ArtifactStore, found: Round) -> RoundOutcome:
     run, number = found.run_id, found.number
     accepted = ledger.accepted(run, number)
     manifest = _get(artifacts, object_keys.manifest(run, number))

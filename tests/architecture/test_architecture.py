@@ -27,7 +27,7 @@ def test_control_never_loads_torch(module: str) -> None:
 
 
 def test_files_stay_readable() -> None:
-    long = {str(path.relative_to(ROOT)): lines for path in SOURCES if (lines := len(path.read_text().splitlines())) > 270}
+    long = {str(path.relative_to(ROOT)): lines for path in SOURCES if (lines := len(path.read_text().splitlines())) > 400}
     assert not long, "split these by what happens in them"
 
 

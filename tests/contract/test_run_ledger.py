@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from fedface_core.adapters.redis import lookup
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import InvalidInputError, NotFoundError, StaleVersionError, WrongPhaseError
@@ -342,17 +343,16 @@ def test_a_deletion_stays_in_sight_though_the_run_was_just_found_ended(
     """The sweep reads the run while it is ended, and takes it out of the index while an operator has it deleted."""
     cancelled = ledger.save(run.cancelled(T0), "run_cancelled")
     if isinstance(ledger, RedisLedger):
-        load = ledger._load_all
-        asked: list[list[str]] = []
+        read = lookup.readable_runs
+        deleted: list[Run] = []
 
-        def load_then_delete(ids: list[str]) -> list[Run]:
-            found = load(ids)
-            if not asked:
-                asked.append(ids)
-                ledger.save(cancelled.deleting(), "run_deleting")
+        def read_then_delete(records: Mapping[str, str | None]) -> list[Run]:
+            found = read(records)
+            if not deleted:
+                deleted.append(ledger.save(cancelled.deleting(), "run_deleting"))
             return found
 
-        monkeypatch.setattr(ledger, "_load_all", load_then_delete)
+        monkeypatch.setattr(lookup, "readable_runs", read_then_delete)
     else:
         ledger.save(cancelled.deleting(), "run_deleting")
     ledger.active_runs()

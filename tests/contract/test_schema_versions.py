@@ -10,7 +10,7 @@ import redis
 
 from fedface_control.upkeep.restore import restore_run
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
-from fedface_core.adapters.redis.keys import round_key, run_key
+from fedface_core.adapters.redis.keys import round_keys, run_keys
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
@@ -34,7 +34,7 @@ def test_a_run_of_another_version(ledger_url: str) -> None:
     ledger = RedisLedger(ledger_url)
     ledger.create(RUN)
     with redis.Redis.from_url(ledger_url) as server:
-        server.hset(run_key(RUN.id), "record", of_version(9, RUN.model_dump_json()))
+        server.hset(run_keys(RUN.id).run, "record", of_version(9, RUN.model_dump_json()))
     with pytest.raises(UnknownSchemaError, match="schema version 9 of Run is not known here: this FedFace reads version 3"):
         ledger.load(RUN.id)
 
@@ -45,7 +45,7 @@ def test_a_record_that_cannot_be_read_does_not_hide_the_others(ledger_url: str) 
     ledger.create(RUN)
     ledger.create(another)
     with redis.Redis.from_url(ledger_url) as server:
-        server.hset(run_key(RUN.id), "record", of_version(9, RUN.model_dump_json()))
+        server.hset(run_keys(RUN.id).run, "record", of_version(9, RUN.model_dump_json()))
     assert ledger.runs() == [another]
 
 
@@ -54,7 +54,7 @@ def test_a_round_of_another_version(ledger_url: str) -> None:
     ledger.create(RUN)
     ledger.save(RUN, "round_opened", opened=ROUND)
     with redis.Redis.from_url(ledger_url) as server:
-        server.hset(round_key(RUN.id, 0), "record", of_version(2, ROUND.model_dump_json()))
+        server.hset(round_keys(RUN.id, 0).round, "record", of_version(2, ROUND.model_dump_json()))
     for read in (ledger.load_round, ledger.glance):
         with pytest.raises(UnknownSchemaError, match="schema version 2 of RoundState is not known here"):
             read(RUN.id, 0)

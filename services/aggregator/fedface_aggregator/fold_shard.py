@@ -15,7 +15,7 @@ from fedface_core.domain.facts import StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason, accepted_digest
-from fedface_core.ports import ArtifactStore, RunLedger
+from fedface_core.ports import ArtifactStore, RoundSettlement
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS, UPDATES
 from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial
 from fedface_learning.aggregation.training_fold import TrainingPartial
@@ -76,7 +76,7 @@ def fold(bench: Workbench, plan: Plan, current: Round, key: str, accepted: Mappi
     return partial
 
 
-def _final(ledger: RunLedger, current: Round, shard: int, accepted: Mapping[str, AcceptedUpdate]) -> bool:
+def _final(ledger: RoundSettlement, current: Round, shard: int, accepted: Mapping[str, AcceptedUpdate]) -> bool:
     """The shard's accepted set cannot change any more: the round is closed, or all its members have settled."""
     if current.phase is not RoundPhase.OPEN:
         return True

@@ -9,14 +9,14 @@ from prometheus_client.registry import Collector
 
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.round import latest_scores
-from fedface_core.ports import RunLedger
+from fedface_core.ports import RunViews
 from fedface_core.runtime.metrics import NEWEST_RUNS
 
 
 class VerificationMetrics(Collector):
     """Collects `fedface_verification_*` of the newest evaluated model version of each of the newest runs."""
 
-    def __init__(self, ledger: RunLedger) -> None:
+    def __init__(self, ledger: RunViews) -> None:
         self._ledger = ledger
 
     def collect(self) -> Iterator[GaugeMetricFamily]:

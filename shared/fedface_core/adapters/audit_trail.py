@@ -1,4 +1,4 @@
-"""What the lines of a run's audit trail say, whichever ledger keeps them."""
+"""What the events of a run's audit trail say, whichever ledger keeps them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from fedface_core.domain.run import Run
 
 _EVENT_ID = re.compile(r"\d{1,19}-\d{1,19}")
 
-
 Data = Mapping[str, str | int | float | None]
 
 
 def event_data(
     run: Run, opened: Round | None = None, changed: Round | None = None, detail: Data | None = None
 ) -> dict[str, str | int | float | None]:
-    """The data of an event: the run's phase, why it failed, the round it is about (the newer of two), and any detail."""
+    """The data of the event that stores ``run``: its phase, why it failed, the number and phase of the round that it opened
+    or else changed, and ``detail``. A new run that was cloned names the run that it was cloned from.
+    """
     data: dict[str, str | int | float | None] = {"phase": run.phase.value}
     if run.version == 0 and run.cloned_from is not None:
         data["cloned_from"] = run.cloned_from
@@ -31,7 +32,7 @@ def event_data(
 
 
 def check_event_id(after: str) -> None:
-    """Refuse what is not the id of an event; it comes from the header ``Last-Event-ID`` of an HTTP request."""
+    """`InvalidInputError` if ``after``, which is the header ``Last-Event-ID`` of an HTTP request, is no id of an event."""
     if not _EVENT_ID.fullmatch(after):
         raise InvalidInputError(
             f"{after!r} is not an event id; give the id of an event you received, such as 1700000000000-0"

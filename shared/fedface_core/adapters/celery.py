@@ -1,7 +1,7 @@
-"""Commands as Celery messages: by task name, so that the publisher imports no service.
+"""Commands as Celery messages on a Redis broker. They name their tasks, so that the publisher imports no service.
 
 Celery makes each message, and we put it where kombu's Redis transport would: in the list of the queue's name, many in one
-trip. `Celery.send_task` takes a trip, and a third of a millisecond, for each.
+round trip. `Celery.send_task` takes a round trip, and a third of a millisecond, for each (docs/adr/0012).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _MESSAGES_A_TRIP = 500  # a bound on what is held in memory, and on how long the
 
 
 class CeleryPublisher:
-    """`TaskPublisher` on the Redis broker of a Celery app."""
+    """`TaskPublisher` on the Redis broker of ``app``. Each attempt to reach it waits ``timeout_seconds`` at most."""
 
     def __init__(self, app: Celery, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._app = app
-        # Its retries are bounded: whoever publishes has an outcome within seconds, and the sweep repeats what got lost.
+        # Its waits and retries are bounded: whoever publishes has an outcome in seconds, and the sweep repeats what is lost.
         self._broker = connect(app.conf.broker_url, timeout_seconds=timeout_seconds)
 
     def publish(self, command: BaseModel, *, correlation_id: str) -> None:
@@ -34,7 +34,7 @@ class CeleryPublisher:
         self.publish_all([command], correlation_id=correlation_id)
 
     def publish_all(self, commands: Sequence[BaseModel], *, correlation_id: str) -> None:
-        """See `TaskPublisher.publish_all`."""
+        """See `TaskPublisher.publish_all`. A round trip takes up to 500 commands, if they are for one queue."""
         with redis_faults(self._broker):
             for first in range(0, len(commands), _MESSAGES_A_TRIP):
                 trip = commands[first : first + _MESSAGES_A_TRIP]
@@ -49,7 +49,7 @@ class CeleryPublisher:
         return depth
 
     def _message(self, command: BaseModel, correlation_id: str) -> str:
-        """What `send_task` would put into the list; a test compares the two."""
+        """The message that `Celery.send_task` would put into the queue's list for this command; a test compares them."""
         route = ROUTES[type(command)]
         # What Celery would show of the arguments in its own logs, which nobody reads, is left out: it takes time to make.
         message = self._app.amqp.as_task_v2(

@@ -1,7 +1,8 @@
-"""Artifacts in a directory, for one machine. A put is atomic and durable: write aside, flush to disk, rename.
+"""Artifacts in a directory, for one machine.
 
-A writer holds a lock on the file that it writes aside. A killed one leaves the file behind without the lock, and whoever
-opens the store next removes it.
+A put is atomic and durable: it writes a file aside, flushes it to disk, renames it, and flushes the folder of its new name.
+A writer holds a lock on the file that it writes aside; if it is killed, the file stays behind unlocked, and whoever opens
+the store next removes it.
 """
 
 from __future__ import annotations
@@ -22,13 +23,18 @@ from fedface_core.domain.errors import ArtifactMissingError, UnavailableError
 # Where files are written before they get their name. No key can contain '~', so it is never read or listed.
 _ASIDE = "~incoming"
 
+# How often a put makes its folder anew that a delete has just removed, before it gives up.
 _TRIES = 100
 
+# What the system says of a path that is no file: nothing is there, a folder is, or the path goes on below a file.
 _MISSING = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR)
 
 
 class LocalArtifacts:
-    """`ArtifactStore` below ``directory``, which is created. Several processes may share it."""
+    """`ArtifactStore` below ``directory``, which is made if it is missing. Several processes may share it.
+
+    `UnavailableError` if it cannot be made or written.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._root = directory.absolute()
@@ -38,7 +44,7 @@ class LocalArtifacts:
                 _remove_if_abandoned(aside)
 
     def put(self, key: str, *data: bytes | memoryview) -> None:
-        """See `ArtifactStore.put`."""
+        """See `ArtifactStore.put`. Once it has returned, the object outlives a power cut."""
         target = self._path(key)
         with self._faults(target):
             handle, aside = _create_locked(self._root / _ASIDE)
@@ -96,27 +102,27 @@ class LocalArtifacts:
             return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def keys(self, prefix: str) -> Sequence[str]:
-        """See `ArtifactStore.keys`."""
+        """See `ArtifactStore.keys`. Only the folder that the prefix names is walked, not the whole store."""
         check_prefix(prefix)
-        # Only the prefix's own folder is walked, not the whole store.
         folder = self._root / prefix.rpartition("/")[0]
         found: list[str] = []
         with self._faults(folder):
             (self._root / _ASIDE).stat()  # a store that is missing is not empty
             for parent, folders, files in os.walk(folder, onerror=_unless_missing):
                 folders[:] = [name for name in folders if name != _ASIDE]
-                found += [(Path(parent) / name).relative_to(self._root).as_posix() for name in files]
+                below = Path(parent).relative_to(self._root).as_posix()
+                found += files if below == "." else [f"{below}/{name}" for name in files]
         return sorted(key for key in found if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
-        """See `ArtifactStore.delete`."""
+        """See `ArtifactStore.delete`. Removes the folders that it leaves empty."""
         path = self._path(key)
         try:
             with self._faults(path, key):
                 path.unlink()
         except ArtifactMissingError:
             return
-        with suppress(OSError):  # the first folder that is not empty
+        with suppress(OSError):  # it stops at the first folder that is not empty
             for folder in path.relative_to(self._root).parents[:-1]:
                 (self._root / folder).rmdir()
 
@@ -126,14 +132,18 @@ class LocalArtifacts:
             self.delete(key)
 
     def ping(self) -> None:
-        """See `ArtifactStore.ping`: a file can be written aside."""
+        """See `ArtifactStore.ping`. It writes a file aside."""
         with self._faults(self._root / _ASIDE), tempfile.TemporaryFile(dir=self._root / _ASIDE) as file:
             file.write(b"ping")
 
     def _name(self, aside: Path, target: Path) -> None:
-        """Give the file its name. The folder may vanish in between: a delete removes one that it leaves empty."""
+        """Give the file ``aside`` the name ``target``, in a folder that is made if it is missing.
+
+        A delete removes a folder that it leaves empty, so the folder may vanish before the file has come.
+        """
         for _ in range(_TRIES):
-            with suppress(FileNotFoundError, FileExistsError):  # the latter is mkdir's, for one that has just gone
+            # FileExistsError is what mkdir says of a folder that was there, and had gone when it looked again.
+            with suppress(FileNotFoundError, FileExistsError):
                 _make_directory(target.parent, below=self._root)
                 aside.replace(target)
                 return
@@ -145,9 +155,10 @@ class LocalArtifacts:
 
     @contextmanager
     def _faults(self, path: Path, key: str | None = None) -> Iterator[None]:
-        """Turn the operating system's errors into ours; a missing file is a missing artifact where a key was asked for.
+        """Turn the operating system's errors into ours: `ArtifactMissingError` if there is no file for ``key``, else
+        `UnavailableError` about ``path``.
 
-        Not so where the whole store is missing, a disk that is not mounted say: nothing is then known of the key.
+        If the whole store is missing, since its disk is not mounted, nothing is known of the key: that is unavailable too.
         """
         try:
             yield
@@ -161,9 +172,10 @@ class LocalArtifacts:
 
 
 def _make_directory(directory: Path, below: Path) -> None:
-    """Make a directory and its parents durably: a new name lasts when the directory that holds it is flushed.
+    """Make a directory, and those between it and ``below``, so that they outlive a power cut: a new name lasts once the
+    directory that holds it is flushed.
 
-    Only those ``below`` a directory that is there: a store that has gone must not be made anew.
+    ``below`` itself has to be there: a store that has gone must not be made anew.
     """
     if directory == below or directory.is_dir():
         return
@@ -173,7 +185,7 @@ def _make_directory(directory: Path, below: Path) -> None:
 
 
 def _create_locked(directory: Path) -> tuple[int, Path]:
-    """A new file, open for writing and locked for as long as it is open."""
+    """A new file in ``directory``, open for writing and locked for as long as it is open: its descriptor and its path."""
     while True:
         aside = directory / secrets.token_hex(8)
         handle = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -191,6 +203,7 @@ def _remove_if_abandoned(aside: Path) -> None:
 
 
 def _flush_directory(directory: Path) -> None:
+    """Have the names that a directory holds outlive a power cut."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)

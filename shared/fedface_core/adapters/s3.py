@@ -1,4 +1,4 @@
-"""Artifacts in any S3 server, by plain S3 calls only. A put is atomic: S3 shows an object only when it is whole."""
+"""Artifacts in any S3 server, by plain S3 calls only (docs/adr/0003). S3 shows an object only once it is whole."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 RETRIES = 4
 READ_RETRIES = 1  # fewer: each may take READ_SECONDS
-MIN_PART_BYTES = 5 * 2**20
+MIN_PART_BYTES = 5 * 2**20  # S3 takes no smaller one, but for the last
 LARGE_PART_BYTES = 32 * 2**20
-CHUNK_BYTES = 2**18
+CHUNK_BYTES = 2**18  # of a read; as much is held beside the caller's buffer
 
+_TO_THE_END = 0
+
+# The server's error code → what is wrong, and which setting of ours to correct.
 _WRONG_SETTING = {
     "NoSuchBucket": "there is no bucket '{bucket}'; correct FEDFACE_S3_BUCKET or create the bucket",
     "InvalidBucketName": "'{bucket}' is no valid bucket name; correct FEDFACE_S3_BUCKET",
@@ -41,7 +44,10 @@ _WRONG_SETTING = {
 
 
 class S3Artifacts:
-    """`ArtifactStore` in one bucket. Waits are bounded, and transient faults are tried again with growing waits."""
+    """`ArtifactStore` in one bucket of the S3 server at ``endpoint``, a host and port.
+
+    Waits are bounded, and transient faults are tried again with growing waits. `InvalidInputError` if ``endpoint`` is none.
+    """
 
     def __init__(
         self,
@@ -88,7 +94,7 @@ class S3Artifacts:
     def get(self, key: str) -> bytes:
         """See `ArtifactStore.get`."""
         check_key(key)
-        return self._read(key, 0, 0)
+        return self._read(key, 0, _TO_THE_END)
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """See `ArtifactStore.get_range`."""
@@ -148,7 +154,7 @@ class S3Artifacts:
             self._client.remove_object(self._bucket, key)
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """See `ArtifactStore.delete_all`: a thousand in a request."""
+        """See `ArtifactStore.delete_all`. A request removes a thousand."""
         for key in keys:
             check_key(key)
         with self._faults():
@@ -157,11 +163,11 @@ class S3Artifacts:
             raise UnavailableError(f"{self._where} did not remove {refused[0].name}: {refused[0].message}")
 
     def ping(self) -> None:
-        """See `ArtifactStore.ping`. A listing, since only a request with a body in its answer says what is wrong."""
+        """See `ArtifactStore.ping`. It asks for a listing, since only an answer with a body says what is wrong."""
         self.keys("ping")
 
     def ensure_bucket(self) -> None:
-        """Create the bucket where it is missing: a new deployment starts from nothing."""
+        """Create the bucket if it is missing, as it is in a new deployment. `UnavailableError` if it cannot be made."""
         with self._faults():
             if self._client.bucket_exists(self._bucket):
                 return
@@ -182,7 +188,7 @@ class S3Artifacts:
 
     @contextmanager
     def _faults(self, key: str = "", start: int = 0) -> Iterator[None]:
-        """Turn the client's exceptions into ours, saying which setting is wrong."""
+        """Turn the client's exceptions into ours, which name the ``key``, the ``start`` of a range, or the wrong setting."""
         try:
             yield
         except S3Error as error:
@@ -205,13 +211,13 @@ class S3Artifacts:
 
 
 class _Joined(io.RawIOBase):
-    """The parts of an object, to be read in pieces; a piece that is a part is not copied."""
+    """The parts of an object as a file of which pieces are read; a piece that is exactly one part of bytes is not copied."""
 
     def __init__(self, parts: Sequence[bytes | memoryview]) -> None:
         self._parts = deque(parts)
 
     def read(self, size: int = -1) -> bytes:
-        """The next ``size`` bytes, fewer at the end."""
+        """The next ``size`` bytes, or as many as are left. The client never asks for all without saying how many."""
         pieces: list[bytes | memoryview] = []
         while size and self._parts:
             part = self._parts.popleft()

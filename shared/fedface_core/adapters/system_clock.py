@@ -14,5 +14,5 @@ class SystemClock:
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
-        """See `Clock.sleep`: this thread does nothing meanwhile."""
+        """See `Clock.sleep`. This thread does nothing meanwhile."""
         time.sleep(seconds)

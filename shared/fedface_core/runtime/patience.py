@@ -18,7 +18,7 @@ import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from fedface_core.domain.errors import FedFaceError, UnavailableError
-from fedface_core.ports import Ports, RunLedger
+from fedface_core.ports import Ports, RunRecords
 from fedface_core.runtime.metrics import WAITING_SECONDS
 
 log = structlog.get_logger(__name__)
@@ -137,7 +137,7 @@ class _Outage:
 class WaitingNotes:
     """Notes in a run's audit trail that its work waits, and for what; once a minute for each run at most."""
 
-    def __init__(self, ledger: RunLedger, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, ledger: RunRecords, clock: Callable[[], float] = time.monotonic) -> None:
         self._ledger = ledger
         self._clock = clock
         self._noted: dict[str, float] = {}

@@ -10,17 +10,17 @@ from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.results import Scores
 from fedface_core.domain.round import RoundPhase, RoundState
 from fedface_core.domain.run import Run, allowed_actions
-from fedface_core.ports import RoundGlance, RunLedger
+from fedface_core.ports import RoundGlance, RoundSettlement, RunViews
 
 STRAGGLERS = 5  # so many are named; the others are counted
 
 
-def run_summary(ledger: RunLedger, run: Run) -> RunSummary:
+def run_summary(ledger: RunViews, run: Run) -> RunSummary:
     """A run at a glance."""
     return RunSummary(**_summary(ledger, run))
 
 
-def run_summaries(ledger: RunLedger, runs: Iterable[Run]) -> list[RunSummary]:
+def run_summaries(ledger: RunViews, runs: Iterable[Run]) -> list[RunSummary]:
     """Many runs at a glance; one that is being deleted in this moment is left out."""
     summaries = []
     for run in runs:
@@ -31,12 +31,12 @@ def run_summaries(ledger: RunLedger, runs: Iterable[Run]) -> list[RunSummary]:
     return summaries
 
 
-def run_detail(ledger: RunLedger, run: Run) -> RunDetail:
+def run_detail(ledger: RunViews, run: Run) -> RunDetail:
     """A run with its plan."""
     return RunDetail(**_summary(ledger, run), plan=run.plan)
 
 
-def round_view(ledger: RunLedger, glance: RoundGlance) -> RoundView:
+def round_view(ledger: RoundSettlement, glance: RoundGlance) -> RoundView:
     """One round."""
     shown = glance.round
     return RoundView(
@@ -57,7 +57,7 @@ def round_view(ledger: RunLedger, glance: RoundGlance) -> RoundView:
     )
 
 
-def _summary(ledger: RunLedger, run: Run) -> dict[str, Any]:
+def _summary(ledger: RunViews, run: Run) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "id": run.id,
         "name": run.plan.name,
@@ -93,7 +93,7 @@ def _summary(ledger: RunLedger, run: Run) -> dict[str, Any]:
     return summary
 
 
-def _newest_scores(ledger: RunLedger, current: RoundState) -> Scores | None:
+def _newest_scores(ledger: RunViews, current: RoundState) -> Scores | None:
     """Of the newest evaluated round: this one, or the nearest that was scored of those it builds on."""
     shown = current
     try:

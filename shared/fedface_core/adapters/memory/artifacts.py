@@ -74,4 +74,4 @@ class MemoryArtifacts:
             self.delete(key)
 
     def ping(self) -> None:
-        """See `ArtifactStore.ping`: memory always answers."""
+        """See `ArtifactStore.ping`. Memory always answers."""

@@ -16,9 +16,9 @@ class ManualClock:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Move it on."""
+        """Move the clock on by ``seconds``."""
         self._now += timedelta(seconds=seconds)
 
     def sleep(self, seconds: float) -> None:
-        """See `Clock.sleep`: the time has passed at once."""
+        """See `Clock.sleep`. It moves the clock on and returns at once."""
         self.advance(seconds)

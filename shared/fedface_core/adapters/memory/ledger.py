@@ -13,13 +13,17 @@ from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import Round, RoundPhase, Tally
+from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate, Receipt
 from fedface_core.ports import Clock, EndedRound, RecordedEvent, RoundGlance
 
 
 class MemoryLedger:
-    """`RunLedger` in memory, safe under threads. ``clock`` dates the events."""
+    """`RunLedger` in memory, safe under threads. ``clock`` dates the events.
+
+    Its methods stand in the port's order: those of `RunRecords`, of `RoundSettlement`, of `RunViews`.
+    """
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -28,8 +32,10 @@ class MemoryLedger:
         self._rounds: dict[str, dict[int, RoundInMemory]] = {}
         self._events: dict[str, list[RecordedEvent]] = {}
 
+    # RunRecords
+
     def create(self, run: Run) -> None:
-        """See `RunLedger.create`."""
+        """See `RunRecords.create`."""
         with self._lock:
             if run.id in self._runs:
                 raise WrongPhaseError(f"{run.id} exists already; a new run needs a new id")
@@ -39,27 +45,26 @@ class MemoryLedger:
             self._record(run.id, "run_created", event_data(run))
 
     def load(self, run_id: str) -> Run:
-        """See `RunLedger.load`."""
+        """See `RunRecords.load`."""
         with self._lock:
             if run_id not in self._runs:
                 raise NotFoundError(f"there is no run {run_id}")
             return self._runs[run_id]
 
-    def runs(self, limit: int | None = None, before: str | None = None) -> Sequence[Run]:
-        """See `RunLedger.runs`."""
-        with self._lock:
-            newest_first = sorted(self._runs.values(), key=lambda run: (run.created_at, run.id), reverse=True)
-            first = 0 if before is None else newest_first.index(self.load(before)) + 1
-            return newest_first[first:] if limit is None else newest_first[first : first + limit]
-
-    def run_phases(self) -> Sequence[RunPhase]:
-        """See `RunLedger.run_phases`."""
-        with self._lock:
-            return [run.phase for run in self._runs.values()]
-
     def active_runs(self) -> Sequence[Run]:
-        """See `RunLedger.active_runs`."""
+        """See `RunRecords.active_runs`."""
         return [run for run in reversed(self.runs()) if run.phase not in ENDED - {RunPhase.DELETING} | {RunPhase.CREATED}]
+
+    def load_round(self, run_id: str, number: int) -> Round:
+        """See `RunRecords.load_round`."""
+        with self._lock:
+            return self._state(run_id, number).record
+
+    def rounds(self, run_id: str) -> Sequence[Round]:
+        """See `RunRecords.rounds`."""
+        with self._lock:
+            self.load(run_id)
+            return [state.record for _, state in sorted(self._rounds[run_id].items())]
 
     def save(
         self,
@@ -70,22 +75,28 @@ class MemoryLedger:
         changed: Round | None = None,
         detail: Data | None = None,
     ) -> Run:
-        """See `RunLedger.save`."""
+        """See `RunRecords.save`."""
         with self._lock:
             stored = self.load(run.id)
             if stored.version != run.version:
                 raise StaleVersionError(f"{run.id} is at version {stored.version}, not {run.version}; load it again")
-            saved = run.model_copy(update={"version": run.version + 1})
+            saved = run.next_version()
             if changed is not None:  # first: nothing may be stored where this round was never opened
-                self._state(run.id, changed.number).change(changed)
+                self._state(run.id, changed.number).change_to(changed)
             self._runs[run.id] = saved
             if opened is not None:
                 self._rounds[run.id][opened.number] = RoundInMemory.opened(opened)
             self._record(run.id, event, event_data(saved, opened, changed, detail))
             return saved
 
+    def note(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
+        """See `RunRecords.note`."""
+        with self._lock:
+            self.load(run_id)
+            self._record(run_id, event, dict(data))
+
     def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
-        """See `RunLedger.restore`."""
+        """See `RunRecords.restore`."""
         with self._lock:
             if run.id in self._runs:
                 raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
@@ -95,51 +106,77 @@ class MemoryLedger:
             self._record(run.id, "run_restored", event_data(run))
 
     def delete(self, run_id: str) -> None:
-        """See `RunLedger.delete`."""
+        """See `RunRecords.delete`."""
         with self._lock:
             for records in (self._runs, self._rounds, self._events):
                 records.pop(run_id, None)
 
-    def participation(self, run_id: str) -> Mapping[str, Participation]:
-        """See `RunLedger.participation`."""
-        with self._lock:
-            self.load(run_id)
-            trained = [state for number, state in self._rounds[run_id].items() if number > 0]
-            invited = Counter(c for state in trained for c in state.record.cohort if c not in state.record.carried)
-            accepted = Counter(client for state in trained for client in state.accepted)
-            return {
-                client: Participation(invited=count, accepted=accepted[client]) for client, count in sorted(invited.items())
-            }
+    # RoundSettlement
 
-    def load_round(self, run_id: str, number: int) -> Round:
-        """See `RunLedger.load_round`."""
+    def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
+        """See `RoundSettlement.begin_attempt`."""
         with self._lock:
-            return self._state(run_id, number).record
+            state = self._state(run_id, number)
+            if state.record.phase is not RoundPhase.OPEN or client not in state.unsettled:
+                return 0
+            state.attempts[client] += 1
+            state.last_activity = now
+            return state.attempts[client]
 
-    def rounds(self, run_id: str) -> Sequence[Round]:
-        """See `RunLedger.rounds`."""
+    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
+        """See `RoundSettlement.accept`."""
         with self._lock:
-            self.load(run_id)
-            return [state.record for _, state in sorted(self._rounds[run_id].items())]
+            state = self._state(run_id, number)
+            refused = state.refusal(client, now)
+            if refused is None:
+                state.unsettled.remove(client)
+                state.accepted[client] = update
+                state.last_activity = now
+            return state.receipt(client, refused)
 
-    def glance(self, run_id: str, number: int) -> RoundGlance:
-        """See `RunLedger.glance`."""
+    def fail(self, run_id: str, number: int, client: str, reason: str, now: datetime) -> Receipt:
+        """See `RoundSettlement.fail`."""
         with self._lock:
-            return self._state(run_id, number).glance
+            state = self._state(run_id, number)
+            refused = state.refusal(client, now)
+            if refused is None:
+                state.unsettled.remove(client)
+                state.failed[client] = reason
+                state.last_activity = now
+            return state.receipt(client, refused)
 
-    def glances(self, run_id: str) -> Sequence[RoundGlance]:
-        """See `RunLedger.glances`."""
+    def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
+        """See `RoundSettlement.accepted`."""
         with self._lock:
-            self.load(run_id)
-            return [state.glance for _, state in sorted(self._rounds[run_id].items())]
+            accepted = self._state(run_id, number).accepted
+            wanted = accepted if clients is None else accepted.keys() & set(clients)
+            return {client: accepted[client] for client in sorted(wanted)}
 
-    def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
-        """See `RunLedger.stragglers`."""
+    def accepted_clients(self, run_id: str, number: int) -> Sequence[str]:
+        """See `RoundSettlement.accepted_clients`."""
         with self._lock:
-            return sorted(self._state(run_id, number).unsettled)[:count]
+            return sorted(self._state(run_id, number).accepted)
+
+    def failed(self, run_id: str, number: int) -> Mapping[str, str]:
+        """See `RoundSettlement.failed`."""
+        with self._lock:
+            return dict(sorted(self._state(run_id, number).failed.items()))
+
+    def record_partial(self, run_id: str, number: int, shard: int, now: datetime) -> bool:
+        """See `RoundSettlement.record_partial`."""
+        with self._lock:
+            state = self._state(run_id, number)
+            state.folded.add(shard)
+            state.last_activity = now
+            return state.record.phase is not RoundPhase.OPEN and state.accepted_shards <= state.folded
+
+    def touch(self, run_id: str, number: int, now: datetime) -> None:
+        """See `RoundSettlement.touch`."""
+        with self._lock:
+            self._state(run_id, number).last_activity = now
 
     def tally(self, run_id: str, number: int) -> Tally:
-        """See `RunLedger.tally`."""
+        """See `RoundSettlement.tally`."""
         with self._lock:
             state = self._state(run_id, number)
             return Tally(
@@ -151,76 +188,49 @@ class MemoryLedger:
                 last_activity=state.last_activity,
             )
 
-    def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
-        """See `RunLedger.begin_attempt`."""
-        with self._lock:
-            state = self._state(run_id, number)
-            if state.record.phase is not RoundPhase.OPEN or client not in state.unsettled:
-                return 0
-            state.attempts[client] += 1
-            state.last_activity = now
-            return state.attempts[client]
-
-    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
-        """See `RunLedger.accept`."""
-        with self._lock:
-            state = self._state(run_id, number)
-            refused = state.refusal(client, now)
-            if refused is None:
-                state.unsettled.remove(client)
-                state.accepted[client] = update
-                state.last_activity = now
-            return state.receipt(client, refused)
-
-    def fail(self, run_id: str, number: int, client: str, reason: str, now: datetime) -> Receipt:
-        """See `RunLedger.fail`."""
-        with self._lock:
-            state = self._state(run_id, number)
-            refused = state.refusal(client, now)
-            if refused is None:
-                state.unsettled.remove(client)
-                state.failed[client] = reason
-                state.last_activity = now
-            return state.receipt(client, refused)
-
-    def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
-        """See `RunLedger.accepted`."""
-        with self._lock:
-            accepted = self._state(run_id, number).accepted
-            wanted = accepted if clients is None else accepted.keys() & set(clients)
-            return {client: accepted[client] for client in sorted(wanted)}
-
-    def accepted_clients(self, run_id: str, number: int) -> Sequence[str]:
-        """See `RunLedger.accepted_clients`."""
-        with self._lock:
-            return sorted(self._state(run_id, number).accepted)
-
-    def failed(self, run_id: str, number: int) -> Mapping[str, str]:
-        """See `RunLedger.failed`."""
-        with self._lock:
-            return dict(sorted(self._state(run_id, number).failed.items()))
-
-    def record_partial(self, run_id: str, number: int, shard: int, now: datetime) -> bool:
-        """See `RunLedger.record_partial`."""
-        with self._lock:
-            state = self._state(run_id, number)
-            state.folded.add(shard)
-            state.last_activity = now
-            return state.record.phase is not RoundPhase.OPEN and state.accepted_shards <= state.folded
-
-    def touch(self, run_id: str, number: int, now: datetime) -> None:
-        """See `RunLedger.touch`."""
-        with self._lock:
-            self._state(run_id, number).last_activity = now
-
-    def note(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
-        """See `RunLedger.note`."""
+    def participation(self, run_id: str) -> Mapping[str, Participation]:
+        """See `RoundSettlement.participation`."""
         with self._lock:
             self.load(run_id)
-            self._record(run_id, event, dict(data))
+            trained = [state for state in self._rounds[run_id].values() if state.record.kind is RoundKind.TRAINING]
+            invited = Counter(c for state in trained for c in state.record.cohort if c not in state.record.carried)
+            accepted = Counter(client for state in trained for client in state.accepted)
+            return {
+                client: Participation(invited=count, accepted=accepted[client]) for client, count in sorted(invited.items())
+            }
+
+    # RunViews
+
+    def runs(self, limit: int | None = None, before: str | None = None) -> Sequence[Run]:
+        """See `RunViews.runs`."""
+        with self._lock:
+            newest_first = sorted(self._runs.values(), key=lambda run: (run.created_at, run.id), reverse=True)
+            first = 0 if before is None else newest_first.index(self.load(before)) + 1
+            return newest_first[first:] if limit is None else newest_first[first : first + limit]
+
+    def run_phases(self) -> Sequence[RunPhase]:
+        """See `RunViews.run_phases`."""
+        with self._lock:
+            return [run.phase for run in self._runs.values()]
+
+    def glance(self, run_id: str, number: int) -> RoundGlance:
+        """See `RunViews.glance`."""
+        with self._lock:
+            return self._state(run_id, number).glance
+
+    def glances(self, run_id: str) -> Sequence[RoundGlance]:
+        """See `RunViews.glances`."""
+        with self._lock:
+            self.load(run_id)
+            return [state.glance for _, state in sorted(self._rounds[run_id].items())]
+
+    def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
+        """See `RunViews.stragglers`."""
+        with self._lock:
+            return sorted(self._state(run_id, number).unsettled)[:count]
 
     def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
-        """See `RunLedger.events`."""
+        """See `RunViews.events`."""
         if after is not None:
             check_event_id(after)
         with self._lock:
@@ -229,7 +239,7 @@ class MemoryLedger:
             return self._events[run_id][seen : seen + limit]
 
     def ping(self) -> None:
-        """See `RunLedger.ping`: memory always answers."""
+        """See `RunViews.ping`. Memory always answers."""
 
     def _state(self, run_id: str, number: int) -> RoundInMemory:
         self.load(run_id)

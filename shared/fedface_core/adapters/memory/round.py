@@ -1,4 +1,4 @@
-"""A round in this process's memory, and who has settled in it."""
+"""One round of the ledger in this process's memory: its record, and what its clients and shards have come to."""
 
 from __future__ import annotations
 
@@ -13,42 +13,50 @@ from fedface_core.ports import EndedRound, RoundGlance
 
 @dataclass
 class RoundInMemory:
-    """A round and who has settled in it."""
+    """A round with its cohort, and what its clients and shards have come to."""
 
     record: Round
     shard_of: dict[str, int]
+    """Client → shard, of the whole cohort."""
     unsettled: set[str]
+    """Clients that were neither accepted nor failed."""
     last_activity: datetime
     accepted: dict[str, AcceptedUpdate] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     attempts: Counter[str] = field(default_factory=Counter)
     folded: set[int] = field(default_factory=set)
+    """Shards whose partial is recorded."""
 
     @classmethod
     def opened(cls, record: Round) -> RoundInMemory:
-        """A round whose whole cohort is unsettled."""
+        """A round that has just been opened: its whole cohort is unsettled."""
         return cls(record, record.shard_of_each(), unsettled=set(record.cohort), last_activity=record.opened_at)
 
     @classmethod
     def ended(cls, ended: EndedRound) -> RoundInMemory:
-        """A round that takes no updates any more."""
+        """A round that has ended, as a manifest tells of it: who has not settled never will."""
         state = cls.opened(ended.record)
-        state.accepted, state.failed = dict(ended.accepted), dict(ended.failed)
+        state.accepted = dict(ended.accepted)
+        state.failed = dict(ended.failed)
         state.unsettled -= state.accepted.keys() | state.failed.keys()
         return state
 
-    def change(self, record: Round) -> None:
-        """See `RunLedger.save`."""
+    def change_to(self, record: Round) -> None:
+        """Take the changed ``record``; a round that was suspended and is open again forgets its attempts."""
         if self.record.phase is RoundPhase.SUSPENDED and record.phase is RoundPhase.OPEN:
             self.attempts.clear()
         self.record = record
 
     @property
     def glance(self) -> RoundGlance:
-        """See `RunLedger.glance`."""
-        state = RoundState.model_construct(**{name: getattr(self.record, name) for name in RoundState.model_fields})
-        counts = len(self.record.cohort), len(self.accepted), len(self.failed), len(self.unsettled)
-        return RoundGlance(state, *counts)
+        """The round without its cohort, and the counts of its clients."""
+        return RoundGlance(
+            round=RoundState.model_construct(**{name: getattr(self.record, name) for name in RoundState.model_fields}),
+            invited=len(self.record.cohort),
+            accepted=len(self.accepted),
+            failed=len(self.failed),
+            unsettled=len(self.unsettled),
+        )
 
     @property
     def accepted_shards(self) -> set[int]:
@@ -56,7 +64,7 @@ class RoundInMemory:
         return {self.shard_of[client] for client in self.accepted}
 
     def refusal(self, client: str, now: datetime) -> RefusalReason | None:
-        """Why the client cannot settle now; None where it can."""
+        """Why the client cannot settle now, accepted or failed; None if it can."""
         if client not in self.shard_of:
             return RefusalReason.NOT_INVITED
         if client in self.accepted:
@@ -66,7 +74,7 @@ class RoundInMemory:
         return RefusalReason.LATE if not takes_updates or client in self.failed else None
 
     def receipt(self, client: str, refused: RefusalReason | None) -> Receipt:
-        """What the client is told, once that is decided."""
+        """What the client is told: whether it was ``refused`` and why, its shard, and what is complete now."""
         shard = self.shard_of.get(client)
         return Receipt(
             refused=refused,

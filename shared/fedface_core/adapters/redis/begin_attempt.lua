@@ -1,5 +1,9 @@
--- Counts one delivery of a client's task. KEYS: round, unsettled, attempts. ARGV: client, now (µs).
--- Returns the client's attempts; 0 where there is nothing to do; false where the round was never opened.
+-- begin_attempt.lua: counts one delivery of a client's task, as activity in the round.
+--
+-- KEYS     1 round, 2 its unsettled clients, 3 its attempts
+-- ARGV     1 client, 2 now (µs)
+-- Returns  the client's attempts, from 1 on; 0 if there is nothing to do: the round is not open, or the client is not
+--          unsettled; false if the round was never opened. Only a count from 1 on has changed anything.
 local round, unsettled, attempts = unpack(KEYS)
 local client, now = unpack(ARGV)
 

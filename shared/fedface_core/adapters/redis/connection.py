@@ -1,12 +1,15 @@
-"""Connections to Redis or Valkey with bounded waits, and its faults in our words."""
+"""Connections to Redis or Valkey with bounded waits; one round trip or one script at a time; faults in our words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import resources
+from typing import Any
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.client import Pipeline
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -27,8 +30,10 @@ RETRIES = 3
 
 
 def connect(url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redis:
-    """A client for ``url`` that connects when first used. Each attempt waits ``timeout_seconds`` at most; transient
-    faults are tried again `RETRIES` times with growing, jittered waits of a second at most.
+    """A client for ``url`` that connects when first used.
+
+    Each attempt waits ``timeout_seconds`` at most; transient faults are tried again `RETRIES` times with growing, jittered
+    waits of a second at most. `InvalidInputError`, which shows nothing of it, if ``url`` is no Redis URL.
     """
     try:
         return redis.Redis.from_url(
@@ -53,7 +58,10 @@ def address(client: redis.Redis) -> str:
 
 @contextmanager
 def redis_faults(client: redis.Redis) -> Iterator[None]:
-    """Turn Redis's exceptions into `UnavailableError`, with where and what would be right, never the password."""
+    """Turn the exceptions of ``client`` into `UnavailableError`, which says where it is and what to do, never the password.
+
+    A command of ours that is wrong stays the `ResponseError` that it is.
+    """
     where = f"Redis at {address(client)}"
     try:
         yield
@@ -78,3 +86,35 @@ def redis_faults(client: redis.Redis) -> Iterator[None]:
         else:
             remedy = "see its log"
         raise UnavailableError(f"{where} cannot serve us now: {error}; {remedy}") from error
+
+
+class RedisServer:
+    """What the ledger asks of the Redis or Valkey at ``url``: pipelines and scripts, whose faults come in our words.
+
+    It connects when first used. Each attempt waits ``timeout_seconds`` at most.
+    """
+
+    def __init__(self, url: str, *, timeout_seconds: float) -> None:
+        self._client = connect(url, timeout_seconds=timeout_seconds)
+        self._scripts = {
+            file.name: self._client.register_script(file.read_text(encoding="utf-8"))
+            for file in resources.files(__package__).iterdir()
+            if file.name.endswith(".lua")
+        }
+
+    @contextmanager
+    def pipeline(self, *, transaction: bool = False) -> Iterator[Pipeline]:
+        """A pipeline: `execute` sends its commands, be it one, in one round trip and returns their answers, in order.
+
+        ``transaction``: as one atomic step, between MULTI and EXEC; else others' commands may be carried out in between.
+        """
+        with redis_faults(self._client), self._client.pipeline(transaction=transaction) as pipeline:
+            yield pipeline
+
+    def run_script(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+        """Run the Lua script in the file ``name`` of this folder as one atomic step; what it returns is in its header.
+
+        A nil or false of Lua's comes as None.
+        """
+        with redis_faults(self._client):
+            return self._scripts[name](keys=keys, args=args)

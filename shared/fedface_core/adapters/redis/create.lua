@@ -1,5 +1,8 @@
--- Stores a run that the ledger does not have, and its first event. KEYS: run, events.
--- ARGV: version, record, phase, event's name, event's data. Returns 0 where the id is taken.
+-- create.lua: stores a run that the ledger does not have, and its first event.
+--
+-- KEYS     1 run, 2 its events
+-- ARGV     1 version, 2 record (JSON), 3 phase, 4 event's name, 5 event's data (JSON)
+-- Returns  1 if it is stored; 0, and nothing has changed, if the id is taken.
 local run, events = unpack(KEYS)
 local version, record, phase, name, data = unpack(ARGV)
 

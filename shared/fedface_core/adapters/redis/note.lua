@@ -1,5 +1,8 @@
--- Appends an event to a run's audit trail. KEYS: run, events. ARGV: event's name, event's data.
--- Returns 0 where there is no such run.
+-- note.lua: appends an event to a run's audit trail.
+--
+-- KEYS     1 run, 2 its events
+-- ARGV     1 event's name, 2 event's data (JSON)
+-- Returns  1 if it is appended; 0, and nothing has changed, if there is no such run.
 local run, events = unpack(KEYS)
 local name, data = unpack(ARGV)
 

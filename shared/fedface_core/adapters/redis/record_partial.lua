@@ -1,5 +1,9 @@
--- Records that a shard's partial is stored. KEYS: round, accepted shards, folded. ARGV: shard, now (µs).
--- Returns 1 where the round is closed and no accepted shard is unfolded, else 0; false where it was never opened.
+-- record_partial.lua: records, as activity in the round, that a shard's partial is stored.
+--
+-- KEYS     1 round, 2 its shards with an accepted update, 3 its folded shards
+-- ARGV     1 shard, 2 now (µs)
+-- Returns  1 if the round is not open any more and each shard with an accepted update is folded, else 0; false, and nothing
+--          has changed, if the round was never opened.
 local round, accepted_shards, folded = unpack(KEYS)
 local shard, now = unpack(ARGV)
 

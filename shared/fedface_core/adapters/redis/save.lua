@@ -1,12 +1,20 @@
--- Stores a change of run, and of the round it changed or opened or both, with its event.
--- KEYS: run, events, rounds, invited, changed round and its attempts, then the opened round's keys as `round_keys` of keys.py gives them.
--- ARGV: version that was loaded, record, phase, event's name, event's data,
---       changed round's record ('' where none), phase and deadline (µs),
---       opened round's record ('' where none), cohort (JSON), number, deadline (µs) and opening time (µs).
--- Returns the outcome and the stored version; only 'saved' has changed anything.
+-- save.lua: stores a change of a run, the round that it changed or opened (or both), and an event. Compare-and-set on the
+-- run's version. A round's cohort is unsettled from its opening on; who is invited to a training round, and not carried over
+-- into it, has one invitation more. A round that was suspended and is open again forgets its attempts.
+--
+-- KEYS     1 run, 2 its events, 3 its rounds, 4 its invitations
+--          5 changed round, 6 its attempts: left alone if ARGV[6] is ''
+--          7 opened round, 8 its members, 9 its unsettled clients, 10 its shards: left alone if ARGV[9] is ''
+-- ARGV     1 version that was loaded, 2 run's record (JSON), 3 its phase, 4 event's name, 5 event's data (JSON)
+--          6 changed round's record (JSON), 7 its phase, 8 its deadline (µs): '' for none
+--          9 opened round's record (JSON), 10 its cohort (JSON), 11 its number, 12 its kind ('enrolment' or 'training'),
+--          13 its deadline (µs), 14 when it opened (µs): '' for none
+-- Returns  {'saved', new version}; or, and then nothing has changed, {'no_run', ''} if there is no such run,
+--          {'stale', stored version} if it is another than was loaded, {'no_round', stored version} if the changed round was
+--          never opened. Takes time in proportion to the opened cohort.
 local run, events, rounds, invited, changed, attempts, opened, members, unsettled, shards = unpack(KEYS)
 local version, record, run_phase, name, data, changed_record, changed_phase, changed_deadline = unpack(ARGV)
-local opened_record, opened_cohort, number, deadline, now = unpack(ARGV, 9)
+local opened_record, opened_cohort, number, kind, deadline, now = unpack(ARGV, 9)
 
 local stored = redis.call('HGET', run, 'version')
 if not stored then
@@ -42,7 +50,7 @@ if opened_record ~= '' then
       clients[#clients + 1] = client
       members_and_shards[#members_and_shards + 1] = client
       members_and_shards[#members_and_shards + 1] = math.floor((index - 1) / round.shard_size)
-      if number ~= '0' and not round.carried[client] then
+      if kind == 'training' and not round.carried[client] then
         redis.call('HINCRBY', invited, client, 1)
       end
     end

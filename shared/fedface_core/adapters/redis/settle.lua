@@ -1,9 +1,16 @@
--- Settles one client, accepted or failed, in constant time whatever the cohort's size.
--- KEYS: the first seven of a round's, as `round_keys` of keys.py gives them; answered.
--- ARGV: client, now (µs), 'accepted' or 'failed', the update as JSON or the reason, the round's number.
--- Returns false where the round was never opened, else {refused or '', shard, shard settled, round ready}.
+-- settle.lua: settles one client of a round, accepted or failed, as activity: if it was invited, has not settled, and the
+-- round takes updates (open before its deadline, or suspended). Who is accepted in a training round has answered once more.
+--
+-- KEYS     1 round, 2 its members, 3 its unsettled clients, 4 its shards, 5 its accepted updates,
+--          6 its shards with an accepted update, 7 its failed clients, 8 the run's answers
+-- ARGV     1 client, 2 now (µs), 3 'accepted' or 'failed', 4 the update (JSON) or why it failed,
+--          5 the round's kind ('enrolment' or 'training')
+-- Returns  {refusal, shard, whether all of the shard has settled (1 or 0), whether the round is ready (1 or 0)}. The refusal
+--          is '', or, and then nothing has changed, 'not_invited' (and the shard ''), 'duplicate' (accepted already) or 'late'
+--          (the round takes no updates, or the client has failed). Ready is an open round that has its quorum, or nobody
+--          unsettled. False if the round was never opened. Takes the same time whatever the cohort's size.
 local round, members, unsettled, shards, accepted, accepted_shards, failed, answered = unpack(KEYS)
-local client, now, outcome, value, number = unpack(ARGV)
+local client, now, outcome, value, kind = unpack(ARGV)
 
 local phase, deadline, quorum = unpack(redis.call('HMGET', round, 'phase', 'deadline', 'quorum'))
 if not phase then
@@ -27,7 +34,7 @@ else
   if outcome == 'accepted' then
     redis.call('HSET', accepted, client, value)
     redis.call('SADD', accepted_shards, shard)
-    if number ~= '0' then
+    if kind == 'training' then
       redis.call('HINCRBY', answered, client, 1)
     end
   else

@@ -1,4 +1,8 @@
--- Notes activity in a round. KEYS: round. ARGV: now (µs). Returns 1, or false where the round was never opened.
+-- touch.lua: notes activity in a round.
+--
+-- KEYS     1 round
+-- ARGV     1 now (µs)
+-- Returns  1; false, and nothing has changed, if the round was never opened.
 local round = KEYS[1]
 local now = ARGV[1]
 

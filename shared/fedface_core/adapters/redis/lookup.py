@@ -1,0 +1,71 @@
+"""Runs in Redis by their ids, and the errors for runs and rounds that are not there: what all parts of the ledger need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from fedface_core.adapters.redis.connection import RedisServer
+from fedface_core.adapters.redis.keys import run_keys
+from fedface_core.contracts.schema_version import read_versioned
+from fedface_core.domain.errors import InvalidInputError, NotFoundError, UnknownSchemaError
+from fedface_core.domain.run import Run
+
+log = structlog.get_logger(__name__)
+
+
+class RunLookup:
+    """What `RedisRecords`, `RedisSettlement` and `RedisViews` start from: a server, and its runs by their ids."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self._server = server
+
+    def load(self, run_id: str) -> Run:
+        """See `RunRecords.load`."""
+        with self._server.pipeline() as pipeline:
+            pipeline.hget(run_keys(run_id).run, "record")
+            (record,) = pipeline.execute()
+        if record is None:
+            raise NotFoundError(f"there is no run {run_id}")
+        return read_versioned(Run, record)
+
+    def _load_all(self, run_ids: Sequence[str]) -> list[Run]:
+        """The runs with these ids, in one round trip; without those that are not there, or that cannot be read."""
+        with self._server.pipeline() as pipeline:
+            for run_id in run_ids:
+                pipeline.hget(run_keys(run_id).run, "record")
+            records = pipeline.execute()
+        return readable_runs(dict(zip(run_ids, records, strict=True)))
+
+    def _round_numbers(self, run_id: str) -> list[int]:
+        """The numbers of the run's rounds, in order. `NotFoundError` if there is no such run."""
+        keys = run_keys(run_id)
+        with self._server.pipeline() as pipeline:
+            pipeline.exists(keys.run)
+            pipeline.smembers(keys.rounds)
+            exists, numbers = pipeline.execute()
+        self._require_run(exists, run_id)
+        return sorted(map(int, numbers))
+
+    def _require_run(self, exists: bool, run_id: str) -> None:
+        """`NotFoundError`, naming the run, unless it exists."""
+        if not exists:
+            raise NotFoundError(f"there is no run {run_id}")
+
+    def _require_round(self, exists: bool, run_id: str, number: int) -> None:
+        """`NotFoundError`, naming the round, or the run if it is that which is missing, unless the round exists."""
+        if not exists:
+            self.load(run_id)
+            raise NotFoundError(f"{run_id} has no round {number}")
+
+
+def readable_runs(records: Mapping[str, str | None]) -> list[Run]:
+    """The runs of records by their ids; None is the record of no run. What cannot be read is logged, and hides no other."""
+    found = []
+    for run_id, record in records.items():
+        try:
+            found += [read_versioned(Run, record)] if record is not None else []
+        except (UnknownSchemaError, InvalidInputError) as error:
+            log.warning("record_unreadable", run_id=run_id, reason=str(error))
+    return found

@@ -1,0 +1,148 @@
+"""Who of a round is done, in Redis: attempts, acceptances, failures, partials, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+
+from fedface_core.adapters.redis.keys import micros, moment_of, round_keys, run_keys
+from fedface_core.adapters.redis.lookup import RunLookup
+from fedface_core.domain.cohort import Participation
+from fedface_core.domain.round import Tally
+from fedface_core.domain.round_kind import RoundKind
+from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
+
+
+class RedisSettlement(RunLookup):
+    """`RoundSettlement` in Redis or Valkey."""
+
+    def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
+        """See `RoundSettlement.begin_attempt`."""
+        keys = round_keys(run_id, number)
+        count: int | None = self._server.run_script(
+            "begin_attempt.lua", keys=[keys.round, keys.unsettled, keys.attempts], args=[client, micros(now)]
+        )
+        self._require_round(count is not None, run_id, number)
+        return count or 0
+
+    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
+        """See `RoundSettlement.accept`."""
+        return self._settle(run_id, number, client, now, "accepted", update.model_dump_json())
+
+    def fail(self, run_id: str, number: int, client: str, reason: str, now: datetime) -> Receipt:
+        """See `RoundSettlement.fail`."""
+        return self._settle(run_id, number, client, now, "failed", reason)
+
+    def _settle(
+        self, run_id: str, number: int, client: str, now: datetime, outcome: Literal["accepted", "failed"], value: str
+    ) -> Receipt:
+        """Settle a client: ``value`` is its update as JSON, or why it failed."""
+        keys = round_keys(run_id, number)
+        answer = self._server.run_script(
+            "settle.lua",
+            keys=[
+                keys.round,
+                keys.members,
+                keys.unsettled,
+                keys.shards,
+                keys.accepted,
+                keys.accepted_shards,
+                keys.failed,
+                run_keys(run_id).answered,
+            ],
+            args=[client, micros(now), outcome, value, RoundKind.of(number).value],
+        )
+        self._require_round(answer is not None, run_id, number)
+        refused, shard, shard_settled, round_ready = answer
+        return Receipt(
+            refused=RefusalReason(refused) if refused else None,
+            shard=int(shard) if shard else None,
+            shard_settled=bool(shard_settled),
+            round_ready=bool(round_ready),
+        )
+
+    def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
+        """See `RoundSettlement.accepted`."""
+        keys = round_keys(run_id, number)
+        with self._server.pipeline() as pipeline:
+            pipeline.exists(keys.round)
+            if clients is None:
+                pipeline.hgetall(keys.accepted)
+                exists, found = pipeline.execute()
+            else:
+                wanted = ["", *sorted(set(clients))]  # nobody's name in front, since Redis takes no request for no field
+                pipeline.hmget(keys.accepted, wanted)
+                exists, values = pipeline.execute()
+                found = {client: value for client, value in zip(wanted, values, strict=True) if value is not None}
+        self._require_round(exists, run_id, number)
+        return {client: AcceptedUpdate.model_validate_json(found[client]) for client in sorted(found)}
+
+    def accepted_clients(self, run_id: str, number: int) -> Sequence[str]:
+        """See `RoundSettlement.accepted_clients`."""
+        keys = round_keys(run_id, number)
+        with self._server.pipeline() as pipeline:
+            pipeline.exists(keys.round)
+            pipeline.hkeys(keys.accepted)
+            exists, clients = pipeline.execute()
+        self._require_round(exists, run_id, number)
+        return sorted(clients)
+
+    def failed(self, run_id: str, number: int) -> Mapping[str, str]:
+        """See `RoundSettlement.failed`."""
+        keys = round_keys(run_id, number)
+        with self._server.pipeline() as pipeline:
+            pipeline.exists(keys.round)
+            pipeline.hgetall(keys.failed)
+            exists, failed = pipeline.execute()
+        self._require_round(exists, run_id, number)
+        return dict(sorted(failed.items()))
+
+    def record_partial(self, run_id: str, number: int, shard: int, now: datetime) -> bool:
+        """See `RoundSettlement.record_partial`."""
+        keys = round_keys(run_id, number)
+        complete = self._server.run_script(
+            "record_partial.lua", keys=[keys.round, keys.accepted_shards, keys.folded], args=[shard, micros(now)]
+        )
+        self._require_round(complete is not None, run_id, number)
+        return bool(complete)
+
+    def touch(self, run_id: str, number: int, now: datetime) -> None:
+        """See `RoundSettlement.touch`."""
+        touched = self._server.run_script("touch.lua", keys=[round_keys(run_id, number).round], args=[micros(now)])
+        self._require_round(touched is not None, run_id, number)
+
+    def tally(self, run_id: str, number: int) -> Tally:
+        """See `RoundSettlement.tally`."""
+        keys = round_keys(run_id, number)
+        with self._server.pipeline(transaction=True) as pipeline:
+            pipeline.hget(keys.round, "last_activity")
+            pipeline.hlen(keys.accepted)
+            pipeline.hlen(keys.failed)
+            pipeline.smembers(keys.unsettled)
+            pipeline.smembers(keys.accepted_shards)
+            pipeline.smembers(keys.folded)
+            last_activity, accepted, failed, unsettled, accepted_shards, folded_shards = pipeline.execute()
+        self._require_round(last_activity is not None, run_id, number)
+        return Tally(
+            accepted=accepted,
+            failed=failed,
+            unsettled=frozenset(unsettled),
+            accepted_shards=frozenset(map(int, accepted_shards)),
+            folded_shards=frozenset(map(int, folded_shards)),
+            last_activity=moment_of(int(last_activity)),
+        )
+
+    def participation(self, run_id: str) -> Mapping[str, Participation]:
+        """See `RoundSettlement.participation`."""
+        keys = run_keys(run_id)
+        with self._server.pipeline() as pipeline:
+            pipeline.exists(keys.run)
+            pipeline.hgetall(keys.invited)
+            pipeline.hgetall(keys.answered)
+            exists, invited, answered = pipeline.execute()
+        self._require_run(exists, run_id)
+        return {
+            client: Participation(invited=int(invited[client]), accepted=int(answered.get(client, 0)))
+            for client in sorted(invited)
+        }

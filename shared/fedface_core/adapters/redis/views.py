@@ -1,0 +1,120 @@
+"""What onlookers read of runs and rounds in Redis. It changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from redis.client import Pipeline
+
+from fedface_core.adapters.audit_trail import check_event_id
+from fedface_core.adapters.redis.keys import RUNS, moment_of, round_keys, run_keys
+from fedface_core.adapters.redis.lookup import RunLookup
+from fedface_core.contracts.schema_version import read_versioned
+from fedface_core.domain.round import RoundState
+from fedface_core.domain.run import Run, RunPhase
+from fedface_core.ports import RecordedEvent, RoundGlance
+
+_GLANCE_ANSWERS: Final = 5
+
+
+class RedisViews(RunLookup):
+    """`RunViews` in Redis or Valkey."""
+
+    def runs(self, limit: int | None = None, before: str | None = None) -> Sequence[Run]:
+        """See `RunViews.runs`."""
+        first = 0
+        if before is not None:
+            self.load(before)
+            with self._server.pipeline() as pipeline:
+                pipeline.zrevrank(RUNS, before)
+                (rank,) = pipeline.execute()
+            first = rank + 1
+        with self._server.pipeline() as pipeline:
+            pipeline.zrevrange(RUNS, first, -1 if limit is None else first + limit - 1)
+            (run_ids,) = pipeline.execute()
+        return self._load_all(run_ids)
+
+    def run_phases(self) -> Sequence[RunPhase]:
+        """See `RunViews.run_phases`."""
+        with self._server.pipeline() as pipeline:
+            pipeline.zrange(RUNS, 0, -1)
+            (run_ids,) = pipeline.execute()
+        with self._server.pipeline() as pipeline:
+            for run_id in run_ids:
+                pipeline.hget(run_keys(run_id).run, "phase")
+            return [RunPhase(phase) for phase in pipeline.execute() if phase is not None]
+
+    def glance(self, run_id: str, number: int) -> RoundGlance:
+        """See `RunViews.glance`."""
+        with self._server.pipeline(transaction=True) as pipeline:
+            _ask_for_a_glance(pipeline, run_id, number)
+            answers = pipeline.execute()
+        self._require_round(answers[0] is not None, run_id, number)
+        return _glance(*answers)
+
+    def glances(self, run_id: str) -> Sequence[RoundGlance]:
+        """See `RunViews.glances`."""
+        numbers = self._round_numbers(run_id)
+        with self._server.pipeline() as pipeline:
+            for number in numbers:
+                _ask_for_a_glance(pipeline, run_id, number)
+            answers = pipeline.execute()
+        return [_glance(*answers[first : first + _GLANCE_ANSWERS]) for first in range(0, len(answers), _GLANCE_ANSWERS)]
+
+    def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
+        """See `RunViews.stragglers`."""
+        keys = round_keys(run_id, number)
+        cursor = 0
+        found = set[str]()
+        while len(found) < count:  # to have all of them sorted would keep Redis busy for milliseconds
+            with self._server.pipeline() as pipeline:
+                pipeline.exists(keys.round)
+                pipeline.sscan(keys.unsettled, cursor, count=20 * count)
+                exists, (cursor, some) = pipeline.execute()
+            self._require_round(exists, run_id, number)
+            found.update(some)
+            if cursor == 0:
+                break
+        return sorted(found)[:count]
+
+    def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
+        """See `RunViews.events`."""
+        if after is not None:
+            check_event_id(after)
+        keys = run_keys(run_id)
+        with self._server.pipeline() as pipeline:
+            pipeline.exists(keys.run)
+            pipeline.xrange(keys.events, min="-" if after is None else f"({after}", count=limit)
+            exists, entries = pipeline.execute()
+        self._require_run(exists, run_id)
+        return [_recorded_event(entry_id, fields) for entry_id, fields in entries]
+
+    def ping(self) -> None:
+        """See `RunViews.ping`."""
+        with self._server.pipeline() as pipeline:
+            pipeline.ping()
+            pipeline.execute()
+
+
+def _ask_for_a_glance(pipeline: Pipeline, run_id: str, number: int) -> None:
+    """Put `_GLANCE_ANSWERS` commands into the pipeline, whose answers `_glance` takes."""
+    keys = round_keys(run_id, number)
+    pipeline.hget(keys.round, "record")
+    pipeline.hlen(keys.members)
+    pipeline.hlen(keys.accepted)
+    pipeline.hlen(keys.failed)
+    pipeline.scard(keys.unsettled)
+
+
+def _glance(record: str, invited: int, accepted: int, failed: int, unsettled: int) -> RoundGlance:
+    return RoundGlance(read_versioned(RoundState, record), invited, accepted, failed, unsettled)
+
+
+def _recorded_event(entry_id: str, fields: Mapping[str, str]) -> RecordedEvent:
+    """An entry of the stream of events. Its id begins with the server's milliseconds since 1970."""
+    milliseconds, _ = entry_id.split("-")
+    at = moment_of(1000 * int(milliseconds))
+    data: dict[str, Any] = json.loads(fields["data"])
+    return RecordedEvent(id=entry_id, at=at, name=fields["name"], data=data)

@@ -1,0 +1,77 @@
+"""The table at the top of `fedface_core.adapters.redis.keys` is the whole truth about what the ledger keeps in Redis."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+import redis
+
+from fedface_core.adapters.redis import keys
+from fedface_core.adapters.redis.ledger import RedisLedger
+from fedface_core.domain.ids import client_id
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import open_round
+from fedface_core.domain.run import Run
+from fedface_core.domain.update import AcceptedUpdate
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PLAN = Plan.model_validate({"split": {"clients": 3}, "cohort": {"shard_size": 1}})
+COHORT = tuple(client_id(index) for index in range(3))
+RUN = Run(id="run-0123456789ab", plan=PLAN, correlation_id="abc", created_at=NOW)
+
+
+@pytest.fixture
+def server(ledger_url: str) -> Iterator[redis.Redis]:
+    """The ledger's own database."""
+    with redis.Redis.from_url(ledger_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> RedisLedger:
+    """A ledger with a run that has used every key there is."""
+    ledger = RedisLedger(ledger_url)
+    ledger.create(RUN)
+    ledger.save(RUN, "round_opened", opened=open_round(PLAN, RUN.id, 12, COHORT, "0" * 64, NOW))
+    ledger.begin_attempt(RUN.id, 12, COHORT[0], NOW)
+    ledger.accept(RUN.id, 12, COHORT[0], AcceptedUpdate(sha256="1" * 64, size=1, images=1), NOW)
+    ledger.fail(RUN.id, 12, COHORT[1], "no photographs", NOW)
+    ledger.record_partial(RUN.id, 12, 0, NOW)
+    return ledger
+
+
+# A key, its type, and the rest of its row: also of the lines that go on with it, whose first two columns are empty.
+ROW = re.compile(r"^    ((?:\{run\}|runs|active)\S*) +(hash|set|sorted set|stream) (.*\n(?: {40}.*\n)*)", re.MULTILINE)
+
+
+def in_the_table() -> dict[str, str]:
+    """Key → type."""
+    rows = [(key, kind) for key, kind, _ in ROW.findall(keys.__doc__ or "")]
+    assert len(dict(rows)) == len(rows), "a key has two rows"
+    return dict(rows)
+
+
+def as_in_the_table(key: str) -> str:
+    return key.removeprefix("fedface:").replace(f"{{{RUN.id}}}", "{run}").replace(":round:12", ":round:{n}")
+
+
+def test_each_key_is_in_the_table_with_its_type(server: redis.Redis, ledger: RedisLedger) -> None:
+    types = {"zset": "sorted set"}
+    stored = {as_in_the_table(str(key)): types.get(kind := str(server.type(key)), kind) for key in server.keys("*")}
+    assert stored == in_the_table()
+
+
+@pytest.mark.parametrize("key", [keys.run_keys(RUN.id).run, keys.round_keys(RUN.id, 12).round], ids=["run", "round"])
+def test_each_field_of_a_record_is_in_its_row(server: redis.Redis, ledger: RedisLedger, key: str) -> None:
+    (row,) = [text for found, _, text in ROW.findall(keys.__doc__ or "") if found == as_in_the_table(key)]
+    fields = [str(field) for field in server.hkeys(key)]
+    assert fields
+    assert [field for field in fields if not re.search(rf"\b{field}\b", row)] == []
+
+
+def test_a_deleted_run_leaves_no_key(server: redis.Redis, ledger: RedisLedger) -> None:
+    ledger.delete(RUN.id)
+    assert server.keys("*") == []
