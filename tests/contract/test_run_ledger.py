@@ -6,8 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from redis.client import Pipeline
 
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.cohort import Participation
@@ -344,18 +346,18 @@ def test_a_deletion_stays_in_sight_though_the_run_was_just_found_ended(
     """The sweep reads the run while it is ended, and takes it out of the index while an operator has it deleted."""
     cancelled = ledger.save(end(run, RunPhase.CANCELLED, T0), "run_cancelled")
     if isinstance(ledger, RedisLedger):
-        load = ledger._load_all
-        asked: list[list[str]] = []
+        execute, deleting = Pipeline.execute, [delete(cancelled)]
 
-        def load_then_delete(ids: list[str]) -> list[Run]:
-            found = load(ids)
-            if not asked:
-                asked.append(ids)
-                ledger.save(delete(cancelled), "run_deleting")
-            return found
+        def read_then_delete(pipeline: Pipeline, raise_on_error: bool = True) -> list[Any]:
+            answers = execute(pipeline, raise_on_error)
+            if deleting and '"cancelled"' in str(answers):
+                ledger.save(deleting.pop(), "run_deleting")
+            return answers
 
-        monkeypatch.setattr(ledger, "_load_all", load_then_delete)
+        monkeypatch.setattr(Pipeline, "execute", read_then_delete)
+        ledger.active_runs()
+        assert not deleting
     else:
         ledger.save(delete(cancelled), "run_deleting")
-    ledger.active_runs()
+        ledger.active_runs()
     assert [active.phase for active in ledger.active_runs()] == [RunPhase.DELETING]
