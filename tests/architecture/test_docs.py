@@ -73,3 +73,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 @each_page
 def test_the_files_and_modules_that_it_names_are_there(page: Path) -> None:
     assert not [name for name in named(page) if missing_file(name) or missing_module(name)]
+
+
+def test_the_tree_of_the_code_names_every_package() -> None:
+    tree = BLOCK.findall((ROOT / "docs/architecture.md").read_text().split("## The code")[1])[0]
+    packages = {path.parent.name for path in [*ROOT.glob("*/pyproject.toml"), *ROOT.glob("*/*/pyproject.toml")]}
+    assert {name for name in packages if not re.search(rf"^ *{name}/ ", tree, re.MULTILINE)} == set()
