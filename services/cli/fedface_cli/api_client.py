@@ -33,7 +33,7 @@ from fedface_core.domain.results import Report
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 _ATTEMPTS = 5
-_PAUSES = wait_random_exponential(multiplier=0.2, max=3)
+PAUSES = wait_random_exponential(multiplier=0.2, max=3)
 _CHUNK = 1 << 20
 _SILENCE = 5.0  # seconds; a connection that died looks like a run in which nothing happens
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -197,7 +197,7 @@ class ControlApi:
         The key makes it one request, however often it arrives: the API carries it out once.
         """
         headers = {"Idempotency-Key": uuid.uuid4().hex} | request.pop("headers", {})
-        again = Retrying(retry=_worth_another, stop=stop_after_attempt(_ATTEMPTS), wait=_PAUSES, reraise=True)
+        again = Retrying(retry=_worth_another, stop=stop_after_attempt(_ATTEMPTS), wait=PAUSES, reraise=True)
         answer: BodyT = again(self._call, body, method, path, headers=headers, **request)
         return answer
 

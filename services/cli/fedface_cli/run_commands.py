@@ -27,7 +27,7 @@ SettingsOption = Annotated[
     ),
 ]
 StartOption = Annotated[bool, typer.Option("--start", help="Start it at once.")]
-_POLL_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 
 @app.command()
@@ -130,7 +130,7 @@ def delete(
             run = api.delete(run_id, confirm=run_id)
             typer.echo(f"{what_next(run)}; waiting until it is gone")
             while True:
-                time.sleep(_POLL_SECONDS)
+                time.sleep(POLL_SECONDS)
                 api.run(run_id)
         except NotFoundError:
             typer.echo(f"{run_id} is gone")

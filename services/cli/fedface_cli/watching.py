@@ -17,7 +17,7 @@ from fedface_core.domain.results import Scores
 from fedface_core.domain.run import ENDED, RunPhase
 
 _RETRIES = 10
-_RETRY_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 
 
 def watch(api: ControlApi, run_id: str, console: Console, check: Callable[[], None] = lambda: None) -> RunDetail:
@@ -50,7 +50,7 @@ def follow(api: ControlApi, run_id: str, check: Callable[[], None] = lambda: Non
             failures += 1
             if failures > _RETRIES:
                 raise
-        time.sleep(_RETRY_SECONDS)
+        time.sleep(RETRY_SECONDS)
 
 
 def _watch_live(api: ControlApi, run: RunDetail, console: Console, check: Callable[[], None]) -> None:

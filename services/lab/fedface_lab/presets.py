@@ -13,7 +13,7 @@ _ORL_TEST = 20
 def orl(clients: int | None = None, rounds: int | None = None, seed: int = 0) -> Plan:
     """The 40 people of the ORL database, reduced to 20 pixels, and a pre-trained network: 20 clients, 20 for the test.
 
-    Chosen by cross-validation: docs/experiments/orl_cross_validation.md.
+    Chosen by cross-validation: docs/settings/orl_cross_validation.md.
     """
     clients = clients or 20
     most = _ORL_IDENTITIES - _ORL_TEST

@@ -8,7 +8,6 @@ Everything listens on 127.0.0.1 only; the broker asks for a secret that is drawn
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import subprocess
@@ -20,12 +19,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from fedface_core.domain.errors import FedFaceError, InvalidInputError
+from fedface_core.domain.errors import FedFaceError
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, Part, answers, prometheus, seaweedfs, valkey
+from fedface_stack.folder_lock import folder_locked
 from fedface_stack.local_ports import free_ports, refuse_taken
 
-_SERVICES = {
+SERVICES = {
     "api": "fedface_control.api",
     "client": "fedface_client",
     "aggregator": "fedface_aggregator",
@@ -34,8 +34,8 @@ _SERVICES = {
 }
 CLIENT_NICENESS = 5
 _START_SECONDS = 600.0  # a process that ends is noticed at once; this is for one that hangs, on however busy a machine
-_GRACE_SECONDS = 10.0  # a worker finishes the task in hand, or puts it back into the queue
-_END_SECONDS = 10.0  # and then ends; on a busy machine that takes a while
+GRACE_SECONDS = 10.0  # a worker finishes the task in hand, or puts it back into the queue
+END_SECONDS = 10.0  # and then ends; on a busy machine that takes a while
 _SERVER_GRACE_SECONDS = 20.0  # SeaweedFS takes 15
 
 
@@ -88,8 +88,11 @@ class LocalStack:
         `StackError` names a process that ended instead, with the end of its log; the others are then stopped.
         """
         assert not self.processes, "the stack is running"
-        self._hold_workdir()
+        # Two brokers on the same files would ruin them.
+        busy = f"another local stack runs in {self.workdir}: stop that one, or give another --workdir"
+        self._held.enter_context(folder_locked(self.workdir / "stack.lock", busy))
         try:
+            self.logs.mkdir(parents=True, exist_ok=True)
             self._children = self._held.enter_context(closing(Children()))
             servers, services = self._plan()
             self._start_together(servers, waiting_for)  # the services look for them as soon as they start
@@ -101,7 +104,7 @@ class LocalStack:
     def stop(self) -> None:
         """Stop the services, each finishing the task in hand, then the servers they need. No error where nothing runs."""
         try:
-            self._stop(list(_SERVICES), _GRACE_SECONDS + _END_SECONDS)
+            self._stop(list(SERVICES), GRACE_SECONDS + END_SECONDS)
             self._stop(list(self.processes), _SERVER_GRACE_SECONDS)
         finally:  # also when a second Ctrl-C ends the patience
             self._held.close()
@@ -165,26 +168,13 @@ class LocalStack:
         """Stop it."""
         self.stop()
 
-    def _hold_workdir(self) -> None:
-        """One stack to a directory: two brokers on the same files would ruin them."""
-        self.workdir.mkdir(parents=True, exist_ok=True)
-        self.logs.mkdir(parents=True, exist_ok=True)
-        lock = self._held.enter_context((self.workdir / "stack.lock").open("w"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._held.close()
-            raise InvalidInputError(
-                f"another local stack runs in {self.workdir}: stop that one, or give another --workdir"
-            ) from None
-
     def _plan(self) -> tuple[list[Part], list[Part]]:
         """Draw ports and secrets; say what to start, servers first."""
         ports = free_ports(11)
         api_port = self._api_port or ports.pop()
         refuse_taken(api_port)
         self.api_url = f"http://{HOST}:{api_port}"
-        self.metrics_targets = {name: f"{HOST}:{ports.pop()}" for name in _SERVICES} | {"api": f"{HOST}:{api_port}"}
+        self.metrics_targets = {name: f"{HOST}:{ports.pop()}" for name in SERVICES} | {"api": f"{HOST}:{api_port}"}
 
         secret, broker_port = secrets.token_hex(24), ports.pop()
         servers = [valkey(self.workdir, broker_port, secret)]
@@ -209,11 +199,11 @@ class LocalStack:
             "FEDFACE_API_HOST": HOST,
             "FEDFACE_API_PORT": str(api_port),
             "FEDFACE_METRICS_HOST": HOST,
-            "FEDFACE_GRACE_SECONDS": f"{_GRACE_SECONDS:g}",
+            "FEDFACE_GRACE_SECONDS": f"{GRACE_SECONDS:g}",
             "OMP_NUM_THREADS": "1",  # one core to a worker process; as many processes as cores
             **self._extra_environment,
         }
-        services = [self._service(name, module) for name, module in _SERVICES.items()]
+        services = [self._service(name, module) for name, module in SERVICES.items()]
         if self._with_prometheus:
             port = ports.pop()
             self.prometheus_url = f"http://{HOST}:{port}"

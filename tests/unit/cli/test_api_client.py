@@ -77,7 +77,7 @@ class Interrupted(httpx.SyncByteStream):
 
 
 def test_following_goes_on_after_the_last_event_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "RETRY_SECONDS", 0.0)
     asked: list[str | None] = []
     ended = {"phase": "completed"}
 
@@ -99,7 +99,7 @@ def test_following_goes_on_after_the_last_event_seen(monkeypatch: pytest.MonkeyP
 
 
 def test_following_gives_up_on_an_api_that_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "RETRY_SECONDS", 0.0)
     asked = []
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -16,7 +16,7 @@ from fedface_lab.data import prepare_photographs
 from fedface_lab.data.prepare_journal import JOURNAL, REPORT
 from fedface_learning.data.alignment import TEMPLATES
 from fedface_learning.data.photographs import read_photograph
-from fedface_stack.held_alone import held_alone
+from fedface_stack.folder_lock import folder_locked
 
 from .conftest import Invoke
 
@@ -302,7 +302,7 @@ def test_a_large_photograph_is_searched_at_a_fraction_of_its_size(orl: Path) -> 
 
 def test_a_second_preparation_of_a_folder_is_refused(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
     command = ("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
-    with held_alone(tmp_path / "out" / JOURNAL, "the first"):
+    with folder_locked(tmp_path / "out" / JOURNAL, "the first"):
         code, _, err = fedface(*command)
     assert code == 2
     assert f"another `fedface data prepare` is at work in {tmp_path / 'out'}" in " ".join(err.split())

@@ -23,7 +23,7 @@ from .conftest import ByHand, Invoke
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_commands, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(run_commands, "POLL_SECONDS", 0.01)
 
 
 def test_pause_and_resume(fedface: Invoke, api: ByHand) -> None:

@@ -24,7 +24,7 @@ from support.protocol_trees import ijb_a_tree, ijb_bc_tree, lfw_pairs
 
 from .conftest import ByHand, Invoke
 
-EXPERIMENTS = Path(__file__).parents[3] / "docs" / "experiments"
+DOCS = Path(__file__).parents[3] / "docs"
 RECIPES = ["casia_webface"]
 
 SMALL_MODEL = {"architecture": "spherenet-4", "height": 28, "width": 24, "embedding_size": 8, "widths": [4, 4, 8, 8]}
@@ -33,7 +33,7 @@ SMALL_SPLIT = {"public": 3, "clients": 2, "test": 2}
 
 def documented(recipe: str) -> list[str]:
     """The commands of a recipe, in order."""
-    return re.findall(r"^\$ (.*)$", (EXPERIMENTS / f"{recipe}.md").read_text(), re.MULTILINE)
+    return re.findall(r"^\$ (.*)$", (DOCS / "settings" / f"{recipe}.md").read_text(), re.MULTILINE)
 
 
 def raw_photographs(folder: Path, people: int, images: int, path: str = "{person:07d}/{image:03d}.jpg") -> None:
@@ -67,18 +67,18 @@ def points_of_each(raw: Path) -> str:
 
 def in_small(recipe: str, folder: Path) -> None:
     """The recipe's own files, with nothing but their sizes changed."""
-    plan: dict[str, Any] = tomllib.loads((EXPERIMENTS / f"{recipe}.toml").read_text())
+    plan: dict[str, Any] = tomllib.loads((DOCS / "plans" / f"{recipe}.toml").read_text())
     plan["model"] |= SMALL_MODEL
     plan["split"] |= SMALL_SPLIT
     (folder / f"{recipe}.toml").write_text(json.dumps(plan | {"rounds": 2}))
-    settings = tomllib.loads((EXPERIMENTS / f"{recipe}_pretrain.toml").read_text())
+    settings = tomllib.loads((DOCS / "settings" / f"{recipe}_pretrain.toml").read_text())
     (folder / f"{recipe}_pretrain.toml").write_text(json.dumps(settings | {"epochs": 1, "batch_size": 4}))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_whole_recipe_is_valid(recipe: str) -> None:
-    plan = read_plan(EXPERIMENTS / f"{recipe}.toml")
-    PretrainPlan.model_validate(tomllib.loads((EXPERIMENTS / f"{recipe}_pretrain.toml").read_text()))
+    plan = read_plan(DOCS / "plans" / f"{recipe}.toml")
+    PretrainPlan.model_validate(tomllib.loads((DOCS / "settings" / f"{recipe}_pretrain.toml").read_text()))
     shape = (plan.model.architecture, plan.model.height, plan.model.width, plan.model.embedding_size)
     assert shape == ("spherenet-64", 112, 96, 512)
     assert (plan.split.public, plan.split.clients, plan.initialisation) == (9000, 1000, "mean-feature")

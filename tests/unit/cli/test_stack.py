@@ -43,8 +43,8 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["FEDFACE_METRICS_PORT"])), F
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     (tmp_path / "stand_in.py").write_text(STAND_IN)
-    monkeypatch.setattr(stack_module, "_SERVICES", {"api": "stand_in", "client": "stand_in"})
-    monkeypatch.setattr(stack_module, "_GRACE_SECONDS", 2.0)
+    monkeypatch.setattr(stack_module, "SERVICES", {"api": "stand_in", "client": "stand_in"})
+    monkeypatch.setattr(stack_module, "GRACE_SECONDS", 2.0)
     return {"PYTHONPATH": str(tmp_path)}
 
 
@@ -85,8 +85,8 @@ def test_a_started_stack_answers_everywhere(running: LocalStack) -> None:
 
 
 def test_workers_put_back_what_they_cannot_finish_before_the_stack_kills_them(running: LocalStack) -> None:
-    assert float(running.environment["FEDFACE_GRACE_SECONDS"]) == stack_module._GRACE_SECONDS
-    assert stack_module._END_SECONDS >= 5.0
+    assert float(running.environment["FEDFACE_GRACE_SECONDS"]) == stack_module.GRACE_SECONDS
+    assert stack_module.END_SECONDS >= 5.0
 
 
 def test_the_broker_asks_for_a_secret_that_no_command_line_shows(running: LocalStack) -> None:
@@ -185,8 +185,8 @@ def test_an_owner_that_is_killed_leaves_no_process(tmp_path: Path, environment: 
     owner = f"""
 import sys, time
 from pathlib import Path
-from fedface_cli import stack
-stack._SERVICES = {{"api": "stand_in", "client": "stand_in"}}
+from fedface_stack import stack
+stack.SERVICES = {{"api": "stand_in", "client": "stand_in"}}
 running = stack.LocalStack(Path({str(tmp_path / "work")!r}), environment={environment!r})
 running.start()
 print(*[process.pid for process in running.processes.values()], flush=True)

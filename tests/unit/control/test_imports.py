@@ -10,7 +10,7 @@ import pytest
 HEAVY = ("torch", "numpy", "PIL", "matplotlib", "scipy", "sklearn", "minio")  # the last where there is no S3
 
 
-@pytest.mark.parametrize("module", ["fedface_control.api", "fedface_control.worker", "fedface_control.tasks"])
+@pytest.mark.parametrize("module", ["fedface_control.api.__main__", "fedface_control.worker", "fedface_control.tasks"])
 def test_control_never_loads_what_computes(module: str) -> None:
     asked = f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, timeout=120)

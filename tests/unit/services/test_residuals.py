@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from fedface_client import deliver_update
-from fedface_client.settle_client import Invitation
 from fedface_control.operate.round import retry_round
 from fedface_control.operate.run import delete_run, pause_run, resume_run
 from fedface_control.upkeep.garbage import collect_garbage
@@ -50,15 +48,15 @@ def test_the_residual_of_a_late_update_does_not_count(faces: Path, monkeypatch: 
     """A client trains in time and puts its update; its worker then sleeps until the round is closed."""
     services = InProcess(encoded_plan(faces, cohort={"quorum": 3, "shard_size": 32}))
     run_id = services.start()
-    deliver = deliver_update._deliver
+    put = services.ports.artifacts.put
 
-    def sleepily(bench: Any, plan: Plan, invitation: Invitation, *rest: Any) -> None:
-        if (invitation.round, invitation.client_id) == (1, VICTIM):
+    def put_then_sleep(key: str, *content: Any, **named: Any) -> None:
+        put(key, *content, **named)
+        if key == object_keys.update(run_id, 1, VICTIM):
             while services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.OPEN:
                 services.step()
-        deliver(bench, plan, invitation, *rest)
 
-    monkeypatch.setattr(deliver_update, "_deliver", sleepily)
+    monkeypatch.setattr(services.ports.artifacts, "put", put_then_sleep)
     services.until(run_id, lambda run: run.round == 2)
     left_by = {object_keys.residual_of(key) for key in services.ports.artifacts.keys(object_keys.residuals(run_id))}
     assert (1, VICTIM) in left_by

@@ -14,7 +14,7 @@ from fedface_lab.data.prepare_journal import JOURNAL, REPORT, Asked, Journal, Ou
 from fedface_learning.data.alignment import TEMPLATES, Template, align
 from fedface_learning.data.dataset import natural_key
 from fedface_learning.data.photographs import read_photograph
-from fedface_stack.held_alone import held_alone
+from fedface_stack.folder_lock import folder_locked
 
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".pgm": "PPM"}
 
@@ -53,7 +53,7 @@ def prepare(
         raise InvalidInputError(f"{target} and {source} lie within each other; prepare into a folder of its own")
     photographs = photographs_in(source)
     busy = f"another `fedface data prepare` is at work in {target}: wait for it, or prepare into another folder"
-    with held_alone(target / JOURNAL, busy):
+    with folder_locked(target / JOURNAL, busy):
         journal = Journal.begin(target, asked, anew=overwrite)
         for done, path in enumerate(photographs, 1):
             if not (journal.settled(path) and (target / path).is_file()):

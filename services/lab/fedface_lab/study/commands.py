@@ -45,7 +45,7 @@ def run(
     from fedface_lab.study.job_results import ResultFolder, write_whole
     from fedface_lab.study.run_study import Agenda
     from fedface_lab.study.study_file import read_study
-    from fedface_stack.held_alone import held_alone
+    from fedface_stack.folder_lock import folder_locked
     from fedface_stack.signals import exit_on_termination
 
     study = read_study(study_file)
@@ -60,7 +60,7 @@ def run(
     os.environ["OMP_NUM_THREADS"] = "1"  # for the children: one core each
     exit_on_termination()
     busy = f"another `fedface study run` is at work in {folder.root}: wait for it, or give another --output"
-    with held_alone(folder.lock(), busy):
+    with folder_locked(folder.lock(), busy):
         agenda = Agenda.of(expanded, folder)
         _say_what_is_to_do(expanded, agenda, folder, jobs, console)
         write_whole(folder.study(), study_file.read_bytes())

@@ -24,7 +24,7 @@ from fedface_learning.evaluation.verification import verify_pairs
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import simulate
-from fedface_stack.held_alone import held_alone
+from fedface_stack.folder_lock import folder_locked
 
 from ..conftest import Invoke
 from .conftest import Finished, run
@@ -181,7 +181,7 @@ def test_a_killed_study_leaves_no_process_behind_and_a_second_one_is_refused(fed
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(study.pid, signal.SIGKILL)
-    with held_alone(ResultFolder(tmp_path / "out").lock(), "still held"):
+    with folder_locked(ResultFolder(tmp_path / "out").lock(), "still held"):
         pass
 
 

@@ -1,4 +1,4 @@
-"""The studies under docs/: each is one, and says what it compares."""
+"""The studies and plans under docs/: each is one, and a study says what it compares."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fedface_lab.study.grid import expand
 from fedface_lab.study.study_file import read_study
 from fedface_learning.pretraining import PretrainPlan
 
-EXPERIMENTS = Path(__file__).parents[4] / "docs" / "experiments"
-STUDIES = sorted(path for path in EXPERIMENTS.glob("*.toml") if "arms" in tomllib.loads(path.read_text()))
+DOCS = Path(__file__).parents[4] / "docs"
+STUDIES = sorted((DOCS / "studies").glob("*.toml"))
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=[path.stem for path in STUDIES])
@@ -27,11 +27,16 @@ def test_there_are_studies() -> None:
     assert {"orl", "public_negatives", "small", "synthetic", "synthetic_ablation"} <= {path.stem for path in STUDIES}
 
 
+@pytest.mark.parametrize("path", sorted((DOCS / "plans").iterdir()), ids=lambda path: path.stem)
+def test_every_plan_is_valid(path: Path) -> None:
+    read_plan(path)
+
+
 def test_the_run_is_the_studys_arm() -> None:
     """A figure of the study is a figure of the run: the same plan but for name and weights, the same pre-training."""
-    path = EXPERIMENTS / "synthetic.toml"
-    run = read_plan(EXPERIMENTS / "rendered_faces.toml")
-    how = PretrainPlan.model_validate(tomllib.loads((EXPERIMENTS / "rendered_faces_pretrain.toml").read_text()))
+    path = DOCS / "studies" / "synthetic.toml"
+    run = read_plan(DOCS / "plans" / "rendered_faces.toml")
+    how = PretrainPlan.model_validate(tomllib.loads((DOCS / "settings" / "rendered_faces_pretrain.toml").read_text()))
     job = next(job for job in expand(read_study(path), path) if (job.arm, job.seed) == ("public-negatives", 0))
     assert run.model_copy(update={"name": job.plan.name}) == job.plan
     assert how == job.pretrain

@@ -1,7 +1,7 @@
 """Choose the ORL demo's settings by cross-validation over identity splits: run the grid, then say what it gives.
 
-    OMP_NUM_THREADS=1 python docs/experiments/orl_cross_validation.py run FOLDER --splits 5 --jobs 2
-    python docs/experiments/orl_cross_validation.py report FOLDER
+    OMP_NUM_THREADS=1 python docs/settings/orl_cross_validation.py run FOLDER --splits 5 --jobs 2
+    python docs/settings/orl_cross_validation.py report FOLDER
 
 `run` writes one CSV for each setting and split, one line a round, and skips what is there already; so it can be stopped
 and started again. `report` prints Markdown. What is chosen is (setting, number of rounds) by the largest mean gain in
