@@ -25,11 +25,11 @@ test: .venv/dev lint ## all tests but the compose test
 
 chaos: .venv/dev ## kill everything while a run goes on, and compare it with a run in peace: three seeds, eight minutes
 	set -e; for seed in 1 2 3; do \
-	  $(BIN)/python -m loadtest.chaos --preset synthetic --clients 24 --rounds 6 --kills 40 --seed $$seed; \
+	  $(BIN)/fedface bench chaos --preset synthetic --clients 24 --rounds 6 --kills 40 --seed $$seed; \
 	done
 
 bench-peers: .venv/dev ## the same rounds on a bare loop, Flower, pfl-research and ours, on a quiet machine; options in PEERS
-	$(BIN)/python -m loadtest.peers $(PEERS)
+	$(BIN)/fedface bench peers $(PEERS)
 
 digests: .venv/dev ## the SHA-256 of what runs of every kind come to: compare them before and after a change
 	@PYTHONPATH=tests $(BIN)/python -m support.run_digests

@@ -112,12 +112,12 @@ def _store(artifacts: str) -> Iterator[Place]:
             yield Place(directory=workdir / "artifacts")
             return
         (master, volume, filer, s3), secret = free_ports(4), secrets.token_hex(24)
-        part = seaweedfs(workdir, (master, volume, filer, s3), "fedface", secret, "fedface")
+        server = seaweedfs(workdir, (master, volume, filer, s3), "fedface", secret, "fedface")
         children = Children()
-        process = children.start(part.command, part.environment, workdir / "s3.log")
+        process = children.start(server.command, server.environment, workdir / "s3.log")
         try:
             deadline = time.monotonic() + _START_SECONDS
-            while not part.is_ready():
+            while not server.is_ready():
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise StackError(
                         f"the S3 server did not start:\n{(workdir / 's3.log').read_text(errors='replace')[-2000:]}"

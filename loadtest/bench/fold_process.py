@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import psutil
 import structlog
 from pydantic import BaseModel, ConfigDict
 
@@ -101,12 +102,12 @@ def measure_rates(synthetic: SyntheticRound, repetitions: int) -> Rates:
 def measure_memory(synthetic: SyntheticRound) -> Memory:
     """Fold all shards of a round, then reduce it."""
     bench = _aggregator(synthetic)
-    idle = _resident_mb("VmRSS")
+    idle = psutil.Process().memory_info().rss / 1e6
     for shard in synthetic.shards():
         _fold(bench, synthetic, shard)
-    folding = _resident_mb("VmHWM")
+    folding = _peak_resident_mb()
     reduce(bench, synthetic.plan, synthetic.round, synthetic.accepted)
-    return Memory(updates=len(synthetic.accepted), idle_mb=idle, peak_folding_mb=folding, peak_mb=_resident_mb("VmHWM"))
+    return Memory(updates=len(synthetic.accepted), idle_mb=idle, peak_folding_mb=folding, peak_mb=_peak_resident_mb())
 
 
 def measure_round(synthetic: SyntheticRound, processes: int) -> RoundTimes:
@@ -154,7 +155,10 @@ def _fold(bench: Workbench, synthetic: SyntheticRound, shard: Mapping[str, Accep
     fold(bench, synthetic.plan, current, key, shard)
 
 
-def _resident_mb(field: str) -> float:
-    """The process's resident memory now (VmRSS), or the most it has had (VmHWM)."""
+def _peak_resident_mb() -> float:
+    """The most resident memory that this process has had, in MB.
+
+    `psutil` does not tell it on Linux, and `getrusage` counts what the parent had when it started this process.
+    """
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e6
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6

@@ -7,10 +7,10 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 from pydantic import BaseModel, ConfigDict
 
-_CPU_INFO = Path("/proc/cpuinfo")
-_MEMORY_INFO = Path("/proc/meminfo")
+_CPU_INFO = Path("/proc/cpuinfo")  # neither `psutil` nor `platform` tells the name of the processor on Linux
 
 
 class Machine(BaseModel):
@@ -38,9 +38,9 @@ class Machine(BaseModel):
 def this_machine() -> Machine:
     """The machine we run on."""
     return Machine(
-        cpu=_field(_CPU_INFO, "model name") or platform.processor() or platform.machine(),
+        cpu=_processor_name() or platform.processor() or platform.machine(),
         cores=len(os.sched_getaffinity(0)),
-        memory_gib=round(int(_field(_MEMORY_INFO, "MemTotal").split()[0]) / 2**20, 1),
+        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         torch=version("torch"),
@@ -48,7 +48,7 @@ def this_machine() -> Machine:
     )
 
 
-def _field(file: Path, name: str) -> str:
-    """The first value of a "name : value" file; empty where there is none."""
-    lines = (line.split(":", 1) for line in file.read_text(encoding="utf-8").splitlines() if ":" in line)
-    return next((value.strip() for key, value in lines if key.strip() == name), "")
+def _processor_name() -> str:
+    """The model of the first processor; empty if the system does not tell it."""
+    lines = (line.split(":", 1) for line in _CPU_INFO.read_text(encoding="utf-8").splitlines() if ":" in line)
+    return next((value.strip() for key, value in lines if key.strip() == "model name"), "")

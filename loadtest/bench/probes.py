@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+import numpy as np
 import psutil
 
 
@@ -66,9 +67,9 @@ class ApiLatency(Probe):
 
     def percentiles_ms(self) -> dict[str, float]:
         """p50, p95 and p99 in milliseconds, by the nearest rank."""
-        ordered = sorted(self.seconds)
-        ranks = {percent: -(-percent * len(ordered) // 100) - 1 for percent in (50, 95, 99)}
-        return {f"p{percent}": round(1000 * ordered[rank], 2) for percent, rank in ranks.items()}
+        percents = (50, 95, 99)
+        found = 1000 * np.percentile(self.seconds, percents, method="inverted_cdf")
+        return {f"p{percent}": round(float(milliseconds), 2) for percent, milliseconds in zip(percents, found, strict=True)}
 
 
 class ProcessUse(Probe):

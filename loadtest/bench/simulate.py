@@ -1,4 +1,8 @@
-"""`fedface bench simulate`: rounds of real training on a local stack, beside bare PyTorch loops in as many processes."""
+"""`fedface bench simulate`: rounds of real training on a local stack, beside rounds of the bare loop in as many processes.
+
+What it measures is the whole system that simulates clients by worker processes. The function `simulate` of
+`fedface_learning`, which runs a plan in one process, has no part in it: `fedface bench peers` measures that one.
+"""
 
 from __future__ import annotations
 
@@ -29,42 +33,51 @@ def simulate(
     ] = Artifacts.DIRECTORY,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report there, too.")] = None,
 ) -> None:
-    """Train a small network on every client, round after round: the whole system, and the bare loop that is its limit.
+    """Train a small network on simulated clients, round after round: the whole system, and the bare loop that is its limit.
 
-    The loop, in plain PyTorch, sums the clients' models in place, and neither uploads, checks nor evaluates anything.
-    FedFace is measured twice: where clients report the losses that their steps see, and where they measure them besides.
+    The system is a local stack with queue, store and all services; its client processes stand for the clients. The bare
+    loop, in plain PyTorch, averages the clients' models in shared memory; it uploads, checks and evaluates nothing.
+    FedFace is measured twice: with clients that report the losses that their steps see, and with clients that measure them
+    besides. One process without services, as studies have it, is a system of `fedface bench peers`.
     """
     import tempfile
 
     from rich.console import Console
 
     from fedface_stack.signals import exit_on_termination
-    from fedface_stack.stack import LocalStack
-    from loadtest.bench.bare_loop import bare_loops, bare_round_seconds
+    from fedface_stack.stack import CLIENT_NICENESS, LocalStack
+    from loadtest.bare import BARE_LOOP, BARE_LOOP_CHANNELS_LAST
+    from loadtest.bare.loop import one_thread
+    from loadtest.bare.rounds import BareRounds
     from loadtest.bench.faithful import StepTimes, faithful_round_seconds
     from loadtest.bench.machine import this_machine
+    from loadtest.bench.plan_workload import enrolled_workload
     from loadtest.bench.reference_workload import reference_plan
     from loadtest.bench.repetitions import by_turns
     from loadtest.bench.report import check_writable, write
-    from loadtest.bench.simulate_report import BARE_LOOP, SimulateReport
+    from loadtest.bench.simulate_report import SimulateReport
 
     exit_on_termination()
     check_writable(json_file)
     console, machine, processes = Console(), this_machine(), processes or os.cpu_count() or 1
     plan, measuring = reference_plan(clients, _ROUNDS), reference_plan(clients, _ROUNDS, losses="measured")
+    one_thread()  # the rounds of the bare loop end in this process
+    workload = enrolled_workload(plan)
     with (
         console.status(f"{clients} clients, {processes} processes, {repetitions} repetitions"),
         tempfile.TemporaryDirectory(prefix="fedface-bench-") as workdir,
         LocalStack(Path(workdir), client_workers=processes, artifacts=artifacts.value) as stack,
-        bare_loops(plan, processes, "plain") as plain,
-        bare_loops(plan, processes, "channels-last") as channels_last,
+        BareRounds(workload, processes, channels_last=False, niceness=CLIENT_NICENESS) as bare,
+        BareRounds(workload, processes, channels_last=True, niceness=CLIENT_NICENESS) as bare_channels_last,
     ):
+        for loop in (bare, bare_channels_last):
+            loop.round()  # the first one is slower
         faithful_round_seconds(stack, reference_plan(clients, _WARM_UP_ROUNDS))
         steps = StepTimes(stack)
         round_seconds = by_turns(
             {
-                BARE_LOOP: lambda: bare_round_seconds(plain),
-                "bare loop, channels-last": lambda: bare_round_seconds(channels_last),
+                BARE_LOOP: bare.round,
+                BARE_LOOP_CHANNELS_LAST: bare_channels_last.round,
                 "FedFace": lambda: faithful_round_seconds(stack, plan),
                 "FedFace, losses measured": lambda: faithful_round_seconds(stack, measuring),
             },

@@ -6,10 +6,9 @@ from typing import Literal
 
 from pydantic import computed_field
 
+from loadtest.bare import BARE_LOOP
 from loadtest.bench.repetitions import Repeated, ratios
 from loadtest.bench.report import Report
-
-BARE_LOOP = "bare loop"
 
 
 class SimulateReport(Report):

@@ -16,7 +16,7 @@ from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.contracts import object_keys
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round import Round, RoundPhase, open_round
+from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import ArtifactStore, Ports
 from fedface_core.runtime.metrics import CountedArtifacts
@@ -71,11 +71,15 @@ class SyntheticRound(BaseModel):
     accepted: dict[str, AcceptedUpdate]
 
     def of(self, updates: int) -> SyntheticRound:
-        """The same round of the first so many clients."""
+        """A round of the first so many of these clients, with their updates."""
         clients = self.round.cohort[:updates]
-        smaller = self.round.model_copy(update={"cohort": clients})
-        accepted = {client: self.accepted[client] for client in clients}
-        return self.model_copy(update={"round": smaller, "accepted": accepted})
+        assert self.round.class_embeddings_sha256 is not None, "it is a training round"
+        return SyntheticRound(
+            place=self.place,
+            plan=self.plan,
+            round=_closed_round(self.plan, clients, self.round.model_sha256, self.round.class_embeddings_sha256),
+            accepted={client: self.accepted[client] for client in clients},
+        )
 
     def shards(self) -> list[dict[str, AcceptedUpdate]]:
         """The accepted updates of each shard."""
@@ -109,6 +113,24 @@ def put_round(place: Place, size: str, updates: int) -> SyntheticRound:
         data = encode_tensors(trained, told)
         store.put(object_keys.update(RUN, 1, client), data)
         accepted[client] = AcceptedUpdate.model_validate(told | {"sha256": sha256_hex(data), "size": len(data)})
-    opened = open_round(plan, RUN, 1, tuple(accepted), sha256_hex(model), datetime.now(UTC))
-    closed = opened.model_copy(update={"phase": RoundPhase.AGGREGATING, "class_embeddings_sha256": sha256_hex(rows)})
+    closed = _closed_round(plan, tuple(accepted), sha256_hex(model), sha256_hex(rows))
     return SyntheticRound(place=place, plan=plan, round=closed, accepted=accepted)
+
+
+def _closed_round(plan: Plan, cohort: tuple[str, ...], model_sha256: str, class_embeddings_sha256: str) -> Round:
+    """Training round 1, closed with everybody's update."""
+    now = datetime.now(UTC)
+    return Round(
+        run_id=RUN,
+        number=1,
+        phase=RoundPhase.AGGREGATING,
+        cohort=cohort,
+        shard_size=plan.cohort.shard_size,
+        quorum=len(cohort),
+        minimum=plan.cohort.minimum,
+        opened_at=now,
+        deadline_at=now,
+        closed_at=now,
+        model_sha256=model_sha256,
+        class_embeddings_sha256=class_embeddings_sha256,
+    )

@@ -11,8 +11,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from loadtest.bench.in_process import Speeds
     from loadtest.bench.machine import Machine
+    from loadtest.bench.training_speeds import Speeds
 
 _TOGETHER = (4, 8)
 _MOBILEFACENET_IS = 10  # times a small client's work, or more: a tenth of the clients say as much
@@ -33,9 +33,9 @@ def training(
     from rich.console import Console
 
     from loadtest.bench.growth import Growth
-    from loadtest.bench.in_process import GROWTH, SIZES, TrainingReport, measure_speeds
     from loadtest.bench.machine import this_machine
     from loadtest.bench.report import check_plot, check_writable, write
+    from loadtest.bench.training_speeds import GROWTH, SIZES, TrainingReport, measure_speeds
 
     check_writable(json_file)
     check_plot("--growth", growth)
@@ -73,7 +73,7 @@ def training(
 
 
 def _seconds(speeds: Speeds) -> float:
-    from loadtest.bench.in_process import ONE_AT_A_TIME
+    from loadtest.bench.training_speeds import ONE_AT_A_TIME
 
     return 1 / speeds.clients_per_second[ONE_AT_A_TIME].median
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from loadtest.bare.networks import plain_network
+from loadtest.bare.workload import Workload
 from loadtest.bench.machine import this_machine
 from loadtest.bench.repetitions import Repeated, ratios
 from loadtest.bench.report import Report
@@ -14,7 +16,6 @@ from loadtest.peers.agreement import check_agreement
 from loadtest.peers.environments import EnvironmentUnavailableError, python_of
 from loadtest.peers.measure import Measured
 from loadtest.peers.systems import LIMITS, System
-from loadtest.peers.workload import Workload
 
 
 class SystemFigures(BaseModel):
@@ -96,8 +97,8 @@ def compare(
         size=size,
         clients=clients,
         images=images,
-        steps=workload.plan.local_training.steps,
-        parameters=workload.parameters,
+        steps=workload.local.steps,
+        parameters=sum(parameter.numel() for parameter in plain_network(workload.network).parameters()),
         repetitions=repetitions,
         rounds=len(taken[systems[0].name][0].round_seconds),
         systems=tuple(_figures(system, taken[system.name], clients, limits, differences[system.name]) for system in systems),

@@ -18,7 +18,7 @@ from fedface_core.domain.errors import FedFaceError
 from fedface_stack.children import Children
 from loadtest.peers.cpu_meter import CpuMeter
 from loadtest.peers.environments import ROOT
-from loadtest.peers.outcome import read_outcome
+from loadtest.peers.runner_result import read_runner_result
 from loadtest.peers.systems import System
 
 _LAST_LINES = 30
@@ -58,9 +58,10 @@ def measure(
 
     `RunnerFailedError` where it ends with an error, or not within the limit: with the end of what it said.
     """
-    outcome, log = folder / f"{system.name}.safetensors", folder / f"{system.name}.log"
-    outcome.unlink(missing_ok=True)
-    runner = ("loadtest.peers.runners", system.runner, system.variant, str(workload), str(rounds + 1), str(outcome))
+    result_file = folder / f"{system.name}.safetensors"
+    log = folder / f"{system.name}.log"
+    result_file.unlink(missing_ok=True)
+    runner = ("loadtest.peers.runners", system.runner, system.variant, str(workload), str(rounds + 1), str(result_file))
     command = (str(python or sys.executable), "-m", *system.launcher, *runner)
     with closing(Children()) as children:
         started = time.time()
@@ -71,19 +72,19 @@ def measure(
             except subprocess.TimeoutExpired:
                 status = None
         children.kill(process)
-    if status != 0 or not outcome.is_file():
+    if status != 0 or not result_file.is_file():
         how = "did not end in time" if status is None else f"ended with status {status}"
         said = "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
         raise RunnerFailedError(f"{system.label} {how}; the end of its log:\n{said}")
-    told = read_outcome(outcome)
-    warm_up, *counted = told.rounds
+    result = read_runner_result(result_file)
+    warm_up, *counted = result.rounds
     return Measured(
-        start_seconds=told.moments[0] - started,
+        start_seconds=result.moments[0] - started,
         warm_up_seconds=warm_up,
         round_seconds=tuple(counted),
-        cpu_seconds=meter.between(told.moments[1], told.moments[-1]) / rounds,
-        first_model=told.first_model,
-        torch=told.torch,
+        cpu_seconds=meter.between(result.moments[1], result.moments[-1]) / rounds,
+        first_model=result.first_model,
+        torch=result.torch,
     )
 
 

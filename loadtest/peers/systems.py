@@ -36,8 +36,8 @@ _RAY: Final = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "FLWR
 _TORCHRUN: Final = ("torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2", "-m")
 
 _ALL: Final = (
-    System(_LIMIT, "bare loop, 2 processes", "bare_loop", "plain"),
-    System(_LIMIT_CHANNELS_LAST, "bare loop with our layers, 2 processes", "bare_loop", "ours"),
+    System(_LIMIT, "bare loop, 2 processes", "bare_loop", "default"),
+    System(_LIMIT_CHANNELS_LAST, "bare loop, channels-last, 2 processes", "bare_loop", "channels-last"),
     System("flower", "Flower 1.41.0, 2 actors", "flower", environment="flower", variables=_RAY),
     System("pfl-1", "pfl-research 0.6.0, 1 process", "pfl_research", environment="pfl"),
     System(

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(600)  # a minute and a half of work, perhaps on
 
 
 def chaos(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "loadtest.chaos", *options]
+    command = [sys.executable, "-m", "fedface_cli.main", "bench", "chaos", *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=580)
 
 

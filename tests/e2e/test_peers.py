@@ -13,14 +13,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def bench(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "loadtest.peers", "--size", "tiny", *options]
+    command = [sys.executable, "-m", "fedface_cli.main", "bench", "peers", "--size", "tiny", *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=280)
 
 
 def test_limit_and_ours_do_the_same_work_and_are_compared(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("peers.json", "peers.md", "peers.png")]
     ended = bench(
-        "--systems", "bare-loop", "bare-loop-channels-last", "ours-in-process", "--repetitions", "1", "--rounds", "2",
+        "--systems", "bare-loop,bare-loop-channels-last,ours-in-process", "--repetitions", "1", "--rounds", "2",
         "--json", str(files[0]), "--markdown", str(files[1]), "--plot", str(files[2]),
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -40,7 +40,12 @@ def test_limit_and_ours_do_the_same_work_and_are_compared(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("options", "complaint"),
-    [(("--systems", "horse"), "invalid choice"), (("--repetitions", "0"), "0 is not 1 or more")],
+    [
+        (("--systems", "horse"), "--systems 'horse': give some of bare-loop"),
+        (("--systems", "ours,ours"), "each once"),
+        (("--repetitions", "0"), "--repetitions"),
+        (("--size", "huge"), "--size"),
+    ],
 )
 def test_wrong_options_are_refused_at_once(options: tuple[str, ...], complaint: str) -> None:
     ended = bench(*options)

@@ -1,7 +1,7 @@
-"""Run one system once: `python -m loadtest.peers.runners RUNNER VARIANT WORKLOAD ROUNDS OUTCOME`.
+"""Run one system once: `python -m loadtest.peers.runners RUNNER VARIANT WORKLOAD ROUNDS RESULT`.
 
-RUNNER is a module of this package with `run(workload: Path, rounds: int, variant: str) -> Outcome | None`: it runs so many
-rounds, the one to warm up among them. None is the answer of a process that is not the one to tell.
+RUNNER is a module of this package with `run(workload: Path, rounds: int, variant: str) -> RunnerResult | None`: it runs so
+many rounds, the one to warm up among them. None is the answer of a process that is not the one to tell.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 
 import torch
 
-from loadtest.peers.outcome import Outcome, write_outcome
-from loadtest.peers.workload import one_thread
+from loadtest.bare.loop import one_thread
+from loadtest.peers.runner_result import RunnerResult, write_runner_result
 
 
 def main() -> None:
     """Run it and write what it tells."""
-    runner, variant, workload, rounds, outcome = sys.argv[1:]
+    runner, variant, workload, rounds, path = sys.argv[1:]
     one_thread()
-    told: Outcome | None = import_module(f"loadtest.peers.runners.{runner}").run(Path(workload), int(rounds), variant)
-    if told is not None:
-        write_outcome(replace(told, torch=torch.__version__), Path(outcome))
+    result: RunnerResult | None = import_module(f"loadtest.peers.runners.{runner}").run(Path(workload), int(rounds), variant)
+    if result is not None:
+        write_runner_result(replace(result, torch=torch.__version__), Path(path))
 
 
 if __name__ == "__main__":

@@ -23,21 +23,21 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 
-from fedface_learning.objectives.spreadout import spread
-from loadtest.peers.local_steps import LocalSteps
-from loadtest.peers.outcome import Outcome
-from loadtest.peers.workload import Workload, one_thread, read_workload
+from loadtest.bare.loop import BareLoop, one_thread
+from loadtest.bare.spreadout import spread
+from loadtest.bare.workload import Workload, read_workload
+from loadtest.peers.runner_result import RunnerResult
 
 _CORES = 2
 client_app = ClientApp()
 
 
 @lru_cache(maxsize=1)
-def _at_hand(path: str) -> tuple[Workload, LocalSteps]:
+def _at_hand(path: str) -> tuple[Workload, BareLoop]:
     """What an actor keeps from one client to the next."""
     one_thread()
     workload = read_workload(Path(path))
-    return workload, LocalSteps(workload.plan, "ours")
+    return workload, BareLoop(workload.network, workload.local, channels_last=True)
 
 
 @client_app.train()  # type: ignore[untyped-decorator]
@@ -84,13 +84,13 @@ class _FedFace(FedAvg):  # type: ignore[misc]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Flower's average, then spreadout."""
         arrays, metrics = super().aggregate_train(server_round, replies)
-        self._class_embeddings_CD, _ = spread(self._class_embeddings_CD, self._workload.plan.spreadout)
+        self._class_embeddings_CD = spread(self._class_embeddings_CD, self._workload.spreadout)
         self.moments.append(time.time())
         self.first = self.first or arrays
         return arrays, metrics
 
 
-def run(path: Path, rounds: int, _variant: str) -> Outcome:
+def run(path: Path, rounds: int, _variant: str) -> RunnerResult:
     """The actors have started, and have told which client is whose, before the first moment."""
     logging.getLogger("flwr").setLevel(logging.WARNING)
     workload = read_workload(path)
@@ -108,7 +108,7 @@ def run(path: Path, rounds: int, _variant: str) -> Outcome:
         run_simulation(server_app, client_app, len(workload.images_CNCHW), backend_config=_backend())
     first = strategies[0].first
     assert first is not None, "a round has been averaged"
-    return Outcome(tuple(strategies[0].moments), first.to_torch_state_dict())
+    return RunnerResult(tuple(strategies[0].moments), first.to_torch_state_dict())
 
 
 def _partitions(grid: Grid, clients: int) -> dict[int, int]:

@@ -7,19 +7,22 @@ from pathlib import Path
 
 from torch import Tensor
 
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.changed import changed
 from fedface_learning.models import build_network
 from fedface_learning.models.weights import load_tensors, network_tensors
 from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import SimulatedRound, simulate
-from loadtest.peers.outcome import Outcome
-from loadtest.peers.workload import read_workload
+from loadtest.bare.workload import read_workload
+from loadtest.peers.runner_result import RunnerResult
 
 
-def run(path: Path, rounds: int, _variant: str) -> Outcome:
+def run(path: Path, rounds: int, _variant: str) -> RunnerResult:
     """Enrolment comes before the first moment; a round ends with the evaluation of its model."""
     use_deterministic_torch(threads=1)
     workload = read_workload(path)
-    network = build_network(workload.plan.model)
+    plan = changed(Plan.model_validate_json(workload.plan), {"rounds": rounds})
+    network = build_network(plan.model)
     load_tensors(network, workload.initial, "the workload's model")
     moments: list[float] = []
     first: dict[str, Tensor] = {}
@@ -29,5 +32,5 @@ def run(path: Path, rounds: int, _variant: str) -> Outcome:
         if finished.number == 1:
             first.update({name: tensor.clone() for name, tensor in network_tensors(network).items()})
 
-    simulate(workload.for_rounds(rounds), note, initial=network)
-    return Outcome(tuple(moments), first)
+    simulate(plan, note, initial=network)
+    return RunnerResult(tuple(moments), first)

@@ -32,24 +32,24 @@ from pfl.stats import WeightedStatistics
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from fedface_learning.objectives.losses import positive_squared_hinge
-from fedface_learning.objectives.spreadout import spread
-from loadtest.peers.local_steps import Network, normalised_pixels, training_network
-from loadtest.peers.outcome import Outcome
-from loadtest.peers.workload import Workload, read_workload
+from loadtest.bare.loop import normalised_pixels, squared_hinge, training_network
+from loadtest.bare.networks import PlainNetwork
+from loadtest.bare.spreadout import spread
+from loadtest.bare.workload import Workload, read_workload
+from loadtest.peers.runner_result import RunnerResult
 
 _NEVER = 10**9
 
 
 class _Module(nn.Module):
-    """Our network with the two methods that pfl asks for."""
+    """The network with the two methods that pfl asks for."""
 
-    def __init__(self, network: Network, margin: float) -> None:
+    def __init__(self, network: PlainNetwork, margin: float) -> None:
         super().__init__()
         self.network, self._margin = network, margin
 
     def loss(self, pixels_NCHW: Tensor, class_embedding_D: Tensor) -> Tensor:
-        return positive_squared_hinge(normalize(self.network.embed(pixels_NCHW)), class_embedding_D, self._margin)
+        return squared_hinge(normalize(self.network.embed(pixels_NCHW)), class_embedding_D, self._margin)
 
     def metrics(self, _pixels_NCHW: Tensor) -> dict[str, Any]:
         return {}
@@ -79,7 +79,7 @@ class _FedFace(FederatedAveraging):  # type: ignore[misc]
         updated: tuple[_Model, Metrics] = super().process_aggregated_statistics(
             central_context, aggregate_metrics, model, statistics
         )
-        self._class_embeddings_CD.copy_(spread(self._class_embeddings_CD, self._workload.plan.spreadout)[0])
+        self._class_embeddings_CD.copy_(spread(self._class_embeddings_CD, self._workload.spreadout))
         return updated
 
 
@@ -98,15 +98,15 @@ class _Notes(TrainingProcessCallback):  # type: ignore[misc]
         return False, Metrics()
 
 
-def run(path: Path, rounds: int, _variant: str) -> Outcome | None:
+def run(path: Path, rounds: int, _variant: str) -> RunnerResult | None:
     """In each of the processes that `torchrun` started, or in the only one; the first of them tells."""
     np.random.seed(0)  # the processes must draw alike
     workload = read_workload(path)
-    local, clients = workload.plan.local_training, len(workload.images_CNCHW)
+    local, clients = workload.local, len(workload.images_CNCHW)
     class_embeddings_CD = workload.class_embeddings_CD.clone()
     users = {
         client: Dataset(
-            [normalised_pixels("ours", workload.images_CNCHW[client])],
+            [normalised_pixels(workload.images_CNCHW[client], channels_last=True)],
             user_id=str(client),
             train_kwargs={"class_embedding_D": class_embeddings_CD[client]},
         )
@@ -129,11 +129,11 @@ def run(path: Path, rounds: int, _variant: str) -> Outcome | None:
             callbacks=[notes],
             send_metrics_to_platform=False,
         )
-    return Outcome(tuple(notes.moments), notes.first) if pytorch_ops.distributed.global_rank == 0 else None
+    return RunnerResult(tuple(notes.moments), notes.first) if pytorch_ops.distributed.global_rank == 0 else None
 
 
 def _model(workload: Workload) -> _Model:
-    network, local = training_network("ours", workload.plan.model), workload.plan.local_training
+    network, local = training_network(workload.network, channels_last=True), workload.local
     network.load_state_dict(workload.initial)
     module = _Module(network, local.margin)
     central = torch.optim.SGD(

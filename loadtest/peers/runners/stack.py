@@ -13,25 +13,27 @@ from fedface_core.bootstrap import connect
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import RoundView
 from fedface_core.domain.errors import WrongPhaseError
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.changed import changed
 from fedface_core.domain.run import ENDED
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 from fedface_learning.formats.codec import decode_tensors
 from fedface_stack.stack import LocalStack
+from loadtest.bare.workload import read_workload
 from loadtest.bench.completed_run import LOOK_SECONDS, RunDidNotCompleteError
-from loadtest.peers.outcome import Outcome
-from loadtest.peers.workload import read_workload
+from loadtest.peers.runner_result import RunnerResult
 
 CLIENT_WORKERS: Final = 2
 
 
-def run(path: Path, rounds: int, variant: str) -> Outcome:
+def run(path: Path, rounds: int, variant: str) -> RunnerResult:
     """``variant`` is the artifact store: directory or s3.
 
     A round lasts until the next one opens: aggregation, evaluation and turnover are inside. So one more is opened, and the
     run cancelled in it.
     """
-    plan = read_workload(path).for_rounds(rounds + 1)
+    plan = changed(Plan.model_validate_json(read_workload(path).plan), {"rounds": rounds + 1})
     artifacts = cast("Literal['directory', 's3']", variant)
     with (
         tempfile.TemporaryDirectory(prefix="fedface-peers-") as workdir,
@@ -46,7 +48,7 @@ def run(path: Path, rounds: int, variant: str) -> Outcome:
         first_model, _ = decode_tensors(_stored_model(stack, opened[1].model_sha256))
         if artifacts == "s3":
             stack.kill("s3")  # nobody reads its files any more, and it takes its time to stop in good order
-    return Outcome(tuple(view.opened_at.timestamp() for view in opened), first_model)
+    return RunnerResult(tuple(view.opened_at.timestamp() for view in opened), first_model)
 
 
 def _training_rounds(stack: LocalStack, api: ControlApi, run_id: str, wanted: int) -> list[RoundView]:

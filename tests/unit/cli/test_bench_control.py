@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
@@ -16,7 +19,7 @@ from loadtest.bench.control_growth import growth_of
 from loadtest.bench.control_log import read_moments
 from loadtest.bench.control_rounds import LoadFigures, RoundFigures
 from loadtest.bench.no_op_plan import no_op_people, no_op_plan
-from loadtest.bench.probes import Probe, ProcessUse
+from loadtest.bench.probes import ApiLatency, Probe, ProcessUse
 
 
 def a_load(clients: int, seconds: float) -> LoadFigures:
@@ -89,6 +92,15 @@ def test_the_use_of_a_process_is_its_cpu_time_and_its_peak(process_id: int) -> N
         spent = use.cpu_seconds()
     assert 0.1 < spent["ours"] < 2.0
     assert use.peak_bytes["ours"] > 2**20
+
+
+@given(st.lists(st.floats(1e-4, 10.0), min_size=1, max_size=300))
+def test_percentiles_are_those_of_the_nearest_rank(seconds: list[float]) -> None:
+    latency = ApiLatency("http://127.0.0.1:9", ["/runs"])
+    latency.seconds = seconds
+    ordered = sorted(seconds)
+    by_rank = {f"p{percent}": ordered[math.ceil(percent * len(seconds) / 100) - 1] for percent in (50, 95, 99)}
+    assert latency.percentiles_ms() == {name: round(1000 * each, 2) for name, each in by_rank.items()}
 
 
 def test_a_probe_that_breaks_says_so() -> None:

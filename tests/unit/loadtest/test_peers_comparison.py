@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,17 +14,18 @@ from torch import Tensor
 from fedface_core.domain.plan import Plan
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import network_tensors
+from loadtest.bare.networks import plain_network
+from loadtest.bare.workload import Workload, read_workload, write_workload
+from loadtest.bench.plan_workload import enrolled_workload, workload_of
 from loadtest.peers.agreement import ModelsDisagreeError, check_agreement, largest_difference
 from loadtest.peers.comparison import Comparison, compare, interpreters
 from loadtest.peers.environments import EnvironmentUnavailableError, python_of
-from loadtest.peers.make_workload import SIZES, make_workload
 from loadtest.peers.measure import Measured
-from loadtest.peers.outcome import Outcome, read_outcome, write_outcome
-from loadtest.peers.plain_networks import plain_network
 from loadtest.peers.plot import draw
+from loadtest.peers.runner_result import RunnerResult, read_runner_result, write_runner_result
+from loadtest.peers.sizes import Size, plan_of
 from loadtest.peers.systems import LIMITS, SYSTEMS, System
 from loadtest.peers.tables import columns, markdown
-from loadtest.peers.workload import Workload, read_workload, write_workload
 
 LIMIT, FLOWER, OURS = SYSTEMS["bare-loop"], SYSTEMS["flower"], SYSTEMS["ours"]
 MODEL = {"weight": torch.tensor([1.0, 2.0]), "batches": torch.tensor(3)}
@@ -30,7 +33,7 @@ MODEL = {"weight": torch.tensor([1.0, 2.0]), "batches": torch.tensor(3)}
 
 @pytest.fixture(scope="module")
 def workload() -> Workload:
-    return make_workload("tiny")
+    return enrolled_workload(plan_of(Size.TINY))
 
 
 def measured(*rounds: float, model: Mapping[str, Tensor] = MODEL) -> Measured:
@@ -44,7 +47,7 @@ def compared(workload: Workload, unavailable: Mapping[str, str] | None = None) -
         slower = (1 + repetition) * (1 if system is LIMIT else 4)
         return measured(1.0 * slower, 2.0 * slower, 9.0 * slower)
 
-    return compare("tiny", workload, [LIMIT, OURS], take, 2, unavailable or {})
+    return compare(Size.TINY, workload, [LIMIT, OURS], take, 2, unavailable or {})
 
 
 def test_a_repetition_counts_by_its_median_round_and_is_held_against_the_limit_beside_it(workload: Workload) -> None:
@@ -65,7 +68,7 @@ def test_the_systems_take_turns(workload: Workload) -> None:
         order.append((system.name, repetition))
         return measured(1.0)
 
-    compare("tiny", workload, [LIMIT, OURS], take, 2, {})
+    compare(Size.TINY, workload, [LIMIT, OURS], take, 2, {})
     assert order == [("bare-loop", 0), ("ours", 0), ("bare-loop", 1), ("ours", 1)]
 
 
@@ -75,8 +78,8 @@ def test_systems_whose_models_differ_are_not_compared(workload: Workload) -> Non
         return measured(1.0, model=MODEL if system is LIMIT else {**MODEL, "weight": MODEL["weight"] + off})
 
     with pytest.raises(ModelsDisagreeError, match=r"FedFace.*differs from that of bare loop.*by 0\.0002"):
-        compare("tiny", workload, [LIMIT, OURS], take, 2, {})
-    assert compare("tiny", workload, [LIMIT, OURS], take, 1, {}).systems[1].largest_difference == pytest.approx(
+        compare(Size.TINY, workload, [LIMIT, OURS], take, 2, {})
+    assert compare(Size.TINY, workload, [LIMIT, OURS], take, 1, {}).systems[1].largest_difference == pytest.approx(
         5e-5, rel=0.01
     )
 
@@ -135,27 +138,30 @@ def test_the_picture_is_a_png(workload: Workload, tmp_path: Path) -> None:
     assert (tmp_path / "peers.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_workload_and_an_outcome_are_read_back_as_they_were_written(workload: Workload, tmp_path: Path) -> None:
+def test_a_workload_and_a_result_are_read_back_as_they_were_written(workload: Workload, tmp_path: Path) -> None:
     write_workload(workload, tmp_path / "workload")
     read = read_workload(tmp_path / "workload")
+    assert (read.network, read.local, read.spreadout) == (workload.network, workload.local, workload.spreadout)
     assert read.plan == workload.plan
+    assert Plan.model_validate_json(read.plan) == plan_of(Size.TINY)
     assert torch.equal(read.images_CNCHW, workload.images_CNCHW)
     assert torch.equal(read.class_embeddings_CD, workload.class_embeddings_CD)
     assert largest_difference(read.initial, workload.initial) == 0.0
-    write_outcome(Outcome((1.0, 3.0, 4.5), MODEL, "2.13.0"), tmp_path / "outcome")
-    outcome = read_outcome(tmp_path / "outcome")
-    assert outcome.rounds == (2.0, 1.5)
-    assert outcome.torch == "2.13.0"
-    assert largest_difference(outcome.first_model, MODEL) == 0.0
+    write_runner_result(RunnerResult((1.0, 3.0, 4.5), MODEL, "2.13.0"), tmp_path / "result")
+    result = read_runner_result(tmp_path / "result")
+    assert result.rounds == (2.0, 1.5)
+    assert result.torch == "2.13.0"
+    assert largest_difference(result.first_model, MODEL) == 0.0
 
 
-@pytest.mark.parametrize("size", ["tiny", "mobilefacenet"])
-def test_the_plain_network_is_ours_with_the_same_weights(size: str) -> None:
-    plan = Plan.model_validate(SIZES[size])
-    ours = initial_network(plan.model, 0)
-    plain = plain_network(plan.model)
-    plain.load_state_dict(network_tensors(ours))
+@pytest.mark.parametrize("size", Size)
+def test_the_plain_network_is_ours_with_the_same_weights(size: Size) -> None:
+    plan = plan_of(size)
     model = plan.model
+    ours = initial_network(model, 0)
+    nothing = torch.empty(1, 1)
+    plain = plain_network(workload_of(plan, nothing, nothing, ours).network)
+    plain.load_state_dict(network_tensors(ours))
     pixels_NCHW = torch.rand(2, model.channels, model.height, model.width, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         difference = (plain.eval().embed(pixels_NCHW) - ours.eval().embed(pixels_NCHW)).abs().max()
@@ -168,3 +174,27 @@ def test_every_system_has_a_runner_and_every_peer_its_requirements() -> None:
     for system in SYSTEMS.values():
         assert (home / "runners" / f"{system.runner}.py").is_file()
         assert system.environment is None or (home / f"requirements-{system.environment}.txt").is_file()
+
+
+def test_what_the_peers_environments_run_needs_nothing_of_ours() -> None:
+    """The rest is for import-linter: the peers themselves are not installed here."""
+    modules = ["loadtest.peers.runners.__main__", "loadtest.bare.rounds", "loadtest.bare.spreadout"]
+    script = f"""
+import importlib, sys
+
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("pydantic", "typer", "rich") or name.startswith("fedface_"):
+            raise ImportError(f"{{name}} is not installed here")
+
+sys.meta_path.insert(0, Refused())
+for name in {modules}:
+    importlib.import_module(name)
+try:
+    import fedface_core
+except ImportError:
+    print("all but ours")
+"""
+    root = Path(__file__).parents[3]
+    ended = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    assert ended.stdout == "all but ours\n"

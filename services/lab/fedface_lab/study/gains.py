@@ -5,7 +5,6 @@ A gain is *after − before* on one seed, so that what makes one seed's test har
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ class Estimate:
     @classmethod
     def of(cls, values: Sequence[float]) -> Estimate:
         """From at least one value."""
-        error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+        error = float(stats.sem(values)) if len(values) > 1 else None
         return cls(statistics.fmean(values), error)
 
 

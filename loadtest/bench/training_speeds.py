@@ -13,22 +13,26 @@ from typing import Any, Final
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import normalize
+from torch.utils.flop_counter import FlopCounterMode
 
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.changed import changed
 from fedface_learning.client.client_steps import training_updates
 from fedface_learning.client.local_training import LocalTrainer
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.seeding import use_deterministic_torch
-from loadtest.bench.plain_torch import PlainLoop
+from loadtest.bare import BARE_LOOP, BARE_LOOP_CHANNELS_LAST
+from loadtest.bare.loop import BareLoop
+from loadtest.bare.workload import Workload
+from loadtest.bench.plan_workload import workload_of
 from loadtest.bench.reference_workload import REFERENCE_NETWORK
 from loadtest.bench.repetitions import Repeated, by_turns, ratios
 from loadtest.bench.report import Report
 
-BARE, BARE_CHANNELS_LAST = "bare loop", "bare loop, channels-last"
-ONE_AT_A_TIME = "one at a time"
+ONE_AT_A_TIME: Final = "one at a time"
 
 SIZES: Final[dict[str, dict[str, Any]]] = {
     "spherenet-4": REFERENCE_NETWORK,
@@ -55,7 +59,7 @@ class Speeds(BaseModel):
     """Of one image's way through the network."""
     clients_per_second: dict[str, Repeated]
 
-    def ratio(self, way: str, reference: str = BARE) -> Repeated:
+    def ratio(self, way: str, reference: str = BARE_LOOP) -> Repeated:
         """Of two ways, repetition by repetition."""
         return ratios(self.clients_per_second[way].values, self.clients_per_second[reference].values)
 
@@ -81,13 +85,14 @@ def measure_speeds(
     trainer = LocalTrainer(network)
     ways: dict[str, Callable[[], object]] = {}
     if bare:
-        for name, channels_last in ((BARE, False), (BARE_CHANNELS_LAST, True)):
-            ways[name] = partial(_train_plainly, PlainLoop(plan, channels_last=channels_last), images, rows)
+        workload = workload_of(plan, torch.stack([*images.values()]), torch.stack([*rows.values()]), network)
+        for name, channels_last in ((BARE_LOOP, False), (BARE_LOOP_CHANNELS_LAST, True)):
+            loop = BareLoop(workload.network, workload.local, channels_last=channels_last)
+            ways[name] = partial(_train_barely, loop, workload)
     for number in (1, *together):
-        local = plan.local_training.model_copy(update={"vectorised_clients": number})
-        changed = plan.model_copy(update={"local_training": local})
         name = ONE_AT_A_TIME if number == 1 else f"{number} at once"
-        ways[name] = partial(_train, trainer, images, rows, changed)
+        vectorised = changed(plan, {"local_training": {"vectorised_clients": number}})
+        ways[name] = partial(_train, trainer, images, rows, vectorised)
     for way in ways.values():
         way()
     measures = {name: partial(_clients_per_second, way, clients) for name, way in ways.items()}
@@ -97,22 +102,12 @@ def measure_speeds(
 
 
 def multiply_adds(network: EmbeddingNetwork) -> int:
-    """The products of one image's way through all convolutions and linear layers."""
-    total = 0
-
-    def count(layer: nn.Module, _inputs: object, output: Tensor) -> None:
-        nonlocal total
-        assert isinstance(layer.weight, Tensor)
-        total += output[0].numel() * layer.weight[0].numel()
-
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
+    """The products of one image's way through all convolutions and linear layers: half of torch's count of operations."""
     plan = network.plan
-    with torch.no_grad():
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network.eval().features(torch.zeros(1, plan.channels, plan.height, plan.width, dtype=torch.uint8))
-    for hook in hooks:
-        hook.remove()
-    return total
+    operations: int = counter.get_total_flops()
+    return operations // 2
 
 
 def _clients(plan: Plan, count: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -125,9 +120,10 @@ def _clients(plan: Plan, count: int) -> tuple[dict[str, Tensor], dict[str, Tenso
     return images, dict(zip(names, rows_CD, strict=True))
 
 
-def _train_plainly(loop: PlainLoop, images: Mapping[str, Tensor], rows: Mapping[str, Tensor]) -> None:
-    for client, images_NCHW in images.items():
-        loop.train(images_NCHW, rows[client])
+def _train_barely(loop: BareLoop, workload: Workload) -> None:
+    for images_NCHW, row_D in zip(workload.images_CNCHW, workload.class_embeddings_CD, strict=True):
+        loop.load(workload.initial)
+        loop.train(images_NCHW, row_D)
 
 
 def _train(trainer: LocalTrainer, images: Mapping[str, Tensor], rows: Mapping[str, Tensor], plan: Plan) -> None:

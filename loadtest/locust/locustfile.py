@@ -1,9 +1,9 @@
 """Operators who use the control API at once: each creates a run, starts it, looks at it for a while, and cancels it.
 
     fedface up &
-    python -m locust --config loadtest/locust.conf
+    python -m locust --config loadtest/locust/locust.conf
 
-Locust ends with status 1 where any answer had another status than the API promises.
+Locust ends with status 1 if any answer had another status than the API promises.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The two networks as one writes them from their papers in plain PyTorch, for the limit that owes nothing to our own code.
+"""SphereNet-4 and MobileFaceNet as one writes them from their papers, of torch's own layers only.
 
-Their tensors have the names and shapes of `fedface_learning.models`, so that both take the same weights. N images, C
-channels, H×W pixels, D dimensions.
+Their tensors have the names and shapes of `fedface_learning.models`, so that both take one model. N images, C channels, H×W
+pixels, D dimensions.
 """
 
 from __future__ import annotations
@@ -9,22 +9,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fedface_core.domain.plan import ModelPlan
+from loadtest.bare.workload import NetworkShape
 
 
 class PlainSphereNet(nn.Module):
-    """SphereNet with four convolutions."""
+    """SphereNet (Liu et al., CVPR 2017) with four convolutions, each followed by PReLU."""
 
-    def __init__(self, plan: ModelPlan) -> None:
+    def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
-        channels, height, width = (plan.channels, *plan.widths), plan.height, plan.width
+        inputs = shape.channels
+        height = shape.height
+        width = shape.width
         stages = []
-        for inputs, outputs in zip(channels, plan.widths, strict=False):
+        for outputs in shape.widths:
             stages.append(nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.PReLU(outputs)))
-            height, width = (height + 1) // 2, (width + 1) // 2
+            inputs = outputs
+            height = (height + 1) // 2
+            width = (width + 1) // 2
         self.stages = nn.Sequential(*stages)
-        self.embedding = nn.Linear(plan.widths[-1] * height * width, plan.embedding_size)
-        self.register_buffer("centre", torch.zeros(plan.embedding_size))  # part of our models; zeros without centring
+        self.embedding = nn.Linear(inputs * height * width, shape.embedding_size)
+        self.register_buffer("centre", torch.zeros(shape.embedding_size))  # part of our models; zeros without centring
 
     def embed(self, pixels_NCHW: Tensor) -> Tensor:
         """The linear embedding (N, D) of normalised pixels."""
@@ -33,16 +37,16 @@ class PlainSphereNet(nn.Module):
 
 
 class PlainMobileFaceNet(nn.Module):
-    """MobileFaceNet."""
+    """MobileFaceNet (Chen et al., CCBR 2018, table 1)."""
 
-    def __init__(self, plan: ModelPlan) -> None:
+    def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
-        first, second, third = plan.widths
+        first, second, third = shape.widths
         last = 4 * third
         rows = ((first, first, 2, 2), *[(first, first, 2, 1)] * 4, (first, second, 4, 2), *[(second, second, 2, 1)] * 6)
         rows += ((second, third, 4, 2), *[(third, third, 2, 1)] * 2)
         self.trunk = nn.Sequential(
-            nn.Conv2d(plan.channels, first, 3, stride=2, padding=1, bias=False),
+            nn.Conv2d(shape.channels, first, 3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(first),
             nn.PReLU(first),
             nn.Conv2d(first, first, 3, padding=1, groups=first, bias=False),
@@ -52,11 +56,11 @@ class PlainMobileFaceNet(nn.Module):
             nn.Conv2d(third, last, 1, bias=False),
             nn.BatchNorm2d(last),
             nn.PReLU(last),
-            nn.Conv2d(last, last, (plan.height // 16, plan.width // 16), groups=last, bias=False),
+            nn.Conv2d(last, last, (shape.height // 16, shape.width // 16), groups=last, bias=False),
             nn.BatchNorm2d(last),
         )
-        self.embedding = nn.Linear(last, plan.embedding_size, bias=False)
-        self.register_buffer("centre", torch.zeros(plan.embedding_size))
+        self.embedding = nn.Linear(last, shape.embedding_size, bias=False)
+        self.register_buffer("centre", torch.zeros(shape.embedding_size))  # part of our models; zeros without centring
 
     def embed(self, pixels_NCHW: Tensor) -> Tensor:
         """The linear embedding (N, D) of normalised pixels."""
@@ -64,7 +68,12 @@ class PlainMobileFaceNet(nn.Module):
         return embedding_ND
 
 
+PlainNetwork = PlainSphereNet | PlainMobileFaceNet
+
+
 class _Bottleneck(nn.Module):
+    """Expand by a 1×1 convolution, filter each channel, project; a shortcut if the stride is 1."""
+
     def __init__(self, inputs: int, outputs: int, expansion: int, stride: int) -> None:
         super().__init__()
         inner = expansion * inputs
@@ -85,6 +94,9 @@ class _Bottleneck(nn.Module):
         return x_NCHW + y_NCHW if self._shortcut else y_NCHW
 
 
-def plain_network(plan: ModelPlan) -> PlainSphereNet | PlainMobileFaceNet:
-    """The plan's network in plain PyTorch."""
-    return PlainMobileFaceNet(plan) if plan.architecture == "mobilefacenet" else PlainSphereNet(plan)
+def plain_network(shape: NetworkShape) -> PlainNetwork:
+    """The network of this shape, in training mode, with weights as torch draws them."""
+    if shape.architecture == "mobilefacenet":
+        return PlainMobileFaceNet(shape)
+    assert shape.architecture == "spherenet-4", f"there is no plain {shape.architecture}"
+    return PlainSphereNet(shape)

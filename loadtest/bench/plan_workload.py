@@ -1,0 +1,62 @@
+"""The bare loop's work, made from a plan of ours, so that both train the same clients from the same model."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fedface_core.domain.ids import client_id
+from fedface_core.domain.plan import Plan
+from fedface_learning.aggregation.gathered import Gathered
+from fedface_learning.client.local_training import sees_all_as_they_are
+from fedface_learning.data import open_photographs, split_identities
+from fedface_learning.formats.class_embeddings import decode_class_embeddings
+from fedface_learning.models import EmbeddingNetwork, initial_network
+from fedface_learning.models.weights import network_tensors
+from fedface_learning.simulation.federated_rounds import enrol_everyone, round_zero
+from loadtest.bare.workload import LocalTraining, NetworkShape, Spreadout, Workload
+
+
+def enrolled_workload(plan: Plan) -> Workload:
+    """Open the plan's photographs and enrol its clients, as a run of the plan does. All have equally many images."""
+    dataset = open_photographs(plan)
+    split = split_identities(dataset.identities, plan.split)
+    images = {
+        client_id(index): dataset.images(identity)[: plan.data.images_per_client]
+        for index, identity in enumerate(split.clients)
+    }
+    network = initial_network(plan.model, plan.seed)
+    enrolled = enrol_everyone(images, round_zero(plan, network, Gathered(dataset, split, images, lambda _number: False)))
+    class_embeddings_CD = decode_class_embeddings(enrolled.class_embeddings, plan.model.embedding_size)
+    return workload_of(plan, torch.stack([*images.values()]), class_embeddings_CD, network)
+
+
+def workload_of(plan: Plan, images_CNCHW: Tensor, class_embeddings_CD: Tensor, network: EmbeddingNetwork) -> Workload:
+    """The work of the plan's rounds on these images (uint8), class embeddings (unit rows) and initial weights."""
+    model = plan.model
+    local = plan.local_training
+    spreadout = plan.spreadout
+    assert sees_all_as_they_are(local, images_CNCHW[0]), "the bare loop knows no batches and no augmentation"
+    return Workload(
+        network=NetworkShape(
+            architecture=model.architecture,
+            channels=model.channels,
+            height=model.height,
+            width=model.width,
+            widths=model.widths,
+            embedding_size=model.embedding_size,
+        ),
+        local=LocalTraining(
+            steps=local.steps, learning_rate=local.learning_rate, momentum=local.momentum, margin=local.margin
+        ),
+        spreadout=Spreadout(
+            steps=spreadout.steps,
+            learning_rate=spreadout.learning_rate,
+            weight=spreadout.weight,
+            margin=spreadout.margin,
+        ),
+        images_CNCHW=images_CNCHW,
+        class_embeddings_CD=class_embeddings_CD,
+        initial={name: tensor.clone() for name, tensor in network_tensors(network).items()},
+        plan=plan.model_dump_json(),
+    )

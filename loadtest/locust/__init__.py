@@ -1,0 +1,1 @@
+"""Load on the control API by Locust: `python -m locust --config loadtest/locust/locust.conf`."""
