@@ -46,7 +46,7 @@ def before_training(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
         act(step[-1])
         return client_steps.training_update(*step, **named)
 
-    monkeypatch.setattr("fedface_client.train_client.training_update", training_update)
+    monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
 
 
 def test_a_client_whose_photographs_cannot_be_read_fails_with_the_reason(tmp_path: Path) -> None:

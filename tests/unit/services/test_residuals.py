@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from fedface_client import deliver_update
-from fedface_client.settle_client import Invitation
+from fedface_client.settle import Failure, Invitation, settle
 from fedface_control.collect_garbage import collect_garbage
 from fedface_control.operate_round import retry_round
 from fedface_control.operate_run import delete_run, pause_run, resume_run
@@ -20,6 +19,8 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
+from fedface_core.domain.update import AcceptedUpdate, RefusalReason
+from fedface_core.ports import Ports
 from fedface_learning.client import client_steps
 from fedface_learning.client.client_steps import Update
 from fedface_learning.simulation.simulate import simulate
@@ -50,15 +51,14 @@ def test_the_residual_of_a_late_update_does_not_count(faces: Path, monkeypatch: 
     """A client trains in time and puts its update; its worker then sleeps until the round is closed."""
     services = InProcess(encoded_plan(faces, cohort={"quorum": 3, "shard_size": 32}))
     run_id = services.start()
-    deliver = deliver_update._deliver
 
-    def sleepily(bench: Any, plan: Plan, invitation: Invitation, *rest: Any) -> None:
-        if (invitation.round, invitation.client_id) == (1, VICTIM):
+    def settle_late(ports: Ports, invitation: Invitation, outcome: AcceptedUpdate | Failure) -> RefusalReason | None:
+        if (invitation.opened.number, invitation.client_id) == (1, VICTIM):
             while services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.OPEN:
                 services.step()
-        deliver(bench, plan, invitation, *rest)
+        return settle(ports, invitation, outcome)
 
-    monkeypatch.setattr(deliver_update, "_deliver", sleepily)
+    monkeypatch.setattr("fedface_client.attempt.settle", settle_late)
     services.until(run_id, lambda run: run.round == 2)
     left_by = {object_keys.residual_of(key) for key in services.ports.artifacts.keys(object_keys.residuals(run_id))}
     assert (1, VICTIM) in left_by
@@ -89,7 +89,7 @@ def test_the_residual_of_a_refused_update_does_not_count(faces: Path, monkeypatc
         declared = honest.accepted.model_copy(update={"images": 1000})
         return replace(honest, accepted=declared) if step[-2:] == (1, VICTIM) else honest
 
-    monkeypatch.setattr("fedface_client.train_client.training_update", training_update)
+    monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
     services = InProcess(encoded_plan(faces))
     run = services.run()
     assert run.phase is RunPhase.COMPLETED
