@@ -130,6 +130,24 @@ def test_a_stored_update_is_not_trained_again(faces: Path, monkeypatch: pytest.M
     assert run.model_sha256 == simulate(plan).model_sha256
 
 
+def test_a_stored_enrolment_is_not_made_again(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names no model version that it started from, and is taken all the same."""
+    plan = tiny_plan(faces, rounds=1)
+    unharmed = InProcess(plan)
+    put = f"put {object_keys.update(unharmed.run().id, 0, VICTIM)}"
+    enrolled: list[int] = []
+
+    def enrolment_update(*step: Any) -> Update:
+        enrolled.append(len(enrolled))
+        return client_steps.enrolment_update(*step)
+
+    monkeypatch.setattr("fedface_client.make_update.enrolment_update", enrolment_update)
+    services = InProcess(plan, kill_after=unharmed.lifeline.effects.index(put) + 1)
+    assert services.run().model_sha256 == simulate(plan).model_sha256
+    assert services.lifeline.life > 0, "its worker was killed"
+    assert len(enrolled) == 4, "each client once"
+
+
 @pytest.mark.parametrize("garbage", [b"", b"garbage"])
 def test_a_stored_update_that_cannot_be_used_is_made_again(
     faces: Path, monkeypatch: pytest.MonkeyPatch, garbage: bytes

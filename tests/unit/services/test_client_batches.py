@@ -174,6 +174,22 @@ def test_after_its_share_of_time_a_task_hands_the_rest_back(
     assert list(services.ports.ledger.accepted(task.run_id, 1)) == list(EVERYONE)
 
 
+def test_an_enrolment_hands_the_rest_back_as_an_enrolment(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = InProcess(tiny_plan(faces, rounds=1))
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 0)
+    services.publisher.published.clear()
+
+    def enrolment_update(*step: Any) -> Update:
+        services.clock.advance(0.6)
+        return client_steps.enrolment_update(*step)
+
+    monkeypatch.setattr("fedface_client.make_update.enrolment_update", enrolment_update)
+    services.deliver(EnrolClients(run_id=run_id, clients=EVERYONE), "all")
+    back = [command for command in services.publisher.commands if isinstance(command, EnrolClients)]
+    assert back == [EnrolClients(run_id=run_id, clients=EVERYONE[2:])]
+
+
 def test_a_client_that_fails_unexpectedly_fails_alone(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(client: str) -> None:
         if client == EVERYONE[1]:
