@@ -16,15 +16,16 @@ from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.contracts.tasks import CLIENT
 from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.ids import client_id
+from fedface_core.domain.plan.devices import LONGEST_WAIT_SECONDS
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 from fedface_stack.children import Children
 from support.servers import wait_for
-from support.slow_worker import JOURNAL, SECONDS
+from support.slow_worker import JOURNAL, RUN, SECONDS
 
-RUN = "run-0123456789ab"
-SHORT, LONG, *OTHERS = map(client_id, range(1, 5))
-NEVER_ENDING = 3600.0
+SHORT, LONG, *OTHERS = map(client_id, range(4))
+BRIEF = 0.01
+NEVER_ENDING = LONGEST_WAIT_SECONDS
 
 Worker = subprocess.Popen[bytes]
 
@@ -45,7 +46,7 @@ class Bench:
             CeleryPublisher(app).publish_all(commands, correlation_id="abc")
 
     def work(self, grace_seconds: float, **seconds: float) -> Worker:
-        """Start a worker whose tasks take these seconds, by client."""
+        """Start a worker whose clients take these seconds each."""
         environment = os.environ | {
             "FEDFACE_REDIS_URL": self._broker_url,
             "FEDFACE_ARTIFACTS": "directory",
@@ -114,7 +115,7 @@ def test_a_task_that_does_not_is_back_in_the_queue_and_done_by_another_worker(be
     worker.terminate()
     wait_for("the worker's end", ended(worker))
     assert (bench.waiting(), bench.unacknowledged()) == (1, 0)
-    bench.work(1, **{LONG: 0})
+    bench.work(1, **{LONG: BRIEF})
     bench.await_lines(f"{LONG} finished")
     wait_for("the acknowledgement", lambda: bench.unacknowledged() == 0)
     assert bench.done() == [f"{LONG} started"] * 2 + [f"{LONG} finished"]
@@ -129,7 +130,7 @@ def test_one_of_two_that_run_side_by_side_finishes(bench: Bench) -> None:
     wait_for("the worker's end", ended(worker))
     assert bench.done().count(f"{SHORT} finished") == 1
     assert (bench.waiting(), bench.unacknowledged()) == (1, 0)
-    bench.work(1, **{SHORT: NEVER_ENDING, LONG: 0})
+    bench.work(1, **{SHORT: NEVER_ENDING, LONG: BRIEF})
     bench.await_lines(f"{LONG} finished")
     assert bench.done().count(f"{SHORT} started") == 1
 
@@ -142,6 +143,6 @@ def test_of_a_task_of_many_the_client_in_hand_finishes_and_the_others_go_back(be
     wait_for("the worker's end, long before the others could be done", ended(worker))
     assert bench.done() == [f"{SHORT} started", f"{SHORT} finished"]
     assert (bench.waiting(), bench.unacknowledged()) == (1 + len(OTHERS), 0)
-    bench.work(1, **dict.fromkeys((LONG, *OTHERS), 0))
+    bench.work(1, **dict.fromkeys((LONG, *OTHERS), BRIEF))
     bench.await_lines(*(f"{client} finished" for client in (LONG, *OTHERS)))
     assert bench.done().count(f"{SHORT} started") == 1

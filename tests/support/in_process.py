@@ -19,8 +19,7 @@ from pydantic import BaseModel
 from fedface_aggregator.fold_shard import fold_shard
 from fedface_aggregator.prepare_model import prepare_model
 from fedface_aggregator.reduce_round import reduce_round
-from fedface_client.enrol_client import enrol_clients
-from fedface_client.train_client import train_clients
+from fedface_client.carry_out_task import carry_out_task
 from fedface_control.facts import handle_fact
 from fedface_control.operate.run import create_run, start_run
 from fedface_control.upkeep.sweep import sweep
@@ -174,8 +173,8 @@ def services(ports: Ports) -> dict[type[BaseModel], Handler]:
     """What each service does with the commands of its queue, each in a fresh process."""
     client, aggregator, evaluator = (Workbench(ports) for _ in range(3))
     handlers: dict[type[BaseModel], Handler] = {
-        EnrolClients: partial(enrol_clients, client),
-        TrainClients: partial(train_clients, client),
+        EnrolClients: partial(carry_out_task, client),
+        TrainClients: partial(carry_out_task, client),
         PrepareModel: partial(prepare_model, aggregator),
         FoldShard: partial(fold_shard, aggregator),
         ReduceRound: partial(reduce_round, aggregator),

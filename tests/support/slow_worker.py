@@ -1,38 +1,68 @@
-"""``python -m support.slow_worker``: a worker whose clients take as long as the test says, and leave a journal."""
+"""``python -m support.slow_worker``: a worker whose clients take as long as the test says, and leave a journal.
+
+The client service is the real one. Its clients' devices are simulated, each with the seconds of the environment's list, and
+their run is in the memory of each process. They have no photographs, so each fails once its time is over.
+"""
 
 from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import structlog
 from celery import Celery
 
-from fedface_client.work_through import work_through
+from fedface_client.carry_out_task import carry_out_task
+from fedface_core.adapters.memory import MemoryArtifacts, MemoryLedger
+from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.bootstrap import connect
 from fedface_core.contracts.tasks import CLIENT
 from fedface_core.domain.commands import TrainClients
+from fedface_core.domain.round import open_round
+from fedface_core.domain.run import Run, RunPhase
+from fedface_core.ports import RunLedger
 from fedface_core.runtime.celery_app import create_celery, serve
 from fedface_core.runtime.settings import WorkerSettings, load_settings
 from fedface_core.runtime.worker import run_worker
 from fedface_worker.workbench import Workbench
+from support.tiny_run import tiny_plan
 
 JOURNAL, SECONDS = "TEST_JOURNAL", "TEST_TASK_SECONDS"  # environment variables
+RUN = "run-0123456789ab"
+
+
+class JournalClock(SystemClock):
+    """The system's clock. Who takes its time is noted in the journal, before and after."""
+
+    def sleep(self, seconds: float) -> None:
+        client = structlog.contextvars.get_contextvars()["client_id"]
+        note(f"{client} started")
+        time.sleep(seconds)
+        note(f"{client} finished")
 
 
 def create(settings: WorkerSettings) -> tuple[Celery, list[object]]:
-    """The app with a task whose clients sleep, for their seconds of the environment's list."""
+    """The app with the task that trains the clients of `RUN`, whose round 1 is open."""
     app = create_celery(settings)
-    bench = Workbench(connect(settings, app))
-    serve(app, TrainClients, lambda command, correlation_id: work_through(bench, command, correlation_id, respond))
+    ports = replace(connect(settings, app), ledger=ledger_in_round_1(), artifacts=MemoryArtifacts(), clock=JournalClock())
+    bench = Workbench(ports)
+    serve(app, TrainClients, lambda command, correlation_id: carry_out_task(bench, command, correlation_id))
     return app, []
 
 
-def respond(client: str) -> None:
-    seconds = dict(part.split("=") for part in os.environ[SECONDS].split(","))[client]
-    note(f"{client} started")
-    time.sleep(float(seconds))
-    note(f"{client} finished")
+def ledger_in_round_1() -> RunLedger:
+    """A ledger with `RUN`, in the first training round of the clients of the environment's list."""
+    seconds = dict(part.split("=") for part in os.environ[SECONDS].split(","))
+    trace = [{"client": client, "seconds": float(duration)} for client, duration in seconds.items()]
+    plan = tiny_plan(Path("nowhere"), devices={"trace": trace})
+    now = SystemClock().now()
+    run = Run(id=RUN, plan=plan, phase=RunPhase.RUNNING, round=1, correlation_id="abc", created_at=now)
+    ledger = MemoryLedger()
+    ledger.create(run)
+    ledger.save(run, "round_opened", opened=open_round(plan, RUN, 1, tuple(seconds), "0" * 64, now))
+    return ledger
 
 
 def note(line: str) -> None:

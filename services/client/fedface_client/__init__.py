@@ -1,1 +1,1 @@
-"""Client: simulates devices. Each task trains on one identity and uploads an update."""
+"""Client: simulates devices. A task has some clients train, each on the images of one person, and upload their updates."""

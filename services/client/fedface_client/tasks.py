@@ -8,8 +8,7 @@ import torch._dynamo  # noqa: F401
 from celery import Celery
 from prometheus_client.registry import Collector
 
-from fedface_client.enrol_client import enrol_clients
-from fedface_client.train_client import train_clients
+from fedface_client.carry_out_task import carry_out_task
 from fedface_core.bootstrap import connect
 from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.runtime.celery_app import create_celery, serve
@@ -22,6 +21,6 @@ def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The app with the client's tasks."""
     app = create_celery(settings)
     bench = Workbench(patient(connect(settings, app), settings.patience_seconds))
-    serve(app, EnrolClients, lambda command, correlation_id: enrol_clients(bench, command, correlation_id))
-    serve(app, TrainClients, lambda command, correlation_id: train_clients(bench, command, correlation_id))
+    serve(app, EnrolClients, lambda command, correlation_id: carry_out_task(bench, command, correlation_id))
+    serve(app, TrainClients, lambda command, correlation_id: carry_out_task(bench, command, correlation_id))
     return app, []

@@ -112,7 +112,7 @@ def test_an_update_under_way_when_the_run_is_paused_still_counts(
             services.clock.advance(LONG)
         return training_update(*args, **named)
 
-    monkeypatch.setattr("fedface_client.train_client.training_update", paused_meanwhile)
+    monkeypatch.setattr("fedface_client.make_update.training_update", paused_meanwhile)
     services.step()
     assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.SUSPENDED
     assert list(services.ports.ledger.accepted(run_id, 1)) == ["client-000000"]
@@ -229,5 +229,5 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         trained.append(args[-1])
         return training_update(*args, **named)
 
-    monkeypatch.setattr("fedface_client.train_client.training_update", noted)
+    monkeypatch.setattr("fedface_client.make_update.training_update", noted)
     return trained

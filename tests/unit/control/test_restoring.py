@@ -36,7 +36,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
         made.append(args[-2:])
         return make(*args, **named)
 
-    monkeypatch.setattr("fedface_client.train_client.training_update", noted)
+    monkeypatch.setattr("fedface_client.make_update.training_update", noted)
     return made
 
 

@@ -46,7 +46,7 @@ def before_training(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
         act(step[-1])
         return client_steps.training_update(*step, **named)
 
-    monkeypatch.setattr("fedface_client.train_client.training_update", training_update)
+    monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
 
 
 def test_a_client_whose_photographs_cannot_be_read_fails_with_the_reason(tmp_path: Path) -> None:
@@ -128,6 +128,24 @@ def test_a_stored_update_is_not_trained_again(faces: Path, monkeypatch: pytest.M
         put.replace(put.split("/")[1], run.id)
     ]
     assert run.model_sha256 == simulate(plan).model_sha256
+
+
+def test_a_stored_enrolment_is_not_made_again(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names no model version that it started from, and is taken all the same."""
+    plan = tiny_plan(faces, rounds=1)
+    unharmed = InProcess(plan)
+    put = f"put {object_keys.update(unharmed.run().id, 0, VICTIM)}"
+    enrolled: list[int] = []
+
+    def enrolment_update(*step: Any) -> Update:
+        enrolled.append(len(enrolled))
+        return client_steps.enrolment_update(*step)
+
+    monkeypatch.setattr("fedface_client.make_update.enrolment_update", enrolment_update)
+    services = InProcess(plan, kill_after=unharmed.lifeline.effects.index(put) + 1)
+    assert services.run().model_sha256 == simulate(plan).model_sha256
+    assert services.lifeline.life > 0, "its worker was killed"
+    assert len(enrolled) == 4, "each client once"
 
 
 @pytest.mark.parametrize("garbage", [b"", b"garbage"])

@@ -37,7 +37,7 @@ def before_training(monkeypatch: pytest.MonkeyPatch, act: Callable[[str], None])
         act(step[-1])
         return client_steps.training_update(*step, **named)
 
-    monkeypatch.setattr("fedface_client.train_client.training_update", training_update)
+    monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_process_may_die_after_every_effect(faces: Path, redeliver: bool) -> N
 
 
 class HeldBack(MemoryArtifacts):
-    """A store where one client's update, put beside the training of another, takes until somebody has died."""
+    """A store where one client's update, put while another trains, takes until somebody has died."""
 
     def __init__(self, client: str) -> None:
         super().__init__()
@@ -120,16 +120,16 @@ def test_the_update_before_is_put_and_recorded_while_a_client_trains(faces: Path
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
     services.lifeline.effects.clear()
-    beside: list[str] = []
+    putting: list[str] = []
     put = services.ports.artifacts.put
 
     def noted_put(key: str, data: bytes) -> None:
-        beside.append(threading.current_thread().name)
+        putting.append(threading.current_thread().name)
         put(key, data)
 
     monkeypatch.setattr(services.ports.artifacts, "put", noted_put)
     services.deliver(task, "all")
-    assert [name.startswith("beside") for name in beside] == [True, True, True, False]
+    assert [name.startswith("background-delivery") for name in putting] == [True, True, True, False]
     delivered = [effect for effect in services.lifeline.effects if effect.startswith(("put", "accept"))]
     expected = [(f"put {object_keys.update(task.run_id, 1, client)}", f"accept {task.run_id}") for client in EVERYONE]
     assert delivered == [effect for pair in expected for effect in pair]
@@ -174,6 +174,22 @@ def test_after_its_share_of_time_a_task_hands_the_rest_back(
     assert list(services.ports.ledger.accepted(task.run_id, 1)) == list(EVERYONE)
 
 
+def test_an_enrolment_hands_the_rest_back_as_an_enrolment(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = InProcess(tiny_plan(faces, rounds=1))
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 0)
+    services.publisher.published.clear()
+
+    def enrolment_update(*step: Any) -> Update:
+        services.clock.advance(0.6)
+        return client_steps.enrolment_update(*step)
+
+    monkeypatch.setattr("fedface_client.make_update.enrolment_update", enrolment_update)
+    services.deliver(EnrolClients(run_id=run_id, clients=EVERYONE), "all")
+    back = [command for command in services.publisher.commands if isinstance(command, EnrolClients)]
+    assert back == [EnrolClients(run_id=run_id, clients=EVERYONE[2:])]
+
+
 def test_a_client_that_fails_unexpectedly_fails_alone(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(client: str) -> None:
         if client == EVERYONE[1]:
@@ -186,7 +202,7 @@ def test_a_client_that_fails_unexpectedly_fails_alone(faces: Path, monkeypatch: 
         services.deliver(task, "all")
     assert failed.value.__notes__ == [f"at work for {EVERYONE[1]}"], "which the log shows"
     assert list(services.ports.ledger.accepted(task.run_id, 1)) == [EVERYONE[0]], "it was delivered all the same"
-    assert services.publisher.commands[-1] == task.model_copy(update={"clients": EVERYONE[2:]})
+    assert services.publisher.commands[-1] == TrainClients(run_id=task.run_id, round=1, clients=EVERYONE[2:])
 
 
 def test_after_a_delivery_that_fails_the_others_go_back_with_the_one_that_was_trained_meanwhile(
@@ -207,7 +223,7 @@ def test_after_a_delivery_that_fails_the_others_go_back_with_the_one_that_was_tr
         services.deliver(task, "all")
     assert failed.value.__notes__ == [f"at work for {EVERYONE[1]}"]
     assert list(services.ports.ledger.accepted(task.run_id, 1)) == [EVERYONE[0]]
-    assert services.publisher.commands[-1] == task.model_copy(update={"clients": EVERYONE[2:]})
+    assert services.publisher.commands[-1] == TrainClients(run_id=task.run_id, round=1, clients=EVERYONE[2:])
 
 
 def test_what_the_end_of_a_worker_interrupts_is_left_to_its_message(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +239,7 @@ def test_what_the_end_of_a_worker_interrupts_is_left_to_its_message(faces: Path,
     assert not any(isinstance(command, TrainClients) for command in services.publisher.commands)
 
 
-def test_logs_name_the_client_also_beside(faces: Path) -> None:
+def test_logs_name_the_client_also_in_the_background(faces: Path) -> None:
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as records:

@@ -34,7 +34,7 @@ def sabotage(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Tensor
         data = encode_tensors(tensors, metadata)
         return replace(honest, data=data, accepted=honest.accepted.model_copy(update={"sha256": sha256_hex(data)}))
 
-    monkeypatch.setattr("fedface_client.train_client.training_update", training_update)
+    monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
 
 
 def put(name: str, tensor: Tensor) -> Callable[[dict[str, Tensor]], Any]:

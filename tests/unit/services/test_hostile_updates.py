@@ -99,7 +99,7 @@ def sabotage_training(monkeypatch: pytest.MonkeyPatch, tamper: Tamper, *victims:
         honest = client_steps.training_update(*step, **named)
         return tamper(honest) if step[-1] in victims else honest
 
-    monkeypatch.setattr("fedface_client.train_client.training_update", training_update)
+    monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_a_wrong_enrolment_is_refused_and_its_client_not_invited_again(
         enrolments.append(honest.accepted)
         return tamper(honest) if len(enrolments) == 2 else honest  # clients are invited in order
 
-    monkeypatch.setattr("fedface_client.enrol_client.enrolment_update", enrolment_update)
+    monkeypatch.setattr("fedface_client.make_update.enrolment_update", enrolment_update)
     services = InProcess(tiny_plan(faces, rounds=1))
     run = services.run()
     assert run.phase is RunPhase.COMPLETED
@@ -200,7 +200,7 @@ def test_where_every_enrolment_is_refused_the_run_fails_and_says_why(faces: Path
     def enrolment_update(*step: Any) -> Update:
         return WRONG_UPLOADS["shape"][1](client_steps.enrolment_update(*step))
 
-    monkeypatch.setattr("fedface_client.enrol_client.enrolment_update", enrolment_update)
+    monkeypatch.setattr("fedface_client.make_update.enrolment_update", enrolment_update)
     run = InProcess(tiny_plan(faces)).run()
     assert run.phase is RunPhase.FAILED
     assert run.failure is not None

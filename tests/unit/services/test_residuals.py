@@ -87,7 +87,7 @@ def test_the_residual_of_a_refused_update_does_not_count(faces: Path, monkeypatc
         declared = honest.accepted.model_copy(update={"images": 1000})
         return replace(honest, accepted=declared) if step[-2:] == (1, VICTIM) else honest
 
-    monkeypatch.setattr("fedface_client.train_client.training_update", training_update)
+    monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
     services = InProcess(encoded_plan(faces))
     run = services.run()
     assert run.phase is RunPhase.COMPLETED

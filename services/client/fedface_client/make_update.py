@@ -1,50 +1,62 @@
-"""A training round on the client: the global model, its own class embedding, its own images; out comes an update."""
+"""What a client makes in a round, by the kind of round: what it fetches for that, and the step that makes the update."""
 
 from __future__ import annotations
 
-from functools import partial
-
 from torch import Tensor
 
-from fedface_client.deliver_update import Delivery, respond
 from fedface_client.device import photographs
-from fedface_client.settle_client import Invitation
-from fedface_client.work_through import work_through
+from fedface_client.settle import Invitation
 from fedface_core.contracts import object_keys
-from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.domain.ids import client_index
-from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
+from fedface_core.domain.round_kind import RoundKind
 from fedface_core.ports import ArtifactStore, Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, TRAINING_IMAGES
-from fedface_learning.client.client_steps import Update, training_update
+from fedface_learning.client.client_steps import Update, enrolment_update, training_update
 from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
 from fedface_learning.updates.update_encoding import decode_residual
 from fedface_worker.checked_artifacts import get_checked
 from fedface_worker.workbench import Workbench
 
 
-def train_clients(bench: Workbench, command: TrainClients, correlation_id: str) -> None:
-    """Have each client train the round's model on its images and put its update."""
-    plan = bench.plan(command.run_id, correlation_id)
-    opened = bench.opened_round(command.run_id, command.round, correlation_id)
+def make_update(bench: Workbench, invitation: Invitation) -> Update:
+    """The update that an invited client makes of its images; nothing is put yet.
 
-    def train(client: str) -> Delivery | None:
-        invitation = Invitation(command.run_id, command.round, client, correlation_id)
-        return respond(
-            bench, plan, invitation, partial(_make_update, bench, plan, opened, client), started_from=opened.model_sha256
-        )
-
-    work_through(bench, command, correlation_id, train)
+    `InvalidInputError` if the client's images, or what it reads from the store, cannot be used.
+    """
+    match invitation.opened.kind:
+        case RoundKind.ENROLMENT:
+            return _enrol(bench, invitation)
+        case RoundKind.TRAINING:
+            return _train(bench, invitation)
 
 
-def _make_update(bench: Workbench, plan: Plan, opened: Round, client: str) -> Update:
+def started_from(opened: Round) -> str | None:
+    """The SHA-256 of the model version that each update of the round must name; None at enrolment, which trains none."""
+    return opened.model_sha256 if opened.kind is RoundKind.TRAINING else None
+
+
+def _enrol(bench: Workbench, invitation: Invitation) -> Update:
+    """The mean embedding of the client's images by the initial network."""
+    plan = invitation.plan
+    with CLIENT_STEP_SECONDS.labels("fetch").time():
+        images_NCHW = photographs(plan, invitation.client_id)
+        network = bench.models.network(plan.model, invitation.opened.model_sha256)
+    with CLIENT_STEP_SECONDS.labels("embed").time():
+        return enrolment_update(network, images_NCHW, plan)
+
+
+def _train(bench: Workbench, invitation: Invitation) -> Update:
+    """The round's model, trained on the client's images with its own class embedding."""
+    plan = invitation.plan
+    opened = invitation.opened
+    client = invitation.client_id
     with CLIENT_STEP_SECONDS.labels("fetch").time():
         images_NCHW = photographs(plan, client)
         own_D = own_class_embedding(bench.ports.artifacts, opened, client, plan.model.embedding_size)
         guidance = bench.guidance(opened.run_id, opened.guidance_sha256)
-        residual_P = own_residual(bench.ports, opened, client)
+        residual_P = _own_residual(bench.ports, opened, client)
         trainer = bench.models.trainer(plan.model, opened.model_sha256)
     with CLIENT_STEP_SECONDS.labels("train").time():
         update = training_update(
@@ -54,7 +66,7 @@ def _make_update(bench: Workbench, plan: Plan, opened: Round, client: str) -> Up
             plan,
             opened.number,
             client,
-            started_from=opened.model_sha256,
+            started_from=started_from(opened),
             guidance=guidance,
             residual_P=residual_P,
         )
@@ -71,10 +83,10 @@ def own_class_embedding(artifacts: ArtifactStore, opened: Round, client: str, si
     return decode_class_embeddings(row, size)[0]
 
 
-def own_residual(ports: Ports, opened: Round, client: str) -> Tensor | None:
-    """What the encoding of the client's last update that counted had left out (P,); None where there is none.
+def _own_residual(ports: Ports, opened: Round, client: str) -> Tensor | None:
+    """What the encoding of the client's last update that counted had left out (P,); None if there is none.
 
-    `InvalidInputError` where it was damaged or is gone: to go on without it would make another model.
+    `InvalidInputError` if it was damaged or is gone: to go on without it would make another model.
     """
     number = opened.residuals.get(client)
     if number is None:
