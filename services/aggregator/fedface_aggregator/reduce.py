@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 import torch
 
-from fedface_aggregator.fold_shard import fold
+from fedface_aggregator.fold import fold
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ReduceRound
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, TooFewUpdatesError
