@@ -6,14 +6,13 @@ from typing import Any, Final
 
 import torch
 
-from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_learning.aggregation.gathered import Gathered
-from fedface_learning.data import open_photographs, split_identities
+from fedface_learning.data import open_photographs
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import network_tensors
-from fedface_learning.simulation.federated_rounds import enrol_everyone, round_zero
+from fedface_learning.simulation.federated_rounds import Federation
+from fedface_learning.simulation.simulation_data import SimulationData
 from loadtest.bench.no_op_plan import TINY_NETWORK
 from loadtest.bench.reference_workload import REFERENCE_NETWORK
 from loadtest.peers.workload import Workload
@@ -54,14 +53,12 @@ def make_workload(size: str) -> Workload:
             "cohort": {"deadline_seconds": 3600.0},
         }
     )
-    dataset = open_photographs(plan)
-    split = split_identities(dataset.identities, plan.split)
-    images = {client_id(index): dataset.images(identity) for index, identity in enumerate(split.clients)}
+    data = SimulationData.of(plan, open_photographs(plan))
     network = initial_network(plan.model, plan.seed)
-    enrolled = enrol_everyone(images, round_zero(plan, network, Gathered(dataset, split, images, lambda _number: False)))
+    enrolled = Federation(plan, network, data).enrol()
     return Workload(
         plan,
-        torch.stack([*images.values()]),
+        torch.stack([*data.images.values()]),
         decode_class_embeddings(enrolled.class_embeddings, plan.model.embedding_size),
         network_tensors(network),
     )
