@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.strategy import IN_PROCESS, StrategyPlan
 from fedface_learning.client.client_steps import training_update
 from fedface_learning.client.local_training import LocalTrainer
 from fedface_learning.data import FaceDataset, split_identities
@@ -21,8 +22,9 @@ from fedface_learning.models.weights import encode_network, load_network
 from fedface_learning.pretraining import PretrainPlan, pretrain
 from fedface_learning.simulation.as_fedavg import as_fedavg
 from fedface_learning.simulation.federated_rounds import Federation
-from fedface_learning.simulation.simulate import simulate
+from fedface_learning.simulation.simulate import BOUNDS, simulate
 from fedface_learning.simulation.simulation_data import SimulationData
+from fedface_learning.strategies import STRATEGIES
 
 POOLED = {"name": "centralised", "epochs": 12, "batch_size": 16, "learning_rate": 0.05, "scale": 10.0, "margin": 0.1}
 SPLIT = {"public": 8, "clients": 8, "test": 8}
@@ -113,6 +115,13 @@ def test_the_mean_of_one_models_verification_is_its_own(tiny_plan: Callable[...,
     assert mean.scores == alone.scores
     assert mean.scores.tar["1e-9"] is None
     assert mean.roc.tar == pytest.approx(alone.roc.tar)
+
+
+def test_a_plan_names_a_strategy_or_a_bound_and_services_refuse_just_the_bounds() -> None:
+    (union, *_) = get_args(StrategyPlan)
+    names = {name for kind in get_args(union) for name in get_args(kind.model_fields["name"].annotation)}
+    assert names == STRATEGIES.keys() ^ BOUNDS.keys()
+    assert BOUNDS.keys() == IN_PROCESS
 
 
 @pytest.mark.parametrize("initialisation", ["mean-feature", "random"])
