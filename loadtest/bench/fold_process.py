@@ -15,8 +15,8 @@ import psutil
 import structlog
 from pydantic import BaseModel, ConfigDict
 
-from fedface_aggregator.fold_shard import fold
-from fedface_aggregator.reduce_round import reduce
+from fedface_aggregator.fold import fold
+from fedface_aggregator.reduce import reduce
 from fedface_core.contracts import object_keys
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_learning.seeding import use_deterministic_torch

@@ -5,30 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_learning.aggregation.gathered import Gathered
 from fedface_learning.client.local_training import sees_all_as_they_are
-from fedface_learning.data import open_photographs, split_identities
+from fedface_learning.data import open_photographs
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.models.weights import network_tensors
-from fedface_learning.simulation.federated_rounds import enrol_everyone, round_zero
+from fedface_learning.simulation.federated_rounds import Federation
+from fedface_learning.simulation.simulation_data import SimulationData
 from loadtest.bare.workload import LocalTraining, NetworkShape, Spreadout, Workload
 
 
 def enrolled_workload(plan: Plan) -> Workload:
     """Open the plan's photographs and enrol its clients, as a run of the plan does. All have equally many images."""
-    dataset = open_photographs(plan)
-    split = split_identities(dataset.identities, plan.split)
-    images = {
-        client_id(index): dataset.images(identity)[: plan.data.images_per_client]
-        for index, identity in enumerate(split.clients)
-    }
+    data = SimulationData.of(plan, open_photographs(plan))
     network = initial_network(plan.model, plan.seed)
-    enrolled = enrol_everyone(images, round_zero(plan, network, Gathered(dataset, split, images, lambda _number: False)))
+    enrolled = Federation(plan, network, data).enrol()
     class_embeddings_CD = decode_class_embeddings(enrolled.class_embeddings, plan.model.embedding_size)
-    return workload_of(plan, torch.stack([*images.values()]), class_embeddings_CD, network)
+    return workload_of(plan, torch.stack([*data.images.values()]), class_embeddings_CD, network)
 
 
 def workload_of(plan: Plan, images_CNCHW: Tensor, class_embeddings_CD: Tensor, network: EmbeddingNetwork) -> Workload:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import pytest
@@ -20,11 +19,14 @@ from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation, Report, RocCurve, Scores, far_label
 from fedface_core.domain.round import Round
+from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_core.ports import ArtifactStore
+from fedface_learning.aggregation import PARTIALS, StartingPoint
 from fedface_learning.aggregation.reduced_round import ReducedRound
 from fedface_learning.client.client_steps import Update
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
+from fedface_learning.strategies import ServerRound
 from fedface_worker.workbench import Workbench
 
 INITIAL_MODEL = b"the initial model"
@@ -61,7 +63,17 @@ class Names:
         self.folded: dict[str, str] = {}
         self.refused: dict[str, str] = {}
 
-    def fold(self, client: str, update: AcceptedUpdate, blocks: Iterable[memoryview], *_: object) -> None:
+    def size_limit(self, start: StartingPoint) -> int:
+        start.open_model()
+        return 10_000
+
+    def admits(self, client: str, update: AcceptedUpdate, start: StartingPoint) -> bool:
+        if update.started_from in (None, start.model_sha256):
+            return True
+        self.refused[client] = RefusalReason.WRONG_MODEL
+        return False
+
+    def fold(self, client: str, update: AcceptedUpdate, blocks: Iterable[memoryview], _start: StartingPoint) -> None:
         try:
             data = b"".join(blocks)
         except UpdateRefusedError as error:
@@ -103,13 +115,13 @@ class ModelNames:
         """There is none."""
 
 
-def _reduced(partials: Iterable[Names], model_sha256: str) -> ReducedRound:
+def _reduced(partials: Iterable[Names], before: ServerRound) -> ReducedRound:
     folded: dict[str, str] = {}
     refused: dict[str, str] = {}
     for partial in partials:
         folded |= partial.folded
         refused |= partial.refused
-    model = json.dumps({"from": model_sha256, "folded": folded}).encode()
+    model = json.dumps({"from": before.network, "folded": folded}).encode()
     class_embeddings = b"W of " + model
     aggregation = Aggregation(
         model_sha256=sha256_hex(model),
@@ -167,21 +179,15 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
         return Report(run_id=current.run_id, round=current.number, model_sha256=sha256, scores=scores, roc=roc)
 
     patch.setattr("fedface_worker.workbench.ModelVersions", ModelNames)
-    patch.setattr("fedface_aggregator.prepare_model._initial", initial)
-    patch.setattr("fedface_aggregator.prepare_model.encode_network", lambda _network: INITIAL_MODEL)
+    patch.setattr("fedface_aggregator.prepare.initial_model", initial)
+    patch.setattr("fedface_aggregator.prepare.encode_network", lambda _network: INITIAL_MODEL)
     patch.setattr("fedface_client.make_update.photographs", lambda _plan, client: [client])
     patch.setattr("fedface_client.make_update.enrolment_update", lambda sha256, images, _plan: update_of(sha256, images[0]))
     patch.setattr("fedface_client.make_update.own_class_embedding", own_class_embedding)
     patch.setattr("fedface_client.make_update.training_update", training_update)
-    for partial in ("EnrolmentPartial", "TrainingPartial"):
-        patch.setattr(f"fedface_aggregator.fold_shard.{partial}", Names)
-        patch.setattr(f"fedface_aggregator.reduce_round.{partial}", Names)
-    patch.setattr("fedface_aggregator.fold_shard.size_limit", lambda _expected: 10_000)
-    form = SimpleNamespace(size_limit=10_000)
-    patch.setattr("fedface_aggregator.fold_shard.UpdateForm", lambda *_: form)
-    patch.setattr("fedface_aggregator.reduce_round.decode_class_embeddings", lambda data, _size: data)
-    for reduce in ("reduce_enrolment", "reduce_training"):
-        patch.setattr(
-            f"fedface_aggregator.reduce_round.{reduce}", lambda partials, before: _reduced(partials, before.network)
-        )
-    patch.setattr("fedface_evaluator.evaluate_model._score", score)
+    stand_ins: dict[RoundKind, Any] = dict.fromkeys(RoundKind, Names)
+    for kind, names in stand_ins.items():
+        patch.setitem(PARTIALS, kind, names)
+    patch.setattr("fedface_aggregator.reduce.decode_class_embeddings", lambda data, _size: data)
+    patch.setattr("fedface_aggregator.reduce.reduce_partials", _reduced)
+    patch.setattr("fedface_evaluator.evaluate.score", score)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
-from fedface_learning.aggregation.gathered import Gathered
+from fedface_core.domain.plan.strategy import IN_PROCESS, StrategyPlan
 from fedface_learning.client.client_steps import training_update
 from fedface_learning.client.local_training import LocalTrainer
 from fedface_learning.data import FaceDataset, split_identities
@@ -20,8 +20,11 @@ from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import encode_network, load_network
 from fedface_learning.pretraining import PretrainPlan, pretrain
-from fedface_learning.simulation.federated_rounds import enrol_everyone, round_zero
-from fedface_learning.simulation.simulate import simulate
+from fedface_learning.simulation.as_fedavg import as_fedavg
+from fedface_learning.simulation.federated_rounds import Federation
+from fedface_learning.simulation.simulate import BOUNDS, simulate
+from fedface_learning.simulation.simulation_data import SimulationData
+from fedface_learning.strategies import STRATEGIES
 
 POOLED = {"name": "centralised", "epochs": 12, "batch_size": 16, "learning_rate": 0.05, "scale": 10.0, "margin": 0.1}
 SPLIT = {"public": 8, "clients": 8, "test": 8}
@@ -81,13 +84,14 @@ def test_alone_each_client_goes_on_from_its_own_model(tiny_plan: Callable[..., P
     split = split_identities(tiny_faces.identities, plan.split)
     images = {f"client-{index:06d}": tiny_faces.images(identity) for index, identity in enumerate(split.clients)}
     network = initial_network(plan.model, plan.seed)
-    enrolled = enrol_everyone(images, round_zero(plan, network, Gathered(tiny_faces, split, images, lambda number: True)))
+    fedavg = tiny_plan(strategy="fedavg", cohort={})
+    enrolled = Federation(fedavg, network, SimulationData.of(fedavg, tiny_faces)).enrol()
     class_embeddings_CD = decode_class_embeddings(enrolled.class_embeddings, 16)
     result, own = simulate(plan, dataset=tiny_faces), []
     for index, client in enumerate(("client-000000", "client-000001")):
         network = initial_network(plan.model, plan.seed)
         for number in (1, 2):
-            training_update(LocalTrainer(network), images[client], class_embeddings_CD[index], plan, number, client)
+            training_update(LocalTrainer(network), images[client], class_embeddings_CD[index], fedavg, number, client)
         own.append(evaluate(network, tiny_faces, split.test, plan.far))
         held = {
             name.removeprefix(f"{client}/"): tensor
@@ -111,6 +115,23 @@ def test_the_mean_of_one_models_verification_is_its_own(tiny_plan: Callable[...,
     assert mean.scores == alone.scores
     assert mean.scores.tar["1e-9"] is None
     assert mean.roc.tar == pytest.approx(alone.roc.tar)
+
+
+def test_a_plan_names_a_strategy_or_a_bound_and_services_refuse_just_the_bounds() -> None:
+    (union, *_) = get_args(StrategyPlan)
+    names = {name for kind in get_args(union) for name in get_args(kind.model_fields["name"].annotation)}
+    assert names == STRATEGIES.keys() ^ BOUNDS.keys()
+    assert BOUNDS.keys() == IN_PROCESS
+
+
+@pytest.mark.parametrize("initialisation", ["mean-feature", "random"])
+@pytest.mark.parametrize("strategy", [POOLED, {"name": "local-only", "scored_clients": 2}])
+def test_a_bound_enrols_by_its_own_plan_but_for_the_strategy(
+    tiny_plan: Callable[..., Plan], strategy: dict[str, Any], initialisation: str
+) -> None:
+    changes = {"initialisation": initialisation, "far": [0.3], "seed": 7, "model": {"centring": True}}
+    plan = tiny_plan(strategy=strategy, cohort={}, **changes)
+    assert as_fedavg(plan) == tiny_plan(strategy="fedavg", cohort={}, **changes)
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,16 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.errors import FedFaceError, InvalidInputError
 from fedface_core.domain.plan import Plan
-from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial, reduce_enrolment
+from fedface_learning.aggregation import EnrolmentPartial, StartingPoint
+from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.client.client_steps import enrolment_update
 from fedface_learning.client.enrolment import enrol, mean_embedding, random_class_embeddings
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.class_embeddings import decode_class_embeddings, encode_class_embeddings, row_range
+from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models import initial_network
 from fedface_learning.updates.update_form import in_one_block
-from support.server_rounds import server_round, stored_again
+from support.server_rounds import server_round, starting_point, stored_again
 
 
 def test_three_clients_worked_by_hand() -> None:
@@ -52,11 +54,12 @@ def test_the_mean_embedding_is_of_unit_embeddings_or_with_centring_of_raw_featur
 def round_zero(plan: Plan, faces: FaceDataset, clients: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Class embeddings and the model's centre after the enrolment of ``clients``."""
     network = initial_network(plan.model, 0)
+    start = starting_point(plan, network.state_dict())
     partial = EnrolmentPartial()
     for index in clients:
         update = enrolment_update(network, faces.images(faces.identities[index]), plan)
-        partial.fold(f"client-{index:06d}", update.accepted, in_one_block(update.data), 16)
-    reduced = reduce_enrolment([stored_again(partial)], server_round(plan, network))
+        partial.fold(f"client-{index:06d}", update.accepted, in_one_block(update.data), start)
+    reduced = reduce_partials([stored_again(partial)], server_round(plan, network))
     assert reduced.aggregation.folded == len(clients)
     assert reduced.aggregation.images == 6 * len(clients)
     return decode_class_embeddings(reduced.class_embeddings, 16), network.centre
@@ -91,7 +94,7 @@ def test_where_nobody_could_be_enrolled_the_error_says_why(tiny_plan: Callable[.
     plan = tiny_plan()
     nobody = EnrolmentPartial(refused={"client-000000": "not_finite"})
     with pytest.raises(FedFaceError, match=r"0 updates could be used, .* client-000000 \(not_finite\)"):
-        reduce_enrolment([nobody], server_round(plan, initial_network(plan.model, 0)))
+        reduce_partials([nobody], server_round(plan, initial_network(plan.model, 0)))
 
 
 def test_a_client_reads_its_row_by_byte_range() -> None:
@@ -112,7 +115,24 @@ def test_an_enrolment_that_fails_a_check_is_left_out_with_its_reason(
     tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset
 ) -> None:
     plan = tiny_plan()
-    update = enrolment_update(initial_network(plan.model, 0), tiny_faces.images("person-0"), plan)
+    network = initial_network(plan.model, 0)
+    update = enrolment_update(network, tiny_faces.images("person-0"), plan)
     partial = EnrolmentPartial()
-    partial.fold("client-000000", update.accepted, in_one_block(update.data[:-1]), 16)
+    start = starting_point(plan, network.state_dict())
+    partial.fold("client-000000", update.accepted, in_one_block(update.data[:-1]), start)
     assert stored_again(partial) == EnrolmentPartial({}, {}, {"client-000000": "changed"})
+
+
+def test_an_enrolment_is_compared_with_no_model(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    """So an aggregator that folds enrolments fetches none, and takes whatever model they say they started from."""
+    plan = tiny_plan()
+    update = enrolment_update(initial_network(plan.model, 0), tiny_faces.images("person-0"), plan)
+
+    def not_to_be_opened() -> StoredTensors:
+        raise AssertionError("it opened the model")
+
+    start, partial = StartingPoint(plan, "0" * 64, not_to_be_opened), EnrolmentPartial()
+    assert partial.size_limit(start) >= update.accepted.size
+    assert partial.admits("client-000000", update.accepted, start)
+    partial.fold("client-000000", update.accepted, in_one_block(update.data), start)
+    assert (partial.folded, partial.refused) == (1, {})

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from fedface_core.domain.plan import Plan
 from fedface_core.domain.update import AcceptedUpdate
-from fedface_learning.aggregation.training_fold import TrainingPartial
+from fedface_learning.aggregation import TrainingPartial
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
-from fedface_learning.updates.update_form import UpdateForm, further_reference
+from fedface_learning.strategies import STRATEGIES
+from fedface_learning.strategies.fedface import FEDFACE
+from support.server_rounds import starting_point
 
 IMAGES = (3, 7, 2, 11)
 # Of several types, an empty one, and odd sizes, so that parts and vectors end anywhere; more than one part of values.
@@ -27,6 +32,7 @@ SHAPES: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
     "g.flags": ((3,), torch.int8),
 }
 FURTHER = {"b.between": (2, 4)}
+ASYNCHRONOUS = {"mode": "asynchronous", "staleness_exponent": 1.5}
 
 
 def model(seed: int, scale: float = 1.0) -> dict[str, Tensor]:
@@ -58,17 +64,26 @@ def as_blocks(data: bytes, size: int) -> Sequence[memoryview]:
     return [memoryview(bytearray(data[start : start + size])) for start in range(0, len(data), size)]
 
 
+@pytest.fixture(autouse=True)
+def _strategy_with_further_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STRATEGIES, "fedface", replace(FEDFACE, upload_shapes=lambda _plan: FURTHER))
+
+
 def folded(
-    block_bytes: int, max_norm: float = 100.0, *, reverse: bool = False, staleness: float | None = None
+    block_bytes: int, max_norm: float = 100.0, *, reverse: bool = False, behind: int | None = None
 ) -> TrainingPartial:
-    form, partial = UpdateForm.of(REFERENCE, further_reference(FURTHER)), TrainingPartial()
+    """All clients' updates in one partial; asynchronously, if they are so many rounds ``behind``."""
+    plan: dict[str, Any] = {"cohort": {"max_update_norm": max_norm}}
+    if behind is not None:
+        plan = {"cohort": {"max_update_norm": max_norm, "quorum": 1}, "aggregation": ASYNCHRONOUS}
+    start, partial = starting_point(Plan.model_validate(plan), REFERENCE, behind or 0), TrainingPartial()
     for client, images in enumerate(IMAGES):
         tensors = trained(client) | {"b.between": torch.eye(4)[:2]}
         data = encode_tensors(tensors, {"images": images})
         if reverse:
             data = in_another_order(tensors, images)
         accepted = AcceptedUpdate(sha256=sha256_hex(data), size=len(data), images=images, loss_before=1.0, loss_after=0.5)
-        partial.fold(f"client-{client:06d}", accepted, as_blocks(data, block_bytes), form, max_norm, staleness)
+        partial.fold(f"client-{client:06d}", accepted, as_blocks(data, block_bytes), start)
     assert partial.refused == {}
     assert partial.uploaded["client-000002"]["b.between"].tolist() == torch.eye(4)[:2].tolist()
     return partial
@@ -136,10 +151,10 @@ def test_an_update_of_another_layout_sums_the_same() -> None:
 
 
 def test_changes_are_summed_with_their_weight() -> None:
-    partial = folded(2**19, staleness=0.3)
+    partial = folded(2**19, behind=2)
     expected = sum(
-        images * 0.3 * (trained(client)["a.weight"].double() - REFERENCE["a.weight"].double())
+        images * 3**-1.5 * (trained(client)["a.weight"].double() - REFERENCE["a.weight"].double())
         for client, images in enumerate(IMAGES)
     )
     torch.testing.assert_close(partial.models.tensors()["a.weight"], expected, rtol=1e-12, atol=1e-15)
-    assert partial.encoded_parts() == folded(4096, staleness=0.3).encoded_parts()
+    assert partial.encoded_parts() == folded(4096, behind=2).encoded_parts()

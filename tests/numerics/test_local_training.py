@@ -12,8 +12,8 @@ from torch.nn.functional import normalize
 from fedface_core.domain.errors import InvalidInputError, TooFewUpdatesError
 from fedface_core.domain.plan import ModelPlan, Plan
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
-from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial
-from fedface_learning.aggregation.training_fold import TrainingPartial, reduce_training
+from fedface_learning.aggregation import EnrolmentPartial, TrainingPartial
+from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.client.client_steps import training_update
 from fedface_learning.client.local_training import LocalResult, LocalTrainer
 from fedface_learning.data import FaceDataset
@@ -21,8 +21,8 @@ from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.losses import positive_squared_hinge
-from fedface_learning.updates.update_form import UpdateForm, in_one_block
-from support.server_rounds import server_round, stored_again
+from fedface_learning.updates.update_form import in_one_block
+from support.server_rounds import server_round, starting_point, stored_again
 
 TARGET_D = normalize(torch.arange(16.0), dim=0)
 
@@ -81,9 +81,9 @@ def test_a_round_of_a_single_client_is_plain_training(
 
     update = training_update(LocalTrainer(network), images_NCHW, TARGET_D, plan, 1, "client-000000")
     partial = TrainingPartial()
-    partial.fold("client-000000", update.accepted, in_one_block(update.data), UpdateForm.of(global_model), 100.0)
+    partial.fold("client-000000", update.accepted, in_one_block(update.data), starting_point(plan, global_model))
     new_network = initial_network(plan.model, 0)
-    reduced = reduce_training([partial], server_round(plan, new_network, TARGET_D.unsqueeze(0)))
+    reduced = reduce_partials([partial], server_round(plan, new_network, TARGET_D.unsqueeze(0)))
 
     for name, tensor in network_tensors(new_network).items():
         torch.testing.assert_close(tensor, expected[name], rtol=1e-4, atol=1e-6)
@@ -219,12 +219,12 @@ def test_partials_come_back_from_their_bytes(
     images_NCHW: Tensor, network: EmbeddingNetwork, tiny_plan: Callable[..., Plan]
 ) -> None:
     plan = tiny_plan()
-    form = UpdateForm.of(network_tensors(network))
+    start = starting_point(plan, network_tensors(network))
     update = training_update(LocalTrainer(network), images_NCHW, TARGET_D, plan, 1, "client-000000")
     partial = TrainingPartial()
     for client in ("client-000000", "client-000001"):
-        partial.fold(client, update.accepted, in_one_block(update.data), form, 100.0)
-    partial.fold("client-000002", update.accepted, in_one_block(b"other bytes"), form, 100.0)
+        partial.fold(client, update.accepted, in_one_block(update.data), start)
+    partial.fold("client-000002", update.accepted, in_one_block(b"other bytes"), start)
     again = TrainingPartial()
     again.merge(stored_again(partial))
     assert again.encoded_parts() == partial.encoded_parts()
@@ -258,10 +258,11 @@ def test_losses_that_are_seen_are_those_of_the_first_and_the_last_step_and_chang
 def test_an_update_without_finite_losses_is_refused_and_nothing_is_left_to_average(
     network: EmbeddingNetwork, images_NCHW: Tensor, tiny_plan: Callable[..., Plan], loss: float | None
 ) -> None:
+    start = starting_point(tiny_plan(), network_tensors(network))
     update = training_update(LocalTrainer(network), images_NCHW, TARGET_D, tiny_plan(), 1, "client-000000")
     accepted = update.accepted.model_copy(update={"loss_after": loss})
     partial = TrainingPartial()
-    partial.fold("client-000000", accepted, in_one_block(update.data), UpdateForm.of(network_tensors(network)), 100.0)
+    partial.fold("client-000000", accepted, in_one_block(update.data), start)
     assert (partial.folded, partial.refused) == (0, {"client-000000": "malformed"})
     with pytest.raises(TooFewUpdatesError, match=r"0 updates could be used.*client-000000 \(malformed\)"):
-        reduce_training([partial], server_round(tiny_plan(), network, TARGET_D.unsqueeze(0)))
+        reduce_partials([partial], server_round(tiny_plan(), network, TARGET_D.unsqueeze(0)))

@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
 from fedface_core.domain.plan import Plan
-from fedface_learning.aggregation.gathered import Gathered
-from fedface_learning.data import FaceDataset, split_identities
+from fedface_learning.data import FaceDataset
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.objectives.spreadout import spread
-from fedface_learning.simulation.federated_rounds import enrol_everyone, federated_rounds, round_zero
+from fedface_learning.simulation.federated_rounds import Federation, federated_rounds
 from fedface_learning.simulation.simulate import simulate
+from fedface_learning.simulation.simulation_data import SimulationData
 
 RATE, SCALE, MARGIN = 1e-4, 10.0, 0.35
 
@@ -34,12 +34,6 @@ def plan(tiny_plan: Callable[..., Plan]) -> Plan:
     )
 
 
-def gathered_of(plan: Plan, faces: FaceDataset) -> Gathered:
-    split = split_identities(faces.identities, plan.split)
-    images = {f"client-{index:06d}": faces.images(identity) for index, identity in enumerate(split.clients)}
-    return Gathered(faces, split, images, lambda _number: False)
-
-
 def means(network: EmbeddingNetwork, each_NCHW: list[Tensor]) -> Tensor:
     with torch.no_grad():
         return torch.stack([normalize(network(images_NCHW).mean(dim=0), dim=0) for images_NCHW in each_NCHW])
@@ -53,9 +47,9 @@ def cosface_by_hand(network: EmbeddingNetwork, images_NCHW: Tensor, rows_KD: Ten
 
 
 def test_a_round_of_one_step_is_the_gradient_of_all_losses_together(plan: Plan, tiny_faces: FaceDataset) -> None:
-    gathered, network = gathered_of(plan, tiny_faces), initial_network(plan.model, plan.seed)
-    public = [tiny_faces.images(identity) for identity in gathered.split.public]
-    clients = list(gathered.images.values())
+    data, network = SimulationData.of(plan, tiny_faces), initial_network(plan.model, plan.seed)
+    public = [tiny_faces.images(identity) for identity in data.split.public]
+    clients = list(data.images.values())
     public_KD, own_CD = means(network, public), spread(means(network, clients), plan.spreadout)[0]
     losses = [
         cosface_by_hand(network, images_NCHW, torch.cat([own_D.unsqueeze(0), public_KD]), 0)
@@ -69,7 +63,7 @@ def test_a_round_of_one_step_is_the_gradient_of_all_losses_together(plan: Plan, 
     gradients = torch.autograd.grad(loss, list(network.parameters()))
     start = [parameter.detach().clone() for parameter in network.parameters()]
 
-    *_, (reduced, _) = federated_rounds(plan, network, gathered)
+    *_, (reduced, _) = federated_rounds(plan, network, data)
     for before, after, gradient in zip(start, network.parameters(), gradients, strict=True):
         torch.testing.assert_close((before - after.detach()) / RATE, gradient, rtol=1e-2, atol=2e-3)
     assert (reduced.aggregation.folded, reduced.aggregation.images) == (7, 42), "the aggregator is no client"
@@ -77,19 +71,19 @@ def test_a_round_of_one_step_is_the_gradient_of_all_losses_together(plan: Plan, 
 
 
 def test_class_embeddings_follow_the_network(plan: Plan, tiny_faces: FaceDataset) -> None:
-    gathered, network = gathered_of(plan, tiny_faces), initial_network(plan.model, plan.seed)
-    before, (after, _) = federated_rounds(plan, network, gathered)
+    data, network = SimulationData.of(plan, tiny_faces), initial_network(plan.model, plan.seed)
+    before, (after, _) = federated_rounds(plan, network, data)
     assert before[0].aggregation.class_embeddings_sha256 != after.aggregation.class_embeddings_sha256
     found_CD = decode_class_embeddings(after.class_embeddings, 16)
     # Each client's by its own trained network, of one small step from the global one.
-    global_CD = means(initial_network(plan.model, plan.seed), list(gathered.images.values()))
+    global_CD = means(initial_network(plan.model, plan.seed), list(data.images.values()))
     torch.testing.assert_close(found_CD, spread(global_CD, plan.spreadout)[0], rtol=0, atol=0.05)
 
 
 def test_guidance_is_of_the_public_identities_alone(plan: Plan, tiny_faces: FaceDataset) -> None:
-    gathered, network = gathered_of(plan, tiny_faces), initial_network(plan.model, plan.seed)
-    public = [tiny_faces.images(identity) for identity in gathered.split.public]
-    for reduced, _ in federated_rounds(plan, network, gathered):
+    data, network = SimulationData.of(plan, tiny_faces), initial_network(plan.model, plan.seed)
+    public = [tiny_faces.images(identity) for identity in data.split.public]
+    for reduced, _ in federated_rounds(plan, network, data):
         assert reduced.guidance is not None
         guidance, _ = decode_tensors(reduced.guidance)
         assert list(guidance) == ["public_KD"]
@@ -98,10 +92,10 @@ def test_guidance_is_of_the_public_identities_alone(plan: Plan, tiny_faces: Face
 
 def test_the_centre_counts_public_photographs_too(plan: Plan, tiny_faces: FaceDataset) -> None:
     centred = plan.model_copy(update={"model": plan.model.model_copy(update={"centring": True})})
-    gathered, network = gathered_of(centred, tiny_faces), initial_network(centred.model, centred.seed)
-    enrol_everyone(gathered.images, round_zero(centred, network, gathered))
+    data, network = SimulationData.of(centred, tiny_faces), initial_network(centred.model, centred.seed)
+    Federation(centred, network, data).enrol()
     enrolled_D = network.centre.clone()
-    *_, _last = federated_rounds(centred, initial_network(centred.model, centred.seed), gathered)
+    *_, _last = federated_rounds(centred, initial_network(centred.model, centred.seed), data)
     result = simulate(centred, dataset=tiny_faces, evaluate_at=lambda _number: False)
     centre_D = decode_tensors(result.model)[0]["centre"]
     assert not torch.equal(centre_D, enrolled_D)

@@ -12,7 +12,8 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
-from fedface_learning.aggregation.training_fold import TrainingPartial, reduce_training
+from fedface_learning.aggregation import TrainingPartial
+from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.client.client_steps import training_update
 from fedface_learning.client.enrolment import random_class_embeddings
 from fedface_learning.client.local_training import LocalTrainer
@@ -23,9 +24,8 @@ from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.models.weights import load_tensors, network_tensors
 from fedface_learning.objectives.losses import positive_squared_hinge
 from fedface_learning.simulation.simulate import simulate
-from fedface_learning.strategies import strategy_of
-from fedface_learning.updates.update_form import UpdateForm, further_reference, in_one_block
-from support.server_rounds import server_round, stored_again
+from fedface_learning.updates.update_form import in_one_block
+from support.server_rounds import server_round, starting_point, stored_again
 
 TARGET_D = normalize(torch.arange(16.0), dim=0)
 
@@ -137,12 +137,11 @@ def test_fedaws_replaces_the_rows_of_who_took_part(tiny_plan: Callable[..., Plan
         update = training_update(LocalTrainer(network), images_NCHW, start_CD[client_index(client)], plan, 1, client)
         rows.append(decode_tensors(update.data)[0]["class_embedding"])
         partial = TrainingPartial()
-        reference = network_tensors(initial_network(plan.model, 0))
-        form = UpdateForm.of(reference, further_reference(strategy_of(plan).upload_shapes(plan)))
-        partial.fold(client, update.accepted, in_one_block(update.data), form, 100.0)
+        start = starting_point(plan, network_tensors(initial_network(plan.model, 0)))
+        partial.fold(client, update.accepted, in_one_block(update.data), start)
         partials.append(stored_again(partial))
     before = server_round(plan, initial_network(plan.model, 0), start_CD)
-    reduced = reduce_training(partials, before)
+    reduced = reduce_partials(partials, before)
     assert torch.equal(start_CD, random_class_embeddings(8, 16, plan.seed)), "the round's own W is as it was"
     found_CD = decode_class_embeddings(reduced.class_embeddings, 16)
     expected_CD = start_CD.clone()

@@ -16,9 +16,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from fedface_aggregator.fold_shard import fold_shard
-from fedface_aggregator.prepare_model import prepare_model
-from fedface_aggregator.reduce_round import reduce_round
+from fedface_aggregator.fold import fold_shard
+from fedface_aggregator.prepare import prepare_model
+from fedface_aggregator.reduce import reduce_round
 from fedface_client.carry_out_task import carry_out_task
 from fedface_control.facts import handle_fact
 from fedface_control.operate.run import create_run, start_run
@@ -40,7 +40,7 @@ from fedface_core.domain.commands import (
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import ArtifactStore, Ports, RunLedger
-from fedface_evaluator.evaluate_model import evaluate_model
+from fedface_evaluator.evaluate import evaluate_model
 from fedface_worker.workbench import Workbench
 from support.mortal import Killed, Lifeline, MortalPublisher, mortal
 

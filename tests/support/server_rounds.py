@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.plan import Plan
-from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial
-from fedface_learning.aggregation.training_fold import TrainingPartial
+from fedface_learning.aggregation import Partial, StartingPoint
 from fedface_learning.data import FaceDataset
+from fedface_learning.formats.codec import encode_tensors, sha256_hex
+from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models import EmbeddingNetwork
-from fedface_learning.strategies import NOTHING, ServerRound
+from fedface_learning.strategies import NOTHING, ServerRound, Tensors
 
-PartialT = TypeVar("PartialT", EnrolmentPartial, TrainingPartial)
+PartialT = TypeVar("PartialT", bound=Partial)
 
 
 def server_round(plan: Plan, network: EmbeddingNetwork, class_embeddings_CD: Tensor | None = None) -> ServerRound:
@@ -27,6 +28,12 @@ def server_round(plan: Plan, network: EmbeddingNetwork, class_embeddings_CD: Ten
     if class_embeddings_CD is None:
         return ServerRound(plan, 0, network, torch.empty(0, plan.model.embedding_size), {}, NOTHING, no_photographs)
     return ServerRound(plan, 1, network, class_embeddings_CD, {}, NOTHING, no_photographs)
+
+
+def starting_point(plan: Plan, model: Tensors, rounds_behind: int = 0) -> StartingPoint:
+    """What clients start from that are given these tensors, as they are now."""
+    data = encode_tensors(model)
+    return StartingPoint(plan, sha256_hex(data), lambda: StoredTensors(io.BytesIO(data)), rounds_behind)
 
 
 def stored_again(partial: PartialT) -> PartialT:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from celery import Celery
 from prometheus_client.registry import Collector
 
-from fedface_aggregator.fold_shard import fold_shard
-from fedface_aggregator.prepare_model import prepare_model
-from fedface_aggregator.reduce_round import reduce_round
+from fedface_aggregator.fold import fold_shard
+from fedface_aggregator.prepare import prepare_model
+from fedface_aggregator.reduce import reduce_round
 from fedface_core.bootstrap import connect
 from fedface_core.domain.commands import FoldShard, PrepareModel, ReduceRound
 from fedface_core.runtime.celery_app import create_celery, serve

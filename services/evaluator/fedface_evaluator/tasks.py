@@ -10,7 +10,7 @@ from fedface_core.domain.commands import EvaluateModel
 from fedface_core.runtime.celery_app import create_celery, serve
 from fedface_core.runtime.patience import patient
 from fedface_core.runtime.settings import WorkerSettings
-from fedface_evaluator.evaluate_model import evaluate_model
+from fedface_evaluator.evaluate import evaluate_model
 from fedface_evaluator.verification_metrics import VerificationMetrics
 from fedface_worker.workbench import Workbench
 

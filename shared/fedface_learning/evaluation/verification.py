@@ -9,7 +9,7 @@ never kept: memory grows with G and one block, not with the number of pairs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import floor
 
@@ -96,17 +96,27 @@ def allowed_false_accepts(far: float, impostor_pairs: int) -> int:
 def mean_verification(of_models: Sequence[Verification]) -> Verification:
     """The mean over several models on the same pairs: of each score, and of the TARs along the first model's FARs."""
     scores = [each.scores for each in of_models]
-    averaged = {
-        name: sum(getattr(each, name) for each in scores) / len(scores)
-        for name in ("auc", "eer", "mean_genuine_cosine", "mean_impostor_cosine")
-    }
-    tar = {
-        label: None if resolved is None else sum(each.tar[label] or 0.0 for each in scores) / len(scores)
-        for label, resolved in scores[0].tar.items()
-    }
+    first = scores[0]
+
+    def mean(of: Callable[[Scores], float]) -> float:
+        return sum(of(each) for each in scores) / len(scores)
+
+    def mean_tar(label: str) -> float | None:
+        return None if first.tar[label] is None else mean(lambda each: each.tar[label] or 0.0)
+
     far = of_models[0].roc.far
     tars = np.mean([np.interp(far, each.roc.far, each.roc.tar) for each in of_models], axis=0)
-    return Verification(scores[0].model_copy(update={**averaged, "tar": tar}), RocCurve(far=far, tar=tars.tolist()))
+    averaged = Scores(
+        protocol=first.protocol,
+        tar={label: mean_tar(label) for label in first.tar},
+        auc=mean(lambda each: each.auc),
+        eer=mean(lambda each: each.eer),
+        genuine_pairs=first.genuine_pairs,
+        impostor_pairs=first.impostor_pairs,
+        mean_genuine_cosine=mean(lambda each: each.mean_genuine_cosine),
+        mean_impostor_cosine=mean(lambda each: each.mean_impostor_cosine),
+    )
+    return Verification(averaged, RocCurve(far=far, tar=tars.tolist()))
 
 
 def _genuine_scores(embeddings_ND: Tensor, labels_N: Tensor) -> npt.NDArray[np.float32]:

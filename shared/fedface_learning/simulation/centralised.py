@@ -9,26 +9,27 @@ from __future__ import annotations
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import CentralisedPlan
-from fedface_learning.aggregation.gathered import Gathered, Rounds
+from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_learning.aggregation.reduced_round import reduced_round
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.weights import encode_network, network_tensors
 from fedface_learning.objectives.spreadout import spreadout_stats
 from fedface_learning.pretraining import CosFaceTraining, PretrainPlan
-from fedface_learning.simulation.federated_rounds import enrol_everyone, round_zero
+from fedface_learning.simulation.as_fedavg import enrol_as_fedavg
+from fedface_learning.simulation.simulation_data import Rounds, SimulationData
 from fedface_learning.strategies.strategy import ServerResult
 from fedface_learning.updates.update_checks import update_norm
 
 
-def centralised_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> Rounds:
-    """Enrolment, so that round 0 is every strategy's; then ``plan.rounds`` parts of the training.
+def centralised_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> Rounds:
+    """Enrolment, which is FedAvg's; then ``plan.rounds`` parts of the training.
 
     W is what the head has learnt of the clients. Losses are CosFace's: a part's mean, and that of the part before.
     """
     assert isinstance(plan.strategy, CentralisedPlan)
-    yield enrol_everyone(gathered.images, round_zero(plan, network, gathered)), gathered.score(0, network, plan.far)
+    yield enrol_as_fedavg(plan, network, data), data.score(ENROLMENT_ROUND, network)
     how = PretrainPlan.model_validate(plan.strategy.model_dump(exclude={"name"}) | {"seed": plan.seed})
-    training = CosFaceTraining(network, gathered.dataset, [*gathered.split.clients, *gathered.split.public], how)
+    training = CosFaceTraining(network, data.dataset, [*data.split.clients, *data.split.public], how)
     loss = None
     for number in range(1, plan.rounds + 1):
         old = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
@@ -48,4 +49,4 @@ def centralised_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered
             loss_before=loss_before,
             loss_after=loss,
         )
-        yield reduced, gathered.score(number, network, plan.far)
+        yield reduced, data.score(number, network)

@@ -2,106 +2,116 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from fedface_core.domain.cohort import Participation, draw_cohort
-from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
-from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial, reduce_enrolment
-from fedface_learning.aggregation.gathered import Gathered, Rounds
+from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
+from fedface_learning.aggregation import PARTIALS, Partial, StartingPoint
+from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.aggregation.reduced_round import ReducedRound
-from fedface_learning.aggregation.training_fold import TrainingPartial, reduce_training
-from fedface_learning.client.client_steps import enrolment_update, training_updates
 from fedface_learning.client.local_training import LocalTrainer
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
-from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.formats.codec import decode_tensors, sha256_hex
+from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models import EmbeddingNetwork
-from fedface_learning.strategies import NOTHING, ServerRound, Tensors, strategy_of
-from fedface_learning.updates.update_encoding import decode_residual, update_encoding_of
-from fedface_learning.updates.update_form import UpdateForm, further_reference, in_one_block
+from fedface_learning.models.weights import encode_network
+from fedface_learning.simulation.client_work import CLIENT_WORK, AtClients
+from fedface_learning.simulation.simulation_data import Rounds, SimulationData
+from fedface_learning.strategies import NOTHING, ServerRound, Tensors
+from fedface_learning.updates.update_encoding import decode_residual
+from fedface_learning.updates.update_form import in_one_block
 
 
-def federated_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> Rounds:
+def federated_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> Rounds:
     """Enrolment and ``plan.rounds`` training rounds, in which every invited client takes part."""
-    clients, taken_part = tuple(gathered.images), Counter[str]()
-    residuals: dict[str, Tensor] = {}
-    start = round_zero(plan, network, gathered)
-    reduced = enrol_everyone(gathered.images, start)
-    yield reduced, gathered.score(0, network, plan.far)
+    federation = Federation(plan, network, data)
+    clients = tuple(data.images)
+    taken_part = Counter[str]()
+    yield federation.enrol(), data.score(ENROLMENT_ROUND, network)
     for number in range(1, plan.rounds + 1):
         history = {client: Participation(invited=count, accepted=count) for client, count in taken_part.items()}
         cohort = draw_cohort(plan, number, clients, history)
         taken_part.update(cohort)
-        before = replace(
-            start,
-            number=number,
-            class_embeddings_CD=decode_class_embeddings(reduced.class_embeddings, plan.model.embedding_size),
-            state=_decoded(reduced.server_state),
-        )
-        images = {client: gathered.images[client] for client in cohort}
-        reduced = _train(images, before, reduced, residuals)
-        yield reduced, gathered.score(number, network, plan.far)
+        yield federation.simulate_round(number, cohort), data.score(number, network)
 
 
-def round_zero(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> ServerRound:
-    """What enrolment starts from."""
-    nobodys_CD = torch.empty(0, plan.model.embedding_size)
-    return ServerRound(plan, 0, network, nobodys_CD, {}, NOTHING, lambda: gathered.dataset)
+class Federation:
+    """The clients and the aggregator of a federated run, in one process. Each round goes on from the one before it.
 
-
-def enrol_everyone(images: Mapping[str, Tensor], before: ServerRound) -> ReducedRound:
-    """Round 0 of everybody whose ``images`` these are."""
-    plan, partials = before.plan, []
-    for shard in _shards(tuple(images), plan):
-        partial = EnrolmentPartial()
-        for client in shard:
-            update = enrolment_update(before.network, images[client], plan)
-            partial.fold(client, update.accepted, in_one_block(update.data), plan.model.embedding_size)
-        partials.append(partial)
-    return reduce_enrolment(partials, before)
-
-
-def _train(
-    images: Mapping[str, Tensor], before: ServerRound, base: ReducedRound, residuals: dict[str, Tensor]
-) -> ReducedRound:
-    """One training round, from what ``base`` came to. Every client trains in the same network, which is the global model
-    again at the end.
-
-    With error feedback, ``residuals`` are what each client's last update in an average had left out.
+    ``network`` is the initial network; after each round it is the model version that the round came to.
     """
-    plan, trainer, partials = before.plan, LocalTrainer(before.network), []
-    further = further_reference(strategy_of(plan).upload_shapes(plan))
-    form = UpdateForm.of(trainer.global_model, further, update_encoding_of(plan))
-    for shard in _shards(tuple(images), plan):
-        partial = TrainingPartial()
-        updates = training_updates(
-            trainer,
-            {client: images[client] for client in shard},
-            {client: before.class_embeddings_CD[client_index(client)] for client in shard},
-            plan,
-            before.number,
-            started_from=base.aggregation.model_sha256,
-            guidance=_decoded(base.guidance),
-            residuals=residuals,
+
+    def __init__(self, plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> None:
+        self._plan = plan
+        self._network = network
+        self._data = data
+        self._base = _Base(encode_network(network), torch.empty(0, plan.model.embedding_size))
+        self._residuals: dict[str, Tensor] = {}  # with error feedback: what each client's last update that counted left out
+
+    def enrol(self) -> ReducedRound:
+        """The enrolment of every client."""
+        return self.simulate_round(ENROLMENT_ROUND, tuple(self._data.images))
+
+    def simulate_round(self, number: int, cohort: Sequence[str]) -> ReducedRound:
+        """Round ``number``, in which each client of the ``cohort`` takes part; shards are slices of it, in its order."""
+        before = ServerRound(
+            plan=self._plan,
+            number=number,
+            network=self._network,
+            class_embeddings_CD=self._base.class_embeddings_CD,
+            uploaded={},
+            state=self._base.state,
+            photographs=lambda: self._data.dataset,
         )
-        for client, update in updates:
-            partial.fold(client, update.accepted, in_one_block(update.data), form, plan.cohort.max_update_norm)
-            if update.residual is not None and client not in partial.refused:
-                residuals[client] = decode_residual(update.residual)
-        partials.append(partial)
-    trainer.reset()
-    return reduce_training(partials, before)
+        reduced = reduce_partials(self._partials(before, cohort), before)
+        self._base = _Base.of(reduced, self._plan.model.embedding_size)
+        return reduced
+
+    def _partials(self, before: ServerRound, cohort: Sequence[str]) -> Iterator[Partial]:
+        """The partial of each shard. Clients work in the round's own network, which is the global model again at the end."""
+        plan, base, kind = self._plan, self._base, RoundKind.of(before.number)
+        start = StartingPoint(plan, sha256_hex(base.model), lambda: StoredTensors(io.BytesIO(base.model)))
+        trainer = LocalTrainer(self._network)
+        at_clients = AtClients(
+            plan, before.number, trainer, start.model_sha256, base.class_embeddings_CD, base.guidance, self._residuals
+        )
+        for first in range(0, len(cohort), plan.cohort.shard_size):
+            images = {client: self._data.images[client] for client in cohort[first : first + plan.cohort.shard_size]}
+            partial = PARTIALS[kind]()
+            for client, update in CLIENT_WORK[kind](at_clients, images):
+                partial.fold(client, update.accepted, in_one_block(update.data), start)
+                if update.residual is not None and client not in partial.refused:
+                    self._residuals[client] = decode_residual(update.residual)
+            yield partial
+        trainer.reset()
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What a round starts from: what the one before came to."""
+
+    model: bytes
+    class_embeddings_CD: Tensor
+    state: Tensors = field(default_factory=dict)
+    guidance: Tensors = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, reduced: ReducedRound, embedding_size: int) -> Self:
+        return cls(
+            reduced.model,
+            decode_class_embeddings(reduced.class_embeddings, embedding_size),
+            _decoded(reduced.server_state),
+            _decoded(reduced.guidance),
+        )
 
 
 def _decoded(data: bytes | None) -> Tensors:
     return NOTHING if data is None else decode_tensors(data)[0]
-
-
-def _shards(cohort: tuple[str, ...], plan: Plan) -> Iterator[tuple[str, ...]]:
-    size = plan.cohort.shard_size
-    return (cohort[first : first + size] for first in range(0, len(cohort), size))

@@ -1,7 +1,7 @@
 """The lower bound: what clients get who share nothing. Each trains on from the initial network, and none is averaged.
 
 In one process only: a client's own model is never scored by the services, which do not see it but in an average. A client
-takes the same steps as in a federated run, FedFace's loss against its class embedding, which stays where enrolment put it.
+takes the steps of FedAvg: down FedFace's loss against its class embedding, which stays where enrolment put it.
 """
 
 from __future__ import annotations
@@ -10,44 +10,49 @@ from itertools import islice
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import LocalOnlyPlan
-from fedface_learning.aggregation.gathered import Gathered, Rounds
+from fedface_core.domain.round_kind import ENROLMENT_ROUND
+from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.aggregation.reduced_round import reduced_round
 from fedface_learning.client.client_steps import training_update
 from fedface_learning.client.local_training import LocalTrainer
-from fedface_learning.evaluation.verification import mean_verification
+from fedface_learning.evaluation.verification import Verification, mean_verification
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.spreadout import spreadout_stats
-from fedface_learning.simulation.federated_rounds import enrol_everyone, round_zero
+from fedface_learning.simulation.as_fedavg import as_fedavg, enrol_as_fedavg
+from fedface_learning.simulation.simulation_data import Rounds, SimulationData
 from fedface_learning.strategies.strategy import ServerResult
 from fedface_learning.updates.update_checks import update_norm
 
 
-def local_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> Rounds:
+def local_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> Rounds:
     """Enrolment; then ``plan.rounds`` rounds of local training by each of the first clients, on its own model.
 
     A round's verification is the mean over these clients' models; its model version holds all of them, the tensors of each
     under its client's name.
     """
     assert isinstance(plan.strategy, LocalOnlyPlan)
-    enrolled = enrol_everyone(gathered.images, round_zero(plan, network, gathered))
-    yield enrolled, gathered.score(0, network, plan.far)
+    enrolled = enrol_as_fedavg(plan, network, data)
+    yield enrolled, data.score(ENROLMENT_ROUND, network)
     class_embeddings_CD = decode_class_embeddings(enrolled.class_embeddings, plan.model.embedding_size)
     stats = spreadout_stats(class_embeddings_CD.double(), plan.spreadout)
     start = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
     trainer = LocalTrainer(network)
-    models = dict.fromkeys(islice(gathered.images, plan.strategy.scored_clients), start)
+    fedavg = as_fedavg(plan)
+    models = dict.fromkeys(islice(data.images, plan.strategy.scored_clients), start)
     for number in range(1, plan.rounds + 1):
-        verifications, updates, moved = [], [], []
+        verifications: list[Verification] = []
+        updates: list[AcceptedUpdate] = []
+        moved: list[float] = []
         for index, (client, model) in enumerate(models.items()):
             trainer.start_from(model, "the client's own model")
-            images_NCHW = gathered.images[client]
-            updates.append(training_update(trainer, images_NCHW, class_embeddings_CD[index], plan, number, client).accepted)
+            update = training_update(trainer, data.images[client], class_embeddings_CD[index], fedavg, number, client)
+            updates.append(update.accepted)
             models[client] = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
             moved.append(update_norm(models[client], model))
-            if (verification := gathered.score(number, network, plan.far)) is not None:
+            if (verification := data.score(number, network)) is not None:
                 verifications.append(verification)
         images = sum(update.images for update in updates)
         named = {f"{client}/{name}": tensor for client, model in models.items() for name, tensor in model.items()}

@@ -11,22 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation
-from fedface_learning.aggregation.gathered import Gathered, Rounds
-from fedface_learning.data import FaceDataset, open_photographs, split_identities
+from fedface_learning.data import FaceDataset, open_photographs
 from fedface_learning.evaluation.verification import Verification
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.simulation.centralised import centralised_rounds
 from fedface_learning.simulation.federated_rounds import federated_rounds
 from fedface_learning.simulation.local_only import local_rounds
+from fedface_learning.simulation.simulation_data import Rounds, SimulationData
 
-_BOUNDS: dict[str, Callable[[Plan, EmbeddingNetwork, Gathered], Rounds]] = {
-    "centralised": centralised_rounds,
-    "local-only": local_rounds,
-}
+RoundsOf = Callable[[Plan, EmbeddingNetwork, SimulationData], Rounds]
+
+BOUNDS: dict[str, RoundsOf] = {"centralised": centralised_rounds, "local-only": local_rounds}
+"""The bounds of a simulation, by the name that a plan gives for its strategy. Any other name is that of a strategy."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +70,10 @@ def simulate(
     if plan.aggregation.mode == "asynchronous":
         raise InvalidInputError("one process trains one client at a time, and has nothing asynchronous to simulate")
     network = initial or initial_network(plan.model, plan.seed)
-    opened = dataset or open_photographs(plan)
-    split = split_identities(opened.identities, plan.split)
-    clients = {client_id(index): identity for index, identity in enumerate(split.clients)}
-    images = {client: opened.images(identity)[: plan.data.images_per_client] for client, identity in clients.items()}
-    make = _BOUNDS.get(plan.strategy.name, federated_rounds)
+    data = SimulationData.of(plan, dataset or open_photographs(plan), evaluate_at)
+    rounds_of = BOUNDS.get(plan.strategy.name, federated_rounds)
     rounds: list[SimulatedRound] = []
-    for reduced, verification in make(plan, network, Gathered(opened, split, images, evaluate_at)):
+    for reduced, verification in rounds_of(plan, network, data):
         rounds.append(SimulatedRound(len(rounds), reduced.aggregation, verification))
         if on_round:
             on_round(rounds[-1])

@@ -18,12 +18,10 @@ STRATEGIES: dict[str, Strategy] = {
     "fedprox": FEDPROX,
     "fedaws": FEDAWS,
     "public-negatives": PUBLIC_NEGATIVES,
-    # Bounds, whose rounds are no federated ones: what they share with these (enrolment, a client's steps) is FedAvg's.
-    "centralised": FEDAVG,
-    "local-only": FEDAVG,
 }
 
 
 def strategy_of(plan: Plan) -> Strategy:
-    """The plan's strategy."""
+    """The plan's strategy. A plan may name a bound instead (`fedface_learning.simulation`), which has none."""
+    assert plan.strategy.name in STRATEGIES, f"{plan.strategy.name} is no strategy, but a bound of the simulation"
     return STRATEGIES[plan.strategy.name]

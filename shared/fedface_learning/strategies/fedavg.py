@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fedface_learning.objectives.spreadout import spread
+from fedface_learning.objectives.spreadout import spreadout_stats
 from fedface_learning.strategies.fedface import FEDFACE
 from fedface_learning.strategies.strategy import ServerResult, ServerRound
 
 
 def leave_alone(at_hand: ServerRound) -> ServerResult:
     """W as it was, and its cosines."""
-    no_steps = at_hand.plan.spreadout.model_copy(update={"steps": 0})
-    return ServerResult(*spread(at_hand.class_embeddings_CD, no_steps))
+    class_embeddings_CD = at_hand.class_embeddings_CD
+    enrolled_CD = class_embeddings_CD[class_embeddings_CD.any(dim=1)]
+    return ServerResult(class_embeddings_CD, spreadout_stats(enrolled_CD.double(), at_hand.plan.spreadout))
 
 
 FEDAVG = replace(FEDFACE, finish=leave_alone)

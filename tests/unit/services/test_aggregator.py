@@ -164,6 +164,6 @@ def test_published_weights_that_are_not_installed_end_the_run(faces: Path, monke
     def not_installed(*_: object) -> None:
         raise InvalidInputError("the published weights are not installed; install them")
 
-    monkeypatch.setattr("fedface_aggregator.prepare_model.initial_network", not_installed)
+    monkeypatch.setattr("fedface_aggregator.prepare.initial_network", not_installed)
     run = InProcess(tiny_plan(faces)).run()
     assert run.failure == "model.weights: the published weights are not installed; install them"

@@ -22,7 +22,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
-from fedface_evaluator.evaluate_model import evaluate_model
+from fedface_evaluator.evaluate import evaluate_model
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.simulation.simulate import simulate
 from fedface_worker.workbench import Workbench

@@ -152,16 +152,20 @@ def test_an_update_that_vanished_is_refused(
     assert run.model_sha256 == model_without_the_victim
 
 
-def test_an_oversized_update_is_not_downloaded(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sabotage_training(monkeypatch, WRONG_UPLOADS["large"][1], VICTIM)
+@pytest.mark.parametrize("fault", ["large", "another model"])
+def test_an_update_that_the_ledger_gives_away_is_not_downloaded(
+    faces: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    sabotage_training(monkeypatch, WRONG_TRAINING[fault][1], VICTIM)
     services = InProcess(tiny_plan(faces, rounds=1), artifacts=CountedArtifacts(MemoryArtifacts()))
     read = {"operation": "get", "kind": "update"}
     before = REGISTRY.get_sample_value("fedface_artifact_bytes_total", read) or 0.0
     run = services.run()
-    assert services.manifest(run.id, 1).accepted[VICTIM].size > 100_000
+    accepted = [services.manifest(run.id, number).accepted for number in (0, 1)]
+    wrong = accepted[1][VICTIM]
+    assert wrong.size > 100_000 or wrong.started_from == "0" * 64
     downloaded = (REGISTRY.get_sample_value("fedface_artifact_bytes_total", read) or 0.0) - before
-    honest = (update for number in (0, 1) for update in services.manifest(run.id, number).accepted.values())
-    assert downloaded == sum(update.size for update in honest if update.size < 100_000)
+    assert downloaded == sum(update.size for of_round in accepted for update in of_round.values()) - wrong.size
 
 
 @pytest.mark.parametrize(("reason", "tamper"), WRONG_UPLOADS.values(), ids=WRONG_UPLOADS.keys())

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
 
 import structlog
 import torch
 
-from fedface_aggregator.fold_shard import fold
+from fedface_aggregator.fold import fold
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ReduceRound
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, TooFewUpdatesError
@@ -18,9 +17,9 @@ from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS
-from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial, reduce_enrolment
+from fedface_learning.aggregation import PARTIALS, Partial
+from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.aggregation.reduced_round import ReducedRound
-from fedface_learning.aggregation.training_fold import TrainingPartial, reduce_training
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.strategies import NOTHING, ServerRound
@@ -29,8 +28,6 @@ from fedface_worker.checked_artifacts import get_checked
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
-
-PartialT = TypeVar("PartialT", EnrolmentPartial, TrainingPartial)
 
 
 def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) -> None:
@@ -78,10 +75,7 @@ def reduce(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, 
 def _reduced(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:
     with AGGREGATION_SECONDS.labels("reduce").time():
         before = _before(bench, plan, current)
-        if current.number == 0:
-            reduced = reduce_enrolment(_partials(bench, plan, current, accepted, EnrolmentPartial), before)
-        else:
-            reduced = reduce_training(_partials(bench, plan, current, accepted, TrainingPartial), before)
+        reduced = reduce_partials(_partials(bench, plan, current, accepted), before)
     bench.models.forget_network()  # nothing else that an aggregator does needs it
     if reduced.aggregation.folded < current.minimum:
         raise TooFewUpdatesError(reduced.aggregation.folded, current.minimum, reduced.aggregation.refused)
@@ -92,8 +86,7 @@ def _before(bench: Workbench, plan: Plan, current: Round) -> ServerRound:
     """What the round started from."""
     artifacts, run, size = bench.ports.artifacts, current.run_id, plan.model.embedding_size
     class_embeddings_CD, state = torch.empty(0, size), NOTHING
-    if current.number > 0:
-        assert current.class_embeddings_sha256 is not None, "a training round starts from class embeddings"
+    if current.class_embeddings_sha256 is not None:
         sha256 = current.class_embeddings_sha256
         data = get_checked(artifacts, object_keys.class_embeddings(run, sha256), sha256)
         class_embeddings_CD = decode_class_embeddings(data, size)
@@ -111,14 +104,13 @@ def _before(bench: Workbench, plan: Plan, current: Round) -> ServerRound:
     )
 
 
-def _partials(
-    bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate], kind: type[PartialT]
-) -> Iterator[PartialT]:
+def _partials(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Iterator[Partial]:
     """The partials of the shards with accepted updates, in shard order, one at a time.
 
     One that is not there is folded now: its shard was recorded as folded by a worker that had read an older accepted set.
     So is one that was damaged.
     """
+    kind = PARTIALS[current.kind]
     for shard in range(current.shards):
         of_shard = {client: accepted[client] for client in current.shard_members(shard) if client in accepted}
         if not of_shard:

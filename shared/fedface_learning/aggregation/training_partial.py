@@ -1,7 +1,4 @@
-"""A training round on the aggregator: updates folded by shard, then reduced to the next model version.
-
-A partial is made from the stored updates of its shard, in client order, every time. Never is a message added to a sum,
-so a redelivered task, or a second aggregator at work on the same shard, writes the same bytes again.
+"""A training round on the aggregator: the weighted sum of what a shard's clients trained, and the average of all shards.
 
 Synchronously the models are summed. Asynchronously (FedBuff, Nguyen et al., AISTATS 2022) it is what each client changed of
 the model it started from, which may be an older one, times the weight of its staleness.
@@ -17,15 +14,15 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError, TooFewUpdatesError, UpdateRefusedError
+from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_learning.aggregation.averaging import StoredSum, WeightedSum
-from fedface_learning.aggregation.reduced_round import ReducedRound, reduced_round
+from fedface_learning.aggregation.partial import Averaged, StartingPoint
 from fedface_learning.aggregation.server_optimiser import towards
-from fedface_learning.aggregation.server_state import OPTIMISER, STRATEGY, joined, part
+from fedface_learning.aggregation.server_state import OPTIMISER, STRATEGY, part
 from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
-from fedface_learning.models.weights import encode_network, load_tensors, network_tensors
+from fedface_learning.models.weights import load_tensors, network_tensors
 from fedface_learning.strategies import ServerRound, strategy_of
 from fedface_learning.updates.update_checks import check_update, update_norm
 from fedface_learning.updates.update_form import Part, UpdateForm
@@ -33,7 +30,7 @@ from fedface_learning.updates.update_form import Part, UpdateForm
 
 @dataclass
 class TrainingPartial:
-    """The sum over a shard, of models or of changes. Losses are summed with the weight of their images."""
+    """The sum over a shard, of models or of changes. Losses are summed with the weight of their images. See `Partial`."""
 
     models: WeightedSum = field(default_factory=WeightedSum)
     images: int = 0
@@ -64,7 +61,7 @@ class TrainingPartial:
 
     @classmethod
     def read(cls, file: BinaryIO) -> TrainingPartial:
-        """A stored partial. Its sum is read from ``file`` when it is merged. `InvalidInputError` where it is damaged."""
+        """A stored partial. Its sum is read from ``file`` when it is merged. `InvalidInputError` if it is damaged."""
         stored = StoredTensors(file)
         uploaded: dict[str, dict[str, Tensor]] = {}
         for key in stored.places:
@@ -78,31 +75,35 @@ class TrainingPartial:
         except (KeyError, TypeError) as error:
             raise InvalidInputError(f"not the metadata of a partial: {error!r}") from error
 
-    def fold(
-        self,
-        client: str,
-        accepted: AcceptedUpdate,
-        blocks: Iterable[memoryview],
-        form: UpdateForm,
-        max_norm: float,
-        staleness_weight: float | None = None,
-    ) -> None:
-        """Add one client's update. A refusal, by its ``blocks`` or by the checks, is noted and nothing is added.
+    def size_limit(self, start: StartingPoint) -> int:
+        """The most bytes that a trained model can need as an update, by the plan's encoding and strategy."""
+        return start.trained_form.size_limit
 
-        ``form`` is what the model that the client started from asks of it. With a ``staleness_weight`` its change is added.
+    def admits(self, client: str, accepted: AcceptedUpdate, start: StartingPoint) -> bool:
+        """Whether the client trained the model version that it was to start from. If not, that is noted."""
+        right = accepted.started_from == start.model_sha256
+        if not right:
+            self.refused[client] = RefusalReason.WRONG_MODEL
+        return right
+
+    def fold(self, client: str, accepted: AcceptedUpdate, blocks: Iterable[memoryview], start: StartingPoint) -> None:
+        """Add one client's model with the weight of its images; asynchronously its change, with that of its staleness too.
+
+        A refusal, by its ``blocks`` or by the checks, is noted and nothing is added.
         """
+        form, plan = start.trained_form, start.plan
         try:
             before, after = _loss(accepted.loss_before), _loss(accepted.loss_after)
-            update = check_update(blocks, accepted, form, max_norm)
+            update = check_update(blocks, accepted, form, plan.cohort.max_update_norm)
         except UpdateRefusedError as error:
             self.refused[client] = error.reason
             return
-        if staleness_weight is None:
+        if plan.aggregation.waits_for_nobody:
+            weight = accepted.images * plan.aggregation.weight_of(start.rounds_behind)
+            self.models.add_parts(form.model, _changes(update.parts, form), update.counters, weight)
+        else:
             values = ((run.in_sum, values_P) for run, values_P in update.parts)
             self.models.add_parts(form.model, values, update.counters, accepted.images)
-        else:
-            changes = _changes(update.parts, form)
-            self.models.add_parts(form.model, changes, update.counters, accepted.images * staleness_weight)
         if update.further:
             self.uploaded[client] = dict(update.further)
         self.images += accepted.images
@@ -122,56 +123,44 @@ class TrainingPartial:
         self.loss_after += other.loss_after
         self.uploaded |= other.uploaded
 
+    def averaged(self, before: ServerRound) -> Averaged:
+        """The next global model: the average of the models, or the old one and the average change, by the plan's optimiser.
 
-def reduce_training(partials: Iterable[TrainingPartial], before: ServerRound) -> ReducedRound:
-    """Merge the shards in order, average, and let the strategy finish.
+        The strategy may take part with what the aggregator holds itself.
+        """
+        plan, network = before.plan, before.network
+        assert len(before.class_embeddings_CD), "a training round starts from class embeddings"
+        old = network_tensors(network)
+        at_hand = replace(before, uploaded=self.uploaded, state=part(before.state, STRATEGY))
+        if take_part := strategy_of(plan).take_part:
+            old = {name: tensor.clone() for name, tensor in old.items()}
+            if images_of_ours := take_part(at_hand):
+                self.models.add(network_tensors(network), images_of_ours)
+        average = self._moved(old) if plan.aggregation.waits_for_nobody else self.models.average(old)
+        self.models = WeightedSum()  # so that it takes no memory beside what follows
+        parameters = [name for name, _ in network.named_parameters()]
+        _, share = plan.rate_shares(before.number)
+        new, moments = towards(average, old, parameters, plan.aggregation.optimiser, part(before.state, OPTIMISER), share)
+        moved = update_norm(new, old)
+        load_tensors(network, new, "the average")
+        return Averaged(
+            at_hand,
+            images=self.images,
+            moments=moments,
+            update_norm=moved,
+            loss_before=self.loss_before / self.images,
+            loss_after=self.loss_after / self.images,
+        )
 
-    ``before`` is the round before anything of it came in: its network is the global model that it started from, and becomes
-    the next one.
-    """
-    total, plan, network = TrainingPartial(), before.plan, before.network
-    for partial in partials:
-        total.merge(partial)
-    if not total.folded:
-        raise TooFewUpdatesError(0, plan.cohort.minimum, total.refused)
-    old = network_tensors(network)
-    strategy, moments = strategy_of(plan), part(before.state, OPTIMISER)
-    before = replace(before, uploaded=total.uploaded, state=part(before.state, STRATEGY))
-    if strategy.take_part:
-        old = {name: tensor.clone() for name, tensor in old.items()}
-        if images_of_ours := strategy.take_part(before):
-            total.models.add(network_tensors(network), images_of_ours)
-    average = _moved(total, old) if plan.aggregation.waits_for_nobody else total.models.average(old)
-    parameters = [name for name, _ in network.named_parameters()]
-    _, share = plan.rate_shares(before.number)
-    new, moments = towards(average, old, parameters, plan.aggregation.optimiser, moments, share)
-    total.models = WeightedSum()  # so that it takes no memory beside what follows
-    moved = update_norm(new, old)
-    load_tensors(network, new, "the average")
-    del average, old, new
-    result = strategy.finish(before)
-    return reduced_round(
-        encode_network(network),
-        replace(result, state=joined(moments, result.state)),
-        folded=total.folded,
-        images=total.images,
-        uploaded_bytes=total.size,
-        refused=total.refused,
-        update_norm=moved,
-        loss_before=total.loss_before / total.images,
-        loss_after=total.loss_after / total.images,
-    )
-
-
-def _moved(total: TrainingPartial, old: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """``f + Σ n_c s_c Δ_c / Σ n_c``: a stale update makes a smaller step, and does not give its weight to the others."""
-    step = total.models.tensors()
-    return {
-        name: (tensor.double() + step[name] / total.images).to(tensor.dtype)
-        if tensor.is_floating_point()
-        else torch.maximum(tensor, step[name])
-        for name, tensor in old.items()
-    }
+    def _moved(self, old: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """``f + Σ n_c s_c Δ_c / Σ n_c``: a stale update makes a smaller step, and does not give its weight to the others."""
+        step = self.models.tensors()
+        return {
+            name: (tensor.double() + step[name] / self.images).to(tensor.dtype)
+            if tensor.is_floating_point()
+            else torch.maximum(tensor, step[name])
+            for name, tensor in old.items()
+        }
 
 
 def _changes(parts: Iterable[Part], form: UpdateForm) -> Iterator[tuple[int, Tensor]]:

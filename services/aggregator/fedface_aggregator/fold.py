@@ -14,20 +14,13 @@ from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.domain.facts import StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
-from fedface_core.domain.update import AcceptedUpdate, RefusalReason, accepted_digest
+from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import ArtifactStore, RoundSettlement
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS, UPDATES
-from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial
-from fedface_learning.aggregation.training_fold import TrainingPartial
-from fedface_learning.strategies import strategy_of
-from fedface_learning.updates.update_checks import enrolment_reference
-from fedface_learning.updates.update_encoding import update_encoding_of
-from fedface_learning.updates.update_form import UpdateForm, further_reference, size_limit
+from fedface_learning.aggregation import PARTIALS, Partial, StartingPoint
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
-
-Partial = EnrolmentPartial | TrainingPartial
 
 
 def fold_shard(bench: Workbench, command: FoldShard, correlation_id: str) -> None:
@@ -64,16 +57,15 @@ def _stored(artifacts: ArtifactStore, key: str) -> bool:
         return False
 
 
-def fold(bench: Workbench, plan: Plan, current: Round, key: str, accepted: Mapping[str, AcceptedUpdate]) -> Partial:
-    """Sum a shard's accepted updates, and put the partial under ``key``."""
+def fold(bench: Workbench, plan: Plan, current: Round, key: str, accepted: Mapping[str, AcceptedUpdate]) -> None:
+    """Fold a shard's accepted updates, and put the partial under ``key``."""
     with AGGREGATION_SECONDS.labels("fold").time():
-        partial = (_summed if current.number else _enrolled)(bench, plan, current, accepted)
+        partial = _folded(bench, plan, current, accepted)
     for client, reason in partial.refused.items():
         UPDATES.labels("refused", reason).inc()
         log.warning("update_refused", client_id=client, reason=reason)
     bench.ports.artifacts.put(key, *partial.encoded_parts())
     log.info("shard_folded", updates=len(accepted) - len(partial.refused))
-    return partial
 
 
 def _final(ledger: RoundSettlement, current: Round, shard: int, accepted: Mapping[str, AcceptedUpdate]) -> bool:
@@ -83,31 +75,20 @@ def _final(ledger: RoundSettlement, current: Round, shard: int, accepted: Mappin
     return set(current.shard_members(shard)) <= accepted.keys() | ledger.failed(current.run_id, current.number).keys()
 
 
-def _enrolled(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> EnrolmentPartial:
-    partial, size = EnrolmentPartial(), plan.model.embedding_size
-    wanted = [(object_keys.update(current.run_id, 0, client), update.size) for client, update in accepted.items()]
-    with ReadAhead(bench.ports.artifacts, wanted, size_limit(enrolment_reference(size))) as reading:
-        for client, update in accepted.items():
-            partial.fold(client, update, reading.next(), size)
-    return partial
-
-
-def _summed(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> TrainingPartial:
-    partial = TrainingPartial()
-    further = further_reference(strategy_of(plan).upload_shapes(plan))
+def _folded(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Partial:
+    partial = PARTIALS[current.kind]()
     # By the round that the client started from, so that one model at a time is at hand; then in client order.
     for base, clients in groupby(sorted(accepted, key=lambda client: (current.base_of(client), client)), current.base_of):
-        started_from = current if base == current.number else bench.ports.ledger.load_round(current.run_id, base)
-        right: list[str] = []
-        for client in clients:
-            if accepted[client].started_from == started_from.model_sha256:
-                right.append(client)
-            else:
-                partial.refused[client] = RefusalReason.WRONG_MODEL
-        form = UpdateForm(bench.models.reference(started_from.model_sha256), further, update_encoding_of(plan))
-        weight = plan.aggregation.weight_of(current.number - base) if plan.aggregation.waits_for_nobody else None
-        wanted = [(object_keys.update(current.run_id, base, client), accepted[client].size) for client in right]
-        with ReadAhead(bench.ports.artifacts, wanted, form.size_limit) as reading:
-            for client in right:
-                partial.fold(client, accepted[client], reading.next(), form, plan.cohort.max_update_norm, weight)
+        start = _starting_point(bench, plan, current, base)
+        admitted = [client for client in clients if partial.admits(client, accepted[client], start)]
+        wanted = [(object_keys.update(current.run_id, base, client), accepted[client].size) for client in admitted]
+        with ReadAhead(bench.ports.artifacts, wanted, partial.size_limit(start)) as reading:
+            for client in admitted:
+                partial.fold(client, accepted[client], reading.next(), start)
     return partial
+
+
+def _starting_point(bench: Workbench, plan: Plan, current: Round, base: int) -> StartingPoint:
+    started_from = current if base == current.number else bench.ports.ledger.load_round(current.run_id, base)
+    model_sha256 = started_from.model_sha256
+    return StartingPoint(plan, model_sha256, lambda: bench.models.reference(model_sha256), current.number - base)

@@ -29,7 +29,7 @@ def evaluate_model(bench: Workbench, command: EvaluateModel, correlation_id: str
     try:
         report = bench.stored(object_keys.report(run, number), Report)
         if report is None or report.model_sha256 != _model_of(current):
-            report = _score(bench, bench.plan(run, correlation_id), current)
+            report = score(bench, bench.plan(run, correlation_id), current)
             ports.artifacts.put(object_keys.report(run, number), report.model_dump_json().encode())
         log.info("model_evaluated", auc=report.scores.auc, eer=report.scores.eer)
         fact = RoundEvaluated(run_id=run, round=number, model_sha256=report.model_sha256, scores=report.scores)
@@ -43,7 +43,8 @@ def _model_of(current: Round) -> str:
     return current.aggregation.model_sha256
 
 
-def _score(bench: Workbench, plan: Plan, current: Round) -> Report:
+def score(bench: Workbench, plan: Plan, current: Round) -> Report:
+    """The report of the round's model version on the test identities. `InvalidInputError` if they cannot be scored."""
     model_sha256 = _model_of(current)
     dataset = bench.photographs(plan)
     identities = split_identities(dataset.identities, plan.split).test

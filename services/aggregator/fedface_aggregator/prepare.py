@@ -28,7 +28,7 @@ def prepare_model(bench: Workbench, command: PrepareModel, correlation_id: str) 
         return
     plan = run.plan
     try:
-        data = encode_network(_initial(ports.artifacts, plan))
+        data = encode_network(initial_model(ports.artifacts, plan))
     except (InvalidInputError, ArtifactMissingError) as error:
         bench.report(StepFailed(run_id=command.run_id, round=None, reason=f"model.weights: {error}"), correlation_id)
         return
@@ -38,7 +38,11 @@ def prepare_model(bench: Workbench, command: PrepareModel, correlation_id: str) 
     bench.report(ModelPrepared(run_id=command.run_id, model_sha256=sha256), correlation_id)
 
 
-def _initial(artifacts: ArtifactStore, plan: Plan) -> EmbeddingNetwork:
+def initial_model(artifacts: ArtifactStore, plan: Plan) -> EmbeddingNetwork:
+    """The network that the plan starts from: drawn by its seed, published weights, or a model version in the store.
+
+    `InvalidInputError` if the weights are not installed or do not fit, `ArtifactMissingError` if the store has none of them.
+    """
     weights = plan.model.weights
     if weights in ("random", "published"):
         return initial_network(plan.model, plan.seed)

@@ -1,0 +1,57 @@
+"""What the clients of a simulated round do, by the kind of the round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from fedface_core.domain.ids import client_index
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round_kind import RoundKind
+from fedface_learning.client.client_steps import Update, enrolment_update, training_updates
+from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.strategies import Tensors
+
+
+@dataclass(frozen=True)
+class AtClients:
+    """What the clients of a round have at hand, beside their images. C clients, D dimensions."""
+
+    plan: Plan
+    number: int
+    trainer: LocalTrainer
+    """Its network is the global model, in which one client after another works."""
+    model_sha256: str
+    """The global model's name."""
+    class_embeddings_CD: Tensor
+    """Each client looks at its own row only; there are none at enrolment."""
+    guidance: Tensors
+    residuals: Tensors
+    """Client → what its last update that counted had left out, with error feedback."""
+
+
+def _enrolments(at_clients: AtClients, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update]]:
+    for client, images_NCHW in images.items():
+        yield client, enrolment_update(at_clients.trainer.network, images_NCHW, at_clients.plan)
+
+
+def _trained(at_clients: AtClients, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update]]:
+    return training_updates(
+        at_clients.trainer,
+        images,
+        {client: at_clients.class_embeddings_CD[client_index(client)] for client in images},
+        at_clients.plan,
+        at_clients.number,
+        started_from=at_clients.model_sha256,
+        guidance=at_clients.guidance,
+        residuals=at_clients.residuals,
+    )
+
+
+CLIENT_WORK: dict[RoundKind, Callable[[AtClients, Mapping[str, Tensor]], Iterator[tuple[str, Update]]]] = {
+    RoundKind.ENROLMENT: _enrolments,
+    RoundKind.TRAINING: _trained,
+}
+"""The updates of the clients whose images (n, C, H, W) these are, in their order, by the kind of the round."""

@@ -1,0 +1,45 @@
+"""What a simulation has in one process: everybody's photographs, which the services never have in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from torch import Tensor
+
+from fedface_core.domain.ids import client_id
+from fedface_core.domain.plan import Plan
+from fedface_learning.aggregation.reduced_round import ReducedRound
+from fedface_learning.data import FaceDataset, IdentitySplit, split_identities
+from fedface_learning.evaluation.verification import Verification, evaluate
+from fedface_learning.models import EmbeddingNetwork
+
+Rounds = Iterator[tuple[ReducedRound, Verification | None]]
+"""Enrolment, then each training round: what it came to, and how its model does, if that is asked for."""
+
+
+@dataclass(frozen=True)
+class SimulationData:
+    """The photographs of clients, public and test identities, and which rounds are scored on those of the last."""
+
+    dataset: FaceDataset
+    split: IdentitySplit
+    images: Mapping[str, Tensor]
+    """Client → its own, uint8 (n, C, H, W), in client order."""
+    far: tuple[float, ...]
+    """The false accept rates at which a model is scored."""
+    evaluate_at: Callable[[int], bool]
+    """Whether the model of the round with this number is scored."""
+
+    @classmethod
+    def of(cls, plan: Plan, dataset: FaceDataset, evaluate_at: Callable[[int], bool] = lambda _number: False) -> Self:
+        """The data set, split as the plan says. No round is scored by default."""
+        split = split_identities(dataset.identities, plan.split)
+        clients = {client_id(index): identity for index, identity in enumerate(split.clients)}
+        images = {client: dataset.images(identity)[: plan.data.images_per_client] for client, identity in clients.items()}
+        return cls(dataset, split, images, plan.far, evaluate_at)
+
+    def score(self, number: int, network: EmbeddingNetwork) -> Verification | None:
+        """The verification of round ``number`` on the test identities; None if the round is not to be scored."""
+        return evaluate(network, self.dataset, self.split.test, self.far) if self.evaluate_at(number) else None
