@@ -24,11 +24,9 @@ def orl(size: ImageSize = SQUARE, **options: float) -> FaceDataset:
 
 
 # Two photographs that say at each pixel where it is: their brightness is its column, and its row.
-COLUMNS, ROWS = (
-    Image.fromarray(np.ascontiguousarray(plane))
-    for columns in [np.tile(np.arange(240, dtype=np.float32), (240, 1))]
-    for plane in (columns, columns.T)
-)
+RAMP = np.tile(np.arange(240, dtype=np.float32), (240, 1))
+COLUMNS = Image.fromarray(RAMP)
+ROWS = Image.fromarray(np.ascontiguousarray(RAMP.T))
 PLACES = np.array([(column, row, 1.0) for row in range(60) for column in range(60)])
 
 
