@@ -1,4 +1,18 @@
-"""The deterministic key of every artifact. A task that runs twice writes the same bytes to the same place."""
+"""The deterministic key of every artifact, and who writes it. A task that runs twice writes the same bytes to one place.
+
+| artifact | written by | read by |
+|---|---|---|
+| a run's record, manifests, marks of uploads | control | control |
+| uploaded models | control, for a user | aggregator |
+| updates | the client of that name | aggregator |
+| residuals | the client of that name | that client |
+| partials, aggregations, server states | aggregator | aggregator; control reads aggregations |
+| model versions | aggregator | client, evaluator, control for a download |
+| class embeddings, guidance | aggregator | aggregator; a client reads its own row, and the guidance |
+| reports | evaluator | control, for the API |
+
+Control also deletes: old rounds by the plan's retention, runs, and what nothing names.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +31,15 @@ def run(run: str) -> str:
 
 
 def update(run: str, number: int, client: str) -> str:
-    """A client's update: safetensors; at enrolment its mean embedding."""
+    """A client's update, safetensors: at enrolment its mean embedding, else its model, or how that has changed."""
     return f"runs/{run}/rounds/{number}/updates/{client}.safetensors"
 
 
 def partial(run: str, number: int, shard: int, accepted: str) -> str:
-    """A shard's float64 sums, safetensors, with what was folded and refused in the metadata.
+    """What a shard's updates were folded into, safetensors, with what was folded and refused in the metadata.
 
-    ``accepted`` is the `accepted_digest` of the shard: another set of updates has another partial.
+    Only the aggregator writes it, when it folds the shard (`fedface_aggregator.fold.fold`). ``accepted`` is the
+    `accepted_digest` of the shard: another set of updates has another partial.
     """
     return f"runs/{run}/rounds/{number}/partials/{shard:06d}-{accepted}.safetensors"
 

@@ -77,7 +77,7 @@ class LocalTrainer:
         With centring, the centre that comes out is the mean feature of the client's own images by its trained network, a
         statistic that the aggregator averages as it does BatchNorm's. So the centre follows the model. One kept from
         enrolment does not, and the drift that all clients share is then taken for change that tells them apart, and grows
-        from round to round (docs/experiments/orl_cross_validation.md).
+        from round to round (docs/settings/orl_cross_validation.md).
         """
         network, strategy, local = self.reset(), strategy_of(plan), plan.local_training
         steps, (rate_share, _) = local.steps_in(number, plan.rounds), plan.rate_shares(number)

@@ -1,4 +1,4 @@
-"""What a client minimises. N images, D dimensions, K identities."""
+"""The losses: FedFace's on a client, and CosFace of pre-training. N images, D dimensions, K identities."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from torch.nn import functional
 
 
 def positive_squared_hinge(embeddings_ND: Tensor, class_embedding_D: Tensor, margin: float) -> Tensor:
-    """``mean_i max(0, m − w·f(x_i))²``, a scalar: draw every image to the class embedding, up to the cosine ``margin``.
+    """FedFace's loss on a client, ``mean_i max(0, m − w·f(x_i))²``, a scalar (Aggarwal et al., IJCB 2021).
 
-    Both arguments are of unit length. The client has positives only, so this loss alone would draw all clients to one
-    point; `fedface_learning.objectives.spreadout` on the server is what keeps them apart.
+    It draws every image to the class embedding, up to the cosine ``margin``. Both arguments are of unit length. The
+    client has positives only, so this loss alone would draw all clients to one point; spreadout on the server
+    (`fedface_learning.objectives.spreadout`) keeps them apart.
     """
     cosines_N = (embeddings_ND * class_embedding_D).sum(dim=1)
     return torch.clamp(margin - cosines_N, min=0).square().mean()
