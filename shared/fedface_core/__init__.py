@@ -1,1 +1,1 @@
-"""What every FedFace service shares: domain, contracts, ports, adapters, runtime and learning code."""
+"""What every FedFace service shares, without torch: domain, contracts, ports with their adapters, and runtime."""

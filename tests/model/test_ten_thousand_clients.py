@@ -23,7 +23,7 @@ import structlog
 from fedface_control.facts import handle_fact
 from fedface_control.operate.round import skip_evaluation
 from fedface_control.operate.run import create_run, start_run
-from fedface_control.upkeep.sweep import sweep
+from fedface_control.sweep import sweep
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.commands import FoldShard, TrainClients

@@ -22,7 +22,7 @@ from fedface_aggregator.reduce import reduce_round
 from fedface_client.carry_out_task import carry_out_task
 from fedface_control.facts import handle_fact
 from fedface_control.operate.run import create_run, start_run
-from fedface_control.upkeep.sweep import sweep
+from fedface_control.sweep import sweep
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest

@@ -8,7 +8,7 @@ from celery import Celery
 from prometheus_client.registry import Collector
 
 from fedface_control.facts import handle_fact
-from fedface_control.upkeep.sweep import sweep
+from fedface_control.sweep import sweep
 from fedface_core.bootstrap import connect
 from fedface_core.contracts.tasks import CONTROL, ROUTES
 from fedface_core.domain.commands import HandleFact, Sweep

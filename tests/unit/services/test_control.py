@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import REGISTRY
 
 from fedface_control.operate.run import cancel_run, create_run, start_run
-from fedface_control.upkeep.sweep import sweep
+from fedface_control.sweep import sweep
 from fedface_core.domain.commands import EvaluateModel, HandleFact, PrepareModel, TrainClients
 from fedface_core.domain.errors import StaleVersionError, UnavailableError, WrongPhaseError
 from fedface_core.domain.facts import ModelPrepared, RoundReady, StepFailed

@@ -1,1 +1,1 @@
-"""What keeps runs moving and the store clean: the sweep, retention, garbage, and bringing back what the ledger has lost."""
+"""What keeps the store clean and can bring back what the ledger has lost: retention, garbage, restoring."""
