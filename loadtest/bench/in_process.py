@@ -18,8 +18,8 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_learning.client.client_steps import training_updates
 from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.update import training_updates
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.seeding import use_deterministic_torch
 from loadtest.bench.plain_torch import PlainLoop

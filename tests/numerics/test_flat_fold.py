@@ -13,7 +13,7 @@ from torch import Tensor
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.aggregation.training_fold import TrainingPartial
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
-from fedface_learning.updates.update_form import UpdateForm, further_reference
+from fedface_learning.updates.form import UpdateForm, further_reference
 
 IMAGES = (3, 7, 2, 11)
 # Of several types, an empty one, and odd sizes, so that parts and vectors end anywhere; more than one part of values.

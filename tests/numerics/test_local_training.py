@@ -14,14 +14,14 @@ from fedface_core.domain.plan import ModelPlan, Plan
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
 from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial
 from fedface_learning.aggregation.training_fold import TrainingPartial, reduce_training
-from fedface_learning.client.client_steps import training_update
 from fedface_learning.client.local_training import LocalResult, LocalTrainer
+from fedface_learning.client.update import training_update
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.losses import positive_squared_hinge
-from fedface_learning.updates.update_form import UpdateForm, in_one_block
+from fedface_learning.updates.form import UpdateForm, in_one_block
 from support.server_rounds import server_round, stored_again
 
 TARGET_D = normalize(torch.arange(16.0), dim=0)

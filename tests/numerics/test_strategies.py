@@ -13,9 +13,9 @@ from torch.nn.functional import normalize
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_learning.aggregation.training_fold import TrainingPartial, reduce_training
-from fedface_learning.client.client_steps import training_update
 from fedface_learning.client.enrolment import random_class_embeddings
 from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.update import training_update
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors
@@ -24,7 +24,7 @@ from fedface_learning.models.weights import load_tensors, network_tensors
 from fedface_learning.objectives.losses import positive_squared_hinge
 from fedface_learning.simulation.simulate import simulate
 from fedface_learning.strategies import strategy_of
-from fedface_learning.updates.update_form import UpdateForm, further_reference, in_one_block
+from fedface_learning.updates.form import UpdateForm, further_reference, in_one_block
 from support.server_rounds import server_round, stored_again
 
 TARGET_D = normalize(torch.arange(16.0), dim=0)

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import Plan
-from fedface_learning.client.client_steps import Update, training_updates
 from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.update import Update, training_updates
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.models import initial_network
@@ -21,8 +21,8 @@ from fedface_learning.models.weights import network_tensors
 from fedface_learning.simulation.simulate import simulate
 from fedface_learning.strategies import NOTHING, Tensors
 from fedface_learning.strategies.public_negatives import PUBLIC
-from fedface_learning.updates.update_checks import update_norm
-from fedface_learning.updates.update_encoding import decode_residual, update_encoding_of
+from fedface_learning.updates.checks import update_norm
+from fedface_learning.updates.encoding import decode_residual, update_encoding_of
 
 MOBILEFACENET = {"architecture": "mobilefacenet", "height": 32, "width": 32, "channels": 1, "widths": (8, 8, 8)}
 NETWORKS: dict[str, dict[str, Any]] = {

@@ -20,9 +20,9 @@ from fedface_core.runtime.metrics import AGGREGATION_SECONDS, UPDATES
 from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial
 from fedface_learning.aggregation.training_fold import TrainingPartial
 from fedface_learning.strategies import strategy_of
-from fedface_learning.updates.update_checks import enrolment_reference
-from fedface_learning.updates.update_encoding import update_encoding_of
-from fedface_learning.updates.update_form import UpdateForm, further_reference, size_limit
+from fedface_learning.updates.checks import enrolment_reference
+from fedface_learning.updates.encoding import update_encoding_of
+from fedface_learning.updates.form import UpdateForm, further_reference, size_limit
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from fedface_client.settle_client import Invitation
 from fedface_client.work_through import work_through
 from fedface_core.domain.commands import EnrolClients
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS
-from fedface_learning.client.client_steps import Update, enrolment_update
+from fedface_learning.client.update import Update, enrolment_update
 from fedface_worker.workbench import Workbench
 
 

@@ -19,7 +19,7 @@ from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models.weights import encode_network
 from fedface_learning.strategies import ServerRound, strategy_of
-from fedface_learning.updates.update_checks import check_mean_embedding
+from fedface_learning.updates.checks import check_mean_embedding
 
 
 @dataclass

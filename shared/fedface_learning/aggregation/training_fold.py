@@ -27,8 +27,8 @@ from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models.weights import encode_network, load_tensors, network_tensors
 from fedface_learning.strategies import ServerRound, strategy_of
-from fedface_learning.updates.update_checks import check_update, update_norm
-from fedface_learning.updates.update_form import Part, UpdateForm
+from fedface_learning.updates.checks import check_update, update_norm
+from fedface_learning.updates.form import Part, UpdateForm
 
 
 @dataclass

@@ -16,14 +16,14 @@ from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial, reduce
 from fedface_learning.aggregation.gathered import Gathered, Rounds
 from fedface_learning.aggregation.reduced_round import ReducedRound
 from fedface_learning.aggregation.training_fold import TrainingPartial, reduce_training
-from fedface_learning.client.client_steps import enrolment_update, training_updates
 from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.update import enrolment_update, training_updates
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.strategies import NOTHING, ServerRound, Tensors, strategy_of
-from fedface_learning.updates.update_encoding import decode_residual, update_encoding_of
-from fedface_learning.updates.update_form import UpdateForm, further_reference, in_one_block
+from fedface_learning.updates.encoding import decode_residual, update_encoding_of
+from fedface_learning.updates.form import UpdateForm, further_reference, in_one_block
 
 
 def federated_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> Rounds:

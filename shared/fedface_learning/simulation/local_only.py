@@ -12,8 +12,8 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import LocalOnlyPlan
 from fedface_learning.aggregation.gathered import Gathered, Rounds
 from fedface_learning.aggregation.reduced_round import reduced_round
-from fedface_learning.client.client_steps import training_update
 from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.update import training_update
 from fedface_learning.evaluation.verification import mean_verification
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import encode_tensors
@@ -22,7 +22,7 @@ from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.spreadout import spreadout_stats
 from fedface_learning.simulation.federated_rounds import enrol_everyone, round_zero
 from fedface_learning.strategies.strategy import ServerResult
-from fedface_learning.updates.update_checks import update_norm
+from fedface_learning.updates.checks import update_norm
 
 
 def local_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> Rounds:

@@ -10,7 +10,7 @@ from fedface_core.domain.errors import UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.aggregation.averaging import WeightedSum
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
-from fedface_learning.updates.update_checks import (
+from fedface_learning.updates.checks import (
     MEAN_EMBEDDING,
     CheckedUpdate,
     check_mean_embedding,
@@ -18,7 +18,7 @@ from fedface_learning.updates.update_checks import (
     enrolment_reference,
     update_norm,
 )
-from fedface_learning.updates.update_form import UpdateForm, in_one_block, size_limit
+from fedface_learning.updates.form import UpdateForm, in_one_block, size_limit
 
 REFERENCE = {
     "conv.weight": torch.zeros(2, 3),

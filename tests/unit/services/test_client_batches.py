@@ -16,8 +16,8 @@ from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import Run, RunPhase
-from fedface_learning.client import client_steps
-from fedface_learning.client.client_steps import Update
+from fedface_learning.client import update as client_update
+from fedface_learning.client.update import Update
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
 from support.mortal import Killed
@@ -35,7 +35,7 @@ def before_training(monkeypatch: pytest.MonkeyPatch, act: Callable[[str], None])
 
     def training_update(*step: Any, **named: Any) -> Update:
         act(step[-1])
-        return client_steps.training_update(*step, **named)
+        return client_update.training_update(*step, **named)
 
     monkeypatch.setattr("fedface_client.train_client.training_update", training_update)
 

@@ -16,7 +16,7 @@ from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_learning.formats.codec import decode_metadata, decode_tensors
 from fedface_learning.formats.safetensors_layout import metadata_between
-from fedface_learning.updates.update_form import Blocks, Part, UpdateForm
+from fedface_learning.updates.form import Blocks, Part, UpdateForm
 
 MEAN_EMBEDDING: Final = "mean_embedding"
 """The name of the one tensor of an enrolment update."""
@@ -42,7 +42,7 @@ def enrolment_reference(embedding_size: int) -> dict[str, Tensor]:
 
 
 def check_update(blocks: Iterable[memoryview], accepted: AcceptedUpdate, form: UpdateForm, max_norm: float) -> CheckedUpdate:
-    """A client's update, checked. ``blocks`` are its object, as `update_form.Blocks`; they are taken one by one.
+    """A client's update, checked. ``blocks`` are its object, as `form.Blocks`; they are taken one by one.
 
     Its hash is taken as they come. Then one look at all values shows most updates to be good: of the form expected, and
     within the norm, which no value that is not finite is. Any other is looked at closely, and so is an encoded one.

@@ -20,7 +20,7 @@ from fedface_learning.formats.flat_sum import sum_positions
 from fedface_learning.formats.safetensors_layout import Place, header_end, places_of
 from fedface_learning.formats.stored_tensors import PART_BYTES, StoredTensors
 from fedface_learning.strategies import NOTHING, Tensors
-from fedface_learning.updates.update_encoding import WHOLE_MODEL, UpdateEncoding
+from fedface_learning.updates.encoding import WHOLE_MODEL, UpdateEncoding
 
 _HEADER_BYTES: Final = 4096  # safetensors' own framing and our metadata, generously
 _HEADER_BYTES_A_TENSOR: Final = 256  # dtype, shape and offsets of one tensor as JSON

@@ -17,8 +17,8 @@ from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.seeding import derive_seed
 from fedface_learning.strategies import NOTHING, Tensors
-from fedface_learning.updates.update_checks import MEAN_EMBEDDING
-from fedface_learning.updates.update_encoding import encode_residual, update_encoding_of
+from fedface_learning.updates.checks import MEAN_EMBEDDING
+from fedface_learning.updates.encoding import encode_residual, update_encoding_of
 
 
 @dataclass(frozen=True)
