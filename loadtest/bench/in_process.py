@@ -7,7 +7,7 @@ wall clock's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -18,7 +18,8 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_updates
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.seeding import use_deterministic_torch
@@ -77,17 +78,17 @@ def measure_speeds(
     use_deterministic_torch(1)
     plan = Plan.model_validate({"model": shape, "local_training": {"steps": _STEPS}})
     network = initial_network(plan.model, plan.seed)
-    images, rows = _clients(plan, clients)
+    trainees = _clients(plan, clients)
     trainer = LocalTrainer(network)
     ways: dict[str, Callable[[], object]] = {}
     if bare:
         for name, channels_last in ((BARE, False), (BARE_CHANNELS_LAST, True)):
-            ways[name] = partial(_train_plainly, PlainLoop(plan, channels_last=channels_last), images, rows)
+            ways[name] = partial(_train_plainly, PlainLoop(plan, channels_last=channels_last), trainees)
     for number in (1, *together):
         local = plan.local_training.model_copy(update={"vectorised_clients": number})
         changed = plan.model_copy(update={"local_training": local})
         name = ONE_AT_A_TIME if number == 1 else f"{number} at once"
-        ways[name] = partial(_train, trainer, images, rows, changed)
+        ways[name] = partial(_train, trainer, trainees, TrainingRound(changed, 1))
     for way in ways.values():
         way()
     measures = {name: partial(_clients_per_second, way, clients) for name, way in ways.items()}
@@ -115,23 +116,22 @@ def multiply_adds(network: EmbeddingNetwork) -> int:
     return total
 
 
-def _clients(plan: Plan, count: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _clients(plan: Plan, count: int) -> list[Trainee]:
     """Noise for photographs, and class embeddings: arithmetic takes as long whatever the numbers are."""
     shape = (_IMAGES, plan.model.channels, plan.model.height, plan.model.width)
     draws = torch.Generator().manual_seed(plan.seed)
-    names = [client_id(index) for index in range(count)]
-    images = {name: torch.randint(256, shape, dtype=torch.uint8, generator=draws) for name in names}
+    images = [torch.randint(256, shape, dtype=torch.uint8, generator=draws) for _ in range(count)]
     rows_CD = normalize(torch.randn(count, plan.model.embedding_size, generator=draws), dim=1)
-    return images, dict(zip(names, rows_CD, strict=True))
+    return [Trainee(client_id(index), images[index], rows_CD[index]) for index in range(count)]
 
 
-def _train_plainly(loop: PlainLoop, images: Mapping[str, Tensor], rows: Mapping[str, Tensor]) -> None:
-    for client, images_NCHW in images.items():
-        loop.train(images_NCHW, rows[client])
+def _train_plainly(loop: PlainLoop, trainees: Sequence[Trainee]) -> None:
+    for trainee in trainees:
+        loop.train(trainee.images_NCHW, trainee.class_embedding_D)
 
 
-def _train(trainer: LocalTrainer, images: Mapping[str, Tensor], rows: Mapping[str, Tensor], plan: Plan) -> None:
-    for _client, _update in training_updates(trainer, images, rows, plan, 1):
+def _train(trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound) -> None:
+    for _client, _update in training_updates(trainer, trainees, training):
         pass  # an update takes its turn as bytes, and goes
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from fedface_core.domain.plan import Plan
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_update
 from fedface_learning.data import FaceDataset, split_identities
 from fedface_learning.evaluation.verification import evaluate

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,11 @@ from torch import Tensor
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.client.enrolment import mean_embedding
-from fedface_learning.client.local_training import LocalResult, LocalTrainer
-from fedface_learning.client.vectorised_training import Trainee, train_together
+from fedface_learning.client.local_training import LocalResult, Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.vectorised_training import train_together
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.models import EmbeddingNetwork
-from fedface_learning.seeding import derive_seed
 from fedface_learning.strategies import NOTHING, Tensors
 from fedface_learning.updates.checks import MEAN_EMBEDDING
 from fedface_learning.updates.encoding import encode_residual, update_encoding_of
@@ -51,71 +52,55 @@ def training_update(
     guidance: Tensors = NOTHING,
     residual_P: Tensor | None = None,
 ) -> Update:
-    """Round ``number``: the trainer's global model, trained on a client's images.
+    """Round ``number``: the trainer's global model, trained on a client's images in the trainer's network.
 
-    The update says which model version it ``started_from``, where that has a name. ``residual_P`` is what the client's last
+    The update says which model version it ``started_from``, if that has a name. ``residual_P`` is what the client's last
     update that counted had left out, with error feedback. The update shares no memory with the trainer.
     """
-    seed = derive_seed(plan.seed, number, client)
-    result = trainer.train(images_NCHW, class_embedding_D, plan, number, seed, guidance)
-    return _update(result, trainer, plan, len(images_NCHW), started_from, residual_P)
+    trainee = Trainee(client, images_NCHW, class_embedding_D, residual_P)
+    training = TrainingRound(plan, number, guidance, started_from)
+    return _update(trainer.train(trainee, training), trainee, training, trainer.global_model)
 
 
 def training_updates(
-    trainer: LocalTrainer,
-    images: Mapping[str, Tensor],
-    class_embeddings: Mapping[str, Tensor],
-    plan: Plan,
-    number: int,
-    *,
-    started_from: str | None = None,
-    guidance: Tensors = NOTHING,
-    residuals: Tensors = NOTHING,
+    trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound
 ) -> Iterator[tuple[str, Update]]:
-    """`training_update` of each client whose ``images`` these are, in their order; ``residuals`` are by client.
+    """The clients' updates, each with its client's name, in the order of ``trainees``; each as soon as its turn has come.
 
-    One at a time, or where the plan vectorises clients as many at once as it says, of those that have equally many images.
+    Clients train one at a time, in the trainer's network; or, if the plan vectorises clients, as many at once as it says,
+    of those that have equally many images.
     """
-    together = plan.local_training.vectorised_clients
-    if together == 1:
-        for client, images_NCHW in images.items():
-            update = training_update(
-                trainer,
-                images_NCHW,
-                class_embeddings[client],
-                plan,
-                number,
-                client,
-                started_from=started_from,
-                guidance=guidance,
-                residual_P=residuals.get(client),
-            )
-            yield client, update
-        return
-    alike: dict[int, list[str]] = {}
-    for client, images_NCHW in images.items():
-        alike.setdefault(len(images_NCHW), []).append(client)
-    updates: dict[str, Update] = {}
-    for count, clients in alike.items():
-        for chosen in (clients[first : first + together] for first in range(0, len(clients), together)):
-            seeds = {client: derive_seed(plan.seed, number, client) for client in chosen}
-            trainees = [Trainee(images[client], class_embeddings[client], seeds[client]) for client in chosen]
-            results = train_together(trainer, trainees, plan, number, guidance)
-            for client, result in zip(chosen, results, strict=True):
-                updates[client] = _update(result, trainer, plan, count, started_from, residuals.get(client))
-    yield from ((client, updates[client]) for client in images)
+    together = training.plan.local_training.vectorised_clients
+    waiting = deque(trainee.client for trainee in trainees)
+    made: dict[str, Update] = {}
+    for group in _groups(trainees, together):
+        results = [trainer.train(group[0], training)] if together == 1 else train_together(trainer, group, training)
+        for trainee, result in zip(group, results, strict=True):
+            made[trainee.client] = _update(result, trainee, training, trainer.global_model)
+        while waiting and waiting[0] in made:
+            client = waiting.popleft()
+            yield client, made.pop(client)
 
 
-def _update(
-    result: LocalResult, trainer: LocalTrainer, plan: Plan, images: int, started_from: str | None, residual_P: Tensor | None
-) -> Update:
+def _groups(trainees: Iterable[Trainee], together: int) -> Iterator[list[Trainee]]:
+    """Clients with equally many images, ``together`` in a group as soon as there are so many; then those left over."""
+    gathered: dict[int, list[Trainee]] = {}
+    for trainee in trainees:
+        images = len(trainee.images_NCHW)
+        gathered.setdefault(images, []).append(trainee)
+        if len(gathered[images]) == together:
+            yield gathered.pop(images)
+    yield from gathered.values()
+
+
+def _update(result: LocalResult, trainee: Trainee, training: TrainingRound, global_model: Tensors) -> Update:
     metadata: dict[str, Any] = {
-        "images": images,
+        "images": len(trainee.images_NCHW),
         "loss_before": result.before,
         "loss_after": result.after,
-        "started_from": started_from,
+        "started_from": training.started_from,
     }
-    model, left_P = update_encoding_of(plan).encode(result.model, trainer.global_model, residual_P)
+    model, left_P = update_encoding_of(training.plan).encode(result.model, global_model, trainee.residual_P)
     assert not model.keys() & result.uploads.keys(), "what is uploaded beside the model has names of its own"
     residual = None if left_P is None else encode_residual(left_P)
     if residual is not None:

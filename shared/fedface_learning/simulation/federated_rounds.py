@@ -16,7 +16,8 @@ from fedface_learning.aggregation.enrolment_fold import EnrolmentPartial, reduce
 from fedface_learning.aggregation.gathered import Gathered, Rounds
 from fedface_learning.aggregation.reduced_round import ReducedRound
 from fedface_learning.aggregation.training_fold import TrainingPartial, reduce_training
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import enrolment_update, training_updates
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors
@@ -77,19 +78,14 @@ def _train(
     plan, trainer, partials = before.plan, LocalTrainer(before.network), []
     further = further_reference(strategy_of(plan).upload_shapes(plan))
     form = UpdateForm.of(trainer.global_model, further, update_encoding_of(plan))
+    training = TrainingRound(plan, before.number, _decoded(base.guidance), base.aggregation.model_sha256)
     for shard in _shards(tuple(images), plan):
         partial = TrainingPartial()
-        updates = training_updates(
-            trainer,
-            {client: images[client] for client in shard},
-            {client: before.class_embeddings_CD[client_index(client)] for client in shard},
-            plan,
-            before.number,
-            started_from=base.aggregation.model_sha256,
-            guidance=_decoded(base.guidance),
-            residuals=residuals,
-        )
-        for client, update in updates:
+        trainees = [
+            Trainee(client, images[client], before.class_embeddings_CD[client_index(client)], residuals.get(client))
+            for client in shard
+        ]
+        for client, update in training_updates(trainer, trainees, training):
             partial.fold(client, update.accepted, in_one_block(update.data), form, plan.cohort.max_update_norm)
             if update.residual is not None and client not in partial.refused:
                 residuals[client] = decode_residual(update.residual)

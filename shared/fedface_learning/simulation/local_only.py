@@ -12,7 +12,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import LocalOnlyPlan
 from fedface_learning.aggregation.gathered import Gathered, Rounds
 from fedface_learning.aggregation.reduced_round import reduced_round
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_update
 from fedface_learning.evaluation.verification import mean_verification
 from fedface_learning.formats.class_embeddings import decode_class_embeddings

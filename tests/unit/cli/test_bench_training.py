@@ -10,8 +10,10 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from fedface_cli.main import main
+from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.models import initial_network
 from loadtest.bench import in_process
 from loadtest.bench.growth import Growth
@@ -45,7 +47,8 @@ def test_the_bare_loop_trains_as_we_do(channels_last: bool) -> None:
     loop = PlainLoop(plan, channels_last=channels_last)
     loop.train(images_NCHW.flip(0), -row_D)  # leaves no trace
     plain = loop.train(images_NCHW, row_D)
-    ours = LocalTrainer(initial_network(plan.model, plan.seed)).train(images_NCHW, row_D, plan, 1, 0).model
+    trainer = LocalTrainer(initial_network(plan.model, plan.seed))
+    ours = trainer.train(Trainee(client_id(0), images_NCHW, row_D), TrainingRound(plan, 1)).model
     assert plain.keys() == ours.keys()
     for name, tensor in ours.items():
         torch.testing.assert_close(plain[name], tensor, rtol=1e-5, atol=1e-6)
