@@ -27,8 +27,9 @@ from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models.weights import encode_network, load_tensors, network_tensors
 from fedface_learning.strategies import ServerRound, strategy_of
-from fedface_learning.updates.checks import check_update, update_norm
-from fedface_learning.updates.form import Part, UpdateForm
+from fedface_learning.updates.checks import check_update
+from fedface_learning.updates.distance import update_norm
+from fedface_learning.updates.form import PlacedValues, UpdateForm
 
 
 @dataclass
@@ -98,13 +99,13 @@ class TrainingPartial:
             self.refused[client] = error.reason
             return
         if staleness_weight is None:
-            values = ((run.in_sum, values_P) for run, values_P in update.parts)
+            values = ((span.in_sum, values_P) for span, values_P in update.values)
             self.models.add_parts(form.model, values, update.counters, accepted.images)
         else:
-            changes = _changes(update.parts, form)
+            changes = _changes(update.values, form)
             self.models.add_parts(form.model, changes, update.counters, accepted.images * staleness_weight)
-        if update.further:
-            self.uploaded[client] = dict(update.further)
+        if update.further_tensors:
+            self.uploaded[client] = dict(update.further_tensors)
         self.images += accepted.images
         self.folded += 1
         self.size += accepted.size
@@ -174,9 +175,9 @@ def _moved(total: TrainingPartial, old: Mapping[str, Tensor]) -> dict[str, Tenso
     }
 
 
-def _changes(parts: Iterable[Part], form: UpdateForm) -> Iterator[tuple[int, Tensor]]:
-    """``update − model`` in float64, part by part."""
-    return ((run.in_sum, values_P.double() - form.of_model(run).double()) for run, values_P in parts)
+def _changes(values: Iterable[PlacedValues], form: UpdateForm) -> Iterator[tuple[int, Tensor]]:
+    """``update − model`` in float64, span by span."""
+    return ((span.in_sum, values_P.double() - form.of_model(span).double()) for span, values_P in values)
 
 
 def _loss(value: float | None) -> float:

@@ -22,7 +22,7 @@ from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.spreadout import spreadout_stats
 from fedface_learning.simulation.federated_rounds import enrol_everyone, round_zero
 from fedface_learning.strategies.strategy import ServerResult
-from fedface_learning.updates.checks import update_norm
+from fedface_learning.updates.distance import update_norm
 
 
 def local_rounds(plan: Plan, network: EmbeddingNetwork, gathered: Gathered) -> Rounds:
