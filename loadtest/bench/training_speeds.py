@@ -7,21 +7,21 @@ wall clock's.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.flop_counter import FlopCounterMode
 
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.changed import changed
-from fedface_learning.client.client_steps import training_updates
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import training_updates
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.seeding import use_deterministic_torch
 from loadtest.bare import BARE_LOOP, BARE_LOOP_CHANNELS_LAST
@@ -81,18 +81,20 @@ def measure_speeds(
     use_deterministic_torch(1)
     plan = Plan.model_validate({"model": shape, "local_training": {"steps": _STEPS}})
     network = initial_network(plan.model, plan.seed)
-    images, rows = _clients(plan, clients)
+    trainees = _clients(plan, clients)
     trainer = LocalTrainer(network)
     ways: dict[str, Callable[[], object]] = {}
     if bare:
-        workload = workload_of(plan, torch.stack([*images.values()]), torch.stack([*rows.values()]), network)
+        images_CNCHW = torch.stack([trainee.images_NCHW for trainee in trainees])
+        rows_CD = torch.stack([trainee.class_embedding_D for trainee in trainees])
+        workload = workload_of(plan, images_CNCHW, rows_CD, network)
         for name, channels_last in ((BARE_LOOP, False), (BARE_LOOP_CHANNELS_LAST, True)):
             loop = BareLoop(workload.network, workload.local, channels_last=channels_last)
             ways[name] = partial(_train_barely, loop, workload)
     for number in (1, *together):
         name = ONE_AT_A_TIME if number == 1 else f"{number} at once"
         vectorised = changed(plan, {"local_training": {"vectorised_clients": number}})
-        ways[name] = partial(_train, trainer, images, rows, vectorised)
+        ways[name] = partial(_train, trainer, trainees, TrainingRound(vectorised, 1))
     for way in ways.values():
         way()
     measures = {name: partial(_clients_per_second, way, clients) for name, way in ways.items()}
@@ -110,14 +112,13 @@ def multiply_adds(network: EmbeddingNetwork) -> int:
     return operations // 2
 
 
-def _clients(plan: Plan, count: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _clients(plan: Plan, count: int) -> list[Trainee]:
     """Noise for photographs, and class embeddings: arithmetic takes as long whatever the numbers are."""
     shape = (_IMAGES, plan.model.channels, plan.model.height, plan.model.width)
     draws = torch.Generator().manual_seed(plan.seed)
-    names = [client_id(index) for index in range(count)]
-    images = {name: torch.randint(256, shape, dtype=torch.uint8, generator=draws) for name in names}
+    images = [torch.randint(256, shape, dtype=torch.uint8, generator=draws) for _ in range(count)]
     rows_CD = normalize(torch.randn(count, plan.model.embedding_size, generator=draws), dim=1)
-    return images, dict(zip(names, rows_CD, strict=True))
+    return [Trainee(client_id(index), images[index], rows_CD[index]) for index in range(count)]
 
 
 def _train_barely(loop: BareLoop, workload: Workload) -> None:
@@ -126,8 +127,8 @@ def _train_barely(loop: BareLoop, workload: Workload) -> None:
         loop.train(images_NCHW, row_D)
 
 
-def _train(trainer: LocalTrainer, images: Mapping[str, Tensor], rows: Mapping[str, Tensor], plan: Plan) -> None:
-    for _client, _update in training_updates(trainer, images, rows, plan, 1):
+def _train(trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound) -> None:
+    for _client, _update in training_updates(trainer, trainees, training):
         pass  # an update takes its turn as bytes, and goes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fedface_core.contracts import object_keys
 from fedface_core.domain.plan import ModelPlan
 from fedface_core.ports import ArtifactStore
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models import EmbeddingNetwork, build_network
 from fedface_learning.models.weights import load_tensors

@@ -24,7 +24,7 @@ from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_core.ports import ArtifactStore
 from fedface_learning.aggregation import PARTIALS, StartingPoint
 from fedface_learning.aggregation.reduced_round import ReducedRound
-from fedface_learning.client.client_steps import Update
+from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.strategies import ServerRound
 from fedface_worker.workbench import Workbench

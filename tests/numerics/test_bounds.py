@@ -11,8 +11,8 @@ import torch
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import IN_PROCESS, StrategyPlan
-from fedface_learning.client.client_steps import training_update
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import training_update
 from fedface_learning.data import FaceDataset, split_identities
 from fedface_learning.evaluation.verification import evaluate, mean_verification
 from fedface_learning.formats.class_embeddings import decode_class_embeddings

@@ -17,7 +17,7 @@ from fedface_learning.models import initial_network
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.seeding import generator
 from fedface_learning.updates.change_encodings import INDICES, INT8, SCALES, VALUES, ChangeEncoding, Float16, Int8, TopK
-from fedface_learning.updates.update_encoding import WHOLE_MODEL, decode_residual, encode_residual, update_encoding_of
+from fedface_learning.updates.encoding import WHOLE_MODEL, decode_residual, encode_residual, update_encoding_of
 
 SIZES = (5, 1, 24)
 COUNT = sum(SIZES)

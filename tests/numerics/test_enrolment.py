@@ -12,13 +12,13 @@ from fedface_core.domain.errors import FedFaceError, InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_learning.aggregation import EnrolmentPartial, StartingPoint
 from fedface_learning.aggregation.reduce import reduce_partials
-from fedface_learning.client.client_steps import enrolment_update
 from fedface_learning.client.enrolment import enrol, mean_embedding, random_class_embeddings
+from fedface_learning.client.update import enrolment_update
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.class_embeddings import decode_class_embeddings, encode_class_embeddings, row_range
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models import initial_network
-from fedface_learning.updates.update_form import in_one_block
+from fedface_learning.updates.form import in_one_block
 from support.server_rounds import server_round, starting_point, stored_again
 
 

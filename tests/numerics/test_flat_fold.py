@@ -133,7 +133,7 @@ def test_the_sum_is_that_of_a_plain_loop_to_the_bit(block_bytes: int) -> None:
     assert same_bits(folded(block_bytes).models.tensors(), by_hand())
 
 
-def test_a_close_look_sums_the_same() -> None:
+def test_a_careful_check_sums_the_same() -> None:
     distances = [
         sum(
             float((tensor.double() - REFERENCE[name].double()).square().sum())

@@ -10,18 +10,20 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_core.domain.errors import InvalidInputError, TooFewUpdatesError
+from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import ModelPlan, Plan
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
 from fedface_learning.aggregation import EnrolmentPartial, TrainingPartial
 from fedface_learning.aggregation.reduce import reduce_partials
-from fedface_learning.client.client_steps import training_update
-from fedface_learning.client.local_training import LocalResult, LocalTrainer
+from fedface_learning.client.local_training import LocalResult, Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import training_update
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.losses import positive_squared_hinge
-from fedface_learning.updates.update_form import in_one_block
+from fedface_learning.updates.form import in_one_block
 from support.server_rounds import server_round, starting_point, stored_again
 
 TARGET_D = normalize(torch.arange(16.0), dim=0)
@@ -40,8 +42,9 @@ def images_NCHW(tiny_faces: FaceDataset) -> Tensor:  # noqa: N802
 def trained_locally(
     network: EmbeddingNetwork, images_NCHW: Tensor, target_D: Tensor, local: LocalTrainingPlan, seed: int
 ) -> LocalResult:
+    """By a client of this index, for whom the batches are drawn."""
     plan = Plan.model_validate({"model": network.plan, "local_training": local})
-    return LocalTrainer(network).train(images_NCHW, target_D, plan, 1, seed)
+    return LocalTrainer(network).train(Trainee(client_id(seed), images_NCHW, target_D), TrainingRound(plan, 1))
 
 
 def state(network: EmbeddingNetwork) -> bytes:
@@ -239,7 +242,7 @@ def test_losses_that_are_seen_are_those_of_the_first_and_the_last_step_and_chang
         local = LocalTrainingPlan.model_validate({"losses": losses, "steps": steps, "learning_rate": 0.05} | more)
         trainer = LocalTrainer(network)
         plan = Plan.model_validate({"model": network.plan, "local_training": local})
-        result = trainer.train(images_NCHW, TARGET_D, plan, 1, 7)
+        result = trainer.train(Trainee(client_id(7), images_NCHW, TARGET_D), TrainingRound(plan, 1))
         weights = encode_tensors(result.model)
         trainer.reset()
         return result, weights

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 
 from fedface_core.domain.plan import Plan
-from fedface_learning.client.client_steps import training_update
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import training_update
 from fedface_learning.data import FaceDataset, split_identities
 from fedface_learning.evaluation.verification import evaluate
 from fedface_learning.formats.codec import sha256_hex

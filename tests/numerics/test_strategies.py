@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fedface_core.domain.ids import client_index
+from fedface_core.domain.ids import client_id, client_index
 from fedface_core.domain.plan import Plan
 from fedface_learning.aggregation import TrainingPartial
 from fedface_learning.aggregation.reduce import reduce_partials
-from fedface_learning.client.client_steps import training_update
 from fedface_learning.client.enrolment import random_class_embeddings
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.local_training import LocalResult, Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import training_update
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors
@@ -24,7 +25,7 @@ from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.models.weights import load_tensors, network_tensors
 from fedface_learning.objectives.losses import positive_squared_hinge
 from fedface_learning.simulation.simulate import simulate
-from fedface_learning.updates.update_form import in_one_block
+from fedface_learning.updates.form import in_one_block
 from support.server_rounds import server_round, starting_point, stored_again
 
 TARGET_D = normalize(torch.arange(16.0), dim=0)
@@ -32,8 +33,12 @@ TARGET_D = normalize(torch.arange(16.0), dim=0)
 
 def trained(plan: Plan, images_NCHW: Tensor, number: int = 1) -> EmbeddingNetwork:
     network = initial_network(plan.model, 0)
-    LocalTrainer(network).train(images_NCHW, TARGET_D, plan, number, seed=0)
+    result_of(network, plan, images_NCHW, number)
     return network
+
+
+def result_of(network: EmbeddingNetwork, plan: Plan, images_NCHW: Tensor, number: int = 1) -> LocalResult:
+    return LocalTrainer(network).train(Trainee(client_id(0), images_NCHW, TARGET_D), TrainingRound(plan, number))
 
 
 def test_fedprox_adds_the_gradient_of_the_distance(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
@@ -100,7 +105,7 @@ def test_fedaws_learns_a_class_embedding_with_the_network(tiny_plan: Callable[..
     loss = positive_squared_hinge(initial_network(plan.model, 0)(images_NCHW), own_D, 0.9)
     (gradient_D,) = torch.autograd.grad(loss, own_D)
     network = initial_network(plan.model, 0)
-    result = LocalTrainer(network).train(images_NCHW, TARGET_D, plan, 1, seed=0)
+    result = result_of(network, plan, images_NCHW)
     torch.testing.assert_close(result.uploads["class_embedding"], normalize(TARGET_D - 0.3 * gradient_D, dim=0))
     for found, expected in zip(
         network.parameters(), trained(tiny_plan(local_training={"steps": 1}), images_NCHW).parameters(), strict=True
@@ -116,8 +121,7 @@ def test_fedaws_learns_a_class_embedding_at_the_rounds_own_rate(
     def learnt(number: int, rate: float, **local: Any) -> Tensor:
         strategy = {"name": "fedaws", "class_learning_rate": rate}
         plan = tiny_plan(strategy=strategy, local_training={"steps": 2, "learning_rate": 0.04} | local, rounds=3)
-        result = LocalTrainer(initial_network(plan.model, 0)).train(images_NCHW, TARGET_D, plan, number, seed=0)
-        return result.uploads["class_embedding"]
+        return result_of(initial_network(plan.model, 0), plan, images_NCHW, number).uploads["class_embedding"]
 
     last_D = learnt(3, 0.3, schedule="linear", final_learning_rate=0.5)
     torch.testing.assert_close(last_D, learnt(1, 0.15, learning_rate=0.02))

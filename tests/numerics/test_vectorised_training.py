@@ -11,9 +11,11 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_learning.client.client_steps import Update, training_updates
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.local_training import LocalResult, Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import Update, training_updates
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.models import initial_network
@@ -21,8 +23,8 @@ from fedface_learning.models.weights import network_tensors
 from fedface_learning.simulation.simulate import simulate
 from fedface_learning.strategies import NOTHING, Tensors
 from fedface_learning.strategies.public_negatives import PUBLIC
-from fedface_learning.updates.update_checks import update_norm
-from fedface_learning.updates.update_encoding import decode_residual, update_encoding_of
+from fedface_learning.updates.distance import update_norm
+from fedface_learning.updates.encoding import decode_residual, update_encoding_of
 
 MOBILEFACENET = {"architecture": "mobilefacenet", "height": 32, "width": 32, "channels": 1, "widths": (8, 8, 8)}
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -49,17 +51,14 @@ def updates(plan: Plan, counts: list[int], faces: FaceDataset, residuals: Tensor
     """Of clients that have so many images each."""
     trainer = LocalTrainer(initial_network(plan.model, 0))
     clients = [f"client-{index:06d}" for index in range(len(counts))]
-    images = {
-        client: faces.images(f"person-{index}")[:count]
-        for index, (client, count) in enumerate(zip(clients, counts, strict=True))
-    }
     draws = torch.Generator().manual_seed(3)
     rows_CD = normalize(torch.randn(len(counts), plan.model.embedding_size, generator=draws), dim=1)
     guidance = {PUBLIC: normalize(torch.randn(5, plan.model.embedding_size, generator=draws), dim=1)}
-    rows = dict(zip(clients, rows_CD, strict=True))
-    return dict(
-        training_updates(trainer, images, rows, plan, 1, started_from="0" * 64, guidance=guidance, residuals=residuals)
-    )
+    trainees = [
+        Trainee(client, faces.images(f"person-{index}")[: counts[index]], rows_CD[index], residuals.get(client))
+        for index, client in enumerate(clients)
+    ]
+    return dict(training_updates(trainer, trainees, TrainingRound(plan, 1, guidance, started_from="0" * 64)))
 
 
 def one_and_all(
@@ -122,6 +121,31 @@ def test_what_a_client_comes_to_is_its_own(tiny_plan: PlanOf, tiny_faces: FaceDa
     plan = tiny_plan(local_training={"steps": 3, "learning_rate": 0.05, "vectorised_clients": 4})
     made = updates(plan, [6, 6, 6, 6], tiny_faces)
     assert len({update.accepted.sha256 for update in made.values()}) == 4
+
+
+def test_one_at_a_time_a_client_trains_once_the_update_before_is_taken(
+    tiny_plan: PlanOf, tiny_faces: FaceDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that however many clients there are, one update is in memory at a time."""
+    plan = tiny_plan()
+    trainer, trained = LocalTrainer(initial_network(plan.model, 0)), list[str]()
+    train = trainer.train
+
+    def noted(trainee: Trainee, training: TrainingRound) -> LocalResult:
+        trained.append(trainee.client)
+        return train(trainee, training)
+
+    monkeypatch.setattr(trainer, "train", noted)
+    class_embedding_D = normalize(torch.arange(16.0), dim=0)
+    trainees = [
+        Trainee(client_id(index), tiny_faces.images("person-0")[:count], class_embedding_D)
+        for index, count in enumerate((6, 2, 6))
+    ]
+    taken = []
+    for client, _ in training_updates(trainer, trainees, TrainingRound(plan, 1)):
+        taken.append(client)
+        assert trained == taken
+    assert len(taken) == 3
 
 
 def test_the_same_plan_gives_the_same_bytes(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:

@@ -18,7 +18,7 @@ from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES
-from fedface_learning.client.client_steps import Update
+from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
 from fedface_worker.workbench import Workbench
 

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from fedface_client.attempt import Attempt
 from fedface_core.domain.update import AcceptedUpdate
-from fedface_learning.client.client_steps import Update
+from fedface_learning.client.update import Update
 
 # The process's own. Its thread starts with the first delivery, for threads do not survive the fork of a worker's processes.
 _THREAD: Final = ThreadPoolExecutor(1, "background-delivery")

@@ -13,9 +13,9 @@ from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.ports import ArtifactStore, Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, TRAINING_IMAGES
-from fedface_learning.client.client_steps import Update, enrolment_update, training_update
+from fedface_learning.client.update import Update, enrolment_update, training_update
 from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
-from fedface_learning.updates.update_encoding import decode_residual
+from fedface_learning.updates.encoding import decode_residual
 from fedface_worker.checked_artifacts import get_checked
 from fedface_worker.workbench import Workbench
 

@@ -17,8 +17,8 @@ from fedface_learning.client.enrolment import enrol, random_class_embeddings
 from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.strategies import ServerRound
-from fedface_learning.updates.update_checks import check_mean_embedding, enrolment_reference
-from fedface_learning.updates.update_form import size_limit
+from fedface_learning.updates.checks import check_mean_embedding, enrolment_reference
+from fedface_learning.updates.form import size_limit
 
 
 @dataclass

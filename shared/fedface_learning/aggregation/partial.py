@@ -15,8 +15,8 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.strategies import ServerRound, Tensors, strategy_of
-from fedface_learning.updates.update_encoding import update_encoding_of
-from fedface_learning.updates.update_form import UpdateForm, further_reference
+from fedface_learning.updates.encoding import update_encoding_of
+from fedface_learning.updates.form import UpdateForm, further_reference
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Partial(Protocol):
     def fold(self, client: str, accepted: AcceptedUpdate, blocks: Iterable[memoryview], start: StartingPoint) -> None:
         """Take one client's update in. A refusal, by its ``blocks`` or by the checks, is noted, and nothing is taken.
 
-        ``blocks`` are the update's object, as `update_form.Blocks`, and are taken one by one.
+        ``blocks`` are the update's object, as `fedface_learning.updates.form.Blocks`, and are taken one by one.
         """
 
     def merge(self, other: Self) -> None:

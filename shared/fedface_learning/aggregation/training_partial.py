@@ -24,8 +24,9 @@ from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models.weights import load_tensors, network_tensors
 from fedface_learning.strategies import ServerRound, strategy_of
-from fedface_learning.updates.update_checks import check_update, update_norm
-from fedface_learning.updates.update_form import Part, UpdateForm
+from fedface_learning.updates.checks import check_update
+from fedface_learning.updates.distance import update_norm
+from fedface_learning.updates.form import PlacedValues, UpdateForm
 
 
 @dataclass
@@ -100,12 +101,12 @@ class TrainingPartial:
             return
         if plan.aggregation.waits_for_nobody:
             weight = accepted.images * plan.aggregation.weight_of(start.rounds_behind)
-            self.models.add_parts(form.model, _changes(update.parts, form), update.counters, weight)
+            self.models.add_parts(form.model, _changes(update.values, form), update.counters, weight)
         else:
-            values = ((run.in_sum, values_P) for run, values_P in update.parts)
+            values = ((span.in_sum, values_P) for span, values_P in update.values)
             self.models.add_parts(form.model, values, update.counters, accepted.images)
-        if update.further:
-            self.uploaded[client] = dict(update.further)
+        if update.further_tensors:
+            self.uploaded[client] = dict(update.further_tensors)
         self.images += accepted.images
         self.folded += 1
         self.size += accepted.size
@@ -163,9 +164,9 @@ class TrainingPartial:
         }
 
 
-def _changes(parts: Iterable[Part], form: UpdateForm) -> Iterator[tuple[int, Tensor]]:
-    """``update − model`` in float64, part by part."""
-    return ((run.in_sum, values_P.double() - form.of_model(run).double()) for run, values_P in parts)
+def _changes(values: Iterable[PlacedValues], form: UpdateForm) -> Iterator[tuple[int, Tensor]]:
+    """``update − model`` in float64, span by span."""
+    return ((span.in_sum, values_P.double() - form.of_model(span).double()) for span, values_P in values)
 
 
 def _loss(value: float | None) -> float:

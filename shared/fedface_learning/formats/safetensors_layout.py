@@ -69,13 +69,17 @@ def places_of(tensors: Mapping[str, Tensor]) -> dict[str, Place]:
 
 def header(places: Mapping[str, Place], metadata: str) -> bytes:
     """The bytes before the data of such an object: the header's size, and the header, padded to a multiple of 8."""
-    text = _HEADER_START + json.dumps(metadata, ensure_ascii=False).encode() + header_end(places)
+    return _header(metadata, header_end(places))
+
+
+def _header(metadata: str, end: bytes) -> bytes:
+    text = _HEADER_START + json.dumps(metadata, ensure_ascii=False).encode() + end
     padded = text + b" " * (-len(text) % 8)
     return len(padded).to_bytes(8, "little") + padded
 
 
 def header_end(places: Mapping[str, Place]) -> bytes:
-    """Its last part, after the metadata."""
+    """What a header of these places ends with, after the metadata and before the padding."""
     entries = {
         name: {"dtype": _NAMES[place.dtype], "shape": place.shape, "data_offsets": (place.start, place.stop)}
         for name, place in places.items()
@@ -84,12 +88,18 @@ def header_end(places: Mapping[str, Place]) -> bytes:
     return text.removeprefix('{"":{').encode()
 
 
-def metadata_between(header: bytes, end: bytes) -> bytes | None:
-    """The JSON of our metadata entry, where a header is one of ours with this `header_end`; None where not."""
-    header = header.rstrip(b" ")
-    if len(header) < len(_HEADER_START) + len(end) or not (header.startswith(_HEADER_START) and header.endswith(end)):
+def metadata_written(start: bytes, end: bytes) -> str | None:
+    """The metadata of an object whose bytes before the data are ``start``, if `header` wrote these, with this `header_end`.
+
+    None if a single byte differs from what it writes, or if they are more than `MAX_HEADER_BYTES`.
+    """
+    if len(start) > 8 + MAX_HEADER_BYTES:
         return None
-    return header[len(_HEADER_START) : -len(end)]
+    try:
+        metadata = json.loads(start[8:].rstrip(b" ").removeprefix(_HEADER_START).removesuffix(end))
+        return metadata if isinstance(metadata, str) and _header(metadata, end) == start else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def read_header(file: BinaryIO) -> tuple[dict[str, Place], dict[str, Any], int]:

@@ -6,6 +6,7 @@ Shapes: N images, C channels, H×W pixels, D embedding size.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,11 @@ class EmbeddingNetwork(nn.Module, ABC):
         self._pixel_scale = pixel_scale
         self.register_buffer("_pixel_mean_C11", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("centre", torch.zeros(plan.embedding_size))
+
+    @cached_property
+    def has_batch_norm(self) -> bool:
+        """Whether its features depend on the batch in training mode. `nn.BatchNorm2d` is the one layer here that does so."""
+        return any(isinstance(module, nn.BatchNorm2d) for module in self.modules())
 
     @abstractmethod
     def initialise(self, generator: torch.Generator) -> None:

@@ -19,9 +19,12 @@ class PReLU(nn.PReLU):
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """See the class."""
-        # Torch binds the arguments of a function that can be mapped over clients anew in each call: only those who map pay.
-        function = _MappedPReLU if torch._C._are_functorch_transforms_active() else _PReLU
-        return function.apply(x_NCHW, self.weight)  # type: ignore[no-any-return, no-untyped-call]
+        # Torch binds the arguments of a function that can be mapped over clients anew in each call, which takes longer than
+        # the function itself. A plain one cannot be mapped, and torch says so before it begins: only those who map pay.
+        try:
+            return _PReLU.apply(x_NCHW, self.weight)  # type: ignore[no-any-return, no-untyped-call]
+        except RuntimeError:
+            return _MappedPReLU.apply(x_NCHW, self.weight)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _PReLU(torch.autograd.Function):

@@ -10,8 +10,9 @@ from torch import Tensor
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import RoundKind
-from fedface_learning.client.client_steps import Update, enrolment_update, training_updates
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import Update, enrolment_update, training_updates
 from fedface_learning.strategies import Tensors
 
 
@@ -38,16 +39,17 @@ def _enrolments(at_clients: AtClients, images: Mapping[str, Tensor]) -> Iterator
 
 
 def _trained(at_clients: AtClients, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update]]:
-    return training_updates(
-        at_clients.trainer,
-        images,
-        {client: at_clients.class_embeddings_CD[client_index(client)] for client in images},
-        at_clients.plan,
-        at_clients.number,
-        started_from=at_clients.model_sha256,
-        guidance=at_clients.guidance,
-        residuals=at_clients.residuals,
-    )
+    training = TrainingRound(at_clients.plan, at_clients.number, at_clients.guidance, at_clients.model_sha256)
+    trainees = [
+        Trainee(
+            client=client,
+            images_NCHW=images_NCHW,
+            class_embedding_D=at_clients.class_embeddings_CD[client_index(client)],
+            residual_P=at_clients.residuals.get(client),
+        )
+        for client, images_NCHW in images.items()
+    ]
+    return training_updates(at_clients.trainer, trainees, training)
 
 
 CLIENT_WORK: dict[RoundKind, Callable[[AtClients, Mapping[str, Tensor]], Iterator[tuple[str, Update]]]] = {

@@ -17,7 +17,7 @@ from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
 from fedface_learning.aggregation import PARTIALS, Partial, StartingPoint
 from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.aggregation.reduced_round import ReducedRound
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
 from fedface_learning.formats.stored_tensors import StoredTensors
@@ -26,8 +26,8 @@ from fedface_learning.models.weights import encode_network
 from fedface_learning.simulation.client_work import CLIENT_WORK, AtClients
 from fedface_learning.simulation.simulation_data import Rounds, SimulationData
 from fedface_learning.strategies import NOTHING, ServerRound, Tensors
-from fedface_learning.updates.update_encoding import decode_residual
-from fedface_learning.updates.update_form import in_one_block
+from fedface_learning.updates.encoding import decode_residual
+from fedface_learning.updates.form import in_one_block
 
 
 def federated_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> Rounds:

@@ -13,8 +13,8 @@ from fedface_core.domain.plan.strategy import LocalOnlyPlan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.aggregation.reduced_round import reduced_round
-from fedface_learning.client.client_steps import training_update
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import training_update
 from fedface_learning.evaluation.verification import Verification, mean_verification
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import encode_tensors
@@ -24,7 +24,7 @@ from fedface_learning.objectives.spreadout import spreadout_stats
 from fedface_learning.simulation.as_fedavg import as_fedavg, enrol_as_fedavg
 from fedface_learning.simulation.simulation_data import Rounds, SimulationData
 from fedface_learning.strategies.strategy import ServerResult
-from fedface_learning.updates.update_checks import update_norm
+from fedface_learning.updates.distance import update_norm
 
 
 def local_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> Rounds:

@@ -10,8 +10,10 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from fedface_cli.main import main
+from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_learning.client.local_training import LocalTrainer
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from loadtest.bare import BARE_LOOP, BARE_LOOP_CHANNELS_LAST
 from loadtest.bare.loop import BareLoop, normalised_pixels, training_network
@@ -58,7 +60,7 @@ def test_the_bare_loop_trains_as_we_do(channels_last: bool) -> None:
     loop.train(images_NCHW.flip(0), -row_D)
     loop.load(workload.initial)  # and no trace is left of that one
     loop.train(images_NCHW, row_D)
-    ours = LocalTrainer(network).train(images_NCHW, row_D, plan, 1, 0).model
+    ours = LocalTrainer(network).train(Trainee(client_id(0), images_NCHW, row_D), TrainingRound(plan, 1)).model
     assert loop.state.keys() == ours.keys()
     for name, tensor in ours.items():
         torch.testing.assert_close(loop.state[name], tensor, rtol=1e-5, atol=1e-6)

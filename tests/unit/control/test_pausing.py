@@ -12,7 +12,7 @@ from fedface_control.operate.run import cancel_run, pause_run, resume_run
 from fedface_core.domain.commands import EnrolClients, PrepareModel, TrainClients
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
-from fedface_learning.client.client_steps import training_update
+from fedface_learning.client.update import training_update
 from support.in_process import REPEAT_AFTER, InProcess
 from support.places import in_round, simulated
 from support.tiny_run import tiny_plan

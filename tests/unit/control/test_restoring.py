@@ -20,7 +20,7 @@ from fedface_core.domain.errors import NotFoundError, WrongPhaseError
 from fedface_core.domain.facts import RoundEvaluated, StepFailed
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED, RunPhase
-from fedface_learning.client.client_steps import training_update
+from fedface_learning.client.update import training_update
 from support.in_process import InProcess
 from support.places import in_round, run_in, simulated
 from support.tiny_run import tiny_plan

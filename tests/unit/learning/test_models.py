@@ -116,6 +116,13 @@ def test_spherenets_of_the_paper_have_the_parameters_that_its_table_implies(
     assert all("running" not in name for name, _ in network.named_buffers())
 
 
+def test_a_network_knows_whether_it_normalises_by_the_batch(plan: ModelPlan) -> None:
+    network = initial_network(plan, seed=0)
+    with torch.no_grad():
+        trained_on, evaluated = network.train().features(_images(plan)), network.eval().features(_images(plan))
+    assert network.has_batch_norm == (not torch.equal(trained_on, evaluated))
+
+
 def test_spherenet_starts_as_its_authors_start_it() -> None:
     plan = {**SMALL, "architecture": "spherenet-10", "widths": (32, 64, 64, 64)}
     tensors = network_tensors(initial_network(ModelPlan.model_validate(plan), seed=0))

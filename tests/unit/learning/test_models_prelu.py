@@ -42,6 +42,12 @@ def test_gradients_are_those_of_finite_differences() -> None:
     )
 
 
+@pytest.mark.parametrize("channels", [4, 6])
+def test_what_is_wrong_with_its_input_is_said_and_not_taken_for_vectorised_clients(channels: int) -> None:
+    with pytest.raises(RuntimeError, match=rf"parameter numbers = 5 and channel size = {channels}"):
+        PReLU(5)(torch.zeros(2, channels, 3, 3))
+
+
 def test_vectorised_it_is_each_of_them() -> None:
     xs = torch.stack([X_NCHW, X_NCHW.flip(0), -X_NCHW])
     slopes = torch.stack([SLOPES_C, SLOPES_C.flip(0), SLOPES_C / 2])

@@ -10,15 +10,15 @@ from fedface_core.domain.errors import UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.aggregation.averaging import WeightedSum
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
-from fedface_learning.updates.update_checks import (
+from fedface_learning.updates.careful_check import CheckedUpdate
+from fedface_learning.updates.checks import (
     MEAN_EMBEDDING,
-    CheckedUpdate,
     check_mean_embedding,
     check_update,
     enrolment_reference,
-    update_norm,
 )
-from fedface_learning.updates.update_form import UpdateForm, in_one_block, size_limit
+from fedface_learning.updates.distance import update_norm
+from fedface_learning.updates.form import UpdateForm, in_one_block, size_limit
 
 REFERENCE = {
     "conv.weight": torch.zeros(2, 3),
@@ -43,8 +43,8 @@ def encoded(changes: dict[str, Tensor | None] | None = None, metadata: dict[str,
 def by_name(update: CheckedUpdate, form: UpdateForm) -> dict[str, Tensor]:
     """The update's tensors, added to nothing."""
     total = WeightedSum()
-    total.add_parts(form.model, ((run.in_sum, values_P) for run, values_P in update.parts), update.counters, 1)
-    return total.average(REFERENCE) | dict(update.further)
+    total.add_parts(form.model, ((span.in_sum, values_P) for span, values_P in update.values), update.counters, 1)
+    return total.average(REFERENCE) | dict(update.further_tensors)
 
 
 def refusal(data: bytes, accepted_as: AcceptedUpdate | None = None, max_norm: float = 5.0) -> UpdateRefusedError:
@@ -57,7 +57,7 @@ def test_a_good_update_comes_back_as_its_tensors() -> None:
     changes = {"conv.bias": torch.tensor([3.0, 4.0]), "norm.num_batches_tracked": torch.tensor(9)}
     data = encoded(dict(changes))
     form = UpdateForm.of(REFERENCE)
-    for max_norm in (5.0, 50.0):  # looked at closely, and good at once
+    for max_norm in (5.0, 50.0):  # checked carefully, and certainly good at a fast look
         tensors = by_name(check_update(in_one_block(data), accepted(data), form, max_norm), form)
         assert tensors.keys() == REFERENCE.keys()
         assert all(torch.equal(tensors[name], (REFERENCE | changes)[name]) for name in REFERENCE)

@@ -15,8 +15,8 @@ from fedface_core.domain.commands import EnrolClients, FoldShard, HandleFact, Tr
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.runtime.metrics import CountedArtifacts
-from fedface_learning.client import client_steps
-from fedface_learning.client.client_steps import Update
+from fedface_learning.client import update as client_update
+from fedface_learning.client.update import Update
 from fedface_learning.data import ImageSize, open_dataset, split_identities
 from fedface_learning.formats.codec import decode_tensors, encode_tensors
 from fedface_learning.simulation.simulate import simulate
@@ -44,7 +44,7 @@ def before_training(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
 
     def training_update(*step: Any, **named: Any) -> Update:
         act(step[-1])
-        return client_steps.training_update(*step, **named)
+        return client_update.training_update(*step, **named)
 
     monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
 
@@ -139,7 +139,7 @@ def test_a_stored_enrolment_is_not_made_again(faces: Path, monkeypatch: pytest.M
 
     def enrolment_update(*step: Any) -> Update:
         enrolled.append(len(enrolled))
-        return client_steps.enrolment_update(*step)
+        return client_update.enrolment_update(*step)
 
     monkeypatch.setattr("fedface_client.make_update.enrolment_update", enrolment_update)
     services = InProcess(plan, kill_after=unharmed.lifeline.effects.index(put) + 1)

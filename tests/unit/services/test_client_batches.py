@@ -16,8 +16,8 @@ from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import Run, RunPhase
-from fedface_learning.client import client_steps
-from fedface_learning.client.client_steps import Update
+from fedface_learning.client import update as client_update
+from fedface_learning.client.update import Update
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
 from support.mortal import Killed
@@ -35,7 +35,7 @@ def before_training(monkeypatch: pytest.MonkeyPatch, act: Callable[[str], None])
 
     def training_update(*step: Any, **named: Any) -> Update:
         act(step[-1])
-        return client_steps.training_update(*step, **named)
+        return client_update.training_update(*step, **named)
 
     monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
 
@@ -182,7 +182,7 @@ def test_an_enrolment_hands_the_rest_back_as_an_enrolment(faces: Path, monkeypat
 
     def enrolment_update(*step: Any) -> Update:
         services.clock.advance(0.6)
-        return client_steps.enrolment_update(*step)
+        return client_update.enrolment_update(*step)
 
     monkeypatch.setattr("fedface_client.make_update.enrolment_update", enrolment_update)
     services.deliver(EnrolClients(run_id=run_id, clients=EVERYONE), "all")

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.run import RunPhase
-from fedface_learning.client import client_steps
-from fedface_learning.client.client_steps import Update
+from fedface_learning.client import update as client_update
+from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan
@@ -26,7 +26,7 @@ def sabotage(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Tensor
     """Has the victim upload something else, declared correctly."""
 
     def training_update(*step: Any, **named: Any) -> Update:
-        honest = client_steps.training_update(*step, **named)
+        honest = client_update.training_update(*step, **named)
         if step[-1] != VICTIM:
             return honest
         tensors, metadata = decode_tensors(honest.data)

@@ -17,8 +17,8 @@ from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.runtime.metrics import CountedArtifacts
-from fedface_learning.client import client_steps
-from fedface_learning.client.client_steps import Update
+from fedface_learning.client import update as client_update
+from fedface_learning.client.update import Update
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
 from support.in_process import InProcess
@@ -96,7 +96,7 @@ def refused_so_far(reason: str) -> float:
 
 def sabotage_training(monkeypatch: pytest.MonkeyPatch, tamper: Tamper, *victims: str) -> None:
     def training_update(*step: Any, **named: Any) -> Update:
-        honest = client_steps.training_update(*step, **named)
+        honest = client_update.training_update(*step, **named)
         return tamper(honest) if step[-1] in victims else honest
 
     monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
@@ -175,7 +175,7 @@ def test_a_wrong_enrolment_is_refused_and_its_client_not_invited_again(
     enrolments: list[AcceptedUpdate] = []
 
     def enrolment_update(*step: Any) -> Update:
-        honest = client_steps.enrolment_update(*step)
+        honest = client_update.enrolment_update(*step)
         enrolments.append(honest.accepted)
         return tamper(honest) if len(enrolments) == 2 else honest  # clients are invited in order
 
@@ -202,7 +202,7 @@ def test_where_every_update_is_refused_the_run_fails_and_says_why(faces: Path, m
 
 def test_where_every_enrolment_is_refused_the_run_fails_and_says_why(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def enrolment_update(*step: Any) -> Update:
-        return WRONG_UPLOADS["shape"][1](client_steps.enrolment_update(*step))
+        return WRONG_UPLOADS["shape"][1](client_update.enrolment_update(*step))
 
     monkeypatch.setattr("fedface_client.make_update.enrolment_update", enrolment_update)
     run = InProcess(tiny_plan(faces)).run()

@@ -18,8 +18,8 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
-from fedface_learning.client import client_steps
-from fedface_learning.client.client_steps import Update
+from fedface_learning.client import update as client_update
+from fedface_learning.client.update import Update
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import Disorder, InProcess
 from support.moments import lose_ledger, moments
@@ -83,7 +83,7 @@ def test_the_residuals_of_an_abandoned_round_do_not_count(faces: Path) -> None:
 
 def test_the_residual_of_a_refused_update_does_not_count(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def training_update(*step: Any, **named: Any) -> Update:
-        honest = client_steps.training_update(*step, **named)
+        honest = client_update.training_update(*step, **named)
         declared = honest.accepted.model_copy(update={"images": 1000})
         return replace(honest, accepted=declared) if step[-2:] == (1, VICTIM) else honest
 
