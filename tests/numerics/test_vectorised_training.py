@@ -23,8 +23,8 @@ from fedface_learning.models.weights import network_tensors
 from fedface_learning.simulation.simulate import simulate
 from fedface_learning.strategies import NOTHING, Tensors
 from fedface_learning.strategies.public_negatives import PUBLIC
-from fedface_learning.updates.distance import update_norm
 from fedface_learning.updates.encoding import decode_residual, update_encoding_of
+from fedface_learning.updates.norm import update_norm
 
 MOBILEFACENET = {"architecture": "mobilefacenet", "height": 32, "width": 32, "channels": 1, "widths": (8, 8, 8)}
 NETWORKS: dict[str, dict[str, Any]] = {

@@ -1,4 +1,8 @@
-"""Folds a shard: its accepted updates, one at a time and in client order, into its partial."""
+"""Folds a shard: its accepted updates, one at a time and in client order, into its partial.
+
+Nobody but the aggregator writes partials (`fedface_core.contracts.object_keys` says who writes what). A shard is folded once
+its accepted set is final: all its members have settled, or the round is closed.
+"""
 
 from __future__ import annotations
 

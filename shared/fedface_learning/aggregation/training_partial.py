@@ -25,8 +25,8 @@ from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models.weights import load_tensors, network_tensors
 from fedface_learning.strategies import ServerRound, strategy_of
 from fedface_learning.updates.checks import check_update
-from fedface_learning.updates.distance import update_norm
 from fedface_learning.updates.form import PlacedValues, UpdateForm
+from fedface_learning.updates.norm import update_norm
 
 
 @dataclass

@@ -18,7 +18,7 @@ from fedface_learning.pretraining import CosFaceTraining, PretrainPlan
 from fedface_learning.simulation.as_fedavg import enrol_as_fedavg
 from fedface_learning.simulation.simulation_data import Rounds, SimulationData
 from fedface_learning.strategies.strategy import ServerResult
-from fedface_learning.updates.distance import update_norm
+from fedface_learning.updates.norm import update_norm
 
 
 def centralised_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> Rounds:

@@ -24,7 +24,7 @@ from fedface_learning.objectives.spreadout import spreadout_stats
 from fedface_learning.simulation.as_fedavg import as_fedavg, enrol_as_fedavg
 from fedface_learning.simulation.simulation_data import Rounds, SimulationData
 from fedface_learning.strategies.strategy import ServerResult
-from fedface_learning.updates.distance import update_norm
+from fedface_learning.updates.norm import update_norm
 
 
 def local_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> Rounds:

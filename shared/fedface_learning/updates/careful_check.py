@@ -5,7 +5,7 @@
 3. Type: each is of the type expected.
 4. Finite: no value is infinite or NaN.
 5. Image count: the update says as many images as were accepted.
-6. Distance: the model that it stands for is within the plan's bound of the global model.
+6. Norm: the model that it stands for is within the plan's bound, `cohort.max_update_norm`, of the global model.
 7. Directions: what the strategy has clients upload beside the model is of unit length, but for rounding.
 
 Every function here raises `UpdateRefusedError`, with the reason and what was found, if its invariant does not hold.
@@ -23,8 +23,8 @@ from torch import Tensor
 from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_learning.formats.codec import decode_tensors
-from fedface_learning.updates.distance import distance
 from fedface_learning.updates.form import Blocks, PlacedValues, UpdateForm
+from fedface_learning.updates.norm import exact_norm
 
 _LENGTH_TOLERANCE: Final = 1e-3
 
@@ -45,7 +45,7 @@ def carefully_checked(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm
     """The update that the blocks hold, in any safetensors layout and any encoding of its form. Its values are copied."""
     tensors = tensors_checked(blocks, accepted, form.expected)
     model = form.decoded(tensors)
-    check_distance(distance(form.values_by_name(model), form), max_norm)
+    check_norm(exact_norm(form.values_by_name(model), form), max_norm)
     directions = {name: unit_directions(name, tensors[name]) for name in form.further_tensors}
     counters = {name: model[name] for name, tensor in form.model.items() if not tensor.is_floating_point()}
     return CheckedUpdate(form.values_by_name(model), counters, directions)
@@ -110,8 +110,8 @@ def check_image_count(metadata: Mapping[str, Any], accepted: AcceptedUpdate) -> 
         )
 
 
-def check_distance(found: float, max_norm: float) -> None:
-    """The update is within ``max_norm`` of the global model; ``found`` is how far it is."""
+def check_norm(found: float, max_norm: float) -> None:
+    """The update's norm, ``found``, is at most the plan's bound ``max_norm``."""
     if not found <= max_norm:
         raise UpdateRefusedError(
             RefusalReason.NORM_EXCEEDED,

@@ -1,4 +1,8 @@
-"""Updates are hostile until checked: what the aggregator refuses, and why, before anything is summed."""
+"""Updates are hostile until checked, before anything of them is summed. Here every check begins.
+
+What must hold of an update (names, shapes, types, finite values, image count, norm, directions) is stated and checked in
+`careful_check.py`. `fast_path.py` spares most good updates that work: it answers "certainly good", or leaves it to the other.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,7 @@ def check_update(blocks: Iterable[memoryview], accepted: AcceptedUpdate, form: U
 
 
 def check_mean_embedding(blocks: Iterable[memoryview], accepted: AcceptedUpdate, embedding_size: int) -> Tensor:
-    """The mean embedding (D,) of a client's enrolment update, which is checked as `check_update` does, but for distance."""
+    """The mean embedding (D,) of a client's enrolment update, which is checked as `check_update` does, but for its norm."""
     taken = _take(blocks, accepted)
     return tensors_checked(taken, accepted, enrolment_reference(embedding_size))[MEAN_EMBEDDING]
 

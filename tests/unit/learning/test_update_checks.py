@@ -17,8 +17,8 @@ from fedface_learning.updates.checks import (
     check_update,
     enrolment_reference,
 )
-from fedface_learning.updates.distance import update_norm
 from fedface_learning.updates.form import UpdateForm, in_one_block, size_limit
+from fedface_learning.updates.norm import update_norm
 
 REFERENCE = {
     "conv.weight": torch.zeros(2, 3),

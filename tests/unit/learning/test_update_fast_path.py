@@ -17,9 +17,9 @@ from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.formats.safetensors_layout import MAX_HEADER_BYTES
 from fedface_learning.updates.careful_check import CheckedUpdate, carefully_checked
-from fedface_learning.updates.distance import rough_distance, update_norm
 from fedface_learning.updates.fast_path import certainly_good
 from fedface_learning.updates.form import UpdateForm, in_one_block
+from fedface_learning.updates.norm import rough_norm, update_norm
 
 IMAGES = 10
 # Of several types, with a further tensor between those that are averaged, so that there are several spans.
@@ -215,7 +215,7 @@ def test_a_distance_that_may_be_too_short_is_for_the_careful_check(start: Tensor
     update = form.laid_out(in_one_block(data))
     assert update is not None
     exact = update_norm({"a": end}, {"a": start})
-    assert rough_distance(form.values_in_place(update), form) <= exact * (1 - hidden)
+    assert rough_norm(form.values_in_place(update), form) <= exact * (1 - hidden)
     fast, careful = both(data, exact * (1 - 1e-7), form)
     assert (fast, careful) == (None, None)
     fast, careful = both(data, exact * (1 + 1e-7), form)

@@ -1,4 +1,7 @@
-"""A round is closed: the aggregator folds its shards and reduces it to a model version."""
+"""A round is closed: the aggregator folds what shards are left, and reduces the round to a model version.
+
+Shards that settle earlier are folded while the round is still open: the client that completes one asks for it.
+"""
 
 from __future__ import annotations
 

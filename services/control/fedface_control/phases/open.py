@@ -1,4 +1,7 @@
-"""A round is open: its clients enrol or train, and their updates are accepted. It closes at its quorum or its deadline."""
+"""A round is open: its clients enrol or train, and their updates are accepted. It closes at its quorum or its deadline.
+
+Then `aggregating.py` takes over: `fedface_control.proceed` looks at the stored phase, and goes on in that phase's file.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,7 @@ def next_step(ports: Ports, at: Standing) -> Run | None:
 
 
 def close_round(ports: Ports, run: Run, current: Round, because: str) -> Run:
-    """End acceptance, which makes the accepted set final."""
+    """End acceptance, which makes the accepted set final. What comes next is the phase `aggregating`'s to say."""
     closed = current.closed(ports.clock.now())
     run = ports.ledger.save(run, "round_closed", changed=closed, detail={"because": because})
     log.info("round_closed", round=current.number, because=because)

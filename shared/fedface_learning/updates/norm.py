@@ -1,4 +1,4 @@
-"""How far an update is from the global model: the L2 norm of their difference over all parameters and buffers. P values.
+"""The norm of an update: the L2 norm of its difference from the global model, over all parameters and buffers. P values.
 
 Exactly in float64, which copies every value twice; or roughly as the values are stored, which is an order of magnitude
 faster and errs by less than `clearly_within` allows for.
@@ -24,12 +24,12 @@ def update_norm(update: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -
     return sqrt(sum(_squares(update[name], tensor) for name, tensor in reference.items() if tensor.is_floating_point()))
 
 
-def distance(values: Iterable[PlacedValues], form: UpdateForm) -> float:
+def exact_norm(values: Iterable[PlacedValues], form: UpdateForm) -> float:
     """‖update − model‖₂ of the values that are averaged, in float64. Not finite if a value is not."""
     return sqrt(sum(_squares(values_P, form.of_model(span)) for span, values_P in values))
 
 
-def rough_distance(values: Iterable[PlacedValues], form: UpdateForm) -> float:
+def rough_norm(values: Iterable[PlacedValues], form: UpdateForm) -> float:
     """‖update − model‖₂ of the values that are averaged, in their own type or float32. Not finite if a value is not."""
     squares = 0.0
     for span, values_P in values:
@@ -39,7 +39,7 @@ def rough_distance(values: Iterable[PlacedValues], form: UpdateForm) -> float:
 
 
 def clearly_within(rough: float, max_norm: float) -> bool:
-    """Whether a distance whose `rough_distance` this is can only be at most ``max_norm``. False if it is not finite.
+    """Whether a norm whose `rough_norm` this is can only be at most ``max_norm``. False if it is not finite.
 
     Torch adds up float32 squares in eight sums, at worst losing half a unit in the last place of a sum with each square:
     2⁻²⁴ of it for each of the 2¹⁴ squares of a part of float32 values, 2¹⁵ of float16 ones. So the root is less than 2⁻¹⁰
