@@ -1,7 +1,8 @@
 """Updates are hostile until checked, before anything of them is summed. Here every check begins.
 
 What must hold of an update (names, shapes, types, finite values, image count, norm, directions) is stated and checked in
-`careful_check.py`. `fast_path.py` spares most good updates that work: it answers "certainly good", or leaves it to the other.
+`careful_check.py`. `fast_path.py` spares most good updates that work: it answers "certainly good", or leaves it to the
+other.
 """
 
 from __future__ import annotations

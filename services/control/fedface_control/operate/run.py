@@ -84,8 +84,8 @@ def start_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
 def pause_run(ports: Ports, run_id: str, key: str | None = None, *, now: bool = False) -> Run:
     """Start nothing new: the run is `pausing` until the round in flight has finished, and then `paused`.
 
-    With ``now`` it is `paused` at once; its open round is kept as it is, and takes late updates. `WrongPhaseError` unless the
-    run is `preparing` or `running`, or with ``now`` also `pausing`.
+    With ``now`` it is `paused` at once; its open round is kept as it is, and takes late updates. `WrongPhaseError`
+    unless the run is `preparing` or `running`, or with ``now`` also `pausing`.
     """
     action = "pause now" if now else "pause"
     run = ports.ledger.load(run_id)
