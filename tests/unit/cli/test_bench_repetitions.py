@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from fedface_core.domain.errors import InvalidInputError
 from loadtest.bench.machine import this_machine
 from loadtest.bench.repetitions import Repeated, by_turns, ratios
-from loadtest.bench.report import Report, check_writable, write
+from loadtest.bench.report import Column, Report, check_writable, show, write
 
 
 def test_measures_take_turns_and_keep_the_order_of_their_repetitions() -> None:
@@ -48,6 +50,15 @@ def test_the_machine_is_described(tmp_path: Path) -> None:
     assert "torch 2" in str(machine)
     write(tmp_path / "report.json", Report(machine=machine))
     assert Report.model_validate_json((tmp_path / "report.json").read_text()).machine == machine
+
+
+def test_a_table_has_its_whole_title() -> None:
+    printed = StringIO()
+    console = Console(file=printed, width=200)
+    columns = [Column(head="way", cells=("ours",)), Column(head="s", cells=("2 [1, 3]",))]
+    show(console, "seconds; median [smallest, largest]", columns, this_machine())
+    assert "seconds; median [smallest, largest]" in " ".join(printed.getvalue().split())
+    assert "2 [1, 3]" in printed.getvalue()
 
 
 def test_a_missing_directory_is_found_before_the_measurement(tmp_path: Path) -> None:
