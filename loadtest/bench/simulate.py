@@ -40,11 +40,29 @@ def simulate(
     FedFace is measured twice: with clients that report the losses that their steps see, and with clients that measure them
     besides. One process without services, as studies have it, is a system of `fedface bench peers`.
     """
-    import tempfile
-
     from rich.console import Console
 
+    from fedface_core.domain.errors import FedFaceError
     from fedface_stack.signals import exit_on_termination
+    from loadtest.bare.rounds import BareLoopEndedError
+    from loadtest.bench.report import check_writable, write
+
+    exit_on_termination()
+    check_writable(json_file)
+    console = Console()
+    processes = processes or os.cpu_count() or 1
+    with console.status(f"{clients} clients, {processes} processes, {repetitions} repetitions"):
+        try:
+            report = _measure(clients, processes, repetitions, artifacts)
+        except BareLoopEndedError as error:  # it knows none of our packages, nor our errors
+            raise FedFaceError(str(error)) from None
+    _show(report, console)
+    write(json_file, report)
+
+
+def _measure(clients: int, processes: int, repetitions: int, artifacts: Artifacts) -> SimulateReport:
+    import tempfile
+
     from fedface_stack.stack import CLIENT_NICENESS, LocalStack
     from loadtest.bare import BARE_LOOP, BARE_LOOP_CHANNELS_LAST
     from loadtest.bare.loop import one_thread
@@ -54,17 +72,14 @@ def simulate(
     from loadtest.bench.plan_workload import enrolled_workload
     from loadtest.bench.reference_workload import reference_plan
     from loadtest.bench.repetitions import by_turns
-    from loadtest.bench.report import check_writable, write
     from loadtest.bench.simulate_report import SimulateReport
 
-    exit_on_termination()
-    check_writable(json_file)
-    console, machine, processes = Console(), this_machine(), processes or os.cpu_count() or 1
-    plan, measuring = reference_plan(clients, _ROUNDS), reference_plan(clients, _ROUNDS, losses="measured")
+    machine = this_machine()
+    plan = reference_plan(clients, _ROUNDS)
+    measuring = reference_plan(clients, _ROUNDS, losses="measured")
     one_thread()  # the rounds of the bare loop end in this process
     workload = enrolled_workload(plan)
     with (
-        console.status(f"{clients} clients, {processes} processes, {repetitions} repetitions"),
         tempfile.TemporaryDirectory(prefix="fedface-bench-") as workdir,
         LocalStack(Path(workdir), client_workers=processes, artifacts=artifacts.value) as stack,
         BareRounds(workload, processes, channels_last=False, niceness=CLIENT_NICENESS) as bare,
@@ -83,7 +98,7 @@ def simulate(
             },
             repetitions,
         )
-        report = SimulateReport(
+        return SimulateReport(
             machine=machine,
             clients=clients,
             processes=processes,
@@ -91,8 +106,6 @@ def simulate(
             round_seconds=round_seconds,
             step_ms=steps.means_ms(),
         )
-    _show(report, console)
-    write(json_file, report)
 
 
 def _show(report: SimulateReport, console: Console) -> None:

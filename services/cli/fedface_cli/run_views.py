@@ -36,9 +36,11 @@ def watch(run_id: RunIdArgument) -> None:
 
     with ControlApi() as api:
         run = watching.watch(api, run_id, Console())
-    how = "was deleted" if run.phase is RunPhase.DELETING else ending(run)
-    typer.echo(f"{run.id} {how}", err=run.phase is not RunPhase.COMPLETED)
-    raise typer.Exit({RunPhase.COMPLETED: 0, RunPhase.CANCELLED: 3, RunPhase.DELETING: 4}.get(run.phase, 1))
+    if run is None or run.phase is RunPhase.DELETING:
+        typer.echo(f"{run_id} was deleted", err=True)
+        raise typer.Exit(4)
+    typer.echo(f"{run.id} {ending(run)}", err=run.phase is not RunPhase.COMPLETED)
+    raise typer.Exit({RunPhase.COMPLETED: 0, RunPhase.CANCELLED: 3}.get(run.phase, 1))
 
 
 def show(run_id: RunIdArgument, as_json: JsonOption = False) -> None:

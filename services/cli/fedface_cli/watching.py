@@ -14,14 +14,14 @@ from fedface_cli.wording import percent
 from fedface_core.contracts.http import RunDetail, RunSummary
 from fedface_core.domain.errors import NotFoundError, UnavailableError
 from fedface_core.domain.results import Scores
-from fedface_core.domain.run import ENDED, RunPhase
+from fedface_core.domain.run import ENDED
 
 _RETRIES = 10
 RETRY_SECONDS = 1.0
 
 
-def watch(api: ControlApi, run_id: str, console: Console, check: Callable[[], None] = lambda: None) -> RunDetail:
-    """Show the run until it has ended; returns it as it then is, `deleting` where an operator deleted it meanwhile.
+def watch(api: ControlApi, run_id: str, console: Console, check: Callable[[], None] = lambda: None) -> RunDetail | None:
+    """Show the run until it has ended. Returns it as it then is; None if an operator deleted it meanwhile.
 
     ``check`` is called again and again, and ends the watching by raising.
     """
@@ -31,7 +31,7 @@ def watch(api: ControlApi, run_id: str, console: Console, check: Callable[[], No
         show(api, run, console, check)
         return api.run(run_id)
     except NotFoundError:
-        return run.model_copy(update={"phase": RunPhase.DELETING})
+        return None
 
 
 def follow(api: ControlApi, run_id: str, check: Callable[[], None] = lambda: None, after: str = "") -> Iterator[RunEvent]:

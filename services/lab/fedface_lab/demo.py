@@ -108,15 +108,18 @@ def _run(stack: LocalStack, plan: Plan, weights: Path | None, model: Path, conso
     from fedface_cli.api_client import ControlApi
     from fedface_cli.watching import watch
     from fedface_core.domain.errors import FedFaceError
+    from fedface_core.domain.plan.changed import changed
     from fedface_core.domain.run import RunPhase
     from fedface_lab.results import Outcome
 
     with ControlApi(stack.api_url) as api:
         if weights is not None:
             uploaded = api.upload_model(weights).sha256
-            plan = plan.model_copy(update={"model": plan.model.model_copy(update={"weights": uploaded})})
-        run = api.start(api.create(plan).id)
-        run = watch(api, run.id, console, check=stack.check)
+            plan = changed(plan, {"model": {"weights": uploaded}})
+        started = api.start(api.create(plan).id)
+        run = watch(api, started.id, console, check=stack.check)
+        if run is None:
+            raise FedFaceError(f"the run was deleted while it was watched; the logs are in {stack.logs}")
         if run.phase is not RunPhase.COMPLETED:
             raise FedFaceError(f"{run.id} {run.phase}: {run.failure or 'no reason given'}; the logs are in {stack.logs}")
         return Outcome.of(api, run.id), api.download_model(run.id, model)

@@ -95,6 +95,7 @@ def test_the_live_display_ends_with_the_whole_story(api: ByHand) -> None:
     console = Console(width=120, record=True, force_terminal=True)
     with ControlApi(api.url) as client:
         run = watch(client, run_id, console)
+    assert run is not None
     assert run.phase is RunPhase.COMPLETED
     shown = console.export_text()
     for expected in (run_id, "completed", "2 of 2 finished", "3 of 3", "80.00 %", "82.00 %", "+0.098"):

@@ -166,6 +166,7 @@ def test_the_live_display_of_a_run_with_an_abandoned_round(api: ByHand) -> None:
     with ControlApi(api.url) as client:
         run = watch(client, run_id, console)
     shown = console.export_text()
+    assert run is not None
     assert (run.phase, run.round, run.finished_rounds) == (RunPhase.COMPLETED, 3, PLAN.rounds)
     for expected in (
         "round 3, 2 of 2 finished",
