@@ -13,12 +13,12 @@ import psutil
 
 from loadtest.chaos.checks import Check
 
-_PATIENCE_SECONDS = 10.0  # a killed process takes a moment to go
+PATIENCE_SECONDS = 10.0  # a killed process takes a moment to go
 
 
 def no_process_left(variable: str, mark: str, groups: AbstractSet[int]) -> Check:
     """Nothing that has ``variable=mark`` in its environment, or is of one of the process ``groups``, is alive."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while (left := _living(variable, mark, groups)) and time.monotonic() < deadline:
         time.sleep(0.2)
     return Check("no process is left", not left, {"started_groups": len(groups), "left": left})

@@ -11,9 +11,9 @@ from contextlib import suppress
 from fedface_stack.stack import LocalStack, StackError
 
 _SETTLED_SECONDS = 8.0  # after its start a service is left alone that long: to kill it while it loads proves little
-_LONGEST_ABSENCE = 3.0
-_FREEZE_SECONDS = (1.0, 4.0)
-_CUT_SECONDS = (6.0, 10.0)
+LONGEST_ABSENCE = 3.0
+FREEZE_SECONDS = (1.0, 4.0)
+CUT_SECONDS = (6.0, 10.0)
 
 
 class Services:
@@ -48,18 +48,18 @@ class Services:
         """SIGKILL a service with its worker processes; it comes back after a moment."""
         self._stack.kill(name)
         self._frozen_until.pop(name, None)
-        self._back_at[name] = time.monotonic() + self._draw.uniform(0.0, _LONGEST_ABSENCE)
+        self._back_at[name] = time.monotonic() + self._draw.uniform(0.0, LONGEST_ABSENCE)
 
     def freeze(self, name: str) -> None:
         """Stop a service in the middle of what it does (SIGSTOP), for some seconds: it accepts and does not answer."""
         self._signal(name, signal.SIGSTOP)
-        self._frozen_until[name] = time.monotonic() + self._draw.uniform(*_FREEZE_SECONDS)
+        self._frozen_until[name] = time.monotonic() + self._draw.uniform(*FREEZE_SECONDS)
 
     def cut(self, name: str) -> None:
         """Have a service end in good order, and leave it away for longer than anybody's retries."""
         self._thaw(name)
         self._signal(name, signal.SIGTERM)
-        self._back_at[name] = time.monotonic() + self._draw.uniform(*_CUT_SECONDS)
+        self._back_at[name] = time.monotonic() + self._draw.uniform(*CUT_SECONDS)
 
     def tick(self, held: str | None = None) -> None:
         """Bring back whose time has come, all but the one that is ``held``; note who ended unasked."""
@@ -67,7 +67,7 @@ class Services:
         for name in self._stack.ended():
             if name not in self._back_at:
                 self.ended.append(name)
-                self._back_at[name] = now + self._draw.uniform(0.0, _LONGEST_ABSENCE)
+                self._back_at[name] = now + self._draw.uniform(0.0, LONGEST_ABSENCE)
         for name, at in list(self._back_at.items()):
             if now >= at and name != held:
                 self._bring_back(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +69,12 @@ def test_nothing_is_unpickled() -> None:
     dangerous = ("import pickle", "torch.load(", "allow_pickle=True", "joblib.load(")
     found = [(path.name, word) for path in SOURCES for word in dangerous if word in path.read_text()]
     assert not found
+
+
+def test_no_test_replaces_a_private_name() -> None:
+    """Ruff sees private names that are imported or asked for; a name that is patched is a string."""
+    patched = re.compile(r"""patch(?:\.\w+)*\(\s*(?:"[\w.]*\._\w+"|[\w.]+,\s*"_\w+")""")
+    tests = sorted({*(ROOT / "tests").rglob("*.py")} - {Path(__file__)})
+    assert patched.search('monkeypatch.setattr(module, "_PRIVATE", 1)')
+    assert patched.search('patch.setattr("package.module._private", 1)')
+    assert not [(path.name, found.group()) for path in tests for found in patched.finditer(path.read_text())]

@@ -39,7 +39,7 @@ def all_pairs(embeddings_ND: Tensor, labels_N: Tensor) -> tuple[list[float], lis
 def test_it_agrees_with_scikit_learn(noise: float, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings_ND, labels_N = random_faces(12, 5, noise, seed=0)
     scores, genuine = all_pairs(embeddings_ND, labels_N)
-    monkeypatch.setattr(verification, "_BLOCK", block)
+    monkeypatch.setattr(verification, "BLOCK", block)
     ours = verify_pairs(embeddings_ND, labels_N, FAR)
     far, tar, _ = roc_curve(genuine, scores, drop_intermediate=False)
     assert ours.scores.auc == pytest.approx(roc_auc_score(genuine, scores), abs=1e-4)

@@ -15,6 +15,7 @@ from fedface_cli.wording import PHASE_STYLES, clock, cosine, percent, progress, 
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
 from fedface_core.domain.results import far_label
 from fedface_core.domain.round import RoundPhase
+from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.domain.run import ENDED, RunPhase
 
 _DOING = {
@@ -80,7 +81,11 @@ class RunDisplay:
             accepted = f"{run.accepted} of {run.quorum}"
             accepted += f", {run.invited} invited" if run.invited != run.quorum else ""
             accepted += f", {run.failed} failed" if run.failed else ""
-            doing = "enrolling" if run.round == 0 and run.round_phase is RoundPhase.OPEN else _DOING[run.round_phase]
+            doing = (
+                "enrolling"
+                if run.round == ENROLMENT_ROUND and run.round_phase is RoundPhase.OPEN
+                else _DOING[run.round_phase]
+            )
             bar = ProgressBar(run.quorum or 1, min(run.accepted, run.quorum), width=width)
             grid.add_row("updates", bar, Text.assemble(accepted, "  ", (doing, "cyan")))
         if run.deadline_at is not None:

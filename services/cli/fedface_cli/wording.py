@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from fedface_core.contracts.http import RunSummary
+from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.domain.run import RunPhase
 
 PHASE_STYLES: Final = {
@@ -57,7 +58,8 @@ def progress(run: RunSummary) -> str:
     """Which round it is, and how many have finished. The two differ where rounds were abandoned."""
     if run.round is None:
         return f"no round yet, {run.rounds} planned"
-    return f"{'enrolment' if run.round == 0 else f'round {run.round}'}, {run.finished_rounds} of {run.rounds} finished"
+    current = "enrolment" if run.round == ENROLMENT_ROUND else f"round {run.round}"
+    return f"{current}, {run.finished_rounds} of {run.rounds} finished"
 
 
 def waited_for(run: RunSummary, names: int) -> str:

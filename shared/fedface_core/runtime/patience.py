@@ -23,7 +23,7 @@ from fedface_core.runtime.metrics import WAITING_SECONDS
 
 log = structlog.get_logger(__name__)
 
-_LONGEST_PAUSE_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 5.0
 _NOTE_EVERY_SECONDS: Final = 60.0
 
 PortT = TypeVar("PortT")
@@ -88,7 +88,7 @@ def wait_out(dependency: str, seconds: float, operation: Callable[[], ResultT]) 
 def _retrying(seconds: float, outage: _Outage) -> Retrying:
     return Retrying(
         retry=retry_if_exception_type(UnavailableError),
-        wait=wait_random_exponential(multiplier=0.5, max=_LONGEST_PAUSE_SECONDS),
+        wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
         stop=stop_after_delay(seconds),
         before_sleep=outage.goes_on,
         reraise=True,

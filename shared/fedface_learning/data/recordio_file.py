@@ -26,7 +26,7 @@ _MAGIC: Final = struct.pack("<I", 0xCED7230A)
 _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 _PART: Final = struct.Struct("<4sI")
 _HEADER: Final = struct.Struct("<IfQQ")
-_MOST_BYTES: Final = 64 << 20  # No photograph needs more; a damaged length claims up to 512 MiB.
+MOST_BYTES: Final = 64 << 20  # No photograph needs more; a damaged length claims up to 512 MiB.
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ class RecordFile:
                 self._refuse(number, offset, f"ends before its last part: kind {kind} follows")
             parts.append(file.read(length))
             total += len(_MAGIC) + length
-            if total > _MOST_BYTES:
-                self._refuse(number, begin, f"is longer than the {_MOST_BYTES} bytes that a photograph may have")
+            if total > MOST_BYTES:
+                self._refuse(number, begin, f"is longer than the {MOST_BYTES} bytes that a photograph may have")
         return _MAGIC.join(parts)
 
     def _part(self, file: BinaryIO, number: int, offset: int) -> tuple[int, int]:
@@ -134,8 +134,8 @@ class RecordFile:
         kind, length = word >> 29, word & ((1 << 29) - 1)
         if magic != _MAGIC:
             self._refuse(number, offset, f"begins with {magic.hex()}, not with the magic number {_MAGIC.hex()}")
-        if length > _MOST_BYTES:
-            self._refuse(number, offset, f"claims {length} bytes; a photograph may have {_MOST_BYTES}")
+        if length > MOST_BYTES:
+            self._refuse(number, offset, f"claims {length} bytes; a photograph may have {MOST_BYTES}")
         if offset + _PART.size + length > self._size:
             self._refuse(number, offset, f"claims {length} bytes, but the file ends at byte {self._size}")
         return kind, length

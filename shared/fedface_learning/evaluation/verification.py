@@ -25,7 +25,7 @@ from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import embed
 
 ROC_POINTS = 500
-_BLOCK = 512  # images whose cosines with all later images are in memory at once
+BLOCK = 512  # images whose cosines with all later images are in memory at once
 
 _Counts = npt.NDArray[np.int64]
 
@@ -141,8 +141,8 @@ def _count_impostors(
 
 def _pair_blocks(embeddings_ND: Tensor, labels_N: Tensor) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]:
     """Each pair once: its cosine, and whether it is genuine."""
-    for first in range(0, len(embeddings_ND), _BLOCK):
-        rows = slice(first, first + _BLOCK)
+    for first in range(0, len(embeddings_ND), BLOCK):
+        rows = slice(first, first + BLOCK)
         cosines_BN = embeddings_ND[rows] @ embeddings_ND[first:].T
         later_BN = torch.ones_like(cosines_BN, dtype=torch.bool).triu(diagonal=1)
         same_BN = labels_N[rows].unsqueeze(1) == labels_N[first:].unsqueeze(0)

@@ -5,7 +5,7 @@
 3. Type: each is of the type expected.
 4. Finite: no value is infinite or NaN.
 5. Image count: the update says as many images as were accepted.
-6. Norm: the model that it stands for is within the plan's bound, `cohort.max_update_norm`, of the global model.
+6. Norm: the model that it stands for is within the plan's bound, `cohort.max_update_norm`, of the global model (`norm.py`).
 7. Directions: what the strategy has clients upload beside the model is of unit length, but for rounding.
 
 Every function here raises `UpdateRefusedError`, with the reason and what was found, if its invariant does not hold.
@@ -24,7 +24,7 @@ from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.updates.form import Blocks, PlacedValues, UpdateForm
-from fedface_learning.updates.norm import exact_norm
+from fedface_learning.updates.norm import check_norm, exact_norm
 
 _LENGTH_TOLERANCE: Final = 1e-3
 
@@ -107,16 +107,6 @@ def check_image_count(metadata: Mapping[str, Any], accepted: AcceptedUpdate) -> 
     if images != accepted.images:
         raise UpdateRefusedError(
             RefusalReason.WRONG_IMAGE_COUNT, f"the update says {images!r} images, but {accepted.images} were accepted"
-        )
-
-
-def check_norm(found: float, max_norm: float) -> None:
-    """The update's norm, ``found``, is at most the plan's bound ``max_norm``."""
-    if not found <= max_norm:
-        raise UpdateRefusedError(
-            RefusalReason.NORM_EXCEEDED,
-            f"the update is {found:.6g} from the global model (L2 over all parameters and buffers); "
-            f"at most {max_norm:.6g} is allowed",
         )
 
 

@@ -13,6 +13,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from fedface_core.domain.errors import UpdateRefusedError
+from fedface_core.domain.update import RefusalReason
 from fedface_learning.updates.form import PlacedValues, UpdateForm
 
 _ROUNDING: Final = 1e-3
@@ -22,6 +24,19 @@ _UNDERFLOW: Final = 1e-12
 def update_norm(update: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> float:
     """‖update − reference‖₂ over all floating-point tensors, parameters and buffers, in float64."""
     return sqrt(sum(_squares(update[name], tensor) for name, tensor in reference.items() if tensor.is_floating_point()))
+
+
+def check_norm(found: float, max_norm: float) -> None:
+    """Refuse an update whose norm, ``found``, is above the plan's bound ``max_norm`` (`cohort.max_update_norm`).
+
+    `UpdateRefusedError` says how far it is. A norm that is not finite is above every bound.
+    """
+    if not found <= max_norm:
+        raise UpdateRefusedError(
+            RefusalReason.NORM_EXCEEDED,
+            f"the update is {found:.6g} from the global model (L2 over all parameters and buffers); "
+            f"at most {max_norm:.6g} is allowed",
+        )
 
 
 def exact_norm(values: Iterable[PlacedValues], form: UpdateForm) -> float:

@@ -200,7 +200,7 @@ def test_parts_are_padded_to_four_bytes(tmp_path: Path) -> None:
 def test_parts_that_never_end_are_refused_before_they_fill_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recordio_file, "_MOST_BYTES", 100)
+    monkeypatch.setattr(recordio_file, "MOST_BYTES", 100)
     folder = write_records(tmp_path, {0: packed(0.0, (b"abcd" + MAGIC) * 20)})
     file = RecordFile(folder / "train.rec", folder / "train.idx")
     with pytest.raises(InvalidInputError, match="byte 0: record 0 is longer than the 100 bytes that a photograph may have"):

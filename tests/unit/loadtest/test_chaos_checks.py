@@ -176,7 +176,7 @@ def test_a_fault_that_never_happened_is_found(storm: Outcome) -> None:
 
 
 def test_a_process_that_is_left_is_named_until_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadtest.chaos.leftovers._PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("loadtest.chaos.leftovers.PATIENCE_SECONDS", 0.5)
     sleep = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"]
     by_mark = subprocess.Popen(sleep, env={"FEDFACE_TEST_MARK": "mine"}, stdout=subprocess.PIPE)
     by_group = subprocess.Popen(sleep, env={}, stdout=subprocess.PIPE, process_group=0)

@@ -59,9 +59,9 @@ def stack() -> Iterator[SleepingStack]:
 
 @pytest.fixture
 def services(stack: SleepingStack, monkeypatch: pytest.MonkeyPatch) -> Services:
-    monkeypatch.setattr(module, "_LONGEST_ABSENCE", 0.2)
-    monkeypatch.setattr(module, "_FREEZE_SECONDS", (0.2, 0.3))
-    monkeypatch.setattr(module, "_CUT_SECONDS", (0.2, 0.3))
+    monkeypatch.setattr(module, "LONGEST_ABSENCE", 0.2)
+    monkeypatch.setattr(module, "FREEZE_SECONDS", (0.2, 0.3))
+    monkeypatch.setattr(module, "CUT_SECONDS", (0.2, 0.3))
     fake: Any = stack
     return Services(fake, random.Random(0))
 

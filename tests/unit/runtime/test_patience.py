@@ -68,7 +68,7 @@ class FlakyPublisher(RecordingPublisher):
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "LONGEST_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture

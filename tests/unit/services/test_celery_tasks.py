@@ -96,7 +96,7 @@ class AwayForAWhile:
 def app_over(ledger: AwayForAWhile, queue: str, settings: ControlSettings, monkeypatch: pytest.MonkeyPatch) -> Any:
     ports = Ports(cast("RunLedger", ledger), MemoryArtifacts(), RecordingPublisher(), ManualClock())
     monkeypatch.setattr(SERVICES[queue], "connect", lambda settings, app: ports)
-    monkeypatch.setattr(patience, "_LONGEST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(patience, "LONGEST_PAUSE_SECONDS", 0.001)
     return SERVICES[queue].create(settings)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from fedface_core.domain.errors import InvalidInputError, NotFoundError
 from fedface_core.domain.results import far_label
+from fedface_core.domain.round_kind import RoundKind
 from fedface_lab.study.gains import Gain, paired_gain, recovered_share
 from fedface_lab.study.grid import Job, Point, expand, points
 from fedface_lab.study.job_results import JobResult, ResultFolder, RoundResult
@@ -48,7 +49,12 @@ class Group:
 
     def uploaded(self) -> tuple[float, float] | None:
         """Bytes of an update and of a training round, on average; none where nothing is uploaded."""
-        trained = [done.aggregation for result in self.results.values() for done in result.rounds if done.number > 0]
+        trained = [
+            done.aggregation
+            for result in self.results.values()
+            for done in result.rounds
+            if RoundKind.of(done.number) is RoundKind.TRAINING
+        ]
         size = sum(aggregation.uploaded_bytes for aggregation in trained)
         return (size / sum(aggregation.folded for aggregation in trained), size / len(trained)) if size else None
 
