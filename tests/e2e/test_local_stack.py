@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 pytestmark = pytest.mark.timeout(600)  # torch is imported three times over, perhaps on a busy machine
@@ -41,11 +42,11 @@ def fedface_up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def marked(tmp_path: Path) -> list[str]:
     """The command lines of the living processes that descend from the stack."""
-    mark, lines = f"FEDFACE_TEST_MARK={tmp_path}".encode(), []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended meanwhile
-            if mark in (process / "environ").read_bytes().split(b"\0"):
-                lines.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    lines = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it ended meanwhile
+            if process.environ().get("FEDFACE_TEST_MARK") == str(tmp_path):
+                lines.append(" ".join(process.cmdline()))
     return lines
 
 
@@ -89,12 +90,9 @@ def test_killed_it_leaves_no_process(tmp_path: Path) -> None:
 
 def test_a_worker_that_dies_is_named_and_ends_the_stack(tmp_path: Path) -> None:
     with fedface_up(tmp_path) as (process, _):
-        (evaluator,) = (
-            int(child)
-            for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            if "fedface_evaluator" in Path(f"/proc/{child}/cmdline").read_text()
-        )
-        os.kill(evaluator, signal.SIGKILL)
+        children = psutil.Process(process.pid).children()
+        (evaluator,) = (child for child in children if "fedface_evaluator" in child.cmdline())
+        evaluator.kill()
         _, err = process.communicate(timeout=120)
         assert process.returncode == 1
         assert "evaluator ended with status -9" in err
