@@ -97,7 +97,7 @@ ODD_HEADERS: dict[str, tuple[Callable[[bytes], bytes], bool]] = {
     "spaces between": (lambda header: json.dumps(json.loads(header)).encode(), True),
 }
 NUMBERS = st.one_of(
-    st.floats(-2, 2),
+    st.floats(-2, 2, allow_subnormal=False),  # which a test before this one may have had flushed to zero
     st.sampled_from([float("nan"), float("inf"), float("-inf"), -0.0, 1e-30, 3e38, -3e38, 1e300, 65504.0, 1e5, 2.0**-25]),
 )
 
@@ -164,7 +164,7 @@ def test_what_the_fast_path_accepts_the_careful_check_accepts_with_equal_content
 
 
 @given(
-    st.lists(st.floats(-0.25, 0.25), min_size=18, max_size=18),
+    st.lists(st.floats(-0.25, 0.25, allow_subnormal=False), min_size=18, max_size=18),
     st.dictionaries(st.text(), st.text()),
     st.data(),
 )
