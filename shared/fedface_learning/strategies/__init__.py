@@ -1,7 +1,7 @@
 """Strategies, by name. `strategy.py` says what one is; `fedface.py` is the one that the others vary.
 
-To add one: a file here that makes a `Strategy`, its entry in `STRATEGIES`, and a class with its name and its parameters in
-`fedface_core.domain.plan.strategy`, so that a plan can name it.
+To add one: a file here that makes a `Strategy`, its entry in `STRATEGIES`, and in `fedface_core.domain.plan.strategy` a
+class with its name and its parameters, which joins the union `StrategyPlan`, so that a plan can name it.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A strategy is six functions of tensors. Client service, aggregator and simulation call them at the same places, so that a
 strategy is written once and runs in both. Each must give the same bits for the same arguments: it draws from
 `fedface_learning.seeding.generator` alone, and keeps nothing between calls but what it returns.
+
+How to add one of your own says `__init__.py` beside this file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Gauges that describe runs, read from the ledger when Prometheus scrapes: exported once, and right after a restart."""
+"""Gauges that describe runs, read from the ledger when Prometheus scrapes: exported once, and right after a restart.
+
+Those of the verification (TAR, AUC, EER) are the evaluator's: `fedface_evaluator.verification_metrics`.
+"""
 
 from __future__ import annotations
 

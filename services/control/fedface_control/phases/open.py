@@ -77,7 +77,11 @@ def next_step(ports: Ports, at: Standing) -> Run | None:
 
 
 def close_round(ports: Ports, run: Run, current: Round, because: str) -> Run:
-    """End acceptance, which makes the accepted set final. What comes next is the phase `aggregating`'s to say."""
+    """End acceptance, which makes the accepted set final.
+
+    What comes next is decided in `aggregating.next_step`: with fewer updates than the minimum the round is given up; else
+    the shards that are left are folded, and the round is reduced to a model version.
+    """
     closed = current.closed(ports.clock.now())
     run = ports.ledger.save(run, "round_closed", changed=closed, detail={"because": because})
     log.info("round_closed", round=current.number, because=because)
