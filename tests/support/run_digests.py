@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import random
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +20,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from fedface_control.api.app import create_app
-from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run
 from fedface_learning.data import open_photographs, split_identities
 from fedface_learning.models import initial_network
@@ -32,6 +29,7 @@ from fedface_learning.pretraining import PretrainPlan, pretrain
 from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import Disorder, InProcess
+from support.slow_clients import make_slow
 from support.tiny_run import tiny_plan, write_faces
 
 Digest = tuple[str, str]
@@ -180,21 +178,7 @@ def of_asynchronous(name: str, faces: Path, seed: int) -> Iterator[Digest]:
     )
     services = InProcess(plan)
     run_id = services.start()
-    ledger = services.ports.ledger
-    train = services.handlers[TrainClients]
-    laps: dict[tuple[str, int], int] = {}
-
-    def train_slowly(command: TrainClients, correlation_id: str) -> None:
-        task = (command.clients[0], command.round)
-        laps.setdefault(task, random.Random(f"{seed}/{task}").randrange(8))
-        current = ledger.load_round(command.run_id, ledger.load(command.run_id).round or 0)
-        if laps[task] > 0 or current.phase is not RoundPhase.OPEN:
-            laps[task] -= 1
-            services.publisher.published.append((command, correlation_id))
-        else:
-            train(command, correlation_id)
-
-    services.handlers[TrainClients] = train_slowly
+    make_slow(services, seed)
     yield from of_ended(name, services, services.to_end(run_id))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +26,7 @@ from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.simulation.simulate import simulate
 from fedface_worker.workbench import Workbench
 from support.in_process import Disorder, InProcess
+from support.slow_clients import make_slow
 from support.tiny_run import tiny_plan, write_faces
 
 
@@ -47,28 +47,6 @@ def asynchronous(folder: Path, **changes: Any) -> Plan:
     for name, change in changes.items():
         parts[name] = parts.get(name, {}) | change if isinstance(change, dict) else change
     return tiny_plan(folder, **parts)
-
-
-def make_slow(services: InProcess, seed: int) -> None:
-    """Each task goes back to the end of the queue some times, while the others go on: a slow device.
-
-    So does one that finds no round open: in this harness nothing else happens while a task waits.
-    """
-    ledger = services.ports.ledger
-    train = services.handlers[TrainClients]
-    laps: dict[tuple[str, int], int] = {}
-
-    def train_slowly(command: TrainClients, correlation_id: str) -> None:
-        task = (command.clients[0], command.round)
-        laps.setdefault(task, random.Random(f"{seed}/{task}").randrange(8))
-        current = ledger.load_round(command.run_id, ledger.load(command.run_id).round or 0)
-        if laps[task] > 0 or current.phase is not RoundPhase.OPEN:
-            laps[task] -= 1
-            services.publisher.published.append((command, correlation_id))
-        else:
-            train(command, correlation_id)
-
-    services.handlers[TrainClients] = train_slowly
 
 
 def tensors(services: InProcess, key: str) -> dict[str, torch.Tensor]:
