@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from urllib.parse import urlsplit
@@ -19,6 +20,11 @@ from fedface_core.ports import RunLedger
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, seaweedfs, valkey
 from support.servers import S3Server, free_ports, running, wait_for
+
+# A shell without job control starts background commands with SIGINT ignored, and every child inherits that: the tests that
+# interrupt one would wait for ever. A handler of ours is reset to the default in whatever we start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # These machines are shared: how long an example takes says nothing of the code.
 hypothesis.settings.register_profile("shared machine", deadline=None)
