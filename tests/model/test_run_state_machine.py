@@ -383,6 +383,7 @@ def quick() -> Iterator[None]:
     structlog.configure(**before)
 
 
+@pytest.mark.timeout(900)  # two thousand examples take minutes, more of them where coverage is traced
 @pytest.mark.usefixtures("quick")
 def test_the_invariants_hold_whatever_happens() -> None:
     thorough = settings(
