@@ -71,7 +71,7 @@ def in_a_process(measure: Callable[AskedT, GivenT], *args: AskedT.args, **kwargs
 
 def measure_rates(synthetic: SyntheticRound, repetitions: int) -> Rates:
     """Read all updates, each whole and in turn, then fold them; and again."""
-    bench, store = _aggregator(synthetic), synthetic.place.open()
+    workbench, store = _aggregator(synthetic), synthetic.place.open()
     keys = [object_keys.update(synthetic.round.run_id, 1, client) for client in synthetic.accepted]
     megabytes = sum(update.size for update in synthetic.accepted.values()) / 1e6
     cpu_ms: dict[str, list[float]] = {"store": [], "fold": []}
@@ -89,7 +89,7 @@ def measure_rates(synthetic: SyntheticRound, repetitions: int) -> Rates:
 
     def fold_all() -> None:
         for shard in synthetic.shards():
-            _fold(bench, synthetic, shard)
+            _fold(workbench, synthetic, shard)
 
     measures: dict[str, Callable[[], object]] = {"store": read_all, "fold": fold_all}
     by_turns({name: partial(timed, name, work) for name, work in measures.items()}, 1)  # what is cached is cached now
@@ -101,19 +101,19 @@ def measure_rates(synthetic: SyntheticRound, repetitions: int) -> Rates:
 
 def measure_memory(synthetic: SyntheticRound) -> Memory:
     """Fold all shards of a round, then reduce it."""
-    bench = _aggregator(synthetic)
+    workbench = _aggregator(synthetic)
     idle = psutil.Process().memory_info().rss / 1e6
     for shard in synthetic.shards():
-        _fold(bench, synthetic, shard)
+        _fold(workbench, synthetic, shard)
     folding = _peak_resident_mb()
-    reduce(bench, synthetic.plan, synthetic.round, synthetic.accepted)
+    reduce(workbench, synthetic.plan, synthetic.round, synthetic.accepted)
     return Memory(updates=len(synthetic.accepted), idle_mb=idle, peak_folding_mb=folding, peak_mb=_peak_resident_mb())
 
 
 def measure_round(synthetic: SyntheticRound, processes: int) -> RoundTimes:
     """Fold all shards in so many aggregators, each taking the next one, and reduce in this process."""
-    bench = _aggregator(synthetic)
-    bench.models.network(synthetic.plan.model, synthetic.round.model_sha256)
+    workbench = _aggregator(synthetic)
+    workbench.models.network(synthetic.plan.model, synthetic.round.model_sha256)
     shards = synthetic.shards()
     context = get_context("spawn")
     with ProcessPoolExecutor(processes, context, _start_worker, (synthetic,)) as pool:
@@ -121,7 +121,7 @@ def measure_round(synthetic: SyntheticRound, processes: int) -> RoundTimes:
         began = time.perf_counter()
         list(pool.map(_fold_in_worker, shards))
         folded = time.perf_counter()
-        reduce(bench, synthetic.plan, synthetic.round, synthetic.accepted)
+        reduce(workbench, synthetic.plan, synthetic.round, synthetic.accepted)
         return RoundTimes(
             updates=len(synthetic.accepted),
             processes=processes,
@@ -148,11 +148,11 @@ def _aggregator(synthetic: SyntheticRound) -> Workbench:
     return synthetic.workbench()
 
 
-def _fold(bench: Workbench, synthetic: SyntheticRound, shard: Mapping[str, AcceptedUpdate]) -> None:
+def _fold(workbench: Workbench, synthetic: SyntheticRound, shard: Mapping[str, AcceptedUpdate]) -> None:
     current = synthetic.round
     number = current.shard_of_each()[next(iter(shard))]
     key = object_keys.partial(current.run_id, current.number, number, accepted_digest(shard))
-    fold(bench, synthetic.plan, current, key, shard)
+    fold(workbench, synthetic.plan, current, key, shard)
 
 
 def _peak_resident_mb() -> float:

@@ -105,7 +105,7 @@ def put_round(place: Place, size: str, updates: int) -> SyntheticRound:
     told = {"images": _IMAGES, "loss_before": 0.5, "loss_after": 0.25, "started_from": sha256_hex(model)}
     accepted: dict[str, AcceptedUpdate] = {}
     for client in map(client_id, range(updates)):
-        draws = generator(plan.seed, "bench", client)
+        draws = generator(plan.seed, "workbench", client)
         trained = {
             name: tensor + 1e-4 * torch.randn(tensor.shape, generator=draws) if tensor.is_floating_point() else tensor
             for name, tensor in network_tensors(network).items()

@@ -23,7 +23,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.plan.cosface import CosFacePlan
 from fedface_core.domain.plan.part import PositiveInt
 from fedface_learning.data import FaceDataset
@@ -174,7 +174,7 @@ class CosFaceTraining:
         """Take up a checkpoint of the same plan, network and identities."""
         try:
             tensors, metadata = decode_tensors(path.read_bytes())
-        except InvalidInputError as error:
+        except DamagedObjectError as error:
             raise InvalidInputError(f"checkpoint {path}: {error}") from None
         ours = self._plan.model_dump()
         changed = [name for name in ours if metadata.get("plan", {}).get(name) != ours[name]]

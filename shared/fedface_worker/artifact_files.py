@@ -7,7 +7,7 @@ import io
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final, cast
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import DamagedObjectError
 from fedface_core.ports import ArtifactStore
 
 _BLOCK_BYTES: Final = 8 * 2**20
@@ -16,7 +16,7 @@ _BLOCK_BYTES: Final = 8 * 2**20
 def fetched(artifacts: ArtifactStore, key: str, sha256: str) -> BinaryIO:
     """An object that is named by its content, at its start: in memory, or in a temporary file where it is above 8 MB.
 
-    `InvalidInputError` where its SHA-256 is another, `ArtifactMissingError` where there is none.
+    `DamagedObjectError` where its SHA-256 is another, `ArtifactMissingError` where there is none.
     """
     block = memoryview(bytearray(_BLOCK_BYTES))
     size, hashed = artifacts.read_into(key, 0, block), hashlib.sha256()
@@ -28,7 +28,7 @@ def fetched(artifacts: ArtifactStore, key: str, sha256: str) -> BinaryIO:
         file.write(block[: size - start])
     if hashed.hexdigest() != sha256:
         file.close()
-        raise InvalidInputError(f"the object {key} has the SHA-256 {hashed.hexdigest()}: it was damaged")
+        raise DamagedObjectError(f"the object {key} has the SHA-256 {hashed.hexdigest()}: it was damaged")
     file.seek(0)
     return file
 

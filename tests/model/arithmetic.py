@@ -17,7 +17,7 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.results import Aggregation, Report, RocCurve, Scores, far_label
+from fedface_core.domain.results import Aggregation, RocCurve, Scores, VerificationReport, far_label
 from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
@@ -172,11 +172,11 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
             raise InvalidInputError("there are no photographs")
         return update_of(model_sha256, client, rubbish=sends_rubbish(plan, client), started_from=started_from)
 
-    def score(_bench: Workbench, plan: Plan, current: Round) -> Report:
+    def score(_bench: Workbench, plan: Plan, current: Round) -> VerificationReport:
         assert current.aggregation is not None
         sha256 = current.aggregation.model_sha256
         scores, roc = scores_of(sha256, plan), RocCurve(far=[0.5], tar=[0.5])
-        return Report(run_id=current.run_id, round=current.number, model_sha256=sha256, scores=scores, roc=roc)
+        return VerificationReport(run_id=current.run_id, round=current.number, model_sha256=sha256, scores=scores, roc=roc)
 
     patch.setattr("fedface_worker.workbench.ModelVersions", ModelNames)
     patch.setattr("fedface_aggregator.prepare.initial_model", initial)

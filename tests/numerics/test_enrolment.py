@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from fedface_core.domain.errors import FedFaceError, InvalidInputError
+from fedface_core.domain.errors import DamagedObjectError, FedFaceError
 from fedface_core.domain.plan import Plan
 from fedface_learning.aggregation import EnrolmentPartial, StartingPoint
 from fedface_learning.aggregation.reduce import reduce_partials
@@ -107,7 +107,7 @@ def test_a_client_reads_its_row_by_byte_range() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"123", b"0" * 65])
 def test_bytes_that_are_no_rows_are_refused(data: bytes) -> None:
-    with pytest.raises(InvalidInputError, match=f"{len(data)} bytes are no class embeddings"):
+    with pytest.raises(DamagedObjectError, match=f"{len(data)} bytes are no class embeddings"):
         decode_class_embeddings(data, 16)
 
 

@@ -47,8 +47,8 @@ def create(settings: WorkerSettings) -> tuple[Celery, list[object]]:
     """The app with the task that trains the clients of `RUN`, whose round 1 is open."""
     app = create_celery(settings)
     ports = replace(connect(settings, app), ledger=ledger_in_round_1(), artifacts=MemoryArtifacts(), clock=JournalClock())
-    bench = Workbench(ports)
-    serve(app, TrainClients, lambda command, correlation_id: carry_out_task(bench, command, correlation_id))
+    workbench = Workbench(ports)
+    serve(app, TrainClients, lambda command, correlation_id: carry_out_task(workbench, command, correlation_id))
     return app, []
 
 

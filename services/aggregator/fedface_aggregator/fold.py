@@ -14,7 +14,7 @@ import structlog
 from fedface_aggregator.read_ahead import ReadAhead
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import FoldShard, ReduceRound
-from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
+from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError
 from fedface_core.domain.facts import StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
@@ -27,12 +27,12 @@ from fedface_worker.workbench import Workbench
 log = structlog.get_logger(__name__)
 
 
-def fold_shard(bench: Workbench, command: FoldShard, correlation_id: str) -> None:
+def fold_shard(workbench: Workbench, command: FoldShard, correlation_id: str) -> None:
     """Put the shard's partial and record it; the task that completes a closed round has it reduced.
 
     What its clients started from may be damaged: that ends the run, with the reason.
     """
-    ports, run, number, shard = bench.ports, command.run_id, command.round, command.shard
+    ports, run, number, shard = workbench.ports, command.run_id, command.round, command.shard
     current = ports.ledger.load_round(run, number)
     if current.phase not in (RoundPhase.OPEN, RoundPhase.AGGREGATING):
         log.info("nothing_to_do", round_phase=current.phase)
@@ -44,10 +44,10 @@ def fold_shard(bench: Workbench, command: FoldShard, correlation_id: str) -> Non
     key = object_keys.partial(run, number, shard, accepted_digest(accepted))
     if not _stored(ports.artifacts, key):
         try:
-            fold(bench, bench.plan(run, correlation_id), current, key, accepted)
-        except InvalidInputError as error:
+            fold(workbench, workbench.plan(run, correlation_id), current, key, accepted)
+        except (InvalidInputError, DamagedObjectError) as error:
             failed = StepFailed(run_id=run, round=number, reason=f"its updates cannot be summed: {error}")
-            bench.report(failed, correlation_id)
+            workbench.report(failed, correlation_id)
             return
     if ports.ledger.record_partial(run, number, shard, ports.clock.now()):
         ports.publisher.publish(ReduceRound(run_id=run, round=number), correlation_id=correlation_id)
@@ -61,14 +61,14 @@ def _stored(artifacts: ArtifactStore, key: str) -> bool:
         return False
 
 
-def fold(bench: Workbench, plan: Plan, current: Round, key: str, accepted: Mapping[str, AcceptedUpdate]) -> None:
+def fold(workbench: Workbench, plan: Plan, current: Round, key: str, accepted: Mapping[str, AcceptedUpdate]) -> None:
     """Fold a shard's accepted updates, and put the partial under ``key``."""
     with AGGREGATION_SECONDS.labels("fold").time():
-        partial = _folded(bench, plan, current, accepted)
+        partial = _folded(workbench, plan, current, accepted)
     for client, reason in partial.refused.items():
         UPDATES.labels("refused", reason).inc()
         log.warning("update_refused", client_id=client, reason=reason)
-    bench.ports.artifacts.put(key, *partial.encoded_parts())
+    workbench.ports.artifacts.put(key, *partial.encoded_parts())
     log.info("shard_folded", updates=len(accepted) - len(partial.refused))
 
 
@@ -79,20 +79,20 @@ def _final(ledger: RoundSettlement, current: Round, shard: int, accepted: Mappin
     return set(current.shard_members(shard)) <= accepted.keys() | ledger.failed(current.run_id, current.number).keys()
 
 
-def _folded(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Partial:
+def _folded(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Partial:
     partial = PARTIALS[current.kind]()
     # By the round that the client started from, so that one model at a time is at hand; then in client order.
     for base, clients in groupby(sorted(accepted, key=lambda client: (current.base_of(client), client)), current.base_of):
-        start = _starting_point(bench, plan, current, base)
+        start = _starting_point(workbench, plan, current, base)
         admitted = [client for client in clients if partial.admits(client, accepted[client], start)]
         wanted = [(object_keys.update(current.run_id, base, client), accepted[client].size) for client in admitted]
-        with ReadAhead(bench.ports.artifacts, wanted, partial.size_limit(start)) as reading:
+        with ReadAhead(workbench.ports.artifacts, wanted, partial.size_limit(start)) as reading:
             for client in admitted:
                 partial.fold(client, accepted[client], reading.next(), start)
     return partial
 
 
-def _starting_point(bench: Workbench, plan: Plan, current: Round, base: int) -> StartingPoint:
-    started_from = current if base == current.number else bench.ports.ledger.load_round(current.run_id, base)
+def _starting_point(workbench: Workbench, plan: Plan, current: Round, base: int) -> StartingPoint:
+    started_from = current if base == current.number else workbench.ports.ledger.load_round(current.run_id, base)
     model_sha256 = started_from.model_sha256
-    return StartingPoint(plan, model_sha256, lambda: bench.models.reference(model_sha256), current.number - base)
+    return StartingPoint(plan, model_sha256, lambda: workbench.models.reference(model_sha256), current.number - base)

@@ -6,7 +6,7 @@ import structlog
 
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import PrepareModel
-from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
+from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError
 from fedface_core.domain.facts import ModelPrepared, StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED
@@ -19,9 +19,9 @@ from fedface_worker.workbench import Workbench
 log = structlog.get_logger(__name__)
 
 
-def prepare_model(bench: Workbench, command: PrepareModel, correlation_id: str) -> None:
+def prepare_model(workbench: Workbench, command: PrepareModel, correlation_id: str) -> None:
     """Put the initial model version. Weights that are missing or do not fit the network end the run, with the reason."""
-    ports = bench.ports
+    ports = workbench.ports
     run = ports.ledger.load(command.run_id)
     if run.model_sha256 is not None or run.phase in ENDED:
         log.info("nothing_to_do", run_phase=run.phase)
@@ -29,13 +29,13 @@ def prepare_model(bench: Workbench, command: PrepareModel, correlation_id: str) 
     plan = run.plan
     try:
         data = encode_network(initial_model(ports.artifacts, plan))
-    except (InvalidInputError, ArtifactMissingError) as error:
-        bench.report(StepFailed(run_id=command.run_id, round=None, reason=f"model.weights: {error}"), correlation_id)
+    except (InvalidInputError, DamagedObjectError, ArtifactMissingError) as error:
+        workbench.report(StepFailed(run_id=command.run_id, round=None, reason=f"model.weights: {error}"), correlation_id)
         return
     sha256 = sha256_hex(data)
     ports.artifacts.put(object_keys.model(sha256), data)
     log.info("model_prepared", model_sha256=sha256, bytes=len(data))
-    bench.report(ModelPrepared(run_id=command.run_id, model_sha256=sha256), correlation_id)
+    workbench.report(ModelPrepared(run_id=command.run_id, model_sha256=sha256), correlation_id)
 
 
 def initial_model(artifacts: ArtifactStore, plan: Plan) -> EmbeddingNetwork:

@@ -10,7 +10,7 @@ import torch
 from fedface_aggregator.fold import fold
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ReduceRound
-from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, TooFewUpdatesError
+from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError, TooFewUpdatesError
 from fedface_core.domain.facts import RoundAggregated, StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation
@@ -30,37 +30,39 @@ from fedface_worker.workbench import Workbench
 log = structlog.get_logger(__name__)
 
 
-def reduce_round(bench: Workbench, command: ReduceRound, correlation_id: str) -> None:
+def reduce_round(workbench: Workbench, command: ReduceRound, correlation_id: str) -> None:
     """Put what the round came to, and its aggregation last, then report; a repeated task only reports again.
 
     What the round started from may be damaged, or the strategy not find its photographs: that ends the run, with the reason.
     """
-    ports, run, number = bench.ports, command.run_id, command.round
+    ports, run, number = workbench.ports, command.run_id, command.round
     current = ports.ledger.load_round(run, number)
     if current.phase is not RoundPhase.AGGREGATING:
         log.info("nothing_to_do", round_phase=current.phase)
         return
     accepted = ports.ledger.accepted(run, number)
     digest = accepted_digest(accepted)
-    aggregation = bench.stored(object_keys.aggregation(run, number, digest), Aggregation)
+    aggregation = workbench.stored(object_keys.aggregation(run, number, digest), Aggregation)
     if aggregation is None:
         try:
-            aggregation = reduce(bench, bench.plan(run, correlation_id), current, accepted)
+            aggregation = reduce(workbench, workbench.plan(run, correlation_id), current, accepted)
         except TooFewUpdatesError as error:
             failed = StepFailed(run_id=run, round=number, reason=str(error), fresh_cohort_may_help=True)
-            bench.report(failed, correlation_id)
+            workbench.report(failed, correlation_id)
             return
-        except InvalidInputError as error:
-            bench.report(StepFailed(run_id=run, round=number, reason=f"it cannot be reduced: {error}"), correlation_id)
+        except (InvalidInputError, DamagedObjectError) as error:
+            workbench.report(StepFailed(run_id=run, round=number, reason=f"it cannot be reduced: {error}"), correlation_id)
             return
     log.info("round_reduced", model_sha256=aggregation.model_sha256, folded=aggregation.folded)
-    bench.report(RoundAggregated(run_id=run, round=number, accepted_digest=digest, aggregation=aggregation), correlation_id)
+    workbench.report(
+        RoundAggregated(run_id=run, round=number, accepted_digest=digest, aggregation=aggregation), correlation_id
+    )
 
 
-def reduce(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Aggregation:
+def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Aggregation:
     """Put what a closed round came to, and its aggregation last. `TooFewUpdatesError` where that cannot be said."""
-    reduced = _reduced(bench, plan, current, accepted)
-    artifacts, run, aggregation = bench.ports.artifacts, current.run_id, reduced.aggregation
+    reduced = _reduced(workbench, plan, current, accepted)
+    artifacts, run, aggregation = workbench.ports.artifacts, current.run_id, reduced.aggregation
     artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
     artifacts.put(object_keys.class_embeddings(run, aggregation.class_embeddings_sha256), reduced.class_embeddings)
     if reduced.server_state is not None and aggregation.server_state_sha256 is not None:
@@ -72,19 +74,19 @@ def reduce(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, 
     return aggregation
 
 
-def _reduced(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:
+def _reduced(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:
     with AGGREGATION_SECONDS.labels("reduce").time():
-        before = _before(bench, plan, current)
-        reduced = reduce_partials(_partials(bench, plan, current, accepted), before)
-    bench.models.forget_network()  # nothing else that an aggregator does needs it
+        before = _before(workbench, plan, current)
+        reduced = reduce_partials(_partials(workbench, plan, current, accepted), before)
+    workbench.models.forget_network()  # nothing else that an aggregator does needs it
     if reduced.aggregation.folded < current.minimum:
         raise TooFewUpdatesError(reduced.aggregation.folded, current.minimum, reduced.aggregation.refused)
     return reduced
 
 
-def _before(bench: Workbench, plan: Plan, current: Round) -> ServerRound:
+def _before(workbench: Workbench, plan: Plan, current: Round) -> ServerRound:
     """What the round started from."""
-    artifacts, run, size = bench.ports.artifacts, current.run_id, plan.model.embedding_size
+    artifacts, run, size = workbench.ports.artifacts, current.run_id, plan.model.embedding_size
     class_embeddings_CD, state = torch.empty(0, size), NOTHING
     if current.class_embeddings_sha256 is not None:
         sha256 = current.class_embeddings_sha256
@@ -96,15 +98,15 @@ def _before(bench: Workbench, plan: Plan, current: Round) -> ServerRound:
     return ServerRound(
         plan=plan,
         number=current.number,
-        network=bench.models.network(plan.model, current.model_sha256),
+        network=workbench.models.network(plan.model, current.model_sha256),
         class_embeddings_CD=class_embeddings_CD,
         uploaded={},
         state=state,
-        photographs=lambda: bench.photographs(plan),
+        photographs=lambda: workbench.photographs(plan),
     )
 
 
-def _partials(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Iterator[Partial]:
+def _partials(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Iterator[Partial]:
     """The partials of the shards with accepted updates, in shard order, one at a time.
 
     One that is not there is folded now: its shard was recorded as folded by a worker that had read an older accepted set.
@@ -117,9 +119,9 @@ def _partials(bench: Workbench, plan: Plan, current: Round, accepted: Mapping[st
             continue
         key = object_keys.partial(current.run_id, current.number, shard, accepted_digest(of_shard))
         try:
-            partial = kind.read(opened(bench.ports.artifacts, key))
-        except (ArtifactMissingError, InvalidInputError) as error:
+            partial = kind.read(opened(workbench.ports.artifacts, key))
+        except (ArtifactMissingError, DamagedObjectError) as error:
             log.warning("folded_again", shard=shard, reason=str(error))
-            fold(bench, plan, current, key, of_shard)
-            partial = kind.read(opened(bench.ports.artifacts, key))
+            fold(workbench, plan, current, key, of_shard)
+            partial = kind.read(opened(workbench.ports.artifacts, key))
         yield partial

@@ -19,8 +19,8 @@ from fedface_worker.workbench import Workbench
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The app with the aggregator's tasks."""
     app = create_celery(settings)
-    bench = Workbench(patient(connect(settings, app), settings.patience_seconds))
-    serve(app, PrepareModel, lambda command, correlation_id: prepare_model(bench, command, correlation_id))
-    serve(app, FoldShard, lambda command, correlation_id: fold_shard(bench, command, correlation_id))
-    serve(app, ReduceRound, lambda command, correlation_id: reduce_round(bench, command, correlation_id))
+    workbench = Workbench(patient(connect(settings, app), settings.patience_seconds))
+    serve(app, PrepareModel, lambda command, correlation_id: prepare_model(workbench, command, correlation_id))
+    serve(app, FoldShard, lambda command, correlation_id: fold_shard(workbench, command, correlation_id))
+    serve(app, ReduceRound, lambda command, correlation_id: reduce_round(workbench, command, correlation_id))
     return app, []

@@ -29,7 +29,7 @@ from fedface_core.contracts.http import (
 )
 from fedface_core.domain.errors import InvalidInputError, UnavailableError
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.results import Report
+from fedface_core.domain.results import VerificationReport
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 _ATTEMPTS = 5
@@ -130,9 +130,9 @@ class ControlApi:
         """The rounds of a run, in order."""
         return self._call(RoundList, "GET", f"/runs/{run_id}/rounds")
 
-    def report(self, run_id: str, number: int) -> Report:
+    def report(self, run_id: str, number: int) -> VerificationReport:
         """The evaluator's report of a round."""
-        return self._call(Report, "GET", f"/runs/{run_id}/rounds/{number}/report")
+        return self._call(VerificationReport, "GET", f"/runs/{run_id}/rounds/{number}/report")
 
     def events(self, run_id: str, after: str = "", *, follow: bool = True) -> Iterator[RunEvent]:
         """The run's events after the one with id ``after``: those so far, or as they happen until the run has ended.

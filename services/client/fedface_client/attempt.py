@@ -14,7 +14,7 @@ from fedface_client.device import Device
 from fedface_client.make_update import make_update, started_from
 from fedface_client.settle import Failure, Invitation, count_attempt, settle
 from fedface_core.contracts import object_keys
-from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
+from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError, LostResidualError
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES
@@ -33,13 +33,13 @@ class Attempt:
     unexpected error. A client whose data cannot be used is recorded as failed, so that the round does not wait for it.
     """
 
-    bench: Workbench
+    workbench: Workbench
     invitation: Invitation
     device: Device
     number: int
 
     @classmethod
-    def begin(cls, bench: Workbench, invitation: Invitation) -> Self | None:
+    def begin(cls, workbench: Workbench, invitation: Invitation) -> Self | None:
         """Count the client's attempt. None if it has nothing to do: it has settled, keeps silent, or is given up.
 
         A client whose task was delivered too often is given up, for it may be what kills the worker. Of a simulated device
@@ -48,15 +48,15 @@ class Attempt:
         """
         plan = invitation.plan
         with _on_behalf_of(invitation.client_id):
-            device = Device.of(invitation.client_id, invitation.opened.number, plan, bench.ports.clock)
+            device = Device.of(invitation.client_id, invitation.opened.number, plan, workbench.ports.clock)
             # Before the attempt is counted: to ask an absent device again must not use up its attempts.
             if device.keeps_silent():
                 return None
-            number = count_attempt(bench.ports, invitation)
+            number = count_attempt(workbench.ports, invitation)
             if number == 0:
                 log.debug("nothing_to_do")
                 return None
-            attempt = cls(bench, invitation, device, number)
+            attempt = cls(workbench, invitation, device, number)
             if number > plan.cohort.attempts:
                 attempt._fail(f"gave up after {plan.cohort.attempts} attempts")
                 return None
@@ -80,8 +80,8 @@ class Attempt:
                 return stored
             self.device.take_time()
             try:
-                return make_update(self.bench, self.invitation)
-            except InvalidInputError as error:
+                return make_update(self.workbench, self.invitation)
+            except (InvalidInputError, DamagedObjectError, LostResidualError) as error:
                 self._fail(str(error))
                 return None
 
@@ -95,7 +95,7 @@ class Attempt:
             # Also if an earlier attempt has put it: to kill a worker makes no device punctual.
             self.device.be_late()
             with CLIENT_STEP_SECONDS.labels("record").time():
-                refused = settle(self.bench.ports, self.invitation, accepted)
+                refused = settle(self.workbench.ports, self.invitation, accepted)
             UPDATES.labels("refused" if refused else "accepted", refused or "").inc()
             if refused:
                 log.info("update_refused", reason=refused)
@@ -109,19 +109,19 @@ class Attempt:
         Unless it started from another model version: an asynchronous round whose ledger was lost may start from another one.
         """
         try:
-            data = self.bench.ports.artifacts.get(self._key)
+            data = self.workbench.ports.artifacts.get(self._key)
             _, metadata = decode_tensors(data)
             stored = AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)})
         except ArtifactMissingError:
             return None
-        except (InvalidInputError, ValidationError) as error:
+        except (DamagedObjectError, ValidationError) as error:
             log.warning("stored_update_unusable", key=self._key, reason=str(error))
             return None
         return stored if stored.started_from == started_from(self.invitation.opened) else None
 
     def _put(self, update: Update) -> bool:
         """Put the update, and before it what its encoding left out. False if every attempt to upload it broke off."""
-        artifacts = self.bench.ports.artifacts
+        artifacts = self.workbench.ports.artifacts
         opened = self.invitation.opened
         residual_sha256 = update.accepted.residual_sha256
         # With error feedback: the device's own memory, and no upload. It must be there before the update counts.
@@ -133,7 +133,7 @@ class Attempt:
 
     def _fail(self, reason: str) -> None:
         log.warning("client_failed", reason=reason)
-        if not settle(self.bench.ports, self.invitation, Failure(reason)):
+        if not settle(self.workbench.ports, self.invitation, Failure(reason)):
             UPDATES.labels("failed", "client").inc()
 
     @property

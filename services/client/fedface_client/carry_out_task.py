@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 _SHARE = timedelta(seconds=1)
 
 
-def carry_out_task(bench: Workbench, command: EnrolClients | TrainClients, correlation_id: str) -> None:
+def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str) -> None:
     """Have each client of the task make its update and deliver it, in the order of the task.
 
     A task works for `_SHARE`, or for one client. Who is left then goes back to the queue, in tasks as large as what was
@@ -28,15 +28,15 @@ def carry_out_task(bench: Workbench, command: EnrolClients | TrainClients, corre
     has soon done so. Who is left behind a client that fails unexpectedly goes back likewise, and does not fail with it.
     """
     left = deque(command.clients)
-    plan = bench.plan(command.run_id, correlation_id)
-    opened = bench.opened_round(command.run_id, _round_of(command), correlation_id)
-    clock = bench.ports.clock
+    plan = workbench.plan(command.run_id, correlation_id)
+    opened = workbench.opened_round(command.run_id, _round_of(command), correlation_id)
+    clock = workbench.ports.clock
     begun = clock.now()
     try:
         with BackgroundDelivery() as background:
             while left and (len(left) == len(command.clients) or clock.now() - begun < _SHARE):
                 client = left.popleft()
-                attempt = Attempt.begin(bench, Invitation(plan, opened, client, correlation_id))
+                attempt = Attempt.begin(workbench, Invitation(plan, opened, client, correlation_id))
                 update = attempt.make_update() if attempt else None
                 try:
                     background.wait()
@@ -50,9 +50,9 @@ def carry_out_task(bench: Workbench, command: EnrolClients | TrainClients, corre
                 else:
                     attempt.deliver(update)
     except Exception:
-        _hand_back(bench, command, correlation_id, tuple(left))
+        _hand_back(workbench, command, correlation_id, tuple(left))
         raise
-    _hand_back(bench, command, correlation_id, tuple(left))
+    _hand_back(workbench, command, correlation_id, tuple(left))
     log.info("clients_done", clients=len(command.clients) - len(left), handed_back=len(left))
 
 
@@ -64,12 +64,14 @@ def _round_of(command: EnrolClients | TrainClients) -> int:
             return command.round
 
 
-def _hand_back(bench: Workbench, command: EnrolClients | TrainClients, correlation_id: str, left: tuple[str, ...]) -> None:
+def _hand_back(
+    workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str, left: tuple[str, ...]
+) -> None:
     """Killed in between, the worker leaves its message as well: then some clients are in two tasks, which does no harm."""
     if left:
         size = len(command.clients) - len(left)
         tasks = [_task_like(command, left[start : start + size]) for start in range(0, len(left), size)]
-        bench.ports.publisher.publish_all(tasks, correlation_id=correlation_id)
+        workbench.ports.publisher.publish_all(tasks, correlation_id=correlation_id)
 
 
 def _task_like(command: EnrolClients | TrainClients, clients: tuple[str, ...]) -> EnrolClients | TrainClients:

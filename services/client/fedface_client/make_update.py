@@ -7,7 +7,7 @@ from torch import Tensor
 from fedface_client.device import photographs
 from fedface_client.settle import Invitation
 from fedface_core.contracts import object_keys
-from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
+from fedface_core.domain.errors import ArtifactMissingError, LostResidualError
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import RoundKind
@@ -20,16 +20,17 @@ from fedface_worker.checked_artifacts import get_checked
 from fedface_worker.workbench import Workbench
 
 
-def make_update(bench: Workbench, invitation: Invitation) -> Update:
+def make_update(workbench: Workbench, invitation: Invitation) -> Update:
     """The update that an invited client makes of its images; nothing is put yet.
 
-    `InvalidInputError` if the client's images, or what it reads from the store, cannot be used.
+    `InvalidInputError` if the client's images cannot be used, `DamagedObjectError` if an object in the store is damaged,
+    `LostResidualError` if the residual of the client's last update is gone.
     """
     match invitation.opened.kind:
         case RoundKind.ENROLMENT:
-            return _enrol(bench, invitation)
+            return _enrol(workbench, invitation)
         case RoundKind.TRAINING:
-            return _train(bench, invitation)
+            return _train(workbench, invitation)
 
 
 def started_from(opened: Round) -> str | None:
@@ -37,27 +38,27 @@ def started_from(opened: Round) -> str | None:
     return opened.model_sha256 if opened.kind is RoundKind.TRAINING else None
 
 
-def _enrol(bench: Workbench, invitation: Invitation) -> Update:
+def _enrol(workbench: Workbench, invitation: Invitation) -> Update:
     """The mean embedding of the client's images by the initial network."""
     plan = invitation.plan
     with CLIENT_STEP_SECONDS.labels("fetch").time():
         images_NCHW = photographs(plan, invitation.client_id)
-        network = bench.models.network(plan.model, invitation.opened.model_sha256)
+        network = workbench.models.network(plan.model, invitation.opened.model_sha256)
     with CLIENT_STEP_SECONDS.labels("embed").time():
         return enrolment_update(network, images_NCHW, plan)
 
 
-def _train(bench: Workbench, invitation: Invitation) -> Update:
+def _train(workbench: Workbench, invitation: Invitation) -> Update:
     """The round's model, trained on the client's images with its own class embedding."""
     plan = invitation.plan
     opened = invitation.opened
     client = invitation.client_id
     with CLIENT_STEP_SECONDS.labels("fetch").time():
         images_NCHW = photographs(plan, client)
-        own_D = own_class_embedding(bench.ports.artifacts, opened, client, plan.model.embedding_size)
-        guidance = bench.guidance(opened.run_id, opened.guidance_sha256)
-        residual_P = _own_residual(bench.ports, opened, client)
-        trainer = bench.models.trainer(plan.model, opened.model_sha256)
+        own_D = own_class_embedding(workbench.ports.artifacts, opened, client, plan.model.embedding_size)
+        guidance = workbench.guidance(opened.run_id, opened.guidance_sha256)
+        residual_P = _own_residual(workbench.ports, opened, client)
+        trainer = workbench.models.trainer(plan.model, opened.model_sha256)
     with CLIENT_STEP_SECONDS.labels("train").time():
         update = training_update(
             trainer,
@@ -86,7 +87,7 @@ def own_class_embedding(artifacts: ArtifactStore, opened: Round, client: str, si
 def _own_residual(ports: Ports, opened: Round, client: str) -> Tensor | None:
     """What the encoding of the client's last update that counted had left out (P,); None if there is none.
 
-    `InvalidInputError` if it was damaged or is gone: to go on without it would make another model.
+    `DamagedObjectError` if it was damaged, `LostResidualError` if it is gone: to go on without it would make another model.
     """
     number = opened.residuals.get(client)
     if number is None:
@@ -98,4 +99,4 @@ def _own_residual(ports: Ports, opened: Round, client: str) -> Tensor | None:
     try:
         return decode_residual(get_checked(ports.artifacts, key, sha256))
     except ArtifactMissingError as error:
-        raise InvalidInputError(f"the residual of round {number} is gone: {error}") from error
+        raise LostResidualError(f"the residual of round {number} is gone: {error}") from error

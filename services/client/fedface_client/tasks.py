@@ -20,7 +20,7 @@ from fedface_worker.workbench import Workbench
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The app with the client's tasks."""
     app = create_celery(settings)
-    bench = Workbench(patient(connect(settings, app), settings.patience_seconds))
-    serve(app, EnrolClients, lambda command, correlation_id: carry_out_task(bench, command, correlation_id))
-    serve(app, TrainClients, lambda command, correlation_id: carry_out_task(bench, command, correlation_id))
+    workbench = Workbench(patient(connect(settings, app), settings.patience_seconds))
+    serve(app, EnrolClients, lambda command, correlation_id: carry_out_task(workbench, command, correlation_id))
+    serve(app, TrainClients, lambda command, correlation_id: carry_out_task(workbench, command, correlation_id))
     return app, []

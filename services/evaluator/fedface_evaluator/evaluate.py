@@ -6,10 +6,10 @@ import structlog
 
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import EvaluateModel
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.facts import RoundEvaluated, StepFailed
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.results import Report
+from fedface_core.domain.results import VerificationReport
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_learning.data import split_identities
 from fedface_learning.evaluation.verification import evaluate
@@ -18,24 +18,24 @@ from fedface_worker.workbench import Workbench
 log = structlog.get_logger(__name__)
 
 
-def evaluate_model(bench: Workbench, command: EvaluateModel, correlation_id: str) -> None:
+def evaluate_model(workbench: Workbench, command: EvaluateModel, correlation_id: str) -> None:
     """Put the report, then report its scores; a repeated task only reports again."""
-    ports, run, number = bench.ports, command.run_id, command.round
+    ports, run, number = workbench.ports, command.run_id, command.round
     current = ports.ledger.load_round(run, number)
     if current.phase is not RoundPhase.EVALUATING:
         log.info("nothing_to_do", round_phase=current.phase)
         return
     fact: RoundEvaluated | StepFailed
     try:
-        report = bench.stored(object_keys.report(run, number), Report)
+        report = workbench.stored(object_keys.report(run, number), VerificationReport)
         if report is None or report.model_sha256 != _model_of(current):
-            report = score(bench, bench.plan(run, correlation_id), current)
+            report = score(workbench, workbench.plan(run, correlation_id), current)
             ports.artifacts.put(object_keys.report(run, number), report.model_dump_json().encode())
         log.info("model_evaluated", auc=report.scores.auc, eer=report.scores.eer)
         fact = RoundEvaluated(run_id=run, round=number, model_sha256=report.model_sha256, scores=report.scores)
-    except InvalidInputError as error:
+    except (InvalidInputError, DamagedObjectError) as error:
         fact = StepFailed(run_id=run, round=number, reason=f"the test identities cannot be scored: {error}")
-    bench.report(fact, correlation_id)
+    workbench.report(fact, correlation_id)
 
 
 def _model_of(current: Round) -> str:
@@ -43,13 +43,13 @@ def _model_of(current: Round) -> str:
     return current.aggregation.model_sha256
 
 
-def score(bench: Workbench, plan: Plan, current: Round) -> Report:
+def score(workbench: Workbench, plan: Plan, current: Round) -> VerificationReport:
     """The report of the round's model version on the test identities. `InvalidInputError` if they cannot be scored."""
     model_sha256 = _model_of(current)
-    dataset = bench.photographs(plan)
+    dataset = workbench.photographs(plan)
     identities = split_identities(dataset.identities, plan.split).test
-    verification = evaluate(bench.models.network(plan.model, model_sha256), dataset, identities, plan.far)
-    return Report(
+    verification = evaluate(workbench.models.network(plan.model, model_sha256), dataset, identities, plan.far)
+    return VerificationReport(
         run_id=current.run_id,
         round=current.number,
         model_sha256=model_sha256,

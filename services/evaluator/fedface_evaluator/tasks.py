@@ -19,6 +19,6 @@ def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The app with the evaluator's task, and the verification gauges."""
     app = create_celery(settings)
     ports = connect(settings, app)
-    bench = Workbench(patient(ports, settings.patience_seconds))
-    serve(app, EvaluateModel, lambda command, correlation_id: evaluate_model(bench, command, correlation_id))
+    workbench = Workbench(patient(ports, settings.patience_seconds))
+    serve(app, EvaluateModel, lambda command, correlation_id: evaluate_model(workbench, command, correlation_id))
     return app, [VerificationMetrics(ports.ledger)]  # a scrape must not wait

@@ -12,15 +12,15 @@ from rich.text import Text
 from fedface_cli.api_client import ControlApi
 from fedface_cli.wording import cosine, counted, percent
 from fedface_core.domain.errors import NotFoundError
-from fedface_core.domain.results import Report, Scores
+from fedface_core.domain.results import Scores, VerificationReport
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The reports of the model that a run started from and of the one it ended with."""
 
-    before: Report
-    after: Report
+    before: VerificationReport
+    after: VerificationReport
 
     @classmethod
     def of(cls, api: ControlApi, run_id: str) -> Outcome:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from fedface_core.domain.errors import InvalidInputError, UnknownSchemaError
+from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError
 
 _FIELD = "schema_version"
 _REMEDY = "upgrade this FedFace, or use the version that wrote it"
@@ -20,7 +20,7 @@ def read_versioned(kind: type[ModelT], data: bytes | str | Mapping[str, Any], *,
     """The ``kind`` that ``data`` is (JSON, or JSON already parsed).
 
     `UnknownSchemaError` where it, or a part of it, has a `schema_version` that this code does not read, whatever else is
-    wrong with it; ``remedy`` says what to do then. `InvalidInputError`, naming each wrong field, where it is no such thing.
+    wrong with it; ``remedy`` says what to do then. `DamagedObjectError`, naming each wrong field, where it is no such thing.
     """
     try:
         return kind.model_validate_json(data) if isinstance(data, bytes | str) else kind.model_validate(data)
@@ -35,7 +35,7 @@ def read_versioned(kind: type[ModelT], data: bytes | str | Mapping[str, Any], *,
                 f"schema version {problem['input']!r} of {part} is not known here: this FedFace reads version {known}; "
                 f"{remedy}"
             )
-    raise InvalidInputError(f"this is no {kind.__name__}: {'; '.join(map(_said, problems))}")
+    raise DamagedObjectError(f"this is no {kind.__name__}: {'; '.join(map(_said, problems))}")
 
 
 def _said(problem: ErrorDetails) -> str:

@@ -1,4 +1,20 @@
-"""One error tree. Each error carries the HTTP status that the API answers with; adapters map third-party errors into it."""
+"""The error tree. Each class has one cause and carries the HTTP status that the API answers with.
+
+    FedFaceError                  anything that FedFace refuses or cannot do
+    ├── InvalidInputError         a person's input is wrong: a plan, an option, a file, a photograph
+    ├── DamagedObjectError        stored or received bytes are not what FedFace wrote
+    ├── LostResidualError         a client's residual, which its next update needs, is no longer in the store
+    ├── NotFoundError             there is no such run, round or object
+    │   └── ArtifactMissingError  the artifact store has no object under a key
+    ├── WrongPhaseError           the phase of the run or round does not allow what was asked
+    ├── StaleVersionError         somebody else changed the run in the meantime
+    ├── UnavailableError          the ledger, the broker or the artifact store does not answer
+    ├── UnknownSchemaError        another version of FedFace wrote what was read
+    ├── TooFewUpdatesError        too few updates of a round passed their checks
+    └── UpdateRefusedError        one update failed a check
+
+Adapters translate the errors of other libraries into these. A package may add errors of its own below `FedFaceError`.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +29,24 @@ class FedFaceError(Exception):
 
 
 class InvalidInputError(FedFaceError, ValueError):
-    """The caller's input is wrong: the message says what, where, and what would be right."""
+    """A person's input is wrong. The message says what, where, and what would be right."""
 
     status = 422
     title = "Invalid input"
+
+
+class DamagedObjectError(FedFaceError, ValueError):
+    """Stored or received bytes are not what FedFace wrote: they are cut short, altered, or of another kind."""
+
+    status = 500
+    title = "Damaged object"
+
+
+class LostResidualError(FedFaceError):
+    """The store no longer has the residual of a client. Without it, the client's next update would differ."""
+
+    status = 500
+    title = "Lost residual"
 
 
 class NotFoundError(FedFaceError, LookupError):

@@ -58,7 +58,7 @@ class RocCurve(BaseModel):
     tar: list[float]
 
 
-class Report(BaseModel):
+class VerificationReport(BaseModel):
     """What the evaluator stores of a round, at ``object_keys.report``."""
 
     model_config = ConfigDict(frozen=True)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
-from fedface_core.domain.errors import InvalidInputError, UnknownSchemaError
+from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError
 from fedface_core.runtime.metrics import TASK_SECONDS
 from fedface_core.runtime.settings import Settings, WorkerSettings
 
@@ -71,7 +71,7 @@ def serve(app: Celery, command_type: type[CommandT], handle: Callable[[CommandT,
             try:
                 try:
                     parsed = read_versioned(command_type, command, remedy=_REMEDY)
-                except (UnknownSchemaError, InvalidInputError) as error:
+                except (UnknownSchemaError, DamagedObjectError) as error:
                     outcome = "refused"
                     log.error("message_refused", reason=str(error))  # noqa: TRY400 - the reason says it all
                     return

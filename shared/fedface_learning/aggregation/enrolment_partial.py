@@ -9,7 +9,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
+from fedface_core.domain.errors import DamagedObjectError, UpdateRefusedError
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.aggregation.partial import Averaged, StartingPoint
@@ -37,13 +37,13 @@ class EnrolmentPartial:
 
     @classmethod
     def read(cls, file: BinaryIO) -> EnrolmentPartial:
-        """A stored partial. `InvalidInputError` if it is damaged."""
+        """A stored partial. `DamagedObjectError` if it is damaged."""
         stored = StoredTensors(file)
         try:
             means = {client: stored.tensor(client) for client in sorted(stored.places)}
             return cls(means, *(stored.metadata[name] for name in ("images", "refused", "size")))
         except KeyError as error:
-            raise InvalidInputError(f"not the metadata of a partial: {error!r}") from error
+            raise DamagedObjectError(f"not the metadata of a partial: {error!r}") from error
 
     def encoded_parts(self) -> list[bytes | memoryview]:
         """The partial as an object, in parts."""

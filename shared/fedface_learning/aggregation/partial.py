@@ -72,7 +72,7 @@ class Partial(Protocol):
 
     @classmethod
     def read(cls, file: BinaryIO) -> Self:
-        """A stored partial; it may read on in ``file`` when it is merged. `InvalidInputError` if it is damaged."""
+        """A stored partial; it may read on in ``file`` when it is merged. `DamagedObjectError` if it is damaged."""
 
     def encoded_parts(self) -> list[bytes | memoryview]:
         """The partial as an object, in parts. Equal updates in equal order give equal bytes."""

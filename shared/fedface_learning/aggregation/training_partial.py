@@ -14,7 +14,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
+from fedface_core.domain.errors import DamagedObjectError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_learning.aggregation.averaging import StoredSum, WeightedSum
 from fedface_learning.aggregation.partial import Averaged, StartingPoint
@@ -62,7 +62,7 @@ class TrainingPartial:
 
     @classmethod
     def read(cls, file: BinaryIO) -> TrainingPartial:
-        """A stored partial. Its sum is read from ``file`` when it is merged. `InvalidInputError` if it is damaged."""
+        """A stored partial. Its sum is read from ``file`` when it is merged. `DamagedObjectError` if it is damaged."""
         stored = StoredTensors(file)
         uploaded: dict[str, dict[str, Tensor]] = {}
         for key in stored.places:
@@ -74,7 +74,7 @@ class TrainingPartial:
             models = StoredSum(stored, (name for name in stored.places if "/" not in name), counts.pop("weight"))
             return cls(models, **counts, uploaded=uploaded)
         except (KeyError, TypeError) as error:
-            raise InvalidInputError(f"not the metadata of a partial: {error!r}") from error
+            raise DamagedObjectError(f"not the metadata of a partial: {error!r}") from error
 
     def size_limit(self, start: StartingPoint) -> int:
         """The most bytes that a trained model can need as an update, by the plan's encoding and strategy."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import DamagedObjectError
 
 _FLOAT32 = 4  # bytes
 
@@ -17,9 +17,9 @@ def encode_class_embeddings(class_embeddings_CD: Tensor) -> bytes:
 
 
 def decode_class_embeddings(data: bytes, embedding_size: int) -> Tensor:
-    """W (C, D) from its bytes, or one row (1, D) from its byte range. `InvalidInputError` where no whole rows come out."""
+    """W (C, D) from its bytes, or one row (1, D) from its byte range. `DamagedObjectError` where no whole rows come out."""
     if not data or len(data) % (embedding_size * _FLOAT32):
-        raise InvalidInputError(
+        raise DamagedObjectError(
             f"{len(data)} bytes are no class embeddings: each has {embedding_size} float32 numbers, "
             f"{embedding_size * _FLOAT32} bytes"
         )

@@ -11,7 +11,7 @@ import safetensors
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import DamagedObjectError
 from fedface_learning.formats.safetensors_layout import DTYPES, MAX_HEADER_BYTES, METADATA_KEY, header, places_of
 
 _deserialize = cast("Callable[[bytes], list[tuple[str, dict[str, Any]]]]", safetensors.deserialize)
@@ -33,18 +33,18 @@ def decode_tensors(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and the metadata of safetensors bytes; the tensors own their memory and may be written to.
 
     Nothing in ``data`` is executed and nothing is allocated beyond its own size, so that bytes from strangers are safe to
-    decode. `InvalidInputError` says what is wrong with them. Whether the tensors fit a model is for the caller to check.
+    decode. `DamagedObjectError` says what is wrong with them. Whether the tensors fit a model is for the caller to check.
     """
     header_size = int.from_bytes(data[:8], "little")
     if header_size > MAX_HEADER_BYTES:
-        raise InvalidInputError(
+        raise DamagedObjectError(
             f"not a safetensors file we read: it claims a header of {header_size} bytes; "
             f"at most {MAX_HEADER_BYTES} are allowed"
         )
     try:
         views = _deserialize(data)
     except safetensors.SafetensorError as error:
-        raise InvalidInputError(f"not a whole safetensors file ({len(data)} bytes): {error}") from None
+        raise DamagedObjectError(f"not a whole safetensors file ({len(data)} bytes): {error}") from None
     entries = json.loads(data[8 : 8 + header_size]).get("__metadata__") or {}
     return {name: _tensor(name, view) for name, view in sorted(views)}, decode_metadata(entries.get(METADATA_KEY, "{}"))
 
@@ -57,24 +57,24 @@ def _tensor(name: str, view: dict[str, Any]) -> Tensor:
     """One tensor from its dtype, shape and bytes, which safetensors has checked against each other."""
     dtype = DTYPES.get(view["dtype"])
     if dtype is None:
-        raise InvalidInputError(f"tensor {name!r} has the dtype {view['dtype']}; it must be one of {', '.join(DTYPES)}")
+        raise DamagedObjectError(f"tensor {name!r} has the dtype {view['dtype']}; it must be one of {', '.join(DTYPES)}")
     if not view["data"]:
         # frombuffer takes no empty buffer; the empty shape itself may be absurd, such as (0, 2**62, 2**62).
         try:
             return torch.empty(view["shape"], dtype=dtype)
         except RuntimeError as error:
-            raise InvalidInputError(f"tensor {name!r} has an impossible shape, {view['shape']}") from error
+            raise DamagedObjectError(f"tensor {name!r} has an impossible shape, {view['shape']}") from error
     return torch.frombuffer(view["data"], dtype=dtype).reshape(view["shape"])
 
 
 def decode_metadata(text: str) -> dict[str, Any]:
-    """The JSON value that was stored beside the tensors. `InvalidInputError` where it is none."""
+    """The JSON value that was stored beside the tensors. `DamagedObjectError` where it is none."""
     try:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"the metadata entry {METADATA_KEY!r} is not JSON: {error}") from None
+        raise DamagedObjectError(f"the metadata entry {METADATA_KEY!r} is not JSON: {error}") from None
     if not isinstance(metadata, dict):
-        raise InvalidInputError(f"the metadata entry {METADATA_KEY!r} must be a JSON object, not {type(metadata).__name__}")
+        raise DamagedObjectError(f"the metadata entry {METADATA_KEY!r} must be a JSON object, not {type(metadata).__name__}")
     return metadata
 
 

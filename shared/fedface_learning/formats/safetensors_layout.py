@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import DamagedObjectError
 
 # safetensors keeps its metadata map in no stable order, so ours is a single entry: JSON with sorted keys.
 METADATA_KEY: Final = "fedface"
@@ -105,7 +105,7 @@ def metadata_written(start: bytes, end: bytes) -> str | None:
 def read_header(file: BinaryIO) -> tuple[dict[str, Place], dict[str, Any], int]:
     """The places and the metadata of an object of ours, and the byte at which its data starts.
 
-    `InvalidInputError` where the file is none. It is not for bytes from strangers: `decode_tensors` is.
+    `DamagedObjectError` where the file is none. It is not for bytes from strangers: `decode_tensors` is.
     """
     size = int.from_bytes(file.read(8), "little")
     try:
@@ -116,5 +116,5 @@ def read_header(file: BinaryIO) -> tuple[dict[str, Place], dict[str, Any], int]:
             for name, entry in entries.items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidInputError(f"not a safetensors file that we wrote: {error!r}") from error
+        raise DamagedObjectError(f"not a safetensors file that we wrote: {error!r}") from error
     return places, metadata, 8 + size

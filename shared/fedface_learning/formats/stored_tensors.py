@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import DamagedObjectError
 from fedface_learning.formats.safetensors_layout import Place, read_header
 
 PART_BYTES: Final = 2**19
@@ -22,12 +22,12 @@ class StoredTensors:
     """Tensors in a safetensors file that `encode_tensors` wrote, which it closes in the end."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """``file`` can be sought. `InvalidInputError` where it is damaged."""
+        """``file`` can be sought. `DamagedObjectError` where it is damaged."""
         self._file = file
         self.places, self.metadata, self._data_start = read_header(file)
         end = self._data_start + max((place.stop for place in self.places.values()), default=0)
         if (size := file.seek(0, io.SEEK_END)) != end:
-            raise InvalidInputError(f"not a whole safetensors file: it has {size} bytes, and its tensors end at {end}")
+            raise DamagedObjectError(f"not a whole safetensors file: it has {size} bytes, and its tensors end at {end}")
         self._part = bytearray(PART_BYTES)
         if not isinstance(file, io.BytesIO):  # whose memory the tensors may outlive
             weakref.finalize(self, file.close)
@@ -37,7 +37,7 @@ class StoredTensors:
         part = memoryview(self._part)[: count * dtype.itemsize]
         self._file.seek(self._data_start + start)
         if self._file.readinto(part) != len(part):  # type: ignore[attr-defined]
-            raise InvalidInputError("a safetensors file ends before its tensors do")
+            raise DamagedObjectError("a safetensors file ends before its tensors do")
         return torch.frombuffer(part, dtype=dtype)
 
     def tensor(self, name: str) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.plan import ModelPlan
 from fedface_learning.formats.codec import decode_tensors, encode_tensors
 from fedface_learning.models import EmbeddingNetwork, build_network
@@ -63,7 +63,7 @@ def load_network(plan: ModelPlan, data: bytes, source: str) -> EmbeddingNetwork:
     """
     try:
         tensors, _ = decode_tensors(data)
-    except InvalidInputError as error:
+    except DamagedObjectError as error:
         raise InvalidInputError(f"{source}: {error}") from None
     network = build_network(plan)
     load_tensors(network, tensors, source)

@@ -20,7 +20,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError, UpdateRefusedError
+from fedface_core.domain.errors import DamagedObjectError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.updates.form import Blocks, PlacedValues, UpdateForm
@@ -55,7 +55,7 @@ def tensors_checked(blocks: Blocks, accepted: AcceptedUpdate, expected: Mapping[
     """The tensors that the blocks hold, by name: those expected, each of its shape and type, and finite."""
     try:
         tensors, metadata = decode_tensors(b"".join(blocks))
-    except InvalidInputError as error:
+    except DamagedObjectError as error:
         raise UpdateRefusedError(RefusalReason.MALFORMED, str(error)) from error
     check_names(tensors, expected)
     for name, like in expected.items():

@@ -19,7 +19,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import DamagedObjectError
 from fedface_core.domain.plan import ModelPlan, Plan
 from fedface_core.domain.plan.update_encoding import Float16Plan, Float32Plan, Int8Plan, TopKPlan, UpdateEncodingPlan
 from fedface_learning.formats.codec import decode_tensors, encode_tensors
@@ -111,8 +111,8 @@ def encode_residual(residual_P: Tensor) -> bytes:
 
 
 def decode_residual(data: bytes) -> Tensor:
-    """The inverse of `encode_residual`. `InvalidInputError` where the object holds no residual."""
+    """The inverse of `encode_residual`. `DamagedObjectError` where the object holds no residual."""
     tensors, _ = decode_tensors(data)
     if tensors.keys() != {_RESIDUAL}:
-        raise InvalidInputError(f"a residual is one tensor, {_RESIDUAL}, not {', '.join(sorted(tensors)) or 'nothing'}")
+        raise DamagedObjectError(f"a residual is one tensor, {_RESIDUAL}, not {', '.join(sorted(tensors)) or 'nothing'}")
     return tensors[_RESIDUAL]

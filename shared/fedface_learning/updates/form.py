@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import DamagedObjectError
 from fedface_learning.formats.codec import decode_metadata, encode_tensors
 from fedface_learning.formats.flat_sum import sum_positions
 from fedface_learning.formats.safetensors_layout import Place, header_end, metadata_written, places_of
@@ -139,7 +139,7 @@ class UpdateForm:
             return None
         try:
             return LaidOutUpdate(blocks, data_start, decode_metadata(text))
-        except InvalidInputError:
+        except DamagedObjectError:
             return None
 
     def values_in_place(self, update: LaidOutUpdate) -> Iterator[PlacedValues]:

@@ -23,7 +23,7 @@ from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.contracts import object_keys
 from fedface_core.domain.facts import ModelPrepared, RoundAggregated, RoundEvaluated, RoundReady, StepFailed
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.results import Aggregation, Report, RocCurve, Scores
+from fedface_core.domain.results import Aggregation, RocCurve, Scores, VerificationReport
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import Ports
 
@@ -65,7 +65,7 @@ class ByHand:
         handle_fact(self.ports, aggregated)
         scores = scores_of(number)
         roc = RocCurve(far=[0.0, 0.001, 0.01, 0.1, 1.0], tar=[0.0, 0.4, 0.6, 0.8 + number / 100, 1.0])
-        report = Report(run_id=run_id, round=number, model_sha256=MODEL_SHA256, scores=scores, roc=roc)
+        report = VerificationReport(run_id=run_id, round=number, model_sha256=MODEL_SHA256, scores=scores, roc=roc)
         self.ports.artifacts.put(object_keys.report(run_id, number), report.model_dump_json().encode())
         handle_fact(self.ports, RoundEvaluated(run_id=run_id, round=number, model_sha256=MODEL_SHA256, scores=scores))
 

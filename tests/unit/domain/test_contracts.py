@@ -13,7 +13,7 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.contracts.tasks import QUEUES, ROUTES
 from fedface_core.domain import commands, errors
-from fedface_core.domain.errors import InvalidInputError, UnknownSchemaError
+from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError
 from fedface_core.domain.facts import Fact, ModelPrepared, StepFailed
 from fedface_core.domain.ids import ClientId, RunId, client_id, client_index, new_run_id
 from fedface_core.domain.results import far_label
@@ -127,7 +127,7 @@ def test_another_schema_version_of_a_part_is_named_with_the_part() -> None:
     ],
 )
 def test_what_is_no_message_at_all_is_said_to_be_so(data: bytes | str | dict[str, object], saying: str) -> None:
-    with pytest.raises(InvalidInputError, match=saying):
+    with pytest.raises(DamagedObjectError, match=saying):
         read_versioned(commands.FoldShard, data)
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import DamagedObjectError
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
 
 
@@ -108,14 +108,14 @@ def test_decoded_tensors_may_be_written_to_without_changing_the_bytes() -> None:
 def test_every_truncation_is_refused() -> None:
     data = encode_tensors({"a": torch.arange(3.0), "b": torch.tensor(1)}, {"images": 2})
     for length in range(len(data)):
-        with pytest.raises(InvalidInputError):
+        with pytest.raises(DamagedObjectError):
             decode_tensors(data[:length])
-    with pytest.raises(InvalidInputError, match="not a whole safetensors file"):
+    with pytest.raises(DamagedObjectError, match="not a whole safetensors file"):
         decode_tensors(data + b"\0")
 
 
 def test_a_pickle_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="header"):
+    with pytest.raises(DamagedObjectError, match="header"):
         decode_tensors(b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94.")
 
 
@@ -144,7 +144,7 @@ def test_a_pickle_is_refused() -> None:
     ],
 )
 def test_malformed_bytes_are_refused_with_the_reason(data: bytes, message: str) -> None:
-    with pytest.raises(InvalidInputError, match=message):
+    with pytest.raises(DamagedObjectError, match=message):
         decode_tensors(data)
 
 

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import EvaluateModel
 from fedface_core.domain.errors import UnavailableError
-from fedface_core.domain.results import Report
+from fedface_core.domain.results import VerificationReport
 from fedface_core.domain.run import RunPhase
 from fedface_core.runtime.metrics import NEWEST_RUNS
 from fedface_evaluator.verification_metrics import VerificationMetrics
@@ -23,7 +23,9 @@ def test_each_round_has_a_report_with_its_roc_curve(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run = services.run()
     for expected in simulate(services.plan).rounds:
-        report = Report.model_validate_json(services.ports.artifacts.get(object_keys.report(run.id, expected.number)))
+        report = VerificationReport.model_validate_json(
+            services.ports.artifacts.get(object_keys.report(run.id, expected.number))
+        )
         assert (report.run_id, report.round) == (run.id, expected.number)
         assert report.model_sha256 == expected.aggregation.model_sha256
         assert expected.verification is not None

@@ -11,7 +11,7 @@ import structlog
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.schema_version import read_versioned
-from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, UnknownSchemaError
+from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, UnknownSchemaError
 from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import ENDED, Run, RunPhase
@@ -86,7 +86,7 @@ def named_artifacts(ports: Ports, keys: Sequence[str], *, without: str | None = 
     for run_id in restorable_runs(keys) - in_ledger.keys():
         try:
             _name_lost(named, ports.artifacts, run_id)
-        except (UnknownSchemaError, InvalidInputError) as error:
+        except (UnknownSchemaError, DamagedObjectError) as error:
             log.warning("run_unreadable", run_id=run_id, reason=str(error))
             named.unreadable.add(run_id)
     for run_id in named.updates_kept_from:

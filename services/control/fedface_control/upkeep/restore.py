@@ -16,7 +16,7 @@ from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import (
     ArtifactMissingError,
-    InvalidInputError,
+    DamagedObjectError,
     NotFoundError,
     UnknownSchemaError,
     WrongPhaseError,
@@ -51,7 +51,7 @@ def restore_all(ports: Ports) -> tuple[list[Run], dict[str, str]]:
             restored.append(restore_run(ports, run_id))
         except WrongPhaseError:
             continue  # another process has restored it since
-        except (NotFoundError, UnknownSchemaError, InvalidInputError) as error:
+        except (NotFoundError, UnknownSchemaError, DamagedObjectError) as error:
             log.warning("run_not_restored", run_id=run_id, reason=str(error))
             refused[run_id] = str(error)
     return restored, refused

@@ -9,7 +9,7 @@ import structlog
 from fedface_core.adapters.redis.connection import RedisServer
 from fedface_core.adapters.redis.keys import run_keys
 from fedface_core.contracts.schema_version import read_versioned
-from fedface_core.domain.errors import InvalidInputError, NotFoundError, UnknownSchemaError
+from fedface_core.domain.errors import DamagedObjectError, NotFoundError, UnknownSchemaError
 from fedface_core.domain.run import Run
 
 log = structlog.get_logger(__name__)
@@ -66,6 +66,6 @@ def readable_runs(records: Mapping[str, str | None]) -> list[Run]:
     for run_id, record in records.items():
         try:
             found += [read_versioned(Run, record)] if record is not None else []
-        except (UnknownSchemaError, InvalidInputError) as error:
+        except (UnknownSchemaError, DamagedObjectError) as error:
             log.warning("record_unreadable", run_id=run_id, reason=str(error))
     return found

@@ -9,7 +9,7 @@ from fedface_control.api.views import round_view, run_detail
 from fedface_control.operate import round as operate_round
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import RoundList, RunDetail
-from fedface_core.domain.results import Report
+from fedface_core.domain.results import VerificationReport
 
 router = APIRouter(prefix="/runs/{run_id}/rounds", tags=["rounds"])
 
@@ -21,10 +21,10 @@ def rounds(run_id: str, ports: PortsDep) -> RoundList:
 
 
 @router.get("/{number}/report", responses=UNKNOWN_RUN)
-def report(run_id: str, number: int, ports: PortsDep) -> Report:
+def report(run_id: str, number: int, ports: PortsDep) -> VerificationReport:
     """The evaluator's report of a round: scores and ROC curve."""
     ports.ledger.load(run_id)
-    return Report.model_validate_json(ports.artifacts.get(object_keys.report(run_id, number)))
+    return VerificationReport.model_validate_json(ports.artifacts.get(object_keys.report(run_id, number)))
 
 
 @router.post("/{number}/close", responses=UNKNOWN_RUN | WRONG_PHASE)
