@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import MODEL, MODEL_SHA256, PLAN, ByHand, Invoke
+from support.api_by_hand import MODEL, MODEL_SHA256, PLAN, ByHand
+from support.command_line import Invoke
 
 
 def test_the_help_imports_nothing_heavy() -> None:

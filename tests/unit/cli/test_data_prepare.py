@@ -17,8 +17,7 @@ from fedface_lab.data.prepare_journal import JOURNAL, REPORT
 from fedface_learning.data.alignment import TEMPLATES
 from fedface_learning.data.photographs import read_photograph
 from fedface_stack.folder_lock import folder_locked
-
-from .conftest import Invoke
+from support.command_line import Invoke
 
 POINTS = ",".join(f"{number}" for point in TEMPLATES["112x96"].points for number in point)
 

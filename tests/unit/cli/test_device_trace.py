@@ -12,8 +12,8 @@ from fedface_cli.device_trace import read_trace
 from fedface_cli.plan_files import read_plan
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan.devices import TraceEntry
-
-from .conftest import ByHand, Invoke
+from support.api_by_hand import ByHand
+from support.command_line import Invoke
 
 OPERATIONS = Path(__file__).parents[3] / "docs/operations.md"
 HEADER = "client,round,seconds,drops_out,available,upload_failures,late_seconds\n"

@@ -10,9 +10,8 @@ import pytest
 
 from fedface_lab.evaluation.commands import ProtocolChoice
 from fedface_learning.evaluation import ProtocolName
+from support.command_line import Invoke
 from support.protocol_trees import ijb_a_tree, ijb_bc_tree, lfw_pairs, lfw_tree, packed_set
-
-from .conftest import Invoke
 
 SMALL = """
 [model]

@@ -14,10 +14,9 @@ from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.simulation.simulate import simulate
+from support.command_line import Invoke
 from support.protocol_trees import packed_set
 from support.tiny_run import write_faces
-
-from .conftest import Invoke
 
 SMALL = """
 name = "small"

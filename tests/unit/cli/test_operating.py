@@ -17,8 +17,8 @@ from fedface_control.upkeep.retention import delete_run as remove
 from fedface_core.contracts import object_keys
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
-
-from .conftest import ByHand, Invoke
+from support.api_by_hand import ByHand
+from support.command_line import Invoke
 
 
 @pytest.fixture(autouse=True)

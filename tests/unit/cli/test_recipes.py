@@ -20,9 +20,9 @@ from fedface_learning.data.alignment import TEMPLATES
 from fedface_learning.models.weights import load_network
 from fedface_learning.pretraining import PretrainPlan
 from fedface_learning.simulation.simulate import simulate
+from support.api_by_hand import ByHand
+from support.command_line import Invoke
 from support.protocol_trees import ijb_a_tree, ijb_bc_tree, lfw_pairs
-
-from .conftest import ByHand, Invoke
 
 DOCS = Path(__file__).parents[3] / "docs"
 RECIPES = ["casia_webface"]

@@ -16,8 +16,7 @@ from fedface_cli.watching import watch
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.run import RunPhase
 from fedface_lab.results import Outcome, comparison_table, figures, plot_roc, scores_table
-
-from .conftest import ByHand, scores_of
+from support.api_by_hand import ByHand, scores_of
 
 
 def drawn(what: RenderableType) -> str:

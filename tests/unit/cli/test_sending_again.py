@@ -12,8 +12,8 @@ from fedface_cli import api_client
 from fedface_cli.api_client import ControlApi
 from fedface_core.domain.errors import UnavailableError, WrongPhaseError
 from fedface_core.domain.plan import Plan
+from support.api_by_hand import PLAN, ByHand
 
-from .conftest import PLAN, ByHand
 from .test_api_client import RUN, detail
 from .test_api_client import api as connected
 

@@ -19,8 +19,8 @@ from fedface_core.contracts.http import RoundView, RunDetail
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
-
-from .conftest import PLAN, ByHand, Invoke, scores_of
+from support.api_by_hand import PLAN, ByHand, scores_of
+from support.command_line import Invoke
 
 NOW = datetime.now(UTC)
 SLOW = [f"client-{index:06}" for index in (3, 7, 8, 9, 11)]

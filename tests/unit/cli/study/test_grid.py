@@ -10,8 +10,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_lab.study.grid import Job, expand
 from fedface_lab.study.pretrained import pretraining_of
 from fedface_lab.study.study_file import read_study
-
-from .tiny_study import write_study
+from support.tiny_study import write_study
 
 
 def jobs_of(path: Path) -> list[Job]:

@@ -25,10 +25,9 @@ from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import simulate
 from fedface_stack.folder_lock import folder_locked
-
-from ..conftest import Invoke
-from .conftest import Finished, run
-from .tiny_study import write_study
+from support.command_line import Invoke
+from support.finished_study import Finished, run
+from support.tiny_study import write_study
 
 NO_PRETRAINING = ("[pretrain]\nepochs = 2\nbatch_size = 4\n", "")
 ONE_SEED, ONE_POINT = ("seeds = [3, 5]", "seeds = [3]"), ("clients = [2, 4]", "clients = [4]")

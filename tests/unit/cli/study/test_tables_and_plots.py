@@ -19,9 +19,8 @@ from fedface_lab.study.outcomes import Group, load_outcomes
 from fedface_lab.study.plots.gain import plot_gain_against, plot_gain_per_round
 from fedface_lab.study.plots.roc import plot_roc
 from fedface_lab.study.study_file import read_study
-
-from ..conftest import Invoke
-from .conftest import Finished
+from support.command_line import Invoke
+from support.finished_study import Finished
 
 
 def lines_of(path: Path) -> list[dict[str, str]]:

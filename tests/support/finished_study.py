@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from fedface_cli.main import main
-
-from .tiny_study import write_study
+from support.tiny_study import write_study
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -14,7 +14,6 @@ import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from fedface_cli.main import main
 from fedface_control.api.app import create_app
 from fedface_control.facts import handle_fact
 from fedface_control.operate.run import create_run, start_run
@@ -29,7 +28,6 @@ from fedface_core.ports import Ports
 
 MODEL = b"a model's bytes"
 MODEL_SHA256 = hashlib.sha256(MODEL).hexdigest()
-Invoke = Callable[..., tuple[int, str, str]]
 
 PLAN = Plan.model_validate({"name": "by hand", "split": {"clients": 3, "test": 5}, "rounds": 2})
 
@@ -111,7 +109,7 @@ def _aggregation() -> Aggregation:
 
 
 @pytest.fixture(scope="session")
-def _served() -> Iterator[ByHand]:
+def served_api() -> Iterator[ByHand]:
     clock = SystemClock()
     ports = Ports(ledger=MemoryLedger(clock), artifacts=MemoryArtifacts(), publisher=RecordingPublisher(), clock=clock)
     config = uvicorn.Config(create_app(ports, CollectorRegistry()), port=0, log_config=None, ws="none", lifespan="off")
@@ -126,24 +124,9 @@ def _served() -> Iterator[ByHand]:
 
 
 @pytest.fixture
-def api(_served: ByHand, monkeypatch: pytest.MonkeyPatch) -> Iterator[ByHand]:
-    monkeypatch.setenv("FEDFACE_API_URL", _served.url)
+def api(served_api: ByHand, monkeypatch: pytest.MonkeyPatch) -> Iterator[ByHand]:
+    monkeypatch.setenv("FEDFACE_API_URL", served_api.url)
     # The API runs in this process, and its log would stand among what the command prints.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield _served
+    yield served_api
     structlog.reset_defaults()
-
-
-@pytest.fixture
-def fedface(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Runs the command line in this process: exit status, standard output, standard error."""
-    monkeypatch.setenv("COLUMNS", "140")
-
-    def invoke(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        said = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, said.out, said.err
-
-    return invoke
