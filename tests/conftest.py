@@ -21,10 +21,11 @@ from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, seaweedfs, valkey
 from support.api_by_hand import api, served_api
 from support.command_line import fedface
+from support.finished_study import finished
 from support.servers import S3Server, free_ports, running, wait_for
 
 # Fixtures that pytest finds by their names here.
-__all__ = ["api", "fedface", "served_api"]
+__all__ = ["api", "fedface", "finished", "served_api"]
 
 # A shell without job control starts background commands with SIGINT ignored, and every child inherits that: the tests that
 # interrupt one would wait for ever. A handler of ours is reset to the default in whatever we start.
