@@ -6,7 +6,10 @@ PACKAGES := $(addprefix shared/,fedface_core fedface_learning fedface_worker) \
 MYPY_PATHS := $(addprefix shared/,fedface_core fedface_learning fedface_worker) \
   $(foreach service,control client aggregator evaluator cli stack lab,services/$(service)/fedface_$(service)) loadtest tests
 
-.PHONY: help install dev demo up test chaos bench-peers digests lint format test-compose clean
+# Both cores at work; each worker process has servers, ports and folders of its own (tests/conftest.py).
+PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal
+
+.PHONY: help install dev demo up test test-fast chaos bench-peers digests lint format test-compose clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -20,8 +23,11 @@ demo: .venv/installed ## FedFace on forty real people, on this machine, in a few
 up: .venv/installed ## the local stack in the foreground; Ctrl-C stops it
 	$(BIN)/fedface up
 
-test: .venv/dev lint ## all tests but the compose test
-	$(BIN)/pytest -m "not compose" --cov --cov-report=term:skip-covered --cov-fail-under=90
+test: .venv/dev lint ## all tests but the compose test, in under ten minutes on two cores
+	$(PYTEST) -m "not compose" --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+test-fast: .venv/dev ## the tests that take no time and start no server, in two minutes: for the loop of a developer
+	$(PYTEST) -m "not slow and not compose"
 
 chaos: .venv/dev ## kill everything while a run goes on, and compare it with a run in peace: three seeds, eight minutes
 	set -e; for seed in 1 2 3; do \
@@ -34,11 +40,12 @@ bench-peers: .venv/dev ## the same rounds on a bare loop, Flower, pfl-research a
 digests: .venv/dev ## the SHA-256 of what runs of every kind come to: compare them before and after a change
 	@PYTHONPATH=tests $(BIN)/python -m support.run_digests
 
-lint: .venv/dev ## ruff, mypy --strict, import-linter
+lint: .venv/dev ## ruff, mypy --strict, import-linter, the glossary
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(MYPY_PATHS)
 	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/architecture/test_glossary.py
 
 format: .venv/dev ## rewrite the code as ruff has it
 	$(BIN)/ruff check --fix .
@@ -55,5 +62,6 @@ clean: ## remove the environment and all that the tools left
 	touch $@
 
 .venv/dev: .venv/installed pyproject.toml
-	$(BIN)/pip install --quiet -c constraints.txt --group dev
+	@echo 'Installing what the tests need…'
+	$(BIN)/pip install -qq -c constraints.txt --group dev
 	touch $@

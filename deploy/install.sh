@@ -12,7 +12,9 @@ PYTHON=${PYTHON:-python3}
   exit 1
 }
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt
-pip() { .venv/bin/pip --quiet "$@"; }
+# Twice quiet: errors only. A warning for each package index that is configured and missing helps nobody.
+pip() { .venv/bin/pip -qq "$@"; }
+echo "Installing FedFace into .venv: a few minutes, most of them for torch."
 pip install --upgrade pip
 
 # PyPI's torch brings gigabytes of CUDA. Without a GPU, take the CPU build: one that pip already finds locally,

@@ -1,15 +1,18 @@
-"""Real servers for the tests, each started once a session on a free port of 127.0.0.1, and ended with it."""
+"""What every test has: the same surroundings, its share of the cores, and real servers.
+
+Each server is started once in each worker process, on a free port of 127.0.0.1, and ends with it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
-import signal
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import chdir, closing
+from pathlib import Path
 from urllib.parse import urlsplit
 
-import hypothesis
 import pytest
 import redis
 
@@ -23,18 +26,54 @@ from support.api_by_hand import api, served_api
 from support.command_line import fedface
 from support.finished_study import finished
 from support.servers import S3Server, free_ports, running, wait_for
+from support.surroundings import audible_interrupts, neutral_environment, unhurried_examples
 
 # Fixtures that pytest finds by their names here.
 __all__ = ["api", "fedface", "finished", "served_api"]
 
-# A shell without job control starts background commands with SIGINT ignored, and every child inherits that: the tests that
-# interrupt one would wait for ever. A handler of ours is reset to the default in whatever we start.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+neutral_environment()
+audible_interrupts()
+unhurried_examples()
 
-# These machines are shared: how long an example takes says nothing of the code.
-hypothesis.settings.register_profile("shared machine", deadline=None)
-hypothesis.settings.load_profile("shared machine")
+
+SLOW_SUITES = {"e2e", "integration", "model"}
+SERVER_FIXTURES = {"valkey_url", "redis_url", "s3_server"}
+SERVER_PARAMETERS = {"valkey", "redis", "s3", "celery"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what `-m` does not ask for
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a server or starts a stack as slow, and share the tests out among the worker processes.
+
+    Evenly, file by file, slow files first: pytest-xdist gives each worker an equal slice of the list, and has who is done
+    take from the end of another's.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if _needs_a_server(item) or SLOW_SUITES.intersection(item.path.parts):
+            item.add_marker("slow")
+        files.setdefault(item.path, []).append(item)
+    slow_first = sorted(files.values(), key=lambda tests: not any(test.get_closest_marker("slow") for test in tests))
+    slices: list[list[pytest.Item]] = [[] for _ in range(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))]
+    for tests in slow_first:
+        min(slices, key=len).extend(tests)
+    items[:] = [test for tests in slices for test in tests]
+
+
+def _needs_a_server(item: pytest.Item) -> bool:
+    """Whether a test asks for a real server, by a fixture or by a parameter that names one."""
+    if not isinstance(item, pytest.Function):
+        return False
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    named = {value for value in parameters if isinstance(value, str)}
+    return bool(SERVER_FIXTURES & {*item.fixturenames} or SERVER_PARAMETERS & named)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tests run in an empty folder: none finds by chance what lies where they were started."""
+    with chdir(tmp_path_factory.mktemp("elsewhere")):
+        yield
 
 
 @pytest.fixture(scope="session")

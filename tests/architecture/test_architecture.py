@@ -1,4 +1,4 @@
-"""Who may import whom, which names are in use, and how long a file may grow."""
+"""What the command loads, which names are in use, and how long a file may grow."""
 
 from __future__ import annotations
 
@@ -7,17 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-from importlinter.cli import lint_imports
-
-ROOT = Path(__file__).parents[2]
-SOURCES = sorted(path for top in ("shared", "services", "loadtest") for path in (ROOT / top).rglob("*.py"))
-
-
-def test_imports_keep_to_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    assert lint_imports(config_filename="pyproject.toml", cache_dir=None) == 0
-
+from architecture.packages import ROOT, SOURCES
 
 # All that `fedface` imports anywhere, and what it looks at to list the commands of all packages that are installed.
 EVERYTHING_OF_THE_COMMAND = """

@@ -6,7 +6,6 @@ import sys
 import tomllib
 from collections import defaultdict
 from importlib.metadata import packages_distributions
-from pathlib import Path
 from typing import Any
 
 import grimp
@@ -14,7 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[2]
+from architecture.packages import ROOT
+
 PROJECT_FILES = [
     *ROOT.glob("shared/*/pyproject.toml"),
     *ROOT.glob("services/*/pyproject.toml"),

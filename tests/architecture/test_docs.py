@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from architecture.packages import ROOT
+
 PAGES = [ROOT / "README.md", ROOT / "loadtest/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TOPS = ("docs", "tests", "services", "shared", "deploy", "loadtest")
 FILES = {path.relative_to(ROOT).as_posix() for top in TOPS for path in (ROOT / top).rglob("*") if path.is_file()}
