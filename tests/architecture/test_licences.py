@@ -8,7 +8,7 @@ from importlib.metadata import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/licences.md"
@@ -19,7 +19,7 @@ PROJECT_FILES = [
 ]
 
 
-def declared() -> set[str]:
+def declared() -> set[NormalizedName]:
     """The distributions that our packages depend on, extras included, and those that deploy/install.sh names."""
     projects = [tomllib.loads(file.read_text())["project"] for file in PROJECT_FILES]
     lines = {line for project in projects for line in project.get("dependencies", [])}
