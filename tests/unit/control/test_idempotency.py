@@ -113,7 +113,7 @@ def test_one_key_makes_one_run(services: InProcess, make: Callable[..., Response
     assert len(services.ports.ledger.runs()) == known + 1
     refused = make(seed=8)
     assert refused.status_code == 422
-    assert f"the idempotency key 'one' made {first.json()['id']}, whose plan is another" in refused.json()["detail"]
+    assert f"the idempotency key 'one' created {first.json()['id']}, which has another plan" in refused.json()["detail"]
     assert len(services.ports.ledger.runs()) == known + 1
 
 
@@ -135,8 +135,8 @@ def test_a_run_that_the_ledger_has_lost_is_not_made_anew(
     refused = make(seed=7)
     assert refused.status_code == 409
     assert refused.json()["detail"] == (
-        f"the idempotency key 'one' made {run_id}, which the artifact store has, and the ledger has lost; "
-        f"bring it back with: fedface run restore {run_id}"
+        f"the idempotency key 'one' created {run_id}, which the ledger has lost and the artifact store still has; "
+        f"restore it with: fedface run restore {run_id}"
     )
     assert make(seed=8).status_code == 422
     assert services.ports.artifacts.get(object_keys.run(run_id)) == record

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fedface_control.proceed import WAITING
+from fedface_control.proceed import WAITING_PHASES
 from fedface_core.domain.commands import (
     Command,
     EnrolClients,
@@ -44,7 +44,7 @@ def a_tally(unsettled: set[int] | None = None, accepted: set[int] | None = None,
 
 
 def commands_of(plan: Plan, current: Round, tally: Tally) -> Sequence[Command]:
-    return WAITING[current.phase].commands(plan, current, tally)
+    return WAITING_PHASES[current.phase].commands(plan, current, tally)
 
 
 def test_an_open_round_asks_the_unsettled_clients() -> None:
@@ -78,4 +78,4 @@ def test_an_aggregated_round_that_is_not_to_be_scored_asks_control_to_finish_it(
 
 
 def test_a_round_that_has_ended_or_waits_for_its_operator_asks_for_nothing() -> None:
-    assert set(RoundPhase) - WAITING.keys() == {RoundPhase.SUSPENDED, RoundPhase.FINISHED, RoundPhase.ABANDONED}
+    assert set(RoundPhase) - WAITING_PHASES.keys() == {RoundPhase.SUSPENDED, RoundPhase.FINISHED, RoundPhase.ABANDONED}
