@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from fedface_cli.wording import PHASE_STYLES, clock, cosine, percent, progress, waited_for
+from fedface_cli.wording import PHASE_STYLES, cosine, duration, percent, progress, waited_for
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
 from fedface_core.domain.results import far_label
 from fedface_core.domain.round import RoundPhase
@@ -90,7 +90,7 @@ class RunDisplay:
             grid.add_row("updates", bar, Text.assemble(accepted, "  ", (doing, "cyan")))
         if run.deadline_at is not None:
             # The deadline stands still while the round is kept open.
-            left = clock((run.deadline_at - (run.paused_at or datetime.now(UTC))).total_seconds())
+            left = duration((run.deadline_at - (run.paused_at or datetime.now(UTC))).total_seconds())
             grid.add_row("deadline", Text(""), Text(f"in {left}" + (" once resumed" if run.paused_at else "")))
         lines = Table.grid()
         lines.add_row(grid)

@@ -47,7 +47,7 @@ def second(at: str) -> str:
     return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def clock(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A span of time as a clock shows it: ``4:12``, ``1:04:12``; nothing below zero."""
     minutes, second = divmod(max(0, round(seconds)), 60)
     hours, minute = divmod(minutes, 60)

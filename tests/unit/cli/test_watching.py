@@ -12,7 +12,7 @@ from rich.console import Console
 from fedface_cli.api_client import ControlApi, RunEvent
 from fedface_cli.run_display import RunDisplay
 from fedface_cli.watching import event_line, watch
-from fedface_cli.wording import clock, progress, waited_for, what_next
+from fedface_cli.wording import duration, progress, waited_for, what_next
 from fedface_control.operate.round import retry_round
 from fedface_control.operate.run import pause_run, resume_run
 from fedface_core.contracts.http import RoundView, RunDetail
@@ -185,7 +185,7 @@ def test_each_phase_has_its_next_step(phase: RunPhase) -> None:
 
 
 def test_the_wording() -> None:
-    assert [clock(seconds) for seconds in (-3, 0, 9.6, 61, 3600, 4252)] == [
+    assert [duration(seconds) for seconds in (-3, 0, 9.6, 61, 3600, 4252)] == [
         "0:00",
         "0:00",
         "0:10",
