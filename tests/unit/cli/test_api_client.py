@@ -49,7 +49,7 @@ def test_an_answer_of_something_else_is_not_taken_for_ours() -> None:
     [
         (httpx.ConnectError("refused"), "no control API at http://control"),
         (httpx.ReadTimeout("slow"), "does not answer in time"),
-        (httpx.RemoteProtocolError("bad"), "broke off: bad"),
+        (httpx.RemoteProtocolError("bad"), "broke: bad"),
     ],
 )
 def test_a_transport_error_is_told_in_words(error: Exception, says: str) -> None:

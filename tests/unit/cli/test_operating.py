@@ -41,7 +41,10 @@ def test_pause_and_resume(fedface: Invoke, api: ByHand) -> None:
         f"{run_id} is running (round 1, 0 of 2 finished); see it with: fedface run watch {run_id}\n",
     )
     code, out, _ = fedface("run", "pause", "--now", run_id)
-    assert (code, out) == (0, f"{run_id} is paused (round 1, 0 of 2 finished); go on with: fedface run resume {run_id}\n")
+    assert (code, out) == (
+        0,
+        f"{run_id} is paused (round 1, 0 of 2 finished); continue it with: fedface run resume {run_id}\n",
+    )
     assert api.ports.ledger.load_round(run_id, 1).phase is RoundPhase.SUSPENDED
 
 
@@ -69,7 +72,7 @@ def test_clone_prints_the_id_and_has_the_changes(fedface: Invoke, api: ByHand) -
         (["rounds"], "'rounds' sets nothing: write FIELD=VALUE, such as rounds=12"),
         (["=3"], "'=3' sets nothing"),
         (["cohort..size=3"], "'cohort..size=3' sets nothing"),
-        (["rounds=1", "rounds=2"], "'rounds=2' sets what another setting sets already"),
+        (["rounds=1", "rounds=2"], "'rounds=2' sets a field that another setting sets already"),
         (
             ["cohort=null", "cohort.size=2"],
             "'cohort.size=2' sets a field within cohort, which another setting",
@@ -239,7 +242,7 @@ def test_a_run_that_is_deleted_while_it_is_watched(fedface: Invoke, api: ByHand)
 
 def test_the_exit_codes_of_watch_are_in_its_help(fedface: Invoke) -> None:
     out = " ".join(fedface("run", "watch", "--help")[1].split())
-    for promise in ("Exits 0 where it completed", "1 where it failed", "3 where it was cancelled", "4 where it was deleted"):
+    for promise in ("0 if the run completed", "1 if it failed", "3 if it was cancelled", "4 if it was deleted"):
         assert promise in out
 
 

@@ -36,7 +36,7 @@ CHANGES: dict[str, Change] = {
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
-    monkeypatch.setattr(api_client, "PAUSES", wait_none())
+    monkeypatch.setattr(api_client, "RETRY_WAIT", wait_none())
     return []
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from fedface_cli.api_client import ControlApi, RunEvent
 from fedface_cli.run_display import RunDisplay
 from fedface_cli.watching import event_line, watch
-from fedface_cli.wording import duration, progress, waited_for, what_next
+from fedface_cli.wording import duration, named_stragglers, progress, status_line
 from fedface_control.operate.round import retry_round
 from fedface_control.operate.run import pause_run, resume_run
 from fedface_core.contracts.http import RoundView, RunDetail
@@ -82,7 +82,7 @@ OPEN = {
 def test_the_display_fits_and_tells_all(width: int) -> None:
     due = {"deadline_at": datetime.now(UTC) + timedelta(hours=1, seconds=252)}
     display = RunDisplay(a_run(**OPEN | due), [a_round(0), a_round(1), a_round(2), a_round(3, "nobody answered")])
-    display.trouble = "client is waiting: the object store does not answer"
+    display.waiting = "client is waiting: the object store does not answer"
     lines = drawn(display, width)
     assert lines[0].endswith("people run-0123456789ab running")
     assert lines[1].endswith("round 5, 3 of 8 finished")
@@ -101,7 +101,7 @@ def test_a_paused_run_says_since_when_and_its_deadline_stands_still() -> None:
     kept = OPEN | {"phase": "paused", "round_phase": "suspended", "paused_at": paused_at}
     lines = drawn(RunDisplay(a_run(**kept), []), 80)
     assert lines[0].endswith(f"paused since {paused_at.astimezone():%H:%M}")
-    assert lines[2].endswith("kept open")
+    assert lines[2].endswith("suspended")
     assert lines[3] == "deadline in 1:34:12 once resumed"
 
 
@@ -178,7 +178,7 @@ def test_the_live_display_of_a_run_with_an_abandoned_round(api: ByHand) -> None:
 
 @pytest.mark.parametrize("phase", RunPhase)
 def test_each_phase_has_its_next_step(phase: RunPhase) -> None:
-    line = what_next(a_run(phase=phase))
+    line = status_line(a_run(phase=phase))
     assert line.startswith(f"run-0123456789ab is {phase}")
     assert "\n" not in line
     assert ("fedface " in line) is (phase is not RunPhase.DELETING)
@@ -193,6 +193,6 @@ def test_the_wording() -> None:
         "1:00:00",
         "1:10:52",
     ]
-    assert waited_for(a_run(phase="running", waiting_for=SLOW[:2], unsettled=2), 5) == "client-000003, client-000007"
+    assert named_stragglers(a_run(phase="running", waiting_for=SLOW[:2], unsettled=2), 5) == "client-000003, client-000007"
     assert progress(a_run(phase="created", round=None)) == "no round yet, 8 planned"
     assert progress(a_run(phase="running", round=0)) == "enrolment, 0 of 8 finished"
