@@ -175,7 +175,8 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
     def score(_bench: Workbench, plan: Plan, current: Round) -> VerificationReport:
         assert current.aggregation is not None
         sha256 = current.aggregation.model_sha256
-        scores, roc = scores_of(sha256, plan), RocCurve(far=[0.5], tar=[0.5])
+        scores = scores_of(sha256, plan)
+        roc = RocCurve(far=[0.5], tar=[0.5])
         return VerificationReport(run_id=current.run_id, round=current.number, model_sha256=sha256, scores=scores, roc=roc)
 
     patch.setattr("fedface_worker.workbench.ModelVersions", ModelNames)

@@ -39,7 +39,9 @@ class Fate(Lifeline):
         """For the next step; without anything, nothing happens to it."""
         self.effects.clear()
         self.kill_after = kill_after
-        self._overtake_before, self._overtake, self._approached = overtake_before, overtake, 0
+        self._overtake_before = overtake_before
+        self._overtake = overtake
+        self._approached = 0
 
     def approach(self) -> None:
         """Let the other one act, once."""

@@ -21,7 +21,8 @@ from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import EndedRound, RunLedger
 
-EXAMPLES, STEPS = 300, 30
+EXAMPLES = 300
+STEPS = 30
 T0 = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 DEADLINE = 100.0
 PLAN = Plan.model_validate({"split": {"clients": 4}, "cohort": {"shard_size": 2, "quorum": 2, "deadline_seconds": DEADLINE}})
@@ -45,7 +46,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.clock = ManualClock(T0)
         with redis.Redis.from_url(self.url) as server:
             server.flushdb()
-        self.memory, self.redis = MemoryLedger(self.clock), RedisLedger(self.url)
+        self.memory = MemoryLedger(self.clock)
+        self.redis = RedisLedger(self.url)
 
     @rule(run_id=run_ids)
     def create(self, run_id: str) -> None:
@@ -65,7 +67,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(run_id=run_ids, cohort=cohorts)
     def open(self, run_id: str, cohort: tuple[str, ...]) -> None:
         def next_round(ledger: RunLedger) -> Run:
-            run, number = ledger.load(run_id), len(ledger.rounds(run_id))
+            run = ledger.load(run_id)
+            number = len(ledger.rounds(run_id))
             opened = open_round(PLAN, run_id, number, cohort, "0" * 64, self.clock.now())
             return ledger.save(run.in_round(number), "round_opened", opened=opened)
 
@@ -159,7 +162,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 def test_the_ledgers_agree(ledger_url: str) -> None:
-    LedgerMachine.url, LedgerMachine.completed = ledger_url, 0
+    LedgerMachine.url = ledger_url
+    LedgerMachine.completed = 0
     thorough = settings(
         max_examples=EXAMPLES,
         stateful_step_count=STEPS,

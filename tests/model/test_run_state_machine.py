@@ -39,7 +39,8 @@ from model.watched_ledger import WatchedLedger
 from support.in_process import REPEAT_AFTER
 from support.mortal import Killed
 
-EXAMPLES, STEPS = 2000, 40
+EXAMPLES = 2000
+STEPS = 40
 DEADLINE_SECONDS = 200.0
 MOST_SWEEPS = 200  # A run that takes more to end has lost its way.
 KEYS = (None, None, "one", "two", "three")
@@ -223,7 +224,8 @@ class RunMachine(RuleBasedStateMachine):
     @rule()
     def the_ledger_is_lost_and_restored(self) -> None:
         self.calm()
-        world, lost = self.world, self.world.ledger
+        world = self.world
+        lost = self.world.ledger
         world.post.published.clear()
         world.with_ledger(WatchedLedger(world.clock, world.artifacts))
         restore_all(world.ports)
@@ -291,11 +293,15 @@ class RunMachine(RuleBasedStateMachine):
     def _operate(self, which: int, name: str, key: str | None, off: int) -> None:
         """Ask; what is refused, or was granted before, changes nothing, and what is granted is in the audit trail."""
         which %= len(self.runs)
-        run_id, before, fate = self.runs[which], self._stored(which), self.world.fate
+        run_id = self.runs[which]
+        before = self._stored(which)
+        fate = self.world.fate
         number = max(0, (before[0].round or 0) + off) if before else 0
-        sent, record = len(self.world.post.sent), self._record(run_id)
+        sent = len(self.world.post.sent)
+        record = self._record(run_id)
         act, event = ACTIONS[name]
-        raced, fate.raced = fate.raced, False
+        raced = fate.raced
+        fate.raced = False
         refused = False
         try:
             act(self.world.ports, run_id, number, key)
@@ -305,7 +311,8 @@ class RunMachine(RuleBasedStateMachine):
         except (WrongPhaseError, InvalidInputError, NotFoundError):
             refused = True
         finally:
-            overtaken, fate.raced = fate.raced, fate.raced or raced
+            overtaken = fate.raced
+            fate.raced = fate.raced or raced
         if name in ("delete", "restore"):  # take no key: to delete twice is to delete once
             was_known = name == "delete" and before is not None and before[0].phase is RunPhase.DELETING
         else:
@@ -445,7 +452,8 @@ def test_an_average_of_an_earlier_life_of_the_round_does_not_count() -> None:
     machine = RunMachine()
     cohort = {"size": 1, "over_selection": 2.0}
     machine.create(Plan.model_validate({"split": {"clients": 2, "test": 2}, "cohort": cohort, "rounds": 1}), True, 0)
-    world, (run_id,) = machine.world, machine.runs
+    world = machine.world
+    (run_id,) = machine.runs
 
     def is_average_of_round_1(command: BaseModel) -> bool:
         fact = command.fact if isinstance(command, HandleFact) else None
@@ -453,7 +461,8 @@ def test_an_average_of_an_earlier_life_of_the_round_does_not_count() -> None:
 
     while not is_average_of_round_1(world.post.published[0][0]):
         world.deliver(world.post.published.pop(0))
-    earlier, (_, other) = world.post.published[0], world.ledger.accepted(run_id, 1)
+    earlier = world.post.published[0]
+    _, other = world.ledger.accepted(run_id, 1)
     machine.the_ledger_is_lost_and_restored()
     world.sweep()
     world.post.published[:] = [(TrainClients(run_id=run_id, round=1, clients=(other,)), "other")]

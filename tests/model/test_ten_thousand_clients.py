@@ -35,8 +35,10 @@ from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import Ports, RunLedger
 
-ENROLLED, WANTED = 13_000, 10_000
-SWEEP_SECONDS, REPEAT_AFTER = 5.0, timedelta(seconds=30)
+ENROLLED = 13_000
+WANTED = 10_000
+SWEEP_SECONDS = 5.0
+REPEAT_AFTER = timedelta(seconds=30)
 UPDATE = AcceptedUpdate(sha256="c" * 64, size=1000, images=5)
 AGGREGATION = Aggregation(
     model_sha256="b" * 64,
@@ -57,7 +59,9 @@ class Fleet:
     """Control, all devices, and the time. A device holds its task until its time has come, then it answers."""
 
     def __init__(self, ledger: RunLedger, clock: ManualClock, plan: Plan) -> None:
-        self.clock, self.plan, self.publisher = clock, plan, RecordingPublisher()
+        self.clock = clock
+        self.plan = plan
+        self.publisher = RecordingPublisher()
         self.ports = Ports(ledger, MemoryArtifacts(), self.publisher, clock)
         self.busy: list[tuple[datetime, str]] = []
         self.asked: Counter[str] = Counter()
@@ -74,7 +78,8 @@ class Fleet:
 
     def enrol(self) -> None:
         """Round 0, to which everybody answers at once; its results are made up. Opens round 1."""
-        ledger, now = self.ports.ledger, self.clock.now()
+        ledger = self.ports.ledger
+        now = self.clock.now()
         self.run_id = create_run(self.ports, self.plan).id
         start_run(self.ports, self.run_id)
         with self.timed("open round 0"):

@@ -16,8 +16,14 @@ from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
 from fedface_core.ports import ArtifactStore, Clock, EndedRound
 from model.arithmetic import folded_in
 
-_CREATED, _PREPARING, _RUNNING, _PAUSING = RunPhase.CREATED, RunPhase.PREPARING, RunPhase.RUNNING, RunPhase.PAUSING
-_PAUSED, _COMPLETED, _FAILED, _CANCELLED = RunPhase.PAUSED, RunPhase.COMPLETED, RunPhase.FAILED, RunPhase.CANCELLED
+_CREATED = RunPhase.CREATED
+_PREPARING = RunPhase.PREPARING
+_RUNNING = RunPhase.RUNNING
+_PAUSING = RunPhase.PAUSING
+_PAUSED = RunPhase.PAUSED
+_COMPLETED = RunPhase.COMPLETED
+_FAILED = RunPhase.FAILED
+_CANCELLED = RunPhase.CANCELLED
 
 # Where a run may go from where. A run that has ended goes nowhere but away.
 RUN_EDGES: Mapping[RunPhase, frozenset[RunPhase]] = {
@@ -115,11 +121,13 @@ class WatchedLedger(MemoryLedger):
 
     def check(self, run_id: str) -> None:
         """What must be so at any moment."""
-        run, rounds = self.load(run_id), self.rounds(run_id)
+        run = self.load(run_id)
+        rounds = self.rounds(run_id)
         if run.phase is not RunPhase.DELETING:
             self._check_kept(run, rounds)
         for current in rounds:
-            accepted, failed = self.accepted(run_id, current.number), self.failed(run_id, current.number)
+            accepted = self.accepted(run_id, current.number)
+            failed = self.failed(run_id, current.number)
             tally = self.tally(run_id, current.number)
             settled = accepted.keys() | failed.keys()
             assert not accepted.keys() & failed.keys(), "a client has settled twice"
@@ -191,7 +199,8 @@ class WatchedLedger(MemoryLedger):
         pause = self._watch_clock.now() - old.suspended_at if reopened and old.suspended_at else timedelta()
         assert new.deadline_at - old.deadline_at == pause, "the deadline moves by the pause, and by nothing else"
         assert old.aggregation is None or new.aggregation == old.aggregation
-        place, accepted = (new.run_id, new.number), self.accepted(new.run_id, new.number)
+        place = (new.run_id, new.number)
+        accepted = self.accepted(new.run_id, new.number)
         if old.phase in _TAKES_UPDATES and new.phase not in _TAKES_UPDATES:
             self.frozen[place] = dict(accepted)
         if new.phase is RoundPhase.AGGREGATING and old.phase is RoundPhase.OPEN:
@@ -215,7 +224,8 @@ class WatchedLedger(MemoryLedger):
         manifest = self._manifest(ended)
         assert manifest.run == saved
         assert manifest.round == ended
-        accepted, failed = self.accepted(saved.id, ended.number), self.failed(saved.id, ended.number)
+        accepted = self.accepted(saved.id, ended.number)
+        failed = self.failed(saved.id, ended.number)
         if ended.closed_at is None:  # given up while open: a client may have settled since the manifest was put
             assert manifest.accepted.items() <= accepted.items()
             assert manifest.failed.items() <= failed.items()

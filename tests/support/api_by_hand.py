@@ -50,7 +50,8 @@ class ByHand:
         return run_id
 
     def accept(self, run_id: str, number: int, clients: int) -> None:
-        ledger, now = self.ports.ledger, self.ports.clock.now()
+        ledger = self.ports.ledger
+        now = self.ports.clock.now()
         for client in ledger.load_round(run_id, number).cohort[:clients]:
             ledger.accept(run_id, number, client, AcceptedUpdate(sha256="0" * 64, size=1, images=10), now)
 

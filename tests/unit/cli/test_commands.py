@@ -148,7 +148,8 @@ def test_show_json_is_what_the_api_said(fedface: Invoke, api: ByHand) -> None:
 
 
 def test_list_has_every_run_newest_first(fedface: Invoke, api: ByHand) -> None:
-    older, newer = api.completed(), api.created()
+    older = api.completed()
+    newer = api.created()
     code, out, _ = fedface("run", "list")
     assert code == 0
     assert out.index(newer) < out.index(older)

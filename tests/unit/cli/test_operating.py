@@ -147,7 +147,8 @@ def test_delete_refuses_where_nobody_can_confirm(fedface: Invoke, api: ByHand, m
 
 
 def test_restore_brings_back_one_run_or_all(fedface: Invoke, api: ByHand) -> None:
-    one, other = api.completed(), api.started()
+    one = api.completed()
+    other = api.started()
     api.ports.ledger.delete(one)
     code, out, _ = fedface("run", "restore", one)
     assert code == 0

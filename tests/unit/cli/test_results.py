@@ -53,7 +53,8 @@ def test_the_table_has_both_values_and_the_change(outcome: Outcome) -> None:
 def test_a_change_for_the_better_is_green_and_for_the_worse_red(outcome: Outcome) -> None:
     def colours(of: Outcome) -> dict[str, str]:
         table = comparison_table(of)
-        names, changes = table.columns[0].cells, table.columns[3].cells
+        names = table.columns[0].cells
+        changes = table.columns[3].cells
         return {str(name): str(change.style) for name, change in zip(names, changes, strict=True)}  # type: ignore[union-attr]
 
     better = colours(outcome)

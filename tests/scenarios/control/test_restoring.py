@@ -13,15 +13,14 @@ from fastapi.testclient import TestClient
 from fedface_control.operate.round import retry_round
 from fedface_control.operate.run import cancel_run, pause_run, resume_run
 from fedface_control.phases.evaluating import evaluation_ended
-from fedface_control.upkeep.restore import restore_all, restore_run
-from fedface_core.contracts import object_keys
+from fedface_control.upkeep.restore import restore_run
 from fedface_core.domain.commands import HandleFact
-from fedface_core.domain.errors import NotFoundError, WrongPhaseError
 from fedface_core.domain.facts import RoundEvaluated, StepFailed
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED, RunPhase
 from fedface_learning.client.update import training_update
 from support.in_process import InProcess
+from support.lost_ledger import lose
 from support.places import in_round, run_in, simulated
 from support.tiny_run import tiny_plan
 
@@ -40,20 +39,13 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     return made
 
 
-def lose(services: InProcess, run_id: str, *, workers_too: bool = True) -> None:
-    """The ledger forgets the run, the broker its messages, and where told the workers what they kept in memory."""
-    services.ports.ledger.delete(run_id)
-    services.publisher.published.clear()
-    if workers_too:
-        services.restart_services()
-
-
 @pytest.mark.parametrize("workers_too", [True, False], ids=["all gone", "workers live on"])
 def test_a_run_is_restored_from_any_moment_and_nothing_is_trained_twice(
     faces: Path, trained: list[tuple[int, str]], workers_too: bool
 ) -> None:
     plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, rounds=2)
-    expected, at = simulated(plan).model_sha256, 0
+    expected = simulated(plan).model_sha256
+    at = 0
     while True:
         trained.clear()
         services = InProcess(plan)
@@ -172,47 +164,6 @@ def _ports_where_the_round_is_still_scored(services: InProcess, run_id: str) -> 
     return replace(services.ports, ledger=ReadBefore())
 
 
-def test_a_run_that_is_there_is_not_restored(api: TestClient, services: InProcess) -> None:
-    run_id = run_in(services, RunPhase.RUNNING)
-    before = services.ports.ledger.load(run_id)
-    refused = api.post(f"/runs/{run_id}/restore")
-    assert refused.status_code == 409
-    assert refused.json()["detail"] == f"{run_id} is in the ledger: there is nothing to restore"
-    assert services.ports.ledger.load(run_id) == before
-
-
-def test_a_run_of_which_the_store_knows_nothing_is_not_found(services: InProcess) -> None:
-    with pytest.raises(NotFoundError, match="the artifact store has no record of run-00000000dead"):
-        restore_run(services.ports, "run-00000000dead")
-
-
-def test_all_lost_runs_come_back_and_no_others(api: TestClient, services: InProcess) -> None:
-    kept, *lost = run_in(services, RunPhase.RUNNING), services.start(), run_in(services, RunPhase.COMPLETED)
-    for run_id in lost:
-        services.ports.ledger.delete(run_id)
-    services.ports.artifacts.put(object_keys.update("run-00000000dead", 1, "client-000000"), b"of a run without a record")
-    restored = api.post("/restore").json()["runs"]
-    assert sorted(run["id"] for run in restored) == sorted(lost)
-    assert {run.id for run in services.ports.ledger.runs()} == {kept, *lost}
-    assert restore_all(services.ports) == ([], {})
-    with pytest.raises(WrongPhaseError):
-        restore_run(services.ports, kept)
-
-
-def test_one_run_that_cannot_be_read_does_not_keep_the_others_from_coming_back(api: TestClient, services: InProcess) -> None:
-    good, damaged, foreign = (services.start() for _ in range(3))
-    for run_id in (good, damaged, foreign):
-        lose(services, run_id)
-    services.ports.artifacts.put(object_keys.run(damaged), b"half a rec")
-    record = json.loads(services.ports.artifacts.get(object_keys.run(foreign)))
-    services.ports.artifacts.put(object_keys.run(foreign), json.dumps(record | {"schema_version": 9}).encode())
-    answer = api.post("/restore").json()
-    assert [run["id"] for run in answer["runs"]] == [good]
-    assert answer["refused"].keys() == {damaged, foreign}
-    assert answer["refused"][damaged].startswith("this is no Run: Invalid JSON")
-    assert answer["refused"][foreign].startswith("schema version 9 of Run is not known here: this FedFace reads version 3")
-
-
 NEW_WITH_STRATEGIES = {
     *("strategy", "optimiser", "server_state_sha256", "guidance_sha256"),
     *("schedule", "final_learning_rate", "final_steps", "warmup_rounds", "flip", "shift"),
@@ -234,7 +185,8 @@ def test_a_run_that_was_recorded_before_there_were_strategies_goes_on(faces: Pat
     run_id = services.start()
     services.until(run_id, in_round(services, 2))
     lose(services, run_id)
-    artifacts, older = services.ports.artifacts, 0
+    artifacts = services.ports.artifacts
+    older = 0
     for key in (key for key in artifacts.keys(f"runs/{run_id}/") if key.endswith(".json")):
         record = artifacts.get(key)
         artifacts.put(key, json.dumps(as_before_strategies(json.loads(record))).encode())

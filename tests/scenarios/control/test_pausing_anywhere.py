@@ -10,13 +10,13 @@ from fedface_control.operate.run import pause_run, resume_run
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ALLOWED, RunPhase
 from support.in_process import InProcess
+from support.pausing import LONG, ends_as_simulated, stands_still
 from support.tiny_run import tiny_plan
-
-from .test_pausing import LONG, ends_as_simulated, stands_still
 
 
 def steps_of(plan: Plan) -> int:
-    services, steps = InProcess(plan), 0
+    services = InProcess(plan)
+    steps = 0
     run_id = services.start()
     while services.ports.ledger.load(run_id).phase is not RunPhase.COMPLETED:
         services.step()

@@ -1,4 +1,7 @@
-"""The API over ports in memory, and the services beside it to move its runs on."""
+"""Fixtures for tests of control: the API over ports in memory, and the services that move its runs on.
+
+A conftest takes those that its tests need.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from support.tiny_run import tiny_plan, write_faces
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _deterministic() -> None:
+def deterministic_torch() -> None:
     use_deterministic_torch(1)
 
 
@@ -38,6 +41,6 @@ def services(plan: Plan) -> InProcess:
 
 @pytest.fixture
 def api(services: InProcess) -> Iterator[TestClient]:
-    # As uvicorn answers: what no handler foresaw is a 500, not an exception of the test's.
+    # As uvicorn answers: an error that no handler expects is a 500, and is not raised in the test.
     with TestClient(create_app(services.ports, CollectorRegistry()), raise_server_exceptions=False) as client:
         yield client

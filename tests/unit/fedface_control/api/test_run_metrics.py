@@ -1,62 +1,18 @@
-"""Health, and what /metrics says of the runs, read from the ledger at each scrape."""
+"""What /metrics says of the runs, read from the ledger at each scrape."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 from fastapi.testclient import TestClient
-from prometheus_client.parser import text_string_to_metric_families
 
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.metrics import NEWEST_RUNS
 from support.in_process import InProcess
-
-Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-def scrape(api: TestClient) -> Samples:
-    response = api.get("/metrics")
-    assert response.status_code == 200
-    families = text_string_to_metric_families(response.text)
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value for family in families for sample in family.samples
-    }
-
-
-def value(samples: Samples, name: str, **labels: str) -> float | None:
-    return samples.get((name, frozenset(labels.items())))
+from support.prometheus_text import scrape, value
 
 
 def down(*_: object) -> None:
     raise UnavailableError("the S3 server at minio:9000 does not answer")
-
-
-def test_the_process_says_that_it_lives(api: TestClient) -> None:
-    assert api.get("/healthz").json() == {"status": "ok", "checks": {}}
-
-
-def test_it_is_ready_while_ledger_and_store_answer(api: TestClient) -> None:
-    response = api.get("/readyz")
-    assert response.status_code == 200
-    assert response.json() == {"status": "ok", "checks": {"ledger": "ok", "artifacts": "ok"}}
-
-
-@pytest.mark.parametrize("dependency", ["ledger", "artifacts"])
-def test_it_is_not_ready_while_one_is_down_and_says_why(
-    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch, dependency: str
-) -> None:
-    monkeypatch.setattr(getattr(services.ports, dependency), "ping", down)
-    response = api.get("/readyz")
-    assert response.status_code == 503
-    body = response.json()
-    assert body["status"] == "unavailable"
-    assert body["checks"][dependency] == "the S3 server at minio:9000 does not answer"
-    assert sorted(body["checks"].values())[0] == "ok", "the other one answers"
-    assert api.get("/healthz").status_code == 200
-    samples = scrape(api)
-    assert value(samples, "fedface_dependency_up", dependency=dependency) == 0
-    assert (value(samples, "fedface_runs", phase="created") is None) == (dependency == "ledger")
 
 
 def test_without_runs_every_phase_is_counted_as_zero(api: TestClient) -> None:
@@ -125,15 +81,6 @@ def test_no_metric_is_labelled_by_client(api: TestClient, services: InProcess) -
     assert "client-00" not in api.get("/metrics").text
 
 
-def test_requests_are_measured_by_route_not_by_run(api: TestClient, services: InProcess) -> None:
-    run_id = services.start()
-    for _ in range(2):
-        api.get(f"/runs/{run_id}")
-    samples = scrape(api)
-    assert value(samples, "http_requests_total", handler="/runs/{run_id}", method="GET", status="2xx") == 2
-    assert not any(run_id in text for name, labels in samples for _, text in labels if name.startswith("http_"))
-
-
 def test_a_ledger_that_goes_while_it_is_read_is_down_and_metrics_still_answer(
     api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,3 +88,13 @@ def test_a_ledger_that_goes_while_it_is_read_is_down_and_metrics_still_answer(
     samples = scrape(api)
     assert value(samples, "fedface_dependency_up", dependency="ledger") == 0
     assert value(samples, "fedface_dependency_up", dependency="artifacts") == 1
+
+
+@pytest.mark.parametrize("dependency", ["ledger", "artifacts"])
+def test_a_dependency_that_is_down_is_zero_and_without_a_ledger_there_are_no_runs(
+    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch, dependency: str
+) -> None:
+    monkeypatch.setattr(getattr(services.ports, dependency), "ping", down)
+    samples = scrape(api)
+    assert value(samples, "fedface_dependency_up", dependency=dependency) == 0
+    assert (value(samples, "fedface_runs", phase="created") is None) is (dependency == "ledger")

@@ -15,12 +15,12 @@ from fedface_core.domain.errors import UnavailableError, WrongPhaseError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
+from support.control_actions import PATHS, accept_one
 from support.in_process import InProcess
 from support.places import in_round, round_in, run_in
 
-from .test_transitions import PATHS, accept_one
-
 KEY = {"Idempotency-Key": "one"}
+
 Request = Callable[[], Response]
 
 
@@ -42,7 +42,8 @@ def test_a_request_with_the_same_key_has_one_effect_and_the_same_answer(
     run_id, path = placed_for(services, action)
     first = api.post(path, headers=KEY)
     assert first.status_code == 200
-    events, published = services.ports.ledger.events(run_id), list(services.publisher.published)
+    events = services.ports.ledger.events(run_id)
+    published = list(services.publisher.published)
     again = api.post(path, headers=KEY)
     assert (again.status_code, again.json()) == (200, first.json())
     assert services.ports.ledger.events(run_id) == events
@@ -107,7 +108,8 @@ def make(api: TestClient, services: InProcess, request: pytest.FixtureRequest, p
 @pytest.mark.parametrize("make", ["create", "clone"], indirect=True)
 def test_one_key_makes_one_run(services: InProcess, make: Callable[..., Response]) -> None:
     known = len(services.ports.ledger.runs())
-    first, again = make(seed=7), make(seed=7)
+    first = make(seed=7)
+    again = make(seed=7)
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json() == again.json()
     assert len(services.ports.ledger.runs()) == known + 1
@@ -169,22 +171,23 @@ def test_a_creation_that_was_cut_short_is_gone_on_with(
 
 def overtaken(services: InProcess, monkeypatch: pytest.MonkeyPatch, method: str, meanwhile: Callable[[], object]) -> None:
     """Let ``meanwhile`` happen right before this method of a port takes effect for the first time."""
-    port = getattr(services.ports, method.split(".")[0])
-    name = method.split(".")[1]
+    port_name, name = method.split(".")
+    port = getattr(services.ports, port_name)
     happened: list[bool] = []
-    told = getattr(port, name)
+    original = getattr(port, name)
 
-    def tell(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
         if not happened:
             happened.append(True)
             meanwhile()
-        return told(*args, **kwargs)
+        return original(*args, **kwargs)
 
-    monkeypatch.setattr(port, name, tell)
+    monkeypatch.setattr(port, name, call)
 
 
 def test_two_starts_at_once_with_one_key_are_one(services: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_id, other = run_in(services, RunPhase.CREATED), []
+    run_id = run_in(services, RunPhase.CREATED)
+    other = []
     overtaken(services, monkeypatch, "ledger.save", lambda: other.append(start_run(services.ports, run_id, "one")))
     assert start_run(services.ports, run_id, "one") == other[0]
     assert len(services.publisher.published) == 1

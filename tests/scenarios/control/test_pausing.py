@@ -13,11 +13,10 @@ from fedface_core.domain.commands import EnrolClients, PrepareModel, TrainClient
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
 from fedface_learning.client.update import training_update
-from support.in_process import REPEAT_AFTER, InProcess
-from support.places import in_round, simulated
+from support.in_process import InProcess
+from support.pausing import LONG, ends_as_simulated, stands_still
+from support.places import in_round
 from support.tiny_run import tiny_plan
-
-LONG = 20 * REPEAT_AFTER.total_seconds()
 
 
 @pytest.fixture
@@ -31,25 +30,6 @@ def open_round_1(services: InProcess, accepted: int = 0) -> str:
     services.until(run_id, in_round(services, 1))
     services.until(run_id, lambda _: services.ports.ledger.tally(run_id, 1).accepted == accepted)
     return run_id
-
-
-def stands_still(services: InProcess, run_id: str) -> None:
-    """Whatever is delivered and however often the sweep looks, a paused run asks for nothing."""
-    services.drain()
-    before = services.ports.ledger.load(run_id), services.ports.ledger.rounds(run_id)
-    for _ in range(3):
-        services.sweep_after(LONG)
-        assert services.publisher.published == []
-    assert (services.ports.ledger.load(run_id), services.ports.ledger.rounds(run_id)) == before
-    assert before[0].phase is RunPhase.PAUSED
-
-
-def ends_as_simulated(services: InProcess, run_id: str) -> None:
-    run = services.to_end(run_id)
-    assert (run.phase, run.failure) == (RunPhase.COMPLETED, None)
-    assert run.model_sha256 == simulated(services.plan).model_sha256
-    for number in range(services.plan.rounds + 1):
-        assert len(services.manifest(run_id, number).accepted) == len(services.manifest(run_id, number).round.cohort)
 
 
 @pytest.mark.parametrize("phase", [RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING])

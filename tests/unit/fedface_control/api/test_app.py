@@ -1,19 +1,15 @@
-"""The API's own description: examples that work, and every error as it is really answered."""
+"""The API as a whole: its OpenAPI document, its metrics, and what a look at it costs."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-
-@pytest.fixture
-def described(api: TestClient) -> dict[str, Any]:
-    body: dict[str, Any] = api.get("/openapi.json").json()
-    return body
+from fedface_core.adapters.memory.ledger import MemoryLedger
+from support.in_process import InProcess
+from support.prometheus_text import scrape, value
 
 
 def test_every_route_of_the_issue_is_described(described: dict[str, Any]) -> None:
@@ -57,19 +53,6 @@ def test_every_route_says_what_it_does(described: dict[str, Any]) -> None:
             assert operation.get("description") or path == "/metrics", f"{method} {path}"
 
 
-def test_errors_are_described_as_problem_details(described: dict[str, Any]) -> None:
-    """Not as FastAPI's own validation error, which this API never answers with."""
-    for path, methods in described["paths"].items():
-        for method, operation in methods.items():
-            for status, response in operation["responses"].items():
-                if int(status) < 400 or path == "/readyz":
-                    continue
-                assert list(response["content"]) == ["application/problem+json"], f"{method} {path} {status}"
-                schema = response["content"]["application/problem+json"]["schema"]
-                assert schema == {"$ref": "#/components/schemas/Problem"}, f"{method} {path} {status}"
-    assert "HTTPValidationError" not in described["components"]["schemas"]
-
-
 @pytest.mark.parametrize(
     ("path", "method", "statuses"),
     [
@@ -87,11 +70,24 @@ def test_a_route_describes_how_it_refuses(described: dict[str, Any], path: str, 
     assert statuses <= described["paths"][path][method]["responses"].keys()
 
 
-def test_control_never_imports_torch() -> None:
-    """In a process of its own: this one has torch for the other services."""
-    code = (
-        "import sys, fedface_control.api, fedface_control.tasks, fedface_control.worker\n"
-        "print([name for name in sys.modules if name.split('.')[0] in ('torch', 'numpy', 'PIL')])"
-    )
-    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
-    assert imported.stdout.strip() == "[]"
+def test_requests_are_measured_by_route_not_by_run(api: TestClient, services: InProcess) -> None:
+    run_id = services.start()
+    for _ in range(2):
+        api.get(f"/runs/{run_id}")
+    samples = scrape(api)
+    assert value(samples, "http_requests_total", handler="/runs/{run_id}", method="GET", status="2xx") == 2
+    assert not any(run_id in text for name, labels in samples for _, text in labels if name.startswith("http_"))
+
+
+def test_looking_reads_no_cohort(api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at a run, at its rounds, at the metrics costs the same however many clients a round has."""
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 1)
+
+    def whole(*_: object) -> None:
+        raise AssertionError("the whole round was read")
+
+    for reading in ("load_round", "rounds", "tally", "accepted"):
+        monkeypatch.setattr(MemoryLedger, reading, whole)
+    for path in (f"/runs/{run_id}", "/runs", f"/runs/{run_id}/rounds", "/metrics", f"/runs/{run_id}/events?follow=false"):
+        assert api.get(path).status_code == 200, path

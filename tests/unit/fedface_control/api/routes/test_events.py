@@ -64,7 +64,8 @@ def test_a_stream_follows_a_run_until_it_ends(api: TestClient, services: InProce
     monkeypatch.setattr("fedface_control.api.routes.events.POLL_SECONDS", 0.001)
     run_id = services.start()
     services.until(run_id, lambda run: run.round == 0)
-    read, unsettled = MemoryLedger.events, list(services.ports.ledger.load_round(run_id, 0).cohort)
+    read = MemoryLedger.events
+    unsettled = list(services.ports.ledger.load_round(run_id, 0).cohort)
 
     def happens_meanwhile(ledger: MemoryLedger, *args: Any) -> Any:
         found: list[RecordedEvent] = list(read(ledger, *args))
@@ -108,7 +109,8 @@ def test_a_stream_ends_where_its_run_is_deleted(
     api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fedface_control.api.routes.events.POLL_SECONDS", 0.001)
-    run_id, read = services.start(), MemoryLedger.events
+    run_id = services.start()
+    read = MemoryLedger.events
 
     def deleted_meanwhile(ledger: MemoryLedger, *args: Any) -> Any:
         found: list[RecordedEvent] = list(read(ledger, *args))

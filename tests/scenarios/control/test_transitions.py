@@ -13,21 +13,9 @@ from fedface_core.domain.facts import EvaluationSkipped
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ALLOWED, RunPhase, allowed_actions
-from fedface_core.domain.update import AcceptedUpdate
+from support.control_actions import ON_ROUNDS, PATHS, accept_one
 from support.in_process import InProcess
 from support.places import round_in, run_in
-
-PATHS = {
-    "start": "/start",
-    "pause": "/pause",
-    "pause now": "/pause?now=true",
-    "resume": "/resume",
-    "close round": "/rounds/{number}/close",
-    "retry round": "/rounds/{number}/retry",
-    "skip evaluation": "/rounds/{number}/skip-evaluation",
-    "cancel": "/cancel",
-}
-ON_ROUNDS = ["close round", "retry round", "skip evaluation"]
 
 # Where an allowed action takes the run, at once.
 LEADS_TO = {
@@ -38,6 +26,7 @@ LEADS_TO = {
     "cancel": RunPhase.CANCELLED,
     "delete": RunPhase.DELETING,
 }
+
 ON_CURRENT = {
     "close round": {RoundPhase.OPEN},
     "retry round": {RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING},
@@ -118,18 +107,12 @@ def test_an_action_on_a_round_is_allowed_or_refused_by_its_own_phase(
     assert everything(services, run_id) == before
 
 
-def accept_one(services: InProcess, run_id: str) -> None:
-    """One update more than none, which is the minimum; the harness' clients would settle the whole round."""
-    update = AcceptedUpdate(sha256="0" * 64, size=1, images=1)
-    receipt = services.ports.ledger.accept(run_id, 1, "client-000002", update, services.clock.now())
-    assert receipt.refused is None
-
-
 @pytest.mark.parametrize("action", ON_ROUNDS)
 def test_only_the_current_round_can_be_operated(api: TestClient, services: InProcess, action: str) -> None:
     run_id = round_in(services, RunPhase.RUNNING, RoundPhase.OPEN)
     before = everything(services, run_id)
-    earlier, unknown = ask(api, action, run_id, 0), ask(api, action, run_id, 2)
+    earlier = ask(api, action, run_id, 0)
+    unknown = ask(api, action, run_id, 2)
     assert (earlier.status_code, unknown.status_code) == (409, 404)
     assert earlier.json()["detail"] == f"cannot {action} 0 of {run_id}: its current round is 1"
     assert unknown.json()["detail"] == f"{run_id} has no round 2"
