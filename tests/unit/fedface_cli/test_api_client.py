@@ -1,8 +1,9 @@
-"""Requests that change something are sent again where the connection broke, and carried out once."""
+"""What the client makes of answers that are lost, damaged or not the API's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,14 +11,26 @@ from tenacity import wait_none
 
 from fedface_cli import api_client
 from fedface_cli.api_client import ControlApi
+from fedface_core.contracts.http import MODEL_SHA256_HEADER
 from fedface_core.domain.errors import UnavailableError, WrongPhaseError
 from fedface_core.domain.plan import Plan
-from support.api_by_hand import PLAN, ByHand
+from support.api_answers import RUN, client_of, detail
 
-from .test_api_client import RUN, detail
-from .test_api_client import api as connected
+
+def test_an_answer_of_something_else_is_not_taken_for_ours() -> None:
+    with pytest.raises(UnavailableError, match="not a control API of this version"):
+        client_of(lambda _: httpx.Response(200, json={"hello": "world"})).runs()
+
+
+def test_a_model_damaged_on_the_way_leaves_no_file(tmp_path: Path) -> None:
+    client = client_of(lambda _: httpx.Response(200, content=b"half", headers={MODEL_SHA256_HEADER: "0" * 64}))
+    with pytest.raises(UnavailableError, match="arrived damaged"):
+        client.download_model(RUN, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
 
 Change = Callable[[ControlApi], object]
+
 CHANGES: dict[str, Change] = {
     "create": lambda client: client.create(Plan()),
     "clone": lambda client: client.clone(RUN, {"rounds": 2}),
@@ -49,7 +62,7 @@ def failing(sent: list[httpx.Request], *errors: Exception) -> ControlApi:
             raise errors[len(sent) - 1]
         return httpx.Response(200, json=detail())
 
-    return connected(answer)
+    return client_of(answer)
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
@@ -86,51 +99,5 @@ def test_a_refusal_is_an_answer_and_not_asked_for_again(sent: list[httpx.Request
         return httpx.Response(409, text="no")
 
     with pytest.raises(WrongPhaseError):
-        connected(refuse).start(RUN)
+        client_of(refuse).start(RUN)
     assert len(sent) == 1
-
-
-class AnswersAreLost(httpx.BaseTransport):
-    """The request arrives and is carried out; the first answer to it does not come back."""
-
-    def __init__(self) -> None:
-        self.inner = httpx.HTTPTransport()
-        self.seen: set[str] = set()
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        response = self.inner.handle_request(request)
-        key = request.headers.get("Idempotency-Key", "")
-        if key and key not in self.seen:
-            self.seen.add(key)
-            response.read()
-            response.close()
-            raise httpx.ReadError("the connection broke")
-        return response
-
-    def close(self) -> None:
-        self.inner.close()
-
-
-@pytest.mark.usefixtures("sent")
-def test_a_lost_answer_neither_loses_nor_doubles_a_request(api: ByHand) -> None:
-    ledger = api.ports.ledger
-    known = {run.id for run in ledger.runs()}
-    with ControlApi(api.url, AnswersAreLost()) as client:
-        run_id = client.create(PLAN).id
-        clone = client.clone(run_id, {"rounds": 5}).id
-        assert {run.id for run in ledger.runs()} - known == {run_id, clone}
-        assert client.start(run_id).phase == "preparing"
-        assert client.pause(run_id, now=True).phase == "paused"
-        assert client.resume(run_id).phase == "preparing"
-        assert client.cancel(run_id).phase == "cancelled"
-        assert client.delete(run_id, confirm=run_id).phase == "deleting"
-    story = [event.name for event in ledger.events(run_id)]
-    assert story == [
-        "run_created",
-        "run_started",
-        "run_paused",
-        "run_resumed",
-        "model_asked_for_again",
-        "run_cancelled",
-        "run_deleting",
-    ]

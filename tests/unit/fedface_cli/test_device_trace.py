@@ -1,23 +1,19 @@
-"""Trace files, beside a plan file: what is read from them, and what is said of a malformed one."""
+"""Trace files: what is read from them, and what is said of a malformed one."""
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 
 import pytest
 
 from fedface_cli.device_trace import read_trace
-from fedface_cli.plan_files import read_plan
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan.devices import TraceEntry
-from support.api_by_hand import ByHand
-from support.command_line import Invoke
 
 OPERATIONS = Path(__file__).parents[3] / "docs/operations.md"
+
 HEADER = "client,round,seconds,drops_out,available,upload_failures,late_seconds\n"
-PLAN = 'name = "traced"\n[split]\nclients = 12\n[devices]\nprofile = "phones"\ntrace = "traces/trace.csv"\n'
 
 
 def written(tmp_path: Path, content: str | bytes) -> Path:
@@ -97,52 +93,3 @@ def test_a_malformed_trace_names_the_file_the_line_and_the_column(
     path = written(tmp_path, content)
     with pytest.raises(InvalidInputError, match=re.escape(str(path)) + r"(, | )" + complaint.replace("{", r"\{")):
         read_trace(path)
-
-
-def test_a_plan_takes_the_trace_that_lies_beside_it(
-    fedface: Invoke, api: ByHand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "plans/traces").mkdir(parents=True)
-    (tmp_path / "plans/plan.toml").write_text(PLAN)
-    (tmp_path / "plans/traces/trace.csv").write_text("client,drops_out\nclient-000011,true\n")
-    monkeypatch.chdir(tmp_path)
-    code, out, err = fedface("run", "create", "plans/plan.toml")
-    assert code == 0, err
-    devices = api.ports.ledger.load(out.strip()).plan.devices
-    assert devices.trace == (TraceEntry(client="client-000011", drops_out=True),)
-    assert (devices.profile, devices.dropout) == ("phones", 0.05)
-
-
-def test_a_plan_on_standard_input_takes_the_trace_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written(tmp_path, '{"client": "client-000001"}')
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.stdin", io.StringIO('{"devices": {"trace": "trace.csv"}}'))
-    assert read_plan(Path("-")).devices.trace == (TraceEntry(client="client-000001"),)
-
-
-def test_a_plan_may_hold_its_trace_itself(tmp_path: Path) -> None:
-    path = tmp_path / "plan.toml"
-    path.write_text('[[devices.trace]]\nclient = "client-000001"\nround = 2\navailable = false\n')
-    assert read_plan(path).devices.trace == (TraceEntry(client="client-000001", round=2, available=False),)
-
-
-@pytest.mark.parametrize(
-    ("trace", "complaint"),
-    [
-        (None, "error: cannot read the trace .*traces/trace.csv: No such file"),
-        ("client,seconds\nclient-000003,long\n", "traces/trace.csv, line 2, column seconds is 'long'"),
-        ("client\nclient-000012\n", "devices.trace names client-000012, but split.clients is only 12"),
-        ("client\nclient-000001\nclient-000001\n", "devices: trace has 2 entries of client-000001 without a round"),
-    ],
-)
-def test_a_wrong_trace_is_wrong_usage(
-    fedface: Invoke, api: ByHand, tmp_path: Path, trace: str | None, complaint: str
-) -> None:
-    (tmp_path / "traces").mkdir()
-    (tmp_path / "plan.toml").write_text(PLAN)
-    if trace is not None:
-        (tmp_path / "traces/trace.csv").write_text(trace)
-    code, out, err = fedface("run", "create", str(tmp_path / "plan.toml"))
-    assert (code, out) == (2, "")
-    assert re.search(complaint, err)
-    assert "Traceback" not in err

@@ -1,29 +1,78 @@
-"""What an operator does with a run by the command line: each command says what the run now is, and what comes next."""
+"""The commands that change runs: each says what the run now is, and what comes next."""
 
 from __future__ import annotations
 
 import io
-import json
 import threading
 import time
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
 
 import pytest
 
 from fedface_cli import run_commands
-from fedface_control.operate.run import delete_run
 from fedface_control.upkeep.retention import delete_run as remove
 from fedface_core.contracts import object_keys
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
-from support.api_by_hand import ByHand
+from support.api_by_hand import PLAN, ByHand
 from support.command_line import Invoke
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_commands, "POLL_SECONDS", 0.01)
+
+
+def test_create_prints_the_id_and_starts_only_when_told(fedface: Invoke, api: ByHand, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text('name = "from a file"\nrounds = 3\n[split]\nclients = 4\ntest = 5\n')
+    code, out, _ = fedface("run", "create", str(plan))
+    assert code == 0
+    created = api.ports.ledger.load(out.strip())
+    assert (created.plan.name, created.plan.rounds, created.plan.split.clients) == ("from a file", 3, 4)
+    assert created.phase == "created"
+
+    code, out, _ = fedface("run", "create", "--start", str(plan))
+    assert code == 0
+    assert api.ports.ledger.load(out.strip()).phase == "preparing"
+
+
+def test_create_changes_the_plan_where_asked(fedface: Invoke, api: ByHand, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text("rounds = 3\n[split]\nclients = 4\n")
+    code, out, _ = fedface("run", "create", str(plan), "--set", f"model.weights={'a' * 64}", "--set", "split.test=7")
+    assert code == 0
+    created = api.ports.ledger.load(out.strip()).plan
+    assert (created.model.weights, created.rounds, created.split.clients, created.split.test) == ("a" * 64, 3, 4, 7)
+    code, _, err = fedface("run", "create", str(plan), "--set", "rounds=0", "--set", "split.people=7")
+    assert code == 2
+    assert "with these settings it is not a plan:" in err
+    assert "rounds: Input should be greater than 0" in err
+    assert "split.people: there is no such field" in err
+
+
+def test_create_takes_json_from_standard_input(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(PLAN.model_dump_json()))
+    code, out, _ = fedface("run", "create", "-")
+    assert code == 0
+    assert api.ports.ledger.load(out.strip()).plan == PLAN
+
+
+def test_start_and_cancel(fedface: Invoke, api: ByHand) -> None:
+    run_id = api.created()
+    code, out, _ = fedface("run", "start", run_id)
+    assert code == 0
+    assert f"{run_id} is preparing" in out
+    code, out, _ = fedface("run", "cancel", run_id)
+    assert code == 0
+    assert f"{run_id} is cancelled" in out
+
+
+def test_a_wrong_phase_says_what_is_allowed(fedface: Invoke, api: ByHand) -> None:
+    run_id = api.completed()
+    code, _, err = fedface("run", "start", run_id)
+    assert code == 1
+    assert "is completed, which allows delete" in err
 
 
 def test_pause_and_resume(fedface: Invoke, api: ByHand) -> None:
@@ -164,110 +213,11 @@ def test_restore_brings_back_one_run_or_all(fedface: Invoke, api: ByHand) -> Non
     assert (code, out) == (0, "the ledger has every run that the artifact store knows; nothing was restored\n")
 
 
-def test_rounds_are_closed_retried_and_left_unscored(fedface: Invoke, api: ByHand) -> None:
-    run_id = api.started()
-    api.finish_round(run_id, 0)
-    then = f"see it with: fedface run watch {run_id}\n"
-    code, out, _ = fedface("round", "retry", run_id)
-    assert (code, out) == (0, f"round 1 is abandoned; {run_id} is running (round 2, 0 of 2 finished); {then}")
-    code, out, _ = fedface("round", "skip-evaluation", run_id, "2")
-    assert (code, out) == (0, f"round 2 will not be scored; {run_id} is running (round 2, 0 of 2 finished); {then}")
-    code, _, err = fedface("round", "close", run_id)
-    assert code == 1
-    assert "0 updates are accepted, fewer than the minimum 1" in err
-    api.accept(run_id, 2, 1)
-    code, out, _ = fedface("round", "close", run_id)
-    assert (code, out) == (0, f"round 2 is closed; {run_id} is running (round 2, 0 of 2 finished); {then}")
-    assert api.ports.ledger.load_round(run_id, 2).phase is RoundPhase.AGGREGATING
-    code, _, err = fedface("round", "close", run_id, "1")
-    assert (code, err) == (1, f"error: cannot close round 1 of {run_id}: its current round is 2\n")
-
-
-def test_a_run_without_a_round_says_so(fedface: Invoke, api: ByHand) -> None:
-    code, _, err = fedface("round", "close", run_id := api.created())
-    assert code == 1
-    assert f"{run_id} has no round yet" in err
-
-
-def test_the_audit_trail_is_printed_from_any_event(fedface: Invoke, api: ByHand) -> None:
-    run_id = api.started()
-    fedface("run", "pause", run_id)
-    code, out, _ = fedface("run", "events", run_id)
-    lines = [line.split("  ") for line in out.splitlines()]
-    assert code == 0
-    assert [line[2] for line in lines] == [
-        "run created",
-        "run started",
-        "model prepared",
-        "round 0: round opened",
-        "run pausing",
-    ]
-    assert [line[0] for line in lines] == [f"{number}-0" for number in range(1, 6)]
-    code, out, _ = fedface("run", "events", "--json", "--after", "3-0", run_id)
-    told: list[dict[str, Any]] = [json.loads(line) for line in out.splitlines()]
-    assert [(event["id"], event["event"], event["phase"]) for event in told] == [
-        ("4-0", "round_opened", "running"),
-        ("5-0", "run_pausing", "pausing"),
-    ]
-    code, _, err = fedface("run", "events", run_id, "--after", "yesterday")
-    assert (code, "'yesterday' is not an event id" in err) == (2, True)
-
-
-def test_the_audit_trail_is_followed_to_the_end(fedface: Invoke, api: ByHand) -> None:
-    run_id = api.started()
-
-    def work() -> None:
-        for number in range(3):
-            api.finish_round(run_id, number)
-
-    worker = threading.Timer(0.2, work)
-    worker.start()
-    code, out, _ = fedface("run", "events", "--follow", run_id)
-    worker.join()
-    assert (code, out.splitlines()[-1].split("  ")[2]) == (0, "run completed")
-
-
-def test_a_run_that_is_deleted_while_it_is_watched(fedface: Invoke, api: ByHand) -> None:
-    run_id = api.created()
-
-    def remove_it() -> None:
-        delete_run(api.ports, run_id, run_id)
-        remove(api.ports, api.ports.ledger.load(run_id))
-
-    worker = threading.Timer(0.3, remove_it)
-    worker.start()
-    code, _, err = fedface("run", "watch", run_id)
-    worker.join()
-    assert (code, err) == (4, f"{run_id} was deleted\n")
-
-
-def test_the_exit_codes_of_watch_are_in_its_help(fedface: Invoke) -> None:
-    out = " ".join(fedface("run", "watch", "--help")[1].split())
-    for promise in ("0 if the run completed", "1 if it failed", "3 if it was cancelled", "4 if it was deleted"):
-        assert promise in out
-
-
 def test_restore_says_which_run_cannot_be_brought_back(fedface: Invoke, api: ByHand) -> None:
     run_id = api.created()
     api.ports.ledger.delete(run_id)
     api.ports.artifacts.put(object_keys.run(run_id), b"half a rec")
     code, out, err = fedface("run", "restore")
+    api.ports.artifacts.delete(object_keys.run(run_id))  # the store is that of the other tests too
     assert (code, out) == (1, "")
     assert err.startswith(f"{run_id} is not restored: this is no Run: Invalid JSON")
-
-
-def test_artifacts_that_nothing_names_are_listed_and_collected(
-    fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stray = "runs/run-00000000dead/rounds/1/report.json"
-    api.ports.artifacts.put(stray, b"left behind")
-    assert fedface("artifacts", "collect") == (0, "", "0 artifacts removed\n")
-    two_hours_ago = datetime.now(UTC) - timedelta(hours=2)
-    monkeypatch.setattr(api.ports.artifacts, "modified", lambda key: two_hours_ago)
-    listed = fedface("artifacts", "collect", "--dry-run", "--older-than", "1")
-    assert listed == (0, f"{stray}\n", "1 artifact that nothing names\n")
-    assert fedface("artifacts", "collect", "--older-than", "1") == (0, f"{stray}\n", "1 artifact removed\n")
-    assert stray not in api.ports.artifacts.keys("")
-    for hours in ("0.1", "nan", "inf", "1e8"):
-        code, _, err = fedface("artifacts", "collect", "--older-than", hours)
-        assert (code, "older" in err) == (2, True), "the grace period is for tasks that are at work, and has an end"

@@ -1,26 +1,23 @@
-"""The table, the plot, the figures and the live display."""
+"""The table, the plot and the figures of a run's outcome."""
 
 from __future__ import annotations
 
-import io
 import math
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from fedface_cli.api_client import ControlApi
-from fedface_cli.run_display import RunDisplay
-from fedface_cli.watching import watch
 from fedface_core.domain.errors import NotFoundError
-from fedface_core.domain.run import RunPhase
 from fedface_lab.results import Outcome, comparison_table, figures, plot_roc, scores_table
 from support.api_by_hand import ByHand, scores_of
+from support.command_line import terminal
 
 
 def drawn(what: RenderableType) -> str:
-    console = Console(width=120, record=True, force_terminal=True, file=io.StringIO())
+    console = terminal(120)
     console.print(what)
     return console.export_text()
 
@@ -88,27 +85,3 @@ def test_the_plot_is_a_picture_of_two_curves(outcome: Outcome, tmp_path: Path) -
         colours = {colour for _, colour in image.convert("RGB").getcolors(1 << 20) or []}
     assert (0x0B, 0x6B, 0xCB) in colours  # after
     assert (0x8A, 0x8F, 0x98) in colours  # before
-
-
-def test_the_live_display_ends_with_the_whole_story(api: ByHand) -> None:
-    run_id = api.completed()
-    console = Console(width=120, record=True, force_terminal=True)
-    with ControlApi(api.url) as client:
-        run = watch(client, run_id, console)
-    assert run is not None
-    assert run.phase is RunPhase.COMPLETED
-    shown = console.export_text()
-    for expected in (run_id, "completed", "2 of 2 finished", "3 of 3", "80.00 %", "82.00 %", "+0.098"):
-        assert expected in shown
-
-
-@pytest.mark.parametrize(("finished", "where", "doing"), [(0, "enrolment", "enrolling"), (1, "round 1, 0 of 2", "training")])
-def test_the_display_says_what_a_run_is_doing(api: ByHand, finished: int, where: str, doing: str) -> None:
-    run_id = api.started()
-    for number in range(finished):
-        api.finish_round(run_id, number)
-    with ControlApi(api.url) as client:
-        display = RunDisplay(client.run(run_id), client.rounds(run_id).rounds)
-    shown = drawn(display)
-    for expected in (where, "0 of 3", doing, "running"):
-        assert expected in shown
