@@ -1,4 +1,4 @@
-"""The ledger in memory is a model of the one in Redis: hypothesis asks the same of both, and their answers are equal."""
+"""The ledger in memory is a model of the one in Redis: hypothesis calls both alike, and their answers are equal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ updates = st.integers(0, 9).map(lambda digit: AcceptedUpdate(sha256=str(digit) *
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Two ledgers, and what can be asked of them, sensible or not."""
+    """Two ledgers, and every call of them, sensible or not."""
 
     url: ClassVar[str]
     completed: ClassVar[int] = 0
@@ -114,7 +114,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(run_id=run_ids, lost=st.booleans())
     def restore(self, run_id: str, lost: bool) -> None:
-        """From what the ledger itself had of the rounds that have ended."""
+        """Restore a run from what the ledger had of its ended rounds."""
 
         def restore(ledger: RunLedger) -> None:
             run = ledger.load(run_id)
@@ -136,7 +136,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for run_id in RUN_IDS:
             self.both(lambda ledger, run_id=run_id: ledger.load(run_id))
             self.both(lambda ledger, run_id=run_id: ledger.participation(run_id))
-            self.both(lambda ledger, run_id=run_id: [(told.name, told.data) for told in ledger.events(run_id)])
+            self.both(lambda ledger, run_id=run_id: [(recorded.name, recorded.data) for recorded in ledger.events(run_id)])
             for current in self.both(lambda ledger, run_id=run_id: [*ledger.rounds(run_id)]) or []:
                 self.both(lambda ledger, current=current: self.state(ledger, current))
 
@@ -150,7 +150,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return ledger.load_round(*place), ledger.tally(*place), ledger.accepted(*place), some, ledger.failed(*place)
 
     def both(self, ask: Callable[..., Any]) -> Any:
-        """The answer of both, or None where both refuse, in the same words."""
+        """The answer of both ledgers, or None if both raise an error of one class with one message."""
         answers: list[tuple[Any, Any]] = []
         for ledger in (self.memory, self.redis):
             try:

@@ -1,4 +1,4 @@
-"""A ledger in memory that checks every change of it against what may never happen, and keeps the history to do so."""
+"""A ledger in memory that checks each of its changes against what may never happen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COMPLETED = RunPhase.COMPLETED
 _FAILED = RunPhase.FAILED
 _CANCELLED = RunPhase.CANCELLED
 
-# Where a run may go from where. A run that has ended goes nowhere but away.
+# Phase of a run → the phases that may follow. A run that has ended can only be deleted.
 RUN_EDGES: Mapping[RunPhase, frozenset[RunPhase]] = {
     _CREATED: frozenset({_PREPARING, _CANCELLED, RunPhase.DELETING}),
     _PREPARING: frozenset({_RUNNING, _PAUSING, _PAUSED, _FAILED, _CANCELLED}),
@@ -38,7 +38,7 @@ RUN_EDGES: Mapping[RunPhase, frozenset[RunPhase]] = {
     RunPhase.DELETING: frozenset(),
 }
 
-# And a round: forward only, but for the one that waits for its paused run.
+# Phase of a round → the phases that may follow. A round only goes forward, except that a suspended one opens again.
 ROUND_EDGES: Mapping[RoundPhase, frozenset[RoundPhase]] = {
     RoundPhase.OPEN: frozenset({RoundPhase.SUSPENDED, RoundPhase.AGGREGATING, RoundPhase.ABANDONED}),
     RoundPhase.SUSPENDED: frozenset({RoundPhase.OPEN, RoundPhase.ABANDONED}),
@@ -53,15 +53,15 @@ _NEVER_CHANGE = ("run_id", "number", "cohort", "shard_size", "quorum", "minimum"
 
 
 class WatchedLedger(MemoryLedger):
-    """Every change is checked as it is stored; ``in_order`` is false while another process acts in the middle of a step."""
+    """A ledger that checks every change as it is stored."""
 
     def __init__(self, clock: Clock, artifacts: ArtifactStore) -> None:
         super().__init__(clock)
         self._watch_clock = clock
         self._artifacts = artifacts
-        # The accepted sets of closed rounds, by run and number.
+        # Run and number of a closed round → its accepted set.
         self.frozen: dict[tuple[str, int], Mapping[str, AcceptedUpdate]] = {}
-        self.keys_granted: defaultdict[str, set[str]] = defaultdict(set)
+        self.used_keys: defaultdict[str, set[str]] = defaultdict(set)
 
     def save(
         self, run: Run, event: str, *, opened: Round | None = None, changed: Round | None = None, detail: Data | None = None
@@ -111,7 +111,7 @@ class WatchedLedger(MemoryLedger):
         """Restore, and take the ended rounds' accepted sets for final."""
         super().restore(run, rounds)
         self.frozen |= {(run.id, ended.record.number): dict(ended.accepted) for ended in rounds}
-        self.keys_granted[run.id] = set(run.requests)
+        self.used_keys[run.id] = set(run.requests)
         self.check(run.id)
 
     def delete(self, run_id: str) -> None:
@@ -120,7 +120,7 @@ class WatchedLedger(MemoryLedger):
         super().delete(run_id)
 
     def check(self, run_id: str) -> None:
-        """What must be so at any moment."""
+        """Check what must hold at any moment."""
         run = self.load(run_id)
         rounds = self.rounds(run_id)
         if run.phase is not RunPhase.DELETING:
@@ -160,8 +160,8 @@ class WatchedLedger(MemoryLedger):
         assert saved.phase is not _COMPLETED or saved.stopped_because
         assert saved.plan is before.plan or saved.plan == before.plan
         new = saved.requests.keys() - before.requests.keys()
-        assert not new & self.keys_granted[saved.id], "one idempotency key had two effects"
-        self.keys_granted[saved.id] |= new
+        assert not new & self.used_keys[saved.id], "one idempotency key had two effects"
+        self.used_keys[saved.id] |= new
         assert self.events(saved.id)[-1].name == event
         if saved.updates_kept_from > before.updates_kept_from:
             for number in range(saved.updates_kept_from):
