@@ -20,7 +20,7 @@ def decision(errors: list[Exception], attempts: list[int]) -> Callable[[], str]:
             raise errors[len(attempts) - 1]
         return "decided"
 
-    decide.retry.sleep = lambda _seconds: None  # type: ignore[attr-defined]
+    decide.retry.sleep = lambda _seconds: None
     return decide
 
 

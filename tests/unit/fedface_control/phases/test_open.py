@@ -28,7 +28,7 @@ def test_an_open_round_asks_the_unsettled_clients() -> None:
 
 def test_carried_clients_are_not_asked_when_the_round_opens() -> None:
     """They are at work; only when nothing has happened for a while are they asked again."""
-    carried = a_round(number=2).replace(carried={client_id(2): 1})
+    carried = a_round(number=2).model_copy(update={"carried": {client_id(2): 1}})
     tally = a_tally(unsettled={2, 5})
     at_first = [command.clients for command in commands(PLAN, carried, tally) if isinstance(command, TrainClients)]
     assert at_first == [(client_id(5),)]

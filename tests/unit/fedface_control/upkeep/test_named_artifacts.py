@@ -59,7 +59,7 @@ def test_updates_before_the_first_kept_round_are_not_named(kept_from: int, expec
 
 def test_a_residual_that_a_client_needs_stays_though_it_is_old() -> None:
     named = NamedArtifacts()
-    round_3 = a_round(number=3).replace(residuals={"client-000001": 1})
+    round_3 = a_round(number=3).model_copy(update={"residuals": {"client-000001": 1}})
     named.add_run(Control.empty().open(number=3).replace(updates_kept_from=3), [round_3])
     needed = object_keys.residual(RUN, 1, "client-000001", OTHER)
     assert needed in named
