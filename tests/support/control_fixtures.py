@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -14,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from fedface_control.api.app import create_app
 from fedface_core.domain.plan import Plan
+from fedface_learning.client.update import training_update
 from fedface_learning.seeding import use_deterministic_torch
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan, write_faces
@@ -44,3 +46,16 @@ def api(services: InProcess) -> Iterator[TestClient]:
     # As uvicorn answers: an error that no handler expects is a 500, and is not raised in the test.
     with TestClient(create_app(services.ports, CollectorRegistry()), raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
+    """Round and client of each update that is trained, in order."""
+    updates: list[tuple[int, str]] = []
+
+    def record_and_train(*args: Any, **named: Any) -> Any:
+        updates.append(args[-2:])
+        return training_update(*args, **named)
+
+    monkeypatch.setattr("fedface_client.make_update.training_update", record_and_train)
+    return updates

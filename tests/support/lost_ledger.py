@@ -6,7 +6,7 @@ from support.in_process import InProcess
 
 
 def lose(services: InProcess, run_id: str, *, workers_too: bool = True) -> None:
-    """The ledger forgets the run, the broker its messages, and where told the workers what they kept in memory."""
+    """Delete the run from the ledger, and all messages from the broker. ``workers_too``: restart the services."""
     services.ports.ledger.delete(run_id)
     services.publisher.published.clear()
     if workers_too:

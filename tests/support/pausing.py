@@ -1,4 +1,4 @@
-"""What holds of paused runs, for tests that pause them."""
+"""Checks of paused runs, for tests that pause them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from support.places import simulated
 LONG = 20 * REPEAT_AFTER.total_seconds()
 
 
-def stands_still(services: InProcess, run_id: str) -> None:
-    """Whatever is delivered and however often the sweep looks, a paused run asks for nothing."""
+def check_stands_still(services: InProcess, run_id: str) -> None:
+    """Check that a paused run asks for nothing, whatever is delivered and however often the sweep looks."""
     services.drain()
     before = services.ports.ledger.load(run_id), services.ports.ledger.rounds(run_id)
     for _ in range(3):
@@ -20,7 +20,8 @@ def stands_still(services: InProcess, run_id: str) -> None:
     assert before[0].phase is RunPhase.PAUSED
 
 
-def ends_as_simulated(services: InProcess, run_id: str) -> None:
+def check_ends_as_simulated(services: InProcess, run_id: str) -> None:
+    """Deliver until the run has ended, and check that its model is that of a simulation and that no update is missing."""
     run = services.to_end(run_id)
     assert (run.phase, run.failure) == (RunPhase.COMPLETED, None)
     assert run.model_sha256 == simulated(services.plan).model_sha256

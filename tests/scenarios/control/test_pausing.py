@@ -1,4 +1,4 @@
-"""Pausing and resuming: what goes on, what stops, and that the model is the one of a run that was never paused."""
+"""Pausing and resuming: what continues, what stops, and that the model is that of a run which was never paused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
 from fedface_learning.client.update import training_update
 from support.in_process import InProcess
-from support.pausing import LONG, ends_as_simulated, stands_still
+from support.pausing import LONG, check_ends_as_simulated, check_stands_still
 from support.places import in_round
 from support.tiny_run import tiny_plan
 
@@ -40,9 +40,9 @@ def test_a_pause_lets_the_round_in_flight_finish_and_opens_no_other(services: In
     services.until(run_id, lambda run: run.phase is RunPhase.PAUSED)
     assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.FINISHED
     assert services.ports.ledger.load(run_id).paused_at == services.clock.now()
-    stands_still(services, run_id)
+    check_stands_still(services, run_id)
     assert resume_run(services.ports, run_id).round == 2
-    ends_as_simulated(services, run_id)
+    check_ends_as_simulated(services, run_id)
 
 
 def test_a_message_lost_while_pausing_is_repaired_by_the_sweep(services: InProcess) -> None:
@@ -59,34 +59,34 @@ def test_a_pause_that_is_taken_back_publishes_nothing_twice(services: InProcess)
     pause_run(services.ports, run_id)
     assert resume_run(services.ports, run_id).phase is RunPhase.RUNNING
     assert services.publisher.published == under_way
-    ends_as_simulated(services, run_id)
+    check_ends_as_simulated(services, run_id)
 
 
-def test_pausing_now_keeps_the_round_and_starts_no_further_client(services: InProcess, calls: list[str]) -> None:
+def test_pausing_now_keeps_the_round_and_starts_no_client(services: InProcess, trained: list[tuple[int, str]]) -> None:
     run_id = open_round_1(services, accepted=1)
     assert pause_run(services.ports, run_id, now=True).phase is RunPhase.PAUSED
     assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.SUSPENDED
-    trained = list(calls)
-    stands_still(services, run_id)
-    assert calls == trained
+    before = list(trained)
+    check_stands_still(services, run_id)
+    assert trained == before
     assert services.ports.ledger.tally(run_id, 1).accepted == 1
     resume_run(services.ports, run_id)
     asked = [
         client for command in services.publisher.commands if isinstance(command, TrainClients) for client in command.clients
     ]
     assert asked == ["client-000001", "client-000002", "client-000003"], "those whose messages came to nothing"
-    ends_as_simulated(services, run_id)
-    assert len(calls) == 8, "two rounds of four"
+    check_ends_as_simulated(services, run_id)
+    assert len(trained) == 8, "two rounds of four"
 
 
 def test_an_update_under_way_when_the_run_is_paused_still_counts(
-    services: InProcess, monkeypatch: pytest.MonkeyPatch, calls: list[str]
+    services: InProcess, monkeypatch: pytest.MonkeyPatch, trained: list[tuple[int, str]]
 ) -> None:
     run_id = open_round_1(services)
     paused: list[object] = []
 
     def paused_meanwhile(*args: Any, **named: Any) -> Any:
-        calls.append(args[-1])
+        trained.append(args[-2:])
         if not paused:
             paused.append(pause_run(services.ports, run_id, now=True))
             services.clock.advance(LONG)
@@ -96,10 +96,10 @@ def test_an_update_under_way_when_the_run_is_paused_still_counts(
     services.step()
     assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.SUSPENDED
     assert list(services.ports.ledger.accepted(run_id, 1)) == ["client-000000"]
-    stands_still(services, run_id)
+    check_stands_still(services, run_id)
     resume_run(services.ports, run_id)
-    ends_as_simulated(services, run_id)
-    assert calls.count("client-000000") == 2, "once in each round"
+    check_ends_as_simulated(services, run_id)
+    assert [number for number, client in trained if client == "client-000000"] == [1, 2], "once in each round"
 
 
 def test_the_last_update_of_a_suspended_round_closes_it_on_resume(
@@ -119,11 +119,11 @@ def test_the_last_update_of_a_suspended_round_closes_it_on_resume(
         patched.setattr(services.ports.ledger, "begin_attempt", pause_once_begun)
         services.deliver(*last)
     assert services.ports.ledger.tally(run_id, 1).accepted == 4
-    stands_still(services, run_id)
+    check_stands_still(services, run_id)
     resume_run(services.ports, run_id)
     assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.AGGREGATING
     assert not any(isinstance(command, TrainClients) for command in services.publisher.commands)
-    ends_as_simulated(services, run_id)
+    check_ends_as_simulated(services, run_id)
 
 
 def test_the_deadline_stands_still_while_the_round_is_kept(services: InProcess) -> None:
@@ -149,11 +149,11 @@ def test_a_run_is_paused_while_its_model_is_prepared(services: InProcess, now: b
     run_id = services.start()
     paused = pause_run(services.ports, run_id, now=now)
     assert paused.phase is (RunPhase.PAUSED if now else RunPhase.PAUSING)
-    stands_still(services, run_id)
+    check_stands_still(services, run_id)
     run = services.ports.ledger.load(run_id)
     assert (run.round, run.model_sha256 is not None) == (None, True)
     assert resume_run(services.ports, run_id).round == 0
-    ends_as_simulated(services, run_id)
+    check_ends_as_simulated(services, run_id)
 
 
 def test_a_model_that_was_lost_while_paused_is_asked_for_on_resume(services: InProcess) -> None:
@@ -162,14 +162,14 @@ def test_a_model_that_was_lost_while_paused_is_asked_for_on_resume(services: InP
     services.publisher.published.clear()
     assert resume_run(services.ports, run_id).phase is RunPhase.PREPARING
     assert services.publisher.commands == [PrepareModel(run_id=run_id)]
-    ends_as_simulated(services, run_id)
+    check_ends_as_simulated(services, run_id)
 
 
 def test_enrolment_is_paused_like_any_round(services: InProcess) -> None:
     run_id = services.start()
     services.until(run_id, lambda run: run.round == 0 and services.ports.ledger.tally(run_id, 0).accepted == 2)
     pause_run(services.ports, run_id, now=True)
-    stands_still(services, run_id)
+    check_stands_still(services, run_id)
     resume_run(services.ports, run_id)
     assert [
         client for command in services.publisher.commands if isinstance(command, EnrolClients) for client in command.clients
@@ -177,16 +177,16 @@ def test_enrolment_is_paused_like_any_round(services: InProcess) -> None:
         "client-000002",
         "client-000003",
     ]
-    ends_as_simulated(services, run_id)
+    check_ends_as_simulated(services, run_id)
 
 
 def test_a_drain_can_be_cut_short(services: InProcess) -> None:
     run_id = open_round_1(services, accepted=1)
     pause_run(services.ports, run_id)
     assert pause_run(services.ports, run_id, now=True).phase is RunPhase.PAUSED
-    stands_still(services, run_id)
+    check_stands_still(services, run_id)
     resume_run(services.ports, run_id)
-    ends_as_simulated(services, run_id)
+    check_ends_as_simulated(services, run_id)
 
 
 def test_a_paused_run_can_be_cancelled(services: InProcess) -> None:
@@ -198,16 +198,3 @@ def test_a_paused_run_can_be_cancelled(services: InProcess) -> None:
     assert services.publisher.published == []
     assert services.ports.ledger.load(run_id) == cancelled
     assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.ABANDONED
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Whose update is trained, each time."""
-    trained: list[str] = []
-
-    def noted(*args: Any, **named: Any) -> Any:
-        trained.append(args[-1])
-        return training_update(*args, **named)
-
-    monkeypatch.setattr("fedface_client.make_update.training_update", noted)
-    return trained

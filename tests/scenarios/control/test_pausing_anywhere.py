@@ -10,7 +10,7 @@ from fedface_control.operate.run import pause_run, resume_run
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ALLOWED, RunPhase
 from support.in_process import InProcess
-from support.pausing import LONG, ends_as_simulated, stands_still
+from support.pausing import LONG, check_ends_as_simulated, check_stands_still
 from support.tiny_run import tiny_plan
 
 
@@ -38,9 +38,9 @@ def test_the_model_is_the_same_whenever_the_pause_comes(faces: Path, now: bool) 
         pause_run(services.ports, run_id, now=now)
         services.drain()
         if services.ports.ledger.load(run_id).phase is not RunPhase.COMPLETED:  # the round in flight was the last one
-            stands_still(services, run_id)
+            check_stands_still(services, run_id)
             resume_run(services.ports, run_id)
-        ends_as_simulated(services, run_id)
+        check_ends_as_simulated(services, run_id)
 
 
 def test_a_run_may_be_paused_again_and_again(faces: Path) -> None:
@@ -56,4 +56,4 @@ def test_a_run_may_be_paused_again_and_again(faces: Path) -> None:
         pauses += 1
         assert pauses < 30
     assert pauses > 5
-    ends_as_simulated(services, run_id)
+    check_ends_as_simulated(services, run_id)

@@ -18,25 +18,10 @@ from fedface_core.domain.commands import HandleFact
 from fedface_core.domain.facts import RoundEvaluated, StepFailed
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED, RunPhase
-from fedface_learning.client.update import training_update
 from support.in_process import InProcess
 from support.lost_ledger import lose
 from support.places import in_round, run_in, simulated
 from support.tiny_run import tiny_plan
-
-
-@pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
-    """In which round whose update is trained, each time."""
-    made: list[tuple[int, str]] = []
-    make = training_update
-
-    def noted(*args: Any, **named: Any) -> Any:
-        made.append(args[-2:])
-        return make(*args, **named)
-
-    monkeypatch.setattr("fedface_client.make_update.training_update", noted)
-    return made
 
 
 @pytest.mark.parametrize("workers_too", [True, False], ids=["all gone", "workers live on"])

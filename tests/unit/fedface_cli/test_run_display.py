@@ -1,4 +1,4 @@
-"""What the terminal shows of a run, in a wide and a narrow one."""
+"""What a wide and a narrow terminal show of a run."""
 
 from __future__ import annotations
 

@@ -151,8 +151,8 @@ def test_the_audit_trail_is_printed_from_any_event(fedface: Invoke, api: ByHand)
     ]
     assert [line[0] for line in lines] == [f"{number}-0" for number in range(1, 6)]
     code, out, _ = fedface("run", "events", "--json", "--after", "3-0", run_id)
-    told: list[dict[str, Any]] = [json.loads(line) for line in out.splitlines()]
-    assert [(event["id"], event["event"], event["phase"]) for event in told] == [
+    printed: list[dict[str, Any]] = [json.loads(line) for line in out.splitlines()]
+    assert [(event["id"], event["event"], event["phase"]) for event in printed] == [
         ("4-0", "round_opened", "running"),
         ("5-0", "run_pausing", "pausing"),
     ]

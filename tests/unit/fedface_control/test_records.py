@@ -1,4 +1,4 @@
-"""The objects in the store tell of what the ledger has stored, whoever was faster."""
+"""Records and manifests in the store agree with the ledger, whichever process was faster."""
 
 from __future__ import annotations
 
