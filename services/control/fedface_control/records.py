@@ -20,7 +20,7 @@ from fedface_core.ports import Ports
 Detail = Mapping[str, str | int | float | None]
 """What an event of the audit trail says beside its name."""
 
-_UPDATES_PER_READ = 500
+UPDATES_PER_READ = 500
 
 
 def save_run(ports: Ports, run: Run, event: str, *, changed: Round | None = None, detail: Detail | None = None) -> Run:
@@ -74,8 +74,8 @@ def accepted_updates(ports: Ports, run_id: str, number: int) -> Iterator[tuple[s
     They are read a few hundred at a time, since all of them together would take megabytes.
     """
     clients = ports.ledger.accepted_clients(run_id, number)
-    for first in range(0, len(clients), _UPDATES_PER_READ):
-        yield from ports.ledger.accepted(run_id, number, clients[first : first + _UPDATES_PER_READ]).items()
+    for first in range(0, len(clients), UPDATES_PER_READ):
+        yield from ports.ledger.accepted(run_id, number, clients[first : first + UPDATES_PER_READ]).items()
 
 
 def enrolled_clients(ports: Ports, run: Run, enrolment: RoundState | None = None) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def test_the_manifest_of_the_faster_process_stays() -> None:
 
 
 def test_updates_are_read_in_client_order_whatever_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "_UPDATES_PER_READ", 2)
+    monkeypatch.setattr(records, "UPDATES_PER_READ", 2)
     control = Control.empty()
     control.open()
     control.accept(6, 0, 3, 1, 5)
