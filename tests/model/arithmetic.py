@@ -1,6 +1,6 @@
-"""Stand-ins for all that computes: the services are the real ones, and what they compute is a name of what it came from.
+"""Stand-ins for all computations: the services are real, and their results only name the updates that they come from.
 
-So a model version tells exactly which updates are in it, and ten thousand steps take seconds.
+So a model version says exactly which updates are in it, and ten thousand steps take seconds.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from fedface_worker.workbench import Workbench
 INITIAL_MODEL = b"the initial model"
 
 
-# What is wrong with a run's parts, its plan's seed says: the same in every process.
+# The plan's seed decides what goes wrong in a run, so that every process sees it alike.
 def weights_do_not_fit(plan: Plan) -> bool:
     """The initial model cannot be prepared."""
     return plan.seed % 11 == 7
 
 
-def sends_rubbish(plan: Plan, client: str) -> bool:
+def sends_bad_updates(plan: Plan, client: str) -> bool:
     """The client's updates of training rounds are accepted, and refused when they are folded."""
     return plan.seed % 3 == 1 and client_index(client) == 0
 
@@ -49,14 +49,14 @@ def cannot_train(plan: Plan, client: str) -> bool:
 
 
 @lru_cache(maxsize=10_000)
-def update_of(model_sha256: str, client: str, *, rubbish: bool = False, started_from: str | None = None) -> Update:
-    """What the client makes of a model version: the same bytes each time."""
+def update_of(model_sha256: str, client: str, *, bad: bool = False, started_from: str | None = None) -> Update:
+    """The client's update of a model version: equal bytes each time."""
     metadata: dict[str, Any] = {"images": 1 + client_index(client), "started_from": started_from}
-    data = encode_tensors({f"{'rubbish' if rubbish else 'update'}/{model_sha256}/{client}": torch.zeros(1)}, metadata)
+    data = encode_tensors({f"{'bad' if bad else 'update'}/{model_sha256}/{client}": torch.zeros(1)}, metadata)
     return Update(data, AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)}))
 
 
-class Names:
+class UpdateNames:
     """A partial that holds the names of the updates in it, instead of their sum."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Names:
             return
         if sha256_hex(data) != update.sha256:
             self.refused[client] = RefusalReason.CHANGED
-        elif b'"rubbish/' in data:
+        elif b'"bad/' in data:
             self.refused[client] = RefusalReason.NOT_FINITE
         else:
             self.folded[client] = update.sha256
@@ -90,14 +90,14 @@ class Names:
         return [json.dumps([self.folded, self.refused]).encode()]
 
     @classmethod
-    def read(cls, file: BinaryIO) -> Names:
+    def read(cls, file: BinaryIO) -> UpdateNames:
         partial = cls()
         partial.folded, partial.refused = json.loads(file.read())
         return partial
 
 
 class ModelNames:
-    """Model versions that are their own name; that they are in the store is asked all the same."""
+    """Model versions that are named by their SHA-256; each must be in the store."""
 
     def __init__(self, artifacts: ArtifactStore) -> None:
         self._artifacts = artifacts
@@ -112,10 +112,10 @@ class ModelNames:
         return self.network(None, model_sha256)
 
     def forget_network(self) -> None:
-        """There is none."""
+        """Nothing to do: no network is kept."""
 
 
-def _reduced(partials: Iterable[Names], before: ServerRound) -> ReducedRound:
+def _reduced(partials: Iterable[UpdateNames], before: ServerRound) -> ReducedRound:
     folded: dict[str, str] = {}
     refused: dict[str, str] = {}
     for partial in partials:
@@ -140,7 +140,7 @@ def _reduced(partials: Iterable[Names], before: ServerRound) -> ReducedRound:
 
 
 def folded_in(model: bytes) -> Mapping[str, str]:
-    """Client → SHA-256 of the updates that a model version was averaged of."""
+    """Client → SHA-256 of its update, for each update in the average of a model version."""
     folded: dict[str, str] = json.loads(model)["folded"]
     return folded
 
@@ -154,7 +154,7 @@ def scores_of(model_sha256: str, plan: Plan) -> Scores:
 
 
 def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
-    """Have the services name what they would compute."""
+    """Replace the services' computations by functions that name their results."""
 
     def initial(_artifacts: ArtifactStore, plan: Plan) -> None:
         if weights_do_not_fit(plan):
@@ -170,12 +170,13 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
         client = step[-1]
         if cannot_train(plan, client):
             raise InvalidInputError("there are no photographs")
-        return update_of(model_sha256, client, rubbish=sends_rubbish(plan, client), started_from=started_from)
+        return update_of(model_sha256, client, bad=sends_bad_updates(plan, client), started_from=started_from)
 
     def score(_bench: Workbench, plan: Plan, current: Round) -> VerificationReport:
         assert current.aggregation is not None
         sha256 = current.aggregation.model_sha256
-        scores, roc = scores_of(sha256, plan), RocCurve(far=[0.5], tar=[0.5])
+        scores = scores_of(sha256, plan)
+        roc = RocCurve(far=[0.5], tar=[0.5])
         return VerificationReport(run_id=current.run_id, round=current.number, model_sha256=sha256, scores=scores, roc=roc)
 
     patch.setattr("fedface_worker.workbench.ModelVersions", ModelNames)
@@ -185,7 +186,7 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("fedface_client.make_update.enrolment_update", lambda sha256, images, _plan: update_of(sha256, images[0]))
     patch.setattr("fedface_client.make_update.own_class_embedding", own_class_embedding)
     patch.setattr("fedface_client.make_update.training_update", training_update)
-    stand_ins: dict[RoundKind, Any] = dict.fromkeys(RoundKind, Names)
+    stand_ins: dict[RoundKind, Any] = dict.fromkeys(RoundKind, UpdateNames)
     for kind, names in stand_ins.items():
         patch.setitem(PARTIALS, kind, names)
     patch.setattr("fedface_aggregator.reduce.decode_class_embeddings", lambda data, _size: data)

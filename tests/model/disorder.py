@@ -1,4 +1,4 @@
-"""What befalls the services: messages in any order, again or never, processes that die or are overtaken, and time."""
+"""What disturbs the services: messages in any order, again or never, processes that are killed or overtaken, and time."""
 
 from __future__ import annotations
 
@@ -21,45 +21,47 @@ from support.mortal import Killed, Lifeline, MortalPublisher, mortal
 Message = tuple[BaseModel, str]
 
 
-class Fate(Lifeline):
-    """Is set anew before each step: the process may die after an effect, or another may be faster just before one."""
+class Disturbance(Lifeline):
+    """What happens to the next step: its process is killed after an effect, or another one is faster just before one."""
 
     def __init__(self) -> None:
         super().__init__(None)
-        self.raced = False
-        self.set()
+        self.overtaken = False
+        self.arm()
 
-    def set(
+    def arm(
         self,
         *,
         kill_after: int | None = None,
         overtake_before: int | None = None,
         overtake: Callable[[], None] | None = None,
     ) -> None:
-        """For the next step; without anything, nothing happens to it."""
+        """Set what happens to the next step; without arguments nothing does."""
         self.effects.clear()
         self.kill_after = kill_after
-        self._overtake_before, self._overtake, self._approached = overtake_before, overtake, 0
+        self._overtake_before = overtake_before
+        self._overtake = overtake
+        self._approached = 0
 
     def approach(self) -> None:
-        """Let the other one act, once."""
+        """Let the other process act before the chosen effect, once."""
         self._approached += 1
         if self._approached == self._overtake_before and self._overtake is not None:
-            self.raced = True
+            self.overtaken = True
             self._overtake()
 
 
-class Post(MortalPublisher):
-    """The queues. Keeps all that was ever sent, and checks that what a message speaks of was stored before it was sent."""
+class Queues(MortalPublisher):
+    """The queues. They keep every message ever sent, and check that its objects and records were stored before."""
 
-    def __init__(self, fate: Fate) -> None:
-        super().__init__(fate)
+    def __init__(self, disturbance: Disturbance) -> None:
+        super().__init__(disturbance)
         self.sent: list[Message] = []
-        self.stored: Callable[[BaseModel], bool] = lambda _: True
+        self.is_stored: Callable[[BaseModel], bool] = lambda _: True
 
     def publish_all(self, commands: Any, *, correlation_id: str) -> None:
         for command in commands:
-            assert self.stored(command), f"sent before it was stored: {command!r}"
+            assert self.is_stored(command), f"sent before it was stored: {command!r}"
             self.sent.append((command, correlation_id))
         super().publish_all(commands, correlation_id=correlation_id)
 
@@ -70,47 +72,47 @@ class World:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.artifacts = MemoryArtifacts(self.clock)
-        self.fate = Fate()
-        self.post = Post(self.fate)
-        self.post.stored = self._stored
-        self.disturbed = False
+        self.disturbance = Disturbance()
+        self.queues = Queues(self.disturbance)
+        self.queues.is_stored = self._stored
+        self.process_killed = False
         self.with_ledger(WatchedLedger(self.clock, self.artifacts))
 
     def with_ledger(self, ledger: WatchedLedger) -> None:
-        """The services, started anew on this ledger."""
+        """Start the services anew on this ledger."""
         self.ledger = ledger
-        self.plain = Ports(ledger, self.artifacts, self.post, self.clock)
+        self.plain = Ports(ledger, self.artifacts, self.queues, self.clock)
         self.start_services()
 
     def start_services(self) -> None:
         """New processes, with nothing in memory."""
-        self.ports = mortal(self.plain, self.fate)
+        self.ports = mortal(self.plain, self.disturbance)
         self.handlers = services(self.ports)
 
     def deliver(self, message: Message) -> None:
-        """Hand a message to its service. That of a process that dies comes again."""
+        """Hand a message to its service. If the process is killed, the message comes again."""
         command, correlation_id = message
         try:
             self.handlers[type(command)](command, correlation_id)
         except Killed:
-            self.disturbed = True
+            self.process_killed = True
             self.start_services()
             if not isinstance(command, Sweep):
-                self.post.published.append(message)
+                self.queues.published.append(message)
         except NotFoundError:
             assert not self._is_known(command), f"{command!r} found its run and its round, and yet not all it needs"
 
     def sweep(self) -> None:
-        """As the beat has it done."""
+        """Sweep, as the beat does."""
         self.deliver((Sweep(), "beat"))
 
     def settle(self) -> None:
-        """Deliver all that is under way, and all that this sends, in order."""
-        while self.post.published:
-            self.deliver(self.post.published.pop(0))
+        """Deliver all messages in order, also those that are sent meanwhile, until none is left."""
+        while self.queues.published:
+            self.deliver(self.queues.published.pop(0))
 
     def _is_known(self, command: BaseModel) -> bool:
-        """Whether the ledger has what the command is about: a message may outlive its run, or a lost ledger."""
+        """Whether the ledger has the command's run and round: both may have been deleted or lost since."""
         about: Any = command.fact if isinstance(command, HandleFact) else command
         run_id: str | None = getattr(about, "run_id", None)
         if run_id is None:
@@ -124,10 +126,10 @@ class World:
         return True
 
     def _stored(self, command: BaseModel) -> bool:
-        """Put, then recorded, then published: so a command's run, round and objects are there before the command."""
+        """Whether the command's run, round and objects are there: objects are put, then recorded, and then published."""
         if not self._is_known(command):
-            # Deleted meanwhile. A worker that knew the run's plan may still tell a fact of it.
-            return self.fate.raced or isinstance(command, HandleFact)
+            # The run was deleted meanwhile. A worker that has its plan may still report a fact about it.
+            return self.disturbance.overtaken or isinstance(command, HandleFact)
         about: Any = command
         match command:
             case HandleFact():

@@ -1,4 +1,4 @@
-"""The ledger in memory is a model of the one in Redis: hypothesis asks the same of both, and their answers are equal."""
+"""The ledger in memory is a model of the one in Redis: hypothesis calls both alike, and their answers are equal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import EndedRound, RunLedger
 
-EXAMPLES, STEPS = 300, 30
+EXAMPLES = 300
+STEPS = 30
 T0 = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 DEADLINE = 100.0
 PLAN = Plan.model_validate({"split": {"clients": 4}, "cohort": {"shard_size": 2, "quorum": 2, "deadline_seconds": DEADLINE}})
@@ -35,7 +36,7 @@ updates = st.integers(0, 9).map(lambda digit: AcceptedUpdate(sha256=str(digit) *
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Two ledgers, and what can be asked of them, sensible or not."""
+    """Two ledgers, and every call of them, sensible or not."""
 
     url: ClassVar[str]
     completed: ClassVar[int] = 0
@@ -45,7 +46,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.clock = ManualClock(T0)
         with redis.Redis.from_url(self.url) as server:
             server.flushdb()
-        self.memory, self.redis = MemoryLedger(self.clock), RedisLedger(self.url)
+        self.memory = MemoryLedger(self.clock)
+        self.redis = RedisLedger(self.url)
 
     @rule(run_id=run_ids)
     def create(self, run_id: str) -> None:
@@ -65,7 +67,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(run_id=run_ids, cohort=cohorts)
     def open(self, run_id: str, cohort: tuple[str, ...]) -> None:
         def next_round(ledger: RunLedger) -> Run:
-            run, number = ledger.load(run_id), len(ledger.rounds(run_id))
+            run = ledger.load(run_id)
+            number = len(ledger.rounds(run_id))
             opened = open_round(PLAN, run_id, number, cohort, "0" * 64, self.clock.now())
             return ledger.save(run.in_round(number), "round_opened", opened=opened)
 
@@ -111,7 +114,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(run_id=run_ids, lost=st.booleans())
     def restore(self, run_id: str, lost: bool) -> None:
-        """From what the ledger itself had of the rounds that have ended."""
+        """Restore a run from what the ledger had of its ended rounds."""
 
         def restore(ledger: RunLedger) -> None:
             run = ledger.load(run_id)
@@ -133,7 +136,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for run_id in RUN_IDS:
             self.both(lambda ledger, run_id=run_id: ledger.load(run_id))
             self.both(lambda ledger, run_id=run_id: ledger.participation(run_id))
-            self.both(lambda ledger, run_id=run_id: [(told.name, told.data) for told in ledger.events(run_id)])
+            self.both(lambda ledger, run_id=run_id: [(recorded.name, recorded.data) for recorded in ledger.events(run_id)])
             for current in self.both(lambda ledger, run_id=run_id: [*ledger.rounds(run_id)]) or []:
                 self.both(lambda ledger, current=current: self.state(ledger, current))
 
@@ -147,7 +150,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return ledger.load_round(*place), ledger.tally(*place), ledger.accepted(*place), some, ledger.failed(*place)
 
     def both(self, ask: Callable[..., Any]) -> Any:
-        """The answer of both, or None where both refuse, in the same words."""
+        """The answer of both ledgers, or None if both raise an error of one class with one message."""
         answers: list[tuple[Any, Any]] = []
         for ledger in (self.memory, self.redis):
             try:
@@ -159,7 +162,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 def test_the_ledgers_agree(ledger_url: str) -> None:
-    LedgerMachine.url, LedgerMachine.completed = ledger_url, 0
+    LedgerMachine.url = ledger_url
+    LedgerMachine.completed = 0
     thorough = settings(
         max_examples=EXAMPLES,
         stateful_step_count=STEPS,

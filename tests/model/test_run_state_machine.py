@@ -1,8 +1,8 @@
-"""Control against disorder: hypothesis chooses events, deaths, races and an operator's whims, and the invariants hold.
+"""Control under disturbances: hypothesis chooses messages, kills, races and an operator's actions, and the invariants hold.
 
-Everything runs but the arithmetic (`model.arithmetic`): control, and what clients, aggregator and evaluator do with the
-ledger, the store and the queues. `model.watched_ledger` says what may never happen. When the disorder is over, each run
-comes to its end.
+Everything runs except the arithmetic (`model.arithmetic`): control, and what clients, aggregator and evaluator do with the
+ledger, the store and the queues. `model.watched_ledger` says what may never happen. When the disturbances are over, each
+run comes to its end.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ from model.watched_ledger import WatchedLedger
 from support.in_process import REPEAT_AFTER
 from support.mortal import Killed
 
-EXAMPLES, STEPS = 2000, 40
+EXAMPLES = 2000
+STEPS = 40
 DEADLINE_SECONDS = 200.0
-MOST_SWEEPS = 200  # A run that takes more to end has lost its way.
+MOST_SWEEPS = 200  # a run that takes more sweeps to end is stuck
 KEYS = (None, None, "one", "two", "three")
 
 Action = Callable[[Ports, str, int, str | None], Run]
-# What an operator asks, and the event that the audit trail has of it.
+# Action of an operator → its function, and the event that it leaves in the audit trail.
 ACTIONS: dict[str, tuple[Action, str]] = {
     "start": (lambda ports, run, _, key: operate_run.start_run(ports, run, key), "run_started"),
     "pause": (lambda ports, run, _, key: operate_run.pause_run(ports, run, key), "run_pausing"),
@@ -61,13 +62,15 @@ ACTIONS: dict[str, tuple[Action, str]] = {
     "delete": (lambda ports, run, _, __: operate_run.delete_run(ports, run, run), "run_deleting"),
     "restore": (lambda ports, run, _, __: restore_run(ports, run), "run_restored"),
 }
-# The gentle ones more often: a run that is cancelled shows little.
-ASKED = st.sampled_from([*ACTIONS, "start", "pause", "pause now", "resume", "resume", "close round", "retry round", "skip"])
+# Actions that keep the run going come more often: a cancelled run shows little.
+ACTION_NAMES = st.sampled_from(
+    [*ACTIONS, "start", "pause", "pause now", "resume", "resume", "close round", "retry round", "skip"]
+)
 
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
-    """Small plans of every sort."""
+    """Small plans with every option of cohorts, retention and stop conditions."""
     clients = draw(st.integers(2, 5))
     over_selection = draw(st.sampled_from([1.0, 1.0, 1.5, 2.0]))
     size = draw(st.none() | st.integers(1, clients))
@@ -100,7 +103,7 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 class RunMachine(RuleBasedStateMachine):
-    """One run or two, and all that can befall them."""
+    """One run or two, with everything that can happen to them."""
 
     completed: ClassVar[int] = 0
 
@@ -108,7 +111,7 @@ class RunMachine(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.runs: list[str] = []
-        self.trails: dict[str, list[RecordedEvent]] = {}
+        self.audit_trails: dict[str, list[RecordedEvent]] = {}
 
     @initialize(plan=plans(), started=st.sampled_from([True] * 9 + [False]), delivered=st.integers(0, 50))
     def create(self, plan: Plan, started: bool, delivered: int) -> None:
@@ -131,33 +134,33 @@ class RunMachine(RuleBasedStateMachine):
 
     @rule(place=st.integers(0, 100))
     def deliver_an_old_one_again(self, place: int) -> None:
-        if sent := self.world.post.sent:
+        if sent := self.world.queues.sent:
             self.world.deliver(sent[-1 - place % len(sent)])
-        self.calm()
+        self.end_disturbance()
 
     @rule(place=st.integers(0, 5))
     def a_fact_of_a_round_under_way_comes_again(self, place: int) -> None:
-        """It may be of an earlier life of the round, before the ledger was lost."""
+        """The fact may be from before the ledger was lost, about a round that was opened anew since."""
         under_way = {(run.id, run.round) for run in self.world.ledger.active_runs()}
         facts = [
             (command, correlation_id)
-            for command, correlation_id in self.world.post.sent
+            for command, correlation_id in self.world.queues.sent
             if isinstance(command, HandleFact) and (command.run_id, getattr(command.fact, "round", None)) in under_way
         ]
         if facts:
             self.world.deliver(facts[-1 - place % len(facts)])
-        self.calm()
+        self.end_disturbance()
 
-    @precondition(lambda self: self.world.post.published)
+    @precondition(lambda self: self.world.queues.published)
     @rule(place=st.integers(0, 20))
     def duplicate(self, place: int) -> None:
-        under_way = self.world.post.published
+        under_way = self.world.queues.published
         under_way.append(under_way[place % len(under_way)])
 
-    @precondition(lambda self: self.world.post.published)
+    @precondition(lambda self: self.world.queues.published)
     @rule(place=st.integers(0, 20))
     def lose(self, place: int) -> None:
-        under_way = self.world.post.published
+        under_way = self.world.queues.published
         del under_way[place % len(under_way)]
 
     # Time.
@@ -169,14 +172,14 @@ class RunMachine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         self.world.sweep()
-        self.calm()
+        self.end_disturbance()
 
     # Operators.
 
-    @rule(which=st.integers(0, 1), name=ASKED, key=st.sampled_from(KEYS), number=st.sampled_from([0, 0, 0, -1, 1]))
+    @rule(which=st.integers(0, 1), name=ACTION_NAMES, key=st.sampled_from(KEYS), number=st.sampled_from([0, 0, 0, -1, 1]))
     def operate(self, which: int, name: str, key: str | None, number: int) -> None:
         self._operate(which, name, key, number)
-        self.calm()
+        self.end_disturbance()
 
     @precondition(lambda self: len(self.runs) == 1 and self._stored(0))
     @rule(rounds=st.integers(1, 2), seed=st.integers(0, 50))
@@ -184,67 +187,66 @@ class RunMachine(RuleBasedStateMachine):
         try:
             run = operate_run.clone_run(self.world.ports, self.runs[0], {"rounds": rounds, "seed": seed}, f"{rounds} {seed}")
         except Killed:
-            self._died()
+            self._process_died()
         else:
             self.runs.append(run.id)
-        self.calm()
+        self.end_disturbance()
 
-    # Deaths, races and losses.
-
-    # Without a message to deliver, they befall whatever comes next: a sweep, an operator's request.
+    # Kills, races and losses. Without a message to deliver, they disturb the next step: a sweep or an operator's request.
 
     @rule(kill_after=st.integers(1, 8), count=st.integers(0, 6))
-    def a_process_dies(self, kill_after: int, count: int) -> None:
-        self._befall(count, kill_after=kill_after)
+    def a_process_is_killed(self, kill_after: int, count: int) -> None:
+        self._disturb(count, kill_after=kill_after)
 
     @rule(before=st.integers(1, 6), place=st.integers(0, 20), count=st.integers(0, 6))
     def a_process_is_overtaken(self, before: int, place: int, count: int) -> None:
 
         def overtake() -> None:
-            if under_way := self.world.post.published:
+            if under_way := self.world.queues.published:
                 self.world.deliver(under_way.pop(place % len(under_way)))
 
-        self._befall(count, overtake_before=before, overtake=overtake)
+        self._disturb(count, overtake_before=before, overtake=overtake)
 
     @rule(
         before=st.integers(1, 6),
         which=st.integers(0, 1),
-        name=ASKED,
+        name=ACTION_NAMES,
         key=st.sampled_from(KEYS),
         count=st.integers(0, 6),
     )
     def an_operator_overtakes_a_process(self, before: int, which: int, name: str, key: str | None, count: int) -> None:
-        self._befall(count, overtake_before=before, overtake=lambda: self._operate(which, name, key, 0))
+        self._disturb(count, overtake_before=before, overtake=lambda: self._operate(which, name, key, 0))
 
     @rule(before=st.integers(1, 6), count=st.integers(0, 6))
     def a_sweep_overtakes_a_process(self, before: int, count: int) -> None:
-        self._befall(count, overtake_before=before, overtake=self.world.sweep)
+        self._disturb(count, overtake_before=before, overtake=self.world.sweep)
 
     @rule()
     def the_ledger_is_lost_and_restored(self) -> None:
-        self.calm()
-        world, lost = self.world, self.world.ledger
-        world.post.published.clear()
+        self.end_disturbance()
+        world = self.world
+        lost = self.world.ledger
+        world.queues.published.clear()
         world.with_ledger(WatchedLedger(world.clock, world.artifacts))
         restore_all(world.ports)
         for run in lost.runs():
             self._check_restored(lost, run)
-            self.trails.pop(run.id, None)
+            self.audit_trails.pop(run.id, None)
 
     @invariant()
     def nothing_impossible_has_happened(self) -> None:
         for run in self.world.ledger.runs():
             self.world.ledger.check(run.id)
             trail = [*self.world.ledger.events(run.id)]
-            before = self.trails.get(run.id, [])
+            before = self.audit_trails.get(run.id, [])
             assert trail[: len(before)] == before, "the audit trail was rewritten"
-            self.trails[run.id] = trail
+            self.audit_trails[run.id] = trail
 
     def teardown(self) -> None:
-        """The disorder ends: each run comes to its end, and what an operator deletes is gone."""
+        """The disturbances end: each run comes to its end, and a deleted run leaves nothing."""
         if sys.exception() is not None:
             return
-        self.calm()
+        self.end_disturbance()
         known = self.world.ledger.runs()
         for run in known:
             if run.phase is not RunPhase.DELETING:
@@ -253,35 +255,35 @@ class RunMachine(RuleBasedStateMachine):
         self.world.settle()
         self.world.sweep()
         assert self.world.ledger.runs() == [], "a run outlived its deletion"
-        if not self.world.fate.raced:  # a client that a deletion overtakes may still put its update
+        if not self.world.disturbance.overtaken:  # a client that a deletion overtakes may still put its update
             for run in known:
                 assert self.world.artifacts.keys(object_keys.run_folder(run.id)) == [], "a run's artifacts outlived it"
-        if not self.world.disturbed and not self.world.fate.raced:
+        if not self.world.process_killed and not self.world.disturbance.overtaken:
             left = {self.world.artifacts.get(key) for key in self.world.artifacts.keys("models/")}
             assert left <= {INITIAL_MODEL}, "a trained model outlived its run"
         type(self).completed += 1
 
-    def calm(self) -> None:
-        """What was to befall the last step befalls no other."""
-        self.world.fate.set()
+    def end_disturbance(self) -> None:
+        """A disturbance that the last step has not met disturbs no later step."""
+        self.world.disturbance.arm()
 
     def _deliver(self, count: int, order: random.Random | None = None) -> None:
         for _ in range(count):
-            if under_way := self.world.post.published:
+            if under_way := self.world.queues.published:
                 self.world.deliver(under_way.pop(order.randrange(len(under_way)) if order else 0))
-        self.calm()
+        self.end_disturbance()
 
-    def _befall(self, count: int, **fate: Any) -> None:
-        self.world.fate.set(**fate)
+    def _disturb(self, count: int, **disturbance: Any) -> None:
+        self.world.disturbance.arm(**disturbance)
         if count:
             self._deliver(count)
 
-    def _died(self) -> None:
-        self.world.disturbed = True
+    def _process_died(self) -> None:
+        self.world.process_killed = True
         self.world.start_services()
 
     def _stored(self, which: int) -> tuple[Run, list[Round]] | None:
-        """The run and its rounds as they are stored; None where it is gone."""
+        """The run and its rounds as they are stored; None if the run is deleted."""
         try:
             run_id = self.runs[which]
             return self.world.ledger.load(run_id), [*self.world.ledger.rounds(run_id)]
@@ -289,24 +291,29 @@ class RunMachine(RuleBasedStateMachine):
             return None
 
     def _operate(self, which: int, name: str, key: str | None, off: int) -> None:
-        """Ask; what is refused, or was granted before, changes nothing, and what is granted is in the audit trail."""
+        """An action that is refused, or was carried out before, changes nothing; any other is in the audit trail."""
         which %= len(self.runs)
-        run_id, before, fate = self.runs[which], self._stored(which), self.world.fate
+        run_id = self.runs[which]
+        before = self._stored(which)
+        disturbance = self.world.disturbance
         number = max(0, (before[0].round or 0) + off) if before else 0
-        sent, record = len(self.world.post.sent), self._record(run_id)
+        sent = len(self.world.queues.sent)
+        record = self._record(run_id)
         act, event = ACTIONS[name]
-        raced, fate.raced = fate.raced, False
+        overtaken_before = disturbance.overtaken
+        disturbance.overtaken = False
         refused = False
         try:
             act(self.world.ports, run_id, number, key)
         except Killed:
-            self._died()
+            self._process_died()
             return
         except (WrongPhaseError, InvalidInputError, NotFoundError):
             refused = True
         finally:
-            overtaken, fate.raced = fate.raced, fate.raced or raced
-        if name in ("delete", "restore"):  # take no key: to delete twice is to delete once
+            overtaken = disturbance.overtaken
+            disturbance.overtaken = overtaken or overtaken_before
+        if name in ("delete", "restore"):  # they take no key, and deleting twice is deleting once
             was_known = name == "delete" and before is not None and before[0].phase is RunPhase.DELETING
         else:
             was_known = before is not None and key in before[0].requests
@@ -314,21 +321,21 @@ class RunMachine(RuleBasedStateMachine):
         if overtaken:
             return
         if refused or was_known:
-            assert (after, len(self.world.post.sent), self._record(run_id)) == (before, sent, record)
+            assert (after, len(self.world.queues.sent), self._record(run_id)) == (before, sent, record)
             return
         assert before is not None
         assert after is not None
         assert after[0].version > before[0].version
-        assert key is None or name in ("delete", "restore") or key in after[0].requests, "the key was not noted"
-        trail = self.world.ledger.events(run_id)[len(self.trails.get(run_id, [])) :]
-        assert event in [told.name for told in trail], f"{name} is not in the audit trail"
+        assert key is None or name in ("delete", "restore") or key in after[0].requests, "the key was not recorded"
+        trail = self.world.ledger.events(run_id)[len(self.audit_trails.get(run_id, [])) :]
+        assert event in [recorded.name for recorded in trail], f"{name} is not in the audit trail"
 
     def _record(self, run_id: str) -> bytes | None:
         key = object_keys.run(run_id)
         return self.world.artifacts.get(key) if key in self.world.artifacts.keys(key) else None
 
     def _check_restored(self, lost: WatchedLedger, before: Run) -> None:
-        """All that had ended is there as it was. After a death or a race the store may be ahead."""
+        """Every ended round is restored as it was. After a kill or a race the store may be ahead of the ledger."""
         ledger = self.world.ledger
         after = ledger.load(before.id)
         for ended in lost.rounds(before.id):
@@ -337,7 +344,7 @@ class RunMachine(RuleBasedStateMachine):
                 if ended.closed_at is not None:
                     assert ledger.accepted(before.id, ended.number) == lost.accepted(before.id, ended.number)
                     assert ledger.failed(before.id, ended.number) == lost.failed(before.id, ended.number)
-        if not self.world.disturbed and not self.world.fate.raced:
+        if not self.world.process_killed and not self.world.disturbance.overtaken:
             same = (
                 "phase",
                 "finished_rounds",
@@ -402,7 +409,7 @@ def test_the_invariants_hold_whatever_happens() -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_of_two_that_end_a_round_the_faster_ones_manifest_stays() -> None:
-    """Too rare to wait for: an operator retries the round between a score's arrival and its manifest."""
+    """A case that random examples rarely reach: an operator retries the round between its scores and its manifest."""
     world = World()
     run = operate_run.create_run(world.ports, Plan.model_validate({"split": {"clients": 2, "test": 2}, "rounds": 2}))
     operate_run.start_run(world.ports, run.id)
@@ -414,10 +421,10 @@ def test_of_two_that_end_a_round_the_faster_ones_manifest_stays() -> None:
         fact = command.fact if isinstance(command, HandleFact) else None
         return isinstance(fact, RoundEvaluated) and fact.round == 1
 
-    while not is_score_of_round_1(world.post.published[0][0]):
-        world.deliver(world.post.published.pop(0))
-    world.fate.set(overtake_before=1, overtake=retry)
-    world.deliver(world.post.published.pop(0))
+    while not is_score_of_round_1(world.queues.published[0][0]):
+        world.deliver(world.queues.published.pop(0))
+    world.disturbance.arm(overtake_before=1, overtake=retry)
+    world.deliver(world.queues.published.pop(0))
     assert world.ledger.load_round(run.id, 1).phase is RoundPhase.ABANDONED
     world.ledger.check(run.id)  # the manifest among it
     world.with_ledger(WatchedLedger(world.clock, world.artifacts))
@@ -429,7 +436,7 @@ def test_of_two_that_end_a_round_the_faster_ones_manifest_stays() -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_a_deleted_run_leaves_the_model_version_that_its_clone_has_just_made_as_well() -> None:
-    """Found once: the ledger is lost when the clone has an aggregation in the store, and no manifest yet."""
+    """A fault that was found: the ledger is lost while the clone has an aggregation in the store, and no manifest yet."""
     machine = RunMachine()
     machine.create(Plan.model_validate({"split": {"clients": 2, "test": 2}, "rounds": 1}), True, 20)
     machine.clone(rounds=1, seed=0)
@@ -441,22 +448,24 @@ def test_a_deleted_run_leaves_the_model_version_that_its_clone_has_just_made_as_
 
 @pytest.mark.usefixtures("quick")
 def test_an_average_of_an_earlier_life_of_the_round_does_not_count() -> None:
-    """Too rare to wait for: the ledger is lost, the round is opened anew, and fewer answer than before."""
+    """A case that random examples rarely reach: the ledger is lost, and in the round opened anew fewer clients answer."""
     machine = RunMachine()
     cohort = {"size": 1, "over_selection": 2.0}
     machine.create(Plan.model_validate({"split": {"clients": 2, "test": 2}, "cohort": cohort, "rounds": 1}), True, 0)
-    world, (run_id,) = machine.world, machine.runs
+    world = machine.world
+    (run_id,) = machine.runs
 
     def is_average_of_round_1(command: BaseModel) -> bool:
         fact = command.fact if isinstance(command, HandleFact) else None
         return isinstance(fact, RoundAggregated) and fact.round == 1
 
-    while not is_average_of_round_1(world.post.published[0][0]):
-        world.deliver(world.post.published.pop(0))
-    earlier, (_, other) = world.post.published[0], world.ledger.accepted(run_id, 1)
+    while not is_average_of_round_1(world.queues.published[0][0]):
+        world.deliver(world.queues.published.pop(0))
+    earlier = world.queues.published[0]
+    _, other = world.ledger.accepted(run_id, 1)
     machine.the_ledger_is_lost_and_restored()
     world.sweep()
-    world.post.published[:] = [(TrainClients(run_id=run_id, round=1, clients=(other,)), "other")]
+    world.queues.published[:] = [(TrainClients(run_id=run_id, round=1, clients=(other,)), "other")]
     machine.deliver_in_order(2)  # the one client's task, and that the round is ready
     assert world.ledger.load_round(run_id, 1).phase is RoundPhase.AGGREGATING
     world.deliver(earlier)

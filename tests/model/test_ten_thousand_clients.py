@@ -1,7 +1,7 @@
 """A round of ten thousand clients: the real control code and the sweep, a clock that the test moves, devices that drop out.
 
-Of 13,000 simulated devices that enrolled all are invited, and 10,000 updates are wanted. Nothing trains: a device answers
-through the ledger as its client's task would, when its time has come.
+All of the 13,000 enrolled devices are invited, and 10,000 updates are wanted. Nothing trains: when its time has come, a
+device records an update in the ledger, as its client's task would.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import Ports, RunLedger
 
-ENROLLED, WANTED = 13_000, 10_000
-SWEEP_SECONDS, REPEAT_AFTER = 5.0, timedelta(seconds=30)
+ENROLLED = 13_000
+WANTED = 10_000
+SWEEP_SECONDS = 5.0
+REPEAT_AFTER = timedelta(seconds=30)
 UPDATE = AcceptedUpdate(sha256="c" * 64, size=1000, images=5)
 AGGREGATION = Aggregation(
     model_sha256="b" * 64,
@@ -57,7 +59,9 @@ class Fleet:
     """Control, all devices, and the time. A device holds its task until its time has come, then it answers."""
 
     def __init__(self, ledger: RunLedger, clock: ManualClock, plan: Plan) -> None:
-        self.clock, self.plan, self.publisher = clock, plan, RecordingPublisher()
+        self.clock = clock
+        self.plan = plan
+        self.publisher = RecordingPublisher()
         self.ports = Ports(ledger, MemoryArtifacts(), self.publisher, clock)
         self.busy: list[tuple[datetime, str]] = []
         self.asked: Counter[str] = Counter()
@@ -73,8 +77,9 @@ class Fleet:
         self.seconds.setdefault(step, []).append(time.perf_counter() - started)
 
     def enrol(self) -> None:
-        """Round 0, to which everybody answers at once; its results are made up. Opens round 1."""
-        ledger, now = self.ports.ledger, self.clock.now()
+        """Finish round 0 with an update of every client and invented results, which opens round 1."""
+        ledger = self.ports.ledger
+        now = self.clock.now()
         self.run_id = create_run(self.ports, self.plan).id
         start_run(self.ports, self.run_id)
         with self.timed("open round 0"):
@@ -93,7 +98,7 @@ class Fleet:
             handle_fact(self.ports, EvaluationSkipped(run_id=self.run_id, round=0))
 
     def take_tasks(self) -> set[str]:
-        """Hand the published tasks to their devices; returns whose they were."""
+        """Hand the published tasks to their devices. Returns the clients of the tasks."""
         tasks = {
             client for command in self.publisher.commands if isinstance(command, TrainClients) for client in command.clients
         }
@@ -114,7 +119,7 @@ class Fleet:
         return behaviour(self.plan, client, 1, self.clock.now())
 
     def pass_time(self, seconds: float) -> None:
-        """Those whose time has come answer, in order."""
+        """Let devices answer in order as their time comes."""
         until = self.clock.now() + timedelta(seconds=seconds)
         while self.busy and self.busy[0][0] <= until:
             at, client = heapq.heappop(self.busy)
@@ -127,7 +132,7 @@ class Fleet:
         self.clock.advance((until - self.clock.now()).total_seconds())
 
     def sweep_until_closed(self) -> Round:
-        """The beat goes on until round 1 is closed; a sweep repeats the tasks of the unsettled, and no others."""
+        """Sweep until round 1 is closed; a sweep repeats the tasks of unsettled clients only."""
         while (current := self.ports.ledger.load_round(self.run_id, 1)).phase is RoundPhase.OPEN:
             asked = self.take_tasks()
             self.pass_time(SWEEP_SECONDS)
@@ -180,7 +185,7 @@ def fleet_of(request: pytest.FixtureRequest) -> partial[Fleet]:
 
 
 def check_closed_with_exactly_those(fleet: Fleet, closed: Round) -> None:
-    """The ledger's accepted set is that of the devices' own count, whoever answers later is refused."""
+    """The accepted set is what the devices counted themselves, and later updates are refused."""
     ledger = fleet.ports.ledger
     frozen = ledger.accepted(fleet.run_id, 1)
     assert frozen.keys() == fleet.accepted
@@ -220,7 +225,7 @@ def test_the_deadline_closes_the_round_with_those_who_are_there(fleet_of: partia
 
 
 def test_control_keeps_nothing_of_a_rounds_clients(ledger_url: str) -> None:
-    """The records are in Redis: to close a round of all clients takes control a few megabytes, for a moment."""
+    """The records are in Redis: closing a round of all clients takes control a few megabytes for a moment."""
     clock = ManualClock()
     fleet = Fleet(RedisLedger(ledger_url), clock, plan_of())
     fleet.enrol()

@@ -1,4 +1,4 @@
-"""A ledger in memory that checks every change of it against what may never happen, and keeps the history to do so."""
+"""A ledger in memory that checks each of its changes against what may never happen."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
 from fedface_core.ports import ArtifactStore, Clock, EndedRound
 from model.arithmetic import folded_in
 
-_CREATED, _PREPARING, _RUNNING, _PAUSING = RunPhase.CREATED, RunPhase.PREPARING, RunPhase.RUNNING, RunPhase.PAUSING
-_PAUSED, _COMPLETED, _FAILED, _CANCELLED = RunPhase.PAUSED, RunPhase.COMPLETED, RunPhase.FAILED, RunPhase.CANCELLED
+_CREATED = RunPhase.CREATED
+_PREPARING = RunPhase.PREPARING
+_RUNNING = RunPhase.RUNNING
+_PAUSING = RunPhase.PAUSING
+_PAUSED = RunPhase.PAUSED
+_COMPLETED = RunPhase.COMPLETED
+_FAILED = RunPhase.FAILED
+_CANCELLED = RunPhase.CANCELLED
 
-# Where a run may go from where. A run that has ended goes nowhere but away.
+# Phase of a run → the phases that may follow. A run that has ended can only be deleted.
 RUN_EDGES: Mapping[RunPhase, frozenset[RunPhase]] = {
     _CREATED: frozenset({_PREPARING, _CANCELLED, RunPhase.DELETING}),
     _PREPARING: frozenset({_RUNNING, _PAUSING, _PAUSED, _FAILED, _CANCELLED}),
@@ -32,7 +38,7 @@ RUN_EDGES: Mapping[RunPhase, frozenset[RunPhase]] = {
     RunPhase.DELETING: frozenset(),
 }
 
-# And a round: forward only, but for the one that waits for its paused run.
+# Phase of a round → the phases that may follow. A round only goes forward, except that a suspended one opens again.
 ROUND_EDGES: Mapping[RoundPhase, frozenset[RoundPhase]] = {
     RoundPhase.OPEN: frozenset({RoundPhase.SUSPENDED, RoundPhase.AGGREGATING, RoundPhase.ABANDONED}),
     RoundPhase.SUSPENDED: frozenset({RoundPhase.OPEN, RoundPhase.ABANDONED}),
@@ -47,15 +53,15 @@ _NEVER_CHANGE = ("run_id", "number", "cohort", "shard_size", "quorum", "minimum"
 
 
 class WatchedLedger(MemoryLedger):
-    """Every change is checked as it is stored; ``in_order`` is false while another process acts in the middle of a step."""
+    """A ledger that checks every change as it is stored."""
 
     def __init__(self, clock: Clock, artifacts: ArtifactStore) -> None:
         super().__init__(clock)
         self._watch_clock = clock
         self._artifacts = artifacts
-        # The accepted sets of closed rounds, by run and number.
+        # Run and number of a closed round → its accepted set.
         self.frozen: dict[tuple[str, int], Mapping[str, AcceptedUpdate]] = {}
-        self.keys_granted: defaultdict[str, set[str]] = defaultdict(set)
+        self.used_keys: defaultdict[str, set[str]] = defaultdict(set)
 
     def save(
         self, run: Run, event: str, *, opened: Round | None = None, changed: Round | None = None, detail: Data | None = None
@@ -105,7 +111,7 @@ class WatchedLedger(MemoryLedger):
         """Restore, and take the ended rounds' accepted sets for final."""
         super().restore(run, rounds)
         self.frozen |= {(run.id, ended.record.number): dict(ended.accepted) for ended in rounds}
-        self.keys_granted[run.id] = set(run.requests)
+        self.used_keys[run.id] = set(run.requests)
         self.check(run.id)
 
     def delete(self, run_id: str) -> None:
@@ -114,12 +120,14 @@ class WatchedLedger(MemoryLedger):
         super().delete(run_id)
 
     def check(self, run_id: str) -> None:
-        """What must be so at any moment."""
-        run, rounds = self.load(run_id), self.rounds(run_id)
+        """Check what must hold at any moment."""
+        run = self.load(run_id)
+        rounds = self.rounds(run_id)
         if run.phase is not RunPhase.DELETING:
             self._check_kept(run, rounds)
         for current in rounds:
-            accepted, failed = self.accepted(run_id, current.number), self.failed(run_id, current.number)
+            accepted = self.accepted(run_id, current.number)
+            failed = self.failed(run_id, current.number)
             tally = self.tally(run_id, current.number)
             settled = accepted.keys() | failed.keys()
             assert not accepted.keys() & failed.keys(), "a client has settled twice"
@@ -152,8 +160,8 @@ class WatchedLedger(MemoryLedger):
         assert saved.phase is not _COMPLETED or saved.stopped_because
         assert saved.plan is before.plan or saved.plan == before.plan
         new = saved.requests.keys() - before.requests.keys()
-        assert not new & self.keys_granted[saved.id], "one idempotency key had two effects"
-        self.keys_granted[saved.id] |= new
+        assert not new & self.used_keys[saved.id], "one idempotency key had two effects"
+        self.used_keys[saved.id] |= new
         assert self.events(saved.id)[-1].name == event
         if saved.updates_kept_from > before.updates_kept_from:
             for number in range(saved.updates_kept_from):
@@ -191,7 +199,8 @@ class WatchedLedger(MemoryLedger):
         pause = self._watch_clock.now() - old.suspended_at if reopened and old.suspended_at else timedelta()
         assert new.deadline_at - old.deadline_at == pause, "the deadline moves by the pause, and by nothing else"
         assert old.aggregation is None or new.aggregation == old.aggregation
-        place, accepted = (new.run_id, new.number), self.accepted(new.run_id, new.number)
+        place = (new.run_id, new.number)
+        accepted = self.accepted(new.run_id, new.number)
         if old.phase in _TAKES_UPDATES and new.phase not in _TAKES_UPDATES:
             self.frozen[place] = dict(accepted)
         if new.phase is RoundPhase.AGGREGATING and old.phase is RoundPhase.OPEN:
@@ -215,7 +224,8 @@ class WatchedLedger(MemoryLedger):
         manifest = self._manifest(ended)
         assert manifest.run == saved
         assert manifest.round == ended
-        accepted, failed = self.accepted(saved.id, ended.number), self.failed(saved.id, ended.number)
+        accepted = self.accepted(saved.id, ended.number)
+        failed = self.failed(saved.id, ended.number)
         if ended.closed_at is None:  # given up while open: a client may have settled since the manifest was put
             assert manifest.accepted.items() <= accepted.items()
             assert manifest.failed.items() <= failed.items()

@@ -25,6 +25,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation, RocCurve, Scores, VerificationReport
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import Ports
+from support.command_line import without_proxies
 
 MODEL = b"a model's bytes"
 MODEL_SHA256 = hashlib.sha256(MODEL).hexdigest()
@@ -50,7 +51,8 @@ class ByHand:
         return run_id
 
     def accept(self, run_id: str, number: int, clients: int) -> None:
-        ledger, now = self.ports.ledger, self.ports.clock.now()
+        ledger = self.ports.ledger
+        now = self.ports.clock.now()
         for client in ledger.load_round(run_id, number).cohort[:clients]:
             ledger.accept(run_id, number, client, AcceptedUpdate(sha256="0" * 64, size=1, images=10), now)
 
@@ -126,6 +128,7 @@ def served_api() -> Iterator[ByHand]:
 @pytest.fixture
 def api(served_api: ByHand, monkeypatch: pytest.MonkeyPatch) -> Iterator[ByHand]:
     monkeypatch.setenv("FEDFACE_API_URL", served_api.url)
+    without_proxies(monkeypatch)
     # The API runs in this process, and its log would stand among what the command prints.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield served_api

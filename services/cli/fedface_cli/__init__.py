@@ -1,1 +1,1 @@
-"""The `fedface` command."""
+"""The operator's command `fedface`, a client of the control API."""

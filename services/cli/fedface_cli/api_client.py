@@ -1,4 +1,4 @@
-"""The control API as the commands see it: typed answers, and its errors as our own error tree."""
+"""A client of the control API: typed answers, and the API's errors as our own error tree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from httpx_sse import connect_sse
 from pydantic import BaseModel, ValidationError
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
 
-from fedface_cli.api_problems import BrokenConnectionError, raise_for_problem, transport_errors_in_words
+from fedface_cli.api_problems import BrokenConnectionError, mapped_transport_errors, raise_for_problem
 from fedface_core.contracts.http import (
     MODEL_SHA256_HEADER,
     Garbage,
@@ -33,26 +33,31 @@ from fedface_core.domain.results import VerificationReport
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 _ATTEMPTS = 5
-PAUSES = wait_random_exponential(multiplier=0.2, max=3)
-_CHUNK = 1 << 20
-_SILENCE = 5.0  # seconds; a connection that died looks like a run in which nothing happens
+RETRY_WAIT = wait_random_exponential(multiplier=0.2, max=3)
+_CHUNK_BYTES = 1 << 20
+_SILENCE_SECONDS = 5.0  # a broken connection looks like a run in which nothing happens
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
 @dataclass(frozen=True)
 class RunEvent:
-    """One line of a run's event stream. ``id`` is where to go on after it; ``name`` says what happened, ``data`` to what.
-
-    The event `progress` is not part of the run's history: its data are a `RunSummary` of the moment.
-    """
+    """One event of a run's stream: a line of its audit trail, or an event `progress` with the run's summary."""
 
     id: str
+    """The id after which the stream can be continued; empty for `progress`."""
     name: str
+    """What happened, such as ``round_opened``."""
     data: dict[str, Any]
+    """What it happened to and why; for `progress` the fields of a `RunSummary`."""
 
 
 class ControlApi:
-    """A connection to the control API at ``url`` (by default FEDFACE_API_URL, then `DEFAULT_URL`)."""
+    """A connection to the control API at ``url`` (by default FEDFACE_API_URL, then `DEFAULT_URL`).
+
+    Every method raises the error that the API answers with: `NotFoundError`, `WrongPhaseError`, `InvalidInputError` or
+    `UnavailableError`, and `UnavailableError` too if there is no answer. A request that changes something is sent again,
+    with one idempotency key, if it is unknown whether it has arrived. `InvalidInputError` if ``url`` is not an HTTP URL.
+    """
 
     def __init__(self, url: str | None = None, transport: httpx.BaseTransport | None = None) -> None:
         self.url = (url or os.environ.get("FEDFACE_API_URL") or DEFAULT_URL).rstrip("/")
@@ -61,11 +66,11 @@ class ControlApi:
         self._http = httpx.Client(base_url=self.url, timeout=30.0, transport=transport)
 
     def create(self, plan: Plan) -> RunDetail:
-        """Create a run; it waits to be started."""
+        """Create a run of a plan. The run does nothing until it is started."""
         return self._change(RunDetail, "POST", "/runs", json=plan.model_dump(mode="json"))
 
     def clone(self, run_id: str, changes: Mapping[str, Any]) -> RunDetail:
-        """Create a run of another run's plan with changes, a JSON merge patch: null takes the default."""
+        """Create a run of another run's plan with changes: a JSON merge patch, in which null restores the default."""
         return self._change(RunDetail, "POST", f"/runs/{run_id}/clone", json=changes)
 
     def start(self, run_id: str) -> RunDetail:
@@ -73,11 +78,11 @@ class ControlApi:
         return self._change(RunDetail, "POST", f"/runs/{run_id}/start")
 
     def pause(self, run_id: str, *, now: bool = False) -> RunDetail:
-        """Start nothing new: pause once the round in flight has finished, or ``now``, keeping it as it is."""
+        """Pause a run once the round in flight has finished, or ``now``, which suspends the round."""
         return self._change(RunDetail, "POST", f"/runs/{run_id}/pause", params={"now": now})
 
     def resume(self, run_id: str) -> RunDetail:
-        """Go on where the run was paused."""
+        """Continue a paused run."""
         return self._change(RunDetail, "POST", f"/runs/{run_id}/resume")
 
     def cancel(self, run_id: str) -> RunDetail:
@@ -85,42 +90,41 @@ class ControlApi:
         return self._change(RunDetail, "POST", f"/runs/{run_id}/cancel")
 
     def delete(self, run_id: str, confirm: str) -> RunDetail:
-        """Have a run and its artifacts removed; ``confirm`` is its id once more. `NotFoundError` once it is gone."""
+        """Have a run and its artifacts removed; ``confirm`` must be the run's id. `NotFoundError` once the run is gone."""
         return self._change(RunDetail, "DELETE", f"/runs/{run_id}", params={"confirm": confirm})
 
     def restore(self, run_id: str) -> RunDetail:
-        """Bring a run back that the ledger has lost. `WrongPhaseError` where it is there, be it by an attempt before."""
+        """Restore a run that the ledger has lost. `WrongPhaseError` if it is there, even if an earlier try restored it."""
         return self._change(RunDetail, "POST", f"/runs/{run_id}/restore")
 
     def restore_all(self) -> RestoredRuns:
-        """Bring back every run that the artifact store knows and the ledger does not."""
+        """Restore every run that the artifact store has and the ledger has lost."""
         return self._change(RestoredRuns, "POST", "/restore")
 
     def garbage(self, older_than_hours: float, *, remove: bool) -> Garbage:
-        """The artifacts that nothing names and that are older; removed where told so."""
-        older = {"older_than_hours": older_than_hours}
+        """The artifacts that nothing names and that were put longer ago; removed if ``remove`` is set."""
+        params = {"older_than_hours": older_than_hours}
         if remove:
-            return self._change(Garbage, "DELETE", "/garbage", params=older)
-        return self._call(Garbage, "GET", "/garbage", params=older)
+            return self._change(Garbage, "DELETE", "/garbage", params=params)
+        return self._call(Garbage, "GET", "/garbage", params=params)
 
     def close_round(self, run_id: str, number: int) -> RunDetail:
         """Close the open round with the updates accepted so far."""
         return self._change(RunDetail, "POST", f"/runs/{run_id}/rounds/{number}/close")
 
     def retry_round(self, run_id: str, number: int) -> RunDetail:
-        """Abandon the round, and have another opened with a fresh cohort."""
+        """Abandon the round, and have another round opened with a fresh cohort."""
         return self._change(RunDetail, "POST", f"/runs/{run_id}/rounds/{number}/retry")
 
     def skip_evaluation(self, run_id: str, number: int) -> RunDetail:
-        """Do not have the round's model version scored."""
+        """Have the round finish without scores of its model version."""
         return self._change(RunDetail, "POST", f"/runs/{run_id}/rounds/{number}/skip-evaluation")
 
     def runs(self, limit: int | None = None, before: str | None = None) -> RunList:
-        """The newest runs, newest first; those older than the run ``before`` only, where given."""
-        asked = {"limit": limit, "before": before}
-        return self._call(
-            RunList, "GET", "/runs", params={name: value for name, value in asked.items() if value is not None}
-        )
+        """The newest runs, newest first: ``limit`` of them at most, and only runs older than the run ``before`` if given."""
+        given = {"limit": limit, "before": before}
+        params = {name: value for name, value in given.items() if value is not None}
+        return self._call(RunList, "GET", "/runs", params=params)
 
     def run(self, run_id: str) -> RunDetail:
         """One run with its plan."""
@@ -131,44 +135,47 @@ class ControlApi:
         return self._call(RoundList, "GET", f"/runs/{run_id}/rounds")
 
     def report(self, run_id: str, number: int) -> VerificationReport:
-        """The evaluator's report of a round."""
+        """The verification report of a round: its scores and its ROC curve."""
         return self._call(VerificationReport, "GET", f"/runs/{run_id}/rounds/{number}/report")
 
     def events(self, run_id: str, after: str = "", *, follow: bool = True) -> Iterator[RunEvent]:
         """The run's events after the one with id ``after``: those so far, or as they happen until the run has ended.
 
-        `UnavailableError` where nothing happens for some seconds: ask again from the last event's id.
+        `UnavailableError` if nothing comes for some seconds: then call it again with the last event's id.
         """
         headers = {"Last-Event-ID": after} if after else {}
-        asked = {"headers": headers, "params": {"follow": follow}, "timeout": _SILENCE}
-        with self._problems(), connect_sse(self._http, "GET", f"/runs/{run_id}/events", **asked) as source:
+        request = {"headers": headers, "params": {"follow": follow}, "timeout": _SILENCE_SECONDS}
+        with self._mapped_errors(), connect_sse(self._http, "GET", f"/runs/{run_id}/events", **request) as source:
             raise_for_problem(source.response)
             for event in source.iter_sse():
-                if event.data:  # a keep-alive comes as an event without any
+                if event.data:  # a keep-alive is an event without data
                     yield RunEvent(event.id, event.event, event.json())
 
     def download_model(self, run_id: str, path: Path) -> str:
-        """Write the run's newest model to ``path``, whole or not at all; returns its SHA-256, which was checked."""
+        """Write the run's newest model to ``path``, whole or not at all. Returns its SHA-256.
+
+        `UnavailableError` if the bytes that arrived have another SHA-256 than the API says.
+        """
         part = path.with_name(path.name + ".part")
         digest = hashlib.sha256()
-        with self._problems(), self._http.stream("GET", f"/runs/{run_id}/model") as response:
+        with self._mapped_errors(), self._http.stream("GET", f"/runs/{run_id}/model") as response:
             raise_for_problem(response)
             path.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
-                for chunk in response.iter_bytes(_CHUNK):
+                for chunk in response.iter_bytes(_CHUNK_BYTES):
                     digest.update(chunk)
                     file.write(chunk)
-            promised = response.headers.get(MODEL_SHA256_HEADER)
-        if digest.hexdigest() != promised:
+            expected = response.headers.get(MODEL_SHA256_HEADER)
+        if digest.hexdigest() != expected:
             part.unlink()
             raise UnavailableError(
-                f"the model of {run_id} arrived damaged: its SHA-256 is {digest.hexdigest()}, not {promised}; try again"
+                f"the model of {run_id} arrived damaged: its SHA-256 is {digest.hexdigest()}, not {expected}; try again"
             )
         part.replace(path)
         return digest.hexdigest()
 
     def upload_model(self, path: Path) -> StoredModel:
-        """Store a model file, so that a plan may start from it by its SHA-256."""
+        """Store a model file, so that a plan can name it by its SHA-256. `InvalidInputError` if the file cannot be read."""
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -188,33 +195,38 @@ class ControlApi:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close the connections."""
         self.close()
 
     def _change(self, body: type[BodyT], method: str, path: str, **request: Any) -> BodyT:
-        """A call that changes something: sent again where it is unknown whether it arrived.
+        """A call that changes something: it is sent again if it is unknown whether it has arrived.
 
-        The key makes it one request, however often it arrives: the API carries it out once.
+        With its idempotency key, the API carries it out once however often it arrives.
         """
         headers = {"Idempotency-Key": uuid.uuid4().hex} | request.pop("headers", {})
-        again = Retrying(retry=_worth_another, stop=stop_after_attempt(_ATTEMPTS), wait=PAUSES, reraise=True)
-        answer: BodyT = again(self._call, body, method, path, headers=headers, **request)
+        retrying = Retrying(retry=_should_retry, stop=stop_after_attempt(_ATTEMPTS), wait=RETRY_WAIT, reraise=True)
+        answer: BodyT = retrying(self._call, body, method, path, headers=headers, **request)
         return answer
 
     def _call(self, body: type[BodyT], method: str, path: str, **request: Any) -> BodyT:
-        with self._problems():
+        with self._mapped_errors():
             response = self._http.request(method, path, **request)
         raise_for_problem(response)
         try:
             return body.model_validate_json(response.content)
         except ValidationError:
-            raise UnavailableError(f"what answers at {self.url} is not a control API of this version of FedFace") from None
+            raise UnavailableError(
+                f"the server that answers at {self.url} is not a control API of this version of FedFace"
+            ) from None
 
-    def _problems(self) -> AbstractContextManager[None]:
-        return transport_errors_in_words(self.url)
+    def _mapped_errors(self) -> AbstractContextManager[None]:
+        return mapped_transport_errors(self.url)
 
 
-def _worth_another(state: RetryCallState) -> bool:
-    """Whether to send it again. Nobody there to begin with is for the user to know at once; later it may be a restart."""
+def _should_retry(state: RetryCallState) -> bool:
+    """Whether to send the request again.
+
+    If the first try finds no API, the user should know at once; if a later one does, the API may be restarting.
+    """
     error = state.outcome.exception() if state.outcome else None
     return isinstance(error, BrokenConnectionError) and (error.may_have_arrived or state.attempt_number > 1)

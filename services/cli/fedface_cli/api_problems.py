@@ -1,4 +1,4 @@
-"""What goes wrong between the commands and the control API, as our own error tree."""
+"""Errors between the commands and the control API, as our own error tree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ERRORS = {404: NotFoundError, 409: WrongPhaseError, 413: InvalidInputError, 422
 
 
 class BrokenConnectionError(UnavailableError):
-    """No answer came. ``may_have_arrived`` is False where nobody took the connection."""
+    """No answer came. ``may_have_arrived`` is False if no connection was made, so that the request did not arrive."""
 
     def __init__(self, message: str, *, may_have_arrived: bool = True) -> None:
         super().__init__(message)
@@ -22,8 +22,8 @@ class BrokenConnectionError(UnavailableError):
 
 
 @contextmanager
-def transport_errors_in_words(url: str) -> Iterator[None]:
-    """httpx's errors as ours."""
+def mapped_transport_errors(url: str) -> Iterator[None]:
+    """A context in which httpx's transport errors are raised as `BrokenConnectionError`, which names the API's ``url``."""
     try:
         yield
     except httpx.ConnectError:
@@ -35,11 +35,14 @@ def transport_errors_in_words(url: str) -> Iterator[None]:
     except httpx.TimeoutException:
         raise BrokenConnectionError(f"the control API at {url} does not answer in time; try again") from None
     except httpx.TransportError as error:
-        raise BrokenConnectionError(f"the control API at {url} broke off: {error}") from None
+        raise BrokenConnectionError(f"the connection to the control API at {url} broke: {error}") from None
 
 
 def raise_for_problem(response: httpx.Response) -> None:
-    """The error that the API answered with, and the wrong fields that it names."""
+    """Raise the error that the API answered with; its message names the wrong fields. Nothing if the answer is a success.
+
+    The error's class follows from the HTTP status; it is `FedFaceError` if the status is not one that the API gives.
+    """
     if response.is_success:
         return
     response.read()

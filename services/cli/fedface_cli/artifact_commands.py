@@ -1,4 +1,4 @@
-"""`fedface artifacts …`: what lies in the artifact store though nothing names it."""
+"""`fedface artifacts …`: removing artifacts that nothing names."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Look after the artifact store.", no_args_is_help=True)
+app = typer.Typer(help="Remove artifacts that nothing names.", no_args_is_help=True)
 
 
 @app.callback()
 def group() -> None:
-    """Keeps `collect` a subcommand while it is the only one."""
+    """Keep `collect` a subcommand although it is the only one."""
 
 
 @app.command()
 def collect(
     older_than_hours: Annotated[
         float,
-        typer.Option("--older-than", min=1.0, max=87_600.0, metavar="HOURS", help="Leave alone what was put less long ago."),
+        typer.Option("--older-than", min=1.0, max=87_600.0, metavar="HOURS", help="Keep younger artifacts."),
     ] = 24.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list it.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them.")] = False,
 ) -> None:
-    """Remove artifacts that no manifest, no run and no upload names: what killed processes have left."""
+    """Remove artifacts that no manifest, no run and no upload names: killed processes have left them."""
     from fedface_cli.api_client import ControlApi
     from fedface_cli.wording import counted
 

@@ -1,4 +1,4 @@
-"""Trace files: what single devices do in single rounds, as CSV with a header or as JSON lines."""
+"""Reading trace files, which say what single devices do in single rounds: CSV with a header, or JSON lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLUMNS = tuple(TraceEntry.model_fields)
 
 
 def read_trace(path: Path) -> tuple[TraceEntry, ...]:
-    """The entries of a trace file. `InvalidInputError` names the file, the line and the column that is wrong."""
+    """Read the entries of a trace file. `InvalidInputError` names the file, the line and the column that is wrong."""
     try:
         text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin a file with a byte order mark
     except OSError as error:
@@ -27,7 +27,7 @@ def read_trace(path: Path) -> tuple[TraceEntry, ...]:
         raise InvalidInputError(f"{path} is not text: a trace is CSV or JSON lines") from None
     # A header cannot begin with a brace, and a trace in JSON lines always does.
     rows = _json_rows(path, text) if text.lstrip().startswith("{") else _csv_rows(path, text)
-    return tuple(_entry(where, row) for where, row in rows)
+    return tuple(_entry(location, row) for location, row in rows)
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -40,24 +40,24 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
             break
         except csv.Error as error:
             raise InvalidInputError(f"{path}, line {reader.line_num} is not CSV: {error}") from None
-        where = f"{path}, line {reader.line_num}"
+        location = f"{path}, line {reader.line_num}"
         if not any(cells):
             continue
         if header is None:
-            header = _checked_header(where, cells)
+            header = _checked_header(location, cells)
         elif len(cells) != len(header):
-            raise InvalidInputError(f"{where} has {len(cells)} cells, but the header names {len(header)} columns")
+            raise InvalidInputError(f"{location} has {len(cells)} cells, but the header names {len(header)} columns")
         else:
-            yield where, {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+            yield location, {name: cell for name, cell in zip(header, cells, strict=True) if cell}
     if header is None:
         raise InvalidInputError(f"{path} is empty: its first line names the columns, such as {','.join(_COLUMNS)}")
 
 
-def _checked_header(where: str, header: list[str]) -> list[str]:
+def _checked_header(location: str, header: list[str]) -> list[str]:
     unknown = [name for name in header if name not in _COLUMNS]
     if unknown or "client" not in header or len(set(header)) < len(header):
         raise InvalidInputError(
-            f"{where} is no header: it must name the column client, and of the others, each once, those that you need: "
+            f"{location} is no header: it must name the column client, and may name each of these once: "
             f"{', '.join(_COLUMNS[1:])}; it is {','.join(header)}"
         )
     return header
@@ -67,17 +67,17 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
-        where = f"{path}, line {number}"
+        location = f"{path}, line {number}"
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise InvalidInputError(f"{where}, column {error.colno} is not JSON: {error.msg}") from None
+            raise InvalidInputError(f"{location}, column {error.colno} is not JSON: {error.msg}") from None
         if not isinstance(row, dict):
-            raise InvalidInputError(f'{where} is not an object, such as {{"client": "client-000000", "drops_out": true}}')
-        yield where, row
+            raise InvalidInputError(f'{location} is not an object, such as {{"client": "client-000000", "drops_out": true}}')
+        yield location, row
 
 
-def _entry(where: str, row: dict[str, Any]) -> TraceEntry:
+def _entry(location: str, row: dict[str, Any]) -> TraceEntry:
     try:
         return TraceEntry.model_validate(row)
     except ValidationError as error:
@@ -85,11 +85,11 @@ def _entry(where: str, row: dict[str, Any]) -> TraceEntry:
         column = problem["loc"][0]
         match problem["type"]:
             case "missing":
-                said = "is missing: each entry names its client, such as client-000003"
+                message = "is missing: each entry names its client, such as client-000003"
             case "extra_forbidden":
-                said = f"does not exist: the columns are {', '.join(_COLUMNS)}"
+                message = f"does not exist: the columns are {', '.join(_COLUMNS)}"
             case "string_pattern_mismatch":
-                said = f"is {problem['input']!r}: a client is named as client-000003"
+                message = f"is {problem['input']!r}: a client's name is like client-000003"
             case _:
-                said = f"is {problem['input']!r}: {problem['msg']}"
-        raise InvalidInputError(f"{where}, column {column} {said}") from None
+                message = f"is {problem['input']!r}: {problem['msg']}"
+        raise InvalidInputError(f"{location}, column {column} {message}") from None

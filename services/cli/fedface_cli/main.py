@@ -1,7 +1,7 @@
-"""The `fedface` command.
+"""The `fedface` command: the operator's commands, which need only the control API.
 
-Here are the operator's commands, which need nothing but the API. Other packages add theirs: see `command_group`. Each
-command's file imports what it works with only when it runs, so that ``fedface --help`` does not wait for torch.
+Other packages add commands, as `command_group` describes. A command imports the modules that it works with only when it
+runs, so that ``fedface --help`` does not wait for torch.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ import typer
 from fedface_cli import artifact_commands, model_commands, round_commands, run_commands
 from fedface_cli.command_group import CommandGroup
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+# Exit statuses
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="fedface",
     cls=CommandGroup,
-    help="Federated learning of face recognition: one identity a client, and no photograph ever leaves it.",
+    help="Federated learning of face recognition: each client has one identity, and its photographs never leave it.",
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,  # a traceback is for our mistakes, and then the plain one says more
+    pretty_exceptions_enable=False,  # only mistakes of ours show a traceback, and the plain one says more
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(run_commands.app, name="run")
@@ -45,13 +48,14 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """What holds for all commands."""
+    """Take the options of `fedface` itself."""
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line (``sys.argv`` by default) and exit with its status.
+    """Run the command line (``sys.argv`` by default), and exit with its status.
 
-    0 done, 1 failed, 2 wrong usage or input, 130 interrupted; `run watch` also 3 cancelled, 4 deleted meanwhile.
+    The status is 0 if the command is done, 1 if it failed, 2 if usage or input is wrong, 130 if it was interrupted. `run
+    watch` also has 3 if the run was cancelled and 4 if it was deleted meanwhile.
     """
     try:
         app(args=arguments)

@@ -1,4 +1,4 @@
-"""`fedface model …`: download a run's newest model, upload one to start from."""
+"""`fedface model …`: download the newest model of a run, upload a model to start from."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import typer
 
 from fedface_cli.arguments import RunIdArgument
 
-app = typer.Typer(help="Download a run's model, upload one to start from.", no_args_is_help=True)
+app = typer.Typer(help="Download the newest model of a run, upload a model to start from.", no_args_is_help=True)
 
 
 @app.command()
 def download(
     run_id: RunIdArgument,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to.", show_default="RUN.safetensors")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to write.", show_default="RUN.safetensors")
+    ] = None,
 ) -> None:
-    """Download a run's newest model version, check its SHA-256, and print it."""
+    """Download the newest model version of a run, and print its SHA-256, which is checked."""
     from fedface_cli.api_client import ControlApi
 
     path = output or Path(f"{run_id}.safetensors")
@@ -28,7 +30,7 @@ def download(
 
 @app.command()
 def upload(model_file: Annotated[Path, typer.Argument(metavar="FILE", help="A safetensors file.")]) -> None:
-    """Store a model, and print the SHA-256 to name as `model.weights` in a plan."""
+    """Store a model, and print its SHA-256. A plan starts from the model by naming that in `model.weights`."""
     from fedface_cli.api_client import ControlApi
 
     with ControlApi() as api:

@@ -1,4 +1,4 @@
-"""Plans as people write them: TOML or JSON, in a file or on standard input; and changes to them, on the command line."""
+"""Reading plans from TOML or JSON, in a file or on standard input, and changes of a plan from the command line."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ PartT = TypeVar("PartT", bound=BaseModel)
 
 
 def read_plan(path: Path) -> Plan:
-    """The plan in a file, or on standard input for ``-``. `InvalidInputError` names each wrong field.
+    """Read the plan in a file, or on standard input for ``-``. `InvalidInputError` names each wrong field.
 
-    Where the plan names a trace file, beside it, the plan gets what that says: a plan is complete in itself.
+    If the plan names a trace file, relative to its own folder (for standard input, to the working directory), the entries of
+    that file become part of the plan.
     """
-    given = read_document(path)
-    devices = given.get("devices")
+    fields = read_document(path)
+    devices = fields.get("devices")
     if isinstance(devices, dict) and isinstance(devices.get("trace"), str):
-        devices["trace"] = read_trace(path.parent / devices["trace"])  # of standard input, beside us
-    return make_part(Plan, given, f"{_named(path)} is not a plan")
+        devices["trace"] = read_trace(path.parent / devices["trace"])
+    return make_part(Plan, fields, f"{_display_name(path)} is not a plan")
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """The fields that a TOML or JSON file holds, or standard input for ``-``. `InvalidInputError` where it is neither."""
-    name = _named(path)
+    """Read the fields of a TOML or JSON file, or of standard input for ``-``. `InvalidInputError` if it is neither."""
+    name = _display_name(path)
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -41,48 +42,36 @@ def read_document(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise InvalidInputError(f"{name} is not text: a TOML or JSON file was expected") from None
     try:
-        # A TOML document cannot begin with a brace, and one in JSON always does.
-        given: dict[str, Any] = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+        # A TOML document cannot begin with a brace, and a JSON object always does.
+        fields: dict[str, Any] = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
     except json.JSONDecodeError as error:
         raise InvalidInputError(f"{name} is not JSON: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise InvalidInputError(f"{name} is not TOML: {error}") from None
-    return given
+    return fields
 
 
 def with_changes(plan: Plan, settings: Sequence[str]) -> Plan:
-    """The plan, changed by ``field=value`` settings. `InvalidInputError` names each wrong one."""
+    """The plan with the changes of ``field=value`` settings. `InvalidInputError` names each wrong field."""
     try:
         return changed(plan, read_changes(settings))
     except ValidationError as error:
         raise InvalidInputError(f"with these settings it is not a plan:{_describe(error)}") from None
 
 
-def _named(path: Path) -> str:
-    return "standard input" if str(path) == "-" else str(path)
-
-
 def make_part(kind: type[PartT], fields: Mapping[str, object], complaint: str = "these options do not go together") -> PartT:
-    """A plan, or a part of one, from its fields. `InvalidInputError` names each wrong one after the ``complaint``."""
+    """Make a plan, or a part of one, from its fields. `InvalidInputError` says ``complaint`` and names each wrong field."""
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
         raise InvalidInputError(f"{complaint}:{_describe(error)}") from None
 
 
-def _describe(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        field = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            message = "there is no such field"
-        lines.append(f"\n  {field}: {message}" if field else f"\n  {message}")
-    return "".join(lines)
-
-
 def read_changes(settings: Sequence[str]) -> dict[str, Any]:
-    """The merge patch that ``field=value`` settings make: dotted fields, values as JSON or else as text."""
+    """The JSON merge patch of ``field=value`` settings: fields with dots, values as JSON or else as text.
+
+    `InvalidInputError` if a setting has another form, or if two settings change one field.
+    """
     changes: dict[str, Any] = {}
     for setting in settings:
         path, equals, value = setting.partition("=")
@@ -97,12 +86,27 @@ def read_changes(settings: Sequence[str]) -> dict[str, Any]:
             if not isinstance(part, dict):
                 raise InvalidInputError(f"{setting!r} sets a field within {name}, which another setting gives as a whole")
         if names[-1] in part:
-            raise InvalidInputError(f"{setting!r} sets what another setting sets already")
-        part[names[-1]] = _value(value)
+            raise InvalidInputError(f"{setting!r} sets a field that another setting sets already")
+        part[names[-1]] = _json_or_text(value)
     return changes
 
 
-def _value(text: str) -> Any:
+def _display_name(path: Path) -> str:
+    return "standard input" if str(path) == "-" else str(path)
+
+
+def _describe(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        field = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = "there is no such field"
+        lines.append(f"\n  {field}: {message}" if field else f"\n  {message}")
+    return "".join(lines)
+
+
+def _json_or_text(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except ValueError:
@@ -110,4 +114,4 @@ def _value(text: str) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is Python's, not JSON")
+    raise ValueError(f"{name} is not JSON, although Python's parser takes it")

@@ -1,4 +1,4 @@
-"""`fedface round …`: close a run's current round early, retry it with a fresh cohort, skip its evaluation."""
+"""`fedface round …`: close the current round of a run early, retry it with a fresh cohort, skip its evaluation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fedface_cli.api_client import ControlApi
     from fedface_core.contracts.http import RunDetail
 
-app = typer.Typer(help="Close, retry or leave unscored the current round of a run.", no_args_is_help=True)
+app = typer.Typer(help="Close or retry the current round of a run, or skip its evaluation.", no_args_is_help=True)
 
 NumberArgument = Annotated[int | None, typer.Argument(metavar="[NUMBER]", min=0, help="The current round by default.")]
 
@@ -23,40 +23,41 @@ def close(run_id: RunIdArgument, number: NumberArgument = None) -> None:
     from fedface_cli.api_client import ControlApi
 
     with ControlApi() as api:
-        number = _number(api, run_id, number)
-        _print(f"round {number} is closed", api.close_round(run_id, number))
+        number = _round_number(api, run_id, number)
+        _print_result(f"round {number} is closed", api.close_round(run_id, number))
 
 
 @app.command()
 def retry(run_id: RunIdArgument, number: NumberArgument = None) -> None:
-    """Abandon the round, and open another with a fresh cohort from the same model version."""
+    """Abandon the round, and open another round with a fresh cohort from the same model version."""
     from fedface_cli.api_client import ControlApi
 
     with ControlApi() as api:
-        number = _number(api, run_id, number)
-        _print(f"round {number} is abandoned", api.retry_round(run_id, number))
+        number = _round_number(api, run_id, number)
+        _print_result(f"round {number} is abandoned", api.retry_round(run_id, number))
 
 
 @app.command("skip-evaluation")
 def skip_evaluation(run_id: RunIdArgument, number: NumberArgument = None) -> None:
-    """Do not have the round's model version scored: it finishes as soon as it is aggregated."""
+    """Do not score the round's model version: the round finishes as soon as it is aggregated."""
     from fedface_cli.api_client import ControlApi
 
     with ControlApi() as api:
-        number = _number(api, run_id, number)
-        _print(f"round {number} will not be scored", api.skip_evaluation(run_id, number))
+        number = _round_number(api, run_id, number)
+        _print_result(f"round {number} will not be scored", api.skip_evaluation(run_id, number))
 
 
-def _number(api: ControlApi, run_id: str, asked: int | None) -> int:
+def _round_number(api: ControlApi, run_id: str, given: int | None) -> int:
+    """The given number, or that of the run's current round."""
     from fedface_core.domain.errors import WrongPhaseError
 
-    current = asked if asked is not None else api.run(run_id).round
-    if current is None:
-        raise WrongPhaseError(f"{run_id} has no round yet; see how it stands with: fedface run show {run_id}")
-    return current
+    number = given if given is not None else api.run(run_id).round
+    if number is None:
+        raise WrongPhaseError(f"{run_id} has no round yet; see its phase with: fedface run show {run_id}")
+    return number
 
 
-def _print(done: str, run: RunDetail) -> None:
-    from fedface_cli.wording import what_next
+def _print_result(done: str, run: RunDetail) -> None:
+    from fedface_cli.wording import status_line
 
-    typer.echo(f"{done}; {what_next(run)}")
+    typer.echo(f"{done}; {status_line(run)}")

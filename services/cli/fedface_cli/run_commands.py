@@ -1,4 +1,4 @@
-"""`fedface run …`: what an operator asks of a run by the control API. How it is looked at is in `run_views`."""
+"""`fedface run …`: the commands that change runs. Those that only show runs are in `run_views`."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ SettingsOption = Annotated[
     typer.Option(
         "--set",
         metavar="FIELD=VALUE",
-        help="Change the plan, such as local_training.learning_rate=1e-4; null takes the default. Repeatable.",
+        help="Change the plan, such as local_training.learning_rate=1e-4; null restores the default. Repeatable.",
     ),
 ]
-StartOption = Annotated[bool, typer.Option("--start", help="Start it at once.")]
+StartOption = Annotated[bool, typer.Option("--start", help="Start the run at once.")]
 POLL_SECONDS = 0.5
 
 
 @app.command()
 def create(
-    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, TOML or JSON; - is standard input.")],
+    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, TOML or JSON; - for standard input.")],
     settings: SettingsOption = None,
     start_now: StartOption = False,
 ) -> None:
@@ -66,7 +66,7 @@ def start(run_id: RunIdArgument) -> None:
     from fedface_cli.api_client import ControlApi
 
     with ControlApi() as api:
-        _print(api.start(run_id))
+        _print_status(api.start(run_id))
 
 
 run_views.add_to(app)
@@ -75,35 +75,35 @@ run_views.add_to(app)
 @app.command()
 def pause(
     run_id: RunIdArgument,
-    now: Annotated[bool, typer.Option("--now", help="Keep the round in flight as it is, instead of finishing it.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Suspend the round in flight instead of finishing it.")] = False,
 ) -> None:
-    """Have a run start nothing new.
+    """Pause a run.
 
-    The round in flight is finished first. With --now it is kept open: no further client starts, updates of those under way
-    still count, and its deadline stands still.
+    The round in flight is finished first. With --now it is suspended: no further client starts, updates of clients under way
+    are still accepted, and the deadline moves by the length of the pause.
     """
     from fedface_cli.api_client import ControlApi
 
     with ControlApi() as api:
-        _print(api.pause(run_id, now=now))
+        _print_status(api.pause(run_id, now=now))
 
 
 @app.command()
 def resume(run_id: RunIdArgument) -> None:
-    """Have a paused run go on."""
+    """Continue a paused run."""
     from fedface_cli.api_client import ControlApi
 
     with ControlApi() as api:
-        _print(api.resume(run_id))
+        _print_status(api.resume(run_id))
 
 
 @app.command()
 def cancel(run_id: RunIdArgument) -> None:
-    """Cancel a run that has not ended. What it stored stays."""
+    """Cancel a run that has not ended. Its artifacts stay."""
     from fedface_cli.api_client import ControlApi
 
     with ControlApi() as api:
-        _print(api.cancel(run_id))
+        _print_status(api.cancel(run_id))
 
 
 @app.command()
@@ -111,12 +111,12 @@ def delete(
     run_id: RunIdArgument,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete an ended run for good, and wait until it is gone.
+    """Delete a run that has not started or has ended, and wait until it is gone.
 
-    With it go its artifacts, the model versions that no other run names, and its records.
+    Its artifacts, its records and the model versions that no other run names are removed.
     """
     from fedface_cli.api_client import ControlApi
-    from fedface_cli.wording import what_next
+    from fedface_cli.wording import status_line
     from fedface_core.domain.errors import InvalidInputError, NotFoundError
 
     with ControlApi() as api:
@@ -128,7 +128,7 @@ def delete(
             return
         try:
             run = api.delete(run_id, confirm=run_id)
-            typer.echo(f"{what_next(run)}; waiting until it is gone")
+            typer.echo(f"{status_line(run)}; waiting until it is gone")
             while True:
                 time.sleep(POLL_SECONDS)
                 api.run(run_id)
@@ -140,17 +140,17 @@ def delete(
 def restore(
     run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run's id; all lost runs by default.")] = None,
 ) -> None:
-    """Bring back runs whose records the ledger has lost, from the artifact store. They go on where they were."""
+    """Restore runs that the ledger has lost from the artifact store. They continue where they were."""
     from fedface_cli.api_client import ControlApi
-    from fedface_cli.wording import what_next
+    from fedface_cli.wording import status_line
 
     with ControlApi() as api:
         if run_id is not None:
-            typer.echo(what_next(api.restore(run_id)))
+            _print_status(api.restore(run_id))
             return
         answer = api.restore_all()
     for run in answer.runs:
-        typer.echo(what_next(run))
+        typer.echo(status_line(run))
     for refused, reason in answer.refused.items():
         typer.echo(f"{refused} is not restored: {reason}", err=True)
     if answer.refused:
@@ -160,14 +160,14 @@ def restore(
 
 
 def _print_created(api: ControlApi, run: RunDetail, start_now: bool) -> None:
-    """The id for scripts, what comes next for people."""
-    from fedface_cli.wording import what_next
+    """Print the id for scripts to standard output, and the run's status for people to standard error."""
+    from fedface_cli.wording import status_line
 
     typer.echo(run.id)
-    typer.echo(what_next(api.start(run.id) if start_now else run), err=True)
+    typer.echo(status_line(api.start(run.id) if start_now else run), err=True)
 
 
-def _print(run: RunDetail) -> None:
-    from fedface_cli.wording import what_next
+def _print_status(run: RunDetail) -> None:
+    from fedface_cli.wording import status_line
 
-    typer.echo(what_next(run))
+    typer.echo(status_line(run))

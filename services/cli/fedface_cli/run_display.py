@@ -1,4 +1,4 @@
-"""A run as a terminal shows it while it is watched: phase, progress, stragglers, deadline, scores by round."""
+"""The display of a run in a terminal: phase, progress, stragglers, deadline, scores by round."""
 
 from __future__ import annotations
 
@@ -11,51 +11,53 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from fedface_cli.wording import PHASE_STYLES, clock, cosine, percent, progress, waited_for
+from fedface_cli.wording import PHASE_STYLES, cosine, duration, named_stragglers, percent, progress
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
 from fedface_core.domain.results import far_label
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.domain.run import ENDED, RunPhase
 
-_DOING = {
+_ACTIVITIES = {
     RoundPhase.OPEN: "training",
-    RoundPhase.SUSPENDED: "kept open",
+    RoundPhase.SUSPENDED: "suspended",
     RoundPhase.AGGREGATING: "aggregating",
     RoundPhase.EVALUATING: "evaluating",
     RoundPhase.FINISHED: "finished",
     RoundPhase.ABANDONED: "abandoned",
 }
-_WIDE, _MEDIUM = 100, 76  # columns from which on there is room for more names, and for all scores
+_COLUMNS_FOR_NAMES = 100  # from this width on, more stragglers are named
+_COLUMNS_FOR_COSINES = 76  # from this width on, the table of scores has the mean cosines
 _LINES_BESIDE_SCORES = 14
 
 
 class RunDisplay:
-    """What is drawn; whoever watches sets ``run``, ``rounds`` and ``trouble`` anew."""
+    """A rich renderable. To update it, set ``run``, ``rounds`` and ``waiting`` anew."""
 
     def __init__(self, run: RunDetail, rounds: list[RoundView]) -> None:
         self.run: RunSummary = run
         self.rounds = rounds
-        self.trouble = ""
-        """Which service waits for what, as the audit trail said last."""
+        self.waiting = ""
+        """Which service waits for what, as the newest event says; empty if no service waits."""
         self._far = [far_label(rate) for rate in run.plan.far]
         self._spinner = Spinner("dots", style="cyan")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
-        """What is drawn now, in as much room as there is."""
+        """The lines to draw now, fitted to the width and the height of the console."""
         yield self._headline()
         why = self.run.failure or self.run.stopped_because
         if why:
             yield Text(why, PHASE_STYLES[self.run.phase])
         yield self._bars(options.max_width)
-        if self.trouble:
-            yield Text(self.trouble, "yellow")
+        if self.waiting:
+            yield Text(self.waiting, "yellow")
         for view in self.rounds:
             if view.abandoned_because:
                 yield Text(f"round {view.number} was abandoned: {view.abandoned_because}", "dim yellow")
         if any(view.scores for view in self.rounds):
             yield Text("")
-            yield self.scores_table(max(3, console.height - _LINES_BESIDE_SCORES), cosines=options.max_width >= _MEDIUM)
+            newest = max(3, console.height - _LINES_BESIDE_SCORES)
+            yield self.scores_table(newest, cosines=options.max_width >= _COLUMNS_FOR_COSINES)
 
     def _headline(self) -> RenderableType:
         run = self.run
@@ -73,34 +75,36 @@ class RunDisplay:
         return line
 
     def _bars(self, columns: int) -> RenderableType:
-        run, width = self.run, max(8, min(40, columns - 56))
+        run = self.run
+        width = max(8, min(40, columns - 56))
         grid = Table.grid(padding=(0, 2))
-        where = "preparing the model" if run.phase is RunPhase.PREPARING else progress(run)
-        grid.add_row("rounds", ProgressBar(run.rounds, run.finished_rounds, width=width), Text(where))
+        position = "preparing the model" if run.phase is RunPhase.PREPARING else progress(run)
+        grid.add_row("rounds", ProgressBar(run.rounds, run.finished_rounds, width=width), Text(position))
         if run.round is not None and run.round_phase is not None:
             accepted = f"{run.accepted} of {run.quorum}"
             accepted += f", {run.invited} invited" if run.invited != run.quorum else ""
             accepted += f", {run.failed} failed" if run.failed else ""
-            doing = (
-                "enrolling"
-                if run.round == ENROLMENT_ROUND and run.round_phase is RoundPhase.OPEN
-                else _DOING[run.round_phase]
-            )
+            enrolling = run.round == ENROLMENT_ROUND and run.round_phase is RoundPhase.OPEN
+            activity = "enrolling" if enrolling else _ACTIVITIES[run.round_phase]
             bar = ProgressBar(run.quorum or 1, min(run.accepted, run.quorum), width=width)
-            grid.add_row("updates", bar, Text.assemble(accepted, "  ", (doing, "cyan")))
+            grid.add_row("updates", bar, Text.assemble(accepted, "  ", (activity, "cyan")))
         if run.deadline_at is not None:
-            # The deadline stands still while the round is kept open.
-            left = clock((run.deadline_at - (run.paused_at or datetime.now(UTC))).total_seconds())
+            # While the round is suspended, its deadline does not come closer.
+            left = duration((run.deadline_at - (run.paused_at or datetime.now(UTC))).total_seconds())
             grid.add_row("deadline", Text(""), Text(f"in {left}" + (" once resumed" if run.paused_at else "")))
         lines = Table.grid()
         lines.add_row(grid)
         if run.unsettled:
-            lines.add_row(Text(f"waiting for {waited_for(run, 5 if columns >= _WIDE else 2)}", "dim"))
+            names = named_stragglers(run, 5 if columns >= _COLUMNS_FOR_NAMES else 2)
+            lines.add_row(Text(f"waiting for {names}", "dim"))
         return lines
 
     def scores_table(self, newest: int | None = None, *, cosines: bool = True) -> Table:
-        """Scores by round: round 0, the model before training, and the ``newest`` others, by default all."""
-        table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="dim")  # within 80 columns
+        """Scores by round: those of round 0, and of the ``newest`` other rounds (by default of all).
+
+        The mean genuine and impostor cosines are left out if ``cosines`` is False.
+        """
+        table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="dim")  # fits into 80 columns
         table.add_column("round", justify="right")
         for far in self._far:
             table.add_column(f"TAR@{far}", justify="right")

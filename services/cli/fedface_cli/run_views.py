@@ -1,4 +1,4 @@
-"""`fedface run watch|show|list|events`: how a run is looked at."""
+"""`fedface run watch|show|list|events`: the commands that show runs and change nothing."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def add_to(app: typer.Typer) -> None:
 
 
 def watch(run_id: RunIdArgument) -> None:
-    """Watch a run until it has ended; a paused one is watched on.
+    """Watch a run until it has ended, also through its pauses.
 
-    Exits 0 where it completed, 1 where it failed, 3 where it was cancelled, 4 where it was deleted meanwhile.
+    The exit status is 0 if the run completed, 1 if it failed, 3 if it was cancelled, 4 if it was deleted meanwhile.
     """
     from rich.console import Console
 
     from fedface_cli import watching
     from fedface_cli.api_client import ControlApi
-    from fedface_cli.wording import ending
+    from fedface_cli.wording import phase_with_reason
     from fedface_core.domain.run import RunPhase
 
     with ControlApi() as api:
@@ -39,7 +39,7 @@ def watch(run_id: RunIdArgument) -> None:
     if run is None or run.phase is RunPhase.DELETING:
         typer.echo(f"{run_id} was deleted", err=True)
         raise typer.Exit(4)
-    typer.echo(f"{run.id} {ending(run)}", err=run.phase is not RunPhase.COMPLETED)
+    typer.echo(f"{run.id} {phase_with_reason(run)}", err=run.phase is not RunPhase.COMPLETED)
     raise typer.Exit({RunPhase.COMPLETED: 0, RunPhase.CANCELLED: 3}.get(run.phase, 1))
 
 
@@ -64,7 +64,7 @@ def show(run_id: RunIdArgument, as_json: JsonOption = False) -> None:
 
 
 def list_runs(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="So many at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many runs at most.")] = 50,
     before: Annotated[str | None, typer.Option(metavar="RUN", help="Only runs older than this one.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -74,7 +74,7 @@ def list_runs(
     from rich.text import Text
 
     from fedface_cli.api_client import ControlApi
-    from fedface_cli.wording import PHASE_STYLES, moment, percent
+    from fedface_cli.wording import PHASE_STYLES, local_minute, percent
 
     with ControlApi() as api:
         listed = api.runs(limit, before)
@@ -89,7 +89,7 @@ def list_runs(
         return
     table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="dim")
     for name, width in (("run", 16), ("name", None), ("phase", 9)):
-        table.add_column(name, min_width=width, no_wrap=True)  # in a narrow terminal the name gives way, never the id
+        table.add_column(name, min_width=width, no_wrap=True)  # in a narrow terminal the name is cut, and never the id
     for name, width in (("rounds", 6), ("AUC", 6), ("EER", 7), ("created", 16)):
         table.add_column(name, min_width=width, no_wrap=True, justify="right")
     for run in listed.runs:
@@ -100,23 +100,23 @@ def list_runs(
             f"{run.finished_rounds}/{run.rounds}",
             f"{run.scores.auc:.4f}" if run.scores else "–",
             percent(run.scores.eer if run.scores else None),
-            moment(run.created_at),
+            local_minute(run.created_at),
         )
     Console().print(table, highlight=False)
 
 
 def events(
     run_id: RunIdArgument,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as things happen, until the run has ended.")] = False,
-    after: Annotated[str, typer.Option(metavar="ID", help="Only what came after this event.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line, for scripts.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new events too, until the run has ended.")] = False,
+    after: Annotated[str, typer.Option(metavar="ID", help="Only events after this one.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on each line, for scripts.")] = False,
 ) -> None:
-    """Print a run's audit trail: the id of each event, when it was, and what happened."""
+    """Print a run's audit trail: the id of each event, its time, and what happened."""
     import json
 
     from fedface_cli import watching
     from fedface_cli.api_client import ControlApi
-    from fedface_cli.wording import second
+    from fedface_cli.wording import local_second
 
     with ControlApi() as api:
         stream = watching.follow(api, run_id, after=after) if follow else api.events(run_id, after, follow=False)
@@ -126,14 +126,14 @@ def events(
             if as_json:
                 typer.echo(json.dumps({"id": event.id, "event": event.name, **event.data}))
             else:
-                typer.echo(f"{event.id}  {second(event.data['at'])}  {watching.event_line(event)}")
+                typer.echo(f"{event.id}  {local_second(event.data['at'])}  {watching.event_line(event)}")
 
 
 def _details(run: RunDetail, rounds: Sequence[RoundView]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    from fedface_cli.wording import PHASE_STYLES, counted, moment, progress
+    from fedface_cli.wording import PHASE_STYLES, counted, local_minute, progress
 
     grid = Table.grid(padding=(0, 3))
     grid.add_row("run", Text(run.id, "bold"))
@@ -158,7 +158,7 @@ def _details(run: RunDetail, rounds: Sequence[RoundView]) -> RenderableType:
     moments = (("created", run.created_at), ("started", run.started_at), ("paused", run.paused_at), ("ended", run.ended_at))
     for name, at in moments:
         if at is not None or name != "paused":
-            grid.add_row(name, moment(at))
+            grid.add_row(name, local_minute(at))
     if run.allowed:
         grid.add_row("allowed", ", ".join(run.allowed))
     return grid

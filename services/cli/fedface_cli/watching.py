@@ -1,4 +1,4 @@
-"""Watches a run in the terminal until it has ended: live on a terminal, else a line for each thing that happens."""
+"""Watching a run until it has ended: a live display on a terminal, else a line for each event."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ RETRY_SECONDS = 1.0
 
 
 def watch(api: ControlApi, run_id: str, console: Console, check: Callable[[], None] = lambda: None) -> RunDetail | None:
-    """Show the run until it has ended. Returns it as it then is; None if an operator deleted it meanwhile.
+    """Show the run until it has ended, and return it. None if an operator deleted it meanwhile.
 
-    ``check`` is called again and again, and ends the watching by raising.
+    ``check`` is called after each event, and may end the watching by raising an error. `UnavailableError` if the API stays
+    away.
     """
     run = api.run(run_id)
     show = _watch_live if console.is_terminal else _watch_in_lines
@@ -35,12 +36,16 @@ def watch(api: ControlApi, run_id: str, console: Console, check: Callable[[], No
 
 
 def follow(api: ControlApi, run_id: str, check: Callable[[], None] = lambda: None, after: str = "") -> Iterator[RunEvent]:
-    """The run's events until it has ended, across interruptions of the connection."""
+    """The run's events after the one with id ``after`` until the run has ended, across interruptions of the connection.
+
+    ``check`` is called after each event and each interruption. `UnavailableError` if the API stays away.
+    """
     failures = 0
     while True:
         try:
             for event in api.events(run_id, after):
-                after, failures = event.id or after, 0
+                after = event.id or after
+                failures = 0
                 yield event
                 check()
             if api.run(run_id).phase in ENDED:
@@ -57,13 +62,14 @@ def _watch_live(api: ControlApi, run: RunDetail, console: Console, check: Callab
     display = RunDisplay(run, api.rounds(run.id).rounds)
     with Live(display, console=console, refresh_per_second=8):
         for event in follow(api, run.id, check):
-            # What waits says so; whatever happens next, it goes on.
-            display.trouble = event_line(event) if event.name == "waiting" else ""
+            # An event after a service has begun to wait means that the run proceeds.
+            display.waiting = event_line(event) if event.name == "waiting" else ""
             if event.name == "progress":
                 display.run = RunSummary.model_validate(event.data)
             elif event.name in ("round_finished", "round_abandoned"):
                 display.rounds = api.rounds(run.id).rounds
-        display.run, display.rounds = api.run(run.id), api.rounds(run.id).rounds
+        display.run = api.run(run.id)
+        display.rounds = api.rounds(run.id).rounds
 
 
 def _watch_in_lines(api: ControlApi, run: RunDetail, console: Console, check: Callable[[], None]) -> None:
@@ -74,11 +80,11 @@ def _watch_in_lines(api: ControlApi, run: RunDetail, console: Console, check: Ca
         if event.name == "round_finished":
             scored = next(view for view in api.rounds(run.id).rounds if view.number == event.data["round"])
             if scored.scores:
-                console.print(f"  {in_a_line(scored.scores)}", highlight=False, soft_wrap=True)
+                console.print(f"  {scores_line(scored.scores)}", highlight=False, soft_wrap=True)
 
 
 def event_line(event: RunEvent) -> str:
-    """What happened, for a log: ``round 3: round abandoned: 0 updates were accepted, fewer than the minimum 1``."""
+    """An event as a line of text: ``round 3: round abandoned: 0 updates were accepted, fewer than the minimum 1``."""
     data = event.data
     about = f"round {data['round']}: " if data.get("round") is not None else ""
     what = f"{data.get('service', 'a service')} is waiting" if event.name == "waiting" else event.name.replace("_", " ")
@@ -86,7 +92,7 @@ def event_line(event: RunEvent) -> str:
     return f"{about}{what}" + (f": {why}" if why else "")
 
 
-def in_a_line(scores: Scores) -> str:
-    """The scores for a log: ``TAR@1e-2 93.3 %  AUC 0.9811  EER 6.80 %``."""
+def scores_line(scores: Scores) -> str:
+    """The scores as a line of text: ``TAR@1e-2 93.30 %  AUC 0.9811  EER 6.80 %``."""
     rates = [f"TAR@{far} {percent(tar)}" for far, tar in scores.tar.items() if tar is not None]
     return "  ".join([*rates, f"AUC {scores.auc:.4f}", f"EER {percent(scores.eer)}"])

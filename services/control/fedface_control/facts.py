@@ -1,10 +1,10 @@
-"""A fact arrives: load the run, let the phase that waits for it take it, go on. Only control changes phases."""
+"""Handling a fact: load the run, let the phase that waits for the fact record it, proceed. Only control changes phases."""
 
 from __future__ import annotations
 
 import structlog
 
-from fedface_control.compare_and_set import decide_again
+from fedface_control.compare_and_set import retry_if_stale
 from fedface_control.halt import abandon_round, fail
 from fedface_control.phases import aggregating, evaluating, preparing
 from fedface_control.phases import open as open_phase
@@ -26,23 +26,26 @@ from fedface_core.ports import Ports
 log = structlog.get_logger(__name__)
 
 
-@decide_again
+@retry_if_stale
 def handle_fact(ports: Ports, fact: Fact) -> None:
-    """Move the fact's run on. A fact that was handled before, or whose run has not started or has ended, changes nothing."""
+    """Record the fact, and take the steps that follow. `NotFoundError` if the ledger does not have the run.
+
+    A fact that was handled before, or whose run has not started or has ended, changes nothing.
+    """
     run = ports.ledger.load(fact.run_id)
     if run.phase in ENDED or run.phase is RunPhase.CREATED:
         log.info("fact_ignored", fact=fact.kind, run_phase=run.phase)
         return
-    moved = _taken(ports, run, fact)
-    if moved is None:
+    changed = _apply(ports, run, fact)
+    if changed is None:
         return
     about_earlier_round = not isinstance(fact, ModelPrepared) and fact.round in run.evaluating
-    # A fact about an earlier round leaves the current one as it is, whose commands are under way.
-    proceed(ports, moved, publish_never if about_earlier_round else publish_always)
+    # A fact about an earlier round does not change the current round, whose commands are under way.
+    proceed(ports, changed, publish_never if about_earlier_round else publish_always)
 
 
-def _taken(ports: Ports, run: Run, fact: Fact) -> Run | None:
-    """The run after the fact, as stored; None if the fact changes nothing."""
+def _apply(ports: Ports, run: Run, fact: Fact) -> Run | None:
+    """Record the fact, and return the run as stored; None if the fact changes nothing."""
     match fact:
         case ModelPrepared():
             return preparing.model_prepared(ports, run, fact)
@@ -57,7 +60,7 @@ def _taken(ports: Ports, run: Run, fact: Fact) -> Run | None:
 
 
 def _step_failed(ports: Ports, run: Run, fact: StepFailed) -> Run | None:
-    """End the round or the run, unless a repetition of the step has succeeded meanwhile: then the run has moved on."""
+    """Abandon the round or fail the run, unless a repetition of the step has succeeded meanwhile."""
     if fact.round in run.evaluating:
         return fail(ports, run, f"round {fact.round}: {fact.reason}")
     current = ports.ledger.load_round(run.id, run.round) if run.round is not None else None

@@ -1,4 +1,4 @@
-"""Publishes what a round's phase asks of the other services, and says when that may be done."""
+"""Publishing the commands of a round's phase to the other services, and deciding whether to publish them now."""
 
 from __future__ import annotations
 
@@ -17,33 +17,34 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """A phase that waits for another service."""
+class PendingWork:
+    """The work of another service that a phase waits for."""
 
     phase: str
     queue: str
     """The queue that takes the phase's commands."""
-    since: datetime
-    """When something last happened in the phase."""
+    last_activity: datetime
+    """When something last happened in the phase, in UTC."""
 
 
-MayPublish = Callable[[Waiting], bool]
-"""Whether the commands of a phase that waits may be published now."""
+MayPublish = Callable[[PendingWork], bool]
+"""Decides whether the commands of a waiting phase may be published now."""
 
 
-def publish_always(_: Waiting) -> bool:
-    """For a state that is new: its commands have never been published."""
+def publish_always(_: PendingWork) -> bool:
+    """True: for a state that is new, whose commands have never been published."""
     return True
 
 
-def publish_never(_: Waiting) -> bool:
-    """For a state whose commands are under way: only changes of the stored state are looked for."""
+def publish_never(_: PendingWork) -> bool:
+    """False: for a state whose commands are under way, so that only the stored state may change."""
     return False
 
 
 def publish_commands(ports: Ports, run: Run, current: Round, commands: Sequence[Command]) -> None:
-    """Publish the commands of the round's phase, and note activity in the round."""
-    # Noted first: were we killed in between, the sweep would only wait a little longer before it repeats them.
+    """Publish the commands of the round's phase, and record the activity in the ledger."""
+    # The activity is recorded first: if control is killed in between, the sweep only waits a little longer before it repeats
+    # the commands.
     ports.ledger.touch(run.id, current.number, ports.clock.now())
     ports.publisher.publish_all(commands, correlation_id=run.correlation_id)
     log.info("commands_published", round=current.number, phase=current.phase, commands=len(commands))

@@ -1,4 +1,7 @@
-"""What control leaves in the artifact store, so that a run outlives its ledger: the run's record and the manifests."""
+"""What control leaves in the artifact store so that a run outlives the ledger: the run's record and its rounds' manifests.
+
+Each function ``save_…`` first puts the object into the artifact store and then saves the change in the ledger.
+"""
 
 from __future__ import annotations
 
@@ -15,39 +18,45 @@ from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
 
 Detail = Mapping[str, str | int | float | None]
+"""What an event of the audit trail says beside its name."""
 
-_UPDATES_AT_ONCE = 500
+UPDATES_PER_READ = 500
 
 
-def store(ports: Ports, run: Run, event: str, *, changed: Round | None = None, detail: Detail | None = None) -> Run:
-    """Put the run's record, then `RunLedger.save` it: so at each turn that no round's end tells of.
+def save_run(ports: Ports, run: Run, event: str, *, changed: Round | None = None, detail: Detail | None = None) -> Run:
+    """Put the record of a changed run, then save the run and the round that it changed. Returns the run as stored.
 
-    Where somebody else was faster, the record would tell of what never happened: it is set right before the error is raised.
+    This is for changes that no manifest tells of, such as a pause. `StaleVersionError` if another process was faster,
+    `NotFoundError` if the run was deleted: then the record is made equal to the ledger again.
     """
-    _put_run(ports, run.next_version())
+    _put_run_record(ports, run.next_version())
     try:
         if changed is not None and changed.phase in ENDED_ROUND:
-            return save_ended(ports, run, event, changed, detail)
+            return save_ended_round(ports, run, event, changed, detail)
         return ports.ledger.save(run, event, changed=changed, detail=detail)
     except (StaleVersionError, NotFoundError):
-        _set_right(ports, run.id)
+        _correct_run_record(ports, run.id)
         raise
 
 
-def store_new(ports: Ports, run: Run) -> Run:
-    """The same for a new run. Where its id is taken, the run that has it."""
-    _put_run(ports, run)
+def save_new_run(ports: Ports, run: Run) -> Run:
+    """Put the record of a new run, then create the run in the ledger. Returns the stored run with this id.
+
+    If the ledger has a run with this id already, that run is returned, and its record is put again.
+    """
+    _put_run_record(ports, run)
     try:
         ports.ledger.create(run)
     except WrongPhaseError:
-        _set_right(ports, run.id)
+        _correct_run_record(ports, run.id)
     return ports.ledger.load(run.id)
 
 
-def save_ended(ports: Ports, run: Run, event: str, ended: Round, detail: Detail | None = None) -> Run:
-    """Put the manifest of a round that has ended, then save the round and its run.
+def save_ended_round(ports: Ports, run: Run, event: str, ended: Round, detail: Detail | None = None) -> Run:
+    """Put the manifest of an ended round, then save the round and its run. Returns the run as stored.
 
-    Whoever was faster may have ended the round otherwise, and our manifest have replaced theirs: then it is set right.
+    `StaleVersionError` if another process was faster. If that process has ended the round, its manifest is put again, since
+    ours has replaced it.
     """
     _put_manifest(ports, run.next_version(), ended)
     try:
@@ -59,20 +68,46 @@ def save_ended(ports: Ports, run: Run, event: str, ended: Round, detail: Detail 
         raise
 
 
-def _put_run(ports: Ports, run: Run) -> None:
+def accepted_updates(ports: Ports, run_id: str, number: int) -> Iterator[tuple[str, AcceptedUpdate]]:
+    """The accepted updates of a closed round, each with its client, in client order.
+
+    They are read a few hundred at a time, since all of them together would take megabytes.
+    """
+    clients = ports.ledger.accepted_clients(run_id, number)
+    for first in range(0, len(clients), UPDATES_PER_READ):
+        yield from ports.ledger.accepted(run_id, number, clients[first : first + UPDATES_PER_READ]).items()
+
+
+def enrolled_clients(ports: Ports, run: Run, enrolment: RoundState | None = None) -> tuple[str, ...]:
+    """The clients that have a class embedding, in client order: accepted at enrolment, and not refused when folded.
+
+    ``enrolment`` is the enrolment round if the caller has it, and is loaded otherwise. Nobody is enrolled before that round
+    is aggregated.
+    """
+    if enrolment is None or enrolment.kind is RoundKind.TRAINING:
+        enrolment = ports.ledger.glance(run.id, ENROLMENT_ROUND).round
+    if enrolment.aggregation is None:
+        return ()
+    refused = enrolment.aggregation.refused
+    return tuple(client for client in ports.ledger.accepted_clients(run.id, ENROLMENT_ROUND) if client not in refused)
+
+
+def _put_run_record(ports: Ports, run: Run) -> None:
     ports.artifacts.put(object_keys.run(run.id), run.model_dump_json(indent=1).encode())
 
 
-def _set_right(ports: Ports, run_id: str) -> None:
+def _correct_run_record(ports: Ports, run_id: str) -> None:
+    """Put the record of the run that the ledger has, or remove the record if the run was deleted."""
     try:
-        _put_run(ports, ports.ledger.load(run_id))
-    except NotFoundError:  # deleted meanwhile
+        _put_run_record(ports, ports.ledger.load(run_id))
+    except NotFoundError:
         ports.artifacts.delete(object_keys.run(run_id))
 
 
 def _put_manifest(ports: Ports, run: Run, ended: Round) -> None:
     """The accepted updates are most of a manifest, so they are written as they are read, a few hundred at a time."""
-    failed, enrolled = dict(ports.ledger.failed(run.id, ended.number)), enrolled_clients(ports, run, ended)
+    failed = dict(ports.ledger.failed(run.id, ended.number))
+    enrolled = enrolled_clients(ports, run, ended)
     head = Manifest(run=run, round=ended, accepted={}, failed=failed, enrolled=enrolled)
     data = io.BytesIO()
     data.write(head.model_dump_json(exclude={"accepted"}).removesuffix("}").encode() + b',"accepted":{')
@@ -82,20 +117,3 @@ def _put_manifest(ports: Ports, run: Run, ended: Round) -> None:
         separator = b",\n"
     data.write(b"}}")
     ports.artifacts.put(object_keys.manifest(run.id, ended.number), data.getvalue())
-
-
-def accepted_updates(ports: Ports, run_id: str, number: int) -> Iterator[tuple[str, AcceptedUpdate]]:
-    """The updates of a closed round, in client order, read a few hundred at a time: all would take megabytes."""
-    clients = ports.ledger.accepted_clients(run_id, number)
-    for first in range(0, len(clients), _UPDATES_AT_ONCE):
-        yield from ports.ledger.accepted(run_id, number, clients[first : first + _UPDATES_AT_ONCE]).items()
-
-
-def enrolled_clients(ports: Ports, run: Run, enrolment: RoundState | None = None) -> tuple[str, ...]:
-    """The clients that have a class embedding: accepted at enrolment, and not refused when folded. None before that."""
-    if enrolment is None or enrolment.kind is RoundKind.TRAINING:
-        enrolment = ports.ledger.glance(run.id, ENROLMENT_ROUND).round
-    if enrolment.aggregation is None:
-        return ()
-    refused = enrolment.aggregation.refused
-    return tuple(client for client in ports.ledger.accepted_clients(run.id, ENROLMENT_ROUND) if client not in refused)

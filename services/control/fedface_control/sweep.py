@@ -1,4 +1,4 @@
-"""The sweep: every few seconds it takes up every run from its stored state, and repeats commands that seem to be lost."""
+"""The sweep: every few seconds, each active run proceeds from its stored state, and commands that seem lost are repeated."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import structlog
 
-from fedface_control.phases.evaluating import ask_for_earlier_rounds
+from fedface_control.phases.evaluating import publish_for_earlier_rounds
 from fedface_control.proceed import proceed
-from fedface_control.publish import Waiting
+from fedface_control.publish import PendingWork
 from fedface_control.upkeep.retention import delete_run
 from fedface_core.domain.errors import StaleVersionError
 from fedface_core.domain.run import Run, RunPhase
@@ -17,19 +17,22 @@ from fedface_core.runtime.metrics import SWEEP_REPEATS
 
 log = structlog.get_logger(__name__)
 
-# Where other runs keep a queue busy, a round waits this many times longer before its commands are repeated.
-_BUSY_PATIENCE = 10
+# While messages wait in a queue, a round waits this many times longer before its commands are repeated.
+_BUSY_QUEUE_FACTOR = 10
 
 
 def sweep(ports: Ports, repeat_after: timedelta) -> None:
-    """Look at every active run once. One run's trouble does not keep the others waiting."""
+    """Look at every active run once. An error of one run is logged, and does not keep the other runs waiting.
+
+    ``repeat_after`` says how long nothing must have happened in a phase before its commands are repeated.
+    """
     for run in ports.ledger.active_runs():
         with structlog.contextvars.bound_contextvars(run_id=run.id, correlation_id=run.correlation_id):
             try:
                 _sweep_run(ports, run, repeat_after)
             except StaleVersionError:
-                log.info("sweep_overtaken")  # somebody moved the run on meanwhile, which is what we are after
-            except Exception:  # whatever is wrong with one run: the next sweep comes, and the others must not wait
+                log.info("sweep_overtaken")  # another process has changed the run meanwhile, which is what a sweep is for
+            except Exception:  # whatever is wrong with one run: the next sweep comes, and the other runs must not wait
                 log.exception("sweep_failed")
 
 
@@ -38,16 +41,16 @@ def _sweep_run(ports: Ports, run: Run, repeat_after: timedelta) -> None:
         delete_run(ports, run)
         return
 
-    def seem_lost(waiting: Waiting) -> bool:
-        """Nothing happened for a while, and nothing in the queue would explain it; or nothing for a long while."""
-        idle = ports.clock.now() - waiting.since
+    def seems_lost(work: PendingWork) -> bool:
+        """Whether nothing happened for a while and no message waits in the queue, or nothing happened for a long while."""
+        idle = ports.clock.now() - work.last_activity
         if idle <= repeat_after:
             return False
-        if idle <= _BUSY_PATIENCE * repeat_after and ports.publisher.queue_depth(waiting.queue) > 0:
+        if idle <= _BUSY_QUEUE_FACTOR * repeat_after and ports.publisher.queue_depth(work.queue) > 0:
             return False
-        SWEEP_REPEATS.labels(waiting.phase).inc()
-        log.warning("commands_repeated", phase=waiting.phase)
+        SWEEP_REPEATS.labels(work.phase).inc()
+        log.warning("commands_repeated", phase=work.phase)
         return True
 
-    proceed(ports, run, seem_lost)
-    ask_for_earlier_rounds(ports, run, seem_lost)
+    proceed(ports, run, seems_lost)
+    publish_for_earlier_rounds(ports, run, seems_lost)

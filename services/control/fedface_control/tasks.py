@@ -1,4 +1,4 @@
-"""Control's Celery tasks: facts, and the sweep on a schedule."""
+"""Control's Celery tasks: handling facts, and the sweep on a schedule."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from fedface_core.runtime.settings import ControlSettings
 
 
 def create(settings: ControlSettings) -> tuple[Celery, list[Collector]]:
-    """The app with control's tasks. The ports connect on first use, which is after the fork."""
+    """The Celery app with control's tasks, and no metrics collectors. The ports connect on first use, after the fork."""
     app = create_celery(settings)
     ports = connect(settings, app)
     repeat_after = timedelta(seconds=settings.repeat_after_seconds)
     waiting_ports = patient(ports, settings.patience_seconds)
     serve(app, HandleFact, lambda command, _: handle_fact(waiting_ports, command.fact))
-    # The sweep comes again by itself; one that waited for one run would keep the others waiting.
+    # The sweep runs without patience: it comes again by itself, and waiting for one run would keep the other runs waiting.
     serve(app, Sweep, lambda _command, _: sweep(ports, repeat_after))
     app.conf.beat_schedule = {
         "sweep": {
             "task": ROUTES[Sweep].task,
             "schedule": settings.sweep_seconds,
             "kwargs": {"command": Sweep().model_dump(mode="json")},
-            # A sweep that waited for longer than the next one is of no use.
+            # A sweep that still waits in the queue when the next one is sent is of no use.
             "options": {"queue": CONTROL, "expires": settings.sweep_seconds},
         }
     }

@@ -1,4 +1,4 @@
-"""``python -m fedface_control.worker``: handles facts, and sweeps. Run one; a second is harmless, and sweeps as well."""
+"""``python -m fedface_control.worker``: handles facts, and sweeps. One process is enough; a second one is harmless."""
 
 from __future__ import annotations
 

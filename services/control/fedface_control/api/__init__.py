@@ -1,1 +1,1 @@
-"""The API: its process (``python -m fedface_control.api``), its routes, and what it shows of runs and rounds."""
+"""The control API: its process (``python -m fedface_control.api``), its routes, and its views of runs and rounds."""

@@ -18,7 +18,7 @@ from fedface_core.runtime.settings import ControlSettings, load_settings
 
 
 def main() -> None:
-    """Serve until SIGTERM, then finish the requests under way."""
+    """Serve until SIGTERM, then finish the requests under way. Exit with a message if a dependency is away at the start."""
     settings = load_settings(ControlSettings)
     configure_logging(settings, "control")
     ports = connect(settings, create_celery(settings))

@@ -10,21 +10,21 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
 
-from fedface_control.api.problems import ProblemApi, answer_with_problems
+from fedface_control.api.problems import ProblemApi, add_problem_handlers
 from fedface_control.api.routes import events, garbage, health, models, rounds, runs
 from fedface_control.api.run_metrics import RunMetrics
 from fedface_core.ports import Ports
 
 
 def create_app(ports: Ports, registry: CollectorRegistry) -> FastAPI:
-    """The API over ``ports``; its metrics, and those of the runs, are exported from ``registry`` at /metrics."""
+    """The API over ``ports``. Its metrics and those of the runs are added to ``registry``, which /metrics exports."""
     app = ProblemApi(
         title="FedFace control",
         version=version("fedface-control"),
         description="Create, start, watch, pause, resume and cancel federated runs. Errors are problem details (RFC 9457).",
     )
     app.state.ports = ports
-    answer_with_problems(app)
+    add_problem_handlers(app)
     app.middleware("http")(_name_run_in_logs)
     for router in (runs.router, rounds.router, events.router, models.router, garbage.router, health.router):
         app.include_router(router)

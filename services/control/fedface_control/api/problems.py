@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: what was wrong, which field, what would be right. Never a traceback."""
+"""Errors as problem details (RFC 9457): what was wrong, which field, what would be right. Never a traceback."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _VALIDATION_ERROR = {"$ref": "#/components/schemas/HTTPValidationError"}
 
 
 class ProblemApi(FastAPI):
-    """A FastAPI whose OpenAPI describes errors as `answer_with_problems` has them answered, not as FastAPI would."""
+    """A FastAPI whose OpenAPI describes errors as problem details instead of FastAPI's own validation errors."""
 
     def openapi(self) -> dict[str, Any]:
-        """See `FastAPI.openapi`."""
+        """The OpenAPI document, with problem details as the body of each error."""
         described = super().openapi()
         for operations in described["paths"].values():
             for operation in operations.values():
@@ -38,16 +38,16 @@ class ProblemApi(FastAPI):
         return described
 
 
-def answer_with_problems(app: FastAPI) -> None:
-    """Register the handlers, for our errors, FastAPI's, Starlette's and the unforeseen."""
+def add_problem_handlers(app: FastAPI) -> None:
+    """Have the app answer with problem details to our errors, FastAPI's, Starlette's and any unexpected one."""
     app.add_exception_handler(FedFaceError, _fedface_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.add_exception_handler(Exception, _unexpected_error)
 
 
-def respond(title: str, status: int, detail: str, errors: Sequence[FieldProblem] = ()) -> JSONResponse:
-    """The response for one problem."""
+def problem_response(title: str, status: int, detail: str, errors: Sequence[FieldProblem] = ()) -> JSONResponse:
+    """The response with one problem; ``errors`` names the wrong fields, if there are any."""
     problem = Problem(title=title, status=status, detail=detail, errors=list(errors))
     return JSONResponse(problem.model_dump(), status_code=status, media_type=PROBLEM_MEDIA_TYPE)
 
@@ -56,14 +56,14 @@ def _fedface_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, FedFaceError)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request_failed", error=str(error))
-    return respond(error.title, error.status, str(error))
+    return problem_response(error.title, error.status, str(error))
 
 
 def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     errors = [_field_problem(found) for found in error.errors()]
     detail = "; ".join(f"{found.field}: {found.message}" if found.field else found.message for found in errors)
-    return respond("Invalid input", HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
+    return problem_response("Invalid input", HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
 
 
 def _field_problem(found: dict[str, Any]) -> FieldProblem:
@@ -82,9 +82,9 @@ def _field_problem(found: dict[str, Any]) -> FieldProblem:
 def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     detail = f"{request.method} {request.url.path}: {error.detail}"
-    return respond(HTTPStatus(error.status_code).phrase, error.status_code, detail)
+    return problem_response(HTTPStatus(error.status_code).phrase, error.status_code, detail)
 
 
-def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
     log.error("request_crashed", path=request.url.path, exc_info=error)
-    return respond("Internal error", 500, "an unforeseen error, which is in control's log with its traceback")
+    return problem_response("Internal error", 500, "an unexpected error; control's log has it with its traceback")

@@ -1,6 +1,6 @@
-"""Gauges that describe runs, read from the ledger when Prometheus scrapes: exported once, and right after a restart.
+"""Gauges that describe runs. They are read from the ledger at each scrape, so they are right after a restart of control too.
 
-Those of the verification (TAR, AUC, EER) are the evaluator's: `fedface_evaluator.verification_metrics`.
+The gauges of the verification scores (TAR, AUC, EER) are the evaluator's: `fedface_evaluator.verification_metrics`.
 """
 
 from __future__ import annotations
@@ -22,43 +22,44 @@ from fedface_core.runtime.metrics import NEWEST_RUNS
 
 
 class RunMetrics(Collector):
-    """Collects `fedface_runs`, `fedface_rounds`, and per run the progress and the state of its class embeddings."""
+    """Collects the state of dependencies and queues, counts of runs and rounds by phase, and gauges of the newest runs."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Everything, as of now. Without a ledger, only that it is down."""
+        """All gauges as of now. If the ledger does not answer, only the state of the dependencies."""
         checks = check_dependencies(self._ports)
         families: list[GaugeMetricFamily] = []
         if checks["ledger"] == "ok":
             try:
-                families = list(self._from_the_ledger())
+                families = list(self._from_ledger())
             except UnavailableError as error:
-                checks["ledger"] = str(error)  # it went away between its ping and these reads
-        up = GaugeMetricFamily("fedface_dependency_up", "1 where the dependency answers.", labels=["dependency"])
+                checks["ledger"] = str(error)  # the ledger went away after it was checked
+        up = GaugeMetricFamily("fedface_dependency_up", "1 if the dependency answers.", labels=["dependency"])
         for name, answer in checks.items():
             up.add_metric([name], float(answer == "ok"))
         yield up
         yield from families
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """Nothing at registration, so that the ledger is not asked before the first scrape."""
+        """No gauges at registration, so that the ledger is not read before the first scrape."""
         return []
 
-    def _from_the_ledger(self) -> Iterator[GaugeMetricFamily]:
-        yield self._queues()
+    def _from_ledger(self) -> Iterator[GaugeMetricFamily]:
+        yield self._queue_depths()
         yield _by_phase("fedface_runs", "Runs by phase.", Counter(self._ports.ledger.run_phases()), RunPhase)
-        yield from self._newest(self._ports.ledger.runs(NEWEST_RUNS))
+        yield from self._newest_runs(self._ports.ledger.runs(NEWEST_RUNS))
 
-    def _queues(self) -> GaugeMetricFamily:
+    def _queue_depths(self) -> GaugeMetricFamily:
         depth = GaugeMetricFamily("fedface_queue_depth", "Messages that wait.", labels=["queue"])
         for queue in QUEUES:
             depth.add_metric([queue], self._ports.publisher.queue_depth(queue))
         return depth
 
-    def _newest(self, runs: Sequence[Run]) -> Iterator[GaugeMetricFamily]:
-        ledger, now = self._ports.ledger, self._ports.clock.now()
+    def _newest_runs(self, runs: Sequence[Run]) -> Iterator[GaugeMetricFamily]:
+        ledger = self._ports.ledger
+        now = self._ports.clock.now()
         gauges = _RunGauges()
         phases: Counter[RoundPhase] = Counter()
         for run in runs:
@@ -69,7 +70,8 @@ class RunMetrics(Collector):
                 continue
             glances = ledger.glances(run.id)
             phases.update(glance.round.phase for glance in glances)
-            newest, current = glances[-1], glances[-1].round
+            newest = glances[-1]
+            current = newest.round
             gauges.set("fedface_run_round", run, run.round)
             gauges.set("fedface_round_invited", run, newest.invited)
             gauges.set("fedface_round_accepted", run, newest.accepted)
@@ -78,13 +80,13 @@ class RunMetrics(Collector):
             gauges.set("fedface_round_awaited", run, awaited)
             overdue = (now - current.deadline_at).total_seconds() if current.phase is RoundPhase.OPEN else 0.0
             gauges.set("fedface_round_overdue_seconds", run, max(0.0, overdue))
-            _aggregation_gauges(gauges, run, [glance.round for glance in glances])
+            _set_aggregation_gauges(gauges, run, [glance.round for glance in glances])
         yield _by_phase("fedface_rounds", "Rounds of the newest runs by phase.", phases, RoundPhase)
         yield from gauges.families.values()
 
 
-def _aggregation_gauges(gauges: _RunGauges, run: Run, rounds: Sequence[RoundState]) -> None:
-    newest = next((shown.aggregation for shown in reversed(rounds) if shown.aggregation), None)
+def _set_aggregation_gauges(gauges: _RunGauges, run: Run, rounds: Sequence[RoundState]) -> None:
+    newest = next((state.aggregation for state in reversed(rounds) if state.aggregation), None)
     if newest is None:
         return
     gauges.set("fedface_run_spreadout_loss", run, newest.spreadout_loss)
@@ -107,7 +109,7 @@ def _by_phase(name: str, text: str, counts: Counter[Any], phases: Iterable[str])
 
 
 class _RunGauges:
-    """The families that are labelled by run, in the order of their table."""
+    """The metric families that are labelled by run, in the order of `_TABLE` (name, text, labels beside the run's)."""
 
     _TABLE: tuple[tuple[str, str, list[str]], ...] = (
         ("fedface_run_round", "The current round's number.", []),
@@ -117,7 +119,7 @@ class _RunGauges:
             "Training rounds that have finished; abandoned ones do not count.",
             [],
         ),
-        ("fedface_run_phase", "1 for the present phase.", ["phase"]),
+        ("fedface_run_phase", "1 for the current phase.", ["phase"]),
         ("fedface_round_invited", "Clients invited to the current round.", []),
         ("fedface_round_accepted", "Updates accepted in the current round.", []),
         ("fedface_round_failed", "Clients that failed in the current round.", []),
@@ -131,7 +133,7 @@ class _RunGauges:
     )
 
     def __init__(self) -> None:
-        self.families = {name: GaugeMetricFamily(name, text, labels=["run", *more]) for name, text, more in self._TABLE}
+        self.families = {name: GaugeMetricFamily(name, text, labels=["run", *labels]) for name, text, labels in self._TABLE}
 
     def set(self, name: str, run: Run, value: float, *labels: str) -> None:
         self.families[name].add_metric([run.id, *labels], value)

@@ -1,4 +1,4 @@
-"""What the API shows of runs and rounds, read from the ledger."""
+"""Views of runs and rounds, as the API shows them: read from the ledger."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from fedface_core.domain.round import RoundPhase, RoundState
 from fedface_core.domain.run import Run, allowed_actions
 from fedface_core.ports import RoundGlance, RoundSettlement, RunViews
 
-STRAGGLERS = 5  # so many are named; the others are counted
+NAMED_STRAGGLERS = 5  # clients that a view names; the others are counted
 
 
 def run_summary(ledger: RunViews, run: Run) -> RunSummary:
-    """A run at a glance."""
+    """A run without its plan, with the counts of its current round. `NotFoundError` if the run was deleted meanwhile."""
     return RunSummary(**_summary(ledger, run))
 
 
 def run_summaries(ledger: RunViews, runs: Iterable[Run]) -> list[RunSummary]:
-    """Many runs at a glance; one that is being deleted in this moment is left out."""
+    """Summaries of many runs. A run that was deleted meanwhile is left out."""
     summaries = []
     for run in runs:
         try:
@@ -32,28 +32,28 @@ def run_summaries(ledger: RunViews, runs: Iterable[Run]) -> list[RunSummary]:
 
 
 def run_detail(ledger: RunViews, run: Run) -> RunDetail:
-    """A run with its plan."""
+    """A run with its plan and the counts of its current round. `NotFoundError` if the run was deleted meanwhile."""
     return RunDetail(**_summary(ledger, run), plan=run.plan)
 
 
 def round_view(ledger: RoundSettlement, glance: RoundGlance) -> RoundView:
-    """One round."""
-    shown = glance.round
+    """A round with its counts, and the clients that failed with their reasons."""
+    state = glance.round
     return RoundView(
-        number=shown.number,
-        phase=shown.phase,
-        base=shown.base,
+        number=state.number,
+        phase=state.phase,
+        base=state.base,
         invited=glance.invited,
         accepted=glance.accepted,
-        failed=dict(ledger.failed(shown.run_id, shown.number)) if glance.failed else {},
-        opened_at=shown.opened_at,
-        deadline_at=shown.deadline_at,
-        closed_at=shown.closed_at,
-        finished_at=shown.finished_at,
-        abandoned_because=shown.abandoned_because,
-        model_sha256=shown.model_sha256,
-        aggregation=shown.aggregation,
-        scores=shown.scores,
+        failed=dict(ledger.failed(state.run_id, state.number)) if glance.failed else {},
+        opened_at=state.opened_at,
+        deadline_at=state.deadline_at,
+        closed_at=state.closed_at,
+        finished_at=state.finished_at,
+        abandoned_because=state.abandoned_because,
+        model_sha256=state.model_sha256,
+        aggregation=state.aggregation,
+        scores=state.scores,
     )
 
 
@@ -82,7 +82,7 @@ def _summary(ledger: RunViews, run: Run) -> dict[str, Any]:
         summary |= {
             "round_phase": current.phase,
             "deadline_at": current.deadline_at if takes_updates else None,
-            "waiting_for": ledger.stragglers(run.id, run.round, STRAGGLERS) if takes_updates else [],
+            "waiting_for": ledger.stragglers(run.id, run.round, NAMED_STRAGGLERS) if takes_updates else [],
             "unsettled": glance.unsettled if takes_updates else 0,
             "quorum": current.quorum,
             "invited": glance.invited,
@@ -94,11 +94,11 @@ def _summary(ledger: RunViews, run: Run) -> dict[str, Any]:
 
 
 def _newest_scores(ledger: RunViews, current: RoundState) -> Scores | None:
-    """Of the newest evaluated round: this one, or the nearest that was scored of those it builds on."""
-    shown = current
+    """The scores of the current round, or else of the newest scored round among those that it builds on."""
+    state = current
     try:
-        while shown.scores is None and shown.base is not None:
-            shown = ledger.glance(shown.run_id, shown.base).round
-    except NotFoundError:  # a round that a restored ledger does not know
+        while state.scores is None and state.base is not None:
+            state = ledger.glance(state.run_id, state.base).round
+    except NotFoundError:  # a restored ledger lacks the round
         return None
-    return shown.scores
+    return state.scores

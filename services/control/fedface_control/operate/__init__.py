@@ -1,1 +1,1 @@
-"""What operators ask of runs and of their rounds."""
+"""The actions of operators on runs and on their rounds."""

@@ -1,12 +1,15 @@
-"""What an operator asks of a run's current round: close it early, retry it with a fresh cohort, skip its evaluation."""
+"""The actions of an operator on a round: close it early, retry it with a fresh cohort, skip its evaluation.
+
+A request that comes again with its idempotency key changes nothing, and returns the run as it is now.
+"""
 
 from __future__ import annotations
 
-from fedface_control.compare_and_set import decide_again
+from fedface_control.compare_and_set import retry_if_stale
 from fedface_control.halt import abandon_round
 from fedface_control.phases import evaluating
 from fedface_control.phases.open import close_round
-from fedface_control.phases.phase import Standing
+from fedface_control.phases.phase import Snapshot
 from fedface_control.proceed import proceed
 from fedface_core.domain.errors import WrongPhaseError
 from fedface_core.domain.round import Round, RoundPhase
@@ -18,65 +21,81 @@ _OPEN = (RoundPhase.OPEN,)
 _UNFINISHED = (RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING)
 
 
-@decide_again
+@retry_if_stale
 def close_round_early(ports: Ports, run_id: str, number: int, key: str | None = None) -> Run:
-    """Close the open round with the updates accepted so far, which must be at least the minimum."""
-    request = f"close round {number}"
-    run = ports.ledger.load(run_id)
-    if run.asked_before(key, request):
+    """Close the open round with the updates accepted so far. Returns the run as stored.
+
+    `NotFoundError` if there is no such round; `WrongPhaseError` if it is not the current round, not open, or has fewer
+    updates than its minimum; `InvalidInputError` if the key was used for another request.
+    """
+    run, current = _load(ports, run_id, number, "close round", _OPEN, key)
+    if current is None:
         return run
-    current = _current(ports, run, number, "close round", _OPEN)
     accepted = ports.ledger.tally(run_id, number).accepted
     if accepted < current.minimum:
         raise WrongPhaseError(
             f"cannot close round {number} of {run_id}: {accepted} updates are accepted, fewer than the minimum "
             f"{current.minimum}; wait for more, or retry it with a fresh cohort"
         )
-    proceed(ports, close_round(ports, run.remembering(key, request), current, because="operator"))
+    proceed(ports, close_round(ports, run, current, because="operator"))
     return ports.ledger.load(run_id)
 
 
-@decide_again
+@retry_if_stale
 def retry_round(ports: Ports, run_id: str, number: int, key: str | None = None) -> Run:
-    """Abandon the round, and draw a fresh cohort for a new one from the same model version."""
-    request = f"retry round {number}"
-    run = ports.ledger.load(run_id)
-    if run.asked_before(key, request):
+    """Abandon the round, and open another one with a fresh cohort from the same model version. Returns the run as stored.
+
+    `NotFoundError` if there is no such round; `WrongPhaseError` if it is enrolment, not the current round, or has ended;
+    `InvalidInputError` if the key was used for another request.
+    """
+    run, current = _load(ports, run_id, number, "retry round", _UNFINISHED, key)
+    if current is None:
         return run
-    current = _current(ports, run, number, "retry round", _UNFINISHED)
     if current.kind is RoundKind.ENROLMENT:
         raise WrongPhaseError(
             f"cannot retry round 0 of {run_id}: enrolment invites every client, so there is no fresh cohort; "
             "close it early, or cancel the run and clone it"
         )
-    proceed(ports, abandon_round(ports, run.remembering(key, request), current, "an operator retried it", by_operator=True))
+    proceed(ports, abandon_round(ports, run, current, "an operator retried it", by_operator=True))
     return ports.ledger.load(run_id)
 
 
-@decide_again
+@retry_if_stale
 def skip_evaluation(ports: Ports, run_id: str, number: int, key: str | None = None) -> Run:
-    """Do not score the round's model version: finish at once where it is being scored, else as soon as it is aggregated."""
-    request = f"skip evaluation {number}"
+    """Do not score the round's model version: the round finishes as soon as it is aggregated. Returns the run as stored.
+
+    `NotFoundError` if there is no such round; `WrongPhaseError` if it has ended, or is neither the current round nor one
+    whose scores are still to come; `InvalidInputError` if the key was used for another request.
+    """
+    run, current = _load(ports, run_id, number, "skip evaluation", _UNFINISHED, key)
+    if current is None:
+        return run
+    skipping = current.skipping_evaluation()
+    run = ports.ledger.save(run, "evaluation_skipped", changed=skipping)
+    if current.phase is RoundPhase.EVALUATING:  # in an earlier phase, its commands are under way already
+        evaluating.publish(ports, Snapshot(run, skipping, ports.ledger.tally(run_id, number)))
+    return ports.ledger.load(run_id)
+
+
+def _load(
+    ports: Ports, run_id: str, number: int, action: str, phases: tuple[RoundPhase, ...], key: str | None
+) -> tuple[Run, Round | None]:
+    """The run, which remembers the request under its key, and the round.
+
+    If the request was carried out before: the run as stored, and None. `WrongPhaseError` if the phase of the run or of the
+    round does not allow the action.
+    """
+    request = f"{action} {number}"
     run = ports.ledger.load(run_id)
     if run.asked_before(key, request):
-        return run
-    current = _current(ports, run, number, "skip evaluation", _UNFINISHED)
-    skipping = current.skipping_evaluation()
-    run = ports.ledger.save(run.remembering(key, request), "evaluation_skipped", changed=skipping)
-    if current.phase is RoundPhase.EVALUATING:  # before that, what it asks of the other services is under way already
-        evaluating.ask(ports, Standing(run, skipping, ports.ledger.tally(run_id, number)))
-    return ports.ledger.load(run_id)
-
-
-def _current(ports: Ports, run: Run, number: int, action: str, phases: tuple[RoundPhase, ...]) -> Round:
-    """The round that is meant, where the run's phase and its own allow the action; `WrongPhaseError` says what they are."""
+        return run, None
     run.require_allowed(action)
-    asked = ports.ledger.load_round(run.id, number)
-    meanwhile = run.evaluating if action == "skip evaluation" else ()
-    if asked.number not in (run.round, *meanwhile):
-        raise WrongPhaseError(f"cannot {action} {number} of {run.id}: its current round is {run.round}")
-    if asked.phase not in phases:
+    current = ports.ledger.load_round(run_id, number)
+    unscored = run.evaluating if action == "skip evaluation" else ()
+    if number not in (run.round, *unscored):
+        raise WrongPhaseError(f"cannot {action} {number} of {run_id}: its current round is {run.round}")
+    if current.phase not in phases:
         raise WrongPhaseError(
-            f"cannot {action} {number} of {run.id}: it is {asked.phase}; that takes a round that is {' or '.join(phases)}"
+            f"cannot {action} {number} of {run_id}: it is {current.phase}; that takes a round that is {' or '.join(phases)}"
         )
-    return asked
+    return run.remembering(key, request), current

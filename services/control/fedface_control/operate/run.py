@@ -1,7 +1,7 @@
-"""What an operator asks of a run: create, clone, start, pause, resume, cancel, delete.
+"""The actions of an operator on a run: create, clone, start, pause, resume, cancel, delete.
 
-Each is one change of the stored run, so it happens whole or not at all; what follows from it is found by `proceed`, now
-or by the sweep. Asked again with the same idempotency key, it answers with the run as it stands and changes nothing.
+Each action is one change of the stored run, so it happens whole or not at all. `proceed` takes the steps that follow, now or
+at the next sweep. A request that comes again with its idempotency key changes nothing, and returns the run as it is now.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 import structlog
 
-from fedface_control.compare_and_set import decide_again
+from fedface_control.compare_and_set import retry_if_stale
 from fedface_control.halt import cancel
 from fedface_control.phases import preparing
 from fedface_control.proceed import proceed
 from fedface_control.publish import publish_always, publish_never
-from fedface_control.records import store, store_new
+from fedface_control.records import save_new_run, save_run
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, NotFoundError, WrongPhaseError
@@ -34,9 +34,10 @@ log = structlog.get_logger(__name__)
 
 
 def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from: str | None = None) -> Run:
-    """A new run of ``plan``, not started yet. With a key its id follows from the key, so that one key makes one run.
+    """Create a run of ``plan``, which is not started yet. Its id follows from the key if there is one: one key, one run.
 
-    `InvalidInputError` where the plan is for one process only, by its strategy or its vectorised clients.
+    `InvalidInputError` if the plan is for one process only, by its strategy or its vectorised clients, or if the key has
+    created a run of another plan; `WrongPhaseError` if the key has created a run that the ledger has lost.
     """
     if plan.strategy.name in IN_PROCESS:
         raise InvalidInputError(
@@ -49,43 +50,52 @@ def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from:
             "who trains beside whom, and with it how results are rounded; leave it out"
         )
     run_id = new_run_id() if key is None else f"run-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-    known = _known(ports, run_id, plan, key)
-    if known is not None:
-        return known
+    existing = None if key is None else _created_before(ports, run_id, plan, key)
+    if existing is not None:
+        return existing
     now = ports.clock.now()
     run = Run(id=run_id, plan=plan, correlation_id=uuid.uuid4().hex, created_at=now, cloned_from=cloned_from)
-    stored = store_new(ports, run)
-    if stored != run:
-        return _same_plan(stored, plan, key)  # two requests at once: the other was faster
+    stored = save_new_run(ports, run)
+    if stored != run:  # of two requests at once, the other one was faster
+        _require_plan(stored, plan, key)
+        return stored
     log.info("run_created", run_id=run.id, correlation_id=run.correlation_id, plan=plan.name)
     return run
 
 
 def clone_run(ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | None = None) -> Run:
-    """A new run of the same plan with ``changes``, an RFC 7396 merge patch. `ValidationError` where that is no plan."""
+    """Create a run of another run's plan with ``changes``, a JSON merge patch (RFC 7396). It is not started yet.
+
+    `NotFoundError` if there is no run ``run_id``; pydantic's `ValidationError` if the changed plan is not valid;
+    `InvalidInputError` and `WrongPhaseError` as `create_run` raises them.
+    """
     original = ports.ledger.load(run_id)
     return create_run(ports, changed(original.plan, changes), key, cloned_from=run_id)
 
 
-@decide_again
+@retry_if_stale
 def start_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
-    """Have the run's initial model prepared; its rounds follow. `WrongPhaseError` unless it is `created`."""
+    """Have the run's initial model prepared; its rounds follow. `WrongPhaseError` unless the run is `created`.
+
+    `InvalidInputError` if the key was used for another request on this run.
+    """
     run = ports.ledger.load(run_id)
     if run.asked_before(key, "start"):
         return run
     started = run.started(ports.clock.now()).remembering(key, "start")
-    started = store(ports, started, "run_started")
+    started = save_run(ports, started, "run_started")
     log.info("run_started", run_id=run_id, correlation_id=run.correlation_id)
-    preparing.ask(ports, started)
+    preparing.request_model(ports, started)
     return started
 
 
-@decide_again
+@retry_if_stale
 def pause_run(ports: Ports, run_id: str, key: str | None = None, *, now: bool = False) -> Run:
     """Start nothing new: the run is `pausing` until the round in flight has finished, and then `paused`.
 
-    With ``now`` it is `paused` at once; its open round is kept as it is, and takes late updates. `WrongPhaseError`
-    unless the run is `preparing` or `running`, or with ``now`` also `pausing`.
+    With ``now`` the run is `paused` at once; its open round is suspended, and still accepts updates. `WrongPhaseError`
+    unless the run is `preparing` or `running`, or with ``now`` also `pausing`; `InvalidInputError` if the key was used for
+    another request on this run.
     """
     action = "pause now" if now else "pause"
     run = ports.ledger.load(run_id)
@@ -93,20 +103,24 @@ def pause_run(ports: Ports, run_id: str, key: str | None = None, *, now: bool = 
         return run
     if not now:
         pausing = run.pausing().remembering(key, action)
-        # Between two rounds nothing is in flight, and it is paused at once.
-        proceed(ports, store(ports, pausing, "run_pausing"), publish_never)
+        # If no round is in flight, the run is paused at once.
+        proceed(ports, save_run(ports, pausing, "run_pausing"), publish_never)
         return ports.ledger.load(run_id)
     moment = ports.clock.now()
     paused = run.paused_at_once(moment).remembering(key, action)
     current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
     opened = current if current and current.phase is RoundPhase.OPEN else None
     log.info("run_paused", run_id=run_id, correlation_id=run.correlation_id, round=run.round)
-    return store(ports, paused, "run_paused", changed=opened.suspended(moment) if opened else None)
+    return save_run(ports, paused, "run_paused", changed=opened.suspended(moment) if opened else None)
 
 
-@decide_again
+@retry_if_stale
 def resume_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
-    """Go on where the run was paused; the deadline of a round that was kept open moves by the length of the pause."""
+    """Continue a paused run; the deadline of its suspended round moves by the length of the pause.
+
+    `WrongPhaseError` unless the run is `paused` or `pausing`; `InvalidInputError` if the key was used for another request on
+    this run.
+    """
     run = ports.ledger.load(run_id)
     if run.asked_before(key, "resume"):
         return run
@@ -114,25 +128,31 @@ def resume_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     resumed = run.resumed(moment).remembering(key, "resume")
     current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
     suspended = current if current and current.phase is RoundPhase.SUSPENDED else None
-    resumed = store(ports, resumed, "run_resumed", changed=suspended.reopened(moment) if suspended else None)
+    resumed = save_run(ports, resumed, "run_resumed", changed=suspended.reopened(moment) if suspended else None)
     log.info("run_resumed", run_id=run_id, correlation_id=run.correlation_id)
-    # A run that was only about to pause has all its commands under way.
+    # The commands of a run that was only `pausing` are all under way.
     proceed(ports, resumed, publish_always if run.phase is RunPhase.PAUSED else publish_never)
     return ports.ledger.load(run_id)
 
 
-@decide_again
+@retry_if_stale
 def cancel_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
-    """End the run now. Its artifacts stay; updates still under way are refused. `WrongPhaseError` once it has ended."""
+    """End the run now. Its artifacts stay; updates that are still under way are refused.
+
+    `WrongPhaseError` if the run has ended; `InvalidInputError` if the key was used for another request on this run.
+    """
     run = ports.ledger.load(run_id)
     if run.asked_before(key, "cancel"):
         return run
     return cancel(ports, run.remembering(key, "cancel"))
 
 
-@decide_again
+@retry_if_stale
 def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run:
-    """Have the run's artifacts and records removed, by the sweep. ``confirm`` must repeat the run's id."""
+    """Mark the run as `deleting`, so that the sweep removes its artifacts and its records.
+
+    `InvalidInputError` unless ``confirm`` is the run's id; `WrongPhaseError` if the run has started and not ended.
+    """
     run = ports.ledger.load(run_id)
     if confirm != run_id:
         raise InvalidInputError(
@@ -142,37 +162,41 @@ def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run:
         return run
     deleting = run.deleting()
     log.info("run_deleting", run_id=run_id, correlation_id=run.correlation_id)
-    return store(ports, deleting, "run_deleting")
+    return save_run(ports, deleting, "run_deleting")
 
 
-def _known(ports: Ports, run_id: str, plan: Plan, key: str | None) -> Run | None:
-    """The run that this key made before. `InvalidInputError` where that was a run of another plan, `WrongPhaseError` where
-    only the artifact store knows it any more: made anew, it would be put over the record that it is restored from.
+def _created_before(ports: Ports, run_id: str, plan: Plan, key: str) -> Run | None:
+    """The run that this key has created, or None. `InvalidInputError` if it is a run of another plan.
+
+    `WrongPhaseError` if only the artifact store has the run: creating it anew would overwrite the record that it is restored
+    from.
     """
-    if key is None:
-        return None
-    # Before the ledger is asked: what another process creates and starts meanwhile is not taken for lost.
-    recorded = _recorded(ports, run_id)
+    # The store is read before the ledger, so that a run which another process creates meanwhile does not seem lost.
+    record = _load_record(ports, run_id)
     try:
-        return _same_plan(ports.ledger.load(run_id), plan, key)
+        run = ports.ledger.load(run_id)
     except NotFoundError:
-        # A creation that was cut short has left the record of a run that nobody has started, and is gone on with.
-        if recorded is not None and _same_plan(recorded, plan, key).phase is not RunPhase.CREATED:
-            raise WrongPhaseError(
-                f"the idempotency key {key!r} made {run_id}, which the artifact store has, and the ledger has lost; "
-                f"bring it back with: fedface run restore {run_id}"
-            ) from None
-        return None
+        if record is None:
+            return None
+        _require_plan(record, plan, key)
+        # The record of a run in `created` is what an interrupted creation has left: the run is created now.
+        if record.phase is RunPhase.CREATED:
+            return None
+        raise WrongPhaseError(
+            f"the idempotency key {key!r} created {run_id}, which the ledger has lost and the artifact store still has; "
+            f"restore it with: fedface run restore {run_id}"
+        ) from None
+    _require_plan(run, plan, key)
+    return run
 
 
-def _recorded(ports: Ports, run_id: str) -> Run | None:
+def _load_record(ports: Ports, run_id: str) -> Run | None:
     try:
         return read_versioned(Run, ports.artifacts.get(object_keys.run(run_id)))
     except ArtifactMissingError:
         return None
 
 
-def _same_plan(run: Run, plan: Plan, key: str | None) -> Run:
+def _require_plan(run: Run, plan: Plan, key: str | None) -> None:
     if run.plan != plan:
-        raise InvalidInputError(f"the idempotency key {key!r} made {run.id}, whose plan is another; take a new key")
-    return run
+        raise InvalidInputError(f"the idempotency key {key!r} created {run.id}, which has another plan; use a new key")

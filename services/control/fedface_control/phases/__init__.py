@@ -1,6 +1,6 @@
-"""The phases of a run on its way through its rounds: one file each, and in each the same questions.
+"""The phases of a run on its way through its rounds: one module each, and each module answers three questions.
 
 - What comes next by itself? (`next_step`)
-- What does the phase ask of the other services meanwhile? (`commands`, which is pure, and `ask`, which publishes them)
-- Which facts does it take? (the functions named for what has happened, such as `round_aggregated`)
+- What does the phase ask of the other services meanwhile? (`commands` gives it, `publish` publishes it)
+- Which facts does it take? (functions named for what has happened, such as `round_aggregated`)
 """

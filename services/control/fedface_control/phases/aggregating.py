@@ -1,6 +1,6 @@
-"""A round is closed: the aggregator folds what shards are left, and reduces the round to a model version.
+"""A round is closed: the aggregator folds the remaining shards, and reduces the round to a model version.
 
-Shards that settle earlier are folded while the round is still open: the client that completes one asks for it.
+A shard that settles earlier is folded while the round is still open: the client that completes it publishes the command.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import structlog
 
 from fedface_control.halt import abandon_round
-from fedface_control.phases.phase import Standing
+from fedface_control.phases.phase import Snapshot
 from fedface_control.publish import publish_commands
 from fedface_control.records import accepted_updates
 from fedface_core.contracts.tasks import AGGREGATOR
@@ -25,36 +25,39 @@ from fedface_core.ports import Ports
 log = structlog.get_logger(__name__)
 
 
-def next_step(ports: Ports, at: Standing) -> Run | None:
-    """Give the round up if fewer updates were accepted than its minimum. Only a closed round's accepted set is final."""
-    accepted = at.tally.accepted
-    minimum = at.round.minimum
+def next_step(ports: Ports, snapshot: Snapshot) -> Run | None:
+    """Abandon the round if fewer updates were accepted than its minimum. Else None: the round waits for the aggregator."""
+    accepted = snapshot.tally.accepted
+    minimum = snapshot.round.minimum
     if accepted >= minimum:
         return None
     because = f"{accepted} updates were accepted, fewer than the minimum {minimum}"
-    return abandon_round(ports, at.run, at.round, because)
+    return abandon_round(ports, snapshot.run, snapshot.round, because)
 
 
-def waits_for(_current: Round) -> str:
-    """The aggregator works on a closed round."""
+def work_queue(_current: Round) -> str:
+    """The aggregator's queue: it works on a closed round."""
     return AGGREGATOR
 
 
 def commands(_plan: Plan, current: Round, tally: Tally) -> Sequence[Command]:
-    """Fold each shard with accepted updates that is not folded yet; once all are, reduce the round."""
+    """Fold each shard that has accepted updates and is not folded yet. Once all shards are folded, reduce the round."""
     unfolded = sorted(tally.accepted_shards - tally.folded_shards)
     if unfolded:
         return [FoldShard(run_id=current.run_id, round=current.number, shard=shard) for shard in unfolded]
     return [ReduceRound(run_id=current.run_id, round=current.number)]
 
 
-def ask(ports: Ports, at: Standing) -> None:
+def publish(ports: Ports, snapshot: Snapshot) -> None:
     """Publish the aggregator's tasks."""
-    publish_commands(ports, at.run, at.round, commands(at.run.plan, at.round, at.tally))
+    publish_commands(ports, snapshot.run, snapshot.round, commands(snapshot.run.plan, snapshot.round, snapshot.tally))
 
 
 def round_aggregated(ports: Ports, run: Run, fact: RoundAggregated) -> Run | None:
-    """Record the round's results. None if the fact is old: reported before, or made of another accepted set."""
+    """Record the round's results, and return the run as stored.
+
+    None if the results are recorded already, or if the fact averages another accepted set than the ledger's.
+    """
     current = ports.ledger.load_round(run.id, fact.round)
     if current.phase is not RoundPhase.AGGREGATING:
         return None

@@ -1,4 +1,4 @@
-"""A round is aggregated: the evaluator scores its model version. Asynchronously the next round opens meanwhile."""
+"""A round is aggregated: the evaluator scores its model version. In an asynchronous run the next round opens meanwhile."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import structlog
 
-from fedface_control.phases.ended import why_stop
+from fedface_control.phases.ended import stop_reason
 from fedface_control.phases.open import open_training_round
-from fedface_control.phases.phase import Standing
-from fedface_control.publish import MayPublish, Waiting, publish_commands
-from fedface_control.records import save_ended
+from fedface_control.phases.phase import Snapshot
+from fedface_control.publish import MayPublish, PendingWork, publish_commands
+from fedface_control.records import save_ended_round
 from fedface_core.contracts.tasks import CONTROL, EVALUATOR
 from fedface_core.domain.commands import Command, EvaluateModel, HandleFact
 from fedface_core.domain.facts import EvaluationSkipped, RoundEvaluated
@@ -22,46 +22,50 @@ from fedface_core.ports import Ports
 log = structlog.get_logger(__name__)
 
 
-def next_step(ports: Ports, at: Standing) -> Run | None:
-    """Asynchronously, open the next round without waiting for the scores. Else None: the round waits for its scores."""
-    if not _next_may_begin(ports, at):
+def next_step(ports: Ports, snapshot: Snapshot) -> Run | None:
+    """In an asynchronous run, open the next round without waiting for the scores. Else None: the round waits for them."""
+    if not _opens_next_round(ports, snapshot):
         return None
-    assert at.round.aggregation is not None, "what is evaluated was aggregated"
-    run = at.run.evaluating_meanwhile(at.round.number, at.round.aggregation.model_sha256)
+    assert snapshot.round.aggregation is not None, "what is evaluated was aggregated"
+    run = snapshot.run.evaluating_meanwhile(snapshot.round.number, snapshot.round.aggregation.model_sha256)
     run = open_training_round(ports, run)
-    ask(ports, Standing(run, at.round, at.tally))
+    publish(ports, Snapshot(run, snapshot.round, snapshot.tally))
     return run
 
 
-def waits_for(current: Round) -> str:
-    """The evaluator works on an aggregated round, or control itself if the evaluation is to be skipped."""
+def work_queue(current: Round) -> str:
+    """The evaluator's queue, or control's own queue if the evaluation is to be skipped."""
     return CONTROL if current.skip_evaluation else EVALUATOR
 
 
 def commands(_plan: Plan, current: Round, _tally: Tally) -> Sequence[Command]:
-    """Score the model version; or tell control that it is not scored, if an operator has asked for that."""
+    """Score the model version. If an operator skips the evaluation, tell control that there will be no scores."""
     run_id = current.run_id
     if current.skip_evaluation:
         return [HandleFact(run_id=run_id, fact=EvaluationSkipped(run_id=run_id, round=current.number))]
     return [EvaluateModel(run_id=run_id, round=current.number)]
 
 
-def ask(ports: Ports, at: Standing) -> None:
-    """Publish the evaluator's task."""
-    publish_commands(ports, at.run, at.round, commands(at.run.plan, at.round, at.tally))
+def publish(ports: Ports, snapshot: Snapshot) -> None:
+    """Publish the evaluator's task, or control's own fact if the evaluation is skipped."""
+    publish_commands(ports, snapshot.run, snapshot.round, commands(snapshot.run.plan, snapshot.round, snapshot.tally))
 
 
-def ask_for_earlier_rounds(ports: Ports, run: Run, may_publish: MayPublish) -> None:
-    """Ask again for the scores of earlier rounds that the run did not wait for."""
+def publish_for_earlier_rounds(ports: Ports, run: Run, may_publish: MayPublish) -> None:
+    """Publish again the tasks for earlier rounds whose scores the run did not wait for, if ``may_publish`` allows it."""
     for number in run.evaluating:
-        waiting = ports.ledger.load_round(run.id, number)
+        unscored = ports.ledger.load_round(run.id, number)
         tally = ports.ledger.tally(run.id, number)
-        if may_publish(Waiting(waiting.phase, waits_for(waiting), tally.last_activity)):
-            ask(ports, Standing(run, waiting, tally))
+        if may_publish(PendingWork(unscored.phase, work_queue(unscored), tally.last_activity)):
+            publish(ports, Snapshot(run, unscored, tally))
 
 
 def evaluation_ended(ports: Ports, run: Run, fact: RoundEvaluated | EvaluationSkipped) -> Run | None:
-    """Finish the round: the manifest first, then the ledger. None if the fact is old, or about another model version."""
+    """Put the round's manifest, record the round as finished, and return the run as stored.
+
+    None if the round has finished already, if the fact scores another model version, or if nobody skips the evaluation any
+    more.
+    """
     current = ports.ledger.load_round(run.id, fact.round)
     if current.phase is not RoundPhase.EVALUATING:
         return None
@@ -70,9 +74,9 @@ def evaluation_ended(ports: Ports, run: Run, fact: RoundEvaluated | EvaluationSk
     finished = _finished(ports, current, fact, model_sha256)
     if finished is None:
         return None
-    if fact.round not in run.evaluating:  # else the next round has begun already
+    if fact.round not in run.evaluating:  # otherwise the next round has begun already
         run = run.starting_from(fact.round, model_sha256)
-    run = save_ended(ports, run.with_finished_round(fact.round), "round_finished", finished)
+    run = save_ended_round(ports, run.with_finished_round(fact.round), "round_finished", finished)
     if finished.scores is None:
         log.info("round_finished", round=fact.round, evaluation="skipped")
     else:
@@ -95,8 +99,8 @@ def _finished(ports: Ports, current: Round, fact: RoundEvaluated | EvaluationSki
             return current.finished_unscored(ports.clock.now())
 
 
-def _next_may_begin(ports: Ports, at: Standing) -> bool:
-    """Asynchronously the next round waits for no scores, unless this was the last one or a pause is asked for."""
-    if not at.run.plan.aggregation.waits_for_nobody or at.run.phase is RunPhase.PAUSING:
+def _opens_next_round(ports: Ports, snapshot: Snapshot) -> bool:
+    """Whether the next round opens now: in an asynchronous run, unless the run is about to pause or to stop."""
+    if not snapshot.run.plan.aggregation.waits_for_nobody or snapshot.run.phase is RunPhase.PAUSING:
         return False
-    return why_stop(ports, at.run, at.run.trained_rounds(at.round.number)) is None
+    return stop_reason(ports, snapshot.run, snapshot.run.trained_rounds(snapshot.round.number)) is None

@@ -1,6 +1,6 @@
 """A round is open: its clients enrol or train, and their updates are accepted. It closes at its quorum or its deadline.
 
-Then `aggregating.py` takes over: `fedface_control.proceed` looks at the stored phase, and goes on in that phase's file.
+Then `fedface_control.proceed` finds the stored phase `aggregating`, and continues with the module `aggregating`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from fedface_control.phases.phase import Standing
+from fedface_control.phases.phase import Snapshot
 from fedface_control.publish import publish_commands
 from fedface_control.records import enrolled_clients
-from fedface_control.upkeep.retention import drop_old_updates_meanwhile
+from fedface_control.upkeep.retention import remove_old_updates_in_open_round
 from fedface_core.contracts.tasks import CLIENT
 from fedface_core.domain.client_tasks import in_tasks
 from fedface_core.domain.cohort import draw_cohort
@@ -31,31 +31,31 @@ log = structlog.get_logger(__name__)
 
 
 def open_enrolment(ports: Ports, run: Run) -> Run:
-    """Open enrolment, to which every client is invited, once the initial model version is in the store."""
+    """Open enrolment, to which every client is invited. The initial model version must be in the store."""
     assert run.model_sha256 is not None, "opened once the model is prepared"
     everyone = tuple(client_id(index) for index in range(run.plan.split.clients))
     opened = open_round(run.plan, run.id, ENROLMENT_ROUND, everyone, run.model_sha256, ports.clock.now())
-    return _store(ports, run, opened)
+    return _save_opened(ports, run, opened)
 
 
 def open_training_round(ports: Ports, run: Run) -> Run:
-    """Open the next round from the results of the newest one that has any: its cohort is drawn from the enrolled clients.
+    """Open the next round from the newest model version. Its cohort is drawn from the enrolled clients.
 
-    Asynchronously, whoever still trains is carried over, and only the other places are drawn.
+    In an asynchronous run, clients that still train are carried over into the cohort, and only the other places are drawn.
     """
     assert run.round is not None, "enrolment came first"
     assert run.base_round is not None, "enrolment has ended"
     assert run.model_sha256 is not None, "enrolment left a model version"
     plan = run.plan
     number = run.round + 1
-    carried = _still_training(ports, run, number) if plan.aggregation.waits_for_nobody else {}
+    carried = _carried_clients(ports, run, number) if plan.aggregation.waits_for_nobody else {}
     free = [client for client in enrolled_clients(ports, run) if client not in carried]
     history = {} if plan.cohort.selection == "uniform" else ports.ledger.participation(run.id)
     drawn = draw_cohort(plan, number, free, history, training=len(carried))
     cohort = tuple(sorted([*carried, *drawn]))
     base = ports.ledger.glance(run.id, run.base_round).round
-    owes = plan.update_encoding.error_feedback
-    residuals = residuals_after(base, ports.ledger.accepted_clients(run.id, base.number)) if owes else {}
+    has_residuals = plan.update_encoding.error_feedback
+    residuals = residuals_after(base, ports.ledger.accepted_clients(run.id, base.number)) if has_residuals else {}
     opened = open_round(
         plan,
         run.id,
@@ -67,20 +67,20 @@ def open_training_round(ports: Ports, run: Run) -> Run:
         carried=carried,
         residuals=residuals,
     )
-    return _store(ports, run, opened)
+    return _save_opened(ports, run, opened)
 
 
-def next_step(ports: Ports, at: Standing) -> Run | None:
-    """Close the round if its quorum is reached, nobody is awaited any more, or its deadline has passed."""
-    because = reason_to_close(at.round, at.tally, ports.clock.now())
-    return None if because is None else close_round(ports, at.run, at.round, because)
+def next_step(ports: Ports, snapshot: Snapshot) -> Run | None:
+    """Close the round if its quorum is reached, every client has settled, or its deadline has passed. Else None."""
+    because = reason_to_close(snapshot.round, snapshot.tally, ports.clock.now())
+    return None if because is None else close_round(ports, snapshot.run, snapshot.round, because)
 
 
 def close_round(ports: Ports, run: Run, current: Round, because: str) -> Run:
-    """End acceptance, which makes the accepted set final.
+    """End acceptance, which makes the accepted set final; ``because`` says why. Returns the run as stored.
 
-    What comes next is decided in `aggregating.next_step`: with fewer updates than the minimum the round is given up; else
-    the shards that are left are folded, and the round is reduced to a model version.
+    The phase `aggregating` decides what follows: if there are fewer updates than the minimum, the round is abandoned; else
+    the remaining shards are folded, and the round is reduced to a model version.
     """
     closed = current.closed(ports.clock.now())
     run = ports.ledger.save(run, "round_closed", changed=closed, detail={"because": because})
@@ -88,50 +88,53 @@ def close_round(ports: Ports, run: Run, current: Round, because: str) -> Run:
     return run
 
 
-def waits_for(_current: Round) -> str:
-    """The clients work on an open round."""
+def work_queue(_current: Round) -> str:
+    """The clients' queue: they work on an open round."""
     return CLIENT
 
 
 def commands(plan: Plan, current: Round, tally: Tally) -> Sequence[Command]:
     """Tasks for the clients that have not settled: to enrol, or to train the model version that each started from."""
-    invited = [client for client in current.cohort if client in tally.unsettled]
+    unsettled = [client for client in current.cohort if client in tally.unsettled]
     if current.kind is RoundKind.ENROLMENT:
-        return [EnrolClients(run_id=current.run_id, clients=clients) for clients in in_tasks(plan, invited)]
-    if tally.last_activity == current.opened_at:  # nobody was asked yet, and those carried over are at work
-        invited = [client for client in invited if client not in current.carried]
+        return [EnrolClients(run_id=current.run_id, clients=clients) for clients in in_tasks(plan, unsettled)]
+    if tally.last_activity == current.opened_at:  # no task was published yet, and the carried clients are at work
+        unsettled = [client for client in unsettled if client not in current.carried]
     # If members of a cohort train the models of different rounds, each has a task of its own.
-    tasks = in_tasks(plan, invited)
+    tasks = in_tasks(plan, unsettled)
     return [TrainClients(run_id=current.run_id, round=current.base_of(clients[0]), clients=clients) for clients in tasks]
 
 
-def ask(ports: Ports, at: Standing) -> None:
-    """Publish the clients' tasks. Now that the clients are at work and nobody waits for control, old updates are removed."""
-    publish_commands(ports, at.run, at.round, commands(at.run.plan, at.round, at.tally))
-    drop_old_updates_meanwhile(ports, at.run, needed=at.round.carried.values())
+def publish(ports: Ports, snapshot: Snapshot) -> None:
+    """Publish the clients' tasks, then remove old updates: while the clients work, nobody waits for control."""
+    publish_commands(ports, snapshot.run, snapshot.round, commands(snapshot.run.plan, snapshot.round, snapshot.tally))
+    remove_old_updates_in_open_round(ports, snapshot.run, needed=snapshot.round.carried.values())
 
 
 def round_ready(ports: Ports, run: Run, fact: RoundReady) -> Run | None:
-    """The run whose round can be closed. None if it cannot by the ledger's counts: the message is of an earlier time."""
+    """The run, if its round can be closed by the ledger's counts. None if not: then the fact is out of date."""
     current = ports.ledger.load_round(run.id, fact.round)
     tally = ports.ledger.tally(run.id, fact.round)
     return run if reason_to_close(current, tally, ports.clock.now()) else None
 
 
-def _still_training(ports: Ports, run: Run, number: int) -> dict[str, int]:
-    """Who has not settled in the round before, and since which round. Those that are too far behind are given up."""
+def _carried_clients(ports: Ports, run: Run, number: int) -> dict[str, int]:
+    """Clients that have not settled in the previous round → the round whose results they train from.
+
+    Clients that are further behind than the plan's `most_staleness` are not carried over.
+    """
     before = ports.ledger.load_round(run.id, number - 1)
     if before.kind is RoundKind.ENROLMENT:
         return {}
     unsettled = sorted(ports.ledger.tally(run.id, before.number).unsettled)
     since = {client: before.base_of(client) for client in unsettled}
     oldest = number - run.plan.aggregation.most_staleness
-    known = {base for base in set(since.values()) if base >= oldest and _is_known(ports, run, base)}
+    known = {base for base in set(since.values()) if base >= oldest and _is_in_ledger(ports, run, base)}
     return {client: base for client, base in since.items() if base in known}
 
 
-def _is_known(ports: Ports, run: Run, number: int) -> bool:
-    """A restored ledger lacks the rounds that were not scored yet: what was trained since then has nothing to start from."""
+def _is_in_ledger(ports: Ports, run: Run, number: int) -> bool:
+    """Whether the ledger has the round. A restored ledger lacks rounds that were not scored when the ledger was lost."""
     try:
         ports.ledger.glance(run.id, number)
     except NotFoundError:
@@ -139,7 +142,7 @@ def _is_known(ports: Ports, run: Run, number: int) -> bool:
     return True
 
 
-def _store(ports: Ports, run: Run, opened: Round) -> Run:
+def _save_opened(ports: Ports, run: Run, opened: Round) -> Run:
     run = ports.ledger.save(run.in_round(opened.number), "round_opened", opened=opened)
     log.info("round_opened", round=opened.number, invited=len(opened.cohort), model_sha256=opened.model_sha256)
     return run

@@ -1,4 +1,4 @@
-"""What a phase answers in which a round waits for another service: the modules `open`, `aggregating` and `evaluating`."""
+"""The interface of a phase in which a round waits for another service: the modules `open`, `aggregating`, `evaluating`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fedface_core.ports import Ports
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Where a run stands: its current round, and the round's counts, as the ledger has them."""
+class Snapshot:
+    """A run, its current round and the round's counts, as the ledger has them at one moment."""
 
     run: Run
     round: Round
@@ -25,14 +25,14 @@ class Standing:
 class WaitingPhase(Protocol):
     """A phase in which a round waits for the work of another service."""
 
-    def next_step(self, ports: Ports, at: Standing) -> Run | None:
-        """Store the change that follows by itself, and return the run as stored. None if the phase waits."""
+    def next_step(self, ports: Ports, snapshot: Snapshot) -> Run | None:
+        """Store the change that follows by itself, and return the run as stored. None if the phase still waits."""
 
-    def waits_for(self, current: Round) -> str:
+    def work_queue(self, current: Round) -> str:
         """The queue of the service that the round waits for."""
 
     def commands(self, plan: Plan, current: Round, tally: Tally) -> Sequence[Command]:
         """What the phase asks of the other services, given what is already done. A pure function."""
 
-    def ask(self, ports: Ports, at: Standing) -> None:
-        """Publish `commands`; asked twice, it changes nothing, for every command may be repeated."""
+    def publish(self, ports: Ports, snapshot: Snapshot) -> None:
+        """Publish `commands`. Publishing twice is harmless, since every command may be repeated."""

@@ -1,1 +1,1 @@
-"""What keeps the store clean and can bring back what the ledger has lost: retention, garbage, restoring."""
+"""What keeps the artifact store clean, and restores runs that the ledger has lost: retention, garbage, restoring."""

@@ -1,7 +1,7 @@
-"""Finds and removes artifacts that nothing names: left by processes that were killed, or by requests that broke off.
+"""Finding and removing artifacts that nothing names: killed processes and interrupted requests have left them.
 
-What a manifest, a run's record, the ledger or an upload names is never removed, nor anything that a restored run needs.
-What a worker is about to name was put just now, so objects younger than the grace period are left alone.
+An artifact that a manifest, a run's record, the ledger or an upload names is never removed, and neither is one that a
+restored run needs. A worker may be about to name what it has just put, so younger objects than the grace period are kept.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ log = structlog.get_logger(__name__)
 
 
 def collect_garbage(ports: Ports, older_than: timedelta, *, dry_run: bool) -> list[str]:
-    """The keys of artifacts that nothing names and that were put longer ago; removed, unless it is a ``dry_run``."""
+    """Remove artifacts that nothing names and that were put longer ago than ``older_than``. Returns their keys.
+
+    A ``dry_run`` finds the keys and removes nothing.
+    """
     put_before = ports.clock.now() - older_than
-    keys = ports.artifacts.keys("")  # first: what is put from now on is not looked at
+    keys = ports.artifacts.keys("")  # listed first, so that artifacts which are put from now on are not looked at
     named = named_artifacts(ports, keys)
     garbage = []
-    for key in (key for key in keys if not named.has(key)):
+    for key in (key for key in keys if key not in named):
         try:
             if ports.artifacts.modified(key) <= put_before:
                 garbage.append(key)
-        except ArtifactMissingError:  # its run was deleted meanwhile
+        except ArtifactMissingError:  # the artifact's run was deleted meanwhile
             continue
     if not dry_run:
         ports.artifacts.delete_all(garbage)

@@ -1,7 +1,7 @@
-"""Rebuilds the ledger's records of a run from what control left in the artifact store.
+"""Rebuilding the ledger's records of a run from what control left in the artifact store.
 
-The newest of the run's record and its manifests says how the run stood; the manifests say what became of each round. A round
-that was open when the ledger was lost is opened anew, with the same cohort: clients find the updates they had stored.
+The run's state is in its record or in one of its manifests, whichever is newest; the manifests say how each round ended. A
+round that was open when the ledger was lost is opened anew with the same cohort: clients find the updates that they had put.
 """
 
 from __future__ import annotations
@@ -30,23 +30,30 @@ log = structlog.get_logger(__name__)
 
 
 def restore_run(ports: Ports, run_id: str) -> Run:
-    """Bring the run back. `WrongPhaseError` where the ledger has it, `NotFoundError` where the store knows nothing of it."""
+    """Restore a run that the ledger has lost, and return it.
+
+    `WrongPhaseError` if the ledger has the run; `NotFoundError` if the store has no record of it; `DamagedObjectError` or
+    `UnknownSchemaError` if its record or a manifest cannot be read.
+    """
     ended = [*manifests(ports.artifacts, run_id)]
     if ended and ended[0].round.kind is RoundKind.TRAINING:
-        ended = []  # asynchronously, enrolment may have been unscored yet: without it, all begins anew
-    run = _newest(ports, run_id, ended)
+        ended = []  # enrolment of an asynchronous run was not scored yet; without its manifest the run begins anew
+    run = _newest_state(ports, run_id, ended)
     ports.ledger.restore(run, [EndedRound(done.round, done.accepted, done.failed) for done in ended])
     log.warning("run_restored", run_id=run_id, correlation_id=run.correlation_id, phase=run.phase, rounds=len(ended))
     return run
 
 
 def restore_all(ports: Ports) -> tuple[list[Run], dict[str, str]]:
-    """Bring back every run that the store knows and the ledger does not. Returns these, and why others could not be: one
-    that is damaged, or of another version of FedFace, does not keep the rest from coming back.
+    """Restore every run that the store has and the ledger has lost.
+
+    Returns the restored runs, and for each run that could not be restored (id → reason) why: its record or a manifest is
+    missing, damaged or of another version of FedFace.
     """
-    known = restorable_runs(ports.artifacts.keys(object_keys.RUNS))
-    restored, refused = [], {}
-    for run_id in sorted(known - {run.id for run in ports.ledger.runs()}):
+    in_store = restorable_runs(ports.artifacts.keys(object_keys.RUNS))
+    restored = []
+    refused = {}
+    for run_id in sorted(in_store - {run.id for run in ports.ledger.runs()}):
         try:
             restored.append(restore_run(ports, run_id))
         except WrongPhaseError:
@@ -57,8 +64,8 @@ def restore_all(ports: Ports) -> tuple[list[Run], dict[str, str]]:
     return restored, refused
 
 
-def _newest(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
-    """The run as last recorded, standing after its newest ended round."""
+def _newest_state(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
+    """The run as last stored, right after its newest ended round."""
     try:
         record = read_versioned(Run, ports.artifacts.get(object_keys.run(run_id)))
     except ArtifactMissingError:
@@ -66,10 +73,10 @@ def _newest(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
             f"the artifact store has no record of {run_id}, so it cannot be restored; it would be {object_keys.run(run_id)}"
         ) from None
     if not ended:
-        return _with_nothing_finished(record)
+        return _before_enrolment(record)
     newest = max((done.run for done in ended), key=lambda run: run.version)
     if record.version >= newest.version:
-        newest = _as_its_operator_left_it(newest, record)
+        newest = _with_later_changes(newest, record)
     finished = [done.round for done in ended if done.round.phase is RoundPhase.FINISHED]
     results = finished[-1].aggregation if finished else None
     return newest.replace(
@@ -82,19 +89,19 @@ def _newest(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
     )
 
 
-def _with_nothing_finished(record: Run) -> Run:
-    """The run before its first round: its model is prepared again, which gives the same bytes, and enrolment opened anew."""
+def _before_enrolment(record: Run) -> Run:
+    """The run before its first round: its initial model is prepared again, with equal bytes, and enrolment opens anew."""
     if record.phase in ENDED:
-        return record.replace(round=None)  # of its enrolment nothing is known any more
+        return record.replace(round=None)  # nothing is known of its enrolment
     phase = RunPhase.PREPARING if record.phase is RunPhase.RUNNING else record.phase
     return record.replace(phase=phase, round=None, model_sha256=None, prompted_at=record.started_at)
 
 
-def _as_its_operator_left_it(newest: Run, record: Run) -> Run:
-    """The run of the newest manifest with what has happened since: paused, resumed or ended, or another round begun.
+def _with_later_changes(newest: Run, record: Run) -> Run:
+    """The run of the newest manifest with what the run's record says of later changes: it was paused, resumed or ended.
 
-    If record and manifest have one version, the manifest may be of the end of a round that an operator forestalled, and that
-    the ledger never knew of.
+    If record and manifest have the same version, an operator was faster than the end of a round: the record is of the change
+    that the ledger has stored, and the manifest of one that it has refused.
     """
     return newest.replace(
         phase=record.phase,

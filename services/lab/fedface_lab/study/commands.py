@@ -97,7 +97,7 @@ def plot(folder: FolderArgument) -> None:
 def _say_what_is_to_do(
     expanded: Sequence[Job], agenda: Agenda, folder: ResultFolder, processes: int, console: Console
 ) -> None:
-    from fedface_cli.wording import clock, counted
+    from fedface_cli.wording import counted, duration
 
     done = [result for job in expanded if (result := folder.load(job))]
     line = f"{counted(len(expanded), 'job')}, {len(done)} done, {len(agenda.jobs)} to run"
@@ -105,7 +105,7 @@ def _say_what_is_to_do(
         line += f" after {counted(len(agenda.pretrainings), 'pre-training')}"
     if done and agenda.jobs:
         mean = sum(result.seconds for result in done) / len(done)
-        line += f"; about {clock(mean * len(agenda.jobs) / processes)} if they take as long as those"
+        line += f"; about {duration(mean * len(agenda.jobs) / processes)} if they take as long as those"
     console.print(line)
 
 

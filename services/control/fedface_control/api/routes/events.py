@@ -1,4 +1,4 @@
-"""A run's audit trail as server-sent events, live, and from any past event id."""
+"""A run's audit trail as server-sent events: from its start or after any event, and live."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ router = APIRouter(prefix="/runs", tags=["runs"])
 async def events(
     run_id: str,
     ports: PortsDep,
-    last_event_id: Annotated[str | None, Header(description="Resume after this event.")] = None,
-    follow: Annotated[bool, Query(description="False: end with the newest event.")] = True,
+    last_event_id: Annotated[str | None, Header(description="Only events after the one with this id.")] = None,
+    follow: Annotated[bool, Query(description="If false, the stream ends after the newest event.")] = True,
 ) -> EventSourceResponse:
-    """The audit trail, oldest event first, then live until the run ends or is deleted.
+    """Stream the run's audit trail, oldest event first, and then live until the run ends or is deleted.
 
-    Events named `progress` stand between them: a summary of the run whenever its counts change, without an id.
+    Whenever the run's summary changes, the stream has an event named `progress` with that summary. It has no id.
     """
-    # Once the stream has begun its status is 200: an unknown run or a wrong event id has to be found out before.
+    # A stream that has begun has status 200 already, so an unknown run or a wrong event id must be found before.
     await run_in_threadpool(ports.ledger.events, run_id, last_event_id, 1)
     return EventSourceResponse(_stream(ports, run_id, last_event_id, follow))
 
@@ -48,14 +48,14 @@ async def _stream(ports: Ports, run_id: str, after: str | None, follow: bool) ->
     while True:
         try:
             run = await run_in_threadpool(ports.ledger.load, run_id)
-            # Read after the run: were it the other way round, the last events of an ended run could be missed.
+            # The events are read after the run: otherwise the last events of a run that ends in between would be missed.
             recorded = await run_in_threadpool(ports.ledger.events, run_id, after)
             summary = (await run_in_threadpool(run_summary, ports.ledger, run)).model_dump_json()
-        except NotFoundError:  # deleted since
+        except NotFoundError:  # the run was deleted meanwhile
             return
         for event in recorded:
             after = event.id
-            yield _as_sse(event)
+            yield _server_sent(event)
         if summary != shown:
             shown = summary
             yield ServerSentEvent(event="progress", data=summary)
@@ -65,5 +65,5 @@ async def _stream(ports: Ports, run_id: str, after: str | None, follow: bool) ->
             await asyncio.sleep(POLL_SECONDS)
 
 
-def _as_sse(event: RecordedEvent) -> ServerSentEvent:
+def _server_sent(event: RecordedEvent) -> ServerSentEvent:
     return ServerSentEvent(id=event.id, event=event.name, data=json.dumps({"at": event.at.isoformat(), **event.data}))

@@ -1,4 +1,4 @@
-"""Artifacts that nothing names: what there is, and its removal."""
+"""Artifacts that nothing names: listing and removing them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from fedface_control.api.routes.runs import PortsDep
 from fedface_control.upkeep.garbage import collect_garbage
 from fedface_core.contracts.http import Garbage
 
-# From above a task's time limit and patience, as what is younger may be named yet, to ten years: the calendar has an end.
+# The least is above a task's time limit and patience, since a task may still name what it has put. The most is ten years:
+# more would reach back before the calendar begins.
 Hours = Annotated[
     float,
-    Query(ge=1.0, le=87_600.0, allow_inf_nan=False, description="Leave alone what was put less than so many hours ago."),
+    Query(ge=1.0, le=87_600.0, allow_inf_nan=False, description="Keep artifacts that are younger than this, in hours."),
 ]
 
 router = APIRouter(prefix="/garbage", tags=["artifacts"])
@@ -22,13 +23,13 @@ router = APIRouter(prefix="/garbage", tags=["artifacts"])
 
 @router.get("")
 def show(ports: PortsDep, older_than_hours: Hours = 24.0) -> Garbage:
-    """The artifacts that no manifest, no run and no upload names."""
+    """List the artifacts that no manifest, no run and no upload names."""
     keys = collect_garbage(ports, timedelta(hours=older_than_hours), dry_run=True)
     return Garbage(keys=keys, removed=False)
 
 
 @router.delete("")
 def collect(ports: PortsDep, older_than_hours: Hours = 24.0) -> Garbage:
-    """Remove them."""
+    """Remove the artifacts that no manifest, no run and no upload names, and list them."""
     keys = collect_garbage(ports, timedelta(hours=older_than_hours), dry_run=False)
     return Garbage(keys=keys, removed=True)

@@ -1,4 +1,4 @@
-"""Liveness and readiness."""
+"""Health checks: liveness and readiness."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ router = APIRouter(tags=["health"])
 
 
 def check_dependencies(ports: Ports) -> dict[str, str]:
-    """What each dependency answers: ``ok``, or why not."""
+    """Dependency → ``ok``, or why it does not answer."""
     checks = {}
     for name, ping in (("ledger", ports.ledger.ping), ("artifacts", ports.artifacts.ping)):
         try:
@@ -26,13 +26,13 @@ def check_dependencies(ports: Ports) -> dict[str, str]:
 
 @router.get("/healthz")
 def live() -> Health:
-    """The process answers."""
+    """Say that the process is alive."""
     return Health(status="ok")
 
 
 @router.get("/readyz", responses={503: {"model": Health, "description": "A dependency does not answer."}})
 def ready(ports: PortsDep, response: Response) -> Health:
-    """The ledger and the artifact store answer, so that runs can be started."""
+    """Say whether the ledger and the artifact store answer, so that runs can be started. The status is 503 if not."""
     checks = check_dependencies(ports)
     healthy = all(answer == "ok" for answer in checks.values())
     if not healthy:

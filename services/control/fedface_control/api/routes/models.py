@@ -1,4 +1,4 @@
-"""Model versions: download a run's newest, upload one to start from."""
+"""Model versions: download the newest one of a run, upload one to start from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fedface_core.contracts.http import MODEL_SHA256_HEADER, Problem, StoredMode
 from fedface_core.domain.errors import InvalidInputError, WrongPhaseError
 from fedface_core.domain.ids import Sha256
 
-# Ten times SphereNet-64: enough for any face network, and a bound on what one request may make us hold.
+# In bytes. Ten times SphereNet-64 is enough for any face network, and bounds the memory that one request may take.
 MAX_MODEL_BYTES = 2**30
 DOWNLOAD: Responses = {
     200: {"content": {"application/octet-stream": {}}, "description": "safetensors"},
@@ -29,7 +29,7 @@ router = APIRouter(tags=["models"])
     responses=UNKNOWN_RUN | DOWNLOAD,
 )
 def download(run_id: str, ports: PortsDep) -> Response:
-    """The run's newest model version as safetensors; its SHA-256 is in the header `X-Model-SHA256`."""
+    """Download the run's newest model version as safetensors. Its SHA-256 is in the header `X-Model-SHA256`."""
     run = ports.ledger.load(run_id)
     if run.model_sha256 is None:
         raise WrongPhaseError(f"{run_id} is {run.phase} and has no model version yet; start it, and wait for round 0")
@@ -52,7 +52,7 @@ def download(run_id: str, ports: PortsDep) -> Response:
     openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}, "required": True}},
 )
 async def upload(sha256: Annotated[Sha256, Path()], request: Request, ports: PortsDep) -> StoredModel:
-    """Store a safetensors file under the SHA-256 of its bytes, to be named as `model.weights` in a plan."""
+    """Store a safetensors file under the SHA-256 of its bytes. A plan starts from it by naming that in `model.weights`."""
     data = bytearray()
     async for chunk in request.stream():
         data += chunk

@@ -1,4 +1,4 @@
-"""The rounds of a run: look; close early, retry with a fresh cohort, skip the evaluation."""
+"""The rounds of a run: show them, close one early, retry one with a fresh cohort, skip an evaluation."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ router = APIRouter(prefix="/runs/{run_id}/rounds", tags=["rounds"])
 
 @router.get("", responses=UNKNOWN_RUN)
 def rounds(run_id: str, ports: PortsDep) -> RoundList:
-    """The run's rounds, with what was aggregated and how each model version scored."""
+    """List the run's rounds, with the results of each aggregation and the scores of each model version."""
     return RoundList(rounds=[round_view(ports.ledger, glance) for glance in ports.ledger.glances(run_id)])
 
 
 @router.get("/{number}/report", responses=UNKNOWN_RUN)
 def report(run_id: str, number: int, ports: PortsDep) -> VerificationReport:
-    """The evaluator's report of a round: scores and ROC curve."""
+    """Show the verification report of a round: its scores and its ROC curve."""
     ports.ledger.load(run_id)
     return VerificationReport.model_validate_json(ports.artifacts.get(object_keys.report(run_id, number)))
 
 
 @router.post("/{number}/close", responses=UNKNOWN_RUN | WRONG_PHASE)
 def close(run_id: str, number: int, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
-    """Close the open round now, with the updates accepted so far."""
+    """Close the open round now with the updates accepted so far, which must be at least the minimum."""
     return run_detail(ports.ledger, operate_round.close_round_early(ports, run_id, number, key))
 
 
 @router.post("/{number}/retry", responses=UNKNOWN_RUN | WRONG_PHASE)
 def retry(run_id: str, number: int, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
-    """Abandon the round, and open another with a fresh cohort from the same model version."""
+    """Abandon the round, and open another round with a fresh cohort from the same model version."""
     return run_detail(ports.ledger, operate_round.retry_round(ports, run_id, number, key))
 
 
 @router.post("/{number}/skip-evaluation", responses=UNKNOWN_RUN | WRONG_PHASE)
 def skip(run_id: str, number: int, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
-    """Do not score the round's model version."""
+    """Do not score the round's model version: the round finishes as soon as it is aggregated."""
     return run_detail(ports.ledger, operate_round.skip_evaluation(ports, run_id, number, key))

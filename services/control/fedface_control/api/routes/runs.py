@@ -1,4 +1,4 @@
-"""Runs: create, clone, start, pause, resume, cancel, delete, restore, look."""
+"""Runs: create, clone, start, pause, resume, cancel, delete, restore and show them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ UNKNOWN_RUN: Responses = {404: {"model": Problem, "description": "There is no su
 WRONG_PHASE: Responses = {
     409: {
         "model": Problem,
-        "description": "The run's phase does not allow it; the detail names the phase and what it allows.",
+        "description": "The phase does not allow the action. The detail names the phase and the actions that it allows.",
     }
 }
 LOST: Responses = {
-    409: {"model": Problem, "description": "The key made a run that the ledger has lost; the detail says how to restore it."}
+    409: {
+        "model": Problem,
+        "description": "The key has created a run that the ledger has lost. The detail says how to restore it.",
+    }
 }
-INVALID: Responses = {422: {"model": Problem, "description": "The plan is wrong; `errors` names each field."}}
+INVALID: Responses = {422: {"model": Problem, "description": "The input is not valid. `errors` names each wrong field."}}
 
 PLAN_EXAMPLES = {
     "orl": {
@@ -61,8 +64,8 @@ PLAN_EXAMPLES = {
 }
 
 
-async def ports_of(request: Request) -> Ports:  # async, or each request would go through a thread more
-    """The ports that the app was made with."""
+async def ports_of(request: Request) -> Ports:  # async, so that no request goes through one more thread
+    """The ports that the app was created with."""
     ports: Ports = request.app.state.ports
     return ports
 
@@ -74,7 +77,7 @@ KeyHeader = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=200,
-        description="Name the request, so that sending it again changes nothing.",
+        description="A name for the request, so that sending the request again changes nothing.",
     ),
 ]
 router = APIRouter(tags=["runs"])
@@ -84,7 +87,7 @@ router = APIRouter(tags=["runs"])
 def create(
     plan: Annotated[Plan, Body(openapi_examples=PLAN_EXAMPLES)], ports: PortsDep, response: Response, key: KeyHeader = None
 ) -> RunDetail:
-    """Create a run of a plan. It waits for its start."""
+    """Create a run of a plan. The run does nothing until it is started."""
     run = operate_run.create_run(ports, plan, key)
     response.headers["Location"] = f"/runs/{run.id}"
     return run_detail(ports.ledger, run)
@@ -94,7 +97,7 @@ def create(
 def clone(
     run_id: str, changes: Annotated[dict[str, Any], Body()], ports: PortsDep, response: Response, key: KeyHeader = None
 ) -> RunDetail:
-    """Create a run of another run's plan with changes: a JSON merge patch (RFC 7396), in which null takes the default."""
+    """Create a run of another run's plan with changes: a JSON merge patch (RFC 7396), in which null restores the default."""
     try:
         run = operate_run.clone_run(ports, run_id, changes, key)
     except ValidationError as error:
@@ -113,49 +116,49 @@ def start(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
 def pause(
     run_id: str,
     ports: PortsDep,
-    now: Annotated[bool, Query(description="Do not wait for the round in flight.")] = False,
+    now: Annotated[bool, Query(description="If true, do not wait for the round in flight.")] = False,
     key: KeyHeader = None,
 ) -> RunDetail:
     """Start nothing new: the round in flight is finished, then the run is paused.
 
-    With `now` the run is paused at once. An open round is kept: no further client starts, updates of those under way still
-    count, and its deadline stands still until the run is resumed.
+    With `now` the run is paused at once, and an open round is suspended: no further client starts, updates of clients under
+    way are still accepted, and the deadline moves by the length of the pause.
     """
     return run_detail(ports.ledger, operate_run.pause_run(ports, run_id, key, now=now))
 
 
 @router.post("/runs/{run_id}/resume", responses=UNKNOWN_RUN | WRONG_PHASE)
 def resume(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
-    """Go on where the run was paused."""
+    """Continue a paused run."""
     return run_detail(ports.ledger, operate_run.resume_run(ports, run_id, key))
 
 
 @router.post("/runs/{run_id}/cancel", responses=UNKNOWN_RUN | WRONG_PHASE)
 def cancel(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
-    """End a run now. What is stored stays; updates still under way are refused."""
+    """End a run now. Its artifacts stay; updates that are still under way are refused."""
     return run_detail(ports.ledger, operate_run.cancel_run(ports, run_id, key))
 
 
 @router.delete("/runs/{run_id}", status_code=status.HTTP_202_ACCEPTED, responses=UNKNOWN_RUN | WRONG_PHASE | INVALID)
 def delete(
-    run_id: str, ports: PortsDep, confirm: Annotated[str | None, Query(description="The run's id, once more.")] = None
+    run_id: str, ports: PortsDep, confirm: Annotated[str | None, Query(description="The run's id, to confirm.")] = None
 ) -> RunDetail:
-    """Remove an ended run: its artifacts, the model versions that no other run names, and its records.
+    """Delete a run that has not started or has ended: its artifacts, its records, and models that no other run names.
 
-    Answers at once; the run is `deleting` until all of it is gone.
+    The answer comes at once; the run is `deleting` until everything is removed.
     """
     return run_detail(ports.ledger, operate_run.delete_run(ports, run_id, confirm))
 
 
 @router.post("/runs/{run_id}/restore", responses=UNKNOWN_RUN | WRONG_PHASE)
 def restore(run_id: str, ports: PortsDep) -> RunDetail:
-    """Bring a run back whose records the ledger has lost, from the record and the manifests in the artifact store."""
+    """Restore a run that the ledger has lost from its record and its manifests in the artifact store."""
     return run_detail(ports.ledger, restore_run(ports, run_id))
 
 
 @router.post("/restore")
 def restore_lost(ports: PortsDep) -> RestoredRuns:
-    """Bring back every run that the artifact store knows and the ledger does not; says which could not be, and why."""
+    """Restore every run that the ledger has lost. The answer also says which runs could not be restored, and why."""
     restored, refused = restore_all(ports)
     return RestoredRuns(runs=run_summaries(ports.ledger, restored), refused=refused)
 
@@ -163,14 +166,14 @@ def restore_lost(ports: PortsDep) -> RestoredRuns:
 @router.get("/runs", responses=UNKNOWN_RUN)
 def list_runs(
     ports: PortsDep,
-    limit: Annotated[int, Query(ge=1, le=1000, description="So many at most.")] = 50,
-    before: Annotated[str | None, Query(description="The id of a run: only older ones are listed.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many runs at most.")] = 50,
+    before: Annotated[str | None, Query(description="The id of a run: only older runs are listed.")] = None,
 ) -> RunList:
-    """The newest runs, newest first; to go on, ask for those before the last one listed."""
+    """List the newest runs, newest first. For the next page, give the id of the last one as `before`."""
     return RunList(runs=run_summaries(ports.ledger, ports.ledger.runs(limit, before)))
 
 
 @router.get("/runs/{run_id}", responses=UNKNOWN_RUN)
 def show(run_id: str, ports: PortsDep) -> RunDetail:
-    """A run: phase, round, accepted and invited, newest scores, plan."""
+    """Show a run: its phase, its current round with the counts of its clients, its newest scores, its plan."""
     return run_detail(ports.ledger, ports.ledger.load(run_id))

@@ -1,0 +1,101 @@
+"""A deleted run leaves nothing, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from fedface_control.operate.run import cancel_run, delete_run
+from fedface_control.upkeep.restore import restore_all, restore_run
+from fedface_core.contracts import object_keys
+from fedface_core.domain.errors import NotFoundError
+from fedface_core.domain.run import ALLOWED, RunPhase
+from support.in_process import InProcess
+from support.mortal import Lifeline
+from support.places import in_round, run_in
+from support.tiny_run import tiny_plan
+
+
+def keys(services: InProcess) -> set[str]:
+    return set(services.ports.artifacts.keys(""))
+
+
+@pytest.mark.parametrize("confirm", [None, "", "yes", "run-00000000dead"])
+def test_deleting_is_refused_without_its_confirmation(api: TestClient, services: InProcess, confirm: str | None) -> None:
+    run_id = run_in(services, RunPhase.COMPLETED)
+    before = services.ports.ledger.load(run_id), keys(services)
+    refused = api.delete(f"/runs/{run_id}", params={} if confirm is None else {"confirm": confirm})
+    assert refused.status_code == 422
+    assert refused.json()["detail"].endswith(f"to confirm, send ?confirm={run_id}")
+    services.sweep_after(1)
+    assert (services.ports.ledger.load(run_id), keys(services)) == before
+
+
+@pytest.mark.parametrize("phase", sorted(ALLOWED["delete"]))
+def test_the_sweep_removes_all_of_a_deleted_run(api: TestClient, services: InProcess, phase: RunPhase) -> None:
+    run_id = run_in(services, phase)
+    deleting = api.delete(f"/runs/{run_id}", params={"confirm": run_id})
+    assert (deleting.status_code, deleting.json()["phase"]) == (202, "deleting")
+    assert object_keys.run(run_id) in keys(services), "the sweep does it"
+    services.sweep_after(1)
+    assert keys(services) == set()
+    assert api.get(f"/runs/{run_id}").status_code == 404
+    assert api.get(f"/runs/{run_id}/events").status_code == 404
+    assert api.delete(f"/runs/{run_id}", params={"confirm": run_id}).status_code == 404
+    with pytest.raises(NotFoundError):
+        restore_run(services.ports, run_id)
+    assert restore_all(services.ports) == ([], {})
+
+
+def test_messages_that_come_after_the_deletion_leave_nothing(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces))
+    run_id = services.start()
+    services.until(run_id, in_round(services, 1))
+    cancel_run(services.ports, run_id)
+    delete_run(services.ports, run_id, run_id)
+    late = list(services.publisher.published)
+    services.sweep_after(1)
+    for message in late:
+        with pytest.raises(NotFoundError):
+            services.deliver(*message)
+    assert keys(services) == set()
+
+
+def test_a_deletion_killed_after_any_effect_is_finished_by_a_later_sweep(faces: Path) -> None:
+    """Nothing it needs to know is removed before what it is needed for."""
+    plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, rounds=1)
+
+    def ended() -> tuple[InProcess, str]:
+        services = InProcess(plan)
+        run_id = services.run().id
+        delete_run(services.ports, run_id, run_id)
+        return services, run_id
+
+    def kill_after(services: InProcess, effect: int | None) -> Lifeline:
+        lifeline = Lifeline(effect)
+        services.lifeline = lifeline
+        services.publisher.lifeline = lifeline
+        services.restart_services()
+        return lifeline
+
+    services, _ = ended()
+    lifeline = kill_after(services, None)
+    services.sweep_after(1)
+    effects = len(lifeline.effects)
+    assert effects > 15
+    for last in range(1, effects + 1):
+        services, run_id = ended()
+        kill_after(services, last)
+        services.sweep_after(1)
+        if last < effects:
+            assert services.ports.ledger.load(run_id).phase is RunPhase.DELETING
+            services.ports.ledger.delete(run_id)  # and its ledger is lost on top: the deletion is restored
+            restored, _ = restore_all(services.ports)
+            assert [run.phase for run in restored] == (
+                [RunPhase.DELETING] if object_keys.run(run_id) in keys(services) else []
+            )
+        services.sweep_after(1)
+        assert keys(services) == set()
+        assert services.ports.ledger.runs() == []

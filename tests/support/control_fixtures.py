@@ -1,0 +1,61 @@
+"""Fixtures for tests of control: the API over ports in memory, and the services that move its runs on.
+
+A conftest takes those that its tests need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry
+
+from fedface_control.api.app import create_app
+from fedface_core.domain.plan import Plan
+from fedface_learning.client.update import training_update
+from fedface_learning.seeding import use_deterministic_torch
+from support.in_process import InProcess
+from support.tiny_run import tiny_plan, write_faces
+
+
+@pytest.fixture(autouse=True, scope="session")
+def deterministic_torch() -> None:
+    use_deterministic_torch(1)
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_faces(tmp_path_factory.mktemp("faces"))
+
+
+@pytest.fixture(scope="session")
+def plan(faces: Path) -> Plan:
+    return tiny_plan(faces, rounds=1)
+
+
+@pytest.fixture
+def services(plan: Plan) -> InProcess:
+    return InProcess(plan)
+
+
+@pytest.fixture
+def api(services: InProcess) -> Iterator[TestClient]:
+    # As uvicorn answers: an error that no handler expects is a 500, and is not raised in the test.
+    with TestClient(create_app(services.ports, CollectorRegistry()), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
+    """Round and client of each update that is trained, in order."""
+    updates: list[tuple[int, str]] = []
+
+    def record_and_train(*args: Any, **named: Any) -> Any:
+        updates.append(args[-2:])
+        return training_update(*args, **named)
+
+    monkeypatch.setattr("fedface_client.make_update.training_update", record_and_train)
+    return updates

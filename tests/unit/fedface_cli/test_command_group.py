@@ -1,0 +1,53 @@
+"""Commands of other packages are found by entry points, and a missing package is named."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+import typer
+
+from fedface_cli import command_group
+from fedface_cli.command_group import ADDED_BY, GROUP, CommandGroup
+from fedface_core.domain.errors import InvalidInputError
+
+app = typer.Typer()
+app.command("list")(lambda: None)
+app.command("add")(lambda: None)
+
+
+def greet(name: str) -> None:
+    """Greet somebody."""
+
+
+def group_with(monkeypatch: pytest.MonkeyPatch, *added: str) -> CommandGroup:
+    """A group to which another package adds these commands."""
+    found = [EntryPoint(name, f"{__name__}:unused", GROUP) for name in added]
+    monkeypatch.setattr(command_group, "entry_points", lambda *, group: [each for each in found if each.group == group])
+    return CommandGroup(name="fedface")
+
+
+def test_added_commands_come_in_the_order_of_the_table_and_others_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = group_with(monkeypatch, "zebra", "study", "ant", "up", "demo")
+    assert group.list_commands(None) == ["up", "demo", "study", "ant", "zebra"]
+
+
+@pytest.mark.parametrize("name", ADDED_BY)
+def test_a_command_whose_package_is_missing_names_the_package(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"`fedface {name}` is not installed here.*{ADDED_BY[name]}"):
+        group_with(monkeypatch).get_command(None, name)
+
+
+def test_an_unknown_command_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert group_with(monkeypatch, "study").get_command(None, "stduy") is None
+
+
+@pytest.mark.parametrize(("target", "subcommands"), [(greet, None), (app, {"list", "add"})], ids=["function", "app"])
+def test_a_function_or_an_app_is_a_command_of_its_entry_points_name(
+    monkeypatch: pytest.MonkeyPatch, target: object, subcommands: set[str] | None
+) -> None:
+    group = group_with(monkeypatch, "study")
+    monkeypatch.setattr(EntryPoint, "load", lambda _entry_point: target)
+    command = group.get_command(None, "study")
+    assert command.name == "study"
+    assert (set(command.commands) if subcommands else None) == subcommands

@@ -1,0 +1,174 @@
+"""The commands that show runs."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fedface_cli.api_client import ControlApi, RunEvent
+from fedface_control.operate.run import delete_run
+from fedface_control.upkeep.retention import delete_run as remove
+from support.api_by_hand import MODEL_SHA256, PLAN, ByHand
+from support.command_line import Invoke
+
+
+def test_an_unknown_run_is_named(fedface: Invoke, api: ByHand) -> None:
+    code, _, err = fedface("run", "show", "run-000000000000")
+    assert code == 1
+    assert "run-000000000000" in err
+
+
+def test_show_tells_the_story_of_a_run(fedface: Invoke, api: ByHand) -> None:
+    run_id = api.completed()
+    code, out, _ = fedface("run", "show", run_id)
+    assert code == 0
+    for expected in (
+        run_id,
+        "completed",
+        "2 of 2 finished",
+        "3 of 3 accepted, 3 invited",
+        "7.2 MB in 2 training rounds, 3.6 MB in the newest, as float32",
+        MODEL_SHA256,
+        "82.00 %",
+        "0.9200",
+        "8.00 %",
+    ):
+        assert expected in out
+
+
+def test_show_json_is_what_the_api_said(fedface: Invoke, api: ByHand) -> None:
+    run_id = api.failed()
+    code, out, _ = fedface("run", "show", "--json", run_id)
+    assert code == 0
+    shown = json.loads(out)
+    assert (shown["id"], shown["phase"], shown["failure"]) == (run_id, "failed", "round 0: the photographs are gone")
+    assert "the photographs are gone" in fedface("run", "show", run_id)[1]
+
+
+def test_list_has_every_run_newest_first(fedface: Invoke, api: ByHand) -> None:
+    older = api.completed()
+    newer = api.created()
+    code, out, _ = fedface("run", "list")
+    assert code == 0
+    assert out.index(newer) < out.index(older)
+    assert "0.9200" in out
+    listed = [run["id"] for run in json.loads(fedface("run", "list", "--json")[1])["runs"]]
+    assert listed[:2] == [newer, older]
+    older_ones = json.loads(fedface("run", "list", "--limit", "1", "--before", newer, "--json")[1])["runs"]
+    assert [run["id"] for run in older_ones] == [older]
+
+
+def test_a_narrow_list_shows_whole_ids(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = api.created()
+    monkeypatch.setenv("COLUMNS", "80")
+    out = fedface("run", "list")[1]
+    assert run_id in out
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_watching_a_completed_run_reports_every_round(fedface: Invoke, api: ByHand) -> None:
+    run_id = api.completed()
+    code, out, _ = fedface("run", "watch", run_id)
+    assert code == 0
+    lines = out.splitlines()
+    assert "round 2: round finished" in lines
+    assert "  TAR@1e-1 82.00 %  TAR@1e-2 60.00 %  TAR@1e-3 40.00 %  AUC 0.9200  EER 8.00 %" in lines
+    assert lines[-1] == f"{run_id} completed: 2 of 2 rounds are finished"
+
+
+def test_watching_says_what_a_run_waits_for(fedface: Invoke, api: ByHand) -> None:
+    run_id = api.completed()
+    api.ports.ledger.note(run_id, "waiting", {"service": "client", "reason": "the S3 server does not answer"})
+    assert "client is waiting: the S3 server does not answer" in fedface("run", "watch", run_id)[1].splitlines()
+
+
+def test_watching_follows_a_run_to_its_end(fedface: Invoke, api: ByHand) -> None:
+    run_id = api.started()
+
+    def work() -> None:
+        for number in range(PLAN.rounds + 1):
+            time.sleep(0.2)
+            api.finish_round(run_id, number)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    code, out, _ = fedface("run", "watch", run_id)
+    worker.join()
+    assert code == 0
+    assert out.splitlines()[-1] == f"{run_id} completed: 2 of 2 rounds are finished"
+
+
+def test_watch_exits_by_how_the_run_ended(fedface: Invoke, api: ByHand) -> None:
+    failed = api.failed()
+    code, _, err = fedface("run", "watch", failed)
+    assert code == 1
+    assert err.strip() == f"{failed} failed: round 0: the photographs are gone"
+
+    cancelled = api.started()
+    assert fedface("run", "cancel", cancelled)[0] == 0
+    assert fedface("run", "watch", cancelled)[0] == 3
+
+
+def test_the_exit_codes_of_watch_are_in_its_help(fedface: Invoke) -> None:
+    out = " ".join(fedface("run", "watch", "--help")[1].split())
+    for promise in ("0 if the run completed", "1 if it failed", "3 if it was cancelled", "4 if it was deleted"):
+        assert promise in out
+
+
+def test_a_run_that_is_deleted_while_it_is_watched(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = api.created()
+    events_of = ControlApi.events
+
+    def deleted_meanwhile(client: ControlApi, *args: Any, **kwargs: Any) -> Iterator[RunEvent]:
+        for event in events_of(client, *args, **kwargs):
+            yield event
+            if event.name == "run_created":
+                delete_run(api.ports, run_id, run_id)
+                remove(api.ports, api.ports.ledger.load(run_id))
+
+    monkeypatch.setattr(ControlApi, "events", deleted_meanwhile)
+    code, _, err = fedface("run", "watch", run_id)
+    assert (code, err) == (4, f"{run_id} was deleted\n")
+
+
+def test_the_audit_trail_is_printed_from_any_event(fedface: Invoke, api: ByHand) -> None:
+    run_id = api.started()
+    fedface("run", "pause", run_id)
+    code, out, _ = fedface("run", "events", run_id)
+    lines = [line.split("  ") for line in out.splitlines()]
+    assert code == 0
+    assert [line[2] for line in lines] == [
+        "run created",
+        "run started",
+        "model prepared",
+        "round 0: round opened",
+        "run pausing",
+    ]
+    assert [line[0] for line in lines] == [f"{number}-0" for number in range(1, 6)]
+    code, out, _ = fedface("run", "events", "--json", "--after", "3-0", run_id)
+    printed: list[dict[str, Any]] = [json.loads(line) for line in out.splitlines()]
+    assert [(event["id"], event["event"], event["phase"]) for event in printed] == [
+        ("4-0", "round_opened", "running"),
+        ("5-0", "run_pausing", "pausing"),
+    ]
+    code, _, err = fedface("run", "events", run_id, "--after", "yesterday")
+    assert (code, "'yesterday' is not an event id" in err) == (2, True)
+
+
+def test_the_audit_trail_is_followed_to_the_end(fedface: Invoke, api: ByHand) -> None:
+    run_id = api.started()
+
+    def work() -> None:
+        for number in range(3):
+            api.finish_round(run_id, number)
+
+    worker = threading.Timer(0.2, work)
+    worker.start()
+    code, out, _ = fedface("run", "events", "--follow", run_id)
+    worker.join()
+    assert (code, out.splitlines()[-1].split("  ")[2]) == (0, "run completed")

@@ -1,0 +1,134 @@
+"""A run's audit trail as server-sent events: all of it, live, and from where a client was cut off."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from fedface_control.operate.run import cancel_run
+from fedface_core.adapters.memory import MemoryLedger
+from fedface_core.domain.run import RunPhase
+from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.ports import RecordedEvent
+from support.in_process import InProcess
+
+STORY = [
+    "run_created",
+    "run_started",
+    "model_prepared",
+    *["round_opened", "round_closed", "round_aggregated", "round_finished"] * 2,
+    "run_completed",
+]
+
+
+def stream(api: TestClient, run_id: str, **headers: str) -> list[dict[str, str]]:
+    """The events of a stream that ends: each a mapping of its fields."""
+    response = api.get(f"/runs/{run_id}/events", headers={name.replace("_", "-"): value for name, value in headers.items()})
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/event-stream")
+    blocks = [block for block in response.text.replace("\r\n", "\n").split("\n\n") if block.strip()]
+    return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]
+
+
+def recorded(events: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [event for event in events if event["event"] != "progress"]
+
+
+def test_an_ended_run_tells_its_whole_story_and_the_stream_ends(api: TestClient, services: InProcess) -> None:
+    run = services.run()
+    events = stream(api, run.id)
+    assert [event["event"] for event in recorded(events)] == STORY
+    opened = json.loads(recorded(events)[3]["data"])
+    assert (opened["round"], opened["round_phase"], opened["phase"]) == (0, "open", "running")
+    assert opened["at"].startswith("2026-01-01T")
+    progress = [json.loads(event["data"]) for event in events if event["event"] == "progress"]
+    assert [shown["phase"] for shown in progress] == ["completed"]
+    assert progress[0]["model_sha256"] == run.model_sha256
+    assert all("id" in event for event in recorded(events))
+    assert all("id" not in event for event in events if event["event"] == "progress")
+
+
+@pytest.mark.parametrize("seen", [1, 5, len(STORY)])
+def test_a_stream_resumes_after_the_last_event_that_was_seen(api: TestClient, services: InProcess, seen: int) -> None:
+    run = services.run()
+    events = recorded(stream(api, run.id))
+    assert recorded(stream(api, run.id, last_event_id=events[seen - 1]["id"])) == events[seen:]
+
+
+def test_a_stream_follows_a_run_until_it_ends(api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time the stream has shown all there was, one more thing happens; at last the operator cancels."""
+    monkeypatch.setattr("fedface_control.api.routes.events.POLL_SECONDS", 0.001)
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 0)
+    read = MemoryLedger.events
+    unsettled = list(services.ports.ledger.load_round(run_id, 0).cohort)
+
+    def happens_meanwhile(ledger: MemoryLedger, *args: Any) -> Any:
+        found: list[RecordedEvent] = list(read(ledger, *args))
+        if not found and unsettled:
+            update = AcceptedUpdate(sha256="0" * 64, size=1, images=1)
+            ledger.accept(run_id, 0, unsettled.pop(), update, services.clock.now())
+        elif not found and ledger.load(run_id).phase is RunPhase.RUNNING:
+            cancel_run(services.ports, run_id)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryLedger, "events", happens_meanwhile)
+        events = stream(api, run_id)
+    assert [event["event"] for event in recorded(events)] == [
+        "run_created",
+        "run_started",
+        "model_prepared",
+        "round_opened",
+        "run_cancelled",
+    ]
+    progress = [json.loads(event["data"]) for event in events if event["event"] == "progress"]
+    assert list(dict.fromkeys(shown["accepted"] for shown in progress)) == [0, 1, 2, 3, 4]
+    assert progress[-1]["phase"] == "cancelled"
+    assert all(one != other for one, other in pairwise(progress)), "only what changed is shown"
+
+
+def test_a_stream_that_does_not_follow_ends_with_the_newest_event(api: TestClient, services: InProcess) -> None:
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 0)
+    response = api.get(f"/runs/{run_id}/events", params={"follow": False})
+    assert [line for line in response.text.splitlines() if line.startswith("event: ")] == [
+        "event: run_created",
+        "event: run_started",
+        "event: model_prepared",
+        "event: round_opened",
+        "event: progress",
+    ]
+
+
+def test_a_stream_ends_where_its_run_is_deleted(
+    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedface_control.api.routes.events.POLL_SECONDS", 0.001)
+    run_id = services.start()
+    read = MemoryLedger.events
+
+    def deleted_meanwhile(ledger: MemoryLedger, *args: Any) -> Any:
+        found: list[RecordedEvent] = list(read(ledger, *args))
+        if not found:
+            ledger.delete(run_id)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryLedger, "events", deleted_meanwhile)
+        events = stream(api, run_id)
+    assert [event["event"] for event in recorded(events)] == ["run_created", "run_started"]
+
+
+@pytest.mark.parametrize("wrong", ["garbage", "1", "-1-0", "99999999999999999999-0"])
+def test_an_event_id_that_is_none_is_refused_before_the_stream_begins(
+    api: TestClient, services: InProcess, wrong: str
+) -> None:
+    response = api.get(f"/runs/{services.start()}/events", headers={"Last-Event-ID": wrong})
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert f"{wrong!r} is not an event id" in response.json()["detail"]

@@ -1,0 +1,142 @@
+"""The routes of runs: what they do, and how they refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from fedface_control.api.routes.runs import PLAN_EXAMPLES
+from fedface_control.operate.run import create_run
+from fedface_core.contracts import object_keys
+from fedface_core.domain.commands import PrepareModel
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.run import Run
+from support.in_process import InProcess
+from support.problem_details import problem
+
+UNKNOWN = "run-00000000dead"
+
+
+def test_a_run_is_created_from_a_plan(api: TestClient, services: InProcess, plan: Plan) -> None:
+    response = api.post("/runs", json=plan.model_dump(mode="json"))
+    assert response.status_code == 201
+    run = response.json()
+    assert response.headers["location"] == f"/runs/{run['id']}"
+    assert (run["phase"], run["round"], run["rounds"], run["scores"]) == ("created", None, 1, None)
+    assert Plan.model_validate(run["plan"]) == plan
+    assert api.get(response.headers["location"]).json() == run
+    assert Run.model_validate_json(services.ports.artifacts.get(object_keys.run(run["id"]))).plan == plan
+    assert services.publisher.published == [], "it waits for its start"
+
+
+@pytest.mark.parametrize("example", PLAN_EXAMPLES)
+def test_the_documented_examples_are_plans(api: TestClient, example: str) -> None:
+    assert api.post("/runs", json=PLAN_EXAMPLES[example]["value"]).status_code == 201
+
+
+WRONG_PLANS: dict[str, tuple[Any, dict[str, str]]] = {
+    "unknown": ({"colour": "red"}, {"colour": "there is no such field"}),
+    "nested unknown": ({"cohort": {"quota": 1}}, {"cohort.quota": "there is no such field"}),
+    "wrong": ({"cohort": {"quorum": 0}}, {"cohort.quorum": "Input should be greater than 0"}),
+    "two wrong": (
+        {"rounds": 0, "seed": -1},
+        {"rounds": "Input should be greater than 0", "seed": "Input should be greater than or equal to 0"},
+    ),
+    "architecture": ({"model": {"architecture": "resnet"}}, {"model.architecture": "Input should be 'spherenet-4'"}),
+    "weights": ({"model": {"weights": "imagenet"}}, {"model.weights": "String should match pattern"}),
+    "contradiction": ({"cohort": {"size": 50}}, {"": "cohort.size is 50, but split.clients is only 20"}),
+    "contradiction within": ({"data": {"dataset": "folder"}}, {"data": "give `folder` (a path)"}),
+    "no object": ([], {"": "Input should be a valid dictionary"}),
+}
+
+
+@pytest.mark.parametrize(("plan", "errors"), WRONG_PLANS.values(), ids=WRONG_PLANS.keys())
+def test_a_wrong_plan_is_refused_by_field(
+    api: TestClient, services: InProcess, plan: dict[str, Any], errors: dict[str, str]
+) -> None:
+    refused = problem(api.post("/runs", json=plan), 422, "Invalid input")
+    assert [error.field for error in refused.errors] == list(errors)
+    for error, message in zip(refused.errors, errors.values(), strict=True):
+        assert error.message.startswith(message)
+        assert error.message in refused.detail
+        assert error.field in refused.detail
+    assert services.ports.ledger.runs() == []
+
+
+def test_a_run_is_started_once(api: TestClient, services: InProcess, plan: Plan) -> None:
+    run = api.post("/runs", json=plan.model_dump(mode="json")).json()
+    started = api.post(f"/runs/{run['id']}/start")
+    assert (started.status_code, started.json()["phase"]) == (200, "preparing")
+    assert services.publisher.commands == [PrepareModel(run_id=run["id"])]
+    refused = problem(api.post(f"/runs/{run['id']}/start"), 409, "Wrong phase")
+    assert refused.detail == f"cannot start: {run['id']} is preparing, which allows pause, pause now, cancel"
+    assert len(services.publisher.commands) == 1
+
+
+def test_a_run_is_cancelled_once(api: TestClient, services: InProcess) -> None:
+    run_id = services.start()
+    cancelled = api.post(f"/runs/{run_id}/cancel")
+    assert (cancelled.status_code, cancelled.json()["phase"]) == (200, "cancelled")
+    assert "is cancelled, which allows delete" in problem(api.post(f"/runs/{run_id}/cancel"), 409, "Wrong phase").detail
+    problem(api.post(f"/runs/{run_id}/start"), 409, "Wrong phase")
+
+
+def test_runs_are_listed_newest_first(api: TestClient, services: InProcess) -> None:
+    assert api.get("/runs").json() == {"runs": []}
+    older = services.start()
+    services.clock.advance(1)
+    newer = services.start()
+    assert [run["id"] for run in api.get("/runs").json()["runs"]] == [newer, older]
+
+
+def test_runs_are_listed_a_page_at_a_time(api: TestClient, services: InProcess) -> None:
+    created: list[str] = []
+    for _ in range(5):
+        services.clock.advance(1)
+        created.insert(0, create_run(services.ports, services.plan).id)
+
+    def page(**asked: Any) -> list[str]:
+        return [run["id"] for run in api.get("/runs", params=asked).json()["runs"]]
+
+    assert page(limit=2) == created[:2]
+    assert page(limit=2, before=created[1]) == created[2:4]
+    assert page(before=created[3]) == created[4:]
+    assert page(before=created[4]) == []
+    unknown = api.get("/runs", params={"before": "run-00000000dead"})
+    assert (unknown.status_code, unknown.json()["detail"]) == (404, "there is no run run-00000000dead")
+
+
+ASKS = [
+    ("GET", ""),
+    ("POST", "/start"),
+    ("POST", "/cancel"),
+    ("GET", "/rounds"),
+    ("GET", "/rounds/0/report"),
+    ("GET", "/events"),
+    ("GET", "/model"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ASKS)
+def test_an_unknown_run_is_not_found(api: TestClient, method: str, path: str) -> None:
+    assert problem(api.request(method, f"/runs/{UNKNOWN}{path}"), 404, "Not found").detail == f"there is no run {UNKNOWN}"
+
+
+@pytest.mark.parametrize("strategy", ["centralised", "local-only"])
+def test_a_strategy_for_one_process_is_refused(api: TestClient, services: InProcess, plan: Plan, strategy: str) -> None:
+    whole = plan.model_dump(mode="json") | {"strategy": strategy, "aggregation": {}}
+    refused = problem(api.post("/runs", json=whole), 422, "Invalid input")
+    assert refused.detail.startswith(f"strategy: '{strategy}' is not for services")
+    original = create_run(services.ports, plan)
+    problem(api.post(f"/runs/{original.id}/clone", json={"strategy": strategy}), 422, "Invalid input")
+    assert [run.id for run in services.ports.ledger.runs()] == [original.id]
+
+
+def test_vectorised_clients_are_refused(api: TestClient, services: InProcess, plan: Plan) -> None:
+    whole = plan.model_dump(mode="json")
+    whole["local_training"]["vectorised_clients"] = 2
+    refused = problem(api.post("/runs", json=whole), 422, "Invalid input")
+    assert refused.detail.startswith("local_training.vectorised_clients is for a simulation in one process")
+    assert not services.ports.ledger.runs()

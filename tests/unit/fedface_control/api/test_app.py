@@ -1,0 +1,93 @@
+"""The API as a whole: its OpenAPI document, its metrics, and what a look at it costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from fedface_core.adapters.memory.ledger import MemoryLedger
+from support.in_process import InProcess
+from support.prometheus_text import scrape, value
+
+
+def test_every_route_of_the_issue_is_described(described: dict[str, Any]) -> None:
+    routes = {f"{method.upper()} {path}" for path, methods in described["paths"].items() for method in methods}
+    assert routes == {
+        "POST /runs",
+        "GET /runs",
+        "GET /runs/{run_id}",
+        "POST /runs/{run_id}/start",
+        "POST /runs/{run_id}/clone",
+        "POST /runs/{run_id}/pause",
+        "POST /runs/{run_id}/resume",
+        "POST /runs/{run_id}/cancel",
+        "DELETE /runs/{run_id}",
+        "POST /runs/{run_id}/restore",
+        "POST /restore",
+        "POST /runs/{run_id}/rounds/{number}/close",
+        "POST /runs/{run_id}/rounds/{number}/retry",
+        "POST /runs/{run_id}/rounds/{number}/skip-evaluation",
+        "GET /runs/{run_id}/rounds",
+        "GET /runs/{run_id}/rounds/{number}/report",
+        "GET /runs/{run_id}/events",
+        "GET /runs/{run_id}/model",
+        "PUT /models/{sha256}",
+        "GET /garbage",
+        "DELETE /garbage",
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics",
+    }
+
+
+def test_creating_a_run_has_examples(described: dict[str, Any]) -> None:
+    content = described["paths"]["/runs"]["post"]["requestBody"]["content"]["application/json"]
+    assert set(content["examples"]) == {"orl", "synthetic"}
+
+
+def test_every_route_says_what_it_does(described: dict[str, Any]) -> None:
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            assert operation.get("description") or path == "/metrics", f"{method} {path}"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "statuses"),
+    [
+        ("/runs", "post", {"422"}),
+        ("/runs/{run_id}", "get", {"404"}),
+        ("/runs/{run_id}/start", "post", {"404", "409"}),
+        ("/runs/{run_id}/cancel", "post", {"404", "409"}),
+        ("/runs/{run_id}/events", "get", {"404", "422"}),
+        ("/runs/{run_id}/model", "get", {"404", "409"}),
+        ("/models/{sha256}", "put", {"422"}),
+        ("/readyz", "get", {"503"}),
+    ],
+)
+def test_a_route_describes_how_it_refuses(described: dict[str, Any], path: str, method: str, statuses: set[str]) -> None:
+    assert statuses <= described["paths"][path][method]["responses"].keys()
+
+
+def test_requests_are_measured_by_route_not_by_run(api: TestClient, services: InProcess) -> None:
+    run_id = services.start()
+    for _ in range(2):
+        api.get(f"/runs/{run_id}")
+    samples = scrape(api)
+    assert value(samples, "http_requests_total", handler="/runs/{run_id}", method="GET", status="2xx") == 2
+    assert not any(run_id in text for name, labels in samples for _, text in labels if name.startswith("http_"))
+
+
+def test_looking_reads_no_cohort(api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at a run, at its rounds, at the metrics costs the same however many clients a round has."""
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 1)
+
+    def whole(*_: object) -> None:
+        raise AssertionError("the whole round was read")
+
+    for reading in ("load_round", "rounds", "tally", "accepted"):
+        monkeypatch.setattr(MemoryLedger, reading, whole)
+    for path in (f"/runs/{run_id}", "/runs", f"/runs/{run_id}/rounds", "/metrics", f"/runs/{run_id}/events?follow=false"):
+        assert api.get(path).status_code == 200, path

@@ -1,0 +1,68 @@
+"""Errors are problem details, in the OpenAPI document and in every answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import structlog
+from fastapi.testclient import TestClient
+
+from fedface_core.domain.errors import UnavailableError
+from support.in_process import InProcess
+from support.problem_details import problem
+
+
+def test_errors_are_described_as_problem_details(described: dict[str, Any]) -> None:
+    """Not as FastAPI's own validation error, which this API never answers with."""
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            for status, response in operation["responses"].items():
+                if int(status) < 400 or path == "/readyz":
+                    continue
+                assert list(response["content"]) == ["application/problem+json"], f"{method} {path} {status}"
+                schema = response["content"]["application/problem+json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/Problem"}, f"{method} {path} {status}"
+    assert "HTTPValidationError" not in described["components"]["schemas"]
+
+
+@pytest.mark.parametrize(("body", "message"), [(b"{", "the body is not JSON"), (b"", "is required")])
+def test_a_body_that_is_no_json_is_refused(api: TestClient, body: bytes, message: str) -> None:
+    refused = problem(api.post("/runs", content=body, headers={"Content-Type": "application/json"}), 422, "Invalid input")
+    assert message in refused.detail
+
+
+def test_a_body_that_is_no_text_is_refused(api: TestClient) -> None:
+    refused = problem(api.post("/runs", content=b"\xff", headers={"Content-Type": "application/json"}), 400, "Bad Request")
+    assert refused.detail == "POST /runs: There was an error parsing the body"
+
+
+def test_an_unknown_path_and_a_wrong_method_are_problems_too(api: TestClient) -> None:
+    assert problem(api.get("/walks"), 404, "Not Found").detail == "GET /walks: Not Found"
+    assert problem(api.delete("/runs"), 405, "Method Not Allowed").detail == "DELETE /runs: Method Not Allowed"
+
+
+def test_a_ledger_that_is_down_is_a_503_that_says_why(
+    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object) -> None:
+        raise UnavailableError("Redis at redis:6379 does not answer")
+
+    monkeypatch.setattr(services.ports.ledger, "runs", down)
+    assert problem(api.get("/runs"), 503, "Unavailable").detail == "Redis at redis:6379 does not answer"
+
+
+def test_an_unforeseen_error_shows_no_traceback(
+    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(services.ports.ledger, "runs", crash)
+    with structlog.testing.capture_logs() as logs:
+        response = api.get("/runs")
+    problem(response, 500, "Internal error")
+    assert "secret detail" not in response.text
+    assert "Traceback" not in response.text
+    (crashed,) = (entry for entry in logs if entry["event"] == "request_crashed")
+    assert isinstance(crashed["exc_info"], ZeroDivisionError), "the log has it"

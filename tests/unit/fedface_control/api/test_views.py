@@ -1,0 +1,46 @@
+"""What the API shows of runs and rounds."""
+
+from __future__ import annotations
+
+from fastapi.testclient import TestClient
+
+from support.in_process import InProcess
+
+
+def test_a_running_run_shows_its_round_and_who_has_answered(api: TestClient, services: InProcess) -> None:
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 1 and services.ports.ledger.tally(run_id, 1).accepted == 2)
+    run = api.get(f"/runs/{run_id}").json()
+    assert (run["phase"], run["round"], run["round_phase"]) == ("running", 1, "open")
+    assert (run["invited"], run["accepted"], run["failed"]) == (4, 2, 0)
+    enrolment = services.ports.ledger.load_round(run_id, 0)
+    assert enrolment.scores is not None
+    assert run["scores"] == enrolment.scores.model_dump(), "until round 1 has its own"
+
+
+def test_an_ended_run_shows_its_model_and_its_rounds(api: TestClient, services: InProcess) -> None:
+    ended = services.run()
+    run = api.get(f"/runs/{ended.id}").json()
+    assert (run["phase"], run["model_sha256"], run["failure"]) == ("completed", ended.model_sha256, None)
+    rounds = api.get(f"/runs/{ended.id}/rounds").json()["rounds"]
+    assert [(shown["number"], shown["phase"], shown["invited"], shown["accepted"]) for shown in rounds] == [
+        (0, "finished", 4, 4),
+        (1, "finished", 4, 4),
+    ]
+    assert rounds[1]["aggregation"]["model_sha256"] == ended.model_sha256
+    assert rounds[1]["scores"] == run["scores"]
+    report = api.get(f"/runs/{ended.id}/rounds/1/report").json()
+    assert report["scores"] == run["scores"]
+    assert len(report["roc"]["far"]) == len(report["roc"]["tar"]) > 1
+
+
+def test_a_failed_run_says_why(api: TestClient, services: InProcess) -> None:
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 0)
+    for client in services.ports.ledger.load_round(run_id, 0).cohort:
+        services.ports.ledger.fail(run_id, 0, client, "no photographs", services.clock.now())
+    services.publisher.published.clear()
+    services.to_end(run_id)
+    assert api.get(f"/runs/{run_id}").json()["failure"] == "round 0: 0 updates were accepted, fewer than the minimum 1"
+    (shown,) = api.get(f"/runs/{run_id}/rounds").json()["rounds"]
+    assert (shown["phase"], shown["failed"]["client-000002"]) == ("abandoned", "no photographs")
