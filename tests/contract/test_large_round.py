@@ -48,7 +48,7 @@ def test_looking_at_a_round_costs_the_same_in_any_cohort(ledger_url: str) -> Non
             run_id, _ = open_large_round(ledger, clients)
             server.config_resetstat()
             for _ in range(50):
-                glance = ledger.glance(run_id, 0)
+                glance = ledger.round_summary(run_id, 0)
                 assert (glance.invited, glance.unsettled) == (clients, clients)
                 named = ledger.stragglers(run_id, 0, 5)
                 assert len(named) == 5

@@ -74,20 +74,20 @@ def test_a_glance_counts_without_naming_the_clients(opened: OpenRound) -> None:
     opened.accept(COHORT[1])
     opened.accept(COHORT[0])
     opened.fail(COHORT[3])
-    glance = ledger.glance(*place)
+    glance = ledger.round_summary(*place)
     assert (glance.invited, glance.accepted, glance.failed, glance.unsettled) == (len(COHORT), 2, 1, len(COHORT) - 3)
     assert glance.round == RoundState.model_validate(opened.record.model_dump(exclude={"cohort"}))
-    assert ledger.glances(opened.run.id) == [glance]
+    assert ledger.round_summaries(opened.run.id) == [glance]
     assert ledger.load_round(*place) == opened.record
     assert ledger.stragglers(*place, 2) == [COHORT[2], COHORT[4]]
     assert ledger.accepted_clients(*place) == [COHORT[0], COHORT[1]]
     opened.close()
-    assert ledger.glance(*place).round.phase is RoundPhase.AGGREGATING
+    assert ledger.round_summary(*place).round.phase is RoundPhase.AGGREGATING
     assert ledger.load_round(*place).cohort == COHORT
 
 
 ASKS_FOR_A_ROUND: list[Callable[[RunLedger, str, int], object]] = [
-    lambda ledger, run, number: ledger.glance(run, number),
+    lambda ledger, run, number: ledger.round_summary(run, number),
     lambda ledger, run, number: ledger.stragglers(run, number, 1),
     lambda ledger, run, number: ledger.accepted_clients(run, number),
     lambda ledger, run, number: ledger.accepted(run, number, []),

@@ -54,11 +54,11 @@ ASKS_FOR_A_RUN: list[Callable[[RunLedger, str], object]] = [
     lambda ledger, run: ledger.load(run),
     lambda ledger, run: ledger.rounds(run),
     lambda ledger, run: ledger.runs(before=run),
-    lambda ledger, run: ledger.glances(run),
+    lambda ledger, run: ledger.round_summaries(run),
     lambda ledger, run: ledger.participation(run),
     lambda ledger, run: ledger.events(run),
     lambda ledger, run: ledger.load_round(run, 0),
-    lambda ledger, run: ledger.note(run, "waiting", {}),
+    lambda ledger, run: ledger.record_event(run, "waiting", {}),
     lambda ledger, run: ledger.save(created_run().model_copy(update={"id": run}), "anything"),
 ]
 
@@ -193,7 +193,7 @@ def test_events_are_read_on_from_the_last_one_seen(ledger: RunLedger, run: Run) 
 
 def test_a_note_is_an_event_and_leaves_the_run_as_it_is(ledger: RunLedger, run: Run) -> None:
     data: dict[str, str | int | float | None] = {"reason": "no disk “A”", "seconds": 1.5, "round": 3, "shard": None}
-    ledger.note(run.id, "waiting", data)
+    ledger.record_event(run.id, "waiting", data)
     assert ledger.load(run.id) == run
     ledger.save(run.started(T0), "run_started")
     events = ledger.events(run.id)
@@ -204,7 +204,7 @@ def test_a_note_is_an_event_and_leaves_the_run_as_it_is(ledger: RunLedger, run: 
 def test_a_note_on_an_unknown_run_leaves_nothing(ledger: RunLedger, run: Run) -> None:
     unknown = created_run()
     with pytest.raises(NotFoundError):
-        ledger.note(unknown.id, "waiting", {})
+        ledger.record_event(unknown.id, "waiting", {})
     ledger.create(unknown)
     assert [event.name for event in ledger.events(unknown.id)] == ["run_created"]
 

@@ -94,7 +94,7 @@ def accepted_updates(ports: Ports, run_id: str, number: int) -> Iterator[tuple[s
 def enrolled_clients(ports: Ports, run: Run, enrolment: RoundState | None = None) -> tuple[str, ...]:
     """The clients that have a class embedding: accepted at enrolment, and not refused when folded. None before that."""
     if enrolment is None or enrolment.kind is RoundKind.TRAINING:
-        enrolment = ports.ledger.glance(run.id, ENROLMENT_ROUND).round
+        enrolment = ports.ledger.round_summary(run.id, ENROLMENT_ROUND).round
     if enrolment.aggregation is None:
         return ()
     refused = enrolment.aggregation.refused

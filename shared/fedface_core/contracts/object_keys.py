@@ -72,7 +72,7 @@ def residuals(run: str) -> str:
     return f"runs/{run}/residuals/"
 
 
-def residual_of(key: str) -> tuple[int, str]:
+def parse_residual_key(key: str) -> tuple[int, str]:
     """Which round and which client the key of a residual names."""
     _, _, _, number, client, _ = key.split("/")
     return int(number), client
@@ -103,7 +103,7 @@ def run_folder(run: str) -> str:
     return f"runs/{run}/"
 
 
-def bulk(run: str, number: int) -> tuple[str, str]:
+def transient_prefixes(run: str, number: int) -> tuple[str, str]:
     """The prefixes of what a round needs only until its manifest is written: updates and partials."""
     return f"runs/{run}/rounds/{number}/updates/", f"runs/{run}/rounds/{number}/partials/"
 

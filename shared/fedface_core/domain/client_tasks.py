@@ -13,7 +13,7 @@ _WORKERS = 8
 _MOST_CLIENTS = 50
 
 
-def in_tasks(plan: Plan, clients: Sequence[str]) -> list[tuple[str, ...]]:
+def split_into_tasks(plan: Plan, clients: Sequence[str]) -> list[tuple[str, ...]]:
     """``clients`` in slices, in their order: one slice is one task.
 
     Guided self-scheduling (Polychronopoulos and Kuck, IEEE Transactions on Computers 1987): each slice is a fixed share of
@@ -22,7 +22,7 @@ def in_tasks(plan: Plan, clients: Sequence[str]) -> list[tuple[str, ...]]:
     Where devices are simulated each client is a task of its own, since one that waits occupies its worker, and those behind
     it would be slow with it; and asynchronously, since there they may train the models of different rounds.
     """
-    if plan.devices.simulated or plan.aggregation.waits_for_nobody:
+    if plan.devices.simulated or plan.aggregation.is_asynchronous:
         return [(client,) for client in clients]
     slices, dealt = [], 0
     while dealt < len(clients):

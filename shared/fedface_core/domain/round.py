@@ -204,7 +204,7 @@ def open_round(
     """Round ``number`` of a run, open for the updates of ``cohort``; a training round starts from what ``base`` came to."""
     # Enrolment waits for everybody: a client without a class embedding can take part in no later round.
     enrols = RoundKind.of(number) is RoundKind.ENROLMENT
-    quorum = len(cohort) if enrols else min(plan.cohort.closing(plan.split.clients), len(cohort))
+    quorum = len(cohort) if enrols else min(plan.cohort.quorum_for(plan.split.clients), len(cohort))
     results = base.aggregation if base else None
     return Round(
         run_id=run_id,

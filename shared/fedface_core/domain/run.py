@@ -148,7 +148,7 @@ class Run(BaseModel):
         unscored = [*self.evaluating, current]
         return self.finished_rounds + sum(RoundKind.of(number) is RoundKind.TRAINING for number in unscored)
 
-    def asked_before(self, key: str | None, request: str) -> bool:
+    def has_granted(self, key: str | None, request: str) -> bool:
         """Whether this very request was granted already. `InvalidInputError` if the key was used for another request."""
         known = self.requests.get(key) if key is not None else None
         if known is not None and known != request:
@@ -171,7 +171,7 @@ class Run(BaseModel):
         """The run as the ledger stores it next: its version is one higher, everything else is as it was."""
         return self.replace(version=self.version + 1)
 
-    def remembering(self, key: str | None, request: str) -> Run:
+    def with_request(self, key: str | None, request: str) -> Run:
         """The run that remembers a granted request by its idempotency key. Without a key there is nothing to remember."""
         if key is None:
             return self
@@ -235,7 +235,7 @@ class Run(BaseModel):
 
     # What happens within a phase.
 
-    def asked_for_model_again(self, now: datetime) -> Run:
+    def with_model_requested(self, now: datetime) -> Run:
         """The run whose initial model was asked for once more, at ``now``."""
         return self.replace(prompted_at=now)
 
@@ -247,7 +247,7 @@ class Run(BaseModel):
         """The run whose next cohort starts from the results of round ``number``, whose model version is ``model_sha256``."""
         return self.replace(base_round=number, model_sha256=model_sha256)
 
-    def evaluating_meanwhile(self, number: int, model_sha256: str) -> Run:
+    def starting_from_unscored(self, number: int, model_sha256: str) -> Run:
         """The run whose next cohort starts from the results of round ``number`` while that model version is being scored."""
         return self.starting_from(number, model_sha256).replace(evaluating=(*self.evaluating, number))
 

@@ -36,7 +36,7 @@ class EndedRound:
 
 
 @dataclass(frozen=True)
-class RoundGlance:
+class RoundSummary:
     """A round and the counts of its clients, who are not named: as small for ten thousand clients as for ten."""
 
     round: RoundState
@@ -104,7 +104,7 @@ class RunRecords(Protocol):
         such run, or ``changed`` was never opened. Then nothing is stored.
         """
 
-    def note(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
+    def record_event(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
         """Append an event to the run's audit trail; the run stays as it is. `NotFoundError` if there is no such run."""
 
     def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
@@ -208,13 +208,13 @@ class RunViews(Protocol):
     def run_phases(self) -> Sequence[RunPhase]:
         """The phase of every run, in no order: to count runs without reading their records."""
 
-    def glance(self, run_id: str, number: int) -> RoundGlance:
+    def round_summary(self, run_id: str, number: int) -> RoundSummary:
         """The round and the counts of its clients, of one moment, at a cost that does not grow with the cohort.
 
         `NotFoundError` if there is no such run, or the round was never opened.
         """
 
-    def glances(self, run_id: str) -> Sequence[RoundGlance]:
+    def round_summaries(self, run_id: str) -> Sequence[RoundSummary]:
         """Each of the run's rounds, in order, with the counts of its clients. `NotFoundError` if there is no such run."""
 
     def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:

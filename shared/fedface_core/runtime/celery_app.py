@@ -53,7 +53,7 @@ def create_celery(settings: Settings) -> Celery:
     return app
 
 
-def serve(app: Celery, command_type: type[CommandT], handle: Callable[[CommandT, str], None]) -> None:
+def register_handler(app: Celery, command_type: type[CommandT], handle: Callable[[CommandT, str], None]) -> None:
     """Register ``handle(command, correlation_id)`` for the commands of one type.
 
     The message is validated first; one that is not the command it claims to be, or of a schema version not known here, is

@@ -31,7 +31,7 @@ ResultT = TypeVar("ResultT")
 Tell = Callable[[str], None]
 
 
-def patient(ports: Ports, seconds: float) -> Ports:
+def with_patience(ports: Ports, seconds: float) -> Ports:
     """The same ports for tasks that can wait: each operation is tried for ``seconds`` before it fails.
 
     A task that waits for the artifact store says so in the audit trail of its run; one that waits for Redis cannot.
@@ -39,7 +39,7 @@ def patient(ports: Ports, seconds: float) -> Ports:
     return replace(
         ports,
         ledger=_waiting_for("ledger", ports.ledger, seconds),
-        artifacts=_waiting_for("artifact_store", ports.artifacts, seconds, tell=WaitingNotes(ports.ledger)),
+        artifacts=_waiting_for("artifact_store", ports.artifacts, seconds, tell=WaitingEvents(ports.ledger)),
         publisher=_waiting_for("broker", ports.publisher, seconds),
     )
 
@@ -79,7 +79,7 @@ class _Patient:
         return waiting
 
 
-def wait_out(dependency: str, seconds: float, operation: Callable[[], ResultT]) -> ResultT:
+def wait_for_dependency(dependency: str, seconds: float, operation: Callable[[], ResultT]) -> ResultT:
     """The same for a single step of a process that starts: what ``operation`` returns, once the dependency is there."""
     with _Outage(dependency, "start", time.monotonic()) as outage:
         return _retrying(seconds, outage)(operation)
@@ -134,7 +134,7 @@ class _Outage:
         self._counted_until = now
 
 
-class WaitingNotes:
+class WaitingEvents:
     """Notes in a run's audit trail that its work waits, and for what; once a minute for each run at most."""
 
     def __init__(self, ledger: RunRecords, clock: Callable[[], float] = time.monotonic) -> None:
@@ -143,7 +143,10 @@ class WaitingNotes:
         self._noted: dict[str, float] = {}
 
     def __call__(self, reason: str) -> None:
-        """Note it on the run that this process works for, which `serve` has bound to the logs. A note lost is no error."""
+        """Record the wait of the run that this process works for, which `register_handler` has bound to the logs.
+
+        It is no error if the ledger does not take the event.
+        """
         working_on = structlog.contextvars.get_contextvars()
         run_id, now = working_on.get("run_id"), self._clock()
         self._noted = {run: at for run, at in self._noted.items() if now - at < _NOTE_EVERY_SECONDS}
@@ -152,6 +155,6 @@ class WaitingNotes:
         self._noted[run_id] = now
         service = str(working_on.get("task", "")).split(".")[0]  # a task is named for the service that runs it
         try:
-            self._ledger.note(run_id, "waiting", {"service": service, "reason": reason})
+            self._ledger.record_event(run_id, "waiting", {"service": service, "reason": reason})
         except FedFaceError as error:
             log.warning("waiting_not_noted", reason=str(error))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.changed import changed
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 
 TRACE = [{"client": "client-000000", "available": False}]
 
@@ -110,10 +110,10 @@ def test_a_changed_plan_is_the_plan_that_says_the_same_at_once(
 ) -> None:
     plan = Plan.model_validate(given)
     read_back = Plan.model_validate_json(plan.model_dump_json())
-    assert changed(read_back, patch) == changed(plan, patch) == Plan.model_validate(expected)
+    assert apply_merge_patch(read_back, patch) == apply_merge_patch(plan, patch) == Plan.model_validate(expected)
 
 
 def test_sizes_of_the_users_own_are_refused_where_the_new_architecture_is_fixed() -> None:
     plan = Plan.model_validate({"model": {"architecture": "spherenet-4", "height": 56}})
     with pytest.raises(ValueError, match=r"dlib-resnet is fixed at .*; leave out height"):
-        changed(plan, {"model": {"architecture": "dlib-resnet"}})
+        apply_merge_patch(plan, {"model": {"architecture": "dlib-resnet"}})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedface_core.domain.client_tasks import in_tasks
+from fedface_core.domain.client_tasks import split_into_tasks
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 
@@ -24,12 +24,12 @@ def clients(count: int) -> tuple[str, ...]:
 
 @given(st.integers(0, 3000))
 def test_each_client_is_in_one_task_and_the_order_is_kept(count: int) -> None:
-    assert sum(in_tasks(PLAN, clients(count)), ()) == clients(count)
+    assert sum(split_into_tasks(PLAN, clients(count)), ()) == clients(count)
 
 
 @given(st.integers(1, 3000))
 def test_tasks_become_smaller_down_to_one_client(count: int) -> None:
-    sizes = [len(task) for task in in_tasks(PLAN, clients(count))]
+    sizes = [len(task) for task in split_into_tasks(PLAN, clients(count))]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] == 1
     assert sizes[0] <= 50
@@ -41,11 +41,11 @@ def test_tasks_become_smaller_down_to_one_client(count: int) -> None:
 
 @pytest.mark.parametrize(("count", "largest", "tasks"), [(0, 0, 0), (4, 1, 4), (200, 25, 36), (10_000, 50, 233)])
 def test_how_many_tasks_a_round_makes(count: int, largest: int, tasks: int) -> None:
-    dealt = in_tasks(PLAN, clients(count))
+    dealt = split_into_tasks(PLAN, clients(count))
     assert (max(map(len, dealt), default=0), len(dealt)) == (largest, tasks)
 
 
 @pytest.mark.parametrize("changes", ONE_EACH.values(), ids=ONE_EACH.keys())
 def test_where_waiting_occupies_a_worker_each_client_has_a_task_of_its_own(changes: dict[str, object]) -> None:
     plan = Plan.model_validate({"split": {"clients": 100}} | changes)
-    assert in_tasks(plan, clients(100)) == [(client,) for client in clients(100)]
+    assert split_into_tasks(plan, clients(100)) == [(client,) for client in clients(100)]

@@ -46,7 +46,7 @@ SIZES: list[tuple[dict[str, Any], tuple[int, int, int]]] = [
 @pytest.mark.parametrize(("fields", "counts"), SIZES)
 def test_counts_follow_from_the_plan(fields: dict[str, Any], counts: tuple[int, int, int]) -> None:
     cohort = plan(**fields)
-    assert (cohort.wanted(20), cohort.invited(20), cohort.closing(20)) == counts
+    assert (cohort.wanted(20), cohort.invited(20), cohort.quorum_for(20)) == counts
 
 
 @given(
@@ -60,7 +60,7 @@ def test_counts_stay_within_the_clients(
 ) -> None:
     size = min(size, clients)
     cohort = plan(size=size, over_selection=over_selection, quorum_fraction=quorum_fraction)
-    assert 1 <= cohort.closing(clients) <= cohort.invited(clients) <= clients
+    assert 1 <= cohort.quorum_for(clients) <= cohort.invited(clients) <= clients
     assert cohort.wanted(clients) <= cohort.invited(clients)
 
 

@@ -53,4 +53,4 @@ def test_what_cannot_be_is_refused(encoding: Any, parts: dict[str, Any], saying:
 
 def test_asynchronous_runs_may_be_encoded_without_error_feedback() -> None:
     for encoding in ("float16", {"name": "int8", "error_feedback": False}):
-        assert plan_with(encoding, **ASYNCHRONOUS).aggregation.waits_for_nobody
+        assert plan_with(encoding, **ASYNCHRONOUS).aggregation.is_asynchronous

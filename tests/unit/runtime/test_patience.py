@@ -19,7 +19,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
 from fedface_core.runtime import patience
-from fedface_core.runtime.patience import WaitingNotes, patient, wait_out
+from fedface_core.runtime.patience import WaitingEvents, wait_for_dependency, with_patience
 
 REASON = "the S3 server at minio:9000 does not answer"
 
@@ -49,7 +49,7 @@ class FlakyArtifacts(MemoryArtifacts):
 class AbsentLedger(MemoryLedger):
     """Takes no notes."""
 
-    def note(self, run_id: str, event: str, data: object) -> None:
+    def record_event(self, run_id: str, event: str, data: object) -> None:
         raise UnavailableError("Redis does not answer")
 
 
@@ -90,7 +90,7 @@ def logs() -> Iterator[list[EventDict]]:
 
 
 def over(artifacts: MemoryArtifacts, ledger: MemoryLedger | None = None, seconds: float = 60.0) -> Ports:
-    return patient(Ports(ledger or MemoryLedger(), artifacts, RecordingPublisher(), ManualClock()), seconds)
+    return with_patience(Ports(ledger or MemoryLedger(), artifacts, RecordingPublisher(), ManualClock()), seconds)
 
 
 def waited(dependency: str = "artifact_store") -> float:
@@ -137,15 +137,15 @@ def test_no_other_error_is_tried_again(logs: list[EventDict]) -> None:
 
 def test_a_process_waits_for_what_it_needs_to_start(logs: list[EventDict]) -> None:
     store = FlakyArtifacts(failures=3)
-    wait_out("artifact_store", 60.0, lambda: store.put("a/b", b"x"))
+    wait_for_dependency("artifact_store", 60.0, lambda: store.put("a/b", b"x"))
     assert (store.asked, named(logs)) == (4, ["waiting_for_dependency", "dependency_back"])
     with pytest.raises(UnavailableError, match=REASON):
-        wait_out("artifact_store", 0.05, lambda: FlakyArtifacts(failures=1_000_000).get("a/b"))
+        wait_for_dependency("artifact_store", 0.05, lambda: FlakyArtifacts(failures=1_000_000).get("a/b"))
 
 
 def test_a_batch_of_messages_is_published_whole_at_last() -> None:
     publisher = FlakyPublisher()
-    ports = patient(Ports(MemoryLedger(), MemoryArtifacts(), publisher, ManualClock()), 60.0)
+    ports = with_patience(Ports(MemoryLedger(), MemoryArtifacts(), publisher, ManualClock()), 60.0)
     ports.publisher.publish_all([Sweep(), Sweep()], correlation_id="abc")
     assert publisher.commands == [Sweep()] * 3, "one twice, which is harmless; none is missing"
 
@@ -160,7 +160,7 @@ def test_the_run_that_waits_says_so(run: Run, ledger: MemoryLedger) -> None:
 
 def test_a_run_says_so_once_a_minute(run: Run, ledger: MemoryLedger) -> None:
     now = 1000.0
-    note = WaitingNotes(ledger, clock=lambda: now)
+    note = WaitingEvents(ledger, clock=lambda: now)
     another = run.model_copy(update={"id": new_run_id()})
     ledger.create(another)
     for moment, run_id in ((1000.0, run.id), (1030.0, another.id), (1059.0, run.id), (1061.0, run.id), (1062.0, run.id)):

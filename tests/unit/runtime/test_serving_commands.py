@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
 from fedface_core.domain.commands import FoldShard
 from fedface_core.domain.errors import UnavailableError
-from fedface_core.runtime.celery_app import create_celery, serve
+from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.settings import Settings, WorkerSettings
 
 RUN = "run-0123456789ab"
@@ -39,7 +39,7 @@ def deliver(app: Celery, body: object, headers: dict[str, str] | None = None) ->
 
 def test_a_command_is_handled_with_its_correlation_id(app: Celery) -> None:
     handled: list[tuple[FoldShard, str]] = []
-    serve(app, FoldShard, lambda command, correlation_id: handled.append((command, correlation_id)))
+    register_handler(app, FoldShard, lambda command, correlation_id: handled.append((command, correlation_id)))
     before = served("ok")
     assert deliver(app, COMMAND.model_dump(mode="json"), {CORRELATION_HEADER: "abc"}).successful()
     assert handled == [(COMMAND, "abc")]
@@ -48,7 +48,7 @@ def test_a_command_is_handled_with_its_correlation_id(app: Celery) -> None:
 
 def test_logs_of_a_task_name_its_run_round_and_shard(app: Celery) -> None:
     named: list[dict[str, Any]] = []
-    serve(app, FoldShard, lambda *_: named.append(structlog.contextvars.get_contextvars()))
+    register_handler(app, FoldShard, lambda *_: named.append(structlog.contextvars.get_contextvars()))
     deliver(app, COMMAND.model_dump(mode="json"), {CORRELATION_HEADER: "abc"})
     assert named == [{"task": TASK, "correlation_id": "abc", "run_id": RUN, "round": 2, "shard": 1}]
     assert structlog.contextvars.get_contextvars() == {}
@@ -58,7 +58,7 @@ def test_an_error_is_logged_counted_and_ends_the_task(app: Celery) -> None:
     def fail(command: FoldShard, correlation_id: str) -> None:
         raise UnavailableError("the S3 server does not answer")
 
-    serve(app, FoldShard, fail)
+    register_handler(app, FoldShard, fail)
     before = served("error")
     with structlog.testing.capture_logs() as logs:
         assert isinstance(deliver(app, COMMAND.model_dump(mode="json")).result, UnavailableError)
@@ -85,7 +85,7 @@ REFUSED: list[tuple[object, str]] = [
 def test_what_is_not_the_command_it_claims_to_be_is_refused_in_a_line(app: Celery, body: object, saying: str) -> None:
     handled: list[object] = []
     refused, errors = served("refused"), served("error")
-    serve(app, FoldShard, lambda command, _: handled.append(command))
+    register_handler(app, FoldShard, lambda command, _: handled.append(command))
     with structlog.testing.capture_logs() as records:
         assert deliver(app, body).successful(), "dropped without a traceback"
     assert handled == []
@@ -98,7 +98,7 @@ def test_what_is_not_the_command_it_claims_to_be_is_refused_in_a_line(app: Celer
 
 def test_a_message_without_a_command_is_refused(app: Celery) -> None:
     refused = served("refused")
-    serve(app, FoldShard, lambda *_: None)
+    register_handler(app, FoldShard, lambda *_: None)
     assert app.tasks[TASK].apply().successful()
     assert served("refused") == refused + 1
 
@@ -107,7 +107,7 @@ def test_a_task_that_is_interrupted_is_counted_as_such(app: Celery) -> None:
     def end_of_the_worker(command: FoldShard, correlation_id: str) -> None:
         raise SystemExit
 
-    serve(app, FoldShard, end_of_the_worker)
+    register_handler(app, FoldShard, end_of_the_worker)
     interrupted, errors = served("interrupted"), served("error")
     with structlog.testing.capture_logs() as records, pytest.raises(SystemExit):
         deliver(app, COMMAND.model_dump(mode="json"))

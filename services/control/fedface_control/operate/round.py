@@ -23,7 +23,7 @@ def close_round_early(ports: Ports, run_id: str, number: int, key: str | None = 
     """Close the open round with the updates accepted so far, which must be at least the minimum."""
     request = f"close round {number}"
     run = ports.ledger.load(run_id)
-    if run.asked_before(key, request):
+    if run.has_granted(key, request):
         return run
     current = _current(ports, run, number, "close round", _OPEN)
     accepted = ports.ledger.tally(run_id, number).accepted
@@ -32,7 +32,7 @@ def close_round_early(ports: Ports, run_id: str, number: int, key: str | None = 
             f"cannot close round {number} of {run_id}: {accepted} updates are accepted, fewer than the minimum "
             f"{current.minimum}; wait for more, or retry it with a fresh cohort"
         )
-    proceed(ports, close_round(ports, run.remembering(key, request), current, because="operator"))
+    proceed(ports, close_round(ports, run.with_request(key, request), current, because="operator"))
     return ports.ledger.load(run_id)
 
 
@@ -41,7 +41,7 @@ def retry_round(ports: Ports, run_id: str, number: int, key: str | None = None) 
     """Abandon the round, and draw a fresh cohort for a new one from the same model version."""
     request = f"retry round {number}"
     run = ports.ledger.load(run_id)
-    if run.asked_before(key, request):
+    if run.has_granted(key, request):
         return run
     current = _current(ports, run, number, "retry round", _UNFINISHED)
     if current.kind is RoundKind.ENROLMENT:
@@ -49,7 +49,7 @@ def retry_round(ports: Ports, run_id: str, number: int, key: str | None = None) 
             f"cannot retry round 0 of {run_id}: enrolment invites every client, so there is no fresh cohort; "
             "close it early, or cancel the run and clone it"
         )
-    proceed(ports, abandon_round(ports, run.remembering(key, request), current, "an operator retried it", by_operator=True))
+    proceed(ports, abandon_round(ports, run.with_request(key, request), current, "an operator retried it", by_operator=True))
     return ports.ledger.load(run_id)
 
 
@@ -58,11 +58,11 @@ def skip_evaluation(ports: Ports, run_id: str, number: int, key: str | None = No
     """Do not score the round's model version: finish at once where it is being scored, else as soon as it is aggregated."""
     request = f"skip evaluation {number}"
     run = ports.ledger.load(run_id)
-    if run.asked_before(key, request):
+    if run.has_granted(key, request):
         return run
     current = _current(ports, run, number, "skip evaluation", _UNFINISHED)
     skipping = current.skipping_evaluation()
-    run = ports.ledger.save(run.remembering(key, request), "evaluation_skipped", changed=skipping)
+    run = ports.ledger.save(run.with_request(key, request), "evaluation_skipped", changed=skipping)
     if current.phase is RoundPhase.EVALUATING:  # before that, what it asks of the other services is under way already
         evaluating.ask(ports, Standing(run, skipping, ports.ledger.tally(run_id, number)))
     return ports.ledger.load(run_id)

@@ -24,7 +24,7 @@ from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, NotFoundError, WrongPhaseError
 from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.changed import changed
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.domain.plan.strategy import IN_PROCESS
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
@@ -64,16 +64,16 @@ def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from:
 def clone_run(ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | None = None) -> Run:
     """A new run of the same plan with ``changes``, an RFC 7396 merge patch. `ValidationError` where that is no plan."""
     original = ports.ledger.load(run_id)
-    return create_run(ports, changed(original.plan, changes), key, cloned_from=run_id)
+    return create_run(ports, apply_merge_patch(original.plan, changes), key, cloned_from=run_id)
 
 
 @decide_again
 def start_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     """Have the run's initial model prepared; its rounds follow. `WrongPhaseError` unless it is `created`."""
     run = ports.ledger.load(run_id)
-    if run.asked_before(key, "start"):
+    if run.has_granted(key, "start"):
         return run
-    started = run.started(ports.clock.now()).remembering(key, "start")
+    started = run.started(ports.clock.now()).with_request(key, "start")
     started = store(ports, started, "run_started")
     log.info("run_started", run_id=run_id, correlation_id=run.correlation_id)
     preparing.ask(ports, started)
@@ -89,15 +89,15 @@ def pause_run(ports: Ports, run_id: str, key: str | None = None, *, now: bool = 
     """
     action = "pause now" if now else "pause"
     run = ports.ledger.load(run_id)
-    if run.asked_before(key, action):
+    if run.has_granted(key, action):
         return run
     if not now:
-        pausing = run.pausing().remembering(key, action)
+        pausing = run.pausing().with_request(key, action)
         # Between two rounds nothing is in flight, and it is paused at once.
         proceed(ports, store(ports, pausing, "run_pausing"), publish_never)
         return ports.ledger.load(run_id)
     moment = ports.clock.now()
-    paused = run.paused_at_once(moment).remembering(key, action)
+    paused = run.paused_at_once(moment).with_request(key, action)
     current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
     opened = current if current and current.phase is RoundPhase.OPEN else None
     log.info("run_paused", run_id=run_id, correlation_id=run.correlation_id, round=run.round)
@@ -108,10 +108,10 @@ def pause_run(ports: Ports, run_id: str, key: str | None = None, *, now: bool = 
 def resume_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     """Go on where the run was paused; the deadline of a round that was kept open moves by the length of the pause."""
     run = ports.ledger.load(run_id)
-    if run.asked_before(key, "resume"):
+    if run.has_granted(key, "resume"):
         return run
     moment = ports.clock.now()
-    resumed = run.resumed(moment).remembering(key, "resume")
+    resumed = run.resumed(moment).with_request(key, "resume")
     current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
     suspended = current if current and current.phase is RoundPhase.SUSPENDED else None
     resumed = store(ports, resumed, "run_resumed", changed=suspended.reopened(moment) if suspended else None)
@@ -125,9 +125,9 @@ def resume_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
 def cancel_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     """End the run now. Its artifacts stay; updates still under way are refused. `WrongPhaseError` once it has ended."""
     run = ports.ledger.load(run_id)
-    if run.asked_before(key, "cancel"):
+    if run.has_granted(key, "cancel"):
         return run
-    return cancel(ports, run.remembering(key, "cancel"))
+    return cancel(ports, run.with_request(key, "cancel"))
 
 
 @decide_again

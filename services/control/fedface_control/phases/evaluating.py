@@ -27,7 +27,7 @@ def next_step(ports: Ports, at: Standing) -> Run | None:
     if not _next_may_begin(ports, at):
         return None
     assert at.round.aggregation is not None, "what is evaluated was aggregated"
-    run = at.run.evaluating_meanwhile(at.round.number, at.round.aggregation.model_sha256)
+    run = at.run.starting_from_unscored(at.round.number, at.round.aggregation.model_sha256)
     run = open_training_round(ports, run)
     ask(ports, Standing(run, at.round, at.tally))
     return run
@@ -97,6 +97,6 @@ def _finished(ports: Ports, current: Round, fact: RoundEvaluated | EvaluationSki
 
 def _next_may_begin(ports: Ports, at: Standing) -> bool:
     """Asynchronously the next round waits for no scores, unless this was the last one or a pause is asked for."""
-    if not at.run.plan.aggregation.waits_for_nobody or at.run.phase is RunPhase.PAUSING:
+    if not at.run.plan.aggregation.is_asynchronous or at.run.phase is RunPhase.PAUSING:
         return False
     return why_stop(ports, at.run, at.run.trained_rounds(at.round.number)) is None

@@ -32,7 +32,7 @@ def ask(ports: Ports, run: Run) -> None:
 
 def ask_again(ports: Ports, run: Run) -> None:
     """Ask for the initial model once more. The moment is stored first, so that not every sweep asks."""
-    ask(ports, ports.ledger.save(run.asked_for_model_again(ports.clock.now()), "model_asked_for_again"))
+    ask(ports, ports.ledger.save(run.with_model_requested(ports.clock.now()), "model_asked_for_again"))
 
 
 def model_prepared(ports: Ports, run: Run, fact: ModelPrepared) -> Run | None:

@@ -71,7 +71,7 @@ class Named:
             return False
         if kind in ("class_embedding", "server_state", "guidance"):
             return name in self.of_rounds
-        if kind == "residual" and (parts[1], *object_keys.residual_of(key)) in self.residuals:
+        if kind == "residual" and (parts[1], *object_keys.parse_residual_key(key)) in self.residuals:
             return True
         return kind not in ("update", "partial", "residual") or int(parts[3]) >= kept_from
 
@@ -82,7 +82,7 @@ def named_artifacts(ports: Ports, keys: Sequence[str], *, without: str | None = 
     in_ledger = {run.id: run for run in ports.ledger.runs()}
     for run in in_ledger.values():
         if run.id != without:
-            named.name(run, [glance.round for glance in ports.ledger.glances(run.id)])
+            named.name(run, [glance.round for glance in ports.ledger.round_summaries(run.id)])
     for run_id in restorable_runs(keys) - in_ledger.keys():
         try:
             _name_lost(named, ports.artifacts, run_id)

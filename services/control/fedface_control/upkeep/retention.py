@@ -39,7 +39,7 @@ def drop_old_updates(ports: Ports, run: Run, *, ended: int, needed: Iterable[int
     keep = run.plan.retention.rounds_of_updates
     keep_from = max(run.updates_kept_from, min([ended + 1 - keep, *run.evaluating, *needed]))
     for number in range(run.updates_kept_from, keep_from):
-        for prefix in object_keys.bulk(run.id, number):
+        for prefix in object_keys.transient_prefixes(run.id, number):
             _delete_all(ports.artifacts, prefix)
         log.info("old_updates_removed", round=number)
     if keep_from > run.updates_kept_from:
@@ -57,7 +57,7 @@ def _drop_old_states(ports: Ports, run: Run, keep_from: int) -> None:
         return  # as in most runs, whose aggregator keeps nothing
     needed = _server_states(_known_rounds(ports, run.id, range(keep_from, run.round + 1)))
     if run.base_round is not None:
-        base = ports.ledger.glance(run.id, run.base_round).round.aggregation
+        base = ports.ledger.round_summary(run.id, run.base_round).round.aggregation
         assert base is not None, "the next cohort starts from results"
         needed.add(base.server_state_sha256 or "")
     for sha256 in sorted(old - needed):
@@ -67,9 +67,9 @@ def _drop_old_states(ports: Ports, run: Run, keep_from: int) -> None:
 def _drop_old_residuals(ports: Ports, run: Run, keep_from: int) -> None:
     """Remove residuals of rounds before ``keep_from`` that no client goes on from."""
     assert run.round is not None, "called in a round, or after one"
-    needed = ports.ledger.glance(run.id, run.round).round.residuals
+    needed = ports.ledger.round_summary(run.id, run.round).round.residuals
     keys = ports.artifacts.keys(object_keys.residuals(run.id))
-    dated = [(key, *object_keys.residual_of(key)) for key in keys]
+    dated = [(key, *object_keys.parse_residual_key(key)) for key in keys]
     ports.artifacts.delete_all([key for key, number, client in dated if number < keep_from and needed.get(client) != number])
 
 
@@ -77,7 +77,7 @@ def _known_rounds(ports: Ports, run_id: str, numbers: Iterable[int]) -> Iterator
     """A restored ledger lacks rounds that were not scored yet."""
     for number in numbers:
         with suppress(NotFoundError):
-            yield ports.ledger.glance(run_id, number).round
+            yield ports.ledger.round_summary(run_id, number).round
 
 
 def _server_states(rounds: Iterable[RoundState]) -> set[str]:

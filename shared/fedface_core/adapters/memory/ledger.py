@@ -16,7 +16,7 @@ from fedface_core.domain.round import Round, RoundPhase, Tally
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate, Receipt
-from fedface_core.ports import Clock, EndedRound, RecordedEvent, RoundGlance
+from fedface_core.ports import Clock, EndedRound, RecordedEvent, RoundSummary
 
 
 class MemoryLedger:
@@ -89,8 +89,8 @@ class MemoryLedger:
             self._record(run.id, event, event_data(saved, opened, changed, detail))
             return saved
 
-    def note(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
-        """See `RunRecords.note`."""
+    def record_event(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
+        """See `RunRecords.record_event`."""
         with self._lock:
             self.load(run_id)
             self._record(run_id, event, dict(data))
@@ -213,16 +213,16 @@ class MemoryLedger:
         with self._lock:
             return [run.phase for run in self._runs.values()]
 
-    def glance(self, run_id: str, number: int) -> RoundGlance:
-        """See `RunViews.glance`."""
+    def round_summary(self, run_id: str, number: int) -> RoundSummary:
+        """See `RunViews.round_summary`."""
         with self._lock:
-            return self._state(run_id, number).glance
+            return self._state(run_id, number).summary
 
-    def glances(self, run_id: str) -> Sequence[RoundGlance]:
-        """See `RunViews.glances`."""
+    def round_summaries(self, run_id: str) -> Sequence[RoundSummary]:
+        """See `RunViews.round_summaries`."""
         with self._lock:
             self.load(run_id)
-            return [state.glance for _, state in sorted(self._rounds[run_id].items())]
+            return [state.summary for _, state in sorted(self._rounds[run_id].items())]
 
     def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
         """See `RunViews.stragglers`."""

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from fedface_core.domain.round import Round, RoundPhase, RoundState
 from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
-from fedface_core.ports import EndedRound, RoundGlance
+from fedface_core.ports import EndedRound, RoundSummary
 
 
 @dataclass
@@ -48,9 +48,9 @@ class RoundInMemory:
         self.record = record
 
     @property
-    def glance(self) -> RoundGlance:
+    def summary(self) -> RoundSummary:
         """The round without its cohort, and the counts of its clients."""
-        return RoundGlance(
+        return RoundSummary(
             round=RoundState.model_construct(**{name: getattr(self.record, name) for name in RoundState.model_fields}),
             invited=len(self.record.cohort),
             accepted=len(self.accepted),

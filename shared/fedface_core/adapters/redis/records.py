@@ -118,11 +118,13 @@ class RedisRecords(RunLookup):
             self._index(run)
         return saved
 
-    def note(self, run_id: str, event: str, data: Data) -> None:
-        """See `RunRecords.note`."""
+    def record_event(self, run_id: str, event: str, data: Data) -> None:
+        """See `RunRecords.record_event`."""
         keys = run_keys(run_id)
-        noted = self._server.run_script("note.lua", keys=[keys.run, keys.events], args=[event, json.dumps(dict(data))])
-        self._require_run(noted, run_id)
+        recorded = self._server.run_script(
+            "record_event.lua", keys=[keys.run, keys.events], args=[event, json.dumps(dict(data))]
+        )
+        self._require_run(recorded, run_id)
 
     def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
         """See `RunRecords.restore`."""

@@ -14,7 +14,7 @@ from fedface_core.adapters.redis.lookup import RunLookup
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import Run, RunPhase
-from fedface_core.ports import RecordedEvent, RoundGlance
+from fedface_core.ports import RecordedEvent, RoundSummary
 
 _GLANCE_ANSWERS: Final = 5
 
@@ -46,16 +46,16 @@ class RedisViews(RunLookup):
                 pipeline.hget(run_keys(run_id).run, "phase")
             return [RunPhase(phase) for phase in pipeline.execute() if phase is not None]
 
-    def glance(self, run_id: str, number: int) -> RoundGlance:
-        """See `RunViews.glance`."""
+    def round_summary(self, run_id: str, number: int) -> RoundSummary:
+        """See `RunViews.round_summary`."""
         with self._server.pipeline(transaction=True) as pipeline:
             _ask_for_a_glance(pipeline, run_id, number)
             answers = pipeline.execute()
         self._require_round(answers[0] is not None, run_id, number)
         return _glance(*answers)
 
-    def glances(self, run_id: str) -> Sequence[RoundGlance]:
-        """See `RunViews.glances`."""
+    def round_summaries(self, run_id: str) -> Sequence[RoundSummary]:
+        """See `RunViews.round_summaries`."""
         numbers = self._round_numbers(run_id)
         with self._server.pipeline() as pipeline:
             for number in numbers:
@@ -108,8 +108,8 @@ def _ask_for_a_glance(pipeline: Pipeline, run_id: str, number: int) -> None:
     pipeline.scard(keys.unsettled)
 
 
-def _glance(record: str, invited: int, accepted: int, failed: int, unsettled: int) -> RoundGlance:
-    return RoundGlance(read_versioned(RoundState, record), invited, accepted, failed, unsettled)
+def _glance(record: str, invited: int, accepted: int, failed: int, unsettled: int) -> RoundSummary:
+    return RoundSummary(read_versioned(RoundState, record), invited, accepted, failed, unsettled)
 
 
 def _recorded_event(entry_id: str, fields: Mapping[str, str]) -> RecordedEvent:

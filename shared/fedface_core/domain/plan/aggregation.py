@@ -66,10 +66,10 @@ class AggregationPlan(PlanPart):
     )
 
     @property
-    def waits_for_nobody(self) -> bool:
+    def is_asynchronous(self) -> bool:
         """Whether the next round begins while clients still train, and while a model version is still being scored."""
         return self.mode == "asynchronous"
 
-    def weight_of(self, staleness: int) -> float:
+    def staleness_weight(self, staleness: int) -> float:
         """What an update counts for, whose model is so many versions old."""
         return float((1 + staleness) ** -self.staleness_exponent)

@@ -61,7 +61,7 @@ class CohortPlan(PlanPart):
         """Clients invited to a round, of so many."""
         return min(_share(self.over_selection, self.wanted(clients)), clients)
 
-    def closing(self, clients: int) -> int:
+    def quorum_for(self, clients: int) -> int:
         """Accepted updates that close a round, of so many clients."""
         invited = self.invited(clients)
         if self.quorum is not None:

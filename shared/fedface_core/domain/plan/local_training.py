@@ -57,7 +57,7 @@ class LocalTrainingPlan(PlanPart):
             )
         return self
 
-    def reports_what_it_sees(self, steps: int) -> bool:
+    def reports_seen_losses(self, steps: int) -> bool:
         """Whether the losses of ``steps`` gradient steps are reported. Without a step nothing was seen: it is measured."""
         return self.losses == "seen" and steps > 0
 

@@ -74,8 +74,8 @@ class Plan(PlanPart):
             raise ValueError(
                 f"cohort.quorum is {cohort.quorum}, but only {cohort.invited(clients)} clients are invited to a round"
             )
-        if cohort.minimum > cohort.closing(clients):
-            raise ValueError(f"cohort.minimum is {cohort.minimum}, more than the quorum {cohort.closing(clients)}")
+        if cohort.minimum > cohort.quorum_for(clients):
+            raise ValueError(f"cohort.minimum is {cohort.minimum}, more than the quorum {cohort.quorum_for(clients)}")
         return self
 
     @model_validator(mode="after")
@@ -87,7 +87,7 @@ class Plan(PlanPart):
 
     @model_validator(mode="after")
     def _buffer_is_smaller_than_the_cohort(self) -> Self:
-        closing, invited = self.cohort.closing(self.split.clients), self.cohort.invited(self.split.clients)
+        closing, invited = self.cohort.quorum_for(self.split.clients), self.cohort.invited(self.split.clients)
         if self.aggregation.mode == "asynchronous" and closing >= invited:
             raise ValueError(
                 f"asynchronous aggregation needs a cohort.quorum (the buffer) below the {invited} clients that train at once"

@@ -9,7 +9,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.part import PlanPart
 
 
-def changed(plan: Plan, patch: Mapping[str, Any]) -> Plan:
+def apply_merge_patch(plan: Plan, patch: Mapping[str, Any]) -> Plan:
     """The plan with the changes of ``patch``. `ValidationError` where that is no plan.
 
     What the old architecture or device profile made of the plan is the new one's to say, where the patch names another; and

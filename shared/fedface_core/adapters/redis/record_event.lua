@@ -1,4 +1,4 @@
--- note.lua: appends an event to a run's audit trail.
+-- record_event.lua: appends an event to a run's audit trail.
 --
 -- KEYS     1 run, 2 its events
 -- ARGV     1 event's name, 2 event's data (JSON)
