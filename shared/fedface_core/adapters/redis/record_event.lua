@@ -2,7 +2,7 @@
 --
 -- KEYS     1 run, 2 its events
 -- ARGV     1 event's name, 2 event's data (JSON)
--- Returns  1 if it is appended; 0, and nothing has changed, if there is no such run.
+-- Returns  1 if the event is appended; 0 if there is no such run. Nothing has changed if the result is 0.
 local run, events = unpack(KEYS)
 local name, data = unpack(ARGV)
 

@@ -1,4 +1,4 @@
-"""A plan of another plan, with changes: an RFC 7396 merge patch."""
+"""A plan made from another plan by a JSON merge patch (RFC 7396)."""
 
 from __future__ import annotations
 
@@ -10,46 +10,53 @@ from fedface_core.domain.plan.part import PlanPart
 
 
 def apply_merge_patch(plan: Plan, patch: Mapping[str, Any]) -> Plan:
-    """The plan with the changes of ``patch``. `ValidationError` where that is no plan.
+    """The plan with the changes of ``patch``. `pydantic.ValidationError` if the result is no plan.
 
-    What the old architecture or device profile made of the plan is the new one's to say, where the patch names another; and
-    so are the parameters of a strategy, of a server optimiser or of an update encoding.
+    A patch that names another architecture or device profile also gets the defaults of that architecture or profile. A patch
+    that names another strategy, server optimiser or update encoding gets none of the old one's parameters.
     """
-    whole = plan.model_dump(mode="json")
-    whole |= {"model": _told(plan.model, "architecture"), "devices": _told(plan.devices, "profile")}
-    aggregation, optimiser = patch.get("aggregation"), plan.aggregation.optimiser.name
+    document = plan.model_dump(mode="json")
+    document["model"] = _without_defaults(plan.model, "architecture")
+    document["devices"] = _without_defaults(plan.devices, "profile")
+    aggregation = patch.get("aggregation")
+    optimiser = plan.aggregation.optimiser.name
     if isinstance(aggregation, Mapping) and _names_another(aggregation.get("optimiser", optimiser), optimiser):
-        del whole["aggregation"]["optimiser"]
+        del document["aggregation"]["optimiser"]
     if "update_encoding" in patch and _names_another(patch["update_encoding"], plan.update_encoding.name):
-        del whole["update_encoding"]
+        del document["update_encoding"]
     if "strategy" in patch and _names_another(patch["strategy"], plan.strategy.name):
-        del whole["strategy"]
+        del document["strategy"]
         if plan.initialisation == Plan.model_validate({"strategy": plan.strategy.name}).initialisation:
-            del whole["initialisation"]
-    return Plan.model_validate(_merged(whole, patch))
+            del document["initialisation"]
+    return Plan.model_validate(_merge(document, patch))
 
 
-def _names_another(given: Any, name: str) -> bool:
-    """Whether what a patch has for something that has a name and its own parameters is another one."""
-    named = given.get("name", name) if isinstance(given, Mapping) else given
-    return bool(named != name)
+def _names_another(value: object, name: str) -> bool:
+    """Whether a patch's ``value`` for a choice, a name or an object with a name, has another name than ``name``."""
+    new_name = value.get("name", name) if isinstance(value, Mapping) else value
+    return bool(new_name != name)
 
 
-def _told(part: PlanPart, named: str) -> dict[str, Any]:
-    """The field that names the defaults of the others, and what differs from these. Nobody remembers what a user set."""
-    whole = part.model_dump(mode="json")
-    defaults = type(part).model_validate({named: whole[named]}).model_dump(mode="json")
-    return {name: value for name, value in whole.items() if name == named or value != defaults[name]}
+def _without_defaults(part: PlanPart, naming_field: str) -> dict[str, Any]:
+    """``naming_field``, which sets the defaults of the other fields, and the fields that differ from these defaults.
+
+    A stored plan does not say which fields its user set, so a field with the default value counts as not set.
+    """
+    fields = part.model_dump(mode="json")
+    defaults = type(part).model_validate({naming_field: fields[naming_field]}).model_dump(mode="json")
+    return {name: value for name, value in fields.items() if name == naming_field or value != defaults[name]}
 
 
-def _merged(whole: Any, changes: Any) -> Any:
-    """RFC 7396: null removes a member, so that it takes its default; an object changes members; all else replaces."""
-    if not isinstance(changes, Mapping):
-        return changes
-    kept = dict(whole) if isinstance(whole, Mapping) else {}
-    for name, change in changes.items():
-        if change is None:
-            kept.pop(name, None)
+def _merge(target: Any, patch: Any) -> Any:
+    """MergePatch of RFC 7396: null removes a member, so that it gets its default; an object changes members; any other
+    value replaces.
+    """
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
         else:
-            kept[name] = _merged(kept.get(name), change)
-    return kept
+            merged[name] = _merge(merged.get(name), value)
+    return merged
