@@ -1,4 +1,4 @@
-"""How a round's clients are dealt out to tasks."""
+"""How the clients of a round are split into tasks."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def test_tasks_become_smaller_down_to_one_client(count: int) -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] == 1
     assert sizes[0] <= 50
-    left = count
+    remaining = count
     for size in sizes:
-        assert size == 1 or 8 * size <= left, "no more than an eighth of what is left"
-        left -= size
+        assert size == 1 or 8 * size <= remaining, "at most an eighth of the remaining clients"
+        remaining -= size
 
 
 @pytest.mark.parametrize(("count", "largest", "tasks"), [(0, 0, 0), (4, 1, 4), (200, 25, 36), (10_000, 50, 233)])
 def test_how_many_tasks_a_round_makes(count: int, largest: int, tasks: int) -> None:
-    dealt = split_into_tasks(PLAN, clients(count))
-    assert (max(map(len, dealt), default=0), len(dealt)) == (largest, tasks)
+    split = split_into_tasks(PLAN, clients(count))
+    assert (max(map(len, split), default=0), len(split)) == (largest, tasks)
 
 
 @pytest.mark.parametrize("changes", ONE_EACH.values(), ids=ONE_EACH.keys())
-def test_where_waiting_occupies_a_worker_each_client_has_a_task_of_its_own(changes: dict[str, object]) -> None:
+def test_if_clients_wait_or_train_different_models_each_client_has_a_task_of_its_own(changes: dict[str, object]) -> None:
     plan = Plan.model_validate({"split": {"clients": 100}} | changes)
     assert split_into_tasks(plan, clients(100)) == [(client,) for client in clients(100)]

@@ -1,4 +1,4 @@
-"""How many are invited, how many close a round, and whom each policy draws."""
+"""Which clients each selection policy draws."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
-from fedface_core.domain.cohort import Participation, draw
+from fedface_core.domain.cohort import Participation, draw, draw_cohort
 from fedface_core.domain.ids import client_id
-from fedface_core.domain.plan import CohortPlan
+from fedface_core.domain.plan import CohortPlan, Plan
 
 CLIENTS = [client_id(index) for index in range(20)]
 SELECTIONS = ["uniform", "balanced", "reliable"]
@@ -20,54 +19,6 @@ SELECTIONS = ["uniform", "balanced", "reliable"]
 
 def plan(**fields: Any) -> CohortPlan:
     return CohortPlan.model_validate(fields)
-
-
-# Of 20 clients: what the plan says → wanted, invited, closing.
-SIZES: list[tuple[dict[str, Any], tuple[int, int, int]]] = [
-    ({}, (20, 20, 20)),
-    ({"size": 10}, (10, 10, 10)),
-    ({"fraction": 0.5}, (10, 10, 10)),
-    ({"fraction": 0.51}, (11, 11, 11)),
-    ({"fraction": 0.01}, (1, 1, 1)),
-    ({"fraction": 0.15}, (3, 3, 3)),
-    ({"size": 10, "over_selection": 1.3}, (10, 13, 10)),
-    ({"size": 10, "over_selection": 1.25}, (10, 13, 10)),
-    ({"size": 10, "over_selection": 1.1}, (10, 11, 10)),
-    ({"size": 18, "over_selection": 1.3}, (18, 20, 18)),
-    ({"size": 10, "quorum": 7}, (10, 10, 7)),
-    ({"size": 10, "over_selection": 1.3, "quorum": 12}, (10, 13, 12)),
-    ({"size": 10, "quorum_fraction": 0.7}, (10, 10, 7)),
-    ({"size": 10, "quorum_fraction": 0.71}, (10, 10, 8)),
-    ({"size": 10, "over_selection": 2, "quorum_fraction": 0.5}, (10, 20, 5)),
-    ({"fraction": 0.5, "over_selection": 1.5, "quorum_fraction": 1.0}, (10, 15, 10)),
-]
-
-
-@pytest.mark.parametrize(("fields", "counts"), SIZES)
-def test_counts_follow_from_the_plan(fields: dict[str, Any], counts: tuple[int, int, int]) -> None:
-    cohort = plan(**fields)
-    assert (cohort.wanted(20), cohort.invited(20), cohort.quorum_for(20)) == counts
-
-
-@given(
-    size=st.integers(1, 1000),
-    over_selection=st.floats(1, 10),
-    quorum_fraction=st.none() | st.floats(0.001, 1),
-    clients=st.integers(1, 1000),
-)
-def test_counts_stay_within_the_clients(
-    size: int, over_selection: float, quorum_fraction: float | None, clients: int
-) -> None:
-    size = min(size, clients)
-    cohort = plan(size=size, over_selection=over_selection, quorum_fraction=quorum_fraction)
-    assert 1 <= cohort.quorum_for(clients) <= cohort.invited(clients) <= clients
-    assert cohort.wanted(clients) <= cohort.invited(clients)
-
-
-@pytest.mark.parametrize("fields", [{"size": 3, "fraction": 0.5}, {"quorum": 3, "quorum_fraction": 0.5}])
-def test_a_count_is_said_in_one_way(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="not both"):
-        plan(**fields)
 
 
 @pytest.mark.parametrize("selection", SELECTIONS)
@@ -92,7 +43,7 @@ def test_a_draw_depends_on_seed_and_round_and_not_on_the_order_given(selection: 
 
 
 def rounds_of(selection: str, rounds: int, size: int, answers: dict[str, bool]) -> Counter[str]:
-    """How often each client is invited, where those that answer always do and the others never."""
+    """How often each client is invited in so many rounds, if a client always answers or never does."""
     invited: Counter[str] = Counter()
     accepted: Counter[str] = Counter()
     for number in range(1, rounds + 1):
@@ -119,7 +70,8 @@ def test_balanced_makes_up_for_an_uneven_past() -> None:
 def test_reliable_prefers_who_answers_and_excludes_nobody() -> None:
     answers = {client: index < 10 for index, client in enumerate(CLIENTS)}
     invited = rounds_of("reliable", 200, 5, answers)
-    reliable, silent = (sum(invited[client] for client in part) for part in (CLIENTS[:10], CLIENTS[10:]))
+    reliable = sum(invited[client] for client in CLIENTS[:10])
+    silent = sum(invited[client] for client in CLIENTS[10:])
     assert reliable > 2 * silent
     assert all(invited[client] > 0 for client in CLIENTS)
 
@@ -136,3 +88,41 @@ def test_reliability_is_a_half_for_whom_nobody_knows_and_never_nothing() -> None
     assert Participation().reliability == 0.5
     assert Participation(invited=8).reliability == 0.1
     assert Participation(invited=8, accepted=8).reliability == 0.9
+
+
+@given(
+    seed=st.integers(0, 1000),
+    number=st.integers(1, 50),
+    size=st.integers(1, 30),
+    enrolled=st.sets(st.integers(0, 99), min_size=1),
+)
+def test_a_cohort_is_a_seeded_draw_of_the_right_size_in_client_order(
+    seed: int, number: int, size: int, enrolled: set[int]
+) -> None:
+    plan = Plan.model_validate({"split": {"clients": 100}, "cohort": {"size": size}, "seed": seed})
+    clients = tuple(client_id(index) for index in enrolled)
+    cohort = draw_cohort(plan, number, clients)
+    assert cohort == draw_cohort(plan, number, tuple(reversed(clients))), "whatever order the ledger gives them in"
+    assert list(cohort) == sorted(set(cohort))
+    assert len(cohort) == min(size, len(clients))
+    assert set(cohort) <= set(clients)
+
+
+def test_every_client_is_drawn_about_as_often() -> None:
+    """1,000 rounds of 5 out of 20: each client expects 250, with a standard deviation of 13.7; five of those are allowed."""
+    plan = Plan.model_validate({"split": {"clients": 20}, "cohort": {"size": 5}})
+    enrolled = tuple(client_id(index) for index in range(20))
+    drawn = Counter(client for number in range(1, 1001) for client in draw_cohort(plan, number, enrolled))
+    assert drawn.keys() == set(enrolled)
+    assert all(abs(count - 250) < 69 for count in drawn.values())
+
+
+def test_rounds_and_seeds_draw_different_cohorts() -> None:
+    plans = [Plan.model_validate({"cohort": {"size": 10}, "seed": seed}) for seed in range(3)]
+    enrolled = tuple(client_id(index) for index in range(20))
+    assert len({draw_cohort(plan, number, enrolled) for plan in plans for number in range(1, 11)}) == 30
+
+
+def test_clients_that_still_train_make_the_draw_smaller() -> None:
+    plan = Plan.model_validate({"split": {"clients": 20}, "cohort": {"size": 8}})
+    assert len(draw_cohort(plan, 3, CLIENTS, training=3)) == 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -13,49 +12,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fedface_core.domain.cohort import draw_cohort
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.residuals import residuals_after
-from fedface_core.domain.results import Aggregation, Scores
 from fedface_core.domain.round import (
     ROUND_TRANSITIONS,
     Round,
     RoundChanges,
     RoundMove,
     RoundPhase,
+    Tally,
     latest_scores,
     open_round,
+    reason_to_close,
 )
+from support.round_results import AGGREGATION, SCORES
 
 RUN = "run-0123456789ab"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=30)
 PLAN = Plan.model_validate({"split": {"clients": 7}, "cohort": {"shard_size": 3, "quorum": 5, "deadline_seconds": 90}})
 EVERYONE = tuple(client_id(index) for index in range(7))
-
-AGGREGATION = Aggregation(
-    model_sha256="a" * 64,
-    class_embeddings_sha256="b" * 64,
-    folded=7,
-    images=70,
-    uploaded_bytes=700,
-    refused={},
-    update_norm=None,
-    loss_before=None,
-    spreadout_loss=0.1,
-    mean_off_diagonal_cosine=0.0,
-    max_off_diagonal_cosine=0.3,
-)
-SCORES = Scores(
-    tar={"1e-1": 0.9},
-    auc=0.95,
-    eer=0.1,
-    genuine_pairs=10,
-    impostor_pairs=100,
-    mean_genuine_cosine=0.7,
-    mean_impostor_cosine=0.0,
-)
 
 
 def a_round(phase: RoundPhase = RoundPhase.OPEN, number: int = 1) -> Round:
@@ -83,7 +59,7 @@ def test_a_round_moves_exactly_where_its_table_says(move: RoundMove, phase: Roun
             MOVES[move](a_round(phase))
 
 
-def test_a_round_records_what_each_move_brought() -> None:
+def test_a_round_records_the_results_of_each_move() -> None:
     closed = a_round().closed(LATER)
     assert (closed.closed_at, closed.finished_at) == (LATER, None)
     aggregated = closed.aggregated(AGGREGATION)
@@ -101,7 +77,8 @@ def test_a_reopened_round_has_as_long_as_it_had() -> None:
 
 def test_what_a_round_changes_are_its_fields() -> None:
     """A name that is no field, or that has another type, passes neither mypy nor this test."""
-    fields, changes = get_type_hints(Round), get_type_hints(RoundChanges)
+    fields = get_type_hints(Round)
+    changes = get_type_hints(RoundChanges)
     assert changes == {name: fields[name] for name in changes}
 
 
@@ -109,16 +86,6 @@ def test_what_a_round_changes_are_its_fields() -> None:
 def test_a_wrong_name_or_value_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         a_round().replace(**wrong)
-
-
-def test_residuals_are_those_of_the_newest_updates_in_the_model() -> None:
-    known = {client_id(0): 1, client_id(1): 2, client_id(2): 2}
-    aggregation = AGGREGATION.model_copy(update={"refused": {client_id(1): "not_finite"}})
-    third = a_round(number=3).model_copy(update={"residuals": known, "aggregation": aggregation})
-    accepted = [client_id(3), client_id(1), client_id(0)]
-    assert residuals_after(third, accepted) == {client_id(0): 3, client_id(1): 2, client_id(2): 2, client_id(3): 3}
-    assert residuals_after(third, []) == known
-    assert residuals_after(a_round(number=0).model_copy(update={"aggregation": AGGREGATION}), accepted) == {}
 
 
 @pytest.mark.parametrize("phase", [RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING])
@@ -164,34 +131,48 @@ def test_the_latest_scores_are_those_of_the_newest_evaluated_round() -> None:
     assert latest_scores([a_round(number=0), evaluated, a_round(number=2)]) == (1, SCORES)
 
 
-@given(
-    seed=st.integers(0, 1000),
-    number=st.integers(1, 50),
-    size=st.integers(1, 30),
-    enrolled=st.sets(st.integers(0, 99), min_size=1),
+def tally(accepted: int, failed: int) -> Tally:
+    unsettled = frozenset(EVERYONE[accepted + failed :])
+    return Tally(
+        accepted=accepted,
+        failed=failed,
+        unsettled=unsettled,
+        accepted_shards=frozenset(),
+        folded_shards=frozenset(),
+        last_activity=NOW,
+    )
+
+
+@pytest.mark.parametrize(
+    ("accepted", "failed", "seconds", "reason"),
+    [
+        (4, 0, 0, None),
+        (5, 0, 0, "settled"),
+        (0, 7, 0, "settled"),
+        (4, 2, 90, None),
+        (4, 2, 91, "deadline"),
+        (5, 0, 91, "settled"),
+    ],
 )
-def test_a_cohort_is_a_seeded_draw_of_the_right_size_in_client_order(
-    seed: int, number: int, size: int, enrolled: set[int]
+def test_a_round_closes_at_its_quorum_when_all_have_settled_or_after_its_deadline(
+    accepted: int, failed: int, seconds: int, reason: str | None
 ) -> None:
-    plan = Plan.model_validate({"split": {"clients": 100}, "cohort": {"size": size}, "seed": seed})
-    clients = tuple(client_id(index) for index in enrolled)
-    cohort = draw_cohort(plan, number, clients)
-    assert cohort == draw_cohort(plan, number, tuple(reversed(clients))), "whatever order the ledger gives them in"
-    assert list(cohort) == sorted(set(cohort))
-    assert len(cohort) == min(size, len(clients))
-    assert set(cohort) <= set(clients)
+    now = NOW + timedelta(seconds=seconds)
+    assert reason_to_close(a_round(), tally(accepted, failed), now) == reason
 
 
-def test_every_client_is_drawn_about_as_often() -> None:
-    """1,000 rounds of 5 out of 20: each client expects 250, with a standard deviation of 13.7; five of those are allowed."""
-    plan = Plan.model_validate({"split": {"clients": 20}, "cohort": {"size": 5}})
-    enrolled = tuple(client_id(index) for index in range(20))
-    drawn = Counter(client for number in range(1, 1001) for client in draw_cohort(plan, number, enrolled))
-    assert drawn.keys() == set(enrolled)
-    assert all(abs(count - 250) < 69 for count in drawn.values())
+@pytest.mark.parametrize("phase", set(RoundPhase) - {RoundPhase.OPEN})
+def test_only_an_open_round_closes(phase: RoundPhase) -> None:
+    assert reason_to_close(a_round(phase), tally(7, 0), NOW + timedelta(days=1)) is None
 
 
-def test_rounds_and_seeds_draw_different_cohorts() -> None:
-    plans = [Plan.model_validate({"cohort": {"size": 10}, "seed": seed}) for seed in range(3)]
-    enrolled = tuple(client_id(index) for index in range(20))
-    assert len({draw_cohort(plan, number, enrolled) for plan in plans for number in range(1, 11)}) == 30
+def test_a_carried_client_trains_the_model_of_an_earlier_round() -> None:
+    opened = open_round(PLAN, RUN, 4, EVERYONE, "c" * 64, NOW, carried={EVERYONE[1]: 2})
+    assert (opened.base_of(EVERYONE[0]), opened.base_of(EVERYONE[1])) == (4, 2)
+
+
+def test_a_round_starts_from_the_results_of_its_base() -> None:
+    base = a_round(number=2).replace(aggregation=AGGREGATION)
+    opened = open_round(PLAN, RUN, 4, EVERYONE, "c" * 64, NOW, base=base)
+    assert (opened.base, opened.class_embeddings_sha256) == (2, AGGREGATION.class_embeddings_sha256)
+    assert a_round(number=0).base is None

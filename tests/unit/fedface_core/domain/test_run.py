@@ -86,7 +86,8 @@ def test_a_resumed_run_goes_on_where_it_was() -> None:
 
 def test_what_a_run_changes_are_its_fields() -> None:
     """A name that is no field, or that has another type, passes neither mypy nor this test."""
-    fields, changes = get_type_hints(Run, include_extras=False), get_type_hints(RunChanges)
+    fields = get_type_hints(Run, include_extras=False)
+    changes = get_type_hints(RunChanges)
     assert changes == {name: fields[name] for name in changes}
     assert fields.keys() - changes.keys() == {
         "schema_version", "id", "plan", "correlation_id", "created_at", "cloned_from",
