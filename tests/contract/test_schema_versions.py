@@ -62,7 +62,8 @@ def test_a_round_of_another_version(ledger_url: str) -> None:
 
 @pytest.mark.parametrize("what", ["Run", "Manifest"])
 def test_a_run_is_not_restored_from_what_another_version_left(what: str) -> None:
-    artifacts, clock = MemoryArtifacts(), ManualClock()
+    artifacts = MemoryArtifacts()
+    clock = ManualClock()
     manifest = Manifest(run=RUN, round=ROUND, accepted={}, failed={}, enrolled=())
     records = {"Run": RUN.model_dump_json(), "Manifest": manifest.model_dump_json()}
     records[what] = of_version(7, records[what])

@@ -1,4 +1,4 @@
-"""What becomes of a message that is not acknowledged when its channel loses the broker: an error that is expected."""
+"""A worker survives the loss of its channel, though it later acknowledges or puts back messages of that channel."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def publisher(app: Celery) -> CeleryPublisher:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message that was delivered and not acknowledged, and the connection it came by."""
+    """A message that was delivered and not acknowledged, and its connection."""
 
     connection: Any
     message: Any
@@ -42,11 +42,11 @@ class Delivery:
 def delivery(app: Celery, publisher: CeleryPublisher) -> Iterator[Delivery]:
     publisher.publish(EnrolClients(run_id="run-0123456789ab", clients=("client-000001",)), correlation_id="abc")
     with app.connection_for_read() as connection:
-        delivered: list[Any] = []
-        callbacks = [lambda _, message: delivered.append(message)]
+        messages: list[Any] = []
+        callbacks = [lambda _, message: messages.append(message)]
         app.amqp.TaskConsumer(connection.default_channel, callbacks=callbacks).consume()
         connection.drain_events(timeout=10)
-        (message,) = delivered
+        (message,) = messages
         assert publisher.queue_depth(CLIENT) == 0
         yield Delivery(connection, message)
 

@@ -1,4 +1,4 @@
-"""How a Celery task serves a command: validated first, named in the logs, counted by outcome."""
+"""How a Celery task handles a command: validated first, named in the logs, counted by outcome."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ def app(tmp_path: Path) -> Celery:
     return create_celery(WorkerSettings(redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path))
 
 
-def served(outcome: str) -> float:
+def count_of(outcome: str) -> float:
     return REGISTRY.get_sample_value("fedface_task_seconds_count", {"task": TASK, "outcome": outcome}) or 0.0
 
 
 def deliver(app: Celery, body: object, headers: dict[str, str] | None = None) -> Any:
-    """The message as a worker gets it; the state in which the task ends."""
+    """Run the task as a worker does when it gets this message. Returns Celery's result of the task."""
     return app.tasks[TASK].apply(kwargs={"command": body}, headers=headers)
 
 
 def test_a_command_is_handled_with_its_correlation_id(app: Celery) -> None:
     handled: list[tuple[FoldShard, str]] = []
     register_handler(app, FoldShard, lambda command, correlation_id: handled.append((command, correlation_id)))
-    before = served("ok")
+    before = count_of("ok")
     assert deliver(app, COMMAND.model_dump(mode="json"), {CORRELATION_HEADER: "abc"}).successful()
     assert handled == [(COMMAND, "abc")]
-    assert served("ok") == before + 1
+    assert count_of("ok") == before + 1
 
 
 def test_logs_of_a_task_name_its_run_round_and_shard(app: Celery) -> None:
@@ -59,14 +59,14 @@ def test_an_error_is_logged_counted_and_ends_the_task(app: Celery) -> None:
         raise UnavailableError("the S3 server does not answer")
 
     register_handler(app, FoldShard, fail)
-    before = served("error")
+    before = count_of("error")
     with structlog.testing.capture_logs() as logs:
         assert isinstance(deliver(app, COMMAND.model_dump(mode="json")).result, UnavailableError)
     assert "task_failed" in [entry["event"] for entry in logs]
-    assert served("error") == before + 1
+    assert count_of("error") == before + 1
 
 
-# What arrives → what the one line about it says.
+# The body of a message → the reason in the logs.
 REFUSED: list[tuple[object, str]] = [
     (None, "this is no FoldShard: Input should be a valid dictionary or instance of FoldShard"),
     ({}, "this is no FoldShard: run_id: is required; round: is required; shard: is required"),
@@ -81,26 +81,27 @@ REFUSED: list[tuple[object, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "saying"), REFUSED)
-def test_what_is_not_the_command_it_claims_to_be_is_refused_in_a_line(app: Celery, body: object, saying: str) -> None:
+@pytest.mark.parametrize(("body", "reason"), REFUSED)
+def test_what_is_not_the_command_it_claims_to_be_is_refused_in_a_line(app: Celery, body: object, reason: str) -> None:
     handled: list[object] = []
-    refused, errors = served("refused"), served("error")
+    refused = count_of("refused")
+    errors = count_of("error")
     register_handler(app, FoldShard, lambda command, _: handled.append(command))
     with structlog.testing.capture_logs() as records:
         assert deliver(app, body).successful(), "dropped without a traceback"
     assert handled == []
-    assert (served("refused"), served("error")) == (refused + 1, errors)
+    assert (count_of("refused"), count_of("error")) == (refused + 1, errors)
     (record,) = [record for record in records if record["log_level"] == "error"]
     assert record["event"] == "message_refused"
-    assert record["reason"].startswith(saying)
+    assert record["reason"].startswith(reason)
     assert "exc_info" not in record
 
 
 def test_a_message_without_a_command_is_refused(app: Celery) -> None:
-    refused = served("refused")
+    refused = count_of("refused")
     register_handler(app, FoldShard, lambda *_: None)
     assert app.tasks[TASK].apply().successful()
-    assert served("refused") == refused + 1
+    assert count_of("refused") == refused + 1
 
 
 def test_a_task_that_is_interrupted_is_counted_as_such(app: Celery) -> None:
@@ -108,10 +109,11 @@ def test_a_task_that_is_interrupted_is_counted_as_such(app: Celery) -> None:
         raise SystemExit
 
     register_handler(app, FoldShard, end_of_the_worker)
-    interrupted, errors = served("interrupted"), served("error")
+    interrupted = count_of("interrupted")
+    errors = count_of("error")
     with structlog.testing.capture_logs() as records, pytest.raises(SystemExit):
         deliver(app, COMMAND.model_dump(mode="json"))
-    assert (served("interrupted"), served("error")) == (interrupted + 1, errors)
+    assert (count_of("interrupted"), count_of("error")) == (interrupted + 1, errors)
     assert "task_interrupted" in [record["event"] for record in records]
 
 

@@ -1,4 +1,4 @@
-"""One JSON object a line, whoever logs; each with the service and the run's correlation id."""
+"""Every record is one line of JSON, whichever library logs it, with the service and the run's correlation id."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import pytest
 
 # In a process of its own: logging is configured once in a process, and never undone.
-SPEAK = """
+LOG = """
 import logging, sys, structlog
 from pathlib import Path
 from pydantic import SecretStr
@@ -37,17 +38,18 @@ logging.getLogger("urllib3").info("a line for every request")
 """
 
 
-def speak(log_format: str, log_level: str = "INFO") -> list[str]:
-    said = subprocess.run(
-        [sys.executable, "-c", SPEAK, log_format, log_level], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert said.stderr == ""
-    return said.stdout.splitlines()
+@cache
+def logged(log_format: str, log_level: str = "INFO") -> list[str]:
+    """The lines that a process logs."""
+    command = [sys.executable, "-c", LOG, log_format, log_level]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""
+    return done.stdout.splitlines()
 
 
 @pytest.fixture(scope="module")
 def records() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in speak("json")]
+    return [json.loads(line) for line in logged("json")]
 
 
 def test_every_record_is_one_json_object_with_its_service_and_time(records: list[dict[str, Any]]) -> None:
@@ -72,17 +74,17 @@ def test_a_traceback_is_data_not_lines(records: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_no_traceback_shows_what_variables_held(log_format: str) -> None:
-    said = "\n".join(speak(log_format))
-    assert "ZeroDivisionError" in said
-    assert "not for any log" not in said
+    text = "\n".join(logged(log_format))
+    assert "ZeroDivisionError" in text
+    assert "not for any log" not in text
 
 
 def test_the_level_is_the_settings() -> None:
-    assert json.loads(speak("json", "DEBUG")[0])["event"] == "quiet"
-    assert [json.loads(line)["event"] for line in speak("json", "ERROR")] == ["task_failed"]
+    assert json.loads(logged("json", "DEBUG")[0])["event"] == "quiet"
+    assert [json.loads(line)["event"] for line in logged("json", "ERROR")] == ["task_failed"]
 
 
 def test_for_a_terminal_records_are_text() -> None:
-    first = speak("console")[0]
+    first = logged("console")[0]
     assert "update_delivered" in first
     assert not first.startswith("{")

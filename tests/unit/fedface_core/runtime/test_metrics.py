@@ -1,4 +1,4 @@
-"""The artifact store that counts what passes through it, and the model versions that a process keeps."""
+"""The artifact store that counts the bytes put and got."""
 
 from __future__ import annotations
 
@@ -21,14 +21,24 @@ def moved(operation: str, kind: str = "class_embedding") -> float:
 
 def test_bytes_are_counted_by_operation_and_kind() -> None:
     store = CountedArtifacts(MemoryArtifacts())
-    put, got = moved("put"), moved("get")
+    put = moved("put")
+    got = moved("get")
     store.put(KEY, b"0123456789")
     assert store.get(KEY) == b"0123456789"
     assert store.get_range(KEY, 8, 100) == b"89"
     assert (moved("put") - put, moved("get") - got) == (10, 12)
 
 
-def test_what_moves_no_bytes_passes_through_uncounted() -> None:
+@pytest.mark.parametrize(("start", "expected"), [(0, 4), (8, 2), (10, 0), (11, 0)])
+def test_of_a_read_into_a_buffer_the_bytes_that_were_copied_are_counted(start: int, expected: int) -> None:
+    store = CountedArtifacts(MemoryArtifacts())
+    store.put(KEY, b"0123456789")
+    got = moved("get")
+    assert store.read_into(KEY, start, bytearray(4)) == 10
+    assert moved("get") - got == expected
+
+
+def test_operations_that_move_no_bytes_are_not_counted() -> None:
     store = CountedArtifacts(MemoryArtifacts())
     store.put(KEY, b"0123456789")
     before = moved("get")
@@ -41,7 +51,7 @@ def test_what_moves_no_bytes_passes_through_uncounted() -> None:
     assert moved("get") == before
 
 
-def test_a_store_that_is_down_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_does_not_answer_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     def down() -> None:
         raise UnavailableError("the S3 server does not answer")
 
