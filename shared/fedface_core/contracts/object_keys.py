@@ -26,9 +26,9 @@ UPLOADS: Final = "uploads/"
 
 
 def run(run: str) -> str:
-    """The key of a run's record, JSON: the run as it was created, or as its operator or its end last changed it.
+    """The key of a run's record, JSON. It is written when the run is created, when its operator changes it and when it ends.
 
-    The record is written before the ledger is.
+    Each time the record is written before the ledger is.
     """
     return f"runs/{run}/run.json"
 

@@ -80,5 +80,5 @@ class CohortPlan(PlanPart):
 
 
 def _round_up(share: float, whole: int) -> int:
-    """``share`` × ``whole``, rounded up. A product that is an integer but for float error is that integer."""
+    """``share`` × ``whole``, rounded up. Float error does not count: 0.15 × 20 gives 3."""
     return ceil(round(share * whole, 9))

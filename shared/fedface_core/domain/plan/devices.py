@@ -96,7 +96,7 @@ class DevicePlan(PlanPart):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_profile_numbers(cls, given: Any) -> Any:
+    def _with_profile_numbers(cls, given: object) -> object:
         if not isinstance(given, dict):
             return given
         return PROFILES.get(str(given.get("profile", "ideal")), {}) | given

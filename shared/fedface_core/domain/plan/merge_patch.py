@@ -47,7 +47,7 @@ def _without_defaults(part: PlanPart, naming_field: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name == naming_field or value != defaults[name]}
 
 
-def _merge(target: Any, patch: Any) -> Any:
+def _merge(target: object, patch: object) -> object:
     """MergePatch of RFC 7396: null removes a member, so that it gets its default; an object changes members; any other
     value replaces.
     """

@@ -45,7 +45,7 @@ class ModelPlan(PlanPart):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_published_shape(cls, given: Any) -> Any:
+    def _with_published_shape(cls, given: object) -> object:
         if not isinstance(given, dict):
             return given
         family = str(given.get("architecture", "dlib-resnet")).split("-")[0]

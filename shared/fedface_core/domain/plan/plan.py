@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -55,7 +55,7 @@ class Plan(PlanPart):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_default_initialisation(cls, given: Any) -> Any:
+    def _with_default_initialisation(cls, given: object) -> object:
         if not isinstance(given, dict) or strategy_name(given.get("strategy")) != "fedaws":
             return given
         return {"initialisation": "random"} | given

@@ -4,7 +4,7 @@ after it has averaged.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -83,7 +83,7 @@ WITHOUT_SPREADOUT = frozenset({"fedavg"}) | IN_PROCESS
 """Strategies that have no spreadout."""
 
 
-def strategy_name(given: Any) -> Any:
+def strategy_name(given: object) -> object:
     """The strategy's name in ``given``: a name, a dictionary or a plan object. Any other value is returned unchanged."""
     name = given.get("name") if isinstance(given, dict) else given
     return getattr(name, "name", name)

@@ -20,7 +20,7 @@ from fedface_core.runtime.settings import Settings, WorkerSettings
 RUN = "run-0123456789ab"
 TASK = ROUTES[FoldShard].task
 COMMAND = FoldShard(run_id=RUN, round=2, shard=1)
-REDIS = SecretStr("redis://:own@127.0.0.1:1/0")  # nothing listens there, and nothing here asks
+REDIS = SecretStr("redis://:own@127.0.0.1:1/0")  # nothing listens there, and nothing here connects
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ REFUSED: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize(("body", "reason"), REFUSED)
-def test_what_is_not_the_command_it_claims_to_be_is_refused_in_a_line(app: Celery, body: object, reason: str) -> None:
+def test_a_message_that_is_not_such_a_command_is_refused_in_one_line(app: Celery, body: object, reason: str) -> None:
     handled: list[object] = []
     refused = count_of("refused")
     errors = count_of("error")
@@ -143,7 +143,7 @@ def test_a_task_is_not_delivered_again_while_it_may_still_run(tmp_path: Path) ->
     assert conf.broker_transport_options["socket_timeout"] > 0, "waits for the broker are bounded"
 
 
-def test_who_only_publishes_has_no_limits_for_tasks(tmp_path: Path) -> None:
+def test_an_app_that_only_publishes_has_no_limits_for_tasks(tmp_path: Path) -> None:
     conf = create_celery(Settings(redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path)).conf
     assert conf.task_time_limit is None
     assert conf.broker_url == REDIS.get_secret_value()

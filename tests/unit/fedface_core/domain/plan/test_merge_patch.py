@@ -1,4 +1,4 @@
-"""A changed plan has the changes and what follows from them, also where the plan was read back and has every field set."""
+"""A patched plan has the changes and what follows from them, also if it was read from JSON, which has every field."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fedface_core.domain.plan.merge_patch import apply_merge_patch
 
 TRACE = [{"client": "client-000000", "available": False}]
 
-# The plan, the patch, and the plan that says the same at once.
+# A plan, a patch, and the plan that a user would write instead.
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "another profile": ({}, {"devices": {"profile": "flaky"}}, {"devices": {"profile": "flaky"}}),
     "from profile to profile": (
@@ -105,7 +105,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("given", "patch", "expected"), CHANGES.values(), ids=CHANGES.keys())
-def test_a_changed_plan_is_the_plan_that_says_the_same_at_once(
+def test_a_patched_plan_equals_the_plan_that_a_user_would_write(
     given: dict[str, Any], patch: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     plan = Plan.model_validate(given)
@@ -113,7 +113,7 @@ def test_a_changed_plan_is_the_plan_that_says_the_same_at_once(
     assert apply_merge_patch(read_back, patch) == apply_merge_patch(plan, patch) == Plan.model_validate(expected)
 
 
-def test_sizes_of_the_users_own_are_refused_where_the_new_architecture_is_fixed() -> None:
+def test_sizes_of_the_users_own_are_refused_if_the_new_architecture_is_fixed() -> None:
     plan = Plan.model_validate({"model": {"architecture": "spherenet-4", "height": 56}})
     with pytest.raises(ValueError, match=r"dlib-resnet is fixed at .*; leave out height"):
         apply_merge_patch(plan, {"model": {"architecture": "dlib-resnet"}})

@@ -1,4 +1,4 @@
-"""The update encoding of a plan: by name, with its own parameters, and refused where a run could not keep its promises."""
+"""The update encoding of a plan: by name, with its own parameters, and refused if it does not fit the rest of the plan."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def plan_with(encoding: Any, **parts: Any) -> Plan:
     return Plan.model_validate({"update_encoding": encoding, **parts})
 
 
-def test_the_whole_model_travels_by_default() -> None:
+def test_the_whole_model_is_uploaded_by_default() -> None:
     encoding = Plan().update_encoding
     assert (encoding.name, encoding.error_feedback) == ("float32", False)
     assert encoding.model_dump() == {"name": "float32"}
 
 
-def test_what_loses_something_has_error_feedback_by_default() -> None:
+def test_the_encodings_that_lose_most_have_error_feedback_by_default() -> None:
     assert {name: plan_with(name).update_encoding.error_feedback for name in ("float16", "int8", "top-k")} == {
         "float16": False,
         "int8": True,
@@ -32,7 +32,7 @@ def test_what_loses_something_has_error_feedback_by_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "parts", "saying"),
+    ("encoding", "parts", "message"),
     [
         ("int4", {}, "'float32', 'float16', 'int8', 'top-k'"),
         ({"name": "top-k", "share": 0}, {}, "greater than 0"),
@@ -44,11 +44,11 @@ def test_what_loses_something_has_error_feedback_by_default() -> None:
         ("int8", {"strategy": "centralised"}, "update_encoding: the strategy 'centralised' uploads nothing; leave it out"),
     ],
 )
-def test_what_cannot_be_is_refused(encoding: Any, parts: dict[str, Any], saying: str) -> None:
+def test_a_wrong_or_contradicting_encoding_is_refused(encoding: Any, parts: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as refused:
         plan_with(encoding, **parts)
     (error,) = refused.value.errors()
-    assert saying in error["msg"]
+    assert message in error["msg"]
 
 
 def test_asynchronous_runs_may_be_encoded_without_error_feedback() -> None:
