@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from fedface_core.adapters.audit_trail import Data
+from fedface_core.adapters.audit_trail import EventData
 from fedface_core.adapters.memory import MemoryLedger
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
@@ -58,7 +58,7 @@ class WatchedLedger(MemoryLedger):
         self.keys_granted: defaultdict[str, set[str]] = defaultdict(set)
 
     def save(
-        self, run: Run, event: str, *, opened: Round | None = None, changed: Round | None = None, detail: Data | None = None
+        self, run: Run, event: str, *, opened: Round | None = None, changed: Round | None = None, detail: EventData | None = None
     ) -> Run:
         """Store the change if it may happen."""
         before = self.load(run.id)
