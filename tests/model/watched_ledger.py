@@ -58,7 +58,13 @@ class WatchedLedger(MemoryLedger):
         self.keys_granted: defaultdict[str, set[str]] = defaultdict(set)
 
     def save(
-        self, run: Run, event: str, *, opened: Round | None = None, changed: Round | None = None, detail: EventData | None = None
+        self,
+        run: Run,
+        event: str,
+        *,
+        opened: Round | None = None,
+        changed: Round | None = None,
+        detail: EventData | None = None,
     ) -> Run:
         """Store the change if it may happen."""
         before = self.load(run.id)
