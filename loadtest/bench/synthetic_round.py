@@ -20,7 +20,7 @@ from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import ArtifactStore, Ports
 from fedface_core.runtime.metrics import CountedArtifacts
-from fedface_core.runtime.patience import patient
+from fedface_core.runtime.patience import with_patience
 from fedface_learning.client.enrolment import random_class_embeddings
 from fedface_learning.formats.class_embeddings import encode_class_embeddings
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
@@ -89,7 +89,7 @@ class SyntheticRound(BaseModel):
     def workbench(self) -> Workbench:
         """An aggregator's: with its patience, its counting, and a ledger in memory that it asks for nothing."""
         ports = Ports(MemoryLedger(), CountedArtifacts(self.place.open()), RecordingPublisher(), SystemClock())
-        return Workbench(patient(ports, _PATIENCE_SECONDS))
+        return Workbench(with_patience(ports, _PATIENCE_SECONDS))
 
 
 def put_round(place: Place, size: str, updates: int) -> SyntheticRound:

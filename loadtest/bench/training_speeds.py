@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.changed import changed
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_updates
@@ -93,7 +93,7 @@ def measure_speeds(
             ways[name] = partial(_train_barely, loop, workload)
     for number in (1, *together):
         name = ONE_AT_A_TIME if number == 1 else f"{number} at once"
-        vectorised = changed(plan, {"local_training": {"vectorised_clients": number}})
+        vectorised = apply_merge_patch(plan, {"local_training": {"vectorised_clients": number}})
         ways[name] = partial(_train, trainer, trainees, TrainingRound(vectorised, 1))
     for way in ways.values():
         way()

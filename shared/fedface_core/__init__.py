@@ -1,1 +1,1 @@
-"""What every FedFace service shares, without torch: domain, contracts, ports with their adapters, and runtime."""
+"""What all FedFace services share, without torch: the domain, contracts, ports, adapters and the runtime."""

@@ -1,4 +1,4 @@
-"""Wires the four ports to real adapters, as the settings say. Every service's process calls `connect` once."""
+"""Connects the four ports to real adapters by the settings. The process of every service calls `connect` once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def connect(settings: Settings, app: Celery) -> Ports:
-    """The ports over Redis, the artifact store of the settings, ``app``'s broker and the system's clock."""
+    """The ports of a service: a ledger in Redis, the artifact store of the settings, ``app``'s broker, the system's clock.
+
+    `InvalidInputError` if the settings have a wrong URL or endpoint; `UnavailableError` if the artifact directory cannot be
+    written. Redis and S3 are first contacted when they are used.
+    """
     return Ports(
         ledger=RedisLedger(settings.redis_url.get_secret_value()),
         artifacts=CountedArtifacts(_artifact_store(settings)),
@@ -29,7 +33,10 @@ def connect(settings: Settings, app: Celery) -> Ports:
 
 
 def ensure_bucket(settings: Settings) -> None:
-    """Create the bucket where the store is S3 and has none. Called once, by the API, before it takes a run."""
+    """Create the bucket if the artifact store is S3 and the bucket is missing. The API calls this before it takes runs.
+
+    `UnavailableError` if the bucket cannot be created.
+    """
     if settings.artifacts == "s3":
         _s3_artifacts(settings).ensure_bucket()
 
@@ -42,7 +49,7 @@ def _artifact_store(settings: Settings) -> LocalArtifacts | S3Artifacts:
 
 
 def _s3_artifacts(settings: Settings) -> S3Artifacts:
-    # Here, as its client takes 0.4 s of CPU time to import, which a directory need not wait for.
+    # Imported here, since the import takes 0.4 s of CPU time, which a service with a directory need not wait for.
     from fedface_core.adapters.s3 import S3Artifacts
 
     assert settings.s3_endpoint is not None, "checked by Settings"

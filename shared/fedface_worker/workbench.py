@@ -49,7 +49,7 @@ class Workbench:
 
         Asynchronously it is asked for each time: where a ledger was lost, another round may have its number now.
         """
-        if self.plan(run_id, correlation_id).aggregation.waits_for_nobody:
+        if self.plan(run_id, correlation_id).aggregation.is_asynchronous:
             return self.ports.ledger.load_round(run_id, number)
         return self._opened_round(run_id, number, correlation_id)
 

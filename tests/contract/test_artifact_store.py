@@ -47,7 +47,7 @@ def test_an_empty_object_is_an_object(store: ArtifactStore) -> None:
 
 
 def test_an_object_larger_than_a_part_comes_back_whole(store: ArtifactStore) -> None:
-    data = bytes(range(251)) * (12 * 2**20 // 251)  # S3 clients split above 5 MiB unless told otherwise
+    data = bytes(range(251)) * (12 * 2**20 // 251)  # S3 clients split objects above 5 MiB by default
     store.put(KEY, data)
     assert store.get(KEY) == data
     assert store.get_range(KEY, len(data) - 251, 251) == bytes(range(251))
@@ -61,7 +61,7 @@ def test_put_replaces(store: ArtifactStore) -> None:
 
 
 @pytest.mark.parametrize("key", [KEY, "a", "runs"])
-def test_what_is_missing_is_named(store: ArtifactStore, key: str) -> None:
+def test_a_missing_object_is_named(store: ArtifactStore, key: str) -> None:
     store.put("runs/run-0123456789ab/plan.json", b"{}")
     for read in (store.get, store.size, lambda missing: store.get_range(missing, 0, 1)):
         with pytest.raises(ArtifactMissingError, match=key):
@@ -76,7 +76,7 @@ def test_ranges(store: ArtifactStore) -> None:
     assert store.get_range(KEY, 8, 100) == b"89"
 
 
-def test_reading_into_a_buffer_fills_what_it_can_and_tells_the_size(store: ArtifactStore) -> None:
+def test_a_read_into_a_buffer_fills_it_and_returns_the_size_of_the_object(store: ArtifactStore) -> None:
     store.put(KEY, b"0123456789")
     buffer = bytearray(b"." * 6)
     assert store.read_into(KEY, 0, buffer) == 10
@@ -99,7 +99,8 @@ def test_reading_into_a_buffer_fills_what_it_can_and_tells_the_size(store: Artif
 def test_a_large_object_is_read_into_a_buffer_that_is_used_again(store: ArtifactStore) -> None:
     data = bytes(range(251)) * (3 * 2**20 // 251)
     store.put(KEY, data)
-    buffer, read = bytearray(2**20), bytearray()
+    buffer = bytearray(2**20)
+    read = bytearray()
     for start in range(0, len(data), len(buffer)):
         assert store.read_into(KEY, start, buffer) == len(data)
         read += buffer[: len(data) - start]
@@ -150,7 +151,7 @@ def test_many_are_removed_at_once(store: ArtifactStore) -> None:
     many = [f"runs/run-0123456789ab/rounds/1/updates/{index}" for index in range(1100)]
     for key in (*many[:5], *many[-5:], KEY):
         store.put(key, b"here")
-    store.delete_all(many)  # most of which are not there
+    store.delete_all(many)  # most of them do not exist
     assert store.keys("runs/") == [KEY]
     store.delete_all([])
     with pytest.raises(InvalidInputError):

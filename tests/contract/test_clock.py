@@ -1,4 +1,4 @@
-"""What every `Clock` promises: the time, in UTC, and to let it pass."""
+"""What every `Clock` promises: the time in UTC, and that time has passed after a sleep."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from fedface_core.ports import Clock
 
 
 @pytest.mark.parametrize("clock", [SystemClock(), ManualClock()], ids=["system", "manual"])
-def test_time_has_its_zone_and_never_runs_back(clock: Clock) -> None:
-    first, second = clock.now(), clock.now()
+def test_the_time_is_in_utc_and_never_goes_back(clock: Clock) -> None:
+    first = clock.now()
+    second = clock.now()
     assert first.utcoffset() == timedelta(0)
     assert first <= second
 
@@ -22,7 +23,7 @@ def test_the_system_clock_tells_the_time() -> None:
     assert abs(SystemClock().now() - datetime.now(UTC)) < timedelta(seconds=5)
 
 
-def test_the_manual_clock_moves_only_when_told() -> None:
+def test_the_manual_clock_moves_by_exactly_what_it_is_advanced() -> None:
     clock = ManualClock(datetime(2026, 5, 4, tzinfo=UTC))
     clock.advance(1.5)
     assert clock.now() == datetime(2026, 5, 4, 0, 0, 1, 500_000, tzinfo=UTC)
@@ -37,7 +38,7 @@ def test_time_has_passed_after_a_sleep(clock: Clock, seconds: float) -> None:
     assert passed >= seconds * 0.9, "the system's clock may be set back a little meanwhile"
 
 
-def test_to_sleep_moves_the_manual_clock_exactly() -> None:
+def test_a_sleep_moves_the_manual_clock_exactly() -> None:
     clock = ManualClock(datetime(2026, 5, 4, tzinfo=UTC))
     clock.sleep(300)
     assert clock.now() == datetime(2026, 5, 4, 0, 5, tzinfo=UTC)

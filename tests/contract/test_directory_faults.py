@@ -1,4 +1,4 @@
-"""The directory store when its disk is full or gone, and when a put is killed half way."""
+"""The directory store if its disk is full or missing, and if the process of a put is killed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_full_disk_leaves_the_old_object_and_nothing_else(tmp_path: Path, monk
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["b"]
 
 
-# Puts an object, and stops for ever at the moment that the test names.
+# Puts an object, and stops for ever at the moment that the argument names.
 PUT = """
 import os, signal, sys
 from pathlib import Path
@@ -84,7 +84,8 @@ def test_a_put_that_is_under_way_is_left_alone(tmp_path: Path) -> None:
 def test_a_put_whose_file_was_removed_before_it_was_locked_takes_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, lock = LocalArtifacts(tmp_path), fcntl.flock
+    store = LocalArtifacts(tmp_path)
+    lock = fcntl.flock
     removed: list[Path] = []
 
     def lose_the_first(handle: int, operation: int) -> None:

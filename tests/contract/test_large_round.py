@@ -1,4 +1,4 @@
-"""A round of ten thousand clients in the real ledger: opening, settling and counting stay quick."""
+"""A round of ten thousand clients in a real Valkey is opened, settled and counted quickly."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_opening_and_counting_take_well_under_two_seconds(ledger_url: str) -> No
     assert len(tally.unsettled) == CLIENTS
 
 
-def test_looking_at_a_round_costs_the_same_in_any_cohort(ledger_url: str) -> None:
+def test_the_cost_of_a_summary_does_not_depend_on_the_cohort(ledger_url: str) -> None:
     ledger = RedisLedger(ledger_url)
     microseconds = {}
     with redis.Redis.from_url(ledger_url, decode_responses=True) as server:
@@ -48,11 +48,11 @@ def test_looking_at_a_round_costs_the_same_in_any_cohort(ledger_url: str) -> Non
             run_id, _ = open_large_round(ledger, clients)
             server.config_resetstat()
             for _ in range(50):
-                glance = ledger.glance(run_id, 0)
-                assert (glance.invited, glance.unsettled) == (clients, clients)
+                summary = ledger.round_summary(run_id, 0)
+                assert (summary.invited, summary.unsettled) == (clients, clients)
                 named = ledger.stragglers(run_id, 0, 5)
                 assert len(named) == 5
-                assert named == ledger.stragglers(run_id, 0, 5), "who looks again sees the same"
+                assert named == ledger.stragglers(run_id, 0, 5), "repeated calls name the same clients"
             statistics = server.execute_command("INFO", "commandstats")
             microseconds[clients] = sum(each["usec"] for each in statistics.values()) / 50
     assert microseconds[CLIENTS] < 5 * microseconds[200] + 100, microseconds
@@ -61,15 +61,15 @@ def test_looking_at_a_round_costs_the_same_in_any_cohort(ledger_url: str) -> Non
 def test_every_straggler_is_found(ledger_url: str) -> None:
     ledger = RedisLedger(ledger_url)
     run_id, _ = open_large_round(ledger, 1000)
-    everybody = [client_id(index) for index in range(1000)]
-    assert ledger.stragglers(run_id, 0, 1000) == ledger.stragglers(run_id, 0, 5000) == everybody
+    everyone = [client_id(index) for index in range(1000)]
+    assert ledger.stragglers(run_id, 0, 1000) == ledger.stragglers(run_id, 0, 5000) == everyone
     update = AcceptedUpdate(sha256=SHA, size=1000, images=3)
-    for client in everybody[:998]:
+    for client in everyone[:998]:
         ledger.accept(run_id, 0, client, update, NOW)
-    assert ledger.stragglers(run_id, 0, 5) == everybody[998:]
+    assert ledger.stragglers(run_id, 0, 5) == everyone[998:]
 
 
-def test_settling_a_client_costs_the_same_in_any_cohort(ledger_url: str) -> None:
+def test_the_cost_of_settling_a_client_does_not_depend_on_the_cohort(ledger_url: str) -> None:
     ledger = RedisLedger(ledger_url)
     update = AcceptedUpdate(sha256=SHA, size=1000, images=3)
     microseconds = {}
@@ -79,7 +79,7 @@ def test_settling_a_client_costs_the_same_in_any_cohort(ledger_url: str) -> None
             server.config_resetstat()
             for index in range(200):
                 assert ledger.accept(run_id, 0, client_id(index), update, NOW).refused is None
-            # The server's own count, so that a busy machine matters less.
+            # The time that the server itself measures depends less on how busy the machine is.
             statistics = server.execute_command("INFO", "commandstats")["cmdstat_evalsha"]
             microseconds[clients] = statistics["usec_per_call"]
     # A step that is linear in the cohort would take 50 times as long.

@@ -1,4 +1,4 @@
-"""The table at the top of `fedface_core.adapters.redis.keys` is the whole truth about what the ledger keeps in Redis."""
+"""The table at the top of `fedface_core.adapters.redis.keys` names every key that the ledger keeps in Redis."""
 
 from __future__ import annotations
 
@@ -43,30 +43,30 @@ def ledger(ledger_url: str) -> RedisLedger:
     return ledger
 
 
-# A key, its type, and the rest of its row: also of the lines that go on with it, whose first two columns are empty.
+# A key, its type, and the rest of its row, with the lines below whose first two columns are empty.
 ROW = re.compile(r"^    ((?:\{run\}|runs|active)\S*) +(hash|set|sorted set|stream) (.*\n(?: {40}.*\n)*)", re.MULTILINE)
 
 
-def in_the_table() -> dict[str, str]:
+def documented_types() -> dict[str, str]:
     """Key → type."""
     rows = [(key, kind) for key, kind, _ in ROW.findall(keys.__doc__ or "")]
     assert len(dict(rows)) == len(rows), "a key has two rows"
     return dict(rows)
 
 
-def as_in_the_table(key: str) -> str:
+def documented_name(key: str) -> str:
     return key.removeprefix("fedface:").replace(f"{{{RUN.id}}}", "{run}").replace(":round:12", ":round:{n}")
 
 
 def test_each_key_is_in_the_table_with_its_type(server: redis.Redis, ledger: RedisLedger) -> None:
     types = {"zset": "sorted set"}
-    stored = {as_in_the_table(str(key)): types.get(kind := str(server.type(key)), kind) for key in server.keys("*")}
-    assert stored == in_the_table()
+    stored = {documented_name(str(key)): types.get(kind := str(server.type(key)), kind) for key in server.keys("*")}
+    assert stored == documented_types()
 
 
 @pytest.mark.parametrize("key", [keys.run_keys(RUN.id).run, keys.round_keys(RUN.id, 12).round], ids=["run", "round"])
 def test_each_field_of_a_record_is_in_its_row(server: redis.Redis, ledger: RedisLedger, key: str) -> None:
-    (row,) = [text for found, _, text in ROW.findall(keys.__doc__ or "") if found == as_in_the_table(key)]
+    (row,) = [text for found, _, text in ROW.findall(keys.__doc__ or "") if found == documented_name(key)]
     fields = [str(field) for field in server.hkeys(key)]
     assert fields
     assert [field for field in fields if not re.search(rf"\b{field}\b", row)] == []

@@ -1,4 +1,4 @@
-"""What every `RunLedger` promises of a round's clients: each settles once, accepted or failed, in one atomic step."""
+"""What every `RunLedger` promises of the clients of a round: each settles once, accepted or failed, in one atomic step."""
 
 from __future__ import annotations
 
@@ -69,25 +69,26 @@ def test_opening_makes_the_whole_cohort_unsettled(opened: OpenRound) -> None:
     assert opened.ledger.failed(opened.run.id, 1) == {}
 
 
-def test_a_glance_counts_without_naming_the_clients(opened: OpenRound) -> None:
-    ledger, place = opened.ledger, (opened.run.id, 1)
+def test_a_summary_counts_the_clients_without_naming_them(opened: OpenRound) -> None:
+    ledger = opened.ledger
+    place = (opened.run.id, 1)
     opened.accept(COHORT[1])
     opened.accept(COHORT[0])
     opened.fail(COHORT[3])
-    glance = ledger.glance(*place)
-    assert (glance.invited, glance.accepted, glance.failed, glance.unsettled) == (len(COHORT), 2, 1, len(COHORT) - 3)
-    assert glance.round == RoundState.model_validate(opened.record.model_dump(exclude={"cohort"}))
-    assert ledger.glances(opened.run.id) == [glance]
+    summary = ledger.round_summary(*place)
+    assert (summary.invited, summary.accepted, summary.failed, summary.unsettled) == (len(COHORT), 2, 1, len(COHORT) - 3)
+    assert summary.round == RoundState.model_validate(opened.record.model_dump(exclude={"cohort"}))
+    assert ledger.round_summaries(opened.run.id) == [summary]
     assert ledger.load_round(*place) == opened.record
     assert ledger.stragglers(*place, 2) == [COHORT[2], COHORT[4]]
     assert ledger.accepted_clients(*place) == [COHORT[0], COHORT[1]]
     opened.close()
-    assert ledger.glance(*place).round.phase is RoundPhase.AGGREGATING
+    assert ledger.round_summary(*place).round.phase is RoundPhase.AGGREGATING
     assert ledger.load_round(*place).cohort == COHORT
 
 
-ASKS_FOR_A_ROUND: list[Callable[[RunLedger, str, int], object]] = [
-    lambda ledger, run, number: ledger.glance(run, number),
+USES_OF_A_ROUND: list[Callable[[RunLedger, str, int], object]] = [
+    lambda ledger, run, number: ledger.round_summary(run, number),
     lambda ledger, run, number: ledger.stragglers(run, number, 1),
     lambda ledger, run, number: ledger.accepted_clients(run, number),
     lambda ledger, run, number: ledger.accepted(run, number, []),
@@ -104,12 +105,12 @@ ASKS_FOR_A_ROUND: list[Callable[[RunLedger, str, int], object]] = [
 ]
 
 
-@pytest.mark.parametrize("ask", ASKS_FOR_A_ROUND)
-def test_a_round_that_was_never_opened_is_named(opened: OpenRound, ask: Callable[[RunLedger, str, int], object]) -> None:
+@pytest.mark.parametrize("use", USES_OF_A_ROUND)
+def test_a_round_that_was_never_opened_is_named(opened: OpenRound, use: Callable[[RunLedger, str, int], object]) -> None:
     with pytest.raises(NotFoundError, match=f"{opened.run.id} has no round 2"):
-        ask(opened.ledger, opened.run.id, UNKNOWN_ROUND)
+        use(opened.ledger, opened.run.id, UNKNOWN_ROUND)
     with pytest.raises(NotFoundError, match="there is no run run-00000000dead"):
-        ask(opened.ledger, "run-00000000dead", 1)
+        use(opened.ledger, "run-00000000dead", 1)
     assert [record.number for record in opened.ledger.rounds(opened.run.id)] == [1]
 
 
@@ -236,7 +237,7 @@ def test_attempts_are_counted_for_each_client_and_are_activity(opened: OpenRound
     assert tally.unsettled == frozenset(COHORT)
 
 
-def test_an_attempt_at_nothing_is_none(opened: OpenRound) -> None:
+def test_no_attempt_is_counted_of_a_client_that_must_not_start(opened: OpenRound) -> None:
     def begin(client: str) -> int:
         return opened.ledger.begin_attempt(opened.run.id, 1, client, LATER + timedelta(seconds=9))
 
@@ -271,7 +272,7 @@ def test_a_partial_completes_only_when_no_accepted_shard_is_unfolded(opened: Ope
     opened.close()
     assert not opened.partial(0), "closed, shard 2 unfolded"
     assert opened.partial(2), "closed; shard 1 has no accepted update"
-    assert opened.partial(2), "the same again for a redelivered task"
+    assert opened.partial(2), "a redelivered task gets this answer again"
     assert opened.ledger.tally(opened.run.id, 1).last_activity == LATER
 
 
@@ -334,12 +335,13 @@ def test_who_comes_late_makes_no_round_ready(opened: OpenRound) -> None:
     assert opened.accept(COHORT[6]) == Receipt(refused=RefusalReason.LATE, shard=2)
 
 
-def test_a_pause_uses_up_no_attempt(opened: OpenRound) -> None:
-    ledger, place = opened.ledger, (opened.run.id, 1, COHORT[0])
-    assert [ledger.begin_attempt(*place, LATER) for _ in range(2)] == [1, 2]
+def test_attempts_are_counted_anew_after_a_pause(opened: OpenRound) -> None:
+    ledger = opened.ledger
+    client = (opened.run.id, 1, COHORT[0])
+    assert [ledger.begin_attempt(*client, LATER) for _ in range(2)] == [1, 2]
     opened.run = ledger.save(opened.run, "evaluation_skipped", changed=opened.record)
-    assert ledger.begin_attempt(*place, LATER) == 3
+    assert ledger.begin_attempt(*client, LATER) == 3
     suspended = opened.record.suspended(LATER)
     opened.run = ledger.save(opened.run, "run_paused", changed=suspended)
     opened.run = ledger.save(opened.run, "run_resumed", changed=suspended.reopened(LATER))
-    assert ledger.begin_attempt(*place, LATER) == 1
+    assert ledger.begin_attempt(*client, LATER) == 1

@@ -50,27 +50,29 @@ def test_an_id_is_taken_once(ledger: RunLedger, run: Run) -> None:
     assert len(ledger.events(run.id)) == 1
 
 
-ASKS_FOR_A_RUN: list[Callable[[RunLedger, str], object]] = [
+USES_OF_A_RUN: list[Callable[[RunLedger, str], object]] = [
     lambda ledger, run: ledger.load(run),
     lambda ledger, run: ledger.rounds(run),
     lambda ledger, run: ledger.runs(before=run),
-    lambda ledger, run: ledger.glances(run),
+    lambda ledger, run: ledger.round_summaries(run),
     lambda ledger, run: ledger.participation(run),
     lambda ledger, run: ledger.events(run),
     lambda ledger, run: ledger.load_round(run, 0),
-    lambda ledger, run: ledger.note(run, "waiting", {}),
+    lambda ledger, run: ledger.record_event(run, "waiting", {}),
     lambda ledger, run: ledger.save(created_run().model_copy(update={"id": run}), "anything"),
 ]
 
 
-@pytest.mark.parametrize("ask", ASKS_FOR_A_RUN)
-def test_an_unknown_run_is_named(ledger: RunLedger, run: Run, ask: Callable[[RunLedger, str], object]) -> None:
+@pytest.mark.parametrize("use", USES_OF_A_RUN)
+def test_an_unknown_run_is_named(ledger: RunLedger, run: Run, use: Callable[[RunLedger, str], object]) -> None:
     with pytest.raises(NotFoundError, match="there is no run run-00000000dead"):
-        ask(ledger, "run-00000000dead")
+        use(ledger, "run-00000000dead")
 
 
 def test_runs_are_listed_newest_first(ledger: RunLedger) -> None:
-    oldest, newest, middle = (created_run(T0 + timedelta(seconds=second)) for second in (0, 2, 1))
+    oldest = created_run(T0)
+    newest = created_run(T0 + timedelta(seconds=2))
+    middle = created_run(T0 + timedelta(seconds=1))
     for run in (oldest, newest, middle):
         ledger.create(run)
     assert ledger.runs() == [newest, middle, oldest]
@@ -82,7 +84,8 @@ def test_runs_are_listed_newest_first(ledger: RunLedger) -> None:
 
 def test_runs_are_counted_by_phase(ledger: RunLedger) -> None:
     assert ledger.run_phases() == []
-    created, started = created_run(), created_run()
+    created = created_run()
+    started = created_run()
     for run in (created, started):
         ledger.create(run)
     ledger.save(started.started(T0), "run_started")
@@ -158,7 +161,8 @@ def test_a_round_that_was_never_opened_is_named(ledger: RunLedger, run: Run) -> 
 
 
 def test_one_save_finishes_a_round_and_opens_the_next(ledger: RunLedger, run: Run) -> None:
-    first, second = (open_round(PLAN, run.id, number, COHORT, SHA, T0) for number in (0, 1))
+    first = open_round(PLAN, run.id, 0, COHORT, SHA, T0)
+    second = open_round(PLAN, run.id, 1, COHORT, SHA, T0)
     run = ledger.save(run.in_round(0), "round_opened", opened=first)
     finished = first.model_copy(update={"phase": RoundPhase.FINISHED, "finished_at": T0})
     ledger.save(run.in_round(1), "round_opened", opened=second, changed=finished)
@@ -191,9 +195,9 @@ def test_events_are_read_on_from_the_last_one_seen(ledger: RunLedger, run: Run) 
     assert ledger.events(run.id, after=everything[1].id, limit=3) == everything[2:5]
 
 
-def test_a_note_is_an_event_and_leaves_the_run_as_it_is(ledger: RunLedger, run: Run) -> None:
+def test_a_recorded_event_does_not_change_the_run(ledger: RunLedger, run: Run) -> None:
     data: dict[str, str | int | float | None] = {"reason": "no disk “A”", "seconds": 1.5, "round": 3, "shard": None}
-    ledger.note(run.id, "waiting", data)
+    ledger.record_event(run.id, "waiting", data)
     assert ledger.load(run.id) == run
     ledger.save(run.started(T0), "run_started")
     events = ledger.events(run.id)
@@ -201,15 +205,15 @@ def test_a_note_is_an_event_and_leaves_the_run_as_it_is(ledger: RunLedger, run: 
     assert [event.name for event in events] == ["run_created", "waiting", "run_started"]
 
 
-def test_a_note_on_an_unknown_run_leaves_nothing(ledger: RunLedger, run: Run) -> None:
+def test_an_event_of_an_unknown_run_is_not_recorded(ledger: RunLedger, run: Run) -> None:
     unknown = created_run()
     with pytest.raises(NotFoundError):
-        ledger.note(unknown.id, "waiting", {})
+        ledger.record_event(unknown.id, "waiting", {})
     ledger.create(unknown)
     assert [event.name for event in ledger.events(unknown.id)] == ["run_created"]
 
 
-def test_events_are_dated_and_never_run_back(ledger: RunLedger, run: Run) -> None:
+def test_events_are_dated_in_order(ledger: RunLedger, run: Run) -> None:
     ledger.save(run, "step")
     first, second = ledger.events(run.id)
     assert first.at.utcoffset() == timedelta(0)
@@ -333,18 +337,19 @@ def test_a_run_that_is_being_deleted_is_active_though_it_had_ended(ledger: RunLe
     assert ledger.active_runs() == [deleting]
 
 
-def test_an_event_holds_what_it_is_told(ledger: RunLedger, run: Run) -> None:
+def test_an_event_has_the_details_that_were_given(ledger: RunLedger, run: Run) -> None:
     ledger.save(run, "round_closed", detail={"because": "operator", "accepted": 3})
     assert ledger.events(run.id)[-1].data == {"phase": "created", "because": "operator", "accepted": 3}
 
 
-def test_a_deletion_stays_in_sight_though_the_run_was_just_found_ended(
+def test_a_run_that_is_deleted_just_when_it_was_found_ended_is_active(
     ledger: RunLedger, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sweep reads the run while it is ended, and takes it out of the index while an operator has it deleted."""
+    """The sweep finds the run ended. It removes the run from the index just when an operator starts its deletion."""
     cancelled = ledger.save(run.cancelled(T0), "run_cancelled")
     if isinstance(ledger, RedisLedger):
-        execute, deleting = Pipeline.execute, [cancelled.deleting()]
+        execute = Pipeline.execute
+        deleting = [cancelled.deleting()]
 
         def read_then_delete(pipeline: Pipeline, raise_on_error: bool = True) -> list[Any]:
             answers = execute(pipeline, raise_on_error)

@@ -55,14 +55,15 @@ def test_a_round_of_another_version(ledger_url: str) -> None:
     ledger.save(RUN, "round_opened", opened=ROUND)
     with redis.Redis.from_url(ledger_url) as server:
         server.hset(round_keys(RUN.id, 0).round, "record", of_version(2, ROUND.model_dump_json()))
-    for read in (ledger.load_round, ledger.glance):
+    for read in (ledger.load_round, ledger.round_summary):
         with pytest.raises(UnknownSchemaError, match="schema version 2 of RoundState is not known here"):
             read(RUN.id, 0)
 
 
 @pytest.mark.parametrize("what", ["Run", "Manifest"])
 def test_a_run_is_not_restored_from_what_another_version_left(what: str) -> None:
-    artifacts, clock = MemoryArtifacts(), ManualClock()
+    artifacts = MemoryArtifacts()
+    clock = ManualClock()
     manifest = Manifest(run=RUN, round=ROUND, accepted={}, failed={}, enrolled=())
     records = {"Run": RUN.model_dump_json(), "Manifest": manifest.model_dump_json()}
     records[what] = of_version(7, records[what])

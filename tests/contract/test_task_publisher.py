@@ -55,21 +55,21 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Bench:
-    """A publisher, and the messages that wait in a queue, oldest first."""
+class PublisherAndQueues:
+    """A publisher, and a function that gives the messages in a queue, oldest first."""
 
     publisher: TaskPublisher
     waiting: Callable[[str], list[Message]]
 
 
-def recording_bench() -> Bench:
+def recording_publisher() -> PublisherAndQueues:
     publisher = RecordingPublisher()
 
     def waiting(queue: str) -> list[Message]:
         routed = [(ROUTES[type(command)], command, name) for command, name in publisher.published]
         return [Message(route.task, command, name) for route, command, name in routed if route.queue == queue]
 
-    return Bench(publisher, waiting)
+    return PublisherAndQueues(publisher, waiting)
 
 
 def message_of(raw: str) -> Message:
@@ -88,9 +88,9 @@ def message_of(raw: str) -> Message:
 
 
 @pytest.fixture(params=["recording", "celery"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+def tested(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PublisherAndQueues]:
     if request.param == "recording":
-        yield recording_bench()
+        yield recording_publisher()
         return
     url = request.getfixturevalue("broker_url")
     settings = Settings(redis_url=SecretStr(url), artifacts="directory", artifact_directory=tmp_path)
@@ -99,38 +99,38 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         def waiting(queue: str) -> list[Message]:
             return [message_of(raw) for raw in broker.execute_command("LRANGE", queue, 0, -1)[::-1]]
 
-        yield Bench(CeleryPublisher(app), waiting)
+        yield PublisherAndQueues(CeleryPublisher(app), waiting)
         kombu.pools.reset()  # they are the process's, kept by URL
 
 
-def test_every_command_goes_by_its_route_and_comes_back_equal(bench: Bench) -> None:
+def test_every_command_goes_by_its_route_and_comes_back_equal(tested: PublisherAndQueues) -> None:
     assert {type(command) for command in ONE_OF_EACH} == set(ROUTES)
     for command in ONE_OF_EACH:
-        bench.publisher.publish(command, correlation_id="abc")
+        tested.publisher.publish(command, correlation_id="abc")
     for queue in QUEUES:
         routed = [(ROUTES[type(command)], command) for command in ONE_OF_EACH]
         expected = [Message(route.task, command, "abc") for route, command in routed if route.queue == queue]
         assert expected, "each queue has a command"
-        assert bench.waiting(queue) == expected
+        assert tested.waiting(queue) == expected
 
 
-def test_many_are_published_in_order(bench: Bench) -> None:
+def test_many_are_published_in_order(tested: PublisherAndQueues) -> None:
     commands = [TrainClients(run_id=RUN, round=1, clients=(client_id(index),)) for index in range(1300)]
-    bench.publisher.publish_all(commands, correlation_id="first")
-    bench.publisher.publish_all([Sweep()], correlation_id="second")
-    assert [message.command for message in bench.waiting(CLIENT)] == commands
-    assert {message.correlation_id for message in bench.waiting(CLIENT)} == {"first"}
-    assert bench.waiting(CONTROL) == [Message("control.sweep", Sweep(), "second")]
+    tested.publisher.publish_all(commands, correlation_id="first")
+    tested.publisher.publish_all([Sweep()], correlation_id="second")
+    assert [message.command for message in tested.waiting(CLIENT)] == commands
+    assert {message.correlation_id for message in tested.waiting(CLIENT)} == {"first"}
+    assert tested.waiting(CONTROL) == [Message("control.sweep", Sweep(), "second")]
 
 
-def test_depth_counts_what_waits_in_one_queue(bench: Bench) -> None:
-    assert bench.publisher.queue_depth(CLIENT) == 0
+def test_depth_counts_what_waits_in_one_queue(tested: PublisherAndQueues) -> None:
+    assert tested.publisher.queue_depth(CLIENT) == 0
     enrolments = [EnrolClients(run_id=RUN, clients=(client_id(index),)) for index in range(7)]
-    bench.publisher.publish_all(enrolments, correlation_id="a")
-    bench.publisher.publish(EvaluateModel(run_id=RUN, round=0), correlation_id="a")
-    assert bench.publisher.queue_depth(CLIENT) == 7
-    assert bench.publisher.queue_depth(EVALUATOR) == 1
-    assert bench.publisher.queue_depth(CONTROL) == 0
+    tested.publisher.publish_all(enrolments, correlation_id="a")
+    tested.publisher.publish(EvaluateModel(run_id=RUN, round=0), correlation_id="a")
+    assert tested.publisher.queue_depth(CLIENT) == 7
+    assert tested.publisher.queue_depth(EVALUATOR) == 1
+    assert tested.publisher.queue_depth(CONTROL) == 0
 
 
 def test_a_message_is_what_celery_itself_sends(broker_url: str, tmp_path: Path) -> None:
@@ -146,11 +146,11 @@ def test_a_message_is_what_celery_itself_sends(broker_url: str, tmp_path: Path) 
         task = message["headers"].pop("id")
         assert message["headers"].pop("root_id") == message["properties"].pop("correlation_id") == task
         assert message["properties"].pop("delivery_tag")
-        del message["properties"]["reply_to"]  # where results would go, which nobody asks for
+        del message["properties"]["reply_to"]  # where Celery would send results
         del message["headers"]["kwargsrepr"]  # for Celery's own logs
     assert ours == theirs
 
 
-def test_publishing_nothing_is_nothing(bench: Bench) -> None:
-    bench.publisher.publish_all([], correlation_id="a")
-    assert [bench.publisher.queue_depth(queue) for queue in QUEUES] == [0] * len(QUEUES)
+def test_no_commands_are_no_messages(tested: PublisherAndQueues) -> None:
+    tested.publisher.publish_all([], correlation_id="a")
+    assert [tested.publisher.queue_depth(queue) for queue in QUEUES] == [0] * len(QUEUES)

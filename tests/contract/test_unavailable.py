@@ -1,4 +1,4 @@
-"""What the real adapters say when their server is away, refuses us or is out of room: soon, and naming the setting."""
+"""The errors of the real adapters if their server is away, refuses our credentials or is full: soon, with the setting."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_ledger_and_broker_out_of_memory(ledger_url: str, tmp_path: Path) -> Non
 
 @contextmanager
 def without_a_disk(server: redis.Redis) -> Iterator[None]:
-    """The server cannot write its snapshot, since a directory stands in the file's place."""
+    """Until the end of the block the server cannot write its snapshot, since a directory has the name of the file."""
     snapshot = Path(str(server.config_get("dir")["dir"])) / "dump.rdb"
     (snapshot / "in the way").mkdir(parents=True)
     server.config_set("save", "3600 1")
@@ -108,11 +108,11 @@ def without_a_disk(server: redis.Redis) -> Iterator[None]:
 
 def test_ledger_and_broker_that_cannot_write_their_disk(ledger_url: str, tmp_path: Path) -> None:
     run = Run(id="run-0123456789ab", plan=Plan(), correlation_id="abc", created_at=NOW)
-    saying = "cannot serve us now: .*MISCONF .*; free space on its disk"
+    message = "cannot serve us now: .*MISCONF .*; free space on its disk"
     with redis.Redis.from_url(ledger_url, decode_responses=True) as server, without_a_disk(server):
-        with unavailable_within(10, saying):
+        with unavailable_within(10, message):
             RedisLedger(ledger_url).create(run)
-        with publisher_to(ledger_url, tmp_path) as publisher, unavailable_within(15, saying):
+        with publisher_to(ledger_url, tmp_path) as publisher, unavailable_within(15, message):
             publisher.publish(Sweep(), correlation_id="abc")
 
 
@@ -129,7 +129,7 @@ def test_ledger_that_is_a_replica(server_processes: Children, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("url", ["", f"http://:{SECRET}@host", f"redis://:{SECRET}@host:port/0", SECRET])
-def test_what_is_no_redis_url_is_refused_without_showing_it(url: str) -> None:
+def test_a_url_that_is_no_redis_url_is_refused_without_quoting_it(url: str) -> None:
     with pytest.raises(InvalidInputError, match="FEDFACE_REDIS_URL is not of the form redis://") as caught:
         RedisLedger(url)
     assert SECRET not in str(caught.value)
@@ -167,7 +167,7 @@ def test_broker_with_a_wrong_password(valkey_url: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "saying"),
+    ("changed", "message"),
     [
         ({"secret_key": SECRET}, "refuses the signature; correct FEDFACE_S3_SECRET_KEY"),
         ({"access_key": "stranger"}, "does not know the access key; correct FEDFACE_S3_ACCESS_KEY"),
@@ -175,10 +175,10 @@ def test_broker_with_a_wrong_password(valkey_url: str, tmp_path: Path) -> None:
     ],
     ids=["secret", "access key", "bucket"],
 )
-def test_s3_names_the_wrong_setting(s3_server: S3Server, changed: dict[str, str], saying: str) -> None:
+def test_s3_names_the_wrong_setting(s3_server: S3Server, changed: dict[str, str], message: str) -> None:
     store = replace(s3_server, **changed).artifacts()
     for use in (store.ping, lambda: store.put("a/b", b"x"), lambda: store.keys("a/")):
-        with unavailable_within(10, f"{re.escape(s3_server.endpoint)} refuses us: .*{saying}"):
+        with unavailable_within(10, f"{re.escape(s3_server.endpoint)} refuses us: .*{message}"):
             use()
 
 
@@ -220,7 +220,7 @@ def test_s3_that_keeps_some_of_many(s3_server: S3Server, monkeypatch: pytest.Mon
 
 
 class _Full(BaseHTTPRequestHandler):
-    """MinIO with a full disk: the error of its source, api-errors.go."""
+    """Answers as MinIO does if its disk is full (the error is from MinIO's api-errors.go)."""
 
     def do_PUT(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -241,6 +241,6 @@ def test_s3_with_a_full_disk() -> None:
         server.shutdown()
 
 
-def test_what_is_no_s3_endpoint_is_refused() -> None:
+def test_an_endpoint_that_is_no_host_and_port_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="FEDFACE_S3_ENDPOINT must be host:port"):
         S3Artifacts("http://minio:9000/path", "fedface", "key", SECRET)

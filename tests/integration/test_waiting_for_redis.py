@@ -20,7 +20,7 @@ from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.runtime.celery_app import create_celery
-from fedface_core.runtime.patience import patient
+from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import Settings
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, valkey
@@ -49,7 +49,7 @@ def test_ledger_and_publisher_go_on_where_they_were(server_processes: Children, 
     )
     with create_celery(settings) as app, ThreadPoolExecutor(2) as pool:
         ports = connect(settings, app)
-        waiting = patient(ports, seconds=120.0)
+        waiting = with_patience(ports, seconds=120.0)
         with running(server_processes, server, tmp_path):
             ports.ledger.create(RUN)
         with pytest.raises(UnavailableError):  # as the API has it: at once

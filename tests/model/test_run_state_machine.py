@@ -85,7 +85,7 @@ def plans(draw: st.DrawFn) -> Plan:
         "attempts": draw(st.sampled_from([2, 5, 5])),
         "deadline_seconds": DEADLINE_SECONDS,
     }
-    cohort["minimum"] = draw(st.integers(1, CohortPlan.model_validate(cohort).closing(clients)))
+    cohort["minimum"] = draw(st.integers(1, CohortPlan.model_validate(cohort).quorum_for(clients)))
     stops: list[dict[str, float]] = [{}, {}, {"far": 0.5, "target_tar": 0.9}, {"far": 0.5, "patience": 1}]
     silent = draw(st.sampled_from([None, None, 0, 1]))
     return Plan.model_validate(

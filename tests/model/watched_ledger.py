@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from fedface_core.adapters.audit_trail import Data
+from fedface_core.adapters.audit_trail import EventData
 from fedface_core.adapters.memory import MemoryLedger
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
@@ -64,7 +64,13 @@ class WatchedLedger(MemoryLedger):
         self.used_keys: defaultdict[str, set[str]] = defaultdict(set)
 
     def save(
-        self, run: Run, event: str, *, opened: Round | None = None, changed: Round | None = None, detail: Data | None = None
+        self,
+        run: Run,
+        event: str,
+        *,
+        opened: Round | None = None,
+        changed: Round | None = None,
+        detail: EventData | None = None,
     ) -> Run:
         """Store the change if it may happen."""
         before = self.load(run.id)
@@ -165,7 +171,7 @@ class WatchedLedger(MemoryLedger):
         assert self.events(saved.id)[-1].name == event
         if saved.updates_kept_from > before.updates_kept_from:
             for number in range(saved.updates_kept_from):
-                assert not any(self._artifacts.keys(prefix) for prefix in object_keys.bulk(saved.id, number))
+                assert not any(self._artifacts.keys(prefix) for prefix in object_keys.transient_prefixes(saved.id, number))
 
     def _check_opened(self, before: Run, saved: Run, opened: Round) -> None:
         assert saved.phase is _RUNNING, f"round {opened.number} was opened while the run is {saved.phase}"
@@ -190,7 +196,7 @@ class WatchedLedger(MemoryLedger):
         assert set(opened.cohort) <= enrolled
         clients = saved.plan.split.clients
         assert len(set(opened.cohort)) == len(opened.cohort) == min(saved.plan.cohort.invited(clients), len(enrolled))
-        assert opened.quorum == min(saved.plan.cohort.closing(clients), len(opened.cohort))
+        assert opened.quorum == min(saved.plan.cohort.quorum_for(clients), len(opened.cohort))
 
     def _check_changed(self, old: Round, new: Round, because: object, *, deadline_passed: bool) -> None:
         assert new.phase is old.phase or new.phase in ROUND_EDGES[old.phase], f"{old.phase} → {new.phase}"

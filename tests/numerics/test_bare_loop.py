@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.changed import changed
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.domain.plan.spreadout import SpreadoutPlan
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.objectives import spreadout as ours
@@ -40,7 +40,7 @@ def test_its_models_are_those_of_our_rounds(plan: Plan) -> None:
     with BareRounds(workload, 2, channels_last=False) as bare:
         for number in (1, 2):
             assert bare.round() > 0
-            model = decode_tensors(simulate(changed(plan, {"rounds": number})).model)[0]
+            model = decode_tensors(simulate(apply_merge_patch(plan, {"rounds": number})).model)[0]
             assert bare.model.keys() == model.keys()
             for name, tensor in bare.model.items():
                 assert torch.allclose(tensor, model[name], atol=1e-6), (number, name)

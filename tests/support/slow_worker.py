@@ -23,7 +23,7 @@ from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.round import open_round
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import RunLedger
-from fedface_core.runtime.celery_app import create_celery, serve
+from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.settings import WorkerSettings, load_settings
 from fedface_core.runtime.worker import run_worker
 from fedface_worker.workbench import Workbench
@@ -48,7 +48,7 @@ def create(settings: WorkerSettings) -> tuple[Celery, list[object]]:
     app = create_celery(settings)
     ports = replace(connect(settings, app), ledger=ledger_in_round_1(), artifacts=MemoryArtifacts(), clock=JournalClock())
     workbench = Workbench(ports)
-    serve(app, TrainClients, lambda command, correlation_id: carry_out_task(workbench, command, correlation_id))
+    register_handler(app, TrainClients, lambda command, correlation_id: carry_out_task(workbench, command, correlation_id))
     return app, []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.changed import changed
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_learning.models import build_network
 from fedface_learning.models.weights import load_tensors, network_tensors
 from fedface_learning.seeding import use_deterministic_torch
@@ -21,7 +21,7 @@ def run(path: Path, rounds: int, _variant: str) -> RunnerResult:
     """Enrolment comes before the first moment; a round ends with the evaluation of its model."""
     use_deterministic_torch(threads=1)
     workload = read_workload(path)
-    plan = changed(Plan.model_validate_json(workload.plan), {"rounds": rounds})
+    plan = apply_merge_patch(Plan.model_validate_json(workload.plan), {"rounds": rounds})
     network = build_network(plan.model)
     load_tensors(network, workload.initial, "the workload's model")
     moments: list[float] = []

@@ -14,7 +14,7 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import RoundView
 from fedface_core.domain.errors import WrongPhaseError
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.changed import changed
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.domain.run import ENDED
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
@@ -33,7 +33,7 @@ def run(path: Path, rounds: int, variant: str) -> RunnerResult:
     A round lasts until the next one opens: aggregation, evaluation and turnover are inside. So one more is opened, and the
     run cancelled in it.
     """
-    plan = changed(Plan.model_validate_json(read_workload(path).plan), {"rounds": rounds + 1})
+    plan = apply_merge_patch(Plan.model_validate_json(read_workload(path).plan), {"rounds": rounds + 1})
     artifacts = cast("Literal['directory', 's3']", variant)
     with (
         tempfile.TemporaryDirectory(prefix="fedface-peers-") as workdir,

@@ -10,8 +10,8 @@ from fedface_aggregator.prepare import prepare_model
 from fedface_aggregator.reduce import reduce_round
 from fedface_core.bootstrap import connect
 from fedface_core.domain.commands import FoldShard, PrepareModel, ReduceRound
-from fedface_core.runtime.celery_app import create_celery, serve
-from fedface_core.runtime.patience import patient
+from fedface_core.runtime.celery_app import create_celery, register_handler
+from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_worker.workbench import Workbench
 
@@ -19,8 +19,8 @@ from fedface_worker.workbench import Workbench
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The app with the aggregator's tasks."""
     app = create_celery(settings)
-    workbench = Workbench(patient(connect(settings, app), settings.patience_seconds))
-    serve(app, PrepareModel, lambda command, correlation_id: prepare_model(workbench, command, correlation_id))
-    serve(app, FoldShard, lambda command, correlation_id: fold_shard(workbench, command, correlation_id))
-    serve(app, ReduceRound, lambda command, correlation_id: reduce_round(workbench, command, correlation_id))
+    workbench = Workbench(with_patience(connect(settings, app), settings.patience_seconds))
+    register_handler(app, PrepareModel, lambda command, correlation_id: prepare_model(workbench, command, correlation_id))
+    register_handler(app, FoldShard, lambda command, correlation_id: fold_shard(workbench, command, correlation_id))
+    register_handler(app, ReduceRound, lambda command, correlation_id: reduce_round(workbench, command, correlation_id))
     return app, []

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from fedface_cli.device_trace import read_trace
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.changed import changed
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 
 PartT = TypeVar("PartT", bound=BaseModel)
 
@@ -54,7 +54,7 @@ def read_document(path: Path) -> dict[str, Any]:
 def with_changes(plan: Plan, settings: Sequence[str]) -> Plan:
     """The plan with the changes of ``field=value`` settings. `InvalidInputError` names each wrong field."""
     try:
-        return changed(plan, read_changes(settings))
+        return apply_merge_patch(plan, read_changes(settings))
     except ValidationError as error:
         raise InvalidInputError(f"with these settings it is not a plan:{_describe(error)}") from None
 

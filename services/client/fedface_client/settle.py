@@ -81,7 +81,7 @@ def settle(ports: Ports, invitation: Invitation, outcome: AcceptedUpdate | Failu
 def _rounds_to_try(ports: Ports, invitation: Invitation) -> Iterator[int]:
     """The invitation's own round; asynchronously the run's current one, time and again, as long as the client is in it."""
     opened = invitation.opened
-    if not invitation.plan.aggregation.waits_for_nobody:
+    if not invitation.plan.aggregation.is_asynchronous:
         yield opened.number
         return
     for _ in range(_POLLS):

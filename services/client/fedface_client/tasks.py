@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 from fedface_client.carry_out_task import carry_out_task
 from fedface_core.bootstrap import connect
 from fedface_core.domain.commands import EnrolClients, TrainClients
-from fedface_core.runtime.celery_app import create_celery, serve
-from fedface_core.runtime.patience import patient
+from fedface_core.runtime.celery_app import create_celery, register_handler
+from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_worker.workbench import Workbench
 
@@ -20,7 +20,7 @@ from fedface_worker.workbench import Workbench
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The app with the client's tasks."""
     app = create_celery(settings)
-    workbench = Workbench(patient(connect(settings, app), settings.patience_seconds))
-    serve(app, EnrolClients, lambda command, correlation_id: carry_out_task(workbench, command, correlation_id))
-    serve(app, TrainClients, lambda command, correlation_id: carry_out_task(workbench, command, correlation_id))
+    workbench = Workbench(with_patience(connect(settings, app), settings.patience_seconds))
+    register_handler(app, EnrolClients, lambda command, correlation_id: carry_out_task(workbench, command, correlation_id))
+    register_handler(app, TrainClients, lambda command, correlation_id: carry_out_task(workbench, command, correlation_id))
     return app, []

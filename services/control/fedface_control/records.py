@@ -85,7 +85,7 @@ def enrolled_clients(ports: Ports, run: Run, enrolment: RoundState | None = None
     is aggregated.
     """
     if enrolment is None or enrolment.kind is RoundKind.TRAINING:
-        enrolment = ports.ledger.glance(run.id, ENROLMENT_ROUND).round
+        enrolment = ports.ledger.round_summary(run.id, ENROLMENT_ROUND).round
     if enrolment.aggregation is None:
         return ()
     refused = enrolment.aggregation.refused

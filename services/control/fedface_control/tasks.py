@@ -12,8 +12,8 @@ from fedface_control.sweep import sweep
 from fedface_core.bootstrap import connect
 from fedface_core.contracts.tasks import CONTROL, ROUTES
 from fedface_core.domain.commands import HandleFact, Sweep
-from fedface_core.runtime.celery_app import create_celery, serve
-from fedface_core.runtime.patience import patient
+from fedface_core.runtime.celery_app import create_celery, register_handler
+from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import ControlSettings
 
 
@@ -22,10 +22,10 @@ def create(settings: ControlSettings) -> tuple[Celery, list[Collector]]:
     app = create_celery(settings)
     ports = connect(settings, app)
     repeat_after = timedelta(seconds=settings.repeat_after_seconds)
-    waiting_ports = patient(ports, settings.patience_seconds)
-    serve(app, HandleFact, lambda command, _: handle_fact(waiting_ports, command.fact))
+    waiting_ports = with_patience(ports, settings.patience_seconds)
+    register_handler(app, HandleFact, lambda command, _: handle_fact(waiting_ports, command.fact))
     # The sweep runs without patience: it comes again by itself, and waiting for one run would keep the other runs waiting.
-    serve(app, Sweep, lambda _command, _: sweep(ports, repeat_after))
+    register_handler(app, Sweep, lambda _command, _: sweep(ports, repeat_after))
     app.conf.beat_schedule = {
         "sweep": {
             "task": ROUTES[Sweep].task,

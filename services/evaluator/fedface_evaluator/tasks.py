@@ -7,8 +7,8 @@ from prometheus_client.registry import Collector
 
 from fedface_core.bootstrap import connect
 from fedface_core.domain.commands import EvaluateModel
-from fedface_core.runtime.celery_app import create_celery, serve
-from fedface_core.runtime.patience import patient
+from fedface_core.runtime.celery_app import create_celery, register_handler
+from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_evaluator.evaluate import evaluate_model
 from fedface_evaluator.verification_metrics import VerificationMetrics
@@ -19,6 +19,6 @@ def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The app with the evaluator's task, and the verification gauges."""
     app = create_celery(settings)
     ports = connect(settings, app)
-    workbench = Workbench(patient(ports, settings.patience_seconds))
-    serve(app, EvaluateModel, lambda command, correlation_id: evaluate_model(workbench, command, correlation_id))
+    workbench = Workbench(with_patience(ports, settings.patience_seconds))
+    register_handler(app, EvaluateModel, lambda command, correlation_id: evaluate_model(workbench, command, correlation_id))
     return app, [VerificationMetrics(ports.ledger)]  # a scrape must not wait

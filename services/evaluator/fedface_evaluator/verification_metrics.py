@@ -31,7 +31,7 @@ class VerificationMetrics(Collector):
         number = GaugeMetricFamily("fedface_verification_round", "The round whose model was scored.", labels=labels)
         try:
             for run in self._ledger.runs(NEWEST_RUNS):
-                latest = latest_scores([glance.round for glance in self._ledger.glances(run.id)])
+                latest = latest_scores([glance.round for glance in self._ledger.round_summaries(run.id)])
                 if latest is None:
                     continue
                 scored_round, scores = latest

@@ -108,14 +108,14 @@ def _run(stack: LocalStack, plan: Plan, weights: Path | None, model: Path, conso
     from fedface_cli.api_client import ControlApi
     from fedface_cli.watching import watch
     from fedface_core.domain.errors import FedFaceError
-    from fedface_core.domain.plan.changed import changed
+    from fedface_core.domain.plan.merge_patch import apply_merge_patch
     from fedface_core.domain.run import RunPhase
     from fedface_lab.results import Outcome
 
     with ControlApi(stack.api_url) as api:
         if weights is not None:
             uploaded = api.upload_model(weights).sha256
-            plan = changed(plan, {"model": {"weights": uploaded}})
+            plan = apply_merge_patch(plan, {"model": {"weights": uploaded}})
         started = api.start(api.create(plan).id)
         run = watch(api, started.id, console, check=stack.check)
         if run is None:

@@ -1,4 +1,4 @@
-"""The one rule for artifact keys and ranges, so that every store refuses the same ones."""
+"""Checks of artifact keys, prefixes and ranges. All stores use them, so that all refuse the same ones."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ _PREFIX = re.compile(rf"(?:{_SEGMENT}/)*[A-Za-z0-9_.-]*")
 
 
 def check_key(key: str) -> None:
-    """`InvalidInputError` if the key is not a clean relative path: it could leave the store's directory, or two keys could
-    mean one object.
+    """Check that a key is a relative path without empty, ``.`` and ``..`` segments. `InvalidInputError` if it is not.
+
+    Other keys could leave the store's directory, or two of them could mean one object.
     """
     if not _KEY.fullmatch(key):
         raise InvalidInputError(
@@ -23,20 +24,21 @@ def check_key(key: str) -> None:
 
 
 def check_prefix(prefix: str) -> None:
-    """`InvalidInputError` if no key can start with this prefix; every key starts with the empty one."""
+    """Check that a key can start with this prefix; every key starts with the empty prefix. `InvalidInputError` if not."""
     if not _PREFIX.fullmatch(prefix):
         raise InvalidInputError(f"{prefix!r} is no prefix of an artifact key: use letters, digits and -_./ such as models/")
 
 
 def check_range(key: str, start: int, length: int) -> None:
-    """`InvalidInputError` if ``length`` bytes from byte ``start`` on are no range. No bytes are none: object stores take
-    that for the whole object.
+    """Check that ``start`` is not negative and ``length`` is at least 1. `InvalidInputError` if not.
+
+    A length of 0 is refused, since S3 servers read it as the whole object.
     """
     if start < 0 or length < 1:
         raise InvalidInputError(f"{key}: cannot read {length} bytes from {start}; give start ≥ 0 and length ≥ 1")
 
 
 def range_past_end(key: str, start: int, size: int | None = None) -> InvalidInputError:
-    """The error for a range that starts at or past the end of the object; it names the ``size`` if that is known."""
-    has = "" if size is None else f", which has {size} bytes"
-    return InvalidInputError(f"{key}: cannot read from byte {start}: it is past the end of the object{has}")
+    """The error for a range that starts at or past the end of the object. It names the object's ``size`` if given."""
+    of_size = "" if size is None else f", which has {size} bytes"
+    return InvalidInputError(f"{key}: cannot read from byte {start}: it is past the end of the object{of_size}")

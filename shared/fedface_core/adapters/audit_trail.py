@@ -1,4 +1,4 @@
-"""What the events of a run's audit trail say, whichever ledger keeps them."""
+"""The events of a run's audit trail: their data and the form of their ids, for every adapter of the ledger."""
 
 from __future__ import annotations
 
@@ -11,28 +11,33 @@ from fedface_core.domain.run import Run
 
 _EVENT_ID = re.compile(r"\d{1,19}-\d{1,19}")
 
-Data = Mapping[str, str | int | float | None]
+EventData = Mapping[str, str | int | float | None]
 
 
 def event_data(
-    run: Run, opened: Round | None = None, changed: Round | None = None, detail: Data | None = None
+    run: Run, opened: Round | None = None, changed: Round | None = None, detail: EventData | None = None
 ) -> dict[str, str | int | float | None]:
-    """The data of the event that stores ``run``: its phase, why it failed, the number and phase of the round that it opened
-    or else changed, and ``detail``. A new run that was cloned names the run that it was cloned from.
+    """The data of the event with which ``run`` is stored.
+
+    They are the run's phase, its failure, the number and the phase of the round ``opened`` (or else ``changed``), and
+    ``detail``. The event of a new clone names the original run.
     """
     data: dict[str, str | int | float | None] = {"phase": run.phase.value}
     if run.version == 0 and run.cloned_from is not None:
         data["cloned_from"] = run.cloned_from
     if run.failure is not None:
         data["failure"] = run.failure
-    about = opened or changed
-    if about is not None:
-        data |= {"round": about.number, "round_phase": about.phase.value}
+    stored_round = opened or changed
+    if stored_round is not None:
+        data |= {"round": stored_round.number, "round_phase": stored_round.phase.value}
     return data | dict(detail or {})
 
 
 def check_event_id(after: str) -> None:
-    """`InvalidInputError` if ``after``, which is the header ``Last-Event-ID`` of an HTTP request, is no id of an event."""
+    """Check that ``after``, which a user may have sent in the HTTP header ``Last-Event-ID``, is an event id.
+
+    `InvalidInputError` if it is not.
+    """
     if not _EVENT_ID.fullmatch(after):
         raise InvalidInputError(
             f"{after!r} is not an event id; give the id of an event you received, such as 1700000000000-0"

@@ -1,7 +1,7 @@
-"""Commands as Celery messages on a Redis broker. They name their tasks, so that the publisher imports no service.
+"""The task publisher on a Redis broker. It names Celery tasks and imports no service.
 
-Celery makes each message, and we put it where kombu's Redis transport would: in the list of the queue's name, many in one
-round trip. `Celery.send_task` takes a round trip, and a third of a millisecond, for each (docs/adr/0012).
+Celery makes each message, and this module pushes it to the Redis list with the queue's name, as kombu's Redis transport
+does, but many messages in one round trip. `Celery.send_task` takes a round trip for each message (ADR 12).
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ from itertools import groupby
 from celery import Celery
 from pydantic import BaseModel
 
-from fedface_core.adapters.redis.connection import TIMEOUT_SECONDS, connect, redis_faults
+from fedface_core.adapters.redis.connection import TIMEOUT_SECONDS, connect, translated_errors
 from fedface_core.contracts.tasks import CORRELATION_HEADER, ROUTES
 
-_MESSAGES_A_TRIP = 500  # a bound on what is held in memory, and on how long the broker is busy with us
+_MESSAGES_PER_ROUND_TRIP = 500  # a bound on the memory for messages, and on how long one request keeps the broker busy
 
 
 class CeleryPublisher:
-    """`TaskPublisher` on the Redis broker of ``app``. Each attempt to reach it waits ``timeout_seconds`` at most."""
+    """`TaskPublisher` on the Redis broker of ``app``. Each attempt to reach the broker waits ``timeout_seconds`` at most.
+
+    `InvalidInputError` if the broker's URL is no Redis URL.
+    """
 
     def __init__(self, app: Celery, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._app = app
-        # Its waits and retries are bounded: whoever publishes has an outcome in seconds, and the sweep repeats what is lost.
+        # Waits and retries are bounded, so that every call ends within seconds. The sweep repeats commands that get lost.
         self._broker = connect(app.conf.broker_url, timeout_seconds=timeout_seconds)
 
     def publish(self, command: BaseModel, *, correlation_id: str) -> None:
@@ -34,24 +37,24 @@ class CeleryPublisher:
         self.publish_all([command], correlation_id=correlation_id)
 
     def publish_all(self, commands: Sequence[BaseModel], *, correlation_id: str) -> None:
-        """See `TaskPublisher.publish_all`. A round trip takes up to 500 commands, if they are for one queue."""
-        with redis_faults(self._broker):
-            for first in range(0, len(commands), _MESSAGES_A_TRIP):
-                trip = commands[first : first + _MESSAGES_A_TRIP]
-                for queue, together in groupby(trip, key=lambda command: ROUTES[type(command)].queue):
-                    self._broker.lpush(queue, *(self._message(command, correlation_id) for command in together))
+        """See `TaskPublisher.publish_all`. One round trip takes up to 500 commands for one queue."""
+        with translated_errors(self._broker):
+            for first in range(0, len(commands), _MESSAGES_PER_ROUND_TRIP):
+                batch = commands[first : first + _MESSAGES_PER_ROUND_TRIP]
+                for queue, group in groupby(batch, key=lambda command: ROUTES[type(command)].queue):
+                    self._broker.lpush(queue, *(self._message(command, correlation_id) for command in group))
 
     def queue_depth(self, queue: str) -> int:
-        """See `TaskPublisher.queue_depth`. Celery keeps a queue in the Redis list of its name."""
-        with redis_faults(self._broker):
+        """See `TaskPublisher.queue_depth`. Celery keeps each queue in the Redis list with the queue's name."""
+        with translated_errors(self._broker):
             depth = self._broker.llen(queue)
-        assert isinstance(depth, int), "a synchronous client answers at once"
+        assert isinstance(depth, int), "a synchronous client returns no awaitable"
         return depth
 
     def _message(self, command: BaseModel, correlation_id: str) -> str:
-        """The message that `Celery.send_task` would put into the queue's list for this command; a test compares them."""
+        """The message that `Celery.send_task` would push for this command. A test compares both."""
         route = ROUTES[type(command)]
-        # What Celery would show of the arguments in its own logs, which nobody reads, is left out: it takes time to make.
+        # Celery's texts of the arguments, for its own logs, are left empty: nobody reads them, and they take time to make.
         message = self._app.amqp.as_task_v2(
             str(uuid.uuid4()),
             route.task,

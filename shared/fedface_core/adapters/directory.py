@@ -1,8 +1,8 @@
-"""Artifacts in a directory, for one machine.
+"""The artifact store in a directory of one machine.
 
-A put is atomic and durable: it writes a file aside, flushes it to disk, renames it, and flushes the folder of its new name.
-A writer holds a lock on the file that it writes aside; if it is killed, the file stays behind unlocked, and whoever opens
-the store next removes it.
+A put is atomic and durable: it writes a temporary file, flushes the file to disk, renames the file, and flushes the folder
+of the new name. A writer locks its temporary file. If the writer is killed, the file remains without a lock, and the next
+process that opens the store removes it.
 """
 
 from __future__ import annotations
@@ -20,56 +20,56 @@ from pathlib import Path
 from fedface_core.adapters.artifact_keys import check_key, check_prefix, check_range, range_past_end
 from fedface_core.domain.errors import ArtifactMissingError, UnavailableError
 
-# Where files are written before they get their name. No key can contain '~', so it is never read or listed.
-_ASIDE = "~incoming"
+# The folder of temporary files. No key can contain '~', so these files are never read or listed.
+_INCOMING = "~incoming"
 
-# How often a put makes its folder anew that a delete has just removed, before it gives up.
-_TRIES = 100
+# How often a put tries to rename its file, though a delete has just removed the folder, before it gives up.
+_RENAME_ATTEMPTS = 100
 
-# What the system says of a path that is no file: nothing is there, a folder is, or the path goes on below a file.
+# The system's errors for a path that is no file: nothing exists there, a folder does, or a parent of the path is a file.
 _MISSING = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR)
 
 
 class LocalArtifacts:
-    """`ArtifactStore` below ``directory``, which is made if it is missing. Several processes may share it.
+    """`ArtifactStore` in ``directory``, which is created if it is missing. Several processes may share it.
 
-    `UnavailableError` if it cannot be made or written.
+    `UnavailableError` if the directory cannot be created or written.
     """
 
     def __init__(self, directory: Path) -> None:
         self._root = directory.absolute()
-        with self._faults(self._root):
-            _make_directory(self._root / _ASIDE, below=Path(self._root.anchor))
-            for aside in (self._root / _ASIDE).iterdir():
-                _remove_if_abandoned(aside)
+        with self._translated_errors(self._root):
+            _make_directory(self._root / _INCOMING, below=Path(self._root.anchor))
+            for file in (self._root / _INCOMING).iterdir():
+                _remove_if_unlocked(file)
 
     def put(self, key: str, *data: bytes | memoryview) -> None:
-        """See `ArtifactStore.put`. Once it has returned, the object outlives a power cut."""
+        """See `ArtifactStore.put`. After the call the object survives a power cut."""
         target = self._path(key)
-        with self._faults(target):
-            handle, aside = _create_locked(self._root / _ASIDE)
-            with os.fdopen(handle, "wb") as file:
+        with self._translated_errors(target):
+            descriptor, temporary = _create_locked(self._root / _INCOMING)
+            with os.fdopen(descriptor, "wb") as file:
                 try:
                     file.writelines(data)
                     file.flush()
                     os.fsync(file.fileno())
-                    self._name(aside, target)
+                    self._rename(temporary, target)
                 except BaseException:
-                    aside.unlink(missing_ok=True)
+                    temporary.unlink(missing_ok=True)
                     raise
             _flush_directory(target.parent)
 
     def get(self, key: str) -> bytes:
         """See `ArtifactStore.get`."""
         path = self._path(key)
-        with self._faults(path, key):
+        with self._translated_errors(path, key):
             return path.read_bytes()
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """See `ArtifactStore.get_range`."""
         path = self._path(key)
         check_range(key, start, length)
-        with self._faults(path, key), path.open("rb") as file:
+        with self._translated_errors(path, key), path.open("rb") as file:
             file.seek(start)
             data = file.read(length)
         if not data:
@@ -80,17 +80,17 @@ class LocalArtifacts:
         """See `ArtifactStore.read_into`."""
         path = self._path(key)
         check_range(key, start, len(buffer))
-        with self._faults(path, key), path.open("rb", buffering=0) as file:
+        with self._translated_errors(path, key), path.open("rb", buffering=0) as file:
             file.seek(start)
-            to_fill = memoryview(buffer)
-            while count := file.readinto(to_fill):
-                to_fill = to_fill[count:]
+            unfilled = memoryview(buffer)
+            while count := file.readinto(unfilled):
+                unfilled = unfilled[count:]
             return os.fstat(file.fileno()).st_size
 
     def size(self, key: str) -> int:
         """See `ArtifactStore.size`."""
         path = self._path(key)
-        with self._faults(path, key):
+        with self._translated_errors(path, key):
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             return path.stat().st_size
@@ -98,31 +98,31 @@ class LocalArtifacts:
     def modified(self, key: str) -> datetime:
         """See `ArtifactStore.modified`."""
         path = self._path(key)
-        with self._faults(path, key):
+        with self._translated_errors(path, key):
             return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def keys(self, prefix: str) -> Sequence[str]:
-        """See `ArtifactStore.keys`. Only the folder that the prefix names is walked, not the whole store."""
+        """See `ArtifactStore.keys`. Only the folder that the prefix names is read, not the whole store."""
         check_prefix(prefix)
         folder = self._root / prefix.rpartition("/")[0]
         found: list[str] = []
-        with self._faults(folder):
-            (self._root / _ASIDE).stat()  # a store that is missing is not empty
-            for parent, folders, files in os.walk(folder, onerror=_unless_missing):
-                folders[:] = [name for name in folders if name != _ASIDE]
+        with self._translated_errors(folder):
+            (self._root / _INCOMING).stat()  # an error if the store is missing: such a store is not an empty one
+            for parent, folders, files in os.walk(folder, onerror=_raise_unless_missing):
+                folders[:] = [name for name in folders if name != _INCOMING]
                 below = Path(parent).relative_to(self._root).as_posix()
                 found += files if below == "." else [f"{below}/{name}" for name in files]
         return sorted(key for key in found if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
-        """See `ArtifactStore.delete`. Removes the folders that it leaves empty."""
+        """See `ArtifactStore.delete`. Folders that become empty are removed too."""
         path = self._path(key)
         try:
-            with self._faults(path, key):
+            with self._translated_errors(path, key):
                 path.unlink()
         except ArtifactMissingError:
             return
-        with suppress(OSError):  # it stops at the first folder that is not empty
+        with suppress(OSError):  # the loop ends at the first folder that is not empty
             for folder in path.relative_to(self._root).parents[:-1]:
                 (self._root / folder).rmdir()
 
@@ -132,38 +132,39 @@ class LocalArtifacts:
             self.delete(key)
 
     def ping(self) -> None:
-        """See `ArtifactStore.ping`. It writes a file aside."""
-        with self._faults(self._root / _ASIDE), tempfile.TemporaryFile(dir=self._root / _ASIDE) as file:
+        """See `ArtifactStore.ping`. It writes a temporary file."""
+        incoming = self._root / _INCOMING
+        with self._translated_errors(incoming), tempfile.TemporaryFile(dir=incoming) as file:
             file.write(b"ping")
 
-    def _name(self, aside: Path, target: Path) -> None:
-        """Give the file ``aside`` the name ``target``, in a folder that is made if it is missing.
+    def _rename(self, temporary: Path, target: Path) -> None:
+        """Rename the file ``temporary`` to ``target``, whose folder is created if it is missing.
 
-        A delete removes a folder that it leaves empty, so the folder may vanish before the file has come.
+        A delete removes a folder that becomes empty, so the folder may vanish between its creation and the renaming.
         """
-        for _ in range(_TRIES):
-            # FileExistsError is what mkdir says of a folder that was there, and had gone when it looked again.
+        for _ in range(_RENAME_ATTEMPTS):
+            # mkdir raises FileExistsError if the folder existed and has vanished before mkdir looks at it.
             with suppress(FileNotFoundError, FileExistsError):
                 _make_directory(target.parent, below=self._root)
-                aside.replace(target)
+                temporary.replace(target)
                 return
-        aside.replace(target)
+        temporary.replace(target)
 
     def _path(self, key: str) -> Path:
         check_key(key)
         return self._root / key
 
     @contextmanager
-    def _faults(self, path: Path, key: str | None = None) -> Iterator[None]:
-        """Turn the operating system's errors into ours: `ArtifactMissingError` if there is no file for ``key``, else
+    def _translated_errors(self, path: Path, key: str | None = None) -> Iterator[None]:
+        """Translate errors of the operating system: `ArtifactMissingError` if there is no file for ``key``, else
         `UnavailableError` about ``path``.
 
-        If the whole store is missing, since its disk is not mounted, nothing is known of the key: that is unavailable too.
+        If the whole store is missing, for example since its disk is not mounted, the object may exist: `UnavailableError`.
         """
         try:
             yield
         except OSError as error:
-            if key is not None and error.errno in _MISSING and (self._root / _ASIDE).is_dir():
+            if key is not None and error.errno in _MISSING and (self._root / _INCOMING).is_dir():
                 raise ArtifactMissingError(f"there is no artifact {key}") from error
             raise UnavailableError(
                 f"cannot use {path} for artifacts: {error.strerror}; give FEDFACE_ARTIFACT_DIRECTORY a directory with "
@@ -172,10 +173,10 @@ class LocalArtifacts:
 
 
 def _make_directory(directory: Path, below: Path) -> None:
-    """Make a directory, and those between it and ``below``, so that they outlive a power cut: a new name lasts once the
-    directory that holds it is flushed.
+    """Create a directory and its parents below ``below``, so that they survive a power cut.
 
-    ``below`` itself has to be there: a store that has gone must not be made anew.
+    A new name is durable once the directory that contains it is flushed. ``below`` has to exist: a store that is gone must
+    not be created again.
     """
     if directory == below or directory.is_dir():
         return
@@ -185,32 +186,32 @@ def _make_directory(directory: Path, below: Path) -> None:
 
 
 def _create_locked(directory: Path) -> tuple[int, Path]:
-    """A new file in ``directory``, open for writing and locked for as long as it is open: its descriptor and its path."""
+    """The descriptor and the path of a new file in ``directory``. It is open for writing, and locked while it is open."""
     while True:
-        aside = directory / secrets.token_hex(8)
-        handle = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:
-            return handle, aside
-        os.close(handle)  # before it was locked, somebody took it for abandoned and removed it
+        path = directory / secrets.token_hex(8)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, path
+        os.close(descriptor)  # another process has removed the file before it was locked
 
 
-def _remove_if_abandoned(aside: Path) -> None:
-    """Remove a file that nobody holds locked: its writer is dead."""
-    with suppress(FileNotFoundError, BlockingIOError), aside.open("rb") as file:
+def _remove_if_unlocked(path: Path) -> None:
+    """Remove a temporary file that no process has locked: its writer is dead."""
+    with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        aside.unlink()
+        path.unlink()
 
 
 def _flush_directory(directory: Path) -> None:
-    """Have the names that a directory holds outlive a power cut."""
-    handle = os.open(directory, os.O_RDONLY)
+    """Flush the names in a directory to disk, so that they survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
+        os.close(descriptor)
 
 
-def _unless_missing(error: OSError) -> None:
+def _raise_unless_missing(error: OSError) -> None:
     if error.errno not in _MISSING:
         raise error

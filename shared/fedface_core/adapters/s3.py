@@ -1,4 +1,4 @@
-"""Artifacts in any S3 server, by plain S3 calls only (docs/adr/0003). S3 shows an object only once it is whole."""
+"""The artifact store in an S3 server, by plain S3 calls only (ADR 3). In S3 an object is visible only once it is whole."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from fedface_core.domain.errors import ArtifactMissingError, FedFaceError, Inval
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 RETRIES = 4
-READ_RETRIES = 1  # fewer: each may take READ_SECONDS
-MIN_PART_BYTES = 5 * 2**20  # S3 takes no smaller one, but for the last
+READ_RETRIES = 1  # fewer than RETRIES, since each may take READ_SECONDS
+MIN_PART_BYTES = 5 * 2**20  # S3 refuses smaller parts, except the last one
 LARGE_PART_BYTES = 32 * 2**20
-CHUNK_BYTES = 2**18  # of a read; as much is held beside the caller's buffer
+CHUNK_BYTES = 2**18  # what `read_into` reads at a time; it needs this much memory besides the caller's buffer
 
 _TO_THE_END = 0
 
-# The server's error code → what is wrong, and which setting of ours to correct.
+# The server's error code → what is wrong, and which of our settings to correct.
 _WRONG_SETTING = {
     "NoSuchBucket": "there is no bucket '{bucket}'; correct FEDFACE_S3_BUCKET or create the bucket",
     "InvalidBucketName": "'{bucket}' is no valid bucket name; correct FEDFACE_S3_BUCKET",
@@ -44,9 +44,10 @@ _WRONG_SETTING = {
 
 
 class S3Artifacts:
-    """`ArtifactStore` in one bucket of the S3 server at ``endpoint``, a host and port.
+    """`ArtifactStore` in one bucket of the S3 server at ``endpoint``, which is ``host:port``.
 
-    Waits are bounded, and transient faults are tried again with growing waits. `InvalidInputError` if ``endpoint`` is none.
+    Waits are bounded. Requests with transient errors are repeated after growing waits. `InvalidInputError` if ``endpoint``
+    is not of that form.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class S3Artifacts:
         region: str = "us-east-1",
         secure: bool = False,
     ) -> None:
-        self._where = f"the S3 server at {endpoint}"
+        self._server = f"the S3 server at {endpoint}"
         self._bucket = bucket
         http = PoolManager(
             maxsize=10,
@@ -83,13 +84,14 @@ class S3Artifacts:
         """See `ArtifactStore.put`."""
         check_key(key)
         size = sum(map(len, data))
-        # One request, so that an interrupted put leaves nothing behind. But what comes in parts is not joined in memory:
-        # above 32 MB it goes up in several. What a killed process leaves of them has no key; the server has to expire it.
-        most = LARGE_PART_BYTES if len(data) > 1 else size
-        part = max(MIN_PART_BYTES, min(size, most))
-        body = cast("BinaryIO", _Joined(data))
-        with self._faults(key):
-            self._client.put_object(self._bucket, key, body, size, part_size=part, num_parallel_uploads=1)
+        # An object is uploaded in one request, so that an interrupted put leaves nothing. But an object that is given in
+        # parts is not joined in memory: above 32 MB it is uploaded in several requests. If a process is killed in between,
+        # the uploaded parts stay without a key, and the server has to remove them.
+        largest_part = LARGE_PART_BYTES if len(data) > 1 else size
+        part_size = max(MIN_PART_BYTES, min(size, largest_part))
+        body = cast("BinaryIO", _PartsAsFile(data))
+        with self._translated_errors(key):
+            self._client.put_object(self._bucket, key, body, size, part_size=part_size, num_parallel_uploads=1)
 
     def get(self, key: str) -> bytes:
         """See `ArtifactStore.get`."""
@@ -106,19 +108,19 @@ class S3Artifacts:
         """See `ArtifactStore.read_into`."""
         check_key(key)
         check_range(key, start, len(buffer))
-        with self._faults(key, start):
+        with self._translated_errors(key, start):
             try:
                 response = self._client.get_object(self._bucket, key, offset=start, length=len(buffer))
             except S3Error as error:
                 if error.code != "InvalidRange":
                     raise
-                return self.size(key)  # it ends before ``start``, or is empty
+                return self.size(key)  # the object is empty, or ends before ``start``
             try:
-                to_fill = memoryview(buffer)
-                # Straight from the socket's copy into the buffer: `data` would join a list of such copies.
+                unfilled = memoryview(buffer)
+                # Each chunk is copied into the buffer as it arrives. `response.data` would join a list of all chunks.
                 for chunk in response.stream(CHUNK_BYTES, decode_content=False):
-                    to_fill[: len(chunk)] = chunk
-                    to_fill = to_fill[len(chunk) :]
+                    unfilled[: len(chunk)] = chunk
+                    unfilled = unfilled[len(chunk) :]
                 return int(response.headers["Content-Range"].rpartition("/")[2])
             finally:
                 response.close()
@@ -127,59 +129,59 @@ class S3Artifacts:
     def size(self, key: str) -> int:
         """See `ArtifactStore.size`."""
         check_key(key)
-        with self._faults(key):
+        with self._translated_errors(key):
             size = self._client.stat_object(self._bucket, key).size
-        assert size is not None, "a stat answers with the size"
+        assert size is not None, "the answer to a stat has the size"
         return size
 
     def modified(self, key: str) -> datetime:
         """See `ArtifactStore.modified`."""
         check_key(key)
-        with self._faults(key):
+        with self._translated_errors(key):
             modified = self._client.stat_object(self._bucket, key).last_modified
-        assert modified is not None, "a stat answers with the date"
+        assert modified is not None, "the answer to a stat has the date"
         return modified
 
     def keys(self, prefix: str) -> Sequence[str]:
         """See `ArtifactStore.keys`."""
         check_prefix(prefix)
-        with self._faults():
+        with self._translated_errors():
             found = [item.object_name for item in self._client.list_objects(self._bucket, prefix=prefix, recursive=True)]
         return sorted(name for name in found if name is not None)
 
     def delete(self, key: str) -> None:
         """See `ArtifactStore.delete`."""
         check_key(key)
-        with self._faults(key):
+        with self._translated_errors(key):
             self._client.remove_object(self._bucket, key)
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """See `ArtifactStore.delete_all`. A request removes a thousand."""
+        """See `ArtifactStore.delete_all`. One request removes up to a thousand objects."""
         for key in keys:
             check_key(key)
-        with self._faults():
+        with self._translated_errors():
             refused = list(self._client.remove_objects(self._bucket, map(DeleteObject, keys)))
         if refused:
-            raise UnavailableError(f"{self._where} did not remove {refused[0].name}: {refused[0].message}")
+            raise UnavailableError(f"{self._server} did not remove {refused[0].name}: {refused[0].message}")
 
     def ping(self) -> None:
-        """See `ArtifactStore.ping`. It asks for a listing, since only an answer with a body says what is wrong."""
+        """See `ArtifactStore.ping`. It lists keys, since only an answer with a body says what is wrong."""
         self.keys("ping")
 
     def ensure_bucket(self) -> None:
-        """Create the bucket if it is missing, as it is in a new deployment. `UnavailableError` if it cannot be made."""
-        with self._faults():
+        """Create the bucket if it is missing, as in a new deployment. `UnavailableError` if it cannot be created."""
+        with self._translated_errors():
             if self._client.bucket_exists(self._bucket):
                 return
             try:
                 self._client.make_bucket(self._bucket)
             except S3Error as error:
-                # Another process that starts now has created it first.
+                # These codes mean that another process has created the bucket meanwhile.
                 if error.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                     raise
 
     def _read(self, key: str, start: int, length: int) -> bytes:
-        with self._faults(key, start):
+        with self._translated_errors(key, start):
             response = self._client.get_object(self._bucket, key, offset=start, length=length)
             try:
                 return response.data
@@ -187,43 +189,44 @@ class S3Artifacts:
                 response.release_conn()
 
     @contextmanager
-    def _faults(self, key: str = "", start: int = 0) -> Iterator[None]:
-        """Turn the client's exceptions into ours, which name the ``key``, the ``start`` of a range, or the wrong setting."""
+    def _translated_errors(self, key: str = "", start: int = 0) -> Iterator[None]:
+        """Translate the client's errors into ours; they name the ``key``, the ``start`` of a range, or the wrong setting."""
         try:
             yield
         except S3Error as error:
-            raise self._refusal(error, key, start) from error
+            raise self._translated(error, key, start) from error
         except HTTPError as error:
             cause = error.reason if isinstance(error, MaxRetryError) else error
             setting = "FEDFACE_S3_SECURE" if isinstance(cause, SSLError) else "FEDFACE_S3_ENDPOINT"
-            raise UnavailableError(f"{self._where} does not answer ({cause}); check that it runs, and {setting}") from error
+            raise UnavailableError(f"{self._server} does not answer ({cause}); check that it runs, and {setting}") from error
         except MinioException as error:
-            raise UnavailableError(f"{self._where} does not speak S3 ({error}); check FEDFACE_S3_ENDPOINT") from error
+            raise UnavailableError(f"{self._server} does not speak S3 ({error}); check FEDFACE_S3_ENDPOINT") from error
 
-    def _refusal(self, error: S3Error, key: str, start: int) -> FedFaceError:
+    def _translated(self, error: S3Error, key: str, start: int) -> FedFaceError:
         if error.code == "NoSuchKey":
             return ArtifactMissingError(f"there is no artifact {key}")
         if error.code == "InvalidRange":
             return range_past_end(key, start)
-        wrong = _WRONG_SETTING.get(str(error.code), "{code}: {message}")
-        said = wrong.format(bucket=self._bucket, code=error.code, message=error.message)
-        return UnavailableError(f"{self._where} refuses us: {said}")
+        template = _WRONG_SETTING.get(str(error.code), "{code}: {message}")
+        problem = template.format(bucket=self._bucket, code=error.code, message=error.message)
+        return UnavailableError(f"{self._server} refuses us: {problem}")
 
 
-class _Joined(io.RawIOBase):
-    """The parts of an object as a file of which pieces are read; a piece that is exactly one part of bytes is not copied."""
+class _PartsAsFile(io.RawIOBase):
+    """The parts of an object as a file that can be read. A read of exactly one part that is bytes copies nothing."""
 
     def __init__(self, parts: Sequence[bytes | memoryview]) -> None:
         self._parts = deque(parts)
 
     def read(self, size: int = -1) -> bytes:
-        """The next ``size`` bytes, or as many as are left. The client never asks for all without saying how many."""
+        """The next ``size`` bytes, or all remaining bytes if they are fewer. The client always gives a size."""
         pieces: list[bytes | memoryview] = []
         while size and self._parts:
             part = self._parts.popleft()
             if len(part) > size:
-                part, rest = memoryview(part)[:size], memoryview(part)[size:]
-                self._parts.appendleft(rest)
+                view = memoryview(part)
+                part = view[:size]
+                self._parts.appendleft(view[size:])
             pieces.append(part)
             size -= len(part)
         return bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """`Clock` by the operating system."""
+    """`Clock` of the operating system."""
 
     def now(self) -> datetime:
-        """The present moment, in UTC with its zone."""
+        """See `Clock.now`."""
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
-        """See `Clock.sleep`. This thread does nothing meanwhile."""
+        """See `Clock.sleep`. It blocks the calling thread."""
         time.sleep(seconds)

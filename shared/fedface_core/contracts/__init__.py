@@ -1,1 +1,1 @@
-"""What services say to each other: tasks and queues, HTTP bodies, object keys, the shape of artifacts."""
+"""What services exchange: tasks and queues, HTTP bodies, object keys, manifests, and the check of schema versions."""

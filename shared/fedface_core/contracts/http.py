@@ -16,13 +16,13 @@ MODEL_SHA256_HEADER = "X-Model-SHA256"
 
 
 class Body(BaseModel):
-    """Common to all bodies."""
+    """The base class of all bodies. They are frozen."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class RunSummary(Body):
-    """A run at a glance."""
+    """A run and the progress of its current round."""
 
     id: str
     name: str
@@ -31,19 +31,23 @@ class RunSummary(Body):
     rounds: int = Field(description="Training rounds in the plan.")
     finished_rounds: int = Field(default=0, description="Training rounds that have finished; abandoned ones do not count.")
     round_phase: RoundPhase | None = None
-    deadline_at: datetime | None = Field(default=None, description="Of the open round; it moves while the run is paused.")
+    deadline_at: datetime | None = Field(
+        default=None, description="The deadline of the open round; it moves while the run is paused."
+    )
     quorum: int = Field(default=0, description="Accepted updates that close the current round.")
     invited: int = Field(default=0, description="Clients invited to the current round.")
     accepted: int = Field(default=0, description="Updates accepted in the current round.")
     failed: int = Field(default=0, description="Clients that failed in the current round.")
     unsettled: int = Field(default=0, description="Invited clients that the open round still waits for.")
-    waiting_for: list[str] = Field(default_factory=list, description="A few of them.")
-    scores: Scores | None = Field(default=None, description="Of the newest evaluated model version.")
-    model_sha256: str | None = None
+    waiting_for: list[str] = Field(default_factory=list, description="A few of the unsettled clients.")
+    scores: Scores | None = Field(default=None, description="The scores of the newest evaluated model version.")
+    model_sha256: str | None = Field(default=None, description="The newest model version.")
     failure: str | None = None
     stopped_because: str | None = Field(default=None, description="Which condition of the plan completed the run.")
     cloned_from: str | None = None
-    allowed: list[str] = Field(default_factory=list, description="What may be asked of the run in its phase.")
+    allowed: list[str] = Field(
+        default_factory=list, description="The actions that an operator may take on the run in its phase."
+    )
     created_at: datetime
     started_at: datetime | None = None
     paused_at: datetime | None = None
@@ -57,13 +61,13 @@ class RunDetail(RunSummary):
 
 
 class RunList(Body):
-    """The newest runs, newest first."""
+    """A list of runs, newest first."""
 
     runs: list[RunSummary]
 
 
 class RestoredRuns(Body):
-    """What came back into the ledger."""
+    """The result of a restoration: the runs that the ledger has again, and those that it could not get."""
 
     runs: list[RunSummary]
     refused: dict[str, str] = Field(description="Run → why it could not be restored.")
@@ -83,29 +87,29 @@ class RoundView(Body):
     finished_at: datetime | None
     base: int | None = Field(default=None, description="The finished round whose results the cohort started from.")
     abandoned_because: str | None = None
-    model_sha256: str = Field(description="What the cohort started from.")
+    model_sha256: str = Field(description="The model version that the cohort started from.")
     aggregation: Aggregation | None
     scores: Scores | None
 
 
 class RoundList(Body):
-    """The rounds of a run, in order."""
+    """All rounds of a run, in order."""
 
     rounds: list[RoundView]
 
 
 class StoredModel(Body):
-    """A model that was uploaded."""
+    """A model that a user has uploaded."""
 
     sha256: str
-    size: int
+    size: int = Field(description="Bytes.")
 
 
 class Garbage(Body):
-    """Artifacts that nothing names."""
+    """Artifacts that no run, model or round names."""
 
     keys: list[str]
-    removed: bool = Field(description="False where only asked what there is.")
+    removed: bool = Field(description="Whether they were removed; false if they were only listed.")
 
 
 class FieldProblem(Body):
@@ -116,7 +120,7 @@ class FieldProblem(Body):
 
 
 class Problem(Body):
-    """An error as RFC 9457 has it."""
+    """An error, in the form of RFC 9457."""
 
     type: str = "about:blank"
     title: str
@@ -126,7 +130,7 @@ class Problem(Body):
 
 
 class Health(Body):
-    """Liveness or readiness; ``checks`` says what each dependency answered."""
+    """Liveness or readiness. ``checks`` gives the answer of each dependency."""
 
     status: str
     checks: dict[str, str] = Field(default_factory=dict)

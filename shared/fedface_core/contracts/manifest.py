@@ -1,4 +1,4 @@
-"""The manifest: one JSON object beside an ended round's artifacts, enough to resume the run when the ledger is lost."""
+"""The manifest of an ended round: a JSON object in the artifact store, from which a run is resumed if the ledger is lost."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from fedface_core.domain.update import AcceptedUpdate
 
 
 class Manifest(BaseModel):
-    """An ended round: the run as it then stood, the round with its results, and what became of every client."""
+    """A round that has ended: the run at that moment, the round with its results, and the outcome of every client."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[3] = 3
     run: Run
     round: Round
-    accepted: dict[str, AcceptedUpdate] = Field(description="In client order; those the fold refused are in the round.")
+    accepted: dict[str, AcceptedUpdate] = Field(
+        description="Client → accepted update, in client order, with those that were refused when folded."
+    )
     failed: dict[str, str] = Field(description="Client → reason.")
     enrolled: tuple[str, ...] = Field(description="Clients that have a class embedding, in client order.")

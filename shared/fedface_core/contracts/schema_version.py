@@ -1,4 +1,4 @@
-"""Reading what another version of FedFace may have written: messages, ledger records, manifests."""
+"""Reads messages, ledger records and manifests, which another version of FedFace may have written."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def read_versioned(kind: type[ModelT], data: bytes | str | Mapping[str, Any], *, remedy: str = _REMEDY) -> ModelT:
-    """The ``kind`` that ``data`` is (JSON, or JSON already parsed).
+    """The object of type ``kind`` in ``data``, which is JSON or a parsed JSON object.
 
-    `UnknownSchemaError` where it, or a part of it, has a `schema_version` that this code does not read, whatever else is
-    wrong with it; ``remedy`` says what to do then. `DamagedObjectError`, naming each wrong field, where it is no such thing.
+    `UnknownSchemaError` if the object or a part of it has a `schema_version` that this FedFace does not read, whatever else
+    is wrong; its message ends with ``remedy``. `DamagedObjectError` if ``data`` is no ``kind``; it names each wrong field.
     """
     try:
         return kind.model_validate_json(data) if isinstance(data, bytes | str) else kind.model_validate(data)
     except ValidationError as error:
-        # Never with the input: it may be long, and may hold what must not be shown.
+        # The messages below never quote the whole input: it may be long, and may contain secrets.
         problems = error.errors(include_url=False)
     for problem in problems:
         if problem["loc"] and problem["loc"][-1] == _FIELD:
@@ -35,10 +35,10 @@ def read_versioned(kind: type[ModelT], data: bytes | str | Mapping[str, Any], *,
                 f"schema version {problem['input']!r} of {part} is not known here: this FedFace reads version {known}; "
                 f"{remedy}"
             )
-    raise DamagedObjectError(f"this is no {kind.__name__}: {'; '.join(map(_said, problems))}")
+    raise DamagedObjectError(f"this is no {kind.__name__}: {'; '.join(map(_describe, problems))}")
 
 
-def _said(problem: ErrorDetails) -> str:
+def _describe(problem: ErrorDetails) -> str:
     message = {"extra_forbidden": "there is no such field", "missing": "is required"}.get(problem["type"], problem["msg"])
     field = ".".join(map(str, problem["loc"]))
     return f"{field}: {message.removeprefix('Value error, ')}" if field else message

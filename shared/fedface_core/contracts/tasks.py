@@ -1,4 +1,4 @@
-"""Celery's names for the commands: which task takes a command, on which queue. A message's body is the command as JSON."""
+"""The Celery task and the queue of each command. The body of a message is the command as JSON."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from fedface_core.domain import commands
 
 @dataclass(frozen=True)
 class Route:
-    """Where a command goes."""
+    """The Celery task that executes a command, and the queue that it waits in."""
 
     task: str
     queue: str
 
 
-CLIENT, AGGREGATOR, EVALUATOR, CONTROL = "client", "aggregator", "evaluator", "control"
+CLIENT: Final = "client"
+AGGREGATOR: Final = "aggregator"
+EVALUATOR: Final = "evaluator"
+CONTROL: Final = "control"
 QUEUES: Final = (CLIENT, AGGREGATOR, EVALUATOR, CONTROL)
 
-# The message header that names the run's work in every service's log. Celery's own correlation id names one message.
+# The message header with the id of the run's work in all logs. Celery has a correlation id too, but that names one message.
 CORRELATION_HEADER: Final = "fedface_correlation_id"
 
 ROUTES: Final[dict[type[BaseModel], Route]] = {

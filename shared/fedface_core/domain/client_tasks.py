@@ -1,4 +1,4 @@
-"""How a round's clients are dealt out to tasks: large tasks first, single clients last."""
+"""How the clients of a round are split into tasks: large tasks first, single clients last (ADR 11)."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from collections.abc import Sequence
 
 from fedface_core.domain.plan import Plan
 
-# So many workers get an even share of the clients. A round of more loses a second at most, since no task keeps its clients
-# for longer: it hands back whom it does not come to.
+# Up to this many workers get an even share of the clients. With more workers a round loses one second at most: a task
+# publishes its remaining clients again after a second.
 _WORKERS = 8
-# What a message costs is shared by so many clients; more would save nothing that can be measured.
+# The largest task. Larger tasks would save no message cost that can be measured.
 _MOST_CLIENTS = 50
 
 
-def in_tasks(plan: Plan, clients: Sequence[str]) -> list[tuple[str, ...]]:
-    """``clients`` in slices, in their order: one slice is one task.
+def split_into_tasks(plan: Plan, clients: Sequence[str]) -> list[tuple[str, ...]]:
+    """The slices of ``clients``, in order; the clients of one slice are one task.
 
     Guided self-scheduling (Polychronopoulos and Kuck, IEEE Transactions on Computers 1987): each slice is a fixed share of
-    what is left. So messages are few, and at the end of the round no worker is left with many clients while others idle.
+    the remaining clients. So there are few messages, and at the end of a round no worker has many clients while others idle.
 
-    Where devices are simulated each client is a task of its own, since one that waits occupies its worker, and those behind
-    it would be slow with it; and asynchronously, since there they may train the models of different rounds.
+    Each client is a task of its own if the plan simulates devices, since a waiting device occupies its worker and would
+    delay the clients behind it; and if the run is asynchronous, since its clients may train models of different rounds.
     """
-    if plan.devices.simulated or plan.aggregation.waits_for_nobody:
+    if plan.devices.simulated or plan.aggregation.is_asynchronous:
         return [(client,) for client in clients]
-    slices, dealt = [], 0
-    while dealt < len(clients):
-        size = min(max(1, (len(clients) - dealt) // _WORKERS), _MOST_CLIENTS)
-        slices.append(tuple(clients[dealt : dealt + size]))
-        dealt += size
+    slices = []
+    start = 0
+    while start < len(clients):
+        size = min(max(1, (len(clients) - start) // _WORKERS), _MOST_CLIENTS)
+        slices.append(tuple(clients[start : start + size]))
+        start += size
     return slices

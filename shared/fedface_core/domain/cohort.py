@@ -12,7 +12,7 @@ from fedface_core.domain.plan import CohortPlan, Plan
 
 
 class Participation(BaseModel):
-    """What a client has done in a run's training rounds so far."""
+    """How often a client was invited and accepted in the training rounds of a run so far."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -21,7 +21,7 @@ class Participation(BaseModel):
 
     @property
     def reliability(self) -> float:
-        """The share of invitations answered, as Laplace estimates it: 1/2 for a client that nobody knows yet."""
+        """The share of answered invitations, by Laplace's rule of succession: 1/2 for a client never invited."""
         return (self.accepted + 1) / (self.invited + 2)
 
 
@@ -32,9 +32,10 @@ def draw_cohort(
     history: Mapping[str, Participation] = MappingProxyType({}),
     training: int = 0,
 ) -> tuple[str, ...]:
-    """The clients of a training round, drawn from those ``enrolled``, in client order.
+    """The clients drawn for a training round from the ``enrolled`` clients, in client order.
 
-    ``training`` of all invited train already since an earlier round, so that so many fewer are drawn.
+    ``number`` is the round's number and ``history`` the clients' participation so far. ``training`` clients still train
+    since an earlier round (asynchronous runs); the cohort is drawn smaller by that number.
     """
     size = min(plan.cohort.invited(plan.split.clients) - training, len(enrolled))
     return draw(plan.cohort, plan.seed, number, enrolled, size, history)
@@ -43,16 +44,21 @@ def draw_cohort(
 def draw(
     plan: CohortPlan, seed: int, number: int, clients: Sequence[str], size: int, history: Mapping[str, Participation]
 ) -> tuple[str, ...]:
-    """``size`` of the ``clients`` by the plan's policy, seeded by plan and round, in client order."""
-    source = random.Random(f"{seed}/{number}")
+    """``size`` clients drawn from ``clients`` by the plan's selection policy, in client order.
+
+    The draw depends on the plan's ``seed``, the round's ``number`` and the clients' ``history``, and on nothing else.
+    """
+    generator = random.Random(f"{seed}/{number}")
     candidates = sorted(clients)
     if plan.selection == "uniform":
-        return tuple(sorted(source.sample(candidates, size)))
-    shuffled = source.sample(candidates, len(candidates))
-    known = {client: history.get(client, Participation()) for client in candidates}
+        return tuple(sorted(generator.sample(candidates, size)))
+    shuffled = generator.sample(candidates, len(candidates))
+    participation = {client: history.get(client, Participation()) for client in candidates}
     if plan.selection == "balanced":
-        ranked = sorted(shuffled, key=lambda client: known[client].invited)
+        ranked = sorted(shuffled, key=lambda client: participation[client].invited)
     else:
-        # Efraimidis and Spirakis: the largest u^(1/w) are a weighted sample without replacement.
-        ranked = sorted(shuffled, key=lambda client: source.random() ** (1 / known[client].reliability), reverse=True)
+        # Efraimidis and Spirakis (2006): the largest u^(1/w) are a weighted sample without replacement.
+        ranked = sorted(
+            shuffled, key=lambda client: generator.random() ** (1 / participation[client].reliability), reverse=True
+        )
     return tuple(sorted(ranked[:size]))

@@ -1,4 +1,6 @@
-"""Commands: what a service is asked to do. They carry ids, never tensors; doing one twice changes nothing."""
+"""Commands: messages that ask a service for work. They carry ids, never tensors. A command that is executed twice has the
+effect of one that is executed once.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from fedface_core.domain.facts import Fact
 from fedface_core.domain.ids import ClientId, RunId
 
-Clients = Annotated[tuple[ClientId, ...], Field(min_length=1, description="In client order, each on its own.")]
+Clients = Annotated[tuple[ClientId, ...], Field(min_length=1, description="In client order.")]
 
 
 class Command(BaseModel):
-    """Common to all commands; unknown fields and versions are refused."""
+    """The fields of every command that is about a run. Unknown fields and schema versions are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,49 +24,49 @@ class Command(BaseModel):
 
 
 class PrepareModel(Command):
-    """To the aggregator: put the initial model version into the store."""
+    """Asks the aggregator to put the initial model version into the artifact store."""
 
 
 class EnrolClients(Command):
-    """To some clients: put the mean embedding of your images (round 0)."""
+    """Asks clients to upload the mean embedding of their images (round 0)."""
 
     clients: Clients
 
 
 class TrainClients(Command):
-    """To some clients: train the global model of the round on your images and put the update."""
+    """Asks clients to train the round's global model on their images and to upload their updates."""
 
     round: Annotated[int, Field(ge=1)]
     clients: Clients
 
 
 class FoldShard(Command):
-    """To the aggregator: sum the accepted updates of one shard into its partial."""
+    """Asks the aggregator to sum the accepted updates of one shard into the shard's partial."""
 
     round: Annotated[int, Field(ge=0)]
     shard: Annotated[int, Field(ge=0)]
 
 
 class ReduceRound(Command):
-    """To the aggregator: reduce the partials, average, spread, and put the new model version."""
+    """Asks the aggregator to reduce a round's partials to the next model version and class embeddings."""
 
     round: Annotated[int, Field(ge=0)]
 
 
 class EvaluateModel(Command):
-    """To the evaluator: score the round's model version and put the report."""
+    """Asks the evaluator to score a round's model version and to store the verification report."""
 
     round: Annotated[int, Field(ge=0)]
 
 
 class HandleFact(Command):
-    """To control: a fact happened."""
+    """Tells control a fact about a run."""
 
     fact: Fact
 
 
 class Sweep(BaseModel):
-    """To control: look for overdue rounds and lost commands."""
+    """Asks control to look for overdue rounds and lost commands, in all runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

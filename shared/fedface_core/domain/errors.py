@@ -29,7 +29,7 @@ class FedFaceError(Exception):
 
 
 class InvalidInputError(FedFaceError, ValueError):
-    """A person's input is wrong. The message says what, where, and what would be right."""
+    """A person's input is wrong. The message says what is wrong, where, and what would be right."""
 
     status = 422
     title = "Invalid input"
@@ -57,14 +57,14 @@ class NotFoundError(FedFaceError, LookupError):
 
 
 class WrongPhaseError(FedFaceError):
-    """The run or round is in a phase that does not allow this; the message names the phase and what it allows."""
+    """The phase of the run or round does not allow what was asked. The message names the phase and what it allows."""
 
     status = 409
     title = "Wrong phase"
 
 
 class StaleVersionError(FedFaceError):
-    """Somebody else changed the run since it was loaded. Load it again and decide again."""
+    """Somebody else changed the run after it was loaded. The caller has to load the run again and to decide again."""
 
     status = 409
     title = "Changed meanwhile"
@@ -84,24 +84,24 @@ class UnavailableError(FedFaceError):
 
 
 class UnknownSchemaError(FedFaceError):
-    """What was read has a schema version that this FedFace does not read: another version wrote it."""
+    """A message or record has a schema version that this FedFace does not read: another version wrote it."""
 
     title = "Unknown schema version"
 
 
 class TooFewUpdatesError(FedFaceError):
-    """So many updates of a round were refused that it cannot be averaged. The message says why each was."""
+    """So many updates of a round were refused that it cannot be averaged. The message gives the reason of each refusal."""
 
     status = 422
     title = "Too few updates"
 
     def __init__(self, folded: int, minimum: int, refused: Mapping[str, str]) -> None:
-        why = ", ".join(f"{client} ({reason})" for client, reason in sorted(refused.items()))
-        super().__init__(f"{folded} updates could be used, fewer than the minimum {minimum}; refused: {why}")
+        reasons = ", ".join(f"{client} ({reason})" for client, reason in sorted(refused.items()))
+        super().__init__(f"{folded} updates could be used, fewer than the minimum {minimum}; refused: {reasons}")
 
 
 class UpdateRefusedError(FedFaceError):
-    """An update failed a check. ``reason`` is one of `fedface_core.domain.update.RefusalReason`."""
+    """One update failed a check. ``reason`` is a value of `fedface_core.domain.update.RefusalReason`."""
 
     status = 422
     title = "Update refused"

@@ -1,4 +1,4 @@
-"""Facts: what happened, reported to control, which alone changes phases."""
+"""Facts: messages that tell control what has happened. Only control changes phases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fedface_core.domain.results import Aggregation, Scores
 
 
 class FactBase(BaseModel):
-    """Common to all facts; unknown fields and versions are refused."""
+    """The fields of every fact. Unknown fields and schema versions are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,33 +20,33 @@ class FactBase(BaseModel):
 
 
 class ModelPrepared(FactBase):
-    """The initial model version is in the store."""
+    """The initial model version is in the artifact store."""
 
     kind: Literal["model_prepared"] = "model_prepared"
     model_sha256: Sha256
 
 
 class RoundReady(FactBase):
-    """A round may be ready to close. Control looks for itself: a message of an earlier life of the round closes nothing."""
+    """A round may be ready to close. Control checks this in the ledger, so an outdated message closes no round."""
 
     kind: Literal["round_ready"] = "round_ready"
     round: Annotated[int, Field(ge=0)]
     because: Literal["settled", "deadline", "operator"] = Field(
-        description="`settled`: the quorum is reached, or no invited client is awaited any more."
+        description="`settled`: the quorum is reached, or every invited client has settled."
     )
 
 
 class RoundAggregated(FactBase):
-    """The round's model version and class embeddings are in the store."""
+    """The model version and the class embeddings of a round are in the artifact store."""
 
     kind: Literal["round_aggregated"] = "round_aggregated"
     round: Annotated[int, Field(ge=0)]
-    accepted_digest: str = Field(description="Of the accepted set that was averaged, by `accepted_digest`.")
+    accepted_digest: str = Field(description="The digest of the accepted set that was averaged.")
     aggregation: Aggregation
 
 
 class RoundEvaluated(FactBase):
-    """The round's report is in the store."""
+    """The verification report of a round is in the artifact store."""
 
     kind: Literal["round_evaluated"] = "round_evaluated"
     round: Annotated[int, Field(ge=0)]
@@ -55,19 +55,24 @@ class RoundEvaluated(FactBase):
 
 
 class EvaluationSkipped(FactBase):
-    """An operator asked not to score the round's model version."""
+    """An operator asked to skip the evaluation of a round."""
 
     kind: Literal["evaluation_skipped"] = "evaluation_skipped"
     round: Annotated[int, Field(ge=0)]
 
 
 class StepFailed(FactBase):
-    """A service found that the run cannot go on (wrong weights, unreadable data…): the reason is for the operator."""
+    """A service cannot do its step of a run: weights are wrong, data cannot be read, or the like.
+
+    The reason is written for the operator.
+    """
 
     kind: Literal["step_failed"] = "step_failed"
-    round: Annotated[int, Field(ge=0)] | None = Field(description="None before round 0, while the model is prepared.")
+    round: Annotated[int, Field(ge=0)] | None = Field(description="None while the initial model is prepared.")
     reason: str
-    fresh_cohort_may_help: bool = Field(default=False, description="It is the round that failed, and not its run.")
+    fresh_cohort_may_help: bool = Field(
+        default=False, description="Whether only the round failed, so that the run can go on with a fresh cohort."
+    )
 
 
 Fact = Annotated[

@@ -1,4 +1,4 @@
-"""Identifiers of runs and clients."""
+"""Identifiers of runs, clients and objects."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from pydantic import StringConstraints
 
 RunId = Annotated[str, StringConstraints(pattern=r"^run-[0-9a-f]{12}$")]
 ClientId = Annotated[str, StringConstraints(pattern=r"^client-[0-9]{6}$")]
-# As many as their ids have room for.
-MOST_CLIENTS = 1_000_000
-
+MOST_CLIENTS = 1_000_000  # a client id has six digits
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 def new_run_id() -> str:
-    """A fresh run id: 48 random bits, short enough to type."""
+    """A new run id of 48 random bits, short enough to type."""
     return f"run-{secrets.token_hex(6)}"
 
 
 def client_id(index: int) -> str:
-    """The client that holds the ``index``-th client identity of the split; also its row in the class embeddings."""
+    """The id of the client with the ``index``-th client identity of the split, counted from 0.
+
+    The index is also the client's row in the class embeddings.
+    """
     return f"client-{index:06d}"
 
 
 def client_index(client: str) -> int:
-    """The inverse of `client_id`."""
+    """The index in a client's id: 3 for ``client-000003``."""
     return int(client.removeprefix("client-"))

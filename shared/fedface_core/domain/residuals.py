@@ -1,4 +1,4 @@
-"""Error feedback: which of its residuals a client goes on from. ADR 10 says why it is this one."""
+"""Error feedback: which residual a client adds to its next change (ADR 10)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fedface_core.domain.round_kind import RoundKind
 
 
 def residuals_after(base: RoundState, accepted: Iterable[str]) -> dict[str, int]:
-    """Client → the round whose residual it goes on from, in a cohort that starts from what ``base`` came to.
+    """The round whose residual each client uses next, by client, in a cohort that starts from the results of round ``base``.
 
-    ``accepted`` are the clients whose updates that round accepted. It is the round of the newest update of each client that
-    is in the model: one that was refused when folded, or whose round was abandoned, has moved nothing, so nothing is owed.
+    ``accepted`` are the clients whose updates round ``base`` accepted. A client uses the residual of its newest update that
+    is in the model. An update that was refused when folded, or whose round was abandoned, is not in the model.
     """
     if base.kind is RoundKind.ENROLMENT:
         return {}
-    assert base.aggregation is not None, "only a round that came to something is started from"
-    counted = sorted(set(accepted) - base.aggregation.refused.keys())
-    return base.residuals | dict.fromkeys(counted, base.number)
+    assert base.aggregation is not None, "a cohort starts only from a round that was aggregated"
+    averaged = sorted(set(accepted) - base.aggregation.refused.keys())
+    return base.residuals | dict.fromkeys(averaged, base.number)

@@ -1,4 +1,4 @@
-"""What rounds come to: the aggregation of a round, the scores of its model version, and the evaluator's report."""
+"""The results of a round: its aggregation, the scores of its model version, and its verification report."""
 
 from __future__ import annotations
 
@@ -10,37 +10,43 @@ from fedface_core.domain.ids import Sha256
 
 
 class Aggregation(BaseModel):
-    """What the aggregator made of a round."""
+    """The results of a round's aggregation: the digests of what was stored, and figures about the updates."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model_sha256: Sha256
     class_embeddings_sha256: Sha256
     server_state_sha256: Sha256 | None = Field(
-        default=None, description="What the aggregator keeps for its next round: moments of its optimiser, what it learnt."
+        default=None, description="What the aggregator keeps for the next round, such as the moments of its optimiser."
     )
     guidance_sha256: Sha256 | None = Field(
-        default=None, description="What every client of the next round may read; by the plan's strategy."
+        default=None, description="Tensors that every client of the next round may read, if the plan's strategy gives any."
     )
-    folded: int = Field(description="Updates in the average.")
+    folded: int = Field(description="How many updates the average contains.")
     images: int = Field(description="Σ n_c over the folded updates.")
-    uploaded_bytes: int = Field(description="Size of the folded updates, as they were uploaded.")
-    refused: dict[str, str] = Field(description="Client → reason, for updates that failed a check when folded.")
+    uploaded_bytes: int = Field(description="The size of the folded updates, as the clients uploaded them.")
+    refused: dict[str, str] = Field(description="Client → reason, for updates that failed a check when they were folded.")
     update_norm: float | None = Field(description="‖f_new − f_old‖₂ over all parameters; none at enrolment.")
-    loss_before: float | None = Field(description="Image-weighted mean over the folded updates.")
-    loss_after: float | None = None
-    spreadout_loss: float = Field(description="After spreadout.")
-    mean_off_diagonal_cosine: float = Field(description="Of the class embeddings, after spreadout.")
-    max_off_diagonal_cosine: float
+    loss_before: float | None = Field(
+        description="The clients' loss before local training: mean over the folded updates, weighted by their images."
+    )
+    loss_after: float | None = Field(
+        default=None, description="The clients' loss after local training, averaged as `loss_before` is."
+    )
+    spreadout_loss: float = Field(description="The spreadout loss after spreadout.")
+    mean_off_diagonal_cosine: float = Field(description="Mean cosine of two class embeddings, after spreadout.")
+    max_off_diagonal_cosine: float = Field(description="Largest cosine of two class embeddings, after spreadout.")
 
 
 class Scores(BaseModel):
-    """Verification of one model version on the test identities."""
+    """The verification figures of one model version on the test identities."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     protocol: Literal["pairs"] = "pairs"
-    tar: dict[str, float | None] = Field(description="FAR (as '1e-3') → TAR; none where too few impostor pairs resolve it.")
+    tar: dict[str, float | None] = Field(
+        description="FAR (as '1e-3') → TAR; none if there are too few impostor pairs for this FAR."
+    )
     auc: float
     eer: float
     genuine_pairs: int
@@ -50,7 +56,7 @@ class Scores(BaseModel):
 
 
 class RocCurve(BaseModel):
-    """Points of the ROC curve, by growing FAR."""
+    """Points of a ROC curve, in order of growing FAR; ``far[i]`` and ``tar[i]`` are one point."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,7 +65,7 @@ class RocCurve(BaseModel):
 
 
 class VerificationReport(BaseModel):
-    """What the evaluator stores of a round, at ``object_keys.report``."""
+    """What the evaluator stores about a round's model version, under the key `object_keys.report`: scores and ROC curve."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -71,6 +77,6 @@ class VerificationReport(BaseModel):
 
 
 def far_label(far: float) -> str:
-    """A false accept rate as reports, metrics and tables name it: 0.001 → '1e-3', 0.05 → '5e-2'."""
+    """The name of a false accept rate in reports, metrics and tables: 0.001 → '1e-3', 0.05 → '5e-2'."""
     mantissa, exponent = f"{far:e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"

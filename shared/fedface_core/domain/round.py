@@ -20,7 +20,7 @@ from fedface_core.domain.transitions import Transition, replaced
 
 
 class RoundPhase(StrEnum):
-    """Where a round stands."""
+    """The phases of a round."""
 
     OPEN = "open"
     SUSPENDED = "suspended"
@@ -34,7 +34,7 @@ ENDED_ROUND: Final = frozenset({RoundPhase.FINISHED, RoundPhase.ABANDONED})
 
 
 class RoundMove(StrEnum):
-    """What moves a round. Each move is a method of `Round`."""
+    """The moves of a round from phase to phase. Each move is a method of `Round`."""
 
     CLOSE = "close"
     AGGREGATED = "aggregated"
@@ -57,7 +57,9 @@ ROUND_TRANSITIONS: Final[dict[RoundMove, Transition[RoundPhase]]] = {
 
 
 class RoundState(BaseModel):
-    """A round but for who is in it: as small for ten thousand clients as for ten, where nobody is carried over or owes."""
+    """A round without its cohort. It is as small for ten thousand clients as for ten, unless clients are carried over or
+    have residuals.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,7 +68,8 @@ class RoundState(BaseModel):
     number: int
     phase: RoundPhase = RoundPhase.OPEN
     carried: dict[ClientId, int] = Field(
-        default_factory=dict, description="Asynchronous: members that still train since an earlier round, and since which."
+        default_factory=dict,
+        description="Asynchronous runs: clients of the cohort that still train since an earlier round → that round.",
     )
     shard_size: int
     quorum: int
@@ -74,30 +77,32 @@ class RoundState(BaseModel):
     opened_at: datetime
     deadline_at: datetime
     closed_at: datetime | None = None
-    suspended_at: datetime | None = Field(default=None, description="Since when its run has been paused.")
+    suspended_at: datetime | None = Field(default=None, description="When the pause of its run began.")
     finished_at: datetime | None = None
     base: int | None = Field(default=None, description="The finished round that the cohort starts from; none at enrolment.")
     model_sha256: Sha256 = Field(description="The global model that the cohort starts from.")
-    class_embeddings_sha256: Sha256 | None = Field(default=None, description="Its class embeddings; none at enrolment.")
-    server_state_sha256: Sha256 | None = Field(default=None, description="The aggregator's, where it keeps any.")
-    guidance_sha256: Sha256 | None = Field(default=None, description="The clients', where the strategy gives any.")
+    class_embeddings_sha256: Sha256 | None = Field(
+        default=None, description="The class embeddings that the cohort starts from; none at enrolment."
+    )
+    server_state_sha256: Sha256 | None = Field(default=None, description="The aggregator's state, if it keeps any.")
+    guidance_sha256: Sha256 | None = Field(default=None, description="The clients' guidance, if the strategy gives any.")
     residuals: dict[ClientId, int] = Field(
         default_factory=dict,
-        description="Error feedback: client → the round whose residual it goes on from. Of all clients; others have none.",
+        description="Error feedback: client → the round whose residual it uses. Clients that are not here have no residual.",
     )
-    skip_evaluation: bool = Field(default=False, description="An operator asked not to score its model version.")
+    skip_evaluation: bool = Field(default=False, description="Whether an operator asked to skip the evaluation.")
     abandoned_because: str | None = None
     aggregation: Aggregation | None = None
     scores: Scores | None = None
 
     @property
     def kind(self) -> RoundKind:
-        """Enrolment or training."""
+        """The kind of this round: enrolment or training."""
         return RoundKind.of(self.number)
 
 
 class RoundChanges(TypedDict, total=False):
-    """The fields of a round that change during its life, each with its type: what `Round.replace` takes."""
+    """The fields of a round that may change, with their types, as `Round.replace` takes them."""
 
     phase: RoundPhase
     deadline_at: datetime
@@ -111,16 +116,16 @@ class RoundChanges(TypedDict, total=False):
 
 
 class Round(RoundState):
-    """One round as the ledger stores it."""
+    """One round as the ledger stores it, with its cohort."""
 
-    cohort: tuple[ClientId, ...] = Field(description="In client order; shard s is the s-th slice of shard_size.")
+    cohort: tuple[ClientId, ...] = Field(description="In client order; shard s is the s-th slice of shard_size clients.")
 
     def base_of(self, client: str) -> int:
-        """The round whose model the client trains: this one, or the earlier one since which it is carried over."""
+        """The number of the round whose model the client trains: this round, or an earlier one if it is carried over."""
         return self.carried.get(client, self.number)
 
     def shard_of_each(self) -> dict[str, int]:
-        """The shard that each client of the cohort belongs to."""
+        """Client → shard, for the whole cohort."""
         return {client: index // self.shard_size for index, client in enumerate(self.cohort)}
 
     def shard_members(self, shard: int) -> tuple[str, ...]:
@@ -129,45 +134,45 @@ class Round(RoundState):
 
     @property
     def shards(self) -> int:
-        """How many shards the cohort makes."""
+        """How many shards the cohort has."""
         return -(-len(self.cohort) // self.shard_size)
 
     def replace(self, **changes: Unpack[RoundChanges]) -> Round:
-        """The round with some fields changed, validated. `pydantic.ValidationError` for a value that a field cannot hold."""
+        """The round with some fields changed. `pydantic.ValidationError` if a field cannot hold its new value."""
         return replaced(self, changes)
 
     def closed(self, now: datetime) -> Round:
-        """The open round that takes no further update: its accepted set is final, and is to be aggregated."""
+        """The round in phase `aggregating`: it accepts no further update, so its accepted set is final."""
         return self._moved(RoundMove.CLOSE, RoundPhase.AGGREGATING, closed_at=now)
 
     def aggregated(self, aggregation: Aggregation) -> Round:
-        """The closed round with its results, whose model version is to be evaluated."""
+        """The round in phase `evaluating`, with the results of its aggregation."""
         return self._moved(RoundMove.AGGREGATED, RoundPhase.EVALUATING, aggregation=aggregation)
 
     def evaluated(self, scores: Scores, now: datetime) -> Round:
-        """The round finished, with the scores of its model version."""
+        """The round in phase `finished`, with the scores of its model version."""
         return self._moved(RoundMove.EVALUATED, RoundPhase.FINISHED, scores=scores, finished_at=now)
 
     def finished_unscored(self, now: datetime) -> Round:
-        """The round finished without scores, because an operator asked to skip its evaluation."""
+        """The round in phase `finished` without scores, since an operator asked to skip its evaluation."""
         return self._moved(RoundMove.SKIP_EVALUATION, RoundPhase.FINISHED, finished_at=now)
 
     def skipping_evaluation(self) -> Round:
-        """The round whose model version is not to be scored. Its phase stays as it is."""
+        """The round marked so that its model version is not scored. Its phase stays."""
         return self.replace(skip_evaluation=True)
 
     def suspended(self, now: datetime) -> Round:
-        """The open round of a run that is paused at once: no task starts any more, and updates that arrive still count."""
+        """The round in phase `suspended`, since its run is paused at once: no task starts, but updates are accepted."""
         return self._moved(RoundMove.SUSPEND, RoundPhase.SUSPENDED, suspended_at=now)
 
     def reopened(self, now: datetime) -> Round:
-        """The suspended round of a resumed run, open again. Its deadline has moved by the length of the pause."""
+        """The round in phase `open` again, since its run is resumed. The deadline moves by the length of the pause."""
         assert self.suspended_at is not None, "only a suspended round is reopened"
         deadline_at = self.deadline_at + (now - self.suspended_at)
         return self._moved(RoundMove.REOPEN, RoundPhase.OPEN, suspended_at=None, deadline_at=deadline_at)
 
     def abandoned(self, now: datetime, because: str) -> Round:
-        """The round given up: it has too few updates, its run has ended, or an operator wants a fresh cohort."""
+        """The round in phase `abandoned`: it has too few updates, its run has ended, or an operator retries it."""
         return self._moved(RoundMove.ABANDON, RoundPhase.ABANDONED, finished_at=now, abandoned_because=because)
 
     def _moved(self, move: RoundMove, target: RoundPhase, **changes: Unpack[RoundChanges]) -> Round:
@@ -177,16 +182,16 @@ class Round(RoundState):
 
 
 class Tally(BaseModel):
-    """The ledger's counts of a round, read in one step."""
+    """The progress of a round by the ledger, read in one step."""
 
     model_config = ConfigDict(frozen=True)
 
-    accepted: int
-    failed: int
+    accepted: int = Field(description="How many updates were accepted.")
+    failed: int = Field(description="How many clients have failed.")
     unsettled: frozenset[str] = Field(description="Invited clients that were neither accepted nor failed.")
     accepted_shards: frozenset[int] = Field(description="Shards with at least one accepted update.")
     folded_shards: frozenset[int] = Field(description="Shards whose partial is recorded.")
-    last_activity: datetime
+    last_activity: datetime = Field(description="When the ledger last recorded anything about the round.")
 
 
 def open_round(
@@ -201,10 +206,14 @@ def open_round(
     carried: Mapping[str, int] | None = None,
     residuals: Mapping[str, int] | None = None,
 ) -> Round:
-    """Round ``number`` of a run, open for the updates of ``cohort``; a training round starts from what ``base`` came to."""
-    # Enrolment waits for everybody: a client without a class embedding can take part in no later round.
+    """Round ``number`` of a run, open for the updates of ``cohort``.
+
+    The cohort starts from the model version ``model_sha256`` and the other results of the round ``base`` (none at
+    enrolment). ``carried`` and ``residuals`` are the fields of `RoundState` of these names.
+    """
+    # Enrolment waits for every client: a client without a class embedding can take part in no later round.
     enrols = RoundKind.of(number) is RoundKind.ENROLMENT
-    quorum = len(cohort) if enrols else min(plan.cohort.closing(plan.split.clients), len(cohort))
+    quorum = len(cohort) if enrols else min(plan.cohort.quorum_for(plan.split.clients), len(cohort))
     results = base.aggregation if base else None
     return Round(
         run_id=run_id,
@@ -226,9 +235,9 @@ def open_round(
 
 
 def reason_to_close(current: Round, tally: Tally, now: datetime) -> Literal["settled", "deadline"] | None:
-    """Why the round closes now, by the ledger's own counts. None if it goes on, or is not open.
+    """Why the round closes now; None if it goes on, or is not open.
 
-    ``settled``: its quorum is reached, or no invited client is awaited any more. ``deadline``: its deadline has passed.
+    ``settled``: its quorum is reached, or every invited client has settled. ``deadline``: its deadline has passed.
     """
     if current.phase is not RoundPhase.OPEN:
         return None
@@ -238,5 +247,5 @@ def reason_to_close(current: Round, tally: Tally, now: datetime) -> Literal["set
 
 
 def latest_scores(rounds: Sequence[RoundState]) -> tuple[int, Scores] | None:
-    """The number and the scores of the newest round that was scored, of a run's rounds in order; None if none was."""
-    return next(((done.number, done.scores) for done in reversed(rounds) if done.scores), None)
+    """The number and the scores of the newest scored round among ``rounds``, which are in order; None if none is scored."""
+    return next(((scored.number, scored.scores) for scored in reversed(rounds) if scored.scores), None)

@@ -1,4 +1,4 @@
-"""The two kinds of round. They take one path through the services; what clients upload, and what comes of it, differs."""
+"""The two kinds of round. Both take the same path through the services; they differ in what clients upload."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class RoundKind(StrEnum):
     """What a round asks of its clients."""
 
     ENROLMENT = "enrolment"
-    """Each client uploads the mean embedding of its images by the initial network."""
+    """Each client uploads the mean embedding of its images, made with the initial model."""
     TRAINING = "training"
-    """Each client of the cohort trains the global model on its images and uploads what came out."""
+    """Each client of the cohort trains the global model on its images and uploads the result."""
 
     @classmethod
     def of(cls, number: int) -> RoundKind:

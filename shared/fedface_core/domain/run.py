@@ -19,7 +19,7 @@ from fedface_core.domain.transitions import Transition, replaced
 
 
 class RunPhase(StrEnum):
-    """Where a run stands."""
+    """The phases of a run."""
 
     CREATED = "created"
     PREPARING = "preparing"
@@ -39,7 +39,7 @@ _IN_ROUNDS = frozenset({RunPhase.RUNNING, RunPhase.PAUSING})
 
 
 class RunMove(StrEnum):
-    """What moves a run. Each move is a method of `Run`."""
+    """The moves of a run from phase to phase. Each move is a method of `Run`."""
 
     START = "start"
     BEGIN_ROUNDS = "begin rounds"
@@ -68,7 +68,7 @@ RUN_TRANSITIONS: Final[dict[RunMove, Transition[RunPhase]]] = {
     ),
 }
 
-# What an operator may ask for, and in which phases of the run. The API's 409 answers quote this table.
+# What an operator may ask for, and the phases of the run that allow it. The API's 409 answers quote this table.
 ALLOWED: Final[dict[str, frozenset[RunPhase]]] = {
     "start": RUN_TRANSITIONS[RunMove.START].sources,
     "pause": RUN_TRANSITIONS[RunMove.PAUSE].sources,
@@ -81,12 +81,12 @@ ALLOWED: Final[dict[str, frozenset[RunPhase]]] = {
     "delete": RUN_TRANSITIONS[RunMove.DELETE].sources,
 }
 
-# A bound on the record's size. A request is repeated within seconds, and an operator makes a few an hour.
+# A bound on the size of the record. A request is repeated within seconds, and an operator makes a few requests an hour.
 _REMEMBERED_REQUESTS = 50
 
 
 class RunChanges(TypedDict, total=False):
-    """The fields of a run that change during its life, each with its type: what `Run.replace` takes."""
+    """The fields of a run that may change, with their types, as `Run.replace` takes them."""
 
     phase: RunPhase
     version: int
@@ -108,7 +108,7 @@ class RunChanges(TypedDict, total=False):
 
 
 class Run(BaseModel):
-    """One run as the ledger stores it. ``version`` grows by one with each stored change (compare-and-set)."""
+    """One run as the ledger stores it. ``version`` grows by one with each change that is stored (compare-and-set)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -121,58 +121,64 @@ class Run(BaseModel):
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    paused_at: datetime | None = Field(default=None, description="Since when it has been paused.")
-    paused_seconds: float = Field(default=0.0, description="How long all earlier pauses were together.")
-    prompted_at: datetime | None = Field(default=None, description="When the initial model was last asked for.")
+    paused_at: datetime | None = Field(default=None, description="When the present pause began.")
+    paused_seconds: float = Field(default=0.0, description="The total length of all earlier pauses.")
+    prompted_at: datetime | None = Field(default=None, description="When the initial model was last requested.")
     round: int | None = Field(default=None, description="The current round's number.")
     finished_rounds: int = Field(default=0, description="Training rounds that have finished.")
-    abandoned_in_a_row: int = Field(default=0, description="Rounds that were abandoned since one finished.")
+    abandoned_in_a_row: int = Field(default=0, description="Rounds that were abandoned since the last one finished.")
     base_round: int | None = Field(default=None, description="The finished round whose results the next cohort starts from.")
     evaluating: tuple[int, ...] = Field(
-        default=(), description="Asynchronous: earlier rounds whose model version is still being scored."
+        default=(), description="Asynchronous runs: earlier rounds whose model version is still being scored."
     )
     updates_kept_from: int = Field(default=0, description="The updates of rounds before this one have been removed.")
     model_sha256: Sha256 | None = Field(default=None, description="The newest model version.")
     failure: str | None = Field(default=None, description="Why the run failed.")
-    stopped_because: str | None = Field(default=None, description="Which condition of the plan completed it.")
+    stopped_because: str | None = Field(default=None, description="Which condition of the plan completed the run.")
     cloned_from: RunId | None = None
-    requests: dict[str, str] = Field(default_factory=dict, description="Idempotency key → what it asked for.")
+    requests: dict[str, str] = Field(default_factory=dict, description="Idempotency key → the request that was granted.")
 
     def active_seconds(self, now: datetime) -> float:
         """The time from the start of the run to ``now``, in seconds, without its pauses."""
-        assert self.started_at is not None, "asked of a run that has started"
+        assert self.started_at is not None, "only a run that has started has active seconds"
         return ((self.paused_at or now) - self.started_at).total_seconds() - self.paused_seconds
 
     def trained_rounds(self, current: int) -> int:
-        """How many training rounds have a model version, scored or not, counting the ``current`` round as one that has."""
+        """How many training rounds have a model version, scored or not. The ``current`` round counts as one that has."""
         unscored = [*self.evaluating, current]
         return self.finished_rounds + sum(RoundKind.of(number) is RoundKind.TRAINING for number in unscored)
 
-    def asked_before(self, key: str | None, request: str) -> bool:
-        """Whether this very request was granted already. `InvalidInputError` if the key was used for another request."""
-        known = self.requests.get(key) if key is not None else None
-        if known is not None and known != request:
+    def has_granted(self, key: str | None, request: str) -> bool:
+        """Whether ``request`` was granted already under this idempotency key. Without a key, it was not.
+
+        `InvalidInputError` if the key was used for another request.
+        """
+        granted = self.requests.get(key) if key is not None else None
+        if granted is not None and granted != request:
             raise InvalidInputError(
-                f"the idempotency key {key!r} was used for '{known}' on {self.id}, and not for '{request}'; take a new key"
+                f"the idempotency key {key!r} was used for '{granted}' on {self.id}, and not for '{request}'; take a new key"
             )
-        return known is not None
+        return granted is not None
 
     def require_allowed(self, action: str) -> None:
-        """`WrongPhaseError` if the run's phase does not allow an operator's ``action``, a name in the table `ALLOWED`."""
+        """Check that the run's phase allows an operator's ``action``, a name in the table `ALLOWED`.
+
+        `WrongPhaseError` if it does not.
+        """
         if self.phase not in ALLOWED[action]:
             allowed = ", ".join(allowed_actions(self.phase)) or "nothing more"
             raise WrongPhaseError(f"cannot {action}: {self.id} is {self.phase}, which allows {allowed}")
 
     def replace(self, **changes: Unpack[RunChanges]) -> Run:
-        """The run with some fields changed, validated. `pydantic.ValidationError` for a value that the field cannot hold."""
+        """The run with some fields changed. `pydantic.ValidationError` if a field cannot hold its new value."""
         return replaced(self, changes)
 
     def next_version(self) -> Run:
-        """The run as the ledger stores it next: its version is one higher, everything else is as it was."""
+        """The run with a version that is one higher, as the ledger stores it next."""
         return self.replace(version=self.version + 1)
 
-    def remembering(self, key: str | None, request: str) -> Run:
-        """The run that remembers a granted request by its idempotency key. Without a key there is nothing to remember."""
+    def with_request(self, key: str | None, request: str) -> Run:
+        """The run with a granted request recorded under its idempotency key; the unchanged run if there is no key."""
         if key is None:
             return self
         newest = [*self.requests.items(), (key, request)][-_REMEMBERED_REQUESTS:]
@@ -181,26 +187,32 @@ class Run(BaseModel):
     # Moves from phase to phase.
 
     def started(self, now: datetime) -> Run:
-        """The run whose initial model is being prepared. `WrongPhaseError` unless it is `created`."""
+        """The run in phase `preparing`. `WrongPhaseError` unless it is `created`."""
         self.require_allowed("start")
         return self._moved(RunMove.START, RunPhase.PREPARING, started_at=now, prompted_at=now)
 
     def pausing(self) -> Run:
-        """The run that starts nothing new and is paused once nothing is in flight. `WrongPhaseError` if it cannot pause."""
+        """The run in phase `pausing`: it starts nothing new, and is paused once nothing is in flight.
+
+        `WrongPhaseError` unless it is preparing or running.
+        """
         self.require_allowed("pause")
         return self._moved(RunMove.PAUSE, RunPhase.PAUSING)
 
     def paused(self, now: datetime) -> Run:
-        """The run whose pause has begun, because nothing is in flight any more."""
+        """The pausing run in phase `paused`, since nothing is in flight any more."""
         return self._moved(RunMove.PAUSED, RunPhase.PAUSED, paused_at=now)
 
     def paused_at_once(self, now: datetime) -> Run:
-        """The run that is paused with whatever is in flight. `WrongPhaseError` unless it is active."""
+        """The run in phase `paused` at once, though tasks may be in flight.
+
+        `WrongPhaseError` unless it is preparing, running or pausing.
+        """
         self.require_allowed("pause now")
         return self._moved(RunMove.PAUSE_NOW, RunPhase.PAUSED, paused_at=now)
 
     def resumed(self, now: datetime) -> Run:
-        """The run that goes on: with its rounds, or with the preparation of its model if it has no round yet.
+        """The run in phase `running`, or in phase `preparing` if it has no round yet.
 
         `WrongPhaseError` unless it is pausing or paused.
         """
@@ -210,33 +222,33 @@ class Run(BaseModel):
         return self._moved(RunMove.RESUME, phase, paused_at=None, paused_seconds=self.paused_seconds + pause_seconds)
 
     def in_round(self, number: int) -> Run:
-        """The run whose current round is ``number``. A pausing run stays pausing: its operator was faster than the round."""
+        """The run whose current round is ``number``. A preparing run becomes `running`; a pausing run stays `pausing`."""
         if self.phase is RunPhase.PREPARING:
             return self._moved(RunMove.BEGIN_ROUNDS, RunPhase.RUNNING, round=number)
         return self.replace(round=number)
 
     def completed(self, now: datetime, because: str) -> Run:
-        """The run that has reached what it was asked for; ``because`` says which condition was met."""
+        """The run in phase `completed`; ``because`` says which condition of the plan was met."""
         return self._moved(RunMove.COMPLETE, RunPhase.COMPLETED, ended_at=now, failure=None, stopped_because=because)
 
     def failed(self, now: datetime, reason: str) -> Run:
-        """The run that cannot go on, with the reason for its operator."""
+        """The run in phase `failed`, with the reason for its operator."""
         return self._moved(RunMove.FAIL, RunPhase.FAILED, ended_at=now, failure=reason, stopped_because=None)
 
     def cancelled(self, now: datetime) -> Run:
-        """The run that its operator has ended. `WrongPhaseError` if it has ended already."""
+        """The run in phase `cancelled`. `WrongPhaseError` if it has ended already."""
         self.require_allowed("cancel")
         return self._moved(RunMove.CANCEL, RunPhase.CANCELLED, ended_at=now, failure=None, stopped_because=None)
 
     def deleting(self) -> Run:
-        """The run whose artifacts and records are being removed. `WrongPhaseError` while it is active or paused."""
+        """The run in phase `deleting`: all that it keeps is removed. `WrongPhaseError` if it is active or paused."""
         self.require_allowed("delete")
         return self._moved(RunMove.DELETE, RunPhase.DELETING)
 
     # What happens within a phase.
 
-    def asked_for_model_again(self, now: datetime) -> Run:
-        """The run whose initial model was asked for once more, at ``now``."""
+    def with_model_requested(self, now: datetime) -> Run:
+        """The run whose initial model was requested again at ``now``."""
         return self.replace(prompted_at=now)
 
     def with_model(self, model_sha256: str) -> Run:
@@ -247,12 +259,12 @@ class Run(BaseModel):
         """The run whose next cohort starts from the results of round ``number``, whose model version is ``model_sha256``."""
         return self.replace(base_round=number, model_sha256=model_sha256)
 
-    def evaluating_meanwhile(self, number: int, model_sha256: str) -> Run:
-        """The run whose next cohort starts from the results of round ``number`` while that model version is being scored."""
+    def starting_from_unscored(self, number: int, model_sha256: str) -> Run:
+        """The run whose next cohort starts from the results of round ``number``, which is still being evaluated."""
         return self.starting_from(number, model_sha256).replace(evaluating=(*self.evaluating, number))
 
     def with_finished_round(self, number: int) -> Run:
-        """The run with round ``number`` finished. Only training rounds are counted."""
+        """The run with round ``number`` recorded as finished. `finished_rounds` counts training rounds only."""
         return self.replace(
             finished_rounds=self.finished_rounds + (RoundKind.of(number) is RoundKind.TRAINING),
             abandoned_in_a_row=0,
@@ -260,11 +272,11 @@ class Run(BaseModel):
         )
 
     def with_abandoned_round(self) -> Run:
-        """The run with one more round in a row given up for lack of updates."""
+        """The run with one more round abandoned in a row."""
         return self.replace(abandoned_in_a_row=self.abandoned_in_a_row + 1)
 
     def with_updates_kept_from(self, number: int) -> Run:
-        """The run that has removed the updates of all rounds before ``number``."""
+        """The run recorded as having no updates of rounds before ``number`` in the artifact store."""
         return self.replace(updates_kept_from=number)
 
     def _moved(self, move: RunMove, target: RunPhase, **changes: Unpack[RunChanges]) -> Run:
@@ -274,5 +286,5 @@ class Run(BaseModel):
 
 
 def allowed_actions(phase: RunPhase) -> list[str]:
-    """What an operator may ask of a run in this phase, in the words of the table `ALLOWED`."""
+    """The actions that an operator may take on a run in this phase, by their names in the table `ALLOWED`."""
     return [name for name, phases in ALLOWED.items() if phase in phases]

@@ -1,4 +1,4 @@
-"""How runs and rounds may move from phase to phase, and how their records are changed: by name, and validated."""
+"""How runs and rounds move from phase to phase, and how a field of their records is changed and validated."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Transition(Generic[PhaseT]):
 
 
 def replaced(record: RecordT, changes: Mapping[str, object]) -> RecordT:
-    """A copy of a frozen record in which ``changes`` (field → value) replace what was there, validated as a whole.
+    """A copy of a frozen record with some fields changed; ``changes`` maps field names to values.
 
-    Pydantic's own `model_copy(update=…)` takes any name and any value. Here a name that is no field, or a value that the
-    field cannot hold, raises `pydantic.ValidationError`. Callers type ``changes`` by a TypedDict, so that mypy checks them.
+    Unlike a copy by pydantic's `model_copy(update=…)`, it is validated: `pydantic.ValidationError` if a name is no field, or
+    a field cannot hold its value. Callers type ``changes`` by a TypedDict, so that mypy checks names and types.
     """
     return type(record).model_validate({**record.__dict__, **changes})

@@ -1,4 +1,4 @@
-"""What the ledger knows of a client's update: enough to find, check and weigh it, never its tensors."""
+"""What the ledger stores about a client's update: enough to find, check and weight the update, but not its tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fedface_core.domain.ids import Sha256
 
 
 class AcceptedUpdate(BaseModel):
-    """An update as accepted: ``sha256`` pins the bytes, so an object changed afterwards is refused when folded."""
+    """An accepted update. ``sha256`` is the digest of its bytes: an object that is changed later is refused when folded."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,20 +24,23 @@ class AcceptedUpdate(BaseModel):
     loss_after: float | None = Field(default=None, description="Mean loss after local training; none at enrolment.")
     started_from: Sha256 | None = Field(default=None, description="The model version that was trained; none at enrolment.")
     residual_sha256: Sha256 | None = Field(
-        default=None, description="What its encoding left out, where the client is to go on from that (error feedback)."
+        default=None, description="The residual of its encoding, if the plan has error feedback."
     )
 
 
 def accepted_digest(accepted: Mapping[str, AcceptedUpdate]) -> str:
-    """A name of 16 hexadecimal digits for an accepted set: who, which bytes, with what weight.
+    """The digest of an accepted set, 16 hexadecimal digits: of its clients, their updates' bytes and their images (ADR 6).
 
-    What is made of the set is stored under it, so that a worker which still holds an older set writes beside, never over.
+    The results of the set are stored under this digest. So a worker that still has an older set overwrites no results.
     """
     return digest_in_order((client, accepted[client]) for client in sorted(accepted))
 
 
 def digest_in_order(accepted: Iterable[tuple[str, AcceptedUpdate]]) -> str:
-    """The same of a set that comes in client order, which need not be held at once."""
+    """The digest of an accepted set that is given in client order, one (client, update) pair at a time.
+
+    It equals `accepted_digest` of the whole set, but the set need not be in memory at once.
+    """
     digest = hashlib.sha256()
     for client, update in accepted:
         digest.update(f"{client} {update.model_dump_json()}\n".encode())
@@ -45,7 +48,7 @@ def digest_in_order(accepted: Iterable[tuple[str, AcceptedUpdate]]) -> str:
 
 
 class RefusalReason(StrEnum):
-    """Why an update did not count. The label values of the metric `fedface_updates_total`."""
+    """Why an update was refused. The values are labels of the metric `fedface_updates_total`."""
 
     DUPLICATE = "duplicate"
     LATE = "late"
@@ -64,13 +67,14 @@ class RefusalReason(StrEnum):
 
 
 class Receipt(BaseModel):
-    """The ledger's answer to an acceptance or a failure, from one atomic step."""
+    """The ledger's answer when a client settles."""
 
     model_config = ConfigDict(frozen=True)
 
-    refused: RefusalReason | None = Field(default=None, description="None where it counted.")
-    shard: int | None = Field(default=None, description="The client's shard, where invited.")
-    shard_settled: bool = Field(default=False, description="Every client of the shard has been accepted or has failed.")
+    refused: RefusalReason | None = Field(default=None, description="None if the client has settled by this call.")
+    shard: int | None = Field(default=None, description="The client's shard; none if the client is not invited.")
+    shard_settled: bool = Field(default=False, description="Whether every client of the shard has settled.")
     round_ready: bool = Field(
-        default=False, description="The round is open, and its quorum is reached or every invited client has settled."
+        default=False,
+        description="Whether the round is open, and its quorum is reached or every invited client has settled.",
     )

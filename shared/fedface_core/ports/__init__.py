@@ -1,5 +1,7 @@
-"""The four ports through which the system touches the world. Each has one contract suite, in tests/contract, that every
-adapter passes. Adapters turn the errors of others' libraries into those of `fedface_core.domain.errors`.
+"""The four ports: the interfaces to ledger, artifact store, broker and clock.
+
+Each port has one contract suite in tests/contract, which every adapter passes. Adapters translate the errors of other
+libraries into those of `fedface_core.domain.errors`.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from fedface_core.ports.clock import Clock
 from fedface_core.ports.ledger import (
     EndedRound,
     RecordedEvent,
-    RoundGlance,
     RoundSettlement,
+    RoundSummary,
     RunLedger,
     RunRecords,
     RunViews,
@@ -25,8 +27,8 @@ __all__ = [
     "EndedRound",
     "Ports",
     "RecordedEvent",
-    "RoundGlance",
     "RoundSettlement",
+    "RoundSummary",
     "RunLedger",
     "RunRecords",
     "RunViews",
@@ -36,7 +38,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Ports:
-    """The four ports, as a service holds them."""
+    """One adapter of each port: what a service needs of the outside world."""
 
     ledger: RunLedger
     artifacts: ArtifactStore

@@ -1,4 +1,4 @@
-"""The port of the artifact store: updates, partials, model versions, embeddings and reports, as objects by key."""
+"""The port of the artifact store, for updates, partials, model versions, class embeddings, reports and manifests."""
 
 from __future__ import annotations
 
@@ -8,59 +8,60 @@ from typing import Protocol
 
 
 class ArtifactStore(Protocol):
-    """Objects by key. A put is atomic: a reader sees the old object, the new one or none, never a part.
+    """A store of objects by key. A put is atomic: a reader sees the old object, the new object or none, never a part.
 
-    Keys are relative paths of letters, digits and ``-_./`` without empty, ``.`` or ``..`` segments; every method refuses
-    others with `InvalidInputError`. Beside the errors that a method names, each raises `UnavailableError` if the store does
-    not answer, refuses us, or is full.
+    Keys are relative paths of letters, digits and ``-_./`` without empty, ``.`` or ``..`` segments. Every method raises
+    `InvalidInputError` if its key is of another form, and `UnavailableError` if the store does not answer, refuses our
+    credentials, or is full.
     """
 
     def put(self, key: str, *data: bytes | memoryview) -> None:
-        """Store the object, replacing what was there. ``data`` is the whole object, or its parts in order.
+        """Store an object, or replace it. ``data`` is the whole object, or its parts in order.
 
-        Once it has returned, every reader sees the new object.
+        After the call every reader sees the new object.
         """
 
     def get(self, key: str) -> bytes:
         """The whole object. `ArtifactMissingError` names the key if there is no such object."""
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        """``length`` bytes from byte ``start`` on, or as many as are left.
+        """``length`` bytes of the object from byte ``start`` on; fewer if the object ends before.
 
         `InvalidInputError` if ``start`` is negative, or at or past the end, or ``length`` is below 1;
         `ArtifactMissingError` if there is no such object.
         """
 
     def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
-        """Copy the object's bytes from byte ``start`` on into ``buffer``, as many as both have. Returns the object's size.
+        """Copy the object's bytes from byte ``start`` on into ``buffer``, until the buffer is full or the object ends.
 
-        No memory is allocated for them; an object that ends before ``start`` leaves the buffer as it was.
-        `InvalidInputError` if the buffer is empty or ``start`` negative; `ArtifactMissingError` if there is no such object.
+        Returns the size of the object in bytes. No memory is allocated for the bytes. If the object ends before ``start``,
+        the buffer stays unchanged. `InvalidInputError` if the buffer is empty or ``start`` is negative;
+        `ArtifactMissingError` if there is no such object.
         """
 
     def size(self, key: str) -> int:
-        """The object's size in bytes, without reading it. `ArtifactMissingError` if there is no such object."""
+        """The object's size in bytes; the object is not read. `ArtifactMissingError` if there is no such object."""
 
     def modified(self, key: str) -> datetime:
-        """When the object was last put, by the store's clock, in UTC with its zone, to the second or finer.
+        """When the object was last put: an aware datetime in UTC by the store's clock, to the second or finer.
 
         `ArtifactMissingError` if there is no such object.
         """
 
     def keys(self, prefix: str) -> Sequence[str]:
-        """All keys that start with ``prefix``, sorted; every key for the empty prefix.
+        """All keys that start with ``prefix``, sorted. The empty prefix gives every key.
 
         `InvalidInputError` if no key can start with ``prefix``.
         """
 
     def delete(self, key: str) -> None:
-        """Remove the object; no error if there is none."""
+        """Remove the object. It is no error if there is no such object."""
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """Remove many objects, in few requests if the store can; no error for those that are not there.
+        """Remove many objects, in few requests if the store allows it. It is no error if some objects do not exist.
 
-        After a call that failed or was cut short, some of them are gone; it can be repeated.
+        A call that failed or was interrupted may have removed some of the objects; it can be repeated.
         """
 
     def ping(self) -> None:
-        """Return if the store answers and takes us; else `UnavailableError`, saying what is wrong."""
+        """Check that the store answers and accepts our credentials. `UnavailableError`, which says what is wrong, if not."""

@@ -7,10 +7,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The time, so that tests can set it."""
+    """The time. It is a port so that tests can set it."""
 
     def now(self) -> datetime:
-        """The present moment, in UTC with its zone."""
+        """The present time, an aware datetime in UTC."""
 
     def sleep(self, seconds: float) -> None:
-        """Return after ``seconds``; at once for 0."""
+        """Return after ``seconds``, or at once if ``seconds`` is 0."""

@@ -1,4 +1,4 @@
-"""The port of the task publisher: commands on their way to the services that carry them out."""
+"""The port of the task publisher, which sends commands to the services."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from pydantic import BaseModel
 
 
 class TaskPublisher(Protocol):
-    """Puts commands on their queues as JSON. Each is delivered at least once, and nobody answers.
+    """Puts commands into the queues of their services, as JSON. Each command is delivered at least once, without a reply.
 
     Every method raises `UnavailableError` if the broker does not answer or cannot take messages now.
     """
 
     def publish(self, command: BaseModel, *, correlation_id: str) -> None:
-        """Put one command on the queue that `fedface_core.contracts.tasks.ROUTES` names for its type.
+        """Put one command into the queue that `fedface_core.contracts.tasks.ROUTES` names for its type.
 
-        ``correlation_id`` names the run's work in every service's log.
+        ``correlation_id`` names the run's work in the logs of all services.
         """
 
     def publish_all(self, commands: Sequence[BaseModel], *, correlation_id: str) -> None:
-        """Put many commands on the queues that `fedface_core.contracts.tasks.ROUTES` names for their types, in order.
+        """Put many commands, in order, into the queues that `fedface_core.contracts.tasks.ROUTES` names for their types.
 
-        ``correlation_id`` names the run's work in every service's log. After an error, the first of them may be published.
+        ``correlation_id`` names the run's work in the logs of all services. If an error is raised, the first commands may
+        have been published.
         """
 
     def queue_depth(self, queue: str) -> int:
-        """How many messages wait in a queue; those that a worker holds are not counted."""
+        """How many messages wait in a queue. Messages that a worker has taken are not counted."""

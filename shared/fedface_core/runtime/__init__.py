@@ -1,1 +1,1 @@
-"""What every service process needs around its work: settings, logs, metrics, Celery."""
+"""What every service process needs besides its work: settings, logs, metrics, Celery, and patience with outages."""

@@ -1,9 +1,9 @@
-"""Kombu's Redis transport, for a worker that outlives its broker's restart.
+"""Kombu's Redis transport, corrected so that a worker survives a restart of its broker.
 
-A worker that loses the broker closes its channel and opens another. What it still wants of the old one, to acknowledge the
-task that was running meanwhile or to put back what it had not begun, kombu tries through a connection that it has let go: an
-AttributeError that nobody expects, which ends the worker. Here it is the lost connection that it is, which kombu and Celery
-log and get over; the message comes again, at the latest once the visibility timeout has passed.
+A worker that loses the broker closes its channel and opens a new one. Later it uses the closed channel again, to acknowledge
+the task that was running, or to put back messages that it has not started. Kombu then raises an AttributeError, which ends
+the worker. The channel here raises an error about a lost connection instead, which kombu and Celery expect and log. The
+message is delivered again, at the latest after the visibility timeout.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 
 class Channel(redis.Channel):
-    """A channel that knows when it is closed."""
+    """A channel that raises `redis.exceptions.ConnectionError` if it is used after its connection was lost."""
 
     def _connparams(self, asynchronous: bool = False) -> Any:
         if self.connection is None or self.connection.client is None:
             raise RedisConnectionError("the connection of this channel was lost, and another has taken its place")
-        return super()._connparams(asynchronous)  # type: ignore[misc]  # the stubs leave it out
+        return super()._connparams(asynchronous)  # type: ignore[misc]  # missing in the stubs
 
 
 class Transport(redis.Transport):
-    """A transport of such channels."""
+    """Kombu's Redis transport with the `Channel` of this module."""
 
     Channel = Channel

@@ -1,4 +1,4 @@
-"""Celery, configured for at-least-once delivery of commands, and the one way in which a task handles a command."""
+"""Celery, configured so that commands are delivered at least once, and the registration of a command's handler as a task."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from fedface_core.runtime.settings import Settings, WorkerSettings
 
 log = structlog.get_logger(__name__)
 _NAMED_IN_LOGS = {"run_id", "round", "client_id", "shard"}
-# What an operator does about a message of another version.
+# What an operator has to do about a message of another version.
 _REMEDY = "upgrade this worker, or drain the queue with the version that wrote it"
 CommandT = TypeVar("CommandT", bound=BaseModel)
 
 
 def create_celery(settings: Settings) -> Celery:
-    """The app that publishes commands; a worker's has limits besides."""
+    """The Celery app that publishes commands. With `WorkerSettings` it also has the limits of a worker's tasks."""
     app = Celery("fedface", broker=settings.redis_url.get_secret_value(), set_as_current=False)
     app.conf.update(
         task_queues=[Queue(name, routing_key=name) for name in QUEUES],
@@ -47,23 +47,23 @@ def create_celery(settings: Settings) -> Celery:
         app.conf.update(
             task_time_limit=limit,
             worker_concurrency=settings.concurrency,
-            # Above the hard limit, or a task still running would be delivered to a second worker.
+            # Above the time limit. Otherwise a task that still runs would be delivered to a second worker.
             broker_transport_options=app.conf.broker_transport_options | {"visibility_timeout": 2 * limit},
         )
     return app
 
 
-def serve(app: Celery, command_type: type[CommandT], handle: Callable[[CommandT, str], None]) -> None:
-    """Register ``handle(command, correlation_id)`` for the commands of one type.
+def register_handler(app: Celery, command_type: type[CommandT], handle: Callable[[CommandT, str], None]) -> None:
+    """Register ``handle(command, correlation_id)`` as the Celery task for commands of type ``command_type``.
 
-    The message is validated first; one that is not the command it claims to be, or of a schema version not known here, is
-    refused: logged in a line, counted and dropped. What ``handle`` raises is logged with its traceback and counted; the
-    message is dropped, since the sweep repeats what is still needed. A task that the end of its worker interrupts goes
-    back to the queue.
+    A message is validated first. If it is no such command, or has an unknown schema version, it is refused: logged in one
+    line, counted and dropped. An exception of ``handle`` is logged with its traceback and counted, and the message is
+    dropped, since the sweep repeats commands that are still needed. A task that is interrupted since its worker ends goes
+    back into the queue.
     """
     name = ROUTES[command_type].task
 
-    def run(task: Task[Any, Any], command: Any = None) -> None:  # None: a message without a command is refused as well
+    def run(task: Task[Any, Any], command: Any = None) -> None:  # None, so that a message without a command is refused
         correlation_id = str((task.request.headers or {}).get(CORRELATION_HEADER, "none"))
         started = time.perf_counter()
         outcome = "error"
@@ -73,7 +73,7 @@ def serve(app: Celery, command_type: type[CommandT], handle: Callable[[CommandT,
                     parsed = read_versioned(command_type, command, remedy=_REMEDY)
                 except (UnknownSchemaError, DamagedObjectError) as error:
                     outcome = "refused"
-                    log.error("message_refused", reason=str(error))  # noqa: TRY400 - the reason says it all
+                    log.error("message_refused", reason=str(error))  # noqa: TRY400 - the reason needs no traceback
                     return
                 structlog.contextvars.bind_contextvars(**parsed.model_dump(include=_NAMED_IN_LOGS))
                 handle(parsed, correlation_id)
@@ -91,5 +91,5 @@ def serve(app: Celery, command_type: type[CommandT], handle: Callable[[CommandT,
                 log.debug("task_done", outcome=outcome, seconds=round(seconds, 4))
                 structlog.contextvars.unbind_contextvars(*_NAMED_IN_LOGS)
 
-    # Celery would offer the task to every app of the process; a service's tasks are its own.
+    # Not shared: Celery would otherwise add the task to every app of the process.
     app.task(name=name, bind=True, shared=False)(run)

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line (or colours, for a terminal), each with the correlation id of its run."""
+"""Structured logs: one JSON object per line, or text for a terminal, with the correlation id of the run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from structlog.typing import Processor
 
 from fedface_core.runtime.settings import Settings
 
-# Without the variables of each frame, which structlog shows by default: credentials and class embeddings are among them.
+# Without the local variables, which structlog logs by default: they may be credentials or class embeddings.
 _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
 def configure_logging(settings: Settings, service: str) -> None:
-    """Send structlog's and the standard library's records through one formatter to standard output."""
+    """Write the records of structlog and of the standard library's logging to standard output, by one formatter.
+
+    Each record has the name of the ``service``. Call it once in a process.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -31,7 +34,7 @@ def configure_logging(settings: Settings, service: str) -> None:
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        # What the level leaves out costs a call, and no more.
+        # A record below the level costs one call only.
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
@@ -45,9 +48,9 @@ def configure_logging(settings: Settings, service: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)
-    # One line a request or a delivery, said better by our own records.
-    for chatty in ("uvicorn.access", "celery.worker.strategy", "celery.app.trace", "celery.beat", "urllib3"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # These log a line for each request or message. Our own records say more.
+    for verbose in ("uvicorn.access", "celery.worker.strategy", "celery.app.trace", "celery.beat", "urllib3"):
+        logging.getLogger(verbose).setLevel(logging.WARNING)
 
 
 def _name_service(service: str) -> Processor:

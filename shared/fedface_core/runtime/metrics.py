@@ -1,7 +1,8 @@
-"""What every service process counts. Under Celery's prefork pool these need multiprocess mode, which `runtime.worker` sets.
+"""The counters and histograms of every service process. With Celery's prefork pool they need the multiprocess mode of
+prometheus_client, which `runtime.worker` sets.
 
-Gauges that describe a run are not here: the API and the evaluator read them from the ledger when they are scraped, so each
-is exported once, is right after a restart, and needs no shared files.
+Gauges about runs are not here. The API and the evaluator read them from the ledger when they are scraped. So each gauge is
+exported once, is right after a restart, and needs no shared files.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from prometheus_client import Counter, Histogram
 from fedface_core.contracts import object_keys
 from fedface_core.ports import ArtifactStore
 
-# A bound on label values: these many newest runs have gauges of their own, in control and the evaluator alike.
+# How many of the newest runs have gauges of their own, in control and in the evaluator: a bound on label values.
 NEWEST_RUNS = 20
 
-# From a no-op message to a large network trained for minutes.
+# Bounds of the buckets in seconds, from a task with nothing to do to the training of a large network.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 TASK_SECONDS = Histogram("fedface_task_seconds", "Duration of a task.", ["task", "outcome"], buckets=_SECONDS)
@@ -27,7 +28,7 @@ ARTIFACT_BYTES = Counter("fedface_artifact_bytes", "Bytes moved to and from the 
 AGGREGATION_SECONDS = Histogram(
     "fedface_aggregation_seconds", "Duration of the steps of an aggregation.", ["step"], buckets=_SECONDS
 )
-# A step of a client takes from a tenth of a millisecond up.
+# The shortest step of a client takes a tenth of a millisecond.
 CLIENT_STEP_SECONDS = Histogram(
     "fedface_client_step_seconds",
     "Duration of the steps of a client: fetch, embed or train, put, record.",
@@ -43,54 +44,54 @@ SWEEP_REPEATS = Counter("fedface_sweep_repeats", "Phases whose commands the swee
 
 
 class CountedArtifacts:
-    """An `ArtifactStore` that counts the bytes that pass through it, by kind of artifact."""
+    """An `ArtifactStore` that passes every call to ``store`` and counts the bytes put and got, by kind of artifact."""
 
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
 
     def put(self, key: str, *data: bytes | memoryview) -> None:
-        """Store the object and count it."""
+        """See `ArtifactStore.put`. The bytes are counted."""
         self._store.put(key, *data)
         ARTIFACT_BYTES.labels("put", object_keys.kind(key)).inc(sum(map(len, data)))
 
     def get(self, key: str) -> bytes:
-        """Read the object and count it."""
+        """See `ArtifactStore.get`. The bytes are counted."""
         data = self._store.get(key)
         ARTIFACT_BYTES.labels("get", object_keys.kind(key)).inc(len(data))
         return data
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Read a part of the object and count that part."""
+        """See `ArtifactStore.get_range`. The bytes are counted."""
         data = self._store.get_range(key, start, length)
         ARTIFACT_BYTES.labels("get", object_keys.kind(key)).inc(len(data))
         return data
 
     def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
-        """Read a part of the object and count that part."""
+        """See `ArtifactStore.read_into`. The bytes are counted."""
         size = self._store.read_into(key, start, buffer)
         ARTIFACT_BYTES.labels("get", object_keys.kind(key)).inc(max(0, min(len(buffer), size - start)))
         return size
 
     def size(self, key: str) -> int:
-        """The object's size; nothing is moved."""
+        """See `ArtifactStore.size`."""
         return self._store.size(key)
 
     def modified(self, key: str) -> datetime:
-        """When the object was put; nothing is moved."""
+        """See `ArtifactStore.modified`."""
         return self._store.modified(key)
 
     def keys(self, prefix: str) -> Sequence[str]:
-        """The keys under a prefix."""
+        """See `ArtifactStore.keys`."""
         return self._store.keys(prefix)
 
     def delete(self, key: str) -> None:
-        """Remove the object."""
+        """See `ArtifactStore.delete`."""
         self._store.delete(key)
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """Remove the objects."""
+        """See `ArtifactStore.delete_all`."""
         self._store.delete_all(keys)
 
     def ping(self) -> None:
-        """Whether the store answers."""
+        """See `ArtifactStore.ping`."""
         self._store.ping()

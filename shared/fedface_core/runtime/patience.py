@@ -1,10 +1,10 @@
-"""Patience for the ports that a worker's tasks hold: an outage of a dependency makes a task wait, not fail.
+"""Patience: the tasks of a worker wait if the ledger, the broker or the artifact store is away, and do not fail.
 
-Each operation that raises `UnavailableError` is tried again, with growing and jittered pauses, until the patience is over;
-then the error is raised as ever. Waiting inside the operation, rather than running the task again, repeats no work
-and counts no delivery attempt. Every operation of the ports may be repeated: that is what redelivery asks of them anyway.
+Each operation of a port that raises `UnavailableError` is repeated after growing, jittered pauses. If it still fails after
+the time of ``FEDFACE_PATIENCE_SECONDS``, the error is raised. A wait inside the operation repeats no other work of the task
+and counts no attempt. Every operation of the ports may be repeated, as redelivered tasks do this anyway.
 
-What answers somebody at once (the API, a scrape of metrics) or comes again by itself (the sweep) stays impatient.
+The API, the scrapes of metrics and the sweep have no patience: somebody waits for their answer, or they are repeated anyway.
 """
 
 from __future__ import annotations
@@ -24,63 +24,68 @@ from fedface_core.runtime.metrics import WAITING_SECONDS
 log = structlog.get_logger(__name__)
 
 LONGEST_PAUSE_SECONDS = 5.0
-_NOTE_EVERY_SECONDS: Final = 60.0
+_EVENT_INTERVAL_SECONDS: Final = 60.0
 
 PortT = TypeVar("PortT")
 ResultT = TypeVar("ResultT")
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
+"""A function that takes the reason of a wait."""
 
 
-def patient(ports: Ports, seconds: float) -> Ports:
-    """The same ports for tasks that can wait: each operation is tried for ``seconds`` before it fails.
+def with_patience(ports: Ports, seconds: float) -> Ports:
+    """``ports`` with operations that are repeated for up to ``seconds`` while they raise `UnavailableError`.
 
-    A task that waits for the artifact store says so in the audit trail of its run; one that waits for Redis cannot.
+    A wait for the artifact store is recorded in the audit trail of the run. A wait for Redis is not, since the audit trail
+    is in Redis.
     """
     return replace(
         ports,
-        ledger=_waiting_for("ledger", ports.ledger, seconds),
-        artifacts=_waiting_for("artifact_store", ports.artifacts, seconds, tell=WaitingNotes(ports.ledger)),
-        publisher=_waiting_for("broker", ports.publisher, seconds),
+        ledger=_with_patience("ledger", ports.ledger, seconds),
+        artifacts=_with_patience("artifact_store", ports.artifacts, seconds, report=WaitingEvents(ports.ledger)),
+        publisher=_with_patience("broker", ports.publisher, seconds),
     )
 
 
-def _waiting_for(dependency: str, port: PortT, seconds: float, tell: Tell = lambda _reason: None) -> PortT:
-    # It has each method of the port, by name, which the type checker cannot see.
-    return cast("PortT", _Patient(dependency, port, seconds, tell))
+def _with_patience(dependency: str, port: PortT, seconds: float, report: Report = lambda _reason: None) -> PortT:
+    # `_RetryingPort` has each method of the port, by name, which the type checker cannot see.
+    return cast("PortT", _RetryingPort(dependency, port, seconds, report))
 
 
-class _Patient:
-    """A port, each of whose operations waits out an outage."""
+class _RetryingPort:
+    """A port whose operations are repeated while they raise `UnavailableError`."""
 
-    def __init__(self, dependency: str, port: object, seconds: float, tell: Tell) -> None:
+    def __init__(self, dependency: str, port: object, seconds: float, report: Report) -> None:
         self._dependency = dependency
         self._port = port
         self._seconds = seconds
-        self._tell = tell
+        self._report = report
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         operation = getattr(self._port, name)
 
-        def waiting(*args: Any, **kwargs: Any) -> Any:
+        def with_retries(*args: Any, **kwargs: Any) -> Any:
             began = time.monotonic()
-            try:  # as good as always it succeeds at once, and then patience costs nothing
+            try:  # nearly always the first try succeeds, and then patience costs nothing
                 return operation(*args, **kwargs)
             except UnavailableError as error:
-                failed = [error]
+                first_errors = [error]
 
-            def again() -> Any:
-                if failed:
-                    raise failed.pop()
+            def retry() -> Any:
+                if first_errors:  # tenacity's first call stands for the try that has failed above
+                    raise first_errors.pop()
                 return operation(*args, **kwargs)
 
-            with _Outage(self._dependency, name, began, self._tell) as outage:
-                return _retrying(self._seconds, outage)(again)
+            with _Outage(self._dependency, name, began, self._report) as outage:
+                return _retrying(self._seconds, outage)(retry)
 
-        return waiting
+        return with_retries
 
 
-def wait_out(dependency: str, seconds: float, operation: Callable[[], ResultT]) -> ResultT:
-    """The same for a single step of a process that starts: what ``operation`` returns, once the dependency is there."""
+def wait_for_dependency(dependency: str, seconds: float, operation: Callable[[], ResultT]) -> ResultT:
+    """The result of ``operation``, a step of a process that starts. It is repeated while it raises `UnavailableError`.
+
+    `UnavailableError` if the operation still fails after ``seconds``. ``dependency`` is its name in logs and metrics.
+    """
     with _Outage(dependency, "start", time.monotonic()) as outage:
         return _retrying(seconds, outage)(operation)
 
@@ -90,68 +95,76 @@ def _retrying(seconds: float, outage: _Outage) -> Retrying:
         retry=retry_if_exception_type(UnavailableError),
         wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
         stop=stop_after_delay(seconds),
-        before_sleep=outage.goes_on,
+        before_sleep=outage.attempt_failed,
         reraise=True,
     )
 
 
 class _Outage:
-    """What is logged, counted and told of one operation's wait; of an operation that succeeds at once, nothing.
+    """Logs, counts and reports the wait of one operation. An operation that succeeds at once leaves no trace.
 
-    ``began``: when it was first tried, by `time.monotonic`.
+    ``began``: when the operation was first tried, by `time.monotonic`.
     """
 
-    def __init__(self, dependency: str, operation: str, began: float, tell: Tell = lambda _reason: None) -> None:
-        self._about = {"dependency": dependency, "operation": operation}
-        self._tell = tell
-        self._started = self._counted_until = began
+    def __init__(self, dependency: str, operation: str, began: float, report: Report = lambda _reason: None) -> None:
+        self._context = {"dependency": dependency, "operation": operation}
+        self._report = report
+        self._began = began
+        self._counted_until = began
         self._waits = False
 
-    def goes_on(self, attempt: RetryCallState) -> None:
-        """An attempt has failed, and a pause comes."""
-        self._count()  # now, so that a long wait shows while it lasts
+    def attempt_failed(self, attempt: RetryCallState) -> None:
+        """Count the wait so far. After the first attempt, also log and report its error. A pause follows."""
+        self._count()  # after each attempt, so that a long wait is visible while it lasts
         if self._waits:
             return
         self._waits = True
         reason = str(attempt.outcome.exception()) if attempt.outcome else ""
-        log.warning("waiting_for_dependency", **self._about, reason=reason)
-        self._tell(reason)
+        log.warning("waiting_for_dependency", **self._context, reason=reason)
+        self._report(reason)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        """The operation has succeeded, or patience is over."""
+        """Count the rest of the wait. Log its end if the operation has succeeded."""
         if not self._waits:
             return
         self._count()
         if kind is None:
-            log.info("dependency_back", **self._about, seconds=round(self._counted_until - self._started, 1))
+            log.info("dependency_back", **self._context, seconds=round(self._counted_until - self._began, 1))
 
     def _count(self) -> None:
         now = time.monotonic()
-        WAITING_SECONDS.labels(self._about["dependency"]).inc(now - self._counted_until)
+        WAITING_SECONDS.labels(self._context["dependency"]).inc(now - self._counted_until)
         self._counted_until = now
 
 
-class WaitingNotes:
-    """Notes in a run's audit trail that its work waits, and for what; once a minute for each run at most."""
+class WaitingEvents:
+    """Records in a run's audit trail that its work waits, and why: at most once a minute for each run.
+
+    ``clock`` gives the seconds of a monotonic clock.
+    """
 
     def __init__(self, ledger: RunRecords, clock: Callable[[], float] = time.monotonic) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._noted: dict[str, float] = {}
+        self._recorded_at: dict[str, float] = {}
 
     def __call__(self, reason: str) -> None:
-        """Note it on the run that this process works for, which `serve` has bound to the logs. A note lost is no error."""
-        working_on = structlog.contextvars.get_contextvars()
-        run_id, now = working_on.get("run_id"), self._clock()
-        self._noted = {run: at for run, at in self._noted.items() if now - at < _NOTE_EVERY_SECONDS}
-        if run_id is None or run_id in self._noted:
+        """Record the event ``waiting`` for the run that the present task is about, if any.
+
+        `register_handler` has bound the run and the task to the logs. If the ledger cannot record the event, this is logged.
+        """
+        context = structlog.contextvars.get_contextvars()
+        run_id = context.get("run_id")
+        now = self._clock()
+        self._recorded_at = {run: at for run, at in self._recorded_at.items() if now - at < _EVENT_INTERVAL_SECONDS}
+        if run_id is None or run_id in self._recorded_at:
             return
-        self._noted[run_id] = now
-        service = str(working_on.get("task", "")).split(".")[0]  # a task is named for the service that runs it
+        self._recorded_at[run_id] = now
+        service = str(context.get("task", "")).split(".")[0]  # the name of a task begins with its service
         try:
-            self._ledger.note(run_id, "waiting", {"service": service, "reason": reason})
+            self._ledger.record_event(run_id, "waiting", {"service": service, "reason": reason})
         except FedFaceError as error:
             log.warning("waiting_not_noted", reason=str(error))

@@ -1,4 +1,4 @@
-"""Settings of every service, from the environment (prefix ``FEDFACE_``). A service that misses one says which and stops."""
+"""The settings of the services, from environment variables with the prefix ``FEDFACE_``."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from typing import Literal, NoReturn, Self, TypeVar
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-# The secrets of .env.example, published and therefore worthless: refused outside development.
+# The secrets in .env.example contain this word. They are published, so they are refused outside development.
 PLACEHOLDER = "change-me"
 
 
 class Settings(BaseSettings):
-    """What every service needs: the broker and ledger, the artifact store, logs."""
+    """The settings of every service: for the ledger and the broker, the artifact store and the logs.
+
+    `pydantic.ValidationError` if a setting is missing or wrong.
+    """
 
     model_config = SettingsConfigDict(env_prefix="FEDFACE_", extra="ignore", frozen=True)
 
     environment: Literal["production", "development"] = "production"
     redis_url: SecretStr = Field(
-        description="Redis or Valkey: the broker and the ledger, such as redis://:secret@host:6379/0."
+        description="The Redis or Valkey of the broker and the ledger, such as redis://:secret@host:6379/0."
     )
-    artifacts: Literal["s3", "directory"] = Field(description="Which artifact store.")
+    artifacts: Literal["s3", "directory"] = Field(description="The kind of the artifact store.")
     artifact_directory: Path | None = None
     s3_endpoint: str | None = Field(default=None, description="host:port")
     s3_bucket: str = "fedface"
@@ -34,7 +37,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def _artifact_store_is_complete(self) -> Self:
         needed = (
             ["artifact_directory"] if self.artifacts == "directory" else ["s3_endpoint", "s3_access_key", "s3_secret_key"]
         )
@@ -56,7 +59,7 @@ class Settings(BaseSettings):
 
 
 class WorkerSettings(Settings):
-    """What a Celery worker needs on top."""
+    """The settings of a Celery worker: those of every service, and its processes, limits and metrics."""
 
     concurrency: PositiveInt = Field(default=1, description="Worker processes.")
     threads: PositiveInt = Field(default=1, description="Torch threads in each process.")
@@ -65,11 +68,16 @@ class WorkerSettings(Settings):
         default=120.0, description="How long an operation of a task waits for Redis or the artifact store before it fails."
     )
     grace_seconds: PositiveFloat = Field(
-        default=30.0, description="After SIGTERM, tasks may finish for this long; the others go back to the queue."
+        default=30.0,
+        description="How long running tasks may go on after SIGTERM; unfinished tasks then go back into the queue.",
     )
     metrics_host: str = "127.0.0.1"
-    metrics_port: int = Field(default=0, ge=0, le=65535, description="Where Prometheus scrapes; 0 takes a free port.")
-    metrics_directory: Path | None = Field(default=None, description="For the processes' metric files; wiped at start.")
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="The port that Prometheus scrapes; 0 takes a free port."
+    )
+    metrics_directory: Path | None = Field(
+        default=None, description="The directory of the processes' metric files, which are removed at start."
+    )
 
     @model_validator(mode="after")
     def _patience_ends_before_the_task(self) -> Self:
@@ -82,16 +90,16 @@ class WorkerSettings(Settings):
 
 
 class ControlSettings(WorkerSettings):
-    """What the API, control's worker and the sweep need."""
+    """The settings of control: those of a worker, and of the API and the sweep."""
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65535)
     restore_on_start: bool = Field(
-        default=False, description="First bring back runs that the artifact store knows and the ledger has lost."
+        default=False, description="Whether the API first restores runs that the ledger has lost from the artifact store."
     )
-    sweep_seconds: PositiveFloat = Field(default=5.0, description="Between two sweeps.")
+    sweep_seconds: PositiveFloat = Field(default=5.0, description="The time between two sweeps.")
     repeat_after_seconds: PositiveFloat = Field(
-        default=60.0, description="A round without activity for this long has its commands published again."
+        default=60.0, description="The commands of a round are published again after this time without activity."
     )
 
 
@@ -99,16 +107,19 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 def load_settings(kind: type[SettingsT]) -> SettingsT:
-    """The settings from the environment; where they are incomplete or wrong, say which and stop the process."""
+    """The settings of type ``kind`` from the environment.
+
+    If settings are missing or wrong, the process names them on standard error and exits with status 78.
+    """
     try:
         return kind()
     except ValidationError as error:
-        _stop(error)
+        _exit_with_problems(error)
 
 
-def _stop(error: ValidationError) -> NoReturn:
+def _exit_with_problems(error: ValidationError) -> NoReturn:
     for problem in error.errors():
         name = "_".join(str(part) for part in problem["loc"]).upper()
-        what = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
-        print(f"settings: FEDFACE_{name} {what}" if name else f"settings: {what}", file=sys.stderr)
+        message = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        print(f"settings: FEDFACE_{name} {message}" if name else f"settings: {message}", file=sys.stderr)
     sys.exit(78)  # EX_CONFIG of sysexits.h

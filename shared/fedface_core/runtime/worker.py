@@ -1,4 +1,4 @@
-"""How a Celery worker process starts: settings, logs, metrics over all its pool processes, then Celery's own loop."""
+"""The start of a Celery worker: logs, metrics over all its processes, its end after SIGTERM, then Celery's own loop."""
 
 from __future__ import annotations
 
@@ -32,21 +32,23 @@ def run_worker(
     in_each_process: Callable[[], None] | None = None,
     beat: bool = False,
 ) -> None:
-    """Serve ``service``'s queue until SIGTERM, which lets the running tasks finish within the grace period.
+    """Execute the tasks in the queue of ``service`` until SIGTERM. Running tasks may then finish within the grace period.
 
-    ``tasks_module`` has ``create(settings) -> (Celery, collectors)``: the app with its tasks, and Prometheus collectors that
-    this worker exports besides its counters. It is imported here, once the environment says that metrics are shared
-    between processes, which prometheus_client reads only when it is first imported.
+    ``tasks_module`` has a function ``create(settings) -> (Celery, collectors)``: the app with its tasks, and Prometheus
+    collectors that this worker exports besides its own counters. The module is imported here, after the environment variable
+    for shared metrics is set, since prometheus_client reads that only once, when it is imported.
+
+    ``in_each_process`` is called at the start of each worker process. ``beat``: the worker also runs periodic tasks.
     """
     configure_logging(settings, service)
-    # Celery leaves the loggers alone where somebody answers this signal; its own set-up would drop all but warnings.
+    # A receiver of this signal keeps Celery from configuring the loggers itself, which would drop all but warnings.
     setup_logging.connect(lambda **_: None, weak=False)
     directory = settings.metrics_directory or Path(tempfile.mkdtemp(prefix=f"fedface-{service}-metrics-"))
-    _wipe(directory)
+    _remove_old_metrics(directory)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     app, collectors = import_module(tasks_module).create(settings)
     _serve_metrics_when_ready(settings, collectors)
-    _end_within(settings.grace_seconds)
+    _interrupt_tasks_after(settings.grace_seconds)
     if in_each_process is not None:
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
     try:
@@ -58,36 +60,36 @@ def run_worker(
 
 def _run(app: Celery, service: str, *, beat: bool) -> None:
     name = f"{service}@%h-{os.getpid()}"
-    # The plain scheduler keeps its times in memory: an interval needs no file that outlives the process.
+    # The plain scheduler keeps its times in memory. The default one needs a file, which an interval does not.
     scheduler = ["--beat", "--scheduler", "celery.beat:Scheduler"] if beat else []
     app.worker_main(
         ["--quiet", "worker", "--queues", service, "--hostname", name, "--without-mingle", "--without-gossip", *scheduler]
     )
 
 
-def _end_within(grace_seconds: float) -> None:
-    """Have what is still running after the grace period interrupted, and its messages put back into the queue.
+def _interrupt_tasks_after(grace_seconds: float) -> None:
+    """Send SIGQUIT to this worker when the grace period after a SIGTERM is over.
 
-    On SIGTERM Celery waits for the running tasks, however long they take; on SIGQUIT it ends them, and a message that was
-    not acknowledged goes back when the connection is closed. So the first is followed by the second. Celery's own soft
-    shutdown would do too, but it sleeps for the whole period, however early the tasks finish.
+    On SIGTERM Celery waits for the running tasks, however long they take. On SIGQUIT it ends them, and their messages, which
+    are not acknowledged, go back into the queue. Celery's own soft shutdown always waits for the whole period, even if the
+    tasks finish early.
     """
 
-    def begin(how: str, **_: object) -> None:
+    def start_timer(how: str, **_: object) -> None:
         if how == "Warm":
             log.info("worker_draining", grace_seconds=grace_seconds)
-            escalation = threading.Timer(grace_seconds, os.kill, (os.getpid(), signal.SIGQUIT))
-            escalation.daemon = True  # a worker that has finished need not wait for it
-            escalation.start()
+            timer = threading.Timer(grace_seconds, os.kill, (os.getpid(), signal.SIGQUIT))
+            timer.daemon = True  # a worker whose tasks are finished need not wait for the timer
+            timer.start()
 
-    worker_shutting_down.connect(begin, weak=False)
+    worker_shutting_down.connect(start_timer, weak=False)
 
 
-def _wipe(directory: Path) -> None:
-    """Counts of an earlier process with a reused pid must not be added to ours."""
+def _remove_old_metrics(directory: Path) -> None:
+    """Remove the metric files of earlier processes. Otherwise a process with a reused id would add to old counts."""
     directory.mkdir(parents=True, exist_ok=True)
-    for stale in directory.glob("*.db"):
-        stale.unlink()
+    for file in directory.glob("*.db"):
+        file.unlink()
 
 
 def _serve_metrics_when_ready(settings: WorkerSettings, collectors: Sequence[Any]) -> None:

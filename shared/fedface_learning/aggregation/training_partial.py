@@ -99,8 +99,8 @@ class TrainingPartial:
         except UpdateRefusedError as error:
             self.refused[client] = error.reason
             return
-        if plan.aggregation.waits_for_nobody:
-            weight = accepted.images * plan.aggregation.weight_of(start.rounds_behind)
+        if plan.aggregation.is_asynchronous:
+            weight = accepted.images * plan.aggregation.staleness_weight(start.rounds_behind)
             self.models.add_parts(form.model, _changes(update.values, form), update.counters, weight)
         else:
             values = ((span.in_sum, values_P) for span, values_P in update.values)
@@ -137,7 +137,7 @@ class TrainingPartial:
             old = {name: tensor.clone() for name, tensor in old.items()}
             if images_of_ours := take_part(at_hand):
                 self.models.add(network_tensors(network), images_of_ours)
-        average = self._moved(old) if plan.aggregation.waits_for_nobody else self.models.average(old)
+        average = self._moved(old) if plan.aggregation.is_asynchronous else self.models.average(old)
         self.models = WeightedSum()  # so that it takes no memory beside what follows
         parameters = [name for name, _ in network.named_parameters()]
         _, share = plan.rate_shares(before.number)

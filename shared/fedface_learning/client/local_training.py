@@ -43,9 +43,9 @@ class TrainingRound:
         return self.plan.local_training.steps_in(self.number, self.plan.rounds)
 
     @property
-    def reports_what_it_sees(self) -> bool:
+    def reports_seen_losses(self) -> bool:
         """Whether clients report the losses that their first and last step saw, instead of measuring them."""
-        return self.plan.local_training.reports_what_it_sees(self.steps)
+        return self.plan.local_training.reports_seen_losses(self.steps)
 
     def seed_of(self, client: str) -> int:
         """The seed of all that is drawn for a client in this round."""
@@ -141,10 +141,10 @@ def train_clients(networks: TraineeNetworks, trainees: Sequence[Trainee], traini
         seen = _take_steps(networks, map(networks.stacked, _drawn(pixels, trainees, training)), training)
     before = seen[0] if before is None else before
     models = [networks.model(index) for index in range(len(trainees))]
-    if training.reports_what_it_sees and not _needs_features_after(plan):
+    if training.reports_seen_losses and not _needs_features_after(plan):
         return _results(before, seen[-1], models, [NOTHING] * len(trainees))
     measured = networks.measure(all_pixels)
-    after = seen[-1] if training.reports_what_it_sees else measured.losses
+    after = seen[-1] if training.reports_seen_losses else measured.losses
     uploads = [strategy.uploads(networks.client_round(index), own_ND) for index, own_ND in enumerate(measured.features)]
     if plan.model.centring and training.steps:
         for model, own_ND in zip(models, measured.features, strict=True):
@@ -195,7 +195,7 @@ def _first_loss_is_before(network: EmbeddingNetwork, training: TrainingRound, im
     The plan says so, or that step sees all images, as they are, through the very network whose loss is to be measured.
     """
     as_measured = sees_all_as_they_are(training.plan.local_training, images) and not network.has_batch_norm
-    return training.reports_what_it_sees or (training.steps > 0 and as_measured)
+    return training.reports_seen_losses or (training.steps > 0 and as_measured)
 
 
 def _normalises_by_batch(network: EmbeddingNetwork, training: TrainingRound, images: int) -> bool:

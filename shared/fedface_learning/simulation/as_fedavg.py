@@ -7,7 +7,7 @@ aggregator makes of updates. Where a bound needs either, it takes FedAvg's.
 from __future__ import annotations
 
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.changed import changed
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_learning.aggregation.reduced_round import ReducedRound
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.simulation.federated_rounds import Federation
@@ -16,7 +16,7 @@ from fedface_learning.simulation.simulation_data import SimulationData
 
 def as_fedavg(plan: Plan) -> Plan:
     """The plan of a bound with FedAvg for its strategy, and all else as it is."""
-    return changed(plan, {"strategy": "fedavg"})
+    return apply_merge_patch(plan, {"strategy": "fedavg"})
 
 
 def enrol_as_fedavg(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> ReducedRound:

@@ -83,7 +83,7 @@ def test_watching_a_completed_run_reports_every_round(fedface: Invoke, api: ByHa
 
 def test_watching_says_what_a_run_waits_for(fedface: Invoke, api: ByHand) -> None:
     run_id = api.completed()
-    api.ports.ledger.note(run_id, "waiting", {"service": "client", "reason": "the S3 server does not answer"})
+    api.ports.ledger.record_event(run_id, "waiting", {"service": "client", "reason": "the S3 server does not answer"})
     assert "client is waiting: the S3 server does not answer" in fedface("run", "watch", run_id)[1].splitlines()
 
 

@@ -181,7 +181,7 @@ def test_updates_that_are_yet_to_be_counted_are_kept(many_faces: Path) -> None:
     assert (run.phase, run.failure) == (RunPhase.COMPLETED, None)
     aggregations = [services.manifest(run.id, number).round.aggregation for number in range(1, 9)]
     assert [aggregation.refused for aggregation in aggregations if aggregation] == [{}] * 8
-    assert services.ports.artifacts.keys(object_keys.bulk(run.id, 1)[0]) == []
+    assert services.ports.artifacts.keys(object_keys.transient_prefixes(run.id, 1)[0]) == []
 
 
 @pytest.mark.parametrize("now", [False, True], ids=["drained", "at once"])

@@ -42,7 +42,9 @@ def before_training(monkeypatch: pytest.MonkeyPatch, act: Callable[[str], None])
 
 @pytest.fixture
 def one_task_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fedface_control.phases.open.in_tasks", lambda _plan, clients: [tuple(clients)] if clients else [])
+    monkeypatch.setattr(
+        "fedface_control.phases.open.split_into_tasks", lambda _plan, clients: [tuple(clients)] if clients else []
+    )
 
 
 def ready_to_train(services: InProcess) -> TrainClients:

@@ -70,7 +70,7 @@ def test_each_round_starts_from_what_the_one_before_left(plan: Plan) -> None:
     last = rounds[2].aggregation
     assert last is not None
     came_to, _ = decode_tensors(artifacts.get(object_keys.server_state(run.id, last.server_state_sha256 or "")))
-    updates = [decode_tensors(artifacts.get(key))[0] for key in artifacts.keys(object_keys.bulk(run.id, 2)[0])]
+    updates = [decode_tensors(artifacts.get(key))[0] for key in artifacts.keys(object_keys.transient_prefixes(run.id, 2)[0])]
     assert len(updates) == 2
     torch.testing.assert_close(came_to["strategy/seen"] - state["strategy/seen"], updates[0]["mean"] + updates[1]["mean"])
     assert state["strategy/seen"].any()

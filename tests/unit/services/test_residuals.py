@@ -58,7 +58,7 @@ def test_the_residual_of_a_late_update_does_not_count(faces: Path, monkeypatch: 
 
     monkeypatch.setattr(services.ports.artifacts, "put", put_then_sleep)
     services.until(run_id, lambda run: run.round == 2)
-    left_by = {object_keys.residual_of(key) for key in services.ports.artifacts.keys(object_keys.residuals(run_id))}
+    left_by = {object_keys.parse_residual_key(key) for key in services.ports.artifacts.keys(object_keys.residuals(run_id))}
     assert (1, VICTIM) in left_by
     others = ("client-000000", "client-000002", "client-000003")
     assert services.ports.ledger.load_round(run_id, 2).residuals == dict.fromkeys(others, 1)
@@ -134,7 +134,7 @@ def test_old_residuals_are_removed_but_those_that_are_gone_on_from(faces: Path) 
     artifacts = services.ports.artifacts
     took_part = {number: services.manifest(run.id, number).round.cohort[0] for number in range(1, 9)}
     newest = {client: number for number, client in took_part.items() if number < 8}
-    kept = {object_keys.residual_of(key) for key in artifacts.keys(object_keys.residuals(run.id))}
+    kept = {object_keys.parse_residual_key(key) for key in artifacts.keys(object_keys.residuals(run.id))}
     assert len(newest) > 1
     assert kept == {(number, client) for client, number in newest.items()} | {(8, took_part[8])}
     services.clock.advance(7200)
@@ -161,7 +161,7 @@ def test_a_client_whose_residual_is_unusable_fails_with_the_reason(
     run_id = services.start()
     services.until(run_id, lambda run: run.round == 2)
     for key in services.ports.artifacts.keys(object_keys.residuals(run_id)):
-        if object_keys.residual_of(key) == (1, VICTIM):
+        if object_keys.parse_residual_key(key) == (1, VICTIM):
             harm(services, key)
     assert services.to_end(run_id).phase is RunPhase.COMPLETED
     assert reason in services.manifest(run_id, 2).failed[VICTIM]

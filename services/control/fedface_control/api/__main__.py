@@ -13,7 +13,7 @@ from fedface_core.bootstrap import connect, ensure_bucket
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.logging import configure_logging
-from fedface_core.runtime.patience import patient, wait_out
+from fedface_core.runtime.patience import wait_for_dependency, with_patience
 from fedface_core.runtime.settings import ControlSettings, load_settings
 
 
@@ -24,9 +24,9 @@ def main() -> None:
     ports = connect(settings, create_celery(settings))
     patience = settings.patience_seconds
     try:
-        wait_out("artifact_store", patience, lambda: ensure_bucket(settings))
+        wait_for_dependency("artifact_store", patience, lambda: ensure_bucket(settings))
         if settings.restore_on_start:
-            restore_all(patient(ports, patience))
+            restore_all(with_patience(ports, patience))
     except UnavailableError as error:
         sys.exit(f"control: {error}")
     app = create_app(ports, REGISTRY)

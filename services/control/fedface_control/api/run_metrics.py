@@ -68,7 +68,7 @@ class RunMetrics(Collector):
             gauges.set("fedface_run_phase", run, 1, run.phase)
             if run.round is None:
                 continue
-            glances = ledger.glances(run.id)
+            glances = ledger.round_summaries(run.id)
             phases.update(glance.round.phase for glance in glances)
             newest = glances[-1]
             current = newest.round

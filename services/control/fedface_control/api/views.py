@@ -10,7 +10,7 @@ from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.results import Scores
 from fedface_core.domain.round import RoundPhase, RoundState
 from fedface_core.domain.run import Run, allowed_actions
-from fedface_core.ports import RoundGlance, RoundSettlement, RunViews
+from fedface_core.ports import RoundSettlement, RoundSummary, RunViews
 
 NAMED_STRAGGLERS = 5  # clients that a view names; the others are counted
 
@@ -36,7 +36,7 @@ def run_detail(ledger: RunViews, run: Run) -> RunDetail:
     return RunDetail(**_summary(ledger, run), plan=run.plan)
 
 
-def round_view(ledger: RoundSettlement, glance: RoundGlance) -> RoundView:
+def round_view(ledger: RoundSettlement, glance: RoundSummary) -> RoundView:
     """A round with its counts, and the clients that failed with their reasons."""
     state = glance.round
     return RoundView(
@@ -76,7 +76,7 @@ def _summary(ledger: RunViews, run: Run) -> dict[str, Any]:
         "ended_at": run.ended_at,
     }
     if run.round is not None:
-        glance = ledger.glance(run.id, run.round)
+        glance = ledger.round_summary(run.id, run.round)
         current = glance.round
         takes_updates = current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED)
         summary |= {
@@ -98,7 +98,7 @@ def _newest_scores(ledger: RunViews, current: RoundState) -> Scores | None:
     state = current
     try:
         while state.scores is None and state.base is not None:
-            state = ledger.glance(state.run_id, state.base).round
+            state = ledger.round_summary(state.run_id, state.base).round
     except NotFoundError:  # a restored ledger lacks the round
         return None
     return state.scores

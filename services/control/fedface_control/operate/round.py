@@ -87,7 +87,7 @@ def _load(
     """
     request = f"{action} {number}"
     run = ports.ledger.load(run_id)
-    if run.asked_before(key, request):
+    if run.has_granted(key, request):
         return run, None
     run.require_allowed(action)
     current = ports.ledger.load_round(run_id, number)
@@ -98,4 +98,4 @@ def _load(
         raise WrongPhaseError(
             f"cannot {action} {number} of {run_id}: it is {current.phase}; that takes a round that is {' or '.join(phases)}"
         )
-    return run.remembering(key, request), current
+    return run.with_request(key, request), current

@@ -24,7 +24,7 @@ from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, NotFoundError, WrongPhaseError
 from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.changed import changed
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.domain.plan.strategy import IN_PROCESS
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
@@ -70,7 +70,7 @@ def clone_run(ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | 
     `InvalidInputError` and `WrongPhaseError` as `create_run` raises them.
     """
     original = ports.ledger.load(run_id)
-    return create_run(ports, changed(original.plan, changes), key, cloned_from=run_id)
+    return create_run(ports, apply_merge_patch(original.plan, changes), key, cloned_from=run_id)
 
 
 @retry_if_stale
@@ -80,9 +80,9 @@ def start_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     `InvalidInputError` if the key was used for another request on this run.
     """
     run = ports.ledger.load(run_id)
-    if run.asked_before(key, "start"):
+    if run.has_granted(key, "start"):
         return run
-    started = run.started(ports.clock.now()).remembering(key, "start")
+    started = run.started(ports.clock.now()).with_request(key, "start")
     started = save_run(ports, started, "run_started")
     log.info("run_started", run_id=run_id, correlation_id=run.correlation_id)
     preparing.request_model(ports, started)
@@ -99,15 +99,15 @@ def pause_run(ports: Ports, run_id: str, key: str | None = None, *, now: bool = 
     """
     action = "pause now" if now else "pause"
     run = ports.ledger.load(run_id)
-    if run.asked_before(key, action):
+    if run.has_granted(key, action):
         return run
     if not now:
-        pausing = run.pausing().remembering(key, action)
+        pausing = run.pausing().with_request(key, action)
         # If no round is in flight, the run is paused at once.
         proceed(ports, save_run(ports, pausing, "run_pausing"), publish_never)
         return ports.ledger.load(run_id)
     moment = ports.clock.now()
-    paused = run.paused_at_once(moment).remembering(key, action)
+    paused = run.paused_at_once(moment).with_request(key, action)
     current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
     opened = current if current and current.phase is RoundPhase.OPEN else None
     log.info("run_paused", run_id=run_id, correlation_id=run.correlation_id, round=run.round)
@@ -122,10 +122,10 @@ def resume_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     this run.
     """
     run = ports.ledger.load(run_id)
-    if run.asked_before(key, "resume"):
+    if run.has_granted(key, "resume"):
         return run
     moment = ports.clock.now()
-    resumed = run.resumed(moment).remembering(key, "resume")
+    resumed = run.resumed(moment).with_request(key, "resume")
     current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
     suspended = current if current and current.phase is RoundPhase.SUSPENDED else None
     resumed = save_run(ports, resumed, "run_resumed", changed=suspended.reopened(moment) if suspended else None)
@@ -142,9 +142,9 @@ def cancel_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     `WrongPhaseError` if the run has ended; `InvalidInputError` if the key was used for another request on this run.
     """
     run = ports.ledger.load(run_id)
-    if run.asked_before(key, "cancel"):
+    if run.has_granted(key, "cancel"):
         return run
-    return cancel(ports, run.remembering(key, "cancel"))
+    return cancel(ports, run.with_request(key, "cancel"))
 
 
 @retry_if_stale

@@ -25,7 +25,7 @@ def next_step(ports: Ports, snapshot: Snapshot) -> Run | None:
 def stop_reason(ports: Ports, run: Run, trained: int) -> str | None:
     """The condition of the plan that ends the run once ``trained`` training rounds are done; None if the run continues."""
     looks_at_scores = run.plan.stop.far is not None
-    rounds = [glance.round for glance in ports.ledger.glances(run.id)] if looks_at_scores else []
+    rounds = [glance.round for glance in ports.ledger.round_summaries(run.id)] if looks_at_scores else []
     scored = [done.scores for done in rounds if done.scores]
     active = run.active_seconds(ports.clock.now())
     return reason_to_stop(run.plan.stop, trained, run.plan.rounds, scored, active)

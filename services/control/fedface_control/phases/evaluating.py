@@ -27,7 +27,7 @@ def next_step(ports: Ports, snapshot: Snapshot) -> Run | None:
     if not _opens_next_round(ports, snapshot):
         return None
     assert snapshot.round.aggregation is not None, "what is evaluated was aggregated"
-    run = snapshot.run.evaluating_meanwhile(snapshot.round.number, snapshot.round.aggregation.model_sha256)
+    run = snapshot.run.starting_from_unscored(snapshot.round.number, snapshot.round.aggregation.model_sha256)
     run = open_training_round(ports, run)
     publish(ports, Snapshot(run, snapshot.round, snapshot.tally))
     return run
@@ -101,6 +101,6 @@ def _finished(ports: Ports, current: Round, fact: RoundEvaluated | EvaluationSki
 
 def _opens_next_round(ports: Ports, snapshot: Snapshot) -> bool:
     """Whether the next round opens now: in an asynchronous run, unless the run is about to pause or to stop."""
-    if not snapshot.run.plan.aggregation.waits_for_nobody or snapshot.run.phase is RunPhase.PAUSING:
+    if not snapshot.run.plan.aggregation.is_asynchronous or snapshot.run.phase is RunPhase.PAUSING:
         return False
     return stop_reason(ports, snapshot.run, snapshot.run.trained_rounds(snapshot.round.number)) is None

@@ -14,7 +14,7 @@ from fedface_control.publish import publish_commands
 from fedface_control.records import enrolled_clients
 from fedface_control.upkeep.retention import remove_old_updates_in_open_round
 from fedface_core.contracts.tasks import CLIENT
-from fedface_core.domain.client_tasks import in_tasks
+from fedface_core.domain.client_tasks import split_into_tasks
 from fedface_core.domain.cohort import draw_cohort
 from fedface_core.domain.commands import Command, EnrolClients, TrainClients
 from fedface_core.domain.errors import NotFoundError
@@ -48,12 +48,12 @@ def open_training_round(ports: Ports, run: Run) -> Run:
     assert run.model_sha256 is not None, "enrolment left a model version"
     plan = run.plan
     number = run.round + 1
-    carried = _carried_clients(ports, run, number) if plan.aggregation.waits_for_nobody else {}
+    carried = _carried_clients(ports, run, number) if plan.aggregation.is_asynchronous else {}
     free = [client for client in enrolled_clients(ports, run) if client not in carried]
     history = {} if plan.cohort.selection == "uniform" else ports.ledger.participation(run.id)
     drawn = draw_cohort(plan, number, free, history, training=len(carried))
     cohort = tuple(sorted([*carried, *drawn]))
-    base = ports.ledger.glance(run.id, run.base_round).round
+    base = ports.ledger.round_summary(run.id, run.base_round).round
     has_residuals = plan.update_encoding.error_feedback
     residuals = residuals_after(base, ports.ledger.accepted_clients(run.id, base.number)) if has_residuals else {}
     opened = open_round(
@@ -97,11 +97,11 @@ def commands(plan: Plan, current: Round, tally: Tally) -> Sequence[Command]:
     """Tasks for the clients that have not settled: to enrol, or to train the model version that each started from."""
     unsettled = [client for client in current.cohort if client in tally.unsettled]
     if current.kind is RoundKind.ENROLMENT:
-        return [EnrolClients(run_id=current.run_id, clients=clients) for clients in in_tasks(plan, unsettled)]
+        return [EnrolClients(run_id=current.run_id, clients=clients) for clients in split_into_tasks(plan, unsettled)]
     if tally.last_activity == current.opened_at:  # no task was published yet, and the carried clients are at work
         unsettled = [client for client in unsettled if client not in current.carried]
     # If members of a cohort train the models of different rounds, each has a task of its own.
-    tasks = in_tasks(plan, unsettled)
+    tasks = split_into_tasks(plan, unsettled)
     return [TrainClients(run_id=current.run_id, round=current.base_of(clients[0]), clients=clients) for clients in tasks]
 
 
@@ -136,7 +136,7 @@ def _carried_clients(ports: Ports, run: Run, number: int) -> dict[str, int]:
 def _is_in_ledger(ports: Ports, run: Run, number: int) -> bool:
     """Whether the ledger has the round. A restored ledger lacks rounds that were not scored when the ledger was lost."""
     try:
-        ports.ledger.glance(run.id, number)
+        ports.ledger.round_summary(run.id, number)
     except NotFoundError:
         return False
     return True

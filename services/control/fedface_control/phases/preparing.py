@@ -32,7 +32,7 @@ def request_model(ports: Ports, run: Run) -> None:
 
 def request_model_again(ports: Ports, run: Run) -> None:
     """Ask the aggregator once more for the initial model. The moment is stored first, so that not every sweep asks."""
-    request_model(ports, ports.ledger.save(run.asked_for_model_again(ports.clock.now()), "model_asked_for_again"))
+    request_model(ports, ports.ledger.save(run.with_model_requested(ports.clock.now()), "model_asked_for_again"))
 
 
 def model_prepared(ports: Ports, run: Run, fact: ModelPrepared) -> Run | None:

@@ -74,7 +74,7 @@ class NamedArtifacts:
             return False
         if kind in ("class_embedding", "server_state", "guidance"):
             return name in self.round_objects
-        if kind == "residual" and (run_id, *object_keys.residual_of(key)) in self.residuals:
+        if kind == "residual" and (run_id, *object_keys.parse_residual_key(key)) in self.residuals:
             return True
         return kind not in ("update", "partial", "residual") or int(parts[3]) >= kept_from
 
@@ -88,7 +88,7 @@ def named_artifacts(ports: Ports, keys: Sequence[str], *, without: str | None = 
     in_ledger = {run.id: run for run in ports.ledger.runs()}
     for run in in_ledger.values():
         if run.id != without:
-            named.add_run(run, [glance.round for glance in ports.ledger.glances(run.id)])
+            named.add_run(run, [glance.round for glance in ports.ledger.round_summaries(run.id)])
     for run_id in restorable_runs(keys) - in_ledger.keys():
         try:
             _add_lost_run(named, ports.artifacts, run_id)

@@ -41,7 +41,7 @@ def remove_old_updates(ports: Ports, run: Run, *, ended: int, needed: Iterable[i
     keep = run.plan.retention.rounds_of_updates
     keep_from = max(run.updates_kept_from, min([ended + 1 - keep, *run.evaluating, *needed]))
     for number in range(run.updates_kept_from, keep_from):
-        for prefix in object_keys.bulk(run.id, number):
+        for prefix in object_keys.transient_prefixes(run.id, number):
             _remove_all(ports.artifacts, prefix)
         log.info("old_updates_removed", round=number)
     if keep_from > run.updates_kept_from:
@@ -82,7 +82,7 @@ def _remove_old_server_states(ports: Ports, run: Run, keep_from: int) -> None:
         return  # most aggregation rules have no server state
     needed = _server_states(_rounds_in_ledger(ports, run.id, range(keep_from, run.round + 1)))
     if run.base_round is not None:
-        base = ports.ledger.glance(run.id, run.base_round).round.aggregation
+        base = ports.ledger.round_summary(run.id, run.base_round).round.aggregation
         assert base is not None, "the next cohort starts from results"
         needed.add(base.server_state_sha256 or "")
     for sha256 in sorted(old - needed):
@@ -92,9 +92,9 @@ def _remove_old_server_states(ports: Ports, run: Run, keep_from: int) -> None:
 def _remove_old_residuals(ports: Ports, run: Run, keep_from: int) -> None:
     """Remove residuals of rounds before ``keep_from`` that no client needs for its next update."""
     assert run.round is not None, "called in a round, or after one"
-    needed = ports.ledger.glance(run.id, run.round).round.residuals
+    needed = ports.ledger.round_summary(run.id, run.round).round.residuals
     keys = ports.artifacts.keys(object_keys.residuals(run.id))
-    residuals = [(key, *object_keys.residual_of(key)) for key in keys]
+    residuals = [(key, *object_keys.parse_residual_key(key)) for key in keys]
     old = [key for key, number, client in residuals if number < keep_from and needed.get(client) != number]
     ports.artifacts.delete_all(old)
 
@@ -103,7 +103,7 @@ def _rounds_in_ledger(ports: Ports, run_id: str, numbers: Iterable[int]) -> Iter
     """Those of the rounds that the ledger has. A restored ledger lacks rounds that were not scored when it was lost."""
     for number in numbers:
         with suppress(NotFoundError):
-            yield ports.ledger.glance(run_id, number).round
+            yield ports.ledger.round_summary(run_id, number).round
 
 
 def _server_states(rounds: Iterable[RoundState]) -> set[str]:

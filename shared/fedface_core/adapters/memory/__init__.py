@@ -1,4 +1,4 @@
-"""Adapters of all four ports in this process's memory: for tests, and for whoever drives the services in one process."""
+"""Adapters of all four ports in memory, for tests and for services in one process."""
 
 from __future__ import annotations
 

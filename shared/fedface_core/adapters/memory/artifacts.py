@@ -1,4 +1,4 @@
-"""The artifact store in this process's memory."""
+"""The artifact store in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fedface_core.ports import Clock
 
 
 class MemoryArtifacts:
-    """`ArtifactStore` in a dictionary. ``clock`` dates the objects."""
+    """`ArtifactStore` in a dictionary. ``clock`` gives the dates of objects; by default it is the system's clock."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._objects: dict[str, bytes] = {}

@@ -6,19 +6,19 @@ from datetime import UTC, datetime, timedelta
 
 
 class ManualClock:
-    """`Clock` that stands still until it is moved, or somebody sleeps."""
+    """`Clock` that stands still until `advance` or `sleep` is called."""
 
     def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._now = now
 
     def now(self) -> datetime:
-        """The moment it was set to."""
+        """See `Clock.now`. It is the time that the clock was set to."""
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Move the clock on by ``seconds``."""
+        """Move the clock forward by ``seconds``."""
         self._now += timedelta(seconds=seconds)
 
     def sleep(self, seconds: float) -> None:
-        """See `Clock.sleep`. It moves the clock on and returns at once."""
+        """See `Clock.sleep`. It moves the clock forward by ``seconds`` and returns at once."""
         self.advance(seconds)

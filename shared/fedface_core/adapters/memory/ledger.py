@@ -1,4 +1,4 @@
-"""The ledger in this process's memory: for unit tests and for simulations in one process."""
+"""The ledger in memory, for tests and for services in one process."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from fedface_core.adapters.audit_trail import Data, check_event_id, event_data
-from fedface_core.adapters.memory.round import RoundInMemory
+from fedface_core.adapters.audit_trail import EventData, check_event_id, event_data
+from fedface_core.adapters.memory.round import MemoryRound
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
@@ -16,20 +16,17 @@ from fedface_core.domain.round import Round, RoundPhase, Tally
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate, Receipt
-from fedface_core.ports import Clock, EndedRound, RecordedEvent, RoundGlance
+from fedface_core.ports import Clock, EndedRound, RecordedEvent, RoundSummary
 
 
 class MemoryLedger:
-    """`RunLedger` in memory, safe under threads. ``clock`` dates the events.
-
-    Its methods stand in the port's order: those of `RunRecords`, of `RoundSettlement`, of `RunViews`.
-    """
+    """`RunLedger` in memory. Several threads may use it. ``clock``, by default the system's, gives the dates of events."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._lock = threading.RLock()
         self._runs: dict[str, Run] = {}
-        self._rounds: dict[str, dict[int, RoundInMemory]] = {}
+        self._rounds: dict[str, dict[int, MemoryRound]] = {}
         self._events: dict[str, list[RecordedEvent]] = {}
 
     # RunRecords
@@ -73,7 +70,7 @@ class MemoryLedger:
         *,
         opened: Round | None = None,
         changed: Round | None = None,
-        detail: Data | None = None,
+        detail: EventData | None = None,
     ) -> Run:
         """See `RunRecords.save`."""
         with self._lock:
@@ -81,16 +78,16 @@ class MemoryLedger:
             if stored.version != run.version:
                 raise StaleVersionError(f"{run.id} is at version {stored.version}, not {run.version}; load it again")
             saved = run.next_version()
-            if changed is not None:  # first: nothing may be stored where this round was never opened
+            if changed is not None:  # before anything is stored: it raises an error if this round was never opened
                 self._state(run.id, changed.number).change_to(changed)
             self._runs[run.id] = saved
             if opened is not None:
-                self._rounds[run.id][opened.number] = RoundInMemory.opened(opened)
+                self._rounds[run.id][opened.number] = MemoryRound.opened(opened)
             self._record(run.id, event, event_data(saved, opened, changed, detail))
             return saved
 
-    def note(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
-        """See `RunRecords.note`."""
+    def record_event(self, run_id: str, event: str, data: EventData) -> None:
+        """See `RunRecords.record_event`."""
         with self._lock:
             self.load(run_id)
             self._record(run_id, event, dict(data))
@@ -101,7 +98,7 @@ class MemoryLedger:
             if run.id in self._runs:
                 raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
             self._runs[run.id] = run
-            self._rounds[run.id] = {ended.record.number: RoundInMemory.ended(ended) for ended in rounds}
+            self._rounds[run.id] = {ended.record.number: MemoryRound.ended(ended) for ended in rounds}
             self._events[run.id] = []
             self._record(run.id, "run_restored", event_data(run))
 
@@ -213,16 +210,16 @@ class MemoryLedger:
         with self._lock:
             return [run.phase for run in self._runs.values()]
 
-    def glance(self, run_id: str, number: int) -> RoundGlance:
-        """See `RunViews.glance`."""
+    def round_summary(self, run_id: str, number: int) -> RoundSummary:
+        """See `RunViews.round_summary`."""
         with self._lock:
-            return self._state(run_id, number).glance
+            return self._state(run_id, number).summary
 
-    def glances(self, run_id: str) -> Sequence[RoundGlance]:
-        """See `RunViews.glances`."""
+    def round_summaries(self, run_id: str) -> Sequence[RoundSummary]:
+        """See `RunViews.round_summaries`."""
         with self._lock:
             self.load(run_id)
-            return [state.glance for _, state in sorted(self._rounds[run_id].items())]
+            return [state.summary for _, state in sorted(self._rounds[run_id].items())]
 
     def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
         """See `RunViews.stragglers`."""
@@ -235,18 +232,18 @@ class MemoryLedger:
             check_event_id(after)
         with self._lock:
             self.load(run_id)
-            seen = 0 if after is None else int(after.split("-")[0])
-            return self._events[run_id][seen : seen + limit]
+            first = 0 if after is None else int(after.split("-")[0])
+            return self._events[run_id][first : first + limit]
 
     def ping(self) -> None:
         """See `RunViews.ping`. Memory always answers."""
 
-    def _state(self, run_id: str, number: int) -> RoundInMemory:
+    def _state(self, run_id: str, number: int) -> MemoryRound:
         self.load(run_id)
         if number not in self._rounds[run_id]:
             raise NotFoundError(f"{run_id} has no round {number}")
         return self._rounds[run_id][number]
 
-    def _record(self, run_id: str, name: str, data: Mapping[str, str | int | float | None]) -> None:
+    def _record(self, run_id: str, name: str, data: EventData) -> None:
         events = self._events[run_id]
         events.append(RecordedEvent(id=f"{len(events) + 1}-0", at=self._clock.now(), name=name, data=data))

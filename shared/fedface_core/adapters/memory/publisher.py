@@ -1,4 +1,4 @@
-"""A publisher that keeps what was published, for whoever hands it on."""
+"""A task publisher that keeps the published commands in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from fedface_core.contracts.tasks import ROUTES
 
 
 class RecordingPublisher:
-    """`TaskPublisher` that keeps what was published, in order; nothing takes it from the queues."""
+    """`TaskPublisher` that keeps the published commands in ``published``, in order, each with its correlation id.
+
+    No worker takes them from the queues.
+    """
 
     def __init__(self) -> None:
         self.published: list[tuple[BaseModel, str]] = []

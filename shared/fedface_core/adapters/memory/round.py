@@ -1,4 +1,4 @@
-"""One round of the ledger in this process's memory: its record, and what its clients and shards have come to."""
+"""One round of the ledger in memory: its record, and the state of its clients and shards."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import datetime
 
 from fedface_core.domain.round import Round, RoundPhase, RoundState
 from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
-from fedface_core.ports import EndedRound, RoundGlance
+from fedface_core.ports import EndedRound, RoundSummary
 
 
 @dataclass
-class RoundInMemory:
-    """A round with its cohort, and what its clients and shards have come to."""
+class MemoryRound:
+    """A round with its cohort, and the state of its clients and shards."""
 
     record: Round
     shard_of: dict[str, int]
@@ -22,19 +22,22 @@ class RoundInMemory:
     """Clients that were neither accepted nor failed."""
     last_activity: datetime
     accepted: dict[str, AcceptedUpdate] = field(default_factory=dict)
+    """Client → its accepted update."""
     failed: dict[str, str] = field(default_factory=dict)
+    """Client → the reason why it sent no update."""
     attempts: Counter[str] = field(default_factory=Counter)
+    """Client → deliveries of its task."""
     folded: set[int] = field(default_factory=set)
     """Shards whose partial is recorded."""
 
     @classmethod
-    def opened(cls, record: Round) -> RoundInMemory:
-        """A round that has just been opened: its whole cohort is unsettled."""
+    def opened(cls, record: Round) -> MemoryRound:
+        """A round that has just been opened, so that its whole cohort is unsettled."""
         return cls(record, record.shard_of_each(), unsettled=set(record.cohort), last_activity=record.opened_at)
 
     @classmethod
-    def ended(cls, ended: EndedRound) -> RoundInMemory:
-        """A round that has ended, as a manifest tells of it: who has not settled never will."""
+    def ended(cls, ended: EndedRound) -> MemoryRound:
+        """A round that has ended, restored from its manifest."""
         state = cls.opened(ended.record)
         state.accepted = dict(ended.accepted)
         state.failed = dict(ended.failed)
@@ -42,15 +45,15 @@ class RoundInMemory:
         return state
 
     def change_to(self, record: Round) -> None:
-        """Take the changed ``record``; a round that was suspended and is open again forgets its attempts."""
+        """Replace the record by a changed one. The attempts of a suspended round that becomes open are counted from 0."""
         if self.record.phase is RoundPhase.SUSPENDED and record.phase is RoundPhase.OPEN:
             self.attempts.clear()
         self.record = record
 
     @property
-    def glance(self) -> RoundGlance:
-        """The round without its cohort, and the counts of its clients."""
-        return RoundGlance(
+    def summary(self) -> RoundSummary:
+        """The round without its cohort, with the counts of its clients."""
+        return RoundSummary(
             round=RoundState.model_construct(**{name: getattr(self.record, name) for name in RoundState.model_fields}),
             invited=len(self.record.cohort),
             accepted=len(self.accepted),
@@ -60,7 +63,7 @@ class RoundInMemory:
 
     @property
     def accepted_shards(self) -> set[int]:
-        """Shards with an accepted update."""
+        """Shards with at least one accepted update."""
         return {self.shard_of[client] for client in self.accepted}
 
     def refusal(self, client: str, now: datetime) -> RefusalReason | None:
@@ -69,12 +72,12 @@ class RoundInMemory:
             return RefusalReason.NOT_INVITED
         if client in self.accepted:
             return RefusalReason.DUPLICATE
-        open_still = self.record.phase is RoundPhase.OPEN and now < self.record.deadline_at
-        takes_updates = open_still or self.record.phase is RoundPhase.SUSPENDED
-        return RefusalReason.LATE if not takes_updates or client in self.failed else None
+        before_deadline = self.record.phase is RoundPhase.OPEN and now < self.record.deadline_at
+        accepts_updates = before_deadline or self.record.phase is RoundPhase.SUSPENDED
+        return RefusalReason.LATE if not accepts_updates or client in self.failed else None
 
     def receipt(self, client: str, refused: RefusalReason | None) -> Receipt:
-        """What the client is told: whether it was ``refused`` and why, its shard, and what is complete now."""
+        """The answer to a client that has settled or was ``refused``: its shard, and whether shard and round are ready."""
         shard = self.shard_of.get(client)
         return Receipt(
             refused=refused,

@@ -1,9 +1,9 @@
--- begin_attempt.lua: counts one delivery of a client's task, as activity in the round.
+-- begin_attempt.lua: counts one delivery of a client's task, and records activity in the round.
 --
 -- KEYS     1 round, 2 its unsettled clients, 3 its attempts
 -- ARGV     1 client, 2 now (µs)
--- Returns  the client's attempts, from 1 on; 0 if there is nothing to do: the round is not open, or the client is not
---          unsettled; false if the round was never opened. Only a count from 1 on has changed anything.
+-- Returns  how many attempts of the client were counted, 1 at first; 0 if the round is not open or the client is not
+--          unsettled; false if the round was never opened. Nothing has changed if the result is 0 or false.
 local round, unsettled, attempts = unpack(KEYS)
 local client, now = unpack(ARGV)
 

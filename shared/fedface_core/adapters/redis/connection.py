@@ -1,4 +1,4 @@
-"""Connections to Redis or Valkey with bounded waits; one round trip or one script at a time; faults in our words."""
+"""Connections to Redis or Valkey with bounded waits, their pipelines and scripts, and the translation of their errors."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ RETRIES = 3
 
 
 def connect(url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redis:
-    """A client for ``url`` that connects when first used.
+    """A client for ``url``. It connects when it is first used.
 
-    Each attempt waits ``timeout_seconds`` at most; transient faults are tried again `RETRIES` times with growing, jittered
-    waits of a second at most. `InvalidInputError`, which shows nothing of it, if ``url`` is no Redis URL.
+    Each attempt waits ``timeout_seconds`` at most. After a transient error it is repeated `RETRIES` times, with growing,
+    jittered waits of a second at most. `InvalidInputError` if ``url`` is no Redis URL; its message does not quote the URL.
     """
     try:
         return redis.Redis.from_url(
@@ -51,47 +51,48 @@ def connect(url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redi
 
 
 def address(client: redis.Redis) -> str:
-    """Where a client connects to, without its credentials."""
-    to = client.connection_pool.connection_kwargs
-    return str(to["path"]) if "path" in to else f"{to.get('host', 'localhost')}:{to.get('port', 6379)}"
+    """The host and port, or the path of the socket, that a client connects to, without credentials."""
+    options = client.connection_pool.connection_kwargs
+    return str(options["path"]) if "path" in options else f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
 
 
 @contextmanager
-def redis_faults(client: redis.Redis) -> Iterator[None]:
-    """Turn the exceptions of ``client`` into `UnavailableError`, which says where it is and what to do, never the password.
+def translated_errors(client: redis.Redis) -> Iterator[None]:
+    """Translate the errors of ``client`` to `UnavailableError`, whose message names the server and the remedy.
 
-    A command of ours that is wrong stays the `ResponseError` that it is.
+    The message never quotes the password. A `ResponseError` about a wrong command of ours is not translated.
     """
-    where = f"Redis at {address(client)}"
+    server = f"Redis at {address(client)}"
     try:
         yield
     except (AuthenticationError, NoPermissionError) as error:
-        raise UnavailableError(f"{where} refuses our credentials; correct the password in FEDFACE_REDIS_URL") from error
+        raise UnavailableError(f"{server} refuses our credentials; correct the password in FEDFACE_REDIS_URL") from error
     except (RedisConnectionError, RedisTimeoutError) as error:
         raise UnavailableError(
-            f"{where} does not answer ({error}); check that it runs and that FEDFACE_REDIS_URL names its host and port"
+            f"{server} does not answer ({error}); check that it runs and that FEDFACE_REDIS_URL names its host and port"
         ) from error
     except RedisError as error:
-        # A plain ResponseError is a command of ours that is wrong. Its subclasses, and MISCONF (it cannot write its
-        # disk), are the server's state: out of memory, read only, loading.
-        cannot_write_disk = "MISCONF " in str(error)  # in a pipeline, redis-py puts the command in front
+        # A plain ResponseError means that our command is wrong. Its subclasses, and MISCONF (the server cannot write to its
+        # disk), are about the state of the server: out of memory, read only, loading.
+        cannot_write_disk = "MISCONF " in str(error)  # in a pipeline, redis-py puts the command before it
         if type(error) is ResponseError and not cannot_write_disk:
             raise
         if cannot_write_disk:
-            remedy = "free space on its disk, or see its log for what ails it"
+            remedy = "free space on its disk, or see its log for the cause"
         elif isinstance(error, OutOfMemoryError):
             remedy = "raise its maxmemory, or give it a machine with more"
         elif isinstance(error, ReadOnlyError):
             remedy = "it is a replica: let FEDFACE_REDIS_URL name the primary"
         else:
             remedy = "see its log"
-        raise UnavailableError(f"{where} cannot serve us now: {error}; {remedy}") from error
+        raise UnavailableError(f"{server} cannot serve us now: {error}; {remedy}") from error
 
 
 class RedisServer:
-    """What the ledger asks of the Redis or Valkey at ``url``: pipelines and scripts, whose faults come in our words.
+    """The pipelines and Lua scripts of the ledger on the Redis or Valkey at ``url``. Errors are translated.
 
-    It connects when first used. Each attempt waits ``timeout_seconds`` at most.
+    It connects when it is first used. Each attempt waits ``timeout_seconds`` at most. `InvalidInputError` if ``url`` is no
+    Redis URL.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
@@ -104,17 +105,19 @@ class RedisServer:
 
     @contextmanager
     def pipeline(self, *, transaction: bool = False) -> Iterator[Pipeline]:
-        """A pipeline: `execute` sends its commands, be it one, in one round trip and returns their answers, in order.
+        """A pipeline, whose `execute` sends its commands in one round trip and returns their answers in order.
 
-        ``transaction``: as one atomic step, between MULTI and EXEC; else others' commands may be carried out in between.
+        ``transaction``: the commands are one atomic step (MULTI and EXEC). Otherwise the server may run commands of other
+        clients between them. `UnavailableError` if the server does not answer or cannot serve now.
         """
-        with redis_faults(self._client), self._client.pipeline(transaction=transaction) as pipeline:
+        with translated_errors(self._client), self._client.pipeline(transaction=transaction) as pipeline:
             yield pipeline
 
     def run_script(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
-        """Run the Lua script in the file ``name`` of this folder as one atomic step; what it returns is in its header.
+        """Run the Lua script in the file ``name`` of this folder as one atomic step, and return its result.
 
-        A nil or false of Lua's comes as None.
+        The header of each script describes its keys, arguments and result; Lua's false is None here. `UnavailableError` if
+        the server does not answer or cannot serve now.
         """
-        with redis_faults(self._client):
+        with translated_errors(self._client):
             return self._scripts[name](keys=keys, args=args)

@@ -1,8 +1,8 @@
--- create.lua: stores a run that the ledger does not have, and its first event.
+-- create.lua: stores a new run and its first event.
 --
 -- KEYS     1 run, 2 its events
 -- ARGV     1 version, 2 record (JSON), 3 phase, 4 event's name, 5 event's data (JSON)
--- Returns  1 if it is stored; 0, and nothing has changed, if the id is taken.
+-- Returns  1 if the run is stored; 0 if the ledger has a run with this id. Nothing has changed if the result is 0.
 local run, events = unpack(KEYS)
 local version, record, phase, name, data = unpack(ARGV)
 

@@ -1,23 +1,24 @@
-"""The schema of the ledger in Redis or Valkey: every key, and how a moment is written.
+"""The schema of the ledger in Redis or Valkey: every key, and the format of times.
 
-Each key begins with ``fedface:``. A run's keys go on with its id in braces, the hash tag {run}, so that a script's keys lie
-in one slot of a cluster. The last two columns name methods of `RedisLedger`. Nothing expires by itself.
+Each key begins with ``fedface:``. In the keys of a run follows the run's id in braces, the hash tag {run}, so that all keys
+of a script are in one slot of a cluster. The last two columns name the methods of `RedisLedger` that write and delete a key.
+No key expires.
 
-    key                             type        what it holds                                  written by           goes with
+    key                             type        content                                        written by           deleted
     ------------------------------- ----------- ---------------------------------------------- -------------------- ---------
     runs                            sorted set  run ids by creation                            create restore save¹ delete
-    active                          sorted set  run ids by creation, less runs found ended     create restore save¹ delete²
+    active                          sorted set  run ids by creation, without ended runs        create restore save¹ delete²
     {run}:run                       hash        version, phase, record (JSON of the Run)       create restore save  delete
-    {run}:events                    stream      name, data (JSON): the audit trail, untrimmed  create restore save  delete
-                                                                                               note
+    {run}:events                    stream      name, data (JSON): the whole audit trail       create restore save  delete
+                                                                                               record_event
     {run}:rounds                    set         numbers of the rounds that were opened         save³ restore        delete
     {run}:invited                   hash        client → training rounds it was invited to     save³ restore        delete
-    {run}:answered                  hash        client → training rounds that took its update  accept restore       delete
-    {run}:round:{n}                 hash        record (JSON of the Round less its cohort),    save restore         delete
+    {run}:answered                  hash        client → training rounds that accepted it      accept restore       delete
+    {run}:round:{n}                 hash        record (JSON of the Round without its cohort), save restore         delete
                                                 phase, deadline (µs);
                                                 cohort (JSON), quorum;                         save³ restore        delete
                                                 last_activity (µs)                             save³ restore ⁴      delete
-    {run}:round:{n}:members         hash        client → shard: the whole cohort               save³ restore        delete
+    {run}:round:{n}:members         hash        client → shard, of the whole cohort            save³ restore        delete
     {run}:round:{n}:unsettled       set         clients that were neither accepted nor failed  save³ restore accept delete
                                                                                                fail
     {run}:round:{n}:shards          hash        shard → how many of its clients are unsettled  save³ restore accept delete
@@ -31,11 +32,11 @@ in one slot of a cluster. The last two columns name methods of `RedisLedger`. No
     ¹ of a run that is being deleted   ² and active_runs, of an ended run   ³ of the round that it opens
     ⁴ and begin_attempt accept fail record_partial touch   ⁵ and save, of a round that it reopens
 
-The scripts read no stored JSON: what they have to know of a run or a round stands in fields of its own, beside the record.
+The scripts read no stored JSON. What they need of a run or a round is stored in fields of its own, next to the record.
 
-The two indexes, ``runs`` and ``active``, lie in other slots than the runs, so no script can write both. The indexes are
-written first: they may name a run that is not stored, since its creation was cut short, and readers skip it; a run that is
-stored and missing in them would never be found.
+The two indexes ``runs`` and ``active`` are in other slots than the runs, so no script can write both. The indexes are
+written first. So they may name a run that is not stored, since its creation was interrupted; readers skip such a run. A
+stored run that is not in the indexes would never be found.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RunKeys(NamedTuple):
-    """The keys of one run, but for those of its rounds."""
+    """The keys of one run, without those of its rounds."""
 
     run: str
     events: str
@@ -74,21 +75,21 @@ class RoundKeys(NamedTuple):
 
 
 def run_keys(run_id: str) -> RunKeys:
-    """Where the run with this id is kept."""
+    """The keys of the run with this id."""
     return RunKeys(*(f"fedface:{{{run_id}}}:{part}" for part in RunKeys._fields))
 
 
 def round_keys(run_id: str, number: int) -> RoundKeys:
-    """Where round ``number`` of a run is kept."""
+    """The keys of round ``number`` of a run."""
     key = f"fedface:{{{run_id}}}:round:{number}"
     return RoundKeys(key, *(f"{key}:{part}" for part in RoundKeys._fields[1:]))
 
 
-def micros(moment: datetime) -> int:
-    """Whole microseconds since 1970: exact, and below the 2^53 that Lua's numbers hold exactly."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+def to_microseconds(time: datetime) -> int:
+    """An aware datetime as whole microseconds since the start of 1970 in UTC: below 2^53, so that Lua holds them exactly."""
+    return (time - _EPOCH) // timedelta(microseconds=1)
 
 
-def moment_of(microseconds: int) -> datetime:
-    """The moment that is so many microseconds after 1970 began, in UTC: the inverse of `micros`."""
+def from_microseconds(microseconds: int) -> datetime:
+    """The aware datetime, in UTC, that is ``microseconds`` after the start of 1970."""
     return _EPOCH + timedelta(microseconds=microseconds)

@@ -1,4 +1,4 @@
-"""The ledger in Redis or Valkey: records, settlement and views together, on one server."""
+"""The whole ledger in Redis or Valkey: records, settlement and views on one server."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fedface_core.adapters.redis.views import RedisViews
 
 
 class RedisLedger(RedisRecords, RedisSettlement, RedisViews):
-    """`RunLedger` in the Redis or Valkey at ``url``, which it connects to when first used.
+    """`RunLedger` in the Redis or Valkey at ``url``. It connects when it is first used.
 
-    Each attempt to reach it waits ``timeout_seconds`` at most. `InvalidInputError` if ``url`` is no Redis URL.
+    Each attempt to reach the server waits ``timeout_seconds`` at most. `InvalidInputError` if ``url`` is no Redis URL.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:

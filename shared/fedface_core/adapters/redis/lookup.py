@@ -1,4 +1,4 @@
-"""Runs in Redis by their ids, and the errors for runs and rounds that are not there: what all parts of the ledger need."""
+"""Runs in Redis by their ids, and the errors for missing runs and rounds. All parts of the ledger use them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class RunLookup:
-    """What `RedisRecords`, `RedisSettlement` and `RedisViews` start from: a server, and its runs by their ids."""
+    """The base class of `RedisRecords`, `RedisSettlement` and `RedisViews`: a server, and its runs by their ids."""
 
     def __init__(self, server: RedisServer) -> None:
         self._server = server
@@ -31,7 +31,7 @@ class RunLookup:
         return read_versioned(Run, record)
 
     def _load_all(self, run_ids: Sequence[str]) -> list[Run]:
-        """The runs with these ids, in one round trip; without those that are not there, or that cannot be read."""
+        """The runs with these ids, in one round trip. Runs that are missing or cannot be read are left out."""
         with self._server.pipeline() as pipeline:
             for run_id in run_ids:
                 pipeline.hget(run_keys(run_id).run, "record")
@@ -49,23 +49,25 @@ class RunLookup:
         return sorted(map(int, numbers))
 
     def _require_run(self, exists: bool, run_id: str) -> None:
-        """`NotFoundError`, naming the run, unless it exists."""
+        """Raise `NotFoundError`, which names the run, unless the run exists."""
         if not exists:
             raise NotFoundError(f"there is no run {run_id}")
 
     def _require_round(self, exists: bool, run_id: str, number: int) -> None:
-        """`NotFoundError`, naming the round, or the run if it is that which is missing, unless the round exists."""
+        """Raise `NotFoundError` unless the round exists. It names the round, or the run if the run is missing."""
         if not exists:
             self.load(run_id)
             raise NotFoundError(f"{run_id} has no round {number}")
 
 
 def readable_runs(records: Mapping[str, str | None]) -> list[Run]:
-    """The runs of records by their ids; None is the record of no run. What cannot be read is logged, and hides no other."""
-    found = []
+    """The runs in the records ``run id → JSON``. A record that cannot be read is logged and left out; None is left out."""
+    runs = []
     for run_id, record in records.items():
+        if record is None:
+            continue
         try:
-            found += [read_versioned(Run, record)] if record is not None else []
+            runs.append(read_versioned(Run, record))
         except (UnknownSchemaError, DamagedObjectError) as error:
             log.warning("record_unreadable", run_id=run_id, reason=str(error))
-    return found
+    return runs

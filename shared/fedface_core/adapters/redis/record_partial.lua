@@ -1,9 +1,9 @@
--- record_partial.lua: records, as activity in the round, that a shard's partial is stored.
+-- record_partial.lua: records that a shard's partial is stored, and activity in the round.
 --
 -- KEYS     1 round, 2 its shards with an accepted update, 3 its folded shards
 -- ARGV     1 shard, 2 now (µs)
--- Returns  1 if the round is not open any more and each shard with an accepted update is folded, else 0; false, and nothing
---          has changed, if the round was never opened.
+-- Returns  1 if the round is not open and each shard with an accepted update is folded, else 0; false if the round was never
+--          opened. Nothing has changed if the result is false.
 local round, accepted_shards, folded = unpack(KEYS)
 local shard, now = unpack(ARGV)
 

@@ -1,14 +1,16 @@
--- settle.lua: settles one client of a round, accepted or failed, as activity: if it was invited, has not settled, and the
--- round takes updates (open before its deadline, or suspended). Who is accepted in a training round has answered once more.
+-- settle.lua: settles one client of a round, accepted or failed, and records activity in the round. The client must be
+-- invited and unsettled, and the round must accept updates: it is open before its deadline, or suspended. A client that is
+-- accepted in a training round has answered one more invitation.
 --
 -- KEYS     1 round, 2 its members, 3 its unsettled clients, 4 its shards, 5 its accepted updates,
 --          6 its shards with an accepted update, 7 its failed clients, 8 the run's answers
--- ARGV     1 client, 2 now (µs), 3 'accepted' or 'failed', 4 the update (JSON) or why it failed,
+-- ARGV     1 client, 2 now (µs), 3 'accepted' or 'failed', 4 the update (JSON) or the reason of the failure,
 --          5 the round's kind ('enrolment' or 'training')
--- Returns  {refusal, shard, whether all of the shard has settled (1 or 0), whether the round is ready (1 or 0)}. The refusal
---          is '', or, and then nothing has changed, 'not_invited' (and the shard ''), 'duplicate' (accepted already) or 'late'
---          (the round takes no updates, or the client has failed). Ready is an open round that has its quorum, or nobody
---          unsettled. False if the round was never opened. Takes the same time whatever the cohort's size.
+-- Returns  {refusal, shard, whether every client of the shard has settled (1 or 0), whether the round is ready (1 or 0)};
+--          false if the round was never opened. The refusal is '' if the client has settled by this call. Otherwise nothing
+--          has changed, and the refusal is 'not_invited' (the shard is '' then), 'duplicate' (the client was accepted before)
+--          or 'late' (the round accepts no updates, or the client has failed). An open round is ready if its quorum is
+--          reached or no client is unsettled. The time does not depend on the size of the cohort.
 local round, members, unsettled, shards, accepted, accepted_shards, failed, answered = unpack(KEYS)
 local client, now, outcome, value, kind = unpack(ARGV)
 
@@ -21,12 +23,12 @@ if not shard then
   return {'not_invited', '', 0, 0}
 end
 
--- A paused run's round waits for its clients however long it takes.
-local takes_updates = phase == 'suspended' or (phase == 'open' and tonumber(now) < tonumber(deadline))
+-- A suspended round has no deadline: its run is paused.
+local accepts_updates = phase == 'suspended' or (phase == 'open' and tonumber(now) < tonumber(deadline))
 local refused = ''
 if redis.call('HEXISTS', accepted, client) == 1 then
   refused = 'duplicate'
-elseif not takes_updates or redis.call('SREM', unsettled, client) == 0 then
+elseif not accepts_updates or redis.call('SREM', unsettled, client) == 0 then
   refused = 'late'
 else
   redis.call('HINCRBY', shards, shard, -1)

@@ -1,4 +1,4 @@
-"""Who of a round is done, in Redis: attempts, acceptances, failures, partials, and what they come to."""
+"""The settlement of a round's clients in Redis: attempts, accepted updates, failures, partials and their counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from fedface_core.adapters.redis.keys import micros, moment_of, round_keys, run_keys
+from fedface_core.adapters.redis.keys import from_microseconds, round_keys, run_keys, to_microseconds
 from fedface_core.adapters.redis.lookup import RunLookup
 from fedface_core.domain.cohort import Participation
 from fedface_core.domain.round import Tally
@@ -21,7 +21,7 @@ class RedisSettlement(RunLookup):
         """See `RoundSettlement.begin_attempt`."""
         keys = round_keys(run_id, number)
         count: int | None = self._server.run_script(
-            "begin_attempt.lua", keys=[keys.round, keys.unsettled, keys.attempts], args=[client, micros(now)]
+            "begin_attempt.lua", keys=[keys.round, keys.unsettled, keys.attempts], args=[client, to_microseconds(now)]
         )
         self._require_round(count is not None, run_id, number)
         return count or 0
@@ -37,7 +37,7 @@ class RedisSettlement(RunLookup):
     def _settle(
         self, run_id: str, number: int, client: str, now: datetime, outcome: Literal["accepted", "failed"], value: str
     ) -> Receipt:
-        """Settle a client: ``value`` is its update as JSON, or why it failed."""
+        """Settle a client by settle.lua. ``value`` is its update as JSON, or the reason why it failed."""
         keys = round_keys(run_id, number)
         answer = self._server.run_script(
             "settle.lua",
@@ -51,7 +51,7 @@ class RedisSettlement(RunLookup):
                 keys.failed,
                 run_keys(run_id).answered,
             ],
-            args=[client, micros(now), outcome, value, RoundKind.of(number).value],
+            args=[client, to_microseconds(now), outcome, value, RoundKind.of(number).value],
         )
         self._require_round(answer is not None, run_id, number)
         refused, shard, shard_settled, round_ready = answer
@@ -71,10 +71,10 @@ class RedisSettlement(RunLookup):
                 pipeline.hgetall(keys.accepted)
                 exists, found = pipeline.execute()
             else:
-                wanted = ["", *sorted(set(clients))]  # nobody's name in front, since Redis takes no request for no field
-                pipeline.hmget(keys.accepted, wanted)
+                fields = ["", *sorted(set(clients))]  # HMGET needs a field, and no client has the empty name
+                pipeline.hmget(keys.accepted, fields)
                 exists, values = pipeline.execute()
-                found = {client: value for client, value in zip(wanted, values, strict=True) if value is not None}
+                found = {client: value for client, value in zip(fields, values, strict=True) if value is not None}
         self._require_round(exists, run_id, number)
         return {client: AcceptedUpdate.model_validate_json(found[client]) for client in sorted(found)}
 
@@ -102,14 +102,14 @@ class RedisSettlement(RunLookup):
         """See `RoundSettlement.record_partial`."""
         keys = round_keys(run_id, number)
         complete = self._server.run_script(
-            "record_partial.lua", keys=[keys.round, keys.accepted_shards, keys.folded], args=[shard, micros(now)]
+            "record_partial.lua", keys=[keys.round, keys.accepted_shards, keys.folded], args=[shard, to_microseconds(now)]
         )
         self._require_round(complete is not None, run_id, number)
         return bool(complete)
 
     def touch(self, run_id: str, number: int, now: datetime) -> None:
         """See `RoundSettlement.touch`."""
-        touched = self._server.run_script("touch.lua", keys=[round_keys(run_id, number).round], args=[micros(now)])
+        touched = self._server.run_script("touch.lua", keys=[round_keys(run_id, number).round], args=[to_microseconds(now)])
         self._require_round(touched is not None, run_id, number)
 
     def tally(self, run_id: str, number: int) -> Tally:
@@ -130,7 +130,7 @@ class RedisSettlement(RunLookup):
             unsettled=frozenset(unsettled),
             accepted_shards=frozenset(map(int, accepted_shards)),
             folded_shards=frozenset(map(int, folded_shards)),
-            last_activity=moment_of(int(last_activity)),
+            last_activity=from_microseconds(int(last_activity)),
         )
 
     def participation(self, run_id: str) -> Mapping[str, Participation]:

@@ -1,8 +1,8 @@
--- touch.lua: notes activity in a round.
+-- touch.lua: records activity in a round.
 --
 -- KEYS     1 round
 -- ARGV     1 now (µs)
--- Returns  1; false, and nothing has changed, if the round was never opened.
+-- Returns  1; false if the round was never opened. Nothing has changed if the result is false.
 local round = KEYS[1]
 local now = ARGV[1]
 

@@ -1,4 +1,4 @@
-"""What onlookers read of runs and rounds in Redis. It changes nothing."""
+"""What the API and the metrics read of runs and rounds in Redis. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Final
 from redis.client import Pipeline
 
 from fedface_core.adapters.audit_trail import check_event_id
-from fedface_core.adapters.redis.keys import RUNS, moment_of, round_keys, run_keys
+from fedface_core.adapters.redis.keys import RUNS, from_microseconds, round_keys, run_keys
 from fedface_core.adapters.redis.lookup import RunLookup
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import Run, RunPhase
-from fedface_core.ports import RecordedEvent, RoundGlance
+from fedface_core.ports import RecordedEvent, RoundSummary
 
-_GLANCE_ANSWERS: Final = 5
+_ANSWERS_PER_SUMMARY: Final = 5
 
 
 class RedisViews(RunLookup):
@@ -46,35 +46,36 @@ class RedisViews(RunLookup):
                 pipeline.hget(run_keys(run_id).run, "phase")
             return [RunPhase(phase) for phase in pipeline.execute() if phase is not None]
 
-    def glance(self, run_id: str, number: int) -> RoundGlance:
-        """See `RunViews.glance`."""
+    def round_summary(self, run_id: str, number: int) -> RoundSummary:
+        """See `RunViews.round_summary`."""
         with self._server.pipeline(transaction=True) as pipeline:
-            _ask_for_a_glance(pipeline, run_id, number)
+            _request_summary(pipeline, run_id, number)
             answers = pipeline.execute()
         self._require_round(answers[0] is not None, run_id, number)
-        return _glance(*answers)
+        return _summary(*answers)
 
-    def glances(self, run_id: str) -> Sequence[RoundGlance]:
-        """See `RunViews.glances`."""
+    def round_summaries(self, run_id: str) -> Sequence[RoundSummary]:
+        """See `RunViews.round_summaries`."""
         numbers = self._round_numbers(run_id)
         with self._server.pipeline() as pipeline:
             for number in numbers:
-                _ask_for_a_glance(pipeline, run_id, number)
+                _request_summary(pipeline, run_id, number)
             answers = pipeline.execute()
-        return [_glance(*answers[first : first + _GLANCE_ANSWERS]) for first in range(0, len(answers), _GLANCE_ANSWERS)]
+        starts = range(0, len(answers), _ANSWERS_PER_SUMMARY)
+        return [_summary(*answers[start : start + _ANSWERS_PER_SUMMARY]) for start in starts]
 
     def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
         """See `RunViews.stragglers`."""
         keys = round_keys(run_id, number)
         cursor = 0
         found = set[str]()
-        while len(found) < count:  # to have all of them sorted would keep Redis busy for milliseconds
+        while len(found) < count:  # a scan, since a read of the whole set would keep Redis busy for milliseconds
             with self._server.pipeline() as pipeline:
                 pipeline.exists(keys.round)
                 pipeline.sscan(keys.unsettled, cursor, count=20 * count)
-                exists, (cursor, some) = pipeline.execute()
+                exists, (cursor, clients) = pipeline.execute()
             self._require_round(exists, run_id, number)
-            found.update(some)
+            found.update(clients)
             if cursor == 0:
                 break
         return sorted(found)[:count]
@@ -98,8 +99,8 @@ class RedisViews(RunLookup):
             pipeline.execute()
 
 
-def _ask_for_a_glance(pipeline: Pipeline, run_id: str, number: int) -> None:
-    """Put `_GLANCE_ANSWERS` commands into the pipeline, whose answers `_glance` takes."""
+def _request_summary(pipeline: Pipeline, run_id: str, number: int) -> None:
+    """Add `_ANSWERS_PER_SUMMARY` commands to the pipeline. Their answers are the arguments of `_summary`."""
     keys = round_keys(run_id, number)
     pipeline.hget(keys.round, "record")
     pipeline.hlen(keys.members)
@@ -108,13 +109,13 @@ def _ask_for_a_glance(pipeline: Pipeline, run_id: str, number: int) -> None:
     pipeline.scard(keys.unsettled)
 
 
-def _glance(record: str, invited: int, accepted: int, failed: int, unsettled: int) -> RoundGlance:
-    return RoundGlance(read_versioned(RoundState, record), invited, accepted, failed, unsettled)
+def _summary(record: str, invited: int, accepted: int, failed: int, unsettled: int) -> RoundSummary:
+    return RoundSummary(read_versioned(RoundState, record), invited, accepted, failed, unsettled)
 
 
 def _recorded_event(entry_id: str, fields: Mapping[str, str]) -> RecordedEvent:
-    """An entry of the stream of events. Its id begins with the server's milliseconds since 1970."""
+    """The event of a stream entry. Its id begins with the server's milliseconds since the start of 1970."""
     milliseconds, _ = entry_id.split("-")
-    at = moment_of(1000 * int(milliseconds))
+    at = from_microseconds(1000 * int(milliseconds))
     data: dict[str, Any] = json.loads(fields["data"])
     return RecordedEvent(id=entry_id, at=at, name=fields["name"], data=data)

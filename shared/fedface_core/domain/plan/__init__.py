@@ -1,4 +1,4 @@
-"""The plan of a run: one file for each of its parts, and `plan.py` for the whole."""
+"""The plan of a run: one file for each part of the plan, and `plan.py` for the whole."""
 
 from __future__ import annotations
 

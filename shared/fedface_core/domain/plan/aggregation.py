@@ -1,19 +1,19 @@
-"""When updates are averaged, and what the aggregator makes of the average."""
+"""The part of a plan about aggregation: when updates are averaged, and which optimiser the server applies."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from fedface_core.domain.plan.part import PlanPart, PositiveInt
+from fedface_core.domain.plan.part import ByName, PlanPart, PositiveInt
 
 _Rate = Annotated[float, Field(gt=0)]
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class AveragePlan(PlanPart):
-    """The average is the next model version."""
+    """Federated averaging: the average of the updates is the next model version."""
 
     name: Literal["average"] = "average"
 
@@ -27,49 +27,46 @@ class MomentumPlan(PlanPart):
 
 
 class AdaptivePlan(PlanPart):
-    """FedAdam or FedYogi (Reddi et al., ICLR 2021), as they have them: without a correction of the first rounds' bias.
+    """FedAdam or FedYogi (Reddi et al., ICLR 2021), without bias correction in the first rounds, as in the paper.
 
-    Yogi's second moment grows with large changes and shrinks slowly after them.
+    Yogi's second moment grows fast with large changes and shrinks slowly after them.
     """
 
     name: Literal["adam", "yogi"]
     learning_rate: _Rate = Field(default=1e-3, description="η: about how far a parameter moves in a round.")
     beta1: _Decay = 0.9
     beta2: _Decay = 0.99
-    epsilon: _Rate = Field(default=1e-3, description="τ: changes of a parameter that are well below it count for little.")
+    epsilon: _Rate = Field(default=1e-3, description="τ: a parameter whose changes are far below τ hardly moves.")
 
 
-def _named(given: Any) -> Any:
-    return {"name": given} if isinstance(given, str) else given
-
-
-OptimiserPlan = Annotated[AveragePlan | MomentumPlan | AdaptivePlan, Field(discriminator="name"), BeforeValidator(_named)]
+OptimiserPlan = Annotated[AveragePlan | MomentumPlan | AdaptivePlan, Field(discriminator="name"), ByName]
 
 
 class AggregationPlan(PlanPart):
-    """When updates are averaged: round by round, or as they come (FedBuff, Nguyen et al., AISTATS 2022)."""
+    """When updates are averaged: round by round, or as they arrive (FedBuff: Nguyen et al., AISTATS 2022)."""
 
     mode: Literal["synchronous", "asynchronous"] = Field(
         default="synchronous",
-        description="`asynchronous`: the round is a buffer of `cohort.quorum` updates; who is not done when it is full "
-        "goes on training, and is counted in a later round, with less weight.",
+        description="`asynchronous`: the round is a buffer of `cohort.quorum` updates. A client that still trains when the "
+        "buffer is full goes on, and its update counts in a later round, with less weight.",
     )
     staleness_exponent: Annotated[float, Field(ge=0)] = Field(
         default=0.5, description="a in the weight 1/(1+τ)^a of an update whose model is τ versions old."
     )
     most_staleness: PositiveInt = Field(
-        default=10, description="A client that is not done after so many further versions is replaced, its update refused."
+        default=10,
+        description="A client that still trains after this many further model versions is replaced, and its update refused.",
     )
     optimiser: OptimiserPlan = Field(
         default_factory=AveragePlan,
-        description="What takes the global model towards the average: a name, or a name with its parameters.",
+        description="How the server moves the global model to the average: a name, or a name with its parameters.",
     )
 
     @property
-    def waits_for_nobody(self) -> bool:
-        """Whether the next round begins while clients still train, and while a model version is still being scored."""
+    def is_asynchronous(self) -> bool:
+        """Whether the next round opens while clients still train and while model versions are still being scored."""
         return self.mode == "asynchronous"
 
-    def weight_of(self, staleness: int) -> float:
-        """What an update counts for, whose model is so many versions old."""
+    def staleness_weight(self, staleness: int) -> float:
+        """The factor on the weight of an update whose model is τ = ``staleness`` versions old: 1/(1+τ)^a."""
         return float((1 + staleness) ** -self.staleness_exponent)

@@ -10,11 +10,11 @@ from fedface_core.domain.plan.part import PlanPart, PositiveInt
 
 
 class CosFacePlan(PlanPart):
-    """How long, how fast, and with which margin."""
+    """The settings of training with CosFace: epochs, optimiser, schedule, loss and augmentation."""
 
     epochs: PositiveInt = 30
     batch_size: PositiveInt = 64
-    learning_rate: Annotated[float, Field(gt=0)] = Field(default=0.1, description="The schedule's peak.")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(default=0.1, description="The highest rate of the schedule.")
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     schedule: Literal["one-cycle", "step"] = Field(
@@ -23,8 +23,10 @@ class CosFacePlan(PlanPart):
         "step: a tenth after half of the steps, a hundredth after three quarters.",
     )
     scale: Annotated[float, Field(gt=0)] = Field(default=30.0, description="s: the logits are s times the cosines.")
-    margin: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.35, description="m: taken off the true cosine.")
-    flip: bool = Field(default=True, description="Mirror each image, left to right, half of the time.")
+    margin: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.35, description="m: subtracted from the cosine of the true class."
+    )
+    flip: bool = Field(default=True, description="Mirror each image left to right with probability ½.")
     shift: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="Move each image at random by up to so many pixels, across and down."
+        default=0, description="Shift each image at random by up to this many pixels, horizontally and vertically."
     )

@@ -1,4 +1,4 @@
-"""Which photographs a run uses, and how their identities are split into public, client and test identities."""
+"""The parts of a plan about data: which photographs a run uses, and how many identities are public, clients and test."""
 
 from __future__ import annotations
 
@@ -11,56 +11,57 @@ from fedface_core.domain.plan.part import PlanPart, PositiveInt
 
 
 class DataPlan(PlanPart):
-    """Which photographs. Each client worker opens them by name; they never travel."""
+    """Which photographs a run uses. Each worker opens them by their path; they are never sent."""
 
     dataset: Literal["orl", "synthetic", "folder", "recordio"] = "orl"
     folder: str | None = Field(
         default=None,
-        description="For `folder` the tree identity/image.{jpg,png,pgm}, for `recordio` where train.rec and train.idx are; "
-        "for these only.",
+        description="The path of the data: for `folder` a tree identity/image.{jpg,png,pgm}, for `recordio` the folder of "
+        "train.rec and train.idx. Not for other data sets.",
     )
     images_per_identity: PositiveInt | None = Field(
         default=None, description="Use at most this many images of each identity; `synthetic` renders 12 by default."
     )
     images_per_client: PositiveInt | None = Field(
-        default=None, description="Of those, a client holds at most this many; public and test identities keep all."
+        default=None,
+        description="A client uses at most this many of its identity's images; public and test identities use all.",
     )
     identities: PositiveInt | None = Field(
-        default=None, description="`synthetic`: how many people there are; as many as the split needs by default."
+        default=None, description="`synthetic`: how many identities there are; by default as many as the split needs."
     )
     low_resolution: Annotated[int, Field(ge=4)] | None = Field(
         default=None, description="Reduce each image to this many pixels in height and enlarge it again."
     )
     misalignment: Annotated[float, Field(gt=0, le=0.5)] | None = Field(
         default=None,
-        description="Move each photograph at random by up to this share of the frame's width, across and down, scale it by "
-        "up to 1 ± this, and turn it by up to this in radians. Not for `synthetic`.",
+        description="Shift each photograph at random by up to this share of the frame's width, horizontally and vertically, "
+        "scale it by up to 1 ± this, and rotate it by up to this angle in radians. Not for `synthetic`.",
     )
     seed: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="`synthetic` renders other people for other seeds; misalignment moves photographs otherwise."
+        default=0, description="The seed of the people that `synthetic` renders, and of the misalignment."
     )
 
     @model_validator(mode="after")
-    def _folder_where_needed(self) -> Self:
+    def _has_folder_if_needed(self) -> Self:
         if (self.dataset in ("folder", "recordio")) != (self.folder is not None):
             raise ValueError("give `folder` (a path) with dataset 'folder' or 'recordio', and with no other data set")
         return self
 
     @model_validator(mode="after")
-    def _only_photographs_are_misaligned(self) -> Self:
+    def _misaligns_photographs_only(self) -> Self:
         if self.dataset == "synthetic" and self.misalignment is not None:
             raise ValueError("leave `misalignment` out with 'synthetic': its faces are rendered shifted, turned and scaled")
         return self
 
     @model_validator(mode="after")
-    def _only_synthetic_people_are_made_to_number(self) -> Self:
+    def _counts_identities_of_synthetic_only(self) -> Self:
         if self.identities is not None and self.dataset != "synthetic":
             raise ValueError(f"`identities` is for dataset 'synthetic'; '{self.dataset}' has the people that it has")
         return self
 
 
 class SplitPlan(PlanPart):
-    """How many identities are public (pre-training), clients and test. Disjoint, drawn by the seed."""
+    """How many identities are public (for pre-training), clients and test: three disjoint sets, drawn by the seed."""
 
     public: Annotated[int, Field(ge=0)] = 0
     clients: Annotated[int, Field(gt=0, le=MOST_CLIENTS)] = 20

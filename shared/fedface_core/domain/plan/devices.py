@@ -1,4 +1,4 @@
-"""The part of a plan that says how the simulated devices behave: a profile, its numbers, and a trace of exceptions."""
+"""The part of a plan about simulated devices: a profile, its numbers, and a trace of exceptions."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pydantic import Field, model_validator
 from fedface_core.domain.ids import ClientId
 from fedface_core.domain.plan.part import PlanPart
 
-# A waiting device occupies a worker. With its uploads' pauses (under a minute) and the training itself, this stays
-# within a task's time limit of 600 s.
+# A waiting device occupies a worker. This wait, the pauses between uploads (under a minute) and the training itself must
+# together stay below a task's time limit of 600 s.
 LONGEST_WAIT_SECONDS = 300.0
-# The trace is part of the plan, and the plan of each run's record in the ledger: about a megabyte at this size.
+# The ledger stores the trace with the plan of each run. A trace of this length takes about a megabyte.
 MOST_TRACE_ENTRIES = 10_000
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -21,7 +21,7 @@ Wait = Annotated[float, Field(ge=0, le=LONGEST_WAIT_SECONDS)]
 UploadCount = Annotated[int, Field(ge=0, le=10)]
 DeviceProfile = Literal["ideal", "phones", "flaky"]
 
-# What each profile changes of the defaults below, which are the ideal device. docs/operations.md shows the same numbers.
+# The numbers of each profile. The defaults of `DevicePlan` are the ideal device. docs/operations.md shows these numbers.
 PROFILES: dict[str, dict[str, Any]] = {
     "ideal": {},
     "phones": {
@@ -46,56 +46,63 @@ PROFILES: dict[str, dict[str, Any]] = {
 
 
 class TraceEntry(PlanPart):
-    """What one client does in one round, or in each training round. What is left out, the draws decide."""
+    """What one client does in one round, or in every training round. Fields that are left out are drawn at random."""
 
     client: ClientId
-    round: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Each training round where left out.")
-    seconds: Wait | None = Field(default=None, description="How long it takes, on top of the real training.")
-    drops_out: bool | None = Field(default=None, description="It takes the task and is never heard of again.")
-    available: bool | None = Field(default=None, description="False: it does not answer at all in this round.")
-    upload_failures: UploadCount | None = Field(default=None, description="Uploads that break off, one after another.")
-    late_seconds: Wait | None = Field(default=None, description="Its update is delivered this much later.")
+    round: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Every training round if left out.")
+    seconds: Wait | None = Field(default=None, description="How long the client takes, besides the real training.")
+    drops_out: bool | None = Field(default=None, description="Whether the client takes its task and never answers.")
+    available: bool | None = Field(default=None, description="False: the client does not answer at all in this round.")
+    upload_failures: UploadCount | None = Field(default=None, description="How many uploads fail, one after another.")
+    late_seconds: Wait | None = Field(default=None, description="How much later the client delivers its update.")
 
 
 class DevicePlan(PlanPart):
-    """How the simulated devices behave. ``profile`` names defaults for the rest; each client draws its own, by the seed."""
+    """How the simulated devices behave. ``profile`` sets the defaults of the other fields. What each client does is drawn
+    from these numbers by the plan's seed.
+    """
 
-    profile: DeviceProfile = Field(default="ideal", description="`ideal` devices are always there, at once, and never fail.")
+    profile: DeviceProfile = Field(
+        default="ideal", description="`ideal` devices are always available, answer at once, and never fail."
+    )
     mean_seconds: Wait = Field(
-        default=0.0, description="What a device takes on top of the real training, on average over the clients."
+        default=0.0, description="How long a device takes besides the real training, on average over the clients."
     )
     speed_spread: Annotated[float, Field(ge=0, le=3)] = Field(
         default=0.0, description="σ of the logarithm of that time. A slow client is slow in every round."
     )
-    dropout: Probability = Field(default=0.0, description="That a client takes a round's task and is never heard of again.")
+    dropout: Probability = Field(
+        default=0.0, description="The probability that a client takes a round's task and never answers."
+    )
     available_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=1.0, description="The part of each period in which a device answers; each client's window lies elsewhere."
+        default=1.0,
+        description="The share of each period in which a device answers; it answers at another time for each client.",
     )
     availability_period_seconds: Annotated[float, Field(gt=0)] = 300.0
-    upload_failure: Probability = Field(default=0.0, description="That one attempt to upload breaks off.")
+    upload_failure: Probability = Field(default=0.0, description="The probability that one attempt to upload fails.")
     upload_attempts: Annotated[int, Field(ge=1, le=10)] = Field(
-        default=3, description="Attempts to upload before the client gives up and counts as failed."
+        default=3, description="How often the client tries to upload before it counts as failed."
     )
-    lateness: Probability = Field(default=0.0, description="That a client delivers its update late.")
-    lateness_seconds: Wait = Field(default=0.0, description="How much later it is then.")
+    lateness: Probability = Field(default=0.0, description="The probability that a client delivers its update late.")
+    lateness_seconds: Wait = Field(default=0.0, description="How much later a late update is delivered.")
     trace: Annotated[tuple[TraceEntry, ...], Field(max_length=MOST_TRACE_ENTRIES)] = Field(
         default=(), description="Exceptions to the draws. In a plan file: the name of a trace file, CSV or JSON lines."
     )
 
     @property
     def simulated(self) -> bool:
-        """Whether a device may do anything that an ideal one does not."""
+        """Whether devices behave in any way that an ideal device does not."""
         return self != DevicePlan()
 
     @model_validator(mode="before")
     @classmethod
-    def _profile_first(cls, given: Any) -> Any:
+    def _with_profile_numbers(cls, given: object) -> object:
         if not isinstance(given, dict):
             return given
         return PROFILES.get(str(given.get("profile", "ideal")), {}) | given
 
     @model_validator(mode="after")
-    def _waits_within_the_limit(self) -> Self:
+    def _waits_are_within_the_limit(self) -> Self:
         waits = self.mean_seconds + self.lateness_seconds
         if waits > LONGEST_WAIT_SECONDS:
             raise ValueError(
@@ -105,11 +112,10 @@ class DevicePlan(PlanPart):
         return self
 
     @model_validator(mode="after")
-    def _one_entry_each(self) -> Self:
+    def _trace_has_no_duplicates(self) -> Self:
         counts = Counter((entry.client, entry.round) for entry in self.trace)
-        twice = next((place for place, count in counts.items() if count > 1), None)
-        if twice is not None:
-            client, number = twice
-            when = "without a round" if number is None else f"for round {number}"
-            raise ValueError(f"trace has {counts[twice]} entries of {client} {when}; make one of them")
+        for (client, number), count in counts.items():
+            if count > 1:
+                when = "without a round" if number is None else f"for round {number}"
+                raise ValueError(f"trace has {count} entries of {client} {when}; make one of them")
         return self

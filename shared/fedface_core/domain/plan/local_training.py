@@ -1,4 +1,4 @@
-"""What a client does with its images in a round, and how that changes from round to round."""
+"""The part of a plan about local training: what a client does with its images, and its schedule from round to round."""
 
 from __future__ import annotations
 
@@ -11,42 +11,48 @@ from fedface_core.domain.plan.part import Fraction, PlanPart, PositiveInt
 
 
 class LocalTrainingPlan(PlanPart):
-    """SGD on the client: the positive squared hinge, w_c fixed."""
+    """How a client trains: SGD with momentum on the loss of the plan's strategy."""
 
     steps: Annotated[int, Field(ge=0)] = Field(default=4, description="Gradient steps; 0 uploads the model unchanged.")
-    batch_size: PositiveInt | None = Field(default=None, description="Images in a step; all of the client's by default.")
+    batch_size: PositiveInt | None = Field(
+        default=None, description="Images in one step; by default all images of the client."
+    )
     learning_rate: Annotated[float, Field(gt=0)] = 0.05
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     margin: Annotated[float, Field(gt=0, le=1)] = Field(default=0.9, description="m in max(0, m − w·f(x))².")
-    flip: bool = Field(default=False, description="Mirror each image, left to right, half of the time.")
+    flip: bool = Field(default=False, description="Mirror each image left to right with probability ½.")
     shift: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="Move each image at random by up to so many pixels, across and down, in each step."
+        default=0,
+        description="Shift each image at random by up to this many pixels, horizontally and vertically, in each step.",
     )
     losses: Literal["measured", "seen"] = Field(
         default="measured",
-        description="The losses that clients report. `measured`: over all images as they are, before and after the steps, a "
-        "forward pass each where no step gives it; `seen`: those of the first and the last step, which cost nothing.",
+        description="The losses that clients report. `measured`: over all images without augmentation, before and after the "
+        "steps; each needs a forward pass of its own unless a step gives it. `seen`: the losses of the first and the last "
+        "step, which cost nothing.",
     )
     vectorised_clients: PositiveInt = Field(
         default=1,
-        description="Clients that a simulation trains at once, as one computation: faster for small networks, and rounded "
-        "otherwise. In one process only.",
+        description="How many clients a simulation trains at once, as one computation. This is faster for small networks, "
+        "and rounds differently. In one process only.",
     )
     schedule: Literal["constant", "cosine", "linear"] = Field(
-        default="constant", description="How the learning rate goes down from round to round."
+        default="constant", description="How the learning rate falls from round to round."
     )
     final_learning_rate: Fraction | None = Field(
         default=None, description="The rate of the plan's last round, as a share of `learning_rate`."
     )
     final_steps: PositiveInt | None = Field(
-        default=None, description="The steps of the plan's last round; they go down as the rate does, and stay by default."
+        default=None,
+        description="The steps of the plan's last round; they fall as the rate falls. By default the steps stay constant.",
     )
     warmup_rounds: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="So many rounds, and then the schedule: the rate rises to `learning_rate` in equal parts."
+        default=0,
+        description="How many rounds come before the schedule; in them the rate rises to `learning_rate` in equal parts.",
     )
 
     @model_validator(mode="after")
-    def _ends_where_it_moves(self) -> Self:
+    def _final_values_belong_to_a_schedule(self) -> Self:
         if (self.schedule == "constant") != (self.final_learning_rate is None):
             raise ValueError(
                 "give final_learning_rate (a share of learning_rate) with schedule 'cosine' or 'linear', and with no other"
@@ -57,30 +63,31 @@ class LocalTrainingPlan(PlanPart):
             )
         return self
 
-    def reports_what_it_sees(self, steps: int) -> bool:
-        """Whether the losses of ``steps`` gradient steps are reported. Without a step nothing was seen: it is measured."""
+    def reports_seen_losses(self, steps: int) -> bool:
+        """Whether a client reports the losses of its ``steps`` gradient steps. Without a step it has to measure them."""
         return self.losses == "seen" and steps > 0
 
     def rate_share(self, number: int, rounds: int) -> float:
-        """What the learning rate of round ``number`` (1…``rounds``) is, as a share of the plan's.
+        """The learning rate of round ``number`` (1…``rounds``) as a share of `learning_rate`.
 
-        It rises to 1 in the round after the warm-up, and falls from there to its last value in round ``rounds``, where it
-        stays: rounds that were retried count, so there may be more. Where the warm-up leaves one round, that is at 1.
+        The share rises to 1 in the first round after the warm-up, and falls from there to its final value in round
+        ``rounds``. It stays there in later rounds, which come if rounds were retried. If the warm-up leaves one round,
+        its share is 1.
         """
         if number <= self.warmup_rounds:
             return number / (self.warmup_rounds + 1)
         if self.final_learning_rate is None:
             return 1.0
-        return self.final_learning_rate + (1 - self.final_learning_rate) * self._above_the_end(number, rounds)
+        return self.final_learning_rate + (1 - self.final_learning_rate) * self._schedule_value(number, rounds)
 
     def steps_in(self, number: int, rounds: int) -> int:
-        """The gradient steps of round ``number`` (1…``rounds``)."""
+        """How many gradient steps a client makes in round ``number`` (1…``rounds``)."""
         if self.final_steps is None:
             return self.steps
-        return round(self.final_steps + (self.steps - self.final_steps) * self._above_the_end(number, rounds))
+        return round(self.final_steps + (self.steps - self.final_steps) * self._schedule_value(number, rounds))
 
-    def _above_the_end(self, number: int, rounds: int) -> float:
-        """How far above its end the schedule is: 1 up to the first round after the warm-up, 0 from round ``rounds`` on."""
+    def _schedule_value(self, number: int, rounds: int) -> float:
+        """The schedule on a scale from 1, up to the first round after the warm-up, down to 0, from round ``rounds`` on."""
         first = self.warmup_rounds + 1
-        done = min(max((number - first) / max(rounds - first, 1), 0.0), 1.0)
-        return (1 + cos(pi * done)) / 2 if self.schedule == "cosine" else 1 - done
+        progress = min(max((number - first) / max(rounds - first, 1), 0.0), 1.0)
+        return (1 + cos(pi * progress)) / 2 if self.schedule == "cosine" else 1 - progress

@@ -1,4 +1,4 @@
-"""Which embedding network a run trains, of which size, and the weights that it starts from."""
+"""The part of a plan about the model: which embedding network a run trains, its size, and its initial weights."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Architecture = Literal[
     "spherenet-4", "spherenet-10", "spherenet-20", "spherenet-36", "spherenet-64", "mobilefacenet", "dlib-resnet"
 ]
 
-# One pattern, not a union of types: a wrong value is then one error of one field.
+# One pattern and not a union of types, so that a wrong value gives one error of one field.
 Weights = Annotated[str, StringConstraints(pattern=r"^(random|published|[0-9a-f]{64})$")]
 
-# What an architecture is when a plan only names it: the published configuration of each.
+# The published shape of each family of architectures: the defaults if a plan only names the architecture.
 _DEFAULT_SHAPES: dict[str, dict[str, Any]] = {
     "spherenet": {"height": 112, "width": 96, "channels": 3, "embedding_size": 512, "widths": (64, 128, 256, 512)},
     "mobilefacenet": {"height": 112, "width": 112, "channels": 3, "embedding_size": 128, "widths": (64, 128, 128)},
@@ -24,7 +24,7 @@ _DEFAULT_SHAPES: dict[str, dict[str, Any]] = {
 
 
 class ModelPlan(PlanPart):
-    """Which embedding network, of which size, starting from which weights."""
+    """Which embedding network a run trains, its size, and its initial weights."""
 
     architecture: Architecture = "dlib-resnet"
     height: PositiveInt
@@ -34,29 +34,29 @@ class ModelPlan(PlanPart):
     widths: tuple[PositiveInt, ...] = Field(description="Channels of each stage.")
     weights: Weights = Field(
         default="random",
-        description="`random` (seeded), `published` (dlib-resnet only: its real pre-trained weights), "
+        description="`random` (drawn by the seed), `published` (dlib-resnet only: its published pre-trained weights), "
         "or the SHA-256 of a model in the artifact store.",
     )
     centring: bool = Field(
         default=False,
-        description="Subtract the clients' mean feature before normalising. Needed where a network's raw cosines "
-        "are all high, as dlib's are (about 0.86).",
+        description="Subtract the clients' mean feature before normalising. Needed if the cosines of all faces are high "
+        "without it, as dlib's are (about 0.86).",
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _published_shape(cls, given: Any) -> Any:
+    def _with_published_shape(cls, given: object) -> object:
         if not isinstance(given, dict):
             return given
         family = str(given.get("architecture", "dlib-resnet")).split("-")[0]
-        # An unknown architecture is the one error to report, not the sizes that nobody can then know.
+        # For an unknown architecture any shape will do: then the only error is the architecture, not the missing sizes.
         defaults = dict(_DEFAULT_SHAPES.get(family, _DEFAULT_SHAPES["spherenet"]))
         if family == "dlib":
             defaults |= {"weights": "published", "centring": True}
         return defaults | given
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _shape_fits_architecture(self) -> Self:
         family = self.architecture.split("-")[0]
         if family == "dlib":
             fixed = _DEFAULT_SHAPES["dlib"]

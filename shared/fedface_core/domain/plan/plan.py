@@ -1,8 +1,8 @@
-"""The plan: everything a run was asked for. Immutable, complete, refused with the name of the wrong field."""
+"""The whole plan: everything that a run was asked for. It is immutable and complete; errors name the wrong field."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -22,7 +22,7 @@ from fedface_core.domain.plan.update_encoding import Float32Plan, UpdateEncoding
 
 
 class Plan(PlanPart):
-    """Everything a run was asked for."""
+    """Everything that a run was asked for. `pydantic.ValidationError` if a field is wrong or contradicts another field."""
 
     name: Annotated[str, Field(min_length=1, max_length=80)] = "fedface"
     model: ModelPlan = Field(default_factory=lambda: ModelPlan.model_validate({}))
@@ -30,65 +30,72 @@ class Plan(PlanPart):
     split: SplitPlan = Field(default_factory=SplitPlan)
     cohort: CohortPlan = Field(default_factory=CohortPlan)
     strategy: StrategyPlan = Field(
-        default_factory=FedFacePlan, description="How clients and aggregator learn: a name, or a name with its parameters."
+        default_factory=FedFacePlan,
+        description="What clients minimise, and what the aggregator does after it has averaged: a name, or a name with its "
+        "parameters.",
     )
     initialisation: Literal["mean-feature", "random"] = Field(
-        default="mean-feature", description="How class embeddings start. `random` is the ablation, and fedaws's default."
+        default="mean-feature",
+        description="How class embeddings are initialised. `random` is for the ablation, and the default of `fedaws`.",
     )
     local_training: LocalTrainingPlan = Field(default_factory=LocalTrainingPlan)
     update_encoding: UpdateEncodingPlan = Field(
-        default_factory=Float32Plan, description="How an update travels: a name, or a name with its parameters."
+        default_factory=Float32Plan, description="How an update is uploaded: a name, or a name with its parameters."
     )
     spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan)
     devices: DevicePlan = Field(default_factory=DevicePlan)
     aggregation: AggregationPlan = Field(default_factory=AggregationPlan)
-    rounds: PositiveInt = Field(default=8, description="Training rounds to finish after enrolment (round 0).")
+    rounds: PositiveInt = Field(default=8, description="How many training rounds follow enrolment (round 0).")
     stop: StopPlan = Field(default_factory=StopPlan)
     retention: RetentionPlan = Field(default_factory=RetentionPlan)
     far: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        default=(1e-1, 1e-2, 1e-3, 1e-4), min_length=1, description="False accept rates at which TAR is reported."
+        default=(1e-1, 1e-2, 1e-3, 1e-4), min_length=1, description="The false accept rates at which TAR is reported."
     )
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="before")
     @classmethod
-    def _strategys_initialisation(cls, given: Any) -> Any:
+    def _with_default_initialisation(cls, given: object) -> object:
         if not isinstance(given, dict) or strategy_name(given.get("strategy")) != "fedaws":
             return given
         return {"initialisation": "random"} | given
 
     def rate_shares(self, number: int) -> tuple[float, float]:
-        """What the schedule makes of the clients' learning rate and of the server's in round ``number``, as shares.
+        """The clients' and the server's learning rate in round ``number``, each as a share of the plan's rate.
 
-        An adaptive optimiser steps as far whether changes are large or small: there it is the server's rate that moves.
+        The schedule changes the clients' rate. With an adaptive server optimiser it changes the server's rate instead, since
+        the length of an adaptive step does not depend on the size of the clients' changes.
         """
         share = self.local_training.rate_share(number, self.rounds)
         return (1.0, share) if isinstance(self.aggregation.optimiser, AdaptivePlan) else (share, 1.0)
 
     @model_validator(mode="after")
     def _cohort_fits(self) -> Self:
-        cohort, clients = self.cohort, self.split.clients
+        cohort = self.cohort
+        clients = self.split.clients
         if cohort.wanted(clients) > clients:
             raise ValueError(f"cohort.size is {cohort.size}, but split.clients is only {clients}")
         if cohort.quorum is not None and cohort.quorum > cohort.invited(clients):
             raise ValueError(
                 f"cohort.quorum is {cohort.quorum}, but only {cohort.invited(clients)} clients are invited to a round"
             )
-        if cohort.minimum > cohort.closing(clients):
-            raise ValueError(f"cohort.minimum is {cohort.minimum}, more than the quorum {cohort.closing(clients)}")
+        if cohort.minimum > cohort.quorum_for(clients):
+            raise ValueError(f"cohort.minimum is {cohort.minimum}, more than the quorum {cohort.quorum_for(clients)}")
         return self
 
     @model_validator(mode="after")
-    def _people_are_enough(self) -> Self:
-        people, needed = self.data.identities, self.split.identities
-        if people is not None and people < needed:
-            raise ValueError(f"data.identities is {people}, but the split needs {needed}")
+    def _split_fits(self) -> Self:
+        identities = self.data.identities
+        needed = self.split.identities
+        if identities is not None and identities < needed:
+            raise ValueError(f"data.identities is {identities}, but the split needs {needed}")
         return self
 
     @model_validator(mode="after")
     def _buffer_is_smaller_than_the_cohort(self) -> Self:
-        closing, invited = self.cohort.closing(self.split.clients), self.cohort.invited(self.split.clients)
-        if self.aggregation.mode == "asynchronous" and closing >= invited:
+        quorum = self.cohort.quorum_for(self.split.clients)
+        invited = self.cohort.invited(self.split.clients)
+        if self.aggregation.is_asynchronous and quorum >= invited:
             raise ValueError(
                 f"asynchronous aggregation needs a cohort.quorum (the buffer) below the {invited} clients that train at once"
             )
@@ -107,7 +114,7 @@ class Plan(PlanPart):
             )
         if name == "public-negatives" and self.split.public < 2:
             raise ValueError(f"split.public is {self.split.public}; the strategy 'public-negatives' needs 2 at least")
-        if name == "public-negatives" and self.aggregation.mode == "asynchronous":
+        if name == "public-negatives" and self.aggregation.is_asynchronous:
             raise ValueError("aggregation.mode: the strategy 'public-negatives' is synchronous")
         warmup = self.local_training.warmup_rounds
         if warmup >= self.rounds:
@@ -119,12 +126,12 @@ class Plan(PlanPart):
         encoding = self.update_encoding
         if self.strategy.name in IN_PROCESS and encoding != Float32Plan():
             raise ValueError(f"update_encoding: the strategy {self.strategy.name!r} uploads nothing; leave it out")
-        if encoding.error_feedback and self.aggregation.mode == "asynchronous":
+        if encoding.error_feedback and self.aggregation.is_asynchronous:
             raise ValueError("update_encoding.error_feedback is for synchronous runs: set it to false")
         return self
 
     @model_validator(mode="after")
-    def _stop_looks_at_a_reported_rate(self) -> Self:
+    def _stop_rate_is_reported(self) -> Self:
         if self.stop.far is not None and self.stop.far not in self.far:
             raise ValueError(f"stop.far is {self.stop.far}, which is not one of the rates in far: {list(self.far)}")
         return self

@@ -1,4 +1,4 @@
-"""What a run keeps in the store."""
+"""The part of a plan about retention: what a run keeps in the artifact store."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from fedface_core.domain.plan.part import PlanPart, PositiveInt
 
 
 class RetentionPlan(PlanPart):
-    """What of a round is kept in the store, once its manifest is written."""
+    """Which artifacts of a round stay in the artifact store once its manifest is written."""
 
     rounds_of_updates: PositiveInt = Field(
         default=3,
-        description="Updates, partials, server states and residuals of the newest so many ended rounds are kept, older ones "
-        "removed, but for the residual that a client goes on from; more than there are rounds keeps all. Model versions, "
-        "class embeddings, reports and manifests always stay.",
+        description="For how many of the newest ended rounds updates, partials, server states and residuals are kept. Those "
+        "of older rounds are removed, except the residual that a client needs for its next update. Model versions, class "
+        "embeddings, reports and manifests always stay.",
     )

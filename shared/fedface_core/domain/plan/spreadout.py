@@ -1,4 +1,4 @@
-"""How class embeddings are pushed apart after a round."""
+"""The part of a plan about spreadout: how class embeddings are pushed apart after a round."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from fedface_core.domain.plan.part import PlanPart
 
 
 class SpreadoutPlan(PlanPart):
-    """The server's repulsion of class embeddings. ``steps=0`` switches it off."""
+    """The gradient steps by which the server pushes class embeddings apart. ``steps=0`` switches spreadout off."""
 
-    weight: Annotated[float, Field(gt=0)] = Field(default=10.0, description="λ.")
-    margin: Annotated[float, Field(ge=-1, lt=1)] = Field(default=0.3, description="ν: cosines below it are left alone.")
+    weight: Annotated[float, Field(gt=0)] = Field(default=10.0, description="λ: the weight of the spreadout loss.")
+    margin: Annotated[float, Field(ge=-1, lt=1)] = Field(
+        default=0.3, description="ν: pairs with a cosine below this are not pushed apart."
+    )
     steps: Annotated[int, Field(ge=0)] = 10
     learning_rate: Annotated[float, Field(gt=0)] = 0.01

@@ -1,23 +1,25 @@
-"""The strategy of a plan: how clients and aggregator learn, by name, with the parameters of that strategy alone."""
+"""The strategies that a plan may name, each with its own parameters: what clients minimise, and what the aggregator does
+after it has averaged.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from fedface_core.domain.plan.cosface import CosFacePlan
-from fedface_core.domain.plan.part import PlanPart, PositiveInt
+from fedface_core.domain.plan.part import ByName, PlanPart, PositiveInt
 
 
 class FedFacePlan(PlanPart):
-    """The paper's (Aggarwal et al., IJCB 2021): class embeddings fixed on the clients, and spread on the server."""
+    """FedFace (Aggarwal et al., IJCB 2021): class embeddings are fixed on the clients, and spread out on the server."""
 
     name: Literal["fedface"] = "fedface"
 
 
 class FedAvgPlan(PlanPart):
-    """Plain federated averaging (McMahan et al., AISTATS 2017): no spreadout, which shows the collapse."""
+    """Federated averaging (McMahan et al., AISTATS 2017) without spreadout, which shows how embeddings collapse."""
 
     name: Literal["fedavg"]
 
@@ -30,64 +32,65 @@ class FedProxPlan(PlanPart):
 
 
 class FedAwSPlan(PlanPart):
-    """FedAwS (Yu et al., ICML 2020): each client learns its class embedding, from a random one by default."""
+    """FedAwS (Yu et al., ICML 2020): each client learns its class embedding, which is random at first by default."""
 
     name: Literal["fedaws"]
     class_learning_rate: Annotated[float, Field(gt=0)] = Field(
         default=0.05,
-        description="At which a client learns its class embedding, times the schedule's share of the clients' rate.",
+        description="The learning rate of a client's class embedding. The schedule changes it as the clients' rate.",
     )
 
 
 class PublicNegativesPlan(PlanPart):
-    """FedFace with the public identities as negatives: CosFace on the clients, and on the aggregator beside them.
+    """FedFace with the public identities as negatives: clients and aggregator minimise CosFace's loss.
 
-    Choose it where the public photographs of the pre-training are at hand, with a server optimiser and augmentation.
+    Choose it if you have the public photographs of the pre-training, together with a server optimiser and augmentation.
     """
 
     name: Literal["public-negatives"]
     scale: Annotated[float, Field(gt=0)] = Field(default=10.0, description="s: the logits are s times the cosines.")
-    margin: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.35, description="m: taken off the true cosine.")
+    margin: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.35, description="m: subtracted from the cosine of the true class."
+    )
     public_steps: Annotated[int, Field(ge=0)] | None = Field(
         default=None,
-        description="The aggregator's own gradient steps in a round; as many as a client's by default, 0: none.",
+        description="How many gradient steps the aggregator makes in a round; by default as many as a client, 0 for none.",
     )
 
 
 class CentralisedPlan(CosFacePlan):
     """The upper bound: CosFace on the photographs of clients and public identities, pooled in one process.
 
-    It starts from the plan's model, and each round is an equal part of the epochs.
+    Training starts from the plan's model. Each round takes an equal part of the epochs.
     """
 
     name: Literal["centralised"]
 
 
 class LocalOnlyPlan(PlanPart):
-    """The lower bound: each client goes on training its own model, and nothing is averaged."""
+    """The lower bound: each client trains a model of its own, and nothing is averaged."""
 
     name: Literal["local-only"]
-    scored_clients: PositiveInt = Field(default=5, description="The first so many (or all) train and are scored.")
+    scored_clients: PositiveInt = Field(
+        default=5, description="How many clients train and are scored: the first ones, or all if there are fewer."
+    )
 
 
 IN_PROCESS = frozenset({"centralised", "local-only"})
-"""What only a simulation runs: services never pool photographs, and never score a client's own model."""
+"""Strategies for simulations only: services never pool photographs, and never score the model of one client."""
 
 WITHOUT_SPREADOUT = frozenset({"fedavg"}) | IN_PROCESS
+"""Strategies that have no spreadout."""
 
 
-def strategy_name(given: Any) -> Any:
-    """The name in what a user gave for the strategy, which may be anything."""
+def strategy_name(given: object) -> object:
+    """The strategy's name in ``given``: a name, a dictionary or a plan object. Any other value is returned unchanged."""
     name = given.get("name") if isinstance(given, dict) else given
     return getattr(name, "name", name)
-
-
-def _named(given: Any) -> Any:
-    return {"name": given} if isinstance(given, str) else given
 
 
 StrategyPlan = Annotated[
     FedFacePlan | FedAvgPlan | FedProxPlan | FedAwSPlan | PublicNegativesPlan | CentralisedPlan | LocalOnlyPlan,
     Field(discriminator="name"),
-    BeforeValidator(_named),
+    ByName,
 ]

@@ -1,55 +1,54 @@
-"""The update encoding of a plan: what a client uploads of the network that it trained, by name, with its parameters."""
+"""The update encodings that a plan may name, each with its own parameters: how a client uploads the model it has trained."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from fedface_core.domain.plan.part import Fraction, PlanPart
+from fedface_core.domain.plan.part import ByName, Fraction, PlanPart
 
 _ErrorFeedback = Annotated[
-    bool, Field(description="What the encoding leaves out of a client's change is added to its next one. Synchronous runs.")
+    bool,
+    Field(
+        description="Whether a client adds what the encoding lost of its change to its next change. Synchronous runs only."
+    ),
 ]
 
 
 class Float32Plan(PlanPart):
-    """The whole model, every number as it is."""
+    """The whole model in single precision; nothing is lost."""
 
     name: Literal["float32"] = "float32"
 
     @property
     def error_feedback(self) -> bool:
-        """Nothing is left out."""
+        """Whether there is error feedback: never, since this encoding loses nothing."""
         return False
 
 
 class Float16Plan(PlanPart):
-    """What the client changed of the model, in half precision: half the bytes, hardly an error."""
+    """The client's change in half precision: half the bytes, with small errors."""
 
     name: Literal["float16"]
     error_feedback: _ErrorFeedback = False
 
 
 class Int8Plan(PlanPart):
-    """The change in whole steps of its largest number's 127th part, tensor by tensor: a quarter of the bytes."""
+    """The client's change in 8-bit integers: a quarter of the bytes. Each tensor has a step of 1/127 of its largest
+    absolute value.
+    """
 
     name: Literal["int8"]
     error_feedback: _ErrorFeedback = True
 
 
 class TopKPlan(PlanPart):
-    """Only the largest numbers of the change, each with its place: twice their share of the bytes."""
+    """The largest numbers of the client's change, each with its position. A share of 0.1 takes a fifth of the bytes."""
 
     name: Literal["top-k"]
-    share: Fraction = Field(default=0.1, description="Of the parameters, over all tensors together.")
+    share: Fraction = Field(default=0.1, description="The share of the parameters that is uploaded, over all tensors.")
     error_feedback: _ErrorFeedback = True
 
 
-def _named(given: Any) -> Any:
-    return {"name": given} if isinstance(given, str) else given
-
-
-UpdateEncodingPlan = Annotated[
-    Float32Plan | Float16Plan | Int8Plan | TopKPlan, Field(discriminator="name"), BeforeValidator(_named)
-]
+UpdateEncodingPlan = Annotated[Float32Plan | Float16Plan | Int8Plan | TopKPlan, Field(discriminator="name"), ByName]

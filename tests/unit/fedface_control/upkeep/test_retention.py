@@ -87,7 +87,7 @@ def test_updates_go_only_once_their_rounds_manifest_is_there(faces: Path) -> Non
     while services.ports.ledger.load(run_id).phase is not RunPhase.COMPLETED:
         services.step()
         for done in services.ports.ledger.rounds(run_id):
-            updates = services.ports.artifacts.keys(object_keys.bulk(run_id, done.number)[0])
+            updates = services.ports.artifacts.keys(object_keys.transient_prefixes(run_id, done.number)[0])
             accepted = services.ports.ledger.accepted(run_id, done.number)
             if len(updates) < len(accepted):
                 key = object_keys.manifest(run_id, done.number)

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/runs/{run_id}/rounds", tags=["rounds"])
 @router.get("", responses=UNKNOWN_RUN)
 def rounds(run_id: str, ports: PortsDep) -> RoundList:
     """List the run's rounds, with the results of each aggregation and the scores of each model version."""
-    return RoundList(rounds=[round_view(ports.ledger, glance) for glance in ports.ledger.glances(run_id)])
+    return RoundList(rounds=[round_view(ports.ledger, glance) for glance in ports.ledger.round_summaries(run_id)])
 
 
 @router.get("/{number}/report", responses=UNKNOWN_RUN)

@@ -1,0 +1,62 @@
+"""A plan made from another plan by a JSON merge patch (RFC 7396)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.part import PlanPart
+
+
+def apply_merge_patch(plan: Plan, patch: Mapping[str, Any]) -> Plan:
+    """The plan with the changes of ``patch``. `pydantic.ValidationError` if the result is no plan.
+
+    A patch that names another architecture or device profile also gets the defaults of that architecture or profile. A patch
+    that names another strategy, server optimiser or update encoding gets none of the old one's parameters.
+    """
+    document = plan.model_dump(mode="json")
+    document["model"] = _without_defaults(plan.model, "architecture")
+    document["devices"] = _without_defaults(plan.devices, "profile")
+    aggregation = patch.get("aggregation")
+    optimiser = plan.aggregation.optimiser.name
+    if isinstance(aggregation, Mapping) and _names_another(aggregation.get("optimiser", optimiser), optimiser):
+        del document["aggregation"]["optimiser"]
+    if "update_encoding" in patch and _names_another(patch["update_encoding"], plan.update_encoding.name):
+        del document["update_encoding"]
+    if "strategy" in patch and _names_another(patch["strategy"], plan.strategy.name):
+        del document["strategy"]
+        if plan.initialisation == Plan.model_validate({"strategy": plan.strategy.name}).initialisation:
+            del document["initialisation"]
+    return Plan.model_validate(_merge(document, patch))
+
+
+def _names_another(value: object, name: str) -> bool:
+    """Whether a patch's ``value`` for a choice, a name or an object with a name, has another name than ``name``."""
+    new_name = value.get("name", name) if isinstance(value, Mapping) else value
+    return bool(new_name != name)
+
+
+def _without_defaults(part: PlanPart, naming_field: str) -> dict[str, Any]:
+    """``naming_field``, which sets the defaults of the other fields, and the fields that differ from these defaults.
+
+    A stored plan does not say which fields its user set, so a field with the default value counts as not set.
+    """
+    fields = part.model_dump(mode="json")
+    defaults = type(part).model_validate({naming_field: fields[naming_field]}).model_dump(mode="json")
+    return {name: value for name, value in fields.items() if name == naming_field or value != defaults[name]}
+
+
+def _merge(target: object, patch: object) -> object:
+    """MergePatch of RFC 7396: null removes a member, so that it gets its default; an object changes members; any other
+    value replaces.
+    """
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merge(merged.get(name), value)
+    return merged

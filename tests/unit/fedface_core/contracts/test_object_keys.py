@@ -1,0 +1,58 @@
+"""The keys of artifacts: each is below its run, and names the kind of artifact."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedface_core.adapters.artifact_keys import check_key
+from fedface_core.contracts import object_keys
+from fedface_core.domain.ids import client_id
+
+RUN = "run-0123456789ab"
+SHA = "0" * 64
+DIGEST = "0" * 16
+
+KINDS_OF_A_RUN = {
+    object_keys.run(RUN): "run",
+    object_keys.update(RUN, 3, client_id(1)): "update",
+    object_keys.partial(RUN, 3, 0, DIGEST): "partial",
+    object_keys.class_embeddings(RUN, SHA): "class_embedding",
+    object_keys.server_state(RUN, SHA): "server_state",
+    object_keys.guidance(RUN, SHA): "guidance",
+    object_keys.residual(RUN, 3, client_id(1), SHA): "residual",
+    object_keys.aggregation(RUN, 3, DIGEST): "aggregation",
+    object_keys.report(RUN, 3): "report",
+    object_keys.manifest(RUN, 3): "manifest",
+}
+OTHER_KINDS = {object_keys.model(SHA): "model", object_keys.upload(SHA): "upload"}
+KINDS = KINDS_OF_A_RUN | OTHER_KINDS
+
+
+@pytest.mark.parametrize("key", KINDS)
+def test_the_kind_of_an_artifact_follows_from_its_key(key: str) -> None:
+    check_key(key)
+    assert object_keys.kind(key) == KINDS[key]
+
+
+def test_a_runs_folder_holds_all_that_it_keeps_but_no_model_or_upload() -> None:
+    """The deletion of a run removes its folder."""
+    folder = object_keys.run_folder(RUN)
+    assert all(key.startswith(folder) for key in KINDS_OF_A_RUN)
+    assert not any(key.startswith((folder, object_keys.RUNS)) for key in OTHER_KINDS)
+    assert not object_keys.run("run-0123456789abc").startswith(folder), "of a run whose id begins alike"
+
+
+def test_what_is_transient_of_a_round_are_its_updates_and_partials() -> None:
+    prefixes = object_keys.transient_prefixes(RUN, 3)
+    transient = {kind for key, kind in KINDS.items() if key.startswith(prefixes)}
+    assert transient == {"update", "partial"}
+    assert not object_keys.update(RUN, 30, client_id(1)).startswith(prefixes)
+
+
+@given(number=st.integers(1, 10_000), index=st.integers(0, 999_999))
+def test_the_key_of_a_residual_names_its_round_and_client(number: int, index: int) -> None:
+    key = object_keys.residual(RUN, number, client_id(index), SHA)
+    assert key.startswith(object_keys.residuals(RUN))
+    assert object_keys.parse_residual_key(key) == (number, client_id(index))

@@ -1,0 +1,29 @@
+"""Fields of the data that belong to some data sets only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from fedface_core.domain.plan import DataPlan, SplitPlan
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"dataset": "folder"}, r"give `folder` \(a path\) with dataset 'folder'"),
+        ({"dataset": "recordio"}, r"give `folder` \(a path\) with dataset 'folder' or 'recordio'"),
+        ({"dataset": "orl", "folder": "/photographs"}, "and with no other data set"),
+        ({"dataset": "synthetic", "misalignment": 0.1}, "leave `misalignment` out with 'synthetic'"),
+        ({"dataset": "orl", "identities": 40}, "for dataset 'synthetic'; 'orl' has the people that it has"),
+    ],
+)
+def test_a_field_of_another_data_set_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        DataPlan.model_validate(fields)
+
+
+def test_a_split_needs_the_identities_of_its_three_sets() -> None:
+    assert SplitPlan(public=3, clients=4, test=5).identities == 12

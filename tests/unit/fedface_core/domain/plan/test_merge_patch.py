@@ -1,0 +1,119 @@
+"""A patched plan has the changes and what follows from them, also if it was read from JSON, which has every field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
+
+TRACE = [{"client": "client-000000", "available": False}]
+
+# A plan, a patch, and the plan that a user would write instead.
+CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "another profile": ({}, {"devices": {"profile": "flaky"}}, {"devices": {"profile": "flaky"}}),
+    "from profile to profile": (
+        {"devices": {"profile": "phones"}},
+        {"devices": {"profile": "ideal"}},
+        {"devices": {"profile": "ideal"}},
+    ),
+    "null takes the default profile": ({"devices": {"profile": "flaky"}}, {"devices": {"profile": None}}, {}),
+    "numbers of the user's own stay": (
+        {"devices": {"profile": "phones", "dropout": 0.5, "trace": TRACE}},
+        {"devices": {"profile": "flaky", "lateness": 0.0}},
+        {"devices": {"profile": "flaky", "dropout": 0.5, "trace": TRACE, "lateness": 0.0}},
+    ),
+    "another architecture": (
+        {"model": {"architecture": "dlib-resnet"}},
+        {"model": {"architecture": "spherenet-4"}},
+        {"model": {"architecture": "spherenet-4"}},
+    ),
+    "from random to published weights": (
+        {"model": {"architecture": "spherenet-4"}},
+        {"model": {"architecture": "dlib-resnet"}},
+        {"model": {"architecture": "dlib-resnet"}},
+    ),
+    "null takes the default architecture": (
+        {"model": {"architecture": "mobilefacenet"}},
+        {"model": {"architecture": None}},
+        {},
+    ),
+    "another strategy takes its own parameters": (
+        {"strategy": {"name": "fedprox", "proximal": 0.5}},
+        {"strategy": {"name": "fedavg"}},
+        {"strategy": "fedavg"},
+    ),
+    "a strategy starts class embeddings as it does": ({}, {"strategy": "fedaws"}, {"strategy": "fedaws"}),
+    "and another one as that does": ({"strategy": "fedaws"}, {"strategy": {"name": "fedavg"}}, {"strategy": "fedavg"}),
+    "an initialisation of the user's own stays": (
+        {"initialisation": "random"},
+        {"strategy": "fedprox"},
+        {"strategy": "fedprox", "initialisation": "random"},
+    ),
+    "another optimiser takes its own parameters": (
+        {"aggregation": {"optimiser": {"name": "adam", "beta1": 0.5}, "staleness_exponent": 1.0}},
+        {"aggregation": {"optimiser": {"name": "momentum"}}},
+        {"aggregation": {"optimiser": "momentum", "staleness_exponent": 1.0}},
+    ),
+    "another update encoding takes its own parameters": (
+        {"update_encoding": {"name": "top-k", "share": 0.5, "error_feedback": False}},
+        {"update_encoding": {"name": "int8"}},
+        {"update_encoding": "int8"},
+    ),
+    "a parameter of the same update encoding": (
+        {"update_encoding": {"name": "top-k", "share": 0.5, "error_feedback": False}},
+        {"update_encoding": {"share": 0.1}},
+        {"update_encoding": {"name": "top-k", "share": 0.1, "error_feedback": False}},
+    ),
+    "a parameter of the same optimiser": (
+        {"aggregation": {"optimiser": {"name": "adam", "beta1": 0.5}}},
+        {"aggregation": {"optimiser": {"beta2": 0.9}}},
+        {"aggregation": {"optimiser": {"name": "adam", "beta1": 0.5, "beta2": 0.9}}},
+    ),
+    "a strategy by its name": ({}, {"strategy": "fedprox"}, {"strategy": {"name": "fedprox"}}),
+    "a parameter of the same strategy": (
+        {"strategy": {"name": "fedprox", "proximal": 0.5}},
+        {"strategy": {"proximal": 0.1}},
+        {"strategy": {"name": "fedprox", "proximal": 0.1}},
+    ),
+    "null takes the default strategy": ({"strategy": "fedavg"}, {"strategy": None}, {}),
+    "sizes of the user's own stay": (
+        {"model": {"architecture": "spherenet-4", "height": 56, "widths": [8, 16, 32, 64], "weights": "ab" * 32}},
+        {"model": {"architecture": "spherenet-20", "channels": 1}},
+        {
+            "model": {
+                "architecture": "spherenet-20",
+                "height": 56,
+                "channels": 1,
+                "widths": [8, 16, 32, 64],
+                "weights": "ab" * 32,
+            }
+        },
+    ),
+    "another field": (
+        {"model": {"architecture": "mobilefacenet"}, "devices": {"profile": "flaky", "dropout": 0.0}},
+        {"model": {"height": 64}, "devices": {"lateness": None}, "rounds": 3},
+        {
+            "model": {"architecture": "mobilefacenet", "height": 64},
+            "devices": {"profile": "flaky", "dropout": 0.0},
+            "rounds": 3,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "patch", "expected"), CHANGES.values(), ids=CHANGES.keys())
+def test_a_patched_plan_equals_the_plan_that_a_user_would_write(
+    given: dict[str, Any], patch: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    plan = Plan.model_validate(given)
+    read_back = Plan.model_validate_json(plan.model_dump_json())
+    assert apply_merge_patch(read_back, patch) == apply_merge_patch(plan, patch) == Plan.model_validate(expected)
+
+
+def test_sizes_of_the_users_own_are_refused_if_the_new_architecture_is_fixed() -> None:
+    plan = Plan.model_validate({"model": {"architecture": "spherenet-4", "height": 56}})
+    with pytest.raises(ValueError, match=r"dlib-resnet is fixed at .*; leave out height"):
+        apply_merge_patch(plan, {"model": {"architecture": "dlib-resnet"}})

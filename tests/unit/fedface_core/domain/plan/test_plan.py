@@ -1,0 +1,156 @@
+"""A plan is complete or refused, with the name of the wrong field and what would be right."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from fedface_core.domain.plan import Plan
+
+
+def refusal(plan: dict[str, Any]) -> tuple[str, str]:
+    """The one field that a plan is refused for, and the message."""
+    with pytest.raises(ValidationError) as refused:
+        Plan.model_validate(plan)
+    (error,) = refused.value.errors()
+    return ".".join(map(str, error["loc"])), error["msg"]
+
+
+def test_the_empty_plan_is_complete() -> None:
+    plan = Plan.model_validate({})
+    assert plan.model.architecture == "dlib-resnet"
+    assert plan.data.dataset == "orl"
+    assert plan.cohort.wanted(20) == plan.split.clients == 20
+    assert plan.split.identities == 40
+
+
+def test_a_plan_survives_its_json() -> None:
+    plan = Plan.model_validate({"model": {"architecture": "mobilefacenet"}, "far": [0.5]})
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+
+
+def test_a_plan_cannot_be_changed() -> None:
+    plan = Plan()
+    with pytest.raises(ValidationError, match="frozen"):
+        plan.rounds = 9  # type: ignore[misc]
+
+
+WRONG_VALUES: dict[str, object] = {
+    "name": "",
+    "model": 3,
+    "model.architecture": "resnet-50",
+    "model.height": 0,
+    "model.width": -1,
+    "model.channels": 2,
+    "model.embedding_size": 0,
+    "model.weights": "imagenet",
+    "model.centring": "perhaps",
+    "data.dataset": "lfw",
+    "data.images_per_identity": 0,
+    "data.images_per_client": 0,
+    "data.identities": 0,
+    "data.low_resolution": 3,
+    "data.misalignment": 0.6,
+    "data.seed": -1,
+    "split.public": -1,
+    "split.clients": 0,
+    "split.test": 1,
+    "split.seed": 1.5,
+    "cohort.size": 0,
+    "cohort.quorum": 0,
+    "cohort.minimum": 0,
+    "cohort.deadline_seconds": 0,
+    "cohort.shard_size": 0,
+    "cohort.attempts": 0,
+    "cohort.max_update_norm": 0,
+    "initialisation": "zeros",
+    "local_training.steps": -1,
+    "local_training.batch_size": 0,
+    "local_training.learning_rate": 0,
+    "local_training.momentum": 1,
+    "local_training.margin": 1.1,
+    "spreadout.weight": 0,
+    "spreadout.margin": 1,
+    "spreadout.steps": -1,
+    "spreadout.learning_rate": 0,
+    "rounds": 0,
+    "seed": -1,
+}
+
+
+@pytest.mark.parametrize("field", WRONG_VALUES)
+def test_a_wrong_value_is_refused_by_the_name_of_its_field(field: str) -> None:
+    part, _, name = field.partition(".")
+    assert refusal({part: {name: WRONG_VALUES[field]} if name else WRONG_VALUES[field]})[0] == field
+
+
+def test_the_wrong_one_of_several_rates_is_named() -> None:
+    assert refusal({"far": [0.1, 1.0]})[0] == "far.1"
+    assert refusal({"far": [0.0, 0.1]})[0] == "far.0"
+
+
+@pytest.mark.parametrize(
+    "field", ["colour", "model.depth", "data.path", "split.train", "cohort.timeout", "local_training.lr", "spreadout.nu"]
+)
+def test_an_unknown_field_is_refused_by_name(field: str) -> None:
+    part, _, name = field.partition(".")
+    assert refusal({part: {name: 1} if name else 1}) == (field, "Extra inputs are not permitted")
+
+
+CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"data": {"dataset": "synthetic", "identities": 39}},
+        "^Value error, data.identities is 39, but the split needs 40$",
+    ),
+    ({"cohort": {"size": 21}}, "cohort.size is 21, but split.clients is only 20"),
+    ({"cohort": {"size": 5, "quorum": 6}}, "cohort.quorum is 6, but only 5 clients are invited"),
+    ({"cohort": {"quorum": 21}}, "cohort.quorum is 21, but only 20 clients"),
+    ({"cohort": {"quorum": 4, "minimum": 5}}, "cohort.minimum is 5, more than the quorum 4"),
+    ({"cohort": {"minimum": 21}}, "cohort.minimum is 21, more than the quorum 20"),
+]
+
+
+@pytest.mark.parametrize(("plan", "message"), CONTRADICTIONS)
+def test_parts_that_contradict_each_other_are_named(plan: dict[str, Any], message: str) -> None:
+    field, refused_message = refusal(plan)
+    assert field == ""
+    assert re.search(message, refused_message)
+
+
+@given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 50), st.integers(1, 50))
+def test_a_plan_is_accepted_exactly_if_minimum_quorum_size_and_clients_are_in_order(
+    minimum: int, quorum: int, size: int, clients: int
+) -> None:
+    plan = {"split": {"clients": clients}, "cohort": {"minimum": minimum, "quorum": quorum, "size": size}}
+    if minimum <= quorum <= size <= clients:
+        assert Plan.model_validate(plan).cohort.wanted(clients) == size
+    else:
+        refusal(plan)
+
+
+UNBOUNDED = [
+    "cohort.max_update_norm",
+    "cohort.deadline_seconds",
+    "local_training.learning_rate",
+    "spreadout.weight",
+    "stop.wall_clock_seconds",
+    "aggregation.staleness_exponent",
+]
+
+
+@pytest.mark.parametrize("field", UNBOUNDED)
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_what_json_cannot_write_is_refused(field: str, value: float) -> None:
+    """JSON would store it as null, and the run could never be read again."""
+    part, _, name = field.partition(".")
+    assert refusal({part: {name: value}})[0] == field
+
+
+@pytest.mark.parametrize(("part", "name", "value"), [("cohort", "deadline_seconds", 1e12), ("split", "clients", 1_000_001)])
+def test_what_no_date_or_id_has_room_for_is_refused(part: str, name: str, value: float) -> None:
+    assert refusal({part: {name: value}})[0] == f"{part}.{name}"

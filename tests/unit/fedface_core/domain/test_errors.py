@@ -1,0 +1,44 @@
+"""The tree of errors: what each answers by HTTP, and that its drawing is true."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+from fedface_core.domain import errors
+from fedface_core.domain.errors import FedFaceError, TooFewUpdatesError, UpdateRefusedError
+
+KINDS = {name: kind for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, FedFaceError)}
+
+
+def drawn_tree() -> dict[str, str]:
+    """Error → the error above it, as drawn at the top of the module."""
+    parents: dict[str, str] = {}
+    path: list[str] = []
+    for indent, name in re.findall(r"^    ([├└─│ ]*)(\w+Error) ", errors.__doc__ or "", re.MULTILINE):
+        depth = len(indent) // 4
+        path[depth:] = [name]
+        if depth > 0:
+            parents[name] = path[depth - 1]
+    return parents
+
+
+def test_the_drawing_of_the_tree_is_true() -> None:
+    assert drawn_tree() == {name: kind.__bases__[0].__name__ for name, kind in KINDS.items() if kind is not FedFaceError}
+
+
+def test_every_error_has_a_status_and_a_title_of_its_own() -> None:
+    assert len({kind.title for kind in KINDS.values()}) == len(KINDS)
+    assert {kind.status for kind in KINDS.values()} == {404, 409, 422, 500, 503}
+
+
+def test_a_refused_update_has_a_reason_and_a_detail() -> None:
+    refused = UpdateRefusedError("not_finite", "w holds 3 values that are NaN")
+    assert (refused.reason, str(refused)) == ("not_finite", "w holds 3 values that are NaN")
+
+
+def test_too_few_updates_name_each_refused_client() -> None:
+    error = TooFewUpdatesError(1, 3, {"client-000002": "late", "client-000001": "not_finite"})
+    assert str(error) == (
+        "1 updates could be used, fewer than the minimum 3; refused: client-000001 (not_finite), client-000002 (late)"
+    )

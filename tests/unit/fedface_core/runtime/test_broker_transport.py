@@ -1,0 +1,71 @@
+"""A worker survives the loss of its channel, though it later acknowledges or puts back messages of that channel."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+from pydantic import SecretStr
+
+from fedface_core.adapters.celery import CeleryPublisher
+from fedface_core.contracts.tasks import CLIENT
+from fedface_core.domain.commands import EnrolClients
+from fedface_core.runtime.celery_app import create_celery
+from fedface_core.runtime.settings import Settings
+
+
+@pytest.fixture
+def app(broker_url: str) -> Celery:
+    settings = Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=Path("/artifacts"))
+    return create_celery(settings)
+
+
+@pytest.fixture
+def publisher(app: Celery) -> CeleryPublisher:
+    return CeleryPublisher(app)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message that was delivered and not acknowledged, and its connection."""
+
+    connection: Any
+    message: Any
+
+
+@pytest.fixture
+def delivery(app: Celery, publisher: CeleryPublisher) -> Iterator[Delivery]:
+    publisher.publish(EnrolClients(run_id="run-0123456789ab", clients=("client-000001",)), correlation_id="abc")
+    with app.connection_for_read() as connection:
+        messages: list[Any] = []
+        callbacks = [lambda _, message: messages.append(message)]
+        app.amqp.TaskConsumer(connection.default_channel, callbacks=callbacks).consume()
+        connection.drain_events(timeout=10)
+        (message,) = messages
+        assert publisher.queue_depth(CLIENT) == 0
+        yield Delivery(connection, message)
+
+
+def test_a_channel_that_closes_in_good_order_puts_its_message_back(delivery: Delivery, publisher: CeleryPublisher) -> None:
+    delivery.connection.close()
+    assert publisher.queue_depth(CLIENT) == 1
+
+
+def test_a_task_that_ends_after_its_channel_does_not_end_the_worker(
+    delivery: Delivery, caplog: pytest.LogCaptureFixture
+) -> None:
+    delivery.connection.transport.client = None  # as kombu leaves it once the broker is lost
+    delivery.connection.close()
+    delivery.message.ack_log_error(logging.getLogger("worker"), delivery.connection.connection_errors)
+    assert "another has taken its place" in caplog.text
+
+
+def test_a_channel_closes_though_its_connection_is_gone(delivery: Delivery, publisher: CeleryPublisher) -> None:
+    delivery.connection.transport.client = None  # as kombu leaves it once the broker is lost
+    delivery.connection.close()
+    assert publisher.queue_depth(CLIENT) == 0

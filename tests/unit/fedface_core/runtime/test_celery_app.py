@@ -1,0 +1,149 @@
+"""How a Celery task handles a command: validated first, named in the logs, counted by outcome."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from celery import Celery
+from prometheus_client import REGISTRY
+from pydantic import SecretStr
+
+from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
+from fedface_core.domain.commands import FoldShard
+from fedface_core.domain.errors import UnavailableError
+from fedface_core.runtime.celery_app import create_celery, register_handler
+from fedface_core.runtime.settings import Settings, WorkerSettings
+
+RUN = "run-0123456789ab"
+TASK = ROUTES[FoldShard].task
+COMMAND = FoldShard(run_id=RUN, round=2, shard=1)
+REDIS = SecretStr("redis://:own@127.0.0.1:1/0")  # nothing listens there, and nothing here connects
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Celery:
+    return create_celery(WorkerSettings(redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path))
+
+
+def count_of(outcome: str) -> float:
+    return REGISTRY.get_sample_value("fedface_task_seconds_count", {"task": TASK, "outcome": outcome}) or 0.0
+
+
+def deliver(app: Celery, body: object, headers: dict[str, str] | None = None) -> Any:
+    """Run the task as a worker does when it gets this message. Returns Celery's result of the task."""
+    return app.tasks[TASK].apply(kwargs={"command": body}, headers=headers)
+
+
+def test_a_command_is_handled_with_its_correlation_id(app: Celery) -> None:
+    handled: list[tuple[FoldShard, str]] = []
+    register_handler(app, FoldShard, lambda command, correlation_id: handled.append((command, correlation_id)))
+    before = count_of("ok")
+    assert deliver(app, COMMAND.model_dump(mode="json"), {CORRELATION_HEADER: "abc"}).successful()
+    assert handled == [(COMMAND, "abc")]
+    assert count_of("ok") == before + 1
+
+
+def test_logs_of_a_task_name_its_run_round_and_shard(app: Celery) -> None:
+    named: list[dict[str, Any]] = []
+    register_handler(app, FoldShard, lambda *_: named.append(structlog.contextvars.get_contextvars()))
+    deliver(app, COMMAND.model_dump(mode="json"), {CORRELATION_HEADER: "abc"})
+    assert named == [{"task": TASK, "correlation_id": "abc", "run_id": RUN, "round": 2, "shard": 1}]
+    assert structlog.contextvars.get_contextvars() == {}
+
+
+def test_an_error_is_logged_counted_and_ends_the_task(app: Celery) -> None:
+    def fail(command: FoldShard, correlation_id: str) -> None:
+        raise UnavailableError("the S3 server does not answer")
+
+    register_handler(app, FoldShard, fail)
+    before = count_of("error")
+    with structlog.testing.capture_logs() as logs:
+        assert isinstance(deliver(app, COMMAND.model_dump(mode="json")).result, UnavailableError)
+    assert "task_failed" in [entry["event"] for entry in logs]
+    assert count_of("error") == before + 1
+
+
+# The body of a message → the reason in the logs.
+REFUSED: list[tuple[object, str]] = [
+    (None, "this is no FoldShard: Input should be a valid dictionary or instance of FoldShard"),
+    ({}, "this is no FoldShard: run_id: is required; round: is required; shard: is required"),
+    ({"run_id": "../../etc", "round": 1, "shard": 0}, "this is no FoldShard: run_id: String should match pattern"),
+    ({"run_id": RUN, "round": "one", "shard": 0}, "this is no FoldShard: round: Input should be a valid integer"),
+    ({"run_id": RUN, "round": 1, "shard": 0, "surprise": True}, "this is no FoldShard: surprise: there is no such field"),
+    (
+        {"run_id": RUN, "round": 1, "shard": 0, "schema_version": 7},
+        "schema version 7 of FoldShard is not known here: this FedFace reads version 3; upgrade this worker, or drain the "
+        "queue with the version that wrote it",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "reason"), REFUSED)
+def test_a_message_that_is_not_such_a_command_is_refused_in_one_line(app: Celery, body: object, reason: str) -> None:
+    handled: list[object] = []
+    refused = count_of("refused")
+    errors = count_of("error")
+    register_handler(app, FoldShard, lambda command, _: handled.append(command))
+    with structlog.testing.capture_logs() as records:
+        assert deliver(app, body).successful(), "dropped without a traceback"
+    assert handled == []
+    assert (count_of("refused"), count_of("error")) == (refused + 1, errors)
+    (record,) = [record for record in records if record["log_level"] == "error"]
+    assert record["event"] == "message_refused"
+    assert record["reason"].startswith(reason)
+    assert "exc_info" not in record
+
+
+def test_a_message_without_a_command_is_refused(app: Celery) -> None:
+    refused = count_of("refused")
+    register_handler(app, FoldShard, lambda *_: None)
+    assert app.tasks[TASK].apply().successful()
+    assert count_of("refused") == refused + 1
+
+
+def test_a_task_that_is_interrupted_is_counted_as_such(app: Celery) -> None:
+    def end_of_the_worker(command: FoldShard, correlation_id: str) -> None:
+        raise SystemExit
+
+    register_handler(app, FoldShard, end_of_the_worker)
+    interrupted = count_of("interrupted")
+    errors = count_of("error")
+    with structlog.testing.capture_logs() as records, pytest.raises(SystemExit):
+        deliver(app, COMMAND.model_dump(mode="json"))
+    assert (count_of("interrupted"), count_of("error")) == (interrupted + 1, errors)
+    assert "task_interrupted" in [record["event"] for record in records]
+
+
+def test_delivery_is_at_least_once_with_json_only(app: Celery) -> None:
+    conf = app.conf
+    assert conf.task_acks_late
+    assert conf.task_reject_on_worker_lost
+    assert conf.worker_prefetch_multiplier == 1
+    assert conf.task_ignore_result
+    assert (conf.task_serializer, conf.accept_content) == ("json", ["json"])
+    assert {queue.name for queue in conf.task_queues} == set(QUEUES)
+
+
+def test_a_task_is_not_delivered_again_while_it_may_still_run(tmp_path: Path) -> None:
+    settings = WorkerSettings(
+        redis_url=REDIS,
+        artifacts="directory",
+        artifact_directory=tmp_path,
+        task_time_limit_seconds=77,
+        patience_seconds=70,
+        concurrency=3,
+    )
+    conf = create_celery(settings).conf
+    assert conf.task_time_limit == 77
+    assert conf.worker_concurrency == 3
+    assert conf.broker_transport_options["visibility_timeout"] > 77
+    assert conf.broker_transport_options["socket_timeout"] > 0, "waits for the broker are bounded"
+
+
+def test_an_app_that_only_publishes_has_no_limits_for_tasks(tmp_path: Path) -> None:
+    conf = create_celery(Settings(redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path)).conf
+    assert conf.task_time_limit is None
+    assert conf.broker_url == REDIS.get_secret_value()

@@ -1,0 +1,90 @@
+"""Every record is one line of JSON, whichever library logs it, with the service and the run's correlation id."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import pytest
+
+# In a process of its own: logging is configured once in a process, and never undone.
+LOG = """
+import logging, sys, structlog
+from pathlib import Path
+from pydantic import SecretStr
+from fedface_core.runtime.logging import configure_logging
+from fedface_core.runtime.settings import Settings
+
+settings = Settings(
+    redis_url=SecretStr("redis://:own@redis:6379/0"), artifacts="directory", artifact_directory=Path("/artifacts"),
+    log_format=sys.argv[1], log_level=sys.argv[2],
+)
+configure_logging(settings, "client")
+log = structlog.get_logger("ours")
+log.debug("quiet")
+with structlog.contextvars.bound_contextvars(correlation_id="abc", run_id="run-0123456789ab"):
+    log.info("update_delivered", images=3)
+    secret = "not for any " + "log"
+    try:
+        1 / len(secret[:0])
+    except ZeroDivisionError:
+        log.exception("task_failed")
+logging.getLogger("theirs").warning("disk %s", "full")
+logging.getLogger("urllib3").info("a line for every request")
+"""
+
+
+@cache
+def logged(log_format: str, log_level: str = "INFO") -> list[str]:
+    """The lines that a process logs."""
+    command = [sys.executable, "-c", LOG, log_format, log_level]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def records() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in logged("json")]
+
+
+def test_every_record_is_one_json_object_with_its_service_and_time(records: list[dict[str, Any]]) -> None:
+    assert [record["event"] for record in records] == ["update_delivered", "task_failed", "disk full"]
+    assert [record["level"] for record in records] == ["info", "error", "warning"]
+    assert [record["logger"] for record in records] == ["ours", "ours", "theirs"]
+    for record in records:
+        assert record["service"] == "client"
+        assert datetime.fromisoformat(record["timestamp"]).tzinfo is not None
+
+
+def test_records_within_a_run_carry_its_correlation_id(records: list[dict[str, Any]]) -> None:
+    delivered, failed, outside = records
+    assert (delivered["correlation_id"], delivered["run_id"], delivered["images"]) == ("abc", "run-0123456789ab", 3)
+    assert failed["correlation_id"] == "abc"
+    assert "correlation_id" not in outside
+
+
+def test_a_traceback_is_data_not_lines(records: list[dict[str, Any]]) -> None:
+    assert records[1]["exception"][0]["exc_type"] == "ZeroDivisionError"
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_traceback_shows_what_variables_held(log_format: str) -> None:
+    text = "\n".join(logged(log_format))
+    assert "ZeroDivisionError" in text
+    assert "not for any log" not in text
+
+
+def test_the_level_is_the_settings() -> None:
+    assert json.loads(logged("json", "DEBUG")[0])["event"] == "quiet"
+    assert [json.loads(line)["event"] for line in logged("json", "ERROR")] == ["task_failed"]
+
+
+def test_for_a_terminal_records_are_text() -> None:
+    first = logged("console")[0]
+    assert "update_delivered" in first
+    assert not first.startswith("{")

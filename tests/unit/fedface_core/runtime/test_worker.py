@@ -1,0 +1,60 @@
+"""How a worker starts: with a folder of shared metrics that is empty, and known before its tasks are imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# In a process of its own: a worker configures logging and Celery's signals, which are never undone.
+START = """
+import sys
+from pathlib import Path
+from pydantic import SecretStr
+from fedface_core.runtime.settings import WorkerSettings
+from fedface_core.runtime.worker import run_worker
+
+for metrics_directory in (Path(sys.argv[1]), None):
+    settings = WorkerSettings(
+        redis_url=SecretStr("redis://"), artifacts="directory", artifact_directory=Path("/artifacts"),
+        metrics_directory=metrics_directory,
+    )
+    run_worker("client", settings, "tasks_of_test", beat=True)
+"""
+
+TASKS = """
+import os
+from pathlib import Path
+
+assert "PROMETHEUS_MULTIPROC_DIR" in os.environ
+
+class App:
+    def worker_main(self, arguments):
+        print(*arguments)
+
+def create(settings):
+    metrics = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    print(metrics)
+    print(*(file.name for file in metrics.iterdir()))
+    return App(), []
+"""
+
+
+def test_a_worker_removes_the_metrics_of_earlier_processes_and_a_temporary_folder(tmp_path: Path) -> None:
+    (tmp_path / "tasks_of_test.py").write_text(TASKS)
+    metrics = tmp_path / "metrics"
+    metrics.mkdir()
+    (metrics / "counter_17.db").write_bytes(b"old")
+    (metrics / "notes.txt").write_bytes(b"somebody's")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+    command = [sys.executable, "-c", START, str(metrics)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    folder, files, arguments, temporary_folder, temporary_files, _ = done.stdout.splitlines()
+    assert (folder, files) == (str(metrics), "notes.txt")
+    assert metrics.is_dir()
+    assert temporary_folder != folder
+    assert temporary_files == ""
+    assert not Path(temporary_folder).exists()
+    assert "--queues client" in arguments
+    assert "--beat --scheduler celery.beat:Scheduler" in arguments
