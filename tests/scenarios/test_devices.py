@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
 
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
@@ -14,14 +13,11 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import RunPhase
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
+from support.metrics import counter
 from support.tiny_run import tiny_plan
 
 VICTIM = "client-000003"  # the last to be asked, so that its waiting makes nobody else late
 OTHERS = ["client-000000", "client-000001", "client-000002"]
-
-
-def count(metric: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(f"fedface_{metric}_total", labels) or 0.0
 
 
 def plan_where(faces: Path, cohort: dict[str, Any] | None = None, **victim: Any) -> Plan:
@@ -37,32 +33,32 @@ def seconds_open(manifest: Manifest) -> float:
 
 @pytest.mark.parametrize(("silent", "event"), [({"drops_out": True}, "dropped_out"), ({"available": False}, "unavailable")])
 def test_the_quorum_closes_a_round_without_a_silent_device(faces: Path, silent: dict[str, bool], event: str) -> None:
-    before = count("device_events", event=event)
+    before = counter("device_events", event=event)
     services = InProcess(plan_where(faces, {"quorum": 3}, **silent))
     run = services.run()
     assert run.phase is RunPhase.COMPLETED
     manifest = services.manifest(run.id, 1)
     assert (list(manifest.accepted), manifest.failed, seconds_open(manifest)) == (OTHERS, {}, 0.0)
-    assert count("device_events", event=event) == before + 1
+    assert counter("device_events", event=event) == before + 1
 
 
 def test_a_silent_device_is_asked_again_and_again_and_uses_up_no_attempt(faces: Path) -> None:
     """So that it is the deadline that ends the waiting, not a count of failures that nobody could have made."""
-    before = count("device_events", event="dropped_out")
+    before = counter("device_events", event="dropped_out")
     services = InProcess(plan_where(faces, {"attempts": 2, "deadline_seconds": 1000}, drops_out=True))
     run = services.run()
     assert run.phase is RunPhase.COMPLETED
     manifest = services.manifest(run.id, 1)
     assert (list(manifest.accepted), manifest.failed) == (OTHERS, {})
     assert seconds_open(manifest) > 1000
-    assert count("device_events", event="dropped_out") - before > 10
+    assert counter("device_events", event="dropped_out") - before > 10
     assert services.lifeline.effects.count(f"begin_attempt {run.id}") == 4 + 3
 
 
 def test_a_device_takes_part_once_it_is_available(faces: Path) -> None:
     """Every device has its window in 300 s, of 75 s, and is asked every 61; the one attempt it has is enough."""
     devices = {"available_fraction": 0.25, "availability_period_seconds": 300}
-    before = count("device_events", event="unavailable")
+    before = counter("device_events", event="unavailable")
     plan = tiny_plan(faces, rounds=1, cohort={"attempts": 1}, devices=devices)
     services = InProcess(plan)
     run = services.run()
@@ -70,7 +66,7 @@ def test_a_device_takes_part_once_it_is_available(faces: Path) -> None:
     manifest = services.manifest(run.id, 1)
     assert (len(manifest.accepted), manifest.failed) == (4, {})
     assert 0 < seconds_open(manifest) <= 5 * 61
-    assert count("device_events", event="unavailable") > before
+    assert counter("device_events", event="unavailable") > before
 
 
 def test_a_slow_device_takes_its_time(faces: Path) -> None:
@@ -79,18 +75,19 @@ def test_a_slow_device_takes_its_time(faces: Path) -> None:
 
 
 def test_an_upload_that_breaks_off_is_tried_again(faces: Path) -> None:
-    before = count("device_events", event="upload_failed")
+    before = counter("device_events", event="upload_failed")
     plan = plan_where(faces, upload_failures=2)
     services = InProcess(plan)
     run = services.run()
     assert run.model_sha256 == simulate(plan).model_sha256
     assert seconds_open(services.manifest(run.id, 1)) == 1 + 2
-    assert count("device_events", event="upload_failed") == before + 2
+    assert counter("device_events", event="upload_failed") == before + 2
     assert services.lifeline.effects.count(f"put {object_keys.update(run.id, 1, VICTIM)}") == 1
 
 
 def test_a_client_whose_uploads_all_break_off_fails_with_the_reason(faces: Path) -> None:
-    before = count("device_events", event="upload_failed"), count("updates", outcome="failed", reason="client")
+    uploads_before = counter("device_events", event="upload_failed")
+    failures_before = counter("updates", outcome="failed", reason="client")
     services = InProcess(plan_where(faces, upload_failures=10))
     run = services.run()
     assert run.phase is RunPhase.COMPLETED
@@ -98,28 +95,28 @@ def test_a_client_whose_uploads_all_break_off_fails_with_the_reason(faces: Path)
     assert manifest.failed == {VICTIM: "each of 3 attempts to upload broke off"}
     assert list(manifest.accepted) == OTHERS
     assert object_keys.update(run.id, 1, VICTIM) not in services.ports.artifacts.keys("runs/")
-    assert count("device_events", event="upload_failed") == before[0] + 3
-    assert count("updates", outcome="failed", reason="client") == before[1] + 1
+    assert counter("device_events", event="upload_failed") == uploads_before + 3
+    assert counter("updates", outcome="failed", reason="client") == failures_before + 1
 
 
 def test_a_late_update_is_stored_and_refused_after_the_deadline(faces: Path) -> None:
-    before = count("updates", outcome="refused", reason="late")
+    before = counter("updates", outcome="refused", reason="late")
     services = InProcess(plan_where(faces, {"deadline_seconds": 100}, late_seconds=100))
     run = services.run()
     assert run.phase is RunPhase.COMPLETED
     assert list(services.manifest(run.id, 1).accepted) == OTHERS
     assert object_keys.update(run.id, 1, VICTIM) in services.ports.artifacts.keys("runs/")
-    assert count("updates", outcome="refused", reason="late") == before + 1
+    assert counter("updates", outcome="refused", reason="late") == before + 1
 
 
 def test_a_late_update_counts_before_the_deadline(faces: Path) -> None:
-    before = count("device_events", event="late")
+    before = counter("device_events", event="late")
     plan = plan_where(faces, {"deadline_seconds": 101}, late_seconds=100)
     services = InProcess(plan)
     run = services.run()
     assert run.model_sha256 == simulate(plan).model_sha256
     assert seconds_open(services.manifest(run.id, 1)) == 100
-    assert count("device_events", event="late") == before + 1
+    assert counter("device_events", event="late") == before + 1
 
 
 def test_a_late_device_is_late_although_its_worker_was_killed(faces: Path) -> None:
@@ -147,23 +144,26 @@ def test_the_worst_devices_enrol_and_then_fail_the_round(faces: Path) -> None:
 @pytest.mark.parametrize("profile", ["phones", "flaky"])
 def test_a_profile_plays_the_same_way_twice(faces: Path, profile: str) -> None:
     plan = tiny_plan(faces, rounds=4, cohort={"deadline_seconds": 400}, devices={"profile": profile}, seed=4)
-    first, second = InProcess(plan), InProcess(plan)
-    runs = first.run(), second.run()
-    assert runs[0].phase is runs[1].phase is RunPhase.COMPLETED
-    assert runs[0].model_sha256 == runs[1].model_sha256
+    first = InProcess(plan)
+    second = InProcess(plan)
+    first_run = first.run()
+    second_run = second.run()
+    assert first_run.phase is second_run.phase is RunPhase.COMPLETED
+    assert first_run.model_sha256 == second_run.model_sha256
     for number in range(5):
-        one, other = (services.manifest(run.id, number) for services, run in zip((first, second), runs, strict=True))
+        one = first.manifest(first_run.id, number)
+        other = second.manifest(second_run.id, number)
         assert (one.accepted, one.failed) == (other.accepted, other.failed)
     if profile == "flaky":
-        accepted = [len(first.manifest(runs[0].id, number).accepted) for number in range(1, 5)]
+        accepted = [len(first.manifest(first_run.id, number).accepted) for number in range(1, 5)]
         assert min(accepted) < 4, "somebody was missing"
 
 
 def test_ideal_devices_neither_wait_nor_count(faces: Path) -> None:
     events = ("unavailable", "dropped_out", "upload_failed", "late")
-    before = [count("device_events", event=event) for event in events]
+    before = [counter("device_events", event=event) for event in events]
     services = InProcess(tiny_plan(faces))
     started = services.clock.now()
     services.run()
     assert services.clock.now() == started
-    assert [count("device_events", event=event) for event in events] == before
+    assert [counter("device_events", event=event) for event in events] == before

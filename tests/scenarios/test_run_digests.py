@@ -17,7 +17,8 @@ def test_the_digests_of_a_run_are_the_same_each_time_and_the_model_whatever_happ
 
 
 def test_another_seed_and_a_kill_are_seen(faces: Path) -> None:
-    plan, other = tiny_plan(faces, rounds=1), tiny_plan(faces, rounds=1, seed=1, initialisation="random")
+    plan = tiny_plan(faces, rounds=1)
+    other = tiny_plan(faces, rounds=1, seed=1, initialisation="random")
     digests = [
         dict(of_services("a", services))
         for services in (

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from prometheus_client import REGISTRY
 from torch import Tensor
 
+from fedface_client.settle import Invitation
 from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import TrainClients
+from fedface_core.domain.ids import client_id
+from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import RunPhase
-from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.runtime.metrics import CountedArtifacts
-from fedface_learning.client import update as client_update
 from fedface_learning.client.update import Update
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
+from support.client_updates import change_updates
 from support.in_process import InProcess
+from support.metrics import counter
 from support.tiny_run import tiny_plan
 
-VICTIM = "client-000001"
+EVERYONE = tuple(client_id(index) for index in range(4))
+VICTIM = EVERYONE[1]
 
 Tamper = Callable[[Update], Update]
 
@@ -90,23 +92,21 @@ WRONG_TRAINING: dict[str, tuple[str, Tamper]] = WRONG_UPLOADS | {
 }
 
 
-def refused_so_far(reason: str) -> float:
-    return REGISTRY.get_sample_value("fedface_updates_total", {"outcome": "refused", "reason": reason}) or 0.0
+def sabotage(monkeypatch: pytest.MonkeyPatch, tamper: Tamper, *victims: str, kind: RoundKind = RoundKind.TRAINING) -> None:
+    """Have the victims upload a tampered update in each round of this kind."""
 
+    def change(invitation: Invitation, honest: Update) -> Update:
+        chosen = invitation.client_id in victims and invitation.opened.kind is kind
+        return tamper(honest) if chosen else honest
 
-def sabotage_training(monkeypatch: pytest.MonkeyPatch, tamper: Tamper, *victims: str) -> None:
-    def training_update(*step: Any, **named: Any) -> Update:
-        honest = client_update.training_update(*step, **named)
-        return tamper(honest) if step[-1] in victims else honest
-
-    monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
+    change_updates(monkeypatch, change)
 
 
 @pytest.fixture(scope="module")
 def model_without_the_victim(faces: Path) -> str | None:
     """Where every refusal must lead: the model of the other clients alone."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        sabotage_training(monkeypatch, WRONG_UPLOADS["nan"][1], VICTIM)
+        sabotage(monkeypatch, WRONG_UPLOADS["nan"][1], VICTIM)
         return InProcess(tiny_plan(faces)).run().model_sha256
 
 
@@ -118,8 +118,8 @@ def test_a_wrong_update_is_refused_with_its_reason(
     reason: str,
     tamper: Tamper,
 ) -> None:
-    before = refused_so_far(reason)
-    sabotage_training(monkeypatch, tamper, VICTIM)
+    before = counter("updates", outcome="refused", reason=reason)
+    sabotage(monkeypatch, tamper, VICTIM)
     services = InProcess(tiny_plan(faces))
     run = services.run()
     assert run.phase is RunPhase.COMPLETED
@@ -128,7 +128,7 @@ def test_a_wrong_update_is_refused_with_its_reason(
         assert aggregation is not None
         assert aggregation.refused == {VICTIM: reason}
         assert (aggregation.folded, aggregation.images) == (3, 6)
-    assert refused_so_far(reason) == before + 2
+    assert counter("updates", outcome="refused", reason=reason) == before + 2
     assert run.model_sha256 == model_without_the_victim
 
 
@@ -156,15 +156,14 @@ def test_an_update_that_vanished_is_refused(
 def test_an_update_that_the_ledger_gives_away_is_not_downloaded(
     faces: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    sabotage_training(monkeypatch, WRONG_TRAINING[fault][1], VICTIM)
+    sabotage(monkeypatch, WRONG_TRAINING[fault][1], VICTIM)
     services = InProcess(tiny_plan(faces, rounds=1), artifacts=CountedArtifacts(MemoryArtifacts()))
-    read = {"operation": "get", "kind": "update"}
-    before = REGISTRY.get_sample_value("fedface_artifact_bytes_total", read) or 0.0
+    before = counter("artifact_bytes", operation="get", kind="update")
     run = services.run()
     accepted = [services.manifest(run.id, number).accepted for number in (0, 1)]
     wrong = accepted[1][VICTIM]
     assert wrong.size > 100_000 or wrong.started_from == "0" * 64
-    downloaded = (REGISTRY.get_sample_value("fedface_artifact_bytes_total", read) or 0.0) - before
+    downloaded = counter("artifact_bytes", operation="get", kind="update") - before
     assert downloaded == sum(update.size for of_round in accepted for update in of_round.values()) - wrong.size
 
 
@@ -172,39 +171,29 @@ def test_an_update_that_the_ledger_gives_away_is_not_downloaded(
 def test_a_wrong_enrolment_is_refused_and_its_client_not_invited_again(
     faces: Path, monkeypatch: pytest.MonkeyPatch, reason: str, tamper: Tamper
 ) -> None:
-    enrolments: list[AcceptedUpdate] = []
-
-    def enrolment_update(*step: Any) -> Update:
-        honest = client_update.enrolment_update(*step)
-        enrolments.append(honest.accepted)
-        return tamper(honest) if len(enrolments) == 2 else honest  # clients are invited in order
-
-    monkeypatch.setattr("fedface_client.make_update.enrolment_update", enrolment_update)
+    sabotage(monkeypatch, tamper, VICTIM, kind=RoundKind.ENROLMENT)
     services = InProcess(tiny_plan(faces, rounds=1))
     run = services.run()
     assert run.phase is RunPhase.COMPLETED
-    enrolment, first_round = services.manifest(run.id, 0), services.manifest(run.id, 1)
+    enrolment = services.manifest(run.id, 0)
+    first_round = services.manifest(run.id, 1)
     assert enrolment.round.aggregation is not None
     assert enrolment.round.aggregation.refused == {VICTIM: reason}
     assert enrolment.enrolled == first_round.round.cohort == ("client-000000", "client-000002", "client-000003")
 
 
 def test_where_every_update_is_refused_the_run_fails_and_says_why(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    everyone = [f"client-{index:06d}" for index in range(4)]
-    sabotage_training(monkeypatch, WRONG_UPLOADS["nan"][1], *everyone)
+    sabotage(monkeypatch, WRONG_UPLOADS["nan"][1], *EVERYONE)
     services = InProcess(tiny_plan(faces, cohort={"retries": 0}))
     run = services.run()
     assert run.phase is RunPhase.FAILED
-    refused = ", ".join(f"{client} (not_finite)" for client in everyone)
+    refused = ", ".join(f"{client} (not_finite)" for client in EVERYONE)
     assert run.failure == f"round 1: 0 updates could be used, fewer than the minimum 1; refused: {refused}"
     assert services.ports.ledger.load_round(run.id, 1).phase == "abandoned"
 
 
 def test_where_every_enrolment_is_refused_the_run_fails_and_says_why(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def enrolment_update(*step: Any) -> Update:
-        return WRONG_UPLOADS["shape"][1](client_update.enrolment_update(*step))
-
-    monkeypatch.setattr("fedface_client.make_update.enrolment_update", enrolment_update)
+    sabotage(monkeypatch, WRONG_UPLOADS["shape"][1], *EVERYONE, kind=RoundKind.ENROLMENT)
     run = InProcess(tiny_plan(faces)).run()
     assert run.phase is RunPhase.FAILED
     assert run.failure is not None
@@ -214,7 +203,7 @@ def test_where_every_enrolment_is_refused_the_run_fails_and_says_why(faces: Path
 def test_with_too_few_usable_updates_the_run_fails_although_enough_were_accepted(
     faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sabotage_training(monkeypatch, WRONG_UPLOADS["shape"][1], VICTIM)
+    sabotage(monkeypatch, WRONG_UPLOADS["shape"][1], VICTIM)
     run = InProcess(tiny_plan(faces, cohort={"minimum": 4, "retries": 0})).run()
     assert run.phase is RunPhase.FAILED
     assert run.failure == f"round 1: 3 updates could be used, fewer than the minimum 4; refused: {VICTIM} (wrong_shape)"
@@ -225,8 +214,8 @@ def test_a_shard_without_a_usable_update_does_not_hold_the_round_up(
     faces: Path, monkeypatch: pytest.MonkeyPatch, victims: tuple[int, ...]
 ) -> None:
     """Shards of one and of two, the first and the last of them: their sums have no tensors at all."""
-    names = [f"client-{index:06d}" for index in victims]
-    sabotage_training(monkeypatch, WRONG_UPLOADS["nan"][1], *names)
+    names = [EVERYONE[index] for index in victims]
+    sabotage(monkeypatch, WRONG_UPLOADS["nan"][1], *names)
     services = InProcess(tiny_plan(faces, rounds=1, cohort={"shard_size": len(victims)}))
     run = services.run()
     assert (run.phase, run.failure) == (RunPhase.COMPLETED, None)
@@ -270,7 +259,7 @@ def narrow(tensors: dict[str, Tensor]) -> None:
 def test_a_wrong_class_embedding_is_refused_and_its_row_stays(
     faces: Path, monkeypatch: pytest.MonkeyPatch, reason: str, change: Callable[[dict[str, Tensor]], None]
 ) -> None:
-    sabotage_training(monkeypatch, with_tensors(change), VICTIM)
+    sabotage(monkeypatch, with_tensors(change), VICTIM)
     services = InProcess(tiny_plan(faces, strategy="fedaws", spreadout={"steps": 0}))
     run = services.run()
     assert run.phase is RunPhase.COMPLETED
@@ -289,7 +278,7 @@ def test_a_tensor_that_the_strategy_does_not_ask_for_is_refused(faces: Path, mon
     def smuggle(tensors: dict[str, Tensor]) -> None:
         tensors["class_embedding"] = torch.eye(4)[0]
 
-    sabotage_training(monkeypatch, with_tensors(smuggle), VICTIM)
+    sabotage(monkeypatch, with_tensors(smuggle), VICTIM)
     services = InProcess(tiny_plan(faces))
     aggregation = services.manifest(services.run().id, 1).round.aggregation
     assert aggregation is not None

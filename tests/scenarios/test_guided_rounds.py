@@ -46,7 +46,8 @@ def plan(faces: Path) -> Plan:
 
 
 def test_services_and_simulation_agree(plan: Plan) -> None:
-    services, expected = InProcess(plan, Disorder(4, reorder=True, duplicate=0.2, drop=0.1)), simulate(plan)
+    services = InProcess(plan, Disorder(4, reorder=True, duplicate=0.2, drop=0.1))
+    expected = simulate(plan)
     run = services.run()
     for simulated in expected.rounds:
         manifest = services.manifest(run.id, simulated.number)
@@ -162,7 +163,8 @@ def test_what_an_abandoned_round_came_to_goes_too(faces: Path) -> None:
             retention={"rounds_of_updates": 1},
         )
     )
-    run_id, ledger = services.start(), services.ports.ledger
+    run_id = services.start()
+    ledger = services.ports.ledger
     came_to = []
     for number in (1, 2):
         services.until(run_id, in_round(services, number, RoundPhase.EVALUATING))

@@ -1,24 +1,20 @@
-"""Tasks of several clients: in turn, each on its own account, and whoever is left goes back to the queue."""
+"""A task of several clients: they work in turn, each fails alone, and the clients that remain go back to the queue."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
 
-from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.ids import client_id
-from fedface_core.domain.run import Run, RunPhase
-from fedface_learning.client import update as client_update
-from fedface_learning.client.update import Update
-from fedface_learning.simulation.simulate import simulate
+from fedface_core.domain.round_kind import RoundKind
+from fedface_core.domain.run import Run
+from support.client_updates import before_updates
 from support.in_process import InProcess
 from support.mortal import Killed
 from support.tiny_run import tiny_plan
@@ -30,89 +26,12 @@ def in_training(run: Run) -> bool:
     return run.round == 1
 
 
-def before_training(monkeypatch: pytest.MonkeyPatch, act: Callable[[str], None]) -> None:
-    """Has ``act(client)`` happen each time that a client has begun to train."""
-
-    def training_update(*step: Any, **named: Any) -> Update:
-        act(step[-1])
-        return client_update.training_update(*step, **named)
-
-    monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
-
-
-@pytest.fixture
-def one_task_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fedface_control.phases.open.in_tasks", lambda _plan, clients: [tuple(clients)] if clients else [])
-
-
 def ready_to_train(services: InProcess) -> TrainClients:
     """Enrols everybody; returns a task for all of them, in place of those that were published."""
     run_id = services.start()
     services.until(run_id, in_training)
     services.publisher.published.clear()
     return TrainClients(run_id=run_id, round=1, clients=EVERYONE)
-
-
-@pytest.mark.usefixtures("one_task_a_round")
-def test_a_run_in_one_task_a_round_has_the_simulated_model(faces: Path) -> None:
-    services = InProcess(tiny_plan(faces))
-    run_id = services.start()
-    services.until(run_id, lambda run: run.round == 0)
-    assert services.publisher.commands == [EnrolClients(run_id=run_id, clients=EVERYONE)]
-    assert services.to_end(run_id).model_sha256 == simulate(services.plan).model_sha256
-
-
-@pytest.mark.usefixtures("one_task_a_round")
-@pytest.mark.parametrize("redeliver", [True, False])
-def test_a_process_may_die_after_every_effect(faces: Path, redeliver: bool) -> None:
-    plan = tiny_plan(faces, rounds=1)
-    expected, kill_after = simulate(plan).model_sha256, 0
-    while True:
-        kill_after += 1
-        services = InProcess(plan, kill_after=kill_after, redeliver=redeliver)
-        run = services.run()
-        assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, expected)
-        assert services.manifest(run.id, 1).failed == {}
-        if services.lifeline.life == 0:
-            return
-
-
-class HeldBack(MemoryArtifacts):
-    """A store where one client's update, put while another trains, takes until somebody has died."""
-
-    def __init__(self, client: str) -> None:
-        super().__init__()
-        self.somebody_died = threading.Event()
-        self._held_back = f"rounds/1/updates/{client}.safetensors"
-
-    def put(self, key: str, *data: bytes | memoryview) -> None:
-        if key.endswith(self._held_back) and threading.current_thread() is not threading.main_thread():
-            assert self.somebody_died.wait(60)
-            raise Killed(key)
-        super().put(key, *data)
-
-
-@pytest.mark.usefixtures("one_task_a_round")
-@pytest.mark.parametrize("attempts", [1, 2, 3])
-@pytest.mark.parametrize("poison", [1, 3])
-def test_a_client_that_kills_its_worker_takes_nobody_along(
-    faces: Path, monkeypatch: pytest.MonkeyPatch, poison: int, attempts: int
-) -> None:
-    """Not even the one before, whose update was under way when the process died."""
-    store, died = HeldBack(EVERYONE[poison - 1]), []
-
-    def die(client: str) -> None:
-        if client == EVERYONE[poison]:
-            died.append(client)
-            store.somebody_died.set()
-            raise Killed(client)
-
-    before_training(monkeypatch, die)
-    services = InProcess(tiny_plan(faces, cohort={"attempts": attempts}, rounds=1), artifacts=store)
-    run = services.run()
-    assert run.phase is RunPhase.COMPLETED
-    assert services.manifest(run.id, 1).failed == {EVERYONE[poison]: f"gave up after {attempts} attempts"}
-    assert len(died) == attempts
 
 
 def test_the_update_before_is_put_and_recorded_while_a_client_trains(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +65,7 @@ def test_a_task_delivered_again_goes_on_with_those_who_have_not_settled(
         if trained == list(EVERYONE[:3]):
             raise Killed(client)
 
-    before_training(monkeypatch, die_once)
+    before_updates(monkeypatch, die_once)
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
     services.deliver(task, "all")
@@ -165,7 +84,7 @@ def test_after_its_share_of_time_a_task_hands_the_rest_back(
     """In tasks as large as what was done, so that slow clients come to have a task each."""
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
-    before_training(monkeypatch, lambda _: services.clock.advance(seconds))
+    before_updates(monkeypatch, lambda _: services.clock.advance(seconds))
     services.deliver(task, "all")
     back = [command.clients for command in services.publisher.commands if isinstance(command, TrainClients)]
     assert back == handed_back
@@ -180,11 +99,7 @@ def test_an_enrolment_hands_the_rest_back_as_an_enrolment(faces: Path, monkeypat
     services.until(run_id, lambda run: run.round == 0)
     services.publisher.published.clear()
 
-    def enrolment_update(*step: Any) -> Update:
-        services.clock.advance(0.6)
-        return client_update.enrolment_update(*step)
-
-    monkeypatch.setattr("fedface_client.make_update.enrolment_update", enrolment_update)
+    before_updates(monkeypatch, lambda _: services.clock.advance(0.6), RoundKind.ENROLMENT)
     services.deliver(EnrolClients(run_id=run_id, clients=EVERYONE), "all")
     back = [command for command in services.publisher.commands if isinstance(command, EnrolClients)]
     assert back == [EnrolClients(run_id=run_id, clients=EVERYONE[2:])]
@@ -195,7 +110,7 @@ def test_a_client_that_fails_unexpectedly_fails_alone(faces: Path, monkeypatch: 
         if client == EVERYONE[1]:
             raise ArithmeticError(client)
 
-    before_training(monkeypatch, fail)
+    before_updates(monkeypatch, fail)
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
     with pytest.raises(ArithmeticError) as failed:
@@ -231,7 +146,7 @@ def test_what_the_end_of_a_worker_interrupts_is_left_to_its_message(faces: Path,
         if client == EVERYONE[2]:
             raise SystemExit
 
-    before_training(monkeypatch, stop)
+    before_updates(monkeypatch, stop)
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
     with pytest.raises(SystemExit):
@@ -245,3 +160,12 @@ def test_logs_name_the_client_also_in_the_background(faces: Path) -> None:
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as records:
         services.deliver(task, "all")
     assert [record["client_id"] for record in records if record["event"] == "update_delivered"] == list(EVERYONE)
+
+
+def test_a_task_of_an_unknown_run_is_an_error_and_stores_nothing(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces))
+    services.start()
+    stored = list(services.ports.artifacts.keys(""))
+    with pytest.raises(LookupError, match="there is no run run-00000000dead"):
+        services.deliver(EnrolClients(run_id="run-00000000dead", clients=EVERYONE[:1]), "stray")
+    assert services.ports.artifacts.keys("") == stored

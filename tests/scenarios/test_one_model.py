@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import pytest
 
+from fedface_control.operate.run import create_run, delete_run, start_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.ids import client_id
-from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import RunPhase
 from fedface_learning.formats.codec import sha256_hex
-from fedface_learning.simulation.simulate import SimulationResult, simulate
 from support.in_process import Disorder, InProcess
+from support.places import simulated
 from support.tiny_run import tiny_plan
-
-
-@cache
-def simulated(plan: Plan) -> SimulationResult:
-    return simulate(plan)
 
 
 def assert_as_simulated(services: InProcess, run_id: str) -> None:
     """The model, every round's results, and who was counted: each invited client once."""
-    run, expected = services.ports.ledger.load(run_id), simulated(services.plan)
+    run = services.ports.ledger.load(run_id)
+    expected = simulated(services.plan)
     assert (run.phase, run.failure) == (RunPhase.COMPLETED, None)
     assert run.model_sha256 == expected.model_sha256
     for simulated_round in expected.rounds:
@@ -163,3 +158,18 @@ def test_the_manifest_says_all_there_is_to_know_of_a_round(faces: Path) -> None:
             assert (update.loss_before is None) == (number == 0)
     assert manifests[1].round.model_sha256 == manifests[0].run.model_sha256
     assert manifests[2].run.model_sha256 == run.model_sha256
+
+
+def test_workers_do_not_take_a_run_for_a_deleted_one_of_the_same_key(faces: Path) -> None:
+    """The second run has the id of the first and another plan, and no worker is restarted between them."""
+    first = tiny_plan(faces)
+    second = tiny_plan(faces, local_training={"learning_rate": 0.01}, cohort={"size": 3})
+    services = InProcess(first)
+    for plan in (first, second):
+        run_id = create_run(services.ports, plan, "the key").id
+        start_run(services.ports, run_id)
+        run = services.to_end(run_id)
+        assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulated(plan).model_sha256)
+        delete_run(services.ports, run_id, run_id)
+        services.sweep_after(1)
+        assert services.ports.ledger.runs() == []

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fedface_client.settle import Invitation
 from fedface_control.operate.round import retry_round
 from fedface_control.operate.run import delete_run, pause_run, resume_run
 from fedface_control.upkeep.garbage import collect_garbage
@@ -18,9 +19,9 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
-from fedface_learning.client import update as client_update
 from fedface_learning.client.update import Update
 from fedface_learning.simulation.simulate import simulate
+from support.client_updates import change_updates
 from support.in_process import Disorder, InProcess
 from support.moments import lose_ledger, moments
 from support.replayed import accepted_sets, replayed
@@ -62,7 +63,8 @@ def test_the_residual_of_a_late_update_does_not_count(faces: Path, monkeypatch: 
     assert (1, VICTIM) in left_by
     others = ("client-000000", "client-000002", "client-000003")
     assert services.ports.ledger.load_round(run_id, 2).residuals == dict.fromkeys(others, 1)
-    run, counted = services.to_end(run_id), accepted_sets(services, run_id)
+    run = services.to_end(run_id)
+    counted = accepted_sets(services, run_id)
     assert counted[0] == (1, others)
     assert run.model_sha256 == replayed(services.plan, counted)
 
@@ -82,12 +84,12 @@ def test_the_residuals_of_an_abandoned_round_do_not_count(faces: Path) -> None:
 
 
 def test_the_residual_of_a_refused_update_does_not_count(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def training_update(*step: Any, **named: Any) -> Update:
-        honest = client_update.training_update(*step, **named)
+    def declare_more_images(invitation: Invitation, honest: Update) -> Update:
         declared = honest.accepted.model_copy(update={"images": 1000})
-        return replace(honest, accepted=declared) if step[-2:] == (1, VICTIM) else honest
+        chosen = (invitation.opened.number, invitation.client_id) == (1, VICTIM)
+        return replace(honest, accepted=declared) if chosen else honest
 
-    monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
+    change_updates(monkeypatch, declare_more_images)
     services = InProcess(encoded_plan(faces))
     run = services.run()
     assert run.phase is RunPhase.COMPLETED

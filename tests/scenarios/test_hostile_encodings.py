@@ -11,10 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from fedface_client.settle import Invitation
+from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import RunPhase
-from fedface_learning.client import update as client_update
 from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
+from support.client_updates import change_updates
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan
 
@@ -23,18 +25,17 @@ TOP_K = {"name": "top-k", "share": 0.2}
 
 
 def sabotage(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Tensor]], Any]) -> None:
-    """Has the victim upload something else, declared correctly."""
+    """Have the victim upload changed tensors, whose SHA-256 it declares correctly."""
 
-    def training_update(*step: Any, **named: Any) -> Update:
-        honest = client_update.training_update(*step, **named)
-        if step[-1] != VICTIM:
+    def tamper(invitation: Invitation, honest: Update) -> Update:
+        if invitation.client_id != VICTIM or invitation.opened.kind is not RoundKind.TRAINING:
             return honest
         tensors, metadata = decode_tensors(honest.data)
         change(tensors)
         data = encode_tensors(tensors, metadata)
         return replace(honest, data=data, accepted=honest.accepted.model_copy(update={"sha256": sha256_hex(data)}))
 
-    monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
+    change_updates(monkeypatch, tamper)
 
 
 def put(name: str, tensor: Tensor) -> Callable[[dict[str, Tensor]], Any]:

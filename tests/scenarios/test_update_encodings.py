@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run, RunPhase
-from fedface_learning.simulation.simulate import SimulationResult, simulate
 from support.in_process import Disorder, InProcess
+from support.metrics import counter
+from support.places import simulated
 from support.tiny_run import tiny_plan
 
 TOP_K = {"name": "top-k", "share": 0.2}
@@ -24,11 +23,6 @@ ENCODINGS: list[Any] = [
     TOP_K,
     {**TOP_K, "error_feedback": False},
 ]
-
-
-@cache
-def simulated(plan: Plan) -> SimulationResult:
-    return simulate(plan)
 
 
 def encoded_plan(faces: Path, encoding: Any = TOP_K, **changes: Any) -> Plan:
@@ -105,16 +99,14 @@ def test_a_service_may_be_killed_after_any_effect(faces: Path, redeliver: bool) 
         assert_as_simulated(services, services.run())
 
 
-def test_the_uploaded_bytes_are_told_and_counted(faces: Path) -> None:
-    def counted() -> float:
-        return REGISTRY.get_sample_value("fedface_update_bytes_total", {"encoding": "int8"}) or 0.0
-
-    before, services = counted(), InProcess(encoded_plan(faces, "int8"))
+def test_the_uploaded_bytes_are_reported_and_counted(faces: Path) -> None:
+    before = counter("update_bytes", encoding="int8")
+    services = InProcess(encoded_plan(faces, "int8"))
     run = services.run()
-    told = []
+    reported = []
     for number in range(4):
         manifest = services.manifest(run.id, number)
         assert manifest.round.aggregation is not None
-        told.append(manifest.round.aggregation.uploaded_bytes)
-        assert told[-1] == sum(update.size for update in manifest.accepted.values())
-    assert counted() - before == sum(told[1:])
+        reported.append(manifest.round.aggregation.uploaded_bytes)
+        assert reported[-1] == sum(update.size for update in manifest.accepted.values())
+    assert counter("update_bytes", encoding="int8") - before == sum(reported[1:])
