@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fedface_client.settle import Invitation
+from fedface_client.invitation import Invitation
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import RunPhase
 from fedface_learning.client.update import Update
@@ -28,7 +28,7 @@ def sabotage(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Tensor
     """Have the victim upload changed tensors, whose SHA-256 it declares correctly."""
 
     def tamper(invitation: Invitation, honest: Update) -> Update:
-        if invitation.client_id != VICTIM or invitation.opened.kind is not RoundKind.TRAINING:
+        if invitation.client_id != VICTIM or invitation.opened_round.kind is not RoundKind.TRAINING:
             return honest
         tensors, metadata = decode_tensors(honest.data)
         change(tensors)

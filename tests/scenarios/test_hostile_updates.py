@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fedface_client.settle import Invitation
+from fedface_client.invitation import Invitation
 from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import TrainClients
@@ -96,7 +96,7 @@ def sabotage(monkeypatch: pytest.MonkeyPatch, tamper: Tamper, *victims: str, kin
     """Have the victims upload a tampered update in each round of this kind."""
 
     def change(invitation: Invitation, honest: Update) -> Update:
-        chosen = invitation.client_id in victims and invitation.opened.kind is kind
+        chosen = invitation.client_id in victims and invitation.opened_round.kind is kind
         return tamper(honest) if chosen else honest
 
     change_updates(monkeypatch, change)

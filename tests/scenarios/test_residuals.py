@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fedface_client.settle import Invitation
+from fedface_client.invitation import Invitation
 from fedface_control.operate.round import retry_round
 from fedface_control.operate.run import delete_run, pause_run, resume_run
 from fedface_control.upkeep.garbage import collect_garbage
@@ -86,7 +86,7 @@ def test_the_residuals_of_an_abandoned_round_do_not_count(faces: Path) -> None:
 def test_the_residual_of_a_refused_update_does_not_count(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def declare_more_images(invitation: Invitation, honest: Update) -> Update:
         declared = honest.accepted.model_copy(update={"images": 1000})
-        chosen = (invitation.opened.number, invitation.client_id) == (1, VICTIM)
+        chosen = (invitation.opened_round.number, invitation.client_id) == (1, VICTIM)
         return replace(honest, accepted=declared) if chosen else honest
 
     change_updates(monkeypatch, declare_more_images)

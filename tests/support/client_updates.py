@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from fedface_client import make_update as making
-from fedface_client.settle import Invitation
+from fedface_client.invitation import Invitation
 from fedface_core.domain.round_kind import RoundKind
 from fedface_learning.client.update import Update
 from fedface_worker.workbench import Workbench
@@ -19,7 +19,7 @@ def before_updates(
     """Call ``act`` with the client's id each time a client begins to make an update in a round of this kind."""
 
     def make_update(workbench: Workbench, invitation: Invitation) -> Update:
-        if invitation.opened.kind is kind:
+        if invitation.opened_round.kind is kind:
             act(invitation.client_id)
         return making.make_update(workbench, invitation)
 

@@ -64,17 +64,17 @@ def test_nothing_is_put_if_every_attempt_to_upload_breaks_off() -> None:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "silent"), [(Behaviour(), False), (Behaviour(available=False), True), (Behaviour(drops_out=True), True)]
+    ("behaviour", "responds"), [(Behaviour(), True), (Behaviour(available=False), False), (Behaviour(drops_out=True), False)]
 )
-def test_a_device_that_is_absent_or_drops_out_keeps_silent(behaviour: Behaviour, silent: bool) -> None:
-    assert device(ManualClock(), behaviour).keeps_silent() is silent
+def test_a_device_that_is_absent_or_drops_out_does_not_respond(behaviour: Behaviour, responds: bool) -> None:
+    assert device(ManualClock(), behaviour).responds() is responds
 
 
-def test_a_device_takes_its_time_and_is_late_by_the_clock() -> None:
+def test_a_device_is_slow_and_late_by_the_clock() -> None:
     clock = ManualClock()
     start = clock.now()
     slow = device(clock, Behaviour(seconds=4, late_seconds=30))
-    slow.take_time()
+    slow.simulate_slowness()
     assert seconds_since(start, clock) == 4
-    slow.be_late()
+    slow.simulate_lateness()
     assert seconds_since(start, clock) == 34
