@@ -1,4 +1,4 @@
-"""What the aggregator reads ahead: in order, so much at most, and no more of what it refuses."""
+"""What the aggregator reads ahead: in order, a bounded number of blocks, and no more of what it refuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLOCK = 64
 
 
 class Watched(MemoryArtifacts):
-    """Notes what is read, and can be away."""
+    """A store that records what is read, and can be away."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,34 +44,34 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Watched:
     return watched
 
 
-def wanted(store: ArtifactStore) -> list[tuple[str, int]]:
+def sized_objects(store: ArtifactStore) -> list[tuple[str, int]]:
     return [(key, store.size(key)) for key in store.keys("u/")]
 
 
 def test_objects_come_whole_and_in_order(store: Watched) -> None:
-    with ReadAhead(store, wanted(store), 3 * BLOCK) as reading:
-        for key, _ in wanted(store):
-            assert b"".join(reading.next()) == store.get(key)
+    with ReadAhead(store, sized_objects(store), 3 * BLOCK) as reading:
+        for key, _ in sized_objects(store):
+            assert b"".join(reading.next_object()) == store.get(key)
     assert store.read == [(f"u/{index}", start) for index in range(8) for start in range(0, 3 * BLOCK - index, BLOCK)]
 
 
 def test_it_reads_one_object_and_a_few_blocks_ahead_and_no_further(store: Watched) -> None:
     most = 3 + read_ahead.BLOCKS_AHEAD
-    with ReadAhead(store, wanted(store), 3 * BLOCK) as reading:
+    with ReadAhead(store, sized_objects(store), 3 * BLOCK) as reading:
         with store.has_read:
             assert store.has_read.wait_for(lambda: len(store.read) >= most, timeout=30)
             assert not store.has_read.wait_for(lambda: len(store.read) > most, timeout=0.2)
-        first = list(reading.next())
-        list(reading.next())  # gives the first one's blocks back
+        first = list(reading.next_object())
+        list(reading.next_object())  # gives the first one's blocks back
         with store.has_read:
             assert store.has_read.wait_for(lambda: len(store.read) == most + len(first), timeout=30)
 
 
 def test_an_object_that_nobody_takes_is_passed_over(store: Watched) -> None:
-    with ReadAhead(store, wanted(store), 3 * BLOCK) as reading:
-        reading.next()
-        next(reading.next())
-        assert b"".join(reading.next()) == store.get("u/2")
+    with ReadAhead(store, sized_objects(store), 3 * BLOCK) as reading:
+        reading.next_object()
+        next(reading.next_object())
+        assert b"".join(reading.next_object()) == store.get("u/2")
 
 
 def test_what_is_declared_too_large_is_not_read_and_what_turns_out_so_no_further_than_a_block(store: Watched) -> None:
@@ -80,23 +80,23 @@ def test_what_is_declared_too_large_is_not_read_and_what_turns_out_so_no_further
     with ReadAhead(store, declared, 3 * BLOCK) as reading:
         for reason in ("too_large", "too_large", "missing"):
             with pytest.raises(UpdateRefusedError) as refused:
-                list(reading.next())
+                list(reading.next_object())
             assert refused.value.reason == reason
-        assert b"".join(reading.next()) == store.get("u/2")
+        assert b"".join(reading.next_object()) == store.get("u/2")
     assert [key for key, _ in store.read].count("u/1") == 1
     assert "u/0" not in {key for key, _ in store.read}
 
 
 def test_a_store_that_is_away_ends_the_fold_and_the_thread(store: Watched) -> None:
     store.away = True
-    with pytest.raises(UnavailableError, match="it is away"), ReadAhead(store, wanted(store), 3 * BLOCK) as reading:
-        list(reading.next())
+    with pytest.raises(UnavailableError, match="it is away"), ReadAhead(store, sized_objects(store), 3 * BLOCK) as reading:
+        list(reading.next_object())
     assert _ends()
 
 
 def test_a_fold_that_breaks_off_ends_the_thread(store: Watched) -> None:
-    with ReadAhead(store, wanted(store), 3 * BLOCK) as reading:
-        next(reading.next())
+    with ReadAhead(store, sized_objects(store), 3 * BLOCK) as reading:
+        next(reading.next_object())
     assert _ends()
 
 
@@ -114,11 +114,11 @@ def test_memory_does_not_grow_with_the_number_of_objects(store: Watched) -> None
         with ReadAhead(store, [("u/0", 3 * BLOCK)] * objects, 3 * BLOCK) as reading:
             store.read.clear()
             for _ in range(objects):
-                list(reading.next())
+                list(reading.next_object())
                 store.read.clear()
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak
 
     most(10)
-    assert most(2000) < most(10) + 40_000  # the list of what is wanted
+    assert most(2000) < most(10) + 40_000  # the list of the objects takes memory
