@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_stack.embedded_servers import HOST, answers, prometheus, valkey
+from fedface_stack.embedded_servers import HOST, prometheus, responds_ok, valkey
 from fedface_stack.local_ports import free_ports
 from fedface_stack.stack import LocalStack
 
@@ -65,7 +65,7 @@ def test_a_server_that_is_not_installed_is_named(
 def test_a_server_that_does_not_run_is_not_ready(tmp_path: Path) -> None:
     broker_port, prometheus_port = free_ports(2)
     assert not valkey(tmp_path, broker_port, "secret").is_ready()
-    assert not answers(f"http://{HOST}:{prometheus_port}/-/ready")
+    assert not responds_ok(f"http://{HOST}:{prometheus_port}/-/ready")
 
 
 def test_the_secret_of_valkey_is_in_a_private_folder_and_not_in_its_command(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_stack.local_ports import free_ports, refuse_taken
+from fedface_stack.local_ports import check_port_is_free, free_ports
 
 
 def test_free_ports_are_free_with_those_that_seaweedfs_takes_besides(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,5 +27,5 @@ def test_only_a_port_that_somebody_listens_on_is_refused() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(InvalidInputError, match=rf"port {port} on 127\.0\.0\.1 cannot be used"):
-            refuse_taken(port)
-    refuse_taken(port)
+            check_port_is_free(port)
+    check_port_is_free(port)
