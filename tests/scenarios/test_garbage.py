@@ -75,7 +75,7 @@ def test_updates_that_the_retention_has_missed_are_garbage(faces: Path) -> None:
 def test_a_collection_at_any_moment_changes_nothing(faces: Path, lost: bool) -> None:
     plan = tiny_plan(faces, rounds=1, split={"clients": 2}, cohort={"shard_size": 1})
     expected = simulate(plan).model_sha256
-    for services, run_id in moments(plan, most_steps=40):
+    for services, run_id in moments(plan, max_steps=40):
         if lost:
             lose_ledger(services)
         services.clock.advance(7200)  # whatever was put is old by now
