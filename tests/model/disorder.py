@@ -16,12 +16,12 @@ from fedface_core.domain.round import RoundPhase
 from fedface_core.ports import Ports
 from model.watched_ledger import WatchedLedger
 from support.in_process import services
-from support.mortal import Killed, Lifeline, MortalPublisher, mortal
+from support.killing import EffectLog, KillablePublisher, Killed, killable
 
 Message = tuple[BaseModel, str]
 
 
-class Fate(Lifeline):
+class Fate(EffectLog):
     """Is set anew before each step: the process may die after an effect, or another may be faster just before one."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Fate(Lifeline):
         self.kill_after = kill_after
         self._overtake_before, self._overtake, self._approached = overtake_before, overtake, 0
 
-    def approach(self) -> None:
+    def before_effect(self) -> None:
         """Let the other one act, once."""
         self._approached += 1
         if self._approached == self._overtake_before and self._overtake is not None:
@@ -49,7 +49,7 @@ class Fate(Lifeline):
             self._overtake()
 
 
-class Post(MortalPublisher):
+class Post(KillablePublisher):
     """The queues. Keeps all that was ever sent, and checks that what a message speaks of was stored before it was sent."""
 
     def __init__(self, fate: Fate) -> None:
@@ -84,7 +84,7 @@ class World:
 
     def start_services(self) -> None:
         """New processes, with nothing in memory."""
-        self.ports = mortal(self.plain, self.fate)
+        self.ports = killable(self.plain, self.fate)
         self.handlers = services(self.ports)
 
     def deliver(self, message: Message) -> None:

@@ -14,7 +14,7 @@ from fedface_core.domain.run import RunPhase
 from fedface_learning.simulation.simulate import simulate
 from support.client_updates import before_updates
 from support.in_process import InProcess
-from support.mortal import Killed
+from support.killing import Killed
 from support.tiny_run import tiny_plan
 
 EVERYONE = tuple(client_id(index) for index in range(4))
@@ -46,7 +46,7 @@ def test_a_process_may_die_after_every_effect(faces: Path, redeliver: bool) -> N
         run = services.run()
         assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, expected)
         assert services.manifest(run.id, 1).failed == {}
-        if services.lifeline.life == 0:
+        if services.effect_log.kills == 0:
             return
 
 

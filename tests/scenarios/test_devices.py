@@ -52,7 +52,7 @@ def test_a_silent_device_is_asked_again_and_again_and_uses_up_no_attempt(faces: 
     assert (list(manifest.accepted), manifest.failed) == (OTHERS, {})
     assert seconds_open(manifest) > 1000
     assert counter("device_events", event="dropped_out") - before > 10
-    assert services.lifeline.effects.count(f"begin_attempt {run.id}") == 4 + 3
+    assert services.effect_log.effects.count(f"begin_attempt {run.id}") == 4 + 3
 
 
 def test_a_device_takes_part_once_it_is_available(faces: Path) -> None:
@@ -82,7 +82,7 @@ def test_an_upload_that_breaks_off_is_tried_again(faces: Path) -> None:
     assert run.model_sha256 == simulate(plan).model_sha256
     assert seconds_open(services.manifest(run.id, 1)) == 1 + 2
     assert counter("device_events", event="upload_failed") == before + 2
-    assert services.lifeline.effects.count(f"put {object_keys.update(run.id, 1, VICTIM)}") == 1
+    assert services.effect_log.effects.count(f"put {object_keys.update(run.id, 1, VICTIM)}") == 1
 
 
 def test_a_client_whose_uploads_all_break_off_fails_with_the_reason(faces: Path) -> None:
@@ -124,10 +124,10 @@ def test_a_late_device_is_late_although_its_worker_was_killed(faces: Path) -> No
     plan = plan_where(faces, late_seconds=30)
     unharmed = InProcess(plan)
     put = f"put {object_keys.update(unharmed.run().id, 1, VICTIM)}"
-    services = InProcess(plan, kill_after=unharmed.lifeline.effects.index(put) + 1)
+    services = InProcess(plan, kill_after=unharmed.effect_log.effects.index(put) + 1)
     run = services.run()
     assert seconds_open(services.manifest(run.id, 1)) == 30
-    assert sum(effect.endswith(f"rounds/1/updates/{VICTIM}.safetensors") for effect in services.lifeline.effects) == 1
+    assert sum(effect.endswith(f"rounds/1/updates/{VICTIM}.safetensors") for effect in services.effect_log.effects) == 1
 
 
 def test_the_worst_devices_enrol_and_then_fail_the_round(faces: Path) -> None:

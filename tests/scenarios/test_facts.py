@@ -139,10 +139,10 @@ def test_a_failure_that_the_run_has_outlived_does_not_end_it(faces: Path) -> Non
     plan = tiny_plan(faces, split={"clients": 2}, rounds=1)
     unharmed = InProcess(plan)
     unharmed.run()
-    finished = unharmed.lifeline.effects.index("save round_finished")
+    finished = unharmed.effect_log.effects.index("save round_finished")
     services = InProcess(plan, kill_after=finished + 1, redeliver=False)
     run_id = services.start()
-    services.until(run_id, lambda run: len(services.lifeline.effects) > finished)
+    services.until(run_id, lambda run: len(services.effect_log.effects) > finished)
     assert services.ports.ledger.load_round(run_id, 0).phase is RoundPhase.FINISHED
     outlived = HandleFact(run_id=run_id, fact=StepFailed(run_id=run_id, round=0, reason="no disk"))
     services.deliver(outlived, "fails")

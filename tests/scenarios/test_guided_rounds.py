@@ -114,7 +114,7 @@ def test_a_service_may_be_killed_after_any_effect(plan: Plan) -> None:
     expected = simulate(plan).model_sha256
     unharmed = InProcess(plan)
     unharmed.run()
-    for last_effect in range(1, len(unharmed.lifeline.effects) + 1):
+    for last_effect in range(1, len(unharmed.effect_log.effects) + 1):
         assert InProcess(plan, kill_after=last_effect).run().model_sha256 == expected
 
 

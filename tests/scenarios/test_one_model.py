@@ -115,12 +115,12 @@ def test_a_service_may_be_killed_after_any_effect(faces: Path, redeliver: bool, 
     plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, **changes)
     unharmed = InProcess(plan)
     assert_as_simulated(unharmed, unharmed.run().id)
-    effects = len(unharmed.lifeline.effects)
+    effects = len(unharmed.effect_log.effects)
     assert effects > 50
     for last_effect in range(1, effects + 1):
         services = InProcess(plan, kill_after=last_effect, redeliver=redeliver)
         run_id = services.run().id
-        assert len(services.lifeline.effects) >= last_effect, "it was killed"
+        assert len(services.effect_log.effects) >= last_effect, "it was killed"
         assert_as_simulated(services, run_id)
 
 

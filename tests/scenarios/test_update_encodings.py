@@ -92,7 +92,7 @@ def test_a_service_may_be_killed_after_any_effect(faces: Path, redeliver: bool) 
     plan = encoded_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, rounds=2)
     services = InProcess(plan)
     services.run()
-    effects = services.lifeline.effects
+    effects = services.effect_log.effects
     assert sum("residuals/" in effect for effect in effects) == 4
     for number in range(1, len(effects) + 1):
         services = InProcess(plan, kill_after=number, redeliver=redeliver)

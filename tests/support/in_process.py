@@ -42,7 +42,7 @@ from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import ArtifactStore, Ports, RunLedger
 from fedface_evaluator.evaluate import evaluate_model
 from fedface_worker.workbench import Workbench
-from support.mortal import Killed, Lifeline, MortalPublisher, mortal
+from support.killing import EffectLog, KillablePublisher, Killed, killable
 
 REPEAT_AFTER = timedelta(seconds=60)
 MAX_STEPS = 2000  # a run that takes more steps never ends
@@ -81,8 +81,8 @@ class InProcess:
         """
         self.plan = plan
         self.clock = ManualClock()
-        self.lifeline = Lifeline(None)
-        self.publisher = MortalPublisher(self.lifeline)
+        self.effect_log = EffectLog(None)
+        self.publisher = KillablePublisher(self.effect_log)
         self.ports = Ports(
             ledger or MemoryLedger(self.clock), artifacts or MemoryArtifacts(self.clock), self.publisher, self.clock
         )
@@ -95,14 +95,19 @@ class InProcess:
     def start(self) -> str:
         """Create and start a run, and return its id. Effects are counted from here on."""
         run = create_run(self.ports, self.plan)
-        self.lifeline = self.publisher.lifeline = Lifeline(self._kill_after)
-        self.restart_services()
+        self.record_effects(self._kill_after)
         while self.ports.ledger.load(run.id).phase is RunPhase.CREATED:
             with suppress(
                 Killed
             ):  # the request broke off: either the sweep goes on from what it stored, or it is sent again
-                start_run(self._mortal_ports(), run.id, "start")
+                start_run(self._killable_ports(), run.id, "start")
         return run.id
+
+    def record_effects(self, kill_after: int | None) -> None:
+        """Record effects in a new log from here on, in new processes, and kill one after effect number ``kill_after``."""
+        self.effect_log = EffectLog(kill_after)
+        self.publisher.effect_log = self.effect_log
+        self.restart_services()
 
     def to_end(self, run_id: str) -> Run:
         """Deliver messages until the run has ended, and sweep whenever no message waits."""
@@ -149,7 +154,7 @@ class InProcess:
         try:
             self.handlers[type(command)](message, correlation_id)
         except Killed:
-            self.lifeline.end()
+            self.effect_log.count_kill()
             self.restart_services()
             if self._redeliver and not isinstance(command, Sweep):
                 self.publisher.published.append((command, correlation_id))
@@ -169,11 +174,11 @@ class InProcess:
         """Replace all services by new processes, which have nothing in memory."""
         self.handlers = self._services()
 
-    def _mortal_ports(self) -> Ports:
-        return mortal(self.ports, self.lifeline)
+    def _killable_ports(self) -> Ports:
+        return killable(self.ports, self.effect_log)
 
     def _services(self) -> dict[type[BaseModel], Handler]:
-        return services(self._mortal_ports())
+        return services(self._killable_ports())
 
 
 def services(ports: Ports) -> dict[type[BaseModel], Handler]:

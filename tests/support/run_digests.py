@@ -197,7 +197,7 @@ def of_ended(name: str, services: InProcess, run: Run) -> Iterator[Digest]:
         same_in_every_run = without_names(data.decode()).encode() if key.endswith(".json") else data
         objects[without_names(key)] = hashlib.sha256(same_in_every_run).hexdigest()
     events = [(event.name, dict(event.data)) for event in services.ports.ledger.events(run.id)]
-    effects = services.lifeline.effects
+    effects = services.effect_log.effects
     yield f"{name}: model", str(run.model_sha256)
     yield f"{name}: {len(objects)} objects", sha256(json.dumps(objects, sort_keys=True))
     yield f"{name}: {len(events)} events", sha256(without_names(json.dumps(events)))

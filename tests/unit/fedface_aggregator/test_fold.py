@@ -45,6 +45,6 @@ def test_a_shard_is_folded_before_the_round_closes(faces: Path) -> None:
 def test_a_shard_of_a_finished_round_is_not_folded_again(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run = services.run()
-    effects = len(services.lifeline.effects)
+    effects = len(services.effect_log.effects)
     services.deliver(FoldShard(run_id=run.id, round=1, shard=0), "late")
-    assert services.lifeline.effects[effects:] == []
+    assert services.effect_log.effects[effects:] == []

@@ -32,9 +32,9 @@ def test_a_damaged_partial_is_folded_again(faces: Path, number: int, damage: byt
 def test_a_finished_round_is_not_reduced_again(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run = services.run()
-    effects = len(services.lifeline.effects)
+    effects = len(services.effect_log.effects)
     services.deliver(ReduceRound(run_id=run.id, round=1), "late")
-    assert services.lifeline.effects[effects:] == []
+    assert services.effect_log.effects[effects:] == []
 
 
 def test_a_round_reduced_twice_is_reported_twice_and_computed_once(faces: Path) -> None:
@@ -45,9 +45,9 @@ def test_a_round_reduced_twice_is_reported_twice_and_computed_once(faces: Path) 
     services.publisher.published.clear()
     assert ledger.load_round(run_id, 0).phase is RoundPhase.AGGREGATING
     for _ in range(2):
-        effects = len(services.lifeline.effects)
+        effects = len(services.effect_log.effects)
         services.deliver(ReduceRound(run_id=run_id, round=0), "again")
-    assert services.lifeline.effects[effects:] == ["publish HandleFact"]
+    assert services.effect_log.effects[effects:] == ["publish HandleFact"]
     first, second = services.publisher.commands
     assert first == second
     assert isinstance(first, HandleFact)

@@ -14,7 +14,7 @@ from fedface_learning.formats.codec import decode_tensors, encode_tensors
 from fedface_learning.simulation.simulate import simulate
 from support.client_updates import before_updates
 from support.in_process import InProcess
-from support.mortal import Killed
+from support.killing import Killed
 from support.tiny_run import tiny_plan
 
 VICTIM = "client-000001"
@@ -48,12 +48,12 @@ def test_a_stored_update_is_not_trained_again(faces: Path, monkeypatch: pytest.M
 
     trained: list[str] = []
     before_updates(monkeypatch, trained.append)
-    services = InProcess(plan, kill_after=unharmed.lifeline.effects.index(put) + 1)
+    services = InProcess(plan, kill_after=unharmed.effect_log.effects.index(put) + 1)
     run = services.run()
     assert trained.count(VICTIM) == 1
-    assert [effect for effect in services.lifeline.effects if effect.endswith(f"rounds/1/updates/{VICTIM}.safetensors")] == [
-        put.replace(put.split("/")[1], run.id)
-    ]
+    assert [
+        effect for effect in services.effect_log.effects if effect.endswith(f"rounds/1/updates/{VICTIM}.safetensors")
+    ] == [put.replace(put.split("/")[1], run.id)]
     assert run.model_sha256 == simulate(plan).model_sha256
 
 
@@ -64,9 +64,9 @@ def test_a_stored_enrolment_is_not_made_again(faces: Path, monkeypatch: pytest.M
     put = f"put {object_keys.update(unharmed.run().id, 0, VICTIM)}"
     enrolled: list[str] = []
     before_updates(monkeypatch, enrolled.append, RoundKind.ENROLMENT)
-    services = InProcess(plan, kill_after=unharmed.lifeline.effects.index(put) + 1)
+    services = InProcess(plan, kill_after=unharmed.effect_log.effects.index(put) + 1)
     assert services.run().model_sha256 == simulate(plan).model_sha256
-    assert services.lifeline.life > 0, "its worker was killed"
+    assert services.effect_log.kills > 0, "its worker was killed"
     assert len(enrolled) == 4, "each client once"
 
 
@@ -112,7 +112,7 @@ def test_a_task_delivered_again_after_it_was_done_does_nothing(faces: Path) -> N
     command = TrainClients(run_id=run_id, round=1, clients=(VICTIM,))
     services.deliver(command, "first")
     accepted = services.ports.ledger.accepted(run_id, 1)
-    effects = len(services.lifeline.effects)
+    effects = len(services.effect_log.effects)
     services.deliver(command, "second")
     assert services.ports.ledger.accepted(run_id, 1) == accepted
-    assert services.lifeline.effects[effects:] == [f"begin_attempt {run_id}"]
+    assert services.effect_log.effects[effects:] == [f"begin_attempt {run_id}"]

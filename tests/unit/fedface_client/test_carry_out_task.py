@@ -16,7 +16,7 @@ from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import Run
 from support.client_updates import before_updates
 from support.in_process import InProcess
-from support.mortal import Killed
+from support.killing import Killed
 from support.tiny_run import tiny_plan
 
 EVERYONE = tuple(client_id(index) for index in range(4))
@@ -38,7 +38,7 @@ def test_the_update_before_is_put_and_recorded_while_a_client_trains(faces: Path
     """Never two at once, and in order: an update is put, then recorded, before the next is put."""
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
-    services.lifeline.effects.clear()
+    services.effect_log.effects.clear()
     putting: list[str] = []
     put = services.ports.artifacts.put
 
@@ -49,7 +49,7 @@ def test_the_update_before_is_put_and_recorded_while_a_client_trains(faces: Path
     monkeypatch.setattr(services.ports.artifacts, "put", noted_put)
     services.deliver(task, "all")
     assert [name.startswith("background-delivery") for name in putting] == [True, True, True, False]
-    delivered = [effect for effect in services.lifeline.effects if effect.startswith(("put", "accept"))]
+    delivered = [effect for effect in services.effect_log.effects if effect.startswith(("put", "accept"))]
     expected = [(f"put {object_keys.update(task.run_id, 1, client)}", f"accept {task.run_id}") for client in EVERYONE]
     assert delivered == [effect for pair in expected for effect in pair]
     assert list(services.ports.ledger.accepted(task.run_id, 1)) == list(EVERYONE)

@@ -34,13 +34,13 @@ def test_a_model_evaluated_twice_is_scored_once(faces: Path) -> None:
     evaluate = EvaluateModel(run_id=run_id, round=0)
     services.until(run_id, lambda run: evaluate in services.publisher.commands)
     services.deliver(evaluate, "first")
-    effects = len(services.lifeline.effects)
+    effects = len(services.effect_log.effects)
     services.deliver(evaluate, "second")
-    assert services.lifeline.effects[effects:] == ["publish HandleFact"]
+    assert services.effect_log.effects[effects:] == ["publish HandleFact"]
     services.to_end(run_id)
-    effects = len(services.lifeline.effects)
+    effects = len(services.effect_log.effects)
     services.deliver(evaluate, "after the end")
-    assert services.lifeline.effects[effects:] == []
+    assert services.effect_log.effects[effects:] == []
 
 
 def test_test_identities_that_cannot_be_read_end_the_run(tmp_path: Path) -> None:
