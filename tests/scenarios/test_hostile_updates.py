@@ -1,4 +1,4 @@
-"""Updates are hostile until checked: each is refused with its reason, counted, and the round goes on without it."""
+"""Updates are hostile until checked: each wrong one is refused with its reason and counted, and the round goes on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Tamper = Callable[[Update], Update]
 
 
 def uploaded(data: bytes, honest: Update, **accepted: object) -> Update:
-    """An upload of ``data`` that its sender declares correctly, but for ``accepted``."""
+    """An upload of ``data``, whose declaration is correct except for the values of ``accepted``."""
     declared = {"sha256": sha256_hex(data), "size": len(data)} | accepted
     return Update(data, honest.accepted.model_copy(update=declared))
 
@@ -69,7 +69,7 @@ def rename(tensors: dict[str, Tensor]) -> None:
     tensors["__reduce__"] = tensors.pop(first(tensors))
 
 
-# What any upload can have wrong, in training as at enrolment.
+# Faults that an upload can have in training and at enrolment.
 WRONG_UPLOADS: dict[str, tuple[str, Tamper]] = {
     "truncated": ("malformed", lambda honest: uploaded(honest.data[:-10], honest)),
     "empty": ("malformed", lambda honest: uploaded(b"\0", honest)),
@@ -104,7 +104,7 @@ def sabotage(monkeypatch: pytest.MonkeyPatch, tamper: Tamper, *victims: str, kin
 
 @pytest.fixture(scope="module")
 def model_without_the_victim(faces: Path) -> str | None:
-    """Where every refusal must lead: the model of the other clients alone."""
+    """The model of the other clients alone, which every refusal must result in."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         sabotage(monkeypatch, WRONG_UPLOADS["nan"][1], VICTIM)
         return InProcess(tiny_plan(faces)).run().model_sha256
@@ -182,7 +182,7 @@ def test_a_wrong_enrolment_is_refused_and_its_client_not_invited_again(
     assert enrolment.enrolled == first_round.round.cohort == ("client-000000", "client-000002", "client-000003")
 
 
-def test_where_every_update_is_refused_the_run_fails_and_says_why(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_every_update_is_refused_the_run_fails_and_says_why(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch, WRONG_UPLOADS["nan"][1], *EVERYONE)
     services = InProcess(tiny_plan(faces, cohort={"retries": 0}))
     run = services.run()
@@ -192,7 +192,7 @@ def test_where_every_update_is_refused_the_run_fails_and_says_why(faces: Path, m
     assert services.ports.ledger.load_round(run.id, 1).phase == "abandoned"
 
 
-def test_where_every_enrolment_is_refused_the_run_fails_and_says_why(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_every_enrolment_is_refused_the_run_fails_and_says_why(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch, WRONG_UPLOADS["shape"][1], *EVERYONE, kind=RoundKind.ENROLMENT)
     run = InProcess(tiny_plan(faces)).run()
     assert run.phase is RunPhase.FAILED
@@ -213,7 +213,7 @@ def test_with_too_few_usable_updates_the_run_fails_although_enough_were_accepted
 def test_a_shard_without_a_usable_update_does_not_hold_the_round_up(
     faces: Path, monkeypatch: pytest.MonkeyPatch, victims: tuple[int, ...]
 ) -> None:
-    """Shards of one and of two, the first and the last of them: their sums have no tensors at all."""
+    """The first or the last shard, of one or two clients, has no usable update: its partial has no tensors."""
     names = [EVERYONE[index] for index in victims]
     sabotage(monkeypatch, WRONG_UPLOADS["nan"][1], *names)
     services = InProcess(tiny_plan(faces, rounds=1, cohort={"shard_size": len(victims)}))

@@ -1,4 +1,4 @@
-"""Rounds of which some clients send no update: they have no data, do not answer, or are too few."""
+"""Rounds in which clients send no update: clients without usable data, clients that do not respond, too few clients."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_client_whose_photographs_cannot_be_read_fails_with_the_reason(tmp_pat
     assert counter("updates", outcome="failed", reason="client") == before + 1
 
 
-def test_where_no_client_has_data_the_run_fails_and_the_round_says_why(tmp_path: Path) -> None:
+def test_if_no_client_has_data_the_run_fails_and_the_round_says_why(tmp_path: Path) -> None:
     services = InProcess(tiny_plan(tmp_path / "nowhere"))
     run = services.run()
     assert run.phase is RunPhase.FAILED
@@ -51,7 +51,7 @@ def test_too_few_identities_fail_every_client(faces: Path) -> None:
     assert "the data set has 8" in services.ports.ledger.failed(run.id, 0)[VICTIM]
 
 
-def test_the_deadline_closes_a_round_without_those_who_are_not_there(faces: Path) -> None:
+def test_the_deadline_closes_a_round_without_clients_that_do_not_respond(faces: Path) -> None:
     services = InProcess(tiny_plan(faces, cohort={"deadline_seconds": 100}, rounds=1))
     run_id = services.start()
     train = services.handlers[TrainClients]

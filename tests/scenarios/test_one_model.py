@@ -1,4 +1,4 @@
-"""The property that everything else serves: whatever befalls messages and processes, the model is the same to the byte."""
+"""The main property: whatever happens to messages and processes, a run ends with the bytes of the simulated model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.tiny_run import tiny_plan
 
 
 def assert_as_simulated(services: InProcess, run_id: str) -> None:
-    """The model, every round's results, and who was counted: each invited client once."""
+    """Check the model, every round's results, and that each invited client was counted once."""
     run = services.ports.ledger.load(run_id)
     expected = simulated(services.plan)
     assert (run.phase, run.failure) == (RunPhase.COMPLETED, None)
@@ -49,7 +49,7 @@ def test_the_straight_path_ends_with_the_simulated_model(faces: Path) -> None:
 
 
 def test_the_straight_path_trains_the_model(faces: Path) -> None:
-    """Otherwise all the other tests here would compare a constant with itself."""
+    """If the model never changed, the other tests here would compare a constant with itself."""
     rounds = simulated(tiny_plan(faces)).rounds
     assert len({done.aggregation.model_sha256 for done in rounds}) == len(rounds)
     assert all((done.aggregation.update_norm or 0) > 0 for done in rounds[1:])
@@ -111,7 +111,7 @@ def test_other_plans_agree_with_their_simulation_too(faces: Path, changes: dict[
     ids=["redelivered", "lost", "with a server state"],
 )
 def test_a_service_may_be_killed_after_any_effect(faces: Path, redeliver: bool, changes: dict[str, object]) -> None:
-    """Every put, ledger step and message of a run in turn is the last thing that its process does."""
+    """For every put, ledger step and message of a run, a process is killed right after it."""
     plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, **changes)
     unharmed = InProcess(plan)
     assert_as_simulated(unharmed, unharmed.run().id)
@@ -124,8 +124,8 @@ def test_a_service_may_be_killed_after_any_effect(faces: Path, redeliver: bool, 
         assert_as_simulated(services, run_id)
 
 
-def test_a_quorum_closes_the_round_and_counts_whom_it_accepted(faces: Path) -> None:
-    """Over-selection: who is in the average depends on who is faster, and the manifest says who it was."""
+def test_a_quorum_closes_the_round_and_the_accepted_clients_count(faces: Path) -> None:
+    """Over-selection: the fastest clients are in the average, and the manifest names them."""
     services = InProcess(tiny_plan(faces, cohort={"quorum": 2, "shard_size": 3}), Disorder(3, reorder=True))
     run = services.run()
     assert run.phase is RunPhase.COMPLETED

@@ -1,4 +1,4 @@
-"""What an encoding left out counts for the client's next update exactly if the update that left it is in the model."""
+"""The residual of an update is added to the client's next change exactly if that update is in the model."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def encoded_plan(faces: Path, **changes: Any) -> Plan:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_who_was_accepted_decides_and_nothing_else(faces: Path, seed: int) -> None:
-    """With a quorum some updates come late. They have left residuals in the store, which must not count."""
+def test_only_the_accepted_sets_decide_which_residuals_count(faces: Path, seed: int) -> None:
+    """With a quorum some updates come late. Their residuals are in the store and must not count."""
     cohort = {"quorum": 2, "shard_size": 32}
     services = InProcess(encoded_plan(faces, cohort=cohort, rounds=5), Disorder(seed, reorder=True, duplicate=0.2, drop=0.1))
     run = services.run()
@@ -109,7 +109,7 @@ def test_a_pause_changes_nothing(faces: Path) -> None:
 
 @pytest.mark.parametrize("lost", [False, True], ids=["ledger kept", "ledger lost"])
 def test_garbage_may_be_collected_and_the_ledger_lost_at_any_moment(faces: Path, lost: bool) -> None:
-    """One of two clients a round, and updates of one round kept: a residual is needed long after its round's updates."""
+    """Each round invites one client, and updates of one round are kept: a residual is needed long after its update."""
     plan = encoded_plan(
         faces,
         split={"clients": 3},
@@ -158,7 +158,7 @@ def damage(services: InProcess, key: str) -> None:
 def test_a_client_whose_residual_is_unusable_fails_with_the_reason(
     faces: Path, harm: Callable[[InProcess, str], None], reason: str
 ) -> None:
-    """To go on without it would make another model of the same accepted sets."""
+    """Training without the residual would make another model from the same accepted sets."""
     services = InProcess(encoded_plan(faces))
     run_id = services.start()
     services.until(run_id, lambda run: run.round == 2)

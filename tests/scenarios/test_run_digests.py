@@ -1,4 +1,4 @@
-"""The digests by which two states of the code are compared: they repeat, and they see what they should."""
+"""The digests that compare two states of the code: they are the same for each run of one plan, and show differences."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_the_sweep_repeats_after_a_long_while_though_other_runs_keep_the_queue_b
     assert services.publisher.queue_depth("aggregator") == 2
 
 
-def test_the_sweep_asks_only_those_who_have_not_settled(faces: Path) -> None:
+def test_the_sweep_asks_only_clients_that_have_not_settled(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run_id = services.start()
     services.until(run_id, in_round(services, RoundPhase.OPEN))

@@ -1,4 +1,4 @@
-"""Encoded updates on the stack: the bytes of the simulation, whatever happens to messages and processes."""
+"""Encoded updates on the services: the bytes of the simulation, whatever happens to messages and processes."""
 
 from __future__ import annotations
 

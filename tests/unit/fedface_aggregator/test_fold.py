@@ -19,13 +19,13 @@ def test_a_damaged_model_version_is_no_reference_for_updates(faces: Path) -> Non
     services.until(run_id, lambda _: any(type(command) is FoldShard for command in services.publisher.commands))
     key = object_keys.model(services.ports.ledger.load_round(run_id, 1).model_sha256)
     services.ports.artifacts.put(key, b"damaged")
-    services.restart_services()  # or they would have it in memory
+    services.restart_services()  # the running ones have it in memory
     run = services.to_end(run_id)
     assert run.phase is RunPhase.FAILED
     assert (run.failure or "").startswith(f"round 1: its updates cannot be summed: the object {key} has the SHA-256 ")
 
 
-def test_a_stray_message_does_not_fold_a_shard_that_somebody_is_still_to_join(faces: Path) -> None:
+def test_a_stray_message_does_not_fold_a_shard_whose_clients_have_not_settled(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run_id = services.start()
     services.until(run_id, lambda run: run.round == 0)

@@ -62,19 +62,19 @@ def test_it_reads_one_object_and_a_few_blocks_ahead_and_no_further(store: Watche
             assert store.has_read.wait_for(lambda: len(store.read) >= most, timeout=30)
             assert not store.has_read.wait_for(lambda: len(store.read) > most, timeout=0.2)
         first = list(reading.next_object())
-        list(reading.next_object())  # gives the first one's blocks back
+        list(reading.next_object())  # frees the blocks of the first object
         with store.has_read:
             assert store.has_read.wait_for(lambda: len(store.read) == most + len(first), timeout=30)
 
 
-def test_an_object_that_nobody_takes_is_passed_over(store: Watched) -> None:
+def test_an_object_that_is_not_taken_is_passed_over(store: Watched) -> None:
     with ReadAhead(store, sized_objects(store), 3 * BLOCK) as reading:
         reading.next_object()
         next(reading.next_object())
         assert b"".join(reading.next_object()) == store.get("u/2")
 
 
-def test_what_is_declared_too_large_is_not_read_and_what_turns_out_so_no_further_than_a_block(store: Watched) -> None:
+def test_an_object_declared_too_large_is_not_read_and_one_that_is_too_large_no_further_than_a_block(store: Watched) -> None:
     store.put("u/1", bytes(10 * BLOCK))
     declared = [("u/0", 10 * BLOCK), ("u/1", BLOCK), ("u/missing", BLOCK), ("u/2", BLOCK)]
     with ReadAhead(store, declared, 3 * BLOCK) as reading:
@@ -101,7 +101,7 @@ def test_a_fold_that_breaks_off_ends_the_thread(store: Watched) -> None:
 
 
 def _ends() -> bool:
-    """No reading thread is left soon."""
+    """Whether every reading thread ends soon."""
     for thread in threading.enumerate():
         if thread.name == "read-ahead":
             thread.join(timeout=30)

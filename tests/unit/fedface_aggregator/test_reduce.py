@@ -1,4 +1,4 @@
-"""A round is reduced once, also from partials that were damaged."""
+"""A round is reduced once, and damaged partials are folded again."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_a_client_that_kills_its_worker_every_time_is_given_up(faces: Path, monk
 
 
 def test_a_stored_update_is_not_trained_again(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed between put and acceptance, a client finds its update in the store when the task comes again."""
+    """A client whose worker is killed between put and acceptance finds its update in the store when the task comes again."""
     plan = tiny_plan(faces, rounds=1)
     unharmed = InProcess(plan)
     put = f"put {object_keys.update(unharmed.run().id, 1, VICTIM)}"
@@ -91,7 +91,7 @@ def test_a_stored_update_that_cannot_be_used_is_made_again(
 
 
 def test_a_stored_update_of_another_model_is_made_again(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An asynchronous round whose ledger was lost may be opened anew from another model version."""
+    """An asynchronous round whose ledger was lost may be opened again from another model version."""
     plan = tiny_plan(faces, rounds=1)
     services = InProcess(plan)
     run_id = services.start()

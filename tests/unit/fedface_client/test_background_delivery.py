@@ -1,4 +1,4 @@
-"""Deliveries in the background: one at a time, in order, and what goes wrong is raised by the next wait."""
+"""Deliveries in the background: one at a time and in order. The next wait raises the error of a delivery."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fedface_core.domain.update import AcceptedUpdate
 UPDATE = AcceptedUpdate(sha256="0" * 64, size=1, images=1)
 
 
-class NotedAttempt:
-    """Notes where and in which order it is delivered, and fails if it is told to."""
+class RecordedAttempt:
+    """An attempt that records its delivery, the order of deliveries and the thread, or fails with ``error``."""
 
     def __init__(self, name: str, delivered: list[str], error: Exception | None = None) -> None:
         self.name = name
@@ -41,7 +41,7 @@ def delivered() -> list[str]:
 
 
 def test_the_caller_goes_on_while_an_update_is_delivered(delivered: list[str]) -> None:
-    attempt = NotedAttempt("first", delivered)
+    attempt = RecordedAttempt("first", delivered)
     with BackgroundDelivery() as background:
         attempt.begin(background)
         assert delivered == []
@@ -51,8 +51,8 @@ def test_the_caller_goes_on_while_an_update_is_delivered(delivered: list[str]) -
 
 
 def test_the_next_delivery_begins_after_the_one_before_has_ended(delivered: list[str]) -> None:
-    first = NotedAttempt("first", delivered)
-    second = NotedAttempt("second", delivered)
+    first = RecordedAttempt("first", delivered)
+    second = RecordedAttempt("second", delivered)
     with BackgroundDelivery() as background:
         first.may_go_on.set()
         first.begin(background)
@@ -63,7 +63,7 @@ def test_the_next_delivery_begins_after_the_one_before_has_ended(delivered: list
 
 
 def test_what_a_delivery_raises_is_raised_by_the_next_wait_and_once(delivered: list[str]) -> None:
-    attempt = NotedAttempt("first", delivered, ArithmeticError("cannot be delivered"))
+    attempt = RecordedAttempt("first", delivered, ArithmeticError("cannot be delivered"))
     attempt.may_go_on.set()
     with BackgroundDelivery() as background:
         attempt.begin(background)
@@ -72,7 +72,7 @@ def test_what_a_delivery_raises_is_raised_by_the_next_wait_and_once(delivered: l
         background.wait()
 
 
-def deliver_and_end_with(attempt: NotedAttempt, error: BaseException, *, delivery_may_go_on: bool) -> None:
+def deliver_and_end_with(attempt: RecordedAttempt, error: BaseException, *, delivery_may_go_on: bool) -> None:
     with BackgroundDelivery() as background:
         attempt.begin(background)
         if delivery_may_go_on:
@@ -82,12 +82,12 @@ def deliver_and_end_with(attempt: NotedAttempt, error: BaseException, *, deliver
 
 def test_a_caller_that_fails_waits_for_the_delivery(delivered: list[str]) -> None:
     with pytest.raises(LookupError):
-        deliver_and_end_with(NotedAttempt("first", delivered), LookupError(), delivery_may_go_on=True)
+        deliver_and_end_with(RecordedAttempt("first", delivered), LookupError(), delivery_may_go_on=True)
     assert delivered == ["first"]
 
 
 def test_a_process_that_is_told_to_end_does_not_wait(delivered: list[str]) -> None:
-    attempt = NotedAttempt("first", delivered)
+    attempt = RecordedAttempt("first", delivered)
     with pytest.raises(SystemExit):
         deliver_and_end_with(attempt, SystemExit(), delivery_may_go_on=False)
     assert delivered == []

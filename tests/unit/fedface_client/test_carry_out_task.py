@@ -27,7 +27,7 @@ def in_training(run: Run) -> bool:
 
 
 def ready_to_train(services: InProcess) -> TrainClients:
-    """Enrols everybody; returns a task for all of them, in place of those that were published."""
+    """Enrol all clients, drop the published tasks, and return one task that trains all of them."""
     run_id = services.start()
     services.until(run_id, in_training)
     services.publisher.published.clear()
@@ -35,7 +35,7 @@ def ready_to_train(services: InProcess) -> TrainClients:
 
 
 def test_the_update_before_is_put_and_recorded_while_a_client_trains(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never two at once, and in order: an update is put, then recorded, before the next is put."""
+    """Each update is put and then recorded before the next is put."""
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
     services.effect_log.effects.clear()
@@ -55,7 +55,7 @@ def test_the_update_before_is_put_and_recorded_while_a_client_trains(faces: Path
     assert list(services.ports.ledger.accepted(task.run_id, 1)) == list(EVERYONE)
 
 
-def test_a_task_delivered_again_goes_on_with_those_who_have_not_settled(
+def test_a_task_delivered_again_goes_on_with_clients_that_have_not_settled(
     faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[str] = []
@@ -78,10 +78,10 @@ def test_a_task_delivered_again_goes_on_with_those_who_have_not_settled(
 @pytest.mark.parametrize(
     ("seconds", "handed_back"), [(0.1, []), (0.4, [EVERYONE[3:]]), (0.6, [EVERYONE[2:]]), (60, [(c,) for c in EVERYONE[1:]])]
 )
-def test_after_its_share_of_time_a_task_hands_the_rest_back(
+def test_after_its_time_slice_a_task_hands_the_other_clients_back(
     faces: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, handed_back: list[tuple[str, ...]]
 ) -> None:
-    """In tasks as large as what was done, so that slow clients come to have a task each."""
+    """The new tasks are as large as the number of clients that finished, so slow clients get a task each."""
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
     before_updates(monkeypatch, lambda _: services.clock.advance(seconds))
@@ -93,7 +93,7 @@ def test_after_its_share_of_time_a_task_hands_the_rest_back(
     assert list(services.ports.ledger.accepted(task.run_id, 1)) == list(EVERYONE)
 
 
-def test_an_enrolment_hands_the_rest_back_as_an_enrolment(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_enrolment_hands_the_other_clients_back_as_an_enrolment(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     services = InProcess(tiny_plan(faces, rounds=1))
     run_id = services.start()
     services.until(run_id, lambda run: run.round == 0)
@@ -120,7 +120,7 @@ def test_a_client_that_fails_unexpectedly_fails_alone(faces: Path, monkeypatch: 
     assert services.publisher.commands[-1] == TrainClients(run_id=task.run_id, round=1, clients=EVERYONE[2:])
 
 
-def test_after_a_delivery_that_fails_the_others_go_back_with_the_one_that_was_trained_meanwhile(
+def test_after_a_failed_delivery_the_client_that_trained_meanwhile_goes_back_with_the_others(
     faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = InProcess(tiny_plan(faces, rounds=1))

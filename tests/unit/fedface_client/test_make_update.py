@@ -28,7 +28,7 @@ def in_training(run: Run) -> bool:
 
 
 def test_a_client_reads_no_class_embedding_but_its_own(faces: Path) -> None:
-    """16 bytes: four float32 numbers, of the four clients' 64."""
+    """A row has 16 bytes, four float32 numbers; the rows of the four clients have 64."""
     services = InProcess(tiny_plan(faces), artifacts=CountedArtifacts(MemoryArtifacts()))
     run_id = services.start()
     services.until(run_id, in_training)
@@ -64,7 +64,7 @@ def test_a_damaged_model_version_is_not_computed_with(faces: Path) -> None:
     run = services.until(run_id, lambda run: run.round == 0)
     assert run.model_sha256 is not None
     services.ports.artifacts.put(object_keys.model(run.model_sha256), b"damaged")
-    services.restart_services()  # or they would have it in memory
+    services.restart_services()  # the running ones have it in memory
     run = services.to_end(run_id)
     assert run.phase is RunPhase.FAILED
     reasons = services.ports.ledger.failed(run_id, 0).values()

@@ -1,4 +1,4 @@
-"""What the ledger records of a client, and which message follows."""
+"""What the ledger records of a client, and which message is published then."""
 
 from __future__ import annotations
 

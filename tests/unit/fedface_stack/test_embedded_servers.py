@@ -1,4 +1,4 @@
-"""The servers that a stack brings along: their secrets, their targets, and what is said if one is not installed."""
+"""The servers of a stack: their secrets, Prometheus' targets, and the error if a server is not installed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def test_prometheus_scrapes_every_service(tmp_path: Path, stand_in_environment: 
     with LocalStack(tmp_path / "work", with_prometheus=True, environment=stand_in_environment) as stack:
         scraped: set[tuple[str, str]] = set()
         deadline = time.monotonic() + 30.0
-        while len(scraped) < 2 and time.monotonic() < deadline:  # it reads its targets some seconds after it is ready
+        while (
+            len(scraped) < 2 and time.monotonic() < deadline
+        ):  # it reads its targets after it is ready
             time.sleep(0.2)
             active = httpx.get(f"{stack.prometheus_url}/api/v1/targets", trust_env=False).json()["data"]["activeTargets"]
             scraped = {(target["labels"]["job"], target["labels"]["instance"]) for target in active}
@@ -77,7 +79,7 @@ def test_the_secret_of_valkey_is_in_a_private_folder_and_not_in_its_command(tmp_
     assert not any("a-secret" in word for word in server.command)
 
 
-def test_prometheus_is_told_its_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configuration_of_prometheus_names_its_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: "/usr/bin/prometheus")
     prometheus(tmp_path, 9090, {"api": "127.0.0.1:1", "client": "127.0.0.1:2"})
     jobs = json.loads((tmp_path / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]

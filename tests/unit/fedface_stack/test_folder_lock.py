@@ -1,4 +1,4 @@
-"""A folder is held by one process, and by nobody once that process has ended, however it ended."""
+"""One process at a time holds a folder's lock, and the lock is free after that process has ended for any reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from fedface_core.domain.errors import InvalidInputError
 from fedface_stack.folder_lock import folder_locked
 
-# Holds the lock, has a child say its own id, and waits to be killed.
+# Holds the lock, has a child print its process id, and waits to be killed.
 OWNER = """
 import os, subprocess, sys, time
 from pathlib import Path
@@ -55,12 +55,12 @@ def test_a_child_does_not_keep_the_lock_of_an_owner_that_was_killed(tmp_path: Pa
         assert owner.stdout is not None
         child_id = int(owner.stdout.readline())
         try:
-            with pytest.raises(InvalidInputError), folder_locked(lock, "the owner lives"):
+            with pytest.raises(InvalidInputError), folder_locked(lock, "the owner runs"):
                 pass
             owner.kill()
             owner.wait()
             with folder_locked(lock, "the child keeps it"):
-                os.kill(child_id, 0)  # it lives
+                os.kill(child_id, 0)  # raises if the child has ended
         finally:
             os.kill(child_id, signal.SIGKILL)
 

@@ -10,7 +10,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_stack.local_ports import check_port_is_free, free_ports
 
 
-def test_free_ports_are_free_with_those_that_seaweedfs_takes_besides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_ports_are_free_with_the_ports_that_seaweedfs_takes_above_them(monkeypatch: pytest.MonkeyPatch) -> None:
     ports = free_ports(200)
     assert len({*ports, *(port + 10_000 for port in ports)}) == 400
     assert all(port + 10_000 < 32_768 for port in ports)  # where Linux begins to give ports to outgoing connections

@@ -1,11 +1,11 @@
-"""The reaper's account of process groups."""
+"""Which process groups the reaper kills."""
 
 from __future__ import annotations
 
 from fedface_stack.reaper import groups_left
 
 
-def test_the_reaper_keeps_account_of_the_groups() -> None:
+def test_groups_that_were_started_and_not_reaped_are_left() -> None:
     assert groups_left(["+10\n", "+11\n", "-10\n", "+12\n"]) == {11, 12}
 
 

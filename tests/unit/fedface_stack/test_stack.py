@@ -33,7 +33,7 @@ def test_workers_put_back_what_they_cannot_finish_before_the_stack_kills_them(st
     assert stack_module.END_SECONDS >= 5.0
 
 
-def test_what_the_broker_was_told_survives_a_restart(tmp_path: Path, stand_in_environment: dict[str, str]) -> None:
+def test_the_data_of_the_broker_survive_a_restart(tmp_path: Path, stand_in_environment: dict[str, str]) -> None:
     for expected in (None, b"kept"):
         with (
             LocalStack(tmp_path / "work", environment=stand_in_environment) as stack,
@@ -45,7 +45,7 @@ def test_what_the_broker_was_told_survives_a_restart(tmp_path: Path, stand_in_en
 
 def test_stopping_leaves_no_process(stack: LocalStack) -> None:
     groups = [process.pid for process in stack.processes.values()]
-    assert len(group_members(*groups)) == 5  # each service has one below it
+    assert len(group_members(*groups)) == 5  # each service has a child process
     stack.stop()
     assert have_ended(*groups)
     stack.stop()
