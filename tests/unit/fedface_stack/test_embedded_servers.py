@@ -39,9 +39,7 @@ def test_prometheus_scrapes_every_service(tmp_path: Path, stand_in_environment: 
     with LocalStack(tmp_path / "work", with_prometheus=True, environment=stand_in_environment) as stack:
         scraped: set[tuple[str, str]] = set()
         deadline = time.monotonic() + 30.0
-        while (
-            len(scraped) < 2 and time.monotonic() < deadline
-        ):  # it reads its targets after it is ready
+        while len(scraped) < 2 and time.monotonic() < deadline:  # it reads its targets after it is ready
             time.sleep(0.2)
             active = httpx.get(f"{stack.prometheus_url}/api/v1/targets", trust_env=False).json()["data"]["activeTargets"]
             scraped = {(target["labels"]["job"], target["labels"]["instance"]) for target in active}
