@@ -109,7 +109,7 @@ def _ends() -> bool:
 
 
 def test_memory_does_not_grow_with_the_number_of_objects(store: Watched) -> None:
-    def most(objects: int) -> int:
+    def peak_bytes(objects: int) -> int:
         tracemalloc.start()
         with ReadAhead(store, [("u/0", 3 * BLOCK)] * objects, 3 * BLOCK) as reading:
             store.read.clear()
@@ -120,5 +120,5 @@ def test_memory_does_not_grow_with_the_number_of_objects(store: Watched) -> None
         tracemalloc.stop()
         return peak
 
-    most(10)
-    assert most(2000) < most(10) + 40_000  # the list of the objects takes memory
+    peak_bytes(10)
+    assert peak_bytes(2000) < peak_bytes(10) + 40_000  # the list of the objects takes memory
