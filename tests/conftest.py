@@ -22,10 +22,11 @@ from fedface_core.domain.errors import UnavailableError
 from fedface_core.ports import RunLedger
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, seaweedfs, valkey
+from fedface_stack.local_ports import free_ports
 from support.api_by_hand import api, served_api
 from support.command_line import fedface
 from support.finished_study import finished
-from support.servers import S3Server, free_ports, running, wait_for
+from support.servers import S3Server, running, wait_for
 from support.surroundings import audible_interrupts, neutral_environment, unhurried_examples
 
 # Fixtures that pytest finds by their names here.
@@ -86,7 +87,8 @@ def server_processes() -> Iterator[Children]:
 @pytest.fixture(scope="session")
 def valkey_url(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Valkey with a password, database 0. The contract tests use (and empty) databases 8 and 9."""
-    home, (port,) = tmp_path_factory.mktemp("valkey"), free_ports(1)
+    home = tmp_path_factory.mktemp("valkey")
+    (port,) = free_ports(1)
     with running(server_processes, valkey(home, port, "tests-own"), home):
         yield f"redis://:tests-own@{HOST}:{port}/0"
 
@@ -97,20 +99,21 @@ def redis_url(server_processes: Children, tmp_path_factory: pytest.TempPathFacto
     binary = shutil.which("redis-server")
     if binary is None:
         pytest.skip("no redis-server on PATH")
-    home, (port,) = tmp_path_factory.mktemp("redis"), free_ports(1)
-    part = valkey(home, port, "tests-own")
-    with running(server_processes, dataclasses.replace(part, command=(binary, *part.command[1:])), home):
+    home = tmp_path_factory.mktemp("redis")
+    (port,) = free_ports(1)
+    spec = valkey(home, port, "tests-own")
+    with running(server_processes, dataclasses.replace(spec, command=(binary, *spec.command[1:])), home):
         yield f"redis://:tests-own@{HOST}:{port}/0"
 
 
 @pytest.fixture(scope="session")
 def s3_server(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A SeaweedFS that refuses bad signatures, with a bucket."""
-    home, ports = tmp_path_factory.mktemp("s3"), free_ports(4)
-    master, volume, filer, s3 = ports
+    home = tmp_path_factory.mktemp("s3")
+    master, volume, filer, s3 = free_ports(4)
     server = S3Server(f"{HOST}:{s3}", "tests", "tests-own-secret", "fedface-tests")
-    part = seaweedfs(home, (master, volume, filer, s3), server.access_key, server.secret_key, server.bucket)
-    with running(server_processes, part, home):
+    spec = seaweedfs(home, (master, volume, filer, s3), server.access_key, server.secret_key, server.bucket)
+    with running(server_processes, spec, home):
         store = server.artifacts()
 
         def takes_a_put() -> bool:

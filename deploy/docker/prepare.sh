@@ -1,4 +1,4 @@
-# Before anything starts: refuse published secrets, and give each volume to the user that its service runs as.
+# Runs before all services: refuses published secrets, and gives each volume to the user that its service runs as.
 set -eu
 
 if [ "$FEDFACE_ENVIRONMENT" != development ]; then
@@ -6,12 +6,12 @@ if [ "$FEDFACE_ENVIRONMENT" != development ]; then
     eval "value=\$$name"
     case $value in
       *change-me*)
-        echo "prepare: $name still has the placeholder of .env.example; set a secret of your own in .env," \
+        echo "prepare: $name still has the placeholder of .env.example; set your own secret in .env," \
              "or FEDFACE_ENVIRONMENT=development to try things out" >&2
-        exit 78 ;;  # EX_CONFIG of sysexits.h, as the services have it
+        exit 78 ;;  # EX_CONFIG of sysexits.h, which the services use too
     esac
   done
 fi
 
-# Only the directory itself: what is inside, the service wrote as that user.
+# Only the directories themselves: their contents were written by the services as that user.
 chown 10001:10001 /volumes/*

@@ -1,4 +1,4 @@
-# The password goes in by standard input: as an argument every process list would show it.
+# Redis reads the password from standard input: an argument would be visible in every process list.
 exec redis-server - <<CONFIG
 include /etc/redis/redis.conf
 requirepass $REDIS_PASSWORD

@@ -32,8 +32,9 @@ from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import valkey
+from fedface_stack.local_ports import free_ports
 from support.faults import SECRET, unavailable_within
-from support.servers import S3Server, free_ports, running, wait_for
+from support.servers import S3Server, running, wait_for
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -24,7 +24,8 @@ from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import Settings
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, valkey
-from support.servers import free_ports, running, wait_for
+from fedface_stack.local_ports import free_ports
+from support.servers import running, wait_for
 
 RUN = Run(id="run-0123456789ab", plan=Plan(), correlation_id="abc", created_at=datetime(2026, 1, 1, tzinfo=UTC))
 

@@ -16,12 +16,12 @@ from fedface_core.domain.round import RoundPhase
 from fedface_core.ports import Ports
 from model.watched_ledger import WatchedLedger
 from support.in_process import services
-from support.mortal import Killed, Lifeline, MortalPublisher, mortal
+from support.killing import EffectLog, KillablePublisher, Killed, killable
 
 Message = tuple[BaseModel, str]
 
 
-class Disturbance(Lifeline):
+class Disturbance(EffectLog):
     """What happens to the next step: its process is killed after an effect, or another one is faster just before one."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Disturbance(Lifeline):
         self._overtake = overtake
         self._approached = 0
 
-    def approach(self) -> None:
+    def before_effect(self) -> None:
         """Let the other process act before the chosen effect, once."""
         self._approached += 1
         if self._approached == self._overtake_before and self._overtake is not None:
@@ -51,7 +51,7 @@ class Disturbance(Lifeline):
             self._overtake()
 
 
-class Queues(MortalPublisher):
+class Queues(KillablePublisher):
     """The queues. They keep every message ever sent, and check that its objects and records were stored before."""
 
     def __init__(self, disturbance: Disturbance) -> None:
@@ -86,7 +86,7 @@ class World:
 
     def start_services(self) -> None:
         """New processes, with nothing in memory."""
-        self.ports = mortal(self.plain, self.disturbance)
+        self.ports = killable(self.plain, self.disturbance)
         self.handlers = services(self.ports)
 
     def deliver(self, message: Message) -> None:

@@ -37,7 +37,7 @@ from model.arithmetic import INITIAL_MODEL, replace_arithmetic
 from model.disorder import World
 from model.watched_ledger import WatchedLedger
 from support.in_process import REPEAT_AFTER
-from support.mortal import Killed
+from support.killing import Killed
 
 EXAMPLES = 2000
 STEPS = 40

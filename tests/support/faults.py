@@ -1,4 +1,4 @@
-"""What a test expects of an adapter whose server or disk is away."""
+"""Checks what an adapter raises if its server or disk is away."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ SECRET = "never-to-be-shown"
 
 @contextmanager
 def unavailable_within(seconds: float, saying: str) -> Iterator[None]:
-    """Expects `UnavailableError` with a message that matches, in time, and without the secret in it or in what caused it."""
+    """Expect `UnavailableError` from the block within ``seconds``, with a message that matches the pattern ``saying``.
+
+    Neither the message nor the cause of the error may contain `SECRET`.
+    """
     started = time.monotonic()
     with pytest.raises(UnavailableError, match=saying) as caught:
         yield

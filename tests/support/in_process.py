@@ -1,7 +1,7 @@
-"""The four services in one process, over ports in memory: in an order that a seed chooses, and killed where a test says.
+"""Runs the four services in one process, over ports in memory, in an order that a seed draws, and kills them on demand.
 
-Messages wait in the recording publisher. The harness takes them from there, one at a time, and hands each to the function
-that the service's Celery task calls. What a broker and an operating system do to messages and processes, `Disorder` does.
+Messages wait in the recording publisher. The harness takes them out one at a time, and hands each to the function that the
+service's Celery task calls. `Disorder` stands for what a broker and an operating system do to messages and processes.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import ArtifactStore, Ports, RunLedger
 from fedface_evaluator.evaluate import evaluate_model
 from fedface_worker.workbench import Workbench
-from support.mortal import Killed, Lifeline, MortalPublisher, mortal
+from support.killing import EffectLog, KillablePublisher, Killed, killable
 
 REPEAT_AFTER = timedelta(seconds=60)
-MOST_STEPS = 2000  # A run that takes more has lost its way.
+MAX_STEPS = 2000  # a run that takes more steps never ends
 
 Handler = Callable[[Any, str], None]
 
 
 @dataclass(frozen=True)
 class Disorder:
-    """What befalls messages. Probabilities are for each delivery."""
+    """What happens to messages on their way. Each probability is that of one delivery."""
 
     seed: int = 0
     reorder: bool = False
@@ -62,7 +62,7 @@ class Disorder:
 
 
 class InProcess:
-    """The services, the messages under way, and the time. ``handlers`` may be replaced by what a test needs."""
+    """The services, the messages between them, and the clock. A test may replace any of the ``handlers``."""
 
     def __init__(
         self,
@@ -74,13 +74,18 @@ class InProcess:
         ledger: RunLedger | None = None,
         artifacts: ArtifactStore | None = None,
     ) -> None:
-        """``redeliver``: the message of a killed process comes again, as acknowledging late has it; else it is lost."""
+        """``kill_after`` is the number of the effect after which a process is killed.
+
+        If ``redeliver``, the message of a killed process is delivered again, as with late acknowledgement; otherwise it is
+        lost.
+        """
         self.plan = plan
         self.clock = ManualClock()
-        self.lifeline = Lifeline(None)
-        self.publisher = MortalPublisher(self.lifeline)
-        plain_ledger, plain_artifacts = ledger or MemoryLedger(self.clock), artifacts or MemoryArtifacts(self.clock)
-        self.ports = Ports(plain_ledger, plain_artifacts, self.publisher, self.clock)
+        self.effect_log = EffectLog(None)
+        self.publisher = KillablePublisher(self.effect_log)
+        self.ports = Ports(
+            ledger or MemoryLedger(self.clock), artifacts or MemoryArtifacts(self.clock), self.publisher, self.clock
+        )
         self._disorder = disorder
         self._random = random.Random(disorder.seed)
         self._redeliver = redeliver
@@ -88,37 +93,44 @@ class InProcess:
         self.handlers = self._services()
 
     def start(self) -> str:
-        """Create and start a run; effects count from here. Returns its id."""
+        """Create and start a run, and return its id. Effects are counted from here on."""
         run = create_run(self.ports, self.plan)
-        self.lifeline = self.publisher.lifeline = Lifeline(self._kill_after)
-        self.restart_services()
+        self.record_effects(self._kill_after)
         while self.ports.ledger.load(run.id).phase is RunPhase.CREATED:
-            with suppress(Killed):  # the request broke off: what it stored, the sweep makes good; else it is sent again
-                start_run(self._mortal_ports(), run.id, "start")
+            with suppress(
+                Killed
+            ):  # the request broke off: either the sweep goes on from what it stored, or it is sent again
+                start_run(self._killable_ports(), run.id, "start")
         return run.id
 
+    def record_effects(self, kill_after: int | None) -> None:
+        """Record effects in a new log from here on, in new processes, and kill one after effect number ``kill_after``."""
+        self.effect_log = EffectLog(kill_after)
+        self.publisher.effect_log = self.effect_log
+        self.restart_services()
+
     def to_end(self, run_id: str) -> Run:
-        """Deliver, and where nothing is left to deliver sweep, until the run has ended."""
+        """Deliver messages until the run has ended, and sweep whenever no message waits."""
         return self.until(run_id, lambda run: run.phase in ENDED)
 
     def until(self, run_id: str, reached: Callable[[Run], bool]) -> Run:
-        """The same, until the run is where the test wants it."""
-        for _ in range(MOST_STEPS):
+        """Deliver messages until ``reached(run)``, and sweep whenever no message waits. Returns the run as it is then."""
+        for _ in range(MAX_STEPS):
             run = self.ports.ledger.load(run_id)
             if reached(run):
                 return run
             self.step()
-        raise AssertionError(f"{run_id} did not get there: {run.phase}, round {run.round}")
+        raise AssertionError(f"{run_id} was not reached: it is {run.phase}, in round {run.round}")
 
     def step(self) -> None:
-        """Deliver one message, or sweep after a pause where none waits."""
+        """Deliver one message, or advance the clock and sweep if no message waits."""
         if not self.publisher.published:
             self.sweep_after(REPEAT_AFTER.total_seconds() + 1)
             return
         if self._random.random() < self._disorder.stray_sweep:
             self.deliver(Sweep(), "beat")
-        place = self._random.randrange(len(self.publisher.published)) if self._disorder.reorder else 0
-        message = self.publisher.published.pop(place)
+        index = self._random.randrange(len(self.publisher.published)) if self._disorder.reorder else 0
+        message = self.publisher.published.pop(index)
         fate = self._random.random()
         if fate < self._disorder.drop:
             return
@@ -127,28 +139,28 @@ class InProcess:
         self.deliver(*message)
 
     def drain(self) -> None:
-        """Deliver what is still under way, without a sweep."""
+        """Deliver all messages that wait and those that follow, without a sweep."""
         while self.publisher.published:
             self.deliver(*self.publisher.published.pop(0))
 
     def sweep_after(self, seconds: float) -> None:
-        """Let time pass, then sweep."""
+        """Advance the clock, then sweep."""
         self.clock.advance(seconds)
         self.deliver(Sweep(), "beat")
 
     def deliver(self, command: BaseModel, correlation_id: str) -> None:
-        """Hand one message to its service, through JSON. A service that is killed starts anew."""
+        """Hand one message to its service, through JSON. A service that is killed is restarted."""
         message = type(command).model_validate_json(command.model_dump_json())
         try:
             self.handlers[type(command)](message, correlation_id)
         except Killed:
-            self.lifeline.end()
+            self.effect_log.count_kill()
             self.restart_services()
             if self._redeliver and not isinstance(command, Sweep):
                 self.publisher.published.append((command, correlation_id))
 
     def run(self) -> Run:
-        """A whole run; then what was still under way is delivered too, and must change nothing."""
+        """Run a whole run to its end. Messages that still wait then are delivered too, and must change nothing."""
         ended = self.to_end(self.start())
         self.drain()
         assert self.ports.ledger.load(ended.id) == ended, "a message after the end changed the run"
@@ -159,18 +171,18 @@ class InProcess:
         return Manifest.model_validate_json(self.ports.artifacts.get(object_keys.manifest(run_id, number)))
 
     def restart_services(self) -> None:
-        """New processes, with nothing in memory."""
+        """Replace all services by new processes, which have nothing in memory."""
         self.handlers = self._services()
 
-    def _mortal_ports(self) -> Ports:
-        return mortal(self.ports, self.lifeline)
+    def _killable_ports(self) -> Ports:
+        return killable(self.ports, self.effect_log)
 
     def _services(self) -> dict[type[BaseModel], Handler]:
-        return services(self._mortal_ports())
+        return services(self._killable_ports())
 
 
 def services(ports: Ports) -> dict[type[BaseModel], Handler]:
-    """What each service does with the commands of its queue, each in a fresh process."""
+    """The handler of each command, over these ports. Client, aggregator and evaluator get a new process each."""
     client, aggregator, evaluator = (Workbench(ports) for _ in range(3))
     handlers: dict[type[BaseModel], Handler] = {
         EnrolClients: partial(carry_out_task, client),

@@ -1,4 +1,4 @@
-"""A run at each moment of its life: after one step, after two, and so on to its end."""
+"""Brings a run to each moment of its life: after one step, after two, and so on to its end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from fedface_core.domain.run import RunPhase
 from support.in_process import InProcess
 
 
-def moments(plan: Plan, most_steps: int = 100) -> Iterator[tuple[InProcess, str]]:
-    """New services after each of a run's steps in turn, and the run's id. A run must have fewer than ``most_steps``."""
-    for steps in range(1, most_steps):
+def moments(plan: Plan, max_steps: int = 100) -> Iterator[tuple[InProcess, str]]:
+    """For each number of steps up to the end of a run: services that have done so many steps, and the run's id.
+
+    A run must have fewer than ``max_steps`` steps.
+    """
+    for steps in range(1, max_steps):
         services = InProcess(plan)
         run_id = services.start()
         for _ in range(steps):
@@ -21,11 +24,11 @@ def moments(plan: Plan, most_steps: int = 100) -> Iterator[tuple[InProcess, str]
                 return
             services.step()
         yield services, run_id
-    raise AssertionError("the run never came to its end")
+    raise AssertionError(f"the run has not ended after {max_steps} steps")
 
 
 def lose_ledger(services: InProcess) -> None:
-    """All that Redis holds is gone, messages too, and every process starts anew."""
+    """Delete all that Redis holds, messages too, and restart every process."""
     services.ports = replace(services.ports, ledger=MemoryLedger(services.clock))
     services.publisher.published.clear()
     services.restart_services()

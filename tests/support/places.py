@@ -1,4 +1,4 @@
-"""Runs brought to a place in their life, for tests of what may be asked of them there."""
+"""Brings runs and rounds into a phase, for tests of what is allowed in that phase."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from support.in_process import InProcess
 
 @cache
 def simulated(plan: Plan) -> SimulationResult:
-    """What the plan comes to, once for all tests that ask."""
+    """The simulated result of a plan, computed once for all tests of the process."""
     return simulate(plan)
 
 
 def in_round(services: InProcess, number: int, phase: RoundPhase = RoundPhase.OPEN) -> Callable[[Run], bool]:
-    """Whether a run is in this round, and that in this phase."""
+    """A condition on a run: it is in round ``number``, and that round is in this phase."""
     return lambda run: run.round == number and services.ports.ledger.load_round(run.id, number).phase is phase
 
 
 def run_in(services: InProcess, phase: RunPhase) -> str:
-    """A run in this phase, with round 0 open where it has one and has not ended."""
+    """Create a run, bring it into this phase and return its id. Round 0 is open if the run has a round and has not ended."""
     ports = services.ports
     if phase is RunPhase.CREATED:
         return create_run(ports, services.plan).id
@@ -56,11 +56,12 @@ def run_in(services: InProcess, phase: RunPhase) -> str:
 
 
 def round_in(services: InProcess, run_phase: RunPhase, phase: RoundPhase) -> str:
-    """A run in this phase (running or pausing), whose current round is round 1, in this phase.
+    """Create a run, bring it into ``run_phase`` (running or pausing) and its round 1 into ``phase``, and return its id.
 
-    Between two rounds, as after `finished` and `abandoned`, a run stands only where control was killed at that moment.
+    A run is between two rounds, with round 1 finished or abandoned, only if control was killed at that moment.
     """
-    ledger, run_id = services.ports.ledger, services.start()
+    ledger = services.ports.ledger
+    run_id = services.start()
     reached = phase if phase in (RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING) else RoundPhase.OPEN
     services.until(run_id, in_round(services, 1, reached))
     current = ledger.load_round(run_id, 1)
@@ -77,7 +78,7 @@ def round_in(services: InProcess, run_phase: RunPhase, phase: RoundPhase) -> str
 
 
 def score_as(services: InProcess, tar_of_round: Callable[[int], float]) -> None:
-    """Have the evaluator of the started run report these TARs (at FAR 0.5)."""
+    """Have the evaluator of a started run report ``tar_of_round(number)`` as TAR at FAR 0.5 of each round."""
 
     def evaluate(command: EvaluateModel, correlation_id: str) -> None:
         current = services.ports.ledger.load_round(command.run_id, command.round)

@@ -1,4 +1,4 @@
-"""What the accepted sets of a run come to, by the rules alone: in one process, without the services."""
+"""Computes the model of given accepted sets in one process, without the services."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.in_process import InProcess
 
 
 def accepted_sets(services: InProcess, run_id: str) -> list[tuple[int, tuple[str, ...]]]:
-    """Number and accepted set of each training round that finished."""
+    """The number and the accepted set of each training round that finished, in order."""
     ledger = services.ports.ledger
     finished = [done for done in ledger.rounds(run_id) if done.phase is RoundPhase.FINISHED]
     trained = [done.number for done in finished if done.kind is RoundKind.TRAINING]
@@ -23,7 +23,10 @@ def accepted_sets(services: InProcess, run_id: str) -> list[tuple[int, tuple[str
 
 
 def replayed(plan: Plan, accepted: Iterable[tuple[int, tuple[str, ...]]]) -> str:
-    """The model version's SHA-256. One shard a round: the sums of several would part where a cohort's members do."""
+    """The SHA-256 of the model version after training rounds with these numbers and accepted sets.
+
+    Each set must fit into one shard: the order of a sum depends on which clients share a shard.
+    """
     network = initial_network(plan.model, plan.seed)
     federation = Federation(plan, network, SimulationData.of(plan, open_photographs(plan)))
     reduced = federation.enrol()

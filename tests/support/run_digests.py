@@ -1,9 +1,8 @@
-"""``python -m support.run_digests``: the SHA-256 of what runs of every kind come to, a line each, on standard output.
+"""``python -m support.run_digests``: prints the SHA-256 of the results of runs of every kind, one a line.
 
-Compare two states of the code on one machine: a change that is to leave results alone leaves every line as it was. Beside
-the models, the lines of a run on the services cover every object in the store, the audit trail, and each effect on the ports
-in its order. Other processors and other versions of torch round otherwise, so the lines are compared, and none is kept in
-the repository.
+Compare the lines of two states of the code on one machine: a change that must not change results leaves every line as it
+was. For a run on the services there are lines for the model, every object in the store, the audit trail, and each effect on
+the ports in order. Other processors and other versions of torch round differently, so no lines are kept in the repository.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from support.slow_clients import make_slow
 from support.tiny_run import tiny_plan, write_faces
 
 Digest = tuple[str, str]
-"""What was digested, and its SHA-256 or the model's."""
+"""What was digested, and the SHA-256 of that or of the model."""
 
 BATCH_NORM = {
     "architecture": "mobilefacenet",
@@ -44,7 +43,7 @@ BATCH_NORM = {
     "widths": [4, 8, 8],
 }
 
-# What each kind of run changes of the tiny plan. These run in one process and on the services.
+# What each kind of run changes of the tiny plan. These plans are simulated and run on the services.
 KINDS: dict[str, dict[str, Any]] = {
     "fedface": {},
     "random-start": {"initialisation": "random"},
@@ -75,7 +74,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "batch-norm": {"model": BATCH_NORM},
     "phones": {"devices": {"profile": "phones"}},
 }
-# These run in one process only.
+# These plans are simulated only.
 SIMULATED: dict[str, dict[str, Any]] = {
     "vectorised": {"local_training": {"steps": 2, "vectorised_clients": 3}},
     "vectorised-fedaws": {"strategy": "fedaws", "local_training": {"steps": 2, "vectorised_clients": 2, "losses": "seen"}},
@@ -109,7 +108,7 @@ RENDERED = {
 IN_ORDER = Disorder()
 IN_DISORDER = Disorder(3, reorder=True, duplicate=0.25, drop=0.15, stray_sweep=0.1)
 KILL_AFTER = 37
-"""Effects on the ports after which a service is killed."""
+"""The number of the effect on the ports after which a service is killed."""
 
 
 def main() -> None:
@@ -123,7 +122,7 @@ def main() -> None:
 
 
 def every_digest(faces: Path) -> Iterator[Digest]:
-    """All kinds of runs on the photographs in the folder ``faces``, pre-training, and what the API says of itself."""
+    """The digests of all kinds of runs on the photographs in ``faces``, of pre-training, the plan's schema and the API's."""
     for name, changes in KINDS.items():
         yield from of_kind(name, tiny_plan(faces, rounds=3, retention={"rounds_of_updates": 100}, **changes))
     for name, changes in SIMULATED.items():
@@ -139,7 +138,7 @@ def every_digest(faces: Path) -> Iterator[Digest]:
 
 
 def of_kind(name: str, plan: Plan) -> Iterator[Digest]:
-    """A plan simulated, and on the services: in order, in disorder, and in disorder with a service killed."""
+    """The digests of a simulated plan, and of the plan on the services: in order, in disorder, in disorder with a kill."""
     if not plan.devices.simulated:
         yield f"simulated {name}", of_simulation(plan)
     yield from of_services(f"services {name} in-order", InProcess(plan, IN_ORDER))
@@ -148,7 +147,7 @@ def of_kind(name: str, plan: Plan) -> Iterator[Digest]:
 
 
 def of_simulation(plan: Plan) -> str:
-    """The model of a simulated run, with the aggregation and the scores of each of its rounds."""
+    """The digest of a simulated run: its model, and the aggregation and the scores of each round."""
     result = simulate(plan)
     rounds = [
         (
@@ -162,12 +161,12 @@ def of_simulation(plan: Plan) -> str:
 
 
 def of_services(name: str, services: InProcess) -> Iterator[Digest]:
-    """A run on the services to its end."""
+    """The digests of a run on the services, which is run to its end."""
     yield from of_ended(name, services, services.run())
 
 
 def of_asynchronous(name: str, faces: Path, seed: int) -> Iterator[Digest]:
-    """An asynchronous run whose tasks go back to the end of the queue a few times, drawn by ``seed``, before they train."""
+    """The digests of an asynchronous run whose tasks go back to the queue a few times, drawn by ``seed``."""
     plan = tiny_plan(
         faces,
         split={"clients": 8},
@@ -183,7 +182,7 @@ def of_asynchronous(name: str, faces: Path, seed: int) -> Iterator[Digest]:
 
 
 def of_ended(name: str, services: InProcess, run: Run) -> Iterator[Digest]:
-    """What an ended run leaves: its model, all objects, its audit trail, and the effects on the ports in their order."""
+    """The digests of what an ended run leaves: model, objects, audit trail, and the effects on the ports in order."""
 
     drawn = {run.id: "RUN", run.correlation_id: "CORRELATION", str(run.plan.data.folder): "FACES"}
 
@@ -198,7 +197,7 @@ def of_ended(name: str, services: InProcess, run: Run) -> Iterator[Digest]:
         same_in_every_run = without_names(data.decode()).encode() if key.endswith(".json") else data
         objects[without_names(key)] = hashlib.sha256(same_in_every_run).hexdigest()
     events = [(event.name, dict(event.data)) for event in services.ports.ledger.events(run.id)]
-    effects = services.lifeline.effects
+    effects = services.effect_log.effects
     yield f"{name}: model", str(run.model_sha256)
     yield f"{name}: {len(objects)} objects", sha256(json.dumps(objects, sort_keys=True))
     yield f"{name}: {len(events)} events", sha256(without_names(json.dumps(events)))
@@ -206,7 +205,7 @@ def of_ended(name: str, services: InProcess, run: Run) -> Iterator[Digest]:
 
 
 def of_pretraining(faces: Path) -> str:
-    """A network pre-trained on public identities."""
+    """The digest of a network that was pre-trained on public identities."""
     plan = tiny_plan(faces, split={"public": 4})
     network = initial_network(plan.model, plan.seed)
     opened = open_photographs(plan)

@@ -1,4 +1,4 @@
-"""What the aggregator has at hand, for tests that call its arithmetic."""
+"""Rounds, starting points and partials for tests that call the aggregator's arithmetic."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PartialT = TypeVar("PartialT", bound=Partial)
 
 
 def server_round(plan: Plan, network: EmbeddingNetwork, class_embeddings_CD: Tensor | None = None) -> ServerRound:
-    """Round 1 with these class embeddings, or enrolment."""
+    """Round 1 with these class embeddings (C, D), or enrolment if there are none. It has no photographs."""
 
     def no_photographs() -> FaceDataset:
-        raise AssertionError("it looked at photographs")
+        raise AssertionError("the step has opened photographs")
 
     if class_embeddings_CD is None:
         return ServerRound(plan, 0, network, torch.empty(0, plan.model.embedding_size), {}, NOTHING, no_photographs)
@@ -31,11 +31,11 @@ def server_round(plan: Plan, network: EmbeddingNetwork, class_embeddings_CD: Ten
 
 
 def starting_point(plan: Plan, model: Tensors, rounds_behind: int = 0) -> StartingPoint:
-    """What clients start from that are given these tensors, as they are now."""
+    """The starting point of clients that get these tensors with their present values."""
     data = encode_tensors(model)
     return StartingPoint(plan, sha256_hex(data), lambda: StoredTensors(io.BytesIO(data)), rounds_behind)
 
 
 def stored_again(partial: PartialT) -> PartialT:
-    """The partial as another process reads it."""
+    """The partial, encoded and decoded again, as another process reads it."""
     return type(partial).read(io.BytesIO(b"".join(partial.encoded_parts())))

@@ -1,24 +1,23 @@
-"""Starting real servers for the tests."""
+"""Starts real servers for the tests."""
 
 from __future__ import annotations
 
 import dataclasses
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from fedface_core.adapters.s3 import S3Artifacts
 from fedface_stack.children import Children
-from fedface_stack.embedded_servers import HOST, Part
+from fedface_stack.embedded_servers import ProcessSpec
 
 START_SECONDS = 90.0
 
 
 @dataclasses.dataclass(frozen=True)
 class S3Server:
-    """Where a test's S3 server is, its one identity and its bucket."""
+    """The address of a test's S3 server, its one identity and its bucket."""
 
     endpoint: str
     access_key: str
@@ -26,45 +25,30 @@ class S3Server:
     bucket: str
 
     def artifacts(self) -> S3Artifacts:
-        """A store in it."""
+        """An artifact store in the bucket."""
         return S3Artifacts(self.endpoint, self.bucket, self.access_key, self.secret_key)
 
 
 @contextmanager
-def running(children: Children, part: Part, home: Path) -> Iterator[None]:
-    log = home / f"{part.name}.log"
-    process = children.start(part.command, part.environment, log)
+def running(children: Children, spec: ProcessSpec, home: Path) -> Iterator[None]:
+    """Start a server, wait until it is ready, and kill it at the end of the block. Its log is in ``home``."""
+    log = home / f"{spec.name}.log"
+    process = children.start(spec.command, spec.environment, log)
     try:
 
         def is_ready() -> bool:
-            assert process.poll() is None, f"{part.name} ended:\n{log.read_text()[-2000:]}"
-            return part.is_ready()
+            assert process.poll() is None, f"{spec.name} ended:\n{log.read_text()[-2000:]}"
+            return spec.is_ready()
 
-        wait_for(part.name, is_ready)
+        wait_for(spec.name, is_ready)
         yield
     finally:
-        children.kill(process)  # at once: a SeaweedFS takes 10 s to stop by itself, and nobody will read its files
+        children.kill(process)  # a SeaweedFS would take 10 s to stop by itself
 
 
-def wait_for(what: str, is_so: Callable[[], bool]) -> None:
+def wait_for(what: str, is_reached: Callable[[], bool]) -> None:
+    """Wait until ``is_reached`` returns True, and fail with the name ``what`` if that takes too long."""
     deadline = time.monotonic() + START_SECONDS
-    while not is_so():
+    while not is_reached():
         assert time.monotonic() < deadline, f"{what}: not after {START_SECONDS:.0f} s"
         time.sleep(0.1)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now, as are those 10,000 above, which SeaweedFS takes for its own traffic."""
-    ports: list[int] = []
-    with ExitStack() as held:
-        for port in range(15_000 + time.time_ns() % 5_000, 22_000):
-            probes = [held.enter_context(socket.socket()) for _ in range(2)]
-            try:
-                for probe, number in zip(probes, (port, port + 10_000), strict=True):
-                    probe.bind((HOST, number))
-            except OSError:
-                continue
-            ports.append(port)
-            if len(ports) == count:
-                return ports
-    raise AssertionError(f"there are no {count} free ports")

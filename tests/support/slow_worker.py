@@ -1,7 +1,7 @@
-"""``python -m support.slow_worker``: a worker whose clients take as long as the test says, and leave a journal.
+"""``python -m support.slow_worker``: a client worker whose clients take as long as a test says, and write a journal.
 
-The client service is the real one. Its clients' devices are simulated, each with the seconds of the environment's list, and
-their run is in the memory of each process. They have no photographs, so each fails once its time is over.
+The client service is the real one. An environment variable lists how many seconds each client's simulated device takes, and
+each process has the run in memory. The clients have no photographs, so each fails after its time.
 """
 
 from __future__ import annotations
@@ -29,22 +29,24 @@ from fedface_core.runtime.worker import run_worker
 from fedface_worker.workbench import Workbench
 from support.tiny_run import tiny_plan
 
-JOURNAL, SECONDS = "TEST_JOURNAL", "TEST_TASK_SECONDS"  # environment variables
+# Names of environment variables.
+JOURNAL = "TEST_JOURNAL"
+SECONDS = "TEST_TASK_SECONDS"
 RUN = "run-0123456789ab"
 
 
 class JournalClock(SystemClock):
-    """The system's clock. Who takes its time is noted in the journal, before and after."""
+    """The system's clock. Each sleep of a client is written into the journal, before and after."""
 
     def sleep(self, seconds: float) -> None:
         client = structlog.contextvars.get_contextvars()["client_id"]
-        note(f"{client} started")
+        write_to_journal(f"{client} started")
         time.sleep(seconds)
-        note(f"{client} finished")
+        write_to_journal(f"{client} finished")
 
 
 def create(settings: WorkerSettings) -> tuple[Celery, list[object]]:
-    """The app with the task that trains the clients of `RUN`, whose round 1 is open."""
+    """The Celery app with the task that trains the clients of `RUN`, whose round 1 is open."""
     app = create_celery(settings)
     ports = replace(connect(settings, app), ledger=ledger_in_round_1(), artifacts=MemoryArtifacts(), clock=JournalClock())
     workbench = Workbench(ports)
@@ -53,7 +55,7 @@ def create(settings: WorkerSettings) -> tuple[Celery, list[object]]:
 
 
 def ledger_in_round_1() -> RunLedger:
-    """A ledger with `RUN`, in the first training round of the clients of the environment's list."""
+    """A ledger with `RUN`, whose first training round is open for the clients that the environment lists."""
     seconds = dict(part.split("=") for part in os.environ[SECONDS].split(","))
     trace = [{"client": client, "seconds": float(duration)} for client, duration in seconds.items()]
     plan = tiny_plan(Path("nowhere"), devices={"trace": trace})
@@ -65,7 +67,7 @@ def ledger_in_round_1() -> RunLedger:
     return ledger
 
 
-def note(line: str) -> None:
+def write_to_journal(line: str) -> None:
     with Path(os.environ[JOURNAL]).open("a") as journal:
         journal.write(line + "\n")
 

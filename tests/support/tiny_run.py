@@ -1,4 +1,4 @@
-"""A data set and a plan small enough that a whole run takes a fraction of a second."""
+"""A data set and a plan so small that a whole run takes a fraction of a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIDE = 8  # pixels
 
 
 def write_faces(folder: Path, identities: int = 8, images: int = 2) -> Path:
-    """The data set `folder`: each identity is a pattern of its own, each of its images adds noise."""
+    """Write a data set into ``folder`` and return the folder: each identity has a random pattern, each image adds noise."""
     draws = np.random.default_rng(0)
     for identity in range(identities):
         person = folder / f"person-{identity}"
@@ -27,7 +27,10 @@ def write_faces(folder: Path, identities: int = 8, images: int = 2) -> Path:
 
 
 def tiny_plan(folder: Path, **changes: Any) -> Plan:
-    """Four clients in two shards, two test identities, two training rounds; with what the test changes, by part."""
+    """A plan with four clients in two shards, two test identities and two training rounds.
+
+    ``changes`` replace parts of the plan; a dictionary replaces only the values that it names.
+    """
     parts: dict[str, Any] = {
         "model": {
             "architecture": "spherenet-4",
@@ -39,7 +42,7 @@ def tiny_plan(folder: Path, **changes: Any) -> Plan:
         },
         "data": {"dataset": "folder", "folder": str(folder)},
         "split": {"clients": 4, "test": 2},
-        # No deadline while a test repairs lost messages by moving the clock.
+        # No deadline passes while a test advances the clock so that lost messages are repeated.
         "cohort": {"shard_size": 2, "deadline_seconds": 1e6},
         "local_training": {"steps": 1, "learning_rate": 0.05},
         "rounds": 2,

@@ -1,1 +1,1 @@
-"""Aggregator: folds shards, averages, spreads class embeddings, puts model versions."""
+"""Aggregator: folds shards, averages updates, spreads class embeddings, and puts model versions."""

@@ -7,7 +7,7 @@ from fedface_worker.compute_worker import run_compute_worker
 
 
 def main() -> None:
-    """Serve the aggregator's queue until SIGTERM."""
+    """Carry out the tasks of the aggregator queue until SIGTERM."""
     run_compute_worker(AGGREGATOR, "fedface_aggregator.tasks")
 
 

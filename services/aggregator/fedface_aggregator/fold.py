@@ -1,7 +1,7 @@
-"""Folds a shard: its accepted updates, one at a time and in client order, into its partial.
+"""Folds a shard: sums its accepted updates, one at a time and in client order, and puts the sum as the shard's partial.
 
-Nobody but the aggregator writes partials (`fedface_core.contracts.object_keys` says who writes what). A shard is folded once
-its accepted set is final: all its members have settled, or the round is closed.
+Only the aggregator writes partials (`fedface_core.contracts.object_keys` says which service writes which object). A shard is
+folded when its accepted set is final: all its members have settled, or the round is closed.
 """
 
 from __future__ import annotations
@@ -28,21 +28,24 @@ log = structlog.get_logger(__name__)
 
 
 def fold_shard(workbench: Workbench, command: FoldShard, correlation_id: str) -> None:
-    """Put the shard's partial and record it; the task that completes a closed round has it reduced.
+    """Put the shard's partial and record it in the ledger. If that was the closed round's last shard, have it reduced.
 
-    What its clients started from may be damaged: that ends the run, with the reason.
+    If a model version that the clients started from is damaged, the failed step is reported, which ends the run.
     """
-    ports, run, number, shard = workbench.ports, command.run_id, command.round, command.shard
+    ports = workbench.ports
+    run = command.run_id
+    number = command.round
+    shard = command.shard
     current = ports.ledger.load_round(run, number)
     if current.phase not in (RoundPhase.OPEN, RoundPhase.AGGREGATING):
         log.info("nothing_to_do", round_phase=current.phase)
         return
     accepted = ports.ledger.accepted(run, number, current.shard_members(shard))
-    if not _final(ports.ledger, current, shard, accepted):
-        log.warning("shard_not_settled")  # a stray message: folding now would leave out who is still to come
+    if not _is_final(ports.ledger, current, shard, accepted):
+        log.warning("shard_not_settled")  # a stray message: folding now would leave out clients that may still be accepted
         return
     key = object_keys.partial(run, number, shard, accepted_digest(accepted))
-    if not _stored(ports.artifacts, key):
+    if not _is_stored(ports.artifacts, key):
         try:
             fold(workbench, workbench.plan(run, correlation_id), current, key, accepted)
         except (InvalidInputError, DamagedObjectError) as error:
@@ -53,8 +56,8 @@ def fold_shard(workbench: Workbench, command: FoldShard, correlation_id: str) ->
         ports.publisher.publish(ReduceRound(run_id=run, round=number), correlation_id=correlation_id)
 
 
-def _stored(artifacts: ArtifactStore, key: str) -> bool:
-    """An earlier delivery put the partial: folding again would only write the same bytes."""
+def _is_stored(artifacts: ArtifactStore, key: str) -> bool:
+    """Whether an earlier delivery of the task has put the partial. Folding again would only write the same bytes."""
     try:
         return artifacts.size(key) > 0
     except ArtifactMissingError:
@@ -62,9 +65,12 @@ def _stored(artifacts: ArtifactStore, key: str) -> bool:
 
 
 def fold(workbench: Workbench, plan: Plan, current: Round, key: str, accepted: Mapping[str, AcceptedUpdate]) -> None:
-    """Fold a shard's accepted updates, and put the partial under ``key``."""
+    """Sum a shard's accepted updates and put the partial under ``key``. Each update that is refused is counted and logged.
+
+    `InvalidInputError` or `DamagedObjectError` if a model version that clients started from cannot be used.
+    """
     with AGGREGATION_SECONDS.labels("fold").time():
-        partial = _folded(workbench, plan, current, accepted)
+        partial = _sum_updates(workbench, plan, current, accepted)
     for client, reason in partial.refused.items():
         UPDATES.labels("refused", reason).inc()
         log.warning("update_refused", client_id=client, reason=reason)
@@ -72,27 +78,28 @@ def fold(workbench: Workbench, plan: Plan, current: Round, key: str, accepted: M
     log.info("shard_folded", updates=len(accepted) - len(partial.refused))
 
 
-def _final(ledger: RoundSettlement, current: Round, shard: int, accepted: Mapping[str, AcceptedUpdate]) -> bool:
-    """The shard's accepted set cannot change any more: the round is closed, or all its members have settled."""
+def _is_final(ledger: RoundSettlement, current: Round, shard: int, accepted: Mapping[str, AcceptedUpdate]) -> bool:
+    """Whether the shard's accepted set cannot change any more: the round is closed, or all its members have settled."""
     if current.phase is not RoundPhase.OPEN:
         return True
     return set(current.shard_members(shard)) <= accepted.keys() | ledger.failed(current.run_id, current.number).keys()
 
 
-def _folded(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Partial:
+def _sum_updates(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Partial:
     partial = PARTIALS[current.kind]()
-    # By the round that the client started from, so that one model at a time is at hand; then in client order.
+    # First by the round that the client started from, so that one model at a time is in memory; then in client order.
     for base, clients in groupby(sorted(accepted, key=lambda client: (current.base_of(client), client)), current.base_of):
         start = _starting_point(workbench, plan, current, base)
         admitted = [client for client in clients if partial.admits(client, accepted[client], start)]
-        wanted = [(object_keys.update(current.run_id, base, client), accepted[client].size) for client in admitted]
-        with ReadAhead(workbench.ports.artifacts, wanted, partial.size_limit(start)) as reading:
+        objects = [(object_keys.update(current.run_id, base, client), accepted[client].size) for client in admitted]
+        with ReadAhead(workbench.ports.artifacts, objects, partial.size_limit(start)) as reading:
             for client in admitted:
-                partial.fold(client, accepted[client], reading.next(), start)
+                partial.fold(client, accepted[client], reading.next_object(), start)
     return partial
 
 
 def _starting_point(workbench: Workbench, plan: Plan, current: Round, base: int) -> StartingPoint:
-    started_from = current if base == current.number else workbench.ports.ledger.load_round(current.run_id, base)
-    model_sha256 = started_from.model_sha256
+    """What clients started from whose task came from round ``base``."""
+    base_round = current if base == current.number else workbench.ports.ledger.load_round(current.run_id, base)
+    model_sha256 = base_round.model_sha256
     return StartingPoint(plan, model_sha256, lambda: workbench.models.reference(model_sha256), current.number - base)

@@ -1,4 +1,4 @@
-"""Before round 0: the initial model version, from the plan's weights, into the store."""
+"""Prepares a run: puts its initial model version, made of the plan's weights, before round 0."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ log = structlog.get_logger(__name__)
 
 
 def prepare_model(workbench: Workbench, command: PrepareModel, correlation_id: str) -> None:
-    """Put the initial model version. Weights that are missing or do not fit the network end the run, with the reason."""
+    """Put the initial model version of a run and report it to control.
+
+    If the weights are missing or do not fit the network, the failed step is reported instead, which ends the run.
+    """
     ports = workbench.ports
     run = ports.ledger.load(command.run_id)
     if run.model_sha256 is not None or run.phase in ENDED:
@@ -39,9 +42,10 @@ def prepare_model(workbench: Workbench, command: PrepareModel, correlation_id: s
 
 
 def initial_model(artifacts: ArtifactStore, plan: Plan) -> EmbeddingNetwork:
-    """The network that the plan starts from: drawn by its seed, published weights, or a model version in the store.
+    """The network that the plan starts from: drawn by the seed, with published weights, or a model version in the store.
 
-    `InvalidInputError` if the weights are not installed or do not fit, `ArtifactMissingError` if the store has none of them.
+    `InvalidInputError` if published weights are not installed or the weights do not fit the network,
+    `ArtifactMissingError` if the store has no such model version, `DamagedObjectError` if it is damaged.
     """
     weights = plan.model.weights
     if weights in ("random", "published"):

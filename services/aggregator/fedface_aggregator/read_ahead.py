@@ -1,4 +1,4 @@
-"""Reads a shard's updates from the store while those before them are summed."""
+"""Reads a shard's updates from the store while the updates before them are summed."""
 
 from __future__ import annotations
 
@@ -17,50 +17,53 @@ BLOCKS_AHEAD: Final = 4
 
 
 class ReadAhead:
-    """Gives objects in turn, block by block, while a thread reads what comes next.
+    """Gives objects one after the other, block by block, while a thread reads the next blocks.
 
-    It holds one object and `BLOCKS_AHEAD` blocks at most, and uses their memory again. ``wanted`` are the keys, each with
-    the size that was accepted. What is larger than ``limit`` is refused before it is read; where the object has another size
-    than was accepted, after a block.
+    ``objects`` are the keys in order, each with the size that was accepted. An object of more than ``limit`` bytes is
+    refused: before it is read if its accepted size says so, after one block if its real size is larger. At most
+    one object and `BLOCKS_AHEAD` blocks are in memory, and their memory is used again.
     """
 
-    def __init__(self, artifacts: ArtifactStore, wanted: Sequence[tuple[str, int]], limit: int) -> None:
+    def __init__(self, artifacts: ArtifactStore, objects: Sequence[tuple[str, int]], limit: int) -> None:
         self._artifacts = artifacts
-        self._wanted = wanted
+        self._objects = objects
         self._limit = limit
-        block_bytes = min(limit + -limit % 8, BLOCK_BYTES)  # of 8, so that no value is split
-        self._free: SimpleQueue[bytearray] = SimpleQueue()
+        block_bytes = min(limit + -limit % 8, BLOCK_BYTES)  # a multiple of 8, so that no value is split
+        self._free_blocks: SimpleQueue[bytearray] = SimpleQueue()
         for _ in range(-(-limit // block_bytes) + BLOCKS_AHEAD):
-            self._free.put(bytearray(block_bytes))
+            self._free_blocks.put(bytearray(block_bytes))
+        # What the thread has read: the blocks of an object, or why it is refused, then None; an error ends the queue.
         self._read: SimpleQueue[memoryview | BaseException | None] = SimpleQueue()
-        self._given: list[memoryview] = []
-        self._more_to_come = self._stopped = False
-        # With the context, by which logs and notes name the run that they belong to.
+        self._blocks_in_use: list[memoryview] = []
+        self._inside_object = False
+        self._stopped = False
+        # The thread gets the caller's context, in which log entries and notes name the run.
         self._thread = Thread(target=copy_context().run, args=(self._read_all,), name="read-ahead", daemon=True)
 
     def __enter__(self) -> Self:
-        """The thread begins to read."""
+        """Start the thread, which begins to read."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """The thread ends after the block that it reads. It is not waited for: the store may be away."""
+        """Let the thread end after the block that it reads now, without waiting for it: the store may be away."""
         self._stopped = True
-        self._free.put(bytearray())  # it may wait for one
+        self._free_blocks.put(bytearray())  # the thread may be waiting for a block
 
-    def next(self) -> Iterator[memoryview]:
-        """The blocks of the next object, whose memory is its own until the next call.
+    def next_object(self) -> Iterator[memoryview]:
+        """The blocks of the next object in order. They are valid until the next call of this method.
 
-        To take them raises `UpdateRefusedError` where there is no object, or a larger one than the limit.
+        The iterator raises `UpdateRefusedError` if the object is missing or larger than the limit, and an error of the store
+        that ended the thread.
         """
-        while self._more_to_come:  # of an object that was refused before all of it was taken
+        while self._inside_object:  # the caller did not take all of an object that it refused
             self._take()
-        self._give_back()
-        self._more_to_come = True
+        self._free_used_blocks()
+        self._inside_object = True
         return self._blocks()
 
     def _blocks(self) -> Iterator[memoryview]:
-        while self._more_to_come:
+        while self._inside_object:
             taken = self._take()
             if isinstance(taken, memoryview):
                 yield taken
@@ -70,32 +73,33 @@ class ReadAhead:
     def _take(self) -> memoryview | UpdateRefusedError | None:
         taken = self._read.get()
         if isinstance(taken, memoryview):
-            self._given.append(taken)
+            self._blocks_in_use.append(taken)
         elif taken is None:
-            self._more_to_come = False
+            self._inside_object = False
         elif not isinstance(taken, UpdateRefusedError):
             raise taken
         return taken
 
-    def _give_back(self) -> None:
-        for block in self._given:
+    def _free_used_blocks(self) -> None:
+        for block in self._blocks_in_use:
             assert isinstance(block.obj, bytearray)
-            self._free.put(block.obj)
-        self._given.clear()
+            self._free_blocks.put(block.obj)
+        self._blocks_in_use.clear()
 
     def _read_all(self) -> None:
         try:
-            for key, accepted_size in self._wanted:
+            for key, accepted_size in self._objects:
                 try:
                     self._read_object(key, accepted_size)
                 except UpdateRefusedError as refused:
                     self._read.put(refused)
                 self._read.put(None)
-        except BaseException as error:  # it is raised in the thread that asks for the object
+        except BaseException as error:  # it is raised in the thread that takes the blocks
             self._read.put(error)
 
     def _read_object(self, key: str, accepted_size: int) -> None:
-        size, start = accepted_size, 0
+        size = accepted_size
+        start = 0
         while not self._stopped:
             if size > self._limit:
                 raise UpdateRefusedError(
@@ -103,13 +107,13 @@ class ReadAhead:
                 )
             if start >= size:
                 return
-            block = self._free.get()
+            block = self._free_blocks.get()
             if self._stopped:
                 return
             try:
                 size = self._artifacts.read_into(key, start, block)
             except ArtifactMissingError as error:
-                self._free.put(block)
+                self._free_blocks.put(block)
                 raise UpdateRefusedError(RefusalReason.MISSING, str(error)) from error
             self._read.put(memoryview(block)[: max(0, size - start)])
             start += len(block)

@@ -1,4 +1,4 @@
-"""Reduces a round: the partials in shard order, the average, spreadout, the next model version."""
+"""Reduces a round: averages the partials in shard order, spreads class embeddings, and puts the next model version."""
 
 from __future__ import annotations
 
@@ -31,11 +31,14 @@ log = structlog.get_logger(__name__)
 
 
 def reduce_round(workbench: Workbench, command: ReduceRound, correlation_id: str) -> None:
-    """Put what the round came to, and its aggregation last, then report; a repeated task only reports again.
+    """Put the objects that the round results in, its aggregation last, and report the aggregation to control.
 
-    What the round started from may be damaged, or the strategy not find its photographs: that ends the run, with the reason.
+    A task that is delivered again finds the aggregation and only reports it again. If too few updates can be used, an object
+    that the round started from is damaged, or the strategy cannot read its photographs, the failed step is reported.
     """
-    ports, run, number = workbench.ports, command.run_id, command.round
+    ports = workbench.ports
+    run = command.run_id
+    number = command.round
     current = ports.ledger.load_round(run, number)
     if current.phase is not RoundPhase.AGGREGATING:
         log.info("nothing_to_do", round_phase=current.phase)
@@ -60,9 +63,15 @@ def reduce_round(workbench: Workbench, command: ReduceRound, correlation_id: str
 
 
 def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Aggregation:
-    """Put what a closed round came to, and its aggregation last. `TooFewUpdatesError` where that cannot be said."""
-    reduced = _reduced(workbench, plan, current, accepted)
-    artifacts, run, aggregation = workbench.ports.artifacts, current.run_id, reduced.aggregation
+    """Put the model version, class embeddings, server state and guidance of a closed round, then its aggregation.
+
+    `TooFewUpdatesError` if fewer updates can be used than the round's minimum. `InvalidInputError` or `DamagedObjectError`
+    if an object or a photograph that the round needs cannot be used.
+    """
+    reduced = _reduced_round(workbench, plan, current, accepted)
+    artifacts = workbench.ports.artifacts
+    run = current.run_id
+    aggregation = reduced.aggregation
     artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
     artifacts.put(object_keys.class_embeddings(run, aggregation.class_embeddings_sha256), reduced.class_embeddings)
     if reduced.server_state is not None and aggregation.server_state_sha256 is not None:
@@ -74,20 +83,23 @@ def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[s
     return aggregation
 
 
-def _reduced(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:
+def _reduced_round(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:
     with AGGREGATION_SECONDS.labels("reduce").time():
-        before = _before(workbench, plan, current)
-        reduced = reduce_partials(_partials(workbench, plan, current, accepted), before)
-    workbench.models.forget_network()  # nothing else that an aggregator does needs it
+        server_round = _server_round(workbench, plan, current)
+        reduced = reduce_partials(_partials(workbench, plan, current, accepted), server_round)
+    workbench.models.forget_network()  # no other task of an aggregator needs it
     if reduced.aggregation.folded < current.minimum:
         raise TooFewUpdatesError(reduced.aggregation.folded, current.minimum, reduced.aggregation.refused)
     return reduced
 
 
-def _before(workbench: Workbench, plan: Plan, current: Round) -> ServerRound:
-    """What the round started from."""
-    artifacts, run, size = workbench.ports.artifacts, current.run_id, plan.model.embedding_size
-    class_embeddings_CD, state = torch.empty(0, size), NOTHING
+def _server_round(workbench: Workbench, plan: Plan, current: Round) -> ServerRound:
+    """The model version, class embeddings and server state that the round started from."""
+    artifacts = workbench.ports.artifacts
+    run = current.run_id
+    size = plan.model.embedding_size
+    class_embeddings_CD = torch.empty(0, size)
+    state = NOTHING
     if current.class_embeddings_sha256 is not None:
         sha256 = current.class_embeddings_sha256
         data = get_checked(artifacts, object_keys.class_embeddings(run, sha256), sha256)
@@ -109,19 +121,19 @@ def _before(workbench: Workbench, plan: Plan, current: Round) -> ServerRound:
 def _partials(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Iterator[Partial]:
     """The partials of the shards with accepted updates, in shard order, one at a time.
 
-    One that is not there is folded now: its shard was recorded as folded by a worker that had read an older accepted set.
-    So is one that was damaged.
+    A partial that is missing or damaged is folded again. It is missing if the worker that recorded its shard as folded had
+    read an older accepted set.
     """
-    kind = PARTIALS[current.kind]
+    partial_class = PARTIALS[current.kind]
     for shard in range(current.shards):
         of_shard = {client: accepted[client] for client in current.shard_members(shard) if client in accepted}
         if not of_shard:
             continue
         key = object_keys.partial(current.run_id, current.number, shard, accepted_digest(of_shard))
         try:
-            partial = kind.read(opened(workbench.ports.artifacts, key))
+            partial = partial_class.read(opened(workbench.ports.artifacts, key))
         except (ArtifactMissingError, DamagedObjectError) as error:
             log.warning("folded_again", shard=shard, reason=str(error))
             fold(workbench, plan, current, key, of_shard)
-            partial = kind.read(opened(workbench.ports.artifacts, key))
+            partial = partial_class.read(opened(workbench.ports.artifacts, key))
         yield partial

@@ -1,4 +1,4 @@
-"""The aggregator's Celery tasks."""
+"""The aggregator's Celery tasks: prepare a model, fold a shard, reduce a round."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fedface_worker.workbench import Workbench
 
 
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
-    """The app with the aggregator's tasks."""
+    """The Celery app with the aggregator's tasks, and no metrics collectors of its own."""
     app = create_celery(settings)
     workbench = Workbench(with_patience(connect(settings, app), settings.patience_seconds))
     register_handler(app, PrepareModel, lambda command, correlation_id: prepare_model(workbench, command, correlation_id))

@@ -1,1 +1,1 @@
-"""Client: simulates devices. A task has some clients train, each on the images of one person, and upload their updates."""
+"""Client: simulates devices. Each client of a task trains on the images of one person and uploads its update."""

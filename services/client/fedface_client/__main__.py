@@ -1,4 +1,4 @@
-"""``python -m fedface_client``: a worker that simulates clients. Run as many as you like."""
+"""``python -m fedface_client``: a worker that simulates clients. Any number of workers can run at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fedface_worker.compute_worker import run_compute_worker
 
 
 def main() -> None:
-    """Serve the clients' queue until SIGTERM."""
+    """Carry out the tasks of the client queue until SIGTERM."""
     run_compute_worker(CLIENT, "fedface_client.tasks")
 
 

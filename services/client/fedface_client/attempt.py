@@ -1,4 +1,4 @@
-"""One attempt of one client in one round: it is counted, makes an update, puts it and has its acceptance recorded."""
+"""One attempt of one client in one round: count it, make the update, put the update and have its acceptance recorded."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import structlog
 from pydantic import ValidationError
 
 from fedface_client.device import Device
+from fedface_client.invitation import Invitation
 from fedface_client.make_update import make_update, started_from
-from fedface_client.settle import Failure, Invitation, count_attempt, settle
+from fedface_client.settle import ClientFailure, count_attempt, settle
 from fedface_core.contracts import object_keys
 from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError, LostResidualError
 from fedface_core.domain.round_kind import RoundKind
@@ -27,10 +28,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt that has begun: the ``number``-th of the invited client, from 1 on, on its ``device``.
+    """An attempt that has begun: the invited client's attempt number ``number``, counted from 1, on its ``device``.
 
-    Its steps are `begin`, `make_update` and `deliver`, in this order. While one runs, logs name the client, and so does an
-    unexpected error. A client whose data cannot be used is recorded as failed, so that the round does not wait for it.
+    The steps of an attempt are `begin`, `make_update` and `deliver`, in this order. Every log entry of a step names the
+    client, and a note on an unexpected error names it too. If a client's data cannot be used, the client is recorded as
+    failed, so that the round does not wait for it.
     """
 
     workbench: Workbench
@@ -40,17 +42,17 @@ class Attempt:
 
     @classmethod
     def begin(cls, workbench: Workbench, invitation: Invitation) -> Self | None:
-        """Count the client's attempt. None if it has nothing to do: it has settled, keeps silent, or is given up.
+        """Count an attempt of the client and return it. None if the client has nothing to do.
 
-        A client whose task was delivered too often is given up, for it may be what kills the worker. Of a simulated device
-        that keeps silent nothing is recorded: to go on without it, or to ask it again, is for the quorum, the deadline and
-        the sweep.
+        That is so if the client has settled, if its device does not respond, or if it has used up the plan's attempts. In
+        the last case the client is recorded as failed, because it may be what kills the worker. If a simulated device does
+        not respond, nothing is recorded: quorum and deadline let the round go on without it, and the sweep asks it again.
         """
         plan = invitation.plan
-        with _on_behalf_of(invitation.client_id):
-            device = Device.of(invitation.client_id, invitation.opened.number, plan, workbench.ports.clock)
-            # Before the attempt is counted: to ask an absent device again must not use up its attempts.
-            if device.keeps_silent():
+        with _naming(invitation.client_id):
+            device = Device.of(invitation.client_id, invitation.opened_round.number, plan, workbench.ports.clock)
+            # This comes before the attempt is counted: a device that is absent must not use up its attempts.
+            if not device.responds():
                 return None
             number = count_attempt(workbench.ports, invitation)
             if number == 0:
@@ -63,22 +65,25 @@ class Attempt:
             return attempt
 
     @property
-    def may_wait(self) -> bool:
-        """Whether the delivery may wait while the next client trains.
+    def can_deliver_in_background(self) -> bool:
+        """Whether the update may be delivered while the next client trains: on the first of several attempts.
 
-        Not on a later attempt, when somebody has killed the worker before, nor on the only one that the plan allows: else a
-        client that kills its worker could take the one before with it.
+        On a later attempt something has killed the worker before, and on an only attempt the client has no second one. Then
+        a next client that kills the worker must not take this client's delivery with it.
         """
         return self.number == 1 < self.invitation.plan.cohort.attempts
 
     def make_update(self) -> Update | AcceptedUpdate | None:
-        """Make the client's update. If an earlier attempt has put it already, the record of that one; None if it failed."""
-        with _on_behalf_of(self.invitation.client_id):
-            # On the first attempt too: a round whose ledger was lost is opened anew, and worker and ledger count from 1.
+        """Make the client's update and return it, or the record of the update that an earlier attempt has put already.
+
+        Returns None if the client's data cannot be used; the client is then recorded as failed with the reason.
+        """
+        with _naming(self.invitation.client_id):
+            # The first attempt looks too: after a lost ledger the round is opened again, and attempts are counted from 1.
             stored = self._stored_update()
             if stored is not None:
                 return stored
-            self.device.take_time()
+            self.device.simulate_slowness()
             try:
                 return make_update(self.workbench, self.invitation)
             except (InvalidInputError, DamagedObjectError, LostResidualError) as error:
@@ -86,27 +91,31 @@ class Attempt:
                 return None
 
     def deliver(self, update: Update | AcceptedUpdate) -> None:
-        """Put the update if it is not stored yet, have its acceptance recorded, and publish what that completes."""
-        with _on_behalf_of(self.invitation.client_id):
+        """Put the update if it is not stored yet, have its acceptance recorded, and publish the message that makes due.
+
+        If every upload breaks off, the client is recorded as failed.
+        """
+        with _naming(self.invitation.client_id):
             if isinstance(update, Update) and not self._put(update):
                 self._fail(f"each of {self.device.upload_attempts} attempts to upload broke off")
                 return
             accepted = update.accepted if isinstance(update, Update) else update
-            # Also if an earlier attempt has put it: to kill a worker makes no device punctual.
-            self.device.be_late()
+            # A stored update of an earlier attempt is late too: a killed worker does not make its device punctual.
+            self.device.simulate_lateness()
             with CLIENT_STEP_SECONDS.labels("record").time():
                 refused = settle(self.workbench.ports, self.invitation, accepted)
             UPDATES.labels("refused" if refused else "accepted", refused or "").inc()
             if refused:
                 log.info("update_refused", reason=refused)
-            elif self.invitation.opened.kind is RoundKind.TRAINING:
+            elif self.invitation.opened_round.kind is RoundKind.TRAINING:
                 UPDATE_BYTES.labels(self.invitation.plan.update_encoding.name).inc(accepted.size)
             log.debug("update_delivered", images=accepted.images, bytes=accepted.size)
 
     def _stored_update(self) -> AcceptedUpdate | None:
-        """The update that an earlier attempt put before it was killed: it need not be made again.
+        """The record of the update that an earlier attempt put before its worker was killed; None if there is none to use.
 
-        Unless it started from another model version: an asynchronous round whose ledger was lost may start from another one.
+        An update that started from another model version is of no use. It exists if the ledger of an asynchronous round was
+        lost, and the round was opened again from another model version.
         """
         try:
             data = self.workbench.ports.artifacts.get(self._key)
@@ -117,34 +126,34 @@ class Attempt:
         except (DamagedObjectError, ValidationError) as error:
             log.warning("stored_update_unusable", key=self._key, reason=str(error))
             return None
-        return stored if stored.started_from == started_from(self.invitation.opened) else None
+        return stored if stored.started_from == started_from(self.invitation.opened_round) else None
 
     def _put(self, update: Update) -> bool:
-        """Put the update, and before it what its encoding left out. False if every attempt to upload it broke off."""
+        """Put the residual if there is one, then the update. False if every attempt to upload the update broke off."""
         artifacts = self.workbench.ports.artifacts
-        opened = self.invitation.opened
+        opened_round = self.invitation.opened_round
         residual_sha256 = update.accepted.residual_sha256
-        # With error feedback: the device's own memory, and no upload. It must be there before the update counts.
+        # The residual stands for the device's own memory, so it is not uploaded. It must exist before the update counts.
         if update.residual is not None and residual_sha256 is not None:
-            key = object_keys.residual(opened.run_id, opened.number, self.invitation.client_id, residual_sha256)
+            key = object_keys.residual(opened_round.run_id, opened_round.number, self.invitation.client_id, residual_sha256)
             artifacts.put(key, update.residual)
         with CLIENT_STEP_SECONDS.labels("put").time():
             return self.device.upload(artifacts, self._key, update.data)
 
     def _fail(self, reason: str) -> None:
         log.warning("client_failed", reason=reason)
-        if not settle(self.workbench.ports, self.invitation, Failure(reason)):
+        if not settle(self.workbench.ports, self.invitation, ClientFailure(reason)):
             UPDATES.labels("failed", "client").inc()
 
     @property
     def _key(self) -> str:
-        opened = self.invitation.opened
-        return object_keys.update(opened.run_id, opened.number, self.invitation.client_id)
+        opened_round = self.invitation.opened_round
+        return object_keys.update(opened_round.run_id, opened_round.number, self.invitation.client_id)
 
 
 @contextmanager
-def _on_behalf_of(client: str) -> Iterator[None]:
-    """Logs name the client, and so does an unexpected error."""
+def _naming(client: str) -> Iterator[None]:
+    """Add the client's id to each log entry of the block, and to an error that leaves it."""
     with structlog.contextvars.bound_contextvars(client_id=client):
         try:
             yield

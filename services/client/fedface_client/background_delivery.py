@@ -11,40 +11,43 @@ from fedface_client.attempt import Attempt
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.client.update import Update
 
-# The process's own. Its thread starts with the first delivery, for threads do not survive the fork of a worker's processes.
+# One thread for the whole process. It starts with the first delivery: a thread that started earlier would not survive the
+# fork of the worker's processes.
 _THREAD: Final = ThreadPoolExecutor(1, "background-delivery")
 
 
 class BackgroundDelivery:
-    """Delivers updates in the order in which they were begun, never more than one at once: so what they hold is bounded.
+    """Delivers updates in the order in which they were begun, one at a time, so that only one update waits in memory.
 
-    What a delivery raises is raised by the next `wait`, at the latest at the end of the ``with``.
-
-    A process that is told to end does not wait: to the delivery it is as if it were killed.
+    An error of a delivery is raised by the next `wait`, at the latest at the end of the ``with`` block. A process that is
+    told to end does not wait: its delivery then breaks off, as if the process were killed.
     """
 
     def __init__(self) -> None:
-        self._under_way: Future[None] | None = None
+        self._pending: Future[None] | None = None
 
     def begin(self, attempt: Attempt, update: Update | AcceptedUpdate) -> None:
-        """Begin to deliver an attempt's update, once the delivery before has succeeded. It logs in the caller's context."""
+        """Begin to deliver an attempt's update in the caller's logging context.
+
+        Waits for the delivery before this one, and raises its error if it failed.
+        """
         self.wait()
-        self._under_way = _THREAD.submit(copy_context().run, attempt.deliver, update)
+        self._pending = _THREAD.submit(copy_context().run, attempt.deliver, update)
 
     def wait(self) -> None:
-        """Return when nothing is under way; raise what went wrong with it."""
-        if self._under_way is not None:
-            delivery = self._under_way
-            self._under_way = None
+        """Return when no delivery is pending. Raises the error of a delivery that failed."""
+        if self._pending is not None:
+            delivery = self._pending
+            self._pending = None
             delivery.result()
 
     def __enter__(self) -> Self:
-        """Nothing is under way yet."""
+        """Return this object; no delivery is pending yet."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Wait, also if the caller failed; not if its process ends."""
+        """Wait for the pending delivery, also if the caller failed; do not wait if the process ends."""
         if kind is None or issubclass(kind, Exception):
             self.wait()

@@ -1,59 +1,61 @@
-"""The story of a task: its clients train in turn, and while one trains, the update of the one before is delivered."""
+"""Carries out a task: its clients train one after the other, and each update is delivered while the next client trains."""
 
 from __future__ import annotations
 
 from collections import deque
 from datetime import timedelta
+from typing import Final
 
 import structlog
 
 from fedface_client.attempt import Attempt
 from fedface_client.background_delivery import BackgroundDelivery
-from fedface_client.settle import Invitation
+from fedface_client.invitation import Invitation
 from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
-# Long enough that a message costs next to nothing, short beside the grace period of a worker that is told to stop.
-_SHARE = timedelta(seconds=1)
+_TIME_SLICE: Final = timedelta(seconds=1)
+"""Long enough that the cost of a message hardly counts; short compared with the grace period of a worker that stops."""
 
 
 def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str) -> None:
     """Have each client of the task make its update and deliver it, in the order of the task.
 
-    A task works for `_SHARE`, or for one client. Who is left then goes back to the queue, in tasks as large as what was
-    done: slow clients come to have tasks of their own, no task comes near its time limit, and a worker that is told to stop
-    has soon done so. Who is left behind a client that fails unexpectedly goes back likewise, and does not fail with it.
+    A task works until one client has finished and `_TIME_SLICE` has passed. The clients that remain then go back to the
+    queue, in tasks as large as the number of clients that finished. So slow clients get tasks of their own, no task comes
+    near its time limit, and a worker that is told to stop ends soon. If a client fails unexpectedly, the clients after it go
+    back to the queue too, and its error is raised.
     """
-    left = deque(command.clients)
+    remaining = deque(command.clients)
     plan = workbench.plan(command.run_id, correlation_id)
-    opened = workbench.opened_round(command.run_id, _round_of(command), correlation_id)
+    opened_round = workbench.opened_round(command.run_id, _round_of(command), correlation_id)
     clock = workbench.ports.clock
-    begun = clock.now()
+    started_at = clock.now()
     try:
         with BackgroundDelivery() as background:
-            while left and (len(left) == len(command.clients) or clock.now() - begun < _SHARE):
-                client = left.popleft()
-                attempt = Attempt.begin(workbench, Invitation(plan, opened, client, correlation_id))
+            while remaining and (len(remaining) == len(command.clients) or clock.now() - started_at < _TIME_SLICE):
+                client = remaining.popleft()
+                attempt = Attempt.begin(workbench, Invitation(plan, opened_round, client, correlation_id))
                 update = attempt.make_update() if attempt else None
                 try:
                     background.wait()
                 except Exception:
-                    left.appendleft(client)  # what has failed is the delivery of the one before
+                    remaining.appendleft(client)  # the delivery of the client before has failed, not this client
                     raise
                 if attempt is None or update is None:
                     continue
-                if left and attempt.may_wait:
+                if remaining and attempt.can_deliver_in_background:
                     background.begin(attempt, update)
                 else:
                     attempt.deliver(update)
     except Exception:
-        _hand_back(workbench, command, correlation_id, tuple(left))
+        _requeue(workbench, command, correlation_id, tuple(remaining))
         raise
-    _hand_back(workbench, command, correlation_id, tuple(left))
-    log.info("clients_done", clients=len(command.clients) - len(left), handed_back=len(left))
+    _requeue(workbench, command, correlation_id, tuple(remaining))
+    log.info("clients_done", clients=len(command.clients) - len(remaining), handed_back=len(remaining))
 
 
 def _round_of(command: EnrolClients | TrainClients) -> int:
@@ -64,18 +66,21 @@ def _round_of(command: EnrolClients | TrainClients) -> int:
             return command.round
 
 
-def _hand_back(
-    workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str, left: tuple[str, ...]
+def _requeue(
+    workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str, remaining: tuple[str, ...]
 ) -> None:
-    """Killed in between, the worker leaves its message as well: then some clients are in two tasks, which does no harm."""
-    if left:
-        size = len(command.clients) - len(left)
-        tasks = [_task_like(command, left[start : start + size]) for start in range(0, len(left), size)]
+    """Publish tasks for the clients that remain.
+
+    If the worker is killed before it acknowledges its own message, some clients are in two tasks, which does no harm.
+    """
+    if remaining:
+        size = len(command.clients) - len(remaining)
+        tasks = [_task_for(command, remaining[start : start + size]) for start in range(0, len(remaining), size)]
         workbench.ports.publisher.publish_all(tasks, correlation_id=correlation_id)
 
 
-def _task_like(command: EnrolClients | TrainClients, clients: tuple[str, ...]) -> EnrolClients | TrainClients:
-    """The task of the same round for other clients."""
+def _task_for(command: EnrolClients | TrainClients, clients: tuple[str, ...]) -> EnrolClients | TrainClients:
+    """A task for ``clients`` that is in all else like ``command``."""
     match command:
         case EnrolClients():
             return EnrolClients(run_id=command.run_id, clients=clients)

@@ -1,11 +1,11 @@
-"""What a client makes in a round, by the kind of round: what it fetches for that, and the step that makes the update."""
+"""Makes a client's update: fetches what the kind of round needs, then enrols or trains."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from fedface_client.device import photographs
-from fedface_client.settle import Invitation
+from fedface_client.invitation import Invitation
 from fedface_core.contracts import object_keys
 from fedface_core.domain.errors import ArtifactMissingError, LostResidualError
 from fedface_core.domain.ids import client_index
@@ -21,37 +21,37 @@ from fedface_worker.workbench import Workbench
 
 
 def make_update(workbench: Workbench, invitation: Invitation) -> Update:
-    """The update that an invited client makes of its images; nothing is put yet.
+    """Make an invited client's update from its images. Nothing is put into the store.
 
     `InvalidInputError` if the client's images cannot be used, `DamagedObjectError` if an object in the store is damaged,
     `LostResidualError` if the residual of the client's last update is gone.
     """
-    match invitation.opened.kind:
+    match invitation.opened_round.kind:
         case RoundKind.ENROLMENT:
             return _enrol(workbench, invitation)
         case RoundKind.TRAINING:
             return _train(workbench, invitation)
 
 
-def started_from(opened: Round) -> str | None:
-    """The SHA-256 of the model version that each update of the round must name; None at enrolment, which trains none."""
-    return opened.model_sha256 if opened.kind is RoundKind.TRAINING else None
+def started_from(opened_round: Round) -> str | None:
+    """The SHA-256 of the model version that each update of the round must name; None at enrolment, which trains no model."""
+    return opened_round.model_sha256 if opened_round.kind is RoundKind.TRAINING else None
 
 
 def _enrol(workbench: Workbench, invitation: Invitation) -> Update:
-    """The mean embedding of the client's images by the initial network."""
+    """Make the mean embedding of the client's images with the initial network."""
     plan = invitation.plan
     with CLIENT_STEP_SECONDS.labels("fetch").time():
         images_NCHW = photographs(plan, invitation.client_id)
-        network = workbench.models.network(plan.model, invitation.opened.model_sha256)
+        network = workbench.models.network(plan.model, invitation.opened_round.model_sha256)
     with CLIENT_STEP_SECONDS.labels("embed").time():
         return enrolment_update(network, images_NCHW, plan)
 
 
 def _train(workbench: Workbench, invitation: Invitation) -> Update:
-    """The round's model, trained on the client's images with its own class embedding."""
+    """Train the round's model version on the client's images with its own class embedding."""
     plan = invitation.plan
-    opened = invitation.opened
+    opened = invitation.opened_round
     client = invitation.client_id
     with CLIENT_STEP_SECONDS.labels("fetch").time():
         images_NCHW = photographs(plan, client)
@@ -76,26 +76,29 @@ def _train(workbench: Workbench, invitation: Invitation) -> Update:
     return update
 
 
-def own_class_embedding(artifacts: ArtifactStore, opened: Round, client: str, size: int) -> Tensor:
-    """The client's own row (D,) of the W that the round starts from; nobody else's is read."""
-    assert opened.class_embeddings_sha256 is not None, "a training round starts from class embeddings"
+def own_class_embedding(artifacts: ArtifactStore, opened_round: Round, client: str, size: int) -> Tensor:
+    """The client's own row of the W that the round starts from: float32 (D,), where D is ``size``. No other row is read."""
+    assert opened_round.class_embeddings_sha256 is not None, "a training round starts from class embeddings"
     first, length = row_range(client_index(client), size)
-    row = artifacts.get_range(object_keys.class_embeddings(opened.run_id, opened.class_embeddings_sha256), first, length)
+    row = artifacts.get_range(
+        object_keys.class_embeddings(opened_round.run_id, opened_round.class_embeddings_sha256), first, length
+    )
     return decode_class_embeddings(row, size)[0]
 
 
-def _own_residual(ports: Ports, opened: Round, client: str) -> Tensor | None:
-    """What the encoding of the client's last update that counted had left out (P,); None if there is none.
+def _own_residual(ports: Ports, opened_round: Round, client: str) -> Tensor | None:
+    """The residual (P,) of the client's last update that counted; None if it left no residual.
 
-    `DamagedObjectError` if it was damaged, `LostResidualError` if it is gone: to go on without it would make another model.
+    `DamagedObjectError` if the residual is damaged, `LostResidualError` if it is gone: training without it would give
+    another model.
     """
-    number = opened.residuals.get(client)
+    number = opened_round.residuals.get(client)
     if number is None:
         return None
-    sha256 = ports.ledger.accepted(opened.run_id, number, [client])[client].residual_sha256
-    if sha256 is None:  # it said that it had left nothing out
+    sha256 = ports.ledger.accepted(opened_round.run_id, number, [client])[client].residual_sha256
+    if sha256 is None:  # the update lost nothing
         return None
-    key = object_keys.residual(opened.run_id, number, client, sha256)
+    key = object_keys.residual(opened_round.run_id, number, client, sha256)
     try:
         return decode_residual(get_checked(ports.artifacts, key, sha256))
     except ArtifactMissingError as error:

@@ -1,9 +1,9 @@
-"""The client's Celery tasks."""
+"""The client's Celery tasks: enrol and train."""
 
 from __future__ import annotations
 
-# torch.optim loads it with its first optimiser, which takes most of a second and a hundred megabytes: so once, before the
-# worker's processes are forked, and not in each.
+# The first optimiser of torch.optim loads this module, which takes almost a second and a hundred megabytes. Here it is
+# loaded once, before the worker's processes are forked.
 import torch._dynamo  # noqa: F401
 from celery import Celery
 from prometheus_client.registry import Collector
@@ -18,7 +18,7 @@ from fedface_worker.workbench import Workbench
 
 
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
-    """The app with the client's tasks."""
+    """The Celery app with the client's tasks, and no metrics collectors of its own."""
     app = create_celery(settings)
     workbench = Workbench(with_patience(connect(settings, app), settings.patience_seconds))
     register_handler(app, EnrolClients, lambda command, correlation_id: carry_out_task(workbench, command, correlation_id))

@@ -7,7 +7,7 @@ from fedface_worker.compute_worker import run_compute_worker
 
 
 def main() -> None:
-    """Serve the evaluator's queue until SIGTERM."""
+    """Carry out the tasks of the evaluator queue until SIGTERM."""
     run_compute_worker(EVALUATOR, "fedface_evaluator.tasks")
 
 

@@ -19,8 +19,14 @@ log = structlog.get_logger(__name__)
 
 
 def evaluate_model(workbench: Workbench, command: EvaluateModel, correlation_id: str) -> None:
-    """Put the report, then report its scores; a repeated task only reports again."""
-    ports, run, number = workbench.ports, command.run_id, command.round
+    """Score a round's model version, put the verification report, and report its scores to control.
+
+    A task that is delivered again finds the report and only sends its scores again. If the test identities cannot be scored,
+    the failed step is reported, which ends the run.
+    """
+    ports = workbench.ports
+    run = command.run_id
+    number = command.round
     current = ports.ledger.load_round(run, number)
     if current.phase is not RoundPhase.EVALUATING:
         log.info("nothing_to_do", round_phase=current.phase)
@@ -39,12 +45,16 @@ def evaluate_model(workbench: Workbench, command: EvaluateModel, correlation_id:
 
 
 def _model_of(current: Round) -> str:
-    assert current.aggregation is not None, "evaluated after it was aggregated"
+    assert current.aggregation is not None, "a round is evaluated after it was aggregated"
     return current.aggregation.model_sha256
 
 
 def score(workbench: Workbench, plan: Plan, current: Round) -> VerificationReport:
-    """The report of the round's model version on the test identities. `InvalidInputError` if they cannot be scored."""
+    """Make the verification report of the round's model version on the test identities. Nothing is put into the store.
+
+    `InvalidInputError` if the photographs cannot be read or have too few pairs, `DamagedObjectError` if the model version is
+    damaged.
+    """
     model_sha256 = _model_of(current)
     dataset = workbench.photographs(plan)
     identities = split_identities(dataset.identities, plan.split).test

@@ -1,4 +1,4 @@
-"""The evaluator's Celery tasks and its gauges."""
+"""The evaluator's Celery task and its gauges."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from fedface_worker.workbench import Workbench
 
 
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
-    """The app with the evaluator's task, and the verification gauges."""
+    """The Celery app with the evaluator's task, and the collector of the verification gauges."""
     app = create_celery(settings)
     ports = connect(settings, app)
     workbench = Workbench(with_patience(ports, settings.patience_seconds))
     register_handler(app, EvaluateModel, lambda command, correlation_id: evaluate_model(workbench, command, correlation_id))
-    return app, [VerificationMetrics(ports.ledger)]  # a scrape must not wait
+    return app, [VerificationMetrics(ports.ledger)]  # the ledger without patience: a scrape must not wait

@@ -1,4 +1,4 @@
-"""The verification gauges, read from the ledger when Prometheus scrapes: right after a restart, and in every process."""
+"""The verification gauges. They are read from the ledger at each scrape, so they are right after a restart too."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from fedface_core.runtime.metrics import NEWEST_RUNS
 
 
 class VerificationMetrics(Collector):
-    """Collects `fedface_verification_*` of the newest evaluated model version of each of the newest runs."""
+    """Collects the `fedface_verification_*` gauges of the newest evaluated model version of each of the newest runs."""
 
     def __init__(self, ledger: RunViews) -> None:
         self._ledger = ledger
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges as of now; none while the ledger does not answer, which control's metrics tell."""
-        labels = ["run", "protocol"]
-        tar = GaugeMetricFamily("fedface_verification_tar", "TAR at a false accept rate.", labels=[*labels, "far"])
-        auc = GaugeMetricFamily("fedface_verification_auc", "Area under the ROC curve.", labels=labels)
-        eer = GaugeMetricFamily("fedface_verification_eer", "Equal error rate.", labels=labels)
+        """The present gauges. None while the ledger does not answer; control's metrics show that it is away."""
+        label_names = ["run", "protocol"]
+        tar = GaugeMetricFamily("fedface_verification_tar", "TAR at a false accept rate.", labels=[*label_names, "far"])
+        auc = GaugeMetricFamily("fedface_verification_auc", "Area under the ROC curve.", labels=label_names)
+        eer = GaugeMetricFamily("fedface_verification_eer", "Equal error rate.", labels=label_names)
         cosine = GaugeMetricFamily(
-            "fedface_verification_cosine_mean", "Mean cosine of the pairs.", labels=[*labels, "pairs"]
+            "fedface_verification_cosine_mean", "Mean cosine of the pairs.", labels=[*label_names, "pairs"]
         )
-        number = GaugeMetricFamily("fedface_verification_round", "The round whose model was scored.", labels=labels)
+        number = GaugeMetricFamily("fedface_verification_round", "The round whose model was scored.", labels=label_names)
         try:
             for run in self._ledger.runs(NEWEST_RUNS):
                 latest = latest_scores([glance.round for glance in self._ledger.round_summaries(run.id)])
                 if latest is None:
                     continue
                 scored_round, scores = latest
-                of = [run.id, scores.protocol]
+                labels = [run.id, scores.protocol]
                 for far, rate in scores.tar.items():
                     if rate is not None:
-                        tar.add_metric([*of, far], rate)
-                auc.add_metric(of, scores.auc)
-                eer.add_metric(of, scores.eer)
-                cosine.add_metric([*of, "genuine"], scores.mean_genuine_cosine)
-                cosine.add_metric([*of, "impostor"], scores.mean_impostor_cosine)
-                number.add_metric(of, scored_round)
+                        tar.add_metric([*labels, far], rate)
+                auc.add_metric(labels, scores.auc)
+                eer.add_metric(labels, scores.eer)
+                cosine.add_metric([*labels, "genuine"], scores.mean_genuine_cosine)
+                cosine.add_metric([*labels, "impostor"], scores.mean_impostor_cosine)
+                number.add_metric(labels, scored_round)
         except UnavailableError:
             return
         yield from (tar, auc, eer, cosine, number)
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """Nothing at registration, so that the ledger is not asked before the first scrape."""
+        """No gauges, so that registration does not ask the ledger; `collect` is called at the first scrape."""
         return []

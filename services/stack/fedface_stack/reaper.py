@@ -1,12 +1,12 @@
-"""Ends what a stack leaves behind when its owner is killed.
+"""The reaper: a process that kills the children of another process, its owner, after the owner has ended.
 
-A process killed by SIGKILL cannot stop its children, so a `fedface_stack.children.Children` starts this reaper first and
-holds the only lasting write end of a pipe to it. Each child writes ``+<process group>`` into the pipe before it becomes its
-service, and the owner writes ``-<process group>`` once it has reaped one. The pipe ends when its owner is gone, however it
-went: then the reaper kills the groups that are left, worker processes of workers included.
+A process that is killed by SIGKILL cannot stop its children. So `fedface_stack.children.Children` starts this reaper first,
+and holds the only lasting write end of a pipe to it. Each child writes ``+<process group>`` into the pipe before it becomes
+its service, and the owner writes ``-<process group>`` after it has reaped a child. The pipe closes when the owner ends, for
+whatever reason. Then the reaper kills the groups that are left, with the worker processes in them.
 
-Linux's PR_SET_PDEATHSIG would do less: it reaches only the direct child, fires when the *thread* that started it ends, and
-is unknown to other systems.
+Linux's PR_SET_PDEATHSIG would do less: it reaches only the direct child, it fires when the *thread* that started the child
+ends, and other systems do not have it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import suppress
 
 
 def groups_left(lines: Iterable[str]) -> set[int]:
-    """The process groups that were reported as started, less those reported as reaped."""
+    """The process groups that ``lines`` report as started (``+<group>``) and not as reaped since (``-<group>``)."""
     groups: set[int] = set()
     for line in lines:
         group = int(line[1:])
@@ -31,9 +31,9 @@ def groups_left(lines: Iterable[str]) -> set[int]:
 
 
 def main() -> None:
-    """Wait for the pipe's end, then kill what is left."""
+    """Read standard input until it is closed, then kill the process groups that are left."""
     for group in groups_left(sys.stdin):
-        with suppress(ProcessLookupError):  # it had ended by itself
+        with suppress(ProcessLookupError):  # the group has ended by itself
             os.killpg(group, signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""Signals that ask a command to end."""
+"""Lets the signals that ask a command to end unwind it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from types import FrameType
 
 
 def exit_on_termination() -> None:
-    """Let SIGTERM and SIGHUP (a closed terminal) unwind the stack as Ctrl-C does, so that what was started is stopped."""
+    """Make SIGTERM and SIGHUP (a closed terminal) raise `SystemExit`, so that ``finally`` blocks stop what was started.
+
+    The exit status is 128 plus the number of the signal.
+    """
 
     def leave(number: int, _frame: FrameType | None) -> None:
         sys.exit(128 + number)

@@ -3,7 +3,7 @@
     with LocalStack(Path("work")) as stack:
         httpx.get(f"{stack.api_url}/runs")
 
-Everything listens on 127.0.0.1 only; the broker asks for a secret that is drawn at each start.
+All processes listen on 127.0.0.1 only. The broker asks for a secret, which is drawn at each start.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from typing import Literal, Self
 
 from fedface_core.domain.errors import FedFaceError
 from fedface_stack.children import Children
-from fedface_stack.embedded_servers import HOST, Part, answers, prometheus, seaweedfs, valkey
+from fedface_stack.embedded_servers import HOST, ProcessSpec, prometheus, responds_ok, seaweedfs, valkey
 from fedface_stack.folder_lock import folder_locked
-from fedface_stack.local_ports import free_ports, refuse_taken
+from fedface_stack.local_ports import check_port_is_free, free_ports
 
 SERVICES = {
     "api": "fedface_control.api",
@@ -33,10 +33,10 @@ SERVICES = {
     "control": "fedface_control.worker",
 }
 CLIENT_NICENESS = 5
-_START_SECONDS = 600.0  # a process that ends is noticed at once; this is for one that hangs, on however busy a machine
-GRACE_SECONDS = 10.0  # a worker finishes the task in hand, or puts it back into the queue
-END_SECONDS = 10.0  # and then ends; on a busy machine that takes a while
-_SERVER_GRACE_SECONDS = 20.0  # SeaweedFS takes 15
+_START_SECONDS = 600.0  # for a process that hangs, also on a busy machine; a process that ends is noticed at once
+GRACE_SECONDS = 10.0  # for a worker to finish its present task or put it back into the queue
+END_SECONDS = 10.0  # for a worker to end after that, on a busy machine
+_SERVER_GRACE_SECONDS = 20.0  # SeaweedFS needs 15
 
 
 class StackError(FedFaceError):
@@ -46,13 +46,14 @@ class StackError(FedFaceError):
 
 
 class LocalStack:
-    """A stack in ``workdir``, which holds its state: start it there again and it goes on where it was.
+    """A stack whose state is in ``workdir``. A stack that is started there later continues its runs.
 
-    ``api_port`` 0 takes a free port; ``client_workers`` is one a core by default; ``logs`` is ``workdir/logs`` by default.
-    ``environment`` adds to what the services see, such as ``{"FEDFACE_SWEEP_SECONDS": "0.5"}``.
+    ``client_workers`` is the number of client worker processes, by default one a core. ``api_port`` 0 takes a free port.
+    ``logs`` is the folder of the log files, by default ``workdir/logs``. ``environment`` adds to the services' environment
+    variables, for example ``{"FEDFACE_SWEEP_SECONDS": "0.5"}``.
 
-    Once started, there are ``api_url``, ``environment`` (what the services see), ``metrics_targets`` (job → host:port) and
-    ``processes`` (name → process, whose id is also its process group).
+    A started stack has ``api_url``, ``environment`` (all environment variables of the services), ``metrics_targets``
+    (job → host:port) and ``processes`` (name → process, whose id is also the id of its process group).
     """
 
     def __init__(
@@ -78,73 +79,81 @@ class LocalStack:
         self._artifacts = artifacts
         self._with_prometheus = with_prometheus
         self._extra_environment = dict(environment or {})
-        self._parts: dict[str, Part] = {}
+        self._specs: dict[str, ProcessSpec] = {}
         self._children: Children
-        self._held = ExitStack()
+        self._resources = ExitStack()
 
-    def start(self, waiting_for: Callable[[Sequence[str]], None] | None = None) -> None:
-        """Start everything and return once all of it can work; ``waiting_for`` hears the names that are not ready yet.
+    def start(self, on_waiting: Callable[[Sequence[str]], None] | None = None) -> None:
+        """Start all processes and return when all are ready.
 
-        `StackError` names a process that ended instead, with the end of its log; the others are then stopped.
+        Meanwhile ``on_waiting`` is called again and again with the names of those that are not ready yet. If a process ends,
+        the others are stopped, and a `StackError` names the process and shows the end of its log. `InvalidInputError` if
+        another stack runs in the folder, if the port is taken, or if a server is not installed.
         """
         assert not self.processes, "the stack is running"
-        # Two brokers on the same files would ruin them.
-        busy = f"another local stack runs in {self.workdir}: stop that one, or give another --workdir"
-        self._held.enter_context(folder_locked(self.workdir / "stack.lock", busy))
+        # Two brokers would destroy each other's files.
+        busy_message = f"another local stack runs in {self.workdir}: stop that one, or give another --workdir"
+        self._resources.enter_context(folder_locked(self.workdir / "stack.lock", busy_message))
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
-            self._children = self._held.enter_context(closing(Children()))
-            servers, services = self._plan()
-            self._start_together(servers, waiting_for)  # the services look for them as soon as they start
-            self._start_together(services, waiting_for)
+            self._children = self._resources.enter_context(closing(Children()))
+            servers, services = self._process_specs()
+            self._start_together(servers, on_waiting)  # the services connect to the servers when they start
+            self._start_together(services, on_waiting)
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop the services, each finishing the task in hand, then the servers they need. No error where nothing runs."""
+        """Stop the services, then the servers. Each worker first finishes its present task or puts it back into the queue.
+
+        Stopping a stack that does not run is no error.
+        """
         try:
             self._stop(list(SERVICES), GRACE_SECONDS + END_SECONDS)
             self._stop(list(self.processes), _SERVER_GRACE_SECONDS)
-        finally:  # also when a second Ctrl-C ends the patience
-            self._held.close()
+        finally:  # also if a second Ctrl-C interrupts the wait
+            self._resources.close()
             self.processes.clear()
-            self._parts.clear()
+            self._specs.clear()
 
     def ended(self) -> list[str]:
-        """The names of processes that ended, though nobody stopped the stack."""
+        """The names of processes that have ended although the stack was not stopped."""
         return [name for name, process in self.processes.items() if process.poll() is not None]
 
     def check(self) -> None:
-        """`StackError` where a process has ended by itself."""
+        """Raise `StackError` if a process has ended by itself."""
         for name in self.ended():
-            raise self._has_ended(name)
+            raise self._ended_error(name)
 
     def kill(self, name: str) -> None:
-        """Kill one process with its worker processes (SIGKILL), as a crash would."""
+        """Kill one process and its worker processes (SIGKILL), as a crash would."""
         self._children.kill(self.processes[name])
 
     def restart(self, name: str) -> None:
-        """Start one process again, with the same ports and state, killing it first where it runs; wait until it is ready."""
+        """Kill one process if it runs, start it again with its ports and state, and wait until it is ready."""
         self.begin_restart(name)
         self.wait_until_ready([name])
 
     def begin_restart(self, name: str) -> None:
-        """The same without the wait, for whoever has more to do meanwhile."""
+        """Kill one process if it runs, and start it again with its ports and state, without waiting until it is ready."""
         self.kill(name)
-        self._launch(self._parts[name])
+        self._start_process(self._specs[name])
 
-    def wait_until_ready(self, names: Sequence[str], waiting_for: Callable[[Sequence[str]], None] | None = None) -> None:
-        """Return once all of ``names`` can work. `StackError` names one that ended instead, or that hangs."""
+    def wait_until_ready(self, names: Sequence[str], on_waiting: Callable[[Sequence[str]], None] | None = None) -> None:
+        """Return when all processes ``names`` are ready; call ``on_waiting`` meanwhile with those that are not.
+
+        `StackError` if one of them ends, or is not ready after ten minutes.
+        """
         waiting = list(names)
         deadline = time.monotonic() + _START_SECONDS
         while waiting:
-            if waiting_for is not None:
-                waiting_for(waiting)
-            waiting = [name for name in waiting if not self._parts[name].is_ready()]
+            if on_waiting is not None:
+                on_waiting(waiting)
+            waiting = [name for name in waiting if not self._specs[name].is_ready()]
             for name in waiting:
                 if self.processes[name].poll() is not None:
-                    raise self._has_ended(name)
+                    raise self._ended_error(name)
             if waiting and time.monotonic() > deadline:
                 name = waiting[0]
                 raise StackError(
@@ -153,11 +162,11 @@ class LocalStack:
             time.sleep(0.1)
 
     def log_tail(self, name: str, lines: int = 20) -> str:
-        """The end of one process's log."""
+        """The last lines of one process's log."""
         return "\n".join((self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
 
     def __enter__(self) -> Self:
-        """Start it, unless that was done."""
+        """Start the stack if it was not started before."""
         if not self.processes:
             self.start()
         return self
@@ -165,25 +174,27 @@ class LocalStack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop it."""
+        """Stop the stack."""
         self.stop()
 
-    def _plan(self) -> tuple[list[Part], list[Part]]:
-        """Draw ports and secrets; say what to start, servers first."""
+    def _process_specs(self) -> tuple[list[ProcessSpec], list[ProcessSpec]]:
+        """Draw ports and secrets, and describe the servers and the services with them."""
         ports = free_ports(11)
         api_port = self._api_port or ports.pop()
-        refuse_taken(api_port)
+        check_port_is_free(api_port)
         self.api_url = f"http://{HOST}:{api_port}"
         self.metrics_targets = {name: f"{HOST}:{ports.pop()}" for name in SERVICES} | {"api": f"{HOST}:{api_port}"}
 
-        secret, broker_port = secrets.token_hex(24), ports.pop()
+        secret = secrets.token_hex(24)
+        broker_port = ports.pop()
         servers = [valkey(self.workdir, broker_port, secret)]
         store = {
             "FEDFACE_ARTIFACTS": "directory",
             "FEDFACE_ARTIFACT_DIRECTORY": str(self.workdir / "artifacts"),
         }
         if self._artifacts == "s3":
-            s3_secret, s3_ports = secrets.token_hex(24), (ports.pop(), ports.pop(), ports.pop(), ports.pop())
+            s3_secret = secrets.token_hex(24)
+            s3_ports = (ports.pop(), ports.pop(), ports.pop(), ports.pop())
             servers.append(seaweedfs(self.workdir, s3_ports, "fedface", s3_secret, "fedface"))
             store = {
                 "FEDFACE_ARTIFACTS": "s3",
@@ -200,7 +211,7 @@ class LocalStack:
             "FEDFACE_API_PORT": str(api_port),
             "FEDFACE_METRICS_HOST": HOST,
             "FEDFACE_GRACE_SECONDS": f"{GRACE_SECONDS:g}",
-            "OMP_NUM_THREADS": "1",  # one core to a worker process; as many processes as cores
+            "OMP_NUM_THREADS": "1",  # one core for each worker process
             **self._extra_environment,
         }
         services = [self._service(name, module) for name, module in SERVICES.items()]
@@ -210,7 +221,7 @@ class LocalStack:
             services.append(prometheus(self.workdir, port, self.metrics_targets))
         return servers, services
 
-    def _service(self, name: str, module: str) -> Part:
+    def _service(self, name: str, module: str) -> ProcessSpec:
         target = self.metrics_targets[name]
         environment = {
             "FEDFACE_METRICS_PORT": target.rsplit(":", 1)[1],
@@ -218,27 +229,29 @@ class LocalStack:
             "FEDFACE_CONCURRENCY": str(self._client_workers if name == "client" else 1),
         }
         ready_url = f"{self.api_url}/readyz" if name == "api" else f"http://{target}/metrics"
-        # Where all cores are busy, the clients yield to the services, which somebody waits for.
-        yielding = ("nice", "-n", str(CLIENT_NICENESS)) if name == "client" else ()
-        return Part(name, (*yielding, sys.executable, "-m", module), lambda: answers(ready_url), environment)
+        # If all cores are busy, clients yield to the other services, for which an operator may wait.
+        low_priority = ("nice", "-n", str(CLIENT_NICENESS)) if name == "client" else ()
+        return ProcessSpec(name, (*low_priority, sys.executable, "-m", module), lambda: responds_ok(ready_url), environment)
 
-    def _start_together(self, parts: Sequence[Part], waiting_for: Callable[[Sequence[str]], None] | None = None) -> None:
-        for part in parts:
-            (self.logs / f"{part.name}.log").write_bytes(b"")  # of this stack, not of the one that ran here before
-            self._parts[part.name] = part
-            self._launch(part)
-        self.wait_until_ready([part.name for part in parts], waiting_for)
+    def _start_together(
+        self, specs: Sequence[ProcessSpec], on_waiting: Callable[[Sequence[str]], None] | None = None
+    ) -> None:
+        for spec in specs:
+            (self.logs / f"{spec.name}.log").write_bytes(b"")  # drop the log of a stack that ran here before
+            self._specs[spec.name] = spec
+            self._start_process(spec)
+        self.wait_until_ready([spec.name for spec in specs], on_waiting)
 
-    def _launch(self, part: Part) -> None:
-        environment = {**self.environment, **part.environment}
-        self.processes[part.name] = self._children.start(part.command, environment, self.logs / f"{part.name}.log")
+    def _start_process(self, spec: ProcessSpec) -> None:
+        environment = {**self.environment, **spec.environment}
+        self.processes[spec.name] = self._children.start(spec.command, environment, self.logs / f"{spec.name}.log")
 
     def _stop(self, names: Sequence[str], grace_seconds: float) -> None:
         processes = [self.processes.pop(name) for name in names if name in self.processes]
         if processes:
             self._children.stop(processes, grace_seconds)
 
-    def _has_ended(self, name: str) -> StackError:
+    def _ended_error(self, name: str) -> StackError:
         status = self.processes[name].returncode
         return StackError(
             f"{name} ended with status {status}; the end of {self.logs / f'{name}.log'}:\n{self.log_tail(name)}"

@@ -1,4 +1,4 @@
-"""`fedface up`: the local stack in the foreground."""
+"""`fedface up`: runs the local stack in the foreground."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Artifacts(StrEnum):
-    """Where the local stack keeps its artifacts."""
+    """What the local stack keeps its artifacts in."""
 
     DIRECTORY = "directory"
     S3 = "s3"
@@ -23,10 +23,10 @@ class Artifacts(StrEnum):
 
 def up(
     workdir: Annotated[
-        Path, typer.Option(help="State and logs; start there again and the stack goes on where it was.")
+        Path, typer.Option(help="Folder of state and logs; a stack that is started there again continues its runs.")
     ] = Path("fedface-stack"),
     clients_workers: Annotated[
-        int | None, typer.Option(min=1, help="Client worker processes.", show_default="one a core")
+        int | None, typer.Option(min=1, help="Number of client worker processes.", show_default="one a core")
     ] = None,
     api_port: Annotated[int, typer.Option(min=0, max=65535, help="The API's port; 0 takes a free one.")] = 8000,
     artifacts: Annotated[
@@ -56,25 +56,25 @@ def up(
     )
     start_with_status(stack, console)
     try:
-        _introduce(stack, console)
+        _print_addresses(stack, console)
         while True:
             stack.check()
             time.sleep(0.5)
     except KeyboardInterrupt:
         console.print()
     finally:
-        with console.status("stopping; each worker finishes the task in hand (Ctrl-C again to kill)"):
+        with console.status("stopping; each worker finishes its present task (Ctrl-C again to kill)"):
             stack.stop()
         console.print("stopped")
 
 
 def start_with_status(stack: LocalStack, console: Console) -> None:
-    """Start the stack with a line that says what it waits for."""
+    """Start the stack; meanwhile a status line names the processes that are not ready yet."""
     with console.status("starting the local stack") as status:
         stack.start(lambda names: status.update(f"starting the local stack: waiting for {', '.join(names)}"))
 
 
-def _introduce(stack: LocalStack, console: Console) -> None:
+def _print_addresses(stack: LocalStack, console: Console) -> None:
     from rich.table import Table
 
     console.print("[green]●[/] [bold]the local stack is up[/]; Ctrl-C stops it\n")

@@ -13,7 +13,6 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.run import ALLOWED, RunPhase
 from support.in_process import InProcess
-from support.mortal import Lifeline
 from support.places import in_round, run_in
 from support.tiny_run import tiny_plan
 
@@ -73,21 +72,14 @@ def test_a_deletion_killed_after_any_effect_is_finished_by_a_later_sweep(faces: 
         delete_run(services.ports, run_id, run_id)
         return services, run_id
 
-    def kill_after(services: InProcess, effect: int | None) -> Lifeline:
-        lifeline = Lifeline(effect)
-        services.lifeline = lifeline
-        services.publisher.lifeline = lifeline
-        services.restart_services()
-        return lifeline
-
     services, _ = ended()
-    lifeline = kill_after(services, None)
+    services.record_effects(None)
     services.sweep_after(1)
-    effects = len(lifeline.effects)
+    effects = len(services.effect_log.effects)
     assert effects > 15
     for last in range(1, effects + 1):
         services, run_id = ended()
-        kill_after(services, last)
+        services.record_effects(last)
         services.sweep_after(1)
         if last < effects:
             assert services.ports.ledger.load(run_id).phase is RunPhase.DELETING

@@ -1,0 +1,5 @@
+"""Fixtures of the scenarios: torch as the workers set it, and a few faces on disk."""
+
+from support.service_fixtures import deterministic_torch, faces
+
+__all__ = ["deterministic_torch", "faces"]

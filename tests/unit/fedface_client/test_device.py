@@ -1,0 +1,80 @@
+"""A client's photographs, and what its simulated device does to the clock, the store and the counters."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import torch
+
+from fedface_client.device import Device, photographs
+from fedface_core.adapters.memory import ManualClock, MemoryArtifacts
+from fedface_core.domain.devices import Behaviour
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.ids import client_id
+from support.metrics import counter
+from support.tiny_run import SIDE, tiny_plan, write_faces
+
+
+def device(clock: ManualClock, behaviour: Behaviour) -> Device:
+    return Device(behaviour, upload_attempts=3, clock=clock)
+
+
+def seconds_since(start: datetime, clock: ManualClock) -> float:
+    return (clock.now() - start).total_seconds()
+
+
+def test_a_worker_reads_the_photographs_of_a_client_once(tmp_path: Path) -> None:
+    folder = write_faces(tmp_path / "faces")
+    plan = tiny_plan(folder)
+    first_NCHW = photographs(plan, client_id(1))
+    shutil.rmtree(folder)
+    assert (first_NCHW.shape, first_NCHW.dtype) == ((2, 1, SIDE, SIDE), torch.uint8)
+    assert torch.equal(photographs(plan, client_id(1)), first_NCHW)
+
+
+def test_a_plan_may_limit_the_photographs_of_each_client(faces: Path) -> None:
+    plan = tiny_plan(faces, data={"images_per_client": 1})
+    assert torch.equal(photographs(plan, client_id(0)), photographs(tiny_plan(faces), client_id(0))[:1])
+
+
+def test_photographs_that_are_not_there_are_invalid_input(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="there is no folder"):
+        photographs(tiny_plan(tmp_path / "nowhere"), client_id(0))
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+def test_an_upload_succeeds_after_the_attempts_that_break_off(failures: int) -> None:
+    clock = ManualClock()
+    store = MemoryArtifacts()
+    start = clock.now()
+    before = counter("device_events", event="upload_failed")
+    assert device(clock, Behaviour(upload_failures=failures)).upload(store, "key", b"data")
+    assert store.get("key") == b"data"
+    assert counter("device_events", event="upload_failed") - before == failures
+    assert seconds_since(start, clock) == sum(2**attempt for attempt in range(failures))
+
+
+def test_nothing_is_put_if_every_attempt_to_upload_breaks_off() -> None:
+    store = MemoryArtifacts()
+    assert not device(ManualClock(), Behaviour(upload_failures=9)).upload(store, "key", b"data")
+    assert store.keys("") == []
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "responds"), [(Behaviour(), True), (Behaviour(available=False), False), (Behaviour(drops_out=True), False)]
+)
+def test_a_device_that_is_absent_or_drops_out_does_not_respond(behaviour: Behaviour, responds: bool) -> None:
+    assert device(ManualClock(), behaviour).responds() is responds
+
+
+def test_a_device_is_slow_and_late_by_the_clock() -> None:
+    clock = ManualClock()
+    start = clock.now()
+    slow = device(clock, Behaviour(seconds=4, late_seconds=30))
+    slow.simulate_slowness()
+    assert seconds_since(start, clock) == 4
+    slow.simulate_lateness()
+    assert seconds_since(start, clock) == 34
