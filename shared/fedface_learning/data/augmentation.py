@@ -8,7 +8,7 @@ from torch import Tensor
 from fedface_learning.seeding import generator
 
 
-def augmented(images_NCHW: Tensor, seed: int, step: int, *, flip: bool, shift: int) -> Tensor:
+def augment(images_NCHW: Tensor, seed: int, step: int, *, flip: bool, shift: int) -> Tensor:
     """The images as training step ``step`` sees them, of the same dtype; the same for the same ``seed`` and ``step``.
 
     With ``flip`` each is mirrored, left to right, half of the time. With ``shift`` each is moved by up to so many pixels,
