@@ -34,8 +34,8 @@ class DlibResNet(EmbeddingNetwork):
         )
         self.embedding = linear(d, plan.embedding_size, bias=False)
 
-    def embed(self, pixels_NCHW: Tensor) -> Tensor:
-        """See `EmbeddingNetwork.embed`."""
+    def features_of_pixels(self, pixels_NCHW: Tensor) -> Tensor:
+        """See `EmbeddingNetwork.features_of_pixels`."""
         stem_NCHW = functional.max_pool2d(self.stem(pixels_NCHW).relu_(), 3, stride=2)
         return self.embedding(self.blocks(stem_NCHW).mean(dim=(2, 3)))  # type: ignore[no-any-return]
 

@@ -28,7 +28,7 @@ def features_of_pixels(network: EmbeddingNetwork, pixels_NCHW: Tensor) -> Tensor
     """`raw_features` of images that are normalised already."""
     network.eval()
     with torch.no_grad():
-        return torch.cat([network.embed(batch_NCHW) for batch_NCHW in torch.split(pixels_NCHW, BATCH_SIZE)])
+        return torch.cat([network.features_of_pixels(batch_NCHW) for batch_NCHW in torch.split(pixels_NCHW, BATCH_SIZE)])
 
 
 def mean_feature(features_ND: Tensor) -> Tensor:

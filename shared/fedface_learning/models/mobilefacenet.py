@@ -39,8 +39,8 @@ class MobileFaceNet(EmbeddingNetwork):
         )
         self.embedding = linear(last, plan.embedding_size, bias=False)
 
-    def embed(self, pixels_NCHW: Tensor) -> Tensor:
-        """See `EmbeddingNetwork.embed`."""
+    def features_of_pixels(self, pixels_NCHW: Tensor) -> Tensor:
+        """See `EmbeddingNetwork.features_of_pixels`."""
         return self.embedding(self.trunk(pixels_NCHW).flatten(1))  # type: ignore[no-any-return]
 
     @torch.no_grad()

@@ -44,7 +44,7 @@ class EmbeddingNetwork(nn.Module, ABC):
         """Draw all parameters from ``generator``, as this architecture's authors do."""
 
     @abstractmethod
-    def embed(self, pixels_NCHW: Tensor) -> Tensor:
+    def features_of_pixels(self, pixels_NCHW: Tensor) -> Tensor:
         """The linear embedding (N, D) of normalised pixels (float32)."""
 
     def pixels(self, images_NCHW: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class EmbeddingNetwork(nn.Module, ABC):
 
     def features(self, images_NCHW: Tensor) -> Tensor:
         """The raw embedding (N, D), float32, of images as `pixels` takes them."""
-        return self.embed(self.pixels(images_NCHW))
+        return self.features_of_pixels(self.pixels(images_NCHW))
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """The unit-length embedding (N, D): the features, less the centre, normalised."""

@@ -41,8 +41,8 @@ class SphereNet(EmbeddingNetwork):
         self.stages = nn.Sequential(*stages)
         self.embedding = linear(inputs * height * width, plan.embedding_size, bias=True)
 
-    def embed(self, pixels_NCHW: Tensor) -> Tensor:
-        """See `EmbeddingNetwork.embed`."""
+    def features_of_pixels(self, pixels_NCHW: Tensor) -> Tensor:
+        """See `EmbeddingNetwork.features_of_pixels`."""
         return self.embedding(self.stages(pixels_NCHW).flatten(1))  # type: ignore[no-any-return]
 
     @torch.no_grad()
