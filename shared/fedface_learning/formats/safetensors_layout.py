@@ -88,7 +88,7 @@ def header_end(places: Mapping[str, Place]) -> bytes:
     return text.removeprefix('{"":{').encode()
 
 
-def metadata_written(start: bytes, end: bytes) -> str | None:
+def parse_metadata(start: bytes, end: bytes) -> str | None:
     """The metadata of an object whose bytes before the data are ``start``, if `header` wrote these, with this `header_end`.
 
     None if a single byte differs from what it writes, or if they are more than `MAX_HEADER_BYTES`.

@@ -54,7 +54,7 @@ class StoredTensors:
             data = memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY))
         return {name: _tensor(data, place, self._data_start + place.start) for name, place in self.places.items()}
 
-    def like(self, names: Iterable[str]) -> dict[str, Tensor]:
+    def meta_tensors(self, names: Iterable[str]) -> dict[str, Tensor]:
         """Tensors without values, of the shapes and types of those named."""
         return {name: torch.empty(self.places[name].shape, dtype=self.places[name].dtype, device="meta") for name in names}
 
