@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from fedface_core.domain.plan import DataPlan, Plan
+from fedface_learning.data.cached_dataset import CachedDataset
 from fedface_learning.data.dataset import FaceDataset, ImageSize
 from fedface_learning.data.folder import open_folder
 from fedface_learning.data.orl import open_orl
 from fedface_learning.data.recordio import open_recordio
-from fedface_learning.data.remembered import RememberedImages
 from fedface_learning.data.split import IdentitySplit, split_identities
 from fedface_learning.data.synthetic import SyntheticDataset
 
 __all__ = [
+    "CachedDataset",
     "FaceDataset",
     "IdentitySplit",
     "ImageSize",
-    "RememberedImages",
     "open_dataset",
     "open_photographs",
     "split_identities",

@@ -7,7 +7,7 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-from fedface_learning.data import RememberedImages
+from fedface_learning.data import CachedDataset
 
 
 class Counting:
@@ -26,7 +26,7 @@ class Counting:
 
 def test_each_identity_is_read_once() -> None:
     counting = Counting()
-    remembered = RememberedImages(counting)
+    remembered = CachedDataset(counting)
     assert (remembered.name, remembered.identities) == (counting.name, counting.identities)
     for _ in range(3):
         for identity in ("bo", "ada"):
@@ -36,7 +36,7 @@ def test_each_identity_is_read_once() -> None:
 
 def test_what_does_not_fit_is_read_anew_each_time_and_pushes_nothing_out() -> None:
     counting = Counting()
-    remembered = RememberedImages(counting, most_bytes=24)
+    remembered = CachedDataset(counting, max_bytes=24)
     for _ in range(3):
         for identity in counting.identities:
             remembered.images(identity)

@@ -6,20 +6,20 @@ from torch import Tensor
 
 from fedface_learning.data.dataset import FaceDataset
 
-MOST_BYTES = 512 << 20
+MAX_BYTES = 512 << 20
 """12 images of 5,000 people at 56×48 in colour, and a twentieth of CASIA-WebFace."""
 
 
-class RememberedImages:
-    """A `FaceDataset` that keeps the images of the identities first asked for, up to ``most_bytes`` in all.
+class CachedDataset:
+    """A `FaceDataset` that keeps the images of the identities first asked for, up to ``max_bytes`` in all.
 
     Those beyond are read anew each time. To forget older ones for them would help nobody who goes through all in turn.
     """
 
-    def __init__(self, dataset: FaceDataset, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, dataset: FaceDataset, max_bytes: int = MAX_BYTES) -> None:
         self._dataset = dataset
         self._images: dict[str, Tensor] = {}
-        self._bytes_left = most_bytes
+        self._bytes_left = max_bytes
         self.name, self.identities = dataset.name, dataset.identities
 
     def images(self, identity: str) -> Tensor:
