@@ -42,7 +42,7 @@ class FaceDataset(Protocol):
         """All images of an identity, uint8 (n, C, H, W), the same at every call. `InvalidInputError` for an unknown one."""
 
 
-def natural_key(name: str) -> list[tuple[int, int | str]]:
+def natural_sort_key(name: str) -> list[tuple[int, int | str]]:
     """Sorts numbers within names by value, so that ``2.jpg`` comes before ``10.jpg``; the full name settles ties.
 
     `InvalidInputError` for a name that is no text: neither hashed nor reported could it be.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan
-from fedface_learning.data.dataset import ImageSize, natural_key
+from fedface_learning.data.dataset import ImageSize, natural_sort_key
 from fedface_learning.data.framing import Framing
 from fedface_learning.data.photographs import PhotographDataset
 
@@ -26,7 +26,7 @@ def open_folder(data: DataPlan, size: ImageSize) -> PhotographDataset:
         raise InvalidInputError(f"data.folder: there is no folder {root}; {_LAYOUT}")
     try:
         people = sorted(
-            (entry for entry in root.iterdir() if _is_identity(entry)), key=lambda entry: natural_key(entry.name)
+            (entry for entry in root.iterdir() if _is_identity(entry)), key=lambda entry: natural_sort_key(entry.name)
         )
         images = {person.name: _image_files(person) for person in people}
     except OSError as error:
@@ -50,4 +50,4 @@ def _image_files(person: Path) -> tuple[Path, ...]:
             f"data.folder: {person} has no image, but a genuine pair needs two: add .jpg, .jpeg, .png or .pgm images, "
             "or remove the folder"
         )
-    return tuple(sorted(images, key=lambda image: natural_key(image.name)))
+    return tuple(sorted(images, key=lambda image: natural_sort_key(image.name)))
