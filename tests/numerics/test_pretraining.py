@@ -106,7 +106,7 @@ def test_one_identity_cannot_be_told_apart(network: Callable[[], EmbeddingNetwor
 def test_images_that_cannot_be_laid_down_say_where(
     network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset, tmp_path: Path
 ) -> None:
-    with pytest.raises(InvalidInputError, match=r"the images cannot be laid in .*/nowhere: No such file or directory"):
+    with pytest.raises(InvalidInputError, match=r"the images cannot be written to .*/nowhere: No such file or directory"):
         pretrain(network(), tiny_faces, tiny_faces.identities[:8], PLAN, checkpoint=tmp_path / "nowhere" / "checkpoint")
 
 
