@@ -1,4 +1,4 @@
-"""A data set whose images are read, or rendered, once: for processes that look at the same people round after round."""
+"""A data set that keeps images in memory, for processes that use the images of an identity round after round."""
 
 from __future__ import annotations
 
@@ -7,26 +7,32 @@ from torch import Tensor
 from fedface_learning.data.dataset import FaceDataset
 
 MAX_BYTES = 512 << 20
-"""12 images of 5,000 people at 56×48 in colour, and a twentieth of CASIA-WebFace."""
+"""The default limit: 12 images of 5,000 people at 56×48 in colour, or a twentieth of CASIA-WebFace."""
 
 
 class CachedDataset:
-    """A `FaceDataset` that keeps the images of the identities first asked for, up to ``max_bytes`` in all.
+    """A `FaceDataset` that takes images from ``dataset`` and keeps up to ``max_bytes`` of them in memory.
 
-    Those beyond are read anew each time. To forget older ones for them would help nobody who goes through all in turn.
+    Images that do not fit are read again in each call. Nothing is evicted: eviction does not help a process that goes
+    through all identities in turn.
     """
 
     def __init__(self, dataset: FaceDataset, max_bytes: int = MAX_BYTES) -> None:
+        """Start with an empty cache."""
         self._dataset = dataset
         self._images: dict[str, Tensor] = {}
         self._bytes_left = max_bytes
-        self.name, self.identities = dataset.name, dataset.identities
+        self.name = dataset.name
+        self.identities = dataset.identities
 
     def images(self, identity: str) -> Tensor:
-        """As the data set's own; not to be written to."""
-        known = self._images.get(identity)
-        if known is not None:
-            return known
+        """All images of an identity (N, C, H, W), uint8, which must not be written to.
+
+        `InvalidInputError` if the data set has no such identity, or an image cannot be used.
+        """
+        cached_NCHW = self._images.get(identity)
+        if cached_NCHW is not None:
+            return cached_NCHW
         images_NCHW = self._dataset.images(identity)
         if images_NCHW.nbytes <= self._bytes_left:
             self._images[identity] = images_NCHW

@@ -34,7 +34,7 @@ def test_the_transform_is_umeyamas(points: list[Point], template: str) -> None:
     points_N2, targets_N2 = np.array(points), np.array(targets)
     assume(points_N2.std(axis=0).min() > 1)
     similarity = Similarity.between(points, targets)
-    assume(abs(similarity.turn) > 1e-3)  # where it is nearly 0, the angle of either is noise
+    assume(abs(similarity.factor) > 1e-3)  # where it is nearly 0, the angle of either is noise
     matrix, shift = umeyama(points_N2, targets_N2)
     np.testing.assert_allclose([similarity(point) for point in points], points_N2 @ matrix.T + shift, atol=1e-6)
 

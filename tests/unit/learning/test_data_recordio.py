@@ -116,7 +116,7 @@ MALFORMED: dict[str, tuple[Callable[[Path], object], str]] = {
     "number too long": (index(f"{'9' * 30}\t0\n"), r"train\.idx, line 1: a record's number"),
     "beyond the end": (index("0\t0\n1\t999996\n"), r"line 2: record 1 cannot begin at byte 999996 of train\.rec"),
     "not a multiple of four": (index("0\t0\n1\t42\n"), r"line 2: record 1 cannot begin at byte 42 .* multiple of 4 below"),
-    "twice": (index("0\t0\n1\t40\n0\t40\n"), r"train\.idx: record 0 stands there twice"),
+    "twice": (index("0\t0\n1\t40\n0\t40\n"), r"train\.idx: record 0 is listed twice"),
     "not a record": (at(0, b"PK\x03\x04"), r"byte 0: record 0 begins with 504b0304, not with the magic number 0a23d7ce"),
     "too long": (at(4, b"\xff\xff\xff\x1f"), r"byte 0: record 0 claims 536870911 bytes; a photograph may have 67108864"),
     "longer than the file": (at(4, struct.pack("<I", 1 << 20)), r"byte 0: record 0 claims 1048576 bytes, but the file ends"),
@@ -200,7 +200,7 @@ def test_parts_are_padded_to_four_bytes(tmp_path: Path) -> None:
 def test_parts_that_never_end_are_refused_before_they_fill_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recordio_file, "MOST_BYTES", 100)
+    monkeypatch.setattr(recordio_file, "MAX_BYTES", 100)
     folder = write_records(tmp_path, {0: packed(0.0, (b"abcd" + MAGIC) * 20)})
     file = RecordFile(folder / "train.rec", folder / "train.idx")
     with pytest.raises(InvalidInputError, match="byte 0: record 0 is longer than the 100 bytes that a photograph may have"):
