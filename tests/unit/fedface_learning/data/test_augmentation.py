@@ -1,3 +1,5 @@
+"""Augmentation: which images come out, how often, and by which seed."""
+
 from __future__ import annotations
 
 import pytest
