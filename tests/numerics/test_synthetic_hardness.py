@@ -14,7 +14,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from fedface_core.domain.plan import DataPlan
 from fedface_learning.data import ImageSize, open_dataset
 
-PEOPLE = 60
+PEOPLE = 40
 IMAGES = 8
 
 Features = NDArray[np.float64]
