@@ -1,7 +1,8 @@
 """The canvas: the pictures that are painted, and the point of the face that each of their pixels shows.
 
-Pixels are computed with + − × ÷, square roots, minima and maxima only, which every processor rounds alike. So an image has
-equal bytes on every machine, whatever else is rendered.
+Pixels are computed with + − × ÷, square roots, minima and maxima only, which every processor rounds alike, so pictures have
+equal bytes on every machine. A part is as large as the largest of its images needs, so a picture may depend a little on the
+pictures that are painted with it.
 
 Suffixes of array names: N images, C colours, H×W pixels of a picture, h×w pixels of a part of it (or of the whole).
 """
