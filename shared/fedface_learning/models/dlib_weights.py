@@ -64,8 +64,8 @@ def _copy_parameters(network: DlibResNet, layers: list[_Layer]) -> None:
     units = [module for module in network.modules() if isinstance(module, ScaledConvolution)]
     for unit, filters_and_bias, scale_and_shift in zip(units, parameters["con_4"], parameters["affine_"], strict=True):
         weight = unit.convolution.weight
-        filters, bias = filters_and_bias.split([weight.numel(), unit.convolution.out_channels])
-        scale, shift = scale_and_shift.split(unit.convolution.out_channels)
+        filters, bias = torch.split(filters_and_bias, [weight.numel(), unit.convolution.out_channels])
+        scale, shift = torch.split(scale_and_shift, unit.convolution.out_channels)
         weight.copy_(filters.view_as(weight))
         unit.scale.copy_(scale)
         unit.shift.copy_(shift + scale * bias)

@@ -59,9 +59,11 @@ def test_the_points_land_where_the_template_has_them(size: float, angle: float, 
     moved = Similarity(size * complex(math.cos(angle), math.sin(angle)), complex(60 * size, 60 * size))
     points = [moved(point) for point in target.points]
     places = np.arange(240 * size)
-    spots = sum(
-        np.outer(*(np.exp(-((places - place) ** 2) / (2 * (1.5 * size) ** 2)) for place in (y, x))) for x, y in points
-    )
+
+    def profile(place: float) -> np.ndarray:
+        return np.exp(-((places - place) ** 2) / (2 * (1.5 * size) ** 2))
+
+    spots = np.sum([np.outer(profile(y), profile(x)) for x, y in points], axis=0)
     aligned = np.array(align(Image.fromarray((255 * spots).astype(np.uint8)), points, target), np.float64)
     assert aligned.shape == (target.height, target.width)
     for x, y in target.points:

@@ -26,5 +26,4 @@ def frontal() -> Scene:
 @pytest.fixture
 def person() -> Person:
     """Somebody with short hair, without beard, freckles and moles."""
-    changes = {"hair_length": 0.0, "bald": 0.0, "beard": 0.0, "moustache": 0.0, "freckles": 0.0, "moles": 0.0}
-    return replace(draw_person(0, 3), **changes)
+    return replace(draw_person(0, 3), hair_length=0.0, bald=0.0, beard=0.0, moustache=0.0, freckles=0.0, moles=0.0)

@@ -33,7 +33,8 @@ def taken(scene: Scene, colour: tuple[float, float, float] = (0.25, 0.25, 0.25),
     canvas = Canvas(SIZE, scene)
     canvas.paint(np.ones_like(canvas.u_Nhw), colour)
     canvas.light_Nhw[:, :, 15:] = 0.0
-    return photograph(canvas, scene, channels, [generator_for(1)])[0]
+    (image_CHW,) = photograph(canvas, scene, channels, [generator_for(1)])
+    return np.asarray(image_CHW, np.uint8)
 
 
 def test_linear_light_becomes_a_picture_by_the_square_root(scene: Scene) -> None:

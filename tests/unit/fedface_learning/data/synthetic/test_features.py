@@ -33,7 +33,8 @@ def painted(paint: Paint, person: Person, scene: Scene, size: ImageSize = SIZE, 
 
 
 def touched(canvas: Canvas) -> NDArray[np.bool_]:
-    return (canvas.colour_NChw != 1.0).any(axis=1) | (canvas.light_Nhw != 1.0)
+    touched_Nhw: NDArray[np.bool_] = (canvas.colour_NChw != 1.0).any(axis=1) | (canvas.light_Nhw != 1.0)
+    return touched_Nhw
 
 
 @pytest.mark.parametrize("paint", [paint_eyes, paint_brows, paint_nose, paint_mouth])

@@ -70,9 +70,9 @@ def test_moles_are_dark_spots_and_blush_is_red(frontal: Scene, person: Person) -
     plain = Canvas(SIZE, frontal)
     mole = Canvas(SIZE, frontal)
     blush = Canvas(SIZE, frontal)
-    for canvas, changes in ((plain, {}), (mole, {"moles": 1.0}), (blush, {"cheek_blush": 0.5})):
-        paint_face(canvas, person, frontal)
-        paint_skin_details(canvas, replace(person, **changes), frontal)
+    for canvas, somebody in ((plain, person), (mole, replace(person, moles=1.0)), (blush, replace(person, cheek_blush=0.5))):
+        paint_face(canvas, somebody, frontal)
+        paint_skin_details(canvas, somebody, frontal)
     darker_Nhw = mole.light_Nhw < plain.light_Nhw
     assert 0 < darker_Nhw.sum() < 0.01 * darker_Nhw.size
     assert (mole.light_Nhw >= 0).all()

@@ -23,7 +23,8 @@ def rendered(index: int, images: list[int], size: ImageSize = SIZE) -> NDArray[n
 
 def test_images_are_repeated_to_the_byte_and_differ_from_each_other() -> None:
     images_NCHW = rendered(0, [0, 1, 2, 3])
-    assert (images_NCHW.shape, images_NCHW.dtype) == ((4, 3, 28, 24), np.uint8)
+    assert images_NCHW.shape == (4, 3, 28, 24)
+    assert images_NCHW.dtype == np.uint8
     np.testing.assert_array_equal(rendered(0, [0, 1, 2, 3]), images_NCHW)
     assert len({image_CHW.tobytes() for image_CHW in images_NCHW}) == 4
 
