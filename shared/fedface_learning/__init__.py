@@ -1,1 +1,1 @@
-"""The maths of FedFace: networks, data sets, and the steps of a run as functions of tensors. Needs the domain only."""
+"""The maths of FedFace: networks, data sets, and the steps of a run as functions of tensors. It needs the domain only."""

@@ -1,10 +1,10 @@
-"""Pre-training an embedding network on the public identities, with all images in one place: CosFace.
+"""Pre-training of an embedding network on the public identities by CosFace, with all images in one place.
 
 Source: Wang et al., *CosFace: Large Margin Cosine Loss for Deep Face Recognition*, CVPR 2018.
-Shapes: N images of a batch, K identities, D dimensions, C×H×W pixels.
+Suffixes of tensor names: N images (of a batch, or of the whole set), K identities, D dimensions, C channels, H×W pixels.
 
-The images of a step follow from the seed and the step's number alone, so a checkpoint needs no generator's state, and a
-resumed run ends with the same bits as one that was never stopped.
+The images of a step follow from the seed and the number of the step alone. So a checkpoint needs no state of a generator,
+and a resumed pre-training ends with the bits of one that was never stopped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.plan.cosface import CosFacePlan
 from fedface_core.domain.plan.part import PositiveInt
 from fedface_learning.data import FaceDataset
-from fedface_learning.data.augmentation import augmented
+from fedface_learning.data.augmentation import augment
 from fedface_learning.formats.codec import decode_tensors, encode_tensors
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.weights import load_tensors, network_tensors
@@ -36,7 +36,7 @@ from fedface_learning.seeding import generator
 
 
 class PretrainPlan(CosFacePlan):
-    """How to pre-train."""
+    """The options of a pre-training: those of CosFace, the seed, and how often a checkpoint is written."""
 
     seed: Annotated[int, Field(ge=0)] = 0
     checkpoint_every: PositiveInt = Field(default=200, description="Steps from one checkpoint to the next.")
@@ -44,12 +44,16 @@ class PretrainPlan(CosFacePlan):
 
 @dataclass(frozen=True)
 class PretrainProgress:
-    """Where pre-training stands after a step."""
+    """The progress of a pre-training after a step."""
 
     step: int
+    """The number of steps so far."""
     steps: int
+    """The number of steps of the whole pre-training."""
     loss: float
-    accuracy: float  # of the batch, margin apart
+    """CosFace's loss of the batch, before the step."""
+    accuracy: float
+    """The share of the batch whose largest cosine is that of the right identity, without margin, before the step."""
     images_per_second: float
 
 
@@ -62,12 +66,13 @@ def pretrain(
     checkpoint: Path | None = None,
     on_progress: Callable[[PretrainProgress], None] | None = None,
 ) -> None:
-    """Train ``network`` in place to tell ``identities`` apart.
+    """Train ``network`` in place to tell ``identities`` apart, and leave it in evaluation mode.
 
-    All images are laid, as uint8, ``n·C·H·W`` bytes, in an unnamed file beside the checkpoint, which the system keeps in
-    memory as far as there is room. Where ``checkpoint`` is a file, training goes on from it; it is written every
-    `PretrainPlan.checkpoint_every` steps and at the end. `InvalidInputError` where there is nothing to tell apart, or where
-    the checkpoint belongs to another pre-training.
+    All images are written as uint8 (``n·C·H·W`` bytes) to an unnamed file in the folder of ``checkpoint``, or in the folder
+    for temporary files; the system keeps it in memory as far as there is room. If ``checkpoint`` exists, training goes on
+    from it. It is written every `PretrainPlan.checkpoint_every` steps and after the last step. ``on_progress`` is called
+    after each step. `InvalidInputError` if there are fewer than two identities, if the checkpoint belongs to another
+    pre-training, if the images cannot be written, or if the loss is not finite.
     """
     training = CosFaceTraining(network, dataset, identities, plan, folder=checkpoint.parent if checkpoint else None)
     if checkpoint is not None and checkpoint.exists():
@@ -82,17 +87,17 @@ def pretrain(
 
 
 def learning_rate(step: int, steps: int, plan: PretrainPlan) -> float:
-    """The schedule's rate for step 0…``steps`` − 1."""
-    done = (step + 0.5) / steps
+    """The learning rate of ``step`` (0 to ``steps`` − 1) by the plan's schedule, which `CosFacePlan` describes."""
+    share_done = (step + 0.5) / steps
     if plan.schedule == "step":
-        return plan.learning_rate * (1.0 if done < 0.5 else 0.1 if done < 0.75 else 0.01)
-    if done < 0.3:
-        return plan.learning_rate * done / 0.3
-    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - 0.3) / 0.7))
+        return plan.learning_rate * (1.0 if share_done < 0.5 else 0.1 if share_done < 0.75 else 0.01)
+    if share_done < 0.3:
+        return plan.learning_rate * share_done / 0.3
+    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * (share_done - 0.3) / 0.7))
 
 
 class CosFaceHead(nn.Module):
-    """One weight row for each identity; ``forward`` gives the loss and the share of images nearest to their own row."""
+    """The classification layer of CosFace: a weight row for each identity, drawn by the plan's seed."""
 
     def __init__(self, identities: int, embedding_size: int, plan: PretrainPlan) -> None:
         super().__init__()
@@ -100,14 +105,17 @@ class CosFaceHead(nn.Module):
         self.rows_KD = nn.Parameter(torch.randn(identities, embedding_size, generator=generator(plan.seed, "head")) * 0.1)
 
     def forward(self, embeddings_ND: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
-        """CosFace's loss."""
+        """CosFace's loss of unit embeddings, and the accuracy: the share of images nearest to their own row. Both scalars.
+
+        ``labels_N`` (int64) are the identities' numbers, 0 to K − 1.
+        """
         cosines_NK = embeddings_ND @ functional.normalize(self.rows_KD).T
         loss = cosface(cosines_NK, labels_N, scale=self._plan.scale, margin=self._plan.margin)
         return loss, (cosines_NK.argmax(dim=1) == labels_N).float().mean()
 
 
 class CosFaceTraining:
-    """The training of ``network``, in place, step by step. A checkpoint holds network, head, momentum and step."""
+    """A training with CosFace, step by step. A checkpoint holds network, head, momentum and the number of steps so far."""
 
     def __init__(
         self,
@@ -118,8 +126,13 @@ class CosFaceTraining:
         *,
         folder: Path | None = None,
     ) -> None:
-        self._images_NCHW, self._labels_N = _all_images(dataset, identities, folder)
-        self._network, self._plan = network, plan
+        """Read all images of ``identities`` into an unnamed file in ``folder``; ``network`` is trained in place.
+
+        `InvalidInputError` if there are fewer than two identities, or if the file cannot be written.
+        """
+        self._images_NCHW, self._labels_N = _read_images(dataset, identities, folder)
+        self._network = network
+        self._plan = plan
         self._head = CosFaceHead(len(identities), network.plan.embedding_size, plan)
         self._parameters = [*network.parameters(), *self._head.parameters()]
         self._optimiser = torch.optim.SGD(
@@ -131,22 +144,26 @@ class CosFaceTraining:
 
     @property
     def images(self) -> int:
-        """How many there are to train on."""
+        """The number of images of all identities."""
         return len(self._labels_N)
 
     def class_embeddings(self) -> Tensor:
-        """The head's rows at unit length (K, D), in the order of the identities."""
+        """The head's rows at unit length (K, D), float32, in the order of the identities."""
         return functional.normalize(self._head.rows_KD.detach())
 
     def take_step(self) -> PretrainProgress:
-        """One step of SGD; loss and accuracy are those before it. `InvalidInputError` where the loss is not finite."""
-        started, plan = time.perf_counter(), self._plan
+        """Take one step of SGD; the progress has the batch's loss and accuracy before it.
+
+        `InvalidInputError` if the loss is not finite.
+        """
+        started = time.perf_counter()
+        plan = self._plan
         chosen_N = _batch(self.images, self.step, self._batches_in_epoch, plan)
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(self.step, self.steps, plan)
         self._network.train()
         self._optimiser.zero_grad()
-        images_NCHW = augmented(self._images_NCHW[chosen_N], plan.seed, self.step, flip=plan.flip, shift=plan.shift)
+        images_NCHW = augment(self._images_NCHW[chosen_N], plan.seed, self.step, flip=plan.flip, shift=plan.shift)
         loss, accuracy = self._head(self._network(images_NCHW), self._labels_N[chosen_N])
         torch.autograd.backward(loss)
         self._optimiser.step()
@@ -160,24 +177,27 @@ class CosFaceTraining:
         return PretrainProgress(self.step, self.steps, loss.item(), accuracy.item(), speed)
 
     def save(self, path: Path) -> None:
-        """Write the checkpoint beside itself, then move it into place, so that a crash leaves the last whole one."""
+        """Write a checkpoint to ``path``. A crash leaves the checkpoint before it whole, because the file is moved there."""
         tensors = {f"network.{name}": tensor for name, tensor in network_tensors(self._network).items()}
         tensors["head"] = self._head.rows_KD.detach()
         for index, parameter in enumerate(self._parameters):
             tensors[f"momentum.{index:04d}"] = self._optimiser.state[parameter]["momentum_buffer"]
-        written = path.with_name(path.name + ".part")
-        written.write_bytes(encode_tensors(tensors, {"step": self.step, "plan": self._plan.model_dump()}))
-        written.replace(path)
+        partial_path = path.with_name(path.name + ".part")
+        partial_path.write_bytes(encode_tensors(tensors, {"step": self.step, "plan": self._plan.model_dump()}))
+        partial_path.replace(path)
 
     @torch.no_grad()
     def resume(self, path: Path) -> None:
-        """Take up a checkpoint of the same plan, network and identities."""
+        """Go on from the checkpoint at ``path``.
+
+        `InvalidInputError` if it is damaged, or was written with another plan, network or number of identities.
+        """
         try:
             tensors, metadata = decode_tensors(path.read_bytes())
         except DamagedObjectError as error:
             raise InvalidInputError(f"checkpoint {path}: {error}") from None
-        ours = self._plan.model_dump()
-        changed = [name for name in ours if metadata.get("plan", {}).get(name) != ours[name]]
+        plan = self._plan.model_dump()
+        changed = [name for name in plan if metadata.get("plan", {}).get(name) != plan[name]]
         if changed:
             raise InvalidInputError(
                 f"checkpoint {path} belongs to a pre-training with another {', '.join(changed)}; "
@@ -195,7 +215,8 @@ class CosFaceTraining:
         self.step = int(metadata["step"])
 
 
-def _all_images(dataset: FaceDataset, identities: Sequence[str], folder: Path | None) -> tuple[Tensor, Tensor]:
+def _read_images(dataset: FaceDataset, identities: Sequence[str], folder: Path | None) -> tuple[Tensor, Tensor]:
+    """All images (N, C, H, W), uint8, mapped from an unnamed file in ``folder``, and their labels (N,), int64."""
     if len(identities) < 2:
         raise InvalidInputError(
             f"pre-training needs at least 2 public identities to tell apart, not {len(identities)}: raise split.public"
@@ -209,15 +230,15 @@ def _all_images(dataset: FaceDataset, identities: Sequence[str], folder: Path | 
                 labels.append(torch.full((len(images_NCHW),), label))
             file.flush()
             labels_N = torch.cat(labels)
-            # Mapped, the file lives on until the tensor is gone.
+            # The mapping keeps the file until the tensor is gone.
             all_NCHW = np.memmap(file, np.uint8, mode="c", shape=(len(labels_N), *images_NCHW.shape[1:]))
     except OSError as error:
-        raise InvalidInputError(f"the images cannot be laid in {folder or gettempdir()}: {error.strerror}") from error
+        raise InvalidInputError(f"the images cannot be written to {folder or gettempdir()}: {error.strerror}") from error
     return torch.from_numpy(all_NCHW), labels_N
 
 
 def _batch(images: int, step: int, batches_in_epoch: int, plan: PretrainPlan) -> Tensor:
-    """The images of a step: a slice of its epoch's permutation. What does not fill the epoch's last batch is left out."""
-    epoch, slot = divmod(step, batches_in_epoch)
+    """The numbers (int64) of the images of a step: a slice of the epoch's permutation, whose incomplete end is left out."""
+    epoch, batch = divmod(step, batches_in_epoch)
     order_N = torch.randperm(images, generator=generator(plan.seed, "epoch", epoch))
-    return order_N[slot * plan.batch_size : (slot + 1) * plan.batch_size]
+    return order_N[batch * plan.batch_size : (batch + 1) * plan.batch_size]

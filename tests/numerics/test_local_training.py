@@ -192,14 +192,14 @@ def test_mini_batches_go_through_all_images_before_any_comes_again(
     network: EmbeddingNetwork, images_NCHW: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Tensor] = []
-    embed = network.embed
+    embed = network.features_of_pixels
 
     def noted(batch_NCHW: Tensor) -> Tensor:
         if torch.is_grad_enabled():  # a step, not a measurement
             seen.append(batch_NCHW)
         return embed(batch_NCHW)
 
-    monkeypatch.setattr(network, "embed", noted)
+    monkeypatch.setattr(network, "features_of_pixels", noted)
     trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=3, batch_size=2), 0)
     drawn = sorted(image.sum().item() for batch in seen for image in batch)
     assert drawn == sorted(image.sum().item() for image in network.pixels(images_NCHW))

@@ -21,7 +21,7 @@ PLAN = PretrainPlan(epochs=4, batch_size=16, learning_rate=0.05, checkpoint_ever
 
 
 class Interrupted(Exception):  # noqa: N818
-    """What stops a run in a test."""
+    """Stops a pre-training in a test."""
 
 
 @pytest.fixture
@@ -47,16 +47,17 @@ def test_the_loss_is_cosfaces_formula() -> None:
 
 
 def test_it_learns_to_tell_other_people_apart(network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset) -> None:
-    trained, people = network(), tiny_faces.identities
+    trained = network()
+    people = tiny_faces.identities
     before = evaluate(trained, tiny_faces, people[16:], [0.1]).scores
-    told: list[PretrainProgress] = []
+    reports: list[PretrainProgress] = []
     plan = PretrainPlan(epochs=20, batch_size=16, learning_rate=0.05, scale=10, margin=0.1)
-    pretrain(trained, tiny_faces, people[:16], plan, on_progress=told.append)
+    pretrain(trained, tiny_faces, people[:16], plan, on_progress=reports.append)
     after = evaluate(trained, tiny_faces, people[16:], [0.1]).scores
-    assert [progress.step for progress in told] == list(range(1, 121))
-    assert all(progress.steps == 120 and progress.images_per_second > 0 for progress in told)
-    assert told[-1].loss < told[0].loss / 2
-    assert told[-1].accuracy > 0.9
+    assert [progress.step for progress in reports] == list(range(1, 121))
+    assert all(progress.steps == 120 and progress.images_per_second > 0 for progress in reports)
+    assert reports[-1].loss < reports[0].loss / 2
+    assert reports[-1].accuracy > 0.9
     assert after.mean_impostor_cosine < before.mean_impostor_cosine - 0.2
 
 
@@ -64,9 +65,10 @@ def test_it_learns_to_tell_other_people_apart(network: Callable[[], EmbeddingNet
 def test_a_resumed_run_ends_with_the_same_bits(
     network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset, tmp_path: Path, stop_after: int
 ) -> None:
-    people, checkpoint = tiny_faces.identities[:16], tmp_path / "checkpoint.safetensors"
-    whole = network()
-    pretrain(whole, tiny_faces, people, PLAN)
+    people = tiny_faces.identities[:16]
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    uninterrupted = network()
+    pretrain(uninterrupted, tiny_faces, people, PLAN)
 
     def stop(progress: PretrainProgress) -> None:
         if progress.step == stop_after:
@@ -74,17 +76,18 @@ def test_a_resumed_run_ends_with_the_same_bits(
 
     with pytest.raises(Interrupted):
         pretrain(network(), tiny_faces, people, PLAN, checkpoint=checkpoint, on_progress=stop)
-    told: list[PretrainProgress] = []
+    reports: list[PretrainProgress] = []
     resumed = network()
-    pretrain(resumed, tiny_faces, people, PLAN, checkpoint=checkpoint, on_progress=told.append)
-    assert len(told) == 24 - (stop_after if stop_after == 24 else stop_after - stop_after % 3)
-    assert encode_network(resumed) == encode_network(whole)
+    pretrain(resumed, tiny_faces, people, PLAN, checkpoint=checkpoint, on_progress=reports.append)
+    assert len(reports) == 24 - (stop_after if stop_after == 24 else stop_after - stop_after % 3)
+    assert encode_network(resumed) == encode_network(uninterrupted)
 
 
 def test_a_checkpoint_of_another_pre_training_is_refused(
     network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset, tmp_path: Path
 ) -> None:
-    people, checkpoint = tiny_faces.identities, tmp_path / "checkpoint.safetensors"
+    people = tiny_faces.identities
+    checkpoint = tmp_path / "checkpoint.safetensors"
     short = PLAN.model_copy(update={"epochs": 1})
     pretrain(network(), tiny_faces, people[:8], short, checkpoint=checkpoint)
     with pytest.raises(InvalidInputError, match=r"checkpoint.safetensors belongs to .* another epochs, momentum"):
@@ -103,10 +106,10 @@ def test_one_identity_cannot_be_told_apart(network: Callable[[], EmbeddingNetwor
         pretrain(network(), tiny_faces, tiny_faces.identities[:1], PLAN)
 
 
-def test_images_that_cannot_be_laid_down_say_where(
+def test_images_that_cannot_be_written_say_where(
     network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset, tmp_path: Path
 ) -> None:
-    with pytest.raises(InvalidInputError, match=r"the images cannot be laid in .*/nowhere: No such file or directory"):
+    with pytest.raises(InvalidInputError, match=r"the images cannot be written to .*/nowhere: No such file or directory"):
         pretrain(network(), tiny_faces, tiny_faces.identities[:8], PLAN, checkpoint=tmp_path / "nowhere" / "checkpoint")
 
 

@@ -1,4 +1,7 @@
-"""Spreadout against formulas written out, and against what it is for."""
+"""Spreadout against its formulae, and against its purpose: clients that are apart, however many they are.
+
+Suffixes of tensor names: C clients, D dimensions.
+"""
 
 from __future__ import annotations
 
@@ -87,8 +90,8 @@ def test_equal_rows_stay_finite() -> None:
 
 def test_a_client_that_is_not_enrolled_neither_pushes_nor_moves() -> None:
     rows_CD = similar_rows(5, 16, 0.8)
-    with_gap_CD = torch.cat([rows_CD[:2], torch.zeros(1, 16), rows_CD[2:]])
-    spread_CD, stats = spread(with_gap_CD, DEFAULTS)
+    with_zero_row_CD = torch.cat([rows_CD[:2], torch.zeros(1, 16), rows_CD[2:]])
+    spread_CD, stats = spread(with_zero_row_CD, DEFAULTS)
     expected_CD, expected_stats = spread(rows_CD, DEFAULTS)
     assert torch.equal(spread_CD[[0, 1, 3, 4, 5]], expected_CD)
     assert not spread_CD[2].any()

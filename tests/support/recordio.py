@@ -29,7 +29,8 @@ def packed(labels: Sequence[float] | float, image: bytes = b"", number: int = 0)
 def framed(record: bytes) -> bytes:
     """The record as it lies in the file."""
     cuts = [at for at in range(0, len(record) - 3, 4) if record[at : at + 4] == MAGIC]
-    begins, ends = [0, *(cut + 4 for cut in cuts)], [*cuts, len(record)]
+    begins = [0, *(cut + 4 for cut in cuts)]
+    ends = [*cuts, len(record)]
     parts = [record[begin:end] for begin, end in zip(begins, ends, strict=True)]
     kinds = [0] if len(parts) == 1 else [1, *[2] * (len(parts) - 2), 3]
     return b"".join(
@@ -41,7 +42,8 @@ def framed(record: bytes) -> bytes:
 def write_records(folder: Path, records: dict[int, bytes]) -> Path:
     """``train.rec`` and ``train.idx`` with these records, in this order; the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    data, lines = b"", []
+    data = b""
+    lines = []
     for number, record in records.items():
         lines.append(f"{number}\t{len(data)}\n")
         data += framed(record)

@@ -17,7 +17,7 @@ from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import DataPlan, Plan, SplitPlan
 from fedface_core.ports import ArtifactStore, Clock
 from fedface_core.runtime.metrics import DEVICE_EVENTS
-from fedface_learning.data import FaceDataset, ImageSize, RememberedImages, open_dataset, split_identities
+from fedface_learning.data import CachedDataset, FaceDataset, ImageSize, open_dataset, split_identities
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +40,7 @@ def photographs(plan: Plan, client: str) -> Tensor:
 def _open_clients(data: DataPlan, size: ImageSize, split: SplitPlan) -> tuple[FaceDataset, tuple[str, ...]]:
     """The data set, and its identities that are clients, in the order of the clients' ids."""
     dataset = open_dataset(data, size, split.identities)
-    return RememberedImages(dataset, _MAX_CACHED_BYTES), split_identities(dataset.identities, split).clients
+    return CachedDataset(dataset, _MAX_CACHED_BYTES), split_identities(dataset.identities, split).clients
 
 
 @dataclass(frozen=True)

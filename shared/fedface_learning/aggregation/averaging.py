@@ -105,7 +105,7 @@ class StoredSum(WeightedSum):
         super().__init__()
         self.weight = weight
         self._stored = stored
-        self._like = stored.like(names)
+        self._like = stored.meta_tensors(names)
 
     def tensors(self) -> dict[str, Tensor]:
         """Of their names, shapes and types, without values."""

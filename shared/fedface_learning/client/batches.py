@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
-from fedface_learning.data.augmentation import augmented
+from fedface_learning.data.augmentation import augment
 from fedface_learning.seeding import generator
 
 
@@ -28,7 +28,7 @@ def batches(pixels_NCHW: Tensor, local: LocalTrainingPlan, steps: int, seed: int
     A batch is all pixels, or a slice of one seeded permutation after another: all images come before any comes again.
     """
     for step, chosen_NCHW in enumerate(_chosen(pixels_NCHW, local, steps, seed)):
-        yield augmented(chosen_NCHW, seed, step, flip=local.flip, shift=local.shift)
+        yield augment(chosen_NCHW, seed, step, flip=local.flip, shift=local.shift)
 
 
 def _chosen(pixels_NCHW: Tensor, local: LocalTrainingPlan, steps: int, seed: int) -> Iterator[Tensor]:

@@ -72,7 +72,7 @@ class _TheNetwork:
 
     def losses(self, pixels_NCHW: Tensor) -> Tensor:
         """See `TraineeNetworks.losses`."""
-        return self._loss(self._client_round, self.network.embed(pixels_NCHW)).unsqueeze(0)
+        return self._loss(self._client_round, self.network.features_of_pixels(pixels_NCHW)).unsqueeze(0)
 
     def measure(self, pixels_NCHW: Tensor) -> Measured:
         """See `TraineeNetworks.measure`. However many images there are, few are in memory at once."""

@@ -90,7 +90,7 @@ class _Loss(nn.Module):
         self._loss = strategy_of(of_all.plan).loss
 
     def forward(self, pixels_NCHW: Tensor, class_embedding_D: Tensor) -> tuple[Tensor, Tensor]:
-        features_ND = self.network.embed(pixels_NCHW)
+        features_ND = self.network.features_of_pixels(pixels_NCHW)
         return self._loss(replace(self._of_all, class_embedding_D=class_embedding_D), features_ND), features_ND
 
 

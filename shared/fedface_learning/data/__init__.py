@@ -1,21 +1,21 @@
-"""Data sets: identities → images as uint8 tensors of the model's size."""
+"""Data sets of faces: the images of each identity as uint8 tensors of the size that the model takes."""
 
 from __future__ import annotations
 
 from fedface_core.domain.plan import DataPlan, Plan
+from fedface_learning.data.cached_dataset import CachedDataset
 from fedface_learning.data.dataset import FaceDataset, ImageSize
 from fedface_learning.data.folder import open_folder
 from fedface_learning.data.orl import open_orl
 from fedface_learning.data.recordio import open_recordio
-from fedface_learning.data.remembered import RememberedImages
 from fedface_learning.data.split import IdentitySplit, split_identities
 from fedface_learning.data.synthetic import SyntheticDataset
 
 __all__ = [
+    "CachedDataset",
     "FaceDataset",
     "IdentitySplit",
     "ImageSize",
-    "RememberedImages",
     "open_dataset",
     "open_photographs",
     "split_identities",
@@ -23,11 +23,11 @@ __all__ = [
 
 
 def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDataset:
-    """Open the plan's data set; no image is read yet.
+    """Open the data set that ``data`` names, whose images have the given size. No image is read yet.
 
-    ``identities`` is how many the split needs: ``synthetic`` has exactly that many, unless the plan says how many there
-    are; whether they are enough is checked by `split_identities`. `InvalidInputError` says what is wrong with the data set
-    and what would be right.
+    ``identities`` is the number that the split needs: the data set ``synthetic`` has so many, unless ``data.identities`` is
+    set. `split_identities` checks whether there are enough. `InvalidInputError` says what is wrong with the data set and
+    what would be right.
     """
     match data.dataset:
         case "orl":
@@ -41,5 +41,5 @@ def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDatase
 
 
 def open_photographs(plan: Plan) -> FaceDataset:
-    """The plan's data set at the size that its model takes."""
+    """Open the plan's data set at the size that the plan's model takes, as `open_dataset` does."""
     return open_dataset(plan.data, ImageSize.of(plan.model), plan.split.identities)

@@ -1,4 +1,4 @@
-"""A contact sheet: one row per identity, one column per image."""
+"""A contact sheet: a picture of many images, with a row for each identity and a column for each image."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from PIL import Image, ImageDraw, ImageFont
 from fedface_learning.data.dataset import FaceDataset
 from fedface_learning.data.framing import to_image
 
-_MARGIN = 3
-_PAPER, _INK = (255, 255, 255), (60, 60, 60)
+_MARGIN = 3  # pixels
+_PAPER = (255, 255, 255)
+_INK = (60, 60, 60)
 
 
 def contact_sheet(dataset: FaceDataset, identities: Sequence[str], images_per_identity: int) -> Image.Image:
-    """RGB, with the identity's name beside each row; identities with fewer images leave their last places empty."""
+    """A contact sheet in RGB of the first images of each identity, with the identity's name at the left of its row.
+
+    An identity with fewer than ``images_per_identity`` images leaves the end of its row empty.
+    """
     rows = [[to_image(image) for image in dataset.images(identity)[:images_per_identity]] for identity in identities]
     font = ImageFont.load_default(12)
     label_width = max((int(font.getlength(identity)) for identity in identities), default=0) + 2 * _MARGIN

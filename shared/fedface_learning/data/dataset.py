@@ -1,4 +1,7 @@
-"""What a data set is: identities, and the images of each as uint8 tensors of one size."""
+"""The interface of a data set: identities, and the images of each as uint8 tensors of one size.
+
+Suffixes of tensor names in this package: N images, C channels, H×W pixels.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from fedface_core.domain.plan import ModelPlan
 
 @dataclass(frozen=True)
 class ImageSize:
-    """The shape of every image a data set gives: pixels high, pixels wide, 1 (grey) or 3 (RGB) channels."""
+    """The shape of every image of a data set: height and width in pixels, and 1 (grey) or 3 (RGB) channels."""
 
     height: int
     width: int
@@ -23,12 +26,12 @@ class ImageSize:
 
     @classmethod
     def of(cls, model: ModelPlan) -> Self:
-        """What the model takes."""
+        """The size of the images that ``model`` takes."""
         return cls(model.height, model.width, model.channels)
 
 
 class FaceDataset(Protocol):
-    """Photographs by identity. Opening one is cheap: images are read, or rendered, when asked for."""
+    """A data set of faces. To open one is cheap: images are read, or rendered, only by `images`."""
 
     @property
     def name(self) -> str:
@@ -39,13 +42,16 @@ class FaceDataset(Protocol):
         """Every identity, in an order that does not change from one opening to the next."""
 
     def images(self, identity: str) -> Tensor:
-        """All images of an identity, uint8 (n, C, H, W), the same at every call. `InvalidInputError` for an unknown one."""
+        """All images of an identity (N, C, H, W), uint8, with equal values in every call.
+
+        `InvalidInputError` if the data set has no such identity, or an image cannot be used.
+        """
 
 
-def natural_key(name: str) -> list[tuple[int, int | str]]:
-    """Sorts numbers within names by value, so that ``2.jpg`` comes before ``10.jpg``; the full name settles ties.
+def natural_sort_key(name: str) -> list[tuple[int, int | str]]:
+    """A key that sorts names by the values of the numbers in them, so that ``2.jpg`` comes before ``10.jpg``.
 
-    `InvalidInputError` for a name that is no text: neither hashed nor reported could it be.
+    The whole name breaks ties. `InvalidInputError` if the name is not in UTF-8: it could be neither hashed nor reported.
     """
     try:
         name.encode()

@@ -1,4 +1,4 @@
-"""The data set ``folder``: any tree identity/image.{jpg,jpeg,png,pgm}; what users have, and what LFW looks like."""
+"""The data set ``folder``: any tree identity/image.{jpg,jpeg,png,pgm}, such as a user's own, or LFW."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan
-from fedface_learning.data.dataset import ImageSize, natural_key
+from fedface_learning.data.dataset import ImageSize, natural_sort_key
 from fedface_learning.data.framing import Framing
 from fedface_learning.data.photographs import PhotographDataset
 
@@ -15,10 +15,10 @@ _LAYOUT = "it needs one folder per person, each with at least two .jpg, .jpeg, .
 
 
 def open_folder(data: DataPlan, size: ImageSize) -> PhotographDataset:
-    """List the tree's files; none is read yet. The centre of each photograph is used.
+    """List the files of the tree at ``data.folder``; none is read yet. The middle of each photograph is used.
 
-    An identity with a single image, as most of LFW's are, is left out: a genuine pair needs two. `InvalidInputError` where
-    the folder is missing, an identity has no image at all, or none has two.
+    An identity with one image is left out, because a genuine pair needs two; most identities of LFW have one.
+    `InvalidInputError` if the folder is missing or cannot be listed, an identity has no image, or no identity has two.
     """
     assert data.folder is not None, "the plan demands a path with 'folder'"
     root = Path(data.folder).expanduser()
@@ -26,7 +26,7 @@ def open_folder(data: DataPlan, size: ImageSize) -> PhotographDataset:
         raise InvalidInputError(f"data.folder: there is no folder {root}; {_LAYOUT}")
     try:
         people = sorted(
-            (entry for entry in root.iterdir() if _is_identity(entry)), key=lambda entry: natural_key(entry.name)
+            (entry for entry in root.iterdir() if _is_identity(entry)), key=lambda entry: natural_sort_key(entry.name)
         )
         images = {person.name: _image_files(person) for person in people}
     except OSError as error:
@@ -43,11 +43,11 @@ def _is_identity(entry: Path) -> bool:
 
 
 def _image_files(person: Path) -> tuple[Path, ...]:
-    """The images of one identity; hidden files are left alone, as file managers leave thumbnails there."""
+    """The image files of one identity, without hidden files, which may be thumbnails of a file manager."""
     images = [file for file in person.iterdir() if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")]
     if not images:
         raise InvalidInputError(
             f"data.folder: {person} has no image, but a genuine pair needs two: add .jpg, .jpeg, .png or .pgm images, "
             "or remove the folder"
         )
-    return tuple(sorted(images, key=lambda image: natural_key(image.name)))
+    return tuple(sorted(images, key=lambda image: natural_sort_key(image.name)))

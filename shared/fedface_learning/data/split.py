@@ -1,4 +1,4 @@
-"""Which identities are public (pre-training), which are clients, and which are tested. Disjoint, drawn by the seed."""
+"""The split of identities into three disjoint sets, drawn by a seed: public (for pre-training), clients, and test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fedface_core.domain.plan import SplitPlan
 
 @dataclass(frozen=True)
 class IdentitySplit:
-    """Three disjoint sets of identities, each in the order drawn: client ``i`` of a run holds ``clients[i]``."""
+    """Three disjoint sets of identities, each in the order of the draw: client ``i`` of a run is ``clients[i]``."""
 
     public: tuple[str, ...]
     clients: tuple[str, ...]
@@ -20,18 +20,18 @@ class IdentitySplit:
 
 
 def split_identities(identities: Sequence[str], split: SplitPlan) -> IdentitySplit:
-    """Draw the split. The same identities, numbers and seed give the same split on every machine.
+    """Draw the split. Equal identities, in any order, and an equal plan give an equal split on every machine.
 
-    The test identities are drawn first, then the public ones, then the clients. So plans that differ only in how many
-    clients they have share their test and public identities, and the smaller's clients are the first of the larger's.
-    `InvalidInputError` where there are too few identities.
+    The test identities are drawn first, then the public ones, then the clients. So plans that differ only in their numbers
+    of clients share their test and public identities, and the clients of the smaller plan are the first of the larger's.
+    `InvalidInputError` if there are too few identities.
     """
     if split.identities > len(identities):
         raise InvalidInputError(
             f"split: {split.public} public + {split.clients} clients + {split.test} test are {split.identities} identities, "
             f"but the data set has {len(identities)}"
         )
-    # Ordering by a hash, not by a generator: no library's next version can change what it draws.
+    # The order is that of a hash, not of a generator's draws, which the next version of a library could change.
     drawn = sorted(identities, key=lambda identity: sha256(f"{split.seed}/{identity}".encode()).digest())
     public_end = split.test + split.public
     return IdentitySplit(

@@ -1,1 +1,1 @@
-"""How tensors are written down: safetensors with metadata, model weights, class embeddings."""
+"""How tensors are stored: safetensors objects with metadata, class embeddings, and the flat sum of a shard."""

@@ -1,4 +1,4 @@
-"""Tensors to bytes and back: safetensors with one JSON value beside it. Equal tensors and metadata give equal bytes."""
+"""Tensors to bytes and back: safetensors with one JSON object as metadata. Equal tensors and metadata give equal bytes."""
 
 from __future__ import annotations
 
@@ -18,27 +18,30 @@ _deserialize = cast("Callable[[bytes], list[tuple[str, dict[str, Any]]]]", safet
 
 
 def encode_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any] | None = None) -> bytes:
-    """Safetensors bytes that depend on nothing but names, values and metadata (any finite JSON value, read back equal)."""
+    """The tensors as safetensors bytes, which depend on nothing but names, dtypes, shapes, values and metadata.
+
+    ``metadata`` is a JSON object without NaN and infinities; `decode_tensors` gives an equal one back.
+    """
     return b"".join(encoded_parts(tensors, metadata))
 
 
 def encoded_parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any] | None = None) -> list[bytes | memoryview]:
-    """The same in parts: the header, then the memory of each tensor, not copied where it is contiguous."""
+    """The bytes of `encode_tensors` in parts: the header, then each tensor's memory, which is copied unless contiguous."""
     text = json.dumps(dict(metadata or {}), sort_keys=True, separators=(",", ":"), allow_nan=False)
     places = places_of(tensors)
-    return [header(places, text), *(_memory(tensors[name]) for name in places)]
+    return [header(places, text), *(_memory_of(tensors[name]) for name in places)]
 
 
 def decode_tensors(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the metadata of safetensors bytes; the tensors own their memory and may be written to.
+    """The tensors by name and the metadata of safetensors bytes; the tensors own their memory and may be written to.
 
-    Nothing in ``data`` is executed and nothing is allocated beyond its own size, so that bytes from strangers are safe to
-    decode. `DamagedObjectError` says what is wrong with them. Whether the tensors fit a model is for the caller to check.
+    Nothing in ``data`` is executed, and no more memory is allocated than its size, so bytes from strangers are safe to
+    decode. `DamagedObjectError` says what is wrong with them. The caller checks whether the tensors fit a model.
     """
     header_size = int.from_bytes(data[:8], "little")
     if header_size > MAX_HEADER_BYTES:
         raise DamagedObjectError(
-            f"not a safetensors file we read: it claims a header of {header_size} bytes; "
+            f"not a safetensors file that we read: it claims a header of {header_size} bytes; "
             f"at most {MAX_HEADER_BYTES} are allowed"
         )
     try:
@@ -49,17 +52,17 @@ def decode_tensors(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return {name: _tensor(name, view) for name, view in sorted(views)}, decode_metadata(entries.get(METADATA_KEY, "{}"))
 
 
-def _memory(tensor: Tensor) -> memoryview:
+def _memory_of(tensor: Tensor) -> memoryview:
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def _tensor(name: str, view: dict[str, Any]) -> Tensor:
-    """One tensor from its dtype, shape and bytes, which safetensors has checked against each other."""
+    """The tensor of a view with dtype, shape and bytes, which safetensors has checked against each other."""
     dtype = DTYPES.get(view["dtype"])
     if dtype is None:
         raise DamagedObjectError(f"tensor {name!r} has the dtype {view['dtype']}; it must be one of {', '.join(DTYPES)}")
     if not view["data"]:
-        # frombuffer takes no empty buffer; the empty shape itself may be absurd, such as (0, 2**62, 2**62).
+        # frombuffer refuses an empty buffer; and the shape of an empty tensor may be absurd, such as (0, 2**62, 2**62).
         try:
             return torch.empty(view["shape"], dtype=dtype)
         except RuntimeError as error:
@@ -68,7 +71,7 @@ def _tensor(name: str, view: dict[str, Any]) -> Tensor:
 
 
 def decode_metadata(text: str) -> dict[str, Any]:
-    """The JSON value that was stored beside the tensors. `DamagedObjectError` where it is none."""
+    """The JSON object in ``text``, the metadata that was stored with tensors. `DamagedObjectError` if there is none."""
     try:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:

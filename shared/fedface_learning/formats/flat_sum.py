@@ -1,4 +1,4 @@
-"""Where each tensor of a model lies in the flat float64 sum of a shard."""
+"""The layout of the flat float64 sum of a shard (ADR 17)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from torch import Tensor
 
 
 def sum_positions(model: Mapping[str, Tensor]) -> dict[str, int]:
-    """Where each floating-point tensor starts in the flat sum: by name, which is how a partial stores them."""
+    """The index in the flat sum at which each floating-point tensor starts; in the order of the names, as partials have it.
+
+    Integer tensors are not summed, and have no position.
+    """
     positions: dict[str, int] = {}
     position = 0
     for name in sorted(model):

@@ -1,4 +1,8 @@
-"""Where safetensors puts what: the bytes of an object but for its metadata, known from names, types and shapes."""
+"""The layout of a safetensors object: all its bytes but metadata and values follow from names, dtypes and shapes (ADR 14).
+
+An object is the size of the header (8 bytes, little-endian), the header (JSON, padded with spaces to a multiple of 8) and
+the data: the tensors' values, one after the other.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,14 @@ from torch import Tensor
 
 from fedface_core.domain.errors import DamagedObjectError
 
-# safetensors keeps its metadata map in no stable order, so ours is a single entry: JSON with sorted keys.
+# safetensors does not keep the order of its metadata map, so our metadata is a single entry: JSON with sorted keys.
 METADATA_KEY: Final = "fedface"
 
-# Its own bound is 100 MB; the header of SphereNet-64 has 20 kB, and a partial's metadata about 100 bytes a client.
+# The safetensors library allows 100 MB. SphereNet-64 has a header of 20 kB; a partial's metadata takes 100 bytes a client.
 MAX_HEADER_BYTES: Final = 8 * 1024 * 1024
 
-# In the order in which safetensors lays tensors out; those of one type by name.
-# No BOOL: a byte other than 0 and 1 in one is undefined behaviour in torch, and bytes come from strangers.
+# In the order in which safetensors lays out tensors; those of one dtype are in the order of their names.
+# BOOL is left out: in torch, a byte other than 0 and 1 in a bool tensor is undefined behaviour, and strangers send bytes.
 DTYPES: Final = {
     "I64": torch.int64,
     "F64": torch.float64,
@@ -32,43 +36,43 @@ DTYPES: Final = {
     "I8": torch.int8,
     "U8": torch.uint8,
 }
-_NAMES: Final = {dtype: name for name, dtype in DTYPES.items()}
-_RANKS: Final = {dtype: rank for rank, dtype in enumerate(DTYPES.values())}
+_DTYPE_NAMES: Final = {dtype: name for name, dtype in DTYPES.items()}
+_DTYPE_RANKS: Final = {dtype: rank for rank, dtype in enumerate(DTYPES.values())}
 _HEADER_START: Final = f'{{"__metadata__":{{"{METADATA_KEY}":'.encode()
 
 
 @dataclass(frozen=True)
 class Place:
-    """One tensor in the data of an object."""
+    """The place of one tensor in the data of an object."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
     start: int
-    """Bytes from the start of the data, which follows the header."""
+    """The tensor's first byte, counted from the start of the data."""
 
     @property
     def count(self) -> int:
-        """Values."""
+        """The number of the tensor's values."""
         return prod(self.shape)
 
     @property
     def stop(self) -> int:
-        """The byte after its last."""
+        """The byte after the tensor's last one, counted from the start of the data."""
         return self.start + self.count * self.dtype.itemsize
 
 
 def places_of(tensors: Mapping[str, Tensor]) -> dict[str, Place]:
-    """The place of each tensor in an object of these tensors, in the order of their places."""
+    """The place of each tensor, by name, in an object that holds these tensors; in the order of the data."""
     places: dict[str, Place] = {}
     start = 0
-    for name in sorted(tensors, key=lambda name: (_RANKS[tensors[name].dtype], name)):
+    for name in sorted(tensors, key=lambda name: (_DTYPE_RANKS[tensors[name].dtype], name)):
         places[name] = Place(tensors[name].dtype, tuple(tensors[name].shape), start)
         start = places[name].stop
     return places
 
 
 def header(places: Mapping[str, Place], metadata: str) -> bytes:
-    """The bytes before the data of such an object: the header's size, and the header, padded to a multiple of 8."""
+    """All bytes before the data of an object with these places and this metadata: the header's size and the header."""
     return _header(metadata, header_end(places))
 
 
@@ -79,19 +83,19 @@ def _header(metadata: str, end: bytes) -> bytes:
 
 
 def header_end(places: Mapping[str, Place]) -> bytes:
-    """What a header of these places ends with, after the metadata and before the padding."""
+    """The bytes of a header with these places that follow the metadata and precede the padding."""
     entries = {
-        name: {"dtype": _NAMES[place.dtype], "shape": place.shape, "data_offsets": (place.start, place.stop)}
+        name: {"dtype": _DTYPE_NAMES[place.dtype], "shape": place.shape, "data_offsets": (place.start, place.stop)}
         for name, place in places.items()
     }
     text = json.dumps({"": {}} | entries, separators=(",", ":"), ensure_ascii=False)
     return text.removeprefix('{"":{').encode()
 
 
-def metadata_written(start: bytes, end: bytes) -> str | None:
-    """The metadata of an object whose bytes before the data are ``start``, if `header` wrote these, with this `header_end`.
+def parse_metadata(start: bytes, end: bytes) -> str | None:
+    """The metadata in ``start``, all bytes before the data of an object, if `header` wrote them with this `header_end`.
 
-    None if a single byte differs from what it writes, or if they are more than `MAX_HEADER_BYTES`.
+    None if a single byte differs from what `header` writes, or if the header has more than `MAX_HEADER_BYTES`.
     """
     if len(start) > 8 + MAX_HEADER_BYTES:
         return None
@@ -103,9 +107,9 @@ def metadata_written(start: bytes, end: bytes) -> str | None:
 
 
 def read_header(file: BinaryIO) -> tuple[dict[str, Place], dict[str, Any], int]:
-    """The places and the metadata of an object of ours, and the byte at which its data starts.
+    """The places by name and the metadata of an object that FedFace wrote, and the byte at which its data starts.
 
-    `DamagedObjectError` where the file is none. It is not for bytes from strangers: `decode_tensors` is.
+    `DamagedObjectError` if the file holds no such object. For bytes from strangers use `decode_tensors`, which checks more.
     """
     size = int.from_bytes(file.read(8), "little")
     try:

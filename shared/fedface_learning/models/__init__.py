@@ -1,4 +1,4 @@
-"""Embedding networks, by name."""
+"""Embedding networks of every architecture that a plan can name."""
 
 from __future__ import annotations
 
@@ -21,30 +21,29 @@ _FAMILIES: dict[str, type[SphereNet] | type[MobileFaceNet] | type[DlibResNet]] =
 
 
 def build_network(plan: ModelPlan) -> EmbeddingNetwork:
-    """The plan's architecture, in training mode. Quick, for its parameters hold no values until some are loaded.
+    """A network of the plan's architecture and size, in training mode. Its parameters hold no values until some are loaded.
 
-    Its convolutions' weights lie channels-last, which decides the layout of all that they compute, and how it is rounded:
-    on one CPU thread that is up to a third faster. In messages and files tensors lie as ever.
+    The weights of its convolutions are channels-last in memory, and so is all that they compute: on one CPU thread this is
+    up to a third faster, and it changes how results are rounded. Stored tensors are always contiguous.
     """
     network = _FAMILIES[plan.architecture.split("-")[0]](plan)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def initial_network(plan: ModelPlan, seed: int) -> EmbeddingNetwork:
-    """The network with the weights that the plan starts from: drawn by ``seed``, or published.
+    """The plan's network with its initial weights, which are random (drawn by ``seed``) or published.
 
-    Equal seeds give equal bytes, and torch's global generator is left alone. A plan whose weights are the SHA-256 of a
-    stored model is not for this function: who holds the artifact store calls
-    `fedface_learning.models.weights.load_network`.
-    `InvalidInputError` where the published weights are not installed.
+    Equal seeds give equal weights, and torch's global generator is not used. If the plan's weights are the SHA-256 of a
+    stored model, use `fedface_learning.models.weights.load_network` instead. `InvalidInputError` if the published weights
+    are not installed, or are damaged.
     """
     assert plan.weights in ("random", "published"), "stored models are loaded with load_network"
     network = build_network(plan)
     if plan.weights == "published":
-        assert isinstance(network, DlibResNet)  # The plan allows it for no other.
+        assert isinstance(network, DlibResNet)  # The plan allows published weights for no other network.
         load_published_weights(network)
     else:
-        # Draws fill memory in its order, and what a seed gives should not depend on a layout chosen for speed.
+        # Draws fill the memory in its order. A layout that was chosen for speed should not change what a seed gives.
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         network.initialise(torch.Generator().manual_seed(seed))
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,8 +1,8 @@
-"""dlib's face recognition network (Davis King, 2017): a ResNet of 29 convolutions, 150×150 RGB to 128 numbers.
+"""dlib's face recognition network (Davis King, 2017): a ResNet of 29 convolutions, from 150×150 RGB pixels to 128 numbers.
 
-Its BatchNorm layers are frozen to affine ones, here a trainable scale and shift for each channel. dlib keeps a bias in the
-convolution as well; it says nothing that the shift does not, so it joins the shift when the published weights are read.
-Shapes: N images, C channels, H×W pixels.
+dlib has frozen its BatchNorm layers to affine ones: here a trainable scale and shift for each channel. dlib's convolutions
+also have a bias. A bias and a shift do one thing, so the bias becomes part of the shift when the published weights are read.
+Suffixes of tensor names: N images, D dimensions, C channels, H×W pixels.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from fedface_learning.models.network import EmbeddingNetwork, convolution, linea
 
 
 class DlibResNet(EmbeddingNetwork):
-    """dlib's network; `ModelPlan` fixes its size."""
+    """dlib's face recognition network, whose size `ModelPlan` fixes."""
 
     def __init__(self, plan: ModelPlan) -> None:
+        """Build the layers without values."""
         super().__init__(plan, pixel_mean=(122.782, 117.001, 104.298), pixel_scale=256.0)
         a, b, c, d = plan.widths
         self.stem = ScaledConvolution(plan.channels, a, kernel=7, stride=2)
@@ -34,14 +35,17 @@ class DlibResNet(EmbeddingNetwork):
         )
         self.embedding = linear(d, plan.embedding_size, bias=False)
 
-    def embed(self, pixels_NCHW: Tensor) -> Tensor:
-        """See `EmbeddingNetwork.embed`."""
+    def features_of_pixels(self, pixels_NCHW: Tensor) -> Tensor:
+        """The features (N, D), float32, of pixels as `EmbeddingNetwork.pixels` gives them."""
         stem_NCHW = functional.max_pool2d(self.stem(pixels_NCHW).relu_(), 3, stride=2)
         return self.embedding(self.blocks(stem_NCHW).mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """He's normal initialisation, and each block's last scale at zero, so that depth does no harm without BatchNorm."""
+        """Draw weights by He's normal initialisation; scales are 1 and shifts 0.
+
+        The last scale of each residual block is 0, so that the deep network can be trained without BatchNorm.
+        """
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, generator=generator)
@@ -51,9 +55,10 @@ class DlibResNet(EmbeddingNetwork):
 
 
 class ScaledConvolution(nn.Module):
-    """dlib's ``affine<con<…>>``: a convolution, then a scale and a shift for each channel. Pads only where stride is 1."""
+    """dlib's ``affine<con<…>>``: a convolution, then a scale and a shift for each channel."""
 
     def __init__(self, inputs: int, outputs: int, *, kernel: int, stride: int) -> None:
+        """A square ``kernel`` from ``inputs`` to ``outputs`` channels; the input is padded only if ``stride`` is 1."""
         super().__init__()
         padding = kernel // 2 if stride == 1 else 0
         self.convolution = convolution(inputs, outputs, kernel, stride=stride, padding=padding, bias=False)
@@ -61,22 +66,23 @@ class ScaledConvolution(nn.Module):
         self.shift = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        """Convolve, scale, shift."""
+        """Convolve, scale and shift: (N, inputs, H, W) to (N, outputs, H', W')."""
         y_NCHW: Tensor = self.convolution(x_NCHW)
         return torch.addcmul(self.shift.view(-1, 1, 1), y_NCHW, self.scale.view(-1, 1, 1))
 
 
 class ResidualBlock(nn.Module):
-    """dlib's ``ares`` and, where ``down``, ``ares_down``: half the size, and an average-pooled shortcut."""
+    """dlib's residual blocks ``ares`` and ``ares_down``."""
 
     def __init__(self, inputs: int, outputs: int, *, down: bool = False) -> None:
+        """``down`` makes it ``ares_down``, which halves height and width, and whose shortcut is an average pooling."""
         super().__init__()
         self.down = down
         self.first = ScaledConvolution(inputs, outputs, kernel=3, stride=2 if down else 1)
         self.second = ScaledConvolution(outputs, outputs, kernel=3, stride=1)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        """Two scaled convolutions, added to the shortcut."""
+        """Two scaled convolutions plus the shortcut: (N, inputs, H, W) to (N, outputs, H', W')."""
         y_NCHW: Tensor = self.second(self.first(x_NCHW).relu_())
         if self.down:
             return _add_zero_padded(y_NCHW, functional.avg_pool2d(x_NCHW, 2)).relu_()
@@ -84,7 +90,7 @@ class ResidualBlock(nn.Module):
 
 
 def _add_zero_padded(x_NCHW: Tensor, y_NCHW: Tensor) -> Tensor:
-    """dlib's ``add_prev``: each is padded with zeros, after its last channel, row and column, to the larger of the two."""
+    """dlib's ``add_prev``: the sum of two tensors, each padded with zeros after its last channel, row and column."""
     _, channels, height, width = (max(sizes) for sizes in zip(x_NCHW.shape, y_NCHW.shape, strict=True))
 
     def padded(z_NCHW: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""Running a network over images without gradients. N images of C×H×W, D dimensions."""
+"""Embeddings and features of many images: a network is run over them in batches, without gradients.
+
+Suffixes of tensor names: N images, D dimensions, C channels, H×W pixels.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,35 @@ BATCH_SIZE = 32
 
 
 def embed(network: EmbeddingNetwork, images_NCHW: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:
-    """Unit embeddings (N, D) of uint8 images. Leaves the network in evaluation mode."""
+    """The unit embeddings (N, D), float32, of images as `EmbeddingNetwork.pixels` takes them.
+
+    The network is left in evaluation mode.
+    """
     network.eval()
     with torch.no_grad():
         return torch.cat([network(batch_NCHW) for batch_NCHW in torch.split(images_NCHW, batch_size)])
 
 
 def raw_features(network: EmbeddingNetwork, images_NCHW: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:
-    """Features (N, D) before centring and normalising. Leaves the network in evaluation mode."""
+    """The features (N, D), float32, before centring and normalising, of images as `EmbeddingNetwork.pixels` takes them.
+
+    The network is left in evaluation mode.
+    """
     network.eval()
     with torch.no_grad():
         return torch.cat([network.features(batch_NCHW) for batch_NCHW in torch.split(images_NCHW, batch_size)])
 
 
 def features_of_pixels(network: EmbeddingNetwork, pixels_NCHW: Tensor) -> Tensor:
-    """`raw_features` of images that are normalised already."""
+    """The features (N, D), float32, before centring and normalising, of pixels as `EmbeddingNetwork.pixels` gives them.
+
+    The network is left in evaluation mode.
+    """
     network.eval()
     with torch.no_grad():
-        return torch.cat([network.embed(batch_NCHW) for batch_NCHW in torch.split(pixels_NCHW, BATCH_SIZE)])
+        return torch.cat([network.features_of_pixels(batch_NCHW) for batch_NCHW in torch.split(pixels_NCHW, BATCH_SIZE)])
 
 
 def mean_feature(features_ND: Tensor) -> Tensor:
-    """The mean over images (D,), float32, summed in float64."""
+    """The mean of features (N, D) over the images, (D,), float32; the sum is taken in float64."""
     return features_ND.double().mean(dim=0).float()

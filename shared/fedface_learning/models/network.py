@@ -1,6 +1,6 @@
-"""What every embedding network is: pixels in, one unit vector a face out.
+"""The base class of all embedding networks: from images of faces to one unit vector for each.
 
-Shapes: N images, C channels, H×W pixels, D embedding size.
+Suffixes of tensor names: N images, C channels, H×W pixels, D dimensions (the embedding size).
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from fedface_core.domain.plan import ModelPlan
 class EmbeddingNetwork(nn.Module, ABC):
     """An embedding network of the size that ``plan`` asks for.
 
-    Its state is its parameters and buffers, among them ``centre`` (D,): the feature that is subtracted before normalising,
-    zeros unless the plan asks for centring. A fresh network holds no values yet: give it some with `initialise` or
-    `fedface_learning.models.weights.load_tensors`.
+    Its state is its parameters and buffers. One buffer is ``centre`` (D,), which is subtracted from features before they
+    are normalised; it is zero unless the plan asks for centring. The parameters of a new network hold no values: set them
+    with `initialise` or `fedface_learning.models.weights.load_tensors`.
     """
 
     centre: Tensor
     _pixel_mean_C11: Tensor
 
     def __init__(self, plan: ModelPlan, pixel_mean: tuple[float, ...], pixel_scale: float) -> None:
+        """Normalised pixels are ``(pixel − pixel_mean) / pixel_scale`` with a mean for each channel, of pixels 0 to 255."""
         super().__init__()
         self.plan = plan
         self._pixel_scale = pixel_scale
@@ -36,21 +37,21 @@ class EmbeddingNetwork(nn.Module, ABC):
 
     @cached_property
     def has_batch_norm(self) -> bool:
-        """Whether its features depend on the batch in training mode. `nn.BatchNorm2d` is the one layer here that does so."""
+        """Whether the features of an image in training mode depend on its batch: only `nn.BatchNorm2d` does that here."""
         return any(isinstance(module, nn.BatchNorm2d) for module in self.modules())
 
     @abstractmethod
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw all parameters from ``generator``, as this architecture's authors do."""
+        """Draw all parameters from ``generator`` by the initialisation of the architecture's authors."""
 
     @abstractmethod
-    def embed(self, pixels_NCHW: Tensor) -> Tensor:
-        """The linear embedding (N, D) of normalised pixels (float32)."""
+    def features_of_pixels(self, pixels_NCHW: Tensor) -> Tensor:
+        """The features (N, D), float32, of normalised pixels (N, C, H, W), float32: before centring and normalising."""
 
     def pixels(self, images_NCHW: Tensor) -> Tensor:
-        """Normalised pixels (float32) of images in uint8 or in floats from 0 to 255.
+        """Normalised pixels (N, C, H, W), float32, of images in uint8 or in floats from 0 to 255.
 
-        `InvalidInputError` where channels, height or width are not the plan's.
+        `InvalidInputError` if channels, height or width are not the plan's.
         """
         plan = self.plan
         if images_NCHW.shape[1:] != (plan.channels, plan.height, plan.width) or images_NCHW.dtype == torch.bool:
@@ -62,19 +63,19 @@ class EmbeddingNetwork(nn.Module, ABC):
         return (floats_NCHW - self._pixel_mean_C11) / self._pixel_scale
 
     def features(self, images_NCHW: Tensor) -> Tensor:
-        """The raw embedding (N, D), float32, of images as `pixels` takes them."""
-        return self.embed(self.pixels(images_NCHW))
+        """The features (N, D), float32, of images as `pixels` takes them: before centring and normalising."""
+        return self.features_of_pixels(self.pixels(images_NCHW))
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """The unit-length embedding (N, D): the features, less the centre, normalised."""
+        """The embeddings (N, D), float32, of images as `pixels` takes them: features minus the centre, at unit length."""
         return functional.normalize(self.features(images_NCHW) - self.centre)
 
 
 def convolution(inputs: int, outputs: int, kernel: int | tuple[int, int], **options: int | bool) -> nn.Conv2d:
-    """An `nn.Conv2d` without values: torch's own initialisation would cost time and move its global generator."""
+    """An `nn.Conv2d` without values: torch's own initialisation would cost time and draw from its global generator."""
     return nn.Conv2d(inputs, outputs, kernel, device="meta", **options).to_empty(device="cpu")  # type: ignore[arg-type]
 
 
 def linear(inputs: int, outputs: int, *, bias: bool) -> nn.Linear:
-    """An `nn.Linear` without values, for the same reason."""
+    """An `nn.Linear` without values: torch's own initialisation would cost time and draw from its global generator."""
     return nn.Linear(inputs, outputs, bias=bias, device="meta").to_empty(device="cpu")

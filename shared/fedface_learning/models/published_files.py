@@ -1,4 +1,4 @@
-"""dlib's trained models, in the folder of the installed package `face_recognition_models`."""
+"""The files of dlib's trained models, in the folder of the installed package `face_recognition_models`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ PACKAGE: Final = "face-recognition-models==0.3.0"
 
 
 def published_file(name: str, what: str) -> Path:
-    """The model file of this name. `InvalidInputError` says how to install ``what`` where it is absent."""
-    # Importing the package would need pkg_resources, which newer setuptools no longer has; only its folder is of interest.
+    """The path of the model file ``name``.
+
+    `InvalidInputError` if it is missing; the message says how to install ``what``, such as "dlib-resnet's weights".
+    """
+    # To import the package needs pkg_resources, which newer versions of setuptools lack; its folder is enough.
     spec = importlib.util.find_spec("face_recognition_models")
     if spec is None or not spec.submodule_search_locations:
         raise InvalidInputError(

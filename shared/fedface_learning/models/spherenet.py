@@ -1,7 +1,8 @@
 """SphereNet: the residual network of SphereFace (Liu et al., CVPR 2017, table 2), which FedFace uses with 64 layers.
 
-Four stages, each a stride-2 3×3 convolution and then residual blocks of two 3×3 convolutions. PReLU after every convolution,
-no BatchNorm, so that federated averaging touches nothing but weights. Shapes: N images, C channels, H×W pixels.
+It has four stages, each of a 3×3 convolution of stride 2 and then residual blocks of two 3×3 convolutions. PReLU follows
+every convolution. There is no BatchNorm, so federated averaging has nothing to average but weights.
+Suffixes of tensor names: N images, D dimensions, C channels, H×W pixels.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from fedface_core.domain.plan import ModelPlan
 from fedface_learning.models.network import EmbeddingNetwork, convolution, linear
 from fedface_learning.models.prelu import PReLU
 
-# Residual blocks of each stage. The number in the name counts the convolutions.
+# The number of residual blocks of each stage. The number in the name is that of all convolutions.
 _BLOCKS: Final = {
     "spherenet-4": (0, 0, 0, 0),
     "spherenet-10": (0, 1, 2, 0),
@@ -27,27 +28,34 @@ _BLOCKS: Final = {
 
 
 class SphereNet(EmbeddingNetwork):
-    """SphereNet with the plan's widths, one for each stage, and any input size."""
+    """SphereNet for any image size; the plan's widths are the channels of its four stages."""
 
     def __init__(self, plan: ModelPlan) -> None:
+        """Build the layers without values."""
         super().__init__(plan, pixel_mean=(127.5,) * plan.channels, pixel_scale=128.0)
         stages: list[nn.Module] = []
         inputs: int = plan.channels
-        height, width = plan.height, plan.width
+        height = plan.height
+        width = plan.width
         for outputs, blocks in zip(plan.widths, _BLOCKS[plan.architecture], strict=True):
             opening = convolution(inputs, outputs, 3, stride=2, padding=1)
             stages.append(nn.Sequential(opening, PReLU(outputs), *(_ResidualBlock(outputs) for _ in range(blocks))))
-            inputs, height, width = outputs, math.ceil(height / 2), math.ceil(width / 2)
+            inputs = outputs
+            height = math.ceil(height / 2)
+            width = math.ceil(width / 2)
         self.stages = nn.Sequential(*stages)
         self.embedding = linear(inputs * height * width, plan.embedding_size, bias=True)
 
-    def embed(self, pixels_NCHW: Tensor) -> Tensor:
-        """See `EmbeddingNetwork.embed`."""
+    def features_of_pixels(self, pixels_NCHW: Tensor) -> Tensor:
+        """The features (N, D), float32, of pixels as `EmbeddingNetwork.pixels` gives them."""
         return self.embedding(self.stages(pixels_NCHW).flatten(1))  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """As SphereFace's published definition: Caffe's Xavier, but N(0, 0.01²) inside residual blocks; biases zero."""
+        """Draw weights as SphereFace's published definition does.
+
+        By Caffe's Xavier initialisation, but from N(0, 0.01²) in residual blocks; biases are 0, slopes of PReLU 0.25.
+        """
         for name, module in self.named_modules():
             if isinstance(module, PReLU):
                 module.weight.fill_(0.25)
@@ -62,7 +70,7 @@ class SphereNet(EmbeddingNetwork):
 
 
 class _ResidualBlock(nn.Module):
-    """x + two 3×3 convolutions of x, of equal width."""
+    """The sum of x and two 3×3 convolutions of x, which keep the number of channels."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A network's weights as tensors and as bytes, and into a network only where every one of them fits."""
+"""The weights of a network as tensors and as bytes; they are loaded into a network only if all of them fit."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from fedface_core.domain.plan import ModelPlan
 from fedface_learning.formats.codec import decode_tensors, encode_tensors
 from fedface_learning.models import EmbeddingNetwork, build_network
 
-_NAMED: Final = 5  # How many misfits of each kind a message names.
+_MAX_NAMED: Final = 5  # A message names so many misfits of each kind.
 
 
 def network_tensors(network: EmbeddingNetwork) -> dict[str, Tensor]:
-    """Parameters and buffers by name, detached and contiguous. They may share the network's memory."""
+    """The network's parameters and buffers by name, detached and contiguous. They may share the network's memory."""
     return {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
 
 
 def encode_network(network: EmbeddingNetwork) -> bytes:
-    """The network as safetensors bytes; their SHA-256 is the model version's name."""
+    """The network's parameters and buffers as safetensors bytes, whose SHA-256 is the name of the model version."""
     return encode_tensors(network_tensors(network))
 
 
 def load_tensors(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Copy ``tensors`` into the network's own memory.
+    """Copy ``tensors`` into the network's own memory, all or none.
 
-    All or nothing: where names, shapes or dtypes differ from the network's, `InvalidInputError` says so for ``source``
-    (what the person who reads it calls these weights), and the network is unchanged.
+    `InvalidInputError` if names, shapes or dtypes differ from the network's, which then stays as it was. The message calls
+    the weights ``source``, the name by which its reader knows them.
     """
     own = network.state_dict()
     common = [name for name in own if name in tensors]
@@ -49,7 +49,7 @@ def load_tensors(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], sourc
         ],
     }
     if any(misfits.values()):
-        kinds = "; ".join(_described(kind, found) for kind, found in misfits.items() if found)
+        kinds = "; ".join(_describe(kind, found) for kind, found in misfits.items() if found)
         raise InvalidInputError(f"{source} does not fit {network.plan.architecture} as planned. Tensors {kinds}")
     with torch.no_grad():
         for name, tensor in own.items():
@@ -57,9 +57,9 @@ def load_tensors(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], sourc
 
 
 def load_network(plan: ModelPlan, data: bytes, source: str) -> EmbeddingNetwork:
-    """The plan's network with the weights of a safetensors file.
+    """The plan's network with the weights in ``data``, the bytes of a safetensors file.
 
-    `InvalidInputError`, naming ``source``, where the file is malformed or its tensors do not fit.
+    `InvalidInputError` if the file is damaged or its tensors do not fit; the message calls the file ``source``.
     """
     try:
         tensors, _ = decode_tensors(data)
@@ -70,9 +70,9 @@ def load_network(plan: ModelPlan, data: bytes, source: str) -> EmbeddingNetwork:
     return network
 
 
-def _described(kind: str, found: Sequence[str]) -> str:
-    more = f", and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return f"{kind} ({len(found)}): {', '.join(found[:_NAMED])}{more}"
+def _describe(kind: str, found: Sequence[str]) -> str:
+    more = f", and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
+    return f"{kind} ({len(found)}): {', '.join(found[:_MAX_NAMED])}{more}"
 
 
 def _dtype(tensor: Tensor) -> str:

@@ -1,1 +1,1 @@
-"""What is minimised: the losses of clients and pre-training, and spreadout."""
+"""The objectives that are minimised: the losses of clients and of pre-training, and spreadout."""

@@ -1,10 +1,13 @@
-"""The server's repulsion of class embeddings, which replaces the negatives that no client has. C clients, D dimensions.
+"""Spreadout: the step on the server that pushes class embeddings apart. It replaces the negatives that no client has.
 
-The loss is ``λ · mean_{c≠c'} max(0, w_c·w_c' − ν)²``. A step does not follow its gradient as it stands: the mean over
-C(C−1) pairs gives each row a gradient that shrinks as 1/C, and at a thousand clients ten steps would move nothing. Each row
-steps on the *sum* over its own pairs instead. That sum in turn grows with C while many pairs are too close, and a
-step longer than the way to the middle of its neighbours would throw all rows together on the far side. So a row's
-neighbours together never take away more than `LARGEST_STEP` of their (weighted) mean. Both limits are independent of C.
+The loss is ``λ · mean_{c≠c'} max(0, w_c·w_c' − ν)²`` (Aggarwal et al., *FedFace*, IJCB 2021). A step does not follow the
+gradient of this loss: the mean over C(C−1) pairs makes a row's gradient shrink as 1/C, and at a thousand clients ten steps
+would move nothing. Instead, each row steps on the *sum* over its own pairs. While many pairs are too close, this sum grows
+with C, and a step longer than the way to the mean of a row's neighbours would throw all rows together on the other side.
+So at most the share `LARGEST_STEP` of the neighbours' weighted mean is taken off a row. Both rules are independent of C
+(ADR 5).
+
+Suffixes of tensor names: C clients, D dimensions, B the rows of a block.
 """
 
 from __future__ import annotations
@@ -18,24 +21,27 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.plan.spreadout import SpreadoutPlan
 
-# Below 1, so that a row that equals all its neighbours keeps some length to be normalised.
+# Below 1, so that a row that equals all its neighbours keeps some length and can be normalised.
 LARGEST_STEP = 0.9
 _BLOCK = 1024  # rows of the C×C cosines that are in memory at once
 
 
 @dataclass(frozen=True)
 class SpreadoutStats:
-    """The class embeddings after spreadout: the loss, and the cosines between different clients."""
+    """Statistics of class embeddings: spreadout's loss, and the cosines between different clients."""
 
     loss: float
     mean_off_diagonal_cosine: float
+    """The mean over all pairs of different clients."""
     max_off_diagonal_cosine: float
+    """The largest of all pairs of different clients."""
 
 
 def spread(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> tuple[Tensor, SpreadoutStats]:
-    """Push the unit rows apart until none has a cosine above ``plan.margin`` with another, or ``plan.steps`` are done.
+    """Push the unit rows (C, D) apart until no two have a cosine above ``plan.margin``, in at most ``plan.steps`` steps.
 
-    A zero row (a client that is not enrolled) pushes nobody and stays zero. Sums run in float64; returns float32.
+    Returns the new rows (C, D), float32, and their statistics. A zero row, which belongs to a client that is not enrolled,
+    pushes nobody and stays zero. Sums are taken in float64.
     """
     enrolled_C = class_embeddings_CD.any(dim=1)
     rows_CD = class_embeddings_CD[enrolled_C].double()
@@ -43,7 +49,7 @@ def spread(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> tuple[Tensor, Sp
         pushes_CD, overlaps_C = _pushes(rows_CD, plan.margin)
         if not overlaps_C.any():
             break
-        # The gradient of the row's own λ·Σ_{c'} max(0, w_c·w_c' − ν)² is 2λ · push.
+        # The gradient of the row's own sum λ·Σ_{c'} max(0, w_c·w_c' − ν)² is 2λ · push.
         rates_C = torch.clamp(LARGEST_STEP / overlaps_C, max=2 * plan.weight * plan.learning_rate)
         rows_CD = normalize(rows_CD - rates_C.unsqueeze(1) * pushes_CD, dim=1)
     spread_CD = class_embeddings_CD.float().clone()
@@ -52,19 +58,22 @@ def spread(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> tuple[Tensor, Sp
 
 
 def spreadout_gradient(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> Tensor:
-    """The gradient (C, D) of the written loss: ``4λ / C(C−1) · Σ_{c'≠c} max(0, w_c·w_c' − ν) w_c'``."""
+    """The gradient (C, D) of spreadout's loss by the unit rows: ``4λ / C(C−1) · Σ_{c'≠c} max(0, w_c·w_c' − ν)·w_c'``.
+
+    There must be at least two rows.
+    """
     clients = len(class_embeddings_CD)
     pushes_CD, _ = _pushes(class_embeddings_CD, plan.margin)
     return 4 * plan.weight / (clients * (clients - 1)) * pushes_CD
 
 
 def spreadout_stats(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> SpreadoutStats:
-    """The loss and the off-diagonal cosines of unit rows; all zero for fewer than two rows."""
+    """The statistics of unit rows (C, D), which are all zero for fewer than two rows."""
     clients = len(class_embeddings_CD)
     if clients < 2:
         return SpreadoutStats(0.0, 0.0, 0.0)
     squares = 0.0
-    total = float(clients)  # makes up for the diagonal's −1s
+    total = float(clients)  # balances the −1s on the diagonal
     largest = -1.0
     for cosines_BC in _cosine_blocks(class_embeddings_CD):
         squares += float(torch.clamp(cosines_BC - plan.margin, min=0).square().sum())
@@ -75,8 +84,9 @@ def spreadout_stats(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> Spreado
 
 
 def _pushes(rows_CD: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-    """For each row, ``Σ h w_c'`` (C, D) and ``Σ h`` (C,) over the others, with h = max(0, w_c·w_c' − ν)."""
-    pushes, overlaps = [], []
+    """For each row ``Σ h·w_c'`` (C, D) and ``Σ h`` (C,) over all other rows c', with h = max(0, w_c·w_c' − ν)."""
+    pushes = []
+    overlaps = []
     for cosines_BC in _cosine_blocks(rows_CD):
         hinges_BC = torch.clamp(cosines_BC - margin, min=0)
         pushes.append(hinges_BC @ rows_CD)
@@ -85,7 +95,7 @@ def _pushes(rows_CD: Tensor, margin: float) -> tuple[Tensor, Tensor]:
 
 
 def _cosine_blocks(rows_CD: Tensor) -> Iterator[Tensor]:
-    """W·Wᵀ by blocks of rows, with −1 on the diagonal: below every margin, so a row never counts as its own neighbour."""
+    """Blocks of rows of W·Wᵀ, with −1 on the diagonal: no margin is below it, so no row counts as its own neighbour."""
     for first in range(0, len(rows_CD), _BLOCK):
         cosines_BC = rows_CD[first : first + _BLOCK] @ rows_CD.T
         cosines_BC.diagonal(offset=first).fill_(-1.0)

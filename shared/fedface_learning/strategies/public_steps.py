@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_learning.data import split_identities
-from fedface_learning.data.augmentation import augmented
+from fedface_learning.data.augmentation import augment
 from fedface_learning.models.embedding import embed, mean_feature, raw_features
 from fedface_learning.seeding import derive_seed
 from fedface_learning.strategies.strategy import ServerRound
@@ -35,7 +35,7 @@ def take_public_steps(before: ServerRound, of_its_own: int | None, loss: Callabl
         optimiser.zero_grad()
         for label, images_NCHW in enumerate(photographs):
             seed = derive_seed(plan.seed, before.number, "public", label)
-            seen_NCHW = augmented(images_NCHW, seed, step, flip=local.flip, shift=local.shift)
+            seen_NCHW = augment(images_NCHW, seed, step, flip=local.flip, shift=local.shift)
             torch.autograd.backward(loss(label, network(seen_NCHW)) * (len(images_NCHW) / images))
         optimiser.step()
     optimiser.zero_grad()

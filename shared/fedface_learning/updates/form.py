@@ -18,7 +18,7 @@ from torch import Tensor
 from fedface_core.domain.errors import DamagedObjectError
 from fedface_learning.formats.codec import decode_metadata, encode_tensors
 from fedface_learning.formats.flat_sum import sum_positions
-from fedface_learning.formats.safetensors_layout import Place, header_end, metadata_written, places_of
+from fedface_learning.formats.safetensors_layout import Place, header_end, parse_metadata, places_of
 from fedface_learning.formats.stored_tensors import PART_BYTES, StoredTensors
 from fedface_learning.strategies import NOTHING, Tensors
 from fedface_learning.updates.encoding import WHOLE_MODEL, UpdateEncoding
@@ -95,7 +95,7 @@ class UpdateForm:
         self.reference = reference
         self.further_tensors = further_tensors
         self.encoding = encoding
-        self.model = reference.like(reference.places)
+        self.model = reference.meta_tensors(reference.places)
         """The global model's names, shapes and types; they hold no values."""
         self.expected: Tensors = {**encoding.layout(self.model), **further_tensors}
         self.size_limit = size_limit(self.expected)
@@ -134,7 +134,7 @@ class UpdateForm:
         data_start = 8 + int.from_bytes(blocks[0][:8], "little")
         if data_start > len(blocks[0]) or data_start + self._data_bytes != sum(map(len, blocks)):
             return None
-        text = metadata_written(bytes(blocks[0][:data_start]), self._header_end)
+        text = parse_metadata(bytes(blocks[0][:data_start]), self._header_end)
         if text is None:
             return None
         try:

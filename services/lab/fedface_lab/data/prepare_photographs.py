@@ -12,7 +12,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_lab.data.face_points import FindFace
 from fedface_lab.data.prepare_journal import JOURNAL, REPORT, Asked, Journal, Outcome, Report
 from fedface_learning.data.alignment import TEMPLATES, Template, align
-from fedface_learning.data.dataset import natural_key
+from fedface_learning.data.dataset import natural_sort_key
 from fedface_learning.data.photographs import read_photograph
 from fedface_stack.folder_lock import folder_locked
 
@@ -30,7 +30,7 @@ def photographs_in(source: Path) -> list[str]:
     ]
     if not found:
         raise InvalidInputError(f"{source} holds no .jpg, .jpeg, .png or .pgm photographs")
-    return sorted((path.as_posix() for path in found), key=lambda path: [natural_key(part) for part in path.split("/")])
+    return sorted((path.as_posix() for path in found), key=lambda path: [natural_sort_key(part) for part in path.split("/")])
 
 
 def prepare(

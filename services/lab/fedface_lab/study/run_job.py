@@ -11,7 +11,7 @@ from torch import Tensor
 from fedface_lab.study.grid import Job
 from fedface_lab.study.job_results import CosineCounts, JobResult, ResultFolder, RoundResult, Snapshot, write_whole
 from fedface_lab.study.pretrained import starting_network
-from fedface_learning.data import RememberedImages, open_photographs, split_identities
+from fedface_learning.data import CachedDataset, open_photographs, split_identities
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models.embedding import embed
 from fedface_learning.simulation.simulate import SimulatedRound, simulate
@@ -22,7 +22,7 @@ COSINE_BINS = 200
 def run_job(job: Job, folder: ResultFolder) -> None:
     """Simulate the job's plan and write its result. Whatever stops it leaves no result."""
     began = time.perf_counter()
-    plan, network, dataset = job.plan, starting_network(job, folder), RememberedImages(open_photographs(job.plan))
+    plan, network, dataset = job.plan, starting_network(job, folder), CachedDataset(open_photographs(job.plan))
     test = split_identities(dataset.identities, plan.split).test
     labels_N = torch.cat([torch.full((len(dataset.images(identity)),), label) for label, identity in enumerate(test)])
     rounds: list[RoundResult] = []

@@ -1,4 +1,4 @@
-"""Our own renderer of parametric faces: exact identity under varying pose, expression, light, surroundings and camera."""
+"""A renderer of parametric faces: one identity under varying pose, expression, light, surroundings and camera."""
 
 from fedface_learning.data.synthetic.dataset import SyntheticDataset
 

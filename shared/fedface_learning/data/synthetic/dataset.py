@@ -1,4 +1,4 @@
-"""The data set ``synthetic``: as many people as wanted, rendered when asked for."""
+"""The data set ``synthetic``: any number of synthetic people, whose images are rendered when they are read."""
 
 from __future__ import annotations
 
@@ -13,42 +13,46 @@ from fedface_learning.data.dataset import ImageSize
 from fedface_learning.data.framing import Framing, to_image, to_tensor
 from fedface_learning.data.synthetic.draws import generator_for
 from fedface_learning.data.synthetic.identity import Person, draw_person
-from fedface_learning.data.synthetic.nuisance import draw_nuisance
 from fedface_learning.data.synthetic.render import render
+from fedface_learning.data.synthetic.scene import draw_scenes
 
-_IMAGES = 12  # of an identity, where the plan does not say
-# Images rendered at once: enough to share numpy's cost per call. Always whole batches, so that an image comes out the same
-# whether or not its neighbours are wanted.
-_TOGETHER = 12
-_KEPT_BYTES = 8 << 20
+_IMAGES = 12  # of an identity, if the plan does not say how many
+# So many images are rendered at once, because each call of numpy costs time. Batches are always whole, so that an image
+# does not depend on the number of images.
+_BATCH_SIZE = 12
+_ALLOCATOR_BYTES = 8 << 20
 
 
 class SyntheticDataset:
-    """Parametric faces, exact in identity. A `FaceDataset`.
+    """A `FaceDataset` of parametric faces, in which all images of an identity show exactly one person.
 
-    Each image follows from (seed, identity, image) alone, whichever others are rendered and however many there are.
+    Each image follows from the seed, the identity and the image's number alone.
     """
 
     name = "synthetic"
 
     def __init__(self, data: DataPlan, size: ImageSize, identities: int) -> None:
+        """So many identities, called ``person-000000`` and so on, with images of this size.
+
+        `InvalidInputError` if the plan's low resolution is not below the height of the images.
+        """
         self._size = size
         self._framing = Framing.of(data, size)
         self._seed = data.seed
         self._images = data.images_per_identity or _IMAGES
         self._index = {f"person-{index:06d}": index for index in range(identities)}
         self.identities = tuple(self._index)
-        # A block of this size, freed once, teaches the C library's allocator to keep that much instead of giving it back to
-        # the system after every layer of a face, which would cost a third of the time.
-        np.empty(_KEPT_BYTES, np.uint8)
+        # Once a block of this size was freed, the C library's allocator keeps so much memory. Else it would give memory back
+        # to the system after every layer of a face, which costs a third of the time.
+        np.empty(_ALLOCATOR_BYTES, np.uint8)
 
     def images(self, identity: str) -> Tensor:
-        """uint8 (n, C, H, W). `InvalidInputError` for an unknown identity."""
+        """All images of an identity (N, C, H, W), uint8. `InvalidInputError` if the identity is unknown."""
         if identity not in self._index:
             raise InvalidInputError(f"data set 'synthetic' has no identity '{identity}' among its {len(self._index)}")
         index = self._index[identity]
         person = draw_person(self._seed, index)
-        batches = [range(start, start + _TOGETHER) for start in range(0, self._images, _TOGETHER)]
+        batches = [range(start, start + _BATCH_SIZE) for start in range(0, self._images, _BATCH_SIZE)]
         images_NCHW = torch.from_numpy(np.concatenate([self._render(person, index, batch) for batch in batches]))[
             : self._images
         ]
@@ -58,4 +62,4 @@ class SyntheticDataset:
 
     def _render(self, person: Person, index: int, images: range) -> NDArray[np.uint8]:
         generators = [generator_for(self._seed, index, image, 1) for image in images]
-        return render(person, draw_nuisance(generators), self._size, grain=generators)
+        return render(person, draw_scenes(generators), self._size, noise_generators=generators)

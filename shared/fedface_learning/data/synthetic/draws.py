@@ -1,4 +1,7 @@
-"""Parameters that declare how they are drawn: a dataclass of them is filled from one uniform number per field."""
+"""Random parameters: the fields of a dataclass declare how they are drawn, each from one uniform number. Also colours.
+
+Suffix of array names: N values of a field.
+"""
 
 from __future__ import annotations
 
@@ -9,56 +12,59 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# A colour is linear light (what is added up when lit), red, green and blue in 0…1; the camera takes the square root.
+# Red, green and blue from 0 to 1 in linear light, which can be added. The camera takes the square root.
 Colour = tuple[float, float, float]
-Uniform = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 
-def between(low: float, high: float) -> Any:
-    """Uniform from ``low`` to ``high``."""
-    return field(metadata={"draw": lambda uniform: low + (high - low) * uniform})
+def uniform(low: float, high: float) -> Any:
+    """A dataclass field that is uniform between ``low`` and ``high``."""
+    return field(metadata={"draw": lambda unit_N: low + (high - low) * unit_N})
 
 
-def around(middle: float, spread: float) -> Any:
-    """Denser at the middle, within ``middle ± spread``."""
+def peaked(middle: float, spread: float) -> Any:
+    """A dataclass field within ``middle ± spread``, which is denser near the middle."""
 
-    def draw(uniform: Uniform) -> Uniform:
-        side = 2.0 * uniform - 1.0
-        return middle + spread * side * abs(side)
+    def draw(unit_N: Values) -> Values:
+        side_N = 2.0 * unit_N - 1.0
+        return middle + spread * side_N * abs(side_N)
 
     return field(metadata={"draw": draw})
 
 
-def sometimes(share: float, low: float, high: float) -> Any:
-    """Uniform from ``low`` to ``high`` in this share of the draws, else 0."""
-    return field(metadata={"draw": lambda uniform: (low + (high - low) * uniform / share) * (uniform < share)})
+def uniform_or_zero(share: float, low: float, high: float) -> Any:
+    """A dataclass field that is uniform between ``low`` and ``high`` with probability ``share``, and else 0."""
+    return field(metadata={"draw": lambda unit_N: (low + (high - low) * unit_N / share) * (unit_N < share)})
 
 
-def draw_fields(kind: type, generators: Sequence[np.random.Generator]) -> dict[str, Uniform]:
-    """A value (n,) for every field of ``kind`` that says how it is drawn, from one uniform number of each generator."""
+def draw_fields(kind: type, generators: Sequence[np.random.Generator]) -> dict[str, Values]:
+    """The values (N,) of every field of the dataclass ``kind`` that declares how it is drawn, by name.
+
+    Value n comes from generator n, which gives one uniform number for each field.
+    """
     drawn = [entry for entry in fields(kind) if "draw" in entry.metadata]
-    uniforms = np.stack([generator.random(len(drawn)) for generator in generators], axis=1)
-    draws: list[Callable[[Uniform], Uniform]] = [entry.metadata["draw"] for entry in drawn]
-    return {entry.name: draw(uniform) for entry, draw, uniform in zip(drawn, draws, uniforms, strict=True)}
+    units = np.stack([generator.random(len(drawn)) for generator in generators], axis=1)
+    draws: list[Callable[[Values], Values]] = [entry.metadata["draw"] for entry in drawn]
+    return {entry.name: draw(unit_N) for entry, draw, unit_N in zip(drawn, draws, units, strict=True)}
 
 
 def generator_for(*key: int) -> np.random.Generator:
-    """The generator of this key alone; whatever else was drawn before does not matter."""
+    """A new generator, whose draws follow from ``key`` alone."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """From ``first`` (0) to ``second`` (1)."""
+    """The mixture of two colours that has this share (0 to 1) of ``second``."""
     red, green, blue = (one + share * (other - one) for one, other in zip(first, second, strict=True))
     return red, green, blue
 
 
 def scaled(colour: Colour, factor: float) -> Colour:
-    """Brighter or darker."""
+    """The colour in ``factor`` times the light."""
     red, green, blue = colour
     return red * factor, green * factor, blue * factor
 
 
 def screen(red: int, green: int, blue: int) -> Colour:
-    """A colour given as it looks on a screen, 0…255."""
+    """The colour that a screen shows for red, green and blue from 0 to 255."""
     return (red / 255) ** 2, (green / 255) ** 2, (blue / 255) ** 2

@@ -1,4 +1,7 @@
-"""The features: eyes, brows, nose and mouth, painted over the lit skin. Both sides at once, by |u|."""
+"""The features of the face: eyes, brows, nose and mouth, painted on the lit skin. |u| paints both sides at once.
+
+Coordinates are in face units. Suffixes of array names: N images, h×w pixels of a part.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ import numpy as np
 
 from fedface_learning.data.synthetic.canvas import Canvas, bump, line, ramp
 from fedface_learning.data.synthetic.draws import scaled, screen
-from fedface_learning.data.synthetic.head import NOSE_STANDS_OUT
+from fedface_learning.data.synthetic.head import NOSE_PROTRUSION
 from fedface_learning.data.synthetic.identity import Person
-from fedface_learning.data.synthetic.nuisance import Nuisance
+from fedface_learning.data.synthetic.scene import Scene
 
 
-def paint_eyes(canvas: Canvas, person: Person, scene: Nuisance) -> None:
-    """Two almonds of white with iris, pupil and highlight, under an upper lid with its lashes and fold."""
+def paint_eyes(canvas: Canvas, person: Person, scene: Scene) -> None:
+    """Paint the eyes: almonds of white with iris, pupil and highlight, under an upper lid with lashes and a fold."""
     opening = person.eye_open * scene.eyes_open * (1.0 - 0.25 * scene.smiling)
     with canvas.part(0.0, person.eye_height - 0.03, person.eye_spacing + person.eye_width + 0.02, 0.13) as part:
         du_Nhw = np.abs(part.u_Nhw) - person.eye_spacing  # away from the nose
@@ -27,7 +30,7 @@ def paint_eyes(canvas: Canvas, person: Person, scene: Nuisance) -> None:
         white_Nhw = part.edge(np.minimum(from_upper_Nhw, from_lower_Nhw) * 0.9) * lid_Nhw
         part.paint(white_Nhw, screen(222, 218, 214))
 
-        # Both eyes look the same way, so the gaze has opposite signs away from the nose.
+        # Both eyes look in one direction, so measured from the nose outwards their gaze has opposite signs.
         iris_Nhw = np.abs(du_Nhw - np.copysign(scene.gaze_x, part.u_Nhw))
         drop_Nhw = level_Nhw + (0.15 * opening - scene.gaze_y)
         size = person.iris_size
@@ -41,12 +44,12 @@ def paint_eyes(canvas: Canvas, person: Person, scene: Nuisance) -> None:
         part.shade(0.5 * person.eyelid, line(from_upper_Nhw + 0.045, 0.02) * along_Nhw)
 
 
-def paint_brows(canvas: Canvas, person: Person, scene: Nuisance) -> None:
-    """A brow over each eye: arched, thinner outwards."""
+def paint_brows(canvas: Canvas, person: Person, scene: Scene) -> None:
+    """Paint a brow over each eye: arched, and thinner at its outer end."""
     height = person.brow_height - scene.brow_raise
     middle = person.eye_spacing + 0.015
     with canvas.part(0.0, height, middle + person.brow_length, 0.13) as part:
-        out_Nhw = (np.abs(part.u_Nhw) - middle) * (1.0 / person.brow_length)  # −1 at the nose, 1 outside
+        out_Nhw = (np.abs(part.u_Nhw) - middle) * (1.0 / person.brow_length)  # −1 at the nose, 1 at the outer end
         bend_Nhw = (
             person.brow_arch * (1.0 - out_Nhw * out_Nhw) + ((person.brow_angle - scene.frown) * person.brow_length) * out_Nhw
         )
@@ -55,12 +58,14 @@ def paint_brows(canvas: Canvas, person: Person, scene: Nuisance) -> None:
         part.paint(cover_Nhw * person.brow_density, person.brows)
 
 
-def paint_nose(canvas: Canvas, person: Person, scene: Nuisance) -> None:
-    """Nostrils, the shade under the tip and beside the wings and the bridge; the rest is in the head's relief."""
-    tip, end = NOSE_STANDS_OUT * scene.turn, person.eye_height + person.nose_length
+def paint_nose(canvas: Canvas, person: Person, scene: Scene) -> None:
+    """Paint nostrils, and the shade under the nose's tip and along its wings and bridge; the head's relief does the rest."""
+    tip = NOSE_PROTRUSION * scene.turn
+    end = person.eye_height + person.nose_length
     width = person.nose_width
     with canvas.part(tip, end + 0.02, width + 0.04, 0.09) as part:
-        du_Nhw, dv_Nhw = np.abs(part.u_Nhw - tip), part.v_Nhw - end
+        du_Nhw = np.abs(part.u_Nhw - tip)
+        dv_Nhw = part.v_Nhw - end
         part.shade(0.42, bump(du_Nhw, dv_Nhw - 0.065, width * 1.05, 0.05))
         part.shade(0.50, bump(du_Nhw - width, dv_Nhw - 0.005, 0.035, 0.065))
         hole_Nhw = dv_Nhw - 0.045
@@ -68,19 +73,19 @@ def paint_nose(canvas: Canvas, person: Person, scene: Nuisance) -> None:
         part.shade(0.3 + 0.6 * person.nostrils, nostril_Nhw)
         part.shade(-0.35, bump(du_Nhw, dv_Nhw + 0.02, 0.4 * person.nose_tip, 0.4 * person.nose_tip))
     with canvas.part(0.5 * tip, person.eye_height + 0.03, person.nose_bridge + 0.085, 0.14) as root:
-        beside_Nhw = np.abs(root.u_Nhw - 0.5 * tip) - (person.nose_bridge + 0.035)
-        root.shade(0.20, bump(beside_Nhw, root.v_Nhw - (person.eye_height + 0.03), 0.05, 0.14))
+        flank_Nhw = np.abs(root.u_Nhw - 0.5 * tip) - (person.nose_bridge + 0.035)
+        root.shade(0.20, bump(flank_Nhw, root.v_Nhw - (person.eye_height + 0.03), 0.05, 0.14))
 
 
-def paint_mouth(canvas: Canvas, person: Person, scene: Nuisance) -> None:
-    """Two lips that meet in a line bent by the smile; teeth and the dark behind them where it is open."""
+def paint_mouth(canvas: Canvas, person: Person, scene: Scene) -> None:
+    """Paint two lips that meet in a line, which a smile bends; if the mouth is open, teeth and the dark behind them."""
     height = person.mouth + 0.05 * scene.mouth_open
     half = person.mouth_width * (1.0 + 0.16 * scene.smile) * (1.0 - 0.15 * scene.mouth_open)
     with canvas.part(0.0, height, half, 0.2) as part:
         out_Nhw = part.u_Nhw * (1.0 / half)
         squared_Nhw = out_Nhw * out_Nhw
         along_Nhw = np.maximum(1.0 - squared_Nhw, 0.0)
-        # The corners rise with a smile, and with the person's own lips.
+        # The corners rise with a smile, and by the shape of the person's lips.
         dv_Nhw = part.v_Nhw - height + squared_Nhw * (0.10 * scene.smile + person.lip_corners)
         gap_Nhw = along_Nhw * (0.055 * scene.mouth_open)
         root_Nhw = np.sqrt(along_Nhw)

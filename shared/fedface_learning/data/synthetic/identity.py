@@ -1,7 +1,7 @@
-"""Who somebody is: the parameters that all images of an identity share.
+"""A synthetic person: the parameters that all images of an identity share.
 
-Lengths are in face units: the head is about 2 high, (0, 0) lies between the eyes and the tip of the nose, x grows to the
-right and y downwards.
+Lengths are in face units: the head is about 2 high. The point (0, 0) lies between the eyes and the tip of the nose; u grows
+to the right and v downwards. A height is a v.
 """
 
 from __future__ import annotations
@@ -10,95 +10,95 @@ from dataclasses import dataclass
 
 from fedface_learning.data.synthetic.draws import (
     Colour,
-    around,
-    between,
     draw_fields,
     generator_for,
     mix,
+    peaked,
     scaled,
     screen,
-    sometimes,
+    uniform,
+    uniform_or_zero,
 )
 
-_SPOTS = 26  # the most freckles and moles a face has
+_SPOTS = 26  # A face has at most so many freckles and moles.
 
 
 @dataclass(frozen=True)
 class Person:
-    """One synthetic identity."""
+    """The parameters of one synthetic person."""
 
-    head_width: float = between(0.63, 0.79)
-    head_height: float = between(0.92, 1.08)
-    jaw_square: float = between(0.05, 0.75)
-    chin_length: float = between(0.86, 1.06)
-    chin_bump: float = between(0.00, 0.045)
-    cheekbone: float = between(0.00, 0.05)
-    cheek_blush: float = sometimes(0.6, 0.05, 0.5)
-    skin_tone: float = between(0.0, 1.0)
-    skin_red: float = between(0.0, 1.0)
-    hair_tone: float = between(0.0, 1.0)
-    hair_red: float = sometimes(0.5, 0.1, 1.0)
-    hair_grey: float = sometimes(0.25, 0.2, 0.95)
-    hairline: float = between(-0.72, -0.44)
-    hairline_peak: float = sometimes(0.4, 0.03, 0.16)
-    hairline_recession: float = sometimes(0.4, 0.05, 0.30)
-    parting: float = between(-0.30, 0.30)
-    hair_top: float = between(0.02, 0.26)
-    hair_side: float = between(0.01, 0.17)
-    hair_length: float = sometimes(0.45, 0.25, 1.35)
-    hair_curl: float = between(0.0, 1.0)
-    bald: float = sometimes(0.08, 1.0, 1.0)
-    brow_height: float = between(-0.36, -0.26)
-    brow_thickness: float = between(0.022, 0.062)
-    brow_length: float = between(0.17, 0.25)
-    brow_angle: float = between(-0.28, 0.22)
-    brow_arch: float = between(0.0, 0.07)
-    brow_density: float = between(0.45, 1.0)
-    eye_spacing: float = between(0.255, 0.355)
-    eye_height: float = between(-0.15, -0.07)
-    eye_width: float = between(0.115, 0.165)
-    eye_open: float = between(0.046, 0.088)
-    eye_tilt: float = between(-0.22, 0.22)
-    eye_depth: float = between(0.0, 1.0)
-    eyelid: float = between(0.0, 1.0)
-    iris_hue: float = between(0.0, 1.0)
-    iris_tone: float = between(0.0, 1.0)
-    iris_size: float = between(0.050, 0.066)
-    nose_length: float = between(0.24, 0.40)
-    nose_width: float = between(0.095, 0.185)
-    nose_bridge: float = between(0.035, 0.085)
-    nose_tip: float = between(0.055, 0.095)
-    nostrils: float = between(0.2, 1.0)
-    mouth_height: float = around(0.215, 0.045)
-    mouth_width: float = between(0.185, 0.300)
-    lip_upper: float = between(0.018, 0.056)
-    lip_lower: float = between(0.028, 0.072)
-    lip_bow: float = between(0.0, 1.0)
-    lip_colour: float = between(0.0, 1.0)
-    lip_corners: float = between(-0.03, 0.03)
-    ear_size: float = between(0.13, 0.22)
-    ear_out: float = between(-0.02, 0.08)
-    beard: float = sometimes(0.4, 0.15, 0.95)
-    moustache: float = sometimes(0.4, 0.2, 0.95)
-    beard_height: float = between(0.25, 0.62)
-    age: float = between(0.0, 1.0)
-    freckles: float = sometimes(0.25, 0.3, 1.0)
-    moles: float = sometimes(0.5, 1.0, 3.99)
+    head_width: float = uniform(0.63, 0.79)
+    head_height: float = uniform(0.92, 1.08)
+    jaw_square: float = uniform(0.05, 0.75)
+    chin_length: float = uniform(0.86, 1.06)
+    chin_bump: float = uniform(0.00, 0.045)
+    cheekbone: float = uniform(0.00, 0.05)
+    cheek_blush: float = uniform_or_zero(0.6, 0.05, 0.5)
+    skin_tone: float = uniform(0.0, 1.0)
+    skin_red: float = uniform(0.0, 1.0)
+    hair_tone: float = uniform(0.0, 1.0)
+    hair_red: float = uniform_or_zero(0.5, 0.1, 1.0)
+    hair_grey: float = uniform_or_zero(0.25, 0.2, 0.95)
+    hairline: float = uniform(-0.72, -0.44)
+    hairline_peak: float = uniform_or_zero(0.4, 0.03, 0.16)
+    hairline_recession: float = uniform_or_zero(0.4, 0.05, 0.30)
+    parting: float = uniform(-0.30, 0.30)
+    hair_top: float = uniform(0.02, 0.26)
+    hair_side: float = uniform(0.01, 0.17)
+    hair_length: float = uniform_or_zero(0.45, 0.25, 1.35)
+    hair_curl: float = uniform(0.0, 1.0)
+    bald: float = uniform_or_zero(0.08, 1.0, 1.0)
+    brow_height: float = uniform(-0.36, -0.26)
+    brow_thickness: float = uniform(0.022, 0.062)
+    brow_length: float = uniform(0.17, 0.25)
+    brow_angle: float = uniform(-0.28, 0.22)
+    brow_arch: float = uniform(0.0, 0.07)
+    brow_density: float = uniform(0.45, 1.0)
+    eye_spacing: float = uniform(0.255, 0.355)
+    eye_height: float = uniform(-0.15, -0.07)
+    eye_width: float = uniform(0.115, 0.165)
+    eye_open: float = uniform(0.046, 0.088)
+    eye_tilt: float = uniform(-0.22, 0.22)
+    eye_depth: float = uniform(0.0, 1.0)
+    eyelid: float = uniform(0.0, 1.0)
+    iris_hue: float = uniform(0.0, 1.0)
+    iris_tone: float = uniform(0.0, 1.0)
+    iris_size: float = uniform(0.050, 0.066)
+    nose_length: float = uniform(0.24, 0.40)
+    nose_width: float = uniform(0.095, 0.185)
+    nose_bridge: float = uniform(0.035, 0.085)
+    nose_tip: float = uniform(0.055, 0.095)
+    nostrils: float = uniform(0.2, 1.0)
+    mouth_height: float = peaked(0.215, 0.045)
+    mouth_width: float = uniform(0.185, 0.300)
+    lip_upper: float = uniform(0.018, 0.056)
+    lip_lower: float = uniform(0.028, 0.072)
+    lip_bow: float = uniform(0.0, 1.0)
+    lip_colour: float = uniform(0.0, 1.0)
+    lip_corners: float = uniform(-0.03, 0.03)
+    ear_size: float = uniform(0.13, 0.22)
+    ear_out: float = uniform(-0.02, 0.08)
+    beard: float = uniform_or_zero(0.4, 0.15, 0.95)
+    moustache: float = uniform_or_zero(0.4, 0.2, 0.95)
+    beard_height: float = uniform(0.25, 0.62)
+    age: float = uniform(0.0, 1.0)
+    freckles: float = uniform_or_zero(0.25, 0.3, 1.0)
+    moles: float = uniform_or_zero(0.5, 1.0, 3.99)
     spots: tuple[tuple[float, float, float], ...] = ()
-    """Where freckles and moles may lie: (across −1…1, down 0…1, size 0…1); moles first."""
+    """The places of freckles and moles: across (−1 to 1), down (0 to 1) and size (0 to 1). The first ones are moles."""
 
     @property
     def mouth(self) -> float:
-        """The height of the line between the lips."""
+        """The height (v) of the line between the lips."""
         return self.eye_height + self.nose_length + self.mouth_height
 
     @property
     def skin(self) -> Colour:
-        """Of the skin, from the palest to the darkest."""
+        """The colour of the skin, between the palest and the darkest of five tones."""
         tones = (screen(244, 214, 196), screen(226, 180, 150), screen(182, 126, 92), screen(112, 72, 52), screen(74, 48, 38))
-        place = self.skin_tone * (len(tones) - 1)
-        step = min(int(place), len(tones) - 2)
-        red, green, blue = mix(tones[step], tones[step + 1], place - step)
+        position = self.skin_tone * (len(tones) - 1)
+        index = min(int(position), len(tones) - 2)
+        red, green, blue = mix(tones[index], tones[index + 1], position - index)
         return (
             red * (0.95 + 0.12 * self.skin_red),
             green * (1.04 - 0.10 * self.skin_red),
@@ -107,7 +107,7 @@ class Person:
 
     @property
     def hair(self) -> Colour:
-        """Of the hair: dark where the skin is dark; fair, red or grey otherwise."""
+        """The colour of the hair: dark if the skin is dark, else also fair or red; grey with any skin."""
         tone = self.hair_tone * (1.0 - 0.9 * min(1.0, max(0.0, 2.2 * self.skin_tone - 0.5)))
         natural = mix(screen(26, 20, 18), screen(98, 66, 42), min(1.0, 2 * tone))
         natural = mix(natural, screen(214, 176, 116), max(0.0, 2 * tone - 1))
@@ -116,28 +116,28 @@ class Person:
 
     @property
     def brows(self) -> Colour:
-        """Of the brows: the hair's, a little darker."""
+        """The colour of the brows: darker than the hair."""
         return scaled(self.hair, 0.55)
 
     @property
     def iris(self) -> Colour:
-        """Of the iris: brown, or blue to green where the skin is fair."""
+        """The colour of the iris: brown, or blue to green if the skin is fair."""
         light = mix(screen(96, 142, 190), screen(106, 132, 78), self.iris_hue)
         brown = mix(screen(112, 70, 36), screen(44, 26, 18), self.iris_tone)
         return mix(light, brown, 1.0 if self.skin_tone > 0.5 or self.iris_tone > 0.55 else 0.1)
 
     @property
     def lips(self) -> Colour:
-        """Of the lips: the skin's, redder; some wear lipstick."""
+        """The colour of the lips: redder than the skin, or lipstick."""
         natural = mix(scaled(self.skin, 0.72), screen(176, 84, 84), 0.45)
         return mix(natural, screen(156, 34, 52), max(0.0, 1.6 * self.lip_colour - 0.8))
 
 
 def draw_person(seed: int, index: int) -> Person:
-    """The ``index``-th person of this seed, whichever others are drawn."""
+    """Draw person ``index`` of this seed; the person does not depend on other draws."""
     generator = generator_for(seed, index)
     values = {name: value.item() for name, value in draw_fields(Person, [generator]).items()}
-    if values["hair_length"] > 0.0:  # Long hair and a beard on one head are rare.
+    if values["hair_length"] > 0.0:  # Nobody has long hair and a beard: that is rare.
         values |= {"beard": 0.0, "moustache": 0.0, "bald": 0.0}
     elif values["beard"] > 0.5:
         values["moustache"] = values["beard"]

@@ -1,4 +1,4 @@
-"""Some images of one person: the layers in the order in which they hide each other."""
+"""The renderer: it paints the layers of a picture in the order in which they hide each other."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ from fedface_learning.data.synthetic.features import paint_brows, paint_eyes, pa
 from fedface_learning.data.synthetic.hair import paint_beard, paint_hair, paint_hair_behind
 from fedface_learning.data.synthetic.head import paint_ears_and_neck, paint_face, paint_skin_details
 from fedface_learning.data.synthetic.identity import Person
-from fedface_learning.data.synthetic.nuisance import Nuisance
-from fedface_learning.data.synthetic.surroundings import paint_background, paint_clothes, paint_patch
+from fedface_learning.data.synthetic.scene import Scene
+from fedface_learning.data.synthetic.surroundings import paint_background, paint_clothes, paint_occluder
 
 
-def render(person: Person, scene: Nuisance, size: ImageSize, grain: Sequence[np.random.Generator]) -> NDArray[np.uint8]:
-    """The person on N occasions, as uint8 (N, C, H, W); ``grain`` draws the camera's noise of each."""
+def render(
+    person: Person, scene: Scene, size: ImageSize, noise_generators: Sequence[np.random.Generator]
+) -> NDArray[np.uint8]:
+    """Render images (N, C, H, W), uint8, of a person in N scenes.
+
+    ``noise_generators`` has one generator for each image, which draws the camera's noise.
+    """
     canvas = Canvas(size, scene)
     paint_background(canvas, scene)
     paint_hair_behind(canvas, person, scene)
@@ -33,5 +38,5 @@ def render(person: Person, scene: Nuisance, size: ImageSize, grain: Sequence[np.
     paint_eyes(canvas, person, scene)
     paint_brows(canvas, person, scene)
     paint_hair(canvas, person, scene)
-    paint_patch(canvas, scene)
-    return photograph(canvas, scene, size.channels, grain)
+    paint_occluder(canvas, scene)
+    return photograph(canvas, scene, size.channels, noise_generators)

@@ -1,3 +1,5 @@
+"""Seeds: equal on every machine, and different for different purposes."""
+
 from __future__ import annotations
 
 import torch

