@@ -144,7 +144,7 @@ def test_nothing_is_overwritten_unless_asked(fedface: Invoke, source: Path, poin
     command = ("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
     code, _, err = fedface(*command)
     assert code == 2
-    assert "ann/1.png stands where another image would be written; prepare into another folder, or give --overwrite" in err
+    assert "ann/1.png exists, and holds another image; prepare into another folder, or give --overwrite to replace it" in err
     assert mine.read_bytes() == b"the only copy"
     assert fedface(*command, "--overwrite")[0] == 0
     assert mine.read_bytes() != b"the only copy"
@@ -155,7 +155,7 @@ def test_a_target_of_other_settings_is_refused(fedface: Invoke, source: Path, po
     assert fedface(*command)[0] == 0
     code, _, err = fedface(*command, "--template", "112x112")
     assert code == 2
-    assert "out was prepared with template 112x96, not 112x112; ask for the same to go on" in err
+    assert "out was prepared with template 112x96, not 112x112; give these options to go on" in err
     assert fedface(*command, "--template", "112x112", "--overwrite")[0] == 0
     with Image.open(tmp_path / "out/ann/1.png") as aligned:
         assert aligned.size == (112, 112)
@@ -175,14 +175,14 @@ def test_a_damaged_journal_is_refused(fedface: Invoke, source: Path, points: Pat
     journal.write_text(journal.read_text().replace('"aligned"', '"lost"', 1))
     code, _, err = fedface(*command)
     assert code == 2
-    assert "prepare.jsonl, line 2 is damaged; begin anew with --overwrite" in err
+    assert "prepare.jsonl, line 2 is damaged; start again with --overwrite" in err
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("", "holds no points"),
-        (f"ann/1.png,{POINTS}\nann/1.png,{POINTS}\n", "line 2: ann/1.png stands there twice"),
+        (f"ann/1.png,{POINTS}\nann/1.png,{POINTS}\n", "line 2: ann/1.png is listed twice"),
         ("ann/1.png,1,2,3\n", "line 1: a path and 10 numbers were expected (x and y of left eye, right eye"),
         (f"ann/1.png,{POINTS},7\n", "line 1: a path and 10 numbers were expected"),
         (f"a,{POINTS}\nb,{POINTS.replace('51.6963', 'nan')}\n", "line 2: a path and 10 numbers were expected"),
@@ -255,9 +255,9 @@ def test_dlib_finds_the_faces_of_real_people(fedface: Invoke, orl: Path, tmp_pat
     assert told["photographs"] == 401  # with s10/target.jpg
     assert told["no_face"] == ["s33/4.pgm", "s35/2.pgm", "s37/4.pgm"]
     # Aligned once more, a face is where the template has it, to a few pixels.
-    from fedface_lab.data.face_points import dlib_faces
+    from fedface_lab.data.face_points import dlib_face_finder
 
-    find, template = dlib_faces(), TEMPLATES["112x96"]
+    find, template = dlib_face_finder(), TEMPLATES["112x96"]
     away = []
     for person in range(1, 41, 4):
         with Image.open(tmp_path / "out" / f"s{person}" / "1.pgm") as aligned:
@@ -280,7 +280,7 @@ def test_of_several_faces_the_largest_and_most_central_is_taken(
         with Image.open(orl / f"s{person}" / "1.pgm") as face:
             photograph.paste(face.resize(size), at)
     (tmp_path / "raw" / "ann").mkdir(parents=True)
-    photograph.save(tmp_path / "raw" / "ann" / "party.png")
+    photograph.save(tmp_path / "raw" / "ann" / "group.png")
     assert fedface("data", "prepare", str(tmp_path / "raw"), str(tmp_path / "out"))[0] == 0
     (several,) = report(tmp_path / "out")["several_faces"]
     assert several["faces"] == 3
@@ -289,11 +289,11 @@ def test_of_several_faces_the_largest_and_most_central_is_taken(
 
 
 def test_a_large_photograph_is_searched_at_a_fraction_of_its_size(orl: Path) -> None:
-    from fedface_lab.data.face_points import dlib_faces
+    from fedface_lab.data.face_points import dlib_face_finder
 
     with Image.open(orl / "s5" / "1.pgm") as small:
-        face = dlib_faces()("", small.resize((736, 896)))
-        large = dlib_faces()("", small.resize((2208, 2688)))
+        face = dlib_face_finder()("", small.resize((736, 896)))
+        large = dlib_face_finder()("", small.resize((2208, 2688)))
     assert face is not None
     assert large is not None
     np.testing.assert_allclose(np.array(large.points) / 3, face.points, atol=8)

@@ -150,7 +150,7 @@ def test_every_protocol_can_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (("--protocol", "lfw"), "--protocol lfw needs --files: what defines the protocol"),
+        (("--protocol", "lfw"), "--protocol lfw needs --files: the files that define the protocol"),
         (("--protocol", "lfw", "--files", "x"), "protocol 'lfw' needs the folder of its images"),
         (("--protocol", "lfw", "--dataset", "orl"), "--protocol lfw does not read --dataset; leave it out"),
         (("--files", "x", "--skip-missing"), "--protocol pairs does not read --files, --skip-missing; leave it out"),

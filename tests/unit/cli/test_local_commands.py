@@ -180,7 +180,10 @@ def test_settings_come_from_a_file_and_options_prevail(fedface: Invoke, plan: st
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("epochs = 0\nmomentun = 0.9\n", "settings.toml or the options beside it are wrong:\n  epochs: Input should be"),
+        (
+            "epochs = 0\nmomentun = 0.9\n",
+            "settings.toml or the options of the command line are wrong:\n  epochs: Input should be",
+        ),
         ("momentun = 0.9\n", "momentun: there is no such field"),
         ("epochs = ", "settings.toml is not TOML"),
     ],
@@ -212,7 +215,7 @@ def test_a_model_whose_training_diverged_is_not_scored(fedface: Invoke, plan: st
     (tmp_path / "bad").write_bytes(encode_tensors(tensors))
     code, _, err = fedface("evaluate", plan, "--model", str(tmp_path / "bad"))
     assert code == 2
-    assert "bad has values that are no finite numbers, in " in err
+    assert "bad has values that are not finite, in " in err
 
 
 def test_weights_cannot_be_written_where_a_folder_is(fedface: Invoke, plan: str, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_every_arm_at_every_point_with_every_seed_seed_by_seed(tmp_path: Path) -
     }
     assert all(job.plan.local_training.learning_rate == 0.05 for job in jobs)
     assert [job.keeps_embeddings for job in jobs] == [True] * 6 + [False] * 6
-    assert {job.scored for job in jobs} == {(0, 2, 3)}
+    assert {job.scored_rounds for job in jobs} == {(0, 2, 3)}
     assert len({job.digest for job in jobs}) == 12
 
 

@@ -18,7 +18,7 @@ import pytest
 from fedface_lab.study.grid import expand
 from fedface_lab.study.job_results import JobResult, ResultFolder
 from fedface_lab.study.run_job import cosine_counts, run_job
-from fedface_lab.study.run_study import Agenda, Ended, run_agenda
+from fedface_lab.study.run_study import FinishedWork, PendingWork, run_pending_work
 from fedface_lab.study.study_file import read_study
 from fedface_learning.evaluation.verification import verify_pairs
 from fedface_learning.formats.codec import decode_tensors
@@ -141,16 +141,16 @@ def test_jobs_that_fail_are_named_and_stop_no_others(fedface: Invoke, tmp_path: 
 
 def test_killed_processes_are_a_failure_with_a_reason(tmp_path: Path) -> None:
     file = write_study(tmp_path, ONE_SEED, NO_PRETRAINING, ("rounds = 3", "rounds = 30"))
-    folder, ended = ResultFolder(tmp_path / "out"), list[Ended]()
+    folder, ended = ResultFolder(tmp_path / "out"), list[FinishedWork]()
 
-    def kill_after_the_first(one: Ended) -> None:
+    def kill_after_the_first(one: FinishedWork) -> None:
         if not ended:
             for process in multiprocessing.active_children():
                 process.kill()
         ended.append(one)
 
-    agenda = Agenda.of(expand(read_study(file), file), folder)
-    run_agenda(agenda, folder, 1, kill_after_the_first)
+    agenda = PendingWork.of(expand(read_study(file), file), folder)
+    run_pending_work(agenda, folder, 1, kill_after_the_first)
     assert len(ended) == len(agenda) == 6
     assert ended[0].failure is None
     assert "a process of the study was killed" in (ended[-1].failure or "")
@@ -206,4 +206,4 @@ def test_an_interrupted_study_leaves_whole_results_and_goes_on(tmp_path: Path, n
     for path in (tmp_path / "out" / "jobs").glob("*.safetensors"):
         assert set(decode_tensors(path.read_bytes())[0]) == {"before_ND", "after_ND", "labels_N"}
     jobs = expand(read_study(file), file)
-    assert len(Agenda.of(jobs, ResultFolder(tmp_path / "out"))) == 12 - len(done)
+    assert len(PendingWork.of(jobs, ResultFolder(tmp_path / "out"))) == 12 - len(done)

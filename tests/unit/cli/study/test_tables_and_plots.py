@@ -15,10 +15,10 @@ from PIL import Image
 from fedface_core.domain.results import RocCurve, Scores
 from fedface_lab.study.grid import expand
 from fedface_lab.study.job_results import ResultFolder
-from fedface_lab.study.outcomes import Group, load_outcomes
 from fedface_lab.study.plots.gain import plot_gain_against, plot_gain_per_round
 from fedface_lab.study.plots.roc import plot_roc
 from fedface_lab.study.study_file import read_study
+from fedface_lab.study.study_results import Group, load_results
 from support.command_line import Invoke
 from support.finished_study import Finished
 
@@ -135,17 +135,17 @@ def test_half_a_study_can_be_reported(finished: Finished, tmp_path: Path) -> Non
     for job in expand(read_study(finished.file), finished.file):
         if job.seed == 5 or job.arm == "long":
             folder.result(job).unlink()
-    outcomes = load_outcomes(folder)
-    assert [group.title for group in outcomes.with_results] == [
+    outcomes = load_results(folder)
+    assert [group.title for group in outcomes.groups_with_results] == [
         f"{arm}, clients {clients}" for arm in ("fedface", "no spreadout") for clients in (2, 4)
     ]
-    gain = outcomes.with_results[0].gain("auc")
+    gain = outcomes.groups_with_results[0].gain("auc")
     assert gain is not None
     assert (gain.seeds, gain.interval) == (1, None)
 
 
 def test_an_upper_bound_far_above_is_told_instead_of_drawn(finished: Finished) -> None:
-    outcomes = load_outcomes(ResultFolder(finished.folder))
+    outcomes = load_results(ResultFolder(finished.folder))
     raised = replace(
         outcomes, groups=tuple(_raised(group, 0.3 if group.arm == "long" else 0.02) for group in outcomes.groups)
     )
@@ -161,8 +161,8 @@ def test_an_upper_bound_far_above_is_told_instead_of_drawn(finished: Finished) -
 
 
 def test_no_roc_curve_is_cut_off(finished: Finished) -> None:
-    outcomes = load_outcomes(ResultFolder(finished.folder))
-    high, low = outcomes.with_results[0], outcomes.with_results[2]
+    outcomes = load_results(ResultFolder(finished.folder))
+    high, low = outcomes.groups_with_results[0], outcomes.groups_with_results[2]
     (above, below) = (RocCurve(far=[0.0, 0.1, 1.0], tar=[share, share, 1.0]) for share in (0.9, 0.1))
     groups = []
     for group, curve in ((high, above), (low, below)):
