@@ -7,11 +7,13 @@ import multiprocessing
 import shutil
 from pathlib import Path
 
-from fedface_lab.study.grid import Job, expand
+from fedface_lab.study.grid import expand
 from fedface_lab.study.job_results import JobResult, ResultFolder
-from fedface_lab.study.pretrained import Pretraining, pretraining_of
+from fedface_lab.study.pretrained import pretraining_of, run_pretraining
+from fedface_lab.study.run_job import run_job
 from fedface_lab.study.run_study import FinishedWork, PendingWork, run_pending_work
 from fedface_lab.study.study_file import read_study
+from fedface_learning.seeding import use_deterministic_torch
 from support.finished_study import Finished
 from support.tiny_study import NO_PRETRAINING, ONE_SEED, write_study
 
@@ -56,37 +58,37 @@ def test_jobs_of_one_digest_are_done_once(tmp_path: Path) -> None:
     assert (len(pending.pretrainings), len(pending)) == (2, 14)
 
 
-def test_one_process_does_what_is_missing_and_gives_the_same_bytes(finished: Finished, tmp_path: Path) -> None:
-    """The finished study was run by two processes: what a job gives must not depend on the process that runs it."""
+def test_work_is_pending_until_its_file_is_there(finished: Finished, tmp_path: Path) -> None:
     for name in ("jobs", "networks"):
         shutil.copytree(finished.folder / name, tmp_path / name)
     folder = ResultFolder(tmp_path)
     jobs = expand(read_study(finished.file), finished.file)
-    missing = [job for job in jobs if job.seed == 3]
-    network = folder.network(_pretraining_of(missing[0]).digest)
-    for job in missing:
-        folder.result(job).unlink()
-        folder.embeddings(job).unlink()
-    network.unlink()
-    ages = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-    pending = PendingWork.of(jobs, folder)
-    assert pending.jobs == tuple(missing)
-    assert [pretraining.digest for pretraining in pending.pretrainings] == [network.stem]
-    ended: list[FinishedWork] = []
-    run_pending_work(pending, folder, 1, ended.append)
-    assert [finished_work.failure for finished_work in ended] == [None] * 7
-    assert {path: path.stat().st_mtime_ns for path in ages} == ages
-    assert results_of(tmp_path) == results_of(finished.folder)
-    tensors = list(finished.folder.rglob("*.safetensors"))
-    assert len(tensors) == 2 + 6
-    for path in tensors:
-        assert (tmp_path / path.relative_to(finished.folder)).read_bytes() == path.read_bytes()
-
-
-def _pretraining_of(job: Job) -> Pretraining:
-    pretraining = pretraining_of(job)
+    assert PendingWork.of(jobs, folder) == PendingWork((), ())
+    folder.result(jobs[0]).unlink()
+    assert PendingWork.of(jobs, folder) == PendingWork((), (jobs[0],))
+    pretraining = pretraining_of(jobs[0])
     assert pretraining is not None
-    return pretraining
+    folder.network(pretraining.digest).unlink()
+    assert PendingWork.of(jobs, folder) == PendingWork((pretraining,), (jobs[0],))
+
+
+def test_a_job_gives_the_same_bytes_in_any_process(finished: Finished, tmp_path: Path) -> None:
+    """The finished study was run by two processes, and here one process runs its work, in another order."""
+    use_deterministic_torch(1)
+    folder = ResultFolder(tmp_path)
+    jobs = [job for job in expand(read_study(finished.file), finished.file) if job.seed == 3]
+    pretraining = pretraining_of(jobs[0])
+    assert pretraining is not None
+    run_pretraining(pretraining, folder)
+    for job in reversed(jobs):
+        run_job(job, folder)
+    results = results_of(tmp_path)
+    assert results == {name: result for name, result in results_of(finished.folder).items() if name in results}
+    files = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 6 + 6 + 1
+    for file in files:
+        if file.suffix == ".safetensors":
+            assert (tmp_path / file).read_bytes() == (finished.folder / file).read_bytes()
 
 
 def test_killed_processes_are_a_failure_with_a_reason(tmp_path: Path) -> None:
