@@ -11,6 +11,8 @@ from support.command_line import Invoke
 from support.protocol_trees import ijb_a_tree, ijb_bc_tree, lfw_pairs, lfw_tree, packed_set
 from support.small_plan import SMALL_PLAN
 
+FEW = ("--bootstrap", "20")  # resamples, to save time
+
 
 @pytest.fixture
 def plan(tmp_path: Path) -> str:
@@ -82,7 +84,7 @@ def test_a_packed_set(fedface: Invoke, plan: str, tmp_path: Path) -> None:
 
 def test_ijb_a_from_photographs_and_from_aligned_faces(fedface: Invoke, plan: str, tmp_path: Path) -> None:
     ijb_a_tree(tmp_path)
-    command = ("evaluate", plan, "--protocol", "ijb-a", "--files", str(tmp_path / "protocol"), "--json", "--images")
+    command = ("evaluate", plan, "--protocol", "ijb-a", "--files", str(tmp_path / "protocol"), "--json", *FEW, "--images")
     code, out, err = fedface(*command, str(tmp_path / "images"))
     assert code == 0, err
     found = json.loads(out)
