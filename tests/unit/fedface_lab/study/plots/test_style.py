@@ -10,7 +10,7 @@ from fedface_lab.study.study_file import RepeatPlan, Study, Tree
 
 
 def test_up_to_eighteen_arms_can_be_told_apart() -> None:
-    arms: dict[str, Tree] = {f"arm {number}": {} for number in range(18)} | {"bound": {}}
+    arms: dict[str, Tree] = {name: {} for name in (*(f"arm {number}" for number in range(18)), "bound")}
     study = Study(name="many", arms=arms, repeat=RepeatPlan(seeds=(0,), fields=("seed",)), upper_bound="bound")
     styles = [line_style(study, arm) for arm in arms]
     assert len({(style.colour, style.line) for style in styles}) == 19
