@@ -1,12 +1,12 @@
-"""Choose the ORL demo's settings by cross-validation over identity splits: run the grid, then say what it gives.
+"""Choose the ORL demo's settings by cross-validation over identity splits: run the grid, then report its gains.
 
     OMP_NUM_THREADS=1 python docs/settings/orl_cross_validation.py run FOLDER --splits 5 --jobs 2
     python docs/settings/orl_cross_validation.py report FOLDER
 
-`run` writes one CSV for each setting and split, one line a round, and skips what is there already; so it can be stopped
-and started again. `report` prints Markdown. What is chosen is (setting, number of rounds) by the largest mean gain in
-TAR@1e-2, said before anything was run. The nested figure is honest about that choice: for each split, the choice is made
-on the other splits and its gain taken on this one.
+`run` writes one CSV for each setting and split, with a line for each round. It skips files that exist, so it can be stopped
+and started again. `report` prints Markdown. The criterion, fixed before anything was run, is the largest mean gain in
+TAR@1e-2 over (setting, number of rounds). The nested gain does not profit from that choice: for each split, the choice is
+made on the other splits, and its gain is measured on this split.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fedface_learning.simulation.simulate import SimulatedRound, simulate
 CRITERION = "tar@1e-2"
 METRICS = ("tar@1e-1", "tar@1e-2", "tar@1e-3", "tar@1e-4", "auc", "eer", "mean_genuine_cosine", "mean_impostor_cosine")
 ROUNDS = 6
-FIRST_SPLIT = 1  # split 0 was looked at by hand while the grid was drawn up, so it has no say here
+FIRST_SPLIT = 1  # split 0 was used to draw up the grid, so it must not be used to choose
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """For file names and tables."""
+        """The setting's name in file names and tables."""
         images = f"{self.low_resolution}px" if self.low_resolution else "plain"
         return f"{images}-lr{self.learning_rate:g}-steps{self.local_steps}" + ("" if self.spreadout else "-nospread")
 
     def plan(self, split: int) -> Plan:
-        """The run of 20 clients, tested on the 20 other people."""
+        """The plan of a run of 20 clients, which is tested on the 20 other people."""
         return Plan.model_validate(
             {
                 "data": {"dataset": "orl", "low_resolution": self.low_resolution},
@@ -61,7 +61,7 @@ class Setting:
         )
 
 
-# The likeliest first, all splits of one before the next: where time runs out, settings are lost, not splits.
+# The most promising first. All splits of a setting are run before the next setting: if time runs out, settings are missing.
 GRID = (
     Setting(None, 1e-4, 3),
     Setting(20, 1e-4, 3),
@@ -70,23 +70,24 @@ GRID = (
     Setting(None, 1e-4, 3, spreadout=False),
 )
 
-Curve = list[dict[str, float]]  # of one setting and split: the metrics by round, round 0 being "before"
+Curve = list[dict[str, float]]  # of one setting and split: the metrics by round; round 0 is before training
 
 
 def run_one(setting: Setting, split: int, target: Path) -> str:
-    """Simulate one setting on one split, and write its rounds."""
+    """Simulate a setting on a split, write its rounds to the CSV ``target``, and return a line about the time."""
     use_deterministic_torch(1)
-    started = time.monotonic()
+    start = time.monotonic()
     with target.with_suffix(".part").open("w", newline="", buffering=1) as file:
         writer = csv.DictWriter(file, ["round", *METRICS, "loss_before", "loss_after", "update_norm", "spreadout_loss"])
         writer.writeheader()
         simulate(setting.plan(split), lambda finished: writer.writerow(_row(finished)))
     target.with_suffix(".part").replace(target)
-    return f"{target.stem}: {time.monotonic() - started:.0f} s"
+    return f"{target.stem}: {time.monotonic() - start:.0f} s"
 
 
 def _row(finished: SimulatedRound) -> dict[str, float | int | None]:
-    scores, aggregation = finished.verification.scores, finished.aggregation
+    scores = finished.verification.scores
+    aggregation = finished.aggregation
     row = {"round": finished.number, **{f"tar@{far}": tar for far, tar in scores.tar.items()}}
     row |= {name: getattr(scores, name) for name in METRICS if not name.startswith("tar@")}
     return row | {
@@ -95,21 +96,21 @@ def _row(finished: SimulatedRound) -> dict[str, float | int | None]:
 
 
 def run(folder: Path, splits: int, jobs: int, settings: Iterable[Setting]) -> None:
-    """Run what is missing of the grid."""
+    """Run the settings on the splits for which ``folder`` has no CSV, in so many processes as ``jobs`` says."""
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = []
+        futures = []
         for setting in settings:
             for split in range(FIRST_SPLIT, FIRST_SPLIT + splits):
                 target = folder / f"{setting.name}-split{split}.csv"
                 if not target.exists():
-                    waiting.append(pool.submit(run_one, setting, split, target))
-        for done in as_completed(waiting):
+                    futures.append(pool.submit(run_one, setting, split, target))
+        for done in as_completed(futures):
             print(done.result(), flush=True)
 
 
 def load(folder: Path, splits: int) -> dict[str, list[Curve]]:
-    """The curves by setting, one for each split; settings that lack a split are left out."""
+    """The curves by setting, one for each split. Settings without all splits are left out."""
     curves = {}
     for setting in GRID:
         files = [folder / f"{setting.name}-split{split}.csv" for split in range(FIRST_SPLIT, FIRST_SPLIT + splits)]
@@ -124,24 +125,24 @@ def _load_curve(file: Path) -> Curve:
 
 
 def gain(curve: Curve, rounds: int, metric: str) -> float:
-    """After minus before."""
+    """The gain of a metric: after so many rounds, minus before training."""
     return curve[rounds][metric] - curve[0][metric]
 
 
 def choose(curves: Mapping[str, list[Curve]], splits: Iterable[int]) -> tuple[str, int]:
-    """The (setting, rounds) of the largest mean gain in the criterion over ``splits``."""
-    used = list(splits)
+    """The setting and the number of rounds with the largest mean gain in the criterion over ``splits``."""
+    chosen_on = list(splits)
     options = [(name, rounds) for name in curves for rounds in range(1, ROUNDS + 1)]
 
     def mean_gain(option: tuple[str, int]) -> float:
         name, rounds = option
-        return statistics.fmean(gain(curves[name][split], rounds, CRITERION) for split in used)
+        return statistics.fmean(gain(curves[name][split], rounds, CRITERION) for split in chosen_on)
 
     return max(options, key=mean_gain)
 
 
 def report(folder: Path, splits: int) -> None:
-    """Print what the grid gave, what is chosen, and what the choice is worth."""
+    """Print the gains of all settings, the choice, and the gain of the choice on the splits that it was not made on."""
     curves = load(folder, splits)
     print(f"Gain, after − before, in percentage points: mean ± standard error over {splits} splits.\n")
     print("| setting | rounds | " + " | ".join(METRICS[:6]) + " |\n|---|---|" + "---|" * 6)
@@ -157,16 +158,14 @@ def report(folder: Path, splits: int) -> None:
         after = _mean_error([100 * curve[rounds][metric] for curve in curves[chosen]])
         change = _mean_error([100 * gain(curve, rounds, metric) for curve in curves[chosen]])
         print(f"| {metric} | {before} | {after} | {change} |")
-    choices = [choose(curves, set(range(splits)) - {held}) for held in range(splits)]
+    choices = [choose(curves, set(range(splits)) - {left_out}) for left_out in range(splits)]
     print("\nNested, the choice for each split made on the others:\n")
     print("| metric | gain |\n|---|---|")
     for metric in METRICS[:6]:
-        gains = [100 * gain(curves[name][held], after, metric) for held, (name, after) in enumerate(choices)]
+        gains = [100 * gain(curves[name][left_out], rounds, metric) for left_out, (name, rounds) in enumerate(choices)]
         print(f"| {metric} | {_mean_error(gains)} |")
-    print(
-        "\nNested choices: "
-        + "; ".join(f"split {held + FIRST_SPLIT}: {name}, {after} rounds" for held, (name, after) in enumerate(choices))
-    )
+    listed = (f"split {split}: {name}, {rounds} rounds" for split, (name, rounds) in enumerate(choices, FIRST_SPLIT))
+    print(f"\nNested choices: {'; '.join(listed)}")
 
 
 def _mean_error(values: list[float]) -> str:
@@ -174,18 +173,19 @@ def _mean_error(values: list[float]) -> str:
 
 
 def main() -> None:
-    """Read the command line."""
+    """Run the step that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=["run", "report"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
     parser.add_argument("--settings", nargs="*", choices=[setting.name for setting in GRID], help="all by default")
-    asked = parser.parse_args()
-    if asked.step == "run":
-        run(asked.folder, asked.splits, asked.jobs, [s for s in GRID if not asked.settings or s.name in asked.settings])
+    arguments = parser.parse_args()
+    if arguments.step == "run":
+        settings = [setting for setting in GRID if not arguments.settings or setting.name in arguments.settings]
+        run(arguments.folder, arguments.splits, arguments.jobs, settings)
     else:
-        report(asked.folder, asked.splits)
+        report(arguments.folder, arguments.splits)
 
 
 if __name__ == "__main__":

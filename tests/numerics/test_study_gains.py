@@ -1,4 +1,4 @@
-"""A study's statistics, against SciPy and by hand."""
+"""A study's statistics: paired gains against SciPy, and by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One finished tiny study for all tests that only look at it."""
+"""A finished tiny study, run once a session, for all tests that only read it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from fedface_cli.main import main
+from support.process_state import process_state_kept
 from support.tiny_study import write_study
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A study file, and the folder that it was run into."""
+    """A study file, and the folder of its results."""
 
     file: Path
     folder: Path
@@ -21,16 +22,11 @@ class Finished:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """By two processes."""
+    """The tiny study, run by two processes through the command line."""
     root = tmp_path_factory.mktemp("study")
     file = write_study(root)
-    run(file, root / "out", processes=2)
-    return Finished(file, root / "out")
-
-
-def run(file: Path, output: Path, processes: int = 1) -> int:
-    """`fedface study run` from this process; its exit status."""
-    with pytest.raises(SystemExit) as ended:
-        main(["study", "run", str(file), "--output", str(output), "--jobs", str(processes)])
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
+    output = root / "out"
+    with process_state_kept(), pytest.raises(SystemExit) as ended:
+        main(["study", "run", str(file), "--output", str(output), "--jobs", "2"])
+    assert ended.value.code == 0
+    return Finished(file, output)

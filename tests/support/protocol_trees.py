@@ -1,4 +1,4 @@
-"""Stand-ins for published benchmarks: the published files and layouts, with tiny faces."""
+"""Stand-ins for the data sets of published protocols: their files and layouts, with tiny faces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADER = "TEMPLATE_ID,SUBJECT_ID,FILE,MEDIA_ID,SIGHTING_ID,FRAME,FACE_X,FACE_Y,F
 
 
 def face(person: int, number: int) -> Image.Image:
-    """A 24×24 pattern of the person, with a little noise of the number."""
+    """A 24×24 pattern of the person, with a little noise that the number draws."""
     pattern = np.random.default_rng(person).integers(40, 200, (4, 4)).repeat(6, axis=0).repeat(6, axis=1)
     noise = np.random.default_rng((person, number)).integers(-20, 20, (24, 24))
     return Image.fromarray((pattern + noise).astype(np.uint8))
@@ -25,14 +25,14 @@ def save_face(path: Path, person: int, number: int) -> None:
 
 
 def lfw_tree(root: Path, people: int = 12, images: int = 3) -> None:
-    """`images/P00/P00_0001.png` …"""
+    """Write the images of LFW's layout: `images/P00/P00_0001.png` …"""
     for person in range(people):
         for number in range(1, images + 1):
             save_face(root / "images" / f"P{person:02}" / f"P{person:02}_{number:04}.png", person, number)
 
 
 def lfw_pairs(folds: int, pairs: int, header: str) -> str:
-    """Matched pairs of one person, mismatched ones of that person and the next."""
+    """The text of a pairs file: matched pairs of a person, then mismatched pairs of that person and the next one."""
     lines = [header]
     for fold in range(folds):
         people = [(fold + pair) % 12 for pair in range(pairs)]
@@ -48,13 +48,16 @@ def encoded(person: int, number: int) -> bytes:
 
 
 def packed_set(path: Path, pairs: int = 20, protocol: int = 2) -> None:
-    """A `.bin` as Python 3 writes it: genuine and impostor pairs in turn."""
+    """Write a `.bin` set as Python 3 pickles it: genuine and impostor pairs in turn."""
     images = [encoded((pair + (side and pair % 2)) % 7, side) for pair in range(pairs) for side in (0, 1)]
     path.write_bytes(pickle.dumps((images, [pair % 2 == 0 for pair in range(pairs)]), protocol=protocol))
 
 
 def ijb_a_tree(root: Path, splits: int = 10) -> None:
-    """Each split: four people with a still and a two-frame video as gallery, probes of three of them and of two others."""
+    """Write IJB-A's layout. Each split has four people with a still and a two-frame video as gallery, and five probes.
+
+    Three probes are of people of the gallery, two of others.
+    """
     for person in range(6):
         for number in range(4):
             big = Image.new("L", (60, 50), 128)
@@ -87,9 +90,13 @@ def ijb_a_tree(root: Path, splits: int = 10) -> None:
 
 
 def ijb_bc_tree(root: Path, prefix: str = "ijbb", galleries: tuple[str, str] = ("S1", "S2")) -> None:
-    """Six people, three a gallery, twelve probes: two of each person; all pairs of gallery and probe templates."""
+    """Write IJB-B's or IJB-C's layout: six people, three in each gallery, and twelve probes, two of each person.
+
+    The pairs are all pairs of a gallery template and a probe template.
+    """
     (root / "meta").mkdir(parents=True)
-    media, people = [], {}
+    media: list[str] = []
+    people: dict[int, int] = {}
     for person in range(6):
         for template, numbers in ((person, (0, 1)), (10 + person, (2,)), (20 + person, (3, 4))):
             people[template] = person

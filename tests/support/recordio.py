@@ -1,4 +1,4 @@
-"""Writes RecordIO files as MXNet does, for tests: records cut in parts where they hold the magic number."""
+"""Writes RecordIO files as MXNet does: a record that holds the magic number is cut into parts there."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ MAGIC = struct.pack("<I", 0xCED7230A)
 
 
 def grey_png(brightness: int, size: tuple[int, int] = (40, 48)) -> bytes:
-    """A plain image file."""
+    """A PNG file of one brightness."""
     file = BytesIO()
     Image.new("L", size, brightness).save(file, format="PNG")
     return file.getvalue()
 
 
 def packed(labels: Sequence[float] | float, image: bytes = b"", number: int = 0) -> bytes:
-    """A record's bytes: header, labels, image."""
+    """The bytes of a record: header, labels, image."""
     if isinstance(labels, Sequence):
         return struct.pack("<IfQQ", len(labels), 0.0, number, 0) + struct.pack(f"<{len(labels)}f", *labels) + image
     return struct.pack("<IfQQ", 0, labels, number, 0) + image
 
 
 def framed(record: bytes) -> bytes:
-    """The record as it lies in the file."""
+    """The record with its frame, padded to four bytes, as the file holds it."""
     cuts = [at for at in range(0, len(record) - 3, 4) if record[at : at + 4] == MAGIC]
     begins = [0, *(cut + 4 for cut in cuts)]
     ends = [*cuts, len(record)]
@@ -40,7 +40,7 @@ def framed(record: bytes) -> bytes:
 
 
 def write_records(folder: Path, records: dict[int, bytes]) -> Path:
-    """``train.rec`` and ``train.idx`` with these records, in this order; the folder."""
+    """Write ``train.rec`` and ``train.idx`` with the records, in the order of the mapping; returns ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     data = b""
     lines = []
@@ -53,7 +53,7 @@ def write_records(folder: Path, records: dict[int, bytes]) -> Path:
 
 
 def with_identities(people: Sequence[Sequence[bytes]]) -> dict[int, bytes]:
-    """InsightFace's layout: record 0, the images from record 1 on, then a record for each identity."""
+    """The records of InsightFace's layout: record 0, the images from record 1 on, then a record for each identity."""
     images: dict[int, bytes] = {}
     ranges = []
     for label, person in enumerate(people):

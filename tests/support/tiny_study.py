@@ -1,4 +1,4 @@
-"""A study whose jobs take a fraction of a second each."""
+"""A study of twelve jobs, each of which takes a fraction of a second."""
 
 from __future__ import annotations
 
@@ -55,8 +55,14 @@ fields = ["seed", "split.seed"]
 """
 
 
+# Changes of the study for `write_study`.
+NO_PRETRAINING = ("[pretrain]\nepochs = 2\nbatch_size = 4\n", "")
+ONE_SEED = ("seeds = [3, 5]", "seeds = [3]")
+ONE_POINT = ("clients = [2, 4]", "clients = [4]")
+
+
 def write_study(folder: Path, *changes: tuple[str, str]) -> Path:
-    """The study file, with its photographs beside it; each change replaces a piece of its text."""
+    """Write the study file and its photographs into ``folder``; each change replaces a piece of the file's text."""
     faces = folder / "faces"
     if not faces.exists():
         write_faces(faces, identities=14)

@@ -1,4 +1,4 @@
-"""`fedface demo`: the whole system once, on this machine: local stack, run, table, plot."""
+"""`fedface demo`: start a local stack, train one run on it, and show the scores before and after."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from fedface_core.domain.plan import Plan
-    from fedface_lab.results import Outcome
+    from fedface_lab.results import RunComparison
     from fedface_stack.stack import LocalStack
 
 
 class Preset(StrEnum):
-    """What the demo runs on."""
+    """The plans that the demo can run."""
 
     ORL = "orl"
     SYNTHETIC = "synthetic"
@@ -27,11 +27,11 @@ def demo(
     preset: Annotated[Preset, typer.Option(help="Real photographs with dlib's network, or rendered faces.")] = Preset.ORL,
     rounds: Annotated[int | None, typer.Option(min=1, help="Training rounds.", show_default="the preset's")] = None,
     clients: Annotated[int | None, typer.Option(min=1, help="Client identities.", show_default="the preset's")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the split and all else; the same seed, the same model.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of all random draws; one seed always gives one model.")] = 0,
     workdir: Annotated[Path, typer.Option(help="For the plot, the model and the logs.")] = Path("demo-output"),
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
 ) -> None:
-    """Run FedFace end to end on this machine, and show what it changed.
+    """Run FedFace end to end on this machine, and show what training changed.
 
     Starts a local stack, trains with live progress, and ends with the scores before and after, a ROC plot, and the model.
     """
@@ -48,31 +48,31 @@ def demo(
     from fedface_stack.up import start_with_status
 
     exit_on_termination()
-    began = time.monotonic()
+    start = time.monotonic()
     console = Console()
-    plan, weights = _prepare(preset, rounds, clients, seed, workdir, console)
+    plan, weights = _plan_and_weights(preset, rounds, clients, seed, workdir, console)
     workdir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="stack-", dir=workdir) as state:  # every update of every round: gigabytes
+    with tempfile.TemporaryDirectory(prefix="stack-", dir=workdir) as state:  # holds gigabytes: all updates of all rounds
         stack = LocalStack(Path(state), logs=workdir / "logs")
         start_with_status(stack, console)
         try:
-            outcome, sha256 = _run(stack, plan, weights, workdir / "model.safetensors", console)
+            comparison, sha256 = _run_plan(stack, plan, weights, workdir / "model.safetensors", console)
         finally:
             with console.status("stopping the local stack"):
                 stack.stop()
     size = f"{counted(plan.rounds, 'round')} with {counted(plan.split.clients, 'client')}"
-    results.plot_roc(outcome, workdir / "roc.png")
-    seconds = time.monotonic() - began
+    results.plot_roc(comparison, workdir / "roc.png")
+    seconds = time.monotonic() - start
     console.print()
-    console.print(results.comparison_table(outcome))
+    console.print(results.comparison_table(comparison))
     console.print(f"\nROC plot      {workdir / 'roc.png'}", highlight=False)
     console.print(f"model         {workdir / 'model.safetensors'}", highlight=False)
     console.print(f"its SHA-256   {sha256}", highlight=False)
     console.print(f"[dim]{size}, {seconds:.0f} s in all[/]", highlight=False)
     if json_file is not None:
         figures = {
-            "before": results.figures(outcome.before.scores),
-            "after": results.figures(outcome.after.scores),
+            "before": results.figures(comparison.before.scores),
+            "after": results.figures(comparison.after.scores),
             "rounds": plan.rounds,
             "model_sha256": sha256,
             "seconds": round(seconds, 1),
@@ -81,10 +81,10 @@ def demo(
         json_file.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def _prepare(
+def _plan_and_weights(
     preset: Preset, rounds: int | None, clients: int | None, seed: int, workdir: Path, console: Console
 ) -> tuple[Plan, Path | None]:
-    """The preset's plan, and the weights to upload for it where it does not start from published ones."""
+    """The preset's plan, and the file of the weights to upload for it; None if it starts from published weights."""
     from fedface_lab import presets
 
     match preset:
@@ -98,19 +98,24 @@ def _prepare(
 
             plan = presets.synthetic(clients, rounds, seed)
             weights = workdir / "pretrained.safetensors"
-            torch.set_num_threads(1)  # the same weights from the same seed, however many cores there are
+            torch.set_num_threads(1)  # the weights of a seed must not depend on the number of cores
             pretrain_to_file(plan, PretrainPlan(epochs=20, seed=seed), weights, console)
             return plan, weights
 
 
-def _run(stack: LocalStack, plan: Plan, weights: Path | None, model: Path, console: Console) -> tuple[Outcome, str]:
-    """Run the plan to its end, and fetch what it came to: the reports, and the model's SHA-256."""
+def _run_plan(
+    stack: LocalStack, plan: Plan, weights: Path | None, model: Path, console: Console
+) -> tuple[RunComparison, str]:
+    """Run the plan to its end, download the model to ``model``; the reports and the model's SHA-256.
+
+    Raises `FedFaceError` if the run fails or is deleted.
+    """
     from fedface_cli.api_client import ControlApi
     from fedface_cli.watching import watch
     from fedface_core.domain.errors import FedFaceError
     from fedface_core.domain.plan.merge_patch import apply_merge_patch
     from fedface_core.domain.run import RunPhase
-    from fedface_lab.results import Outcome
+    from fedface_lab.results import RunComparison
 
     with ControlApi(stack.api_url) as api:
         if weights is not None:
@@ -122,4 +127,4 @@ def _run(stack: LocalStack, plan: Plan, weights: Path | None, model: Path, conso
             raise FedFaceError(f"the run was deleted while it was watched; the logs are in {stack.logs}")
         if run.phase is not RunPhase.COMPLETED:
             raise FedFaceError(f"{run.id} {run.phase}: {run.failure or 'no reason given'}; the logs are in {stack.logs}")
-        return Outcome.of(api, run.id), api.download_model(run.id, model)
+        return RunComparison.of(api, run.id), api.download_model(run.id, model)

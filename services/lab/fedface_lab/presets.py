@@ -11,15 +11,17 @@ _ORL_TEST = 20
 
 
 def orl(clients: int | None = None, rounds: int | None = None, seed: int = 0) -> Plan:
-    """The 40 people of the ORL database, reduced to 20 pixels, and a pre-trained network: 20 clients, 20 for the test.
+    """The plan for the 40 people of the ORL database, at 20 pixels, with dlib's network: up to 20 clients, 20 test people.
 
-    Chosen by cross-validation: docs/settings/orl_cross_validation.md.
+    Its settings were chosen by cross-validation: docs/settings/orl_cross_validation.md. Raises `InvalidInputError` if
+    ``clients`` is larger than 20.
     """
     clients = clients or 20
-    most = _ORL_IDENTITIES - _ORL_TEST
-    if clients > most:
+    most_clients = _ORL_IDENTITIES - _ORL_TEST
+    if clients > most_clients:
         raise InvalidInputError(
-            f"--clients {clients}: at most {most}, for ORL has {_ORL_IDENTITIES} people and {_ORL_TEST} are for the test"
+            f"--clients {clients}: at most {most_clients}, for ORL has {_ORL_IDENTITIES} people "
+            f"and {_ORL_TEST} are for the test"
         )
     return make_part(
         Plan,
@@ -36,7 +38,10 @@ def orl(clients: int | None = None, rounds: int | None = None, seed: int = 0) ->
 
 
 def synthetic(clients: int | None = None, rounds: int | None = None, seed: int = 0, weights: str = "random") -> Plan:
-    """Rendered faces and a small network, for a machine without time: ``weights`` are to be pre-trained on 200 others."""
+    """The plan for rendered faces and a small network, which takes little time.
+
+    ``weights`` is ``random``, or the SHA-256 of an uploaded model; the demo pre-trains one on the 200 public identities.
+    """
     return make_part(
         Plan,
         {

@@ -1,4 +1,4 @@
-"""`fedface pretrain`: train a network on public identities, all in one place, for runs to start from."""
+"""`fedface pretrain`: train a network on public identities in one process; runs start from its weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedface_lab.evaluation.commands import BY_THE_PLAN, Dataset, DatasetOption, FolderOption, data_options, refuse_given
+from fedface_lab.evaluation.commands import PLAN_OPTIONS, Dataset, DatasetOption, FolderOption, data_fields, refuse_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Schedule(StrEnum):
-    """How the learning rate moves."""
+    """How the learning rate changes over the steps: the names of `PretrainPlan.schedule`."""
 
     ONE_CYCLE = "one-cycle"
     STEP = "step"
@@ -46,7 +46,7 @@ def pretrain(
     settings_file: Annotated[
         Path | None,
         typer.Option(
-            "--settings", help="Take the settings of training from this TOML file; options given beside it prevail."
+            "--settings", help="Take the settings of training from this TOML file; options of the command line override it."
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, show_default="30")] = None,
@@ -54,14 +54,16 @@ def pretrain(
     learning_rate: Annotated[float | None, typer.Option(help="The schedule's peak.", show_default="0.1")] = None,
     schedule: Annotated[Schedule | None, typer.Option(show_default="one-cycle")] = None,
     scale: Annotated[
-        float | None, typer.Option(help="CosFace: the logits are this times the cosines.", show_default="30")
+        float | None, typer.Option(help="CosFace: the factor from cosines to logits.", show_default="30")
     ] = None,
-    margin: Annotated[float | None, typer.Option(help="CosFace: taken off the true cosine.", show_default="0.35")] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="CosFace: subtracted from the cosine of the true class.", show_default="0.35")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, show_default="0")] = None,
 ) -> None:
     """Pre-train a network with CosFace on the public identities.
 
-    Stopped, it goes on from its checkpoint when the same command is given again.
+    If it was stopped, give the same command again: it goes on from its checkpoint.
     """
     from rich.console import Console
 
@@ -78,44 +80,48 @@ def pretrain(
         "margin": margin,
         "seed": seed,
     }
-    settings = read_document(settings_file) if settings_file else {}
+    document = read_document(settings_file) if settings_file else {}
     complaint = (
-        f"{settings_file} or the options beside it are wrong" if settings_file else "these options do not go together"
+        f"{settings_file} or the options of the command line are wrong"
+        if settings_file
+        else "these options do not go together"
     )
-    how = make_part(
-        PretrainPlan, settings | {name: value for name, value in options.items() if value is not None}, complaint
+    settings = make_part(
+        PretrainPlan, document | {name: value for name, value in options.items() if value is not None}, complaint
     )
     console = Console(stderr=True)
     if plan_file is not None:
-        refuse_given(context, BY_THE_PLAN, "a command with a plan")
+        refuse_options(context, PLAN_OPTIONS, "a command with a plan")
         plan = read_plan(plan_file)
     else:
         console.print(_NO_PLAN, highlight=False, soft_wrap=True)
         fields = {
             "model": {"architecture": architecture, "weights": "random", "centring": False},
-            "data": data_options(dataset, folder, seed=how.seed),
-            "split": {"public": identities, "clients": 1, "test": 2, "seed": how.seed},
+            "data": data_fields(dataset, folder, seed=settings.seed),
+            "split": {"public": identities, "clients": 1, "test": 2, "seed": settings.seed},
         }
         plan = make_part(Plan, fields)
-    typer.echo(f"{pretrain_to_file(plan, how, output, console)}  {output}")
+    typer.echo(f"{pretrain_to_file(plan, settings, output, console)}  {output}")
 
 
-def pretrain_to_file(plan: Plan, how: PretrainPlan, output: Path, console: Console) -> str:
-    """Pre-train the plan's model on its public identities, write the weights, and return their SHA-256.
+def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: Console) -> str:
+    """Pre-train the plan's model on its public identities, write the weights as safetensors, and return their SHA-256.
 
-    A checkpoint stands beside ``output`` until it is written.
+    Until ``output`` is written, a checkpoint lies in its folder. Raises `InvalidInputError` if ``output`` cannot be written
+    or if the plan starts from a stored model.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from fedface_core.domain.errors import InvalidInputError
-    from fedface_lab.evaluation.commands import network_to_start_from
+    from fedface_lab.evaluation.commands import starting_network
+    from fedface_lab.whole_file import write_whole
     from fedface_learning.data import open_photographs, split_identities
     from fedface_learning.formats.codec import sha256_hex
     from fedface_learning.models.weights import encode_network
     from fedface_learning.pretraining import PretrainProgress
     from fedface_learning.pretraining import pretrain as train
 
-    network = network_to_start_from(plan.model, plan.seed, None)
+    network = starting_network(plan.model, plan.seed, None)
     dataset = open_photographs(plan)
     public = split_identities(dataset.identities, plan.split).public
     if output.is_dir():
@@ -136,14 +142,12 @@ def pretrain_to_file(plan: Plan, how: PretrainPlan, output: Path, console: Conso
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=None, figures="reading the images")
 
-        def show(now: PretrainProgress) -> None:
-            figures = f"loss {now.loss:.3f}  accuracy {100 * now.accuracy:.0f} %  {now.images_per_second:.0f} images/s"
-            progress.update(bar, completed=now.step, total=now.steps, figures=figures)
+        def show(state: PretrainProgress) -> None:
+            figures = f"loss {state.loss:.3f}  accuracy {100 * state.accuracy:.0f} %  {state.images_per_second:.0f} images/s"
+            progress.update(bar, completed=state.step, total=state.steps, figures=figures)
 
-        train(network, dataset, public, how, checkpoint=checkpoint, on_progress=show)
+        train(network, dataset, public, settings, checkpoint=checkpoint, on_progress=show)
     data = encode_network(network)
-    part = output.with_name(output.name + ".part")
-    part.write_bytes(data)
-    part.replace(output)
+    write_whole(output, data)
     checkpoint.unlink()
     return sha256_hex(data)

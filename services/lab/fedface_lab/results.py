@@ -1,4 +1,4 @@
-"""What a run came to: the table before and after, the ROC plot, and the figures as JSON."""
+"""The scores of a run's first and last model as a table, a ROC plot and JSON figures."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from fedface_core.domain.results import Scores, VerificationReport
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The reports of the model that a run started from and of the one it ended with."""
+class RunComparison:
+    """The verification reports of the model that a run started from and of the model that it ended with."""
 
     before: VerificationReport
     after: VerificationReport
 
     @classmethod
-    def of(cls, api: ControlApi, run_id: str) -> Outcome:
-        """Read both reports. `NotFoundError` where no round was evaluated."""
+    def of(cls, api: ControlApi, run_id: str) -> RunComparison:
+        """Read the reports of the first and the last evaluated round. Raises `NotFoundError` if no round was evaluated."""
         scored = [view.number for view in api.rounds(run_id).rounds if view.scores]
         if not scored:
             raise NotFoundError(f"no round of {run_id} has been evaluated")
@@ -32,7 +32,7 @@ class Outcome:
 
 
 def figures(scores: Scores) -> dict[str, float | None]:
-    """Scores by the keys of `fedface demo --json`."""
+    """The scores as `fedface demo --json` writes them; a TAR is None if too few pairs resolve its FAR."""
     return {
         **{f"tar@{far}": tar for far, tar in scores.tar.items()},
         "auc": scores.auc,
@@ -43,49 +43,54 @@ def figures(scores: Scores) -> dict[str, float | None]:
 
 
 def scores_table(scores: Scores) -> Table:
-    """One model's scores."""
+    """One model's scores as a table: a row for each score."""
     table = _table("")
-    for name, value, _ in _lines(scores):
+    for name, value, _ in _score_rows(scores):
         table.add_row(name, value)
     return table
 
 
-def comparison_table(outcome: Outcome) -> Table:
-    """Both models' scores, and what changed: green for the better."""
+def comparison_table(comparison: RunComparison) -> Table:
+    """Both models' scores as a table: before, after, and the change, green if it is for the better and red if not."""
     table = _table("before", "after", "change")
-    before, after = _lines(outcome.before.scores), _lines(outcome.after.scores)
+    before = _score_rows(comparison.before.scores)
+    after = _score_rows(comparison.after.scores)
     for (name, old, old_value), (_, new, new_value) in zip(before, after, strict=True):
-        table.add_row(name, old, new, _change(name, old_value, new_value))
+        table.add_row(name, old, new, _change_text(name, old_value, new_value))
     return table
 
 
-def plot_roc(outcome: Outcome, path: Path) -> None:
-    """Draw both ROC curves as a PNG, with FAR on a logarithmic axis, where the differences are."""
-    import matplotlib as mpl  # half a second that only this needs
+def plot_roc(comparison: RunComparison, path: Path) -> None:
+    """Draw both models' ROC curves as a PNG; FAR has a logarithmic axis, because the curves differ at low rates.
+
+    Makes the folder of ``path`` if there is none.
+    """
+    import matplotlib as mpl  # takes half a second; only this function needs it
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
     from matplotlib.ticker import PercentFormatter
 
-    lowest, resolved = 1.0, 1.0 / outcome.after.scores.impostor_pairs
+    lowest_tar = 1.0
+    lowest_far = 1.0 / comparison.after.scores.impostor_pairs
     with plt.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
         figure, axes = plt.subplots(figsize=(6.4, 4.4), dpi=160, layout="constrained")
         for report, label, colour, style in (
-            (outcome.before, "before", "#8a8f98", "--"),
-            (outcome.after, f"after {counted(outcome.after.round, 'round')}", "#0b6bcb", "-"),
+            (comparison.before, "before", "#8a8f98", "--"),
+            (comparison.after, f"after {counted(comparison.after.round, 'round')}", "#0b6bcb", "-"),
         ):
-            # Fewer false accepts than one have no place on a logarithmic axis.
-            points = [point for point in zip(report.roc.far, report.roc.tar, strict=True) if point[0] >= resolved]
-            lowest = min(lowest, points[0][1])
+            # FAR 0 has no place on a logarithmic axis.
+            points = [point for point in zip(report.roc.far, report.roc.tar, strict=True) if point[0] >= lowest_far]
+            lowest_tar = min(lowest_tar, points[0][1])
             legend = f"{label}   AUC {report.scores.auc:.4f}   EER {percent(report.scores.eer)}"
             axes.plot(*zip(*points, strict=True), style, color=colour, linewidth=1.8, label=legend)
         axes.set_xscale("log")
-        axes.set_xlim(resolved, 1.0)
-        axes.set_ylim(math.floor(10 * lowest) / 10, 1.005)
+        axes.set_xlim(lowest_far, 1.0)
+        axes.set_ylim(math.floor(10 * lowest_tar) / 10, 1.005)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.set_xlabel("false accept rate (FAR)")
         axes.set_ylabel("true accept rate (TAR)")
-        scores = outcome.after.scores
+        scores = comparison.after.scores
         axes.set_title(
             f"Verification of unseen people: {scores.genuine_pairs:,} genuine, {scores.impostor_pairs:,} impostor pairs",
             loc="left",
@@ -108,7 +113,7 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _lines(scores: Scores) -> list[tuple[str, str, float | None]]:
+def _score_rows(scores: Scores) -> list[tuple[str, str, float | None]]:
     return [
         *((f"TAR at FAR {far}", percent(tar), tar) for far, tar in scores.tar.items()),
         ("AUC", f"{scores.auc:.4f}", scores.auc),
@@ -118,7 +123,7 @@ def _lines(scores: Scores) -> list[tuple[str, str, float | None]]:
     ]
 
 
-def _change(name: str, before: float | None, after: float | None) -> Text:
+def _change_text(name: str, before: float | None, after: float | None) -> Text:
     if before is None or after is None:
         return Text("–")
     change = after - before

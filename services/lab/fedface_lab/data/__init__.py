@@ -1,1 +1,1 @@
-"""Preparing data sets, and looking at them."""
+"""Commands that align raw photographs and draw contact sheets."""

@@ -1,4 +1,4 @@
-"""`fedface data …`: prepare data sets, and look at them."""
+"""`fedface data …`: the commands `prepare` and `preview`."""
 
 from __future__ import annotations
 

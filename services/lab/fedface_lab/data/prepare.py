@@ -1,4 +1,4 @@
-"""`fedface data prepare`: align raw photographs to a published template, and say what could not be."""
+"""`fedface data prepare`: align raw photographs to a published template, and report those that could not be aligned."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fedface_lab.data.prepare_journal import Report
+    from fedface_lab.data.prepare_journal import PreparationReport
 
-_LISTED = 10  # of each kind, on the screen; the report has them all
+_LISTED = 10  # photographs of each kind on the screen; the report lists all of them
 
 
 class TemplateName(StrEnum):
-    """The published templates, by the height and width of their images."""
+    """The published templates, named by the height and width of their images."""
 
     ARCFACE = "112x112"
     SPHEREFACE = "112x96"
 
 
 def prepare(
-    source: Annotated[Path, typer.Argument(help="A tree of raw photographs, such as identity/image.jpg; left as it is.")],
-    target: Annotated[Path, typer.Argument(help="Where the aligned images go, under the same paths.")],
+    source: Annotated[
+        Path, typer.Argument(help="A tree of raw photographs, such as identity/image.jpg; it is not changed.")
+    ],
+    target: Annotated[Path, typer.Argument(help="The folder to write the aligned images to, under the same paths.")],
     template: Annotated[
-        TemplateName, typer.Option(help="Height and width: 112x112 as ArcFace has it, 112x96 as SphereFace.")
+        TemplateName, typer.Option(help="Height and width: 112x112 is ArcFace's template, 112x96 SphereFace's.")
     ] = TemplateName.SPHEREFACE,
     landmarks: Annotated[
         Path | None,
@@ -36,24 +38,24 @@ def prepare(
             "instead of finding them with dlib."
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Begin anew, and replace what stands in the target.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Start again, and replace files of the target.")] = False,
 ) -> None:
     """Align photographs by five points: eyes, nose, corners of the mouth.
 
-    Stopped, it goes on where it was when the same command is given again. Of several faces it takes the largest and most
-    central. The target gets a report of what was not found or cannot be read.
+    If it was stopped, give the same command again: it goes on where it stopped. Of several faces it takes the largest and
+    most central one. It writes a report into the target: which photographs have no face or cannot be read.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from fedface_core.domain.errors import InvalidInputError
-    from fedface_lab.data.face_points import dlib_faces, given_faces
-    from fedface_lab.data.prepare_journal import Asked
-    from fedface_lab.data.prepare_photographs import prepare as prepare_photographs
+    from fedface_lab.data.face_points import dlib_face_finder, listed_face_finder
+    from fedface_lab.data.prepare_journal import PreparationSettings
+    from fedface_lab.data.prepare_photographs import prepare_photographs
 
-    find = dlib_faces() if landmarks is None else given_faces(landmarks)
+    find_face = dlib_face_finder() if landmarks is None else listed_face_finder(landmarks)
     points = "dlib" if landmarks is None else str(landmarks.resolve())
-    asked = Asked(source=str(source.resolve()), template=template.value, points=points)
+    settings = PreparationSettings(source=str(source.resolve()), template=template.value, points=points)
     columns = (TextColumn("[bold]aligning[/]"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("", total=None)
@@ -61,20 +63,20 @@ def prepare(
             report = prepare_photographs(
                 source,
                 target,
-                asked,
-                find,
+                settings,
+                find_face,
                 overwrite=overwrite,
-                on_progress=lambda done, of: progress.update(bar, completed=done, total=of),
+                on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
             )
         except OSError as error:
             raise InvalidInputError(
                 f"cannot write {error.filename or target}: {error.strerror}; "
-                "given again, the command goes on where it stopped"
+                "give the command again, and it goes on where it stopped"
             ) from error
-    _show(report, target, Console())
+    _print_report(report, target, Console())
 
 
-def _show(report: Report, target: Path, console: Console) -> None:
+def _print_report(report: PreparationReport, target: Path, console: Console) -> None:
     from rich.table import Table
 
     from fedface_lab.data.prepare_journal import REPORT

@@ -1,33 +1,37 @@
-"""What `fedface data prepare` did with each photograph: one line each, so that it goes on where it stopped, and the report.
+"""The journal and the report of `fedface data prepare`: what became of each photograph.
 
-The journal lies in the target as ``prepare.jsonl``: what was asked for, then a line for each photograph, written once its
-aligned image is in place. Of two lines on one photograph the later holds; half a line, left by a crash, is dropped.
+The journal is the file ``prepare.jsonl`` in the target. Its first line holds the settings; then comes a line for each
+photograph, written after its aligned image. Of two lines about one photograph the later one counts. An incomplete last line,
+which a crash leaves, is ignored. So a preparation that was stopped goes on where it stopped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedface_core.domain.errors import InvalidInputError
 
-JOURNAL, REPORT = "prepare.jsonl", "prepare-report.json"
+JOURNAL = "prepare.jsonl"
+REPORT = "prepare-report.json"
+
+LineT = TypeVar("LineT", bound=BaseModel)
 
 
-class Asked(BaseModel):
-    """What a target was prepared from and how; to go on, it must be the same."""
+class PreparationSettings(BaseModel):
+    """From what and how a target is prepared. A preparation goes on only with equal settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: str
-    template: str
-    points: str
+    source: str  # an absolute path
+    template: str  # a key of `TEMPLATES`
+    points: str  # ``dlib``, or the absolute path of the CSV file
 
 
-class Outcome(BaseModel):
+class PhotographOutcome(BaseModel):
     """What became of one photograph, named by its path below the source."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,81 +39,85 @@ class Outcome(BaseModel):
     photograph: str
     outcome: Literal["aligned", "no face", "refused"]
     faces: int | None = None
-    taken: tuple[int, int, int, int] | None = None
+    taken: tuple[int, int, int, int] | None = None  # the face's box: left, top, right, bottom, in pixels
     reason: str | None = None
 
 
 class Journal:
-    """The journal of a target folder."""
+    """The journal of a target folder: the last outcome of each photograph, by its path below the source."""
 
-    def __init__(self, path: Path, outcomes: dict[str, Outcome]) -> None:
+    def __init__(self, path: Path, outcomes: dict[str, PhotographOutcome]) -> None:
         self._path = path
         self.outcomes = outcomes
 
     @classmethod
-    def begin(cls, target: Path, asked: Asked, *, anew: bool) -> Self:
-        """Take up the target's journal, empty where it is new. `InvalidInputError` where it is another's."""
+    def open(cls, target: Path, settings: PreparationSettings, *, restart: bool) -> Self:
+        """Read the journal file of ``target``, which must exist, and cut off an incomplete last line.
+
+        With ``restart``, empty the file first. Raises `InvalidInputError` if a line is damaged, or if the first line holds
+        other settings.
+        """
         path = target / JOURNAL
-        whole = b"" if anew else path.read_bytes()
-        whole = whole[: whole.rfind(b"\n") + 1]
-        begun, *lines = whole.splitlines() or [asked.model_dump_json().encode()]
-        _refuse_another(path, _parsed(Asked, begun, path, 1), asked)
+        stored = b"" if restart else path.read_bytes()
+        stored = stored[: stored.rfind(b"\n") + 1]
+        first_line, *lines = stored.splitlines() or [settings.model_dump_json().encode()]
+        _refuse_other_settings(path, _parse_line(PreparationSettings, first_line, path, 1), settings)
         outcomes = {}
         for number, line in enumerate(lines, 2):
-            outcome = _parsed(Outcome, line, path, number)
+            outcome = _parse_line(PhotographOutcome, line, path, number)
             outcomes[outcome.photograph] = outcome
-        path.write_bytes(whole or begun + b"\n")
+        path.write_bytes(stored or first_line + b"\n")
         return cls(path, outcomes)
 
-    def settled(self, photograph: str) -> bool:
-        """Whether a photograph is done. Others are tried again: the file may be mended, or its points be given by now."""
+    def is_aligned(self, photograph: str) -> bool:
+        """Whether an earlier preparation aligned the photograph. All others are tried again: their files may be mended."""
         return photograph in self.outcomes and self.outcomes[photograph].outcome == "aligned"
 
-    def add(self, outcome: Outcome) -> None:
-        """Note what became of a photograph."""
+    def add(self, outcome: PhotographOutcome) -> None:
+        """Append a photograph's outcome to the file."""
         self.outcomes[outcome.photograph] = outcome
         with self._path.open("a", encoding="utf-8") as journal:
             journal.write(outcome.model_dump_json(exclude_none=True) + "\n")
 
 
-class Report(BaseModel):
-    """The sum of a preparation, written beside the journal."""
+class PreparationReport(BaseModel):
+    """The counts of a preparation, and the photographs that need a look; a JSON file in the target."""
 
-    asked: Asked
+    settings: PreparationSettings = Field(serialization_alias="asked")
     photographs: int
     aligned: int
     no_face: list[str]
-    several_faces: list[Outcome]
-    refused: list[Outcome]
+    several_faces: list[PhotographOutcome]
+    refused: list[PhotographOutcome]
 
     @classmethod
-    def of(cls, asked: Asked, outcomes: Iterable[Outcome]) -> Self:
-        """Count and list."""
-        ended = list(outcomes)
+    def of(cls, settings: PreparationSettings, outcomes: Iterable[PhotographOutcome]) -> Self:
+        """Count and list the outcomes of all photographs."""
+        every = list(outcomes)
         return cls(
-            asked=asked,
-            photographs=len(ended),
-            aligned=sum(one.outcome == "aligned" for one in ended),
-            no_face=[one.photograph for one in ended if one.outcome == "no face"],
-            several_faces=[one for one in ended if one.faces is not None and one.faces > 1],
-            refused=[one for one in ended if one.outcome == "refused"],
+            settings=settings,
+            photographs=len(every),
+            aligned=sum(one.outcome == "aligned" for one in every),
+            no_face=[one.photograph for one in every if one.outcome == "no face"],
+            several_faces=[one for one in every if one.faces is not None and one.faces > 1],
+            refused=[one for one in every if one.outcome == "refused"],
         )
 
 
-def _parsed(kind: type[Any], line: bytes, path: Path, number: int) -> Any:
+def _parse_line(kind: type[LineT], line: bytes, path: Path, number: int) -> LineT:
     try:
         return kind.model_validate_json(line)
     except ValidationError:
         raise InvalidInputError(
-            f"{path}, line {number} is damaged; begin anew with --overwrite, or prepare into another folder"
+            f"{path}, line {number} is damaged; start again with --overwrite, or prepare into another folder"
         ) from None
 
 
-def _refuse_another(path: Path, begun: Asked, asked: Asked) -> None:
-    differing = [name for name in Asked.model_fields if getattr(begun, name) != getattr(asked, name)]
+def _refuse_other_settings(path: Path, stored: PreparationSettings, settings: PreparationSettings) -> None:
+    differing = [name for name in PreparationSettings.model_fields if getattr(stored, name) != getattr(settings, name)]
     if differing:
-        said = ", ".join(f"{name} {getattr(begun, name)}, not {getattr(asked, name)}" for name in differing)
+        differences = ", ".join(f"{name} {getattr(stored, name)}, not {getattr(settings, name)}" for name in differing)
         raise InvalidInputError(
-            f"{path.parent} was prepared with {said}; ask for the same to go on, prepare into another folder, "
-            "or begin anew with --overwrite"
+            f"{path.parent} was prepared with {differences}; give these options to go on, prepare into another folder, "
+            "or start again with --overwrite"
         )

@@ -1,4 +1,4 @@
-"""`fedface data preview`: a contact sheet of a data set, as the network would see it."""
+"""`fedface data preview`: a contact sheet of a data set's images at the size that a network would get."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fedface_lab.evaluation.commands import Dataset, DatasetOption, FolderOption, data_options
+from fedface_lab.evaluation.commands import Dataset, DatasetOption, FolderOption, data_fields
 
 
 def preview(
@@ -20,13 +20,13 @@ def preview(
     seed: Annotated[int, typer.Option(min=0, help="Renders other people, for --dataset synthetic.")] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="The PNG to write.")] = Path("contact-sheet.png"),
 ) -> None:
-    """Write a contact sheet: one row an identity, one column an image."""
+    """Write a contact sheet: a row for each identity, a column for each of its images."""
     from fedface_cli.plan_files import make_part
     from fedface_core.domain.plan import DataPlan
     from fedface_learning.data import ImageSize, open_dataset
     from fedface_learning.data.contact_sheet import contact_sheet
 
-    data = make_part(DataPlan, data_options(dataset, folder, images_per_identity=images, seed=seed))
+    data = make_part(DataPlan, data_fields(dataset, folder, images_per_identity=images, seed=seed))
     opened = open_dataset(data, ImageSize(height, width, 3), identities)
     shown = opened.identities[:identities]
     output.parent.mkdir(parents=True, exist_ok=True)

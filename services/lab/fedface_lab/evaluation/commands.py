@@ -1,10 +1,10 @@
-"""`fedface evaluate`: score a model file on photographs, in this process."""
+"""`fedface evaluate`: score a model file on photographs; and the options that it shares with other commands."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -26,7 +26,7 @@ class Dataset(StrEnum):
 
 
 class ProtocolChoice(StrEnum):
-    """What is compared with what, and reported how."""
+    """The protocols that `fedface evaluate` knows: all pairs of a data set, and the published ones."""
 
     PAIRS = "pairs"
     LFW = "lfw"
@@ -37,15 +37,15 @@ class ProtocolChoice(StrEnum):
     IJB_C = "ijb-c"
 
 
-DatasetOption = Annotated[Dataset, typer.Option(help="Which photographs.")]
+DatasetOption = Annotated[Dataset, typer.Option(help="The photographs.")]
 FolderOption = Annotated[
     Path | None,
     typer.Option(help="For --dataset folder: the tree identity/image.{jpg,png,pgm}; for recordio: where train.rec is."),
 ]
 
-BY_THE_PLAN = ("architecture", "dataset", "folder", "identities")
-_FOR_PAIRS = ("dataset", "folder", "identities")
-_FOR_THE_OTHERS = ("files", "images", "flip", "skip_missing")
+PLAN_OPTIONS = ("architecture", "dataset", "folder", "identities")
+_PAIRS_OPTIONS = ("dataset", "folder", "identities")
+_PROTOCOL_OPTIONS = ("files", "images", "flip", "skip_missing")
 
 
 def evaluate(
@@ -66,12 +66,13 @@ def evaluate(
     folder: FolderOption = None,
     identities: Annotated[int, typer.Option(min=2, help="People to render, for --dataset synthetic.")] = 100,
     files: Annotated[
-        Path | None, typer.Option(help="What defines the protocol: pairs.txt, a .bin set, the folder of IJB's files.")
+        Path | None,
+        typer.Option(help="The files that define the protocol: pairs.txt, a .bin set, the folder of IJB's files."),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="The folder of the images that the protocol names.")] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Add the features of each mirrored image.")] = False,
     aligned: Annotated[
-        bool, typer.Option("--aligned", help="ijb-a: --images has one aligned face a file, FILE-SIGHTING_ID.jpg.")
+        bool, typer.Option("--aligned", help="ijb-a: each file in --images is one aligned face, FILE-SIGHTING_ID.jpg.")
     ] = False,
     skip_missing: Annotated[
         bool, typer.Option("--skip-missing", help="Count missing images as failures to enrol, which match nobody.")
@@ -88,68 +89,75 @@ def evaluate(
     from fedface_cli.plan_files import make_part, read_plan
     from fedface_core.domain.errors import InvalidInputError
     from fedface_core.domain.plan import DataPlan, ModelPlan
-    from fedface_lab.evaluation.centre import centre_on_clients
+    from fedface_lab.evaluation.centre_network import centre_network
     from fedface_lab.evaluation.pairs import evaluate_pairs
-    from fedface_lab.evaluation.protocol import Benchmark, evaluate_protocol
+    from fedface_lab.evaluation.protocol import ProtocolOptions, evaluate_protocol
 
     _refuse_unused(context, protocol)
     if plan_file is not None:
-        refuse_given(context, BY_THE_PLAN, "a command with a plan")
+        refuse_options(context, PLAN_OPTIONS, "a command with a plan")
     elif dataset is not Dataset.SYNTHETIC:
-        refuse_given(context, ("identities",), f"--dataset {dataset}")
+        refuse_options(context, ("identities",), f"--dataset {dataset}")
     if protocol is not ProtocolChoice.PAIRS and files is None:
-        raise InvalidInputError(f"--protocol {protocol} needs --files: what defines the protocol")
+        raise InvalidInputError(f"--protocol {protocol} needs --files: the files that define the protocol")
     plan = read_plan(plan_file) if plan_file is not None else None
-    shape = plan.model if plan is not None else make_part(ModelPlan, {"architecture": architecture})
-    data = plan.data if plan is not None else make_part(DataPlan, data_options(dataset, folder))
-    network = network_to_start_from(shape, plan.seed if plan is not None else 0, model)
-    notes = centre_on_clients(network, plan)
+    model_plan = plan.model if plan is not None else make_part(ModelPlan, {"architecture": architecture})
+    data = plan.data if plan is not None else make_part(DataPlan, data_fields(dataset, folder))
+    network = starting_network(model_plan, plan.seed if plan is not None else 0, model)
+    notes = centre_network(network, plan)
     if files is None:
         evaluate_pairs(network, data, plan, identities, bootstrap, notes, as_json=as_json)
         return
     name = cast("ProtocolName", protocol.value)
-    benchmark = Benchmark(name, files, images, aligned=aligned, flip=flip, skip_missing=skip_missing)
-    evaluate_protocol(network, benchmark, bootstrap, notes, as_json=as_json)
+    options = ProtocolOptions(name, files, images, aligned=aligned, flip=flip, skip_missing=skip_missing)
+    evaluate_protocol(network, options, bootstrap, notes, as_json=as_json)
 
 
 def _refuse_unused(context: typer.Context, protocol: ProtocolChoice) -> None:
-    unused = list(_FOR_THE_OTHERS if protocol is ProtocolChoice.PAIRS else _FOR_PAIRS)
+    unused = list(_PROTOCOL_OPTIONS if protocol is ProtocolChoice.PAIRS else _PAIRS_OPTIONS)
     if protocol is not ProtocolChoice.IJB_A:
         unused.append("aligned")
-    refuse_given(context, unused, f"--protocol {protocol}")
+    refuse_options(context, unused, f"--protocol {protocol}")
 
 
-def refuse_given(context: typer.Context, unused: Sequence[str], by: str) -> None:
-    """An option that is given but would not be read is a misunderstanding."""
+def refuse_options(context: typer.Context, unused: Sequence[str], reader: str) -> None:
+    """Raise `InvalidInputError` if one of the ``unused`` parameters was given on the command line: it would have no effect.
+
+    ``reader`` names in the error what does not read them.
+    """
     from fedface_core.domain.errors import InvalidInputError
 
     sources = {name: context.get_parameter_source(name) for name in unused}
     given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if given:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise InvalidInputError(f"{by} does not read {options}; leave it out")
+        raise InvalidInputError(f"{reader} does not read {options}; leave it out")
 
 
-def data_options(dataset: Dataset, folder: Path | None, **fields: Any) -> Mapping[str, Any]:
-    """A plan's `data` as the options give it."""
+def data_fields(dataset: Dataset, folder: Path | None, **fields: int) -> Mapping[str, str | int | None]:
+    """The fields of a plan's `data` from the options of a command."""
     return {"dataset": dataset.value, "folder": str(folder) if folder else None, **fields}
 
 
-def network_to_start_from(shape: ModelPlan, seed: int, model: Path | None) -> EmbeddingNetwork:
-    """The network with the weights in the file ``model``, or with those that the plan starts from where there is none."""
+def starting_network(plan: ModelPlan, seed: int, model: Path | None) -> EmbeddingNetwork:
+    """The network with the weights in the file ``model``, or, without a file, with the weights that the plan starts from.
+
+    Raises `InvalidInputError` if the file cannot be read, does not fit the plan or has values that are not finite, and if
+    the plan starts from a stored model and no file is given.
+    """
     from fedface_core.domain.errors import InvalidInputError
     from fedface_learning.models import initial_network
     from fedface_learning.models.weights import load_network, network_tensors
 
     if model is not None:
         try:
-            network = load_network(shape, model.read_bytes(), str(model))
+            network = load_network(plan, model.read_bytes(), str(model))
         except OSError as error:
             raise InvalidInputError(f"cannot read {model}: {error.strerror}") from None
         broken = [name for name, tensor in network_tensors(network).items() if not tensor.isfinite().all()]
         if broken:
-            raise InvalidInputError(f"{model} has values that are no finite numbers, in {broken[0]}: its training diverged")
+            raise InvalidInputError(f"{model} has values that are not finite, in {broken[0]}: its training diverged")
         return network
-    if shape.weights not in ("random", "published"):
+    if plan.weights not in ("random", "published"):
         raise InvalidInputError("the plan starts from a stored model: give its file with --model")
-    return initial_network(shape, seed)
+    return initial_network(plan, seed)

@@ -1,4 +1,4 @@
-"""`fedface evaluate --protocol pairs`: all pairs of a data set, as the services score each round."""
+"""`fedface evaluate --protocol pairs`: 1:1 verification of all pairs of a data set, as the evaluator scores each round."""
 
 from __future__ import annotations
 
@@ -31,29 +31,33 @@ def evaluate_pairs(
     *,
     as_json: bool,
 ) -> None:
-    """Score the plan's test identities; without a plan, all identities of the data set, of which to render so many."""
+    """Score the test identities of ``plan``, or without a plan all identities of ``data``, and print the scores.
+
+    ``identities`` is the number of people to render for a synthetic data set without a plan. ``resamples`` is the number of
+    bootstrap resamples for 95 % intervals; 0 leaves the intervals out. ``notes`` are printed below the scores.
+    """
     size = ImageSize.of(network.plan)
-    opened = open_dataset(data, size, plan.split.identities if plan is not None else identities)
-    tested = split_identities(opened.identities, plan.split).test if plan is not None else opened.identities
+    photographs = open_dataset(data, size, plan.split.identities if plan is not None else identities)
+    tested = split_identities(photographs.identities, plan.split).test if plan is not None else photographs.identities
     far = (plan if plan is not None else Plan()).far
     intervals: Intervals = {}
-    with Console(stderr=True).status(f"scoring {len(tested)} identities of {opened.name}"):
-        embeddings_ND, labels_N = embed_identities(network, opened, tested)
+    with Console(stderr=True).status(f"scoring {len(tested)} identities of {photographs.name}"):
+        embeddings_ND, labels_N = embed_identities(network, photographs, tested)
         scores = verify_pairs(embeddings_ND, labels_N, far).scores
         resolved = [rate for rate in far if scores.tar[far_label(rate)] is not None]
         if resamples and resolved and not too_many_pairs(len(labels_N)):
             found = tar_intervals(embeddings_ND, labels_N, resolved, resamples)
-            intervals = {far_label(rate): each for rate, each in zip(resolved, found, strict=True)}
+            intervals = {far_label(rate): interval for rate, interval in zip(resolved, found, strict=True)}
     if as_json:
-        within = {f"tar@{far}": each for far, each in intervals.items()}
-        typer.echo(json.dumps({**results.figures(scores), "intervals": within, "notes": list(notes)}, indent=2))
+        by_figure = {f"tar@{far}": interval for far, interval in intervals.items()}
+        typer.echo(json.dumps({**results.figures(scores), "intervals": by_figure, "notes": list(notes)}, indent=2))
         return
     Console().print(results.scores_table(scores), highlight=False)
     pairs = f"{scores.genuine_pairs:,} genuine and {scores.impostor_pairs:,} impostor pairs"
-    typer.echo(f"\n  {len(tested)} identities of {opened.name}: {pairs}")
+    typer.echo(f"\n  {len(tested)} identities of {photographs.name}: {pairs}")
     if intervals:
-        said = ", ".join(f"TAR@{far} {percent_interval(each)}" for far, each in intervals.items())
-        typer.echo(f"  95 % over people: {said}")
+        cells = (f"TAR@{far} {percent_interval(interval)}" for far, interval in intervals.items())
+        typer.echo(f"  95 % over people: {', '.join(cells)}")
     elif resamples and too_many_pairs(len(labels_N)):
         typer.echo(f"  no intervals: a bootstrap holds all pairs in memory, and these are more than {MOST_PAIRS:,}")
     for note in notes:

@@ -1,4 +1,4 @@
-"""`fedface evaluate --protocol …`: a published protocol, from its files to its figures."""
+"""`fedface evaluate --protocol …`: score a network by a published protocol, and print the figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fedface_lab.evaluation.protocol_views import as_data, remarks, result_table
+from fedface_lab.evaluation.protocol_views import remark_lines, result_fields, result_table
 from fedface_learning.data import ImageSize
 from fedface_learning.data.framing import Framing
 from fedface_learning.evaluation import EvaluationProtocol, ProtocolName, open_protocol
@@ -20,8 +20,8 @@ from fedface_learning.models import EmbeddingNetwork
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """A protocol, where its files and images are, and how they are taken."""
+class ProtocolOptions:
+    """A published protocol, the paths of its files and images, and how faces are taken from the images."""
 
     protocol: ProtocolName
     files: Path
@@ -32,34 +32,40 @@ class Benchmark:
 
 
 def evaluate_protocol(
-    network: EmbeddingNetwork, benchmark: Benchmark, resamples: int, notes: Sequence[str], *, as_json: bool
+    network: EmbeddingNetwork, options: ProtocolOptions, resamples: int, notes: Sequence[str], *, as_json: bool
 ) -> None:
-    """Read, embed, score, and print; ``notes`` are of the network."""
+    """Read the protocol's files, embed its faces, score them, and print the figures and ``notes``.
+
+    ``resamples`` is the number of bootstrap resamples for 95 % intervals; 0 leaves the intervals out. Raises
+    `InvalidInputError` if files are missing or damaged.
+    """
     console = Console(stderr=True)
-    with console.status(f"reading {benchmark.files}"):
-        opened = open_protocol(benchmark.protocol, benchmark.files, benchmark.images, aligned=benchmark.aligned)
-    faces = _embed(network, opened, benchmark, console)
+    with console.status(f"reading {options.files}"):
+        protocol = open_protocol(options.protocol, options.files, options.images, aligned=options.aligned)
+    faces = _embed_faces(network, protocol, options, console)
     with console.status("scoring"):
-        result = opened.score(faces, resamples)
+        result = protocol.score(faces, resamples)
     result = replace(result, notes=[*result.notes, *notes])
     if as_json:
-        typer.echo(json.dumps(as_data(result), indent=2))
+        typer.echo(json.dumps(result_fields(result), indent=2))
         return
     Console().print(result_table(result), highlight=False)
     typer.echo("")
-    for remark in remarks(result):
+    for remark in remark_lines(result):
         typer.echo(f"  {remark}")
 
 
-def _embed(network: EmbeddingNetwork, opened: EvaluationProtocol, benchmark: Benchmark, console: Console) -> EmbeddedFaces:
+def _embed_faces(
+    network: EmbeddingNetwork, protocol: EvaluationProtocol, options: ProtocolOptions, console: Console
+) -> EmbeddedFaces:
     columns = (TextColumn("[bold]embedding[/]"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("", total=len(opened.faces))
+        bar = progress.add_task("", total=len(protocol.faces))
         return embed_faces(
             network,
-            opened.faces,
+            protocol.faces,
             Framing(ImageSize.of(network.plan)),
-            flip=benchmark.flip,
-            skip_missing=benchmark.skip_missing,
+            flip=options.flip,
+            skip_missing=options.skip_missing,
             on_progress=lambda done: progress.update(bar, completed=done),
         )

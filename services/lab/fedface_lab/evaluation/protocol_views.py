@@ -1,4 +1,4 @@
-"""A protocol's result in the terminal, and as JSON."""
+"""The result of a published protocol as a table with remarks, and as fields for JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNRESOLVED = "unresolved"
 
 
 def result_table(result: ProtocolResult) -> Table:
-    """A row a figure: its value, its spread where the protocol has one, and its interval where people are known."""
+    """A table with a row for each figure: its value, its spread and its 95 % interval, as far as the protocol has them."""
     table = Table(box=None, padding=(0, 2), header_style="bold")
     table.add_column(result.protocol)
     table.add_column("", justify="right")
@@ -34,8 +34,8 @@ def result_table(result: ProtocolResult) -> Table:
     return table
 
 
-def remarks(result: ProtocolResult) -> list[str]:
-    """What stands below the table: what ± is, how much was compared, what was missing, and the notes."""
+def remark_lines(result: ProtocolResult) -> list[str]:
+    """The lines below the table: how much was compared, the meaning of ± and of unresolved figures, and the notes."""
     counted = ", ".join(f"{count:,} {what}" for what, count in result.counts.items() if count)
     spread = [f"± is the {result.spread_is}"] if any(figure.spread is not None for figure in result.figures.values()) else []
     unresolved = any(figure.value is None for figure in result.figures.values())
@@ -43,11 +43,11 @@ def remarks(result: ProtocolResult) -> list[str]:
     return [counted, *spread, *too_few, *result.notes]
 
 
-def as_data(result: ProtocolResult) -> Mapping[str, Any]:
-    """For JSON; an unresolved value is null."""
+def result_fields(result: ProtocolResult) -> Mapping[str, Any]:
+    """The result as JSON holds it; the value of an unresolved figure is None."""
     return {
         "protocol": result.protocol,
-        "figures": {name: _figure(figure) for name, figure in result.figures.items()},
+        "figures": {name: _figure_fields(figure) for name, figure in result.figures.items()},
         "spread_is": result.spread_is,
         "counts": dict(result.counts),
         "notes": list(result.notes),
@@ -55,9 +55,9 @@ def as_data(result: ProtocolResult) -> Mapping[str, Any]:
 
 
 def percent_interval(interval: tuple[float, float] | None) -> str:
-    """``81.20 – 85.01 %``; a dash where there is none."""
+    """An interval of shares as per cent, such as ``81.20 – 85.01 %``; a dash if there is none."""
     return "–" if interval is None else f"{100 * interval[0]:.2f} – {percent(interval[1])}"
 
 
-def _figure(figure: Figure) -> Mapping[str, Any]:
+def _figure_fields(figure: Figure) -> Mapping[str, Any]:
     return {"value": figure.value, "spread": figure.spread, "interval": figure.interval}

@@ -1,1 +1,1 @@
-"""`fedface study`: many simulated runs from one file, and what they came to as tables and plots."""
+"""`fedface study`: many simulated runs from one file, and tables and plots of their results."""

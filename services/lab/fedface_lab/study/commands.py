@@ -1,4 +1,4 @@
-"""`fedface study …`: run the plans of a study file, and write what they came to."""
+"""`fedface study …`: run the jobs of a study file, and write tables and plots of their results."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
     from fedface_lab.study.grid import Job
     from fedface_lab.study.job_results import ResultFolder
-    from fedface_lab.study.run_study import Agenda, Ended
+    from fedface_lab.study.run_study import FinishedWork, PendingWork
 
-app = typer.Typer(help="Run many plans in this process's children, and compare what they come to.", no_args_is_help=True)
+app = typer.Typer(help="Simulate many plans in child processes, and compare their results.", no_args_is_help=True)
 
-FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="What `study run` wrote: study-output/NAME.")]
+FolderArgument = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="The folder that `study run` wrote: study-output/NAME.")
+]
 
 
 @app.command()
@@ -27,45 +29,51 @@ def run(
     study_file: Annotated[Path, typer.Argument(metavar="STUDY", help="The study, a TOML file.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where results go, and are found again.", show_default="study-output/NAME"),
+        typer.Option(
+            "--output",
+            "-o",
+            help="The folder of the results, which are also read from it.",
+            show_default="study-output/NAME",
+        ),
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes, of one thread each.")] = 1,
+    processes: Annotated[int, typer.Option("--jobs", "-j", min=1, help="The number of processes, of one thread each.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the jobs.")] = False,
 ) -> None:
-    """Run what is missing of a study, then write its tables and plots.
+    """Run the jobs of a study that have no result yet, then write its tables and plots.
 
-    Stopped, it goes on where it was when the same command is given again; a changed study reruns only what the change
-    touches. Jobs that fail are named with the reason, and do not stop the others.
+    If it was stopped, give the same command again: it goes on where it stopped. Of a changed study it runs only the jobs
+    that the change affects. It names each job that fails, with the reason, and runs the other jobs.
     """
     from rich.console import Console
 
     from fedface_cli.wording import counted
     from fedface_core.domain.errors import FedFaceError
     from fedface_lab.study.grid import expand
-    from fedface_lab.study.job_results import ResultFolder, write_whole
-    from fedface_lab.study.run_study import Agenda
+    from fedface_lab.study.job_results import ResultFolder
+    from fedface_lab.study.run_study import PendingWork
     from fedface_lab.study.study_file import read_study
+    from fedface_lab.whole_file import write_whole
     from fedface_stack.folder_lock import folder_locked
     from fedface_stack.signals import exit_on_termination
 
     study = read_study(study_file)
-    expanded = expand(study, study_file)
+    jobs = expand(study, study_file)
     folder = ResultFolder(output or Path("study-output") / study.name)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if dry_run:
-        _say_what_is_to_do(expanded, Agenda.of(expanded, folder), folder, jobs, console)
-        for job in expanded:
+        _print_pending_work(jobs, PendingWork.of(jobs, folder), folder, processes, console)
+        for job in jobs:
             typer.echo(f"{job.digest}  {'done   ' if folder.result(job).exists() else 'missing'}  {job.title}")
         return
-    os.environ["OMP_NUM_THREADS"] = "1"  # for the children: one core each
+    os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the child processes: one core each
     exit_on_termination()
     busy = f"another `fedface study run` is at work in {folder.root}: wait for it, or give another --output"
     with folder_locked(folder.lock(), busy):
-        agenda = Agenda.of(expanded, folder)
-        _say_what_is_to_do(expanded, agenda, folder, jobs, console)
+        pending = PendingWork.of(jobs, folder)
+        _print_pending_work(jobs, pending, folder, processes, console)
         write_whole(folder.study(), study_file.read_bytes())
-        failed = _run(agenda, folder, jobs, study.metric, console)
-        if any(folder.result(job).exists() for job in expanded):
+        failed = _run_with_progress(pending, folder, processes, study.metric, console)
+        if any(folder.result(job).exists() for job in jobs):
             report(folder.root)
             plot(folder.root)
     if failed:
@@ -74,49 +82,51 @@ def run(
 
 @app.command()
 def report(folder: FolderArgument) -> None:
-    """Write results.csv, summary.csv and summary.md anew from the results that there are."""
+    """Write results.csv, summary.csv and summary.md again, from the results in the folder."""
     from fedface_lab.study.job_results import ResultFolder
-    from fedface_lab.study.outcomes import load_outcomes
+    from fedface_lab.study.study_results import load_results
     from fedface_lab.study.tables import write_tables
 
-    write_tables(load_outcomes(ResultFolder(folder)), ResultFolder(folder))
+    write_tables(load_results(ResultFolder(folder)), ResultFolder(folder))
     typer.echo(folder / "summary.md")
 
 
 @app.command()
 def plot(folder: FolderArgument) -> None:
-    """Draw all plots anew from the results that there are."""
+    """Draw all plots again, from the results in the folder."""
     from fedface_lab.study.job_results import ResultFolder
-    from fedface_lab.study.outcomes import load_outcomes
     from fedface_lab.study.plots import draw_all
+    from fedface_lab.study.study_results import load_results
 
-    for path in draw_all(load_outcomes(ResultFolder(folder)), ResultFolder(folder)):
+    for path in draw_all(load_results(ResultFolder(folder)), ResultFolder(folder)):
         typer.echo(path)
 
 
-def _say_what_is_to_do(
-    expanded: Sequence[Job], agenda: Agenda, folder: ResultFolder, processes: int, console: Console
+def _print_pending_work(
+    jobs: Sequence[Job], pending: PendingWork, folder: ResultFolder, processes: int, console: Console
 ) -> None:
     from fedface_cli.wording import counted, duration
 
-    done = [result for job in expanded if (result := folder.load(job))]
-    line = f"{counted(len(expanded), 'job')}, {len(done)} done, {len(agenda.jobs)} to run"
-    if agenda.pretrainings:
-        line += f" after {counted(len(agenda.pretrainings), 'pre-training')}"
-    if done and agenda.jobs:
+    done = [result for job in jobs if (result := folder.load(job))]
+    line = f"{counted(len(jobs), 'job')}, {len(done)} done, {len(pending.jobs)} to run"
+    if pending.pretrainings:
+        line += f" after {counted(len(pending.pretrainings), 'pre-training')}"
+    if done and pending.jobs:
         mean = sum(result.seconds for result in done) / len(done)
-        line += f"; about {duration(mean * len(agenda.jobs) / processes)} if they take as long as those"
+        line += f"; about {duration(mean * len(pending.jobs) / processes)} if they take as long as those"
     console.print(line)
 
 
-def _run(agenda: Agenda, folder: ResultFolder, processes: int, metric: str, console: Console) -> list[Ended]:
-    """Run it under a progress bar; what failed."""
+def _run_with_progress(
+    pending: PendingWork, folder: ResultFolder, processes: int, metric: str, console: Console
+) -> list[FinishedWork]:
+    """Run the pending work under a progress bar; returns the pieces of work that failed."""
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     from fedface_lab.study.grid import Job
-    from fedface_lab.study.outcomes import metric_of, metric_title
-    from fedface_lab.study.run_study import run_agenda
+    from fedface_lab.study.run_study import run_pending_work
+    from fedface_lab.study.study_results import metric_of, metric_title
 
     failed = []
     columns = (
@@ -127,19 +137,20 @@ def _run(agenda: Agenda, folder: ResultFolder, processes: int, metric: str, cons
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("", total=len(agenda))
+        bar = progress.add_task("", total=len(pending))
 
-        def show(ended: Ended) -> None:
+        def show(finished: FinishedWork) -> None:
             progress.advance(bar)
-            if ended.failure:
-                failed.append(ended)
-                console.print(f"[red]failed[/]  {escape(ended.work.title)}: {escape(ended.failure)}")
-            elif isinstance(ended.work, Job) and (result := folder.load(ended.work)):
+            title = escape(finished.work.title)
+            if finished.failure:
+                failed.append(finished)
+                console.print(f"[red]failed[/]  {title}: {escape(finished.failure)}")
+            elif isinstance(finished.work, Job) and (result := folder.load(finished.work)):
                 before, after = (metric_of(result.rounds[number], metric) for number in (0, -1))
                 change = "–" if before is None or after is None else f"{100 * (after - before):+.2f} pp"
-                console.print(f"{escape(ended.work.title)}: {metric_title(metric)} {change}, {result.seconds:.0f} s")
+                console.print(f"{title}: {metric_title(metric)} {change}, {result.seconds:.0f} s")
             else:
-                console.print(f"{escape(ended.work.title)}: done")
+                console.print(f"{title}: done")
 
-        run_agenda(agenda, folder, processes, show)
+        run_pending_work(pending, folder, processes, show)
     return failed

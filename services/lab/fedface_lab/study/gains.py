@@ -1,6 +1,6 @@
-"""What an arm gains over the seeds: paired by seed, with its uncertainty. Arithmetic only.
+"""Statistics of an arm's gain over the seeds, paired by seed, with standard errors and confidence intervals.
 
-A gain is *after − before* on one seed, so that what makes one seed's test harder than another's cancels out.
+A gain is *after − before* on one seed. So a seed whose test is harder than that of other seeds does not widen the interval.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds; ``error`` is its standard error, none for a single seed."""
+    """A mean over seeds, and its standard error; None if there is a single seed."""
 
     mean: float
     error: float | None
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Estimate:
-        """From at least one value."""
+        """The mean and standard error of ``values``, of which there is at least one."""
         error = float(stats.sem(values)) if len(values) > 1 else None
         return cls(statistics.fmean(values), error)
 
 
 @dataclass(frozen=True)
 class Gain:
-    """Before, after and their difference over the seeds in which both are resolved."""
+    """A metric before and after, and the difference, over the seeds that resolve both."""
 
     before: Estimate
     after: Estimate
     gain: Estimate
     interval: tuple[float, float] | None
-    """Student's t-interval of the mean gain, at `CONFIDENCE`; none for a single seed."""
+    """Student's t-interval of the mean gain at the level `CONFIDENCE`; None if there is a single seed."""
     better: int
-    """In how many seeds the metric is better after than before."""
+    """The number of seeds whose metric is better after than before."""
     seeds: int
 
 
 def paired_gain(before: Sequence[float], after: Sequence[float], *, lower_is_better: bool = False) -> Gain | None:
-    """The gain of one metric, one value a seed in the same order; none where there is no seed."""
+    """The gain of a metric from its values by seed; both sequences have the seeds in one order. None if there is no seed."""
     if not before:
         return None
-    differences = [late - early for early, late in zip(before, after, strict=True)]
+    differences = [after_seed - before_seed for before_seed, after_seed in zip(before, after, strict=True)]
     gain = Estimate.of(differences)
     return Gain(
         before=Estimate.of(before),
@@ -68,12 +68,12 @@ def _interval(gain: Estimate, seeds: int) -> tuple[float, float] | None:
 def recovered_share(
     before: Sequence[float], after: Sequence[float], upper: Sequence[float], *, lower_is_better: bool = False
 ) -> float | None:
-    """(after − before) / (upper − before), of the means over the same seeds.
+    """The share of the gap to an upper bound that is closed: (after − before) / (upper − before), of the means over seeds.
 
-    None without seeds, or where the upper bound is no better than before: then there is no gap to recover.
+    The three sequences have the seeds in one order. None if there is no seed, or if the bound is no better than before.
     """
     if not before:
         return None
-    start, end, bound = (statistics.fmean(values) for values in (before, after, upper))
-    gap = bound - start
-    return (end - start) / gap if (gap < 0 if lower_is_better else gap > 0) else None
+    start = statistics.fmean(before)
+    gap = statistics.fmean(upper) - start
+    return (statistics.fmean(after) - start) / gap if (gap < 0 if lower_is_better else gap > 0) else None

@@ -1,4 +1,4 @@
-"""From a study to its jobs: every arm, at every point of the grid, with every seed."""
+"""Expands a study into its jobs: every arm, at every point of the grid, with every seed."""
 
 from __future__ import annotations
 
@@ -19,92 +19,98 @@ from fedface_core.domain.results import far_label
 from fedface_lab.study.study_file import Study, Tree, leaves
 from fedface_learning.pretraining import PretrainPlan
 
-# Part of every result's name: raise it when the same plan comes to something else, or is stored in another form.
+# Part of the name of every result: raise it if a plan gives another result than before, or if its form changes.
 RESULT_SCHEMA: Final = 1
 
 Point = tuple[tuple[str, Any], ...]
+"""A point of the grid: a field and its value on each axis."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One simulated run. Two jobs of one ``digest`` come to the same."""
+    """One simulated run of a study. Jobs with equal ``digest`` have equal results."""
 
     arm: str
-    point: Point  # field and value on each axis of the grid
+    point: Point
     seed: int
     plan: Plan
     pretrain: PretrainPlan | None
-    scored: tuple[int, ...]  # the rounds
+    scored_rounds: tuple[int, ...]
     keeps_embeddings: bool
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """The job's name for people: arm, grid point and seed."""
         return ", ".join([self.arm, *(f"{field}={value}" for field, value in self.point), f"seed {self.seed}"])
 
     @cached_property
     def digest(self) -> str:
-        """Of all that its result follows from."""
+        """The digest of everything that determines the result; the result's file is named by it."""
         return digest_of(
             {
                 "plan": self.plan.model_dump(mode="json"),
                 "pretrain": self.pretrain and self.pretrain.model_dump(mode="json"),
-                "scored": self.scored,
+                "scored": self.scored_rounds,
                 "embeddings": self.keeps_embeddings,
             }
         )
 
 
 def digest_of(parts: Mapping[str, Any]) -> str:
-    """20 hexadecimal digits: a file's name."""
+    """The first 20 hexadecimal digits of the SHA-256 of ``parts`` as JSON, together with `RESULT_SCHEMA`."""
     text = json.dumps({"schema": RESULT_SCHEMA, **parts}, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def points(study: Study) -> list[Point]:
-    """Every combination of the grid's values; one empty point where there is no grid."""
+def grid_points(study: Study) -> list[Point]:
+    """Every combination of the grid's values; a single empty point if the study has no grid."""
     return [tuple(zip(study.grid, values, strict=True)) for values in itertools.product(*study.grid.values())]
 
 
 def expand(study: Study, source: Path) -> list[Job]:
-    """The jobs, each seed's before the next's, so that a study that is stopped has compared all arms.
+    """The jobs of a study, ordered by seed, so that a study that is stopped early has compared all arms.
 
-    `InvalidInputError` names the first that is no plan, and its wrong fields.
+    ``source`` is the study's file, for error messages. Raises `InvalidInputError`, which names the wrong fields, if an arm
+    at a point with a seed is not a valid plan.
     """
     jobs = []
-    for seed, (arm, changes), point in itertools.product(study.repeat.seeds, study.arms.items(), points(study)):
+    for seed, (arm, changes), point in itertools.product(study.repeat.seeds, study.arms.items(), grid_points(study)):
         where = f"{source}, {', '.join([f'arm {arm}', *(f'{field}={value}' for field, value in point)])}, seed {seed}"
         tree: Tree = {} if study.pretrain is None else {"pretrain": {}}
         common = [*leaves(study.plan), *leaves({"pretrain": study.pretrain or {}})]
         for field, value in (*common, *leaves(changes), *point, *((field, seed) for field in study.repeat.fields)):
-            _set(tree, field, value, where)
-        pretrain = tree.pop("pretrain", None)
+            _set_field(tree, field, value, where)
+        pretrain_fields = tree.pop("pretrain", None)
         plan = make_part(Plan, tree, f"{where}: this is not a plan")
-        how = None if pretrain is None else make_part(PretrainPlan, pretrain, f"{where}: [pretrain] is wrong")
-        _check(plan, how, study.metric, where)
-        job = Job(arm, point, seed, plan, how, tuple(_scored(plan, study)), keeps_embeddings=seed == study.repeat.seeds[0])
-        jobs.append(job)
+        pretrain: PretrainPlan | None = None
+        if pretrain_fields is not None:
+            pretrain = make_part(PretrainPlan, pretrain_fields, f"{where}: [pretrain] is wrong")
+        _check_plan(plan, pretrain, study.metric, where)
+        is_first_seed = seed == study.repeat.seeds[0]
+        jobs.append(
+            Job(arm, point, seed, plan, pretrain, tuple(_scored_rounds(plan, study)), keeps_embeddings=is_first_seed)
+        )
     return jobs
 
 
-def _check(plan: Plan, how: PretrainPlan | None, metric: str, where: str) -> None:
-    if plan.model.weights not in (("random",) if how else ("random", "published")):
-        allowed = "random, for [pretrain] trains the initial network" if how else "random or published"
+def _check_plan(plan: Plan, pretrain: PretrainPlan | None, metric: str, where: str) -> None:
+    if plan.model.weights not in (("random",) if pretrain else ("random", "published")):
+        allowed = "random, for [pretrain] trains the initial network" if pretrain else "random or published"
         raise InvalidInputError(f"{where}: model.weights is {plan.model.weights}; in this study it must be {allowed}")
     known = [*(f"tar@{far_label(far)}" for far in plan.far), "auc", "eer"]
     if metric not in known:
         raise InvalidInputError(f"{where}: metric is {metric!r}, but the plan gives {', '.join(known)}")
 
 
-def _scored(plan: Plan, study: Study) -> Iterator[int]:
+def _scored_rounds(plan: Plan, study: Study) -> Iterator[int]:
     return (number for number in range(plan.rounds + 1) if number % study.score_every == 0 or number == plan.rounds)
 
 
-def _set(tree: Tree, field: str, value: Any, where: str) -> None:
-    """Set a dotted field of nested tables."""
+def _set_field(tree: Tree, field: str, value: Any, where: str) -> None:
+    """Set the value of a dotted field in nested tables, and make the tables that are missing."""
     *tables, last = field.split(".")
     for name in tables:
         tree = tree.setdefault(name, {})
         if not isinstance(tree, dict):
             raise InvalidInputError(f"{where}: {field} sets a field of {name}, which is set to {tree!r} as a whole")
-    tree[last] = copy.deepcopy(value)  # a table that a later field changes is each job's own
+    tree[last] = copy.deepcopy(value)  # a later field may change a table: no other job may share it

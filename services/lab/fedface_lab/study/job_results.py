@@ -1,4 +1,4 @@
-"""What a job came to: one JSON file, whole or absent, and beside it the embeddings of the test images."""
+"""The results of a study's jobs, as files: a JSON file for each job, and for some the embeddings of the test images."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.pretraining import PretrainPlan
 
 
-class _Stored(BaseModel):
+class _ResultPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class RoundResult(_Stored):
-    """One round; no scores where it was not to be scored."""
+class RoundResult(_ResultPart):
+    """The results of one round; ``scores`` is None if the round was not scored."""
 
     number: int
     aggregation: Aggregation
     scores: Scores | None
 
 
-class CosineCounts(_Stored):
-    """How many test pairs have a cosine in each of equally wide bins from −1 to 1."""
+class CosineCounts(_ResultPart):
+    """The number of test pairs by their cosine, in bins of equal width from −1 to 1."""
 
     genuine: list[int]
     impostor: list[int]
 
 
-class Snapshot(_Stored):
-    """A closer look at the model of the first or the last round."""
+class Snapshot(_ResultPart):
+    """The ROC curve and the cosines of the model after the first or the last round."""
 
     roc: RocCurve
     cosines: CosineCounts
 
 
-class JobResult(_Stored):
-    """All that a study keeps of a job. It follows from the job alone, but for ``seconds``."""
+class JobResult(_ResultPart):
+    """The stored result of a job. All of it follows from the job, except ``seconds``, the time that the job took."""
 
     schema_version: Literal[1] = RESULT_SCHEMA
     plan: Plan
@@ -55,33 +55,33 @@ class JobResult(_Stored):
 
 
 class ResultFolder:
-    """Where a study's files lie."""
+    """The folder of a study's files: gives their paths and reads results."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def study(self) -> Path:
-        """The study's own file, as it last was run."""
+        """The path of the study file, a copy of the one that was run last."""
         return self.root / "study.toml"
 
     def lock(self) -> Path:
-        """Held by the one process that runs the study."""
+        """The path of the lock that the process that runs the study holds."""
         return self.root / ".lock"
 
     def result(self, job: Job) -> Path:
-        """The job's result."""
+        """The path of the job's result."""
         return self.root / "jobs" / f"{job.digest}.json"
 
     def embeddings(self, job: Job) -> Path:
-        """Tensors ``before_ND``, ``after_ND`` and ``labels_N`` of the test images; of the jobs that keep them."""
+        """The path of the test images' embeddings: safetensors ``before_ND``, ``after_ND`` and ``labels_N``."""
         return self.root / "jobs" / f"{job.digest}.safetensors"
 
     def network(self, digest: str) -> Path:
-        """A pre-trained network."""
+        """The path of a pre-trained network's weights, by the digest of its pre-training."""
         return self.root / "networks" / f"{digest}.safetensors"
 
     def load(self, job: Job) -> JobResult | None:
-        """The job's result; none where there is none yet. `InvalidInputError` where the file is damaged."""
+        """The job's result; None if there is none yet. Raises `InvalidInputError` if the file is damaged."""
         path = self.result(job)
         try:
             return JobResult.model_validate_json(path.read_bytes())
@@ -91,14 +91,6 @@ class ResultFolder:
             raise InvalidInputError(f"{path} is not a result of this study: remove it, and run the study again") from error
 
     def load_embeddings(self, job: Job) -> dict[str, Tensor] | None:
-        """The tensors that the job kept; none where there are none."""
+        """The tensors ``before_ND``, ``after_ND`` and ``labels_N`` that the job stored; None if it stored none."""
         path = self.embeddings(job)
         return decode_tensors(path.read_bytes())[0] if path.exists() else None
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write beside, then move into place: whoever stops us leaves the whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    part.replace(path)

@@ -1,4 +1,4 @@
-"""One job: simulate its plan in this process, and keep what it came to."""
+"""Runs one job of a study: simulates its plan in this process and writes the result."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from fedface_lab.study.grid import Job
-from fedface_lab.study.job_results import CosineCounts, JobResult, ResultFolder, RoundResult, Snapshot, write_whole
+from fedface_lab.study.job_results import CosineCounts, JobResult, ResultFolder, RoundResult, Snapshot
 from fedface_lab.study.pretrained import starting_network
+from fedface_lab.whole_file import write_whole
 from fedface_learning.data import CachedDataset, open_photographs, split_identities
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models.embedding import embed
@@ -20,9 +21,11 @@ COSINE_BINS = 200
 
 
 def run_job(job: Job, folder: ResultFolder) -> None:
-    """Simulate the job's plan and write its result. Whatever stops it leaves no result."""
-    began = time.perf_counter()
-    plan, network, dataset = job.plan, starting_network(job, folder), CachedDataset(open_photographs(job.plan))
+    """Simulate the job's plan and write its result. A job that is stopped leaves no result."""
+    start = time.perf_counter()
+    plan = job.plan
+    network = starting_network(job, folder)
+    dataset = CachedDataset(open_photographs(plan))
     test = split_identities(dataset.identities, plan.split).test
     labels_N = torch.cat([torch.full((len(dataset.images(identity)),), label) for label, identity in enumerate(test)])
     rounds: list[RoundResult] = []
@@ -38,7 +41,7 @@ def run_job(job: Job, folder: ResultFolder) -> None:
             embeddings.append(torch.cat([embed(network, dataset.images(identity)) for identity in test]))
             snapshots.append(Snapshot(roc=verification.roc, cosines=cosine_counts(embeddings[-1], labels_N)))
 
-    simulate(plan, keep, initial=network, dataset=dataset, evaluate_at=job.scored.__contains__)
+    simulate(plan, keep, initial=network, dataset=dataset, evaluate_at=job.scored_rounds.__contains__)
     before, after = snapshots
     if job.keeps_embeddings:
         tensors = {"before_ND": embeddings[0], "after_ND": embeddings[1], "labels_N": labels_N}
@@ -49,15 +52,19 @@ def run_job(job: Job, folder: ResultFolder) -> None:
         rounds=tuple(rounds),
         before=before,
         after=after,
-        seconds=round(time.perf_counter() - began, 1),
+        seconds=round(time.perf_counter() - start, 1),
     )
     write_whole(folder.result(job), result.model_dump_json().encode())
 
 
 def cosine_counts(embeddings_ND: Tensor, labels_N: Tensor, bins: int = COSINE_BINS) -> CosineCounts:
-    """Count the cosines of all N(N−1)/2 pairs, genuine and impostor apart."""
+    """Count the cosines of all N(N−1)/2 pairs of unit-length embeddings, genuine and impostor pairs separately.
+
+    The ``bins`` have equal width from −1 to 1. ``labels_N`` holds the integer identity of each image.
+    """
     edges = np.linspace(-1.0, 1.0, bins + 1)
-    genuine, impostor = np.zeros(bins, dtype=np.int64), np.zeros(bins, dtype=np.int64)
+    genuine = np.zeros(bins, dtype=np.int64)
+    impostor = np.zeros(bins, dtype=np.int64)
     for image in range(len(labels_N) - 1):
         cosines = (embeddings_ND[image + 1 :] @ embeddings_ND[image]).clamp(-1.0, 1.0).numpy()
         same = (labels_N[image + 1 :] == labels_N[image]).numpy()

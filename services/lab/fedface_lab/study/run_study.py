@@ -1,4 +1,4 @@
-"""All jobs of a study, in processes side by side: what is done is skipped, and what fails stops no other."""
+"""Runs the jobs of a study that have no result, in parallel processes. A job that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -19,64 +19,72 @@ from fedface_lab.study.run_job import run_job
 from fedface_learning.seeding import use_deterministic_torch
 
 Work = Job | Pretraining
+"""A piece of work for one process."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A piece of work, and why it failed where it did."""
+class FinishedWork:
+    """A piece of work that has ended, and the reason if it failed."""
 
     work: Work
     failure: str | None
 
 
 @dataclass(frozen=True)
-class Agenda:
-    """What is to do. Jobs that come to the same are done once."""
+class PendingWork:
+    """The work of a study that is not done yet. Of jobs with equal digests it holds one."""
 
     pretrainings: tuple[Pretraining, ...]
     jobs: tuple[Job, ...]
 
     @classmethod
-    def of(cls, jobs: Sequence[Job], folder: ResultFolder) -> Agenda:
-        """What has no result yet, and the networks that it needs and that are not trained yet."""
-        missing = tuple({job.digest: job for job in jobs if not folder.result(job).exists()}.values())
-        needed = {work.digest: work for work in map(pretraining_of, missing) if work}
-        return cls(tuple(work for work in needed.values() if not folder.network(work.digest).exists()), missing)
+    def of(cls, jobs: Sequence[Job], folder: ResultFolder) -> PendingWork:
+        """The ``jobs`` without a result in the folder, and the pre-trainings that they need and that are not done.
+
+        Raises `InvalidInputError` if a job's data set has too few people.
+        """
+        missing = {job.digest: job for job in jobs if not folder.result(job).exists()}
+        needed = {pretraining.digest: pretraining for job in missing.values() if (pretraining := pretraining_of(job))}
+        untrained = (each for each in needed.values() if not folder.network(each.digest).exists())
+        return cls(tuple(untrained), tuple(missing.values()))
 
     def __len__(self) -> int:
-        """How many pieces of work there are."""
+        """The number of pieces of work."""
         return len(self.pretrainings) + len(self.jobs)
 
 
-def run_agenda(agenda: Agenda, folder: ResultFolder, processes: int, on_end: Callable[[Ended], None]) -> None:
-    """Pre-train, then run the jobs. ``on_end`` is told of each. Interrupted, it ends the processes at once.
+def run_pending_work(
+    pending: PendingWork, folder: ResultFolder, processes: int, on_end: Callable[[FinishedWork], None]
+) -> None:
+    """Pre-train the networks, then run the jobs, in so many processes. Calls ``on_end`` for each piece of work that ends.
 
-    A job whose network could not be pre-trained fails without having been run.
+    A job whose pre-training failed fails without being run. If an exception such as `KeyboardInterrupt` stops this function,
+    it terminates the processes.
     """
     failures: dict[str, str] = {}
 
-    def pretrained(ended: Ended) -> None:
-        if ended.failure:
-            failures[ended.work.digest] = ended.failure
-        on_end(ended)
+    def keep_failure(finished: FinishedWork) -> None:
+        if finished.failure:
+            failures[finished.work.digest] = finished.failure
+        on_end(finished)
 
-    _run(agenda.pretrainings, folder, processes, pretrained)
+    _run(pending.pretrainings, folder, processes, keep_failure)
     runnable = []
-    for job in agenda.jobs:
-        start = pretraining_of(job)
-        if start and start.digest in failures:
-            on_end(Ended(job, f"its {start.title} failed: {failures[start.digest]}"))
+    for job in pending.jobs:
+        pretraining = pretraining_of(job)
+        if pretraining and pretraining.digest in failures:
+            on_end(FinishedWork(job, f"its {pretraining.title} failed: {failures[pretraining.digest]}"))
         else:
             runnable.append(job)
     _run(runnable, folder, processes, on_end)
 
 
-def _run(works: Sequence[Work], folder: ResultFolder, processes: int, on_end: Callable[[Ended], None]) -> None:
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _prepare_process) as pool:
+def _run(works: Sequence[Work], folder: ResultFolder, processes: int, on_end: Callable[[FinishedWork], None]) -> None:
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _initialise_process) as pool:
         try:
-            waiting = {pool.submit(_do, work, folder): work for work in works}
-            for future in as_completed(waiting):
-                on_end(Ended(waiting[future], _failure(future)))
+            futures = {pool.submit(_do, work, folder): work for work in works}
+            for future in as_completed(futures):
+                on_end(FinishedWork(futures[future], _failure_reason(future)))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
@@ -84,22 +92,22 @@ def _run(works: Sequence[Work], folder: ResultFolder, processes: int, on_end: Ca
             raise
 
 
-def _prepare_process() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the first one decides
-    threading.Thread(target=_end_with_the_study, daemon=True).start()
+def _initialise_process() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C signals all processes of a terminal; only the first one reacts
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     use_deterministic_torch(1)
 
 
-def _end_with_the_study() -> None:
-    """A study that is killed cannot end its processes: they would wait for ever, and write beside the next one's."""
-    study = multiprocessing.parent_process()
-    assert study is not None, "runs in a process of the pool"
-    study.join()
+def _exit_with_parent() -> None:
+    """End this process when the study's process ends. A killed study cannot end it, and a later one uses the folder."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "runs in a process of the pool"
+    parent.join()
     os._exit(1)
 
 
 def _do(work: Work, folder: ResultFolder) -> str | None:
-    """In a process of the pool. The reason travels as text: an exception of ours may not survive the way."""
+    """Do a piece of work in a process of the pool; the reason if it fails, as text: not every exception can be pickled."""
     try:
         if isinstance(work, Job):
             run_job(work, folder)
@@ -107,13 +115,13 @@ def _do(work: Work, folder: ResultFolder) -> str | None:
             run_pretraining(work, folder)
     except FedFaceError as error:
         return str(error)
-    except Exception as error:  # a mistake of ours in one job is no reason to throw the others away
+    except Exception as error:  # a fault in one job must not stop the others
         return f"{type(error).__name__}: {error}"
     return None
 
 
-def _failure(future: Future[str | None]) -> str | None:
+def _failure_reason(future: Future[str | None]) -> str | None:
     try:
         return future.result()
     except BrokenProcessPool:
-        return "a process of the study was killed, perhaps for want of memory; run the study again with fewer --jobs"
+        return "a process of the study was killed, perhaps because memory ran out; run the study again with fewer --jobs"

@@ -1,4 +1,4 @@
-"""A study as people write it: a TOML file that says which plans to run, and over which seeds."""
+"""The study file, a TOML file: which plans to run and with which seeds. Reads and checks it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fedface_cli.plan_files import make_part
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan.part import PositiveInt
 
-# Names of files and of columns are made of these.
+# Names become parts of file names and of column names.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$", max_length=80)]
 Seed = Annotated[int, Field(ge=0)]
 Axes = dict[str, tuple[Any, ...]]
@@ -25,7 +25,7 @@ class _StudyPart(BaseModel):
 
 
 class RepeatPlan(_StudyPart):
-    """Each arm is run once for each seed, which becomes the value of ``fields``."""
+    """Each arm is run once for each seed. The seed becomes the value of each of the ``fields``."""
 
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     fields: Annotated[tuple[str, ...], Field(min_length=1, description="Dotted, such as `split.seed` or `pretrain.seed`.")]
@@ -40,21 +40,23 @@ class RepeatPlan(_StudyPart):
 
 
 class Study(_StudyPart):
-    """What to run. Fields of the plan are dotted names; those of the pre-training begin with ``pretrain.``."""
+    """A study: arms, grid and seeds. Plan fields are dotted names; those of the pre-training begin with ``pretrain.``."""
 
     name: Name
-    plan: Tree = Field(default_factory=dict, description="What all arms have in common: fields of a plan.")
-    pretrain: Tree | None = Field(default=None, description="Pre-train the initial networks so: fields of `PretrainPlan`.")
-    arms: dict[Name, Tree] = Field(min_length=1, description="By name, what each changes of the plan.")
+    plan: Tree = Field(default_factory=dict, description="The fields of a plan that all arms share.")
+    pretrain: Tree | None = Field(
+        default=None, description="Pre-train the initial networks with these fields of `PretrainPlan`."
+    )
+    arms: dict[Name, Tree] = Field(min_length=1, description="By name, the fields of the plan that each arm changes.")
     grid: Axes = Field(default_factory=dict, description="Dotted field → values; every arm is run at every combination.")
     repeat: RepeatPlan
-    metric: str = Field(default="tar@1e-3", description="What plots show: tar@FAR, auc or eer.")
-    score_every: PositiveInt = Field(default=1, description="Score each so many rounds; round 0 and the last always.")
-    upper_bound: str | None = Field(default=None, description="The arm that shows how much there is to gain.")
+    metric: str = Field(default="tar@1e-3", description="The metric of the plots: tar@FAR, auc or eer.")
+    score_every: PositiveInt = Field(default=1, description="Score every n-th round; round 0 and the last one always.")
+    upper_bound: str | None = Field(default=None, description="The arm that shows the largest possible gain.")
 
     @field_validator("grid", mode="before")
     @classmethod
-    def _by_dotted_name(cls, given: Any) -> Any:
+    def _flatten_to_dotted_names(cls, given: Any) -> Any:
         return dict(leaves(given)) if isinstance(given, dict) else given
 
     @field_validator("grid")
@@ -73,13 +75,13 @@ class Study(_StudyPart):
 
     @model_validator(mode="after")
     def _the_grid_leaves_the_seeds_alone(self) -> Self:
-        both = [field for field in self.grid if field in (*self.repeat.fields, "seed")]
-        if both:
-            raise ValueError(f"the grid sets {', '.join(both)}, which is for [repeat] to set")
+        conflicting = [field for field in self.grid if field in (*self.repeat.fields, "seed")]
+        if conflicting:
+            raise ValueError(f"the grid sets {', '.join(conflicting)}, which is for [repeat] to set")
         return self
 
     @model_validator(mode="after")
-    def _pretraining_is_asked_for_where_it_is_set(self) -> Self:
+    def _pretraining_is_asked_for_if_it_is_set(self) -> Self:
         elsewhere = [*self.repeat.fields, *self.grid, *(field for arm in self.arms.values() for field in arm)]
         if self.pretrain is None and any(field.split(".")[0] == "pretrain" for field in elsewhere):
             raise ValueError("fields of pretrain are set, but there is no [pretrain]")
@@ -87,7 +89,7 @@ class Study(_StudyPart):
 
 
 def read_study(path: Path) -> Study:
-    """The study in a file. `InvalidInputError` names each wrong field."""
+    """Read a study from a TOML file. Raises `InvalidInputError`, which names each wrong field, if it is not a study."""
     try:
         given = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -100,7 +102,10 @@ def read_study(path: Path) -> Study:
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Each value by its dotted field: ``a.b = 1`` is nested in TOML and ``"a.b" = 1`` is not, but both mean one thing."""
+    """Each value of nested tables with its dotted field, so that ``a.b = 1`` and ``"a.b" = 1`` in TOML mean one field.
+
+    ``prefix`` is put before each field.
+    """
     return [
         leaf
         for name, value in tree.items()

@@ -1,4 +1,4 @@
-"""A study's tables: every scored round as CSV, and each arm's gain as CSV and Markdown."""
+"""A study's tables: a line for each round as CSV, and the gain of each arm as CSV and Markdown."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from fedface_lab.study.gains import CONFIDENCE, Estimate, Gain
-from fedface_lab.study.job_results import ResultFolder, write_whole
-from fedface_lab.study.outcomes import Group, Outcomes, metric_of, metric_title
+from fedface_lab.study.job_results import ResultFolder
+from fedface_lab.study.study_results import Group, StudyResults, metric_of, metric_title
+from fedface_lab.whole_file import write_whole
 
-_AGGREGATION = (
+_AGGREGATION_FIELDS = (
     "folded",
     "images",
     "uploaded_bytes",
@@ -25,16 +26,16 @@ _AGGREGATION = (
 )
 
 
-def write_tables(outcomes: Outcomes, folder: ResultFolder) -> None:
-    """Write ``results.csv``, ``summary.csv`` and ``summary.md``. They follow from the results alone."""
-    write_whole(folder.root / "results.csv", _csv(list(_round_lines(outcomes))))
-    write_whole(folder.root / "summary.csv", _csv([_summary_line(outcomes, group) for group in outcomes.with_results]))
-    write_whole(folder.root / "summary.md", summary_markdown(outcomes).encode())
+def write_tables(results: StudyResults, folder: ResultFolder) -> None:
+    """Write ``results.csv`` (a line for each round), ``summary.csv`` and ``summary.md`` (the gain of each arm)."""
+    write_whole(folder.root / "results.csv", _csv(list(_round_lines(results))))
+    write_whole(folder.root / "summary.csv", _csv([_summary_line(results, group) for group in results.groups_with_results]))
+    write_whole(folder.root / "summary.md", summary_markdown(results).encode())
 
 
-def summary_markdown(outcomes: Outcomes) -> str:
-    """One table a metric, one line an arm and grid point; in per cent and percentage points."""
-    study = outcomes.study
+def summary_markdown(results: StudyResults) -> str:
+    """The summary as Markdown: a table for each metric, with a line for each arm and grid point, in per cent."""
+    study = results.study
     lines = [
         f"# {study.name}",
         "",
@@ -44,24 +45,25 @@ def summary_markdown(outcomes: Outcomes) -> str:
     ]
     if study.upper_bound:
         lines.append(f"*Recovered*: (after − before) / (upper − before) of the means, upper being {study.upper_bound}.")
-    for metric in outcomes.metrics:
-        lines += ["", f"## {metric_title(metric)}", "", *_metric_table(outcomes, metric)]
+    for metric in results.metrics:
+        lines += ["", f"## {metric_title(metric)}", "", *_metric_table(results, metric)]
     return "\n".join(lines) + "\n"
 
 
-def _metric_table(outcomes: Outcomes, metric: str) -> Iterator[str]:
-    axes = list(outcomes.study.grid)
-    upper = ["recovered"] if outcomes.study.upper_bound else []
+def _metric_table(results: StudyResults, metric: str) -> Iterator[str]:
+    axes = list(results.study.grid)
+    upper = ["recovered"] if results.study.upper_bound else []
     heads = ["arm", *axes, "before", "after", "gain", "interval", "seeds", *upper, "update", "round"]
     yield f"| {' | '.join(heads)} |"
     yield "|" + "---|" * (1 + len(axes)) + "---:|" * (len(heads) - 1 - len(axes))
-    for group in outcomes.with_results:
-        gain, where = group.gain(metric), [group.arm, *(str(value) for _, value in group.point)]
+    for group in results.groups_with_results:
+        gain = group.gain(metric)
+        names = [group.arm, *(str(value) for _, value in group.point)]
         cells = ["–"] * 5 if gain is None else _gain_cells(gain)
         if upper:
-            share = _share(outcomes, group, metric)
+            share = _recovered_share(results, group, metric)
             cells.append("–" if share is None else f"{100 * share:.1f} %".replace("-", "−"))
-        yield f"| {' | '.join([*where, *cells, *_uploaded_cells(group)])} |"
+        yield f"| {' | '.join([*names, *cells, *_upload_cells(group)])} |"
 
 
 def _gain_cells(gain: Gain) -> list[str]:
@@ -75,9 +77,9 @@ def _gain_cells(gain: Gain) -> list[str]:
     ]
 
 
-def _uploaded_cells(group: Group) -> list[str]:
-    uploaded = group.uploaded()
-    return ["–", "–"] if uploaded is None else [f"{size / 1000:,.1f} kB" for size in uploaded]
+def _upload_cells(group: Group) -> list[str]:
+    mean_upload = group.mean_upload()
+    return ["–", "–"] if mean_upload is None else [f"{size / 1000:,.1f} kB" for size in mean_upload]
 
 
 def _estimate(estimate: Estimate, sign: str) -> str:
@@ -85,40 +87,40 @@ def _estimate(estimate: Estimate, sign: str) -> str:
     return f"{100 * estimate.mean:{sign}.2f}{error}".replace("-", "−")
 
 
-def _summary_line(outcomes: Outcomes, group: Group) -> dict[str, Any]:
+def _summary_line(results: StudyResults, group: Group) -> dict[str, Any]:
     line: dict[str, Any] = {"arm": group.arm, **dict(group.point), "seeds": len(group.results)}
-    for metric in outcomes.metrics:
-        figures = _figures(group.gain(metric)) | {"recovered": _share(outcomes, group, metric)}
-        line |= {f"{metric} {name}": value for name, value in figures.items()}
-    of_update, of_round = group.uploaded() or (None, None)
+    for metric in results.metrics:
+        columns = _gain_columns(group.gain(metric)) | {"recovered": _recovered_share(results, group, metric)}
+        line |= {f"{metric} {name}": value for name, value in columns.items()}
+    of_update, of_round = group.mean_upload() or (None, None)
     return line | {"bytes an update": of_update, "bytes a round": of_round}
 
 
-def _figures(gain: Gain | None) -> dict[str, float | None]:
-    """All that a gain says, by the end of its column's name; empty cells where there is none."""
-    figures: dict[str, float | None] = {}
+def _gain_columns(gain: Gain | None) -> dict[str, float | None]:
+    """The figures of a gain by the end of their column's name; all are None if there is no gain."""
+    columns: dict[str, float | None] = {}
     for name in ("before", "after", "gain"):
         estimate: Estimate | None = getattr(gain, name, None)
-        figures |= {name: estimate.mean if estimate else None, f"{name} error": estimate.error if estimate else None}
+        columns |= {name: estimate.mean if estimate else None, f"{name} error": estimate.error if estimate else None}
     low, high = gain.interval if gain and gain.interval else (None, None)
-    figures |= {"gain low": low, "gain high": high}
-    return figures | {"seeds": gain.seeds if gain else None, "seeds better": gain.better if gain else None}
+    columns |= {"gain low": low, "gain high": high}
+    return columns | {"seeds": gain.seeds if gain else None, "seeds better": gain.better if gain else None}
 
 
-def _share(outcomes: Outcomes, group: Group, metric: str) -> float | None:
-    upper = outcomes.upper_bound(group)
-    return group.share(metric, upper) if upper else None
+def _recovered_share(results: StudyResults, group: Group, metric: str) -> float | None:
+    upper = results.upper_bound(group)
+    return group.recovered_share(metric, upper) if upper else None
 
 
-def _round_lines(outcomes: Outcomes) -> Iterator[dict[str, Any]]:
-    for group in outcomes.with_results:
+def _round_lines(results: StudyResults) -> Iterator[dict[str, Any]]:
+    for group in results.groups_with_results:
         for seed, result in group.results.items():
             for finished in result.rounds:
                 line = {"arm": group.arm, **dict(group.point), "seed": seed, "round": finished.number}
-                line |= {metric: metric_of(finished, metric) for metric in outcomes.metrics}
+                line |= {metric: metric_of(finished, metric) for metric in results.metrics}
                 for name in ("mean_genuine_cosine", "mean_impostor_cosine"):
                     line[name] = finished.scores and getattr(finished.scores, name)
-                yield line | {name: getattr(finished.aggregation, name) for name in _AGGREGATION}
+                yield line | {name: getattr(finished.aggregation, name) for name in _AGGREGATION_FIELDS}
 
 
 def _csv(lines: list[dict[str, Any]]) -> bytes:

@@ -1,4 +1,4 @@
-"""Histograms of genuine and impostor cosines before and after, a panel for each arm."""
+"""Histograms of genuine and impostor cosines before and after training, with a panel for each arm."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy.typing as npt
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fedface_lab.study.outcomes import Group, point_title
-from fedface_lab.study.plots.style import GENUINE, IMPOSTOR, Plot, panels
+from fedface_lab.study.plots.style import GENUINE, IMPOSTOR, Plot, make_panels
+from fedface_lab.study.study_results import Group, point_title
 
-_TOGETHER = 2  # stored bins drawn as one: 100 from −1 to 1 are fine enough, and calmer where test pairs are few
+_BINS_PER_BAR = 2  # a result has 200 bins; 100 bars are fine enough, and smoother if there are few test pairs
 
 
 def plot_cosines(groups: Sequence[Group]) -> Plot:
-    """Densities over all test pairs of all seeds: filled after the last round, outlined before the first."""
-    figure, every = panels(len(groups), height=1.9)
-    for axes, group in zip(every, groups, strict=True):
+    """Densities of the cosines of all test pairs of all seeds: outlined before the first round, filled after the last."""
+    figure, panels = make_panels(len(groups), height=1.9)
+    for axes, group in zip(panels, groups, strict=True):
         for kind, colour in (("impostor", IMPOSTOR), ("genuine", GENUINE)):
             before = _density([getattr(result.before.cosines, kind) for result in group.results.values()])
             after = _density([getattr(result.after.cosines, kind) for result in group.results.values()])
@@ -28,8 +28,8 @@ def plot_cosines(groups: Sequence[Group]) -> Plot:
         axes.set_title(group.arm, loc="left")
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-    every[0].set_xlim(*_occupied(groups))
-    every[0].set_ylim(bottom=0.0)
+    panels[0].set_xlim(*_cosine_range(groups))
+    panels[0].set_ylim(bottom=0.0)
     handles = [
         Patch(facecolor=GENUINE, alpha=0.35, label="genuine, after"),
         Line2D([], [], color=GENUINE, linewidth=0.9, label="before"),
@@ -47,13 +47,14 @@ def plot_cosines(groups: Sequence[Group]) -> Plot:
 
 
 def _density(counts: Sequence[Sequence[int]]) -> npt.NDArray[np.float64]:
-    summed = np.sum(np.asarray(counts, dtype=np.float64), axis=0).reshape(-1, _TOGETHER).sum(axis=1)
+    summed = np.sum(np.asarray(counts, dtype=np.float64), axis=0).reshape(-1, _BINS_PER_BAR).sum(axis=1)
     return np.asarray(summed / (summed.sum() * 2.0 / len(summed)))
 
 
-def _occupied(groups: Sequence[Group]) -> tuple[float, float]:
-    """The cosines between which all but a thousandth of each group's pairs lie."""
-    lows, highs = [], []
+def _cosine_range(groups: Sequence[Group]) -> tuple[float, float]:
+    """The range of cosines that leaves out at most a thousandth of the pairs of a result at either end."""
+    lows = []
+    highs = []
     for group in groups:
         for result in group.results.values():
             for counts in (result.before.cosines, result.after.cosines):

@@ -1,4 +1,7 @@
-"""A map of some test identities before and after: embeddings in two dimensions by t-SNE."""
+"""Maps of some test identities before and after training: embeddings in two dimensions by t-SNE.
+
+Source: van der Maaten and Hinton, *Visualizing data using t-SNE*, JMLR 2008.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +13,31 @@ from matplotlib import pyplot as plt
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from fedface_lab.study.outcomes import Group
 from fedface_lab.study.plots.style import COLOURS, COLUMN_INCHES, Plot
+from fedface_lab.study.study_results import Group
 
-_SHOWN = 12  # identities: as many as six colours in two shapes tell apart
+_SHOWN = 12  # identities: six colours in two shapes
 _SHAPES = ("o", "^")
 
-_Map = npt.NDArray[np.float32]
+_Floats = npt.NDArray[np.float32]
 
 
 def plot_identities(group: Group, seed: int, tensors: Mapping[str, Tensor]) -> Plot:
-    """The first test identities, of one seed. The second map starts from the first, so that places can be compared."""
+    """Maps of the first twelve test identities; the second map starts from the first, so that both can be compared.
+
+    ``seed`` is the job's. ``tensors`` are its embeddings: ``before_ND``, ``after_ND`` and ``labels_N``.
+    """
     labels_N = tensors["labels_N"].numpy()
     shown_N = labels_N < _SHOWN
     before_ND, after_ND = (tensors[name].numpy()[shown_N] for name in ("before_ND", "after_ND"))
-    before_N2 = _map(before_ND, _main_directions(before_ND), early_exaggeration=12.0)
-    maps = {"before": before_N2, "after": _map(after_ND, before_N2, early_exaggeration=1.0)}
-    figure, both = plt.subplots(1, 2, figsize=(COLUMN_INCHES, 1.75), layout="constrained")
-    for axes, (title, places_N2) in zip(both, maps.items(), strict=True):
+    before_N2 = _tsne(before_ND, _principal_plane(before_ND), early_exaggeration=12.0)
+    maps = {"before": before_N2, "after": _tsne(after_ND, before_N2, early_exaggeration=1.0)}
+    figure, panels = plt.subplots(1, 2, figsize=(COLUMN_INCHES, 1.75), layout="constrained")
+    for axes, (title, places_N2) in zip(panels, maps.items(), strict=True):
         for identity in np.unique(labels_N[shown_N]):
             points = places_N2[labels_N[shown_N] == identity]
-            colour, shape = COLOURS[identity % len(COLOURS)], _SHAPES[identity // len(COLOURS)]
+            colour = COLOURS[identity % len(COLOURS)]
+            shape = _SHAPES[identity // len(COLOURS)]
             axes.scatter(points[:, 0], points[:, 1], s=9, color=colour, marker=shape, linewidths=0, alpha=0.85)
         axes.set_title(title, loc="left")
         axes.set_xticks([])
@@ -46,22 +53,22 @@ def plot_identities(group: Group, seed: int, tensors: Mapping[str, Tensor]) -> P
     )
 
 
-def _main_directions(embeddings_ND: _Map) -> _Map:
-    """Where t-SNE starts from, at the scale that it wants."""
+def _principal_plane(embeddings_ND: _Floats) -> _Floats:
+    """The first two principal components, scaled to the size that t-SNE starts from."""
     centred_ND = embeddings_ND - embeddings_ND.mean(axis=0)
     directions_DD = np.linalg.svd(centred_ND, full_matrices=False)[2]
     places_N2 = centred_ND @ directions_DD[:2].T
     return np.asarray(1e-4 * places_N2 / places_N2[:, 0].std())
 
 
-def _map(embeddings_ND: _Map, start_N2: _Map, early_exaggeration: float) -> _Map:
-    """Exaggeration finds the clusters from scratch; without it a map stays near the one that it starts from."""
+def _tsne(embeddings_ND: _Floats, start_N2: _Floats, early_exaggeration: float) -> _Floats:
+    """A map that starts from ``start_N2``. An exaggeration of 1 keeps it near the start; a larger one finds new clusters."""
     tsne = TSNE(
         perplexity=min(15.0, (len(embeddings_ND) - 1) / 3),
         early_exaggeration=early_exaggeration,
         metric="cosine",
         init=start_N2,
         random_state=0,
-        method="exact",  # for so few points; the approximation's threads add up in no fixed order
+        method="exact",  # fast enough for few points; the approximation's threads sum in no fixed order
     )
     return np.asarray(tsne.fit_transform(embeddings_ND))

@@ -1,4 +1,4 @@
-"""How plots look: one column of a paper wide, one colour an arm in all of them, nothing that carries no meaning."""
+"""The look of all plots: sizes and fonts for a paper, and a colour for each arm that is equal in all plots."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from fedface_lab.study.study_file import Study
 
 COLUMN_INCHES: Final = 3.4
 PAGE_INCHES: Final = 7.0
-BEFORE: Final = "#c4c4c4"  # wide and pale, under what comes after: where both agree, both are seen
-GENUINE, IMPOSTOR = "#0072B2", "#D55E00"
+BEFORE: Final = "#c4c4c4"  # drawn wide and pale below the curve of after, so that both are seen if they are equal
+GENUINE: Final = "#0072B2"
+IMPOSTOR: Final = "#D55E00"
 
-# Okabe and Ito's colours, told apart by colour-blind readers; a second round of them has another line style.
+# Okabe and Ito's colours, which colour-blind readers can tell apart. If there are more arms, the line style changes too.
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 _LINES: Final = ("-", ":", "-.")
@@ -51,14 +52,14 @@ _PAPER: Final = {
     "xtick.minor.width": 0.4,
     "lines.linewidth": 1.2,
     "lines.markersize": 3.2,
-    "pdf.fonttype": 42,  # real fonts, as publishers want them
+    "pdf.fonttype": 42,  # embeds TrueType fonts, as publishers require
     "savefig.dpi": 200,
 }
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure and what a paper would say under it."""
+    """A figure and its caption."""
 
     figure: Figure
     caption: str
@@ -66,7 +67,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class LineStyle:
-    """How one arm is drawn."""
+    """The colour, line and marker of an arm."""
 
     colour: str
     line: str
@@ -74,53 +75,56 @@ class LineStyle:
 
 
 def paper_style() -> AbstractContextManager[None]:
-    """The context in which figures are drawn and saved."""
+    """A context manager that sets matplotlib's style; figures are drawn and saved within it."""
     return mpl.rc_context(_PAPER)  # type: ignore[arg-type]
 
 
 def line_style(study: Study, arm: str) -> LineStyle:
-    """The arm's own style, the same in all plots of the study."""
+    """The style of the arm, which is equal in all plots of the study. The upper bound is grey and dashed."""
     if arm == study.upper_bound:
         return LineStyle(_UPPER, "--", "x")
     place = [name for name in study.arms if name != study.upper_bound].index(arm)
-    turn = place // len(COLOURS)
-    return LineStyle(COLOURS[place % len(COLOURS)], _LINES[turn % len(_LINES)], _MARKERS[place % len(_MARKERS)])
+    line = _LINES[place // len(COLOURS) % len(_LINES)]
+    return LineStyle(COLOURS[place % len(COLOURS)], line, _MARKERS[place % len(_MARKERS)])
 
 
-def label_left(every: Sequence[Axes], text: str) -> None:
-    """The label of the vertical axis, at the left panel of each row."""
-    for axes in every:
+def label_left_panels(panels: Sequence[Axes], text: str) -> None:
+    """Label the vertical axis at the left panel of each row."""
+    for axes in panels:
         place = axes.get_subplotspec()
         if place is not None and place.is_first_col():
             axes.set_ylabel(text)
 
 
-def legend_above(figure: Figure, every: Sequence[Axes]) -> None:
-    """One legend for all panels, which covers no data: each label once."""
-    named = {label: handle for axes in every for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+def add_legend_above(figure: Figure, panels: Sequence[Axes]) -> None:
+    """Add one legend for all panels above them, with each label once."""
+    named = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(
-        named.values(), named.keys(), loc="outside upper left", ncols=3 if len(every) == 1 else 5, columnspacing=1.2
+        named.values(), named.keys(), loc="outside upper left", ncols=3 if len(panels) == 1 else 5, columnspacing=1.2
     )
 
 
-def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Small multiples that share their axes: one is a column of a paper wide, several are a page."""
-    wide = count if count <= 3 else 2 if count == 4 else 3
-    rows = -(-count // wide)
-    width = COLUMN_INCHES if wide == 1 else PAGE_INCHES * (1.0 if wide == 3 else 0.72)
+def make_panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` panels with shared axes; one panel is as wide as a paper's column, several as its page.
+
+    ``height`` is that of a row, in inches.
+    """
+    columns = count if count <= 3 else 2 if count == 4 else 3
+    rows = -(-count // columns)
+    width = COLUMN_INCHES if columns == 1 else PAGE_INCHES * (1.0 if columns == 3 else 0.72)
     figure, grid = plt.subplots(
-        rows, wide, figsize=(width, height * rows), sharex=True, sharey=True, squeeze=False, layout="constrained"
+        rows, columns, figsize=(width, height * rows), sharex=True, sharey=True, squeeze=False, layout="constrained"
     )
-    every = list(grid.flat)
-    for spare in every[count:]:
+    panels = list(grid.flat)
+    for spare in panels[count:]:
         spare.remove()
-    for axes in every[count - wide : count]:
+    for axes in panels[count - columns : count]:
         axes.tick_params(labelbottom=True)
-    return figure, every[:count]
+    return figure, panels[:count]
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write ``path``.png and ``path``.pdf; the PNG's path."""
+    """Write the figure to ``path``.png and ``path``.pdf, close it, and return the PNG's path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     png = path.with_name(path.name + ".png")
     figure.savefig(png)

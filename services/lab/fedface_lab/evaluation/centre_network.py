@@ -1,7 +1,7 @@
-"""The centre of a network that no run has enrolled yet, and what to say of it.
+"""Gives a network the centre that round 0 of a plan would give it, so that its scores are those of a run's first model.
 
-A plan with `model.centring` subtracts its clients' mean feature, which round 0 measures. A model file of a run has it; the
-published weights, and those of `fedface pretrain`, do not.
+In a run with `model.centring` a network subtracts the mean feature of its clients, which round 0 measures. The model files
+of such a run hold this centre. Published weights and the output of `fedface pretrain` do not.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from fedface_learning.data import open_photographs, split_identities
 from fedface_learning.models import EmbeddingNetwork
 
 NOT_CENTRED = (
-    "the network is not centred, and a run's is: it subtracts the mean feature of its clients first, who are named by a "
-    "plan; cosines and figures differ"
+    "the network is not centred, and a run's is: a run subtracts the mean feature of its clients, which only a plan names; "
+    "so cosines and figures differ from a run's"
 )
 
 
-def centre_on_clients(network: EmbeddingNetwork, plan: Plan | None) -> list[str]:
-    """Give the network the centre that round 0 of the plan gives it, where centring is asked for and it has none yet.
+def centre_network(network: EmbeddingNetwork, plan: Plan | None) -> list[str]:
+    """Set the network's centre from the photographs of the plan's clients, if its plan asks for centring and it has none.
 
-    Test people have no part in it. Returns the sentences that a reader of the figures needs.
+    Test people are not used. Returns notes for the reader of the figures: whether the network was centred, and how.
     """
     if not network.plan.centring or network.centre.any():
         return []
@@ -30,7 +30,8 @@ def centre_on_clients(network: EmbeddingNetwork, plan: Plan | None) -> list[str]
         return [NOT_CENTRED]
     dataset = open_photographs(plan)
     clients = split_identities(dataset.identities, plan.split).clients
-    means, images = [], []
+    means = []
+    images = []
     for identity in clients:
         images_NCHW = dataset.images(identity)[: plan.data.images_per_client]
         means.append(mean_embedding(network, images_NCHW, centring=True))

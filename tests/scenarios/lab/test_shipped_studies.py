@@ -12,7 +12,7 @@ from fedface_lab.study.grid import expand
 from fedface_lab.study.study_file import read_study
 from fedface_learning.pretraining import PretrainPlan
 
-DOCS = Path(__file__).parents[4] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 STUDIES = sorted((DOCS / "studies").glob("*.toml"))
 
 

@@ -1,39 +1,24 @@
-"""`fedface evaluate --protocol …` from files to figures, on stand-ins for the benchmarks."""
+"""`fedface evaluate --protocol …` from files to figures, on stand-ins for the published sets."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from fedface_lab.evaluation.commands import ProtocolChoice
-from fedface_learning.evaluation import ProtocolName
 from support.command_line import Invoke
 from support.protocol_trees import ijb_a_tree, ijb_bc_tree, lfw_pairs, lfw_tree, packed_set
+from support.small_plan import SMALL_PLAN
 
-SMALL = """
-[model]
-architecture = "spherenet-4"
-height = 24
-width = 24
-channels = 1
-embedding_size = 8
-widths = [4, 4, 8, 8]
-[data]
-dataset = "synthetic"
-images_per_identity = 4
-[split]
-clients = 2
-test = 5
-"""
+FEW = ("--bootstrap", "20")  # resamples, to save time
 
 
 @pytest.fixture
 def plan(tmp_path: Path) -> str:
+    """The small plan with square images, as the faces of the stand-ins are."""
     path = tmp_path / "plan.toml"
-    path.write_text(SMALL)
+    path.write_text(SMALL_PLAN.replace("width = 20", "width = 24"))
     return str(path)
 
 
@@ -99,7 +84,7 @@ def test_a_packed_set(fedface: Invoke, plan: str, tmp_path: Path) -> None:
 
 def test_ijb_a_from_photographs_and_from_aligned_faces(fedface: Invoke, plan: str, tmp_path: Path) -> None:
     ijb_a_tree(tmp_path)
-    command = ("evaluate", plan, "--protocol", "ijb-a", "--files", str(tmp_path / "protocol"), "--json", "--images")
+    command = ("evaluate", plan, "--protocol", "ijb-a", "--files", str(tmp_path / "protocol"), "--json", *FEW, "--images")
     code, out, err = fedface(*command, str(tmp_path / "images"))
     assert code == 0, err
     found = json.loads(out)
@@ -124,40 +109,3 @@ def test_ijb_b_and_ijb_c(
     assert "1:1 TAR at FAR 1e-6" in out
     assert "1:N rank 10" in out
     assert "± is the standard deviation over both galleries" in out
-
-
-def test_pairs_have_intervals_over_people(fedface: Invoke, plan: str) -> None:
-    code, out, _ = fedface("evaluate", plan, "--json")
-    assert code == 0
-    found = json.loads(out)
-    low, high = found["intervals"]["tar@1e-1"]
-    assert low <= found["tar@1e-1"] <= high
-    assert "95 % over people: TAR@1e-1" in fedface("evaluate", plan)[1]
-    assert json.loads(fedface("evaluate", plan, "--json", "--bootstrap", "0")[1])["intervals"] == {}
-
-
-def test_more_pairs_than_a_bootstrap_holds(fedface: Invoke, plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fedface_learning.evaluation.all_pairs.MOST_PAIRS", 100)
-    code, out, _ = fedface("evaluate", plan)
-    assert code == 0
-    assert "no intervals: a bootstrap holds all pairs in memory" in out
-
-
-def test_every_protocol_can_be_chosen() -> None:
-    assert {choice.value for choice in ProtocolChoice} == {"pairs", *get_args(ProtocolName)}
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        (("--protocol", "lfw"), "--protocol lfw needs --files: what defines the protocol"),
-        (("--protocol", "lfw", "--files", "x"), "protocol 'lfw' needs the folder of its images"),
-        (("--protocol", "lfw", "--dataset", "orl"), "--protocol lfw does not read --dataset; leave it out"),
-        (("--files", "x", "--skip-missing"), "--protocol pairs does not read --files, --skip-missing; leave it out"),
-        (("--protocol", "lfw", "--aligned"), "--protocol lfw does not read --aligned; leave it out"),
-    ],
-)
-def test_options_that_do_not_go_together(fedface: Invoke, options: tuple[str, ...], complaint: str) -> None:
-    code, _, err = fedface("evaluate", *options)
-    assert code == 2
-    assert complaint in err

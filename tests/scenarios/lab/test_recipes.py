@@ -45,8 +45,8 @@ def raw_photographs(folder: Path, people: int, images: int, path: str = "{person
             Image.fromarray(draws.integers(0, 256, (112, 96, 3), np.uint8)).save(file)
 
 
-def benchmarks(raw: Path) -> None:
-    """LFW, IJB-A and IJB-C under ``raw``, laid out as the recipe wants them; one of LFW's faces is not there."""
+def protocol_files(raw: Path) -> None:
+    """LFW, IJB-A and IJB-C under ``raw``, laid out as the recipe asks; one of LFW's faces is missing."""
     raw_photographs(raw / "lfw", people=12, images=3, path="P{person:02}/P{person:02}_{image:04}.jpg")
     (raw / "lfw" / "P03" / "P03_0001.jpg").unlink()
     (raw / "pairs.txt").write_text(lfw_pairs(10, 4, "10\t4"))
@@ -66,7 +66,7 @@ def points_of_each(raw: Path) -> str:
 
 
 def in_small(recipe: str, folder: Path) -> None:
-    """The recipe's own files, with nothing but their sizes changed."""
+    """Write the recipe's own plan and settings into ``folder``, with smaller sizes."""
     plan: dict[str, Any] = tomllib.loads((DOCS / "plans" / f"{recipe}.toml").read_text())
     plan["model"] |= SMALL_MODEL
     plan["split"] |= SMALL_SPLIT
@@ -90,11 +90,13 @@ def test_every_command_of_the_recipe_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     raw_photographs(tmp_path / "raw" / "CASIA-WebFace", people=8, images=3)
-    benchmarks(tmp_path / "raw")
+    protocol_files(tmp_path / "raw")
     (tmp_path / "given.csv").write_text(points_of_each(tmp_path / "raw"))
     in_small(recipe, tmp_path)
-    sha256, run = "", ""
-    seen, figures = set(), dict[str, Any]()
+    sha256 = ""
+    run = ""
+    seen: set[str] = set()
+    figures: dict[str, Any] = {}
     for line in documented(recipe):
         if not line.startswith("fedface "):
             subprocess.run(line, shell=True, check=True)

@@ -1,0 +1,82 @@
+"""`fedface study …`: what is listed, what is refused, and what is written again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fedface_lab.study import commands
+from support.command_line import Invoke
+from support.finished_study import Finished
+from support.tiny_study import ONE_POINT, ONE_SEED, write_study
+
+
+def test_a_dry_run_lists_the_jobs_and_runs_none(fedface: Invoke, finished: Finished, tmp_path: Path) -> None:
+    for folder, state in ((tmp_path / "none", "missing"), (finished.folder, "done")):
+        code, out, err = fedface("study", "run", str(finished.file), "-o", str(folder), "--dry-run")
+        assert code == 0
+        assert len(out.splitlines()) == 12
+        assert all(line.split()[1] == state for line in out.splitlines())
+        assert "no spreadout, split.clients=4, seed 5" in out
+        assert "12 jobs" in err
+    assert "12 to run after 2 pre-trainings" in fedface(
+        "study", "run", str(finished.file), "-o", str(tmp_path / "none"), "--dry-run"
+    )[2].replace("\n", " ")
+    assert not (tmp_path / "none").exists()
+
+
+def test_jobs_that_fail_are_named_and_stop_no_others(
+    fedface: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "plot", lambda folder: None)  # drawing takes seconds
+    broken = "[arms.sparse]\ndata.images_per_identity = 1\n[arms.wild]\npretrain.learning_rate = 1e30\n"
+    file = write_study(tmp_path, ONE_SEED, ONE_POINT, ("[arms.long]", f"{broken}\n[arms.long]"))
+    code, _, err = fedface("study", "run", str(file), "-o", str(tmp_path / "out"))
+    said = " ".join(err.split())
+    assert code == 1
+    assert "failed sparse, split.clients=4, seed 3: verification needs two identities and two images of one of them" in said
+    assert "failed wild, split.clients=4, seed 3: its pre-training" in said
+    assert "failed: pre-training diverged at step" in said
+    assert "error: 3 pieces of work failed; the others are done, and will not be repeated" in said
+    assert len(list((tmp_path / "out" / "jobs").glob("*.json"))) == 3
+    lines = (tmp_path / "out" / "summary.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["arm", "fedface", "no spreadout", "long"]
+
+
+def test_results_cannot_go_where_a_file_is(fedface: Invoke, tmp_path: Path) -> None:
+    file = write_study(tmp_path)
+    code, _, err = fedface("study", "run", str(file), "-o", str(file))
+    assert code == 2
+    assert f"cannot write {file}: " in err
+
+
+def test_tables_and_plots_are_made_again_from_results_alone(fedface: Invoke, finished: Finished, tmp_path: Path) -> None:
+    for name in ("study.toml", "jobs"):
+        source = finished.folder / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    assert fedface("study", "report", str(tmp_path))[0] == 0
+    assert fedface("study", "plot", str(tmp_path))[0] == 0
+    drawn = [path.relative_to(finished.folder).as_posix() for path in (finished.folder / "plots").iterdir()]
+    for name in ("summary.csv", "summary.md", "results.csv", "plots.md", *drawn):
+        assert (tmp_path / name).read_bytes() == (finished.folder / name).read_bytes()
+
+
+def test_a_folder_without_results_is_refused(fedface: Invoke, finished: Finished, tmp_path: Path) -> None:
+    code, _, err = fedface("study", "report", str(tmp_path))
+    assert code == 1
+    assert "holds no study" in err
+    shutil.copy(finished.folder / "study.toml", tmp_path)
+    code, _, err = fedface("study", "plot", str(tmp_path))
+    assert code == 2
+    assert "holds no result yet of the study tiny" in " ".join(err.split())
+
+
+def test_a_damaged_result_is_named(fedface: Invoke, finished: Finished, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "out")
+    damaged = next((tmp_path / "out" / "jobs").glob("*.json"))
+    damaged.write_text(damaged.read_text()[:-9])
+    code, _, err = fedface("study", "report", str(tmp_path / "out"))
+    assert code == 2
+    assert f"{damaged.name} is not a result of this study: remove it" in " ".join(err.split())

@@ -1,0 +1,105 @@
+"""A study becomes jobs, or is refused with the file, the arm, the point and the seed that are wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_lab.study.grid import Job, expand
+from fedface_lab.study.study_file import read_study
+from support.tiny_study import write_study
+
+
+def jobs_of(path: Path) -> list[Job]:
+    return expand(read_study(path), path)
+
+
+def test_every_arm_at_every_point_with_every_seed_seed_by_seed(tmp_path: Path) -> None:
+    jobs = jobs_of(write_study(tmp_path))
+    assert [(job.arm, job.plan.split.clients, job.seed) for job in jobs] == [
+        (arm, clients, seed) for seed in (3, 5) for arm in ("fedface", "no spreadout", "long") for clients in (2, 4)
+    ]
+    assert [job.title for job in jobs[:2]] == [f"fedface, split.clients={clients}, seed 3" for clients in (2, 4)]
+    assert all((job.plan.seed, job.plan.split.seed, job.plan.data.seed) == (job.seed, job.seed, 0) for job in jobs)
+    assert {(job.arm, job.plan.spreadout.steps, job.plan.local_training.steps) for job in jobs} == {
+        ("fedface", 10, 1),
+        ("no spreadout", 0, 1),
+        ("long", 10, 3),
+    }
+    assert all(job.plan.local_training.learning_rate == 0.05 for job in jobs)
+    assert [job.keeps_embeddings for job in jobs] == [True] * 6 + [False] * 6
+    assert {job.scored_rounds for job in jobs} == {(0, 2, 3)}
+    assert len({job.digest for job in jobs}) == 12
+
+
+def test_without_a_grid_there_is_one_job_an_arm_and_seed(tmp_path: Path) -> None:
+    jobs = jobs_of(write_study(tmp_path, ("[grid]\nsplit.clients = [2, 4]\n", "")))
+    assert [job.title for job in jobs[:3]] == ["fedface, seed 3", "no spreadout, seed 3", "long, seed 3"]
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (('name = "tiny"', 'name = "other"'), 12),
+        (('upper_bound = "long"', ""), 12),
+        (("clients = [2, 4]", "clients = [2, 5]"), 6),
+        (("spreadout.steps = 0", "spreadout.steps = 1"), 8),
+        (("seeds = [3, 5]", "seeds = [3, 6]"), 6),
+        (("epochs = 2", "epochs = 3"), 0),
+        (("score_every = 2", "score_every = 1"), 0),
+    ],
+)
+def test_a_change_gives_a_new_digest_only_to_the_jobs_that_it_affects(
+    tmp_path: Path, change: tuple[str, str], same: int
+) -> None:
+    before = {job.digest for job in jobs_of(write_study(tmp_path))}
+    after = {job.digest for job in jobs_of(write_study(tmp_path, change))}
+    assert len(before & after) == same
+
+
+def test_a_table_on_an_axis_is_each_jobs_own(tmp_path: Path) -> None:
+    spread = ("split.clients = [2, 4]", "local_training = [{steps = 1, learning_rate = 0.05}]")
+    jobs = jobs_of(write_study(tmp_path, spread, ('fields = ["seed"', 'fields = ["seed", "local_training.batch_size"')))
+    assert [job.plan.local_training.batch_size for job in jobs] == [3, 3, 3, 5, 5, 5]
+    assert {str(job.point) for job in jobs} == {"(('local_training', {'steps': 1, 'learning_rate': 0.05}),)"}
+
+
+WRONG: list[tuple[tuple[str, str], str]] = [
+    (
+        ("spreadout.steps = 0", "spreadout.stepz = 0"),
+        "{path}, arm no spreadout, split.clients=2, seed 3: this is not a plan:\n  spreadout.stepz: there is no such field",
+    ),
+    (
+        ("[2, 4]", "[2, 0]"),
+        "{path}, arm fedface, split.clients=0, seed 3: this is not a plan:\n  split.clients: Input should be greater than 0",
+    ),
+    (
+        ("spreadout.steps = 0", "rounds.steps = 0"),
+        "arm no spreadout, split.clients=2, seed 3: rounds.steps sets a field of rounds, which is set to 3 as a whole",
+    ),
+    (
+        ("epochs = 2", "epoch = 2"),
+        "{path}, arm fedface, split.clients=2, seed 3: [pretrain] is wrong:\n  epoch: there is no such field",
+    ),
+    (
+        ('weights = "random"', f'weights = "{"a" * 64}"'),
+        f"model.weights is {'a' * 64}; in this study it must be random, for [pretrain] trains the initial network",
+    ),
+    (
+        ('metric = "tar@5e-1"', 'metric = "tar@1e-2"'),
+        "seed 3: metric is 'tar@1e-2', but the plan gives tar@5e-1, tar@1e-3, auc, eer",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "complaint"), WRONG)
+def test_an_arm_that_is_no_plan_is_named_with_its_point_and_seed(
+    tmp_path: Path, change: tuple[str, str], complaint: str
+) -> None:
+    path = write_study(tmp_path, change)
+    with pytest.raises(InvalidInputError) as refused:
+        jobs_of(path)
+    assert complaint.format(path=path) in str(refused.value)
+    assert str(path) in str(refused.value)

@@ -1,0 +1,55 @@
+"""A study file is read, or refused with the file and the fields that are wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_lab.study.study_file import leaves, read_study
+from support.tiny_study import write_study
+
+WRONG: list[tuple[tuple[str, str], str]] = [
+    (('name = "tiny"', 'name = "../tiny"'), "{path} is not a study:\n  name: String should match pattern"),
+    (('name = "tiny"', "nam = 3"), "{path} is not a study:\n  name: Field required\n  nam: there is no such field"),
+    (("seeds = [3, 5]", "seeds = [3, 3]"), "repeat.seeds: each seed once; 3 is here more often"),
+    (("seeds = [3, 5]", "seeds = []"), "repeat.seeds: Tuple should have at least 1 item after validation, not 0"),
+    (("[2, 4]", "[2, 2]"), "grid: split.clients needs a list of values, each once"),
+    (("[2, 4]", "4"), "grid.split.clients: Input should be a valid tuple"),
+    (
+        ('upper_bound = "long"', 'upper_bound = "best"'),
+        "upper_bound is 'best', but the arms are fedface, no",
+    ),
+    (
+        ("[pretrain]\nepochs = 2\nbatch_size = 4\n", "[arms.x]\npretrain.epochs = 1\n"),
+        "fields of pretrain are set, but there is no [pretrain]",
+    ),
+    (("split.clients = [2, 4]", "split.seed = [1, 2]"), "the grid sets split.seed, which is for [repeat] to set"),
+    (("split.clients = [2, 4]", '"seed" = [1]'), "the grid sets seed, which is for [repeat] to set"),
+    (("[grid]", "[grid"), "{path} is not TOML: "),
+]
+
+
+@pytest.mark.parametrize(("change", "complaint"), WRONG)
+def test_what_is_wrong_is_named_with_the_file(tmp_path: Path, change: tuple[str, str], complaint: str) -> None:
+    path = write_study(tmp_path, change)
+    with pytest.raises(InvalidInputError) as refused:
+        read_study(path)
+    assert complaint.format(path=path) in str(refused.value)
+    assert str(path) in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"cannot read .*none\.toml: No such file"):
+        read_study(tmp_path / "none.toml")
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_bytes(b'name = "\xff"')
+    with pytest.raises(InvalidInputError, match=r"study\.toml is not text: a study is a TOML file"):
+        read_study(tmp_path / "study.toml")
+
+
+def test_nested_tables_and_dotted_names_are_the_same_fields() -> None:
+    assert leaves({"a": {"b": 1, "c": {"d": [2]}}, "e.f": 3}) == [("a.b", 1), ("a.c.d", [2]), ("e.f", 3)]
