@@ -1,4 +1,4 @@
-"""Killing, freezing and bringing back, on processes that only sleep."""
+"""Killing, freezing and restarting, on processes that only sleep."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from loadtest.chaos.services import Services
 
 
 class SleepingStack:
-    """As much of a local stack as the adversary's view of it needs."""
+    """As much of a local stack as `Services` needs."""
 
     def __init__(self) -> None:
         self.processes = {name: self._launch() for name in ("s3", "client")}
@@ -74,28 +74,28 @@ def ticking(services: Services, is_so: Callable[[], bool]) -> bool:
     return is_so()
 
 
-def test_who_was_killed_comes_back_and_is_left_alone_for_a_while(services: Services, stack: SleepingStack) -> None:
-    assert services.settled == {"s3", "client"}
+def test_a_killed_service_starts_again_and_is_not_stable_at_once(services: Services, stack: SleepingStack) -> None:
+    assert services.stable == {"s3", "client"}
     services.kill("client")
     assert stack.ended() == ["client"]
     assert services.running == {"s3"}
     assert ticking(services, lambda: "client" in services.running)
     assert stack.ended() == []
-    assert services.settled == {"s3"}
+    assert services.stable == {"s3"}
     assert len(services.groups) == 3
     assert services.ended == []
 
 
-def test_who_is_held_stays_dead(services: Services, stack: SleepingStack) -> None:
+def test_a_service_that_is_kept_dead_stays_dead(services: Services, stack: SleepingStack) -> None:
     services.kill("client")
     time.sleep(0.3)
-    services.tick(held="client")
+    services.tick(kept_dead="client")
     assert stack.ended() == ["client"]
     services.tick()
     assert stack.ended() == []
 
 
-def test_who_is_frozen_thaws(services: Services, stack: SleepingStack) -> None:
+def test_a_frozen_service_thaws(services: Services, stack: SleepingStack) -> None:
     services.freeze("s3")
     assert ticking(services, lambda: stack.status("s3") == psutil.STATUS_STOPPED)
     assert services.running == {"s3", "client"}
@@ -113,7 +113,7 @@ def test_a_frozen_service_can_be_cut_and_killed(services: Services, stack: Sleep
     assert services.ended == []
 
 
-def test_who_ends_unasked_is_noted_and_brought_back(services: Services, stack: SleepingStack) -> None:
+def test_a_service_that_ends_by_itself_is_recorded_and_restarted(services: Services, stack: SleepingStack) -> None:
     stack.kill("client")
     services.tick()
     assert services.ended == ["client"]
@@ -121,17 +121,17 @@ def test_who_ends_unasked_is_noted_and_brought_back(services: Services, stack: S
     assert services.ended == ["client"]
 
 
-def test_in_peace_everything_runs(services: Services, stack: SleepingStack) -> None:
+def test_all_are_restarted_and_thawed(services: Services, stack: SleepingStack) -> None:
     services.kill("client")
     services.freeze("s3")
-    services.bring_all_back()
+    services.restart_all()
     assert services.running == {"s3", "client"}
     assert stack.ended() == []
     assert stack.status("s3") != psutil.STATUS_STOPPED
 
 
-def test_who_gives_up_on_its_server_meanwhile_is_started_once_more(services: Services, stack: SleepingStack) -> None:
+def test_a_service_that_gives_up_on_its_server_is_started_once_more(services: Services, stack: SleepingStack) -> None:
     stack.kill("client")
-    services.bring_all_back()
+    services.restart_all()
     assert services.ended == ["client"]
     assert stack.ended() == []
