@@ -1,4 +1,4 @@
-"""What is measured of an aggregator, each in a process of its own: so its memory and CPU time are the fold's alone."""
+"""The rates, the memory and the rounds of an aggregator, each measured in a fresh process that does nothing else."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_learning.seeding import use_deterministic_torch
 from fedface_worker.workbench import Workbench
-from loadtest.bench.repetitions import Repeated, by_turns
+from loadtest.bench.repetitions import Repeated, measure_in_turns
 from loadtest.bench.synthetic_round import SyntheticRound
 
-AskedT = ParamSpec("AskedT")
-GivenT = TypeVar("GivenT")
+ParametersT = ParamSpec("ParametersT")
+ResultT = TypeVar("ResultT")
 
 
-class Rates(BaseModel):
-    """MB a second, by turns: the store alone, and what an aggregator folds. CPU milliseconds an update of either."""
+class RateFigures(BaseModel):
+    """MB a second of reading updates from the store and of folding them, and the CPU milliseconds that an update takes."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,20 +39,21 @@ class Rates(BaseModel):
     fold_cpu_ms: Repeated
 
 
-class Memory(BaseModel):
-    """MB of resident memory: before the first update, and at most."""
+class MemoryFigures(BaseModel):
+    """Resident memory of an aggregator's process in MB: before the first update, and its largest value."""
 
     model_config = ConfigDict(frozen=True)
 
     updates: int
     idle_mb: float
     peak_folding_mb: float
+    """Until all updates were folded."""
     peak_mb: float
-    """The reduce included."""
+    """Until the round was reduced."""
 
 
 class RoundTimes(BaseModel):
-    """Of a round that is closed with every update still to be folded."""
+    """How long a closed round takes if every update is still to be folded."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,24 +64,28 @@ class RoundTimes(BaseModel):
     """From the last partial to the stored model version."""
 
 
-def in_a_process(measure: Callable[AskedT, GivenT], *args: AskedT.args, **kwargs: AskedT.kwargs) -> GivenT:
-    """Call it in a fresh process."""
+def run_in_process(
+    function: Callable[ParametersT, ResultT], *args: ParametersT.args, **kwargs: ParametersT.kwargs
+) -> ResultT:
+    """Call a function of a module in a fresh process, and return its result or raise its error."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, *args, **kwargs).result()
+        return pool.submit(function, *args, **kwargs).result()
 
 
-def measure_rates(synthetic: SyntheticRound, repetitions: int) -> Rates:
-    """Read all updates, each whole and in turn, then fold them; and again."""
-    workbench, store = _aggregator(synthetic), synthetic.place.open()
+def measure_rates(synthetic: SyntheticRound, repetitions: int) -> RateFigures:
+    """Read every update from the store, then fold every update, ``repetitions`` times after a first time to warm up."""
+    workbench = _aggregator(synthetic)
+    store = synthetic.location.open()
     keys = [object_keys.update(synthetic.round.run_id, 1, client) for client in synthetic.accepted]
     megabytes = sum(update.size for update in synthetic.accepted.values()) / 1e6
     cpu_ms: dict[str, list[float]] = {"store": [], "fold": []}
 
     def timed(name: str, work: Callable[[], object]) -> float:
-        cpu, began = time.process_time(), time.perf_counter()
+        cpu_began = time.process_time()
+        began = time.perf_counter()
         work()
         seconds = time.perf_counter() - began
-        cpu_ms[name].append(1000 * (time.process_time() - cpu) / len(keys))
+        cpu_ms[name].append(1000 * (time.process_time() - cpu_began) / len(keys))
         return megabytes / seconds
 
     def read_all() -> None:
@@ -91,33 +96,33 @@ def measure_rates(synthetic: SyntheticRound, repetitions: int) -> Rates:
         for shard in synthetic.shards():
             _fold(workbench, synthetic, shard)
 
-    measures: dict[str, Callable[[], object]] = {"store": read_all, "fold": fold_all}
-    by_turns({name: partial(timed, name, work) for name, work in measures.items()}, 1)  # what is cached is cached now
+    measures = {"store": partial(timed, "store", read_all), "fold": partial(timed, "fold", fold_all)}
+    measure_in_turns(measures, 1)  # fills the caches
     cpu_ms = {"store": [], "fold": []}
-    rates = by_turns({name: partial(timed, name, work) for name, work in measures.items()}, repetitions)
+    rates = measure_in_turns(measures, repetitions)
     cpu = {name: Repeated(values=tuple(values)) for name, values in cpu_ms.items()}
-    return Rates(store=rates["store"], fold=rates["fold"], store_cpu_ms=cpu["store"], fold_cpu_ms=cpu["fold"])
+    return RateFigures(store=rates["store"], fold=rates["fold"], store_cpu_ms=cpu["store"], fold_cpu_ms=cpu["fold"])
 
 
-def measure_memory(synthetic: SyntheticRound) -> Memory:
-    """Fold all shards of a round, then reduce it."""
+def measure_memory(synthetic: SyntheticRound) -> MemoryFigures:
+    """Fold all shards of a round, then reduce it, and read the memory of this process meanwhile."""
     workbench = _aggregator(synthetic)
     idle = psutil.Process().memory_info().rss / 1e6
     for shard in synthetic.shards():
         _fold(workbench, synthetic, shard)
     folding = _peak_resident_mb()
     reduce(workbench, synthetic.plan, synthetic.round, synthetic.accepted)
-    return Memory(updates=len(synthetic.accepted), idle_mb=idle, peak_folding_mb=folding, peak_mb=_peak_resident_mb())
+    return MemoryFigures(updates=len(synthetic.accepted), idle_mb=idle, peak_folding_mb=folding, peak_mb=_peak_resident_mb())
 
 
 def measure_round(synthetic: SyntheticRound, processes: int) -> RoundTimes:
-    """Fold all shards in so many aggregators, each taking the next one, and reduce in this process."""
+    """Fold all shards in ``processes`` aggregators, each of which takes the next shard, and reduce in this process."""
     workbench = _aggregator(synthetic)
     workbench.models.network(synthetic.plan.model, synthetic.round.model_sha256)
     shards = synthetic.shards()
     context = get_context("spawn")
     with ProcessPoolExecutor(processes, context, _start_worker, (synthetic,)) as pool:
-        list(pool.map(_fold_in_worker, shards[:processes] * 2))  # they have started, and have the model
+        list(pool.map(_fold_in_worker, shards[:processes] * 2))  # now all have started, and have the model
         began = time.perf_counter()
         list(pool.map(_fold_in_worker, shards))
         folded = time.perf_counter()
@@ -130,7 +135,7 @@ def measure_round(synthetic: SyntheticRound, processes: int) -> RoundTimes:
         )
 
 
-_worker: list[tuple[Workbench, SyntheticRound]] = []
+_worker: list[tuple[Workbench, SyntheticRound]] = []  # one entry, in a worker process of `measure_round`
 
 
 def _start_worker(synthetic: SyntheticRound) -> None:
@@ -142,7 +147,7 @@ def _fold_in_worker(shard: Mapping[str, AcceptedUpdate]) -> None:
 
 
 def _aggregator(synthetic: SyntheticRound) -> Workbench:
-    """As the service's process is when it has started, but for its log."""
+    """The workbench of an aggregator's process as it starts, but without its log."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     use_deterministic_torch(1)
     return synthetic.workbench()
@@ -156,7 +161,7 @@ def _fold(workbench: Workbench, synthetic: SyntheticRound, shard: Mapping[str, A
 
 
 def _peak_resident_mb() -> float:
-    """The most resident memory that this process has had, in MB.
+    """The largest resident memory that this process has had, in MB.
 
     `psutil` does not tell it on Linux, and `getrusage` counts what the parent had when it started this process.
     """

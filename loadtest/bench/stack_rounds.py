@@ -1,4 +1,4 @@
-"""Rounds of a plan on a running local stack: every update really uploaded, checked and folded."""
+"""Rounds of a plan on a running local stack, on which every update is really uploaded, checked and folded."""
 
 from __future__ import annotations
 
@@ -15,24 +15,31 @@ from fedface_stack.stack import LocalStack
 from loadtest.bench.completed_run import RunDidNotCompleteError, wait_for_completion
 
 
-def faithful_round_seconds(stack: LocalStack, plan: Plan) -> float:
-    """Run the plan. Returns how long its training rounds took, on average: from opening to the end of the evaluation."""
+def mean_round_seconds(stack: LocalStack, plan: Plan) -> float:
+    """Run the plan. Returns the mean seconds of its training rounds, from their opening to the end of their evaluation.
+
+    `RunDidNotCompleteError` if the run does not complete or if a client fails.
+    """
     with ControlApi(stack.api_url) as api:
         run_id = api.create(plan).id
         api.start(run_id)
         wait_for_completion(stack, api, run_id)
-        return mean(map(_seconds, api.rounds(run_id).rounds[1:]))
+        return mean(map(round_seconds, api.rounds(run_id).rounds[1:]))
 
 
-def _seconds(view: RoundView) -> float:
+def round_seconds(view: RoundView) -> float:
+    """The seconds from the opening of a finished round to the end of its evaluation.
+
+    `RunDidNotCompleteError` if one of its clients failed.
+    """
     if view.failed:
         raise RunDidNotCompleteError(f"{len(view.failed)} clients failed in round {view.number}: {view.failed}")
     assert view.finished_at is not None, "a completed run has finished every round"
     return (view.finished_at - view.opened_at).total_seconds()
 
 
-class StepTimes:
-    """The clients' own account of their time since this was made, by step."""
+class ClientStepTimes:
+    """The durations of the clients' steps since this object was made, read from the client service's metrics."""
 
     def __init__(self, stack: LocalStack) -> None:
         self._url = f"http://{stack.metrics_targets['client']}/metrics"
@@ -45,6 +52,7 @@ class StepTimes:
         return {step: 1000 * totals[step, "sum"] / totals[step, "count"] for step in sorted(steps)}
 
     def _totals(self) -> Mapping[tuple[str, str], float]:
+        """(step, "sum" or "count") → the value of the metric."""
         text = httpx.get(self._url, timeout=10.0, trust_env=False).raise_for_status().text
         prefix = "fedface_client_step_seconds_"
         return {

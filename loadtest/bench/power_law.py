@@ -1,4 +1,4 @@
-"""How a time grows with a size: the power of a straight line on logarithmic axes."""
+"""How a time grows with a size: a power law, which is a straight line on logarithmic axes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 
-class Growth(BaseModel):
-    """The time t(n) ≈ factor · n^exponent over a size n, by least squares of the logarithms."""
+class PowerLaw(BaseModel):
+    """The time t(n) ≈ factor · n^exponent, in seconds, of a size n."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -17,7 +17,7 @@ class Growth(BaseModel):
     factor_seconds: float
 
     @classmethod
-    def of(cls, sizes: Sequence[float], seconds: Sequence[float]) -> Growth:
-        """The fit. There are two sizes or more, and all numbers are above zero."""
+    def fit(cls, sizes: Sequence[float], seconds: Sequence[float]) -> PowerLaw:
+        """Fit by least squares of the logarithms. There must be two sizes or more, and all numbers must be above zero."""
         exponent, intercept = np.polyfit(np.log(sizes), np.log(seconds), 1)
         return cls(exponent=float(exponent), factor_seconds=float(np.exp(intercept)))

@@ -1,0 +1,29 @@
+"""A peer's environment is made if it is missing or has changed; one that cannot be made is named with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadtest.peers.environments import EnvironmentUnavailableError, prepare_environment
+
+
+def test_an_environment_that_cannot_be_made_is_named_with_its_reason(tmp_path: Path) -> None:
+    impossible = tmp_path / "requirements.txt"
+    impossible.write_text("--no-index\nno-such-package-anywhere==1.0\n")
+    with pytest.raises(EnvironmentUnavailableError, match="no-such-package-anywhere"):
+        prepare_environment("flower", tmp_path, impossible)
+
+
+def test_an_environment_is_made_again_only_if_its_requirements_change(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("# nothing\n")
+    python = prepare_environment("flower", tmp_path, requirements)
+    assert python.is_file()
+    (mark := python.parent / "mark").touch()
+    assert prepare_environment("flower", tmp_path, requirements) == python
+    assert mark.exists()
+    requirements.write_text("# something else, but nothing\n")
+    prepare_environment("flower", tmp_path, requirements)
+    assert not mark.exists()
