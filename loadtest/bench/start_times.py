@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 from fedface_stack.stack import StackError
@@ -31,12 +32,18 @@ def process_seconds(*arguments: str) -> float:
     return time.perf_counter() - started
 
 
+def up_command(workdir: Path) -> tuple[str, ...]:
+    """The command `fedface up` with a free port for its API."""
+    return (sys.executable, "-m", "fedface_cli.main", "up", "--workdir", str(workdir), "--api-port", "0")
+
+
 def up_seconds() -> float:
     """The seconds of `fedface up` in a fresh directory until all services can work. `StackError` if it ends before."""
     with tempfile.TemporaryDirectory(prefix="fedface-bench-") as workdir:
-        command = (sys.executable, "-m", "fedface_cli.main", "up", "--workdir", workdir, "--api-port", "0")
         started = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as stack:
+        with subprocess.Popen(
+            up_command(Path(workdir)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as stack:
             try:
                 wait_until_ready(stack.stdout or ())
                 return time.perf_counter() - started
@@ -46,7 +53,7 @@ def up_seconds() -> float:
 
 
 def wait_until_ready(lines: Iterable[str]) -> None:
-    """Read the output of `fedface up` until it says that the stack is up. `StackError` with the output if it ends before."""
+    """Read the output of `fedface up` until it says that the stack is up. `StackError` if the output ends before."""
     output = []
     for line in lines:
         output.append(line)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from fedface_core.domain.errors import InvalidInputError
 from loadtest.bench.probes import ApiLatency, Probe, ProcessUsage
 
+LATENCY = ApiLatency("http://127.0.0.1:9", ["/runs"])
+
 
 def test_the_usage_of_a_process_is_its_cpu_time_and_its_peak() -> None:
     with ProcessUsage({"ours": os.getpid()}) as usage:
@@ -26,7 +28,7 @@ def test_the_usage_of_a_process_is_its_cpu_time_and_its_peak() -> None:
 
 @given(st.lists(st.floats(1e-4, 10.0), min_size=1, max_size=300))
 def test_percentiles_are_those_of_the_nearest_rank(seconds: list[float]) -> None:
-    latency = ApiLatency("http://127.0.0.1:9", ["/runs"])
+    latency = LATENCY
     latency.seconds = seconds
     ordered = sorted(seconds)
     by_rank = {f"p{percent}": ordered[math.ceil(percent * len(seconds) / 100) - 1] for percent in (50, 95, 99)}
