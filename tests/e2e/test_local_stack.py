@@ -17,12 +17,12 @@ import pytest
 
 from loadtest.bench.start_times import up_command, wait_until_ready
 
-pytestmark = pytest.mark.timeout(600)  # torch is imported three times over, perhaps on a busy machine
+pytestmark = pytest.mark.timeout(600)  # three processes import torch, perhaps on a busy machine
 
 
 @contextmanager
 def fedface_up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A running `fedface up` and its API's address; killed at the end if it still runs."""
+    """A running `fedface up` and its API's URL. It is killed at the end if it still runs."""
     # The mark finds its descendants, whatever their names and their parents are.
     environment = {**os.environ, "FEDFACE_TEST_MARK": str(tmp_path), "COLUMNS": "200"}
     command = up_command(tmp_path / "work")
