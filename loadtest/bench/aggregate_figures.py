@@ -70,7 +70,7 @@ class AggregateReport(BenchmarkReport):
 def measure_aggregation(
     sizes: Sequence[str], updates: int, artifacts: str, repetitions: int, show_status: Callable[[str], None]
 ) -> AggregateReport:
-    """Measure each size in its own store, ``"directory"`` or ``"s3"``; ``show_status`` hears what is measured now.
+    """Measure each size in its own store, ``"directory"`` or ``"s3"``; ``show_status`` is called with the current step.
 
     ``updates`` is the number of small updates in the largest round; rounds of larger updates have fewer. `StackError` if the
     S3 server does not start.
