@@ -10,7 +10,7 @@ import pytest
 
 from fedface_stack.stack import StackError
 from loadtest.bench import start_times
-from loadtest.bench.start_times import process_seconds, up_seconds, wait_until_ready
+from loadtest.bench.start_times import MEASURES, process_seconds, up_seconds, wait_until_ready
 
 STACK = """
 import sys, time
@@ -26,6 +26,11 @@ def test_a_process_is_timed_to_its_end() -> None:
     assert process_seconds("-c", "import time; time.sleep(0.2)") >= 0.2
     with pytest.raises(subprocess.CalledProcessError):
         process_seconds("-c", "raise SystemExit(3)")
+
+
+@pytest.mark.parametrize("name", ["fedface --help", "import of the API"])
+def test_a_measured_process_ends_without_an_error(name: str) -> None:
+    assert MEASURES[name]() > 0
 
 
 def test_a_stack_is_timed_until_it_is_ready_and_then_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
