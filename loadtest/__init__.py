@@ -1,1 +1,1 @@
-"""Load on a local stack: Locust users of the control API, and rounds with many clients."""
+"""`fedface bench` and load by Locust: benchmarks, comparisons with peers, and runs that are disturbed by faults."""

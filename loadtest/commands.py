@@ -1,4 +1,4 @@
-"""`fedface bench …`: load, comparisons and proofs, on the machine at hand. Each command's file is beside what it runs."""
+"""The commands of `fedface bench`, by name. Each command is a function in the package of the code that it runs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import typer
 
 from loadtest.bench.aggregate import aggregate
 from loadtest.bench.control import control
-from loadtest.bench.simulate import simulate
+from loadtest.bench.stack_speed import stack_speed
 from loadtest.bench.start import start
 from loadtest.bench.training import training
 from loadtest.chaos.command import chaos
 from loadtest.peers.command import peers
 
 app = typer.Typer(
-    help="Measure how fast the parts are on this machine, beside peers, and whether a run survives what may befall it.",
+    help="Measure how fast each part is on this machine, compare with peers, and show that faults do not change a run.",
     no_args_is_help=True,
 )
 app.command("aggregate")(aggregate)
 app.command("chaos")(chaos)
 app.command("control")(control)
 app.command("peers")(peers)
-app.command("simulate")(simulate)
+app.command("simulate")(stack_speed)
 app.command("start")(start)
 app.command("training")(training)

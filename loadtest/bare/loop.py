@@ -1,4 +1,4 @@
-"""The local training of one client after another, in one process. N images, C channels, H×W pixels, D dimensions."""
+"""The local training of one client after another in one process. N images, C channels, H×W pixels, D dimensions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from loadtest.bare.workload import LocalTraining, NetworkShape
 
 
 class BareLoop:
-    """One network and one optimiser, made once for a process and used for all its clients."""
+    """One network and one optimiser, which a process makes once and uses for all its clients."""
 
     def __init__(self, network: NetworkShape, local: LocalTraining, *, channels_last: bool) -> None:
         self._local = local
@@ -23,16 +23,16 @@ class BareLoop:
             self.network.parameters(), lr=local.learning_rate, momentum=local.momentum, fused=True
         )
         self.state: dict[str, Tensor] = self.network.state_dict()
-        """Parameters and buffers by name: the network's own tensors, which change as it trains."""
+        """Name → parameter or buffer: the network's own tensors, which change while it trains."""
 
     @torch.no_grad()
     def load(self, model: Mapping[str, Tensor]) -> None:
-        """Copy a model into the network's memory."""
+        """Copy a model (name → tensor) into the network's memory."""
         for name, tensor in self.state.items():
             tensor.copy_(model[name])
 
     def train(self, images_NCHW: Tensor, class_embedding_D: Tensor) -> None:
-        """Train what is loaded: each step on all images (uint8), with a momentum that starts at zero."""
+        """Train the loaded model, each step on all images (uint8). The momentum starts at zero."""
         self._optimiser.state.clear()
         pixels_NCHW = normalised_pixels(images_NCHW, channels_last=self._channels_last)
         for _ in range(self._local.steps):
@@ -43,7 +43,7 @@ class BareLoop:
 
 
 def training_network(shape: NetworkShape, *, channels_last: bool) -> PlainNetwork:
-    """The plain network in training mode, its weights in torch's default layout or channels-last."""
+    """A plain network in training mode, with its weights in torch's default layout or channels-last."""
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     return plain_network(shape).to(memory_format=memory_format)  # type: ignore[call-overload, no-any-return]
 
@@ -55,15 +55,15 @@ def normalised_pixels(images_NCHW: Tensor, *, channels_last: bool) -> Tensor:
 
 
 def squared_hinge(embeddings_ND: Tensor, class_embedding_D: Tensor, margin: float) -> Tensor:
-    """``mean_i max(0, margin − w·f(x_i))²``, a scalar, of unit embeddings and a unit class embedding."""
+    """The scalar loss ``mean_i max(0, margin − w·f(x_i))²`` of unit embeddings f(x_i) and a unit class embedding w."""
     cosines_N = (embeddings_ND * class_embedding_D).sum(dim=1)
     return torch.clamp(margin - cosines_N, min=0).square().mean()
 
 
-def one_thread() -> None:
-    """Give this process the arithmetic that every system has: one torch thread, and denormal numbers flushed to zero.
+def use_one_thread() -> None:
+    """Set up the arithmetic of this process as every system has it: one torch thread, denormal numbers flushed to zero.
 
-    Denormals slow a nearly converged network down many times, and no system is to be slower for want of a setting.
+    Denormal numbers slow a nearly converged network down many times, and no system is to be slower for a missing setting.
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)

@@ -1,7 +1,7 @@
-"""SphereNet-4 and MobileFaceNet as one writes them from their papers, of torch's own layers only.
+"""SphereNet-4 and MobileFaceNet as one writes them from their papers, with torch's own layers only.
 
-Their tensors have the names and shapes of `fedface_learning.models`, so that both take one model. N images, C channels, H×W
-pixels, D dimensions.
+Their tensors have the names and shapes of those of `fedface_learning.models`, so that both load one model. N images,
+C channels, H×W pixels, D dimensions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class PlainSphereNet(nn.Module):
             width = (width + 1) // 2
         self.stages = nn.Sequential(*stages)
         self.embedding = nn.Linear(inputs * height * width, shape.embedding_size)
-        self.register_buffer("centre", torch.zeros(shape.embedding_size))  # part of our models; zeros without centring
+        self.register_buffer(
+            "centre", torch.zeros(shape.embedding_size)
+        )  # every model of FedFace has it; zeros without centring
 
     def embed(self, pixels_NCHW: Tensor) -> Tensor:
         """The linear embedding (N, D) of normalised pixels."""
@@ -60,7 +62,9 @@ class PlainMobileFaceNet(nn.Module):
             nn.BatchNorm2d(last),
         )
         self.embedding = nn.Linear(last, shape.embedding_size, bias=False)
-        self.register_buffer("centre", torch.zeros(shape.embedding_size))  # part of our models; zeros without centring
+        self.register_buffer(
+            "centre", torch.zeros(shape.embedding_size)
+        )  # every model of FedFace has it; zeros without centring
 
     def embed(self, pixels_NCHW: Tensor) -> Tensor:
         """The linear embedding (N, D) of normalised pixels."""
@@ -72,7 +76,7 @@ PlainNetwork = PlainSphereNet | PlainMobileFaceNet
 
 
 class _Bottleneck(nn.Module):
-    """Expand by a 1×1 convolution, filter each channel, project; a shortcut if the stride is 1."""
+    """Expand by a 1×1 convolution, filter each channel, project by a 1×1 convolution; add the input if the stride is 1."""
 
     def __init__(self, inputs: int, outputs: int, expansion: int, stride: int) -> None:
         super().__init__()
@@ -95,7 +99,7 @@ class _Bottleneck(nn.Module):
 
 
 def plain_network(shape: NetworkShape) -> PlainNetwork:
-    """The network of this shape, in training mode, with weights as torch draws them."""
+    """The network of this shape, in training mode, with weights drawn by torch's default initialisation."""
     if shape.architecture == "mobilefacenet":
         return PlainMobileFaceNet(shape)
     assert shape.architecture == "spherenet-4", f"there is no plain {shape.architecture}"

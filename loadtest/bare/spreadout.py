@@ -1,4 +1,4 @@
-"""Spreadout as one writes it for a few thousand clients: all cosines at once. C clients, D dimensions."""
+"""Spreadout as one writes it for a few thousand clients, with all cosines at once. C clients, D dimensions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch.nn.functional import normalize
 from loadtest.bare.workload import Spreadout
 
 _LARGEST_STEP: Final = 0.9
-"""The largest share of the weighted mean of a row's neighbours that one step takes away, as FedFace has it."""
+"""The largest share of the weighted mean of a row's neighbours that one step subtracts, as in `fedface_learning`."""
 
 
 def spread(class_embeddings_CD: Tensor, spreadout: Spreadout) -> Tensor:
-    """Unit rows (C, D), float32, pushed apart until no two have a cosine above the margin, or all steps are done."""
+    """Push unit rows (C, D), float32, apart until no two have a cosine above the margin, or all steps are done."""
     rows_CD = class_embeddings_CD.double()
     for _ in range(spreadout.steps):
         hinges_CC = torch.clamp(rows_CD @ rows_CD.T - spreadout.margin, min=0).fill_diagonal_(0)

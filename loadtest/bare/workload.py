@@ -1,7 +1,7 @@
-"""The work of a round: images, initial weights, class embeddings, and the numbers of the algorithm.
+"""A workload: the images, the initial weights, the class embeddings and the settings of federated rounds.
 
-C clients, N images each, D dimensions. It is written to a safetensors file, which every system of `fedface bench peers`
-reads, each in its own environment.
+C clients, N images each, D dimensions. `fedface bench peers` writes a workload to a safetensors file, which every system
+reads in its own environment.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class NetworkShape:
     height: int
     width: int
     widths: tuple[int, ...]
-    """Channels of each stage."""
+    """The channels of each stage."""
     embedding_size: int
 
 
 @dataclass(frozen=True)
 class LocalTraining:
-    """What a client does: so many steps of SGD on all its images, minimising ``mean_i max(0, margin − w·f(x_i))²``."""
+    """Settings of a client: ``steps`` of SGD on all its images, which minimise ``mean_i max(0, margin − w·f(x_i))²``."""
 
     steps: int
     learning_rate: float
@@ -43,7 +43,7 @@ class LocalTraining:
 
 @dataclass(frozen=True)
 class Spreadout:
-    """What the server does at the end of a round: steps on ``weight · Σ max(0, w_c·w_c' − margin)²``, for each client c."""
+    """Settings of spreadout at the end of a round: steps on ``weight · Σ max(0, w_c·w_c' − margin)²`` for each client c."""
 
     steps: int
     learning_rate: float
@@ -53,7 +53,7 @@ class Spreadout:
 
 @dataclass(frozen=True)
 class Workload:
-    """What a round starts from. Every client takes part in every round, and all have equally many images."""
+    """What the first round starts from. Every client takes part in every round, and all have equally many images."""
 
     network: NetworkShape
     local: LocalTraining
@@ -61,38 +61,38 @@ class Workload:
     images_CNCHW: Tensor
     """uint8: client, image, channel, row, column."""
     class_embeddings_CD: Tensor
-    """W after enrolment and its spreadout."""
+    """float32: the unit class embeddings after enrolment and its spreadout."""
     initial: dict[str, Tensor]
-    """The global model's parameters and buffers."""
+    """Name → parameter or buffer of the first global model."""
     plan: str
-    """The plan that all of this was made by, in JSON: only FedFace reads it."""
+    """The plan from which the workload was made, in JSON. Only FedFace reads it."""
 
 
 def write_workload(workload: Workload, path: Path) -> None:
-    """Write the file that every system reads."""
+    """Write the workload to a safetensors file."""
     tensors = {f"{_MODEL}{name}": tensor.contiguous() for name, tensor in workload.initial.items()}
     tensors |= {"images": workload.images_CNCHW, "class_embeddings": workload.class_embeddings_CD}
-    told = {
+    metadata = {
         "network": json.dumps(asdict(workload.network)),
         "local": json.dumps(asdict(workload.local)),
         "spreadout": json.dumps(asdict(workload.spreadout)),
         "plan": workload.plan,
     }
-    save_file(tensors, path, metadata=told)
+    save_file(tensors, path, metadata=metadata)
 
 
 def read_workload(path: Path) -> Workload:
-    """Read a file of `write_workload`."""
+    """Read a workload that `write_workload` has written."""
     with safetensors.safe_open(path, framework="pt") as file:
-        told = file.metadata()
+        metadata = file.metadata()
     tensors = load_file(path)
-    network = json.loads(told["network"])
+    network = json.loads(metadata["network"])
     return Workload(
         network=NetworkShape(**network | {"widths": tuple(network["widths"])}),
-        local=LocalTraining(**json.loads(told["local"])),
-        spreadout=Spreadout(**json.loads(told["spreadout"])),
+        local=LocalTraining(**json.loads(metadata["local"])),
+        spreadout=Spreadout(**json.loads(metadata["spreadout"])),
         images_CNCHW=tensors.pop("images"),
         class_embeddings_CD=tensors.pop("class_embeddings"),
         initial={name.removeprefix(_MODEL): tensor for name, tensor in tensors.items()},
-        plan=told["plan"],
+        plan=metadata["plan"],
     )

@@ -1,1 +1,1 @@
-"""`fedface bench`: how fast the parts are, each measured alone, on the machine at hand."""
+"""`fedface bench aggregate`, `control`, `simulate`, `start` and `training`: how fast each part is, on this machine."""

@@ -1,4 +1,4 @@
-"""What `fedface bench aggregate` measures, from the store that it fills to the plot."""
+"""The figures of `fedface bench aggregate`: filling a store, measuring, and plotting memory."""
 
 from __future__ import annotations
 
@@ -16,71 +16,88 @@ from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, seaweedfs
 from fedface_stack.local_ports import free_ports
 from fedface_stack.stack import StackError
-from loadtest.bench.fold_process import Memory, Rates, RoundTimes, in_a_process, measure_memory, measure_rates, measure_round
+from loadtest.bench.aggregator_process import (
+    MemoryFigures,
+    RateFigures,
+    RoundTimes,
+    measure_memory,
+    measure_rates,
+    measure_round,
+    run_in_process,
+)
 from loadtest.bench.machine import this_machine
 from loadtest.bench.repetitions import Repeated, ratios
-from loadtest.bench.report import Report
-from loadtest.bench.synthetic_round import Place, put_round
+from loadtest.bench.report import BenchmarkReport
+from loadtest.bench.synthetic_round import StoreLocation, put_round
 
 _RATE_MB: Final = 250
-"""About so many MB of updates make one measurement of a rate."""
+"""About this many MB of updates are read, and folded, for one measurement of a rate."""
 
 _START_SECONDS: Final = 60.0
-_FEWEST: Final = 3
-_SHARE: Final = {"small": 1, "medium": 4, "large": 200}
-"""Of the updates of a round of small ones: so that no size takes much longer than another."""
+_FEWEST_UPDATES: Final = 3
+_UPDATES_DIVISOR: Final = {"small": 1, "medium": 4, "large": 200}
+"""Size → the number of small updates for which a round has one of this size, so that no size takes much longer."""
 
 _MEMORY_POINTS: Final = (3, 10, 50, 200, 500, 1000)
 
 
 class SizeFigures(BaseModel):
-    """Of the updates of one network."""
+    """What was measured of the updates of one network."""
 
     model_config = ConfigDict(frozen=True)
 
     size: str
     update_mb: float
-    rates: Rates
-    memory: tuple[Memory, ...]
+    rates: RateFigures
+    memory: tuple[MemoryFigures, ...]
+    """One for each number of updates."""
     rounds: tuple[RoundTimes, ...]
+    """One for each number of aggregators."""
 
     @property
     def ratio(self) -> Repeated:
-        """The rate of the fold by that of the store alone."""
+        """The rate of folding divided by the rate of the store alone, repetition by repetition."""
         return ratios(self.rates.fold.values, self.rates.store.values)
 
 
-class AggregateReport(Report):
-    """All that `fedface bench aggregate` measured."""
+class AggregateReport(BenchmarkReport):
+    """What `fedface bench aggregate` reports."""
 
     artifacts: str
     sizes: tuple[SizeFigures, ...]
 
 
 def measure_aggregation(
-    sizes: Sequence[str], updates: int, artifacts: str, repetitions: int, tell: Callable[[str], None]
+    sizes: Sequence[str], updates: int, artifacts: str, repetitions: int, show_status: Callable[[str], None]
 ) -> AggregateReport:
-    """Measure each size in a store of its own. ``updates`` is the largest round of small ones; others have fewer."""
-    machine, figures = this_machine(), []
+    """Measure each size in its own store, ``"directory"`` or ``"s3"``; ``show_status`` is called with the current step.
+
+    ``updates`` is the number of small updates in the largest round; rounds of larger updates have fewer. `StackError` if the
+    S3 server does not start.
+    """
+    machine = this_machine()
+    figures = []
     for size in sizes:
-        with _store(artifacts) as place:
-            most = max(_FEWEST, updates // _SHARE[size])
-            tell(f"{size}: putting {most} updates")
-            whole = put_round(place, size, most)
+        with _empty_store(artifacts) as location:
+            most = max(_FEWEST_UPDATES, updates // _UPDATES_DIVISOR[size])
+            show_status(f"{size}: putting {most} updates")
+            whole = put_round(location, size, most)
             update_mb = next(iter(whole.accepted.values())).size / 1e6
-            tell(f"{size}: rates")
-            rates = in_a_process(measure_rates, whole.of(max(_FEWEST, round(_RATE_MB / update_mb))), repetitions)
+            show_status(f"{size}: rates")
+            rates = run_in_process(
+                measure_rates, whole.first(max(_FEWEST_UPDATES, round(_RATE_MB / update_mb))), repetitions
+            )
             counts = [*(count for count in _MEMORY_POINTS if count < most), most]
-            tell(f"{size}: memory of {len(counts)} rounds")
-            memory = tuple(in_a_process(measure_memory, whole.of(count)) for count in counts)
-            tell(f"{size}: rounds of {most}")
-            rounds = tuple(in_a_process(measure_round, whole, processes) for processes in (1, 2))
+            show_status(f"{size}: memory of {len(counts)} rounds")
+            memory = tuple(run_in_process(measure_memory, whole.first(count)) for count in counts)
+            show_status(f"{size}: rounds of {most}")
+            rounds = tuple(run_in_process(measure_round, whole, processes) for processes in (1, 2))
             figures.append(SizeFigures(size=size, update_mb=update_mb, rates=rates, memory=memory, rounds=rounds))
     return AggregateReport(machine=machine, artifacts=artifacts, sizes=tuple(figures))
 
 
 def plot_memory(report: AggregateReport, file: Path) -> None:
-    """Memory above idle against the number of updates, a line for each size, with its bound."""
+    """Plot the memory above idle over the number of updates, a line for each size, with its bound dotted; PNG or PDF."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -104,14 +121,15 @@ def plot_memory(report: AggregateReport, file: Path) -> None:
 
 
 @contextmanager
-def _store(artifacts: str) -> Iterator[Place]:
-    """An empty store, which is gone afterwards."""
+def _empty_store(artifacts: str) -> Iterator[StoreLocation]:
+    """An empty store, which is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="fedface-bench-") as directory:
         workdir = Path(directory)
         if artifacts == "directory":
-            yield Place(directory=workdir / "artifacts")
+            yield StoreLocation(directory=workdir / "artifacts")
             return
-        (master, volume, filer, s3), secret = free_ports(4), secrets.token_hex(24)
+        master, volume, filer, s3 = free_ports(4)
+        secret = secrets.token_hex(24)
         server = seaweedfs(workdir, (master, volume, filer, s3), "fedface", secret, "fedface")
         children = Children()
         process = children.start(server.command, server.environment, workdir / "s3.log")
@@ -123,7 +141,7 @@ def _store(artifacts: str) -> Iterator[Place]:
                         f"the S3 server did not start:\n{(workdir / 's3.log').read_text(errors='replace')[-2000:]}"
                     )
                 time.sleep(0.1)
-            yield Place(endpoint=f"{HOST}:{s3}", bucket="fedface", access_key="fedface", secret_key=secret)
+            yield StoreLocation(endpoint=f"{HOST}:{s3}", bucket="fedface", access_key="fedface", secret_key=secret)
         finally:
             children.kill(process)
             children.close()

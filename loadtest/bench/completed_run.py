@@ -1,4 +1,4 @@
-"""A run that is measured has to complete: anything else measures something else."""
+"""Waiting for a run that is measured. It has to complete, since the times of any other run mean something else."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fedface_core.domain.errors import FedFaceError
 from fedface_core.domain.run import ENDED, RunPhase
 from fedface_stack.stack import LocalStack
 
-LOOK_SECONDS: Final = 0.5
-"""Between two looks at a run: seldom, so that to look costs nothing."""
+POLL_SECONDS: Final = 0.5
+"""Between two requests for the state of a run: long enough that they do not slow it down."""
 
 
 class RunDidNotCompleteError(FedFaceError):
-    """A run that was to be measured failed, took longer than it was given, or some of its clients failed."""
+    """A run that was measured failed, took too long, or had clients that failed."""
 
     title = "Benchmark"
 
@@ -24,14 +24,14 @@ class RunDidNotCompleteError(FedFaceError):
 def wait_for_completion(stack: LocalStack, api: ControlApi, run_id: str, deadline: float = math.inf) -> None:
     """Return once the run has completed.
 
-    `RunDidNotCompleteError` where it ends otherwise, or has not ended at ``deadline``, a moment of `time.monotonic`: then it
-    is cancelled. `StackError` where a process of the stack has ended.
+    `RunDidNotCompleteError` if the run ends otherwise, or if it has not ended at ``deadline``, a moment of
+    `time.monotonic`; then the run is cancelled. `StackError` if a process of the stack has ended.
     """
     while (run := api.run(run_id)).phase not in ENDED:
         stack.check()
         if time.monotonic() > deadline:
             api.cancel(run_id)  # so that the workers end quickly
-            raise RunDidNotCompleteError(f"the run took longer than it was given; it is in round {run.round}")
-        time.sleep(LOOK_SECONDS)
+            raise RunDidNotCompleteError(f"the run took longer than its limit; it is in round {run.round}")
+        time.sleep(POLL_SECONDS)
     if run.phase is not RunPhase.COMPLETED:
         raise RunDidNotCompleteError(f"the run is {run.phase}: {run.failure}")

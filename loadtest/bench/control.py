@@ -18,49 +18,52 @@ if TYPE_CHECKING:
 def control(
     clients: Annotated[int, typer.Option(min=1, help="Clients, all of them in every cohort.")] = 10_000,
     growth: Annotated[
-        str | None, typer.Option(metavar="N,N,…", help="Measure so many clients, one after the other, and fit the exponent.")
+        str | None, typer.Option(metavar="N,N,…", help="Measure each of these numbers of clients, and fit the exponent.")
     ] = None,
     artifacts: Annotated[
         Artifacts, typer.Option(help="Artifacts in a directory or in an embedded S3 server.")
     ] = Artifacts.DIRECTORY,
-    limit_seconds: Annotated[float, typer.Option(min=1, help="Give a run up after so long.")] = 900.0,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report there, too.")] = None,
-    plot_file: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Plot the growth as PNG or PDF.")] = None,
+    limit_seconds: Annotated[float, typer.Option(min=1, help="Give a run up if it takes longer than this.")] = 900.0,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report to this file.")] = None,
+    plot_file: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Plot the growth to this PNG or PDF.")
+    ] = None,
 ) -> None:
-    """Run enrolment and three rounds of clients that do not train, and say where the time goes.
+    """Run enrolment and three rounds of clients that do not train, and report where the time goes.
 
-    What is left is the broker, the ledger, the store and the services: updates a second, the time to open a round and
-    between two, the API's latency meanwhile, CPU time and memory of each process.
+    So only the broker, the ledger, the store and the services are measured: updates a second, the time to open a round and
+    to go on to the next one, the API's latency during the run, CPU time and memory of each process.
     """
     from rich.console import Console
 
     from fedface_core.domain.errors import InvalidInputError
     from fedface_stack.signals import exit_on_termination
-    from loadtest.bench.control_growth import ControlReport, growth_of, plot_growth, show_growth
+    from loadtest.bench.control_growth import ControlReport, fit_growth, plot_growth, show_growth
     from loadtest.bench.control_rounds import measure_rounds
     from loadtest.bench.machine import this_machine
-    from loadtest.bench.report import check_plot, check_writable, write
+    from loadtest.bench.report import check_plot_file, check_writable, write_report
 
     exit_on_termination()
-    sizes = [clients] if growth is None else _sizes(growth)
+    sizes = [clients] if growth is None else _parse_growth(growth)
     if plot_file is not None and len(sizes) < 2:
         raise InvalidInputError("--plot shows growth: give --growth with two or more numbers of clients, such as 100,1000")
-    check_plot("--plot", plot_file)
+    check_plot_file("--plot", plot_file)
     check_writable(json_file)
-    console, machine = Console(), this_machine()
+    console = Console()
+    machine = this_machine()
     measured = []
     for size in sizes:
         with console.status(f"{size} clients"):
             measured.append(measure_rounds(size, artifacts.value, limit_seconds))
         _show(measured[-1], console)
-    report = ControlReport(machine=machine, loads=tuple(measured), growth=growth_of(measured))
+    report = ControlReport(machine=machine, loads=tuple(measured), growth=fit_growth(measured))
     show_growth(report, console)
-    write(json_file, report)
+    write_report(json_file, report)
     if plot_file is not None:
         plot_growth(report, plot_file)
 
 
-def _sizes(growth: str) -> list[int]:
+def _parse_growth(growth: str) -> list[int]:
     from fedface_core.domain.errors import InvalidInputError
 
     sizes = [int(size) if size.strip().isdecimal() else 0 for size in growth.split(",")]
@@ -86,12 +89,13 @@ def _show(load: LoadFigures, console: Console) -> None:
         rounds.add_row(*map(str, counts), *(f"{time:.3f}" for time in times), turnover, *(f"{rate:.0f}" for rate in rates))
     console.print(rounds)
     latency = ", ".join(f"{name} {milliseconds:.1f} ms" for name, milliseconds in load.api_ms.items())
-    console.print(f"API over {load.api_requests} requests meanwhile: {latency}")
+    console.print(f"API over {load.api_requests} requests during the run: {latency}")
     use = Table(title="each process, with its worker processes", title_justify="left")
     for head in ("process", "CPU s", "CPU ms an update", "peak MiB"):
         use.add_column(head, justify="left" if head == "process" else "right")
     for name, seconds in load.cpu_seconds.items():
         use.add_row(name, f"{seconds:.1f}", f"{1000 * seconds / load.updates:.3f}", f"{load.peak_mib[name]:.0f}")
-    in_all, peak = sum(load.cpu_seconds.values()), sum(load.peak_mib.values())
+    in_all = sum(load.cpu_seconds.values())
+    peak = sum(load.peak_mib.values())
     use.add_row("all", f"{in_all:.1f}", f"{1000 * in_all / load.updates:.3f}", f"{peak:.0f}")
     console.print(use)

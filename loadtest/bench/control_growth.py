@@ -1,4 +1,4 @@
-"""How a round's time and control's memory grow with the number of clients."""
+"""How a round's time and the memory of control's processes grow with the number of clients."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadtest.bench.control_rounds import LoadFigures
-from loadtest.bench.growth import Growth
-from loadtest.bench.report import Column, Report, show
+from loadtest.bench.power_law import PowerLaw
+from loadtest.bench.report import BenchmarkReport, Column, show_table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-OF_CONTROL = ("api", "control")
+CONTROL_PROCESSES = ("api", "control")
 
 
-class ControlReport(Report):
-    """What `fedface bench control` writes."""
+class ControlReport(BenchmarkReport):
+    """What `fedface bench control` reports."""
 
     loads: tuple[LoadFigures, ...]
-    growth: Growth | None
-    """None of a single number of clients."""
+    growth: PowerLaw | None
+    """The seconds of a round over the number of clients; None if only one number was measured."""
 
 
-def growth_of(loads: Sequence[LoadFigures]) -> Growth | None:
-    """The fit over the median training round of each number of clients."""
+def fit_growth(loads: Sequence[LoadFigures]) -> PowerLaw | None:
+    """Fit the median training round of each number of clients. None of a single number."""
     if len(loads) < 2:
         return None
-    return Growth.of([load.clients for load in loads], [load.round_seconds for load in loads])
+    return PowerLaw.fit([load.clients for load in loads], [load.round_seconds for load in loads])
 
 
 def show_growth(report: ControlReport, console: Console) -> None:
-    """A row for each number of clients."""
+    """Print a table with one row for each number of clients."""
     loads = report.loads
     columns = [
         Column(head="clients", cells=tuple(str(load.clients) for load in loads)),
@@ -40,14 +40,14 @@ def show_growth(report: ControlReport, console: Console) -> None:
         Column(head="updates/s", cells=tuple(f"{load.clients / load.round_seconds:.0f}" for load in loads)),
         Column(head="API p99 ms", cells=tuple(f"{load.api_ms['p99']:.1f}" for load in loads)),
     ]
-    for name in OF_CONTROL:
+    for name in CONTROL_PROCESSES:
         columns.append(Column(head=f"{name} MiB", cells=tuple(f"{load.peak_mib[name]:.1f}" for load in loads)))
     fit = "" if report.growth is None else f"; round time grows with clients to the power of {report.growth.exponent:.2f}"
-    show(console, f"median training round{fit}", columns, report.machine)
+    show_table(console, f"median training round{fit}", columns, report.machine)
 
 
 def plot_growth(report: ControlReport, file: Path) -> None:
-    """Round time on the left, both axes logarithmic, with the fit; peak memory of control's processes on the right."""
+    """Plot round time with the fit on logarithmic axes (left), and the peak memory of control's processes (right)."""
     from matplotlib import pyplot as plt
 
     from fedface_lab.study.plots.style import COLOURS, PAGE_INCHES, paper_style  # which takes a backend without a screen
@@ -60,7 +60,7 @@ def plot_growth(report: ControlReport, file: Path) -> None:
         times.loglog(clients, fitted, color="#999999", label=f"fit: clients$^{{{report.growth.exponent:.2f}}}$")
         times.loglog(clients, [load.round_seconds for load in report.loads], "o", color=COLOURS[0], label="measured")
         times.set_ylabel("median round (s)")
-        for name, colour in zip(OF_CONTROL, COLOURS, strict=False):
+        for name, colour in zip(CONTROL_PROCESSES, COLOURS, strict=False):
             memory.semilogx(clients, [load.peak_mib[name] for load in report.loads], "o-", color=colour, label=name)
         memory.set_ylim(bottom=0)
         memory.set_ylabel("peak memory (MiB)")

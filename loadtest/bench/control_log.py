@@ -1,4 +1,4 @@
-"""When a round took its turns, from the log of control's worker: one clock, to the microsecond."""
+"""When the phases of each round changed, read from the log of control's worker: one clock, to the microsecond."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-_TURNS = ("round_opened", "round_closed", "round_aggregated", "round_finished")
+_PHASE_EVENTS = ("round_opened", "round_closed", "round_aggregated", "round_finished")
 
-Moments = dict[tuple[str, int], datetime]
+EventTimes = dict[tuple[str, int], datetime]
+"""(Event, number of the round) → its moment."""
 
 
-def read_moments(log: Path) -> Moments:
-    """The first moment of each turn, and of the last task published to an open round's clients, by name and round."""
-    moments: Moments = {}
+def read_event_times(log: Path) -> EventTimes:
+    """Read the first moment of each event that changes a round's phase.
+
+    Beside these, ``tasks_published`` is the moment at which the last task of an open round's clients was first published.
+    """
+    times: EventTimes = {}
     for line in log.read_text(encoding="utf-8").splitlines():
         if not line.startswith("{"):
             continue  # of a library that does not use our logs
         record = json.loads(line)
-        turn = record.get("event")
-        if turn == "commands_published" and record["phase"] == "open":
-            turn = "tasks_published"
-        elif turn not in _TURNS:
+        event = record.get("event")
+        if event == "commands_published" and record["phase"] == "open":
+            event = "tasks_published"
+        elif event not in _PHASE_EVENTS:
             continue
-        moments.setdefault((turn, record["round"]), datetime.fromisoformat(record["timestamp"]))
-    return moments
+        times.setdefault((event, record["round"]), datetime.fromisoformat(record["timestamp"]))
+    return times

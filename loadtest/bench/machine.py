@@ -1,4 +1,4 @@
-"""The machine that a figure was measured on: a figure without it says little."""
+"""The machine on which a figure was measured; without it a figure says little."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-_CPU_INFO = Path("/proc/cpuinfo")  # neither `psutil` nor `platform` tells the name of the processor on Linux
+_CPU_INFO = Path("/proc/cpuinfo")  # neither `psutil` nor `platform` has the name of the processor on Linux
 
 
 class Machine(BaseModel):
-    """What it is, and how busy it was when the measurement began."""
+    """Hardware and software of a machine, and how busy it was when the measurement began."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,7 +28,7 @@ class Machine(BaseModel):
     """The load average over the last minute: on a quiet machine well below 1."""
 
     def __str__(self) -> str:
-        """One line for the head of a table."""
+        """One line for the caption of a table."""
         return (
             f"{self.cpu}, {self.cores} cores, {self.memory_gib:.0f} GiB, {self.system}, Python {self.python}, "
             f"torch {self.torch}, load before {self.load_before:.2f}"
@@ -36,7 +36,7 @@ class Machine(BaseModel):
 
 
 def this_machine() -> Machine:
-    """The machine we run on."""
+    """Describe the machine on which this process runs."""
     return Machine(
         cpu=_processor_name() or platform.processor() or platform.machine(),
         cores=len(os.sched_getaffinity(0)),
@@ -49,6 +49,6 @@ def this_machine() -> Machine:
 
 
 def _processor_name() -> str:
-    """The model of the first processor; empty if the system does not tell it."""
+    """The model of the first processor; empty if the system does not name it."""
     lines = (line.split(":", 1) for line in _CPU_INFO.read_text(encoding="utf-8").splitlines() if ":" in line)
     return next((value.strip() for key, value in lines if key.strip() == "model name"), "")

@@ -1,4 +1,4 @@
-"""The smallest plan there is: the network is tiny and training changes nothing, so the services themselves are measured."""
+"""A plan with a tiny network whose training changes nothing, so that a run of it measures the services alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 _TEST_IDENTITIES = 8
-_HEIGHT, _WIDTH = 28, 24
+_HEIGHT = 28
+_WIDTH = 24
 TINY_NETWORK: Final[dict[str, Any]] = {
     "architecture": "spherenet-4",
     "height": _HEIGHT,
@@ -15,11 +16,11 @@ TINY_NETWORK: Final[dict[str, Any]] = {
     "embedding_size": 16,
     "widths": [4, 8, 8, 8],
 }
-"""Of 2,060 parameters."""
+"""A plan's part `model`: a network of 2,060 parameters."""
 
 
 def no_op_plan(clients: int, rounds: int, deadline_seconds: float = 600.0) -> dict[str, Any]:
-    """The body of ``POST /runs``: every client in every cohort, no gradient step."""
+    """The body of ``POST /runs``: a plan with every client in every cohort, and no gradient step."""
     return {
         "name": f"load: {clients} clients",
         "model": TINY_NETWORK,
@@ -31,10 +32,11 @@ def no_op_plan(clients: int, rounds: int, deadline_seconds: float = 600.0) -> di
     }
 
 
-def no_op_people(folder: Path, clients: int) -> dict[str, Any]:
-    """The plan's part `data`, with a folder written for it: two small photographs each, of noise, the same for all.
+def write_noise_photographs(folder: Path, clients: int) -> dict[str, Any]:
+    """Write a data set for `no_op_plan`, and return the plan's part `data` that names it.
 
-    To draw the synthetic faces of a client takes longer than all the services need for it.
+    Every identity has hard links to the same two small photographs of noise: to draw the synthetic faces of a client takes
+    longer than all the services need for it.
     """
     from PIL import Image
 

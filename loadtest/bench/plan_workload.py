@@ -1,4 +1,4 @@
-"""The bare loop's work, made from a plan of ours, so that both train the same clients from the same model."""
+"""The bare loop's workload, made from a plan, so that FedFace and the bare loop train equal clients from one model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from loadtest.bare.workload import LocalTraining, NetworkShape, Spreadout, Workl
 
 
 def enrolled_workload(plan: Plan) -> Workload:
-    """Open the plan's photographs and enrol its clients, as a run of the plan does. All have equally many images."""
+    """Open the plan's photographs and enrol its clients, as a run does. All clients must have equally many images."""
     data = SimulationData.of(plan, open_photographs(plan))
     network = initial_network(plan.model, plan.seed)
     enrolled = Federation(plan, network, data).enrol()
@@ -26,7 +26,11 @@ def enrolled_workload(plan: Plan) -> Workload:
 
 
 def workload_of(plan: Plan, images_CNCHW: Tensor, class_embeddings_CD: Tensor, network: EmbeddingNetwork) -> Workload:
-    """The work of the plan's rounds on these images (uint8), class embeddings (unit rows) and initial weights."""
+    """The workload of the plan's rounds.
+
+    ``images_CNCHW`` are uint8: client, image, channel, row, column. ``class_embeddings_CD`` are unit rows, float32, one for
+    each client. ``network`` has the initial weights.
+    """
     model = plan.model
     local = plan.local_training
     spreadout = plan.spreadout

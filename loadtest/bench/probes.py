@@ -1,4 +1,4 @@
-"""What is measured while a load runs: the API's latency as a caller sees it, and what each process of a stack uses."""
+"""Probes measure while a load runs: the API's latency as a caller sees it, and what each process of a stack uses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import psutil
 
 
 class Probe:
-    """Takes a sample every ``seconds`` in a thread of its own, between enter and exit."""
+    """Takes a sample every ``seconds`` in its own thread, from enter to exit."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -36,7 +36,7 @@ class Probe:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop; what went wrong in the probe is raised here, unless the measured work went wrong itself."""
+        """Stop sampling. An error of the probe is raised here, unless the measured work raised one itself."""
         self._done.set()
         self._thread.join()
         if self._error is not None and error is None:
@@ -46,12 +46,12 @@ class Probe:
         try:
             while not self._done.wait(self._seconds):
                 self.sample()
-        except Exception as error:  # raised again by __exit__: a measurement with holes is none
+        except Exception as error:  # `__exit__` raises it: a measurement with gaps is worth nothing
             self._error = error
 
 
 class ApiLatency(Probe):
-    """Reads ``paths`` of the API in turn, ten times a second at most, one request at a time."""
+    """Requests ``paths`` of the API in turn, one at a time and ten a second at most; ``seconds`` has the latencies."""
 
     def __init__(self, base_url: str, paths: Sequence[str]) -> None:
         super().__init__(seconds=0.1)
@@ -60,20 +60,23 @@ class ApiLatency(Probe):
         self.seconds: list[float] = []
 
     def sample(self) -> None:
-        """Time one request; anything but an answer 200 ends the measurement."""
+        """Time one request. `httpx.HTTPError` if the answer is not 200."""
         started = time.perf_counter()
         self._http.get(next(self._paths)).raise_for_status()
         self.seconds.append(time.perf_counter() - started)
 
     def percentiles_ms(self) -> dict[str, float]:
-        """p50, p95 and p99 in milliseconds, by the nearest rank."""
+        """p50, p95 and p99 of the latencies in milliseconds, by the nearest rank."""
         percents = (50, 95, 99)
         found = 1000 * np.percentile(self.seconds, percents, method="inverted_cdf")
         return {f"p{percent}": round(float(milliseconds), 2) for percent, milliseconds in zip(percents, found, strict=True)}
 
 
-class ProcessUse(Probe):
-    """CPU time and peak memory of each process with its children, summed (pages they share count once for each)."""
+class ProcessUsage(Probe):
+    """CPU time and peak resident memory of each named process, summed over the process and its descendants.
+
+    A page that processes share counts once for each of them.
+    """
 
     def __init__(self, processes: Mapping[str, int]) -> None:
         super().__init__(seconds=0.5)
@@ -82,23 +85,23 @@ class ProcessUse(Probe):
         self.peak_bytes: dict[str, float] = dict.fromkeys(processes, 0.0)
 
     def cpu_seconds(self) -> dict[str, float]:
-        """User and system time of each since this probe was made, that of ended children included."""
+        """Name → user and system time since this probe was made, with that of children that have ended."""
         return {name: seconds - self._cpu_before[name] for name, seconds in self._cpu().items()}
 
     def sample(self) -> None:
-        """Look at every process once."""
+        """Read the memory of every process once."""
         for name, process in self._processes.items():
-            resident = sum(_of_each(process, lambda one: one.memory_info().rss))
+            resident = sum(_read_each(process, lambda one: one.memory_info().rss))
             self.peak_bytes[name] = max(self.peak_bytes[name], resident)
 
     def _cpu(self) -> dict[str, float]:
-        """The four times of `psutil`: user, system, and both of children that have ended."""
+        """The sum of the first four times of `psutil`: user, system, and both of children that have ended."""
         return {
-            name: sum(_of_each(process, lambda one: sum(one.cpu_times()[:4]))) for name, process in self._processes.items()
+            name: sum(_read_each(process, lambda one: sum(one.cpu_times()[:4]))) for name, process in self._processes.items()
         }
 
 
-def _of_each(process: psutil.Process, ask: Callable[[psutil.Process], float]) -> Iterator[float]:
+def _read_each(process: psutil.Process, read: Callable[[psutil.Process], float]) -> Iterator[float]:
     for one in (process, *process.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):  # a child that has just ended
-            yield ask(one)
+        with suppress(psutil.NoSuchProcess):  # the child has just ended
+            yield read(one)

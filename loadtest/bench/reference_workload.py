@@ -1,4 +1,4 @@
-"""The workload that simulators of federated learning are compared on: a small network, a few images a client, everybody."""
+"""The workload on which simulators of federated learning are compared: a small network, ten images a client, all clients."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ REFERENCE_NETWORK: Final[dict[str, Any]] = {
     "embedding_size": 128,
     "widths": [16, 32, 64, 128],
 }
-"""Of 294,128 parameters."""
+"""A plan's part `model`: a network of 294,128 parameters."""
 
 
 def reference_plan(clients: int, rounds: int, losses: Literal["measured", "seen"] = "seen") -> Plan:
-    """``clients`` with 10 grey images each at 56×48, SphereNet-4 of 294,128 parameters, five steps on all images at once.
+    """A plan of ``clients`` with 10 grey images each at 56×48, `REFERENCE_NETWORK`, and five steps on all images at once.
 
-    No bare loop measures a loss beside its steps, so by default neither do the clients.
+    By default the clients report the losses that their training steps see, since no bare loop measures a loss separately.
     """
     return Plan.model_validate(
         {

@@ -1,7 +1,7 @@
-"""Repeated measurements: median and spread, and ratios taken within a repetition.
+"""Repeated measurements: median and spread, and ratios of figures that were measured one after the other.
 
-Shared machines are noisy, and the noise comes in waves. So what is compared is measured by turns, and compared with its
-neighbour in time: the ratio of each repetition, then the median of the ratios.
+Shared machines are noisy, and the noise comes in waves. So systems are measured in turns, and each figure is compared with
+its neighbour in time: a ratio of each repetition first, then the median of the ratios.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Repeated(BaseModel):
-    """One figure, measured several times."""
+    """A figure that was measured several times; ``values`` has one value for each repetition, in order."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -21,12 +21,12 @@ class Repeated(BaseModel):
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The median of the values."""
         return median(self.values)
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The smallest and the largest."""
+        """The smallest and the largest value."""
         return min(self.values), max(self.values)
 
     def __str__(self) -> str:
@@ -35,15 +35,15 @@ class Repeated(BaseModel):
         return f"{self.median:.3g} [{low:.3g}, {high:.3g}]"
 
 
-def by_turns(measures: Mapping[str, Callable[[], float]], repetitions: int) -> dict[str, Repeated]:
-    """Call each measure in turn, and all of them again, ``repetitions`` times; each returns its figure."""
+def measure_in_turns(measures: Mapping[str, Callable[[], float]], repetitions: int) -> dict[str, Repeated]:
+    """Call every measure once, one after the other, ``repetitions`` times. Each call returns a figure."""
     values: dict[str, list[float]] = {name: [] for name in measures}
     for _ in range(repetitions):
         for name, measure in measures.items():
             values[name].append(measure())
-    return {name: Repeated(values=tuple(taken)) for name, taken in values.items()}
+    return {name: Repeated(values=tuple(figures)) for name, figures in values.items()}
 
 
 def ratios(figures: Sequence[float], references: Sequence[float]) -> Repeated:
-    """Figure by reference, repetition by repetition."""
+    """Each figure divided by the reference of its repetition. `ValueError` if there are not as many of both."""
     return Repeated(values=tuple(figure / reference for figure, reference in zip(figures, references, strict=True)))

@@ -1,4 +1,4 @@
-"""What a benchmark gives: a table on the terminal, and the same as JSON."""
+"""What a benchmark gives: a table on the terminal, and a report as JSON."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Report(BaseModel):
-    """Common to the benchmarks; each adds its figures."""
+class BenchmarkReport(BaseModel):
+    """What every benchmark reports; each adds its figures."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,7 +24,7 @@ class Report(BaseModel):
 
 
 class Column(BaseModel):
-    """A column's head, and its cells from the top."""
+    """A column of a table: its head, and its cells from the top."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,8 +32,8 @@ class Column(BaseModel):
     cells: tuple[str, ...]
 
 
-def show(console: Console, title: str, columns: Sequence[Column], machine: Machine) -> None:
-    """A table, with the machine below it."""
+def show_table(console: Console, title: str, columns: Sequence[Column], machine: Machine) -> None:
+    """Print a table, with the machine below it."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -46,19 +46,19 @@ def show(console: Console, title: str, columns: Sequence[Column], machine: Machi
 
 
 def check_writable(file: Path | None) -> None:
-    """Before minutes of measuring: is there a directory for the file? `InvalidInputError` where there is none."""
+    """Raise `InvalidInputError` if the file's directory is missing. Call this before minutes of measuring."""
     if file is not None and not file.absolute().parent.is_dir():
         raise InvalidInputError(f"{file}: there is no directory {file.absolute().parent}; make it first")
 
 
-def check_plot(option: str, file: Path | None) -> None:
-    """The same for a plot, whose format is its file's ending."""
+def check_plot_file(option: str, file: Path | None) -> None:
+    """Raise `InvalidInputError` if the file of a plot is no .png or .pdf, or if its directory is missing."""
     if file is not None and file.suffix not in (".png", ".pdf"):
         raise InvalidInputError(f"{option} {file}: give a file that ends in .png or .pdf")
     check_writable(file)
 
 
-def write(file: Path | None, report: Report) -> None:
-    """The report as JSON, where a file was given."""
+def write_report(file: Path | None, report: BenchmarkReport) -> None:
+    """Write the report as JSON, if a file is given."""
     if file is not None:
         file.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")

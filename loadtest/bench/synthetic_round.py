@@ -1,4 +1,4 @@
-"""A training round whose updates nobody trained: a store with a model version and with as many updates as are asked for."""
+"""A synthetic training round: a store with a model version, class embeddings, and updates that no client has trained."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from fedface_worker.workbench import Workbench
 from loadtest.bench.reference_workload import REFERENCE_NETWORK
 
 RUN: Final = "run-000000000000"
-MODELS: Final[dict[str, dict[str, object]]] = {
+NETWORKS: Final[dict[str, dict[str, object]]] = {
     "small": REFERENCE_NETWORK,
     "medium": {"architecture": "mobilefacenet"},
     "large": {"architecture": "spherenet-64", "height": 112, "width": 96},
 }
-"""By name, the networks whose updates are summed: of 1.2, 4.1 and 193 MB."""
+"""Size of updates → the plan's part `model`: networks whose updates have 1.2, 4.1 and 193 MB."""
 
 _IMAGES: Final = 10
 _PATIENCE_SECONDS: Final = 60.0
 
 
-class Place(BaseModel):
-    """Where the artifacts are: in a directory, or in a bucket of an S3 server."""
+class StoreLocation(BaseModel):
+    """Where the artifacts are: in a directory, or in a bucket of an S3 server. It can be given to another process."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,7 +54,7 @@ class Place(BaseModel):
     secret_key: str = ""
 
     def open(self) -> ArtifactStore:
-        """The store itself, as its clients see it alone."""
+        """The store, without a service's retries and counters."""
         if self.directory is not None:
             return LocalArtifacts(self.directory)
         return S3Artifacts(self.endpoint, self.bucket, self.access_key, self.secret_key)
@@ -65,44 +65,48 @@ class SyntheticRound(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    place: Place
+    location: StoreLocation
     plan: Plan
     round: Round
     accepted: dict[str, AcceptedUpdate]
 
-    def of(self, updates: int) -> SyntheticRound:
-        """A round of the first so many of these clients, with their updates."""
+    def first(self, updates: int) -> SyntheticRound:
+        """The round of the first ``updates`` clients, with their updates."""
         clients = self.round.cohort[:updates]
         assert self.round.class_embeddings_sha256 is not None, "it is a training round"
         return SyntheticRound(
-            place=self.place,
+            location=self.location,
             plan=self.plan,
             round=_closed_round(self.plan, clients, self.round.model_sha256, self.round.class_embeddings_sha256),
             accepted={client: self.accepted[client] for client in clients},
         )
 
     def shards(self) -> list[dict[str, AcceptedUpdate]]:
-        """The accepted updates of each shard."""
+        """The accepted updates of each shard, by client."""
         members = (self.round.shard_members(shard) for shard in range(self.round.shards))
         return [{client: self.accepted[client] for client in clients} for clients in members]
 
     def workbench(self) -> Workbench:
-        """An aggregator's: with its patience, its counting, and a ledger in memory that it asks for nothing."""
-        ports = Ports(MemoryLedger(), CountedArtifacts(self.place.open()), RecordingPublisher(), SystemClock())
+        """A workbench with the store as an aggregator has it (patient and counted), and with an empty ledger in memory."""
+        ports = Ports(MemoryLedger(), CountedArtifacts(self.location.open()), RecordingPublisher(), SystemClock())
         return Workbench(with_patience(ports, _PATIENCE_SECONDS))
 
 
-def put_round(place: Place, size: str, updates: int) -> SyntheticRound:
-    """Put the model version, the class embeddings and the updates: the model with a little noise of each client's own."""
+def put_round(location: StoreLocation, size: str, updates: int) -> SyntheticRound:
+    """Put the model version, the class embeddings and ``updates`` updates of one of `NETWORKS`.
+
+    Each update is the model with a little noise of its own.
+    """
     plan = Plan.model_validate(
-        {"model": MODELS[size], "data": {"dataset": "synthetic"}, "split": {"clients": updates, "test": 2}, "rounds": 1}
+        {"model": NETWORKS[size], "data": {"dataset": "synthetic"}, "split": {"clients": updates, "test": 2}, "rounds": 1}
     )
-    store, network = place.open(), initial_network(plan.model, plan.seed)
+    store = location.open()
+    network = initial_network(plan.model, plan.seed)
     model = encode_network(network)
     store.put(object_keys.model(sha256_hex(model)), model)
     rows = encode_class_embeddings(random_class_embeddings(updates, plan.model.embedding_size, plan.seed))
     store.put(object_keys.class_embeddings(RUN, sha256_hex(rows)), rows)
-    told = {"images": _IMAGES, "loss_before": 0.5, "loss_after": 0.25, "started_from": sha256_hex(model)}
+    metadata = {"images": _IMAGES, "loss_before": 0.5, "loss_after": 0.25, "started_from": sha256_hex(model)}
     accepted: dict[str, AcceptedUpdate] = {}
     for client in map(client_id, range(updates)):
         draws = generator(plan.seed, "workbench", client)
@@ -110,15 +114,15 @@ def put_round(place: Place, size: str, updates: int) -> SyntheticRound:
             name: tensor + 1e-4 * torch.randn(tensor.shape, generator=draws) if tensor.is_floating_point() else tensor
             for name, tensor in network_tensors(network).items()
         }
-        data = encode_tensors(trained, told)
+        data = encode_tensors(trained, metadata)
         store.put(object_keys.update(RUN, 1, client), data)
-        accepted[client] = AcceptedUpdate.model_validate(told | {"sha256": sha256_hex(data), "size": len(data)})
+        accepted[client] = AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)})
     closed = _closed_round(plan, tuple(accepted), sha256_hex(model), sha256_hex(rows))
-    return SyntheticRound(place=place, plan=plan, round=closed, accepted=accepted)
+    return SyntheticRound(location=location, plan=plan, round=closed, accepted=accepted)
 
 
 def _closed_round(plan: Plan, cohort: tuple[str, ...], model_sha256: str, class_embeddings_sha256: str) -> Round:
-    """Training round 1, closed with everybody's update."""
+    """Training round 1, closed with an accepted update of every client."""
     now = datetime.now(UTC)
     return Round(
         run_id=RUN,

@@ -1,4 +1,4 @@
-"""`fedface bench training`: clients a second in one process, beside the bare PyTorch loop."""
+"""`fedface bench training`: clients a second in one process, and those of the bare loop."""
 
 from __future__ import annotations
 
@@ -12,74 +12,82 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from loadtest.bench.machine import Machine
-    from loadtest.bench.training_speeds import Speeds
+    from loadtest.bench.training_speeds import TrainingSpeeds
 
-_TOGETHER = (4, 8)
-_MOBILEFACENET_IS = 10  # times a small client's work, or more: a tenth of the clients say as much
+_VECTORISED_CLIENTS = (4, 8)
+_MOBILEFACENET_COST = 10  # a client takes at least this many times longer than a small one, so fewer clients are enough
 
 
 def training(
-    clients: Annotated[int, typer.Option(min=8, help="Small clients a measurement; a tenth for mobilefacenet.")] = 40,
-    repetitions: Annotated[int, typer.Option(min=1, help="How often each is measured, by turns.")] = 5,
+    clients: Annotated[int, typer.Option(min=8, help="Clients of a measurement; a tenth of them with mobilefacenet.")] = 40,
+    repetitions: Annotated[int, typer.Option(min=1, help="How often each way to train is measured, in turns.")] = 5,
     growth: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Also how time grows with the model, plotted there.")
+        Path | None,
+        typer.Option(metavar="PNG", help="Also measure how time grows with the model, and plot it to this PNG or PDF."),
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report there, too.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report to this file.")] = None,
 ) -> None:
-    """Train clients in this process, on one thread: one at a time and several at once, encoded and hashed as for an upload.
+    """Train clients in this process on one thread: one at a time, several at once, and by the bare loop in plain PyTorch.
 
-    The bare loop, as one would write it in plain PyTorch, does neither. Seconds are those of the processor.
+    FedFace encodes and hashes each update as for an upload; the bare loop does not. All seconds are processor time.
     """
     from rich.console import Console
 
-    from loadtest.bench.growth import Growth
     from loadtest.bench.machine import this_machine
-    from loadtest.bench.report import check_plot, check_writable, write
-    from loadtest.bench.training_speeds import GROWTH, SIZES, TrainingReport, measure_speeds
+    from loadtest.bench.report import check_plot_file, check_writable, write_report
+    from loadtest.bench.training_speeds import GROWING_NETWORKS, NETWORKS, TrainingReport, measure_speeds
 
     check_writable(json_file)
-    check_plot("--growth", growth)
-    console, machine = Console(), this_machine()
-    sizes, grown = [], []
+    check_plot_file("--growth", growth)
+    console = Console()
+    machine = this_machine()
+    sizes = []
+    growth_speeds = []
     with console.status("training"):
-        for model, shape in SIZES.items():
+        for model, network in NETWORKS.items():
             small = model != "mobilefacenet"
-            count = clients if small else max(2, clients // _MOBILEFACENET_IS)
-            together = _TOGETHER if small else (2,)
-            sizes.append(measure_speeds(model, shape, clients=count, repetitions=repetitions, together=together))
+            count = clients if small else max(2, clients // _MOBILEFACENET_COST)
+            vectorised = _VECTORISED_CLIENTS if small else (2,)
+            sizes.append(measure_speeds(model, network, clients=count, repetitions=repetitions, vectorised=vectorised))
         if growth is not None:
-            grown = [
-                measure_speeds(model, shape, clients=8, repetitions=repetitions, bare=False)
-                for model, shape in GROWTH.items()
+            growth_speeds = [
+                measure_speeds(model, network, clients=8, repetitions=repetitions, bare=False)
+                for model, network in GROWING_NETWORKS.items()
             ]
-    seconds = [_seconds(speeds) for speeds in grown]
+    seconds = [_client_seconds(speeds) for speeds in growth_speeds]
     report = TrainingReport(
         machine=machine,
         sizes=tuple(sizes),
-        growth=tuple(grown),
-        exponent_of_parameters=Growth.of([speeds.parameters for speeds in grown], seconds).exponent if grown else None,
-        exponent_of_multiply_adds=Growth.of([speeds.multiply_adds for speeds in grown], seconds).exponent if grown else None,
+        growth=tuple(growth_speeds),
+        exponent_of_parameters=_exponent([speeds.parameters for speeds in growth_speeds], seconds),
+        exponent_of_multiply_adds=_exponent([speeds.multiply_adds for speeds in growth_speeds], seconds),
     )
     for speeds in sizes:
         _show(speeds, machine, console)
     if growth is not None:
-        _show_growth(grown, machine, console)
+        _show_growth(growth_speeds, machine, console)
         console.print(
             f"a client's time grows with parameters to the power of {report.exponent_of_parameters:.2f}, "
             f"with multiply-adds to the power of {report.exponent_of_multiply_adds:.2f}"
         )
-        _plot(grown, seconds, growth)
-    write(json_file, report)
+        _plot(growth_speeds, seconds, growth)
+    write_report(json_file, report)
 
 
-def _seconds(speeds: Speeds) -> float:
+def _exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float | None:
+    from loadtest.bench.power_law import PowerLaw
+
+    return PowerLaw.fit(sizes, seconds).exponent if sizes else None
+
+
+def _client_seconds(speeds: TrainingSpeeds) -> float:
     from loadtest.bench.training_speeds import ONE_AT_A_TIME
 
     return 1 / speeds.clients_per_second[ONE_AT_A_TIME].median
 
 
-def _show(speeds: Speeds, machine: Machine, console: Console) -> None:
-    from loadtest.bench.report import Column, show
+def _show(speeds: TrainingSpeeds, machine: Machine, console: Console) -> None:
+    from loadtest.bench.report import Column, show_table
 
     ways = tuple(speeds.clients_per_second)
     columns = [
@@ -88,30 +96,32 @@ def _show(speeds: Speeds, machine: Machine, console: Console) -> None:
         Column(head="of the bare loop's", cells=tuple(str(speeds.ratio(way)) for way in ways)),
     ]
     title = f"{speeds.model}, {speeds.parameters:,} parameters, one thread; median [smallest, largest]"
-    show(console, title, columns, machine)
+    show_table(console, title, columns, machine)
 
 
-def _show_growth(grown: Sequence[Speeds], machine: Machine, console: Console) -> None:
-    from loadtest.bench.report import Column, show
+def _show_growth(growth_speeds: Sequence[TrainingSpeeds], machine: Machine, console: Console) -> None:
+    from loadtest.bench.report import Column, show_table
 
     columns = [
-        Column(head="model", cells=tuple(speeds.model for speeds in grown)),
-        Column(head="parameters", cells=tuple(f"{speeds.parameters:,}" for speeds in grown)),
-        Column(head="M multiply-adds an image", cells=tuple(f"{speeds.multiply_adds / 1e6:.2f}" for speeds in grown)),
-        Column(head="ms a client", cells=tuple(f"{1000 * _seconds(speeds):.1f}" for speeds in grown)),
+        Column(head="model", cells=tuple(speeds.model for speeds in growth_speeds)),
+        Column(head="parameters", cells=tuple(f"{speeds.parameters:,}" for speeds in growth_speeds)),
+        Column(
+            head="M multiply-adds an image", cells=tuple(f"{speeds.multiply_adds / 1e6:.2f}" for speeds in growth_speeds)
+        ),
+        Column(head="ms a client", cells=tuple(f"{1000 * _client_seconds(speeds):.1f}" for speeds in growth_speeds)),
     ]
-    show(console, "growth with the model", columns, machine)
+    show_table(console, "growth with the model", columns, machine)
 
 
-def _plot(grown: Sequence[Speeds], seconds: Sequence[float], file: Path) -> None:
-    import matplotlib as mpl  # half a second that only this needs
+def _plot(growth_speeds: Sequence[TrainingSpeeds], seconds: Sequence[float], file: Path) -> None:
+    import matplotlib as mpl  # its import takes half a second, and only the plot needs it
 
     mpl.use("agg")
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    axes.loglog([speeds.multiply_adds for speeds in grown], [1000 * each for each in seconds], "o")
-    for speeds, each in zip(grown, seconds, strict=True):
+    axes.loglog([speeds.multiply_adds for speeds in growth_speeds], [1000 * each for each in seconds], "o")
+    for speeds, each in zip(growth_speeds, seconds, strict=True):
         axes.annotate(
             speeds.model, (speeds.multiply_adds, 1000 * each), textcoords="offset points", xytext=(6, -4), fontsize=8
         )

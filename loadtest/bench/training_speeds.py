@@ -1,7 +1,7 @@
-"""How many clients a second one process trains, faithfully and vectorised, beside the bare loop; and growth with the model.
+"""How many clients a second one process trains: one at a time, vectorised, and by the bare loop.
 
-All are measured by turns, in this process, on one thread, by processor time: on a busy machine that is less noise than the
-wall clock's.
+All ways to train are measured in turns, in this process, on one thread, by processor time, which on a busy machine has less
+noise than the wall clock.
 """
 
 from __future__ import annotations
@@ -29,57 +29,71 @@ from loadtest.bare.loop import BareLoop
 from loadtest.bare.workload import Workload
 from loadtest.bench.plan_workload import workload_of
 from loadtest.bench.reference_workload import REFERENCE_NETWORK
-from loadtest.bench.repetitions import Repeated, by_turns, ratios
-from loadtest.bench.report import Report
+from loadtest.bench.repetitions import Repeated, measure_in_turns, ratios
+from loadtest.bench.report import BenchmarkReport
 
 ONE_AT_A_TIME: Final = "one at a time"
 
-SIZES: Final[dict[str, dict[str, Any]]] = {
+NETWORKS: Final[dict[str, dict[str, Any]]] = {
     "spherenet-4": REFERENCE_NETWORK,
     "mobilefacenet": {"architecture": "mobilefacenet"},
 }
-GROWTH: Final[dict[str, dict[str, Any]]] = {
+GROWING_NETWORKS: Final[dict[str, dict[str, Any]]] = {
     **{
         f"spherenet-4 ×{factor}": REFERENCE_NETWORK | {"widths": [8 * factor * 2**k for k in range(4)]}
         for factor in (1, 2, 4, 8)
     },
     **{f"spherenet-{depth}": REFERENCE_NETWORK | {"architecture": f"spherenet-{depth}"} for depth in (10, 20, 36)},
 }
-_IMAGES, _STEPS = 10, 5
+_IMAGES = 10
+_STEPS = 5
 
 
-class Speeds(BaseModel):
-    """Clients a second of processor time, by way of training them."""
+class TrainingSpeeds(BaseModel):
+    """How fast clients with one network are trained."""
 
     model_config = ConfigDict(frozen=True)
 
     model: str
     parameters: int
     multiply_adds: int
-    """Of one image's way through the network."""
+    """Of one image in a forward pass."""
     clients_per_second: dict[str, Repeated]
+    """Way to train → clients a second of processor time."""
 
     def ratio(self, way: str, reference: str = BARE_LOOP) -> Repeated:
-        """Of two ways, repetition by repetition."""
+        """The clients a second of one way divided by those of another, repetition by repetition."""
         return ratios(self.clients_per_second[way].values, self.clients_per_second[reference].values)
 
 
-class TrainingReport(Report):
-    """What `fedface bench training` writes."""
+class TrainingReport(BenchmarkReport):
+    """What `fedface bench training` reports."""
 
-    sizes: tuple[Speeds, ...]
-    growth: tuple[Speeds, ...]
-    """Of larger and larger models, one client at a time; empty where it was not asked for."""
+    sizes: tuple[TrainingSpeeds, ...]
+    growth: tuple[TrainingSpeeds, ...]
+    """Of larger and larger networks, one client at a time; empty if growth was not measured."""
     exponent_of_parameters: float | None
+    """Of the power law of a client's time over the number of parameters; None if growth was not measured."""
     exponent_of_multiply_adds: float | None
+    """Of the power law of a client's time over the multiply-adds of an image; None if growth was not measured."""
 
 
 def measure_speeds(
-    model: str, shape: dict[str, Any], *, clients: int, repetitions: int, together: Sequence[int] = (), bare: bool = True
-) -> Speeds:
-    """Train ``clients`` of 10 images each, 5 steps, with each way in turn; vectorised with each number of ``together``."""
+    model: str,
+    network_plan: dict[str, Any],
+    *,
+    clients: int,
+    repetitions: int,
+    vectorised: Sequence[int] = (),
+    bare: bool = True,
+) -> TrainingSpeeds:
+    """Train ``clients`` clients of 10 images each for 5 steps, each way in turn, after a first time to warm up.
+
+    ``network_plan`` is a plan's part `model`. The ways are the bare loop (if ``bare``), one client at a time, and each
+    number of ``vectorised`` clients at once.
+    """
     use_deterministic_torch(1)
-    plan = Plan.model_validate({"model": shape, "local_training": {"steps": _STEPS}})
+    plan = Plan.model_validate({"model": network_plan, "local_training": {"steps": _STEPS}})
     network = initial_network(plan.model, plan.seed)
     trainees = _clients(plan, clients)
     trainer = LocalTrainer(network)
@@ -90,21 +104,23 @@ def measure_speeds(
         workload = workload_of(plan, images_CNCHW, rows_CD, network)
         for name, channels_last in ((BARE_LOOP, False), (BARE_LOOP_CHANNELS_LAST, True)):
             loop = BareLoop(workload.network, workload.local, channels_last=channels_last)
-            ways[name] = partial(_train_barely, loop, workload)
-    for number in (1, *together):
+            ways[name] = partial(_train_with_bare_loop, loop, workload)
+    for number in (1, *vectorised):
         name = ONE_AT_A_TIME if number == 1 else f"{number} at once"
-        vectorised = apply_merge_patch(plan, {"local_training": {"vectorised_clients": number}})
-        ways[name] = partial(_train, trainer, trainees, TrainingRound(vectorised, 1))
+        way_plan = apply_merge_patch(plan, {"local_training": {"vectorised_clients": number}})
+        ways[name] = partial(_train, trainer, trainees, TrainingRound(way_plan, 1))
     for way in ways.values():
         way()
     measures = {name: partial(_clients_per_second, way, clients) for name, way in ways.items()}
-    figures = by_turns(measures, repetitions)
+    figures = measure_in_turns(measures, repetitions)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Speeds(model=model, parameters=parameters, multiply_adds=multiply_adds(network), clients_per_second=figures)
+    return TrainingSpeeds(
+        model=model, parameters=parameters, multiply_adds=multiply_adds(network), clients_per_second=figures
+    )
 
 
 def multiply_adds(network: EmbeddingNetwork) -> int:
-    """The products of one image's way through all convolutions and linear layers: half of torch's count of operations."""
+    """The products of one image in all convolutions and linear layers: half of torch's count of operations."""
     plan = network.plan
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network.eval().features(torch.zeros(1, plan.channels, plan.height, plan.width, dtype=torch.uint8))
@@ -113,7 +129,7 @@ def multiply_adds(network: EmbeddingNetwork) -> int:
 
 
 def _clients(plan: Plan, count: int) -> list[Trainee]:
-    """Noise for photographs, and class embeddings: arithmetic takes as long whatever the numbers are."""
+    """Clients with noise for photographs and for class embeddings: arithmetic takes equally long with any numbers."""
     shape = (_IMAGES, plan.model.channels, plan.model.height, plan.model.width)
     draws = torch.Generator().manual_seed(plan.seed)
     images = [torch.randint(256, shape, dtype=torch.uint8, generator=draws) for _ in range(count)]
@@ -121,7 +137,7 @@ def _clients(plan: Plan, count: int) -> list[Trainee]:
     return [Trainee(client_id(index), images[index], rows_CD[index]) for index in range(count)]
 
 
-def _train_barely(loop: BareLoop, workload: Workload) -> None:
+def _train_with_bare_loop(loop: BareLoop, workload: Workload) -> None:
     for images_NCHW, row_D in zip(workload.images_CNCHW, workload.class_embeddings_CD, strict=True):
         loop.load(workload.initial)
         loop.train(images_NCHW, row_D)
@@ -129,7 +145,7 @@ def _train_barely(loop: BareLoop, workload: Workload) -> None:
 
 def _train(trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound) -> None:
     for _client, _update in training_updates(trainer, trainees, training):
-        pass  # an update takes its turn as bytes, and goes
+        pass  # each update is encoded and hashed, and then dropped
 
 
 def _clients_per_second(way: Callable[[], object], clients: int) -> float:

@@ -1,1 +1,1 @@
-"""The proof that no crash changes a run: the same plan twice, once in peace and once under an adversary, and compared."""
+"""Chaos: one plan is run twice, once without faults and once disturbed by an adversary, and the results are compared."""

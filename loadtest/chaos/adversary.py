@@ -1,4 +1,4 @@
-"""The adversary: a seed decides what it does, the run's progress decides when."""
+"""The adversary, which injects faults into a run: a seed decides which faults, the run's progress decides when."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from loadtest.chaos.messages import BrokerAwayError, Message, Messages
-from loadtest.chaos.progress import Progress, end_of
+from loadtest.chaos.messages import BrokerUnavailableError, Message, Messages
+from loadtest.chaos.progress import Progress, last_evaluation_at
 from loadtest.chaos.services import Services
 
 _DELAY_SECONDS = (1.0, 6.0)
-# Whom the last round cannot do without: it stays dead until all kills have happened, so that none comes after the end.
-_GATE = "evaluator"
+# The last round cannot end without this service. It stays dead until all kills have happened, so that no kill comes after
+# the end of the run.
+_NEEDED_BY_LAST_ROUND = "evaluator"
 
 
-class Fault(StrEnum):
+class FaultKind(StrEnum):
     """What an adversary can do."""
 
     KILL = "kill"
@@ -30,131 +31,138 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True)
-class Strike:
-    """A fault that is due once the run has come ``at``, in rounds."""
+class PlannedFault:
+    """A fault that is to happen once the run's progress has reached ``due``, in rounds."""
 
-    at: float
-    fault: Fault
+    due: float
+    kind: FaultKind
 
 
 @dataclass(frozen=True)
-class Deed:
-    """A strike that happened: to whom, and where the run was last seen."""
+class InjectedFault:
+    """A fault that has happened: its target, the last progress that was read before it, and its moment (UTC)."""
 
-    fault: Fault
+    kind: FaultKind
     target: str
-    seen: Progress
+    progress: Progress
     at: datetime
 
 
-def draw_strikes(draw: random.Random, rounds: int, kills: int, *, with_store: bool) -> list[Strike]:
-    """``kills`` kills, as many duplicates and delays, and breaks of the store, in the order in which they become due."""
-    end = end_of(rounds)
-    counts = {Fault.KILL: kills, Fault.DUPLICATE: kills, Fault.DELAY: kills}
-    strikes = [Strike(draw.uniform(0.0, end), fault) for fault, count in counts.items() for _ in range(count)]
-    if with_store:  # before the last round, which leaves time for a store that was killed to be there again
-        breaks = [Fault.FREEZE] * (1 + kills // 10) + [Fault.CUT]
-        strikes += [Strike(draw.uniform(0.0, end - 1), fault) for fault in breaks]
-    return sorted(strikes, key=lambda strike: strike.at)
+def plan_faults(draws: random.Random, rounds: int, kills: int, *, with_store: bool) -> list[PlannedFault]:
+    """Draw the faults of a run of ``rounds`` training rounds, in the order in which they become due.
+
+    There are ``kills`` kills, as many duplicates and as many delays. ``with_store`` adds freezes and one cut of the store.
+    """
+    end = last_evaluation_at(rounds)
+    counts = {FaultKind.KILL: kills, FaultKind.DUPLICATE: kills, FaultKind.DELAY: kills}
+    faults = [PlannedFault(draws.uniform(0.0, end), kind) for kind, count in counts.items() for _ in range(count)]
+    if with_store:  # before the last round, so that a store that was killed has time to come back
+        store_faults = [FaultKind.FREEZE] * (1 + kills // 10) + [FaultKind.CUT]
+        faults += [PlannedFault(draws.uniform(0.0, end - 1), kind) for kind in store_faults]
+    return sorted(faults, key=lambda fault: fault.due)
 
 
 class Adversary:
-    """Strikes at a stack while its run goes on. ``deeds`` is what has happened so far."""
+    """Injects planned faults into a stack while its run goes on. ``injected`` lists those that have happened so far."""
 
     def __init__(
-        self, services: Services, messages: Messages, strikes: Sequence[Strike], last_round: int, draw: random.Random
+        self,
+        services: Services,
+        messages: Messages,
+        faults: Sequence[PlannedFault],
+        last_round: int,
+        draws: random.Random,
     ) -> None:
-        self.deeds: list[Deed] = []
+        self.injected: list[InjectedFault] = []
         self.services = services
+        self.last_progress = Progress(None, "created", 0.0)
         self._messages = messages
-        self._pending = list(strikes)
+        self._pending = list(faults)
         self._last_round = last_round
-        self._draw = draw
-        self._bag: list[str] = []
-        self._late: list[tuple[float, Message]] = []
-        self.seen = Progress(None, "created", 0.0)
+        self._draws = draws
+        self._next_targets: list[str] = []
+        self._delayed: list[tuple[float, Message]] = []
 
     def kills_left(self) -> int:
-        """How many kills have not happened yet."""
-        return sum(strike.fault is Fault.KILL for strike in self._pending)
+        """The number of kills that have not happened yet."""
+        return sum(fault.kind is FaultKind.KILL for fault in self._pending)
 
-    def step(self, seen: Progress | None) -> None:
-        """Do what is due; ``seen`` is None where the ledger did not answer. At most one kill a step."""
-        self.seen = seen or self.seen
-        last = self.seen.round == self._last_round
-        self.services.tick(held=_GATE if last and self.kills_left() else None)
-        self._return_late()
-        if last and self.kills_left() and _GATE in self.services.running:
-            self._kill(_GATE)
+    def step(self, progress: Progress | None) -> None:
+        """Inject the faults that are due, at most one of a kind. ``progress`` is None if the ledger did not answer."""
+        self.last_progress = progress or self.last_progress
+        in_last_round = self.last_progress.round == self._last_round
+        self.services.tick(kept_dead=_NEEDED_BY_LAST_ROUND if in_last_round and self.kills_left() else None)
+        self._return_delayed()
+        if in_last_round and self.kills_left() and _NEEDED_BY_LAST_ROUND in self.services.running:
+            self._kill(_NEEDED_BY_LAST_ROUND)
             return
-        tried: set[Fault] = set()
-        for strike in [strike for strike in self._pending if strike.at <= self.seen.amount]:
-            if strike.fault in tried:  # one of a sort a step
-                continue
-            tried.add(strike.fault)
-            self._try(strike)
+        tried: set[FaultKind] = set()
+        for fault in [fault for fault in self._pending if fault.due <= self.last_progress.amount]:
+            if fault.kind not in tried:
+                tried.add(fault.kind)
+                self._inject(fault)
 
-    def cease(self) -> None:
-        """Peace: every service runs again, and every message that was held back is on its queue."""
-        self.services.bring_all_back()
-        for _, message in self._late:
+    def stop(self) -> None:
+        """Start every service again, and put every delayed message back into its queue."""
+        self.services.restart_all()
+        for _, message in self._delayed:
             self._messages.put(message)
-        self._late.clear()
+        self._delayed.clear()
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Fault → target → how often."""
+        """How often each fault happened: kind → target → number."""
         return {
-            fault.value: dict(sorted(Counter(deed.target for deed in self.deeds if deed.fault is fault).items()))
-            for fault in Fault
+            kind.value: dict(sorted(Counter(fault.target for fault in self.injected if fault.kind is kind).items()))
+            for kind in FaultKind
         }
 
-    def _try(self, strike: Strike) -> None:
-        match strike.fault:
-            case Fault.KILL:
-                target = self._next_victim()
+    def _inject(self, fault: PlannedFault) -> None:
+        match fault.kind:
+            case FaultKind.KILL:
+                target = self._draw_target()
                 if target is not None:
                     self._kill(target)
-            case Fault.FREEZE | Fault.CUT:
-                if "s3" in self.services.settled:
-                    (self.services.freeze if strike.fault is Fault.FREEZE else self.services.cut)("s3")
-                    self._note(strike, "s3")
-            case Fault.DUPLICATE | Fault.DELAY:
+            case FaultKind.FREEZE | FaultKind.CUT:
+                if "s3" in self.services.stable:
+                    (self.services.freeze if fault.kind is FaultKind.FREEZE else self.services.cut)("s3")
+                    self._record(fault, "s3")
+            case FaultKind.DUPLICATE | FaultKind.DELAY:
                 try:
-                    message = self._messages.duplicate() if strike.fault is Fault.DUPLICATE else self._messages.take()
-                except BrokerAwayError:
+                    message = self._messages.duplicate() if fault.kind is FaultKind.DUPLICATE else self._messages.take()
+                except BrokerUnavailableError:
                     return
                 if message is not None:
-                    if strike.fault is Fault.DELAY:
-                        self._late.append((time.monotonic() + self._draw.uniform(*_DELAY_SECONDS), message))
-                    self._note(strike, message.task)
+                    if fault.kind is FaultKind.DELAY:
+                        self._delayed.append((time.monotonic() + self._draws.uniform(*_DELAY_SECONDS), message))
+                    self._record(fault, message.task)
 
     def _kill(self, target: str) -> None:
         self.services.kill(target)
-        self._note(next(strike for strike in self._pending if strike.fault is Fault.KILL), target)
+        self._record(next(fault for fault in self._pending if fault.kind is FaultKind.KILL), target)
 
-    def _next_victim(self) -> str | None:
-        """A service that can be killed now. Each comes as often as the others, in an order that is drawn."""
-        if not self._bag:
-            self._bag = sorted(self.services.all)
-            self._draw.shuffle(self._bag)
-        settled = sorted(self.services.settled)
-        for name in self._bag:
-            if name in settled:
-                self._bag.remove(name)
+    def _draw_target(self) -> str | None:
+        """A service that can be killed now, or None. Each is drawn as often as the others, in a random order."""
+        if not self._next_targets:
+            self._next_targets = sorted(self.services.names)
+            self._draws.shuffle(self._next_targets)
+        stable = sorted(self.services.stable)
+        for name in self._next_targets:
+            if name in stable:
+                self._next_targets.remove(name)
                 return name
-        # The others of the bag are away, perhaps until this very kill has happened.
-        return self._draw.choice(settled) if settled else None
+        # The services whose turn it is are away, perhaps until this very kill has happened.
+        return self._draws.choice(stable) if stable else None
 
-    def _note(self, strike: Strike, target: str) -> None:
-        self._pending.remove(strike)
-        self.deeds.append(Deed(strike.fault, target, self.seen, datetime.now(UTC)))
+    def _record(self, fault: PlannedFault, target: str) -> None:
+        self._pending.remove(fault)
+        self.injected.append(InjectedFault(fault.kind, target, self.last_progress, datetime.now(UTC)))
 
-    def _return_late(self) -> None:
+    def _return_delayed(self) -> None:
         now = time.monotonic()
-        due = [(at, message) for at, message in self._late if at <= now]
+        due = [(at, message) for at, message in self._delayed if at <= now]
         try:
             for entry in due:
                 self._messages.put(entry[1])
-                self._late.remove(entry)
-        except BrokerAwayError:
+                self._delayed.remove(entry)
+        except BrokerUnavailableError:
             return

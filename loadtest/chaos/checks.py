@@ -1,4 +1,4 @@
-"""What must hold of a run whatever befell it. Each check is a function of what was left behind; none looks at a process."""
+"""What must hold of a disturbed run. Each check is a function of snapshots and of the injected faults."""
 
 from __future__ import annotations
 
@@ -10,100 +10,128 @@ from typing import Any
 from fedface_core.contracts import object_keys
 from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
-from loadtest.chaos.adversary import Deed, Fault
-from loadtest.chaos.outcome import Outcome, RoundOutcome
+from loadtest.chaos.adversary import FaultKind, InjectedFault
+from loadtest.chaos.snapshot import RoundSnapshot, RunSnapshot
 
-# What a round's history is made of, in this order.
-_HISTORY = ("round_opened", "round_closed", "round_aggregated", "round_finished")
+# The events of a finished round, in their order.
+_ROUND_EVENTS = ("round_opened", "round_closed", "round_aggregated", "round_finished")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One claim, whether it held, and the figures that show it."""
+    """A claim, whether it held, and the figures that show it."""
 
     name: str
     passed: bool
     figures: dict[str, Any]
 
 
-def compare(calm: Outcome, storm: Outcome) -> list[Check]:
-    """All claims about the run under the adversary, and about the two runs side by side."""
+def check_runs(fault_free: RunSnapshot, disturbed: RunSnapshot) -> list[Check]:
+    """Check the disturbed run by itself and against the fault-free run of the same plan."""
     return [
-        _finishes(storm),
-        _same("the model is the fault-free one", calm, storm, lambda outcome: [outcome.run.model_sha256]),
-        _same("every round's model version is the fault-free one", calm, storm, _models),
-        _same("the accepted updates are the fault-free ones", calm, storm, _accepted),
-        _in_manifest(storm),
-        _counted_once(storm),
-        _stored(storm),
-        _forward(storm),
-        _keys(storm),
+        _check_completed(disturbed),
+        _check_equal("the model is the fault-free one", fault_free, disturbed, lambda run: [run.run.model_sha256]),
+        _check_equal("every round's model version is the fault-free one", fault_free, disturbed, _model_versions),
+        _check_equal("the accepted updates are the fault-free ones", fault_free, disturbed, _accepted_updates),
+        _check_manifests(disturbed),
+        _check_counted_once(disturbed),
+        _check_stored_updates(disturbed),
+        _check_events(disturbed),
+        _check_keys(disturbed),
     ]
 
 
-def all_kills_inside(storm: Outcome, deeds: Sequence[Deed], kills: int) -> Check:
-    """The adversary did what it was asked to, while the run went on."""
-    killed = [deed for deed in deeds if deed.fault is Fault.KILL]
-    ended_at = storm.run.ended_at
-    inside = [deed for deed in killed if not deed.seen.ended and ended_at is not None and deed.at < ended_at]
+def check_kills(disturbed: RunSnapshot, faults: Sequence[InjectedFault], kills: int) -> Check:
+    """Check that exactly ``kills`` services were killed, each of them before the run ended."""
+    killed = [fault for fault in faults if fault.kind is FaultKind.KILL]
+    ended_at = disturbed.run.ended_at
+    inside = [fault for fault in killed if not fault.progress.ended and ended_at is not None and fault.at < ended_at]
     figures = {"asked": kills, "killed": len(killed), "inside_the_run": len(inside)}
     return Check("every kill happened inside the run", len(killed) == len(inside) == kills, figures)
 
 
-def every_fault(deeds: Sequence[Deed], faults: Sequence[Fault]) -> Check:
-    """No sort of fault was left out."""
-    figures = {fault.value: sum(deed.fault is fault for deed in deeds) for fault in faults}
+def check_fault_kinds(faults: Sequence[InjectedFault], kinds: Sequence[FaultKind]) -> Check:
+    """Check that a fault of each of these kinds has happened."""
+    figures = {kind.value: sum(fault.kind is kind for fault in faults) for kind in kinds}
     return Check("every kind of fault happened", all(figures.values()), figures)
 
 
-def nobody_gave_up(ended: Sequence[str]) -> Check:
-    """No process ended but those that were killed: each waits for what was killed beside it."""
+def check_no_process_gave_up(ended: Sequence[str]) -> Check:
+    """Check that no process ended by itself; ``ended`` names those that did. Each is to wait for a killed server."""
     return Check("no process ends that nobody killed", not ended, dict(Counter(ended)))
 
 
-def unmoved(at_end: Outcome, later: Outcome) -> Check:
-    """What was still under way when the run ended has changed nothing of it."""
+def check_unchanged(at_end: RunSnapshot, later: RunSnapshot) -> Check:
+    """Check that messages that were handled after the end of the run have changed nothing of it."""
     changed = [name for name in ("run", "rounds", "keys", "events") if getattr(at_end, name) != getattr(later, name)]
     return Check("late messages changed nothing", not changed, {"changed": changed})
 
 
-def _finishes(storm: Outcome) -> Check:
-    figures = {"phase": storm.run.phase.value, "rounds": len(storm.rounds) - 1, "asked": storm.run.plan.rounds}
-    complete = storm.run.phase is RunPhase.COMPLETED and len(storm.rounds) == storm.run.plan.rounds + 1
-    return Check("the run finishes", complete, figures)
+def expected_keys(snapshot: RunSnapshot) -> set[str]:
+    """The key of every object that a completed run leaves in its store."""
+    run_id = snapshot.run.id
+    keys = {object_keys.run(run_id)}
+    for each in snapshot.rounds:
+        number = each.round.number
+        keys |= {object_keys.update(run_id, number, client) for client in each.accepted}
+        keys |= {object_keys.partial(run_id, number, shard, digest) for shard, digest in _shard_digests(each)}
+        keys |= {object_keys.report(run_id, number), object_keys.manifest(run_id, number)}
+        keys.add(object_keys.aggregation(run_id, number, accepted_digest(each.accepted)))
+        keys.add(object_keys.model(each.round.model_sha256))
+        aggregation = each.round.aggregation
+        if aggregation is not None:
+            keys.add(object_keys.class_embeddings(run_id, aggregation.class_embeddings_sha256))
+            if aggregation.server_state_sha256 is not None:
+                keys.add(object_keys.server_state(run_id, aggregation.server_state_sha256))
+            if aggregation.guidance_sha256 is not None:
+                keys.add(object_keys.guidance(run_id, aggregation.guidance_sha256))
+    return keys | {object_keys.model(snapshot.run.model_sha256 or "")}
 
 
-def _same(name: str, calm: Outcome, storm: Outcome, view: Callable[[Outcome], list[Any]]) -> Check:
-    expected, found = view(calm), view(storm)
+def _check_completed(disturbed: RunSnapshot) -> Check:
+    run = disturbed.run
+    figures = {"phase": run.phase.value, "rounds": len(disturbed.rounds) - 1, "asked": run.plan.rounds}
+    completed = run.phase is RunPhase.COMPLETED and len(disturbed.rounds) == run.plan.rounds + 1
+    return Check("the run finishes", completed, figures)
+
+
+def _check_equal(
+    name: str, fault_free: RunSnapshot, disturbed: RunSnapshot, view: Callable[[RunSnapshot], list[Any]]
+) -> Check:
+    """Check that ``view`` gives one list of both runs."""
+    expected = view(fault_free)
+    found = view(disturbed)
     differing = sum(item not in found for item in expected) + sum(item not in expected for item in found)
     return Check(name, expected == found, {"compared": len(expected), "differing": differing})
 
 
-def _models(outcome: Outcome) -> list[tuple[int, str | None, str | None]]:
-    """Of each round: its number, the model version it started from, and the one it made."""
+def _model_versions(snapshot: RunSnapshot) -> list[tuple[int, str | None, str | None]]:
+    """Of each round: its number, the model version that it started from, and the one that it made."""
     return [
         (
-            each.ledger.number,
-            each.ledger.model_sha256,
-            each.ledger.aggregation.model_sha256 if each.ledger.aggregation else None,
+            each.round.number,
+            each.round.model_sha256,
+            each.round.aggregation.model_sha256 if each.round.aggregation else None,
         )
-        for each in outcome.rounds
+        for each in snapshot.rounds
     ]
 
 
-def _accepted(outcome: Outcome) -> list[tuple[int, str, AcceptedUpdate]]:
-    return [(each.ledger.number, client, update) for each in outcome.rounds for client, update in each.accepted.items()]
+def _accepted_updates(snapshot: RunSnapshot) -> list[tuple[int, str, AcceptedUpdate]]:
+    return [(each.round.number, client, update) for each in snapshot.rounds for client, update in each.accepted.items()]
 
 
-def _in_manifest(storm: Outcome) -> Check:
-    missing, foreign, differing = 0, 0, 0
-    for each in storm.rounds:
+def _check_manifests(disturbed: RunSnapshot) -> Check:
+    missing = 0
+    foreign = 0
+    differing = 0
+    for each in disturbed.rounds:
         named = each.manifest.accepted if each.manifest else {}
         missing += len(each.accepted.keys() - named.keys())
         foreign += len(named.keys() - each.accepted.keys())
         differing += sum(named[client] != each.accepted[client] for client in named.keys() & each.accepted.keys())
-        differing += each.manifest is not None and each.manifest.round != each.ledger
-    accepted = sum(len(each.accepted) for each in storm.rounds)
+        differing += each.manifest is not None and each.manifest.round != each.round
+    accepted = sum(len(each.accepted) for each in disturbed.rounds)
     return Check(
         "no accepted update is missing from the manifests",
         missing == foreign == differing == 0,
@@ -111,9 +139,9 @@ def _in_manifest(storm: Outcome) -> Check:
     )
 
 
-def _counted_once(storm: Outcome) -> Check:
-    wrong = [each.ledger.number for each in storm.rounds if not _sums_agree(each)]
-    aggregations = [each.ledger.aggregation for each in storm.rounds if each.ledger.aggregation]
+def _check_counted_once(disturbed: RunSnapshot) -> Check:
+    wrong = [each.round.number for each in disturbed.rounds if not _is_counted_once(each)]
+    aggregations = [each.round.aggregation for each in disturbed.rounds if each.round.aggregation]
     figures = {
         "folded": sum(aggregation.folded for aggregation in aggregations),
         "refused": sum(len(aggregation.refused) for aggregation in aggregations),
@@ -123,65 +151,47 @@ def _counted_once(storm: Outcome) -> Check:
     return Check("no update is counted twice", not wrong, figures)
 
 
-def _sums_agree(each: RoundOutcome) -> bool:
-    aggregation = each.ledger.aggregation
+def _is_counted_once(each: RoundSnapshot) -> bool:
+    """Whether the round's aggregation counts the updates and the images of exactly the accepted, not refused updates."""
+    aggregation = each.round.aggregation
     if aggregation is None:
         return False
     folded = [update for client, update in each.accepted.items() if client not in aggregation.refused]
     return aggregation.folded == len(folded) and aggregation.images == sum(update.images for update in folded)
 
 
-def _stored(storm: Outcome) -> Check:
+def _check_stored_updates(disturbed: RunSnapshot) -> Check:
     wrong = [
-        object_keys.update(each.ledger.run_id, each.ledger.number, client)
-        for each in storm.rounds
+        object_keys.update(each.round.run_id, each.round.number, client)
+        for each in disturbed.rounds
         for client, update in each.accepted.items()
-        if each.stored.get(client) != update.sha256
+        if each.stored_sha256.get(client) != update.sha256
     ]
-    compared = sum(len(each.accepted) for each in storm.rounds)
+    compared = sum(len(each.accepted) for each in disturbed.rounds)
     return Check("every accepted update is stored as it was accepted", not wrong, {"compared": compared, "wrong": wrong})
 
 
-def _forward(storm: Outcome) -> Check:
-    expected = [(number, name) for number in range(len(storm.rounds)) for name in _HISTORY]
-    found = [(event.data["round"], event.name) for event in storm.events if event.name in _HISTORY]
-    failed = sum(len(each.failed) for each in storm.rounds)
+def _check_events(disturbed: RunSnapshot) -> Check:
+    expected = [(number, name) for number in range(len(disturbed.rounds)) for name in _ROUND_EVENTS]
+    found = [(event.data["round"], event.name) for event in disturbed.events if event.name in _ROUND_EVENTS]
+    failed = sum(len(each.failed) for each in disturbed.rounds)
     figures = {"changes": len(found), "expected": len(expected), "failed_clients": failed}
     return Check("each phase is entered once, in order, and no client fails", found == expected and not failed, figures)
 
 
-def _keys(storm: Outcome) -> Check:
-    expected = expected_keys(storm)
+def _check_keys(disturbed: RunSnapshot) -> Check:
+    expected = expected_keys(disturbed)
     figures = {
-        "objects": len(storm.keys),
-        "unknown": sorted(storm.keys - expected),
-        "missing": sorted(expected - storm.keys),
+        "objects": len(disturbed.keys),
+        "unknown": sorted(disturbed.keys - expected),
+        "missing": sorted(expected - disturbed.keys),
     }
-    return Check("no temporary or unknown object, and none is missing", storm.keys == expected, figures)
+    return Check("no temporary or unknown object, and none is missing", disturbed.keys == expected, figures)
 
 
-def expected_keys(outcome: Outcome) -> set[str]:
-    """The key of every object that a completed run leaves."""
-    run, keys = outcome.run.id, {object_keys.run(outcome.run.id)}
-    for each in outcome.rounds:
-        number = each.ledger.number
-        keys |= {object_keys.update(run, number, client) for client in each.accepted}
-        keys |= {object_keys.partial(run, number, shard, digest) for shard, digest in _shards(each)}
-        keys |= {object_keys.report(run, number), object_keys.manifest(run, number)}
-        keys |= {object_keys.aggregation(run, number, accepted_digest(each.accepted))}
-        keys.add(object_keys.model(each.ledger.model_sha256))
-        if each.ledger.aggregation is not None:
-            keys.add(object_keys.class_embeddings(run, each.ledger.aggregation.class_embeddings_sha256))
-            if each.ledger.aggregation.server_state_sha256 is not None:
-                keys.add(object_keys.server_state(run, each.ledger.aggregation.server_state_sha256))
-            if each.ledger.aggregation.guidance_sha256 is not None:
-                keys.add(object_keys.guidance(run, each.ledger.aggregation.guidance_sha256))
-    return keys | {object_keys.model(outcome.run.model_sha256 or "")}
-
-
-def _shards(each: RoundOutcome) -> Iterator[tuple[int, str]]:
-    """Each shard with accepted updates, and the digest of these."""
-    for shard in range(each.ledger.shards):
-        accepted = {client: each.accepted[client] for client in each.ledger.shard_members(shard) if client in each.accepted}
+def _shard_digests(each: RoundSnapshot) -> Iterator[tuple[int, str]]:
+    """The number of each shard that has accepted updates, and the digest of these updates."""
+    for shard in range(each.round.shards):
+        accepted = {client: each.accepted[client] for client in each.round.shard_members(shard) if client in each.accepted}
         if accepted:
             yield shard, accepted_digest(accepted)

@@ -1,4 +1,4 @@
-"""`fedface bench chaos`: kill everything, again and again, and show that the run comes out the same."""
+"""`fedface bench chaos`: kill services and servers while a run goes on, and show that its result does not change."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ from fedface_stack.up import Artifacts
 
 
 class Preset(StrEnum):
-    """The plans that there are."""
+    """The names of the plans that chaos can run."""
 
     SYNTHETIC = "synthetic"
 
 
 def chaos(
-    preset: Annotated[Preset, typer.Option(help="Which plan.")] = Preset.SYNTHETIC,
+    preset: Annotated[Preset, typer.Option(help="The plan.")] = Preset.SYNTHETIC,
     clients: Annotated[int, typer.Option(help="Clients, all of them in every cohort.")] = 24,
     rounds: Annotated[int, typer.Option(help="Training rounds, after enrolment.")] = 6,
-    kills: Annotated[int, typer.Option(min=0, help="Exactly so many, all inside the run.")] = 40,
-    seed: Annotated[int, typer.Option(help="Of the plan and of the adversary.")] = 0,
+    kills: Annotated[int, typer.Option(min=0, help="Exactly this many kills, all before the run ends.")] = 40,
+    seed: Annotated[int, typer.Option(help="Seed of the plan and of the adversary.")] = 0,
     artifacts: Annotated[
         Artifacts, typer.Option(help="Artifacts in a directory or in an embedded S3 server.")
     ] = Artifacts.S3,
-    limit_seconds: Annotated[float, typer.Option(help="Give up on either run after so long.")] = 1200.0,
-    logs: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keep the logs of both stacks there.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the proof there, too.")] = None,
+    limit_seconds: Annotated[float, typer.Option(help="Give up if either run takes longer than this.")] = 1200.0,
+    logs: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keep the logs of both stacks in this folder.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report to this file.")] = None,
 ) -> None:
-    """Kill everything, again and again, while a run goes on, and show that it comes out the same.
+    """Kill services and servers while a run goes on, and show that its result does not change.
 
-    Runs a plan on a local stack in peace, then once more on a fresh one while a seeded adversary kills services and servers,
-    duplicates and delays messages, and takes the store away. Exit status 1 if any check fails.
+    Runs a plan on a local stack without faults, then again on a fresh stack while a seeded adversary kills services and
+    servers, duplicates and delays messages, and stops the store. Exit status 1 if any check fails.
     """
     from rich.console import Console
 
     from fedface_core.domain.errors import FedFaceError
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.report import check_writable
-    from loadtest.chaos.proof import Failure, Proof, ProofOptions, show
-    from loadtest.chaos.scenario import prove
+    from loadtest.chaos.report import ChaosOptions, ChaosReport, FailedChaosReport, show
+    from loadtest.chaos.scenario import run_scenario
 
-    check_writable(json_file)  # found out now, not after minutes of chaos
+    check_writable(json_file)  # before the runs, which take minutes
     exit_on_termination()
     console = Console()
-    options = ProofOptions(
+    options = ChaosOptions(
         preset=preset.value, clients=clients, rounds=rounds, kills=kills, seed=seed, artifacts=artifacts.value
     )
-    found: Proof | Failure
+    report: ChaosReport | FailedChaosReport
     try:
-        found = prove(options, limit_seconds, logs, console)
+        report = run_scenario(options, limit_seconds, logs, console)
     except FedFaceError as error:
         console.print(f"[red]{error}[/red]", highlight=False)
-        found = Failure(error=str(error))
+        report = FailedChaosReport(error=str(error))
     else:
-        show(found, console)
+        show(report, console)
     if json_file is not None:
-        json_file.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    if not found.passed:
+        json_file.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if not report.passed:
         raise typer.Exit(1)

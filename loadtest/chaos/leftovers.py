@@ -1,4 +1,4 @@
-"""What a stack that has stopped must not leave: processes, files that were never given their name, secrets in its logs."""
+"""Checks of what a stopped stack must not leave: processes, half-written files, secrets in its logs."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import psutil
 
 from loadtest.chaos.checks import Check
 
-PATIENCE_SECONDS = 10.0  # a killed process takes a moment to go
+PATIENCE_SECONDS = 10.0  # a killed process takes a moment to end
 
 
-def no_process_left(variable: str, mark: str, groups: AbstractSet[int]) -> Check:
-    """Nothing that has ``variable=mark`` in its environment, or is of one of the process ``groups``, is alive."""
+def check_no_process_left(variable: str, mark: str, groups: AbstractSet[int]) -> Check:
+    """Check that no process with ``variable=mark`` in its environment or in one of the process ``groups`` is alive."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (left := _living(variable, mark, groups)) and time.monotonic() < deadline:
         time.sleep(0.2)
     return Check("no process is left", not left, {"started_groups": len(groups), "left": left})
 
 
-def no_file_aside(artifacts: Path) -> Check:
-    """The directory store's place for files under way is empty. A store in S3 has none."""
-    aside = artifacts / "~incoming"
-    left = sorted(path.name for path in aside.iterdir()) if aside.is_dir() else []
+def check_no_unfinished_file(artifacts: Path) -> Check:
+    """Check that the directory store has no file that was never renamed to its key. A store in S3 has no such directory."""
+    incoming = artifacts / "~incoming"
+    left = sorted(path.name for path in incoming.iterdir()) if incoming.is_dir() else []
     return Check("no file is left half written", not left, {"left": left})
 
 
-def no_secret_told(logs: Path, secrets: Iterable[str]) -> Check:
-    """No log holds a secret of the stack, whatever tracebacks the faults caused."""
+def check_no_secret_logged(logs: Path, secrets: Iterable[str]) -> Check:
+    """Check that no log holds a secret of the stack, whatever tracebacks the faults caused."""
     paths = sorted(logs.glob("*.log"))
     telling = [path.name for path in paths if any(secret in path.read_text(errors="replace") for secret in secrets)]
     return Check("no log tells a secret", not telling, {"logs": len(paths), "telling": telling})
@@ -41,10 +41,11 @@ def no_secret_told(logs: Path, secrets: Iterable[str]) -> Check:
 def _living(variable: str, mark: str, groups: AbstractSet[int]) -> list[str]:
     living = []
     for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):  # it ended meanwhile, or is none of ours
+        with suppress(psutil.Error, OSError):  # it ended meanwhile, or belongs to another user
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            # Some servers overwrite their environment; and an old group's number may be somebody else's by now.
+            # Some servers overwrite their environment, so groups count too; but the system may use the number of an old
+            # group again.
             in_group = os.getpgid(process.pid) in groups and os.getsid(process.pid) == os.getsid(0)
             if in_group or process.environ().get(variable) == mark:
                 living.append(f"{process.pid} {' '.join(process.cmdline())}")

@@ -1,4 +1,4 @@
-"""What the chaos scenario runs: a plan that is quick, and in which no fault can make a client fail."""
+"""What chaos runs: a plan that is quick and in which no fault can make a client fail, and settings of the services."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import uuid
 from fedface_cli.plan_files import make_part
 from fedface_core.domain.plan import Plan
 
-# By this variable the processes of one stack are found, whatever they have become.
 MARK = "FEDFACE_CHAOS_MARK"
+"""The environment variable by which every process of one stack is found, whatever its name and its parent are."""
 
 
-def synthetic(clients: int, rounds: int, seed: int) -> Plan:
-    """Rendered faces, a tiny network, several shards. With the deadline and the attempts out of reach, the accepted set
-    is everybody, so that the two runs must agree to the byte.
+def synthetic_plan(clients: int, rounds: int, seed: int) -> Plan:
+    """A plan on rendered faces, with a tiny network and several shards. `InvalidInputError` if a number is out of range.
+
+    Neither the deadline nor the limit of attempts can be reached. So every update is accepted, and two runs of the plan give
+    byte-identical models.
     """
     return make_part(
         Plan,
@@ -38,6 +40,6 @@ def synthetic(clients: int, rounds: int, seed: int) -> Plan:
     )
 
 
-def impatient() -> dict[str, str]:
-    """Settings for services that soon repeat what may be lost, and the mark of their processes."""
+def service_environment() -> dict[str, str]:
+    """Environment variables of a stack's services: they soon repeat what may be lost, and carry a new `MARK`."""
     return {"FEDFACE_SWEEP_SECONDS": "0.5", "FEDFACE_REPEAT_AFTER_SECONDS": "4", MARK: uuid.uuid4().hex}

@@ -1,4 +1,4 @@
-"""The two runs of one plan, in peace and under the adversary, and all that is checked of them."""
+"""The scenario of `fedface bench chaos`: the fault-free run and the disturbed run of one plan, and all checks of them."""
 
 from __future__ import annotations
 
@@ -11,49 +11,47 @@ from rich.console import Console
 
 from fedface_core.domain.plan import Plan
 from fedface_stack.stack import LocalStack
-from loadtest.chaos import plan as plans
-from loadtest.chaos.adversary import Adversary, Fault
-from loadtest.chaos.checks import Check, all_kills_inside, compare, every_fault, nobody_gave_up
-from loadtest.chaos.proof import Proof, ProofOptions, proof_of
-from loadtest.chaos.trial import Trial, run_in_a_storm, run_in_peace
+from loadtest.chaos.adversary import Adversary, FaultKind
+from loadtest.chaos.checks import Check, check_fault_kinds, check_kills, check_no_process_gave_up, check_runs
+from loadtest.chaos.plan import service_environment, synthetic_plan
+from loadtest.chaos.report import ChaosOptions, ChaosReport, make_report
+from loadtest.chaos.trial import DisturbedTrial, Trial, run_disturbed, run_fault_free
 
-_PRESETS: Final[Mapping[str, Callable[[int, int, int], Plan]]] = {"synthetic": plans.synthetic}
+_PRESETS: Final[Mapping[str, Callable[[int, int, int], Plan]]] = {"synthetic": synthetic_plan}
 
 
-def prove(options: ProofOptions, limit_seconds: float, logs: Path | None, console: Console) -> Proof:
-    """Run the plan twice, each on a stack of its own in a fresh directory, and check the second run against the first.
+def run_scenario(options: ChaosOptions, limit_seconds: float, logs: Path | None, console: Console) -> ChaosReport:
+    """Run the plan twice, each time on a new stack in a fresh directory, and check the second run against the first.
 
-    ``logs`` keeps the logs of both stacks. `InvalidInputError` if the options give no plan, `ChaosError` if a run does not
-    complete within ``limit_seconds``.
+    The logs of both stacks are kept in ``logs``, if it is given. `InvalidInputError` if the options give no plan,
+    `ChaosError` if a run does not complete within ``limit_seconds``.
     """
     plan = _PRESETS[options.preset](options.clients, options.rounds, options.seed)
     with tempfile.TemporaryDirectory(prefix="fedface-chaos-") as base, console.status("") as status:
 
-        def stack(name: str) -> LocalStack:
-            own_logs = logs / name if logs else None
-            environment = plans.impatient()
-            return LocalStack(Path(base) / name, artifacts=options.artifacts, logs=own_logs, environment=environment)
+        def new_stack(name: str) -> LocalStack:
+            stack_logs = logs / name if logs else None
+            environment = service_environment()
+            return LocalStack(Path(base) / name, artifacts=options.artifacts, logs=stack_logs, environment=environment)
 
-        def tell(adversary: Adversary) -> None:
-            status.update(
-                f"under attack: {options.kills - adversary.kills_left()} of {options.kills} kills; {adversary.seen}"
-            )
+        def show_status(adversary: Adversary) -> None:
+            killed = options.kills - adversary.kills_left()
+            status.update(f"disturbed run: {killed} of {options.kills} kills; {adversary.last_progress}")
 
-        status.update("in peace")
-        calm = run_in_peace(stack("peace"), plan, limit_seconds)
-        status.update("under attack: starting a fresh stack")
-        storm = run_in_a_storm(stack("storm"), plan, limit_seconds, options.kills, options.seed, tell)
-    return proof_of(options, calm, storm, _checks(options, calm, storm))
+        status.update("fault-free run")
+        fault_free = run_fault_free(new_stack("peace"), plan, limit_seconds)
+        status.update("disturbed run: starting a fresh stack")
+        disturbed = run_disturbed(new_stack("storm"), plan, limit_seconds, options.kills, options.seed, show_status)
+    return make_report(options, fault_free, disturbed, _all_checks(options, fault_free, disturbed))
 
 
-def _checks(options: ProofOptions, calm: Trial, storm: Trial) -> list[Check]:
-    assert storm.adversary is not None, "a storm has one"
-    deeds = storm.adversary.deeds
-    faults = [fault for fault in Fault if options.artifacts == "s3" or fault not in (Fault.FREEZE, Fault.CUT)]
+def _all_checks(options: ChaosOptions, fault_free: Trial, disturbed: DisturbedTrial) -> list[Check]:
+    faults = disturbed.adversary.injected
+    kinds = [kind for kind in FaultKind if options.artifacts == "s3" or kind not in (FaultKind.FREEZE, FaultKind.CUT)]
     return [
-        all_kills_inside(storm.outcome, deeds, options.kills),
-        every_fault(deeds, faults),
-        nobody_gave_up(storm.adversary.services.ended),
-        *compare(calm.outcome, storm.outcome),
-        *storm.checks,
+        check_kills(disturbed.snapshot, faults, options.kills),
+        check_fault_kinds(faults, kinds),
+        check_no_process_gave_up(disturbed.adversary.services.ended),
+        *check_runs(fault_free.snapshot, disturbed.snapshot),
+        *disturbed.checks,
     ]

@@ -1,4 +1,4 @@
-"""The processes of a stack, as an adversary sees them: whom it can kill now, and who comes back when."""
+"""The processes of a stack as an adversary sees them: which it can kill now, and which start again when."""
 
 from __future__ import annotations
 
@@ -10,91 +10,94 @@ from contextlib import suppress
 
 from fedface_stack.stack import LocalStack, StackError
 
-_SETTLED_SECONDS = 8.0  # after its start a service is left alone that long: to kill it while it loads proves little
+_STABLE_SECONDS = 8.0  # a service is not killed so soon after its start: to kill it while it loads proves little
 LONGEST_ABSENCE = 3.0
 FREEZE_SECONDS = (1.0, 4.0)
 CUT_SECONDS = (6.0, 10.0)
 
 
 class Services:
-    """Kills, freezes and brings back. Nothing here waits: `tick` does what has become due."""
+    """Kills, freezes and restarts the services and servers of a stack. No method but `restart_all` waits; `tick` goes on.
 
-    def __init__(self, stack: LocalStack, draw: random.Random) -> None:
+    ``groups`` has the process group of every process that was started; ``ended`` names those that ended by themselves.
+    """
+
+    def __init__(self, stack: LocalStack, draws: random.Random) -> None:
         self._stack = stack
-        self._draw = draw
+        self._draws = draws
         self._started = dict.fromkeys(stack.processes, 0.0)
-        self._back_at: dict[str, float] = {}
+        self._restart_at: dict[str, float] = {}
         self._frozen_until: dict[str, float] = {}
         self.groups = {process.pid for process in stack.processes.values()}
         self.ended: list[str] = []
 
     @property
-    def all(self) -> set[str]:
+    def names(self) -> set[str]:
         """Every service and server of the stack."""
         return set(self._started)
 
     @property
     def running(self) -> set[str]:
-        """The services that were not killed, or have been started again."""
-        return self.all - self._back_at.keys()
+        """The services that were not killed or have been started again."""
+        return self.names - self._restart_at.keys()
 
     @property
-    def settled(self) -> set[str]:
-        """Those of them that have run for some seconds."""
+    def stable(self) -> set[str]:
+        """The running services that started more than some seconds ago, and may be killed."""
         now = time.monotonic()
-        return {name for name in self.running if now - self._started[name] >= _SETTLED_SECONDS}
+        return {name for name in self.running if now - self._started[name] >= _STABLE_SECONDS}
 
     def kill(self, name: str) -> None:
-        """SIGKILL a service with its worker processes; it comes back after a moment."""
+        """SIGKILL a service with its worker processes. `tick` starts it again after up to `LONGEST_ABSENCE` seconds."""
         self._stack.kill(name)
         self._frozen_until.pop(name, None)
-        self._back_at[name] = time.monotonic() + self._draw.uniform(0.0, LONGEST_ABSENCE)
+        self._restart_at[name] = time.monotonic() + self._draws.uniform(0.0, LONGEST_ABSENCE)
 
     def freeze(self, name: str) -> None:
-        """Stop a service in the middle of what it does (SIGSTOP), for some seconds: it accepts and does not answer."""
+        """Stop a service for some seconds in the middle of its work (SIGSTOP): it takes connections and does not answer."""
         self._signal(name, signal.SIGSTOP)
-        self._frozen_until[name] = time.monotonic() + self._draw.uniform(*FREEZE_SECONDS)
+        self._frozen_until[name] = time.monotonic() + self._draws.uniform(*FREEZE_SECONDS)
 
     def cut(self, name: str) -> None:
-        """Have a service end in good order, and leave it away for longer than anybody's retries."""
+        """Shut a service down (SIGTERM), and leave it down for longer than the retries of its clients."""
         self._thaw(name)
         self._signal(name, signal.SIGTERM)
-        self._back_at[name] = time.monotonic() + self._draw.uniform(*CUT_SECONDS)
+        self._restart_at[name] = time.monotonic() + self._draws.uniform(*CUT_SECONDS)
 
-    def tick(self, held: str | None = None) -> None:
-        """Bring back whose time has come, all but the one that is ``held``; note who ended unasked."""
+    def tick(self, kept_dead: str | None = None) -> None:
+        """Restart and thaw the services that are due, all but ``kept_dead``; add to ``ended`` those that ended meanwhile."""
         now = time.monotonic()
         for name in self._stack.ended():
-            if name not in self._back_at:
+            if name not in self._restart_at:
                 self.ended.append(name)
-                self._back_at[name] = now + self._draw.uniform(0.0, LONGEST_ABSENCE)
-        for name, at in list(self._back_at.items()):
-            if now >= at and name != held:
-                self._bring_back(name)
+                self._restart_at[name] = now + self._draws.uniform(0.0, LONGEST_ABSENCE)
+        for name, at in list(self._restart_at.items()):
+            if now >= at and name != kept_dead:
+                self._restart(name)
         for name, until in list(self._frozen_until.items()):
             if now >= until:
                 self._thaw(name)
 
-    def bring_all_back(self) -> None:
-        """Peace: everything runs again, the servers first, and is waited for."""
+    def restart_all(self) -> None:
+        """Thaw and restart everything, the servers first, and return once all of it can work."""
         for name in list(self._frozen_until):
             self._thaw(name)
-        servers = sorted(self.all & {"valkey", "s3"})
-        for name in self._back_at.keys() & set(servers):
-            self._bring_back(name)
+        servers = sorted(self.names & {"valkey", "s3"})
+        for name in self._restart_at.keys() & set(servers):
+            self._restart(name)
         self._stack.wait_until_ready(servers)
-        for name in list(self._back_at):
-            self._bring_back(name)
+        for name in list(self._restart_at):
+            self._restart(name)
         try:
-            self._stack.wait_until_ready(sorted(self.all))
-        except StackError:  # of one that gave up on its server just before that was back
+            self._stack.wait_until_ready(sorted(self.names))
+        except StackError:  # a service gave up on its server just before the server was back
             self.tick()
-            for name in list(self._back_at):
-                self._bring_back(name)
-            self._stack.wait_until_ready(sorted(self.all))
+            for name in list(self._restart_at):
+                self._restart(name)
+            self._stack.wait_until_ready(sorted(self.names))
 
-    def _bring_back(self, name: str) -> None:
-        self._back_at.pop(name, None)
+    def _restart(self, name: str) -> None:
+        self._restart_at.pop(name, None)
         self._stack.begin_restart(name)
         self._started[name] = time.monotonic()
         self.groups.add(self._stack.processes[name].pid)

@@ -1,11 +1,11 @@
-"""One run of the plan on a stack of its own, in peace or under an adversary, from its start to what it leaves."""
+"""One run of the plan on its own stack, without faults or disturbed, from the stack's start to the run's snapshot."""
 
 from __future__ import annotations
 
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fedface_cli.api_client import ControlApi
@@ -18,64 +18,76 @@ from fedface_core.ports import Ports
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 from fedface_stack.stack import LocalStack
-from loadtest.chaos.adversary import Adversary, draw_strikes
-from loadtest.chaos.checks import Check, unmoved
-from loadtest.chaos.leftovers import no_file_aside, no_process_left, no_secret_told
+from loadtest.chaos.adversary import Adversary, plan_faults
+from loadtest.chaos.checks import Check, check_unchanged
+from loadtest.chaos.leftovers import check_no_process_left, check_no_secret_logged, check_no_unfinished_file
 from loadtest.chaos.messages import Messages
-from loadtest.chaos.outcome import Outcome, read_outcome
 from loadtest.chaos.plan import MARK
 from loadtest.chaos.progress import Progress, read_progress
 from loadtest.chaos.services import Services
+from loadtest.chaos.snapshot import RunSnapshot, read_snapshot
 
 _DRAIN_SECONDS = 120.0
-# Whose log says why a phase does not end; control's is shown beside it.
+# Phase → the service whose log says why the phase does not end; control's log is always shown.
 _WORKERS = {"preparing": "aggregator", "open": "client", "aggregating": "aggregator", "evaluating": "evaluator"}
 
 
 class ChaosError(FedFaceError):
-    """The run did not come to its end."""
+    """The run did not complete."""
 
     title = "Chaos"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a run left, how long it took, and, after a storm, who raised it and what it proved by itself."""
+    """A completed run: its snapshot, and the seconds from its start to its end."""
 
-    outcome: Outcome
+    snapshot: RunSnapshot
     seconds: float
-    adversary: Adversary | None = None
-    checks: list[Check] = field(default_factory=list)
 
 
-def run_in_peace(stack: LocalStack, plan: Plan, limit_seconds: float) -> Trial:
-    """Start the stack, run the plan, stop the stack."""
+@dataclass(frozen=True)
+class DisturbedTrial(Trial):
+    """A completed run that was disturbed, its adversary, and the checks that need no other run."""
+
+    adversary: Adversary
+    checks: list[Check]
+
+
+def run_fault_free(stack: LocalStack, plan: Plan, limit_seconds: float) -> Trial:
+    """Start the stack, run the plan, stop the stack. `ChaosError` if the run does not complete in time."""
     with stack:
-        ports = _ports(stack)
-        run_id, started = _start(stack, plan), time.monotonic()
+        ports = _connect(stack)
+        run_id = _start_run(stack, plan)
+        started = time.monotonic()
 
         def read() -> Progress:
             stack.check()
             return read_progress(ports.ledger, run_id)
 
-        _watch(stack, read, lambda _: time.sleep(0.1), limit_seconds)
+        _follow(stack, read, lambda _: time.sleep(0.1), limit_seconds)
         seconds = time.monotonic() - started
-        outcome = _completed(ports, run_id)
-        _drop_store(stack)
-        return Trial(outcome, seconds)
+        snapshot = _read_completed(ports, run_id)
+        _kill_store(stack)
+        return Trial(snapshot, seconds)
 
 
-def run_in_a_storm(
-    stack: LocalStack, plan: Plan, limit_seconds: float, kills: int, seed: int, tell: Callable[[Adversary], None]
-) -> Trial:
-    """The same under an adversary, who then makes peace; ``tell`` hears of it after each of its steps."""
-    draw = random.Random(seed)
+def run_disturbed(
+    stack: LocalStack, plan: Plan, limit_seconds: float, kills: int, seed: int, on_step: Callable[[Adversary], None]
+) -> DisturbedTrial:
+    """Start the stack, run the plan while an adversary disturbs it, let late messages be handled, stop the stack.
+
+    ``on_step`` is called after each step of the adversary. `ChaosError` if the run does not complete in time.
+    """
+    draws = random.Random(seed)
     with stack:
-        ports = _ports(stack)
-        services, messages = Services(stack, draw), Messages(stack.environment["FEDFACE_REDIS_URL"], draw)
-        strikes = draw_strikes(draw, plan.rounds, kills, with_store="s3" in stack.processes)
-        adversary = Adversary(services, messages, strikes, plan.rounds, draw)
-        run_id, started = _start(stack, plan), time.monotonic()
+        ports = _connect(stack)
+        services = Services(stack, draws)
+        messages = Messages(stack.environment["FEDFACE_REDIS_URL"], draws)
+        faults = plan_faults(draws, plan.rounds, kills, with_store="s3" in stack.processes)
+        adversary = Adversary(services, messages, faults, plan.rounds, draws)
+        run_id = _start_run(stack, plan)
+        started = time.monotonic()
 
         def read() -> Progress | None:
             try:
@@ -83,40 +95,36 @@ def run_in_a_storm(
             except UnavailableError:
                 return None
 
-        def strike(seen: Progress | None) -> None:
-            adversary.step(seen)
-            tell(adversary)
-            time.sleep(draw.uniform(0.02, 0.15))
+        def disturb(progress: Progress | None) -> None:
+            adversary.step(progress)
+            on_step(adversary)
+            time.sleep(draws.uniform(0.02, 0.15))
 
-        _watch(stack, read, strike, limit_seconds)
+        _follow(stack, read, disturb, limit_seconds)
         seconds = time.monotonic() - started
-        adversary.cease()
-        at_end = _completed(ports, run_id)
-        _drain(ports)
-        outcome = read_outcome(ports.ledger, ports.artifacts, run_id)
-        _drop_store(stack)
-    return Trial(
-        outcome,
-        seconds,
-        adversary,
-        [
-            unmoved(at_end, outcome),
-            no_process_left(MARK, stack.environment[MARK], services.groups),
-            no_file_aside(stack.workdir / "artifacts"),
-            no_secret_told(stack.logs, _secrets(stack)),
-        ],
-    )
+        adversary.stop()
+        at_end = _read_completed(ports, run_id)
+        _wait_for_empty_queues(ports)
+        snapshot = read_snapshot(ports.ledger, ports.artifacts, run_id)
+        _kill_store(stack)
+    checks = [
+        check_unchanged(at_end, snapshot),
+        check_no_process_left(MARK, stack.environment[MARK], services.groups),
+        check_no_unfinished_file(stack.workdir / "artifacts"),
+        check_no_secret_logged(stack.logs, _secrets(stack)),
+    ]
+    return DisturbedTrial(snapshot, seconds, adversary, checks)
 
 
-def _ports(stack: LocalStack) -> Ports:
+def _connect(stack: LocalStack) -> Ports:
     """The stack's own ledger, store and broker."""
-    given = {name.removeprefix("FEDFACE_").lower(): value for name, value in stack.environment.items()}
-    settings = Settings.model_validate(given)
+    values = {name.removeprefix("FEDFACE_").lower(): value for name, value in stack.environment.items()}
+    settings = Settings.model_validate(values)
     return connect(settings, create_celery(settings))
 
 
-def _drop_store(stack: LocalStack) -> None:
-    """Nobody will read its files any more, and an S3 server takes 15 s to stop in good order."""
+def _kill_store(stack: LocalStack) -> None:
+    """Kill the S3 server: nobody reads its files any more, and shutting down takes it 15 s."""
     if "s3" in stack.processes:
         stack.kill("s3")
 
@@ -126,43 +134,43 @@ def _secrets(stack: LocalStack) -> list[str]:
     return [secret for secret in (broker, stack.environment.get("FEDFACE_S3_SECRET_KEY")) if secret]
 
 
-def _start(stack: LocalStack, plan: Plan) -> str:
+def _start_run(stack: LocalStack, plan: Plan) -> str:
     with ControlApi(stack.api_url) as api:
         run_id = api.create(plan).id
         api.start(run_id)
     return run_id
 
 
-def _watch(
+def _follow(
     stack: LocalStack, read: Callable[[], Progress | None], act: Callable[[Progress | None], None], limit_seconds: float
 ) -> None:
-    """Read the run's progress and act on it until the run has ended. `ChaosError` where that takes too long."""
+    """Read the run's progress and act on it until the run has ended. `ChaosError` if that takes too long."""
     deadline = time.monotonic() + limit_seconds
     last: Progress | None = None
-    while (seen := read()) is None or not seen.ended:
-        last = seen or last
+    while (progress := read()) is None or not progress.ended:
+        last = progress or last
         if time.monotonic() > deadline:
-            raise ChaosError(f"the run has not ended after {limit_seconds:.0f} s: {last}\n{_tails(stack, last)}")
-        act(seen)
+            raise ChaosError(f"the run has not ended after {limit_seconds:.0f} s: {last}\n{_log_tails(stack, last)}")
+        act(progress)
 
 
-def _completed(ports: Ports, run_id: str) -> Outcome:
-    outcome = read_outcome(ports.ledger, ports.artifacts, run_id)
-    if outcome.run.phase is not RunPhase.COMPLETED:
-        raise ChaosError(f"the run is {outcome.run.phase}: {outcome.run.failure}")
-    return outcome
+def _read_completed(ports: Ports, run_id: str) -> RunSnapshot:
+    snapshot = read_snapshot(ports.ledger, ports.artifacts, run_id)
+    if snapshot.run.phase is not RunPhase.COMPLETED:
+        raise ChaosError(f"the run is {snapshot.run.phase}: {snapshot.run.failure}")
+    return snapshot
 
 
-def _drain(ports: Ports) -> None:
-    """Let the workers have what is still waiting for them."""
+def _wait_for_empty_queues(ports: Ports) -> None:
+    """Return once the workers have taken all waiting messages and have had a second to handle the last ones."""
     deadline = time.monotonic() + _DRAIN_SECONDS
     while depths := {queue: depth for queue in QUEUES if (depth := ports.publisher.queue_depth(queue))}:
         if time.monotonic() > deadline:
             raise ChaosError(f"messages still wait {_DRAIN_SECONDS:.0f} s after the end of the run: {depths}")
         time.sleep(0.1)
-    time.sleep(1.0)  # the last ones were taken from their queues, and are being handled
+    time.sleep(1.0)
 
 
-def _tails(stack: LocalStack, last: Progress | None) -> str:
+def _log_tails(stack: LocalStack, last: Progress | None) -> str:
     names = ["control", *([_WORKERS[last.phase]] if last is not None and last.phase in _WORKERS else [])]
     return "\n".join(f"the end of {stack.logs / f'{name}.log'}:\n{stack.log_tail(name)}" for name in names)

@@ -1,9 +1,9 @@
-"""Operators who use the control API at once: each creates a run, starts it, looks at it for a while, and cancels it.
+"""Operators who use the control API at once: each creates a run, starts it, reads it several times, and cancels it.
 
     fedface up &
     python -m locust --config loadtest/locust/locust.conf
 
-Locust ends with status 1 if any answer had another status than the API promises.
+Locust ends with status 1 if any response had a status that the API does not promise.
 """
 
 from __future__ import annotations
@@ -16,45 +16,45 @@ from locust import HttpUser, between, task
 
 from loadtest.bench.no_op_plan import no_op_plan
 
-LOOKS = 3
-LOOK_SECONDS = 0.2
-EVENT_SECONDS = 2.0
+READS = 3
+READ_INTERVAL_SECONDS = 0.2
+EVENT_TIMEOUT_SECONDS = 2.0
 
 
 class Operator(HttpUser):
-    """One person with one run at a time."""
+    """An operator, who follows one run at a time."""
 
     wait_time = between(0.1, 0.5)
 
     @task(1)
     def follow_a_run(self) -> None:
-        """A run from its creation to its end."""
-        run = self._ask("POST", "/runs", HTTPStatus.CREATED, json=no_op_plan(clients=4, rounds=2))
+        """Create a run, start it, read it several times, and cancel it."""
+        run = self._request("POST", "/runs", HTTPStatus.CREATED, json=no_op_plan(clients=4, rounds=2))
         if run is None:
             return
         path = f"/runs/{run['id']}"
-        self._ask("POST", f"{path}/start", HTTPStatus.OK, name="/runs/[id]/start")
+        self._request("POST", f"{path}/start", HTTPStatus.OK, name="/runs/[id]/start")
         self._watch(path)
-        for _ in range(LOOKS):
-            self._ask("GET", path, HTTPStatus.OK, name="/runs/[id]")
-            self._ask("GET", f"{path}/rounds", HTTPStatus.OK, name="/runs/[id]/rounds")
-            time.sleep(LOOK_SECONDS)  # Locust makes this yield to the other users
-        # It may have completed meanwhile; then there is nothing to cancel.
-        self._ask("POST", f"{path}/cancel", HTTPStatus.OK, HTTPStatus.CONFLICT, name="/runs/[id]/cancel")
+        for _ in range(READS):
+            self._request("GET", path, HTTPStatus.OK, name="/runs/[id]")
+            self._request("GET", f"{path}/rounds", HTTPStatus.OK, name="/runs/[id]/rounds")
+            time.sleep(READ_INTERVAL_SECONDS)  # Locust makes this yield to the other users
+        # It may have completed meanwhile. Then the API answers that there is nothing to cancel.
+        self._request("POST", f"{path}/cancel", HTTPStatus.OK, HTTPStatus.CONFLICT, name="/runs/[id]/cancel")
 
     @task(1)
     def list_runs(self) -> None:
-        """All runs there are."""
-        self._ask("GET", "/runs", HTTPStatus.OK)
+        """Read the list of all runs."""
+        self._request("GET", "/runs", HTTPStatus.OK)
 
     @task(1)
     def send_a_wrong_plan(self) -> None:
-        """A mistake, answered by the name of the field."""
+        """Send a plan with an unknown field, which the API has to refuse."""
         plan = no_op_plan(clients=4, rounds=1) | {"round": 1}
-        self._ask("POST", "/runs", HTTPStatus.UNPROCESSABLE_ENTITY, name="/runs (wrong plan)", json=plan)
+        self._request("POST", "/runs", HTTPStatus.UNPROCESSABLE_ENTITY, name="/runs (wrong plan)", json=plan)
 
-    def _ask(self, method: str, path: str, *expected: HTTPStatus, name: str | None = None, **request: Any) -> Any:
-        """The body of the answer; None where its status was not expected, which Locust then counts as a failure."""
+    def _request(self, method: str, path: str, *expected: HTTPStatus, name: str | None = None, **request: Any) -> Any:
+        """The body of the response. None if its status was not expected, which Locust then counts as a failure."""
         with self.client.request(method, path, name=name or path, catch_response=True, **request) as response:
             if response.status_code in expected:
                 response.success()
@@ -65,7 +65,7 @@ class Operator(HttpUser):
     def _watch(self, path: str) -> None:
         """Read the event stream until the run has started."""
         with self.client.get(
-            f"{path}/events", name="/runs/[id]/events", stream=True, timeout=EVENT_SECONDS, catch_response=True
+            f"{path}/events", name="/runs/[id]/events", stream=True, timeout=EVENT_TIMEOUT_SECONDS, catch_response=True
         ) as response:
             response.failure(f"the stream ended without an event run_started; status {response.status_code}")
             for line in response.iter_lines(decode_unicode=True):

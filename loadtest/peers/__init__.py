@@ -1,1 +1,1 @@
-"""The same federated round on a bare PyTorch loop, on Flower, on pfl-research and on ours, timed side by side."""
+"""`fedface bench peers`: one federated round on the bare loop, Flower, pfl-research and FedFace, timed in turns."""

@@ -1,4 +1,4 @@
-"""Equal work must give equal models: systems whose models differ are not compared."""
+"""Systems that did equal work have equal models; those whose models differ are not compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from fedface_core.domain.errors import FedFaceError
 
 TOLERANCE: Final = 1e-4
-"""A sum in another order differs by 1e-6 and less, a forgotten momentum, step or client by more than 1e-3."""
+"""Summing in another order changes a model by 1e-6 or less; a forgotten momentum, step or client by more than 1e-3."""
 
 
 class ModelsDisagreeError(FedFaceError):
@@ -20,9 +20,9 @@ class ModelsDisagreeError(FedFaceError):
 
 
 def largest_difference(model: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> float:
-    """The largest difference between two numbers at the same place; infinite where the tensors are not the same ones.
+    """The largest difference between two models' values; infinite if their tensors have different names or shapes.
 
-    Integers (BatchNorm counts its batches) are left out: they take no part in any result.
+    Integer tensors (BatchNorm's count of batches) are left out: they change no result.
     """
     if {name: tensor.shape for name, tensor in model.items()} != {name: tensor.shape for name, tensor in reference.items()}:
         return float("inf")
@@ -34,7 +34,7 @@ def largest_difference(model: Mapping[str, Tensor], reference: Mapping[str, Tens
 
 
 def check_agreement(model: Mapping[str, Tensor], reference: Mapping[str, Tensor], name: str, reference_name: str) -> float:
-    """The largest difference of two systems' models after the first round. `ModelsDisagreeError` above `TOLERANCE`."""
+    """The largest difference of two systems' models after the first round. `ModelsDisagreeError` if above `TOLERANCE`."""
     difference = largest_difference(model, reference)
     if not difference <= TOLERANCE:  # so that NaN does not pass
         raise ModelsDisagreeError(

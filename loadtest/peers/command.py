@@ -1,4 +1,4 @@
-"""`fedface bench peers`: the same rounds on a bare PyTorch loop, Flower, pfl-research and ours, by turns."""
+"""`fedface bench peers`: equal rounds on the bare loop, Flower, pfl-research and FedFace, in turns."""
 
 from __future__ import annotations
 
@@ -15,42 +15,50 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from loadtest.peers.comparison import Comparison
-    from loadtest.peers.measure import Measured
+    from loadtest.peers.measure import Repetition
     from loadtest.peers.systems import System
 
 
 def peers(
-    size: Annotated[Size, typer.Option(help="The network, the images, the clients.")] = Size.SPHERENET,
+    size: Annotated[Size, typer.Option(help="The network, the images and the clients.")] = Size.SPHERENET,
     repetitions: Annotated[int, typer.Option(min=1, help="How often each system is started.")] = 5,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds that count in each, after one to warm up.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds that count in each repetition, after one to warm up.")] = 5,
     systems: Annotated[
         str,
         typer.Option(
-            metavar="SYSTEM,…", help=f"Of {', '.join(SYSTEMS)}. Models are held against the first's.", show_default="all"
+            metavar="SYSTEM,…",
+            help=f"Systems: {', '.join(SYSTEMS)}. Models are compared with that of the first.",
+            show_default="all",
         ),
     ] = ",".join(SYSTEMS),
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write every figure there.")] = None,
-    markdown_file: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table there.")] = None,
-    plot_file: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw a PNG there.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write every figure to this file.")
+    ] = None,
+    markdown_file: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table to this file.")
+    ] = None,
+    plot_file: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Plot to this PNG.")] = None,
     environments: Annotated[
-        Path, typer.Option(help="Where the peers' environments are made.", show_default=".peers in the checkout")
+        Path, typer.Option(help="The folder of the peers' virtual environments.", show_default=".peers in the checkout")
     ] = ROOT / ".peers",
-    limit_seconds: Annotated[float, typer.Option(help="For one system in one repetition.")] = 1800.0,
+    limit_seconds: Annotated[
+        float, typer.Option(help="Give up if a system takes longer than this in one repetition.")
+    ] = 1800.0,
 ) -> None:
-    """Run the same federated rounds on a bare PyTorch loop, on Flower, on pfl-research and on ours, by turns.
+    """Run equal federated rounds on the bare loop, on Flower, on pfl-research and on FedFace, in turns.
 
-    Makes the peers' virtual environments if they are missing. Exit status 1 if a system fails, or has another model after
-    its first round than the others: then there is no table.
+    Makes the peers' virtual environments if they are missing. Ends with status 1 and prints no table if a system fails, or
+    if its model after the first round differs from that of the first system.
     """
     from rich.console import Console
 
     from fedface_core.domain.errors import FedFaceError
     from fedface_stack.signals import exit_on_termination
-    from loadtest.bench.report import check_writable, show, write
-    from loadtest.peers.plot import draw
-    from loadtest.peers.tables import markdown, narrow_columns, title
+    from loadtest.bench.report import check_writable, show_table, write_report
+    from loadtest.peers.plot import plot_comparison
+    from loadtest.peers.tables import format_markdown, terminal_columns, title
 
-    chosen = _systems(systems)
+    chosen = _parse_systems(systems)
     exit_on_termination()
     console = Console()
     try:
@@ -60,17 +68,17 @@ def peers(
     except FedFaceError as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None
-    show(console, title(comparison), narrow_columns(comparison), comparison.machine)
+    show_table(console, title(comparison), terminal_columns(comparison), comparison.machine)
     for name, reason in comparison.unavailable.items():
         console.print(f"[yellow]{SYSTEMS[name].label} was not measured:[/] {reason}", highlight=False)
-    write(json_file, comparison)
+    write_report(json_file, comparison)
     if markdown_file is not None:
-        markdown_file.write_text(markdown(comparison), encoding="utf-8")
+        markdown_file.write_text(format_markdown(comparison), encoding="utf-8")
     if plot_file is not None:
-        draw(comparison, plot_file)
+        plot_comparison(comparison, plot_file)
 
 
-def _systems(given: str) -> list[System]:
+def _parse_systems(given: str) -> list[System]:
     from fedface_core.domain.errors import InvalidInputError
 
     names = [name.strip() for name in given.split(",")]
@@ -91,30 +99,30 @@ def _compare(
     import tempfile
 
     from fedface_core.domain.errors import FedFaceError
-    from loadtest.bare.loop import one_thread
+    from loadtest.bare.loop import use_one_thread
     from loadtest.bare.workload import write_workload
     from loadtest.bench.plan_workload import enrolled_workload
-    from loadtest.peers.comparison import compare, interpreters
+    from loadtest.peers.comparison import compare, prepare_environments
     from loadtest.peers.measure import measure
     from loadtest.peers.sizes import plan_of
 
     with console.status("making the peers' environments"):
-        pythons, unavailable = interpreters(chosen, environments)
-    present = [system for system in chosen if system.name in pythons]
-    if not present:
+        pythons, unavailable = prepare_environments(chosen, environments)
+    available = [system for system in chosen if system.name in pythons]
+    if not available:
         raise FedFaceError(f"none of the systems can be measured: {'; '.join(unavailable.values())}")
-    with tempfile.TemporaryDirectory(prefix="peers-") as place, console.status("writing the workload") as status:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory(prefix="peers-") as directory, console.status("writing the workload") as status:
+        folder = Path(directory)
         file = folder / "workload.safetensors"
-        one_thread()
+        use_one_thread()
         workload = enrolled_workload(plan_of(size))
         write_workload(workload, file)
 
-        def take(system: System, repetition: int) -> Measured:
+        def measure_system(system: System, repetition: int) -> Repetition:
             status.update(f"repetition {repetition + 1} of {repetitions}: {system.label}")
             measured = measure(system, pythons[system.name], file, rounds, folder, limit_seconds)
             seconds = " ".join(f"{each:.2f}" for each in measured.round_seconds)
             console.print(f"{repetition + 1} {system.label}: {seconds} s", highlight=False)
             return measured
 
-        return compare(size, workload, present, take, repetitions, unavailable)
+        return compare(size, workload, available, measure_system, repetitions, unavailable)

@@ -1,4 +1,4 @@
-"""How much CPU time a process and all its descendants have used, by the clock."""
+"""The CPU time of a process and all its descendants between two moments."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from loadtest.bench.probes import Probe
 
 
 class CpuMeter(Probe):
-    """Looks four times a second. What a process used before it ended counts on, as far as it was seen."""
+    """Reads CPU times four times a second. The last reading of a process that has ended still counts."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(seconds=0.25)
         self._root = psutil.Process(pid)
         self._used: dict[int, float] = {}
-        self._looks: list[tuple[float, float]] = [(time.time(), 0.0)]
+        self._readings: list[tuple[float, float]] = [(time.time(), 0.0)]
 
     def sample(self) -> None:
-        """Add up what every process has used so far."""
+        """Read the CPU time that every process has used so far."""
         try:
             processes = [self._root, *self._root.children(recursive=True)]
         except psutil.NoSuchProcess:  # it has just ended
@@ -31,10 +31,10 @@ class CpuMeter(Probe):
             except psutil.NoSuchProcess:
                 continue
             self._used[process.pid] = times.user + times.system
-        self._looks.append((time.time(), sum(self._used.values())))
+        self._readings.append((time.time(), sum(self._used.values())))
 
     def between(self, begin: float, end: float) -> float:
-        """CPU seconds between two moments (seconds since 1970), read off the line through the looks."""
-        moments, used = zip(*self._looks, strict=True)
+        """CPU seconds between two moments (seconds since 1970), interpolated linearly between the readings."""
+        moments, used = zip(*self._readings, strict=True)
         at_begin, at_end = np.interp([begin, end], moments, used)
         return float(at_end - at_begin)

@@ -1,4 +1,4 @@
-"""The peers' virtual environments, made when they are needed: a requirements file each, beside this one."""
+"""The peers' virtual environments. Each is made from a requirements file in this folder when it is first needed."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ _LAST_LINES = 5
 
 
 class EnvironmentUnavailableError(FedFaceError):
-    """A peer's environment cannot be made on this machine."""
+    """A peer's environment cannot be prepared on this machine."""
 
     title = "Environment"
 
 
-def python_of(name: str, folder: Path, requirements: Path | None = None) -> Path:
-    """The interpreter of a peer's environment in ``folder``, made where there is none or where it asks for something else.
+def prepare_environment(name: str, folder: Path, requirements: Path | None = None) -> Path:
+    """The Python of the environment ``folder/name``, which is made if it is missing or if its requirements have changed.
 
-    ``requirements`` is this peer's own file by default. `EnvironmentUnavailableError` has the end of what went wrong.
+    ``requirements`` is the peer's own file by default. `EnvironmentUnavailableError` if `venv` or `pip` fails, with the end
+    of its output.
     """
     requirements = requirements or Path(__file__).parent / f"requirements-{name}.txt"
     home = folder.absolute() / name
-    python, installed = home / "bin" / "python", home / "installed.txt"
+    python = home / "bin" / "python"
+    installed = home / "installed.txt"
     wanted = requirements.read_text(encoding="utf-8")
     if not installed.is_file() or installed.read_text(encoding="utf-8") != wanted:
         _run([sys.executable, "-m", "venv", "--clear", str(home)])
@@ -39,5 +41,5 @@ def python_of(name: str, folder: Path, requirements: Path | None = None) -> Path
 def _run(command: Sequence[str]) -> None:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if ended.returncode:
-        said = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-_LAST_LINES:])
-        raise EnvironmentUnavailableError(f"`{' '.join(command)}` ended with status {ended.returncode}:\n{said}")
+        output = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-_LAST_LINES:])
+        raise EnvironmentUnavailableError(f"`{' '.join(command)}` ended with status {ended.returncode}:\n{output}")

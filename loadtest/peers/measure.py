@@ -1,4 +1,4 @@
-"""One repetition of one system: start it, let it run its rounds, and read when they ended and what CPU time they took."""
+"""One repetition of one system: start it, let it run its rounds, and read when they ended and their CPU time."""
 
 from __future__ import annotations
 
@@ -25,38 +25,41 @@ _LAST_LINES = 30
 
 
 class RunnerFailedError(FedFaceError):
-    """A system did not come to the end of its rounds."""
+    """A system did not finish its rounds."""
 
     title = "Runner"
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One repetition."""
+class Repetition:
+    """What was measured in one repetition of one system."""
 
     start_seconds: float
-    """From the start of its process to the beginning of its first round."""
+    """From the start of the system's process to the beginning of its first round."""
     warm_up_seconds: float
-    """Its first round."""
+    """The first round."""
     round_seconds: tuple[float, ...]
-    """Those that count."""
+    """The rounds that count."""
     cpu_seconds: float
-    """CPU time of a round that counts, of all its processes: it says less than wall time, but noise moves it less."""
+    """Mean CPU time of a round that counts, of all processes: it says less than wall time, and has less noise."""
     first_model: Mapping[str, Tensor]
+    """The global model after the first round."""
     torch: str
+    """The version of torch."""
 
     @property
     def round_median(self) -> float:
-        """The repetition's figure."""
+        """The median of the rounds that count: the repetition's figure."""
         return median(self.round_seconds)
 
 
 def measure(
     system: System, python: Path | None, workload: Path, rounds: int, folder: Path, limit_seconds: float
-) -> Measured:
-    """Run ``system`` with its own ``python`` (none: ours) for a round to warm up and ``rounds`` that count.
+) -> Repetition:
+    """Run ``system`` with ``python`` (None: this one) for a round to warm up and ``rounds`` that count.
 
-    `RunnerFailedError` where it ends with an error, or not within the limit: with the end of what it said.
+    ``workload`` is the file that the system reads; its result and its log go to ``folder``. `RunnerFailedError` if it ends
+    with an error or does not end in time, with the end of its log.
     """
     result_file = folder / f"{system.name}.safetensors"
     log = folder / f"{system.name}.log"
@@ -74,11 +77,11 @@ def measure(
         children.kill(process)
     if status != 0 or not result_file.is_file():
         how = "did not end in time" if status is None else f"ended with status {status}"
-        said = "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
-        raise RunnerFailedError(f"{system.label} {how}; the end of its log:\n{said}")
+        log_end = "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+        raise RunnerFailedError(f"{system.label} {how}; the end of its log:\n{log_end}")
     result = read_runner_result(result_file)
     warm_up, *counted = result.rounds
-    return Measured(
+    return Repetition(
         start_seconds=result.moments[0] - started,
         warm_up_seconds=warm_up,
         round_seconds=tuple(counted),
@@ -89,6 +92,6 @@ def measure(
 
 
 def _environment(system: System) -> dict[str, str]:
-    """Ours, with one thread to a process; a peer sees of us only this checkout's root."""
+    """This process's environment, with one thread a process; a peer can import only from this checkout's root."""
     path = {} if system.environment is None else {"PYTHONPATH": str(ROOT)}
     return {**os.environ, "OMP_NUM_THREADS": "1", **path, **system.variables}

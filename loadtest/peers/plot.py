@@ -1,4 +1,4 @@
-"""The comparison as a picture: how long a round takes, each repetition a dot, the limit a line."""
+"""Plots the comparison: how long a round takes on each system."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from loadtest.peers.systems import LIMITS
 _ROW_INCHES = 0.32
 
 
-def draw(comparison: Comparison, path: Path) -> None:
-    """Write a PNG: one bar a system, at the median."""
+def plot_comparison(comparison: Comparison, path: Path) -> None:
+    """Write a PNG with a bar for each system (the median), a stroke for each repetition, and a dotted line for the limit."""
     systems = comparison.systems
     with paper_style():
         height = _ROW_INCHES * len(systems) + 0.8
         figure, axes = plt.subplots(figsize=(PAGE_INCHES, height), layout="constrained")
-        places = range(len(systems))
+        positions = range(len(systems))
         axes.barh(
-            places, [system.round_seconds.median for system in systems], 0.62, color=[_colour(each) for each in systems]
+            positions, [system.round_seconds.median for system in systems], 0.62, color=[_colour(each) for each in systems]
         )
-        for place, system in zip(places, systems, strict=True):
+        for position, system in zip(positions, systems, strict=True):
             values = system.round_seconds.values
-            axes.plot(values, [place] * len(values), "|", color="#333333", markersize=9)
+            axes.plot(values, [position] * len(values), "|", color="#333333", markersize=9)
             axes.annotate(
                 f"{system.round_seconds.median:.3g} s",
-                (max(values), place),
+                (max(values), position),
                 xytext=(5, 0),
                 textcoords="offset points",
                 va="center",
@@ -37,7 +37,7 @@ def draw(comparison: Comparison, path: Path) -> None:
         limits = [system for system in systems if system.name in LIMITS]
         if limits:
             axes.axvline(min(each.round_seconds.median for each in limits), color="#333333", linewidth=0.8, linestyle=":")
-        axes.set_yticks(places, [system.label for system in systems])
+        axes.set_yticks(positions, [system.label for system in systems])
         axes.invert_yaxis()
         axes.set_xlabel(
             f"seconds a round of {comparison.clients} clients (bar: median; strokes: repetitions; dotted: bare loop)"
@@ -50,8 +50,7 @@ def draw(comparison: Comparison, path: Path) -> None:
 
 
 def _colour(system: SystemFigures) -> str:
-    """The limits grey, the peers orange, ours blue."""
-    ours, peers = COLOURS[0], COLOURS[1]
+    """Limits are grey, peers orange, systems of FedFace blue."""
     if system.name in LIMITS:
         return "#9a9a9a"
-    return ours if system.name.startswith("ours") else peers
+    return COLOURS[0] if system.name.startswith("ours") else COLOURS[1]

@@ -1,4 +1,4 @@
-"""What is compared: how each system is called, where it lives, and how it is started."""
+"""The systems that are compared: their names, their environments, and how they are started."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Final
 _LIMIT: Final = "bare-loop"
 _LIMIT_CHANNELS_LAST: Final = "bare-loop-channels-last"
 LIMITS: Final[tuple[str, ...]] = (_LIMIT, _LIMIT_CHANNELS_LAST)
-"""The others are measured by these, each as far as it is among the systems measured."""
+"""The names of the systems with which the others are compared, if these are measured, too."""
 
 
 @dataclass(frozen=True)
 class System:
-    """One row of the table."""
+    """A system: one row of the table."""
 
     name: str
     label: str
     runner: str
     """The module of `loadtest.peers.runners`."""
     variant: str = "-"
-    """What that module is told beside the workload."""
+    """An argument of the runner, such as the store."""
     environment: str | None = None
-    """The peer whose virtual environment it runs in; none is ours."""
+    """The name of the virtual environment that it needs; None runs in this one."""
     launcher: tuple[str, ...] = ()
-    """What Python runs in place of the runner, to start it in several processes."""
+    """Arguments of Python before the runner, which start it in several processes."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables."""
+    """Environment variables that are added."""
 
 
-# Ray gives its workers a niceness of 15 unless told otherwise: beside the driver, and beside every other system, they would
-# come last. Nothing reports to anybody.
+# Ray gives its workers a niceness of 15 by default, with which the driver and every other process on the machine would slow
+# them. And no usage statistics are sent.
 _RAY: Final = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "FLWR_TELEMETRY_ENABLED": "0"}
 _TORCHRUN: Final = ("torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2", "-m")
 

@@ -1,4 +1,4 @@
-"""The comparison as a table: on the terminal and as Markdown."""
+"""The comparison as a table for the terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from loadtest.peers.systems import LIMITS, SYSTEMS
 
 
 def title(comparison: Comparison) -> str:
-    """What was done."""
+    """A sentence on the workload, the repetitions and the rounds."""
     return (
         f"{comparison.clients} clients × {comparison.images} images, {comparison.parameters:,} parameters, "
         f"{comparison.steps} local steps, every client in every round: "
@@ -19,7 +19,7 @@ def title(comparison: Comparison) -> str:
 
 
 def columns(comparison: Comparison) -> tuple[Column, ...]:
-    """One row a system, those without an environment at the end."""
+    """All columns, with one row for each system; systems that were not measured are at the end."""
     return (
         _column(comparison, "system", lambda system: system.label, lambda name: SYSTEMS[name].label),
         _round_column(comparison),
@@ -32,8 +32,8 @@ def columns(comparison: Comparison) -> tuple[Column, ...]:
     )
 
 
-def narrow_columns(comparison: Comparison) -> tuple[Column, ...]:
-    """What a terminal has room for, each system by its name on the command line."""
+def terminal_columns(comparison: Comparison) -> tuple[Column, ...]:
+    """The columns for which a terminal has room, with each system by its name on the command line."""
     names = _column(comparison, "system", lambda system: system.name, lambda name: name)
     return (names, _round_column(comparison), *_speed_columns(comparison), _cpu_column(comparison))
 
@@ -55,20 +55,20 @@ def _cpu_column(comparison: Comparison) -> Column:
 def _column(
     comparison: Comparison, head: str, cell: Callable[[SystemFigures], str], missing: Callable[[str], str] = lambda _name: ""
 ) -> Column:
-    """``cell`` of each system, and ``missing`` of the name of each that was not measured."""
+    """The column with ``cell(figures)`` of each system, then ``missing(name)`` of each that was not measured."""
     return Column(head=head, cells=(*map(cell, comparison.systems), *map(missing, comparison.unavailable)))
 
 
-def markdown(comparison: Comparison) -> str:
-    """The table with what was done above it, and the machine and the reasons for what is missing below."""
-    every = columns(comparison)
+def format_markdown(comparison: Comparison) -> str:
+    """The table in Markdown, below its title; then the machine, and why systems were not measured."""
+    all_columns = columns(comparison)
     versions = sorted({system.torch for system in comparison.systems})
-    rows = zip(*(column.cells for column in every), strict=True)
+    rows = zip(*(column.cells for column in all_columns), strict=True)
     lines = [
         f"{title(comparison)}.",
         "",
-        _row(column.head for column in every),
-        _row("---" if column is every[0] else "---:" for column in every),
+        _row(column.head for column in all_columns),
+        _row("---" if column is all_columns[0] else "---:" for column in all_columns),
         *(_row(row) for row in rows),
         "",
         f"{comparison.machine}. One torch thread a process; torch {', '.join(versions)}. "

@@ -1,4 +1,4 @@
-"""The whole compose file, really brought up, all but Grafana: a run to its end, watched by its own Prometheus."""
+"""All services of the compose file but Grafana, started by Docker: runs complete, and their Prometheus scrapes them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ ORL = Plan.model_validate(
 
 @dataclass(frozen=True)
 class Project:
-    """A compose project of our own: fresh name, fresh secrets, free ports."""
+    """A compose project for this test, with a new name, new secrets and free ports."""
 
     name: str
     env_file: Path
@@ -81,13 +81,13 @@ class Project:
         return answer.stdout
 
     def containers(self) -> list[dict[str, Any]]:
-        """What the engine says of each running container."""
+        """The engine's description of each running container."""
         ids = self.must("ps", "-q").split()
         inspected: list[dict[str, Any]] = json.loads(docker("inspect", *ids))
         return inspected
 
     def query(self, expression: str) -> dict[str, float]:
-        """An instant query's values, by their labels."""
+        """The values of an instant query, by their labels in JSON."""
         answer = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": expression}, trust_env=False).json()
         assert answer["status"] == "success", answer
         return {json.dumps(one["metric"], sort_keys=True): float(one["value"][1]) for one in answer["data"]["result"]}
@@ -98,7 +98,7 @@ def docker(*arguments: str) -> str:
 
 
 def engine_environment() -> dict[str, str]:
-    """Ours, without what could be interpolated into the compose file; the classic builder where there is no other."""
+    """Our environment, without variables that the compose file reads; with the classic builder if there is no other."""
     passed = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG") if name in os.environ}
     buildx = subprocess.run(["docker", "buildx", "version"], capture_output=True, timeout=60)
     return passed if buildx.returncode == 0 else passed | {"DOCKER_BUILDKIT": "0"}
@@ -117,7 +117,7 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def engine() -> None:
-    """A Docker engine, or a reason."""
+    """Skip the tests if there is no Docker engine; fail if one is required."""
     missing = None
     if shutil.which("docker") is None:
         missing = "no docker on PATH"
@@ -131,7 +131,7 @@ def engine() -> None:
 
 @pytest.fixture(scope="module")
 def project(engine: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """The project, up and healthy; down with its volumes at the end, its logs kept where a test has failed."""
+    """The project, started and healthy. It is removed with its volumes at the end; its logs are kept if a test failed."""
     api_port, prometheus_port = free_ports(2)
     env_file = tmp_path_factory.mktemp("compose") / "env"
     values = {
@@ -182,14 +182,14 @@ def synthetic_run(project: Project) -> RunDetail:
 
 
 def wait_for_values(project: Project, expression: str, expected: dict[str, float]) -> None:
-    """Prometheus scrapes every 5 s, so what it should hold comes soon."""
+    """Wait until a query has these values: Prometheus scrapes every 5 s."""
     deadline = time.monotonic() + 60
     while (values := project.query(expression)) != expected:
         assert time.monotonic() < deadline, f"{expression}: {values}, not {expected}"
         time.sleep(1)
 
 
-def test_a_run_ends_and_prometheus_holds_its_tar(project: Project, synthetic_run: RunDetail) -> None:
+def test_a_run_completes_and_prometheus_has_its_tar(project: Project, synthetic_run: RunDetail) -> None:
     assert synthetic_run.round == SYNTHETIC.rounds
     assert synthetic_run.scores is not None
     rates = {json.dumps({"far": far}): rate for far, rate in synthetic_run.scores.tar.items() if rate is not None}

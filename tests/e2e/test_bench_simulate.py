@@ -10,17 +10,16 @@ from typer.testing import CliRunner
 
 from fedface_cli.main import app
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(600)  # half a minute of work, perhaps on a busy machine
 
 
-@pytest.mark.parametrize("artifacts", ["directory", "s3"])
-def test_it_measures_the_system_beside_the_loop(tmp_path: Path, artifacts: str) -> None:
+def test_it_measures_the_stack_and_the_bare_loop(tmp_path: Path) -> None:
     file = tmp_path / "simulate.json"
-    options = ["--clients", "4", "--repetitions", "1", "--processes", "1", "--artifacts", artifacts, "--json", str(file)]
+    options = ["--clients", "4", "--repetitions", "1", "--processes", "1", "--artifacts", "s3", "--json", str(file)]
     done = CliRunner().invoke(app, ["bench", "simulate", *options])
     assert done.exit_code == 0, done.output
     report = json.loads(file.read_text())
-    assert (report["clients"], report["processes"], report["artifacts"]) == (4, 1, artifacts)
+    assert (report["clients"], report["processes"], report["artifacts"]) == (4, 1, "s3")
     seconds = {name: figures["values"][0] for name, figures in report["round_seconds"].items()}
     assert seconds.keys() == {"bare loop", "bare loop, channels-last", "FedFace", "FedFace, losses measured"}
     assert 0 < seconds["bare loop"] < seconds["FedFace"]
@@ -28,8 +27,3 @@ def test_it_measures_the_system_beside_the_loop(tmp_path: Path, artifacts: str) 
     assert report["step_ms"].keys() == {"fetch", "embed", "train", "put", "record"}
     assert all(milliseconds > 0 for milliseconds in report["step_ms"].values())
     assert "of the loop's" in done.output
-
-
-def test_a_report_that_could_not_be_written_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["bench", "simulate", "--json", str(tmp_path / "nowhere" / "simulate.json")])
-    assert "there is no directory" in str(done.exception)

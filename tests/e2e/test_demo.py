@@ -14,6 +14,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from fedface_lab import presets, results
+from fedface_learning.seeding import use_deterministic_torch
+from fedface_learning.simulation.simulate import simulate
+from support.command_line import Invoke
+
 pytestmark = pytest.mark.timeout(900)  # half a minute of work, perhaps on a busy machine
 
 
@@ -23,20 +28,18 @@ class Demo:
 
     workdir: Path
     figures: dict[str, Any]
-    said: str
-
-
-def run_demo(workdir: Path, *options: str) -> Demo:
-    figures = workdir.with_suffix(".json")
-    command = [sys.executable, "-m", "fedface_cli.main", "demo", "--workdir", str(workdir), "--json", str(figures), *options]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    return Demo(workdir, json.loads(figures.read_text()), finished.stdout)
+    printed: str
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    return run_demo(tmp_path_factory.mktemp("demo") / "first", "--rounds", "1", "--clients", "6", "--seed", "3")
+    workdir = tmp_path_factory.mktemp("demo") / "output"
+    figures = workdir.with_suffix(".json")
+    options = ["--rounds", "1", "--clients", "6", "--seed", "3", "--workdir", str(workdir), "--json", str(figures)]
+    command = [sys.executable, "-m", "fedface_cli.main", "demo", *options]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return Demo(workdir, json.loads(figures.read_text()), finished.stdout)
 
 
 def test_the_figures_are_complete_and_sound(demo: Demo) -> None:
@@ -61,7 +64,7 @@ def test_the_figures_are_complete_and_sound(demo: Demo) -> None:
 def test_the_model_is_the_one_that_was_named(demo: Demo) -> None:
     model = (demo.workdir / "model.safetensors").read_bytes()
     assert hashlib.sha256(model).hexdigest() == demo.figures["model_sha256"]
-    assert demo.figures["model_sha256"] in demo.said
+    assert demo.figures["model_sha256"] in demo.printed
 
 
 def test_the_plot_is_there_and_the_state_is_not(demo: Demo) -> None:
@@ -71,20 +74,24 @@ def test_the_plot_is_there_and_the_state_is_not(demo: Demo) -> None:
 
 
 def test_it_ends_with_the_table_before_and_after(demo: Demo) -> None:
-    before, after = demo.figures["before"], demo.figures["after"]
+    before = demo.figures["before"]
+    after = demo.figures["after"]
     row = rf"TAR at FAR 1e-1\s+{100 * before['tar@1e-1']:.2f} %\s+{100 * after['tar@1e-1']:.2f} %"
-    assert re.search(row, demo.said)
+    assert re.search(row, demo.printed)
 
 
-def test_the_same_seed_gives_the_same_model(demo: Demo, tmp_path: Path) -> None:
-    again = run_demo(tmp_path / "second", "--rounds", "1", "--clients", "6", "--seed", "3")
-    assert again.figures["model_sha256"] == demo.figures["model_sha256"]
-    assert again.figures["after"] == demo.figures["after"]
+def test_the_seed_alone_gives_the_model(demo: Demo) -> None:
+    """A simulation of the plan in this process, without any service, gives the model and its figures to the byte."""
+    use_deterministic_torch(1)
+    simulated = simulate(presets.orl(clients=6, rounds=1, seed=3))
+    assert simulated.model_sha256 == demo.figures["model_sha256"]
+    verification = simulated.rounds[-1].verification
+    assert verification is not None
+    assert json.loads(json.dumps(results.figures(verification.scores))) == demo.figures["after"]
 
 
-def test_more_clients_than_people_are_refused_before_anything_starts(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "fedface_cli.main", "demo", "--clients", "21", "--workdir", str(tmp_path / "none")]
-    refused = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert refused.returncode == 2
-    assert "--clients 21: at most 20" in refused.stderr
+def test_more_clients_than_people_are_refused_before_anything_starts(fedface: Invoke, tmp_path: Path) -> None:
+    status, _, err = fedface("demo", "--clients", "21", "--workdir", str(tmp_path / "none"))
+    assert status == 2
+    assert "--clients 21: at most 20" in err
     assert not (tmp_path / "none").exists()

@@ -1,4 +1,4 @@
-"""`fedface up` with the real services: it comes up, it stops in order, and it leaves no process however it ends."""
+"""`fedface up` with the real services: it starts, it stops in order, and it leaves no process however it ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,24 +15,27 @@ import httpx
 import psutil
 import pytest
 
-pytestmark = pytest.mark.timeout(600)  # torch is imported three times over, perhaps on a busy machine
+from loadtest.bench.start_times import up_command, wait_until_ready
+
+pytestmark = pytest.mark.timeout(600)  # three processes import torch, perhaps on a busy machine
 
 
 @contextmanager
 def fedface_up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A running `fedface up` and its API's address; killed at the end if it still runs."""
-    command = [sys.executable, "-m", "fedface_cli.main", "up", "--workdir", str(tmp_path / "work"), "--api-port", "0"]
-    # By this mark its descendants are found, whatever they have become.
+    """A running `fedface up` and its API's URL. It is killed at the end if it still runs."""
+    # The mark finds its descendants, whatever their names and their parents are.
     environment = {**os.environ, "FEDFACE_TEST_MARK": str(tmp_path), "COLUMNS": "200"}
+    command = up_command(tmp_path / "work")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         try:
-            said = ""
-            while "in another terminal" not in said:
+            wait_until_ready(process.stdout)  # as `fedface bench start` waits
+            introduction = ""
+            while "in another terminal" not in introduction:
                 line = process.stdout.readline()
-                assert line, f"it ended: {said}\n{process.stderr.read() if process.stderr else ''}"
-                said += line
-            found = re.search(r"API +(http://\S+)", said)
+                assert line, f"it ended: {introduction}\n{process.stderr.read() if process.stderr else ''}"
+                introduction += line
+            found = re.search(r"API +(http://\S+)", introduction)
             assert found is not None
             yield process, found[1]
         finally:
@@ -59,7 +61,7 @@ def all_gone(tmp_path: Path, within_seconds: float = 20.0) -> bool:
     return True
 
 
-def test_interrupted_it_stops_all_and_says_so(tmp_path: Path) -> None:
+def test_an_interrupt_stops_everything(tmp_path: Path) -> None:
     with fedface_up(tmp_path) as (process, url):
         assert httpx.get(f"{url}/readyz").status_code == 200
         running = "\n".join(marked(tmp_path))
@@ -80,7 +82,7 @@ def test_interrupted_it_stops_all_and_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in log
 
 
-def test_killed_it_leaves_no_process(tmp_path: Path) -> None:
+def test_a_kill_leaves_no_process(tmp_path: Path) -> None:
     with fedface_up(tmp_path) as (process, _):
         assert len(marked(tmp_path)) > 8  # the workers' own processes and the reaper too
         process.kill()

@@ -1,4 +1,4 @@
-"""The operator's command in an environment of its own: two packages of ours, and nothing that computes, stores or serves."""
+"""The operator's command in a fresh environment: two packages of FedFace, and nothing that computes, stores or serves."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class Installed:
 
     def __init__(self, home: Path) -> None:
         self.bin = home / "bin"
-        # As an operator has it: nothing of the developer's environment or of a stack that is up.
+        # An operator's environment: no variable of the developer's environment or of a running stack.
         self.environment = {
             name: value for name, value in os.environ.items() if not re.match("PYTHON|FEDFACE|COVERAGE", name)
         }
 
-    def must(self, *command: str | Path) -> str:
-        """What a command prints. It must succeed."""
+    def output_of(self, *command: str | Path) -> str:
+        """Run a command, which must succeed. Returns what it prints."""
         answer = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300)
         assert answer.returncode == 0, answer.stdout + answer.stderr
         return answer.stdout
 
     def fedface(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`fedface`, with no API where it looks for one."""
+        """Run `fedface` with the URL of an API that does not answer."""
         environment = self.environment | {"FEDFACE_API_URL": "http://127.0.0.1:9"}
         return subprocess.run(
             [self.bin / "fedface", *arguments], env=environment, capture_output=True, text=True, timeout=60
@@ -51,14 +51,14 @@ class Installed:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     home = tmp_path_factory.mktemp("operator") / "venv"
     made = Installed(home)
-    made.must(sys.executable, "-m", "venv", home)
+    made.output_of(sys.executable, "-m", "venv", home)
     packages = (ROOT / "shared/fedface_core", ROOT / "services/cli")
-    made.must(home / "bin/pip", "install", "--quiet", "-c", ROOT / "constraints.txt", *packages)
+    made.output_of(home / "bin/pip", "install", "--quiet", "-c", ROOT / "constraints.txt", *packages)
     return made
 
 
 def test_nothing_that_computes_stores_or_serves_is_installed(installed: Installed) -> None:
-    listed = json.loads(installed.must(installed.bin / "pip", "list", "--format=json"))
+    listed = json.loads(installed.output_of(installed.bin / "pip", "list", "--format=json"))
     names = {distribution["name"].lower().replace("_", "-") for distribution in listed}
     assert {name for name in names if name.startswith("fedface")} == {"fedface-core", "fedface-cli"}
     assert not names & ABSENT
@@ -71,10 +71,10 @@ import importlib, pkgutil, fedface_cli
 for module in pkgutil.walk_packages(fedface_cli.__path__, "fedface_cli."):
     importlib.import_module(module.name)
 """
-    installed.must(installed.bin / "python", "-c", script)
+    installed.output_of(installed.bin / "python", "-c", script)
 
 
-def test_it_says_its_version(installed: Installed) -> None:
+def test_it_prints_its_version(installed: Installed) -> None:
     assert re.fullmatch(r"fedface \d+\.\d+\.\d+\n", installed.fedface("--version").stdout)
 
 
@@ -83,7 +83,7 @@ def test_its_help_lists_its_own_commands_alone(installed: Installed) -> None:
     assert re.findall(r"^│ (\S+)", commands, re.MULTILINE) == OWN_COMMANDS
 
 
-def test_without_an_api_it_says_so_in_one_line(installed: Installed) -> None:
+def test_without_an_api_one_line_says_so(installed: Installed) -> None:
     answer = installed.fedface("run", "list")
     assert (answer.returncode, answer.stdout) == (1, "")
     assert re.fullmatch(r"error: no control API at http://127\.0\.0\.1:9: .*\n", answer.stderr)

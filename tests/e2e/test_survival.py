@@ -1,4 +1,4 @@
-"""A run on the real local stack outlives everything: paused, all killed, its ledger thrown away, started again, resumed."""
+"""A run on the local stack survives that it is paused, that everything is killed, and that its ledger is lost."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fedface_learning.simulation.simulate import simulate
 from fedface_stack.stack import LocalStack
 from loadtest.bench.no_op_plan import no_op_plan
 
-pytestmark = pytest.mark.timeout(600)  # torch is imported many times over, perhaps on a busy machine
+pytestmark = pytest.mark.timeout(600)  # many processes import torch, perhaps on a busy machine
 
 # Long enough for a pause to find it at work.
 PLAN = Plan.model_validate(no_op_plan(clients=10, rounds=2) | {"local_training": {"steps": 10, "learning_rate": 0.01}})
-QUICK = {"FEDFACE_SWEEP_SECONDS": "0.5", "FEDFACE_REPEAT_AFTER_SECONDS": "4"}
+SOON_REPEATING = {"FEDFACE_SWEEP_SECONDS": "0.5", "FEDFACE_REPEAT_AFTER_SECONDS": "4"}
 
 
 def until(api: ControlApi, run_id: str, phase: RunPhase) -> RunDetail:
@@ -39,8 +39,8 @@ def kill_everything(stack: LocalStack) -> None:
     stack.stop()
 
 
-def test_a_run_survives_a_pause_a_massacre_and_the_loss_of_its_ledger(tmp_path: Path) -> None:
-    first = LocalStack(tmp_path, client_workers=2, environment=QUICK)
+def test_a_run_survives_a_pause_the_kill_of_everything_and_the_loss_of_its_ledger(tmp_path: Path) -> None:
+    first = LocalStack(tmp_path, client_workers=2, environment=SOON_REPEATING)
     first.start()
     try:
         with ControlApi(first.api_url) as api:
@@ -51,7 +51,7 @@ def test_a_run_survives_a_pause_a_massacre_and_the_loss_of_its_ledger(tmp_path: 
     finally:
         kill_everything(first)
 
-    with LocalStack(tmp_path, client_workers=2, environment=QUICK) as second, ControlApi(second.api_url) as api:
+    with LocalStack(tmp_path, client_workers=2, environment=SOON_REPEATING) as second, ControlApi(second.api_url) as api:
         kept = api.run(run_id)
         assert kept.phase is RunPhase.PAUSED, "the ledger has outlived the kill"
         assert kept.accepted >= paused.accepted
@@ -61,7 +61,7 @@ def test_a_run_survives_a_pause_a_massacre_and_the_loss_of_its_ledger(tmp_path: 
         kill_everything(second)
 
     shutil.rmtree(tmp_path / "valkey")
-    restoring = QUICK | {"FEDFACE_RESTORE_ON_START": "true"}
+    restoring = SOON_REPEATING | {"FEDFACE_RESTORE_ON_START": "true"}
     with LocalStack(tmp_path, client_workers=2, environment=restoring) as third, ControlApi(third.api_url) as api:
         completed = until(api, run_id, RunPhase.COMPLETED)
         events = [event.name for event in api.events(run_id) if event.name != "progress"]

@@ -1,4 +1,4 @@
-"""The alert rules, by Prometheus's own tool: each fires when it should and is silent when it should be."""
+"""The alert rules, tested by Prometheus's own tool: each fires when it should, and only then."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_each_alert_fires_when_it_should(promtool: str) -> None:
 
 
 def test_a_threshold_that_moved_is_noticed(promtool: str, tmp_path: Path) -> None:
-    """The tests of the rules can fail: with one rule made deaf, they do."""
+    """The tests of the rules can fail: if one rule never fires, they do."""
     for name in ("alerts.yml", "alerts_test.yml"):
         (tmp_path / name).write_text(
             (PROMETHEUS / name).read_text().replace("fedface_dependency_up) == 0", "vector(1)) == 0")

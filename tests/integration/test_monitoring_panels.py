@@ -1,4 +1,4 @@
-"""Every panel's query and every alert's rule, asked of a real Prometheus that watched the local stack through a run."""
+"""Every panel's query and every alert's rule, evaluated by a real Prometheus that has scraped a local stack during a run."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from fedface_stack.stack import LocalStack
 DEPLOY = Path(__file__).parents[2] / "deploy"
 HOST = "127.0.0.1"
 
-pytestmark = pytest.mark.timeout(600)  # the run comes first, and on a busy machine it takes its time
+pytestmark = pytest.mark.timeout(600)  # the first test waits for the run, which takes long on a busy machine
 
-# The stack's names of the processes → the job names of deploy/prometheus/prometheus.yml.
+# Process of the stack → job of deploy/prometheus/prometheus.yml.
 JOBS = {"api": "control", "control": "sweep", "client": "client", "aggregator": "aggregator", "evaluator": "evaluator"}
 
 PLAN = Plan.model_validate(
@@ -52,18 +52,17 @@ PLAN = Plan.model_validate(
 
 @dataclass(frozen=True)
 class Watched:
-    """A finished run, and the Prometheus that watched it."""
+    """A finished run, and the Prometheus that scraped its services."""
 
     run: RunDetail
     prometheus: str
     started: float
 
     def query(self, expression: str, *, instant: bool) -> list[float]:
-        """The values of the answer, as a panel would draw them; NaN left out."""
+        """The values that a panel of this query would draw, at one moment if ``instant``; NaN is left out."""
         shown = expression.replace("$run", self.run.id).replace("$__rate_interval", "20s")
-        path, window = "query_range", {"start": self.started, "end": time.time(), "step": 1.0}
-        if instant:
-            path, window = "query", {}
+        path = "query" if instant else "query_range"
+        window = {} if instant else {"start": self.started, "end": time.time(), "step": 1.0}
         answer = httpx.get(f"{self.prometheus}/api/v1/{path}", params={"query": shown, **window}, trust_env=False).json()
         assert answer["status"] == "success", f"{shown}: {answer['error']}"
         series = answer["data"]["result"]
@@ -99,7 +98,7 @@ def watched(server_processes: Children, tmp_path_factory: pytest.TempPathFactory
 
 
 def start_prometheus(binary: str, home: Path, targets: dict[str, str], children: Children, ending: ExitStack) -> str:
-    """A Prometheus with the rules of deploy/, and targets at fixed places instead of in the DNS."""
+    """Start a Prometheus with the rules of deploy/, and with fixed addresses as targets."""
     jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
     configuration = {
         "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "1s"},
@@ -149,9 +148,9 @@ def panel_queries() -> list[Any]:
 
 
 @pytest.mark.parametrize(("expression", "instant"), panel_queries())
-def test_a_panel_has_something_to_show(watched: Watched, expression: str, instant: bool) -> None:
+def test_a_panel_has_values(watched: Watched, expression: str, instant: bool) -> None:
     # A rate needs two scrapes, and on a busy machine the second comes late.
-    wait_for(f"something to show: {expression}", lambda: watched.query(expression, instant=instant), seconds=30)
+    wait_for(f"values of {expression}", lambda: watched.query(expression, instant=instant), seconds=30)
 
 
 def test_the_variable_of_the_run_dashboard_offers_the_run(watched: Watched) -> None:
@@ -178,7 +177,7 @@ def test_the_alerts_look_at_metrics_that_are_there(watched: Watched) -> None:
             assert watched.query(metric, instant=True), f"{rule['name']} looks at {metric}, which nothing exports"
 
 
-def test_a_healthy_run_raises_no_alarm(watched: Watched) -> None:
+def test_a_healthy_run_fires_no_alert(watched: Watched) -> None:
     assert [rule["name"] for rule in rules(watched) if rule["state"] == "firing"] == []
 
 

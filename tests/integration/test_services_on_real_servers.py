@@ -1,4 +1,4 @@
-"""The services over a real Valkey and real stores: the same model as in one process, to the byte."""
+"""The services over a real Valkey and real stores give the model of a simulation, to the byte."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def s3(request: pytest.FixtureRequest, _tmp_path: Path) -> S3Artifacts:
 
 @pytest.fixture
 def ledger_url(valkey_url: str) -> str:
-    """An empty database of its own."""
+    """An empty database that no other test uses."""
     url = urlsplit(valkey_url)._replace(path="/7").geturl()
     with redis.Redis.from_url(url) as client:
         client.flushdb()

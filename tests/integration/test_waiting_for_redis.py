@@ -1,4 +1,4 @@
-"""A worker's ledger and publisher while a real Valkey is killed and started again: they wait, and lose nothing."""
+"""A worker's ledger and publisher wait while a real Valkey is killed and started again, and they lose nothing."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ RUN = Run(id="run-0123456789ab", plan=Plan(), correlation_id="abc", created_at=d
 
 @pytest.fixture
 def _failed_connects() -> Iterator[None]:
-    """redis-py leaves the exception of a failed connect in a cycle with its frames, and they hold the client. It is
-    collected here, where its sockets may say that nobody closed them.
+    """Collect the clients of failed connects, whose sockets warn that nobody has closed them.
+
+    redis-py leaves the exception of a failed connect in a cycle with its frames, and the frames refer to the client.
     """
     yield
     with warnings.catch_warnings():
@@ -42,7 +43,7 @@ def _failed_connects() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_failed_connects")
-def test_ledger_and_publisher_go_on_where_they_were(server_processes: Children, tmp_path: Path) -> None:
+def test_ledger_and_publisher_wait_and_then_go_on(server_processes: Children, tmp_path: Path) -> None:
     (port,) = free_ports(1)
     server = valkey(tmp_path, port, "tests-own")
     settings = Settings(

@@ -1,5 +1,5 @@
-"""One file a system: each reads the workload, runs its rounds, and returns when they ended.
+"""Runners, one module for each kind of system: each reads the workload, runs its rounds, and returns a `RunnerResult`.
 
-Those of the peers run in the peers' environments: they import torch, safetensors, the peer and `loadtest.bare`, and nothing
-else of ours.
+The runners of the peers run in the peers' environments. They import torch, safetensors, the peer, `loadtest.bare` and
+`loadtest.peers.runner_result`, and no package of FedFace.
 """

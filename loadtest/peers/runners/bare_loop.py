@@ -1,4 +1,4 @@
-"""The limit: rounds of the bare loop in two processes (see `loadtest.bare`)."""
+"""The bare loop in two processes, which is the limit of all systems; `loadtest.bare` says what it is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROCESSES: Final = 2
 
 
 def run(path: Path, rounds: int, variant: str) -> RunnerResult:
-    """``variant`` is the layout: default or channels-last. The processes have their networks before the first moment."""
+    """Run the bare loop in the layout ``variant``, default or channels-last. Its processes start before the first moment."""
     assert variant in ("default", "channels-last")
     first_model: dict[str, Tensor] = {}
     with BareRounds(read_workload(path), PROCESSES, channels_last=variant == "channels-last") as bare:

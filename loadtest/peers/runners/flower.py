@@ -1,8 +1,8 @@
-"""Flower's simulation engine (Ray), as its documentation has it at its fastest.
+"""Flower's simulation engine (Ray), set up as its documentation recommends for speed.
 
-One CPU to a client, so that there are as many actors as cores, and actors are reused for all clients and rounds. What a
-module keeps outlives a client in its actor: so network, optimiser and images are made once for an actor. The model is
-averaged by Flower's own `FedAvg`, and only spreadout is added. No evaluation, no dashboard, no statistics, warnings only.
+A client has one CPU, so that there are as many actors as cores, and actors are reused for all clients and rounds. Module
+variables of an actor outlive a client, so network, optimiser and images are made once in each actor. Flower's own `FedAvg`
+averages the models; only spreadout is added. There is no evaluation, no dashboard and no statistics, and logs are warnings.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 
-from loadtest.bare.loop import BareLoop, one_thread
+from loadtest.bare.loop import BareLoop, use_one_thread
 from loadtest.bare.spreadout import spread
 from loadtest.bare.workload import Workload, read_workload
 from loadtest.peers.runner_result import RunnerResult
@@ -33,16 +33,16 @@ client_app = ClientApp()
 
 
 @lru_cache(maxsize=1)
-def _at_hand(path: str) -> tuple[Workload, BareLoop]:
+def _actor_state(path: str) -> tuple[Workload, BareLoop]:
     """What an actor keeps from one client to the next."""
-    one_thread()
+    use_one_thread()
     workload = read_workload(Path(path))
     return workload, BareLoop(workload.network, workload.local, channels_last=True)
 
 
 @client_app.train()  # type: ignore[untyped-decorator]
 def _train(message: Message, context: Context) -> Message:
-    workload, local = _at_hand(str(message.content["config"]["workload"]))
+    workload, local = _actor_state(str(message.content["config"]["workload"]))
     images_NCHW = workload.images_CNCHW[int(context.node_config["partition-id"])]
     local.load(message.content["arrays"].to_torch_state_dict())
     local.train(images_NCHW, torch.from_numpy(message.content["own"]["class-embedding"].numpy()))
@@ -54,25 +54,26 @@ def _train(message: Message, context: Context) -> Message:
 
 
 @client_app.query()  # type: ignore[untyped-decorator]
-def _tell_partition(message: Message, context: Context) -> Message:
-    """Whose images a node holds: Flower numbers its nodes at random."""
+def _answer_partition(message: Message, context: Context) -> Message:
+    """Answer which client's images this node holds: Flower numbers its nodes at random."""
     partition = ConfigRecord({"partition-id": int(context.node_config["partition-id"])})
     return Message(RecordDict({"node": partition}), reply_to=message)
 
 
-class _FedFace(FedAvg):  # type: ignore[misc]
-    """FedAvg that sends each client its own class embedding, and spreads them at the end of the round."""
+class _FedAvgWithSpreadout(FedAvg):  # type: ignore[misc]
+    """FedAvg that sends each client its own class embedding, and spreads all class embeddings at the end of a round."""
 
     def __init__(self, workload: Workload, partitions: dict[int, int]) -> None:
         clients = len(partitions)
         super().__init__(fraction_evaluate=0.0, min_train_nodes=clients, min_available_nodes=clients)
-        self._workload, self._partitions = workload, partitions
+        self._workload = workload
+        self._partitions = partitions
         self._class_embeddings_CD = workload.class_embeddings_CD
         self.moments = [time.time()]
-        self.first: ArrayRecord | None = None
+        self.first_model: ArrayRecord | None = None
 
     def configure_train(self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid) -> Iterable[Message]:
-        """One message a node: Flower's own, and the node's class embedding beside."""
+        """Add to each of Flower's messages the class embedding of the message's node."""
         for message in super().configure_train(server_round, arrays, config, grid):
             own_D = self._class_embeddings_CD[self._partitions[message.metadata.dst_node_id]]
             own = ArrayRecord({"class-embedding": Array(own_D.numpy())})
@@ -82,37 +83,37 @@ class _FedFace(FedAvg):  # type: ignore[misc]
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Flower's average, then spreadout."""
+        """Average the models as Flower does, then spread the class embeddings."""
         arrays, metrics = super().aggregate_train(server_round, replies)
         self._class_embeddings_CD = spread(self._class_embeddings_CD, self._workload.spreadout)
         self.moments.append(time.time())
-        self.first = self.first or arrays
+        self.first_model = self.first_model or arrays
         return arrays, metrics
 
 
 def run(path: Path, rounds: int, _variant: str) -> RunnerResult:
-    """The actors have started, and have told which client is whose, before the first moment."""
+    """Run Flower's simulation. The actors have started, and have said which clients they hold, before the first moment."""
     logging.getLogger("flwr").setLevel(logging.WARNING)
     workload = read_workload(path)
-    strategies: list[_FedFace] = []
+    strategies: list[_FedAvgWithSpreadout] = []
     server_app = ServerApp()
 
     @server_app.main()  # type: ignore[untyped-decorator]
     def _serve(grid: Grid, _context: Context) -> None:
-        strategies.append(_FedFace(workload, _partitions(grid, len(workload.images_CNCHW))))
+        strategies.append(_FedAvgWithSpreadout(workload, _find_partitions(grid, len(workload.images_CNCHW))))
         config = ConfigRecord({"workload": str(path)})
         strategies[0].start(grid, ArrayRecord(workload.initial), num_rounds=rounds, train_config=config)
 
     with tempfile.TemporaryDirectory(prefix="ray-") as logs:
         os.environ |= {"RAY_TMPDIR": logs}
         run_simulation(server_app, client_app, len(workload.images_CNCHW), backend_config=_backend())
-    first = strategies[0].first
+    first = strategies[0].first_model
     assert first is not None, "a round has been averaged"
     return RunnerResult(tuple(strategies[0].moments), first.to_torch_state_dict())
 
 
-def _partitions(grid: Grid, clients: int) -> dict[int, int]:
-    """Node → the client whose images it holds, once all nodes are there."""
+def _find_partitions(grid: Grid, clients: int) -> dict[int, int]:
+    """Node → the client whose images it holds. Waits until Flower has all nodes."""
     while len(nodes := [*grid.get_node_ids()]) < clients:
         time.sleep(0.1)
     questions = [Message(RecordDict(), dst_node_id=node, message_type="query") for node in nodes]

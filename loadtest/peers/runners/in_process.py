@@ -1,4 +1,4 @@
-"""Ours in one process: what `fedface study` runs. Every update is encoded, checked and folded as on the services."""
+"""FedFace in one process, as `fedface study` runs it. Every update is encoded, checked and folded as by the services."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from loadtest.peers.runner_result import RunnerResult
 
 
 def run(path: Path, rounds: int, _variant: str) -> RunnerResult:
-    """Enrolment comes before the first moment; a round ends with the evaluation of its model."""
+    """Simulate the plan. The first moment is the end of enrolment; a round ends with the evaluation of its model."""
     use_deterministic_torch(threads=1)
     workload = read_workload(path)
     plan = apply_merge_patch(Plan.model_validate_json(workload.plan), {"rounds": rounds})
@@ -27,10 +27,10 @@ def run(path: Path, rounds: int, _variant: str) -> RunnerResult:
     moments: list[float] = []
     first: dict[str, Tensor] = {}
 
-    def note(finished: SimulatedRound) -> None:
+    def record_round(finished: SimulatedRound) -> None:
         moments.append(time.time())
         if finished.number == 1:
             first.update({name: tensor.clone() for name, tensor in network_tensors(network).items()})
 
-    simulate(plan, note, initial=network)
+    simulate(plan, record_round, initial=network)
     return RunnerResult(tuple(moments), first)

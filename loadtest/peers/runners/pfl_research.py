@@ -1,7 +1,7 @@
-"""pfl-research, as its documentation has it at its fastest: data sets of tensors in memory, `torchrun` for two processes.
+"""pfl-research, set up as its documentation recommends for speed: data in memory, and `torchrun` for two processes.
 
-Full batches as epochs, every client in every cohort, updates weighted by images and summed by pfl's own aggregator. Only
-spreadout, and the averaging of buffers, are added. No evaluation after the round that warms up.
+An epoch is one full batch, every client is in every cohort, updates are weighted by images and summed by pfl's own
+aggregator. Only spreadout and the averaging of buffers are added. Only the round that warms up is evaluated.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ _NEVER = 10**9
 
 
 class _Module(nn.Module):
-    """The network with the two methods that pfl asks for."""
+    """The network with the two methods that pfl calls."""
 
     def __init__(self, network: PlainNetwork, margin: float) -> None:
         super().__init__()
-        self.network, self._margin = network, margin
+        self.network = network
+        self._margin = margin
 
     def loss(self, pixels_NCHW: Tensor, class_embedding_D: Tensor) -> Tensor:
         return squared_hinge(normalize(self.network.embed(pixels_NCHW)), class_embedding_D, self._margin)
@@ -56,26 +57,27 @@ class _Module(nn.Module):
 
 
 class _Model(PyTorchModel):  # type: ignore[misc]
-    """pfl's model, whose parameters are joined by the network's float buffers: BatchNorm's statistics are averaged, too."""
+    """pfl's model, with the network's float buffers beside its parameters, so that BatchNorm's statistics are averaged."""
 
     @cached_property
     def variable_map(self) -> dict[str, Tensor]:
-        """What a client's update is made of, by name. pfl asks for it several times a client."""
+        """Name → tensor of a client's update. pfl reads it several times for each client, so it is cached."""
         buffers = {name: buffer for name, buffer in self.pytorch_model.named_buffers() if buffer.is_floating_point()}
         return {**super().variable_map, **buffers}
 
 
-class _FedFace(FederatedAveraging):  # type: ignore[misc]
-    """Federated averaging, and spreadout on the server. Every process does both, as pfl has it."""
+class _FederatedAveragingWithSpreadout(FederatedAveraging):  # type: ignore[misc]
+    """Federated averaging, then spreadout on the server. In pfl every process does both."""
 
     def __init__(self, workload: Workload, class_embeddings_CD: Tensor) -> None:
         super().__init__()
-        self._workload, self._class_embeddings_CD = workload, class_embeddings_CD
+        self._workload = workload
+        self._class_embeddings_CD = class_embeddings_CD
 
     def process_aggregated_statistics(
         self, central_context: CentralContext, aggregate_metrics: Metrics, model: _Model, statistics: WeightedStatistics
     ) -> tuple[_Model, Metrics]:
-        """pfl's average, then spreadout, in the memory that the clients' data sets look into."""
+        """Average as pfl does, then spread the class embeddings in the memory that the clients' data sets read."""
         updated: tuple[_Model, Metrics] = super().process_aggregated_statistics(
             central_context, aggregate_metrics, model, statistics
         )
@@ -83,26 +85,27 @@ class _FedFace(FederatedAveraging):  # type: ignore[misc]
         return updated
 
 
-class _Notes(TrainingProcessCallback):  # type: ignore[misc]
-    """When rounds ended, and the model after the first."""
+class _RoundRecorder(TrainingProcessCallback):  # type: ignore[misc]
+    """Records when each round ended, and the model after the first round."""
 
     def __init__(self) -> None:
         self.moments = [time.time()]
-        self.first: dict[str, Tensor] = {}
+        self.first_model: dict[str, Tensor] = {}
 
     def after_central_iteration(self, _metrics: Metrics, model: _Model, *, central_iteration: int) -> tuple[bool, Metrics]:
-        """Note the end of a round."""
+        """Record the end of a round. Returns that training goes on, and no metrics."""
         self.moments.append(time.time())
         if central_iteration == 0:
-            self.first = {name: tensor.clone() for name, tensor in model.pytorch_model.network.state_dict().items()}
+            self.first_model = {name: tensor.clone() for name, tensor in model.pytorch_model.network.state_dict().items()}
         return False, Metrics()
 
 
 def run(path: Path, rounds: int, _variant: str) -> RunnerResult | None:
-    """In each of the processes that `torchrun` started, or in the only one; the first of them tells."""
-    np.random.seed(0)  # the processes must draw alike
+    """Run in each of the processes that `torchrun` started, or in the only one. Only the first one returns a result."""
+    np.random.seed(0)  # all processes must draw the same numbers
     workload = read_workload(path)
-    local, clients = workload.local, len(workload.images_CNCHW)
+    local = workload.local
+    clients = len(workload.images_CNCHW)
     class_embeddings_CD = workload.class_embeddings_CD.clone()
     users = {
         client: Dataset(
@@ -117,23 +120,24 @@ def run(path: Path, rounds: int, _variant: str) -> RunnerResult | None:
         val_data=None,
         postprocessors=[WeightByDatapoints()],
     )
-    notes = _Notes()
+    recorder = _RoundRecorder()
     with redirect_stdout(io.StringIO()):  # pfl prints its metrics after each round
-        _FedFace(workload, class_embeddings_CD).run(
+        _FederatedAveragingWithSpreadout(workload, class_embeddings_CD).run(
             NNAlgorithmParams(
                 central_num_iterations=rounds, evaluation_frequency=_NEVER, train_cohort_size=clients, val_cohort_size=None
             ),
             backend,
             _model(workload),
             NNTrainHyperParams(local_num_epochs=local.steps, local_learning_rate=local.learning_rate, local_batch_size=None),
-            callbacks=[notes],
+            callbacks=[recorder],
             send_metrics_to_platform=False,
         )
-    return RunnerResult(tuple(notes.moments), notes.first) if pytorch_ops.distributed.global_rank == 0 else None
+    return RunnerResult(tuple(recorder.moments), recorder.first_model) if pytorch_ops.distributed.global_rank == 0 else None
 
 
 def _model(workload: Workload) -> _Model:
-    network, local = training_network(workload.network, channels_last=True), workload.local
+    network = training_network(workload.network, channels_last=True)
+    local = workload.local
     network.load_state_dict(workload.initial)
     module = _Module(network, local.margin)
     central = torch.optim.SGD(

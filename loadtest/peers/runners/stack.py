@@ -1,4 +1,4 @@
-"""Ours through the real queue and store: a local stack with two client workers, driven by its API as any user would."""
+"""FedFace with its queue and its store: a local stack with two client workers, driven through its API."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from fedface_core.runtime.settings import Settings
 from fedface_learning.formats.codec import decode_tensors
 from fedface_stack.stack import LocalStack
 from loadtest.bare.workload import read_workload
-from loadtest.bench.completed_run import LOOK_SECONDS, RunDidNotCompleteError
+from loadtest.bench.completed_run import POLL_SECONDS, RunDidNotCompleteError
 from loadtest.peers.runner_result import RunnerResult
 
 CLIENT_WORKERS: Final = 2
 
 
 def run(path: Path, rounds: int, variant: str) -> RunnerResult:
-    """``variant`` is the artifact store: directory or s3.
+    """Run the workload's plan; ``variant`` is the artifact store, directory or s3.
 
-    A round lasts until the next one opens: aggregation, evaluation and turnover are inside. So one more is opened, and the
-    run cancelled in it.
+    A round lasts until the next one opens, so it includes aggregation, evaluation and turnover. For the end of the last
+    round one more round is opened, and the run is cancelled in it. `RunDidNotCompleteError` if the run ends before.
     """
     plan = apply_merge_patch(Plan.model_validate_json(read_workload(path).plan), {"rounds": rounds + 1})
     artifacts = cast("Literal['directory', 's3']", variant)
@@ -43,16 +43,16 @@ def run(path: Path, rounds: int, variant: str) -> RunnerResult:
         run_id = api.create(plan).id
         api.start(run_id)
         opened = _training_rounds(stack, api, run_id, rounds + 1)
-        with suppress(WrongPhaseError):  # the last round of a small size may be over before we look
+        with suppress(WrongPhaseError):  # with a small size the last round may have ended already
             api.cancel(run_id)
         first_model, _ = decode_tensors(_stored_model(stack, opened[1].model_sha256))
         if artifacts == "s3":
-            stack.kill("s3")  # nobody reads its files any more, and it takes its time to stop in good order
+            stack.kill("s3")  # nobody reads its files any more, and shutting down takes it 15 s
     return RunnerResult(tuple(view.opened_at.timestamp() for view in opened), first_model)
 
 
 def _training_rounds(stack: LocalStack, api: ControlApi, run_id: str, wanted: int) -> list[RoundView]:
-    """The run's first so many training rounds, once the last of them has opened."""
+    """The run's first ``wanted`` training rounds, once the last of them has opened."""
     while True:
         stack.check()
         found = api.run(run_id)
@@ -60,10 +60,10 @@ def _training_rounds(stack: LocalStack, api: ControlApi, run_id: str, wanted: in
             return api.rounds(run_id).rounds[1 : wanted + 1]
         if found.phase in ENDED:
             raise RunDidNotCompleteError(f"the run is {found.phase} in round {found.round}: {found.failure}")
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def _stored_model(stack: LocalStack, sha256: str) -> bytes:
-    given = {name.removeprefix("FEDFACE_").lower(): value for name, value in stack.environment.items()}
-    settings = Settings.model_validate(given)
+    values = {name.removeprefix("FEDFACE_").lower(): value for name, value in stack.environment.items()}
+    settings = Settings.model_validate(values)
     return connect(settings, create_celery(settings)).artifacts.get(object_keys.model(sha256))

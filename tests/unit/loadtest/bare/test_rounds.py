@@ -1,0 +1,25 @@
+"""A process of the bare loop that ends is noticed, and the others end, too."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from loadtest.bare.rounds import BareLoopEndedError, BareRounds
+from loadtest.bench.plan_workload import enrolled_workload
+from support.tiny_run import tiny_plan, write_faces
+
+
+def test_a_process_that_was_killed_is_noticed_and_the_others_end(tmp_path: Path) -> None:
+    workload = enrolled_workload(tiny_plan(write_faces(tmp_path)))
+    with BareRounds(workload, 2, channels_last=False) as bare:
+        workers = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+        assert len(workers) == 2
+        os.kill(workers[0].pid, signal.SIGKILL)
+        with pytest.raises(BareLoopEndedError):
+            bare.round()
+    assert not any(worker.is_running() for worker in workers)

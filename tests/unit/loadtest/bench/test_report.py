@@ -1,0 +1,43 @@
+"""A report is written as JSON and printed as a table, and unusable files are found before the measurement."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fedface_core.domain.errors import InvalidInputError
+from loadtest.bench.machine import this_machine
+from loadtest.bench.report import BenchmarkReport, Column, check_plot_file, check_writable, show_table, write_report
+
+
+def test_a_report_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    report = BenchmarkReport(machine=this_machine())
+    write_report(None, report)
+    write_report(tmp_path / "report.json", report)
+    assert BenchmarkReport.model_validate_json((tmp_path / "report.json").read_text()) == report
+
+
+def test_a_table_has_its_whole_title() -> None:
+    printed = StringIO()
+    console = Console(file=printed, width=200)
+    columns = [Column(head="way", cells=("ours",)), Column(head="s", cells=("2 [1, 3]",))]
+    show_table(console, "seconds; median [smallest, largest]", columns, this_machine())
+    assert "seconds; median [smallest, largest]" in " ".join(printed.getvalue().split())
+    assert "2 [1, 3]" in printed.getvalue()
+
+
+def test_a_missing_directory_is_found_before_the_measurement(tmp_path: Path) -> None:
+    check_writable(None)
+    check_writable(tmp_path / "report.json")
+    with pytest.raises(InvalidInputError, match="no directory"):
+        check_writable(tmp_path / "missing" / "report.json")
+
+
+def test_a_plot_is_a_png_or_a_pdf(tmp_path: Path) -> None:
+    check_plot_file("--plot", None)
+    check_plot_file("--plot", tmp_path / "plot.pdf")
+    with pytest.raises(InvalidInputError, match=r"--plot .*plot\.gif: give a file that ends in \.png or \.pdf"):
+        check_plot_file("--plot", tmp_path / "plot.gif")

@@ -1,0 +1,26 @@
+"""A synthetic round is what an aggregator folds: its updates are accepted, and a part of it is a round, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fedface_core.contracts import object_keys
+from fedface_learning.formats.codec import sha256_hex
+from loadtest.bench.synthetic_round import StoreLocation, put_round
+
+
+def test_every_update_is_stored_as_it_was_accepted(tmp_path: Path) -> None:
+    location = StoreLocation(directory=tmp_path)
+    synthetic = put_round(location, "small", 3)
+    store = location.open()
+    for client, update in synthetic.accepted.items():
+        data = store.get(object_keys.update(synthetic.round.run_id, 1, client))
+        assert (sha256_hex(data), len(data)) == (update.sha256, update.size)
+    assert len({update.sha256 for update in synthetic.accepted.values()}) == 3
+
+
+def test_the_first_clients_are_a_round_of_their_own(tmp_path: Path) -> None:
+    first = put_round(StoreLocation(directory=tmp_path), "small", 3).first(2)
+    assert first.round.cohort == tuple(first.accepted) == ("client-000000", "client-000001")
+    assert first.round.quorum == 2
+    assert [len(shard) for shard in first.shards()] == [2]

@@ -1,0 +1,26 @@
+"""The plan of the chaos scenario: several shards, no deadline in reach, and every update kept until it is checked."""
+
+from __future__ import annotations
+
+import pytest
+
+from fedface_core.domain.errors import InvalidInputError
+from loadtest.chaos.plan import MARK, service_environment, synthetic_plan
+
+
+def test_no_fault_can_make_a_client_fail_and_every_update_is_kept() -> None:
+    plan = synthetic_plan(clients=24, rounds=6, seed=3)
+    assert plan.split.clients > plan.cohort.shard_size
+    assert plan.cohort.deadline_seconds >= 86_400
+    assert plan.cohort.attempts >= 1_000_000
+    assert plan.retention.rounds_of_updates == plan.rounds + 1
+    assert (plan.seed, plan.data.seed, plan.split.seed) == (3, 3, 3)
+
+
+def test_a_plan_without_clients_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match=r"split\.clients"):
+        synthetic_plan(clients=0, rounds=1, seed=0)
+
+
+def test_each_stack_has_a_mark_of_its_own() -> None:
+    assert service_environment()[MARK] != service_environment()[MARK]

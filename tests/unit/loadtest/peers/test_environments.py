@@ -1,0 +1,43 @@
+"""A peer's environment is made if it is missing or has changed; one that cannot be made is named with the reason."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.peers.environments import EnvironmentUnavailableError, prepare_environment
+
+
+def test_an_environment_that_cannot_be_made_is_named_with_its_reason(tmp_path: Path) -> None:
+    impossible = tmp_path / "requirements.txt"
+    impossible.write_text("--no-index\nno-such-package-anywhere==1.0\n")
+    with pytest.raises(EnvironmentUnavailableError, match="no-such-package-anywhere"):
+        prepare_environment("flower", tmp_path, impossible)
+    assert (tmp_path / "flower" / "bin" / "python").is_file()
+
+
+def test_an_environment_is_made_again_only_if_its_requirements_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[tuple[str, ...]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(tuple(command[1:4]))
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr("loadtest.peers.environments.subprocess.run", run)
+    (tmp_path / "flower").mkdir()
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("# nothing\n")
+    python = prepare_environment("flower", tmp_path, requirements)
+    assert python == tmp_path / "flower" / "bin" / "python"
+    made = [("-m", "venv", "--clear"), ("-m", "pip", "install")]
+    assert commands == made
+    assert prepare_environment("flower", tmp_path, requirements) == python
+    assert commands == made
+    requirements.write_text("# something else, but nothing\n")
+    prepare_environment("flower", tmp_path, requirements)
+    assert commands == made * 2
