@@ -16,8 +16,9 @@ from fedface_learning.data.synthetic.scene import Scene, draw_scenes
 def frontal() -> Scene:
     """Two images of a face that looks straight ahead, in even light, in the middle of the picture."""
     scene = draw_scenes([generator_for(index) for index in range(2)])
-    zeros = ("turn", "nod", "roll", "shift_x", "shift_y", "smile", "mouth_open", "brow_raise", "frown", "gaze_x", "gaze_y")
-    zeros = (*zeros, "light_x", "light_y", "hair_dishevelled", "occluder")
+    pose = ("turn", "nod", "roll", "shift_x", "shift_y")
+    expression = ("smile", "mouth_open", "brow_raise", "frown", "gaze_x", "gaze_y")
+    zeros = (*pose, *expression, "light_x", "light_y", "hair_dishevelled", "occluder")
     zero = np.zeros((2, 1, 1), np.float32)
     one = np.ones((2, 1, 1), np.float32)
     return replace(scene, **dict.fromkeys(zeros, zero), scale=one, eyes_open=one, ambient=0.5 * one, diffuse=0.5 * one)

@@ -61,7 +61,7 @@ def test_a_beard_is_on_the_chin_and_a_moustache_above_the_mouth(frontal: Scene, 
         """The v of all pixels that are painted."""
         canvas = Canvas(SIZE, frontal)
         paint_beard(canvas, somebody)
-        return canvas.v_Nhw[(canvas.colour_NChw != 0).any(axis=1)]
+        return np.asarray(canvas.v_Nhw[(canvas.colour_NChw != 0).any(axis=1)])
 
     assert len(painted_v(person)) == 0
     beard_v = painted_v(replace(person, beard=0.9))
