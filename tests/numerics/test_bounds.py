@@ -11,6 +11,7 @@ import torch
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import IN_PROCESS, StrategyPlan
+from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_update
 from fedface_learning.data import FaceDataset, split_identities
@@ -91,7 +92,8 @@ def test_alone_each_client_goes_on_from_its_own_model(tiny_plan: Callable[..., P
     for index, client in enumerate(("client-000000", "client-000001")):
         network = initial_network(plan.model, plan.seed)
         for number in (1, 2):
-            training_update(LocalTrainer(network), images[client], class_embeddings_CD[index], fedavg, number, client)
+            trainee = Trainee(client, images[client], class_embeddings_CD[index])
+            training_update(LocalTrainer(network), trainee, TrainingRound(fedavg, number))
         own.append(evaluate(network, tiny_faces, split.test, plan.far))
         held = {
             name.removeprefix(f"{client}/"): tensor

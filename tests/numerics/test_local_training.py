@@ -82,7 +82,7 @@ def test_a_round_of_a_single_client_is_plain_training(
     expected = plain_sgd(initial_network(plan.model, 0), [images_NCHW] * 3, plan.local_training)
     global_model = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
 
-    update = training_update(LocalTrainer(network), images_NCHW, TARGET_D, plan, 1, "client-000000")
+    update = training_update(LocalTrainer(network), Trainee("client-000000", images_NCHW, TARGET_D), TrainingRound(plan, 1))
     partial = TrainingPartial()
     partial.fold("client-000000", update.accepted, in_one_block(update.data), starting_point(plan, global_model))
     new_network = initial_network(plan.model, 0)
@@ -139,12 +139,14 @@ def test_whoever_trained_before_leaves_no_trace(
     """Neither weights, statistics, momentum nor layout; and an update is not overwritten by the next."""
     plan = tiny_plan(model=model)
     fresh = LocalTrainer(initial_network(plan.model, 0))
-    alone = training_update(fresh, images_NCHW, TARGET_D, plan, 1, "client-000003")
+    alone = training_update(fresh, Trainee("client-000003", images_NCHW, TARGET_D), TrainingRound(plan, 1))
     used = LocalTrainer(initial_network(plan.model, 7))
     used.start_from(network_tensors(initial_network(plan.model, 0)), "the global model")
-    before = training_update(used, tiny_faces.images("person-9"), TARGET_D.flip(0), plan, 1, "client-000009")
+    before = training_update(
+        used, Trainee("client-000009", tiny_faces.images("person-9"), TARGET_D.flip(0)), TrainingRound(plan, 1)
+    )
     bytes_before = bytes(bytearray(before.data))
-    assert training_update(used, images_NCHW, TARGET_D, plan, 1, "client-000003") == alone
+    assert training_update(used, Trainee("client-000003", images_NCHW, TARGET_D), TrainingRound(plan, 1)) == alone
     assert before.data == bytes_before != alone.data
 
 
@@ -223,7 +225,7 @@ def test_partials_come_back_from_their_bytes(
 ) -> None:
     plan = tiny_plan()
     start = starting_point(plan, network_tensors(network))
-    update = training_update(LocalTrainer(network), images_NCHW, TARGET_D, plan, 1, "client-000000")
+    update = training_update(LocalTrainer(network), Trainee("client-000000", images_NCHW, TARGET_D), TrainingRound(plan, 1))
     partial = TrainingPartial()
     for client in ("client-000000", "client-000001"):
         partial.fold(client, update.accepted, in_one_block(update.data), start)
@@ -262,7 +264,9 @@ def test_an_update_without_finite_losses_is_refused_and_nothing_is_left_to_avera
     network: EmbeddingNetwork, images_NCHW: Tensor, tiny_plan: Callable[..., Plan], loss: float | None
 ) -> None:
     start = starting_point(tiny_plan(), network_tensors(network))
-    update = training_update(LocalTrainer(network), images_NCHW, TARGET_D, tiny_plan(), 1, "client-000000")
+    update = training_update(
+        LocalTrainer(network), Trainee("client-000000", images_NCHW, TARGET_D), TrainingRound(tiny_plan(), 1)
+    )
     accepted = update.accepted.model_copy(update={"loss_after": loss})
     partial = TrainingPartial()
     partial.fold("client-000000", accepted, in_one_block(update.data), start)

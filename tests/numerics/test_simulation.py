@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import torch
 
+from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
+from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_update
 from fedface_learning.data import FaceDataset, split_identities
@@ -88,7 +90,8 @@ def test_a_round_is_the_weighted_mean_of_its_clients_models(tiny_plan: Callable[
         with torch.no_grad():
             mean_D = start.eval()(images_NCHW).mean(dim=0)
         network = initial_network(plan.model, plan.seed)
-        training_update(LocalTrainer(network), images_NCHW, mean_D / mean_D.norm(), plan, 1, f"client-{index:06d}")
+        trainee = Trainee(client_id(index), images_NCHW, mean_D / mean_D.norm())
+        training_update(LocalTrainer(network), trainee, TrainingRound(plan, 1))
         for name, parameter in network.named_parameters():
             summed[name] = summed.get(name, torch.zeros(())) + parameter.detach() / 3
     result = load_network(plan.model, simulate(plan, dataset=tiny_faces).model, "the result")

@@ -38,6 +38,17 @@ class LocalTrainer:
             tensor.copy_(self.global_model[name])
         return self.network
 
+    def client_round(self, training: TrainingRound, class_embedding_D: Tensor) -> ClientRound:
+        """What the strategy sees of a client that trains from this trainer's global model, with its class embedding (D,)."""
+        return ClientRound(
+            plan=training.plan,
+            number=training.number,
+            network=self.network,
+            class_embedding_D=class_embedding_D,
+            global_model=self.global_model,
+            guidance=training.guidance,
+        )
+
     def train(self, trainee: Trainee, training: TrainingRound) -> LocalResult:
         """Train a client in the network, which is left as the client has trained it. See `local_training.train_clients`."""
         [result] = train_clients(_TheNetwork(self, trainee, training), [trainee], training)
@@ -56,14 +67,7 @@ class _TheNetwork:
         self.class_embeddings = trainee.class_embedding_D.clone()
         self._state = trainer.state
         self._loss = strategy_of(training.plan).loss
-        self._client_round = ClientRound(
-            plan=training.plan,
-            number=training.number,
-            network=self.network,
-            class_embedding_D=self.class_embeddings,
-            global_model=trainer.global_model,
-            guidance=training.guidance,
-        )
+        self._client_round = trainer.client_round(training, self.class_embeddings)
 
     def stacked(self, batches: Sequence[Tensor]) -> Tensor:
         """The one batch (N, C, H, W), as it is."""

@@ -17,7 +17,7 @@ from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.vectorised_training import train_together
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.models import EmbeddingNetwork
-from fedface_learning.strategies import NOTHING, Tensors
+from fedface_learning.strategies import Tensors
 from fedface_learning.updates.checks import MEAN_EMBEDDING
 from fedface_learning.updates.encoding import encode_residual, update_encoding_of
 
@@ -40,25 +40,11 @@ def enrolment_update(network: EmbeddingNetwork, images_NCHW: Tensor, plan: Plan)
     return Update(data, AcceptedUpdate(sha256=sha256_hex(data), size=len(data), images=images))
 
 
-def training_update(
-    trainer: LocalTrainer,
-    images_NCHW: Tensor,
-    class_embedding_D: Tensor,
-    plan: Plan,
-    number: int,
-    client: str,
-    *,
-    started_from: str | None = None,
-    guidance: Tensors = NOTHING,
-    residual_P: Tensor | None = None,
-) -> Update:
-    """Round ``number``: the trainer's global model, trained on a client's images in the trainer's network.
+def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
+    """The update of one client in a training round: the trainer's global model, trained on the client's images.
 
-    The update says which model version it ``started_from``, if that has a name. ``residual_P`` is what the client's last
-    update that counted had left out, with error feedback. The update shares no memory with the trainer.
+    The client trains in the trainer's network. The update shares no memory with it.
     """
-    trainee = Trainee(client, images_NCHW, class_embedding_D, residual_P)
-    training = TrainingRound(plan, number, guidance, started_from)
     return _update(trainer.train(trainee, training), trainee, training, trainer.global_model)
 
 

@@ -10,7 +10,6 @@ K clients, N images of each, C×H×W pixels, D dimensions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -40,15 +39,9 @@ class _SideBySide:
         self.class_embeddings = torch.stack([trainee.class_embedding_D for trainee in trainees])
         self._copies = {name: _copies(tensor, len(trainees)) for name, tensor in trainer.global_model.items()}
         self.parameters = [self._copies[name].requires_grad_() for name, _ in self.network.named_parameters()]
-        self._of_all = ClientRound(
-            plan=training.plan,
-            number=training.number,
-            network=self.network,
-            class_embedding_D=self.class_embeddings,
-            global_model=trainer.global_model,
-            guidance=training.guidance,
-        )
-        self._loss = _Loss(self._of_all)
+        self._trainer = trainer
+        self._training = training
+        self._loss = _Loss(trainer, training)
 
     def stacked(self, batches: Sequence[Tensor]) -> Tensor:
         """The batches of K clients, (K, N, C, H, W), channels-last with the clients' channels side by side."""
@@ -68,7 +61,7 @@ class _SideBySide:
 
     def client_round(self, index: int) -> ClientRound:
         """See `TraineeNetworks.client_round`."""
-        return replace(self._of_all, class_embedding_D=self.class_embeddings[index])
+        return self._trainer.client_round(self._training, self.class_embeddings[index])
 
     def model(self, index: int) -> Tensors:
         """See `TraineeNetworks.model`."""
@@ -83,15 +76,16 @@ class _SideBySide:
 class _Loss(nn.Module):
     """One client's loss and features, as `functional_call` needs them: a module whose weights it can exchange."""
 
-    def __init__(self, of_all: ClientRound) -> None:
+    def __init__(self, trainer: LocalTrainer, training: TrainingRound) -> None:
         super().__init__()
-        self.network = of_all.network
-        self._of_all = of_all
-        self._loss = strategy_of(of_all.plan).loss
+        self.network = trainer.network
+        self._trainer = trainer
+        self._training = training
+        self._loss = strategy_of(training.plan).loss
 
     def forward(self, pixels_NCHW: Tensor, class_embedding_D: Tensor) -> tuple[Tensor, Tensor]:
         features_ND = self.network.embed(pixels_NCHW)
-        return self._loss(replace(self._of_all, class_embedding_D=class_embedding_D), features_ND), features_ND
+        return self._loss(self._trainer.client_round(self._training, class_embedding_D), features_ND), features_ND
 
 
 def _copies(tensor: Tensor, count: int) -> Tensor:

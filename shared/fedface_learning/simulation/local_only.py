@@ -13,6 +13,7 @@ from fedface_core.domain.plan.strategy import LocalOnlyPlan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.aggregation.reduced_round import reduced_round
+from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_update
 from fedface_learning.evaluation.verification import Verification, mean_verification
@@ -48,7 +49,8 @@ def local_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) ->
         moved: list[float] = []
         for index, (client, model) in enumerate(models.items()):
             trainer.start_from(model, "the client's own model")
-            update = training_update(trainer, data.images[client], class_embeddings_CD[index], fedavg, number, client)
+            trainee = Trainee(client, data.images[client], class_embeddings_CD[index])
+            update = training_update(trainer, trainee, TrainingRound(fedavg, number))
             updates.append(update.accepted)
             models[client] = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
             moved.append(update_norm(models[client], model))

@@ -12,7 +12,9 @@ from fedface_control.operate.run import cancel_run, pause_run, resume_run
 from fedface_core.domain.commands import EnrolClients, PrepareModel, TrainClients
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
-from fedface_learning.client.update import training_update
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import Update, training_update
 from support.in_process import REPEAT_AFTER, InProcess
 from support.places import in_round, simulated
 from support.tiny_run import tiny_plan
@@ -105,12 +107,12 @@ def test_an_update_under_way_when_the_run_is_paused_still_counts(
     run_id = open_round_1(services)
     paused: list[object] = []
 
-    def paused_meanwhile(*args: Any, **named: Any) -> Any:
-        calls.append(args[-1])
+    def paused_meanwhile(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
+        calls.append(trainee.client)
         if not paused:
             paused.append(pause_run(services.ports, run_id, now=True))
             services.clock.advance(LONG)
-        return training_update(*args, **named)
+        return training_update(trainer, trainee, training)
 
     monkeypatch.setattr("fedface_client.make_update.training_update", paused_meanwhile)
     services.step()
@@ -225,9 +227,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Whose update is trained, each time."""
     trained: list[str] = []
 
-    def noted(*args: Any, **named: Any) -> Any:
-        trained.append(args[-1])
-        return training_update(*args, **named)
+    def recorded(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
+        trained.append(trainee.client)
+        return training_update(trainer, trainee, training)
 
-    monkeypatch.setattr("fedface_client.make_update.training_update", noted)
+    monkeypatch.setattr("fedface_client.make_update.training_update", recorded)
     return trained

@@ -20,7 +20,9 @@ from fedface_core.domain.errors import NotFoundError, WrongPhaseError
 from fedface_core.domain.facts import RoundEvaluated, StepFailed
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED, RunPhase
-from fedface_learning.client.update import training_update
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import Update, training_update
 from support.in_process import InProcess
 from support.places import in_round, run_in, simulated
 from support.tiny_run import tiny_plan
@@ -30,13 +32,12 @@ from support.tiny_run import tiny_plan
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     """In which round whose update is trained, each time."""
     made: list[tuple[int, str]] = []
-    make = training_update
 
-    def noted(*args: Any, **named: Any) -> Any:
-        made.append(args[-2:])
-        return make(*args, **named)
+    def recorded(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
+        made.append((training.number, trainee.client))
+        return training_update(trainer, trainee, training)
 
-    monkeypatch.setattr("fedface_client.make_update.training_update", noted)
+    monkeypatch.setattr("fedface_client.make_update.training_update", recorded)
     return made
 
 

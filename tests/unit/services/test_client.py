@@ -16,6 +16,8 @@ from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.runtime.metrics import CountedArtifacts
 from fedface_learning.client import update as client_update
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import Update
 from fedface_learning.data import ImageSize, open_dataset, split_identities
 from fedface_learning.formats.codec import decode_tensors, encode_tensors
@@ -42,9 +44,9 @@ def in_training(run: Run) -> bool:
 def before_training(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
     """Has ``act(client)`` happen each time that a client has begun to train."""
 
-    def training_update(*step: Any, **named: Any) -> Update:
-        act(step[-1])
-        return client_update.training_update(*step, **named)
+    def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
+        act(trainee.client)
+        return client_update.training_update(trainer, trainee, training)
 
     monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
 

@@ -17,6 +17,8 @@ from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import Run, RunPhase
 from fedface_learning.client import update as client_update
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import Update
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
@@ -33,9 +35,9 @@ def in_training(run: Run) -> bool:
 def before_training(monkeypatch: pytest.MonkeyPatch, act: Callable[[str], None]) -> None:
     """Has ``act(client)`` happen each time that a client has begun to train."""
 
-    def training_update(*step: Any, **named: Any) -> Update:
-        act(step[-1])
-        return client_update.training_update(*step, **named)
+    def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
+        act(trainee.client)
+        return client_update.training_update(trainer, trainee, training)
 
     monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
 

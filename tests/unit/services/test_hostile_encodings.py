@@ -13,6 +13,8 @@ from torch import Tensor
 
 from fedface_core.domain.run import RunPhase
 from fedface_learning.client import update as client_update
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
 from support.in_process import InProcess
@@ -25,9 +27,9 @@ TOP_K = {"name": "top-k", "share": 0.2}
 def sabotage(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Tensor]], Any]) -> None:
     """Has the victim upload something else, declared correctly."""
 
-    def training_update(*step: Any, **named: Any) -> Update:
-        honest = client_update.training_update(*step, **named)
-        if step[-1] != VICTIM:
+    def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
+        honest = client_update.training_update(trainer, trainee, training)
+        if trainee.client != VICTIM:
             return honest
         tensors, metadata = decode_tensors(honest.data)
         change(tensors)

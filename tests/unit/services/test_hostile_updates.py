@@ -18,6 +18,8 @@ from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.runtime.metrics import CountedArtifacts
 from fedface_learning.client import update as client_update
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import Update
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
@@ -95,9 +97,9 @@ def refused_so_far(reason: str) -> float:
 
 
 def sabotage_training(monkeypatch: pytest.MonkeyPatch, tamper: Tamper, *victims: str) -> None:
-    def training_update(*step: Any, **named: Any) -> Update:
-        honest = client_update.training_update(*step, **named)
-        return tamper(honest) if step[-1] in victims else honest
+    def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
+        honest = client_update.training_update(trainer, trainee, training)
+        return tamper(honest) if trainee.client in victims else honest
 
     monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
 

@@ -19,6 +19,8 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
 from fedface_learning.client import update as client_update
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import Update
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import Disorder, InProcess
@@ -82,10 +84,10 @@ def test_the_residuals_of_an_abandoned_round_do_not_count(faces: Path) -> None:
 
 
 def test_the_residual_of_a_refused_update_does_not_count(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def training_update(*step: Any, **named: Any) -> Update:
-        honest = client_update.training_update(*step, **named)
+    def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
+        honest = client_update.training_update(trainer, trainee, training)
         declared = honest.accepted.model_copy(update={"images": 1000})
-        return replace(honest, accepted=declared) if step[-2:] == (1, VICTIM) else honest
+        return replace(honest, accepted=declared) if (training.number, trainee.client) == (1, VICTIM) else honest
 
     monkeypatch.setattr("fedface_client.make_update.training_update", training_update)
     services = InProcess(encoded_plan(faces))
