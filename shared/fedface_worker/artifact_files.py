@@ -13,7 +13,7 @@ from fedface_core.ports import ArtifactStore
 _BLOCK_BYTES: Final = 8 * 2**20
 
 
-def fetched(artifacts: ArtifactStore, key: str, sha256: str) -> BinaryIO:
+def fetch_artifact(artifacts: ArtifactStore, key: str, sha256: str) -> BinaryIO:
     """An object that is named by its content, at its start: in memory, or in a temporary file where it is above 8 MB.
 
     `DamagedObjectError` where its SHA-256 is another, `ArtifactMissingError` where there is none.
@@ -33,7 +33,7 @@ def fetched(artifacts: ArtifactStore, key: str, sha256: str) -> BinaryIO:
     return file
 
 
-def opened(artifacts: ArtifactStore, key: str) -> BinaryIO:
+def open_artifact(artifacts: ArtifactStore, key: str) -> BinaryIO:
     """An object that is read from the store as it is asked for, 8 MB at a time. `ArtifactMissingError` at the first read."""
     return io.BufferedReader(_Artifact(artifacts, key), _BLOCK_BYTES)
 

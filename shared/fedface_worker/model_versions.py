@@ -9,7 +9,7 @@ from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models import EmbeddingNetwork, build_network
 from fedface_learning.models.weights import load_tensors
-from fedface_worker.artifact_files import fetched
+from fedface_worker.artifact_files import fetch_artifact
 
 
 class ModelVersions:
@@ -23,10 +23,10 @@ class ModelVersions:
         self._trained_from: str | None = None
 
     def reference(self, sha256: str) -> StoredTensors:
-        """A model version; where it is large, it stays on disk. Errors are `fetched`'s."""
+        """A model version; where it is large, it stays on disk. Errors are `fetch_artifact`'s."""
         if self._newest is None or self._newest[0] != sha256:
             self._newest = None  # the old one first, so that there are never two
-            self._newest = (sha256, StoredTensors(fetched(self._artifacts, object_keys.model(sha256), sha256)))
+            self._newest = (sha256, StoredTensors(fetch_artifact(self._artifacts, object_keys.model(sha256), sha256)))
         return self._newest[1]
 
     def network(self, plan: ModelPlan, sha256: str) -> EmbeddingNetwork:

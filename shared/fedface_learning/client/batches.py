@@ -17,7 +17,7 @@ def images_in_a_step(local: LocalTrainingPlan, images: int) -> int:
     return images if local.batch_size is None else min(local.batch_size, images)
 
 
-def sees_all_as_they_are(local: LocalTrainingPlan, images: int) -> bool:
+def uses_all_unaugmented(local: LocalTrainingPlan, images: int) -> bool:
     """Whether each step sees all of a client's ``images``, and none of them augmented."""
     return images_in_a_step(local, images) == images and not local.flip and not local.shift
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import Plan
-from fedface_learning.client.batches import batches, images_in_a_step, sees_all_as_they_are
+from fedface_learning.client.batches import batches, images_in_a_step, uses_all_unaugmented
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import mean_feature
 from fedface_learning.seeding import derive_seed
@@ -135,7 +135,7 @@ def train_clients(networks: TraineeNetworks, trainees: Sequence[Trainee], traini
     images = len(pixels[0])
     before = None if _first_loss_is_before(network, training, images) else networks.measure(all_pixels).losses
     network.train(_normalises_by_batch(network, training, images))
-    if sees_all_as_they_are(plan.local_training, images):
+    if uses_all_unaugmented(plan.local_training, images):
         seen = _take_steps(networks, repeat(all_pixels, training.steps), training)
     else:
         seen = _take_steps(networks, map(networks.stacked, _drawn(pixels, trainees, training)), training)
@@ -194,7 +194,7 @@ def _first_loss_is_before(network: EmbeddingNetwork, training: TrainingRound, im
 
     The plan says so, or that step sees all images, as they are, through the very network whose loss is to be measured.
     """
-    as_measured = sees_all_as_they_are(training.plan.local_training, images) and not network.has_batch_norm
+    as_measured = uses_all_unaugmented(training.plan.local_training, images) and not network.has_batch_norm
     return training.reports_what_it_sees or (training.steps > 0 and as_measured)
 
 
