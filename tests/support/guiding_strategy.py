@@ -14,19 +14,21 @@ from fedface_learning.strategies import ClientRound, ServerResult, ServerRound, 
 from fedface_learning.strategies.fedface import FEDFACE, hinge, spread_out
 
 
-def _repelled(at_hand: ClientRound, features_ND: Tensor) -> Tensor:
+def _repelled(client_round: ClientRound, features_ND: Tensor) -> Tensor:
     """FedFace's loss, and the cosine with each of the public identities' embeddings."""
-    cosines_NP = normalize(features_ND - at_hand.network.centre) @ at_hand.guidance["public_PD"].T
-    return hinge(at_hand, features_ND) + cosines_NP.clamp(min=0).square().mean()
+    cosines_NP = normalize(features_ND - client_round.network.centre) @ client_round.guidance["public_PD"].T
+    return hinge(client_round, features_ND) + cosines_NP.clamp(min=0).square().mean()
 
 
-def _mean_direction(_at_hand: ClientRound, features_ND: Tensor) -> Tensors:
+def _mean_direction(_client_round: ClientRound, features_ND: Tensor) -> Tensors:
     return {"mean": normalize(features_ND.mean(dim=0), dim=0)}
 
 
-def _guide(at_hand: ServerRound) -> ServerResult:
+def _guide(server_round: ServerRound) -> ServerResult:
     """One step on the public identities' photographs; their embeddings for the clients; a sum of what clients uploaded."""
-    plan, network, faces = at_hand.plan, at_hand.network, at_hand.photographs()
+    plan = server_round.plan
+    network = server_round.network
+    faces = server_round.photographs()
     public = [faces.images(identity) for identity in split_identities(faces.identities, plan.split).public]
     network.eval()
     loss = torch.stack([1 - network(images_NCHW).mean(dim=0).norm() for images_NCHW in public]).sum()
@@ -38,10 +40,10 @@ def _guide(at_hand: ServerRound) -> ServerResult:
                 parameter.sub_(0.01 * parameter.grad)
         network.zero_grad()
         public_PD = torch.stack([normalize(network(images_NCHW).mean(dim=0), dim=0) for images_NCHW in public])
-        seen_D = at_hand.state.get("seen", torch.zeros(plan.model.embedding_size)).clone()
-        for client in sorted(at_hand.uploaded):
-            seen_D += at_hand.uploaded[client]["mean"]
-    return replace(spread_out(at_hand), state={"seen": seen_D}, guidance={"public_PD": public_PD})
+        seen_D = server_round.state.get("seen", torch.zeros(plan.model.embedding_size)).clone()
+        for client in sorted(server_round.uploaded):
+            seen_D += server_round.uploaded[client]["mean"]
+    return replace(spread_out(server_round), state={"seen": seen_D}, guidance={"public_PD": public_PD})
 
 
 def _shapes(plan: Plan) -> dict[str, tuple[int, ...]]:
