@@ -101,7 +101,7 @@ def test_training_lowers_the_loss_it_reports(network: EmbeddingNetwork, images_N
     losses = trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=5), 0)
     with torch.no_grad():
         after = float(positive_squared_hinge(network(images_NCHW), TARGET_D, 0.9))
-    assert (losses.before, losses.after) == (before, after)
+    assert (losses.loss_before, losses.loss_after) == (before, after)
     assert after < before
 
 
@@ -109,7 +109,7 @@ def test_no_steps_leave_the_network_unchanged(network: EmbeddingNetwork, images_
     before = state(network)
     losses = trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=0), 0)
     assert state(network) == before
-    assert losses.before == losses.after
+    assert losses.loss_before == losses.loss_after
 
 
 def test_without_centring_the_centre_stays_as_it_was(network: EmbeddingNetwork, images_NCHW: Tensor) -> None:
@@ -249,14 +249,18 @@ def test_losses_that_are_seen_are_those_of_the_first_and_the_last_step_and_chang
         trainer.reset()
         return result, weights
 
-    (seen, weights), (measured, same_weights) = trained("seen", 3), trained("measured", 3)
+    seen, weights = trained("seen", 3)
+    measured, same_weights = trained("measured", 3)
     assert weights == same_weights
-    assert seen.before == measured.before
-    assert seen.after == trained("measured", 2)[0].after != measured.after  # the last step sees what the others have done
-    assert trained("seen", 1)[0].after == seen.before  # a single step is the first and the last
-    assert trained("seen", 0)[0].after == trained("measured", 0)[0].after  # nothing was seen: it is measured
-    moved, moved_measured = trained("seen", 3, shift=2)[0], trained("measured", 3, shift=2)[0]
-    assert moved.before != moved_measured.before == measured.before  # what it sees is augmented
+    assert seen.loss_before == measured.loss_before
+    # The last step sees what the steps before it have done.
+    assert seen.loss_after == trained("measured", 2)[0].loss_after != measured.loss_after
+    assert trained("seen", 1)[0].loss_after == seen.loss_before  # a single step is the first and the last
+    # Without a step nothing was seen, so the loss is measured.
+    assert trained("seen", 0)[0].loss_after == trained("measured", 0)[0].loss_after
+    moved, _ = trained("seen", 3, shift=2)
+    moved_measured, _ = trained("measured", 3, shift=2)
+    assert moved.loss_before != moved_measured.loss_before == measured.loss_before  # what it sees is augmented
 
 
 @pytest.mark.parametrize("loss", [None, float("nan"), float("inf")])
