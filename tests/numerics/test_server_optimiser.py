@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.aggregation import OptimiserPlan
-from fedface_learning.aggregation.server_optimiser import towards
+from fedface_learning.aggregation.server_optimiser import take_server_step
 from fedface_learning.data import FaceDataset
 from fedface_learning.seeding import generator
 from fedface_learning.simulation.simulate import simulate
@@ -27,7 +27,7 @@ def walked(plan: OptimiserPlan, start_P: Tensor, changes: list[Tensor]) -> Tenso
     """Where the parameter is after rounds whose clients moved by ``changes`` on average."""
     model, state = {"weight": start_P}, dict[str, Tensor]()
     for change_P in changes:
-        model, state = towards({"weight": model["weight"] + change_P}, model, ["weight"], plan, state)
+        model, state = take_server_step({"weight": model["weight"] + change_P}, model, ["weight"], plan, state)
     return model["weight"]
 
 
@@ -38,7 +38,7 @@ def draws(rounds: int) -> list[Tensor]:
 
 def test_the_average_is_taken_as_it_is() -> None:
     average = {"weight": torch.ones(3), "count": torch.tensor(4)}
-    assert towards(
+    assert take_server_step(
         average, {"weight": torch.zeros(3), "count": torch.tensor(1)}, ["weight"], plan_of(name="average"), {}
     ) == (
         average,
@@ -66,7 +66,7 @@ def test_adam_differs_from_torchs_by_the_correction_of_the_bias_and_by_where_it_
     model, state = {"weight": torch.ones(50)}, dict[str, Tensor]()
     for change_P in changes:
         old, torchs_old = model["weight"], parameter.detach().clone()
-        model, state = towards({"weight": old + change_P}, model, ["weight"], plan, state)
+        model, state = take_server_step({"weight": old + change_P}, model, ["weight"], plan, state)
         parameter.grad = -change_P
         adam.step()
     torch.testing.assert_close(model["weight"] - old, parameter.detach() - torchs_old, rtol=1e-2, atol=1e-5)
@@ -92,7 +92,7 @@ def test_adaptive_steps_are_the_papers(name: str) -> None:
 def test_buffers_are_averaged() -> None:
     average = {"weight": torch.ones(2), "running_mean": torch.ones(2), "batches": torch.tensor(7)}
     old = {"weight": torch.zeros(2), "running_mean": torch.zeros(2), "batches": torch.tensor(3)}
-    new, state = towards(average, old, ["weight"], plan_of(name="adam"), {})
+    new, state = take_server_step(average, old, ["weight"], plan_of(name="adam"), {})
     assert torch.equal(new["running_mean"], average["running_mean"])
     assert new["batches"] == 7
     assert not torch.equal(new["weight"], average["weight"])
