@@ -15,7 +15,7 @@ from sklearn.model_selection import KFold
 
 from fedface_learning.evaluation.all_pairs import all_pairs, tar_intervals, too_many_pairs
 from fedface_learning.evaluation.bootstrap import draw_people, interval, resample_accepted, resample_share
-from fedface_learning.evaluation.fold_accuracy import answered_rightly, best_threshold, fold_accuracy
+from fedface_learning.evaluation.fold_accuracy import best_threshold, correct_answers, fold_accuracy
 from fedface_learning.evaluation.insightface import grid_threshold
 from fedface_learning.evaluation.listed_pairs import same_sized_folds
 from fedface_learning.evaluation.trials import NOBODY, Trials
@@ -103,8 +103,8 @@ def test_the_standard_error_is_that_of_the_mean_of_folds() -> None:
 def test_the_threshold_is_the_strictest_of_the_best(pairs: list[tuple[float, bool]]) -> None:
     scores_P, genuine_P = np.array([score for score, _ in pairs]), np.array([genuine for _, genuine in pairs])
     threshold = best_threshold(scores_P, genuine_P)
-    tried = {each: answered_rightly(scores_P, genuine_P, each).sum() for each in [*scores_P, -np.inf, np.inf]}
-    ours = answered_rightly(scores_P, genuine_P, threshold).sum()
+    tried = {each: correct_answers(scores_P, genuine_P, each).sum() for each in [*scores_P, -np.inf, np.inf]}
+    ours = correct_answers(scores_P, genuine_P, threshold).sum()
     assert ours == max(tried.values())
     strictest = max(each for each, right in tried.items() if right == ours)
     np.testing.assert_array_equal(scores_P > threshold, scores_P > strictest)

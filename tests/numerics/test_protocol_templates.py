@@ -11,7 +11,7 @@ from fedface_learning.evaluation.compare import pair_scores
 from fedface_learning.evaluation.faces import EmbeddedFaces
 from fedface_learning.evaluation.figures import Figure, mean_figure
 from fedface_learning.evaluation.search import search
-from fedface_learning.evaluation.template_scores import Search, identification
+from fedface_learning.evaluation.template_scores import Searches, identification
 from fedface_learning.evaluation.templates import TemplateRows, pool_templates
 from fedface_learning.evaluation.trials import NOBODY
 
@@ -151,7 +151,7 @@ def test_figures_of_several_galleries_are_means_and_unresolved_together() -> Non
     degrees = np.radians([0, 90, 10, 30])
     templates = embedded(np.stack([np.cos(degrees), np.sin(degrees)], axis=1).tolist())
     parts = [
-        Search(rows(*((place, place, place) for place in range(4))), np.array(people), np.array([0, 1]), np.array([2, 3]))
+        Searches(rows(*((place, place, place) for place in range(4))), np.array(people), np.array([0, 1]), np.array([2, 3]))
         for people in ([0, 1, 0, 9], [0, 1, 1, 9])
     ]
     figures, counts = identification(parts, templates, None)
