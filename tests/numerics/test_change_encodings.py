@@ -17,7 +17,7 @@ from fedface_learning.models import initial_network
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.seeding import generator
 from fedface_learning.updates.change_encodings import INDICES, INT8, SCALES, VALUES, ChangeEncoding, Float16, Int8, TopK
-from fedface_learning.updates.encoding import WHOLE_MODEL, decode_residual, encode_residual, update_encoding_of
+from fedface_learning.updates.encoding import WHOLE_MODEL, update_encoding_of
 
 SIZES = (5, 1, 24)
 COUNT = sum(SIZES)
@@ -195,8 +195,3 @@ def test_the_share_that_is_kept_is_rounded_up(share: float) -> None:
     encoding = update_encoding_of(plan).change
     assert isinstance(encoding, TopK)
     assert max(1, share * encoding.count) <= encoding.kept < share * encoding.count + 1
-
-
-def test_a_residual_comes_back_from_its_object() -> None:
-    residual_P = change(4)
-    assert torch.equal(decode_residual(encode_residual(residual_P)), residual_P)

@@ -2,7 +2,7 @@
 
 Each encoding states names, shapes and dtypes of its tensors, so that other tensors are refused before they are read. It
 encodes a change into tensors and decodes them. Decoding gives equal bits on the client, which computes its residual by it,
-and on the aggregator. A change that is not finite is not finite after decoding either, and the aggregator refuses it.
+and on the aggregator. A change that is not finite gives no finite change: the aggregator refuses such an update.
 """
 
 from __future__ import annotations
