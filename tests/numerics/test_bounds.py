@@ -56,7 +56,8 @@ def test_pooled_training_beats_the_federated_and_its_rounds_are_its_checkpoints(
     federated = simulate(pooled(strategy="fedface"), dataset=tiny_faces).rounds
     assert [done.number for done in rounds] == [0, 1, 2, 3]
     assert rounds[0].verification == federated[0].verification
-    bound, reached = rounds[-1].verification, federated[-1].verification
+    bound = rounds[-1].verification
+    reached = federated[-1].verification
     assert bound is not None
     assert reached is not None
     assert bound.scores.auc > reached.scores.auc + 0.02
@@ -88,7 +89,8 @@ def test_alone_each_client_goes_on_from_its_own_model(tiny_plan: Callable[..., P
     fedavg = tiny_plan(strategy="fedavg", cohort={})
     enrolled = Federation(fedavg, network, SimulationData.of(fedavg, tiny_faces)).enrol()
     class_embeddings_CD = decode_class_embeddings(enrolled.class_embeddings, 16)
-    result, own = simulate(plan, dataset=tiny_faces), []
+    result = simulate(plan, dataset=tiny_faces)
+    own = []
     for index, client in enumerate(("client-000000", "client-000001")):
         network = initial_network(plan.model, plan.seed)
         for number in (1, 2):

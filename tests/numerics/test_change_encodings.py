@@ -32,7 +32,8 @@ def change(*seed: int | str, scale: float = 1e-3) -> Tensor:
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda each: type(each).__name__)
 def test_what_is_encoded_looks_as_announced_and_comes_back_alike(encoding: ChangeEncoding) -> None:
-    encoded, again = encoding.encode(change(0)), encoding.encode(change(0))
+    encoded = encoding.encode(change(0))
+    again = encoding.encode(change(0))
     layout = encoding.layout()
     assert {name: (each.shape, each.dtype) for name, each in encoded.items()} == {
         name: (each.shape, each.dtype) for name, each in layout.items()
@@ -52,7 +53,8 @@ def test_half_precision_is_off_by_half_a_last_place(numbers: list[float]) -> Non
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32, allow_subnormal=False), min_size=COUNT, max_size=COUNT))
 def test_whole_steps_are_off_by_half_a_scale(numbers: list[float]) -> None:
-    encoding, given_P = Int8(SIZES), cast("Any", torch.tensor(numbers))
+    encoding = Int8(SIZES)
+    given_P = cast("Any", torch.tensor(numbers))
     encoded = encoding.encode(given_P)
     left_P: Any = (encoding.decode(encoded).double() - given_P.double()).abs()
     for left, part, scale in zip(left_P.split(SIZES), given_P.split(SIZES), encoded[SCALES].double(), strict=True):
@@ -98,8 +100,10 @@ def test_a_change_that_is_not_finite_does_not_become_so(encoding: ChangeEncoding
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda each: type(each).__name__)
 def test_with_error_feedback_nothing_is_lost_for_good(encoding: ChangeEncoding) -> None:
     """Σ decoded + the last residual = Σ changes, but for the rounding of float32; without it the sums part."""
-    residual_P, sent_P = torch.zeros(COUNT), torch.zeros(COUNT, dtype=torch.float64)
-    plain_P, true_P = torch.zeros_like(sent_P), torch.zeros_like(sent_P)
+    residual_P = torch.zeros(COUNT)
+    sent_P = torch.zeros(COUNT, dtype=torch.float64)
+    plain_P = torch.zeros_like(sent_P)
+    true_P = torch.zeros_like(sent_P)
     for number in range(30):
         change_P = change(3, number) + 1e-4
         true_P += change_P.double()
@@ -144,7 +148,9 @@ def model_of(encoding_plan: Plan, seed: int) -> dict[str, Tensor]:
 def test_statistics_travel_as_they_are() -> None:
     """A variance below zero would make every feature NaN, and no later round would put it right."""
     plan = plan_of({"name": "top-k", "share": 0.01})
-    encoding, before, after = update_encoding_of(plan), model_of(plan, 0), model_of(plan, 1)
+    encoding = update_encoding_of(plan)
+    before = model_of(plan, 0)
+    after = model_of(plan, 1)
     statistics = {name for name in before if name.endswith(("running_mean", "running_var", "num_batches_tracked", "centre"))}
     assert len(statistics) > 10
     for name in statistics:
@@ -164,7 +170,9 @@ def test_statistics_travel_as_they_are() -> None:
 @pytest.mark.parametrize("name", ["float16", "int8", "top-k"])
 def test_what_is_uploaded_and_what_is_left_are_the_change_together(name: str) -> None:
     plan = plan_of({"name": name, "error_feedback": True})
-    encoding, before, after = update_encoding_of(plan), model_of(plan, 0), model_of(plan, 1)
+    encoding = update_encoding_of(plan)
+    before = model_of(plan, 0)
+    after = model_of(plan, 1)
     owed_P = torch.randn(sum(before[each].numel() for each in encoding.parameters), generator=generator("owed"))
     uploaded, left_P = encoding.encode(after, before, owed_P)
     assert left_P is not None

@@ -131,7 +131,8 @@ def test_an_enrolment_is_compared_with_no_model(tiny_plan: Callable[..., Plan], 
     def not_to_be_opened() -> StoredTensors:
         raise AssertionError("it opened the model")
 
-    start, partial = StartingPoint(plan, "0" * 64, not_to_be_opened), EnrolmentPartial()
+    start = StartingPoint(plan, "0" * 64, not_to_be_opened)
+    partial = EnrolmentPartial()
     assert partial.size_limit(start) >= update.accepted.size
     assert partial.admits("client-000000", update.accepted, start)
     partial.fold("client-000000", update.accepted, in_one_block(update.data), start)

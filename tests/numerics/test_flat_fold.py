@@ -76,7 +76,8 @@ def folded(
     plan: dict[str, Any] = {"cohort": {"max_update_norm": max_norm}}
     if behind is not None:
         plan = {"cohort": {"max_update_norm": max_norm, "quorum": 1}, "aggregation": ASYNCHRONOUS}
-    start, partial = starting_point(Plan.model_validate(plan), REFERENCE, behind or 0), TrainingPartial()
+    start = starting_point(Plan.model_validate(plan), REFERENCE, behind or 0)
+    partial = TrainingPartial()
     for client, images in enumerate(IMAGES):
         tensors = trained(client) | {"b.between": torch.eye(4)[:2]}
         data = encode_tensors(tensors, {"images": images})
@@ -92,10 +93,8 @@ def folded(
 def in_another_order(tensors: dict[str, Tensor], images: int) -> bytes:
     """Safetensors that another program wrote: the same tensors, laid out from Z to A."""
     header: dict[str, object] = {"__metadata__": {"fedface": json.dumps({"images": images})}}
-    body, names = (
-        b"",
-        {torch.float32: "F32", torch.float16: "F16", torch.float64: "F64", torch.int64: "I64", torch.int8: "I8"},
-    )
+    body = b""
+    names = {torch.float32: "F32", torch.float16: "F16", torch.float64: "F64", torch.int64: "I64", torch.int8: "I8"}
     for name in sorted(tensors, reverse=True):
         data = tensors[name].numpy().tobytes()
         header[name] = {

@@ -151,7 +151,8 @@ def test_whoever_trained_before_leaves_no_trace(
 
 
 def test_a_trainer_refuses_a_model_that_does_not_fit_and_keeps_its_own(network: EmbeddingNetwork) -> None:
-    trainer, before = LocalTrainer(network), state(network)
+    trainer = LocalTrainer(network)
+    before = state(network)
     with pytest.raises(InvalidInputError, match="the wrong one does not fit"):
         trainer.start_from({"embedding.weight": TARGET_D}, "the wrong one")
     assert state(trainer.reset()) == before

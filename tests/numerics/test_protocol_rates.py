@@ -52,7 +52,8 @@ def test_tar_at_far_is_that_of_scikit_learns_roc(seed: int) -> None:
 def test_tar_at_far_is_that_of_the_best_threshold(pairs: list[tuple[float, bool]], rate: float) -> None:
     positives = [score for score, genuine in pairs if genuine]
     negatives = [score for score, genuine in pairs if not genuine]
-    scores_P, genuine_P = np.array([score for score, _ in pairs]), np.array([genuine for _, genuine in pairs])
+    scores_P = np.array([score for score, _ in pairs])
+    genuine_P = np.array([genuine for _, genuine in pairs])
     found = Trials.of_pairs(scores_P, genuine_P, None).accepted_at(rate)
     if not positives or rate * len(negatives) < 1:
         assert found is None
@@ -101,7 +102,8 @@ def test_the_standard_error_is_that_of_the_mean_of_folds() -> None:
 @settings(max_examples=300, deadline=None)
 @given(PAIRS)
 def test_the_threshold_is_the_strictest_of_the_best(pairs: list[tuple[float, bool]]) -> None:
-    scores_P, genuine_P = np.array([score for score, _ in pairs]), np.array([genuine for _, genuine in pairs])
+    scores_P = np.array([score for score, _ in pairs])
+    genuine_P = np.array([genuine for _, genuine in pairs])
     threshold = best_threshold(scores_P, genuine_P)
     tried = {each: correct_answers(scores_P, genuine_P, each).sum() for each in [*scores_P, -np.inf, np.inf]}
     ours = correct_answers(scores_P, genuine_P, threshold).sum()
@@ -113,7 +115,8 @@ def test_the_threshold_is_the_strictest_of_the_best(pairs: list[tuple[float, boo
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(SCORES, st.booleans()), min_size=10, max_size=40), st.integers(2, 10))
 def test_the_accuracy_of_folds_is_that_of_each_fold_left_out(pairs: list[tuple[float, bool]], folds: int) -> None:
-    scores_P, genuine_P = np.array([score for score, _ in pairs]), np.array([genuine for _, genuine in pairs])
+    scores_P = np.array([score for score, _ in pairs])
+    genuine_P = np.array([genuine for _, genuine in pairs])
     expected = []
     for train, test in KFold(folds).split(scores_P):
         threshold = best_threshold(scores_P[train], genuine_P[train])
@@ -130,7 +133,8 @@ def test_the_accuracy_of_packed_sets_is_insightfaces(seed: int) -> None:
     left_PD = rng.normal(size=(154, 6))
     right_PD = np.where(genuine_P[:, None], left_PD, 0) + rng.normal(size=(154, 6))
     left_PD, right_PD = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (left_PD, right_PD))
-    distance_P, thresholds = np.sum((left_PD - right_PD) ** 2, axis=1), np.arange(0, 4, 0.01)
+    distance_P = np.sum((left_PD - right_PD) ** 2, axis=1)
+    thresholds = np.arange(0, 4, 0.01)
     expected = []
     for train, test in KFold(10).split(distance_P):
         best = np.argmax([np.mean((distance_P[train] < threshold) == genuine_P[train]) for threshold in thresholds])
@@ -160,7 +164,8 @@ def test_a_resample_weighs_pairs_as_if_its_people_stood_there(
     trials = Trials.of_pairs(np.array(scores), people_P2[:, 0] == people_P2[:, 1], people_P2)
     times = np.array([*np.bincount(drawn, minlength=4), 1.0])
     # Each copy as a person of its own: genuine pairs are within one copy, impostor pairs between copies of two people.
-    positives, negatives = [], []
+    positives = []
+    negatives = []
     for (one, other), score in zip(pairs, scores, strict=True):
         if one == other:
             positives += [score for person in drawn if person == one]

@@ -57,7 +57,8 @@ def test_pooling_is_the_mean_over_media_of_the_mean_over_frames(
 ) -> None:
     faces = embedded([vector for vector, *_ in table], tuple(place for place, row in enumerate(table) if not row[1]))
     place = {template: number for number, template in enumerate(dict.fromkeys(row[3] for row in table))}
-    face_M, medium_M = np.arange(len(table)), np.array([row[2] for row in table])
+    face_M = np.arange(len(table))
+    medium_M = np.array([row[2] for row in table])
     template_M = np.array([place[row[3]] for row in table])
     pooled = pool_templates(faces, TemplateRows(face_M, medium_M, template_M, place))
     for template, number in place.items():
@@ -120,7 +121,9 @@ def test_a_search_is_what_counting_says(drawn: tuple[list[list[float]], list[int
         return max((float(np.dot(vectors[probe], vectors[entry])) for entry in own), default=-np.inf)
 
     enrolled = set(people[:gallery])
-    ranks, mated, strangers = [], [], []
+    ranks = []
+    mated = []
+    strangers = []
     for probe in range(gallery, len(people)):
         scores = {person: score(probe, person) for person in enrolled}
         if people[probe] in enrolled:

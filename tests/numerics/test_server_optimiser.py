@@ -25,7 +25,8 @@ def plan_of(**fields: Any) -> OptimiserPlan:
 
 def walked(plan: OptimiserPlan, start_P: Tensor, changes: list[Tensor]) -> Tensor:
     """Where the parameter is after rounds whose clients moved by ``changes`` on average."""
-    model, state = {"weight": start_P}, dict[str, Tensor]()
+    model = {"weight": start_P}
+    state = dict[str, Tensor]()
     for change_P in changes:
         model, state = take_server_step({"weight": model["weight"] + change_P}, model, ["weight"], plan, state)
     return model["weight"]
@@ -63,9 +64,11 @@ def test_adam_differs_from_torchs_by_the_correction_of_the_bias_and_by_where_it_
     changes = draws(rounds)
     parameter = torch.nn.Parameter(torch.ones(50))
     adam = torch.optim.Adam([parameter], lr=0.01, betas=(0.9, 0.99), eps=1e-8)
-    model, state = {"weight": torch.ones(50)}, dict[str, Tensor]()
+    model = {"weight": torch.ones(50)}
+    state = dict[str, Tensor]()
     for change_P in changes:
-        old, torchs_old = model["weight"], parameter.detach().clone()
+        old = model["weight"]
+        torchs_old = parameter.detach().clone()
         model, state = take_server_step({"weight": old + change_P}, model, ["weight"], plan, state)
         parameter.grad = -change_P
         adam.step()

@@ -65,7 +65,8 @@ def test_only_the_rounds_asked_for_are_evaluated(tiny_plan: Callable[..., Plan],
 def test_the_initial_network_is_the_rounds_model_when_a_round_ends(
     tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset
 ) -> None:
-    network, models = initial_network(tiny_plan().model, 0), []
+    network = initial_network(tiny_plan().model, 0)
+    models = []
     result = simulate(
         tiny_plan(), lambda _: models.append(sha256_hex(encode_network(network))), initial=network, dataset=tiny_faces
     )

@@ -128,7 +128,8 @@ def test_one_at_a_time_a_client_trains_once_the_update_before_is_taken(
 ) -> None:
     """So that however many clients there are, one update is in memory at a time."""
     plan = tiny_plan()
-    trainer, trained = LocalTrainer(initial_network(plan.model, 0)), list[str]()
+    trainer = LocalTrainer(initial_network(plan.model, 0))
+    trained = list[str]()
     train = trainer.train
 
     def noted(trainee: Trainee, training: TrainingRound) -> LocalResult:
@@ -159,7 +160,8 @@ def test_a_simulation_does_as_its_plan_says(tiny_plan: PlanOf, tiny_faces: FaceD
         plan = tiny_plan(local_training={"steps": 2, "learning_rate": 0.05, "vectorised_clients": together})
         return decode_tensors(simulate(plan, dataset=tiny_faces).model)[0]
 
-    one, several = model(1), model(4)
+    one = model(1)
+    several = model(4)
     assert any(not torch.equal(one[name], several[name]) for name in one), "vectorised, it is rounded otherwise"
     for name, tensor in one.items():
         torch.testing.assert_close(several[name], tensor, rtol=1e-4, atol=1e-5)
@@ -176,7 +178,8 @@ def test_encoded_each_goes_on_from_its_own_residual(tiny_plan: PlanOf, tiny_face
         return tiny_plan(local_training=local, update_encoding=feedback | {"error_feedback": True})
 
     plan = plan_with(1)
-    encoding_of, started_from = update_encoding_of(plan), network_tensors(initial_network(plan.model, 0))
+    encoding_of = update_encoding_of(plan)
+    started_from = network_tensors(initial_network(plan.model, 0))
     parameters = sum(started_from[name].numel() for name in encoding_of.parameters)
     residuals = {f"client-{index:06d}": torch.full((parameters,), 0.001 * index) for index in range(1, len(counts))}
 
@@ -204,7 +207,9 @@ def test_a_vectorised_simulation_keeps_residuals(tiny_plan: PlanOf, tiny_faces: 
         plan = tiny_plan(local_training=local, update_encoding=encoding)
         return decode_tensors(simulate(plan, dataset=tiny_faces).model)[0]
 
-    one, several, plain = model(1, error_feedback=True), model(4, error_feedback=True), model(4, error_feedback=False)
+    one = model(1, error_feedback=True)
+    several = model(4, error_feedback=True)
+    plain = model(4, error_feedback=False)
 
     def apart(other: dict[str, Tensor]) -> float:
         return update_norm(other, one)

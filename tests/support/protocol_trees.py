@@ -93,7 +93,8 @@ def ijb_a_tree(root: Path, splits: int = 10) -> None:
 def ijb_bc_tree(root: Path, prefix: str = "ijbb", galleries: tuple[str, str] = ("S1", "S2")) -> None:
     """Six people, three a gallery, twelve probes: two of each person; all pairs of gallery and probe templates."""
     (root / "meta").mkdir(parents=True)
-    media, people = [], {}
+    media = []
+    people = {}
     for person in range(6):
         for template, numbers in ((person, (0, 1)), (10 + person, (2,)), (20 + person, (3, 4))):
             people[template] = person
