@@ -1,4 +1,4 @@
-"""The limit that simulations are compared with does the same work: its rounds make the models of real rounds."""
+"""The bare loop, which benchmarks compare simulations with, makes the models of real rounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What frames the federated strategies: everybody's photographs pooled, and everybody for himself."""
+"""The bounds of the federated strategies: training on pooled photographs, and clients that train alone."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ def test_alone_each_client_goes_on_from_its_own_model(tiny_plan: Callable[..., P
             trainee = Trainee(client, images[client], class_embeddings_CD[index])
             training_update(LocalTrainer(network), trainee, TrainingRound(fedavg, number))
         own.append(evaluate(network, tiny_faces, split.test, plan.far))
-        held = {
+        stored = {
             name.removeprefix(f"{client}/"): tensor
             for name, tensor in decode_tensors(result.model)[0].items()
             if name.startswith(client)
         }
         for name, tensor in network.state_dict().items():
-            assert torch.equal(held[name], tensor)
+            assert torch.equal(stored[name], tensor)
     assert result.rounds[-1].verification == mean_verification(own)
     assert own[0].scores.auc != own[1].scores.auc
     assert result.rounds[-1].verification.scores.auc == pytest.approx((own[0].scores.auc + own[1].scores.auc) / 2)

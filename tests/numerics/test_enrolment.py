@@ -124,7 +124,7 @@ def test_an_enrolment_that_fails_a_check_is_left_out_with_its_reason(
 
 
 def test_an_enrolment_is_compared_with_no_model(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
-    """So an aggregator that folds enrolments fetches none, and takes whatever model they say they started from."""
+    """So an aggregator that folds enrolments fetches no model, and accepts whatever model they report."""
     plan = tiny_plan()
     update = enrolment_update(initial_network(plan.model, 0), tiny_faces.images("person-0"), plan)
 

@@ -42,7 +42,7 @@ def images_NCHW(tiny_faces: FaceDataset) -> Tensor:  # noqa: N802
 def trained_locally(
     network: EmbeddingNetwork, images_NCHW: Tensor, target_D: Tensor, local: LocalTrainingPlan, seed: int
 ) -> LocalResult:
-    """By a client of this index, for whom the batches are drawn."""
+    """The result of the client with the index ``seed``, on which its batches depend."""
     plan = Plan.model_validate({"model": network.plan, "local_training": local})
     return LocalTrainer(network).train(Trainee(client_id(seed), images_NCHW, target_D), TrainingRound(plan, 1))
 
@@ -136,7 +136,7 @@ def test_with_centring_the_centre_becomes_the_mean_feature_of_the_trained_networ
 def test_whoever_trained_before_leaves_no_trace(
     tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset, images_NCHW: Tensor, model: dict[str, object]
 ) -> None:
-    """Neither weights, statistics, momentum nor layout; and an update is not overwritten by the next."""
+    """No weights, statistics, momentum or layout are left over, and the next update does not overwrite the last one."""
     plan = tiny_plan(model=model)
     fresh = LocalTrainer(initial_network(plan.model, 0))
     alone = training_update(fresh, Trainee("client-000003", images_NCHW, TARGET_D), TrainingRound(plan, 1))
@@ -172,7 +172,7 @@ def test_the_same_inputs_give_the_same_bytes(
 
 
 def test_where_a_class_embedding_lies_in_memory_does_not_matter(tiny_plan: Callable[..., Plan], images_NCHW: Tensor) -> None:
-    """A client holds its row alone, the simulation a slice of W."""
+    """A client has a copy of its row; the simulation has a slice of W."""
     unaligned_D = torch.zeros(17)[1:].copy_(TARGET_D)
     states = set()
     for target_D in (TARGET_D, unaligned_D):
@@ -197,12 +197,12 @@ def test_mini_batches_go_through_all_images_before_any_comes_again(
     seen: list[Tensor] = []
     embed = network.embed
 
-    def noted(batch_NCHW: Tensor) -> Tensor:
+    def recorded(batch_NCHW: Tensor) -> Tensor:
         if torch.is_grad_enabled():  # a step, not a measurement
             seen.append(batch_NCHW)
         return embed(batch_NCHW)
 
-    monkeypatch.setattr(network, "embed", noted)
+    monkeypatch.setattr(network, "embed", recorded)
     trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=3, batch_size=2), 0)
     drawn = sorted(image.sum().item() for batch in seen for image in batch)
     assert drawn == sorted(image.sum().item() for image in network.pixels(images_NCHW))

@@ -27,7 +27,7 @@ PAIRS = st.lists(st.tuples(SCORES, st.booleans()), min_size=2, max_size=40)
 
 
 def best_share(positives: list[float], negatives: list[float], allowed: float) -> float:
-    """By trying every threshold that is a score, and one above all."""
+    """The best share over all thresholds that are a score, and one above all scores."""
     thresholds = [*(score for score in {*positives, *negatives} if score > -np.inf), np.inf]
     return max(
         sum(score >= threshold for score in positives) / len(positives)
@@ -68,9 +68,9 @@ def test_tar_at_far_by_hand() -> None:
     genuine = [0.95, 0.7, 0.6, 0.55, -np.inf]
     trials = Trials.of_pairs(np.array(impostors + genuine), np.array([False] * 10 + [True] * 5), None)
     assert trials.accepted_at(0.1) == 2 / 5
-    assert trials.accepted_at(0.2) == 2 / 5  # 0.6 is held by two; one of them would be the third
+    assert trials.accepted_at(0.2) == 2 / 5  # two impostors score 0.6; with them three would be accepted
     assert trials.accepted_at(0.3) == 4 / 5
-    assert trials.accepted_at(0.9) == 4 / 5  # who has failed to enrol is never accepted
+    assert trials.accepted_at(0.9) == 4 / 5  # a face that failed to enrol is never accepted
     assert trials.accepted_at(0.09) is None
 
 
@@ -147,7 +147,7 @@ def test_the_accuracy_of_packed_sets_is_insightfaces(seed: int) -> None:
 
 @st.composite
 def photographed(draw: st.DrawFn) -> tuple[list[int], list[float]]:
-    """Who is in each image, and the score of each pair of images."""
+    """The person in each image, and the score of each pair of images."""
     people = draw(st.lists(st.integers(0, 3), min_size=3, max_size=8))
     pairs = len(people) * (len(people) - 1) // 2
     return people, draw(st.lists(SCORES, min_size=pairs, max_size=pairs))

@@ -95,12 +95,12 @@ def test_who_has_failed_to_enrol_is_never_found_and_never_found_falsely() -> Non
     found = search(templates, np.array([0, 1]), np.array([2, 3, 4]), np.array([0, 1, 0, 1, 9]))
     assert found.rank_n.tolist() == [np.inf, np.inf]
     assert found.trials.positives.scores.tolist() == [-np.inf, -np.inf]
-    assert found.trials.negatives.scores.tolist() == [0]  # 9 against the one who is there
+    assert found.trials.negatives.scores.tolist() == [0]  # person 9 against the only enrolled template
 
 
 @st.composite
 def searches(draw: st.DrawFn) -> tuple[list[list[float]], list[int], int, set[int]]:
-    """Vectors, who they are of, how many of them are the gallery, and which are missing."""
+    """Vectors, their people, how many of them are the gallery, and which are missing."""
     size = draw(st.integers(4, 10))
     vectors = draw(st.lists(VECTORS, min_size=size, max_size=size))
     people = draw(st.lists(st.integers(0, 4), min_size=size, max_size=size))

@@ -1,4 +1,4 @@
-"""Our strategy: one local step of everybody, and of the aggregator, is one gradient step on what all of them hold."""
+"""The strategy public-negatives: one step of all clients and the aggregator is one gradient step on all their images."""
 
 from __future__ import annotations
 

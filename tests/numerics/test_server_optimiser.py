@@ -1,4 +1,4 @@
-"""Server optimisers against torch's own where it has one, and against numbers worked by hand."""
+"""Server optimisers against torch's optimisers, and against numbers computed by hand."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def plan_of(**fields: Any) -> OptimiserPlan:
     return plan
 
 
-def walked(plan: OptimiserPlan, start_P: Tensor, changes: list[Tensor]) -> Tensor:
-    """Where the parameter is after rounds whose clients moved by ``changes`` on average."""
+def parameter_after(plan: OptimiserPlan, start_P: Tensor, changes: list[Tensor]) -> Tensor:
+    """The parameter (P,) after rounds in which the clients' average changes are ``changes``."""
     model = {"weight": start_P}
     state = dict[str, Tensor]()
     for change_P in changes:
@@ -53,12 +53,12 @@ def test_momentum_is_torchs_sgd_on_the_negative_change() -> None:
     for change_P in draws(6):
         parameter.grad = -change_P
         sgd.step()
-    found = walked(plan_of(name="momentum", learning_rate=0.5), torch.ones(50), draws(6))
+    found = parameter_after(plan_of(name="momentum", learning_rate=0.5), torch.ones(50), draws(6))
     torch.testing.assert_close(found, parameter.detach(), rtol=1e-5, atol=1e-6)
 
 
 def test_adam_differs_from_torchs_by_the_correction_of_the_bias_and_by_where_it_begins() -> None:
-    """After many rounds at a small τ neither matters any more: then the steps are torch's."""
+    """After many rounds at a small τ neither difference matters: then the steps equal torch's."""
     rounds = 4000
     plan = plan_of(name="adam", learning_rate=0.01, epsilon=1e-8)
     changes = draws(rounds)
@@ -88,7 +88,7 @@ BY_HAND = {
 def test_adaptive_steps_are_the_papers(name: str) -> None:
     plan = plan_of(name=name, learning_rate=0.1, beta1=0.5, beta2=0.75, epsilon=0.5)
     for rounds in (1, 2):
-        found = walked(plan, torch.zeros(1), [torch.full((1,), 2.0), torch.full((1,), 1.0)][:rounds])
+        found = parameter_after(plan, torch.zeros(1), [torch.full((1,), 2.0), torch.full((1,), 1.0)][:rounds])
         assert float(found) == pytest.approx(sum(BY_HAND[name][:rounds]), rel=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""The whole of FedFace in one process."""
+"""Whole runs of FedFace in one process."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_client_holds_no_more_images_than_planned(tiny_plan: Callable[..., Pla
 
 
 def test_a_round_is_the_weighted_mean_of_its_clients_models(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
-    """Everything again, from the pieces that stand for what a client sends, with none of the aggregator's code."""
+    """The round is computed again from the clients' models, without the aggregator's code."""
     plan = tiny_plan(rounds=1, cohort={}, spreadout={"steps": 0}, split={"clients": 3, "test": 2})
     clients = split_identities(tiny_faces.identities, plan.split).clients
     start = initial_network(plan.model, plan.seed)

@@ -98,7 +98,7 @@ def test_a_round_trains_at_its_own_rate(
 
 
 def test_fedaws_learns_a_class_embedding_with_the_network(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
-    """One step by hand: down the gradient of the same loss, at its own rate, back to the sphere."""
+    """One step by hand: along the negative gradient of the loss at the class embedding's rate, then normalised."""
     plan = tiny_plan(strategy={"name": "fedaws", "class_learning_rate": 0.3}, local_training={"steps": 1})
     images_NCHW = tiny_faces.images("person-3")
     own_D = TARGET_D.clone().requires_grad_()
