@@ -231,15 +231,15 @@ def test_all_pairs_are_those_that_the_services_score() -> None:
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    """A hundred draws of 20 people from a population whose TAR at FAR 0.1 is known from 600 of them."""
-    truth = verify_pairs(*random_faces(600, 6, seed=99), [0.1]).scores.tar["1e-1"]
+    """Sixty draws of 20 people from a population whose TAR at FAR 0.1 is known from 300 of them."""
+    truth = verify_pairs(*random_faces(300, 6, seed=99), [0.1]).scores.tar["1e-1"]
     assert truth is not None
     covered = 0
-    for seed in range(100):
+    for seed in range(60):
         (within,) = tar_intervals(*random_faces(20, 6, seed), [0.1], 200)
         assert within is not None
         covered += within[0] <= truth <= within[1]
-    assert 85 <= covered <= 100  # 95 in the long run of large samples; the percentile interval is short with few people
+    assert 51 <= covered <= 60  # 95 % in the long run of large samples; the percentile interval is short with few people
 
 
 def test_a_bootstrap_over_very_many_pairs_is_not_tried() -> None:

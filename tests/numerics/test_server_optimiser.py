@@ -59,7 +59,7 @@ def test_momentum_is_torchs_sgd_on_the_negative_change() -> None:
 
 def test_adam_differs_from_torchs_by_the_correction_of_the_bias_and_by_where_it_begins() -> None:
     """After many rounds at a small τ neither difference matters: then the steps equal torch's."""
-    rounds = 4000
+    rounds = 1500
     plan = plan_of(name="adam", learning_rate=0.01, epsilon=1e-8)
     changes = draws(rounds)
     parameter = torch.nn.Parameter(torch.ones(50))

@@ -103,7 +103,7 @@ def test_a_round_is_the_weighted_mean_of_its_clients_models(tiny_plan: Callable[
 def test_without_spreadout_faces_draw_together(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
     def impostors(spreadout_steps: int) -> float:
         plan = tiny_plan(
-            rounds=6, cohort={}, local_training={"steps": 3, "learning_rate": 0.1}, spreadout={"steps": spreadout_steps}
+            rounds=4, cohort={}, local_training={"steps": 3, "learning_rate": 0.1}, spreadout={"steps": spreadout_steps}
         )
         verification = simulate(plan, dataset=tiny_faces).rounds[-1].verification
         assert verification is not None
