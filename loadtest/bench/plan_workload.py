@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.plan import Plan
-from fedface_learning.client.batches import sees_all_as_they_are
+from fedface_learning.client.batches import uses_all_unaugmented
 from fedface_learning.data import open_photographs
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.models import EmbeddingNetwork, initial_network
@@ -34,7 +34,7 @@ def workload_of(plan: Plan, images_CNCHW: Tensor, class_embeddings_CD: Tensor, n
     model = plan.model
     local = plan.local_training
     spreadout = plan.spreadout
-    assert sees_all_as_they_are(local, images_CNCHW.shape[1]), "the bare loop knows no batches and no augmentation"
+    assert uses_all_unaugmented(local, images_CNCHW.shape[1]), "the bare loop knows no batches and no augmentation"
     return Workload(
         network=NetworkShape(
             architecture=model.architecture,

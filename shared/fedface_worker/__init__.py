@@ -1,1 +1,1 @@
-"""What a worker that computes needs of both: ports and settings from the core, model versions and photographs as tensors."""
+"""What client, aggregator and evaluator share: workbench, model versions, checked artifacts, and the start of a worker."""

@@ -1,4 +1,4 @@
-"""Artifacts as files, for what need not be in memory as a whole."""
+"""Artifacts as files, for objects that need not be in memory as a whole."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from fedface_core.ports import ArtifactStore
 _BLOCK_BYTES: Final = 8 * 2**20
 
 
-def fetched(artifacts: ArtifactStore, key: str, sha256: str) -> BinaryIO:
-    """An object that is named by its content, at its start: in memory, or in a temporary file where it is above 8 MB.
+def fetch_artifact(artifacts: ArtifactStore, key: str, sha256: str) -> BinaryIO:
+    """Fetch an object as a file, positioned at its start. It is in memory, or above 8 MB in a temporary file.
 
-    `DamagedObjectError` where its SHA-256 is another, `ArtifactMissingError` where there is none.
+    `DamagedObjectError` if the object has another SHA-256, `ArtifactMissingError` if there is no such object.
     """
     block = memoryview(bytearray(_BLOCK_BYTES))
-    size, hashed = artifacts.read_into(key, 0, block), hashlib.sha256()
+    size = artifacts.read_into(key, 0, block)
+    hashed = hashlib.sha256()
     file = cast("BinaryIO", io.BytesIO() if size <= len(block) else TemporaryFile())  # noqa: SIM115 - the caller closes it
     for start in range(0, size, len(block)):
         if start:
@@ -33,8 +34,11 @@ def fetched(artifacts: ArtifactStore, key: str, sha256: str) -> BinaryIO:
     return file
 
 
-def opened(artifacts: ArtifactStore, key: str) -> BinaryIO:
-    """An object that is read from the store as it is asked for, 8 MB at a time. `ArtifactMissingError` at the first read."""
+def open_artifact(artifacts: ArtifactStore, key: str) -> BinaryIO:
+    """Open an object as a file whose parts are read from the store when they are needed, 8 MB at a time.
+
+    The first read raises `ArtifactMissingError` if there is no such object.
+    """
     return io.BufferedReader(_Artifact(artifacts, key), _BLOCK_BYTES)
 
 
@@ -43,7 +47,7 @@ class _Artifact(io.RawIOBase):
         self._artifacts = artifacts
         self._key = key
         self._position = 0
-        self._size: int | None = None  # known from the first read on
+        self._size: int | None = None  # unknown before the first read
 
     def readable(self) -> bool:
         return True

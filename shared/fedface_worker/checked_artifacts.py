@@ -1,4 +1,4 @@
-"""Artifacts that are named by their content are read against their name."""
+"""Reading of artifacts that are named by their content, with a check of that name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from fedface_learning.formats.codec import sha256_hex
 
 
 def get_checked(artifacts: ArtifactStore, key: str, sha256: str) -> bytes:
-    """The whole object. `DamagedObjectError` where its SHA-256 is another, `ArtifactMissingError` where there is none."""
+    """Read a whole object into memory.
+
+    `DamagedObjectError` if the object has another SHA-256, `ArtifactMissingError` if there is no such object.
+    """
     data = artifacts.get(key)
     found = sha256_hex(data)
     if found != sha256:

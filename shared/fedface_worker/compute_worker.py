@@ -1,4 +1,4 @@
-"""How the workers that compute with torch start: client, aggregator, evaluator."""
+"""The start of the workers that compute with torch: client, aggregator and evaluator."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from fedface_learning.seeding import use_deterministic_torch
 
 
 def run_compute_worker(service: str, tasks_module: str) -> None:
-    """Serve ``service``'s queue until SIGTERM, with torch made deterministic in each process, never in their parent."""
+    """Serve the queue of ``service`` until SIGTERM. Torch is made deterministic in each pool process, not in their parent.
+
+    The settings come from the environment (`WorkerSettings`). ``tasks_module`` is the module that defines the Celery tasks.
+    """
     settings = load_settings(WorkerSettings)
     run_worker(service, settings, tasks_module, in_each_process=lambda: use_deterministic_torch(settings.threads))

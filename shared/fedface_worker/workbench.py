@@ -1,4 +1,4 @@
-"""What a worker that computes has at hand: the ports, the runs it works on, and what it has fetched or opened for them."""
+"""The workbench: what a compute worker keeps between tasks (ports, plans, rounds, model versions, data sets)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ StoredT = TypeVar("StoredT", bound=BaseModel)
 
 
 class Workbench:
-    """One for each process. Keeps what never changes in a run, so that a task asks the ledger and the store for little.
+    """Keeps what never changes in a run, so that a task reads little from ledger and store. There is one in each process.
 
-    A deleted run that is created again with its key has its old id. So what is kept goes by the correlation id too, which
-    each run draws anew, and which comes with every command.
+    A run that is deleted and created again with its idempotency key gets its old id. So cached values are keyed by the
+    correlation id too: every run draws a new one, and every command carries it.
     """
 
     def __init__(self, ports: Ports) -> None:
@@ -37,40 +37,46 @@ class Workbench:
         self._opened_round = lru_cache(maxsize=16)(
             lambda run_id, number, _correlation_id: ports.ledger.load_round(run_id, number)
         )
-        self._guidance = lru_cache(maxsize=1)(lambda *named: decode_tensors(get_checked(ports.artifacts, *named))[0])
-        self._photographs = lru_cache(maxsize=2)(lambda *what: CachedDataset(open_dataset(*what)))
+        self._guidance = lru_cache(maxsize=1)(
+            lambda key, sha256: decode_tensors(get_checked(ports.artifacts, key, sha256))[0]
+        )
+        self._photographs = lru_cache(maxsize=2)(
+            lambda data, size, identities: CachedDataset(open_dataset(data, size, identities))
+        )
 
     def plan(self, run_id: str, correlation_id: str) -> Plan:
-        """The run's plan."""
+        """The plan of a run. `NotFoundError` if the ledger has no such run."""
         return self._plan(run_id, correlation_id)
 
     def opened_round(self, run_id: str, number: int, correlation_id: str) -> Round:
-        """A round as it was when first asked for: its phase may be old, and whoever needs that asks the ledger.
+        """A round as it was when this process first read it. Its phase may be outdated; read the ledger for the phase.
 
-        Asynchronously it is asked for each time: where a ledger was lost, another round may have its number now.
+        In an asynchronous run the round is read each time, because after the loss of the ledger another round may have its
+        number.
         """
         if self.plan(run_id, correlation_id).aggregation.is_asynchronous:
             return self.ports.ledger.load_round(run_id, number)
         return self._opened_round(run_id, number, correlation_id)
 
     def guidance(self, run_id: str, sha256: str | None) -> Tensors:
-        """What the clients of a round may read beside the model: fetched once per process, and the newest kept.
+        """The guidance of a round, by name; no tensors if ``sha256`` is None. Each process fetches it once, and keeps the
+        newest.
 
-        Errors are `get_checked`'s.
+        `DamagedObjectError` if the object has another SHA-256, `ArtifactMissingError` if there is no such object.
         """
         return NOTHING if sha256 is None else self._guidance(object_keys.guidance(run_id, sha256), sha256)
 
     def photographs(self, plan: Plan) -> FaceDataset:
-        """The plan's data set, opened once per process, which remembers the images that it was asked for."""
+        """The plan's data set. Each process opens it once, and keeps the images that were read from it."""
         return self._photographs(plan.data, ImageSize.of(plan.model), plan.split.identities)
 
     def stored(self, key: str, kind: type[StoredT]) -> StoredT | None:
-        """What an earlier delivery of the task put under ``key``; None where none came so far."""
+        """The object under ``key``, which an earlier delivery of the task may have put; None if there is none."""
         try:
             return kind.model_validate_json(self.ports.artifacts.get(key))
         except ArtifactMissingError:
             return None
 
     def report(self, fact: Fact, correlation_id: str) -> None:
-        """Tell control of a fact."""
+        """Publish a fact for control."""
         self.ports.publisher.publish(HandleFact(run_id=fact.run_id, fact=fact), correlation_id=correlation_id)

@@ -24,6 +24,7 @@ from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_core.ports import ArtifactStore
 from fedface_learning.aggregation import PARTIALS, StartingPoint
 from fedface_learning.aggregation.reduced_round import ReducedRound
+from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.strategies import ServerRound
@@ -164,13 +165,12 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
         assert opened.class_embeddings_sha256 is not None
         return artifacts.size(object_keys.class_embeddings(opened.run_id, opened.class_embeddings_sha256))
 
-    def training_update(
-        model_sha256: str, _images: Any, _own: int, plan: Plan, *step: Any, started_from: str, **_beside: object
-    ) -> Update:
-        client = step[-1]
-        if cannot_train(plan, client):
+    def training_update(model_sha256: str, trainee: Trainee, training: TrainingRound) -> Update:
+        client = trainee.client
+        if cannot_train(training.plan, client):
             raise InvalidInputError("there are no photographs")
-        return update_of(model_sha256, client, bad=sends_bad_updates(plan, client), started_from=started_from)
+        bad = sends_bad_updates(training.plan, client)
+        return update_of(model_sha256, client, bad=bad, started_from=training.started_from)
 
     def score(_bench: Workbench, plan: Plan, current: Round) -> VerificationReport:
         assert current.aggregation is not None

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import torch
-from torch import Tensor
 
 from fedface_core.domain.plan import Plan
-from fedface_learning.seeding import generator, use_deterministic_torch
+from fedface_learning.seeding import use_deterministic_torch
+from support.patterned_faces import PatternedFaces
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -18,27 +17,15 @@ def _deterministic() -> None:
     use_deterministic_torch(1)
 
 
-class TinyFaces:
-    """Each identity is a fixed pattern of 4×4 grey patches; each of its images adds noise. 24 identities × 6 images."""
-
-    name = "tiny"
-    identities = tuple(f"person-{index}" for index in range(24))
-
-    def images(self, identity: str) -> Tensor:
-        draws = generator("tiny faces", identity)
-        pattern = torch.rand(1, 1, 4, 4, generator=draws).repeat_interleave(8, dim=2).repeat_interleave(8, dim=3)
-        noise = torch.randn(6, 1, 32, 32, generator=draws)
-        return (128 + 100 * (pattern - 0.5) + 25 * noise).clamp(0, 255).to(torch.uint8)
-
-
 @pytest.fixture(scope="session")
-def tiny_faces() -> TinyFaces:
-    return TinyFaces()
+def tiny_faces() -> PatternedFaces:
+    """24 identities × 6 images."""
+    return PatternedFaces(24)
 
 
 @pytest.fixture(scope="session")
 def tiny_plan() -> Callable[..., Plan]:
-    """A run of 8 clients and 8 test identities on `TinyFaces`, with whatever the test changes."""
+    """A run of 8 clients and 8 test identities on `tiny_faces`, with whatever the test changes."""
 
     def plan(**changes: Any) -> Plan:
         model = {

@@ -69,7 +69,8 @@ def test_adding_leaves_the_update_as_it_was() -> None:
 
 
 def test_shards_merge_to_the_one_sum_and_to_the_same_bytes_every_time() -> None:
-    of, weights = models(10), [3, 1, 4, 1, 5, 9, 2, 6, 5, 3]
+    of = models(10)
+    weights = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3]
 
     def sharded() -> WeightedSum:
         total = WeightedSum()
@@ -79,7 +80,8 @@ def test_shards_merge_to_the_one_sum_and_to_the_same_bytes_every_time() -> None:
             total.merge(StoredSum(stored, stored.places, shard.weight))
         return total
 
-    whole, merged = summed(of, weights), sharded()
+    whole = summed(of, weights)
+    merged = sharded()
     assert merged.weight == whole.weight == 39
     assert merged.tensors()["weight"].dtype == torch.float64
     torch.testing.assert_close(merged.tensors()["weight"], whole.tensors()["weight"], rtol=1e-14, atol=0)

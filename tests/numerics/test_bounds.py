@@ -1,4 +1,4 @@
-"""What frames the federated strategies: everybody's photographs pooled, and everybody for himself."""
+"""The bounds of the federated strategies: training on pooled photographs, and clients that train alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import IN_PROCESS, StrategyPlan
+from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_update
 from fedface_learning.data import FaceDataset, split_identities
@@ -55,7 +56,8 @@ def test_pooled_training_beats_the_federated_and_its_rounds_are_its_checkpoints(
     federated = simulate(pooled(strategy="fedface"), dataset=tiny_faces).rounds
     assert [done.number for done in rounds] == [0, 1, 2, 3]
     assert rounds[0].verification == federated[0].verification
-    bound, reached = rounds[-1].verification, federated[-1].verification
+    bound = rounds[-1].verification
+    reached = federated[-1].verification
     assert bound is not None
     assert reached is not None
     assert bound.scores.auc > reached.scores.auc + 0.02
@@ -87,19 +89,21 @@ def test_alone_each_client_goes_on_from_its_own_model(tiny_plan: Callable[..., P
     fedavg = tiny_plan(strategy="fedavg", cohort={})
     enrolled = Federation(fedavg, network, SimulationData.of(fedavg, tiny_faces)).enrol()
     class_embeddings_CD = decode_class_embeddings(enrolled.class_embeddings, 16)
-    result, own = simulate(plan, dataset=tiny_faces), []
+    result = simulate(plan, dataset=tiny_faces)
+    own = []
     for index, client in enumerate(("client-000000", "client-000001")):
         network = initial_network(plan.model, plan.seed)
         for number in (1, 2):
-            training_update(LocalTrainer(network), images[client], class_embeddings_CD[index], fedavg, number, client)
+            trainee = Trainee(client, images[client], class_embeddings_CD[index])
+            training_update(LocalTrainer(network), trainee, TrainingRound(fedavg, number))
         own.append(evaluate(network, tiny_faces, split.test, plan.far))
-        held = {
+        stored = {
             name.removeprefix(f"{client}/"): tensor
             for name, tensor in decode_tensors(result.model)[0].items()
             if name.startswith(client)
         }
         for name, tensor in network.state_dict().items():
-            assert torch.equal(held[name], tensor)
+            assert torch.equal(stored[name], tensor)
     assert result.rounds[-1].verification == mean_verification(own)
     assert own[0].scores.auc != own[1].scores.auc
     assert result.rounds[-1].verification.scores.auc == pytest.approx((own[0].scores.auc + own[1].scores.auc) / 2)

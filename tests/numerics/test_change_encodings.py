@@ -1,4 +1,4 @@
-"""What each encoding of a change keeps and what it leaves out, in numbers."""
+"""How much of a change each encoding keeps, and what error feedback makes of the rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fedface_learning.models import initial_network
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.seeding import generator
 from fedface_learning.updates.change_encodings import INDICES, INT8, SCALES, VALUES, ChangeEncoding, Float16, Int8, TopK
-from fedface_learning.updates.encoding import WHOLE_MODEL, decode_residual, encode_residual, update_encoding_of
+from fedface_learning.updates.encoding import WHOLE_MODEL, update_encoding_of
 
 SIZES = (5, 1, 24)
 COUNT = sum(SIZES)
@@ -32,7 +32,8 @@ def change(*seed: int | str, scale: float = 1e-3) -> Tensor:
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda each: type(each).__name__)
 def test_what_is_encoded_looks_as_announced_and_comes_back_alike(encoding: ChangeEncoding) -> None:
-    encoded, again = encoding.encode(change(0)), encoding.encode(change(0))
+    encoded = encoding.encode(change(0))
+    again = encoding.encode(change(0))
     layout = encoding.layout()
     assert {name: (each.shape, each.dtype) for name, each in encoded.items()} == {
         name: (each.shape, each.dtype) for name, each in layout.items()
@@ -52,10 +53,11 @@ def test_half_precision_is_off_by_half_a_last_place(numbers: list[float]) -> Non
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32, allow_subnormal=False), min_size=COUNT, max_size=COUNT))
 def test_whole_steps_are_off_by_half_a_scale(numbers: list[float]) -> None:
-    encoding, given_P = Int8(SIZES), cast("Any", torch.tensor(numbers))
+    encoding = Int8(SIZES)
+    given_P = cast("Any", torch.tensor(numbers))
     encoded = encoding.encode(given_P)
-    left_P: Any = (encoding.decode(encoded).double() - given_P.double()).abs()
-    for left, part, scale in zip(left_P.split(SIZES), given_P.split(SIZES), encoded[SCALES].double(), strict=True):
+    new_residual_P: Any = (encoding.decode(encoded).double() - given_P.double()).abs()
+    for left, part, scale in zip(new_residual_P.split(SIZES), given_P.split(SIZES), encoded[SCALES].double(), strict=True):
         assert scale == max(part.abs().max() / 127, torch.finfo(torch.float32).tiny)
         assert float(left.max()) <= float(scale) * 0.5001  # division and product round, too
 
@@ -89,7 +91,7 @@ def test_the_largest_are_kept_and_of_equals_the_first(numbers: list[int], kept: 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_a_change_that_is_not_finite_does_not_become_so(encoding: ChangeEncoding, value: float) -> None:
-    """Else a client whose training diverged would be averaged as if it had not."""
+    """Otherwise the update of a client whose training diverged would be averaged."""
     change_P = change(2)
     change_P[5] = value
     assert not all(bool(each.isfinite().all()) for each in encoding.encode(change_P).values())
@@ -97,9 +99,11 @@ def test_a_change_that_is_not_finite_does_not_become_so(encoding: ChangeEncoding
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda each: type(each).__name__)
 def test_with_error_feedback_nothing_is_lost_for_good(encoding: ChangeEncoding) -> None:
-    """Σ decoded + the last residual = Σ changes, but for the rounding of float32; without it the sums part."""
-    residual_P, sent_P = torch.zeros(COUNT), torch.zeros(COUNT, dtype=torch.float64)
-    plain_P, true_P = torch.zeros_like(sent_P), torch.zeros_like(sent_P)
+    """Σ decoded + the last residual = Σ changes, but for float32's rounding. Without error feedback the sums differ."""
+    residual_P = torch.zeros(COUNT)
+    sent_P = torch.zeros(COUNT, dtype=torch.float64)
+    plain_P = torch.zeros_like(sent_P)
+    true_P = torch.zeros_like(sent_P)
     for number in range(30):
         change_P = change(3, number) + 1e-4
         true_P += change_P.double()
@@ -142,21 +146,23 @@ def model_of(encoding_plan: Plan, seed: int) -> dict[str, Tensor]:
 
 
 def test_statistics_travel_as_they_are() -> None:
-    """A variance below zero would make every feature NaN, and no later round would put it right."""
+    """A variance below zero would make every feature NaN, and no later round would correct it."""
     plan = plan_of({"name": "top-k", "share": 0.01})
-    encoding, before, after = update_encoding_of(plan), model_of(plan, 0), model_of(plan, 1)
+    encoding = update_encoding_of(plan)
+    before = model_of(plan, 0)
+    after = model_of(plan, 1)
     statistics = {name for name in before if name.endswith(("running_mean", "running_var", "num_batches_tracked", "centre"))}
     assert len(statistics) > 10
     for name in statistics:
         after[name] += 3
-    uploaded, left_P = encoding.encode(after, before)
+    uploaded, new_residual_P = encoding.encode(after, before)
     assert uploaded.keys() == statistics | {INDICES, VALUES}
-    assert left_P is not None
+    assert new_residual_P is not None
     model = encoding.decode(uploaded, before)
     assert model.keys() == before.keys()
     assert all(torch.equal(model[name], after[name]) for name in statistics)
     parameters = sum(tensor.numel() for name, tensor in before.items() if name not in statistics)
-    assert (len(left_P), encoding.parameters) == (parameters, tuple(sorted(before.keys() - statistics)))
+    assert (len(new_residual_P), encoding.parameters) == (parameters, tuple(sorted(before.keys() - statistics)))
     changed = sum(int((model[name] != before[name]).sum()) for name in encoding.parameters)
     assert changed == len(uploaded[INDICES]) == -(-parameters // 100)
 
@@ -164,15 +170,17 @@ def test_statistics_travel_as_they_are() -> None:
 @pytest.mark.parametrize("name", ["float16", "int8", "top-k"])
 def test_what_is_uploaded_and_what_is_left_are_the_change_together(name: str) -> None:
     plan = plan_of({"name": name, "error_feedback": True})
-    encoding, before, after = update_encoding_of(plan), model_of(plan, 0), model_of(plan, 1)
+    encoding = update_encoding_of(plan)
+    before = model_of(plan, 0)
+    after = model_of(plan, 1)
     owed_P = torch.randn(sum(before[each].numel() for each in encoding.parameters), generator=generator("owed"))
-    uploaded, left_P = encoding.encode(after, before, owed_P)
-    assert left_P is not None
+    uploaded, new_residual_P = encoding.encode(after, before, owed_P)
+    assert new_residual_P is not None
     first = 0
     model = encoding.decode(uploaded, before)
     for each in encoding.parameters:
         size = before[each].numel()
-        moved = (model[each].double() - before[each].double()).view(-1) + left_P[first : first + size].double()
+        moved = (model[each].double() - before[each].double()).view(-1) + new_residual_P[first : first + size].double()
         expected = (after[each].double() - before[each].double()).view(-1) + owed_P[first : first + size].double()
         torch.testing.assert_close(moved, expected, rtol=1e-5, atol=1e-6)
         first += size
@@ -195,8 +203,3 @@ def test_the_share_that_is_kept_is_rounded_up(share: float) -> None:
     encoding = update_encoding_of(plan).change
     assert isinstance(encoding, TopK)
     assert max(1, share * encoding.count) <= encoding.kept < share * encoding.count + 1
-
-
-def test_a_residual_comes_back_from_its_object() -> None:
-    residual_P = change(4)
-    assert torch.equal(decode_residual(encode_residual(residual_P)), residual_P)

@@ -124,14 +124,15 @@ def test_an_enrolment_that_fails_a_check_is_left_out_with_its_reason(
 
 
 def test_an_enrolment_is_compared_with_no_model(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
-    """So an aggregator that folds enrolments fetches none, and takes whatever model they say they started from."""
+    """So an aggregator that folds enrolments fetches no model, and accepts whatever model they report."""
     plan = tiny_plan()
     update = enrolment_update(initial_network(plan.model, 0), tiny_faces.images("person-0"), plan)
 
     def not_to_be_opened() -> StoredTensors:
         raise AssertionError("it opened the model")
 
-    start, partial = StartingPoint(plan, "0" * 64, not_to_be_opened), EnrolmentPartial()
+    start = StartingPoint(plan, "0" * 64, not_to_be_opened)
+    partial = EnrolmentPartial()
     assert partial.size_limit(start) >= update.accepted.size
     assert partial.admits("client-000000", update.accepted, start)
     partial.fold("client-000000", update.accepted, in_one_block(update.data), start)

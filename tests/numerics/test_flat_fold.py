@@ -1,4 +1,4 @@
-"""The sum of a shard against a plain float64 loop, bit for bit, however the updates come."""
+"""The sum of a shard against a plain float64 loop, bit for bit, in any blocks and any layout of the updates."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def trained(client: int) -> dict[str, Tensor]:
         name: (tensor + moved[name]).to(tensor.dtype) if tensor.is_floating_point() else moved[name]
         for name, tensor in REFERENCE.items()
     }
-    # A product of 24 bits and a number of images is exact, so that it is all one whether it is rounded before it is added.
+    # The product of a 24-bit number and a number of images is exact, so rounding it before the addition changes nothing.
     tensors["d.double"] = tensors["d.double"].float().double()
-    tensors["b.bias"][0] = -0.0  # of which a sum that starts from 0 makes 0.0
+    tensors["b.bias"][0] = -0.0  # a sum that starts from 0 would make 0.0 of it
     return tensors
 
 
@@ -72,11 +72,12 @@ def _strategy_with_further_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
 def folded(
     block_bytes: int, max_norm: float = 100.0, *, reverse: bool = False, behind: int | None = None
 ) -> TrainingPartial:
-    """All clients' updates in one partial; asynchronously, if they are so many rounds ``behind``."""
+    """The partial of all updates. With ``behind``, of an asynchronous run whose clients are so many rounds behind."""
     plan: dict[str, Any] = {"cohort": {"max_update_norm": max_norm}}
     if behind is not None:
         plan = {"cohort": {"max_update_norm": max_norm, "quorum": 1}, "aggregation": ASYNCHRONOUS}
-    start, partial = starting_point(Plan.model_validate(plan), REFERENCE, behind or 0), TrainingPartial()
+    start = starting_point(Plan.model_validate(plan), REFERENCE, behind or 0)
+    partial = TrainingPartial()
     for client, images in enumerate(IMAGES):
         tensors = trained(client) | {"b.between": torch.eye(4)[:2]}
         data = encode_tensors(tensors, {"images": images})
@@ -90,12 +91,10 @@ def folded(
 
 
 def in_another_order(tensors: dict[str, Tensor], images: int) -> bytes:
-    """Safetensors that another program wrote: the same tensors, laid out from Z to A."""
+    """Safetensors as another program may write them: equal tensors, in reversed order of their names."""
     header: dict[str, object] = {"__metadata__": {"fedface": json.dumps({"images": images})}}
-    body, names = (
-        b"",
-        {torch.float32: "F32", torch.float16: "F16", torch.float64: "F64", torch.int64: "I64", torch.int8: "I8"},
-    )
+    body = b""
+    names = {torch.float32: "F32", torch.float16: "F16", torch.float64: "F64", torch.int64: "I64", torch.int8: "I8"}
     for name in sorted(tensors, reverse=True):
         data = tensors[name].numpy().tobytes()
         header[name] = {

@@ -42,7 +42,7 @@ def images_NCHW(tiny_faces: FaceDataset) -> Tensor:  # noqa: N802
 def trained_locally(
     network: EmbeddingNetwork, images_NCHW: Tensor, target_D: Tensor, local: LocalTrainingPlan, seed: int
 ) -> LocalResult:
-    """By a client of this index, for whom the batches are drawn."""
+    """The result of the client with the index ``seed``, on which its batches depend."""
     plan = Plan.model_validate({"model": network.plan, "local_training": local})
     return LocalTrainer(network).train(Trainee(client_id(seed), images_NCHW, target_D), TrainingRound(plan, 1))
 
@@ -82,7 +82,7 @@ def test_a_round_of_a_single_client_is_plain_training(
     expected = plain_sgd(initial_network(plan.model, 0), [images_NCHW] * 3, plan.local_training)
     global_model = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
 
-    update = training_update(LocalTrainer(network), images_NCHW, TARGET_D, plan, 1, "client-000000")
+    update = training_update(LocalTrainer(network), Trainee("client-000000", images_NCHW, TARGET_D), TrainingRound(plan, 1))
     partial = TrainingPartial()
     partial.fold("client-000000", update.accepted, in_one_block(update.data), starting_point(plan, global_model))
     new_network = initial_network(plan.model, 0)
@@ -101,7 +101,7 @@ def test_training_lowers_the_loss_it_reports(network: EmbeddingNetwork, images_N
     losses = trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=5), 0)
     with torch.no_grad():
         after = float(positive_squared_hinge(network(images_NCHW), TARGET_D, 0.9))
-    assert (losses.before, losses.after) == (before, after)
+    assert (losses.loss_before, losses.loss_after) == (before, after)
     assert after < before
 
 
@@ -109,7 +109,7 @@ def test_no_steps_leave_the_network_unchanged(network: EmbeddingNetwork, images_
     before = state(network)
     losses = trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=0), 0)
     assert state(network) == before
-    assert losses.before == losses.after
+    assert losses.loss_before == losses.loss_after
 
 
 def test_without_centring_the_centre_stays_as_it_was(network: EmbeddingNetwork, images_NCHW: Tensor) -> None:
@@ -136,20 +136,23 @@ def test_with_centring_the_centre_becomes_the_mean_feature_of_the_trained_networ
 def test_whoever_trained_before_leaves_no_trace(
     tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset, images_NCHW: Tensor, model: dict[str, object]
 ) -> None:
-    """Neither weights, statistics, momentum nor layout; and an update is not overwritten by the next."""
+    """No weights, statistics, momentum or layout are left over, and the next update does not overwrite the last one."""
     plan = tiny_plan(model=model)
     fresh = LocalTrainer(initial_network(plan.model, 0))
-    alone = training_update(fresh, images_NCHW, TARGET_D, plan, 1, "client-000003")
+    alone = training_update(fresh, Trainee("client-000003", images_NCHW, TARGET_D), TrainingRound(plan, 1))
     used = LocalTrainer(initial_network(plan.model, 7))
     used.start_from(network_tensors(initial_network(plan.model, 0)), "the global model")
-    before = training_update(used, tiny_faces.images("person-9"), TARGET_D.flip(0), plan, 1, "client-000009")
+    before = training_update(
+        used, Trainee("client-000009", tiny_faces.images("person-9"), TARGET_D.flip(0)), TrainingRound(plan, 1)
+    )
     bytes_before = bytes(bytearray(before.data))
-    assert training_update(used, images_NCHW, TARGET_D, plan, 1, "client-000003") == alone
+    assert training_update(used, Trainee("client-000003", images_NCHW, TARGET_D), TrainingRound(plan, 1)) == alone
     assert before.data == bytes_before != alone.data
 
 
 def test_a_trainer_refuses_a_model_that_does_not_fit_and_keeps_its_own(network: EmbeddingNetwork) -> None:
-    trainer, before = LocalTrainer(network), state(network)
+    trainer = LocalTrainer(network)
+    before = state(network)
     with pytest.raises(InvalidInputError, match="the wrong one does not fit"):
         trainer.start_from({"embedding.weight": TARGET_D}, "the wrong one")
     assert state(trainer.reset()) == before
@@ -169,7 +172,7 @@ def test_the_same_inputs_give_the_same_bytes(
 
 
 def test_where_a_class_embedding_lies_in_memory_does_not_matter(tiny_plan: Callable[..., Plan], images_NCHW: Tensor) -> None:
-    """A client holds its row alone, the simulation a slice of W."""
+    """A client has a copy of its row; the simulation has a slice of W."""
     unaligned_D = torch.zeros(17)[1:].copy_(TARGET_D)
     states = set()
     for target_D in (TARGET_D, unaligned_D):
@@ -194,12 +197,12 @@ def test_mini_batches_go_through_all_images_before_any_comes_again(
     seen: list[Tensor] = []
     embed = network.features_of_pixels
 
-    def noted(batch_NCHW: Tensor) -> Tensor:
+    def recorded(batch_NCHW: Tensor) -> Tensor:
         if torch.is_grad_enabled():  # a step, not a measurement
             seen.append(batch_NCHW)
         return embed(batch_NCHW)
 
-    monkeypatch.setattr(network, "features_of_pixels", noted)
+    monkeypatch.setattr(network, "features_of_pixels", recorded)
     trained_locally(network, images_NCHW, TARGET_D, LocalTrainingPlan(steps=3, batch_size=2), 0)
     drawn = sorted(image.sum().item() for batch in seen for image in batch)
     assert drawn == sorted(image.sum().item() for image in network.pixels(images_NCHW))
@@ -223,7 +226,7 @@ def test_partials_come_back_from_their_bytes(
 ) -> None:
     plan = tiny_plan()
     start = starting_point(plan, network_tensors(network))
-    update = training_update(LocalTrainer(network), images_NCHW, TARGET_D, plan, 1, "client-000000")
+    update = training_update(LocalTrainer(network), Trainee("client-000000", images_NCHW, TARGET_D), TrainingRound(plan, 1))
     partial = TrainingPartial()
     for client in ("client-000000", "client-000001"):
         partial.fold(client, update.accepted, in_one_block(update.data), start)
@@ -247,14 +250,18 @@ def test_losses_that_are_seen_are_those_of_the_first_and_the_last_step_and_chang
         trainer.reset()
         return result, weights
 
-    (seen, weights), (measured, same_weights) = trained("seen", 3), trained("measured", 3)
+    seen, weights = trained("seen", 3)
+    measured, same_weights = trained("measured", 3)
     assert weights == same_weights
-    assert seen.before == measured.before
-    assert seen.after == trained("measured", 2)[0].after != measured.after  # the last step sees what the others have done
-    assert trained("seen", 1)[0].after == seen.before  # a single step is the first and the last
-    assert trained("seen", 0)[0].after == trained("measured", 0)[0].after  # nothing was seen: it is measured
-    moved, moved_measured = trained("seen", 3, shift=2)[0], trained("measured", 3, shift=2)[0]
-    assert moved.before != moved_measured.before == measured.before  # what it sees is augmented
+    assert seen.loss_before == measured.loss_before
+    # The last step sees what the steps before it have done.
+    assert seen.loss_after == trained("measured", 2)[0].loss_after != measured.loss_after
+    assert trained("seen", 1)[0].loss_after == seen.loss_before  # a single step is the first and the last
+    # Without a step nothing was seen, so the loss is measured.
+    assert trained("seen", 0)[0].loss_after == trained("measured", 0)[0].loss_after
+    moved, _ = trained("seen", 3, shift=2)
+    moved_measured, _ = trained("measured", 3, shift=2)
+    assert moved.loss_before != moved_measured.loss_before == measured.loss_before  # what it sees is augmented
 
 
 @pytest.mark.parametrize("loss", [None, float("nan"), float("inf")])
@@ -262,7 +269,9 @@ def test_an_update_without_finite_losses_is_refused_and_nothing_is_left_to_avera
     network: EmbeddingNetwork, images_NCHW: Tensor, tiny_plan: Callable[..., Plan], loss: float | None
 ) -> None:
     start = starting_point(tiny_plan(), network_tensors(network))
-    update = training_update(LocalTrainer(network), images_NCHW, TARGET_D, tiny_plan(), 1, "client-000000")
+    update = training_update(
+        LocalTrainer(network), Trainee("client-000000", images_NCHW, TARGET_D), TrainingRound(tiny_plan(), 1)
+    )
     accepted = update.accepted.model_copy(update={"loss_after": loss})
     partial = TrainingPartial()
     partial.fold("client-000000", accepted, in_one_block(update.data), start)

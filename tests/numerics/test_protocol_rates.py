@@ -15,7 +15,7 @@ from sklearn.model_selection import KFold
 
 from fedface_learning.evaluation.all_pairs import all_pairs, tar_intervals, too_many_pairs
 from fedface_learning.evaluation.bootstrap import draw_people, interval, resample_accepted, resample_share
-from fedface_learning.evaluation.fold_accuracy import answered_rightly, best_threshold, fold_accuracy
+from fedface_learning.evaluation.fold_accuracy import best_threshold, correct_answers, fold_accuracy
 from fedface_learning.evaluation.insightface import grid_threshold
 from fedface_learning.evaluation.listed_pairs import same_sized_folds
 from fedface_learning.evaluation.trials import NOBODY, Trials
@@ -27,7 +27,7 @@ PAIRS = st.lists(st.tuples(SCORES, st.booleans()), min_size=2, max_size=40)
 
 
 def best_share(positives: list[float], negatives: list[float], allowed: float) -> float:
-    """By trying every threshold that is a score, and one above all."""
+    """The best share over all thresholds that are a score, and one above all scores."""
     thresholds = [*(score for score in {*positives, *negatives} if score > -np.inf), np.inf]
     return max(
         sum(score >= threshold for score in positives) / len(positives)
@@ -52,7 +52,8 @@ def test_tar_at_far_is_that_of_scikit_learns_roc(seed: int) -> None:
 def test_tar_at_far_is_that_of_the_best_threshold(pairs: list[tuple[float, bool]], rate: float) -> None:
     positives = [score for score, genuine in pairs if genuine]
     negatives = [score for score, genuine in pairs if not genuine]
-    scores_P, genuine_P = np.array([score for score, _ in pairs]), np.array([genuine for _, genuine in pairs])
+    scores_P = np.array([score for score, _ in pairs])
+    genuine_P = np.array([genuine for _, genuine in pairs])
     found = Trials.of_pairs(scores_P, genuine_P, None).accepted_at(rate)
     if not positives or rate * len(negatives) < 1:
         assert found is None
@@ -67,9 +68,9 @@ def test_tar_at_far_by_hand() -> None:
     genuine = [0.95, 0.7, 0.6, 0.55, -np.inf]
     trials = Trials.of_pairs(np.array(impostors + genuine), np.array([False] * 10 + [True] * 5), None)
     assert trials.accepted_at(0.1) == 2 / 5
-    assert trials.accepted_at(0.2) == 2 / 5  # 0.6 is held by two; one of them would be the third
+    assert trials.accepted_at(0.2) == 2 / 5  # two impostors score 0.6; with them three would be accepted
     assert trials.accepted_at(0.3) == 4 / 5
-    assert trials.accepted_at(0.9) == 4 / 5  # who has failed to enrol is never accepted
+    assert trials.accepted_at(0.9) == 4 / 5  # a face that failed to enrol is never accepted
     assert trials.accepted_at(0.09) is None
 
 
@@ -101,10 +102,11 @@ def test_the_standard_error_is_that_of_the_mean_of_folds() -> None:
 @settings(max_examples=300, deadline=None)
 @given(PAIRS)
 def test_the_threshold_is_the_strictest_of_the_best(pairs: list[tuple[float, bool]]) -> None:
-    scores_P, genuine_P = np.array([score for score, _ in pairs]), np.array([genuine for _, genuine in pairs])
+    scores_P = np.array([score for score, _ in pairs])
+    genuine_P = np.array([genuine for _, genuine in pairs])
     threshold = best_threshold(scores_P, genuine_P)
-    tried = {each: answered_rightly(scores_P, genuine_P, each).sum() for each in [*scores_P, -np.inf, np.inf]}
-    ours = answered_rightly(scores_P, genuine_P, threshold).sum()
+    tried = {each: correct_answers(scores_P, genuine_P, each).sum() for each in [*scores_P, -np.inf, np.inf]}
+    ours = correct_answers(scores_P, genuine_P, threshold).sum()
     assert ours == max(tried.values())
     strictest = max(each for each, right in tried.items() if right == ours)
     np.testing.assert_array_equal(scores_P > threshold, scores_P > strictest)
@@ -113,7 +115,8 @@ def test_the_threshold_is_the_strictest_of_the_best(pairs: list[tuple[float, boo
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(SCORES, st.booleans()), min_size=10, max_size=40), st.integers(2, 10))
 def test_the_accuracy_of_folds_is_that_of_each_fold_left_out(pairs: list[tuple[float, bool]], folds: int) -> None:
-    scores_P, genuine_P = np.array([score for score, _ in pairs]), np.array([genuine for _, genuine in pairs])
+    scores_P = np.array([score for score, _ in pairs])
+    genuine_P = np.array([genuine for _, genuine in pairs])
     expected = []
     for train, test in KFold(folds).split(scores_P):
         threshold = best_threshold(scores_P[train], genuine_P[train])
@@ -130,7 +133,8 @@ def test_the_accuracy_of_packed_sets_is_insightfaces(seed: int) -> None:
     left_PD = rng.normal(size=(154, 6))
     right_PD = np.where(genuine_P[:, None], left_PD, 0) + rng.normal(size=(154, 6))
     left_PD, right_PD = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (left_PD, right_PD))
-    distance_P, thresholds = np.sum((left_PD - right_PD) ** 2, axis=1), np.arange(0, 4, 0.01)
+    distance_P = np.sum((left_PD - right_PD) ** 2, axis=1)
+    thresholds = np.arange(0, 4, 0.01)
     expected = []
     for train, test in KFold(10).split(distance_P):
         best = np.argmax([np.mean((distance_P[train] < threshold) == genuine_P[train]) for threshold in thresholds])
@@ -143,7 +147,7 @@ def test_the_accuracy_of_packed_sets_is_insightfaces(seed: int) -> None:
 
 @st.composite
 def photographed(draw: st.DrawFn) -> tuple[list[int], list[float]]:
-    """Who is in each image, and the score of each pair of images."""
+    """The person in each image, and the score of each pair of images."""
     people = draw(st.lists(st.integers(0, 3), min_size=3, max_size=8))
     pairs = len(people) * (len(people) - 1) // 2
     return people, draw(st.lists(SCORES, min_size=pairs, max_size=pairs))
@@ -160,7 +164,8 @@ def test_a_resample_weighs_pairs_as_if_its_people_stood_there(
     trials = Trials.of_pairs(np.array(scores), people_P2[:, 0] == people_P2[:, 1], people_P2)
     times = np.array([*np.bincount(drawn, minlength=4), 1.0])
     # Each copy as a person of its own: genuine pairs are within one copy, impostor pairs between copies of two people.
-    positives, negatives = [], []
+    positives = []
+    negatives = []
     for (one, other), score in zip(pairs, scores, strict=True):
         if one == other:
             positives += [score for person in drawn if person == one]
@@ -226,15 +231,15 @@ def test_all_pairs_are_those_that_the_services_score() -> None:
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    """A hundred draws of 20 people from a population whose TAR at FAR 0.1 is known from 600 of them."""
-    truth = verify_pairs(*random_faces(600, 6, seed=99), [0.1]).scores.tar["1e-1"]
+    """Sixty draws of 20 people from a population whose TAR at FAR 0.1 is known from 300 of them."""
+    truth = verify_pairs(*random_faces(300, 6, seed=99), [0.1]).scores.tar["1e-1"]
     assert truth is not None
     covered = 0
-    for seed in range(100):
+    for seed in range(60):
         (within,) = tar_intervals(*random_faces(20, 6, seed), [0.1], 200)
         assert within is not None
         covered += within[0] <= truth <= within[1]
-    assert 85 <= covered <= 100  # 95 in the long run of large samples; the percentile interval is short with few people
+    assert 51 <= covered <= 60  # 95 % in the long run of large samples; the percentile interval is short with few people
 
 
 def test_a_bootstrap_over_very_many_pairs_is_not_tried() -> None:

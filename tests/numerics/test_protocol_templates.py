@@ -11,7 +11,7 @@ from fedface_learning.evaluation.compare import pair_scores
 from fedface_learning.evaluation.faces import EmbeddedFaces
 from fedface_learning.evaluation.figures import Figure, mean_figure
 from fedface_learning.evaluation.search import search
-from fedface_learning.evaluation.template_scores import Search, identification
+from fedface_learning.evaluation.template_scores import Searches, identification
 from fedface_learning.evaluation.templates import TemplateRows, pool_templates
 from fedface_learning.evaluation.trials import NOBODY
 
@@ -57,7 +57,8 @@ def test_pooling_is_the_mean_over_media_of_the_mean_over_frames(
 ) -> None:
     faces = embedded([vector for vector, *_ in table], tuple(place for place, row in enumerate(table) if not row[1]))
     place = {template: number for number, template in enumerate(dict.fromkeys(row[3] for row in table))}
-    face_M, medium_M = np.arange(len(table)), np.array([row[2] for row in table])
+    face_M = np.arange(len(table))
+    medium_M = np.array([row[2] for row in table])
     template_M = np.array([place[row[3]] for row in table])
     pooled = pool_templates(faces, TemplateRows(face_M, medium_M, template_M, place))
     for template, number in place.items():
@@ -94,12 +95,12 @@ def test_who_has_failed_to_enrol_is_never_found_and_never_found_falsely() -> Non
     found = search(templates, np.array([0, 1]), np.array([2, 3, 4]), np.array([0, 1, 0, 1, 9]))
     assert found.rank_n.tolist() == [np.inf, np.inf]
     assert found.trials.positives.scores.tolist() == [-np.inf, -np.inf]
-    assert found.trials.negatives.scores.tolist() == [0]  # 9 against the one who is there
+    assert found.trials.negatives.scores.tolist() == [0]  # person 9 against the only enrolled template
 
 
 @st.composite
 def searches(draw: st.DrawFn) -> tuple[list[list[float]], list[int], int, set[int]]:
-    """Vectors, who they are of, how many of them are the gallery, and which are missing."""
+    """Vectors, their people, how many of them are the gallery, and which are missing."""
     size = draw(st.integers(4, 10))
     vectors = draw(st.lists(VECTORS, min_size=size, max_size=size))
     people = draw(st.lists(st.integers(0, 4), min_size=size, max_size=size))
@@ -120,7 +121,9 @@ def test_a_search_is_what_counting_says(drawn: tuple[list[list[float]], list[int
         return max((float(np.dot(vectors[probe], vectors[entry])) for entry in own), default=-np.inf)
 
     enrolled = set(people[:gallery])
-    ranks, mated, strangers = [], [], []
+    ranks = []
+    mated = []
+    strangers = []
     for probe in range(gallery, len(people)):
         scores = {person: score(probe, person) for person in enrolled}
         if people[probe] in enrolled:
@@ -151,7 +154,7 @@ def test_figures_of_several_galleries_are_means_and_unresolved_together() -> Non
     degrees = np.radians([0, 90, 10, 30])
     templates = embedded(np.stack([np.cos(degrees), np.sin(degrees)], axis=1).tolist())
     parts = [
-        Search(rows(*((place, place, place) for place in range(4))), np.array(people), np.array([0, 1]), np.array([2, 3]))
+        Searches(rows(*((place, place, place) for place in range(4))), np.array(people), np.array([0, 1]), np.array([2, 3]))
         for people in ([0, 1, 0, 9], [0, 1, 1, 9])
     ]
     figures, counts = identification(parts, templates, None)

@@ -1,4 +1,4 @@
-"""Tiny protocols whose every figure can be worked out on paper: faces are directions in the plane, given by their angles."""
+"""Tiny protocols with figures that are computed by hand: faces are directions in the plane, given by their angles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.protocol_trees import ijb_a_tree, ijb_bc_tree, packed_set
 
 
 def at_angles(protocol: EvaluationProtocol, degrees: Mapping[str, float]) -> EmbeddedFaces:
-    """The embeddings of the protocol's faces, by file name without suffix; one that is not named is missing."""
+    """The embeddings of the protocol's faces, by file name without suffix. A face without an angle is missing."""
     angles = [degrees.get(Path(str(face)).stem, np.nan) for face in protocol.faces]
     vectors_ND = np.nan_to_num(np.stack([np.cos(np.radians(angles)), np.sin(np.radians(angles))], axis=1))
     return EmbeddedFaces(vectors_ND.astype(np.float32), ~np.isnan(angles))

@@ -1,4 +1,4 @@
-"""Our strategy: one local step of everybody, and of the aggregator, is one gradient step on what all of them hold."""
+"""The strategy public-negatives: one step of all clients and the aggregator is one gradient step on all their images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from fedface_learning.simulation.federated_rounds import Federation, federated_r
 from fedface_learning.simulation.simulate import simulate
 from fedface_learning.simulation.simulation_data import SimulationData
 
-RATE, SCALE, MARGIN = 1e-4, 10.0, 0.35
+RATE = 1e-4
+SCALE = 10.0
+MARGIN = 0.35
 
 
 @pytest.fixture
@@ -47,10 +49,12 @@ def cosface_by_hand(network: EmbeddingNetwork, images_NCHW: Tensor, rows_KD: Ten
 
 
 def test_a_round_of_one_step_is_the_gradient_of_all_losses_together(plan: Plan, tiny_faces: FaceDataset) -> None:
-    data, network = SimulationData.of(plan, tiny_faces), initial_network(plan.model, plan.seed)
+    data = SimulationData.of(plan, tiny_faces)
+    network = initial_network(plan.model, plan.seed)
     public = [tiny_faces.images(identity) for identity in data.split.public]
     clients = list(data.images.values())
-    public_KD, own_CD = means(network, public), spread(means(network, clients), plan.spreadout)[0]
+    public_KD = means(network, public)
+    own_CD = spread(means(network, clients), plan.spreadout)[0]
     losses = [
         cosface_by_hand(network, images_NCHW, torch.cat([own_D.unsqueeze(0), public_KD]), 0)
         for images_NCHW, own_D in zip(clients, own_CD, strict=True)
@@ -71,7 +75,8 @@ def test_a_round_of_one_step_is_the_gradient_of_all_losses_together(plan: Plan, 
 
 
 def test_class_embeddings_follow_the_network(plan: Plan, tiny_faces: FaceDataset) -> None:
-    data, network = SimulationData.of(plan, tiny_faces), initial_network(plan.model, plan.seed)
+    data = SimulationData.of(plan, tiny_faces)
+    network = initial_network(plan.model, plan.seed)
     before, (after, _) = federated_rounds(plan, network, data)
     assert before[0].aggregation.class_embeddings_sha256 != after.aggregation.class_embeddings_sha256
     found_CD = decode_class_embeddings(after.class_embeddings, 16)
@@ -81,7 +86,8 @@ def test_class_embeddings_follow_the_network(plan: Plan, tiny_faces: FaceDataset
 
 
 def test_guidance_is_of_the_public_identities_alone(plan: Plan, tiny_faces: FaceDataset) -> None:
-    data, network = SimulationData.of(plan, tiny_faces), initial_network(plan.model, plan.seed)
+    data = SimulationData.of(plan, tiny_faces)
+    network = initial_network(plan.model, plan.seed)
     public = [tiny_faces.images(identity) for identity in data.split.public]
     for reduced, _ in federated_rounds(plan, network, data):
         assert reduced.guidance is not None
@@ -92,7 +98,8 @@ def test_guidance_is_of_the_public_identities_alone(plan: Plan, tiny_faces: Face
 
 def test_the_centre_counts_public_photographs_too(plan: Plan, tiny_faces: FaceDataset) -> None:
     centred = plan.model_copy(update={"model": plan.model.model_copy(update={"centring": True})})
-    data, network = SimulationData.of(centred, tiny_faces), initial_network(centred.model, centred.seed)
+    data = SimulationData.of(centred, tiny_faces)
+    network = initial_network(centred.model, centred.seed)
     Federation(centred, network, data).enrol()
     enrolled_D = network.centre.clone()
     *_, _last = federated_rounds(centred, initial_network(centred.model, centred.seed), data)

@@ -1,4 +1,4 @@
-"""The whole of FedFace in one process."""
+"""Whole runs of FedFace in one process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import torch
 
+from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
+from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_update
 from fedface_learning.data import FaceDataset, split_identities
@@ -63,7 +65,8 @@ def test_only_the_rounds_asked_for_are_evaluated(tiny_plan: Callable[..., Plan],
 def test_the_initial_network_is_the_rounds_model_when_a_round_ends(
     tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset
 ) -> None:
-    network, models = initial_network(tiny_plan().model, 0), []
+    network = initial_network(tiny_plan().model, 0)
+    models = []
     result = simulate(
         tiny_plan(), lambda _: models.append(sha256_hex(encode_network(network))), initial=network, dataset=tiny_faces
     )
@@ -78,7 +81,7 @@ def test_a_client_holds_no_more_images_than_planned(tiny_plan: Callable[..., Pla
 
 
 def test_a_round_is_the_weighted_mean_of_its_clients_models(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
-    """Everything again, from the pieces that stand for what a client sends, with none of the aggregator's code."""
+    """The round is computed again from the clients' models, without the aggregator's code."""
     plan = tiny_plan(rounds=1, cohort={}, spreadout={"steps": 0}, split={"clients": 3, "test": 2})
     clients = split_identities(tiny_faces.identities, plan.split).clients
     start = initial_network(plan.model, plan.seed)
@@ -88,7 +91,8 @@ def test_a_round_is_the_weighted_mean_of_its_clients_models(tiny_plan: Callable[
         with torch.no_grad():
             mean_D = start.eval()(images_NCHW).mean(dim=0)
         network = initial_network(plan.model, plan.seed)
-        training_update(LocalTrainer(network), images_NCHW, mean_D / mean_D.norm(), plan, 1, f"client-{index:06d}")
+        trainee = Trainee(client_id(index), images_NCHW, mean_D / mean_D.norm())
+        training_update(LocalTrainer(network), trainee, TrainingRound(plan, 1))
         for name, parameter in network.named_parameters():
             summed[name] = summed.get(name, torch.zeros(())) + parameter.detach() / 3
     result = load_network(plan.model, simulate(plan, dataset=tiny_faces).model, "the result")
@@ -99,7 +103,7 @@ def test_a_round_is_the_weighted_mean_of_its_clients_models(tiny_plan: Callable[
 def test_without_spreadout_faces_draw_together(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
     def impostors(spreadout_steps: int) -> float:
         plan = tiny_plan(
-            rounds=6, cohort={}, local_training={"steps": 3, "learning_rate": 0.1}, spreadout={"steps": spreadout_steps}
+            rounds=4, cohort={}, local_training={"steps": 3, "learning_rate": 0.1}, spreadout={"steps": spreadout_steps}
         )
         verification = simulate(plan, dataset=tiny_faces).rounds[-1].verification
         assert verification is not None

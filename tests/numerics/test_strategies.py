@@ -98,7 +98,7 @@ def test_a_round_trains_at_its_own_rate(
 
 
 def test_fedaws_learns_a_class_embedding_with_the_network(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
-    """One step by hand: down the gradient of the same loss, at its own rate, back to the sphere."""
+    """One step by hand: along the negative gradient of the loss at the class embedding's rate, then normalised."""
     plan = tiny_plan(strategy={"name": "fedaws", "class_learning_rate": 0.3}, local_training={"steps": 1})
     images_NCHW = tiny_faces.images("person-3")
     own_D = TARGET_D.clone().requires_grad_()
@@ -138,7 +138,8 @@ def test_fedaws_replaces_the_rows_of_who_took_part(tiny_plan: Callable[..., Plan
     for client in ("client-000005", "client-000002"):
         load_tensors(network, network_tensors(initial_network(plan.model, 0)), "the global model")
         images_NCHW = tiny_faces.images("person-3")
-        update = training_update(LocalTrainer(network), images_NCHW, start_CD[client_index(client)], plan, 1, client)
+        trainee = Trainee(client, images_NCHW, start_CD[client_index(client)])
+        update = training_update(LocalTrainer(network), trainee, TrainingRound(plan, 1))
         rows.append(decode_tensors(update.data)[0]["class_embedding"])
         partial = TrainingPartial()
         start = starting_point(plan, network_tensors(initial_network(plan.model, 0)))

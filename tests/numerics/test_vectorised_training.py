@@ -1,4 +1,4 @@
-"""Several clients at once against one at a time: the same numbers, within rounding, whatever a plan asks for."""
+"""Vectorised training against one client at a time: equal numbers but for rounding, for every option of a plan."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ PlanOf = Callable[..., Plan]
 
 
 def updates(plan: Plan, counts: list[int], faces: FaceDataset, residuals: Tensors = NOTHING) -> dict[str, Update]:
-    """Of clients that have so many images each."""
+    """The updates of clients with so many images each, by client."""
     trainer = LocalTrainer(initial_network(plan.model, 0))
     clients = [f"client-{index:06d}" for index in range(len(counts))]
     draws = torch.Generator().manual_seed(3)
@@ -61,7 +61,7 @@ def updates(plan: Plan, counts: list[int], faces: FaceDataset, residuals: Tensor
     return dict(training_updates(trainer, trainees, TrainingRound(plan, 1, guidance, started_from="0" * 64)))
 
 
-def one_and_all(
+def alone_and_vectorised(
     tiny_plan: PlanOf, faces: FaceDataset, counts: list[int], local: dict[str, Any], **plan: Any
 ) -> tuple[dict[str, Update], dict[str, Update]]:
     one, several = (
@@ -76,7 +76,7 @@ def one_and_all(
 
 
 def assert_equal_within_rounding(one: dict[str, Update], several: dict[str, Update]) -> None:
-    """To 1e-5, in all that is uploaded."""
+    """Everything that is uploaded is equal to 1e-5."""
     assert list(one) == list(several)
     for expected, found in zip(one.values(), several.values(), strict=True):
         tensors, metadata = decode_tensors(expected.data)
@@ -96,14 +96,14 @@ def test_several_at_once_are_one_at_a_time(
     tiny_plan: PlanOf, tiny_faces: FaceDataset, network: str, local: dict[str, Any]
 ) -> None:
     local = {"learning_rate": RATES.get(network, 0.05)} | local
-    one, several = one_and_all(tiny_plan, tiny_faces, [6, 6, 6, 6], local, model=NETWORKS[network])
+    one, several = alone_and_vectorised(tiny_plan, tiny_faces, [6, 6, 6, 6], local, model=NETWORKS[network])
     assert_equal_within_rounding(one, several)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda each: each if isinstance(each, str) else each["name"])
 def test_every_strategy_of_the_services_can_be_vectorised(tiny_plan: PlanOf, tiny_faces: FaceDataset, strategy: Any) -> None:
     split = {"public": 4, "clients": 8, "test": 8}
-    one, several = one_and_all(tiny_plan, tiny_faces, [6, 6, 6, 6], {}, strategy=strategy, split=split)
+    one, several = alone_and_vectorised(tiny_plan, tiny_faces, [6, 6, 6, 6], {}, strategy=strategy, split=split)
     assert_equal_within_rounding(one, several)
 
 
@@ -111,13 +111,13 @@ def test_every_strategy_of_the_services_can_be_vectorised(tiny_plan: PlanOf, tin
 def test_clients_may_have_different_numbers_of_images(tiny_plan: PlanOf, tiny_faces: FaceDataset, network: str) -> None:
     counts = [6, 1, 3, 6, 1, 6, 6, 3]
     local = {"learning_rate": RATES.get(network, 0.05)}
-    one, several = one_and_all(tiny_plan, tiny_faces, counts, local, model=NETWORKS[network])
+    one, several = alone_and_vectorised(tiny_plan, tiny_faces, counts, local, model=NETWORKS[network])
     assert_equal_within_rounding(one, several)
     assert [update.accepted.images for update in several.values()] == counts
 
 
-def test_what_a_client_comes_to_is_its_own(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:
-    """Weights are not shared: had they been, all would have learnt the same."""
+def test_every_client_has_an_update_of_its_own(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:
+    """If clients shared their weights, all updates would be equal."""
     plan = tiny_plan(local_training={"steps": 3, "learning_rate": 0.05, "vectorised_clients": 4})
     made = updates(plan, [6, 6, 6, 6], tiny_faces)
     assert len({update.accepted.sha256 for update in made.values()}) == 4
@@ -126,16 +126,17 @@ def test_what_a_client_comes_to_is_its_own(tiny_plan: PlanOf, tiny_faces: FaceDa
 def test_one_at_a_time_a_client_trains_once_the_update_before_is_taken(
     tiny_plan: PlanOf, tiny_faces: FaceDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that however many clients there are, one update is in memory at a time."""
+    """So one update is in memory at a time, however many clients there are."""
     plan = tiny_plan()
-    trainer, trained = LocalTrainer(initial_network(plan.model, 0)), list[str]()
+    trainer = LocalTrainer(initial_network(plan.model, 0))
+    trained = list[str]()
     train = trainer.train
 
-    def noted(trainee: Trainee, training: TrainingRound) -> LocalResult:
+    def recorded(trainee: Trainee, training: TrainingRound) -> LocalResult:
         trained.append(trainee.client)
         return train(trainee, training)
 
-    monkeypatch.setattr(trainer, "train", noted)
+    monkeypatch.setattr(trainer, "train", recorded)
     class_embedding_D = normalize(torch.arange(16.0), dim=0)
     trainees = [
         Trainee(client_id(index), tiny_faces.images("person-0")[:count], class_embedding_D)
@@ -159,7 +160,8 @@ def test_a_simulation_does_as_its_plan_says(tiny_plan: PlanOf, tiny_faces: FaceD
         plan = tiny_plan(local_training={"steps": 2, "learning_rate": 0.05, "vectorised_clients": together})
         return decode_tensors(simulate(plan, dataset=tiny_faces).model)[0]
 
-    one, several = model(1), model(4)
+    one = model(1)
+    several = model(4)
     assert any(not torch.equal(one[name], several[name]) for name in one), "vectorised, it is rounded otherwise"
     for name, tensor in one.items():
         torch.testing.assert_close(several[name], tensor, rtol=1e-4, atol=1e-5)
@@ -167,7 +169,7 @@ def test_a_simulation_does_as_its_plan_says(tiny_plan: PlanOf, tiny_faces: FaceD
 
 @pytest.mark.parametrize("encoding", ["float16", "int8", {"name": "top-k", "share": 0.1}], ids=str)
 def test_encoded_each_goes_on_from_its_own_residual(tiny_plan: PlanOf, tiny_faces: FaceDataset, encoding: Any) -> None:
-    """What is sent and what is left are together the change and the old residual; rounding may shift one to the other."""
+    """Decoded change plus new residual equals change plus old residual. Rounding may move values between the summands."""
     feedback = {"name": encoding} if isinstance(encoding, str) else encoding
     counts = [6, 2, 6, 6]
 
@@ -176,11 +178,12 @@ def test_encoded_each_goes_on_from_its_own_residual(tiny_plan: PlanOf, tiny_face
         return tiny_plan(local_training=local, update_encoding=feedback | {"error_feedback": True})
 
     plan = plan_with(1)
-    encoding_of, started_from = update_encoding_of(plan), network_tensors(initial_network(plan.model, 0))
+    encoding_of = update_encoding_of(plan)
+    started_from = network_tensors(initial_network(plan.model, 0))
     parameters = sum(started_from[name].numel() for name in encoding_of.parameters)
     residuals = {f"client-{index:06d}": torch.full((parameters,), 0.001 * index) for index in range(1, len(counts))}
 
-    def sent_and_left(update: Update) -> Tensor:
+    def decoded_plus_residual(update: Update) -> Tensor:
         tensors, _ = decode_tensors(update.data)
         model = encoding_of.decode(tensors, started_from)
         assert update.residual is not None
@@ -194,7 +197,7 @@ def test_encoded_each_goes_on_from_its_own_residual(tiny_plan: PlanOf, tiny_face
         changes = [(trained[name] - started_from[name]).reshape(-1) for name in encoding_of.parameters]
         owed_P = torch.cat(changes) + residuals.get(client, torch.zeros(parameters))
         for made in (one, several):
-            torch.testing.assert_close(sent_and_left(made[client]), owed_P, rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(decoded_plus_residual(made[client]), owed_P, rtol=1e-5, atol=1e-5)
 
 
 def test_a_vectorised_simulation_keeps_residuals(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:
@@ -204,12 +207,14 @@ def test_a_vectorised_simulation_keeps_residuals(tiny_plan: PlanOf, tiny_faces: 
         plan = tiny_plan(local_training=local, update_encoding=encoding)
         return decode_tensors(simulate(plan, dataset=tiny_faces).model)[0]
 
-    one, several, plain = model(1, error_feedback=True), model(4, error_feedback=True), model(4, error_feedback=False)
+    one = model(1, error_feedback=True)
+    several = model(4, error_feedback=True)
+    plain = model(4, error_feedback=False)
 
-    def apart(other: dict[str, Tensor]) -> float:
+    def distance(other: dict[str, Tensor]) -> float:
         return update_norm(other, one)
 
-    assert apart(several) < 0.01 * apart(plain)
+    assert distance(several) < 0.01 * distance(plain)
 
 
 @pytest.mark.parametrize("strategy", [{"name": "local-only", "scored_clients": 2}, "centralised"])

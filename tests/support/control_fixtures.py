@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,7 +14,9 @@ from prometheus_client import CollectorRegistry
 
 from fedface_control.api.app import create_app
 from fedface_core.domain.plan import Plan
-from fedface_learning.client.update import training_update
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import Update, training_update
 from fedface_learning.seeding import use_deterministic_torch
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan, write_faces
@@ -53,9 +54,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     """Round and client of each update that is trained, in order."""
     updates: list[tuple[int, str]] = []
 
-    def record_and_train(*args: Any, **named: Any) -> Any:
-        updates.append(args[-2:])
-        return training_update(*args, **named)
+    def record_and_train(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
+        updates.append((training.number, trainee.client))
+        return training_update(trainer, trainee, training)
 
     monkeypatch.setattr("fedface_client.make_update.training_update", record_and_train)
     return updates

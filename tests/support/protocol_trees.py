@@ -7,7 +7,11 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_learning.evaluation import ProtocolName, open_protocol
 
 HEADER = "TEMPLATE_ID,SUBJECT_ID,FILE,MEDIA_ID,SIGHTING_ID,FRAME,FACE_X,FACE_Y,FACE_WIDTH,FACE_HEIGHT,FACE_YAW"
 
@@ -116,3 +120,10 @@ def ijb_bc_tree(root: Path, prefix: str = "ijbb", galleries: tuple[str, str] = (
         lines = [f"{template},{people[template]},img/x.jpg,{template}" for template in templates]
         text = "\n".join(["TEMPLATE_ID,SUBJECT_ID,FILENAME,SIGHTING_ID", *lines]) + "\n"
         (root / "meta" / f"{prefix}_1N_{name}.csv").write_text(text)
+
+
+def refused(name: ProtocolName, files: Path, images: Path | None, path: Path | None = None) -> str:
+    """The message with which a protocol's files are refused. It has FILE for ``path``, which is ``files`` by default."""
+    with pytest.raises(InvalidInputError) as error:
+        open_protocol(name, files, images)
+    return str(error.value).replace(str(path or files), "FILE")

@@ -23,7 +23,7 @@ from fedface_learning.aggregation.reduced_round import ReducedRound
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.strategies import NOTHING, ServerRound
-from fedface_worker.artifact_files import opened
+from fedface_worker.artifact_files import open_artifact
 from fedface_worker.checked_artifacts import get_checked
 from fedface_worker.workbench import Workbench
 
@@ -131,9 +131,9 @@ def _partials(workbench: Workbench, plan: Plan, current: Round, accepted: Mappin
             continue
         key = object_keys.partial(current.run_id, current.number, shard, accepted_digest(of_shard))
         try:
-            partial = partial_class.read(opened(workbench.ports.artifacts, key))
+            partial = partial_class.read(open_artifact(workbench.ports.artifacts, key))
         except (ArtifactMissingError, DamagedObjectError) as error:
             log.warning("folded_again", shard=shard, reason=str(error))
             fold(workbench, plan, current, key, of_shard)
-            partial = partial_class.read(opened(workbench.ports.artifacts, key))
+            partial = partial_class.read(open_artifact(workbench.ports.artifacts, key))
         yield partial

@@ -13,6 +13,7 @@ from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.ports import ArtifactStore, Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, TRAINING_IMAGES
+from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.update import Update, enrolment_update, training_update
 from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
 from fedface_learning.updates.encoding import decode_residual
@@ -59,18 +60,10 @@ def _train(workbench: Workbench, invitation: Invitation) -> Update:
         guidance = workbench.guidance(opened.run_id, opened.guidance_sha256)
         residual_P = _own_residual(workbench.ports, opened, client)
         trainer = workbench.models.trainer(plan.model, opened.model_sha256)
+    trainee = Trainee(client, images_NCHW, own_D, residual_P)
+    training = TrainingRound(plan, opened.number, guidance, started_from(opened))
     with CLIENT_STEP_SECONDS.labels("train").time():
-        update = training_update(
-            trainer,
-            images_NCHW,
-            own_D,
-            plan,
-            opened.number,
-            client,
-            started_from=started_from(opened),
-            guidance=guidance,
-            residual_P=residual_P,
-        )
+        update = training_update(trainer, trainee, training)
     batch = min(plan.local_training.batch_size or len(images_NCHW), len(images_NCHW))
     TRAINING_IMAGES.inc(plan.local_training.steps_in(opened.number, plan.rounds) * batch)
     return update

@@ -1,6 +1,7 @@
-"""The weighted average of models, as a running sum that can be stored, merged and finished anywhere.
+"""The weighted average of models, as a running sum that any process can store, merge and finish.
 
-Sums run in float64 and in a fixed order, so that who summed, and how often it was tried, leaves no trace in the result.
+Sums are computed in float64 and in a fixed order, so the result is the same to the bit in every process and every attempt.
+P values.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from fedface_learning.formats.stored_tensors import PART_BYTES, StoredTensors
 class WeightedSum:
     """``Σ weight · tensors`` by name. Integer tensors (counters in buffers) take the largest value instead.
 
-    It holds one float64 copy of the model, however many are added: one flat tensor, of which those by name are views.
+    The sum holds one float64 copy of the model, however many models are added: one flat tensor (P,). The tensors by name are
+    views of it.
     """
 
     def __init__(self) -> None:
@@ -26,11 +28,11 @@ class WeightedSum:
         self._sums: dict[str, Tensor] = {}
 
     def tensors(self) -> dict[str, Tensor]:
-        """The sums to store: float64, and integers as they are. ``weight`` is stored beside them."""
+        """The sums by name: float64 sums, and integer tensors of their own dtype. Store ``weight`` together with them."""
         return dict(self._sums)
 
     def add(self, tensors: Mapping[str, Tensor], weight: float) -> None:
-        """Add one model. All models added have the same names and shapes."""
+        """Add one model. All models that are added must have equal names and shapes."""
         positions = sum_positions(tensors)
         parts = ((position, tensors[name].reshape(-1)) for name, position in positions.items())
         self.add_parts(tensors, parts, {name: tensors[name] for name in tensors.keys() - positions.keys()}, weight)
@@ -42,29 +44,36 @@ class WeightedSum:
         counters: Mapping[str, Tensor],
         weight: float,
     ) -> None:
-        """Add one model like ``model`` as the parts of its flat values, each with its position, and its integer tensors."""
+        """Add one model with the names and shapes of ``model``.
+
+        ``parts`` are pairs of position and values (p,), which together are the model's flat values. ``counters`` are its
+        integer tensors by name.
+        """
         self.weight += weight
         self._accumulate(model, parts, counters, weight)
 
     def merge(self, other: WeightedSum) -> None:
-        """Add what another sum has summed."""
+        """Add the models that another sum holds."""
         tensors = other.tensors()
-        if tensors:  # else nothing: all of its updates were refused
+        if tensors:  # a sum without tensors is of updates that were all refused
             self.weight += other.weight
             self._accumulate(tensors, other.parts(), other.counters(), 1)
 
     def parts(self) -> Iterator[tuple[int, Tensor]]:
-        """The flat sum, from position 0."""
+        """The flat sum as one pair of position 0 and values (P,), float64."""
         yield 0, self._flat_P
 
     def counters(self) -> dict[str, Tensor]:
-        """The integer tensors."""
+        """The integer tensors by name."""
         return {name: tensor for name, tensor in self._sums.items() if not tensor.is_floating_point()}
 
     def average(self, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """``Σ weight · tensors / Σ weight``, in the order and the dtypes of the model ``like``. The sum is used up."""
-        assert self.weight > 0, "an average needs something that was added"
-        assert self._sums.keys() == like.keys(), "models of one sum have the same tensors"
+        """``Σ weight · tensors / Σ weight``, in the order and the dtypes of the model ``like``.
+
+        It is computed in the sum's own memory, so the sum cannot be used afterwards.
+        """
+        assert self.weight > 0, "an average needs at least one model"
+        assert self._sums.keys() == like.keys(), "all models of a sum have the same tensors"
         self._flat_P.div_(self.weight)
         return {name: self._sums[name].to(reference.dtype) for name, reference in like.items()}
 
@@ -79,16 +88,16 @@ class WeightedSum:
         for position, values_P in parts:
             total_P = self._flat_P[position : position + len(values_P)]
             if first:
-                total_P.copy_(values_P).mul_(factor)  # not added to 0: so -0.0 stays itself
+                total_P.copy_(values_P).mul_(factor)  # not added to 0, because 0 + -0.0 is 0.0
             else:
                 total_P.add_(values_P, alpha=factor)
         for name, counter in counters.items():
             self._sums[name] = torch.maximum(self._sums[name], counter) if name in self._sums else counter.clone()
 
     def _begin(self, model: Mapping[str, Tensor]) -> bool:
-        """Make room for the first model of the sum; False where there has been one, which must have had the same tensors."""
+        """Allocate memory for the first model and return True; False if a model was added before."""
         if self._sums:
-            assert self._sums.keys() == model.keys(), "models of one sum have the same tensors"
+            assert self._sums.keys() == model.keys(), "all models of a sum have the same tensors"
             return False
         positions = sum_positions(model)
         self._flat_P = torch.empty(sum(model[name].numel() for name in positions), dtype=torch.float64)
@@ -98,28 +107,29 @@ class WeightedSum:
 
 
 class StoredSum(WeightedSum):
-    """The sum in a stored partial, read part by part when it is merged into another. Nothing can be added to it."""
+    """The sum in a stored partial. It is read in parts when it is merged into another sum; nothing can be added to it."""
 
     def __init__(self, stored: StoredTensors, names: Iterable[str], weight: float) -> None:
-        """``names`` are those of the model's tensors."""
+        """``names`` are the names of the model's tensors in ``stored``."""
         super().__init__()
         self.weight = weight
         self._stored = stored
         self._like = stored.meta_tensors(names)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Of their names, shapes and types, without values."""
+        """The names, shapes and dtypes of the sums, as tensors without values."""
         return self._like
 
     def parts(self) -> Iterator[tuple[int, Tensor]]:
-        """The sum in parts, each with its position, to be used before the next is taken."""
+        """The flat sum as pairs of position and values (p,). The next pair overwrites the values of this one."""
         for name, position in sum_positions(self._like).items():
             place = self._stored.places[name]
             step = PART_BYTES // place.dtype.itemsize
             for done in range(0, place.count, step):
-                start, count = place.start + done * place.dtype.itemsize, min(step, place.count - done)
+                start = place.start + done * place.dtype.itemsize
+                count = min(step, place.count - done)
                 yield position + done, self._stored.values(place.dtype, start, count)
 
     def counters(self) -> dict[str, Tensor]:
-        """The integer tensors."""
+        """The integer tensors by name."""
         return {name: self._stored.tensor(name) for name, like in self._like.items() if not like.is_floating_point()}

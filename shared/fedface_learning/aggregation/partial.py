@@ -1,7 +1,8 @@
-"""What is made of the updates of a shard, put as one object, merged with those of the other shards, and averaged.
+"""What a partial is: the updates of a shard, folded into one object, which is merged with those of other shards and
+averaged.
 
-There are two: `EnrolmentPartial` and `TrainingPartial`. Aggregator and simulation take that of the round's kind from
-`PARTIALS`, and call either alike.
+There are two classes of partials, `EnrolmentPartial` and `TrainingPartial`. Aggregator and simulation take the class for the
+round's kind from `fedface_learning.aggregation.PARTIALS`, and use only what the protocol `Partial` states.
 """
 
 from __future__ import annotations
@@ -21,80 +22,87 @@ from fedface_learning.updates.form import UpdateForm, further_reference
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """What some clients of a round started from: the model version of this round, or of the one since which they train."""
+    """The model version that some clients of a round started from. In asynchronous runs it may be of an earlier round."""
 
     plan: Plan
     model_sha256: str
     open_model: Callable[[], StoredTensors]
-    """Opens that model version, for the kind of round whose updates are compared with it."""
+    """Opens the model version; called only if updates are compared with it."""
     rounds_behind: int = 0
-    """How many rounds ago that round was opened; above 0 in asynchronous runs only."""
+    """How many rounds ago the round of the model version was opened; above 0 in asynchronous runs only."""
 
     @cached_property
     def trained_form(self) -> UpdateForm:
-        """The form of an update that was trained from here, by the plan's encoding and strategy. Opens the model once."""
+        """The form of an update that was trained from this model version, by the plan's encoding and strategy.
+
+        Opens the model version, once.
+        """
         further = further_reference(strategy_of(self.plan).upload_shapes(self.plan))
         return UpdateForm(self.open_model(), further, update_encoding_of(self.plan))
 
 
 @dataclass(frozen=True)
-class Averaged:
-    """What the updates of a round came to, before the strategy finishes the round."""
+class AveragedRound:
+    """A round after the average, before the strategy finishes it."""
 
-    at_hand: ServerRound
-    """The round as the strategy is to find it: with the next model in its network."""
+    server_round: ServerRound
+    """What the strategy is given; its network is the next model version."""
     images: int
-    """Σ n_c over the folded updates."""
+    """Σ n_c, the number of images of all folded updates."""
     moments: Tensors = field(default_factory=dict)
-    """The server optimiser's, for the next round."""
+    """The server optimiser's moments, by name, for the next round."""
     update_norm: float | None = None
-    """‖f_new − f_old‖₂."""
+    """‖f_new − f_old‖₂; None at enrolment."""
     loss_before: float | None = None
+    """The clients' mean loss before training, weighted by their images; None at enrolment."""
     loss_after: float | None = None
-    """Means over the folded updates, weighted by their images."""
+    """The clients' mean loss after training, weighted by their images; None at enrolment."""
 
 
 class Partial(Protocol):
-    """The updates of one shard, or of several that were merged, as one kind of round keeps them.
+    """The updates of one shard, or of several merged shards, in the form that one kind of round needs.
 
-    A partial is made from the stored updates of its shard, in client order, every time. Never is a message added to it, so a
-    redelivered task, or a second aggregator at work on the same shard, writes the same bytes again.
+    A partial is always made from the stored updates of its shard, in client order, and never from messages. So a task that
+    is delivered again, or a second aggregator that folds the shard, writes equal bytes.
     """
 
     refused: dict[str, str]
-    """Client → reason."""
+    """Client → the reason why its update was refused."""
     size: int
     """Bytes of the folded updates, as they were uploaded."""
 
     @property
     def folded(self) -> int:
-        """How many updates are in it."""
+        """The number of updates in the partial."""
 
     @classmethod
     def read(cls, file: BinaryIO) -> Self:
-        """A stored partial; it may read on in ``file`` when it is merged. `DamagedObjectError` if it is damaged."""
+        """Read a stored partial. `DamagedObjectError` if it is damaged.
+
+        The partial may keep reading from ``file`` until it is merged into another partial.
+        """
 
     def encoded_parts(self) -> list[bytes | memoryview]:
-        """The partial as an object, in parts. Equal updates in equal order give equal bytes."""
+        """Encode the partial as an object, in parts. Equal updates in equal order give equal bytes."""
 
     def size_limit(self, start: StartingPoint) -> int:
-        """The most bytes that an update from ``start`` can need. A larger one is refused before it is downloaded."""
+        """The largest size in bytes of an update from ``start``. A larger update is refused before it is downloaded."""
 
     def admits(self, client: str, accepted: AcceptedUpdate, start: StartingPoint) -> bool:
-        """Whether the update is worth reading, by what the ledger knows of it. If not, its refusal is noted."""
+        """Whether the update needs to be read, judged by what the ledger records. If not, keep the reason of its refusal."""
 
     def fold(self, client: str, accepted: AcceptedUpdate, blocks: Iterable[memoryview], start: StartingPoint) -> None:
-        """Take one client's update in. A refusal, by its ``blocks`` or by the checks, is noted, and nothing is taken.
+        """Check one client's update and add it. If reading ``blocks`` or a check refuses it, only the reason is kept.
 
-        ``blocks`` are the update's object, as `fedface_learning.updates.form.Blocks`, and are taken one by one.
+        ``blocks`` are the update's object, as `fedface_learning.updates.form.Blocks` describes; they are read one by one.
         """
 
     def merge(self, other: Self) -> None:
-        """Take another shard's updates in."""
+        """Add another shard's updates."""
 
-    def averaged(self, before: ServerRound) -> Averaged:
-        """What all updates of the round come to; one at least is folded. The partial is used up.
+    def average(self, before: ServerRound) -> AveragedRound:
+        """Average all updates of the round, of which there must be at least one. The partial cannot be used afterwards.
 
-        ``before`` is the round before anything of it came in. Its network, the model that the round started from, is changed
-        in place.
+        ``before`` is the round before any update was added. Its network is the model that the round started from, and
+        becomes the next model version, in place.
         """

@@ -1,4 +1,4 @@
-"""The objects that end a round's aggregation: the next model version, what the next round needs beside, and its story."""
+"""The result of a round's aggregation: the objects to store, and the record of what was aggregated."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from fedface_learning.strategies import ServerResult
 
 @dataclass(frozen=True)
 class ReducedRound:
-    """The objects to put, then the aggregation to report."""
+    """The objects to put into the store, and the aggregation to report once they are stored."""
 
     model: bytes
+    """The next model version."""
     class_embeddings: bytes
+    """The next W."""
     server_state: bytes | None
-    """None where the aggregator keeps nothing for the next round."""
+    """What the aggregator keeps for the next round; None if it keeps nothing."""
     guidance: bytes | None
-    """None where the strategy gives clients none."""
+    """The guidance for the next round; None if the strategy gives none."""
     aggregation: Aggregation
+    """The SHA-256 of each object, and the round's counts and losses."""
 
 
 def reduced_round(
@@ -36,7 +39,10 @@ def reduced_round(
     loss_before: float | None = None,
     loss_after: float | None = None,
 ) -> ReducedRound:
-    """Encode what the strategy made beside the new global ``model``."""
+    """Encode the result of a round's strategy, and put it together with the encoded ``model`` and the round's counts.
+
+    ``folded`` updates have ``images`` images and ``uploaded_bytes`` bytes. ``refused`` is client → reason.
+    """
     class_embeddings = encode_class_embeddings(result.class_embeddings_CD)
     server_state = encode_tensors(result.state) if result.state else None
     guidance = encode_tensors(result.guidance) if result.guidance else None

@@ -1,7 +1,8 @@
-"""What the aggregator does with the average: take it, or step towards it by an optimiser (Reddi et al., ICLR 2021).
+"""The server optimiser: the step from the old model to the next one, given the clients' average (Reddi et al., ICLR 2021).
 
-``Δ = average − f`` stands for the gradient (with its sign turned). Its moments are the optimiser's state, float32, from one
-round to the next. Buffers (BatchNorm's statistics, the centre) are no parameters: they are averaged, whatever the optimiser.
+``Δ = average − f`` takes the place of the negative gradient. The optimiser's state are the moments of Δ, float32, which are
+kept from round to round. Buffers (BatchNorm's statistics, the centre) are no parameters: they take the average with every
+optimiser.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from torch import Tensor
 from fedface_core.domain.plan.aggregation import AdaptivePlan, AveragePlan, MomentumPlan, OptimiserPlan
 from fedface_learning.strategies import Tensors
 
-_KINDS = ("first", "second")
+_MOMENTS = ("first", "second")
 
 
-def towards(
+def take_server_step(
     average: Tensors, old: Tensors, parameters: Collection[str], plan: OptimiserPlan, state: Tensors, rate_share: float = 1.0
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The next model and the optimiser's next state. ``parameters`` names those tensors of the model that it steps, at
-    ``rate_share`` of the plan's learning rate.
+    """Step from the model ``old`` towards ``average``; return the next model and the optimiser's next state, both by name.
 
-    Element by element in float64, so the result does not depend on who computes it.
+    ``parameters`` names the tensors of the model that the optimiser changes, at ``rate_share`` of the plan's learning rate.
+    Steps are computed element by element in float64, so every process gets equal bits.
     """
     if isinstance(plan, AveragePlan):
         return dict(average), {}
@@ -31,20 +32,20 @@ def towards(
     moments: dict[str, Tensor] = {}
     for name in parameters:
         change = average[name].double() - old[name].double()
-        so_far = {kind: state[f"{kind}/{name}"] for kind in _KINDS if f"{kind}/{name}" in state}
-        step, of_name = _step(change, plan, so_far)
+        old_moments = {kind: state[f"{kind}/{name}"] for kind in _MOMENTS if f"{kind}/{name}" in state}
+        step, new_moments = _step(change, plan, old_moments)
         new[name] = (old[name].double() + plan.learning_rate * rate_share * step).to(old[name].dtype)
-        moments |= {f"{kind}/{name}": moment.float() for kind, moment in of_name.items()}
+        moments |= {f"{kind}/{name}": moment.float() for kind, moment in new_moments.items()}
     return new, moments
 
 
 def _step(change: Tensor, plan: MomentumPlan | AdaptivePlan, moments: Tensors) -> tuple[Tensor, dict[str, Tensor]]:
-    """The step at rate 1, and the moments after it. ``moments`` is empty in the first round."""
+    """The step at learning rate 1, and the moments after it. ``moments`` is empty in the first round."""
     first = moments["first"].double() if moments else torch.zeros_like(change)
     if isinstance(plan, MomentumPlan):
         first = plan.momentum * first + change
         return first, {"first": first}
-    # The paper begins with v ≥ τ², not with 0.
+    # Reddi et al. start with v ≥ τ², not with 0.
     second = moments["second"].double() if moments else torch.full_like(change, plan.epsilon**2)
     first = plan.beta1 * first + (1 - plan.beta1) * change
     square = change.square()

@@ -1,4 +1,4 @@
-"""What the aggregator keeps from round to round, of the server optimiser and of the strategy, as one set of tensors."""
+"""The server state: what server optimiser and strategy keep from round to round, as one set of tensors."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from torch import Tensor
 
 from fedface_learning.strategies import Tensors
 
-OPTIMISER, STRATEGY = "optimiser/", "strategy/"
+OPTIMISER = "optimiser/"
+STRATEGY = "strategy/"
 
 
-def joined(optimiser: Tensors, strategy: Tensors) -> dict[str, Tensor]:
-    """Both, each under its own prefix."""
-    of_optimiser = {OPTIMISER + name: tensor for name, tensor in optimiser.items()}
-    return of_optimiser | {STRATEGY + name: tensor for name, tensor in strategy.items()}
+def join_states(optimiser: Tensors, strategy: Tensors) -> dict[str, Tensor]:
+    """The server state: the optimiser's and the strategy's tensors, with the prefixes `OPTIMISER` and `STRATEGY`."""
+    optimiser_state = {OPTIMISER + name: tensor for name, tensor in optimiser.items()}
+    return optimiser_state | {STRATEGY + name: tensor for name, tensor in strategy.items()}
 
 
-def part(state: Tensors, prefix: str) -> dict[str, Tensor]:
-    """What one of them kept."""
+def select_state(state: Tensors, prefix: str) -> dict[str, Tensor]:
+    """The tensors of a server state that have the prefix `OPTIMISER` or `STRATEGY`, by their names without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

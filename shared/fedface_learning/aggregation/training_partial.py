@@ -1,7 +1,7 @@
-"""A training round on the aggregator: the weighted sum of what a shard's clients trained, and the average of all shards.
+"""A training round on the aggregator: the weighted sum of a shard's updates, and the average of all shards.
 
-Synchronously the models are summed. Asynchronously (FedBuff, Nguyen et al., AISTATS 2022) it is what each client changed of
-the model it started from, which may be an older one, times the weight of its staleness.
+In a synchronous run the clients' models are summed. In an asynchronous run (FedBuff, Nguyen et al., AISTATS 2022; ADR 8) the
+clients' changes are summed, times the weight of their staleness, because a client may have started from an older model.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from torch import Tensor
 from fedface_core.domain.errors import DamagedObjectError, UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_learning.aggregation.averaging import StoredSum, WeightedSum
-from fedface_learning.aggregation.partial import Averaged, StartingPoint
-from fedface_learning.aggregation.server_optimiser import towards
-from fedface_learning.aggregation.server_state import OPTIMISER, STRATEGY, part
+from fedface_learning.aggregation.partial import AveragedRound, StartingPoint
+from fedface_learning.aggregation.server_optimiser import take_server_step
+from fedface_learning.aggregation.server_state import OPTIMISER, STRATEGY, select_state
 from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models.weights import load_tensors, network_tensors
@@ -31,21 +31,27 @@ from fedface_learning.updates.norm import update_norm
 
 @dataclass
 class TrainingPartial:
-    """The sum over a shard, of models or of changes. Losses are summed with the weight of their images. See `Partial`."""
+    """The `Partial` of a training round: sums over a shard, of models or of changes."""
 
     models: WeightedSum = field(default_factory=WeightedSum)
+    """The sum of models; in an asynchronous run, of changes."""
     images: int = 0
+    """The number of images of all folded updates."""
     folded: int = 0
+    """The number of folded updates."""
     size: int = 0
     """Bytes of the folded updates, as they were uploaded."""
     refused: dict[str, str] = field(default_factory=dict)
+    """Client → the reason why its update was refused."""
     loss_before: float = 0.0
+    """Σ n_c · the client's loss before training."""
     loss_after: float = 0.0
+    """Σ n_c · the client's loss after training."""
     uploaded: dict[str, dict[str, Tensor]] = field(default_factory=dict)
-    """Client → what its strategy has it upload beside the model: kept, not summed, so it should be small."""
+    """Client → the tensors that it uploaded beside the model, by name. They are not summed, so they should be small."""
 
     def encoded_parts(self) -> list[bytes | memoryview]:
-        """The partial as an object, in parts: the sum's own memory."""
+        """Encode the partial as an object, in parts that share the sum's memory."""
         counts = {
             "weight": self.models.weight,
             "images": self.images,
@@ -62,7 +68,10 @@ class TrainingPartial:
 
     @classmethod
     def read(cls, file: BinaryIO) -> TrainingPartial:
-        """A stored partial. Its sum is read from ``file`` when it is merged. `DamagedObjectError` if it is damaged."""
+        """Read a stored partial. `DamagedObjectError` if it is damaged.
+
+        Its sum is read from ``file`` when the partial is merged into another.
+        """
         stored = StoredTensors(file)
         uploaded: dict[str, dict[str, Tensor]] = {}
         for key in stored.places:
@@ -77,24 +86,27 @@ class TrainingPartial:
             raise DamagedObjectError(f"not the metadata of a partial: {error!r}") from error
 
     def size_limit(self, start: StartingPoint) -> int:
-        """The most bytes that a trained model can need as an update, by the plan's encoding and strategy."""
+        """The largest size in bytes of an update with a trained model, by the plan's encoding and strategy."""
         return start.trained_form.size_limit
 
     def admits(self, client: str, accepted: AcceptedUpdate, start: StartingPoint) -> bool:
-        """Whether the client trained the model version that it was to start from. If not, that is noted."""
-        right = accepted.started_from == start.model_sha256
-        if not right:
+        """Whether the client started from the model version in ``start``. If not, keep the reason of its refusal."""
+        admitted = accepted.started_from == start.model_sha256
+        if not admitted:
             self.refused[client] = RefusalReason.WRONG_MODEL
-        return right
+        return admitted
 
     def fold(self, client: str, accepted: AcceptedUpdate, blocks: Iterable[memoryview], start: StartingPoint) -> None:
-        """Add one client's model with the weight of its images; asynchronously its change, with that of its staleness too.
+        """Check one client's update, and add its model times its number of images.
 
-        A refusal, by its ``blocks`` or by the checks, is noted and nothing is added.
+        In an asynchronous run its change is added, times its number of images and the weight of its staleness. If reading
+        ``blocks`` or a check refuses the update, only the reason is kept.
         """
-        form, plan = start.trained_form, start.plan
+        form = start.trained_form
+        plan = start.plan
         try:
-            before, after = _loss(accepted.loss_before), _loss(accepted.loss_after)
+            loss_before = _finite_loss(accepted.loss_before)
+            loss_after = _finite_loss(accepted.loss_after)
             update = check_update(blocks, accepted, form, plan.cohort.max_update_norm)
         except UpdateRefusedError as error:
             self.refused[client] = error.reason
@@ -110,11 +122,11 @@ class TrainingPartial:
         self.images += accepted.images
         self.folded += 1
         self.size += accepted.size
-        self.loss_before += accepted.images * before
-        self.loss_after += accepted.images * after
+        self.loss_before += accepted.images * loss_before
+        self.loss_after += accepted.images * loss_after
 
     def merge(self, other: TrainingPartial) -> None:
-        """Add another shard's sum."""
+        """Add another shard's sums."""
         self.models.merge(other.models)
         self.images += other.images
         self.folded += other.folded
@@ -124,52 +136,55 @@ class TrainingPartial:
         self.loss_after += other.loss_after
         self.uploaded |= other.uploaded
 
-    def averaged(self, before: ServerRound) -> Averaged:
-        """The next global model: the average of the models, or the old one and the average change, by the plan's optimiser.
+    def average(self, before: ServerRound) -> AveragedRound:
+        """Make the next model version in the network of ``before``, by the plan's server optimiser.
 
-        The strategy may take part with what the aggregator holds itself.
+        The optimiser's target is the average of the models; in an asynchronous run, the old model plus the mean change. If
+        the strategy lets the aggregator take part, its own model is in the average. The partial is empty afterwards.
         """
-        plan, network = before.plan, before.network
+        plan = before.plan
+        network = before.network
         assert len(before.class_embeddings_CD), "a training round starts from class embeddings"
         old = network_tensors(network)
-        at_hand = replace(before, uploaded=self.uploaded, state=part(before.state, STRATEGY))
+        server_round = replace(before, uploaded=self.uploaded, state=select_state(before.state, STRATEGY))
         if take_part := strategy_of(plan).take_part:
             old = {name: tensor.clone() for name, tensor in old.items()}
-            if images_of_ours := take_part(at_hand):
-                self.models.add(network_tensors(network), images_of_ours)
-        average = self._moved(old) if plan.aggregation.is_asynchronous else self.models.average(old)
-        self.models = WeightedSum()  # so that it takes no memory beside what follows
+            if aggregator_images := take_part(server_round):
+                self.models.add(network_tensors(network), aggregator_images)
+        average = self._add_mean_change(old) if plan.aggregation.is_asynchronous else self.models.average(old)
+        self.models = WeightedSum()  # to free the sum's memory before more is allocated
         parameters = [name for name, _ in network.named_parameters()]
         _, share = plan.rate_shares(before.number)
-        new, moments = towards(average, old, parameters, plan.aggregation.optimiser, part(before.state, OPTIMISER), share)
-        moved = update_norm(new, old)
+        state = select_state(before.state, OPTIMISER)
+        new, moments = take_server_step(average, old, parameters, plan.aggregation.optimiser, state, share)
+        new_norm = update_norm(new, old)
         load_tensors(network, new, "the average")
-        return Averaged(
-            at_hand,
+        return AveragedRound(
+            server_round,
             images=self.images,
             moments=moments,
-            update_norm=moved,
+            update_norm=new_norm,
             loss_before=self.loss_before / self.images,
             loss_after=self.loss_after / self.images,
         )
 
-    def _moved(self, old: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """``f + Σ n_c s_c Δ_c / Σ n_c``: a stale update makes a smaller step, and does not give its weight to the others."""
-        step = self.models.tensors()
+    def _add_mean_change(self, old: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """``f + Σ n_c s_c Δ_c / Σ n_c``. Division by Σ n_c, not Σ n_c s_c, makes the step of a stale update smaller."""
+        summed = self.models.tensors()
         return {
-            name: (tensor.double() + step[name] / self.images).to(tensor.dtype)
+            name: (tensor.double() + summed[name] / self.images).to(tensor.dtype)
             if tensor.is_floating_point()
-            else torch.maximum(tensor, step[name])
+            else torch.maximum(tensor, summed[name])
             for name, tensor in old.items()
         }
 
 
 def _changes(values: Iterable[PlacedValues], form: UpdateForm) -> Iterator[tuple[int, Tensor]]:
-    """``update − model`` in float64, span by span."""
+    """The position in the flat sum and ``update − model`` (P,), float64, of each span."""
     return ((span.in_sum, values_P.double() - form.of_model(span).double()) for span, values_P in values)
 
 
-def _loss(value: float | None) -> float:
+def _finite_loss(value: float | None) -> float:
     if value is None or not isfinite(value):
         raise UpdateRefusedError(RefusalReason.MALFORMED, f"a training update needs finite losses, not {value}")
     return value

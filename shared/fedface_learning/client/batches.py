@@ -1,4 +1,4 @@
-"""What each step of a client's local training sees of its images. N images of C×H×W."""
+"""Which images each step of a client's local training sees. N images of C×H×W pixels."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ from fedface_learning.seeding import generator
 
 
 def images_in_a_step(local: LocalTrainingPlan, images: int) -> int:
-    """How many of a client's ``images`` each step sees: a batch as large as the plan says, or all if they are no more."""
+    """The number of images in each step: the batch size of the plan, or all ``images`` of the client if there are fewer."""
     return images if local.batch_size is None else min(local.batch_size, images)
 
 
-def sees_all_as_they_are(local: LocalTrainingPlan, images: int) -> bool:
-    """Whether each step sees all of a client's ``images``, and none of them augmented."""
+def uses_all_unaugmented(local: LocalTrainingPlan, images: int) -> bool:
+    """Whether each step sees all ``images`` of a client, and none of them is augmented."""
     return images_in_a_step(local, images) == images and not local.flip and not local.shift
 
 
 def batches(pixels_NCHW: Tensor, local: LocalTrainingPlan, steps: int, seed: int) -> Iterator[Tensor]:
-    """The batch of each of ``steps`` steps, drawn and augmented as the plan says; equal bits for an equal ``seed``.
+    """The batch (n, C, H, W) of each of ``steps`` steps, drawn and augmented as the plan says. Equal seeds give equal bits.
 
-    A batch is all pixels, or a slice of one seeded permutation after another: all images come before any comes again.
+    If a batch is smaller than N, batches are cut from a sequence of seeded permutations, so every image is used before any
+    image is used again.
     """
-    for step, chosen_NCHW in enumerate(_chosen(pixels_NCHW, local, steps, seed)):
-        yield augment(chosen_NCHW, seed, step, flip=local.flip, shift=local.shift)
+    for step, batch_NCHW in enumerate(_unaugmented(pixels_NCHW, local, steps, seed)):
+        yield augment(batch_NCHW, seed, step, flip=local.flip, shift=local.shift)
 
 
-def _chosen(pixels_NCHW: Tensor, local: LocalTrainingPlan, steps: int, seed: int) -> Iterator[Tensor]:
+def _unaugmented(pixels_NCHW: Tensor, local: LocalTrainingPlan, steps: int, seed: int) -> Iterator[Tensor]:
     images = len(pixels_NCHW)
     size = images_in_a_step(local, images)
     if size == images:
         yield from [pixels_NCHW] * steps
         return
     draws = generator(seed, "batches")
-    waiting_N = torch.empty(0, dtype=torch.int64)
+    remaining_n = torch.empty(0, dtype=torch.int64)
     for _ in range(steps):
-        if len(waiting_N) < size:
-            waiting_N = torch.cat([waiting_N, torch.randperm(images, generator=draws)])
-        yield pixels_NCHW[waiting_N[:size]]
-        waiting_N = waiting_N[size:]
+        if len(remaining_n) < size:
+            remaining_n = torch.cat([remaining_n, torch.randperm(images, generator=draws)])
+        yield pixels_NCHW[remaining_n[:size]]
+        remaining_n = remaining_n[size:]

@@ -1,7 +1,7 @@
 """Local training: how clients train in a round, each on its own images and from the global model.
 
-The recipe is written once, for K clients that train at once. `TraineeNetworks` says what it asks of their networks: one
-client trains in the trainer's own (`trainer.py`), several in copies of it side by side (`vectorised_training.py`).
+`train_clients` trains K clients at once. `TraineeNetworks` is what it needs of their networks: one client trains in the
+trainer's own network (`trainer.py`), several clients train in copies of it (`vectorised_training.py`).
 
 K clients, N images of each, C×H×W pixels, D dimensions.
 """
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import Plan
-from fedface_learning.client.batches import batches, images_in_a_step, sees_all_as_they_are
+from fedface_learning.client.batches import batches, images_in_a_step, uses_all_unaugmented
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import mean_feature
 from fedface_learning.seeding import derive_seed
@@ -27,139 +27,142 @@ from fedface_learning.strategies import NOTHING, ClientRound, Tensors, strategy_
 
 @dataclass(frozen=True)
 class TrainingRound:
-    """A training round, as all its clients are given it."""
+    """What all clients of a training round are given."""
 
     plan: Plan
     number: int
-    """1 or more: round 0 is enrolment."""
+    """The number of the round; 1 or more, because round 0 is enrolment."""
     guidance: Tensors = field(default_factory=dict)
-    """What the aggregator gives to every client of the round."""
+    """The tensors that the aggregator gives to every client of the round."""
     started_from: str | None = None
-    """The SHA-256 of the global model, for updates to say which one they are of; None if that has no name."""
+    """The SHA-256 of the global model, which updates report; None if the model has no name."""
 
     @property
     def steps(self) -> int:
-        """How many gradient steps each client takes."""
+        """The number of gradient steps that each client takes."""
         return self.plan.local_training.steps_in(self.number, self.plan.rounds)
 
     @property
     def reports_seen_losses(self) -> bool:
-        """Whether clients report the losses that their first and last step saw, instead of measuring them."""
+        """Whether clients report the losses of their first and last training step, instead of measuring both losses anew."""
         return self.plan.local_training.reports_seen_losses(self.steps)
 
     def seed_of(self, client: str) -> int:
-        """The seed of all that is drawn for a client in this round."""
+        """The seed of all random numbers for a client in this round."""
         return derive_seed(self.plan.seed, self.number, client)
 
 
 @dataclass(frozen=True)
 class Trainee:
-    """A client that trains, with what is its own."""
+    """A client that trains, and the tensors that belong to it alone."""
 
     client: str
     images_NCHW: Tensor
+    """Its images (N, C, H, W), uint8."""
     class_embedding_D: Tensor
+    """Its class embedding (D,), of unit length."""
     residual_P: Tensor | None = None
-    """What the encoding of its last update that counted had left out, with error feedback."""
+    """With error feedback, the residual (P,) of its last update that is in the model; None if there is no residual."""
 
 
 @dataclass(frozen=True)
 class LocalResult:
-    """What a client has come to."""
+    """The result of a client's local training."""
 
-    before: float
-    """The mean loss over its images, in evaluation mode, before its steps; or what its first step saw, as the plan says."""
-    after: float
-    """The mean loss over its images, in evaluation mode, after its steps; or what its last step saw, as the plan says."""
+    loss_before: float
+    """The mean loss over its images in evaluation mode, before training; or the loss of its first step, as the plan says."""
+    loss_after: float
+    """The mean loss over its images in evaluation mode, after training; or the loss of its last step, as the plan says."""
     model: Tensors
-    """Parameters and buffers as trained. They are the trainer's own: read them before the next client trains."""
+    """The trained parameters and buffers, by name. They may be in the trainer's memory, which the next client overwrites."""
     uploads: Tensors
-    """The further tensors that its strategy has it upload beside the model."""
+    """The further tensors that the client uploads beside the model, as the strategy asks."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """K networks, measured on all images of their clients."""
+class Measurement:
+    """Losses and features of K networks on all images of their clients."""
 
     losses: list[float]
-    """The mean loss of each client, (K,)."""
+    """The mean loss of each client; K numbers."""
     features: Sequence[Tensor]
     """The raw features (N, D) of each client's images."""
 
 
 class TraineeNetworks(Protocol):
-    """The networks and class embeddings of K clients that train at once, each the global model to begin with."""
+    """The networks and class embeddings of K clients that train at once. At first each network is the global model."""
 
     network: EmbeddingNetwork
-    """Makes pixels of images. Its mode, training or evaluation, is that of all K."""
+    """Turns images into pixels. Its mode, training or evaluation, holds for all K networks."""
     parameters: list[Tensor]
-    """What is trained of the K networks."""
+    """The parameters of all K networks."""
     class_embeddings: Tensor
-    """(D,) if K is 1, or (K, D); memory of its own."""
+    """The class embeddings, (D,) if K is 1, otherwise (K, D). They share no memory with anything else."""
     fused: bool
-    """Whether SGD steps by torch's fused operation. It rounds otherwise, so that it is settled for each kind of networks."""
+    """Whether SGD uses torch's fused operation, which rounds differently. So each implementation always gives one answer."""
 
-    def stacked(self, batches: Sequence[Tensor], /) -> Tensor:
-        """K batches of pixels (N, C, H, W) as `losses` and `measure` take them."""
+    def stack(self, batches: Sequence[Tensor], /) -> Tensor:
+        """One tensor of K batches of pixels (N, C, H, W), in the layout that `losses` and `measure` take."""
 
     def losses(self, pixels: Tensor, /) -> Tensor:
-        """The mean loss of each client on its batch, (K,), with gradients."""
+        """The mean loss of each client on its batch (K,), with gradients."""
 
-    def measure(self, pixels: Tensor, /) -> Measured:
-        """Losses and features in evaluation mode, without gradients. Leaves the networks in that mode."""
+    def measure(self, pixels: Tensor, /) -> Measurement:
+        """Losses and raw features in evaluation mode, without gradients. The networks stay in evaluation mode."""
 
     def client_round(self, index: int, /) -> ClientRound:
-        """What the strategy is to know of a client, with its class embedding as it is now."""
+        """What the strategy sees of the client with this index, with its current class embedding."""
 
     def model(self, index: int, /) -> Tensors:
-        """The parameters and buffers of a client's network, in its own memory."""
+        """The parameters and buffers of the network of the client with this index, by name; not copied."""
 
 
 def train_clients(networks: TraineeNetworks, trainees: Sequence[Trainee], training: TrainingRound) -> list[LocalResult]:
-    """Train K clients, which have equally many images, and say what each has come to.
+    """Train K clients, which must have equally many images, and return the result of each.
 
-    Plain SGD with momentum, which starts at zero each round: the network that comes out is the update. What is
-    minimised, and whether the class embedding w_c is learnt or fixed, is the strategy's to say. The centre is fixed
-    meanwhile.
+    The optimiser is SGD with momentum, which starts at zero in each round. The strategy gives the loss, and says whether
+    clients learn their class embeddings. The centre is fixed during the training.
 
-    With centring, the centre that comes out is the mean feature of the client's own images by its trained network, a
-    statistic that the aggregator averages as it does BatchNorm's. So the centre follows the model. One kept from
-    enrolment does not, and the drift that all clients share is then taken for change that tells them apart, and grows
-    from round to round (docs/settings/orl_cross_validation.md).
+    With centring, each trained model's centre becomes the mean feature of the client's images by its trained network. The
+    aggregator averages centres like BatchNorm's statistics, so the centre follows the model. A centre that stayed as at
+    enrolment would not: then the drift that all clients share would count as a difference between clients, and grow from
+    round to round (docs/settings/orl_cross_validation.md).
     """
     plan = training.plan
     strategy = strategy_of(plan)
     network = networks.network
     pixels = [network.pixels(trainee.images_NCHW) for trainee in trainees]
-    all_pixels = networks.stacked(pixels)
+    all_pixels = networks.stack(pixels)
     images = len(pixels[0])
-    before = None if _first_loss_is_before(network, training, images) else networks.measure(all_pixels).losses
+    before = None if _first_step_gives_loss_before(network, training, images) else networks.measure(all_pixels).losses
     network.train(_normalises_by_batch(network, training, images))
-    if sees_all_as_they_are(plan.local_training, images):
-        seen = _take_steps(networks, repeat(all_pixels, training.steps), training)
+    if uses_all_unaugmented(plan.local_training, images):
+        step_losses = _take_steps(networks, repeat(all_pixels, training.steps), training)
     else:
-        seen = _take_steps(networks, map(networks.stacked, _drawn(pixels, trainees, training)), training)
-    before = seen[0] if before is None else before
+        step_losses = _take_steps(networks, map(networks.stack, _batches_of_all(pixels, trainees, training)), training)
+    before = step_losses[0] if before is None else before
     models = [networks.model(index) for index in range(len(trainees))]
     if training.reports_seen_losses and not _needs_features_after(plan):
-        return _results(before, seen[-1], models, [NOTHING] * len(trainees))
+        return _results(before, step_losses[-1], models, [NOTHING] * len(trainees))
     measured = networks.measure(all_pixels)
-    after = seen[-1] if training.reports_seen_losses else measured.losses
-    uploads = [strategy.uploads(networks.client_round(index), own_ND) for index, own_ND in enumerate(measured.features)]
+    after = step_losses[-1] if training.reports_seen_losses else measured.losses
+    uploads = [
+        strategy.uploads(networks.client_round(index), features_ND) for index, features_ND in enumerate(measured.features)
+    ]
     if plan.model.centring and training.steps:
-        for model, own_ND in zip(models, measured.features, strict=True):
-            model["centre"].copy_(mean_feature(own_ND))
+        for model, features_ND in zip(models, measured.features, strict=True):
+            model["centre"].copy_(mean_feature(features_ND))
     return _results(before, after, models, uploads)
 
 
 def _results(
     before: Sequence[float], after: Sequence[float], models: Sequence[Tensors], uploads: Sequence[Tensors]
 ) -> list[LocalResult]:
-    return [LocalResult(*of_one) for of_one in zip(before, after, models, uploads, strict=True)]
+    return [LocalResult(*of_client) for of_client in zip(before, after, models, uploads, strict=True)]
 
 
 def _take_steps(networks: TraineeNetworks, inputs: Iterable[Tensor], training: TrainingRound) -> list[list[float]]:
-    """Take a gradient step on each of the inputs, and return the K losses that each step saw."""
+    """Take a gradient step on each of the stacked batches, and return the K losses of each step."""
     local = training.plan.local_training
     rate_share, _ = training.plan.rate_shares(training.number)
     groups = [{"params": networks.parameters, "lr": local.learning_rate * rate_share}]
@@ -167,7 +170,7 @@ def _take_steps(networks: TraineeNetworks, inputs: Iterable[Tensor], training: T
     if class_embedding_rate is not None:
         groups.append({"params": [networks.class_embeddings.requires_grad_()], "lr": class_embedding_rate * rate_share})
     optimiser = torch.optim.SGD(groups, momentum=local.momentum, fused=networks.fused)
-    seen: list[list[float]] = []
+    step_losses: list[list[float]] = []
     for pixels in inputs:
         optimiser.zero_grad()
         losses_K = networks.losses(pixels)
@@ -175,13 +178,15 @@ def _take_steps(networks: TraineeNetworks, inputs: Iterable[Tensor], training: T
         optimiser.step()
         if class_embedding_rate is not None:
             networks.class_embeddings.data.copy_(normalize(networks.class_embeddings.data, dim=-1))
-        seen.append(losses_K.tolist())
+        step_losses.append(losses_K.tolist())
     optimiser.zero_grad()
     networks.class_embeddings.requires_grad_(False)
-    return seen
+    return step_losses
 
 
-def _drawn(pixels: Sequence[Tensor], trainees: Sequence[Trainee], training: TrainingRound) -> Iterator[tuple[Tensor, ...]]:
+def _batches_of_all(
+    pixels: Sequence[Tensor], trainees: Sequence[Trainee], training: TrainingRound
+) -> Iterator[tuple[Tensor, ...]]:
     """The K batches of each step."""
     local = training.plan.local_training
     seeds = [training.seed_of(trainee.client) for trainee in trainees]
@@ -189,20 +194,21 @@ def _drawn(pixels: Sequence[Tensor], trainees: Sequence[Trainee], training: Trai
     return zip(*drawn, strict=True)
 
 
-def _first_loss_is_before(network: EmbeddingNetwork, training: TrainingRound, images: int) -> bool:
-    """Whether the loss before is that of the first step.
+def _first_step_gives_loss_before(network: EmbeddingNetwork, training: TrainingRound, images: int) -> bool:
+    """Whether the loss before training is taken from the first step.
 
-    The plan says so, or that step sees all images, as they are, through the very network whose loss is to be measured.
+    It is if the plan says so, or if that step computes what a measurement would: all images, not augmented, and without
+    BatchNorm.
     """
-    as_measured = sees_all_as_they_are(training.plan.local_training, images) and not network.has_batch_norm
+    as_measured = uses_all_unaugmented(training.plan.local_training, images) and not network.has_batch_norm
     return training.reports_seen_losses or (training.steps > 0 and as_measured)
 
 
 def _normalises_by_batch(network: EmbeddingNetwork, training: TrainingRound, images: int) -> bool:
-    """Whether steps are in training mode. One image has no variance to normalise by, and takes running statistics."""
+    """Whether steps run in training mode. A batch of one image has no variance, and so uses the running statistics."""
     return network.has_batch_norm and images_in_a_step(training.plan.local_training, images) != 1
 
 
 def _needs_features_after(plan: Plan) -> bool:
-    """Whether anything but the loss is made of the images' features by the trained network."""
+    """Whether the features of the images by the trained network are needed for more than the loss."""
     return plan.model.centring or bool(strategy_of(plan).upload_shapes(plan))

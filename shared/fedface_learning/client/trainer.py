@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fedface_learning.client.local_training import LocalResult, Measured, Trainee, TrainingRound, train_clients
+from fedface_learning.client.local_training import LocalResult, Measurement, Trainee, TrainingRound, train_clients
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import features_of_pixels
 from fedface_learning.models.weights import load_tensors
@@ -15,76 +15,83 @@ from fedface_learning.strategies import ClientRound, Tensors, strategy_of
 
 
 class LocalTrainer:
-    """A network in which one client after another trains, each from the global model. A process needs one.
+    """A network in which one client after another trains, each from the global model. A process needs one trainer.
 
-    ``network`` is the global model to begin with. Same inputs, same bits, whoever trained in it before, at one thread count.
+    At first the global model is that of ``network``. Equal inputs give equal bits at an equal number of threads, whichever
+    clients trained in the network before.
     """
 
     def __init__(self, network: EmbeddingNetwork) -> None:
         self.network = network
         self.state: Tensors = network.state_dict()
-        """The network's parameters and buffers, in its own memory."""
+        """The network's parameters and buffers by name; they share the network's memory."""
         self.global_model: Tensors = {name: tensor.clone() for name, tensor in self.state.items()}
+        """The parameters and buffers, by name, from which every client starts."""
 
     def start_from(self, model: Tensors, source: str) -> None:
-        """Have clients start from another global model. `InvalidInputError`, naming ``source``, if it does not fit."""
+        """Make ``model`` the global model. `InvalidInputError`, which names ``source``, if it does not fit the network."""
         load_tensors(self.network, model, source)
         self.global_model = {name: tensor.clone() for name, tensor in self.state.items()}
 
     @torch.no_grad()
     def reset(self) -> EmbeddingNetwork:
-        """The network, as the global model again."""
+        """Set the network back to the global model, and return it."""
         for name, tensor in self.state.items():
             tensor.copy_(self.global_model[name])
         return self.network
 
+    def client_round(self, training: TrainingRound, class_embedding_D: Tensor) -> ClientRound:
+        """What the strategy sees of a client that trains from this trainer's global model, with its class embedding (D,)."""
+        return ClientRound(
+            plan=training.plan,
+            number=training.number,
+            network=self.network,
+            class_embedding_D=class_embedding_D,
+            global_model=self.global_model,
+            guidance=training.guidance,
+        )
+
     def train(self, trainee: Trainee, training: TrainingRound) -> LocalResult:
-        """Train a client in the network, which is left as the client has trained it. See `local_training.train_clients`."""
-        [result] = train_clients(_TheNetwork(self, trainee, training), [trainee], training)
+        """Train a client by `local_training.train_clients`. Afterwards the network holds what the client has trained."""
+        [result] = train_clients(_SingleNetwork(self, trainee, training), [trainee], training)
         return result
 
 
-class _TheNetwork:
-    """One client's, as `TraineeNetworks`: the trainer's own network."""
+class _SingleNetwork:
+    """The `TraineeNetworks` of one client: the trainer's own network."""
 
     fused = False
 
     def __init__(self, trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> None:
         self.network = trainer.reset()
         self.parameters: list[Tensor] = [*self.network.parameters()]
-        # A copy lies where torch wants it; a row of W, or bytes off the wire, may not, and its sums could round otherwise.
+        # A copy is aligned as torch prefers. A row of W or received bytes may not be; then torch could round sums
+        # differently.
         self.class_embeddings = trainee.class_embedding_D.clone()
         self._state = trainer.state
         self._loss = strategy_of(training.plan).loss
-        self._client_round = ClientRound(
-            plan=training.plan,
-            number=training.number,
-            network=self.network,
-            class_embedding_D=self.class_embeddings,
-            global_model=trainer.global_model,
-            guidance=training.guidance,
-        )
+        self._client_round = trainer.client_round(training, self.class_embeddings)
 
-    def stacked(self, batches: Sequence[Tensor]) -> Tensor:
-        """The one batch (N, C, H, W), as it is."""
+    def stack(self, batches: Sequence[Tensor]) -> Tensor:
+        """The only batch (N, C, H, W), unchanged."""
         [pixels_NCHW] = batches
         return pixels_NCHW
 
     def losses(self, pixels_NCHW: Tensor) -> Tensor:
-        """See `TraineeNetworks.losses`."""
+        """The client's mean loss on its batch (N, C, H, W), as a tensor (1,) with gradients."""
         return self._loss(self._client_round, self.network.features_of_pixels(pixels_NCHW)).unsqueeze(0)
 
-    def measure(self, pixels_NCHW: Tensor) -> Measured:
-        """See `TraineeNetworks.measure`. However many images there are, few are in memory at once."""
+    def measure(self, pixels_NCHW: Tensor) -> Measurement:
+        """Loss and raw features of the images (N, C, H, W) in evaluation mode, without gradients. Uses small batches."""
         features_ND = features_of_pixels(self.network, pixels_NCHW)
         with torch.no_grad():
             loss = self._loss(self._client_round, features_ND)
-        return Measured([loss.item()], [features_ND])
+        return Measurement([loss.item()], [features_ND])
 
     def client_round(self, _index: int) -> ClientRound:
-        """See `TraineeNetworks.client_round`."""
+        """What the strategy sees of the client."""
         return self._client_round
 
     def model(self, _index: int) -> Tensors:
-        """See `TraineeNetworks.model`: the trainer's memory, until the next client trains in it."""
+        """The client's parameters and buffers by name, in the trainer's memory, which the next client overwrites."""
         return self._state

@@ -1,4 +1,4 @@
-"""What a client does in a round, from images to the bytes that it uploads. The client service and the simulation call it."""
+"""From a client's images to the bytes of its update. The client service and the simulation call these functions."""
 
 from __future__ import annotations
 
@@ -14,67 +14,55 @@ from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.client.enrolment import mean_embedding
 from fedface_learning.client.local_training import LocalResult, Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
-from fedface_learning.client.vectorised_training import train_together
+from fedface_learning.client.vectorised_training import train_vectorised
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.models import EmbeddingNetwork
-from fedface_learning.strategies import NOTHING, Tensors
+from fedface_learning.strategies import Tensors
 from fedface_learning.updates.checks import MEAN_EMBEDDING
 from fedface_learning.updates.encoding import encode_residual, update_encoding_of
 
 
 @dataclass(frozen=True)
 class Update:
-    """The object to put, and what the ledger is to record of it once it is put."""
+    """A client's update, ready to be put into the store."""
 
     data: bytes
+    """The object."""
     accepted: AcceptedUpdate
+    """What the ledger records of the object once it is stored."""
     residual: bytes | None = None
-    """What the encoding left out, with error feedback: for the client itself, once this update has counted."""
+    """With error feedback, the residual as an object: the client adds it to its next change if this update is accepted."""
 
 
 def enrolment_update(network: EmbeddingNetwork, images_NCHW: Tensor, plan: Plan) -> Update:
-    """Round 0: the mean embedding of a client's images by the initial network."""
+    """The update of a client at enrolment: the mean embedding (D,) of its images (N, C, H, W) by the initial network."""
     mean_D = mean_embedding(network, images_NCHW, centring=plan.model.centring)
     images = len(images_NCHW)
     data = encode_tensors({MEAN_EMBEDDING: mean_D}, {"images": images})
     return Update(data, AcceptedUpdate(sha256=sha256_hex(data), size=len(data), images=images))
 
 
-def training_update(
-    trainer: LocalTrainer,
-    images_NCHW: Tensor,
-    class_embedding_D: Tensor,
-    plan: Plan,
-    number: int,
-    client: str,
-    *,
-    started_from: str | None = None,
-    guidance: Tensors = NOTHING,
-    residual_P: Tensor | None = None,
-) -> Update:
-    """Round ``number``: the trainer's global model, trained on a client's images in the trainer's network.
+def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
+    """The update of one client in a training round: the trainer's global model, trained on the client's images.
 
-    The update says which model version it ``started_from``, if that has a name. ``residual_P`` is what the client's last
-    update that counted had left out, with error feedback. The update shares no memory with the trainer.
+    The client trains in the trainer's network. The update shares no memory with it.
     """
-    trainee = Trainee(client, images_NCHW, class_embedding_D, residual_P)
-    training = TrainingRound(plan, number, guidance, started_from)
     return _update(trainer.train(trainee, training), trainee, training, trainer.global_model)
 
 
 def training_updates(
     trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound
 ) -> Iterator[tuple[str, Update]]:
-    """The clients' updates, each with its client's name, in the order of ``trainees``; each as soon as its turn has come.
+    """Pairs of client and update, in the order of ``trainees``. Each pair is given as soon as the training allows.
 
-    Clients train one at a time, in the trainer's network; or, if the plan vectorises clients, as many at once as it says,
-    of those that have equally many images.
+    Clients train one at a time in the trainer's network. If the plan vectorises clients, as many of them train at once as
+    the plan says, provided that they have equally many images.
     """
-    together = training.plan.local_training.vectorised_clients
+    group_size = training.plan.local_training.vectorised_clients
     waiting = deque(trainee.client for trainee in trainees)
     made: dict[str, Update] = {}
-    for group in _groups(trainees, together):
-        results = [trainer.train(group[0], training)] if together == 1 else train_together(trainer, group, training)
+    for group in _groups(trainees, group_size):
+        results = [trainer.train(group[0], training)] if group_size == 1 else train_vectorised(trainer, group, training)
         for trainee, result in zip(group, results, strict=True):
             made[trainee.client] = _update(result, trainee, training, trainer.global_model)
         while waiting and waiting[0] in made:
@@ -82,27 +70,29 @@ def training_updates(
             yield client, made.pop(client)
 
 
-def _groups(trainees: Iterable[Trainee], together: int) -> Iterator[list[Trainee]]:
-    """Clients with equally many images, ``together`` in a group as soon as there are so many; then those left over."""
-    gathered: dict[int, list[Trainee]] = {}
+def _groups(trainees: Iterable[Trainee], size: int) -> Iterator[list[Trainee]]:
+    """Groups of ``size`` clients with equally many images, each as soon as it is full; then the smaller groups."""
+    by_image_count: dict[int, list[Trainee]] = {}
     for trainee in trainees:
         images = len(trainee.images_NCHW)
-        gathered.setdefault(images, []).append(trainee)
-        if len(gathered[images]) == together:
-            yield gathered.pop(images)
-    yield from gathered.values()
+        by_image_count.setdefault(images, []).append(trainee)
+        if len(by_image_count[images]) == size:
+            yield by_image_count.pop(images)
+    yield from by_image_count.values()
 
 
 def _update(result: LocalResult, trainee: Trainee, training: TrainingRound, global_model: Tensors) -> Update:
     metadata: dict[str, Any] = {
         "images": len(trainee.images_NCHW),
-        "loss_before": result.before,
-        "loss_after": result.after,
+        "loss_before": result.loss_before,
+        "loss_after": result.loss_after,
         "started_from": training.started_from,
     }
-    model, left_P = update_encoding_of(training.plan).encode(result.model, global_model, trainee.residual_P)
-    assert not model.keys() & result.uploads.keys(), "what is uploaded beside the model has names of its own"
-    residual = None if left_P is None else encode_residual(left_P)
+    model, residual_P = update_encoding_of(training.plan).encode(result.model, global_model, trainee.residual_P)
+    assert not model.keys() & result.uploads.keys(), (
+        "tensors beside the model must not have the names of the model's tensors"
+    )
+    residual = None if residual_P is None else encode_residual(residual_P)
     if residual is not None:
         metadata["residual_sha256"] = sha256_hex(residual)
     data = encode_tensors({**model, **result.uploads}, metadata)

@@ -1,8 +1,9 @@
-"""Several clients' training at once, in one process: K copies of the network side by side, in grouped operations.
+"""Vectorised local training: K clients train at once in one process, in K copies of the network (ADR 18).
 
-If a network is small, most of a step is not arithmetic but one small operation after another; here each does the work of
-K clients. Every client has its own weights, statistics and loss, so what comes out is what training them in turn gives, but
-for rounding: grouped operations add up in another order. So it is off by default, and K is a part of the plan.
+In a small network, most time of a step goes into starting many small operations. Here each operation does the work of K
+clients. Every client has its own weights, statistics and loss, so the results differ from training one client at a time by
+rounding only, because grouped operations add in another order. Because of the rounding, vectorised training is off by
+default, and K is a part of the plan.
 
 K clients, N images of each, C×H×W pixels, D dimensions.
 """
@@ -10,28 +11,30 @@ K clients, N images of each, C×H×W pixels, D dimensions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from fedface_learning.client.local_training import LocalResult, Measured, Trainee, TrainingRound, train_clients
+from fedface_learning.client.local_training import LocalResult, Measurement, Trainee, TrainingRound, train_clients
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.strategies import ClientRound, Tensors, strategy_of
 
-# How grouped convolutions and batched matrix products read their weights, as an order of axes. Of another layout torch
-# makes a copy in each step.
-_ORDERS: dict[int, tuple[int, ...]] = {4: (0, 2, 3, 1), 2: (1, 0)}
+# Number of axes of a weight → the order of axes in which grouped convolutions and batched matrix products read it. Torch
+# would copy a weight of another layout in each step.
+_AXIS_ORDERS: dict[int, tuple[int, ...]] = {4: (0, 2, 3, 1), 2: (1, 0)}
 
 
-def train_together(trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound) -> list[LocalResult]:
-    """What `LocalTrainer.train` gives for each client, within rounding. All have equally many images."""
-    return train_clients(_SideBySide(trainer, trainees, training), trainees, training)
+def train_vectorised(trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound) -> list[LocalResult]:
+    """Train K clients at once; the results equal those of `LocalTrainer.train` but for rounding.
+
+    All clients must have equally many images.
+    """
+    return train_clients(_VectorisedNetworks(trainer, trainees, training), trainees, training)
 
 
-class _SideBySide:
-    """K clients', as `TraineeNetworks`: copies of the global model, run by `vmap` through one module."""
+class _VectorisedNetworks:
+    """The `TraineeNetworks` of K clients: K copies of the global model, which `vmap` runs through one module."""
 
     fused = True
 
@@ -40,71 +43,69 @@ class _SideBySide:
         self.class_embeddings = torch.stack([trainee.class_embedding_D for trainee in trainees])
         self._copies = {name: _copies(tensor, len(trainees)) for name, tensor in trainer.global_model.items()}
         self.parameters = [self._copies[name].requires_grad_() for name, _ in self.network.named_parameters()]
-        self._of_all = ClientRound(
-            plan=training.plan,
-            number=training.number,
-            network=self.network,
-            class_embedding_D=self.class_embeddings,
-            global_model=trainer.global_model,
-            guidance=training.guidance,
-        )
-        self._loss = _Loss(self._of_all)
+        self._trainer = trainer
+        self._training = training
+        self._loss = _Loss(trainer, training)
 
-    def stacked(self, batches: Sequence[Tensor]) -> Tensor:
-        """The batches of K clients, (K, N, C, H, W), channels-last with the clients' channels side by side."""
+    def stack(self, batches: Sequence[Tensor]) -> Tensor:
+        """The batches of K clients as one tensor (K, N, C, H, W).
+
+        In memory the order of axes is N, H, W, K, C: channels last, with the channels of all clients next to each other.
+        """
         return torch.stack([each_NCHW.permute(0, 2, 3, 1) for each_NCHW in batches], dim=3).permute(3, 0, 4, 1, 2)
 
     def losses(self, pixels_KNCHW: Tensor) -> Tensor:
-        """See `TraineeNetworks.losses`."""
+        """The mean loss of each client on its batch (K,), with gradients. The batches are of shape (K, N, C, H, W)."""
         losses_K, _ = self._losses_and_features(pixels_KNCHW)
         return losses_K
 
-    def measure(self, pixels_KNCHW: Tensor) -> Measured:
-        """See `TraineeNetworks.measure`."""
+    def measure(self, pixels_KNCHW: Tensor) -> Measurement:
+        """Losses and raw features of all images (K, N, C, H, W), in evaluation mode, without gradients."""
         self.network.eval()
         with torch.no_grad():
             losses_K, features_KND = self._losses_and_features(pixels_KNCHW)
-        return Measured(losses_K.tolist(), features_KND.unbind())
+        return Measurement(losses_K.tolist(), features_KND.unbind())
 
     def client_round(self, index: int) -> ClientRound:
-        """See `TraineeNetworks.client_round`."""
-        return replace(self._of_all, class_embedding_D=self.class_embeddings[index])
+        """What the strategy sees of the client with this index."""
+        return self._trainer.client_round(self._training, self.class_embeddings[index])
 
     def model(self, index: int) -> Tensors:
-        """See `TraineeNetworks.model`."""
-        return {name: _as_usual(copies.detach())[index] for name, copies in self._copies.items()}
+        """The parameters and buffers of the client with this index, by name. They share memory with its copy."""
+        return {name: _in_usual_order(copies.detach())[index] for name, copies in self._copies.items()}
 
     def _losses_and_features(self, pixels_KNCHW: Tensor) -> tuple[Tensor, Tensor]:
-        state = {f"network.{name}": _as_usual(copies) for name, copies in self._copies.items()}
-        of_each = vmap(lambda *client: functional_call(self._loss, client[0], client[1:]))
-        return of_each(state, pixels_KNCHW, self.class_embeddings)  # type: ignore[no-any-return]
+        state = {f"network.{name}": _in_usual_order(copies) for name, copies in self._copies.items()}
+        of_each_client = vmap(lambda state, *inputs: functional_call(self._loss, state, inputs))
+        return of_each_client(state, pixels_KNCHW, self.class_embeddings)  # type: ignore[no-any-return]
 
 
 class _Loss(nn.Module):
-    """One client's loss and features, as `functional_call` needs them: a module whose weights it can exchange."""
+    """One client's loss and raw features, as a module, so that `functional_call` can replace its weights."""
 
-    def __init__(self, of_all: ClientRound) -> None:
+    def __init__(self, trainer: LocalTrainer, training: TrainingRound) -> None:
         super().__init__()
-        self.network = of_all.network
-        self._of_all = of_all
-        self._loss = strategy_of(of_all.plan).loss
+        self.network = trainer.network
+        self._trainer = trainer
+        self._training = training
+        self._loss = strategy_of(training.plan).loss
 
     def forward(self, pixels_NCHW: Tensor, class_embedding_D: Tensor) -> tuple[Tensor, Tensor]:
         features_ND = self.network.features_of_pixels(pixels_NCHW)
-        return self._loss(replace(self._of_all, class_embedding_D=class_embedding_D), features_ND), features_ND
+        return self._loss(self._trainer.client_round(self._training, class_embedding_D), features_ND), features_ND
 
 
 def _copies(tensor: Tensor, count: int) -> Tensor:
-    """A copy for each client, (K, …), contiguous in the order of axes above."""
-    laid = tensor.permute(_order(tensor.dim()))
-    return laid.expand(count, *laid.shape).clone(memory_format=torch.contiguous_format)
+    """``count`` copies (K, …) of a tensor, contiguous, with axes in the order of `_AXIS_ORDERS`."""
+    permuted = tensor.permute(_axis_order(tensor.dim()))
+    return permuted.expand(count, *permuted.shape).clone(memory_format=torch.contiguous_format)
 
 
-def _as_usual(copies: Tensor) -> Tensor:
-    """The same memory, with the axes of each copy in their usual order."""
-    order = _order(copies.dim() - 1)
+def _in_usual_order(copies: Tensor) -> Tensor:
+    """A view of the copies (K, …) in which the axes of each copy are in their usual order."""
+    order = _axis_order(copies.dim() - 1)
     return copies.permute(0, *(1 + order.index(axis) for axis in range(len(order))))
 
 
-def _order(axes: int) -> tuple[int, ...]:
-    return _ORDERS.get(axes, tuple(range(axes)))
+def _axis_order(axes: int) -> tuple[int, ...]:
+    return _AXIS_ORDERS.get(axes, tuple(range(axes)))

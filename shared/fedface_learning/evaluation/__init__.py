@@ -1,7 +1,7 @@
-"""Published evaluation protocols: their files parsed, and their figures from embeddings.
+"""Published evaluation protocols: reading their files, and computing their figures from embeddings.
 
-A protocol is opened from its files, names the faces to embed, and scores their embeddings. Nothing here trains or draws, but
-for the resamples of confidence intervals, which have a seed of their own.
+A protocol is opened from its files, lists the faces to embed, and scores their embeddings. Only the resamples of confidence
+intervals are drawn at random, with a fixed seed.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ class EvaluationProtocol(Protocol):
 
     @property
     def faces(self) -> Sequence[Face]:
-        """Every face to embed, once, in an order that does not change."""
+        """All faces to embed, each once, in a fixed order."""
 
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
-        """The figures, from the embeddings of ``faces`` in their order; ``resamples`` of 0 leaves intervals out."""
+        """The figures from the embeddings of the protocol's faces, in order. With 0 ``resamples`` there are no intervals."""
 
 
 def open_protocol(name: ProtocolName, files: Path, images: Path | None, *, aligned: bool = False) -> EvaluationProtocol:
-    """Read the protocol's ``files``: a file or a folder, as `docs/evaluation.md` says; no image is read yet.
+    """Read a protocol's ``files``, a file or a folder as `docs/evaluation.md` says. No image is read yet.
 
-    ``aligned`` is for IJB-A: ``images`` has one aligned face a file. `InvalidInputError` names the file and line at fault.
+    ``aligned`` is for IJB-A only: ``images`` then has one file with an aligned face for each face. `InvalidInputError` if a
+    file is missing or malformed; it names the file and the line.
     """
     if name == "insightface-bin":
         if images is not None:

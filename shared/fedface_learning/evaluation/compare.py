@@ -1,4 +1,4 @@
-"""Cosines of the pairs that a protocol lists. P pairs."""
+"""Cosines of pairs of faces or templates. P pairs, B pairs in a block, D dimensions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ _BLOCK = 1 << 14  # pairs whose embeddings are in memory twice
 def pair_scores(
     faces: EmbeddedFaces, first_P: npt.NDArray[np.intp], second_P: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.float64]:
-    """The cosine of each pair (P,); −∞, which no threshold accepts, where one of the two has failed to enrol."""
+    """The cosine of each pair (P,), float64. ``first_P`` and ``second_P`` are indices into ``faces``.
+
+    If one of the two has failed to enrol, the score is −∞, which no threshold accepts.
+    """
     scores_P = np.empty(len(first_P))
     for start in range(0, len(first_P), _BLOCK):
         pairs = slice(start, start + _BLOCK)
-        left_BD, right_BD = faces.embeddings_ND[first_P[pairs]], faces.embeddings_ND[second_P[pairs]]
+        left_BD = faces.embeddings_ND[first_P[pairs]]
+        right_BD = faces.embeddings_ND[second_P[pairs]]
         scores_P[pairs] = np.einsum("bd,bd->b", left_BD, right_BD, dtype=np.float64)
     scores_P[~(faces.enrolled_N[first_P] & faces.enrolled_N[second_P])] = -np.inf
     return scores_P

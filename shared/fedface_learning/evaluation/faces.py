@@ -22,36 +22,36 @@ from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import BATCH_SIZE, raw_features
 
 _SUFFIXES = (".jpg", ".png", ".pgm", ".jpeg")
-_NAMED = 3  # How many missing images a message names.
+_MOST_NAMED = 3  # missing images that a message names
 
 
 @dataclass(frozen=True)
 class FaceFile:
-    """An image file, or the face within it: ``box`` is left, top, right, bottom in pixels."""
+    """An image file, or a face within it: ``box`` is left, top, right and bottom in pixels."""
 
     path: Path
     box: tuple[int, int, int, int] | None = None
 
     @classmethod
     def of_stem(cls, folder: Path, stem: str) -> Self:
-        """The file ``stem`` under ``folder`` with the suffix that is there; .jpg where none is."""
+        """The first existing file ``stem`` in ``folder`` with the suffix .jpg, .png, .pgm or .jpeg; .jpg if none exists."""
         found = (cls(folder / f"{stem}{suffix}") for suffix in _SUFFIXES)
         return next((face for face in found if not face.missing), cls(folder / f"{stem}.jpg"))
 
     def __str__(self) -> str:
-        """What an error calls it."""
+        """The file's name in error messages."""
         return str(self.path)
 
     @property
     def missing(self) -> bool:
-        """Whether there is no such file."""
+        """Whether the file does not exist."""
         try:
             return not self.path.is_file()
-        except OSError:  # a name longer than any file's
+        except OSError:  # the name is longer than a file's name can be
             return True
 
     def photograph(self) -> Image.Image:
-        """The image. `InvalidInputError` names a file that cannot be used."""
+        """Read the image, cut to the box. `InvalidInputError`, which names the file, if it cannot be used."""
         image = read_photograph(self.path)
         if self.box is None:
             return image
@@ -67,7 +67,7 @@ class FaceFile:
 
 @dataclass(frozen=True)
 class EncodedFace:
-    """An image as the bytes of its file, which cannot be missing."""
+    """An image as the bytes of its file. It is never missing."""
 
     name: str
     data: bytes
@@ -75,11 +75,11 @@ class EncodedFace:
     missing = False
 
     def __str__(self) -> str:
-        """What an error calls it."""
+        """The image's name in error messages."""
         return self.name
 
     def photograph(self) -> Image.Image:
-        """The image. `InvalidInputError` names one that cannot be used."""
+        """Decode the image. `InvalidInputError`, which names the image, if it cannot be used."""
         return open_photograph(BytesIO(self.data), self.name)
 
 
@@ -88,10 +88,12 @@ Face = FaceFile | EncodedFace
 
 @dataclass(frozen=True)
 class EmbeddedFaces:
-    """Unit embeddings (N, D), float32, and which of the images, or templates, have one (N,); the others are zero."""
+    """The embeddings of N faces or templates."""
 
     embeddings_ND: npt.NDArray[np.float32]
+    """Of unit length (N, D); zero for those that failed to enrol."""
     enrolled_N: npt.NDArray[np.bool_]
+    """Which of them have an embedding (N,)."""
 
 
 def embed_faces(
@@ -103,21 +105,21 @@ def embed_faces(
     skip_missing: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> EmbeddedFaces:
-    """Embed each image, the centre of it as ``framing`` has it.
+    """Embed each image, framed by ``framing``. The network stays in evaluation mode.
 
-    ``flip`` adds the features of the mirrored image before normalising, as InsightFace does. `InvalidInputError` counts the
-    files that are not there and names the first, unless ``skip_missing``: they then have no embedding. ``on_progress`` hears
-    how many are done. Leaves the network in evaluation mode.
+    ``flip`` adds the features of the mirrored image before normalising, as InsightFace does. With ``skip_missing``, missing
+    files have no embedding. `InvalidInputError` if files are missing, and without ``skip_missing`` or if all are missing;
+    and if an image cannot be used. ``on_progress`` is called with the number of images that are done.
     """
     enrolled_N = np.array([not face.missing for face in faces], dtype=np.bool_)
     missing = [face for face, enrolled in zip(faces, enrolled_N, strict=True) if not enrolled]
     if missing and (not skip_missing or len(missing) == len(faces)):
-        raise InvalidInputError(_are_missing(missing, len(faces)))
+        raise InvalidInputError(_missing_message(missing, len(faces)))
     embeddings_ND = np.zeros((len(faces), network.plan.embedding_size), dtype=np.float32)
-    there = np.flatnonzero(enrolled_N)
-    for first in range(0, len(there), BATCH_SIZE):
-        batch = there[first : first + BATCH_SIZE]
-        images_NCHW = torch.stack([framing.frame(faces[place].photograph()) for place in batch])
+    present = np.flatnonzero(enrolled_N)
+    for first in range(0, len(present), BATCH_SIZE):
+        batch = present[first : first + BATCH_SIZE]
+        images_NCHW = torch.stack([framing.frame(faces[index].photograph()) for index in batch])
         embeddings_ND[batch] = _embed(network, images_NCHW, flip).numpy()
         if on_progress is not None:
             on_progress(first + len(batch))
@@ -131,9 +133,9 @@ def _embed(network: EmbeddingNetwork, images_NCHW: Tensor, flip: bool) -> Tensor
     return functional.normalize(centred_ND)
 
 
-def _are_missing(missing: Sequence[Face], named: int) -> str:
-    first = ", ".join(str(face) for face in missing[:_NAMED])
-    more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
+def _missing_message(missing: Sequence[Face], images: int) -> str:
+    first = ", ".join(str(face) for face in missing[:_MOST_NAMED])
+    more = f" and {len(missing) - _MOST_NAMED:,} more" if len(missing) > _MOST_NAMED else ""
     are = "is" if len(missing) == 1 else "are"
-    cure = "give another folder of images" if len(missing) == named else "add them, or count them as failures to enrol"
-    return f"{len(missing):,} of the {named:,} images that the protocol names {are} missing: {first}{more}; {cure}"
+    advice = "give another folder of images" if len(missing) == images else "add them, or count them as failures to enrol"
+    return f"{len(missing):,} of the {images:,} images that the protocol names {are} missing: {first}{more}; {advice}"

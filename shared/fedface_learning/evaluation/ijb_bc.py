@@ -1,8 +1,10 @@
-"""IARPA Janus Benchmarks B and C, 1:1 and 1:N over templates, from the files that InsightFace's evaluation is handed with.
+"""IARPA Janus Benchmarks B and C, 1:1 and 1:N over templates, from the files that InsightFace distributes with its
+evaluation.
 
-In one folder, for IJB-B (for IJB-C ``ijbc_…``, galleries G1 and G2): `ijbb_face_tid_mid.txt` (``1.jpg template medium``, an
-image a line), `ijbb_template_pair_label.txt` (``template template 1`` or ``0``), and NIST's own `ijbb_1N_gallery_S1.csv`,
-`ijbb_1N_gallery_S2.csv` and `ijbb_1N_probe_mixed.csv` (TEMPLATE_ID, SUBJECT_ID, …).
+The files of IJB-B lie in one folder: `ijbb_face_tid_mid.txt` (``1.jpg template medium``, an image a line),
+`ijbb_template_pair_label.txt` (``template template 1`` or ``0``), and NIST's `ijbb_1N_gallery_S1.csv`,
+`ijbb_1N_gallery_S2.csv` and `ijbb_1N_probe_mixed.csv` (TEMPLATE_ID, SUBJECT_ID, …). The names of IJB-C's files start with
+``ijbc_``, and its galleries are G1 and G2.
 Sources: C. Whitelam et al., CVPRW 2017; B. Maze et al., ICB 2018; InsightFace, `recognition/_evaluation_/ijb`.
 """
 
@@ -22,7 +24,7 @@ from fedface_learning.evaluation.bootstrap import draw_people
 from fedface_learning.evaluation.faces import EmbeddedFaces, FaceFile
 from fedface_learning.evaluation.figures import ProtocolResult
 from fedface_learning.evaluation.template_files import Faces, Templates, refuse_overlap
-from fedface_learning.evaluation.template_scores import Comparisons, Search, template_figures
+from fedface_learning.evaluation.template_scores import Comparisons, Searches, template_figures
 from fedface_learning.evaluation.text_files import read_lines, read_table, whole_number, wrong_line
 
 FAR = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -33,32 +35,41 @@ _PAIR = "two template numbers and 1 (same person) or 0"
 
 @dataclass(frozen=True)
 class IjbBC:
-    """IJB-B or IJB-C: the tasks whose files are there."""
+    """IJB-B or IJB-C, with all of its tasks whose files exist."""
 
     name: str
+    """``ijb-b`` or ``ijb-c``."""
     faces: Sequence[FaceFile]
     people: int
+    """The number of different people; 0 if the files do not name them."""
     comparisons: Sequence[Comparisons]
-    searches: Sequence[Search]
+    """The 1:1 task; empty if its file does not exist."""
+    searches: Sequence[Searches]
+    """The 1:N task of each gallery; empty if the files do not exist."""
     notes: Sequence[str]
+    """What is not evaluated, and why."""
 
     @classmethod
     def open(cls, name: Literal["ijb-b", "ijb-c"], folder: Path, images: Path) -> Self:
-        """Read the files in ``folder``; the images, one aligned face each, lie under ``images`` by their names there."""
+        """Read the files in ``folder``. ``images`` has an image with one aligned face for each name in them.
+
+        `InvalidInputError` if a file is missing or malformed.
+        """
         prefix = name.replace("-", "")
         media = folder / f"{prefix}_face_tid_mid.txt"
-        faces, templates = Faces(), Templates({})
+        faces = Faces()
+        templates = Templates({})
         _read_media(media, images, faces, templates)
         probes = folder / f"{prefix}_1N_probe_mixed.csv"
         galleries = [folder / f"{prefix}_1N_gallery_{gallery}.csv" for gallery in GALLERIES[name]]
         pairs = folder / f"{prefix}_template_pair_label.txt"
-        absent = [path.name for path in (probes, *galleries) if not path.exists()]
+        missing = [path.name for path in (probes, *galleries) if not path.exists()]
         notes = []
-        searches: list[Search] = []
-        if len(absent) < 3:
+        searches: list[Searches] = []
+        if len(missing) < 3:
             searches = _read_searches(probes, galleries, templates, media)
         else:
-            notes.append(f"1:N not evaluated: {', '.join(absent)} are not among the files")
+            notes.append(f"1:N not evaluated: {', '.join(missing)} are not among the files")
         comparisons = []
         if pairs.exists():
             comparisons = [_read_comparisons(pairs, templates, media)]
@@ -67,11 +78,11 @@ class IjbBC:
         elif searches:
             notes.append(f"1:1 not evaluated: {pairs.name} is not among the files")
         else:
-            raise InvalidInputError(f"{folder} has neither {pairs.name} nor {', '.join(absent)}: nothing to evaluate")
-        return cls(name, list(faces.places), len(templates.people), comparisons, searches, notes)
+            raise InvalidInputError(f"{folder} has neither {pairs.name} nor {', '.join(missing)}: nothing to evaluate")
+        return cls(name, list(faces.index), len(templates.people), comparisons, searches, notes)
 
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
-        """1:1 TAR at FAR; 1:N figures are the mean over both galleries ± their standard deviation."""
+        """1:1 TAR at FAR, and 1:N figures as the mean over both galleries ± their standard deviation."""
         times = draw_people(self.people, resamples) if resamples and self.people else None
         figures, counts = template_figures(self.comparisons, self.searches, faces, FAR, times)
         return ProtocolResult(self.name, figures, counts, "standard deviation over both galleries", self.notes)
@@ -84,64 +95,69 @@ def _read_media(path: Path, images: Path, faces: Faces, templates: Templates) ->
             raise wrong_line(path, number, _FACE, line)
         template = whole_number(fields[1], path, number, "a template number")
         medium = whole_number(fields[2], path, number, "a medium number")
-        templates.add(template, medium, faces.place(FaceFile(images / fields[0])))
+        templates.add(template, medium, faces.add(FaceFile(images / fields[0])))
 
 
-def _read_searches(probe_file: Path, galleries: Sequence[Path], templates: Templates, media: Path) -> list[Search]:
+def _read_searches(probe_file: Path, galleries: Sequence[Path], templates: Templates, media: Path) -> list[Searches]:
     probes = _read_people(probe_file, templates, media)
-    listed = [_read_people(path, templates, media) for path in galleries]
-    for path, gallery in zip(galleries, listed, strict=True):
+    gallery_templates = [_read_people(path, templates, media) for path in galleries]
+    for path, gallery in zip(galleries, gallery_templates, strict=True):
         refuse_overlap(set(gallery), set(probes), path)
-    # Templates that no file names a person for take part in neither gallery nor probes.
-    person_T = np.array([templates.person.get(template, -1) for template in templates.place], dtype=np.intp)
+    # A template whose person is in no file is in neither gallery nor probes.
+    person_T = np.array([templates.person.get(template, -1) for template in templates.index], dtype=np.intp)
     probes_P = np.array(list(probes.values()), dtype=np.intp)
-    rows = templates.table()
-    return [Search(rows, person_T, np.array(list(gallery.values()), dtype=np.intp), probes_P) for gallery in listed]
+    rows = templates.rows()
+    return [
+        Searches(rows, person_T, np.array(list(gallery.values()), dtype=np.intp), probes_P) for gallery in gallery_templates
+    ]
 
 
 def _read_people(path: Path, templates: Templates, media: Path) -> dict[int, int]:
-    """The templates that a NIST file lists, a row for each of their faces: number → place."""
-    listed = {}
+    """Template number → index, of the templates in a NIST file, which has a row for each face of a template."""
+    index = {}
     for number, row in read_table(path, ("TEMPLATE_ID", "SUBJECT_ID")):
         template, subject = (whole_number(row[name], path, number, name) for name in ("TEMPLATE_ID", "SUBJECT_ID"))
-        listed[template] = templates.known(template, path, number, media)
-        templates.belongs(template, subject, path, number)
-    return listed
+        index[template] = templates.index_of(template, path, number, media)
+        templates.set_subject(template, subject, path, number)
+    return index
 
 
 def _read_comparisons(path: Path, templates: Templates, media: Path) -> Comparisons:
     pairs_P3 = _read_numbers(path)
-    known = np.array(sorted(templates.place), dtype=np.int64)
-    places = np.array([templates.place[int(template)] for template in known], dtype=np.intp)
-    strange = np.argwhere(~np.isin(pairs_P3[:, :2], known))
-    if len(strange):
-        row, column = strange[0]
-        templates.known(int(pairs_P3[row, column]), path, _filled_lines(path)[row][0], media)
+    numbers_T = np.array(sorted(templates.index), dtype=np.int64)
+    index_T = np.array([templates.index[int(template)] for template in numbers_T], dtype=np.intp)
+    unknown = np.argwhere(~np.isin(pairs_P3[:, :2], numbers_T))
+    if len(unknown):
+        row, column = unknown[0]
+        templates.index_of(int(pairs_P3[row, column]), path, _filled_lines(path)[row][0], media)
     wrong = np.flatnonzero(pairs_P3[:, 2] > 1)
     if len(wrong):
         number, line = _filled_lines(path)[wrong[0]]
         raise wrong_line(path, number, _PAIR, line)
-    first_P, second_P = (places[np.searchsorted(known, pairs_P3[:, column])] for column in (0, 1))
+    first_P, second_P = (index_T[np.searchsorted(numbers_T, pairs_P3[:, column])] for column in (0, 1))
     genuine_P = pairs_P3[:, 2] == 1
     person_T = templates.person_of_each()
     if person_T is not None:
-        lies = np.flatnonzero((person_T[first_P] == person_T[second_P]) != genuine_P)
-        if len(lies):
-            first, second, label = pairs_P3[lies[0]]
-            number, _ = _filled_lines(path)[lies[0]]
+        contradictions = np.flatnonzero((person_T[first_P] == person_T[second_P]) != genuine_P)
+        if len(contradictions):
+            first, second, label = pairs_P3[contradictions[0]]
+            number, _ = _filled_lines(path)[contradictions[0]]
             are = "of two people" if label else "of one person"
             raise InvalidInputError(
                 f"{path}, line {number}: the label is {label}, but templates {first} and {second} are {are} in the "
                 "gallery and probe files"
             )
-    return Comparisons(templates.table(), person_T, first_P, second_P, genuine_P)
+    return Comparisons(templates.rows(), person_T, first_P, second_P, genuine_P)
 
 
 def _read_numbers(path: Path) -> npt.NDArray[np.int64]:
-    """Three whole numbers a line (P, 3). There are millions of lines, so NumPy reads them; we look where it cannot."""
+    """Read three whole numbers a line (P, 3). There are millions of lines, so NumPy reads them.
+
+    If NumPy cannot, `InvalidInputError` names the first malformed line.
+    """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of a file without numbers, NumPy only warns
+            warnings.simplefilter("error")  # if a file has no numbers, NumPy only warns
             pairs_P3 = np.loadtxt(path, dtype=np.int64, comments=None, ndmin=2, encoding="utf-8-sig")
         if pairs_P3.shape[1:] == (3,) and pairs_P3.min(initial=0) >= 0:
             return pairs_P3
@@ -157,6 +173,6 @@ def _read_numbers(path: Path) -> npt.NDArray[np.int64]:
 
 
 def _filled_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines from which NumPy makes a row each, with their numbers: it passes over blank ones."""
+    """The lines that are not blank, with their line numbers. NumPy makes a row of each, and skips blank lines."""
     lines = read_lines(path, f"{_PAIR} a line")
     return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]

@@ -1,7 +1,7 @@
-"""InsightFace's packed verification sets: lfw.bin, cfp_fp.bin, agedb_30.bin and others of their kind.
+"""InsightFace's packed verification sets: lfw.bin, cfp_fp.bin, agedb_30.bin and others in their format.
 
-2P images, the two of each pair side by side, and P answers. The file does not say who is in the images, nor where the folds
-are: they are ten runs of consecutive pairs. Folds, thresholds and ± are those of InsightFace's `eval/verification.py`.
+A set has 2P images, in pairs, and P answers. It names neither people nor folds; there are ten folds of consecutive pairs.
+Folds, thresholds and ± are those of InsightFace's `eval/verification.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fedface_learning.evaluation.pickled_pairs import Array, read_pickled
 from fedface_learning.evaluation.trials import Scores
 
 FOLDS = 10
-_SQUARED_DISTANCES = np.arange(0, 4, 0.01)  # The thresholds that InsightFace tries; of unit vectors, 2 − 2 · cosine.
+_SQUARED_DISTANCES = np.arange(0, 4, 0.01)  # InsightFace's thresholds; for unit vectors, 2 − 2 · cosine
 
 
 @dataclass(frozen=True)
@@ -31,26 +31,27 @@ class PackedPairs:
     """A `.bin` set."""
 
     name: str
+    """The name of the file, without suffix."""
     faces: Sequence[EncodedFace]
     pairs: ListedPairs
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Read the file. `InvalidInputError` says what it holds in place of images and answers."""
+        """Read the file. `InvalidInputError`, which says what was found, if it does not hold images and answers."""
         try:
             data = path.read_bytes()
         except OSError as error:
             raise InvalidInputError(
                 f"cannot read {path}: {error.strerror}; it should be a .bin set of InsightFace"
             ) from None
-        images, genuine = _unpacked(read_pickled(data, str(path)), path)
+        images, genuine = _unpack(read_pickled(data, str(path)), path)
         faces = [EncodedFace(f"image {number} of {path}", image) for number, image in enumerate(images)]
         first_P = np.arange(0, len(images), 2)
         folds_P = same_sized_folds(len(genuine), FOLDS)
         return cls(path.stem, faces, ListedPairs(first_P, first_P + 1, np.array(genuine), folds_P, None))
 
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
-        """Accuracy: mean over ten folds ± their standard deviation (n in the denominator, as InsightFace prints it)."""
+        """Accuracy and TAR at FAR. The accuracy's spread is the standard deviation over folds (n in the denominator)."""
         scores_P = self.pairs.scores(faces)
         accuracy = fold_accuracy(scores_P, self.pairs.genuine_P, self.pairs.fold_P, grid_threshold)
         return ProtocolResult(
@@ -66,24 +67,24 @@ class PackedPairs:
 
 
 def grid_threshold(scores_P: Scores, genuine_P: npt.NDArray[np.bool_]) -> float:
-    """Of InsightFace's thresholds the strictest of highest accuracy, as a cosine; a pair above it is "same"."""
+    """The strictest of InsightFace's thresholds of highest accuracy, as a cosine. A pair above it counts as "same"."""
     thresholds = 1 - _SQUARED_DISTANCES / 2
-    accepted, falsely = (
+    true_accepts, false_accepts = (
         len(kind) - np.searchsorted(np.sort(kind), thresholds, side="right")
         for kind in (scores_P[genuine_P], scores_P[~genuine_P])
     )
-    return float(thresholds[np.argmax(accepted - falsely)])
+    return float(thresholds[np.argmax(true_accepts - false_accepts)])
 
 
-def _unpacked(held: Any, path: Path) -> tuple[list[bytes], list[bool]]:
+def _unpack(content: Any, path: Path) -> tuple[list[bytes], list[bool]]:
     expected = "a .bin set holds (list of encoded images, list of 'is same')"
-    if not (isinstance(held, tuple | list) and len(held) == 2):
-        raise InvalidInputError(f"{path} holds {_described(held)}; {expected}")
-    packed, answers = held
+    if not (isinstance(content, tuple | list) and len(content) == 2):
+        raise InvalidInputError(f"{path} holds {_describe(content)}; {expected}")
+    packed, answers = content
     if isinstance(answers, Array) and answers.element == "b1":
         answers = list(answers.data)
     if not (isinstance(packed, tuple | list) and isinstance(answers, tuple | list)):
-        raise InvalidInputError(f"{path} holds {_described(packed)} and {_described(answers)}; {expected}")
+        raise InvalidInputError(f"{path} holds {_describe(packed)} and {_describe(answers)}; {expected}")
     if len(packed) != 2 * len(answers):
         raise InvalidInputError(
             f"{path} holds {len(packed)} images and {len(answers)} answers; each answer is about two images, so "
@@ -101,7 +102,7 @@ def _image(image: Any, number: int, path: Path) -> bytes:
     if isinstance(image, Array) and image.element == "u1":
         return image.data
     if not isinstance(image, bytes):
-        raise InvalidInputError(f"{path}: image {number} is {_described(image)}; expected the bytes of an image file")
+        raise InvalidInputError(f"{path}: image {number} is {_describe(image)}; expected the bytes of an image file")
     return image
 
 
@@ -109,11 +110,11 @@ def _answer(answer: Any, number: int, path: Path) -> bool:
     if isinstance(answer, Array) and answer.element == "b1" and len(answer.data) == 1:
         return bool(answer.data[0])
     if not isinstance(answer, int) or answer not in (0, 1):
-        raise InvalidInputError(f"{path}: answer {number} is {_described(answer)}; expected True or False")
+        raise InvalidInputError(f"{path}: answer {number} is {_describe(answer)}; expected True or False")
     return bool(answer)
 
 
-def _described(value: Any) -> str:
+def _describe(value: Any) -> str:
     if isinstance(value, Array):
         return f"a NumPy array of {value.element}"
     if isinstance(value, tuple | list):

@@ -1,4 +1,4 @@
-"""Labeled Faces in the Wild, View 1 and View 2, "unrestricted, labeled outside data" as any pre-trained network is."""
+"""Labeled Faces in the Wild (LFW), View 1 and View 2. Pre-trained networks are "unrestricted, labeled outside data"."""
 
 from __future__ import annotations
 
@@ -12,36 +12,41 @@ import numpy as np
 from fedface_learning.evaluation.bootstrap import interval, resample_share
 from fedface_learning.evaluation.faces import EmbeddedFaces, FaceFile
 from fedface_learning.evaluation.figures import Figure, ProtocolResult, rate_figures
-from fedface_learning.evaluation.fold_accuracy import answered_rightly, best_threshold, fold_accuracy
+from fedface_learning.evaluation.fold_accuracy import best_threshold, correct_answers, fold_accuracy
 from fedface_learning.evaluation.lfw_files import NamedPair, read_folds, read_view_1
-from fedface_learning.evaluation.listed_pairs import FAR, ListedPairs, numbered
+from fedface_learning.evaluation.listed_pairs import FAR, ListedPairs, index_names
 
 
 @dataclass(frozen=True)
 class LfwView2:
-    """The performance to report: ten folds, the threshold of each chosen on the nine others."""
+    """LFW's View 2, for the accuracy to report: ten folds; the threshold of each fold is chosen on the nine others."""
 
     faces: Sequence[FaceFile]
     pairs: ListedPairs
 
     @classmethod
     def open(cls, pairs_file: Path, images: Path) -> Self:
-        """`pairs.txt`, and the tree of ``Name/Name_0001.jpg``."""
-        return cls(*_list(read_folds(pairs_file), images))
+        """Read `pairs.txt`. ``images`` is the folder of the files ``Name/Name_0001.jpg``.
+
+        `InvalidInputError` if the list is missing or malformed.
+        """
+        return cls(*_faces_and_pairs(read_folds(pairs_file), images))
 
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
-        """Accuracy: mean over folds ± its standard error; and TAR at FAR over the pairs of all folds.
+        """The mean accuracy over folds ± its standard error, and TAR at FAR over the pairs of all folds.
 
-        The interval of the accuracy resamples people with the folds' thresholds as they are.
+        For the interval of the accuracy people are resampled, while the folds' thresholds stay unchanged.
         """
         scores_P = self.pairs.scores(faces)
         accuracy = fold_accuracy(scores_P, self.pairs.genuine_P, self.pairs.fold_P)
         times = self.pairs.multiplicities(resamples)
-        within = None if times is None else interval(resample_share(accuracy.correct_P, self.pairs.involved(), times))
+        bounds = None
+        if times is not None:
+            bounds = interval(resample_share(accuracy.correct_P, self.pairs.people_of_trials(), times))
         return ProtocolResult(
             "lfw",
             {
-                "accuracy": Figure(accuracy.mean, accuracy.standard_error, within),
+                "accuracy": Figure(accuracy.mean, accuracy.standard_error, bounds),
                 **rate_figures("TAR at FAR", [self.pairs.trials(scores_P)], FAR, times),
             },
             {"folds": len(accuracy.accuracy_F), **self.pairs.counts(faces, scores_P)},
@@ -51,44 +56,48 @@ class LfwView2:
 
 @dataclass(frozen=True)
 class LfwView1:
-    """For choosing models and settings: the threshold from the development training pairs, accuracy on the test pairs."""
+    """LFW's View 1, for choosing models and settings: the threshold is chosen on the training pairs."""
 
     faces: Sequence[FaceFile]
     pairs: ListedPairs
 
     @classmethod
     def open(cls, folder: Path, images: Path) -> Self:
-        """The folder of `pairsDevTrain.txt` and `pairsDevTest.txt`, and the tree of ``Name/Name_0001.jpg``."""
-        return cls(*_list([read_view_1(folder / f"pairsDev{part}.txt") for part in ("Train", "Test")], images))
+        """Read `pairsDevTrain.txt` and `pairsDevTest.txt`. ``images`` is the folder of the files ``Name/Name_0001.jpg``.
+
+        `InvalidInputError` if a list is missing or malformed.
+        """
+        return cls(*_faces_and_pairs([read_view_1(folder / f"pairsDev{part}.txt") for part in ("Train", "Test")], images))
 
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
-        """Accuracy and TAR at FAR, on the test pairs."""
-        train, test = self.pairs.fold(0), self.pairs.fold(1)
+        """Accuracy and TAR at FAR on the test pairs."""
+        train = self.pairs.fold(0)
+        test = self.pairs.fold(1)
         threshold = best_threshold(train.scores(faces), train.genuine_P)
         scores_P = test.scores(faces)
-        correct_P = answered_rightly(scores_P, test.genuine_P, threshold)
+        correct_P = correct_answers(scores_P, test.genuine_P, threshold)
         times = test.multiplicities(resamples)
-        within = None if times is None else interval(resample_share(correct_P, test.involved(), times))
+        bounds = None if times is None else interval(resample_share(correct_P, test.people_of_trials(), times))
         return ProtocolResult(
             "lfw-view-1",
             {
-                "accuracy": Figure(float(correct_P.mean()), None, within),
+                "accuracy": Figure(float(correct_P.mean()), None, bounds),
                 **rate_figures("TAR at FAR", [test.trials(scores_P)], FAR, times),
             },
             {"training pairs": len(train.genuine_P), **test.counts(faces, scores_P)},
         )
 
 
-def _list(folds: Sequence[Sequence[NamedPair]], images: Path) -> tuple[Sequence[FaceFile], ListedPairs]:
+def _faces_and_pairs(folds: Sequence[Sequence[NamedPair]], images: Path) -> tuple[Sequence[FaceFile], ListedPairs]:
     pairs = [pair for fold in folds for pair in fold]
-    place = {image: number for number, image in enumerate(dict.fromkeys(image for pair in pairs for image in pair))}
-    people = numbered([image.person for image in place])
+    index = {image: number for number, image in enumerate(dict.fromkeys(image for pair in pairs for image in pair))}
+    people = index_names([image.person for image in index])
     people_P2 = np.array([[people[image.person] for image in pair] for pair in pairs], dtype=np.intp)
     listed = ListedPairs(
-        first_P=np.array([place[first] for first, _ in pairs], dtype=np.intp),
-        second_P=np.array([place[second] for _, second in pairs], dtype=np.intp),
+        first_P=np.array([index[first] for first, _ in pairs], dtype=np.intp),
+        second_P=np.array([index[second] for _, second in pairs], dtype=np.intp),
         genuine_P=people_P2[:, 0] == people_P2[:, 1],
         fold_P=np.repeat(np.arange(len(folds)), [len(fold) for fold in folds]),
         people_P2=people_P2,
     )
-    return [image.file(images) for image in place], listed
+    return [image.file(images) for image in index], listed

@@ -1,7 +1,8 @@
 """The pair lists of Labeled Faces in the Wild: `pairs.txt` (View 2) and `pairsDevTrain.txt`, `pairsDevTest.txt` (View 1).
 
-A header says how many pairs follow: ``10⇥300`` is ten folds, each of 300 matched pairs and then 300 mismatched ones; View 1
-has one such block, and ``1100`` for a header. A matched pair is ``name⇥n1⇥n2``, a mismatched one ``name1⇥n1⇥name2⇥n2``.
+A header says how many pairs follow. ``10⇥300`` means ten folds, each of 300 matched pairs and then 300 mismatched pairs. In
+View 1 there is one such block; its header is ``1100``. A matched pair is ``name⇥n1⇥n2``, a mismatched pair is
+``name1⇥n1⇥name2⇥n2``.
 Source: G. B. Huang, M. Ramesh, T. Berg, E. Learned-Miller, *Labeled Faces in the Wild*, 2007.
 """
 
@@ -15,7 +16,8 @@ from fedface_learning.evaluation.faces import FaceFile
 from fedface_learning.evaluation.text_files import read_lines, whole_number, wrong_line
 
 _LIST = "a header line and the pairs of LFW"
-_MATCHED, _MISMATCHED = "a matched pair (name, number, number)", "a mismatched pair (name, number, other name, number)"
+_MATCHED = "a matched pair (name, number, number)"
+_MISMATCHED = "a mismatched pair (name, number, other name, number)"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class NamedImage:
     number: int
 
     def file(self, images: Path) -> FaceFile:
-        """``person/person_0001`` under ``images``, with the suffix that is there; .jpg where none is."""
+        """The file ``person/person_0001`` under ``images``, with its suffix; .jpg if there is no such file."""
         return FaceFile.of_stem(images, f"{self.person}/{self.person}_{self.number:04}")
 
 
@@ -34,7 +36,7 @@ NamedPair = tuple[NamedImage, NamedImage]
 
 
 def read_folds(path: Path) -> list[list[NamedPair]]:
-    """The folds of a View 2 list."""
+    """Read the folds of a View 2 list. `InvalidInputError` names the first line that is malformed."""
     lines = read_lines(path, _LIST)
     header = lines[0].split()
     if len(header) != 2:
@@ -46,7 +48,7 @@ def read_folds(path: Path) -> list[list[NamedPair]]:
 
 
 def read_view_1(path: Path) -> list[NamedPair]:
-    """The pairs of a View 1 list."""
+    """Read the pairs of a View 1 list. `InvalidInputError` names the first line that is malformed."""
     lines = read_lines(path, _LIST)
     header = lines[0].split()
     if len(header) != 1:

@@ -1,4 +1,4 @@
-"""Protocols that list pairs of images, in folds: what they have in common. P pairs, N images."""
+"""What protocols that list pairs of images in folds have in common. P pairs, n pairs of one fold."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ FAR = (1e-1, 1e-2, 1e-3)
 
 @dataclass(frozen=True)
 class ListedPairs:
-    """Pairs of places in a list of faces (P,), whether each is genuine, and its fold.
-
-    ``people_P2`` are the identities of the two images; None where the protocol does not name them.
-    """
+    """P pairs of faces, in folds."""
 
     first_P: npt.NDArray[np.intp]
+    """The index of each pair's first face in the list of faces."""
     second_P: npt.NDArray[np.intp]
+    """The index of each pair's second face in the list of faces."""
     genuine_P: npt.NDArray[np.bool_]
+    """Whether both faces are of one person."""
     fold_P: npt.NDArray[np.intp]
     people_P2: People | None
+    """The numbers of the two people; None if the protocol does not name them."""
 
     def scores(self, faces: EmbeddedFaces) -> Scores:
-        """The cosine of each pair."""
+        """The cosine of each pair (P,); −∞ if one of the two faces has no embedding."""
         return pair_scores(faces, self.first_P, self.second_P)
 
     def fold(self, number: int) -> ListedPairs:
-        """The pairs of one fold, whose people are numbered anew: those of other folds are not there to be drawn."""
+        """The pairs of one fold. Its people are numbered anew from 0, so that only people of the fold are resampled."""
         within = self.fold_P == number
         people_n2 = None
         if self.people_P2 is not None:
@@ -44,24 +45,27 @@ class ListedPairs:
         )
 
     def trials(self, scores_P: Scores) -> Trials:
-        """The scored pairs, as `Trials`."""
+        """The pairs with their scores (P,), as genuine and impostor trials."""
         return Trials.of_pairs(scores_P, self.genuine_P, self.people_P2)
 
     def multiplicities(self, resamples: int) -> Multiplicities | None:
-        """Resamples of the people; None where they are not known, or none are asked for."""
+        """Draw resamples of the people; None if the people are unknown or ``resamples`` is 0."""
         if self.people_P2 is None or not resamples:
             return None
         return draw_people(int(self.people_P2.max()) + 1, resamples)
 
-    def involved(self) -> People:
-        """Who is involved in each pair, as `trials.ScoredTrials.people` has it."""
-        assert self.people_P2 is not None, "asked for only where the protocol names its people"
+    def people_of_trials(self) -> People:
+        """The people of each pair (P, 2); of a genuine pair the second is `NOBODY`, as in `trials.ScoredTrials`.
+
+        The protocol must name its people.
+        """
+        assert self.people_P2 is not None, "the protocol must name its people"
         people_P2 = self.people_P2.copy()
         people_P2[self.genuine_P, 1] = NOBODY
         return people_P2
 
     def counts(self, faces: EmbeddedFaces, scores_P: Scores) -> Mapping[str, int]:
-        """How much there was to compare, and how much of it was not there."""
+        """The numbers of images and pairs, and of those that are missing, by name."""
         return {
             "images": len(faces.enrolled_N),
             "missing images": int(np.sum(~faces.enrolled_N)),
@@ -72,11 +76,11 @@ class ListedPairs:
 
 
 def same_sized_folds(pairs: int, folds: int) -> npt.NDArray[np.intp]:
-    """Folds of consecutive pairs; where they cannot be equal, the first are one longer."""
+    """The fold of each pair (P,): consecutive pairs in folds of equal size; if that is impossible, the first are larger."""
     sizes = [len(part) for part in np.array_split(np.arange(pairs), folds)]
     return np.repeat(np.arange(folds), sizes)
 
 
-def numbered(names: Sequence[str]) -> Mapping[str, int]:
-    """Each name's place among the different ones, in order of appearance."""
-    return {name: place for place, name in enumerate(dict.fromkeys(names))}
+def index_names(names: Sequence[str]) -> Mapping[str, int]:
+    """Name → number from 0, in the order in which different names appear."""
+    return {name: number for number, name in enumerate(dict.fromkeys(names))}

@@ -1,9 +1,9 @@
-"""Reading InsightFace's `.bin` sets, which are pickles, without unpickling: nothing in the file can run.
+"""Reads InsightFace's `.bin` sets, which are pickles, without unpickling, so that nothing in the file can run (ADR 15).
 
-A `.bin` holds (list of encoded images, list of "is same"), pickled by Python 2 or 3 in any protocol; images are strings of
-bytes, or NumPy arrays of them. A pickle is a program for a stack machine. This one knows the instructions that make lists,
-tuples, numbers and bytes, and the few calls with which bytes and NumPy's arrays are written. It imports nothing: a global
-is a name here, and any other name, call or instruction is refused. Source: the `pickletools` module of Python.
+A `.bin` holds (list of encoded images, list of "is same"), pickled by Python 2 or 3 in any protocol. Images are byte strings
+or NumPy arrays of bytes. A pickle is a program for a stack machine. The machine in this module knows the instructions for
+lists, tuples, numbers and bytes, and the few calls that bytes and NumPy arrays need. It imports nothing: a global is only a
+name. Every other name, call or instruction is refused. Source: Python's module `pickletools`.
 """
 
 from __future__ import annotations
@@ -48,37 +48,37 @@ class _Global:
 
 @dataclass
 class Array:
-    """A NumPy array as it was pickled: its element type ('u1', 'b1'), and its bytes in order."""
+    """A pickled NumPy array: its element type ('u1', 'b1'), and its bytes in order."""
 
     element: str
     data: bytes = b""
 
 
 class _RefusedError(Exception):
-    """Why the pickle is refused; an `InvalidInputError` where the file is known."""
+    """The pickle is refused, for the reason in the message. `read_pickled` makes an `InvalidInputError` of it."""
 
 
 _MARK = object()
 
 
 def read_pickled(data: bytes, name: str) -> Any:
-    """What the pickle holds, of lists, tuples, numbers, text, bytes and `Array`s.
+    """The content of a pickle, made of lists, tuples, numbers, text, bytes and `Array`s.
 
-    `InvalidInputError`, naming the file, for a pickle that is cut short or needs anything else.
+    `InvalidInputError`, which names the file ``name``, if the pickle is cut short or asks for anything else.
     """
     stack: list[Any] = []
     memo: dict[int, Any] = {}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of an escape that is none, Python only warns
+            warnings.simplefilter("error")  # at an invalid escape sequence, Python only warns
             for instruction, argument in _instructions(data):
                 if instruction == "STOP":
                     return stack.pop()
-                _obey(instruction, argument, stack, memo)
+                _execute(instruction, argument, stack, memo)
     except _RefusedError as reason:
         raise InvalidInputError(f"{name}: {reason}") from None
     except (LookupError, ValueError, TypeError, AttributeError, AssertionError, StopIteration, Warning):
-        pass  # what a stack machine comes to with a program that is cut short or was never one
+        pass  # the errors of a stack machine whose program is cut short or is no program
     raise InvalidInputError(f"{name} is not a whole .bin set: it is cut short, or was never a pickle")
 
 
@@ -89,14 +89,14 @@ def _instructions(data: bytes) -> Iterator[tuple[str, Any]]:
         opcode = _OPCODES.get(code[0])
         if opcode is None:
             raise ValueError
-        if opcode.name == "STRING":  # Python 2's, in escapes; pickletools would have it ASCII
+        if opcode.name == "STRING":  # Python 2 writes bytes with escapes; pickletools accepts ASCII only
             argument: Any = codecs.escape_decode(file.readline().strip()[1:-1])[0]
         else:
             argument = None if opcode.arg is None else opcode.arg.reader(file)
         yield opcode.name, argument
 
 
-def _obey(instruction: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> None:
+def _execute(instruction: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> None:
     match instruction:
         case "PROTO" | "FRAME":
             pass
@@ -105,28 +105,30 @@ def _obey(instruction: str, argument: Any, stack: list[Any], memo: dict[int, Any
         case "EMPTY_LIST":
             stack.append([])
         case "LIST":
-            stack.append(_since_mark(stack))
+            stack.append(_pop_to_mark(stack))
         case "TUPLE":
-            stack.append(tuple(_since_mark(stack)))
+            stack.append(tuple(_pop_to_mark(stack)))
         case "APPEND":
             item = stack.pop()
-            _list_on(stack).append(item)
+            _top_list(stack).append(item)
         case "APPENDS":
-            items = _since_mark(stack)
-            _list_on(stack).extend(items)
+            items = _pop_to_mark(stack)
+            _top_list(stack).extend(items)
         case "MEMOIZE":
             memo[len(memo)] = stack[-1]
         case "GLOBAL":
-            stack.append(_named(argument))
+            stack.append(_allowed_global(argument))
         case "STACK_GLOBAL":
-            attribute, module = stack.pop(), stack.pop()
-            stack.append(_named(f"{module} {attribute}"))
+            attribute = stack.pop()
+            module = stack.pop()
+            stack.append(_allowed_global(f"{module} {attribute}"))
         case "REDUCE":
-            arguments, function = stack.pop(), stack.pop()
+            arguments = stack.pop()
+            function = stack.pop()
             stack.append(_call(function, arguments))
         case "BUILD":
             state = stack.pop()
-            _fill(stack[-1], state)
+            _set_state(stack[-1], state)
         case _ if instruction in _CONSTANTS:
             stack.append(_CONSTANTS[instruction])
         case _ if instruction in _VALUES:
@@ -146,26 +148,26 @@ def _obey(instruction: str, argument: Any, stack: list[Any], memo: dict[int, Any
             raise _RefusedError(f"a .bin set has no use for the pickle instruction {instruction}; it is not read")
 
 
-def _since_mark(stack: list[Any]) -> list[Any]:
-    mark = next(place for place in reversed(range(len(stack))) if stack[place] is _MARK)
+def _pop_to_mark(stack: list[Any]) -> list[Any]:
+    mark = next(index for index in reversed(range(len(stack))) if stack[index] is _MARK)
     items = stack[mark + 1 :]
     del stack[mark:]
     return items
 
 
-def _list_on(stack: list[Any]) -> list[Any]:
+def _top_list(stack: list[Any]) -> list[Any]:
     assert isinstance(stack[-1], list)
     return stack[-1]
 
 
-def _named(name: str) -> _Global:
+def _allowed_global(name: str) -> _Global:
     if name not in _ALLOWED:
         raise _RefusedError(f"the file asks for {name.replace(' ', '.')}, which a .bin set has no use for; nothing was run")
     return _Global(name)
 
 
 def _call(function: Any, arguments: tuple[Any, ...]) -> Any:
-    """What these calls would make, made without them."""
+    """The result that a known call would have, without calling anything."""
     name = function.name
     if name in _BYTES_MAKERS and _text(arguments[1]) == "latin1":
         return arguments[0].encode("latin-1")
@@ -184,16 +186,17 @@ def _call(function: Any, arguments: tuple[Any, ...]) -> Any:
     raise _RefusedError(f"{name.replace(' ', '.')} is called in a way that a .bin set has no use for; nothing was run")
 
 
-def _fill(built: Any, state: tuple[Any, ...]) -> None:
-    """The second half of making an array; that of making an element type says nothing of use."""
-    assert isinstance(built, Array)
-    if not built.element:
+def _set_state(target: Any, state: tuple[Any, ...]) -> None:
+    """Give an array its element type and its bytes. The state of an element type is not needed, and is ignored."""
+    assert isinstance(target, Array)
+    if not target.element:
         _, _, element, _, data = state
-        built.element, built.data = element.element, _bytes(data)
+        target.element = element.element
+        target.data = _bytes(data)
 
 
 def _bytes(value: Any) -> bytes:
-    assert isinstance(value, bytes)  # of a number, bytes() would make so many zeros
+    assert isinstance(value, bytes)  # bytes(n) of a number n would allocate n zeros
     return value
 
 

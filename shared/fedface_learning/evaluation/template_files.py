@@ -1,4 +1,4 @@
-"""What the template protocols' files say, gathered: faces, people, and which face is in which template."""
+"""What the files of template protocols say: faces, people, and which face is in which template. T templates."""
 
 from __future__ import annotations
 
@@ -12,63 +12,71 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.evaluation.faces import FaceFile
 from fedface_learning.evaluation.templates import TemplateRows
 
-_NAMED = 3
+_MOST_NAMED = 3  # templates that a message names
 
 
 @dataclass
 class Faces:
-    """Every face that any file names, once."""
+    """All faces that the files name, each once."""
 
-    places: dict[FaceFile, int] = field(default_factory=dict)
+    index: dict[FaceFile, int] = field(default_factory=dict)
+    """Face → index in the list of faces to embed."""
 
-    def place(self, face: FaceFile) -> int:
-        """Where the face stands in the list of those to embed."""
-        return self.places.setdefault(face, len(self.places))
+    def add(self, face: FaceFile) -> int:
+        """Add a face unless it was added before, and return its index."""
+        return self.index.setdefault(face, len(self.index))
 
 
 @dataclass
 class Templates:
-    """The templates of one split, as they are read. ``people`` is shared by splits, so that one person has one place."""
+    """The templates of one split, filled while its files are read."""
 
     people: dict[int, int]
-    rows: list[tuple[int, int, int]] = field(default_factory=list)
-    place: dict[int, int] = field(default_factory=dict)
+    """Subject number → index of the person. All splits share it, so that a person has one index."""
+    members: list[tuple[int, int, int]] = field(default_factory=list)
+    """Index of a face, number of its medium, and index of its template."""
+    index: dict[int, int] = field(default_factory=dict)
+    """Template number → index of the template."""
     person: dict[int, int] = field(default_factory=dict)
+    """Template number → index of its person."""
 
     def add(self, template: int, medium: int, face: int) -> None:
-        """A face of a template."""
-        self.rows.append((face, medium, self.place.setdefault(template, len(self.place))))
+        """Add a face, by its index, to a template, by its number."""
+        self.members.append((face, medium, self.index.setdefault(template, len(self.index))))
 
-    def belongs(self, template: int, subject: int, path: Path, number: int) -> None:
-        """Whose a template is. `InvalidInputError` where an earlier line says otherwise."""
+    def set_subject(self, template: int, subject: int, path: Path, number: int) -> None:
+        """Set the person of a template, as line ``number`` of ``path`` says.
+
+        `InvalidInputError` if an earlier line names another person.
+        """
         person = self.people.setdefault(subject, len(self.people))
         if self.person.setdefault(template, person) != person:
             raise InvalidInputError(
                 f"{path}, line {number}: template {template} is of subject {subject}, but of another subject before"
             )
 
-    def known(self, template: int, path: Path, number: int, source: Path) -> int:
-        """A template's place. `InvalidInputError` where ``source``, which should have it, has not."""
-        if template not in self.place:
+    def index_of(self, template: int, path: Path, number: int, source: Path) -> int:
+        """The index of a template that line ``number`` of ``path`` names. `InvalidInputError` if ``source`` lacks it."""
+        if template not in self.index:
             raise InvalidInputError(f"{path}, line {number}: there is no template {template} in {source}")
-        return self.place[template]
+        return self.index[template]
 
-    def table(self) -> TemplateRows:
-        """The rows, for pooling."""
-        face_M, medium_M, template_M = np.array(self.rows, dtype=np.intp).T
-        return TemplateRows(face_M, medium_M, template_M, self.place)
+    def rows(self) -> TemplateRows:
+        """The faces of all templates, as pooling needs them."""
+        face_M, medium_M, template_M = np.array(self.members, dtype=np.intp).T
+        return TemplateRows(face_M, medium_M, template_M, self.index)
 
     def person_of_each(self) -> npt.NDArray[np.intp] | None:
-        """The person of each template (T,); None where some are of nobody known."""
-        people = [self.person.get(template) for template in self.place]
+        """The person of each template (T,); None if the person of any template is unknown."""
+        people = [self.person.get(template) for template in self.index]
         return None if None in people else np.array(people, dtype=np.intp)
 
 
 def refuse_overlap(gallery: set[int], probes: set[int], path: Path) -> None:
-    """A probe that is its own gallery entry would find itself."""
+    """`InvalidInputError` if a template is in the gallery and among the probes: such a probe would find itself."""
     both = sorted(gallery & probes)
     if both:
-        first = ", ".join(str(template) for template in both[:_NAMED])
-        more = f" and {len(both) - _NAMED} more" if len(both) > _NAMED else ""
+        first = ", ".join(str(template) for template in both[:_MOST_NAMED])
+        more = f" and {len(both) - _MOST_NAMED} more" if len(both) > _MOST_NAMED else ""
         are = "template is" if len(both) == 1 else "templates are"
         raise InvalidInputError(f"{path}: {len(both)} {are} in the gallery and among the probes: {first}{more}")

@@ -1,4 +1,7 @@
-"""Templates: one embedding of several images of one person. N images, M rows (an image in a template), T templates."""
+"""Templates: one embedding of several images of one person.
+
+N images, M rows (an image in a template), T templates, D dimensions.
+"""
 
 from __future__ import annotations
 
@@ -12,38 +15,44 @@ import numpy.typing as npt
 from fedface_learning.evaluation.faces import EmbeddedFaces
 
 _Indices = npt.NDArray[np.intp]
-_LEAST_NORM = 1e-12  # images that cancel out have no direction, and a cosine of 0 with everybody
+_LEAST_NORM = 1e-12  # if images cancel out, their sum has no direction, and its cosine with everybody is 0
 
 
 @dataclass(frozen=True)
 class TemplateRows:
-    """Which image (M,) of which medium (M,) belongs to which template (M,).
+    """Which images belong to which templates.
 
-    A medium is a still, or all frames of one video; media with one number in two templates are two. ``place`` finds a
-    template by its number in the protocol's files.
+    A medium is a still, or all frames of one video. If two templates have media with one number, these are two media.
     """
 
     face_M: _Indices
+    """The index of each row's image."""
     medium_M: _Indices
+    """The number of each row's medium."""
     template_M: _Indices
-    place: Mapping[int, int]
+    """The index of each row's template."""
+    index: Mapping[int, int]
+    """Template number in the protocol's files → index of the template."""
 
 
 def pool_templates(faces: EmbeddedFaces, rows: TemplateRows) -> EmbeddedFaces:
-    """One unit embedding a template (T, D): the mean over media of the mean over each medium's frames, normalised.
+    """The unit embedding of each template (T, D): the normalised mean over media of the mean over each medium's frames.
 
-    So a long video weighs no more than a still. Images that are missing are left out; a template without any has failed to
-    enrol. Sums are in float64, in the order of the rows.
+    So a long video has the weight of a still. Missing images are left out; a template without images has failed to enrol.
+    Sums are computed in float64, in the order of the rows.
     """
     enrolled_M = faces.enrolled_N[rows.face_M]
-    face_M, medium_M, template_M = rows.face_M[enrolled_M], rows.medium_M[enrolled_M], rows.template_M[enrolled_M]
-    # Each frame weighs one over its medium's frames. The number of media changes nothing but the length.
+    face_M = rows.face_M[enrolled_M]
+    medium_M = rows.medium_M[enrolled_M]
+    template_M = rows.template_M[enrolled_M]
+    # The weight of a frame is one over the number of its medium's frames. Division by the number of media would change
+    # only the length.
     media, medium_M = np.unique(medium_M, return_inverse=True)
     _, own_medium_M, frames = np.unique(template_M * len(media) + medium_M, return_inverse=True, return_counts=True)
     weight_M = 1.0 / frames[own_medium_M]
-    pooled_TD = np.zeros((len(rows.place), faces.embeddings_ND.shape[1]), dtype=np.float32)
+    pooled_TD = np.zeros((len(rows.index), faces.embeddings_ND.shape[1]), dtype=np.float32)
     by_template = np.argsort(template_M, kind="stable")
-    bounds = np.searchsorted(template_M[by_template], np.arange(len(rows.place) + 1))
+    bounds = np.searchsorted(template_M[by_template], np.arange(len(rows.index) + 1))
     for template, (start, stop) in enumerate(pairwise(bounds)):
         members = by_template[start:stop]
         summed_D = weight_M[members] @ faces.embeddings_ND[face_M[members]].astype(np.float64)

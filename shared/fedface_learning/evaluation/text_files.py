@@ -1,4 +1,4 @@
-"""Reading the text files of protocols; every complaint names the file, the line, and what was expected there."""
+"""Reading of protocols' text files. Every error names the file, the line, and what was expected in it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from pathlib import Path
 
 from fedface_core.domain.errors import InvalidInputError
 
-_SHOWN = 200  # characters of a wrong line, which may be a whole file without line ends
-_DIGITS = 18  # of the largest number that 64 bits are sure to hold
+_SHOWN = 200  # characters of a wrong line that a message shows; a file without line ends is one line
+_DIGITS = 18  # most digits of a number; every such number fits 64 bits
 
 
 def wrong_line(path: Path, number: int, expected: str, found: str) -> InvalidInputError:
-    """The error for a line that is not what it should be."""
+    """The error for line ``number`` of a file, which has ``found`` where ``expected`` was expected."""
     shown = repr(found) if len(found) <= _SHOWN else f"{found[:_SHOWN]!r} and so on"
     return InvalidInputError(f"{path}, line {number}: expected {expected}, not {shown}")
 
 
 def read_lines(path: Path, expected: str) -> list[str]:
-    """The lines of a file, without blank ones at its end. `InvalidInputError` where it cannot be read or has none."""
+    """The lines of a UTF-8 file, without blank lines at its end.
+
+    `InvalidInputError`, which names what was ``expected``, if the file cannot be read or has no lines.
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
@@ -33,7 +36,10 @@ def read_lines(path: Path, expected: str) -> list[str]:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """The rows of a CSV file with their line numbers; more columns than ``columns`` may stand in any place."""
+    """The rows of a CSV file, each as its line number and column → text. The file may have more columns than ``columns``.
+
+    `InvalidInputError` if the file cannot be read, has no rows, lacks a column, or has a row of another length.
+    """
     lines = read_lines(path, f"a header with {', '.join(columns)}, then a row a face")
     header = [name.strip() for name in lines[0].split(",")]
     missing = [name for name in columns if name not in header]
@@ -49,7 +55,10 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mappin
 
 
 def whole_number(text: str, path: Path, number: int, what: str) -> int:
-    """A number that is not negative, and fits 64 bits."""
+    """The text as a whole number from 0 that fits 64 bits.
+
+    `InvalidInputError`, which names line ``number`` of ``path`` and ``what`` was expected, if it is none.
+    """
     if not (text.isascii() and text.isdecimal()):
         raise wrong_line(path, number, f"{what}, a whole number", text)
     if len(text) > _DIGITS:
@@ -58,7 +67,10 @@ def whole_number(text: str, path: Path, number: int, what: str) -> int:
 
 
 def pixels(text: str, path: Path, number: int, what: str) -> int:
-    """A length or place in pixels, to the nearest whole one; places outside the image are negative."""
+    """The text as a length or a coordinate in pixels, rounded to a whole number. It may be negative.
+
+    `InvalidInputError`, which names line ``number`` of ``path`` and ``what`` was expected, if it is no number.
+    """
     try:
         return round(float(text))
     except (ValueError, OverflowError):

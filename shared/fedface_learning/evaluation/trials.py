@@ -1,7 +1,7 @@
-"""Positives and negatives, and the share of positives accepted where few negatives are.
+"""Trials: positives and negatives with their scores, and the share of positives that a threshold accepts.
 
-One definition serves verification (TAR at FAR: genuine and impostor pairs) and search (TPIR at FPIR: mated and non-mated
-probes). P trials, of which n are of one kind.
+Verification (TAR at FAR, genuine and impostor pairs) and search (TPIR at FPIR, mated and non-mated probes) use one
+definition. P trials, n trials of one kind.
 """
 
 from __future__ import annotations
@@ -16,37 +16,40 @@ from fedface_learning.evaluation.verification import allowed_false_accepts
 
 Scores = npt.NDArray[np.floating]
 People = npt.NDArray[np.intp]
-NOBODY = -1  # stands in the second place where a trial involves one identity
+"""The numbers of the two people of each trial (n, 2)."""
+NOBODY = -1
+"""The second person of a trial that has one person."""
 
 
 @dataclass(frozen=True)
 class ScoredTrials:
-    """Scores of one kind of trial (n,), highest first; −∞ where an image or template failed to enrol.
-
-    ``people`` (n, 2) are the identities that a trial involves, `NOBODY` in the second place where it is but one; None where
-    the protocol does not name them.
-    """
+    """The scores of n trials of one kind."""
 
     scores: Scores
+    """The scores (n,), highest first; −∞ if an image or template failed to enrol."""
     people: People | None
+    """The people of each trial (n, 2), `NOBODY` as the second if there is one person; None if the people are unknown."""
 
     @classmethod
     def of(cls, scores_n: Scores, people_n2: People | None) -> Self:
-        """Put them in order."""
+        """Sort the scores (n,) of trials, and their people (n, 2)."""
         order = np.argsort(-scores_n, kind="stable")
         return cls(scores_n[order], None if people_n2 is None else people_n2[order])
 
 
 @dataclass(frozen=True)
 class Trials:
-    """What should be accepted, and what should not."""
+    """Positive trials, which should be accepted, and negative trials, which should not."""
 
     positives: ScoredTrials
     negatives: ScoredTrials
 
     @classmethod
     def of_pairs(cls, scores_P: Scores, genuine_P: npt.NDArray[np.bool_], people_P2: People | None) -> Self:
-        """Verification: genuine pairs are of one identity, impostor pairs of two."""
+        """The trials of pairs: genuine pairs, of one person, are positives; impostor pairs, of two people, are negatives.
+
+        ``people_P2`` are the people of both images; None if unknown.
+        """
         if people_P2 is None:
             return cls(ScoredTrials.of(scores_P[genuine_P], None), ScoredTrials.of(scores_P[~genuine_P], None))
         genuine_n2 = people_P2[genuine_P].copy()
@@ -57,14 +60,14 @@ class Trials:
 
     @property
     def names_people(self) -> bool:
-        """Whether the identities are known, so that they can be resampled."""
+        """Whether the people of all trials are known, so that people can be resampled."""
         return self.positives.people is not None and self.negatives.people is not None
 
     def accepted_at(self, rate: float) -> float | None:
-        """TAR at a FAR of ``rate``, or TPIR at such an FPIR.
+        """TAR at FAR ``rate``, or TPIR at FPIR ``rate``.
 
-        The largest share of positives that a threshold ``score ≥ t`` accepts which accepts at most ``rate · negatives``
-        negatives. None where that is less than one negative, too few to resolve the rate, or where there are no positives.
+        This is the largest share of positives that a threshold ``score ≥ t`` accepts, if it accepts at most ``rate`` times
+        the number of negatives. None if that is less than one negative, or if there are no positives.
         """
         allowed = allowed_false_accepts(rate, len(self.negatives.scores))
         if not allowed or not len(self.positives.scores):

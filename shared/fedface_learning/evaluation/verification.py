@@ -1,10 +1,10 @@
-"""1:1 verification: are two images of one person? Scored over all pairs of test images by cosine.
+"""1:1 verification: are two images of one person? Scored by cosine over all pairs of test images.
 
-G genuine pairs (one identity), M impostor pairs (two identities). N images, D dimensions.
+G genuine pairs (of one identity), M impostor pairs (of two identities), N images, D dimensions, B images in a block.
 
-Everything follows from two counts at each genuine score g: the impostor scores above g, and those equal to it. TAR can
-only change at a genuine score, so no other threshold matters. Impostor scores are therefore counted block by block and
-never kept: memory grows with G and one block, not with the number of pairs.
+TAR changes only at genuine scores, so other thresholds need not be tried. All figures follow from two counts at each genuine
+score: how many impostor scores are above it, and how many are equal to it. So impostor scores are counted block by block and
+not kept (ADR 19): memory grows with G and the size of a block, not with the number of pairs.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import embed
 
 ROC_POINTS = 500
-BLOCK = 512  # images whose cosines with all later images are in memory at once
+BLOCK = 512  # images whose cosines with all later images are in memory at one time
 
 _Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The scores of one model, and its ROC curve thinned to at most `ROC_POINTS` points, evenly by the logarithm of FAR."""
+    """The scores of one model, and its ROC curve of at most `ROC_POINTS` points, evenly spaced by the logarithm of FAR."""
 
     scores: Scores
     roc: RocCurve
@@ -41,13 +41,17 @@ class Verification:
 def evaluate(
     network: EmbeddingNetwork, dataset: FaceDataset, identities: Sequence[str], far: Sequence[float]
 ) -> Verification:
-    """Verify all pairs of all images of ``identities``. Leaves the network in evaluation mode."""
+    """Embed all images of ``identities`` and verify all pairs of them. The network stays in evaluation mode.
+
+    ``far`` are the false accept rates for TAR. `InvalidInputError` if there are no genuine or no impostor pairs.
+    """
     return verify_pairs(*embed_identities(network, dataset, identities), far)
 
 
 def embed_identities(network: EmbeddingNetwork, dataset: FaceDataset, identities: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Unit embeddings (N, D) of all images of ``identities``, and their places in that list (N,)."""
-    embeddings, labels = [], []
+    """Unit embeddings (N, D) of all images of ``identities``, and the index of each image's identity (N,)."""
+    embeddings = []
+    labels = []
     for label, identity in enumerate(identities):
         embeddings.append(embed(network, dataset.images(identity)))
         labels.append(torch.full((len(embeddings[-1]),), label))
@@ -55,11 +59,13 @@ def embed_identities(network: EmbeddingNetwork, dataset: FaceDataset, identities
 
 
 def verify_pairs(embeddings_ND: Tensor, labels_N: Tensor, far: Sequence[float]) -> Verification:
-    """Score all N(N−1)/2 pairs of unit embeddings. Two images are a genuine pair where their labels are equal.
+    """Score all N(N−1)/2 pairs of unit embeddings (N, D). Two images with equal labels (N,) are a genuine pair.
 
-    *TAR at FAR x*: the largest share of genuine pairs accepted by a threshold ``score ≥ t`` that accepts at most ``x · M``
-    impostor pairs; an impostor at exactly t counts as accepted. None where ``x · M < 1``, too few to resolve x.
-    *AUC* is exact, ties counting half. *EER* is where the ROC curve, linear between its points, has FAR = 1 − TAR.
+    *TAR at FAR x* is the largest share of genuine pairs that a threshold ``score ≥ t`` accepts, if it accepts at most
+    ``x · M`` impostor pairs; a score of exactly t is accepted. None if ``x · M < 1``. *AUC* is exact; ties count half. *EER*
+    is the FAR of the point at which FAR = 1 − TAR on the ROC curve, which is linear between its points.
+
+    `InvalidInputError` if there are no genuine or no impostor pairs.
     """
     genuine_G = _genuine_scores(embeddings_ND, labels_N)
     genuine_pairs = len(genuine_G)
@@ -69,13 +75,14 @@ def verify_pairs(embeddings_ND: Tensor, labels_N: Tensor, far: Sequence[float]) 
             f"verification needs two identities and two images of one of them; these {len(labels_N)} images give "
             f"{genuine_pairs} genuine and {impostor_pairs} impostor pairs"
         )
-    thresholds, held = np.unique(genuine_G, return_counts=True)
+    thresholds, genuine_at = np.unique(genuine_G, return_counts=True)
     above, at_or_above, impostor_sum = _count_impostors(embeddings_ND, labels_N, thresholds)
-    # The curve runs from the strictest threshold to none: just above each genuine score, then at it.
-    accepted = np.cumsum(held[::-1])
-    true_accepts = _curve(accepted - held[::-1], accepted, genuine_pairs)
+    # The curve starts at the strictest threshold. Each genuine score gives two points: just above it, and at it.
+    accepted = np.cumsum(genuine_at[::-1])
+    true_accepts = _curve(accepted - genuine_at[::-1], accepted, genuine_pairs)
     false_accepts = _curve(above[::-1], at_or_above[::-1], impostor_pairs)
-    far_curve, tar_curve = false_accepts / impostor_pairs, true_accepts / genuine_pairs
+    far_curve = false_accepts / impostor_pairs
+    tar_curve = true_accepts / genuine_pairs
     scores = Scores(
         tar={far_label(rate): _tar_at(rate, false_accepts, tar_curve) for rate in far},
         auc=float(np.trapezoid(tar_curve, far_curve)),
@@ -85,16 +92,20 @@ def verify_pairs(embeddings_ND: Tensor, labels_N: Tensor, far: Sequence[float]) 
         mean_genuine_cosine=float(genuine_G.mean(dtype=np.float64)),
         mean_impostor_cosine=impostor_sum / impostor_pairs,
     )
-    return Verification(scores, _thinned(far_curve, tar_curve))
+    return Verification(scores, _thin(far_curve, tar_curve))
 
 
 def allowed_false_accepts(far: float, impostor_pairs: int) -> int:
-    """How many impostor pairs may be accepted at this FAR; none where they are too few to resolve it."""
+    """The number of impostor pairs that may be accepted at this FAR; 0 if there are too few pairs for it."""
     return floor(far * impostor_pairs * (1 + 1e-12))  # 0.001 · 19000 must not round to 18.999…
 
 
 def mean_verification(of_models: Sequence[Verification]) -> Verification:
-    """The mean over several models on the same pairs: of each score, and of the TARs along the first model's FARs."""
+    """The mean of the verifications of several models over equal pairs.
+
+    Each score is averaged. The ROC curve has the mean TAR at each FAR of the first model's curve. A TAR that is None stays
+    None.
+    """
     scores = [each.scores for each in of_models]
     first = scores[0]
 
@@ -126,21 +137,21 @@ def _genuine_scores(embeddings_ND: Tensor, labels_N: Tensor) -> npt.NDArray[np.f
 def _count_impostors(
     embeddings_ND: Tensor, labels_N: Tensor, thresholds: npt.NDArray[np.float32]
 ) -> tuple[_Counts, _Counts, float]:
-    """How many impostor scores lie above each threshold, and how many at or above it; and the sum of all of them."""
+    """The number of impostor scores above each threshold, the number at or above it, and the sum of all impostor scores."""
     above = np.zeros(len(thresholds) + 1, dtype=np.int64)
     at_or_above = np.zeros_like(above)
     total = 0.0
     for scores, genuine in _pair_blocks(embeddings_ND, labels_N):
         impostors = scores[~genuine]
         total += float(impostors.sum(dtype=np.float64))
-        # A score with k thresholds below it lies above the first k of them.
+        # A score with k thresholds below it is above the first k thresholds.
         above += np.bincount(np.searchsorted(thresholds, impostors, side="left"), minlength=len(above))
         at_or_above += np.bincount(np.searchsorted(thresholds, impostors, side="right"), minlength=len(above))
-    return _from_the_end(above)[1:], _from_the_end(at_or_above)[1:], total
+    return _reversed_cumsum(above)[1:], _reversed_cumsum(at_or_above)[1:], total
 
 
 def _pair_blocks(embeddings_ND: Tensor, labels_N: Tensor) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]:
-    """Each pair once: its cosine, and whether it is genuine."""
+    """In blocks, each pair once: the cosines of the pairs, and whether they are genuine."""
     for first in range(0, len(embeddings_ND), BLOCK):
         rows = slice(first, first + BLOCK)
         cosines_BN = embeddings_ND[rows] @ embeddings_ND[first:].T
@@ -149,13 +160,13 @@ def _pair_blocks(embeddings_ND: Tensor, labels_N: Tensor) -> Iterator[tuple[npt.
         yield cosines_BN[later_BN].numpy(), same_BN[later_BN].numpy()
 
 
-def _from_the_end(counts: _Counts) -> _Counts:
-    """Cumulative sums from each place to the end."""
+def _reversed_cumsum(counts: _Counts) -> _Counts:
+    """The sums of all counts from each index to the end."""
     return np.cumsum(counts[::-1])[::-1]
 
 
 def _curve(just_above: _Counts, at: _Counts, pairs: int) -> _Counts:
-    """Accepted pairs along the ROC curve, from none to all."""
+    """The numbers of accepted pairs along the ROC curve, from none to all."""
     return np.concatenate([[0], np.stack([just_above, at], axis=1).ravel(), [pairs]])
 
 
@@ -166,8 +177,8 @@ def _tar_at(far: float, false_accepts: _Counts, tar_curve: npt.NDArray[np.float6
     return float(tar_curve[np.searchsorted(false_accepts, allowed, side="right") - 1])
 
 
-def _thinned(far_curve: npt.NDArray[np.float64], tar_curve: npt.NDArray[np.float64]) -> RocCurve:
-    """Points of the curve: the best TAR up to each of `ROC_POINTS` − 1 false accept rates, and the origin."""
+def _thin(far_curve: npt.NDArray[np.float64], tar_curve: npt.NDArray[np.float64]) -> RocCurve:
+    """The origin, and the best TAR up to each of `ROC_POINTS` − 1 false accept rates."""
     lowest = far_curve[far_curve > 0][0]
     rates = np.geomspace(lowest, 1.0, ROC_POINTS - 1)
     rates[-1] = 1.0

@@ -1,7 +1,7 @@
-"""What the two bounds share with federated averaging: enrolment, and the steps of a client that trains alone.
+"""What both bounds take from federated averaging: enrolment, and the local training of a client.
 
-A bound's own rounds are no federated ones, so that it is no strategy: it does not say what a client minimises, nor what an
-aggregator makes of updates. Where a bound needs either, it takes FedAvg's.
+A bound has no federated rounds, so it is no strategy: it defines neither a client's loss nor what an aggregator makes of
+updates. If a bound needs one of these, it uses FedAvg's.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from fedface_learning.simulation.simulation_data import SimulationData
 
 
 def as_fedavg(plan: Plan) -> Plan:
-    """The plan of a bound with FedAvg for its strategy, and all else as it is."""
+    """The plan with FedAvg as its strategy, and otherwise unchanged."""
     return apply_merge_patch(plan, {"strategy": "fedavg"})
 
 
 def enrol_as_fedavg(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> ReducedRound:
-    """The enrolment of every client, so that round 0 of a bound is that of FedAvg, and its scores are every strategy's."""
+    """Enrol every client as FedAvg does, so that round 0 of a bound has the scores of every strategy's round 0."""
     return Federation(as_fedavg(plan), network, data).enrol()

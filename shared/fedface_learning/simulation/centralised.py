@@ -1,8 +1,8 @@
-"""The upper bound: what one who may pool everybody's photographs gets. CosFace on clients and public identities alike.
+"""The upper bound: training on the pooled photographs of all clients and public identities, with CosFace.
 
-In one process only; the services never pool photographs. It trains as `fedface_learning.pretraining` does, from the
-plan's initial network. A round is an equal part of its steps, so that it is scored as often as a federated run. With
-centring, the centre stays the one of enrolment.
+Only a simulation computes it; the services never pool photographs. It trains as `fedface_learning.pretraining` does, from
+the plan's initial network. Its steps are divided equally into rounds, so that it is scored as often as a federated run. With
+centring, the centre stays as at enrolment.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ from fedface_learning.updates.norm import update_norm
 
 
 def centralised_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> Rounds:
-    """Enrolment, which is FedAvg's; then ``plan.rounds`` parts of the training.
+    """Enrolment as in FedAvg, then ``plan.rounds`` rounds, each an equal part of the pooled training.
 
-    W is what the head has learnt of the clients. Losses are CosFace's: a part's mean, and that of the part before.
+    W is the clients' rows of the classification head. The loss after a round is the mean CosFace loss of its steps; the loss
+    before it is that of the previous round.
     """
     assert isinstance(plan.strategy, CentralisedPlan)
     yield enrol_as_fedavg(plan, network, data), data.score(ENROLMENT_ROUND, network)
-    how = PretrainPlan.model_validate(plan.strategy.model_dump(exclude={"name"}) | {"seed": plan.seed})
-    training = CosFaceTraining(network, data.dataset, [*data.split.clients, *data.split.public], how)
+    pooled = PretrainPlan.model_validate(plan.strategy.model_dump(exclude={"name"}) | {"seed": plan.seed})
+    training = CosFaceTraining(network, data.dataset, [*data.split.clients, *data.split.public], pooled)
     loss = None
     for number in range(1, plan.rounds + 1):
         old = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
-        loss_before, losses = loss, []
+        loss_before = loss
+        losses = []
         while training.step < training.steps * number // plan.rounds:
             losses.append(training.take_step().loss)
         loss = sum(losses) / len(losses) if losses else loss_before

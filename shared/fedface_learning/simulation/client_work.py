@@ -1,4 +1,4 @@
-"""What the clients of a simulated round do, by the kind of the round."""
+"""The work of the clients in a simulated round, by the kind of the round."""
 
 from __future__ import annotations
 
@@ -17,43 +17,44 @@ from fedface_learning.strategies import Tensors
 
 
 @dataclass(frozen=True)
-class AtClients:
-    """What the clients of a round have at hand, beside their images. C clients, D dimensions."""
+class RoundInputs:
+    """What the clients of a simulated round are given, beside their images. C clients, D dimensions."""
 
     plan: Plan
     number: int
     trainer: LocalTrainer
-    """Its network is the global model, in which one client after another works."""
+    """Holds the global model. One client after another trains in its network."""
     model_sha256: str
-    """The global model's name."""
+    """The SHA-256 of the global model."""
     class_embeddings_CD: Tensor
-    """Each client looks at its own row only; there are none at enrolment."""
+    """W (C, D), of which each client uses only its own row. At enrolment W has no rows."""
     guidance: Tensors
+    """The tensors that every client may read."""
     residuals: Tensors
-    """Client → what its last update that counted had left out, with error feedback."""
+    """With error feedback: client → the residual (P,) of its last update that is in the model."""
 
 
-def _enrolments(at_clients: AtClients, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update]]:
+def _enrol(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update]]:
     for client, images_NCHW in images.items():
-        yield client, enrolment_update(at_clients.trainer.network, images_NCHW, at_clients.plan)
+        yield client, enrolment_update(inputs.trainer.network, images_NCHW, inputs.plan)
 
 
-def _trained(at_clients: AtClients, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update]]:
-    training = TrainingRound(at_clients.plan, at_clients.number, at_clients.guidance, at_clients.model_sha256)
+def _train(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update]]:
+    training = TrainingRound(inputs.plan, inputs.number, inputs.guidance, inputs.model_sha256)
     trainees = [
         Trainee(
             client=client,
             images_NCHW=images_NCHW,
-            class_embedding_D=at_clients.class_embeddings_CD[client_index(client)],
-            residual_P=at_clients.residuals.get(client),
+            class_embedding_D=inputs.class_embeddings_CD[client_index(client)],
+            residual_P=inputs.residuals.get(client),
         )
         for client, images_NCHW in images.items()
     ]
-    return training_updates(at_clients.trainer, trainees, training)
+    return training_updates(inputs.trainer, trainees, training)
 
 
-CLIENT_WORK: dict[RoundKind, Callable[[AtClients, Mapping[str, Tensor]], Iterator[tuple[str, Update]]]] = {
-    RoundKind.ENROLMENT: _enrolments,
-    RoundKind.TRAINING: _trained,
+CLIENT_WORK: dict[RoundKind, Callable[[RoundInputs, Mapping[str, Tensor]], Iterator[tuple[str, Update]]]] = {
+    RoundKind.ENROLMENT: _enrol,
+    RoundKind.TRAINING: _train,
 }
-"""The updates of the clients whose images (n, C, H, W) these are, in their order, by the kind of the round."""
+"""Kind of round → the function that makes the clients' updates, in order, from client → images (N, C, H, W), uint8."""

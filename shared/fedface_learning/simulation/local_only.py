@@ -1,7 +1,7 @@
-"""The lower bound: what clients get who share nothing. Each trains on from the initial network, and none is averaged.
+"""The lower bound: clients that share nothing. Each client trains its own model from the initial network; none is averaged.
 
-In one process only: a client's own model is never scored by the services, which do not see it but in an average. A client
-takes the steps of FedAvg: down FedFace's loss against its class embedding, which stays where enrolment put it.
+Only a simulation computes it: the services see clients' models in averages only, and so cannot score one. Clients train as
+in FedAvg, with FedFace's loss against their class embeddings, which stay as at enrolment.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from fedface_core.domain.plan.strategy import LocalOnlyPlan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.aggregation.reduced_round import reduced_round
+from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_update
 from fedface_learning.evaluation.verification import Verification, mean_verification
@@ -28,10 +29,10 @@ from fedface_learning.updates.norm import update_norm
 
 
 def local_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> Rounds:
-    """Enrolment; then ``plan.rounds`` rounds of local training by each of the first clients, on its own model.
+    """Enrolment, then ``plan.rounds`` rounds, in which each of the first clients trains its own model further.
 
-    A round's verification is the mean over these clients' models; its model version holds all of them, the tensors of each
-    under its client's name.
+    The plan says how many clients train. A round's verification is the mean over their models. A round's model version holds
+    all of their models; tensors are named ``client/name``.
     """
     assert isinstance(plan.strategy, LocalOnlyPlan)
     enrolled = enrol_as_fedavg(plan, network, data)
@@ -45,13 +46,14 @@ def local_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) ->
     for number in range(1, plan.rounds + 1):
         verifications: list[Verification] = []
         updates: list[AcceptedUpdate] = []
-        moved: list[float] = []
+        norms: list[float] = []
         for index, (client, model) in enumerate(models.items()):
             trainer.start_from(model, "the client's own model")
-            update = training_update(trainer, data.images[client], class_embeddings_CD[index], fedavg, number, client)
+            trainee = Trainee(client, data.images[client], class_embeddings_CD[index])
+            update = training_update(trainer, trainee, TrainingRound(fedavg, number))
             updates.append(update.accepted)
             models[client] = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
-            moved.append(update_norm(models[client], model))
+            norms.append(update_norm(models[client], model))
             if (verification := data.score(number, network)) is not None:
                 verifications.append(verification)
         images = sum(update.images for update in updates)
@@ -62,7 +64,7 @@ def local_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) ->
             folded=len(updates),
             images=images,
             refused={},
-            update_norm=sum(moved) / len(moved),
+            update_norm=sum(norms) / len(norms),
             loss_before=sum(update.images * (update.loss_before or 0.0) for update in updates) / images,
             loss_after=sum(update.images * (update.loss_after or 0.0) for update in updates) / images,
         )

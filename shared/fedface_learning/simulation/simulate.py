@@ -1,8 +1,8 @@
-"""Whole runs in one process: the federated ones, which the services compute alike, and the two bounds, which they do not.
+"""Simulation: whole runs in one process. Federated runs equal those of the services; the two bounds exist only here.
 
-A federated run calls the services' functions in their order, so its model is theirs to the bit, wherever the same updates
-were accepted. Here that is always the whole cohort: a quorum below the cohort's size depends on who is faster, and nobody
-is in one process.
+A federated run calls the functions that the services call, in equal order, so its model equals theirs to the bit if the
+services accept the updates of the whole cohort. With a quorum below the cohort's size, the services accept the fastest
+clients; in one process no client is faster, and the whole cohort takes part.
 """
 
 from __future__ import annotations
@@ -23,33 +23,34 @@ from fedface_learning.simulation.local_only import local_rounds
 from fedface_learning.simulation.simulation_data import Rounds, SimulationData
 
 RoundsOf = Callable[[Plan, EmbeddingNetwork, SimulationData], Rounds]
+"""Simulates the rounds of a plan from the initial network, which it changes in place."""
 
 BOUNDS: dict[str, RoundsOf] = {"centralised": centralised_rounds, "local-only": local_rounds}
-"""The bounds of a simulation, by the name that a plan gives for its strategy. Any other name is that of a strategy."""
+"""The name that a plan gives for its strategy → the simulation of that bound. All other names are those of strategies."""
 
 
 @dataclass(frozen=True)
 class SimulatedRound:
-    """What one round came to; round 0 is enrolment, whose verification is that of the pre-trained network.
-
-    ``verification`` is none where the round was not to be evaluated.
-    """
+    """The result of one simulated round."""
 
     number: int
+    """The number of the round. Round 0 is enrolment; its verification is that of the pre-trained network."""
     aggregation: Aggregation
     verification: Verification | None
+    """None if the round was not evaluated."""
 
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """The last model version, and every round."""
+    """The result of a simulated run."""
 
     model: bytes
+    """The last model version, as an object."""
     rounds: tuple[SimulatedRound, ...]
 
     @property
     def model_sha256(self) -> str:
-        """The name of the last model version."""
+        """The SHA-256 of the last model version."""
         return sha256_hex(self.model)
 
 
@@ -61,11 +62,12 @@ def simulate(
     dataset: FaceDataset | None = None,
     evaluate_at: Callable[[int], bool] = lambda _number: True,
 ) -> SimulationResult:
-    """Run a plan. ``on_round`` is told of each round as it ends.
+    """Simulate a run. ``on_round`` is called with each round when it ends.
 
-    ``initial`` stands in for the network that the plan starts from, and must where the plan names a stored model by its
-    SHA-256. It is changed in place, and is the round's model when ``on_round`` is told. ``dataset`` stands in for the plan's
-    own. ``evaluate_at`` says by its number whether a round is evaluated; every one is by default.
+    ``initial`` replaces the network that the plan starts from. It must be given if the plan names a stored model by its
+    SHA-256. It is changed in place, and holds the round's model when ``on_round`` is called. ``dataset`` replaces the plan's
+    data set. ``evaluate_at`` says by its number whether a round is evaluated; by default every round is. `InvalidInputError`
+    if the plan's aggregation is asynchronous.
     """
     if plan.aggregation.mode == "asynchronous":
         raise InvalidInputError("one process trains one client at a time, and has nothing asynchronous to simulate")

@@ -1,4 +1,4 @@
-"""What a simulation has in one process: everybody's photographs, which the services never have in one place."""
+"""The photographs of all clients in one process, which only a simulation has; the services never have them in one place."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from fedface_learning.evaluation.verification import Verification, evaluate
 from fedface_learning.models import EmbeddingNetwork
 
 Rounds = Iterator[tuple[ReducedRound, Verification | None]]
-"""Enrolment, then each training round: what it came to, and how its model does, if that is asked for."""
+"""The result of enrolment and of each training round, each with the verification of its model, or None if not asked for."""
 
 
 @dataclass(frozen=True)
 class SimulationData:
-    """The photographs of clients, public and test identities, and which rounds are scored on those of the last."""
+    """The photographs of clients, public and test identities, and which rounds are scored on the test identities."""
 
     dataset: FaceDataset
     split: IdentitySplit
     images: Mapping[str, Tensor]
-    """Client → its own, uint8 (n, C, H, W), in client order."""
+    """Client → its images (N, C, H, W), uint8, in client order."""
     far: tuple[float, ...]
-    """The false accept rates at which a model is scored."""
+    """The false accept rates (FAR) at which a model is scored."""
     evaluate_at: Callable[[int], bool]
-    """Whether the model of the round with this number is scored."""
+    """Says by the number of a round whether its model is scored."""
 
     @classmethod
     def of(cls, plan: Plan, dataset: FaceDataset, evaluate_at: Callable[[int], bool] = lambda _number: False) -> Self:
-        """The data set, split as the plan says. No round is scored by default."""
+        """Split the data set as the plan says. No round is scored by default."""
         split = split_identities(dataset.identities, plan.split)
         clients = {client_id(index): identity for index, identity in enumerate(split.clients)}
         images = {client: dataset.images(identity)[: plan.data.images_per_client] for client, identity in clients.items()}
         return cls(dataset, split, images, plan.far, evaluate_at)
 
     def score(self, number: int, network: EmbeddingNetwork) -> Verification | None:
-        """The verification of round ``number`` on the test identities; None if the round is not to be scored."""
+        """The verification of the network after round ``number``, on the test identities; None if it is not to be scored."""
         return evaluate(network, self.dataset, self.split.test, self.far) if self.evaluate_at(number) else None

@@ -1,7 +1,8 @@
-"""Strategies, by name. `strategy.py` says what one is; `fedface.py` is the one that the others vary.
+"""The strategies, by name. `strategy.py` says what a strategy is; `fedface.py` is the one that all others vary.
 
-To add one: a file here that makes a `Strategy`, its entry in `STRATEGIES`, and in `fedface_core.domain.plan.strategy` a
-class with its name and its parameters, which joins the union `StrategyPlan`, so that a plan can name it.
+To add a strategy, write a file in this folder that makes a `Strategy`, and enter it in `STRATEGIES`. Then add a class with
+its name and its parameters to `fedface_core.domain.plan.strategy`, and to the union `StrategyPlan`, so that a plan can name
+it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ STRATEGIES: dict[str, Strategy] = {
 
 
 def strategy_of(plan: Plan) -> Strategy:
-    """The plan's strategy. A plan may name a bound instead (`fedface_learning.simulation`), which has none."""
+    """The strategy that a plan names.
+
+    A plan for a simulation may name a bound instead (`fedface_learning.simulation.simulate.BOUNDS`). A bound is no strategy,
+    so callers must not ask for one.
+    """
     assert plan.strategy.name in STRATEGIES, f"{plan.strategy.name} is no strategy, but a bound of the simulation"
     return STRATEGIES[plan.strategy.name]

@@ -1,9 +1,9 @@
 """FedAwS (Yu et al., *Federated Learning with Only Positive Labels*, ICML 2020): clients learn their class embeddings too.
 
-A client trains its class embedding together with the network, and uploads it; the aggregator puts it into W and spreads W.
-Yu et al.'s regulariser ``Σ_{c≠c'} max(0, ν − d(w_c, w_c'))²`` with the cosine distance d = 1 − w_c·w_c' is FedFace's
-spreadout with the margin 1 − ν. It differs in its step: with many classes theirs pushes away the k nearest rows of each;
-ours looks at all pairs, and no row ever steps further than its neighbours allow (ADR 5).
+A client trains its class embedding together with the network, and uploads it. The aggregator puts it into W and spreads W.
+Yu et al. minimise ``Σ_{c≠c'} max(0, ν − d(w_c, w_c'))²`` with the cosine distance d = 1 − w_c·w_c'. This is FedFace's
+spreadout with the margin 1 − ν. The step differs: with many classes, Yu et al. push away the k nearest rows of each row.
+FedFace's spreadout looks at all pairs, and bounds each row's step by the mean of its neighbours (ADR 5).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from fedface_learning.strategies.strategy import ClientRound, ServerResult, Serv
 CLASS_EMBEDDING = "class_embedding"
 
 
-def take_learnt_rows(at_hand: ServerRound) -> ServerResult:
-    """W with the rows that clients have learnt, after one spreadout. Who took no part keeps its row."""
-    class_embeddings_CD = at_hand.class_embeddings_CD.clone()
-    for client, tensors in at_hand.uploaded.items():
+def take_learnt_rows(server_round: ServerRound) -> ServerResult:
+    """W (C, D) with the rows that clients have learnt, after one spreadout. Other clients keep their rows until then."""
+    class_embeddings_CD = server_round.class_embeddings_CD.clone()
+    for client, tensors in server_round.uploaded.items():
         class_embeddings_CD[client_index(client)] = tensors[CLASS_EMBEDDING]
-    return spread_out(replace(at_hand, class_embeddings_CD=class_embeddings_CD))
+    return spread_out(replace(server_round, class_embeddings_CD=class_embeddings_CD))
 
 
 def _rate(plan: Plan) -> float:
@@ -34,8 +34,8 @@ def _rate(plan: Plan) -> float:
     return plan.strategy.class_learning_rate
 
 
-def _own_row(at_hand: ClientRound, _features_ND: Tensor) -> Tensors:
-    return {CLASS_EMBEDDING: at_hand.class_embedding_D}
+def _own_row(client_round: ClientRound, _features_ND: Tensor) -> Tensors:
+    return {CLASS_EMBEDDING: client_round.class_embedding_D}
 
 
 def _row_shape(plan: Plan) -> dict[str, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""FedFace (Aggarwal et al., IJCB 2021): each client draws its images to its class embedding, the server spreads these."""
+"""FedFace (Aggarwal et al., IJCB 2021): each client draws its images to its class embedding; the server spreads these."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from fedface_learning.objectives.spreadout import spread
 from fedface_learning.strategies.strategy import NOTHING, ClientRound, ServerResult, ServerRound, Strategy, Tensors
 
 
-def hinge(at_hand: ClientRound, features_ND: Tensor) -> Tensor:
-    """``mean_i max(0, m − w_c·f(x_i))²``."""
-    embeddings_ND = normalize(features_ND - at_hand.network.centre)
-    return positive_squared_hinge(embeddings_ND, at_hand.class_embedding_D, at_hand.plan.local_training.margin)
+def hinge(client_round: ClientRound, features_ND: Tensor) -> Tensor:
+    """FedFace's loss of raw features (N, D): ``mean_i max(0, m − w_c·f(x_i))²``, a scalar."""
+    embeddings_ND = normalize(features_ND - client_round.network.centre)
+    return positive_squared_hinge(embeddings_ND, client_round.class_embedding_D, client_round.plan.local_training.margin)
 
 
-def spread_out(at_hand: ServerRound) -> ServerResult:
-    """W after one spreadout; the average as it is."""
-    return ServerResult(*spread(at_hand.class_embeddings_CD, at_hand.plan.spreadout))
+def spread_out(server_round: ServerRound) -> ServerResult:
+    """W (C, D) after one spreadout. The network stays the average."""
+    return ServerResult(*spread(server_round.class_embeddings_CD, server_round.plan.spreadout))
 
 
 def _fixed(_plan: Plan) -> None:
     return None
 
 
-def _no_uploads(_at_hand: ClientRound, _features_ND: Tensor) -> Tensors:
+def _no_uploads(_client_round: ClientRound, _features_ND: Tensor) -> Tensors:
     return NOTHING
 
 

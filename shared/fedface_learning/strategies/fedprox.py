@@ -12,17 +12,18 @@ from fedface_learning.strategies.fedface import FEDFACE, hinge
 from fedface_learning.strategies.strategy import ClientRound
 
 
-def proximal_hinge(at_hand: ClientRound, features_ND: Tensor) -> Tensor:
-    """FedFace's loss plus ``μ/2 · ‖f − f_global‖²`` over all parameters."""
-    assert isinstance(at_hand.plan.strategy, FedProxPlan)
-    loss = hinge(at_hand, features_ND)
-    proximal = at_hand.plan.strategy.proximal
+def proximal_hinge(client_round: ClientRound, features_ND: Tensor) -> Tensor:
+    """FedFace's loss of raw features (N, D), plus ``μ/2 · ‖f − f_global‖²`` over all parameters; a scalar."""
+    assert isinstance(client_round.plan.strategy, FedProxPlan)
+    loss = hinge(client_round, features_ND)
+    proximal = client_round.plan.strategy.proximal
     if not proximal:
         return loss
-    moved = [
-        (parameter - at_hand.global_model[name]).square().sum() for name, parameter in at_hand.network.named_parameters()
+    squared_changes = [
+        (parameter - client_round.global_model[name]).square().sum()
+        for name, parameter in client_round.network.named_parameters()
     ]
-    return loss + proximal / 2 * torch.stack(moved).sum()
+    return loss + proximal / 2 * torch.stack(squared_changes).sum()
 
 
 FEDPROX = replace(FEDFACE, loss=proximal_hinge)

@@ -1,4 +1,4 @@
-"""W that follows the network: clients send their mean embedding along, and the aggregator puts it into W."""
+"""W that follows the network: each client uploads its mean embedding, and the aggregator puts it into W."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from fedface_learning.strategies.strategy import ClientRound, ServerRound, Tenso
 MEAN_EMBEDDING = "mean_embedding"
 
 
-def own_mean(at_hand: ClientRound, features_ND: Tensor) -> Tensors:
-    """The normalised mean (D,) of the client's embeddings by the network that it has trained."""
-    embeddings_ND = normalize(features_ND - at_hand.network.centre)
+def upload_mean_embedding(client_round: ClientRound, features_ND: Tensor) -> Tensors:
+    """The tensor that a client uploads: its mean embedding (D,) by the network that it has trained, of unit length.
+
+    ``features_ND`` are the raw features (N, D) of all its images.
+    """
+    embeddings_ND = normalize(features_ND - client_round.network.centre)
     return {MEAN_EMBEDDING: normalize(mean_feature(embeddings_ND), dim=0)}
 
 
-def mean_shape(plan: Plan) -> dict[str, tuple[int, ...]]:
-    """The shape of `own_mean`."""
+def mean_embedding_shape(plan: Plan) -> dict[str, tuple[int, ...]]:
+    """The name and the shape (D,) of the tensor that `upload_mean_embedding` gives."""
     return {MEAN_EMBEDDING: (plan.model.embedding_size,)}
 
 
-def with_uploaded_means(at_hand: ServerRound) -> Tensor:
-    """W (C, D) with the means that clients have sent, before any spreadout. Who took no part keeps its row."""
-    class_embeddings_CD = at_hand.class_embeddings_CD.clone()
-    for client, tensors in at_hand.uploaded.items():
+def with_uploaded_means(server_round: ServerRound) -> Tensor:
+    """W (C, D) with the mean embeddings that clients have uploaded, before any spreadout. Other clients keep their rows."""
+    class_embeddings_CD = server_round.class_embeddings_CD.clone()
+    for client, tensors in server_round.uploaded.items():
         class_embeddings_CD[client_index(client)] = tensors[MEAN_EMBEDDING]
     return class_embeddings_CD

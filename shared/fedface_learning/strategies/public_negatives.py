@@ -1,10 +1,11 @@
-"""FedFace with the negatives that are nobody's secret: the public identities. Ours; close to FedFR (Liu et al., AAAI 2022).
+"""FedFace with negatives that are not secret: the public identities. Our own; close to FedFR (Liu et al., AAAI 2022).
 
-A client has positives only, and may not see another client's class embedding. But the public identities, which the network
-was pre-trained on, are everybody's to see. So each client minimises CosFace, its own class embedding against theirs, and
-the aggregator takes part as one more participant: CosFace on the public photographs against the class embeddings of the
-public identities *and* of the clients, which it holds anyway. What no one holds, a client's photographs against another
-client, is left to spreadout. Clients send their mean embedding along, so that W follows the network.
+A client has photographs of one person, and must not see another client's class embedding. But everybody may see the public
+identities, which the network was pre-trained on. So each client minimises CosFace with its own class embedding as the true
+class and the public ones as the others. The aggregator takes part as one more participant: it minimises CosFace on the
+public photographs, against the class embeddings of the public identities and of the clients, which it holds in any case.
+Nobody holds the photographs of two clients; only spreadout keeps two clients apart. Clients also upload their mean
+embedding, so that W follows the network.
 
 K public identities, C clients, N images, D dimensions.
 """
@@ -22,35 +23,44 @@ from fedface_core.domain.plan.strategy import PublicNegativesPlan
 from fedface_learning.objectives.losses import cosface
 from fedface_learning.objectives.spreadout import spread
 from fedface_learning.strategies.fedface import FEDFACE
-from fedface_learning.strategies.mean_embeddings import mean_shape, own_mean, with_uploaded_means
-from fedface_learning.strategies.public_steps import public_directions, take_public_steps
+from fedface_learning.strategies.mean_embeddings import mean_embedding_shape, upload_mean_embedding, with_uploaded_means
+from fedface_learning.strategies.public_steps import public_class_embeddings, take_public_steps
 from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound
 
 PUBLIC = "public_KD"
 
 
-def against_public(at_hand: ClientRound, features_ND: Tensor) -> Tensor:
-    """CosFace: the client's own class embedding is the true one, those of the public identities are the others."""
-    rows_KD = torch.cat([at_hand.class_embedding_D.unsqueeze(0), at_hand.guidance[PUBLIC]])
+def cosface_with_public_negatives(client_round: ClientRound, features_ND: Tensor) -> Tensor:
+    """A client's CosFace loss of raw features (N, D), a scalar.
+
+    The client's own class embedding is the true class; the class embeddings of the public identities are the others.
+    """
+    rows_KD = torch.cat([client_round.class_embedding_D.unsqueeze(0), client_round.guidance[PUBLIC]])
     labels_N = torch.zeros(len(features_ND), dtype=torch.int64)
-    return _cosface(normalize(features_ND - at_hand.network.centre) @ rows_KD.T, labels_N, at_hand.plan)
+    return _cosface(normalize(features_ND - client_round.network.centre) @ rows_KD.T, labels_N, client_round.plan)
 
 
-def take_part_with_public(before: ServerRound) -> int:
-    """The aggregator's own update: a few steps, each on all public photographs, whose number it returns."""
-    assert isinstance(before.plan.strategy, PublicNegativesPlan)
-    rows_KD = torch.cat([before.state[PUBLIC], before.class_embeddings_CD[before.class_embeddings_CD.any(dim=1)]])
+def train_on_public_photographs(server_round: ServerRound) -> int:
+    """Train the network in place as the aggregator's own update, and return the number of public photographs."""
+    assert isinstance(server_round.plan.strategy, PublicNegativesPlan)
+    enrolled_CD = server_round.class_embeddings_CD[server_round.class_embeddings_CD.any(dim=1)]
+    rows_KD = torch.cat([server_round.state[PUBLIC], enrolled_CD])
 
     def loss(label: int, embeddings_ND: Tensor) -> Tensor:
-        return _cosface(embeddings_ND @ rows_KD.T, torch.full((len(embeddings_ND),), label), before.plan)
+        return _cosface(embeddings_ND @ rows_KD.T, torch.full((len(embeddings_ND),), label), server_round.plan)
 
-    return take_public_steps(before, before.plan.strategy.public_steps, loss)
+    return take_public_steps(server_round, server_round.plan.strategy.public_steps, loss)
 
 
-def follow_the_network(at_hand: ServerRound) -> ServerResult:
-    """W from the mean embeddings that clients sent, after one spreadout; the public ones from the new network."""
-    kept = {PUBLIC: public_directions(at_hand)}
-    return ServerResult(*spread(with_uploaded_means(at_hand), at_hand.plan.spreadout), state=kept, guidance=kept)
+def renew_class_embeddings(server_round: ServerRound) -> ServerResult:
+    """W (C, D) with the mean embeddings that clients uploaded, after one spreadout.
+
+    The class embeddings of the public identities (K, D) are computed anew with the round's network. They are the strategy's
+    state and the next round's guidance.
+    """
+    public = {PUBLIC: public_class_embeddings(server_round)}
+    spread_CD, stats = spread(with_uploaded_means(server_round), server_round.plan.spreadout)
+    return ServerResult(spread_CD, stats, state=public, guidance=public)
 
 
 def _cosface(cosines_NK: Tensor, labels_N: Tensor, plan: Plan) -> Tensor:
@@ -60,9 +70,9 @@ def _cosface(cosines_NK: Tensor, labels_N: Tensor, plan: Plan) -> Tensor:
 
 PUBLIC_NEGATIVES = replace(
     FEDFACE,
-    loss=against_public,
-    uploads=own_mean,
-    upload_shapes=mean_shape,
-    take_part=take_part_with_public,
-    finish=follow_the_network,
+    loss=cosface_with_public_negatives,
+    uploads=upload_mean_embedding,
+    upload_shapes=mean_embedding_shape,
+    take_part=train_on_public_photographs,
+    finish=renew_class_embeddings,
 )

@@ -15,26 +15,28 @@ from fedface_learning.seeding import derive_seed
 from fedface_learning.strategies.strategy import ServerRound
 
 
-def take_public_steps(before: ServerRound, of_its_own: int | None, loss: Callable[[int, Tensor], Tensor]) -> int:
-    """Train the network in place, a few steps on all public photographs each, and return how many photographs they are.
+def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Callable[[int, Tensor], Tensor]) -> int:
+    """Train the network in place, and return how many public photographs it was trained on.
 
-    ``of_its_own`` steps, or where that is None as many as a client takes; with 0 steps it takes no part. Rate, momentum and
-    augmentation are the clients'. ``loss(label, embeddings_ND)`` is the mean over the photographs of public identity
-    ``label``.
+    Each of ``own_steps`` steps sees all public photographs. None means as many steps as a client takes; with 0 steps nothing
+    is trained and 0 is returned. Learning rate, momentum and augmentation are those of the clients.
+    ``loss(label, embeddings_ND)`` is the mean loss, a scalar, over the photographs of public identity ``label``.
     """
-    plan, network, local = before.plan, before.network, before.plan.local_training
-    steps = local.steps_in(before.number, plan.rounds) if of_its_own is None else of_its_own
+    plan = server_round.plan
+    network = server_round.network
+    local = plan.local_training
+    steps = local.steps_in(server_round.number, plan.rounds) if own_steps is None else own_steps
     if not steps:
         return 0
-    rate = local.learning_rate * plan.rate_shares(before.number)[0]
-    photographs = list(_public_photographs(before))
+    rate = local.learning_rate * plan.rate_shares(server_round.number)[0]
+    photographs = list(_public_photographs(server_round))
     images = sum(len(images_NCHW) for images_NCHW in photographs)
     optimiser = torch.optim.SGD(network.parameters(), lr=rate, momentum=local.momentum)
     network.eval()
     for step in range(steps):
         optimiser.zero_grad()
         for label, images_NCHW in enumerate(photographs):
-            seed = derive_seed(plan.seed, before.number, "public", label)
+            seed = derive_seed(plan.seed, server_round.number, "public", label)
             seen_NCHW = augment(images_NCHW, seed, step, flip=local.flip, shift=local.shift)
             torch.autograd.backward(loss(label, network(seen_NCHW)) * (len(images_NCHW) / images))
         optimiser.step()
@@ -44,12 +46,12 @@ def take_public_steps(before: ServerRound, of_its_own: int | None, loss: Callabl
     return images
 
 
-def public_directions(at_hand: ServerRound) -> Tensor:
+def public_class_embeddings(server_round: ServerRound) -> Tensor:
     """The normalised mean embedding of each public identity by the round's network, (K, D)."""
-    means = [mean_feature(embed(at_hand.network, images_NCHW)) for images_NCHW in _public_photographs(at_hand)]
+    means = [mean_feature(embed(server_round.network, images_NCHW)) for images_NCHW in _public_photographs(server_round)]
     return normalize(torch.stack(means), dim=1)
 
 
-def _public_photographs(at_hand: ServerRound) -> Iterator[Tensor]:
-    faces = at_hand.photographs()
-    return (faces.images(identity) for identity in split_identities(faces.identities, at_hand.plan.split).public)
+def _public_photographs(server_round: ServerRound) -> Iterator[Tensor]:
+    faces = server_round.photographs()
+    return (faces.images(identity) for identity in split_identities(faces.identities, server_round.plan.split).public)

@@ -1,10 +1,10 @@
-"""What a strategy is: what a client minimises and uploads, and what the aggregator makes of it. C clients, D dimensions.
+"""What a strategy is: what clients minimise and upload, and what the aggregator computes from that.
 
-A strategy is six functions of tensors. Client service, aggregator and simulation call them at the same places, so that a
-strategy is written once and runs in both. Each must give the same bits for the same arguments: it draws from
-`fedface_learning.seeding.generator` alone, and keeps nothing between calls but what it returns.
+A strategy is six functions of tensors (ADR 9). The services and the simulation call these functions in equal order, so a
+strategy is written once. Each function must give equal bits for equal arguments: it draws random numbers from
+`fedface_learning.seeding.generator` only, and keeps nothing between two calls.
 
-How to add one of your own says `__init__.py` beside this file.
+`fedface_learning/strategies/__init__.py` says how to add a strategy. C clients, N images, D dimensions.
 """
 
 from __future__ import annotations
@@ -21,70 +21,82 @@ from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.objectives.spreadout import SpreadoutStats
 
 Tensors = Mapping[str, Tensor]
+"""Tensors by name."""
 NOTHING: Tensors = MappingProxyType({})
+"""No tensors; nothing can be added."""
 
 
 @dataclass(frozen=True)
 class ClientRound:
-    """What a client has at hand in a round, beside its images."""
+    """What a client knows in a training round, beside its images."""
 
     plan: Plan
     number: int
+    """The number of the round; 1 or more, because round 0 is enrolment."""
     network: EmbeddingNetwork
-    """In training; its centre is fixed meanwhile."""
+    """The network that the client trains. Its centre is fixed during the training."""
     class_embedding_D: Tensor
-    """The client's own, of unit length: fixed, or learnt with the network."""
+    """The client's own class embedding (D,), of unit length: fixed, or learnt with the network."""
     global_model: Tensors
-    """Parameters and buffers that ``network`` started from."""
+    """The parameters and buffers that ``network`` started from, by name."""
     guidance: Tensors
-    """What the aggregator gives to every client of the round: of the public identities, never of another client."""
+    """What the aggregator gives to every client of the round. It may tell of public identities, never of another client."""
 
 
 @dataclass(frozen=True)
 class ServerRound:
-    """What the aggregator has at hand at the end of a round; round 0 is enrolment."""
+    """What the aggregator knows at the end of a round."""
 
     plan: Plan
     number: int
+    """The number of the round; round 0 is enrolment."""
     network: EmbeddingNetwork
-    """The next model version: the average. A strategy may go on training it, in place."""
+    """The next model version, which is the average. A strategy may train it further, in place."""
     class_embeddings_CD: Tensor
-    """W as the round began with it, at enrolment from the clients' means or drawn; a zero row for who is not enrolled."""
+    """W (C, D) at the start of the round; at enrolment, W as just made. Clients that are not enrolled have zero rows."""
     uploaded: Mapping[str, Tensors]
-    """Client → the further tensors of its update, for the clients in the average. Of unit length in their last dimension."""
+    """Client → the further tensors of its update, of unit length in their last dimension. Only clients in the average."""
     state: Tensors
-    """What the strategy kept for itself in the round before."""
+    """What the strategy kept for itself at the end of the previous round."""
     photographs: Callable[[], FaceDataset]
-    """Opens the plan's data set. The aggregator may look at its public identities, and at no other."""
+    """Opens the plan's data set. The aggregator may look at its public identities only."""
 
 
 @dataclass(frozen=True)
 class ServerResult:
-    """What a strategy makes of a round, beside the network."""
+    """What a strategy returns at the end of a round, beside the network that it may have changed in place."""
 
     class_embeddings_CD: Tensor
-    """The next W, float32, of unit length."""
+    """The next W (C, D), float32, rows of unit length."""
     stats: SpreadoutStats
+    """The statistics of the cosines between the rows of W."""
     state: Tensors = field(default_factory=dict)
-    """For the aggregator's next round only; stored by content."""
+    """What only the aggregator may read in the next round. It is stored by content."""
     guidance: Tensors = field(default_factory=dict)
-    """For every client of the next round; stored by content. Whoever trains may read it: no class embedding of a client."""
+    """What every client of the next round may read, so no class embedding of a client. It is stored by content."""
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """One way to learn."""
+    """A way to learn: six functions, which client, aggregator and simulation call."""
 
     loss: Callable[[ClientRound, Tensor], Tensor]
-    """``(at_hand, features_ND)``: the scalar to minimise on a batch. Features are raw: neither centred nor normalised."""
+    """``loss(client_round, features_ND)``: the scalar that a client minimises on a batch.
+
+    The features (N, D) are raw: neither centred nor normalised.
+    """
     class_embedding_rate: Callable[[Plan], float | None]
-    """The rate at which clients learn their class embedding, back on the sphere after each step. None: it is fixed."""
+    """The learning rate of the clients' class embeddings, which are normalised after each step; None if they are fixed."""
     uploads: Callable[[ClientRound, Tensor], Tensors]
-    """``(at_hand, features_ND)`` of all the client's images by the trained network: further tensors for its update."""
+    """``uploads(client_round, features_ND)``: further tensors for a client's update.
+
+    The raw features (N, D) are those of all the client's images by the trained network.
+    """
     upload_shapes: Callable[[Plan], Mapping[str, tuple[int, ...]]]
-    """Name → shape of each of ``uploads``: float32, of unit length in the last dimension. What differs is refused."""
+    """Name → shape of each tensor of ``uploads``. They are float32 and of unit length in the last dimension; an update with
+    other tensors is refused."""
     take_part: Callable[[ServerRound], int] | None
-    """Before the average: trains the network, in place, on what the aggregator holds itself, and returns on how many images,
-    its weight in the average. 0, or no such function: the aggregator takes no part."""
+    """Trains the network in place before the average, on what the aggregator itself holds. Returns the number of images,
+    which is the weight in the average. With 0 images, or None for this function, the aggregator takes no part."""
     finish: Callable[[ServerRound], ServerResult]
-    """Ends a round on the aggregator: the next W, and a step of its own on the network where the strategy takes one."""
+    """Ends a round on the aggregator: makes the next W. It may also train the network further, in place."""

@@ -1,12 +1,12 @@
-"""The careful check of an update, which states what must hold of it: tensor by tensor, by name and in float64.
+"""The careful check of an update, tensor by tensor, by name and in float64. It defines what a good update is:
 
 1. Names: the update has the tensors that its form expects, and no others.
-2. Shape: each is of the shape expected.
-3. Type: each is of the type expected.
+2. Shape: each tensor has the expected shape.
+3. Type: each tensor has the expected dtype.
 4. Finite: no value is infinite or NaN.
-5. Image count: the update says as many images as were accepted.
-6. Norm: the model that it stands for is within the plan's bound, `cohort.max_update_norm`, of the global model (`norm.py`).
-7. Directions: what the strategy has clients upload beside the model is of unit length, but for rounding.
+5. Image count: the update reports as many images as were accepted.
+6. Norm: the distance of the client's model from the global model is at most `cohort.max_update_norm` (`norm.py`).
+7. Directions: the tensors beside the model, which the strategy asks for, are of unit length but for rounding.
 
 Every function here raises `UpdateRefusedError`, with the reason and what was found, if its invariant does not hold.
 """
@@ -31,28 +31,34 @@ _LENGTH_TOLERANCE: Final = 1e-3
 
 @dataclass(frozen=True)
 class CheckedUpdate:
-    """What a client trained, once it is known to be what was accepted and to fit the global model."""
+    """An update that has passed all checks."""
 
     values: Iterator[PlacedValues]
-    """The values to average, to be taken once, and while the blocks that it was read from are still its own."""
+    """The values to average. Iterate once, and before the blocks of the update are overwritten."""
     counters: Mapping[str, Tensor]
-    """The model's integer tensors by name."""
+    """The model's integer tensors, by name."""
     further_tensors: Mapping[str, Tensor]
-    """What the strategy has clients upload beside the model, by name: of unit length in the last dimension."""
+    """The tensors beside the model, which the strategy asks for, by name. Of unit length in the last dimension."""
 
 
-def carefully_checked(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, max_norm: float) -> CheckedUpdate:
-    """The update that the blocks hold, in any safetensors layout and any encoding of its form. Its values are copied."""
-    tensors = tensors_checked(blocks, accepted, form.expected)
-    model = form.decoded(tensors)
+def check_carefully(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, max_norm: float) -> CheckedUpdate:
+    """Check the update in the blocks, which may have any safetensors layout and the encoding of ``form``. Copies its values.
+
+    `UpdateRefusedError` if an invariant does not hold.
+    """
+    tensors = check_tensors(blocks, accepted, form.expected)
+    model = form.decode(tensors)
     check_norm(exact_norm(form.values_by_name(model), form), max_norm)
     directions = {name: unit_directions(name, tensors[name]) for name in form.further_tensors}
     counters = {name: model[name] for name, tensor in form.model.items() if not tensor.is_floating_point()}
     return CheckedUpdate(form.values_by_name(model), counters, directions)
 
 
-def tensors_checked(blocks: Blocks, accepted: AcceptedUpdate, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors that the blocks hold, by name: those expected, each of its shape and type, and finite."""
+def check_tensors(blocks: Blocks, accepted: AcceptedUpdate, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Decode the blocks, check names, shapes, dtypes, finite values and image count, and return the tensors by name.
+
+    ``expected`` gives the names, shapes and dtypes. `UpdateRefusedError` if the blocks are no safetensors or a check fails.
+    """
     try:
         tensors, metadata = decode_tensors(b"".join(blocks))
     except DamagedObjectError as error:
@@ -67,7 +73,7 @@ def tensors_checked(blocks: Blocks, accepted: AcceptedUpdate, expected: Mapping[
 
 
 def check_names(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """The update has the tensors expected, and no others."""
+    """Check that the update has the expected tensors and no others. `UpdateRefusedError` names those that differ."""
     missing = sorted(expected.keys() - tensors.keys())
     unexpected = sorted(tensors.keys() - expected.keys())
     if missing or unexpected:
@@ -78,7 +84,7 @@ def check_names(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -
 
 
 def check_shape(name: str, tensor: Tensor, expected: Tensor) -> None:
-    """The tensor of this name is of the shape expected."""
+    """Check that a tensor has the expected shape. `UpdateRefusedError` if not."""
     if tensor.shape != expected.shape:
         raise UpdateRefusedError(
             RefusalReason.WRONG_SHAPE, f"{name} has the shape {tuple(tensor.shape)}; it must be {tuple(expected.shape)}"
@@ -86,7 +92,7 @@ def check_shape(name: str, tensor: Tensor, expected: Tensor) -> None:
 
 
 def check_dtype(name: str, tensor: Tensor, expected: Tensor) -> None:
-    """The tensor of this name is of the type expected."""
+    """Check that a tensor has the expected dtype. `UpdateRefusedError` if not."""
     if tensor.dtype != expected.dtype:
         raise UpdateRefusedError(
             RefusalReason.WRONG_DTYPE, f"{name} has the type {tensor.dtype}; it must be {expected.dtype}"
@@ -94,7 +100,7 @@ def check_dtype(name: str, tensor: Tensor, expected: Tensor) -> None:
 
 
 def check_finite(name: str, tensor: Tensor) -> None:
-    """The tensor of this name holds no NaN and no infinity."""
+    """Check that a tensor holds neither NaN nor infinity. `UpdateRefusedError` counts such values."""
     if not tensor.isfinite().all():
         raise UpdateRefusedError(
             RefusalReason.NOT_FINITE, f"{name} holds {int((~tensor.isfinite()).sum())} values that are NaN or infinite"
@@ -102,7 +108,10 @@ def check_finite(name: str, tensor: Tensor) -> None:
 
 
 def check_image_count(metadata: Mapping[str, Any], accepted: AcceptedUpdate) -> None:
-    """The update says as many images as were accepted: they are its weight in the average."""
+    """Check that the update reports as many images as were accepted, because they are its weight in the average.
+
+    `UpdateRefusedError` if not.
+    """
     images = metadata.get("images")
     if images != accepted.images:
         raise UpdateRefusedError(
@@ -111,7 +120,10 @@ def check_image_count(metadata: Mapping[str, Any], accepted: AcceptedUpdate) -> 
 
 
 def unit_directions(name: str, tensor: Tensor) -> Tensor:
-    """The tensor of this name at unit length in its last dimension, float32; it must have been so but for rounding."""
+    """The tensor normalised in its last dimension, float32.
+
+    `UpdateRefusedError` if it was not of unit length before, but for rounding (1e-3).
+    """
     lengths: Tensor = torch.linalg.vector_norm(tensor.double(), dim=-1, keepdim=True)
     if not bool(((lengths - 1).abs() <= _LENGTH_TOLERANCE).all()):
         raise UpdateRefusedError(

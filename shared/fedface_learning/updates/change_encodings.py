@@ -1,8 +1,8 @@
-"""Three ways to write down a change of P numbers in fewer bytes.
+"""Three encodings of a change of P numbers in fewer bytes.
 
-Each says what its tensors look like, so that whatever looks otherwise is refused before it is read, and turns a change into
-them and back. What comes back is the same bits for the same tensors, on a client that asks what it left out as on the
-aggregator. A change that is not finite stays so, and is refused there.
+Each encoding states names, shapes and dtypes of its tensors, so that other tensors are refused before they are read. It
+encodes a change into tensors and decodes them. Decoding gives equal bits on the client, which computes its residual by it,
+and on the aggregator. A change that is not finite gives no finite change: the aggregator refuses such an update.
 """
 
 from __future__ import annotations
@@ -17,73 +17,79 @@ from torch import Tensor
 from fedface_core.domain.errors import UpdateRefusedError
 from fedface_core.domain.update import RefusalReason
 
-# No parameter has a slash in its name.
+# The names of the encoded tensors. No parameter has a slash in its name, so they are distinct.
 FLOAT16: Final = "change/float16"
 INT8: Final = "change/int8"
 SCALES: Final = "change/scales"
 INDICES: Final = "change/indices"
 VALUES: Final = "change/values"
 
-_STEPS: Final = 127
+_LARGEST_STEP: Final = 127
 
 
 class ChangeEncoding(Protocol):
-    """How the changes of one network travel."""
+    """How the changes of one network are encoded."""
 
     def layout(self) -> dict[str, Tensor]:
-        """Names, shapes and dtypes of the encoded tensors, on the meta device: without values."""
+        """Names, shapes and dtypes of the encoded tensors, as tensors on the meta device, which have no values."""
 
     def encode(self, change_P: Tensor) -> dict[str, Tensor]:
-        """The tensors that stand for the change (float32)."""
+        """The encoded tensors of a change (P,), float32."""
 
     def decode(self, encoded: Mapping[str, Tensor]) -> Tensor:
-        """The change (P,), float32, that tensors of this layout stand for. `UpdateRefusedError` where they do for none."""
+        """The change (P,), float32, from tensors of this layout. `UpdateRefusedError` if they encode no change."""
 
 
 @dataclass(frozen=True)
 class Float16:
-    """Each number to the nearest half-precision one: within 2⁻¹¹ of itself, or by 2⁻²⁵ where it is below 2⁻¹⁴."""
+    """Rounds each number to half precision: with a relative error of at most 2⁻¹¹, or below 2⁻¹⁴ an error of 2⁻²⁵."""
 
     count: int
-    """P."""
+    """P, the length of a change."""
 
     def layout(self) -> dict[str, Tensor]:
-        """P numbers."""
+        """One float16 tensor (P,)."""
         return {FLOAT16: torch.empty(self.count, dtype=torch.float16, device="meta")}
 
     def encode(self, change_P: Tensor) -> dict[str, Tensor]:
-        """Rounded to nearest, ties to even; from 65,520 on it is infinite."""
+        """The change (P,) rounded to the nearest float16, ties to even. Magnitudes of 65,520 and more become infinite."""
         return {FLOAT16: change_P.half()}
 
     def decode(self, encoded: Mapping[str, Tensor]) -> Tensor:
-        """Exact."""
+        """The encoded numbers as float32 (P,), exactly."""
         return encoded[FLOAT16].float()
 
 
 @dataclass(frozen=True)
 class Int8:
-    """Each number to the nearest multiple of its tensor's scale, largest magnitude / 127: within half a scale of itself."""
+    """Rounds each number to the nearest multiple of its tensor's scale, so the error is at most half a scale.
+
+    The scale is the largest magnitude in the tensor, divided by 127.
+    """
 
     sizes_T: tuple[int, ...]
-    """How many of the P numbers are of each tensor, one tensor after the other."""
+    """The number of values of each of the T tensors, in order; they add up to P."""
 
     def layout(self) -> dict[str, Tensor]:
-        """P steps and T scales."""
+        """The multiples, int8 (P,), and the scales, float32 (T,)."""
         return {
             INT8: torch.empty(sum(self.sizes_T), dtype=torch.int8, device="meta"),
             SCALES: torch.empty(len(self.sizes_T), dtype=torch.float32, device="meta"),
         }
 
     def encode(self, change_P: Tensor) -> dict[str, Tensor]:
-        """Ties to even. A tensor that has not changed has zeros, and the smallest scale that is no denormal."""
+        """Multiples and scales of a change (P,); ties round to even.
+
+        A tensor that has not changed gets zeros, and the smallest normal float32 number as its scale.
+        """
         parts = change_P.split(self.sizes_T)  # type: ignore[no-untyped-call]
         largest_T = torch.stack([part.abs().max() for part in parts])
-        scales_T = (largest_T / _STEPS).clamp_min(torch.finfo(torch.float32).tiny)
+        scales_T = (largest_T / _LARGEST_STEP).clamp_min(torch.finfo(torch.float32).tiny)
         steps = [(part / scale).round().to(torch.int8) for part, scale in zip(parts, scales_T, strict=True)]
         return {INT8: torch.cat(steps), SCALES: scales_T}
 
     def decode(self, encoded: Mapping[str, Tensor]) -> Tensor:
-        """Steps times scales, which must be above zero."""
+        """Multiples times scales (P,), float32. `UpdateRefusedError` if a scale is not above zero."""
         scales_T = encoded[SCALES]
         if not bool((scales_T > 0).all()):
             raise UpdateRefusedError(
@@ -95,31 +101,35 @@ class Int8:
 
 @dataclass(frozen=True)
 class TopK:
-    """The k largest of P numbers by magnitude, exact; the others count as zero."""
+    """Keeps the k numbers of largest magnitude exactly; all other numbers become zero."""
 
     count: int
-    """P."""
+    """P, the length of a change."""
     kept: int
-    """k."""
+    """k, the number of values that are kept."""
 
     def layout(self) -> dict[str, Tensor]:
-        """k places and k numbers."""
+        """The indices, int32 (k,), and the values, float32 (k,)."""
         return {
             INDICES: torch.empty(self.kept, dtype=torch.int32, device="meta"),
             VALUES: torch.empty(self.kept, dtype=torch.float32, device="meta"),
         }
 
     def encode(self, change_P: Tensor) -> dict[str, Tensor]:
-        """By growing place; of equal magnitudes at the edge, those of the lower places."""
+        """Indices and values of a change (P,), by increasing index. Of equal magnitudes, the lower indices are kept."""
         magnitudes_P = change_P.abs().nan_to_num(nan=float("inf"))
-        # The k-th largest magnitude is one number, whereas torch may choose any places of those that have it.
-        edge = magnitudes_P.topk(self.kept, sorted=False).values.min()
-        above, at_edge = (magnitudes_P > edge).nonzero().view(-1), (magnitudes_P == edge).nonzero().view(-1)
-        indices_K = torch.cat([above, at_edge[: self.kept - len(above)]]).sort().values
+        # The k-th largest magnitude is unique, but torch may choose any of the indices that have it.
+        smallest = magnitudes_P.topk(self.kept, sorted=False).values.min()
+        above = (magnitudes_P > smallest).nonzero().view(-1)
+        equal = (magnitudes_P == smallest).nonzero().view(-1)
+        indices_K = torch.cat([above, equal[: self.kept - len(above)]]).sort().values
         return {INDICES: indices_K.to(torch.int32), VALUES: change_P[indices_K]}
 
     def decode(self, encoded: Mapping[str, Tensor]) -> Tensor:
-        """The numbers at their places, which must grow and be among the P."""
+        """The values at their indices, zero elsewhere (P,), float32.
+
+        `UpdateRefusedError` if the indices do not increase strictly within 0 … P − 1.
+        """
         indices_K = encoded[INDICES].long()
         if not bool((indices_K.diff() > 0).all()) or indices_K[0] < 0 or indices_K[-1] >= self.count:
             raise UpdateRefusedError(

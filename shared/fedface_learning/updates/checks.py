@@ -1,8 +1,7 @@
-"""Updates are hostile until checked, before anything of them is summed. Here every check begins.
+"""The check of updates, which are hostile until checked: nothing of an update is summed before it has passed.
 
-What must hold of an update (names, shapes, types, finite values, image count, norm, directions) is stated and checked in
-`careful_check.py`. `fast_path.py` spares most good updates that work: it answers "certainly good", or leaves it to the
-other.
+`careful_check.py` defines and checks what must hold of an update: names, shapes, dtypes, finite values, image count, norm
+and directions. `fast_path.py` recognises most good updates in less time, and leaves all other updates to the careful check.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from torch import Tensor
 
 from fedface_core.domain.errors import UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
-from fedface_learning.updates.careful_check import CheckedUpdate, carefully_checked, tensors_checked
-from fedface_learning.updates.fast_path import certainly_good
+from fedface_learning.updates.careful_check import CheckedUpdate, check_carefully, check_tensors
+from fedface_learning.updates.fast_path import check_fast
 from fedface_learning.updates.form import Blocks, UpdateForm
 
 MEAN_EMBEDDING: Final = "mean_embedding"
@@ -25,35 +24,39 @@ MEAN_EMBEDDING: Final = "mean_embedding"
 
 
 def enrolment_reference(embedding_size: int) -> dict[str, Tensor]:
-    """What an enrolment update must look like: one mean embedding (D,)."""
+    """Name, shape and dtype of the only tensor of an enrolment update: a mean embedding (D,), float32."""
     return {MEAN_EMBEDDING: torch.zeros(embedding_size)}
 
 
 def check_update(blocks: Iterable[memoryview], accepted: AcceptedUpdate, form: UpdateForm, max_norm: float) -> CheckedUpdate:
-    """A client's update, checked. ``blocks`` are its object, as `form.Blocks`; they are taken one by one.
+    """Check a client's training update, by the fast path if that is certain, else carefully.
 
-    Its hash is taken as they come. Most updates are then certainly good at a fast look; any other is checked carefully.
-    `UpdateRefusedError` carries the reason and names the tensor.
+    ``blocks`` are the update's object, as `form.Blocks` describes; they are read one by one. `UpdateRefusedError` if the
+    object is not the one accepted or breaks an invariant; it carries the reason and names the tensor.
     """
-    taken = _take(blocks, accepted)
-    return certainly_good(taken, accepted, form, max_norm) or carefully_checked(taken, accepted, form, max_norm)
+    read = _read_accepted(blocks, accepted)
+    return check_fast(read, accepted, form, max_norm) or check_carefully(read, accepted, form, max_norm)
 
 
 def check_mean_embedding(blocks: Iterable[memoryview], accepted: AcceptedUpdate, embedding_size: int) -> Tensor:
-    """The mean embedding (D,) of a client's enrolment update, which is checked as `check_update` does, but for its norm."""
-    taken = _take(blocks, accepted)
-    return tensors_checked(taken, accepted, enrolment_reference(embedding_size))[MEAN_EMBEDDING]
+    """Check a client's enrolment update, and return its mean embedding (D,), float32.
+
+    ``blocks`` are the update's object, as `form.Blocks` describes. `UpdateRefusedError` if the object is not the one
+    accepted, or if names, shape, dtype, values or image count are wrong. An enrolment update has no bound on its norm.
+    """
+    read = _read_accepted(blocks, accepted)
+    return check_tensors(read, accepted, enrolment_reference(embedding_size))[MEAN_EMBEDDING]
 
 
-def _take(blocks: Iterable[memoryview], accepted: AcceptedUpdate) -> Blocks:
-    """All of an object, which must be the one accepted."""
-    taken = []
+def _read_accepted(blocks: Iterable[memoryview], accepted: AcceptedUpdate) -> Blocks:
+    """Read a whole object. `UpdateRefusedError` if its SHA-256 is not the accepted one."""
+    read = []
     hashed = hashlib.sha256()
     for block in blocks:
         hashed.update(block)
-        taken.append(block)
+        read.append(block)
     if hashed.hexdigest() != accepted.sha256:
         raise UpdateRefusedError(
             RefusalReason.CHANGED, f"the object's SHA-256 is {hashed.hexdigest()}, but {accepted.sha256} was accepted"
         )
-    return taken
+    return read

@@ -1,12 +1,13 @@
-"""How a plan's updates travel: as the whole model, or as what a client changed of its parameters, in fewer bytes.
+"""How a plan's updates are encoded: as the whole model, or as the change of its parameters in fewer bytes.
 
-Of a change, only the parameters are encoded. Buffers go along as they are: BatchNorm's statistics, the centre and counters
-are no sums of small steps, so that what an encoding leaves out of one could not be made up for later, and a variance that
-came out below zero would make every feature NaN. They are one in fifty of MobileFaceNet's numbers; the other networks have
-the centre only.
+Only parameters are encoded. Buffers (BatchNorm's statistics, the centre, counters) are uploaded unchanged. They are not sums
+of small steps, so a later update could not correct an encoding's error, and a variance below zero would make every feature
+NaN. Buffers are one in fifty of MobileFaceNet's numbers; the other networks have the centre only.
 
-With error feedback (Seide et al., 2014; Karimireddy et al., ICML 2019) a client adds to its change what was left out of its
-last one that counted, its residual. P numbers of all parameters, in the order of their names.
+With error feedback (Seide et al., 2014; Karimireddy et al., ICML 2019) a client adds a residual to its change: what the
+encoding of its last update that is in the model left out (ADR 10).
+
+P numbers are those of all parameters, in the order of the parameters' names.
 """
 
 from __future__ import annotations
@@ -32,39 +33,44 @@ _RESIDUAL: Final = "residual_P"
 
 @dataclass(frozen=True)
 class UpdateEncoding:
-    """Turns trained models into the tensors of updates, and back."""
+    """Encodes trained models as the tensors of updates, and decodes these."""
 
     change: ChangeEncoding | None = None
-    """How changes are written down. None: updates are whole models, every tensor as it is."""
+    """How changes are encoded. None: updates are whole models, every tensor unchanged."""
     parameters: tuple[str, ...] = ()
-    """The names of what is encoded, in order. All other tensors of the model travel as they are."""
+    """The names of the parameters whose changes are encoded, in order. All other tensors are uploaded unchanged."""
     error_feedback: bool = False
+    """Whether clients keep residuals."""
 
     def layout(self, model: Tensors) -> Tensors:
-        """What the model's part of an update must look like: names, shapes, dtypes. Allocates nothing."""
+        """Names, shapes and dtypes of the tensors that stand for a model in an update. Allocates no memory for values."""
         return model if self.change is None else {**self._buffers(model), **self.change.layout()}
 
     def encode(
         self, trained: Tensors, started_from: Tensors, residual_P: Tensor | None = None
     ) -> tuple[Tensors, Tensor | None]:
-        """The tensors to upload of a ``trained`` model, and with error feedback the residual (P,) that they leave."""
+        """The tensors to upload for the model ``trained``, and with error feedback the new residual (P,), else None.
+
+        ``started_from`` is the global model. ``residual_P`` is the client's residual so far.
+        """
         if self.change is None:
             return trained, None
         change_P = self._flat(trained) - self._flat(started_from)
         if residual_P is not None:
             change_P += residual_P
         encoded = self.change.encode(change_P)
-        left_P = change_P - self.change.decode(encoded) if self.error_feedback else None
-        return {**self._buffers(trained), **encoded}, left_P
+        new_residual_P = change_P - self.change.decode(encoded) if self.error_feedback else None
+        return {**self._buffers(trained), **encoded}, new_residual_P
 
     def decode(self, uploaded: Tensors, started_from: Tensors) -> Tensors:
-        """The model that an upload of the right layout stands for: ``started_from`` and its change.
+        """The model, by name, that uploaded tensors of the right layout stand for: ``started_from`` plus their change.
 
-        `UpdateRefusedError` where it stands for no change.
+        `UpdateRefusedError` if the tensors encode no change.
         """
         if self.change is None:
             return {name: uploaded[name] for name in started_from}
-        change_P, first = self.change.decode(uploaded), 0
+        change_P = self.change.decode(uploaded)
+        first = 0
         model = {name: uploaded[name] for name in self._buffers(started_from)}
         for name in self.parameters:
             old = started_from[name]
@@ -80,15 +86,16 @@ class UpdateEncoding:
 
 
 WHOLE_MODEL: Final = UpdateEncoding()
+"""Updates are whole models, not encoded."""
 
 
 def update_encoding_of(plan: Plan) -> UpdateEncoding:
-    """The plan's update encoding, for the plan's network."""
-    return _bound(plan.model, plan.update_encoding)
+    """The update encoding that a plan asks for, for the plan's network."""
+    return _encoding_for(plan.model, plan.update_encoding)
 
 
 @lru_cache(maxsize=16)
-def _bound(model: ModelPlan, plan: UpdateEncodingPlan) -> UpdateEncoding:
+def _encoding_for(model: ModelPlan, plan: UpdateEncodingPlan) -> UpdateEncoding:
     if isinstance(plan, Float32Plan):
         return WHOLE_MODEL
     sizes = {name: tensor.numel() for name, tensor in sorted(build_network(model).named_parameters())}
@@ -100,18 +107,18 @@ def _bound(model: ModelPlan, plan: UpdateEncodingPlan) -> UpdateEncoding:
         case Int8Plan():
             change = Int8(tuple(sizes.values()))
         case TopKPlan():
-            # At least the share, one number at least, and the count that was meant where floats miss it by a hair.
+            # Round up, to one number at least. Before that, remove the rounding error of the product.
             change = TopK(count, max(1, ceil(round(plan.share * count, 6))))
     return UpdateEncoding(change, tuple(sizes), plan.error_feedback)
 
 
 def encode_residual(residual_P: Tensor) -> bytes:
-    """A residual as an object."""
+    """Encode a residual (P,) as an object."""
     return encode_tensors({_RESIDUAL: residual_P})
 
 
 def decode_residual(data: bytes) -> Tensor:
-    """The inverse of `encode_residual`. `DamagedObjectError` where the object holds no residual."""
+    """Decode a residual (P,) from the object that `encode_residual` made. `DamagedObjectError` if it holds no residual."""
     tensors, _ = decode_tensors(data)
     if tensors.keys() != {_RESIDUAL}:
         raise DamagedObjectError(f"a residual is one tensor, {_RESIDUAL}, not {', '.join(sorted(tensors)) or 'nothing'}")

@@ -1,11 +1,12 @@
-"""The fast path of checking an update: a look at its header, and one at its values where they lie.
+"""The fast path of checking an update: compare its header, then read its values once, without copying them.
 
-It only ever answers "certainly good" or "ask the careful check". What it accepts, `careful_check` accepts too, with equal
-values, counters and further tensors; what it does not accept may be good or bad. So nothing but time is lost without it.
+The fast path answers "good" or "unknown". `careful_check` accepts every update that the fast path accepts, with equal
+values, counters and further tensors. An update that is unknown may be good or bad. So the fast path changes nothing but the
+time.
 
-- A header that is to the byte the one which `encode_tensors` writes for the form has the right names, shapes and types.
-- The rough norm is finite only if every value is. If it is clearly within the bound, so is the exact one.
-- What is left, small, is held to the careful check's own invariants: the image count, and the further tensors.
+- If the header equals, byte for byte, what `encode_tensors` writes for the form, names, shapes and dtypes are right.
+- The rough norm is finite only if every value is finite. If it is clearly within the bound, so is the exact norm.
+- Image count and further tensors are small, and checked by the careful check's own functions.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from fedface_learning.updates.form import Blocks, UpdateForm
 from fedface_learning.updates.norm import clearly_within, rough_norm
 
 
-def certainly_good(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, max_norm: float) -> CheckedUpdate | None:
-    """The update that the blocks hold, if it is certain that nothing is wrong with it; None says nothing about it.
+def check_fast(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, max_norm: float) -> CheckedUpdate | None:
+    """The update in the blocks, if it is certainly good; None if that is unknown, as for every encoded update.
 
-    Its values stay in the blocks' own memory. An encoded update is never certain.
+    The values are not copied; they stay in the blocks' memory.
     """
-    update = form.laid_out(blocks) if form.encoding.change is None else None
+    update = form.match_layout(blocks) if form.encoding.change is None else None
     if update is None or not clearly_within(rough_norm(form.values_in_place(update), form), max_norm):
         return None
     others = form.not_averaged(update)

@@ -1,7 +1,8 @@
-"""What an update must look like, to the byte: where each value lies in it, in the model and in the sum.
+"""The form of an update, to the byte: the position of each value in the update, in the model and in the sum (ADR 17).
 
-The sum of a shard is one flat float64 tensor. An update that `encode_tensors` wrote has its values in the same order, in one
-span or a few. So it is compared and added span by span, not tensor by tensor, and in pieces that stay in a core's cache.
+The sum of a shard is one flat float64 tensor. An update that `encode_tensors` wrote has its values in the order of the sum,
+in a few contiguous spans. So an update is compared and added span by span, not tensor by tensor, and in pieces that fit a
+core's cache. P values.
 """
 
 from __future__ import annotations
@@ -23,71 +24,72 @@ from fedface_learning.formats.stored_tensors import PART_BYTES, StoredTensors
 from fedface_learning.strategies import NOTHING, Tensors
 from fedface_learning.updates.encoding import WHOLE_MODEL, UpdateEncoding
 
-_HEADER_BYTES: Final = 4096  # safetensors' own framing and our metadata, generously
+_HEADER_BYTES: Final = 4096  # more than safetensors' framing and FedFace's metadata need
 _HEADER_BYTES_A_TENSOR: Final = 256  # dtype, shape and offsets of one tensor as JSON
 
 
 def size_limit(expected: Tensors) -> int:
-    """The most bytes that an update of these tensors can need. What is larger is refused before it is downloaded."""
+    """The largest size in bytes of an update with these tensors. A larger object is refused before it is downloaded."""
     return _HEADER_BYTES + sum(
         tensor.nbytes + len(name.encode()) + _HEADER_BYTES_A_TENSOR for name, tensor in expected.items()
     )
 
 
 def further_reference(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """What the tensors that a strategy has clients upload beside the model must look like; they hold no values."""
+    """The tensors beside the model, which a strategy asks for, as float32 tensors on the meta device, without values."""
     return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
 
 
 @dataclass(frozen=True)
 class Span:
-    """Values of one floating-point type that are neighbours in the update, in the model and in the sum."""
+    """Values of one floating-point type that are contiguous in the update, in the model and in the sum."""
 
     dtype: torch.dtype
     count: int
+    """The number of values."""
     in_update: int
-    """Byte of the update's data at which it starts."""
+    """The offset in bytes of the first value in the update's data."""
     in_model: int
-    """Byte of the model's data at which it starts."""
+    """The offset in bytes of the first value in the model's data."""
     in_sum: int
-    """Value of the flat sum at which it starts."""
+    """The index of the first value in the flat sum."""
 
     def piece(self, first: int, count: int) -> Span:
-        """``count`` of its values, from its value ``first`` on."""
+        """The part of the span that starts at its value ``first`` and has ``count`` values."""
         skipped = first * self.dtype.itemsize
         return Span(self.dtype, count, self.in_update + skipped, self.in_model + skipped, self.in_sum + first)
 
 
 class PlacedValues(NamedTuple):
-    """Values of an update (P,) that are neighbours, of `PART_BYTES` at most, and where they belong."""
+    """Contiguous values of an update (P,), of at most `PART_BYTES` bytes, and their positions."""
 
     span: Span
     values_P: Tensor
 
 
 Blocks = Sequence[memoryview]
-"""An object in pieces of one size, a multiple of 8 bytes; the last may be shorter. Memory that may be written to: torch
-takes no other."""
+"""An object in pieces of equal size, a multiple of 8 bytes; the last may be shorter. The memory must be writable, because
+torch accepts no other."""
 
 
 @dataclass(frozen=True)
 class LaidOutUpdate:
-    """An update that is laid out as `encode_tensors` lays out those of its form, in the blocks that it came in."""
+    """An update in the layout that `encode_tensors` gives to updates of its form, in the blocks that it was read into."""
 
     blocks: Blocks
     data_start: int
-    """The byte after its header."""
+    """The offset in bytes of the tensors' data, after the header."""
     metadata: Mapping[str, Any]
-    """What the client says beside its tensors, not checked."""
+    """The metadata of the client, not checked."""
 
 
 def in_one_block(data: bytes) -> Blocks:
-    """An object that is in memory already, copied."""
+    """One block with a copy of an object that is in memory."""
     return [memoryview(bytearray(data))]
 
 
 class UpdateForm:
-    """The form of an update of the global model, by its encoding, and of the further tensors that are uploaded beside it."""
+    """The form of an update: of the global model in an encoding, and of further tensors that are uploaded beside it."""
 
     def __init__(
         self, reference: StoredTensors, further_tensors: Tensors = NOTHING, encoding: UpdateEncoding = WHOLE_MODEL
@@ -96,9 +98,11 @@ class UpdateForm:
         self.further_tensors = further_tensors
         self.encoding = encoding
         self.model = reference.meta_tensors(reference.places)
-        """The global model's names, shapes and types; they hold no values."""
+        """Names, shapes and dtypes of the global model's tensors, without values."""
         self.expected: Tensors = {**encoding.layout(self.model), **further_tensors}
+        """Names, shapes and dtypes of the update's tensors, without values."""
         self.size_limit = size_limit(self.expected)
+        """The largest size in bytes of an update of this form."""
         self._places = places_of(self.expected)
         self._header_end = header_end(self._places)
         self._data_bytes = sum(tensor.nbytes for tensor in self.expected.values())
@@ -108,26 +112,26 @@ class UpdateForm:
             for name, place in places_of({**self.model, **further_tensors}).items()
             if name in positions
         }
-        self._spans = _joined(self._span_of.values())
+        self._spans = _join(self._span_of.values())
 
     @classmethod
     def of(cls, model: Tensors, further_tensors: Tensors = NOTHING, encoding: UpdateEncoding = WHOLE_MODEL) -> UpdateForm:
-        """The form of updates of a global model that is in memory."""
+        """The form of updates of a global model that is in memory, by name."""
         return cls(StoredTensors(io.BytesIO(encode_tensors(model))), further_tensors, encoding)
 
-    def decoded(self, tensors: Tensors) -> Tensors:
-        """The model by name that the tensors of such an update stand for. `UpdateRefusedError` where they do for none."""
+    def decode(self, tensors: Tensors) -> Tensors:
+        """The model, by name, that the tensors of an update stand for. `UpdateRefusedError` if they encode no model."""
         return tensors if self.encoding.change is None else self.encoding.decode(tensors, self._model_by_name)
 
     @cached_property
     def _model_by_name(self) -> Tensors:
-        """The global model's tensors, for all updates of the fold: a changed parameter is an old one and a change."""
+        """The global model's tensors. They are read once, because decoding adds each update's change to them."""
         return self.reference.tensors()
 
-    def laid_out(self, blocks: Blocks) -> LaidOutUpdate | None:
-        """The update that the blocks hold, if `encode_tensors` could have written it: its header to the byte, and its size.
+    def match_layout(self, blocks: Blocks) -> LaidOutUpdate | None:
+        """The update in the blocks, if its header and its size are those that `encode_tensors` writes for this form.
 
-        None if it is otherwise; it may be a good update all the same. Nothing is said of its values.
+        None if they are not; the update may be good nevertheless. Its values are not looked at.
         """
         if not blocks:
             return None
@@ -143,7 +147,7 @@ class UpdateForm:
             return None
 
     def values_in_place(self, update: LaidOutUpdate) -> Iterator[PlacedValues]:
-        """The values of an update that are averaged, in its blocks' own memory."""
+        """The values of an update that are averaged, without copying them: they stay in the blocks' memory."""
         block_bytes = len(update.blocks[0])
         for span in self._spans:
             done = 0
@@ -156,7 +160,7 @@ class UpdateForm:
                 done += count
 
     def values_by_name(self, tensors: Tensors) -> Iterator[PlacedValues]:
-        """The values that are averaged of an update that came in any other way, its tensors by name and as expected."""
+        """The values of a decoded model and its further tensors that are averaged. ``tensors`` must be as expected."""
         for name, span in self._span_of.items():
             values_P = tensors[name].reshape(-1)
             for done in range(0, span.count, PART_BYTES // span.dtype.itemsize):
@@ -164,20 +168,20 @@ class UpdateForm:
                 yield PlacedValues(span.piece(done, len(piece_P)), piece_P)
 
     def not_averaged(self, update: LaidOutUpdate) -> dict[str, Tensor]:
-        """The other tensors of an update, copied: integers, and what is uploaded beside the model."""
+        """Copies of an update's tensors that are not averaged, by name: integers, and the tensors beside the model."""
         return {
-            name: _copied(update.blocks, update.data_start + place.start, place)
+            name: _copy(update.blocks, update.data_start + place.start, place)
             for name, place in self._places.items()
             if name not in self._span_of
         }
 
     def of_model(self, span: Span) -> Tensor:
-        """The global model's values (P,) of a span, of `PART_BYTES` at most. The next call overwrites them."""
+        """The global model's values (P,) of a span, which has at most `PART_BYTES` bytes. The next call overwrites them."""
         return self.reference.values(span.dtype, span.in_model, span.count)
 
 
-def _joined(spans: Iterable[Span]) -> list[Span]:
-    """The spans with neighbours joined. Of a model of one type they become one, or one more for each tensor between."""
+def _join(spans: Iterable[Span]) -> list[Span]:
+    """Join spans that are contiguous. In a model of one dtype, only tensors that are not averaged separate spans."""
     joined: list[Span] = []
     for span in spans:
         if joined and joined[-1].piece(joined[-1].count, span.count) == span:
@@ -187,7 +191,7 @@ def _joined(spans: Iterable[Span]) -> list[Span]:
     return joined
 
 
-def _copied(blocks: Blocks, start: int, place: Place) -> Tensor:
+def _copy(blocks: Blocks, start: int, place: Place) -> Tensor:
     data = bytearray()
     while len(data) < place.stop - place.start:
         index, offset = divmod(start + len(data), len(blocks[0]))

@@ -1,7 +1,7 @@
 """The norm of an update: the L2 norm of its difference from the global model, over all parameters and buffers. P values.
 
-Exactly in float64, which copies every value twice; or roughly as the values are stored, which is an order of magnitude
-faster and errs by less than `clearly_within` allows for.
+The exact norm is computed in float64, which copies every value twice. The rough norm is computed in the values' own type or
+float32. It is ten times as fast, and its error is less than the margin of `clearly_within`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from fedface_core.domain.errors import UpdateRefusedError
 from fedface_core.domain.update import RefusalReason
 from fedface_learning.updates.form import PlacedValues, UpdateForm
 
-_ROUNDING: Final = 1e-3
-_UNDERFLOW: Final = 1e-12
+_ROUNDING: Final = 1e-3  # relative margin of `clearly_within`
+_UNDERFLOW: Final = 1e-12  # absolute margin of `clearly_within`
 
 
 def update_norm(update: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> float:
-    """‖update − reference‖₂ over all floating-point tensors, parameters and buffers, in float64."""
+    """‖update − reference‖₂ over all floating-point tensors by name, parameters and buffers, in float64."""
     return sqrt(sum(_squares(update[name], tensor) for name, tensor in reference.items() if tensor.is_floating_point()))
 
 
 def check_norm(found: float, max_norm: float) -> None:
-    """Refuse an update whose norm, ``found``, is above the plan's bound ``max_norm`` (`cohort.max_update_norm`).
+    """`UpdateRefusedError` if the norm ``found`` is above the plan's bound ``max_norm`` (`cohort.max_update_norm`).
 
-    `UpdateRefusedError` says how far it is. A norm that is not finite is above every bound.
+    A norm that is not finite is above every bound.
     """
     if not found <= max_norm:
         raise UpdateRefusedError(
@@ -40,7 +40,7 @@ def check_norm(found: float, max_norm: float) -> None:
 
 
 def exact_norm(values: Iterable[PlacedValues], form: UpdateForm) -> float:
-    """‖update − model‖₂ of the values that are averaged, in float64. Not finite if a value is not."""
+    """‖update − model‖₂ of the values that are averaged, in float64. It is not finite if a value is not finite."""
     return sqrt(sum(_squares(values_P, form.of_model(span)) for span, values_P in values))
 
 
@@ -54,11 +54,12 @@ def rough_norm(values: Iterable[PlacedValues], form: UpdateForm) -> float:
 
 
 def clearly_within(rough: float, max_norm: float) -> bool:
-    """Whether a norm whose `rough_norm` this is can only be at most ``max_norm``. False if it is not finite.
+    """Whether the exact norm is certainly at most ``max_norm``, given the `rough_norm`. False if ``rough`` is not finite.
 
-    Torch adds up float32 squares in eight sums, at worst losing half a unit in the last place of a sum with each square:
-    2⁻²⁴ of it for each of the 2¹⁴ squares of a part of float32 values, 2¹⁵ of float16 ones. So the root is less than 2⁻¹⁰
-    too short. What is smaller than 2⁻⁶³ has no square in float32; 10¹² such values are less than 10⁻¹² long.
+    Two errors can make the rough norm too small. Rounding: torch adds float32 squares in eight sums, and each addition loses
+    at most half a unit in the last place, 2⁻²⁴ of the sum. A part has 2¹⁴ float32 values per sum, or 2¹⁵ float16 values, so
+    the root is too small by less than 2⁻¹⁰. Underflow: values smaller than 2⁻⁶³ have no square in float32; the norm of 10¹²
+    such values is less than 10⁻¹².
     """
     return rough < max_norm * (1 - _ROUNDING) - _UNDERFLOW
 

@@ -12,7 +12,9 @@ from fedface_control.operate.run import cancel_run, pause_run, resume_run
 from fedface_core.domain.commands import EnrolClients, PrepareModel, TrainClients
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
-from fedface_learning.client.update import training_update
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import Update, training_update
 from support.in_process import InProcess
 from support.pausing import LONG, check_ends_as_simulated, check_stands_still
 from support.places import in_round
@@ -85,12 +87,12 @@ def test_an_update_under_way_when_the_run_is_paused_still_counts(
     run_id = open_round_1(services)
     paused: list[object] = []
 
-    def paused_meanwhile(*args: Any, **named: Any) -> Any:
-        trained.append(args[-2:])
+    def paused_meanwhile(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
+        trained.append((training.number, trainee.client))
         if not paused:
             paused.append(pause_run(services.ports, run_id, now=True))
             services.clock.advance(LONG)
-        return training_update(*args, **named)
+        return training_update(trainer, trainee, training)
 
     monkeypatch.setattr("fedface_client.make_update.training_update", paused_meanwhile)
     services.step()

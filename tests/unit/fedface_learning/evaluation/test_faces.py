@@ -58,7 +58,8 @@ def test_a_box_is_cut_out(network: EmbeddingNetwork, tmp_path: Path) -> None:
     big.paste(face(3, 3), (20, 10))
     big.save(tmp_path / "big.png")
     save_face(tmp_path / "alone.png", 3, 3)
-    boxed, alone = FaceFile(tmp_path / "big.png", (20, 10, 44, 34)), FaceFile(tmp_path / "alone.png")
+    boxed = FaceFile(tmp_path / "big.png", (20, 10, 44, 34))
+    alone = FaceFile(tmp_path / "alone.png")
     found = embed_faces(network, [boxed, alone], FRAMING)
     np.testing.assert_array_equal(found.embeddings_ND[0], found.embeddings_ND[1])
     assert FaceFile(tmp_path / "big.png", (-5, 40, 20, 70)).photograph().size == (20, 10)  # what of it is in the image

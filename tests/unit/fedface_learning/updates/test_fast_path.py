@@ -16,8 +16,8 @@ from fedface_core.domain.errors import UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.formats.safetensors_layout import MAX_HEADER_BYTES
-from fedface_learning.updates.careful_check import CheckedUpdate, carefully_checked
-from fedface_learning.updates.fast_path import certainly_good
+from fedface_learning.updates.careful_check import CheckedUpdate, check_carefully
+from fedface_learning.updates.fast_path import check_fast
 from fedface_learning.updates.form import UpdateForm, in_one_block
 from fedface_learning.updates.norm import rough_norm, update_norm
 
@@ -49,9 +49,9 @@ def both(
 ) -> tuple[CheckedUpdate | None, CheckedUpdate | None]:
     """What the fast path says, and what the careful check; None if it refuses."""
     blocks = blocks_of(data, block_bytes)
-    fast = certainly_good(blocks, accepted(data), form, max_norm)
+    fast = check_fast(blocks, accepted(data), form, max_norm)
     try:
-        return fast, carefully_checked(blocks, accepted(data), form, max_norm)
+        return fast, check_carefully(blocks, accepted(data), form, max_norm)
     except UpdateRefusedError:
         return fast, None
 
@@ -212,7 +212,7 @@ def test_a_distance_that_may_be_too_short_is_for_the_careful_check(start: Tensor
     """``hidden`` is which share of it the fast path does not see, at least: a stranger could choose such values."""
     form = UpdateForm.of({"a": start})
     data = encode_tensors({"a": end}, {"images": IMAGES})
-    update = form.laid_out(in_one_block(data))
+    update = form.match_layout(in_one_block(data))
     assert update is not None
     exact = update_norm({"a": end}, {"a": start})
     assert rough_norm(form.values_in_place(update), form) <= exact * (1 - hidden)

@@ -1,0 +1,101 @@
+"""What a malformed file of IJB-B is told: the file, the line, and what was expected in it. IJB-C's are read alike."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fedface_learning.evaluation import open_protocol
+from support.protocol_trees import ijb_bc_tree, refused
+
+MEDIA = "ijbb_face_tid_mid.txt"
+LABELS = "ijbb_template_pair_label.txt"
+S2 = "ijbb_1N_gallery_S2.csv"
+MIXED = "ijbb_1N_probe_mixed.csv"
+
+
+@pytest.fixture(scope="module")
+def ijb_b(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("ijb-b")
+    ijb_bc_tree(root)
+    return root
+
+
+FACE = "an image name, a template number and a medium number"
+PAIR = "two template numbers and 1 (same person) or 0"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        (MEDIA, "", f"FILE is empty; it should hold {FACE} a line"),
+        (MEDIA, "1.jpg 1 2\n2.jpg 1\n", f"FILE, line 2: expected {FACE}, not '2.jpg 1'"),
+        (MEDIA, "1.jpg one 2\n", "FILE, line 1: expected a template number, a whole number, not 'one'"),
+        (
+            MEDIA,
+            f"1.jpg 1 {'9' * 20}\n",
+            f"FILE, line 1: expected a medium number, a whole number of at most 18 digits, not '{'9' * 20}'",
+        ),
+        (LABELS, "\n \n", f"FILE is empty; it should hold {PAIR} a line"),
+        (
+            LABELS,
+            f"0 10 1\n{'9' * 20} 10 1\n",
+            f"FILE, line 2: expected a template number, a whole number of at most 18 digits, not '{'9' * 20}'",
+        ),
+        (LABELS, "0 10 1\n\n0 11 2\n", f"FILE, line 3: expected {PAIR}, not '0 11 2'"),
+        (LABELS, "0 10 1\n\n0 99 0\n", f"FILE, line 3: there is no template 99 in ROOT/{MEDIA}"),
+        (LABELS, "", f"FILE is empty; it should hold {PAIR} a line"),
+        (LABELS, "0 10 1\n0 10\n", f"FILE, line 2: expected {PAIR}, not '0 10'"),
+        (LABELS, "0 10 1\n0 ten 1\n", "FILE, line 2: expected a template number, a whole number, not 'ten'"),
+        (LABELS, "0 10 1\n0 11 -1\n", "FILE, line 2: expected a label, a whole number, not '-1'"),
+        (LABELS, "0 10 1\n0 11 2\n", f"FILE, line 2: expected {PAIR}, not '0 11 2'"),
+        (LABELS, "0 10 1\n0 99 0\n", f"FILE, line 2: there is no template 99 in ROOT/{MEDIA}"),
+        (
+            LABELS,
+            "0 10 1\n0 11 1\n",
+            "FILE, line 2: the label is 1, but templates 0 and 11 are of two people in the gallery and probe files",
+        ),
+        (
+            LABELS,
+            "0 10 0\n",
+            "FILE, line 1: the label is 0, but templates 0 and 10 are of one person in the gallery and probe files",
+        ),
+        (
+            S2,
+            "TEMPLATE_ID\n3\n",
+            "FILE, line 1: expected a header with TEMPLATE_ID, SUBJECT_ID (missing: SUBJECT_ID), not 'TEMPLATE_ID'",
+        ),
+        (S2, "TEMPLATE_ID,SUBJECT_ID\n99,1\n", f"FILE, line 2: there is no template 99 in ROOT/{MEDIA}"),
+        (S2, "TEMPLATE_ID,SUBJECT_ID\n10,0\n11,1\n", "FILE: 2 templates are in the gallery and among the probes: 10, 11"),
+        (
+            MIXED,
+            None,
+            "cannot read FILE: No such file or directory; "
+            "it should hold a header with TEMPLATE_ID, SUBJECT_ID, then a row a face",
+        ),
+    ],
+)
+def test_ijb_b(ijb_b: Path, tmp_path: Path, file: str, text: str | None, message: str) -> None:
+    shutil.copytree(ijb_b / "meta", tmp_path / "meta")
+    path = tmp_path / "meta" / file
+    path.unlink() if text is None else path.write_text(text)
+    said = refused("ijb-b", tmp_path / "meta", ijb_b / "images", path)
+    assert said.replace(str(tmp_path / "meta"), "ROOT") == message
+
+
+def test_ijb_b_without_anything_to_evaluate(ijb_b: Path, tmp_path: Path) -> None:
+    shutil.copy(ijb_b / "meta" / MEDIA, tmp_path / MEDIA)
+    said = refused("ijb-b", tmp_path, ijb_b / "images")
+    names = "ijbb_1N_probe_mixed.csv, ijbb_1N_gallery_S1.csv, ijbb_1N_gallery_S2.csv"
+    assert said == f"FILE has neither {LABELS} nor {names}: nothing to evaluate"
+
+
+@pytest.mark.parametrize("file", [MEDIA, LABELS, S2, MIXED])
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing(ijb_b: Path, tmp_path: Path, file: str) -> None:
+    shutil.copytree(ijb_b / "meta", tmp_path / "meta")
+    text = (tmp_path / "meta" / file).read_text()
+    (tmp_path / "meta" / file).write_text(text.replace("\n", "\r\n"), encoding="utf-8-sig", newline="")
+    as_published = open_protocol("ijb-b", ijb_b / "meta", ijb_b / "images")
+    assert repr(open_protocol("ijb-b", tmp_path / "meta", ijb_b / "images")) == repr(as_published)

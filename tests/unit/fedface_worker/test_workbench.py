@@ -1,0 +1,73 @@
+"""What a workbench keeps between tasks, and what it asks for each time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from fedface_core.contracts import object_keys
+from fedface_core.domain.errors import ArtifactMissingError
+from fedface_core.domain.plan import ModelPlan
+from fedface_core.domain.round import Round
+from fedface_core.ports import Ports
+from fedface_learning.formats.codec import encode_tensors, sha256_hex
+from fedface_worker.workbench import Workbench
+from support.in_process import InProcess
+from support.small_networks import small_plan
+
+
+@pytest.fixture
+def ports() -> Ports:
+    return InProcess(small_plan()).ports
+
+
+def test_guidance_is_fetched_once_and_none_is_no_tensors(ports: Ports) -> None:
+    workbench = Workbench(ports)
+    assert workbench.guidance("run", None) == {}
+    data = encode_tensors({"public": torch.eye(2)})
+    key = object_keys.guidance("run", sha256_hex(data))
+    with pytest.raises(ArtifactMissingError):
+        workbench.guidance("run", sha256_hex(data))
+    ports.artifacts.put(key, data)
+    guidance = workbench.guidance("run", sha256_hex(data))
+    ports.artifacts.delete(key)
+    assert workbench.guidance("run", sha256_hex(data)) is guidance
+
+
+@pytest.mark.parametrize(
+    ("changes", "reads"),
+    [({}, 1), ({"aggregation": {"mode": "asynchronous"}, "cohort": {"size": 4, "quorum": 2}}, 2)],
+    ids=["synchronous", "asynchronous"],
+)
+def test_a_round_is_read_once_except_in_an_asynchronous_run(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], reads: int
+) -> None:
+    """After the loss of the ledger, a round of an asynchronous run may be another one of its number."""
+    services = InProcess(small_plan(**changes))
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 0)
+    load_round = services.ports.ledger.load_round
+    read: list[int] = []
+
+    def recorded(run_id: str, number: int) -> Round:
+        read.append(number)
+        return load_round(run_id, number)
+
+    monkeypatch.setattr(services.ports.ledger, "load_round", recorded)
+    workbench = Workbench(services.ports)
+    for _ in range(2):
+        assert workbench.opened_round(run_id, 0, run_id).number == 0
+    assert len(read) == reads
+    workbench.opened_round(run_id, 0, "the correlation id of another run")
+    assert len(read) == reads + 1
+
+
+def test_what_an_earlier_delivery_put_is_found(ports: Ports) -> None:
+    workbench = Workbench(ports)
+    key = "runs/some/object"
+    assert workbench.stored(key, ModelPlan) is None
+    model = small_plan().model
+    ports.artifacts.put(key, model.model_dump_json().encode())
+    assert workbench.stored(key, ModelPlan) == model
