@@ -57,8 +57,8 @@ class DisturbedTrial(Trial):
 def run_fault_free(stack: LocalStack, plan: Plan, limit_seconds: float) -> Trial:
     """Start the stack, run the plan, stop the stack. `ChaosError` if the run does not complete in time."""
     with stack:
-        ports = _connect(stack)
-        run_id = _start_run(stack, plan)
+        ports = connect_ports(stack)
+        run_id = start_run_of(stack, plan)
         started = time.monotonic()
 
         def read() -> Progress:
@@ -81,12 +81,12 @@ def run_disturbed(
     """
     draws = random.Random(seed)
     with stack:
-        ports = _connect(stack)
+        ports = connect_ports(stack)
         services = Services(stack, draws)
         messages = Messages(stack.environment["FEDFACE_REDIS_URL"], draws)
         faults = plan_faults(draws, plan.rounds, kills, with_store="s3" in stack.processes)
         adversary = Adversary(services, messages, faults, plan.rounds, draws)
-        run_id = _start_run(stack, plan)
+        run_id = start_run_of(stack, plan)
         started = time.monotonic()
 
         def read() -> Progress | None:
@@ -116,7 +116,7 @@ def run_disturbed(
     return DisturbedTrial(snapshot, seconds, adversary, checks)
 
 
-def _connect(stack: LocalStack) -> Ports:
+def connect_ports(stack: LocalStack) -> Ports:
     """The stack's own ledger, store and broker."""
     values = {name.removeprefix("FEDFACE_").lower(): value for name, value in stack.environment.items()}
     settings = Settings.model_validate(values)
@@ -134,7 +134,8 @@ def _secrets(stack: LocalStack) -> list[str]:
     return [secret for secret in (broker, stack.environment.get("FEDFACE_S3_SECRET_KEY")) if secret]
 
 
-def _start_run(stack: LocalStack, plan: Plan) -> str:
+def start_run_of(stack: LocalStack, plan: Plan) -> str:
+    """Create and start a run of the plan on the stack. Its id."""
     with ControlApi(stack.api_url) as api:
         run_id = api.create(plan).id
         api.start(run_id)

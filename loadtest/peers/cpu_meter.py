@@ -17,7 +17,8 @@ class CpuMeter(Probe):
         super().__init__(seconds=0.25)
         self._root = psutil.Process(pid)
         self._used: dict[int, float] = {}
-        self._readings: list[tuple[float, float]] = [(time.time(), 0.0)]
+        self.readings: list[tuple[float, float]] = [(time.time(), 0.0)]
+        """Moments (seconds since 1970), and the CPU seconds used until then."""
 
     def sample(self) -> None:
         """Read the CPU time that every process has used so far."""
@@ -31,10 +32,10 @@ class CpuMeter(Probe):
             except psutil.NoSuchProcess:
                 continue
             self._used[process.pid] = times.user + times.system
-        self._readings.append((time.time(), sum(self._used.values())))
+        self.readings.append((time.time(), sum(self._used.values())))
 
     def between(self, begin: float, end: float) -> float:
         """CPU seconds between two moments (seconds since 1970), interpolated linearly between the readings."""
-        moments, used = zip(*self._readings, strict=True)
+        moments, used = zip(*self.readings, strict=True)
         at_begin, at_end = np.interp([begin, end], moments, used)
         return float(at_end - at_begin)

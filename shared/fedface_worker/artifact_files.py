@@ -10,7 +10,8 @@ from typing import BinaryIO, Final, cast
 from fedface_core.domain.errors import DamagedObjectError
 from fedface_core.ports import ArtifactStore
 
-_BLOCK_BYTES: Final = 8 * 2**20
+BLOCK_BYTES: Final = 8 * 2**20
+"""A larger object is not held in memory as a whole."""
 
 
 def fetch_artifact(artifacts: ArtifactStore, key: str, sha256: str) -> BinaryIO:
@@ -18,7 +19,7 @@ def fetch_artifact(artifacts: ArtifactStore, key: str, sha256: str) -> BinaryIO:
 
     `DamagedObjectError` if the object has another SHA-256, `ArtifactMissingError` if there is no such object.
     """
-    block = memoryview(bytearray(_BLOCK_BYTES))
+    block = memoryview(bytearray(BLOCK_BYTES))
     size = artifacts.read_into(key, 0, block)
     hashed = hashlib.sha256()
     file = cast("BinaryIO", io.BytesIO() if size <= len(block) else TemporaryFile())  # noqa: SIM115 - the caller closes it
@@ -39,7 +40,7 @@ def open_artifact(artifacts: ArtifactStore, key: str) -> BinaryIO:
 
     The first read raises `ArtifactMissingError` if there is no such object.
     """
-    return io.BufferedReader(_Artifact(artifacts, key), _BLOCK_BYTES)
+    return io.BufferedReader(_Artifact(artifacts, key), BLOCK_BYTES)
 
 
 class _Artifact(io.RawIOBase):

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from fedface_learning.evaluation.faces import EmbeddedFaces
 
-_BLOCK = 1 << 14  # pairs whose embeddings are in memory twice
+PAIRS_PER_BLOCK = 1 << 14
+"""How many pairs have their embeddings in memory twice."""
 
 
 def pair_scores(
@@ -18,8 +19,8 @@ def pair_scores(
     If one of the two has failed to enrol, the score is −∞, which no threshold accepts.
     """
     scores_P = np.empty(len(first_P))
-    for start in range(0, len(first_P), _BLOCK):
-        pairs = slice(start, start + _BLOCK)
+    for start in range(0, len(first_P), PAIRS_PER_BLOCK):
+        pairs = slice(start, start + PAIRS_PER_BLOCK)
         left_BD = faces.embeddings_ND[first_P[pairs]]
         right_BD = faces.embeddings_ND[second_P[pairs]]
         scores_P[pairs] = np.einsum("bd,bd->b", left_BD, right_BD, dtype=np.float64)

@@ -27,7 +27,7 @@ def artifacts() -> MemoryArtifacts:
 def test_a_fetched_object_is_whole_however_many_blocks_it_has(
     artifacts: MemoryArtifacts, block_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifact_files, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(artifact_files, "BLOCK_BYTES", block_bytes)
     with fetch_artifact(artifacts, KEY, sha256_hex(DATA)) as file:
         assert isinstance(file, io.BytesIO) == (len(DATA) <= block_bytes), "a large object is on disk"
         assert file.read() == DATA

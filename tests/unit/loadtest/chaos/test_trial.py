@@ -45,8 +45,8 @@ def start(monkeypatch: pytest.MonkeyPatch, phase: RunPhase, failure: str | None 
     now = datetime(2026, 1, 1, tzinfo=UTC)
     run = Run(id="run-0123456789ab", plan=PLAN, phase=phase, failure=failure, correlation_id="abc", created_at=now)
     ports.ledger.create(run)
-    monkeypatch.setattr("loadtest.chaos.trial._connect", lambda _stack: ports)
-    monkeypatch.setattr("loadtest.chaos.trial._start_run", lambda _stack, _plan: run.id)
+    monkeypatch.setattr("loadtest.chaos.trial.connect_ports", lambda _stack: ports)
+    monkeypatch.setattr("loadtest.chaos.trial.start_run_of", lambda _stack, _plan: run.id)
 
 
 def test_a_run_that_takes_too_long_fails_with_what_the_services_logged(

@@ -14,7 +14,7 @@ from loadtest.peers.cpu_meter import CpuMeter
 
 def test_it_is_interpolated_between_the_readings(monkeypatch: pytest.MonkeyPatch) -> None:
     meter = CpuMeter(os.getpid())
-    monkeypatch.setattr(meter, "_readings", [(100.0, 0.0), (110.0, 5.0), (120.0, 5.0)])
+    monkeypatch.setattr(meter, "readings", [(100.0, 0.0), (110.0, 5.0), (120.0, 5.0)])
     assert meter.between(102.0, 106.0) == pytest.approx(2.0)
     assert meter.between(100.0, 120.0) == pytest.approx(5.0)
 
