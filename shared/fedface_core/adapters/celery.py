@@ -33,11 +33,13 @@ class CeleryPublisher:
         self._broker = connect(app.conf.broker_url, timeout_seconds=timeout_seconds)
 
     def publish(self, command: BaseModel, *, correlation_id: str) -> None:
-        """See `TaskPublisher.publish`."""
+        """Put one command into the queue that `fedface_core.contracts.tasks.ROUTES` names for its type."""
         self.publish_all([command], correlation_id=correlation_id)
 
     def publish_all(self, commands: Sequence[BaseModel], *, correlation_id: str) -> None:
-        """See `TaskPublisher.publish_all`. One round trip takes up to 500 commands for one queue."""
+        """Put many commands, in order, into the queues that `fedface_core.contracts.tasks.ROUTES` names for their types. One
+        round trip takes up to 500 commands for one queue.
+        """
         with translated_errors(self._broker):
             for first in range(0, len(commands), _MESSAGES_PER_ROUND_TRIP):
                 batch = commands[first : first + _MESSAGES_PER_ROUND_TRIP]
@@ -45,7 +47,7 @@ class CeleryPublisher:
                     self._broker.lpush(queue, *(self._message(command, correlation_id) for command in group))
 
     def queue_depth(self, queue: str) -> int:
-        """See `TaskPublisher.queue_depth`. Celery keeps each queue in the Redis list with the queue's name."""
+        """How many messages wait in a queue. Celery keeps each queue in the Redis list with the queue's name."""
         with translated_errors(self._broker):
             depth = self._broker.llen(queue)
         assert isinstance(depth, int), "a synchronous client returns no awaitable"

@@ -44,7 +44,7 @@ class LocalArtifacts:
                 _remove_if_unlocked(file)
 
     def put(self, key: str, *data: bytes | memoryview) -> None:
-        """See `ArtifactStore.put`. After the call the object survives a power cut."""
+        """Store an object, or replace it. After the call the object survives a power cut."""
         target = self._path(key)
         with self._translated_errors(target):
             descriptor, temporary = _create_locked(self._root / _INCOMING)
@@ -60,13 +60,13 @@ class LocalArtifacts:
             _flush_directory(target.parent)
 
     def get(self, key: str) -> bytes:
-        """See `ArtifactStore.get`."""
+        """The whole object."""
         path = self._path(key)
         with self._translated_errors(path, key):
             return path.read_bytes()
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        """See `ArtifactStore.get_range`."""
+        """``length`` bytes of the object from byte ``start`` on; fewer if the object ends before."""
         path = self._path(key)
         check_range(key, start, length)
         with self._translated_errors(path, key), path.open("rb") as file:
@@ -77,7 +77,7 @@ class LocalArtifacts:
         return data
 
     def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
-        """See `ArtifactStore.read_into`."""
+        """Copy the object's bytes from byte ``start`` on into ``buffer``, until the buffer is full or the object ends."""
         path = self._path(key)
         check_range(key, start, len(buffer))
         with self._translated_errors(path, key), path.open("rb", buffering=0) as file:
@@ -88,7 +88,7 @@ class LocalArtifacts:
             return os.fstat(file.fileno()).st_size
 
     def size(self, key: str) -> int:
-        """See `ArtifactStore.size`."""
+        """The object's size in bytes; the object is not read."""
         path = self._path(key)
         with self._translated_errors(path, key):
             if path.is_dir():
@@ -96,13 +96,13 @@ class LocalArtifacts:
             return path.stat().st_size
 
     def modified(self, key: str) -> datetime:
-        """See `ArtifactStore.modified`."""
+        """When the object was last put: an aware datetime in UTC by the store's clock, to the second or finer."""
         path = self._path(key)
         with self._translated_errors(path, key):
             return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def keys(self, prefix: str) -> Sequence[str]:
-        """See `ArtifactStore.keys`. Only the folder that the prefix names is read, not the whole store."""
+        """All keys that start with ``prefix``, sorted. Only the folder that the prefix names is read, not the whole store."""
         check_prefix(prefix)
         folder = self._root / prefix.rpartition("/")[0]
         found: list[str] = []
@@ -115,7 +115,7 @@ class LocalArtifacts:
         return sorted(key for key in found if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
-        """See `ArtifactStore.delete`. Folders that become empty are removed too."""
+        """Remove the object. Folders that become empty are removed too."""
         path = self._path(key)
         try:
             with self._translated_errors(path, key):
@@ -127,12 +127,12 @@ class LocalArtifacts:
                 (self._root / folder).rmdir()
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """See `ArtifactStore.delete_all`."""
+        """Remove many objects, in few requests if the store allows it."""
         for key in keys:
             self.delete(key)
 
     def ping(self) -> None:
-        """See `ArtifactStore.ping`. It writes a temporary file."""
+        """Check that the store answers and accepts our credentials. It writes a temporary file."""
         incoming = self._root / _INCOMING
         with self._translated_errors(incoming), tempfile.TemporaryFile(dir=incoming) as file:
             file.write(b"ping")

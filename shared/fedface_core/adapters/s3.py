@@ -81,7 +81,7 @@ class S3Artifacts:
             raise InvalidInputError(f"FEDFACE_S3_ENDPOINT must be host:port, such as minio:9000: {error}") from error
 
     def put(self, key: str, *data: bytes | memoryview) -> None:
-        """See `ArtifactStore.put`."""
+        """Store an object, or replace it."""
         check_key(key)
         size = sum(map(len, data))
         # An object is uploaded in one request, so that an interrupted put leaves nothing. But an object that is given in
@@ -94,18 +94,18 @@ class S3Artifacts:
             self._client.put_object(self._bucket, key, body, size, part_size=part_size, num_parallel_uploads=1)
 
     def get(self, key: str) -> bytes:
-        """See `ArtifactStore.get`."""
+        """The whole object."""
         check_key(key)
         return self._read(key, 0, _TO_THE_END)
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        """See `ArtifactStore.get_range`."""
+        """``length`` bytes of the object from byte ``start`` on; fewer if the object ends before."""
         check_key(key)
         check_range(key, start, length)
         return self._read(key, start, length)
 
     def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
-        """See `ArtifactStore.read_into`."""
+        """Copy the object's bytes from byte ``start`` on into ``buffer``, until the buffer is full or the object ends."""
         check_key(key)
         check_range(key, start, len(buffer))
         with self._translated_errors(key, start):
@@ -127,7 +127,7 @@ class S3Artifacts:
                 response.release_conn()
 
     def size(self, key: str) -> int:
-        """See `ArtifactStore.size`."""
+        """The object's size in bytes; the object is not read."""
         check_key(key)
         with self._translated_errors(key):
             size = self._client.stat_object(self._bucket, key).size
@@ -135,7 +135,7 @@ class S3Artifacts:
         return size
 
     def modified(self, key: str) -> datetime:
-        """See `ArtifactStore.modified`."""
+        """When the object was last put: an aware datetime in UTC by the store's clock, to the second or finer."""
         check_key(key)
         with self._translated_errors(key):
             modified = self._client.stat_object(self._bucket, key).last_modified
@@ -143,20 +143,20 @@ class S3Artifacts:
         return modified
 
     def keys(self, prefix: str) -> Sequence[str]:
-        """See `ArtifactStore.keys`."""
+        """All keys that start with ``prefix``, sorted."""
         check_prefix(prefix)
         with self._translated_errors():
             found = [item.object_name for item in self._client.list_objects(self._bucket, prefix=prefix, recursive=True)]
         return sorted(name for name in found if name is not None)
 
     def delete(self, key: str) -> None:
-        """See `ArtifactStore.delete`."""
+        """Remove the object."""
         check_key(key)
         with self._translated_errors(key):
             self._client.remove_object(self._bucket, key)
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """See `ArtifactStore.delete_all`. One request removes up to a thousand objects."""
+        """Remove many objects, in few requests if the store allows it. One request removes up to a thousand objects."""
         for key in keys:
             check_key(key)
         with self._translated_errors():
@@ -165,7 +165,9 @@ class S3Artifacts:
             raise UnavailableError(f"{self._server} did not remove {refused[0].name}: {refused[0].message}")
 
     def ping(self) -> None:
-        """See `ArtifactStore.ping`. It lists keys, since only an answer with a body says what is wrong."""
+        """Check that the store answers and accepts our credentials. It lists keys, since only an answer with a body says
+        what is wrong.
+        """
         self.keys("ping")
 
     def ensure_bucket(self) -> None:

@@ -10,9 +10,9 @@ class SystemClock:
     """`Clock` of the operating system."""
 
     def now(self) -> datetime:
-        """See `Clock.now`."""
+        """The present time, an aware datetime in UTC."""
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
-        """See `Clock.sleep`. It blocks the calling thread."""
+        """Return after ``seconds``, or at once if ``seconds`` is 0. It blocks the calling thread."""
         time.sleep(seconds)

@@ -50,48 +50,50 @@ class CountedArtifacts:
         self._store = store
 
     def put(self, key: str, *data: bytes | memoryview) -> None:
-        """See `ArtifactStore.put`. The bytes are counted."""
+        """Store an object, or replace it. The bytes are counted."""
         self._store.put(key, *data)
         ARTIFACT_BYTES.labels("put", object_keys.kind(key)).inc(sum(map(len, data)))
 
     def get(self, key: str) -> bytes:
-        """See `ArtifactStore.get`. The bytes are counted."""
+        """The whole object. The bytes are counted."""
         data = self._store.get(key)
         ARTIFACT_BYTES.labels("get", object_keys.kind(key)).inc(len(data))
         return data
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        """See `ArtifactStore.get_range`. The bytes are counted."""
+        """``length`` bytes of the object from byte ``start`` on; fewer if the object ends before. The bytes are counted."""
         data = self._store.get_range(key, start, length)
         ARTIFACT_BYTES.labels("get", object_keys.kind(key)).inc(len(data))
         return data
 
     def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
-        """See `ArtifactStore.read_into`. The bytes are counted."""
+        """Copy the object's bytes from byte ``start`` on into ``buffer``, until the buffer is full or the object ends. The
+        bytes are counted.
+        """
         size = self._store.read_into(key, start, buffer)
         ARTIFACT_BYTES.labels("get", object_keys.kind(key)).inc(max(0, min(len(buffer), size - start)))
         return size
 
     def size(self, key: str) -> int:
-        """See `ArtifactStore.size`."""
+        """The object's size in bytes; the object is not read."""
         return self._store.size(key)
 
     def modified(self, key: str) -> datetime:
-        """See `ArtifactStore.modified`."""
+        """When the object was last put: an aware datetime in UTC by the store's clock, to the second or finer."""
         return self._store.modified(key)
 
     def keys(self, prefix: str) -> Sequence[str]:
-        """See `ArtifactStore.keys`."""
+        """All keys that start with ``prefix``, sorted."""
         return self._store.keys(prefix)
 
     def delete(self, key: str) -> None:
-        """See `ArtifactStore.delete`."""
+        """Remove the object."""
         self._store.delete(key)
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """See `ArtifactStore.delete_all`."""
+        """Remove many objects, in few requests if the store allows it."""
         self._store.delete_all(keys)
 
     def ping(self) -> None:
-        """See `ArtifactStore.ping`."""
+        """Check that the store answers and accepts our credentials."""
         self._store.ping()

@@ -20,13 +20,13 @@ class MemoryArtifacts:
         self._clock = clock or SystemClock()
 
     def put(self, key: str, *data: bytes | memoryview) -> None:
-        """See `ArtifactStore.put`."""
+        """Store an object, or replace it."""
         check_key(key)
         self._put_at[key] = self._clock.now()
         self._objects[key] = b"".join(data)
 
     def get(self, key: str) -> bytes:
-        """See `ArtifactStore.get`."""
+        """The whole object."""
         check_key(key)
         try:
             return self._objects[key]
@@ -34,7 +34,7 @@ class MemoryArtifacts:
             raise ArtifactMissingError(f"there is no artifact {key}") from None
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
-        """See `ArtifactStore.get_range`."""
+        """``length`` bytes of the object from byte ``start`` on; fewer if the object ends before."""
         check_range(key, start, length)
         data = self.get(key)
         if start >= len(data):
@@ -42,7 +42,7 @@ class MemoryArtifacts:
         return data[start : start + length]
 
     def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
-        """See `ArtifactStore.read_into`."""
+        """Copy the object's bytes from byte ``start`` on into ``buffer``, until the buffer is full or the object ends."""
         check_range(key, start, len(buffer))
         data = self.get(key)
         part = data[start : start + len(buffer)]
@@ -50,28 +50,28 @@ class MemoryArtifacts:
         return len(data)
 
     def size(self, key: str) -> int:
-        """See `ArtifactStore.size`."""
+        """The object's size in bytes; the object is not read."""
         return len(self.get(key))
 
     def modified(self, key: str) -> datetime:
-        """See `ArtifactStore.modified`."""
+        """When the object was last put: an aware datetime in UTC by the store's clock, to the second or finer."""
         self.get(key)
         return self._put_at[key]
 
     def keys(self, prefix: str) -> Sequence[str]:
-        """See `ArtifactStore.keys`."""
+        """All keys that start with ``prefix``, sorted."""
         check_prefix(prefix)
         return sorted(key for key in list(self._objects) if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
-        """See `ArtifactStore.delete`."""
+        """Remove the object."""
         check_key(key)
         self._objects.pop(key, None)
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """See `ArtifactStore.delete_all`."""
+        """Remove many objects, in few requests if the store allows it."""
         for key in keys:
             self.delete(key)
 
     def ping(self) -> None:
-        """See `ArtifactStore.ping`. Memory always answers."""
+        """Check that the store answers and accepts our credentials. Memory always answers."""

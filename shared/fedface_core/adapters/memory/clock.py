@@ -12,7 +12,7 @@ class ManualClock:
         self._now = now
 
     def now(self) -> datetime:
-        """See `Clock.now`. It is the time that the clock was set to."""
+        """The present time, an aware datetime in UTC. It is the time that the clock was set to."""
         return self._now
 
     def advance(self, seconds: float) -> None:
@@ -20,5 +20,7 @@ class ManualClock:
         self._now += timedelta(seconds=seconds)
 
     def sleep(self, seconds: float) -> None:
-        """See `Clock.sleep`. It moves the clock forward by ``seconds`` and returns at once."""
+        """Return after ``seconds``, or at once if ``seconds`` is 0. It moves the clock forward by ``seconds`` and returns at
+        once.
+        """
         self.advance(seconds)

@@ -32,7 +32,7 @@ class MemoryLedger:
     # RunRecords
 
     def create(self, run: Run) -> None:
-        """See `RunRecords.create`."""
+        """Store a new run, and the event ``run_created`` in its audit trail."""
         with self._lock:
             if run.id in self._runs:
                 raise WrongPhaseError(f"{run.id} exists already; a new run needs a new id")
@@ -42,23 +42,23 @@ class MemoryLedger:
             self._record(run.id, "run_created", event_data(run))
 
     def load(self, run_id: str) -> Run:
-        """See `RunRecords.load`."""
+        """The run as it is stored now."""
         with self._lock:
             if run_id not in self._runs:
                 raise NotFoundError(f"there is no run {run_id}")
             return self._runs[run_id]
 
     def active_runs(self) -> Sequence[Run]:
-        """See `RunRecords.active_runs`."""
+        """The runs that have started and not ended, and the runs that are being deleted, oldest first."""
         return [run for run in reversed(self.runs()) if run.phase not in ENDED - {RunPhase.DELETING} | {RunPhase.CREATED}]
 
     def load_round(self, run_id: str, number: int) -> Round:
-        """See `RunRecords.load_round`."""
+        """The round with its cohort."""
         with self._lock:
             return self._state(run_id, number).record
 
     def rounds(self, run_id: str) -> Sequence[Round]:
-        """See `RunRecords.rounds`."""
+        """All rounds of the run with their cohorts, in order."""
         with self._lock:
             self.load(run_id)
             return [state.record for _, state in sorted(self._rounds[run_id].items())]
@@ -72,7 +72,7 @@ class MemoryLedger:
         changed: Round | None = None,
         detail: EventData | None = None,
     ) -> Run:
-        """See `RunRecords.save`."""
+        """Store a changed run, the round that it opened or changed (or both), and an event, in one atomic step."""
         with self._lock:
             stored = self.load(run.id)
             if stored.version != run.version:
@@ -87,13 +87,13 @@ class MemoryLedger:
             return saved
 
     def record_event(self, run_id: str, event: str, data: EventData) -> None:
-        """See `RunRecords.record_event`."""
+        """Append an event to the run's audit trail; the run does not change."""
         with self._lock:
             self.load(run_id)
             self._record(run_id, event, dict(data))
 
     def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
-        """See `RunRecords.restore`."""
+        """Store a run whose records were lost, its ended rounds, and the event ``run_restored``."""
         with self._lock:
             if run.id in self._runs:
                 raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
@@ -103,7 +103,7 @@ class MemoryLedger:
             self._record(run.id, "run_restored", event_data(run))
 
     def delete(self, run_id: str) -> None:
-        """See `RunRecords.delete`."""
+        """Remove all records of a run."""
         with self._lock:
             for records in (self._runs, self._rounds, self._events):
                 records.pop(run_id, None)
@@ -111,7 +111,7 @@ class MemoryLedger:
     # RoundSettlement
 
     def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
-        """See `RoundSettlement.begin_attempt`."""
+        """Count a delivery of the client's task in this round, and record activity."""
         with self._lock:
             state = self._state(run_id, number)
             if state.record.phase is not RoundPhase.OPEN or client not in state.unsettled:
@@ -121,7 +121,7 @@ class MemoryLedger:
             return state.attempts[client]
 
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
-        """See `RoundSettlement.accept`."""
+        """Record the update of an invited client that has not settled, in one atomic step."""
         with self._lock:
             state = self._state(run_id, number)
             refused = state.refusal(client, now)
@@ -132,7 +132,7 @@ class MemoryLedger:
             return state.receipt(client, refused)
 
     def fail(self, run_id: str, number: int, client: str, reason: str, now: datetime) -> Receipt:
-        """See `RoundSettlement.fail`."""
+        """Record that an invited client that has not settled will send no update, and why, in one atomic step."""
         with self._lock:
             state = self._state(run_id, number)
             refused = state.refusal(client, now)
@@ -143,24 +143,24 @@ class MemoryLedger:
             return state.receipt(client, refused)
 
     def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
-        """See `RoundSettlement.accepted`."""
+        """Client → its accepted update, in client order: of all clients, or of those in ``clients``."""
         with self._lock:
             accepted = self._state(run_id, number).accepted
             wanted = accepted if clients is None else accepted.keys() & set(clients)
             return {client: accepted[client] for client in sorted(wanted)}
 
     def accepted_clients(self, run_id: str, number: int) -> Sequence[str]:
-        """See `RoundSettlement.accepted_clients`."""
+        """The clients whose updates were accepted, in client order."""
         with self._lock:
             return sorted(self._state(run_id, number).accepted)
 
     def failed(self, run_id: str, number: int) -> Mapping[str, str]:
-        """See `RoundSettlement.failed`."""
+        """Client → why it will send no update, in client order."""
         with self._lock:
             return dict(sorted(self._state(run_id, number).failed.items()))
 
     def record_partial(self, run_id: str, number: int, shard: int, now: datetime) -> bool:
-        """See `RoundSettlement.record_partial`."""
+        """Record that the shard's partial is stored, and activity."""
         with self._lock:
             state = self._state(run_id, number)
             state.folded.add(shard)
@@ -168,12 +168,12 @@ class MemoryLedger:
             return state.record.phase is not RoundPhase.OPEN and state.accepted_shards <= state.folded
 
     def touch(self, run_id: str, number: int, now: datetime) -> None:
-        """See `RoundSettlement.touch`."""
+        """Record activity in the round: its commands were published now, so the sweep waits before it repeats them."""
         with self._lock:
             self._state(run_id, number).last_activity = now
 
     def tally(self, run_id: str, number: int) -> Tally:
-        """See `RoundSettlement.tally`."""
+        """The progress of the round at one moment: counts, unsettled clients, folded shards and the last activity."""
         with self._lock:
             state = self._state(run_id, number)
             return Tally(
@@ -186,7 +186,7 @@ class MemoryLedger:
             )
 
     def participation(self, run_id: str) -> Mapping[str, Participation]:
-        """See `RoundSettlement.participation`."""
+        """Client → its participation in the run's training rounds, in client order."""
         with self._lock:
             self.load(run_id)
             trained = [state for state in self._rounds[run_id].values() if state.record.kind is RoundKind.TRAINING]
@@ -199,35 +199,35 @@ class MemoryLedger:
     # RunViews
 
     def runs(self, limit: int | None = None, before: str | None = None) -> Sequence[Run]:
-        """See `RunViews.runs`."""
+        """All runs, newest first; only runs older than the run ``before`` if that is given; the first ``limit`` of them."""
         with self._lock:
             newest_first = sorted(self._runs.values(), key=lambda run: (run.created_at, run.id), reverse=True)
             first = 0 if before is None else newest_first.index(self.load(before)) + 1
             return newest_first[first:] if limit is None else newest_first[first : first + limit]
 
     def run_phases(self) -> Sequence[RunPhase]:
-        """See `RunViews.run_phases`."""
+        """The phase of every run, in no order."""
         with self._lock:
             return [run.phase for run in self._runs.values()]
 
     def round_summary(self, run_id: str, number: int) -> RoundSummary:
-        """See `RunViews.round_summary`."""
+        """The round and the counts of its clients at one moment."""
         with self._lock:
             return self._state(run_id, number).summary
 
     def round_summaries(self, run_id: str) -> Sequence[RoundSummary]:
-        """See `RunViews.round_summaries`."""
+        """All rounds of the run, in order, with the counts of their clients."""
         with self._lock:
             self.load(run_id)
             return [state.summary for _, state in sorted(self._rounds[run_id].items())]
 
     def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
-        """See `RunViews.stragglers`."""
+        """``count`` unsettled clients of the round, or all if there are fewer, in client order."""
         with self._lock:
             return sorted(self._state(run_id, number).unsettled)[:count]
 
     def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
-        """See `RunViews.events`."""
+        """The first ``limit`` events of the run's audit trail, oldest first, or those after the event with the id ``after``."""
         if after is not None:
             check_event_id(after)
         with self._lock:
@@ -236,7 +236,7 @@ class MemoryLedger:
             return self._events[run_id][first : first + limit]
 
     def ping(self) -> None:
-        """See `RunViews.ping`. Memory always answers."""
+        """Check that the ledger answers. Memory always answers."""
 
     def _state(self, run_id: str, number: int) -> MemoryRound:
         self.load(run_id)

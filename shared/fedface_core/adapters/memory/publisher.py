@@ -26,15 +26,15 @@ class RecordingPublisher:
         return [command for command, _ in self.published]
 
     def publish(self, command: BaseModel, *, correlation_id: str) -> None:
-        """See `TaskPublisher.publish`."""
+        """Put one command into the queue that `fedface_core.contracts.tasks.ROUTES` names for its type."""
         self.publish_all([command], correlation_id=correlation_id)
 
     def publish_all(self, commands: Sequence[BaseModel], *, correlation_id: str) -> None:
-        """See `TaskPublisher.publish_all`."""
+        """Put many commands, in order, into the queues that `fedface_core.contracts.tasks.ROUTES` names for their types."""
         assert all(type(command) in ROUTES for command in commands), "a command without a route"
         with self._lock:
             self.published.extend((command, correlation_id) for command in commands)
 
     def queue_depth(self, queue: str) -> int:
-        """See `TaskPublisher.queue_depth`."""
+        """How many messages wait in a queue."""
         return sum(ROUTES[type(command)].queue == queue for command in self.commands)

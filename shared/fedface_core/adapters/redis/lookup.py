@@ -22,7 +22,7 @@ class RunLookup:
         self._server = server
 
     def load(self, run_id: str) -> Run:
-        """See `RunRecords.load`."""
+        """The run as it is stored now."""
         with self._server.pipeline() as pipeline:
             pipeline.hget(run_keys(run_id).run, "record")
             (record,) = pipeline.execute()

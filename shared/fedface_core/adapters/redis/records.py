@@ -29,12 +29,14 @@ class RedisRecords(RunLookup):
     """`RunRecords` in Redis or Valkey."""
 
     def create(self, run: Run) -> None:
-        """See `RunRecords.create`."""
+        """Store a new run, and the event ``run_created`` in its audit trail."""
         if not self._store_new(run, "run_created"):
             raise WrongPhaseError(f"{run.id} exists already; a new run needs a new id")
 
     def active_runs(self) -> Sequence[Run]:
-        """See `RunRecords.active_runs`. Ended runs are removed from the index of active runs."""
+        """The runs that have started and not ended, and the runs that are being deleted, oldest first. Ended runs are
+        removed from the index of active runs.
+        """
         with self._server.pipeline() as pipeline:
             pipeline.zrange(ACTIVE, 0, -1)
             (run_ids,) = pipeline.execute()
@@ -50,7 +52,7 @@ class RedisRecords(RunLookup):
         return [run for run in runs if run.phase not in _INACTIVE | {RunPhase.CREATED}]
 
     def load_round(self, run_id: str, number: int) -> Round:
-        """See `RunRecords.load_round`."""
+        """The round with its cohort."""
         with self._server.pipeline() as pipeline:
             pipeline.hmget(round_keys(run_id, number).round, "record", "cohort")
             ((record, cohort),) = pipeline.execute()
@@ -58,7 +60,7 @@ class RedisRecords(RunLookup):
         return _round_with_cohort(record, cohort)
 
     def rounds(self, run_id: str) -> Sequence[Round]:
-        """See `RunRecords.rounds`."""
+        """All rounds of the run with their cohorts, in order."""
         numbers = self._round_numbers(run_id)
         with self._server.pipeline() as pipeline:
             for number in numbers:
@@ -74,7 +76,7 @@ class RedisRecords(RunLookup):
         changed: Round | None = None,
         detail: EventData | None = None,
     ) -> Run:
-        """See `RunRecords.save`."""
+        """Store a changed run, the round that it opened or changed (or both), and an event, in one atomic step."""
         if run.phase is RunPhase.DELETING:  # first: an index may name a run that is not active, but must not miss one
             self._index(run)
         saved = run.next_version()
@@ -119,7 +121,7 @@ class RedisRecords(RunLookup):
         return saved
 
     def record_event(self, run_id: str, event: str, data: EventData) -> None:
-        """See `RunRecords.record_event`."""
+        """Append an event to the run's audit trail; the run does not change."""
         keys = run_keys(run_id)
         recorded = self._server.run_script(
             "record_event.lua", keys=[keys.run, keys.events], args=[event, json.dumps(dict(data))]
@@ -127,7 +129,7 @@ class RedisRecords(RunLookup):
         self._require_run(recorded, run_id)
 
     def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
-        """See `RunRecords.restore`."""
+        """Store a run whose records were lost, its ended rounds, and the event ``run_restored``."""
         keys = run_keys(run.id)
         with self._server.pipeline() as pipeline:
             pipeline.exists(keys.run)
@@ -144,7 +146,7 @@ class RedisRecords(RunLookup):
             raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
 
     def delete(self, run_id: str) -> None:
-        """See `RunRecords.delete`."""
+        """Remove all records of a run."""
         keys = run_keys(run_id)
         with self._server.pipeline() as pipeline:
             pipeline.smembers(keys.rounds)

@@ -18,7 +18,7 @@ class RedisSettlement(RunLookup):
     """`RoundSettlement` in Redis or Valkey."""
 
     def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
-        """See `RoundSettlement.begin_attempt`."""
+        """Count a delivery of the client's task in this round, and record activity."""
         keys = round_keys(run_id, number)
         count: int | None = self._server.run_script(
             "begin_attempt.lua", keys=[keys.round, keys.unsettled, keys.attempts], args=[client, to_microseconds(now)]
@@ -27,11 +27,11 @@ class RedisSettlement(RunLookup):
         return count or 0
 
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
-        """See `RoundSettlement.accept`."""
+        """Record the update of an invited client that has not settled, in one atomic step."""
         return self._settle(run_id, number, client, now, "accepted", update.model_dump_json())
 
     def fail(self, run_id: str, number: int, client: str, reason: str, now: datetime) -> Receipt:
-        """See `RoundSettlement.fail`."""
+        """Record that an invited client that has not settled will send no update, and why, in one atomic step."""
         return self._settle(run_id, number, client, now, "failed", reason)
 
     def _settle(
@@ -63,7 +63,7 @@ class RedisSettlement(RunLookup):
         )
 
     def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
-        """See `RoundSettlement.accepted`."""
+        """Client → its accepted update, in client order: of all clients, or of those in ``clients``."""
         keys = round_keys(run_id, number)
         with self._server.pipeline() as pipeline:
             pipeline.exists(keys.round)
@@ -79,7 +79,7 @@ class RedisSettlement(RunLookup):
         return {client: AcceptedUpdate.model_validate_json(found[client]) for client in sorted(found)}
 
     def accepted_clients(self, run_id: str, number: int) -> Sequence[str]:
-        """See `RoundSettlement.accepted_clients`."""
+        """The clients whose updates were accepted, in client order."""
         keys = round_keys(run_id, number)
         with self._server.pipeline() as pipeline:
             pipeline.exists(keys.round)
@@ -89,7 +89,7 @@ class RedisSettlement(RunLookup):
         return sorted(clients)
 
     def failed(self, run_id: str, number: int) -> Mapping[str, str]:
-        """See `RoundSettlement.failed`."""
+        """Client → why it will send no update, in client order."""
         keys = round_keys(run_id, number)
         with self._server.pipeline() as pipeline:
             pipeline.exists(keys.round)
@@ -99,7 +99,7 @@ class RedisSettlement(RunLookup):
         return dict(sorted(failed.items()))
 
     def record_partial(self, run_id: str, number: int, shard: int, now: datetime) -> bool:
-        """See `RoundSettlement.record_partial`."""
+        """Record that the shard's partial is stored, and activity."""
         keys = round_keys(run_id, number)
         complete = self._server.run_script(
             "record_partial.lua", keys=[keys.round, keys.accepted_shards, keys.folded], args=[shard, to_microseconds(now)]
@@ -108,12 +108,12 @@ class RedisSettlement(RunLookup):
         return bool(complete)
 
     def touch(self, run_id: str, number: int, now: datetime) -> None:
-        """See `RoundSettlement.touch`."""
+        """Record activity in the round: its commands were published now, so the sweep waits before it repeats them."""
         touched = self._server.run_script("touch.lua", keys=[round_keys(run_id, number).round], args=[to_microseconds(now)])
         self._require_round(touched is not None, run_id, number)
 
     def tally(self, run_id: str, number: int) -> Tally:
-        """See `RoundSettlement.tally`."""
+        """The progress of the round at one moment: counts, unsettled clients, folded shards and the last activity."""
         keys = round_keys(run_id, number)
         with self._server.pipeline(transaction=True) as pipeline:
             pipeline.hget(keys.round, "last_activity")
@@ -134,7 +134,7 @@ class RedisSettlement(RunLookup):
         )
 
     def participation(self, run_id: str) -> Mapping[str, Participation]:
-        """See `RoundSettlement.participation`."""
+        """Client → its participation in the run's training rounds, in client order."""
         keys = run_keys(run_id)
         with self._server.pipeline() as pipeline:
             pipeline.exists(keys.run)

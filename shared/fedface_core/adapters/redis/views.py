@@ -23,7 +23,7 @@ class RedisViews(RunLookup):
     """`RunViews` in Redis or Valkey."""
 
     def runs(self, limit: int | None = None, before: str | None = None) -> Sequence[Run]:
-        """See `RunViews.runs`."""
+        """All runs, newest first; only runs older than the run ``before`` if that is given; the first ``limit`` of them."""
         first = 0
         if before is not None:
             self.load(before)
@@ -37,7 +37,7 @@ class RedisViews(RunLookup):
         return self._load_all(run_ids)
 
     def run_phases(self) -> Sequence[RunPhase]:
-        """See `RunViews.run_phases`."""
+        """The phase of every run, in no order."""
         with self._server.pipeline() as pipeline:
             pipeline.zrange(RUNS, 0, -1)
             (run_ids,) = pipeline.execute()
@@ -47,7 +47,7 @@ class RedisViews(RunLookup):
             return [RunPhase(phase) for phase in pipeline.execute() if phase is not None]
 
     def round_summary(self, run_id: str, number: int) -> RoundSummary:
-        """See `RunViews.round_summary`."""
+        """The round and the counts of its clients at one moment."""
         with self._server.pipeline(transaction=True) as pipeline:
             _request_summary(pipeline, run_id, number)
             answers = pipeline.execute()
@@ -55,7 +55,7 @@ class RedisViews(RunLookup):
         return _summary(*answers)
 
     def round_summaries(self, run_id: str) -> Sequence[RoundSummary]:
-        """See `RunViews.round_summaries`."""
+        """All rounds of the run, in order, with the counts of their clients."""
         numbers = self._round_numbers(run_id)
         with self._server.pipeline() as pipeline:
             for number in numbers:
@@ -65,7 +65,7 @@ class RedisViews(RunLookup):
         return [_summary(*answers[start : start + _ANSWERS_PER_SUMMARY]) for start in starts]
 
     def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
-        """See `RunViews.stragglers`."""
+        """``count`` unsettled clients of the round, or all if there are fewer, in client order."""
         keys = round_keys(run_id, number)
         cursor = 0
         found = set[str]()
@@ -81,7 +81,7 @@ class RedisViews(RunLookup):
         return sorted(found)[:count]
 
     def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
-        """See `RunViews.events`."""
+        """The first ``limit`` events of the run's audit trail, oldest first, or those after the event with the id ``after``."""
         if after is not None:
             check_event_id(after)
         keys = run_keys(run_id)
@@ -93,7 +93,7 @@ class RedisViews(RunLookup):
         return [_recorded_event(entry_id, fields) for entry_id, fields in entries]
 
     def ping(self) -> None:
-        """See `RunViews.ping`."""
+        """Check that the ledger answers."""
         with self._server.pipeline() as pipeline:
             pipeline.ping()
             pipeline.execute()
