@@ -27,7 +27,7 @@ from support.api_by_hand import api, served_api
 from support.command_line import fedface
 from support.finished_study import finished
 from support.servers import S3Server, running, wait_for
-from support.surroundings import audible_interrupts, neutral_environment, unhurried_examples
+from support.surroundings import audible_interrupts, neutral_environment, traced_processes, unhurried_examples
 
 # Fixtures that pytest finds by their names here.
 __all__ = ["api", "fedface", "finished", "served_api"]
@@ -37,7 +37,8 @@ audible_interrupts()
 unhurried_examples()
 
 
-SLOW_SUITES = {"e2e", "integration", "model"}
+SLOW_SUITES = ("model", "e2e", "integration")
+"""The longest first."""
 SERVER_FIXTURES = {"valkey_url", "redis_url", "s3_server"}
 SERVER_PARAMETERS = {"valkey", "redis", "s3", "celery"}
 
@@ -51,14 +52,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
-        if _needs_a_server(item) or SLOW_SUITES.intersection(item.path.parts):
+        suite = _slow_suite(item)
+        exhaustive = suite == "model" or item.get_closest_marker("exhaustive") is not None
+        if exhaustive or suite is not None or _needs_a_server(item):
             item.add_marker("slow")
+        if exhaustive:
+            item.add_marker("no_cover")
         files.setdefault(item.path, []).append(item)
-    slow_first = sorted(files.values(), key=lambda tests: not any(test.get_closest_marker("slow") for test in tests))
+    slow_first = sorted(files.values(), key=_urgency)
     slices: list[list[pytest.Item]] = [[] for _ in range(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))]
     for tests in slow_first:
         min(slices, key=len).extend(tests)
     items[:] = [test for tests in slices for test in tests]
+
+
+def _slow_suite(item: pytest.Item) -> str | None:
+    """The slow suite that a test belongs to."""
+    return next((suite for suite in SLOW_SUITES if suite in item.path.parts), None)
+
+
+def _urgency(tests: list[pytest.Item]) -> int:
+    """Where a file comes in the order: slow suites in their order, then other files with a slow test, then all else."""
+    suite = _slow_suite(tests[0])
+    if suite is not None:
+        return SLOW_SUITES.index(suite)
+    return len(SLOW_SUITES) + (not any(test.get_closest_marker("slow") for test in tests))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Trace the processes that a test starts only if the test asks for it: they take half as long again if traced."""
+    traced_processes(asked_for=item.get_closest_marker("traced_processes") is not None)
 
 
 def _needs_a_server(item: pytest.Item) -> bool:

@@ -19,7 +19,8 @@ from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import simulate
 from support.command_line import Invoke
 
-pytestmark = pytest.mark.timeout(900)  # half a minute of work, perhaps on a busy machine
+# Half a minute of work, perhaps on a busy machine.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.traced_processes]
 
 
 @dataclass(frozen=True)

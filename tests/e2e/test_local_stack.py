@@ -61,6 +61,7 @@ def all_gone(tmp_path: Path, within_seconds: float = 20.0) -> bool:
     return True
 
 
+@pytest.mark.traced_processes
 def test_an_interrupt_stops_everything(tmp_path: Path) -> None:
     with fedface_up(tmp_path) as (process, url):
         assert httpx.get(f"{url}/readyz").status_code == 200
@@ -87,15 +88,4 @@ def test_a_kill_leaves_no_process(tmp_path: Path) -> None:
         assert len(marked(tmp_path)) > 8  # the workers' own processes and the reaper too
         process.kill()
         process.wait()
-        assert all_gone(tmp_path), marked(tmp_path)
-
-
-def test_a_worker_that_dies_is_named_and_ends_the_stack(tmp_path: Path) -> None:
-    with fedface_up(tmp_path) as (process, _):
-        children = psutil.Process(process.pid).children()
-        (evaluator,) = (child for child in children if "fedface_evaluator" in child.cmdline())
-        evaluator.kill()
-        _, err = process.communicate(timeout=120)
-        assert process.returncode == 1
-        assert "evaluator ended with status -9" in err
         assert all_gone(tmp_path), marked(tmp_path)

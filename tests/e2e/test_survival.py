@@ -39,30 +39,25 @@ def kill_everything(stack: LocalStack) -> None:
     stack.stop()
 
 
-def test_a_run_survives_a_pause_the_kill_of_everything_and_the_loss_of_its_ledger(tmp_path: Path) -> None:
+def test_a_paused_run_survives_the_kill_of_everything_and_the_loss_of_its_ledger(tmp_path: Path) -> None:
+    """That the ledger outlives a kill is the chaos scenario's to show: Redis is killed there as well."""
     first = LocalStack(tmp_path, client_workers=2, environment=SOON_REPEATING)
     first.start()
     try:
         with ControlApi(first.api_url) as api:
             run_id = api.start(api.create(PLAN).id).id
-            until(api, run_id, RunPhase.RUNNING)
+            while api.run(run_id).finished_rounds < 1:
+                time.sleep(0.02)
             paused = api.pause(run_id, now=True)
             assert (paused.phase, paused.round_phase) == ("paused", "suspended")
     finally:
         kill_everything(first)
 
-    with LocalStack(tmp_path, client_workers=2, environment=SOON_REPEATING) as second, ControlApi(second.api_url) as api:
-        kept = api.run(run_id)
-        assert kept.phase is RunPhase.PAUSED, "the ledger has outlived the kill"
-        assert kept.accepted >= paused.accepted
-        api.resume(run_id)
-        while api.run(run_id).finished_rounds < 1:
-            time.sleep(0.02)
-        kill_everything(second)
-
     shutil.rmtree(tmp_path / "valkey")
     restoring = SOON_REPEATING | {"FEDFACE_RESTORE_ON_START": "true"}
-    with LocalStack(tmp_path, client_workers=2, environment=restoring) as third, ControlApi(third.api_url) as api:
+    with LocalStack(tmp_path, client_workers=2, environment=restoring) as second, ControlApi(second.api_url) as api:
+        assert until(api, run_id, RunPhase.PAUSED).finished_rounds == 1
+        api.resume(run_id)
         completed = until(api, run_id, RunPhase.COMPLETED)
         events = [event.name for event in api.events(run_id) if event.name != "progress"]
     assert events[0] == "run_restored"

@@ -24,7 +24,7 @@ from fedface_control.facts import handle_fact
 from fedface_control.operate.round import skip_evaluation
 from fedface_control.operate.run import create_run, start_run
 from fedface_control.sweep import sweep
-from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
+from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, RecordingPublisher
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.commands import FoldShard, TrainClients
 from fedface_core.domain.devices import Behaviour, behaviour
@@ -176,12 +176,9 @@ def quiet() -> Iterator[None]:
     structlog.configure(**before)
 
 
-@pytest.fixture(params=["memory", "valkey"])
-def fleet_of(request: pytest.FixtureRequest) -> partial[Fleet]:
-    clock = ManualClock()
-    if request.param == "memory":
-        return partial(Fleet, MemoryLedger(clock), clock)
-    return partial(Fleet, RedisLedger(request.getfixturevalue("ledger_url")), clock)
+@pytest.fixture
+def fleet_of(ledger_url: str) -> partial[Fleet]:
+    return partial(Fleet, RedisLedger(ledger_url), ManualClock())
 
 
 def check_closed_with_exactly_those(fleet: Fleet, closed: Round) -> None:

@@ -129,6 +129,7 @@ def test_evaluation_holds_nobody_up_and_the_run_waits_for_it_at_its_end(many_fac
 
 
 @pytest.mark.parametrize("redeliver", [True, False], ids=["redelivered", "lost"])
+@pytest.mark.exhaustive
 def test_a_service_may_be_killed_after_any_effect(many_faces: Path, redeliver: bool) -> None:
     plan = asynchronous(many_faces, split={"clients": 3}, cohort={"size": 3, "quorum": 1, "shard_size": 1}, rounds=2)
     effects = len(_run(plan).effect_log.effects)

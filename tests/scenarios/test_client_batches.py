@@ -38,6 +38,7 @@ def test_a_run_in_one_task_a_round_has_the_simulated_model(faces: Path) -> None:
 
 @pytest.mark.usefixtures("one_task_a_round")
 @pytest.mark.parametrize("redeliver", [True, False])
+@pytest.mark.exhaustive
 def test_a_process_may_die_after_every_effect(faces: Path, redeliver: bool) -> None:
     plan = tiny_plan(faces, split={"clients": 3}, rounds=1)
     expected = simulate(plan).model_sha256

@@ -72,6 +72,7 @@ def test_updates_that_the_retention_has_missed_are_garbage(faces: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["ledger kept", "ledger lost"])
+@pytest.mark.exhaustive
 def test_a_collection_at_any_moment_changes_nothing(faces: Path, lost: bool) -> None:
     plan = tiny_plan(faces, rounds=1, split={"clients": 2}, cohort={"shard_size": 1})
     expected = simulate(plan).model_sha256

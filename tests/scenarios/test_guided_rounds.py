@@ -108,6 +108,7 @@ def test_nothing_that_is_needed_is_garbage_and_a_lost_run_comes_back(plan: Plan,
         assert services.to_end(run_id).model_sha256 == expected
 
 
+@pytest.mark.exhaustive
 def test_a_service_may_be_killed_after_any_effect(plan: Plan) -> None:
     """One training round is enough: it starts from a state and guidance, and leaves others."""
     plan = plan.model_copy(update={"rounds": 1})

@@ -110,6 +110,7 @@ def test_other_plans_agree_with_their_simulation_too(faces: Path, changes: dict[
     ],
     ids=["redelivered", "lost", "with a server state"],
 )
+@pytest.mark.exhaustive
 def test_a_service_may_be_killed_after_any_effect(faces: Path, redeliver: bool, changes: dict[str, object]) -> None:
     """For every put, ledger step and message of a run, a process is killed right after it."""
     plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, **changes)

@@ -108,6 +108,7 @@ def test_a_pause_changes_nothing(faces: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["ledger kept", "ledger lost"])
+@pytest.mark.exhaustive
 def test_garbage_may_be_collected_and_the_ledger_lost_at_any_moment(faces: Path, lost: bool) -> None:
     """Each round invites one client, and updates of one round are kept: a residual is needed long after its update."""
     plan = encoded_plan(

@@ -88,6 +88,7 @@ def test_error_feedback_makes_another_model_and_float32_the_one_it_always_made(f
 
 
 @pytest.mark.parametrize("redeliver", [True, False], ids=["redelivered", "lost"])
+@pytest.mark.exhaustive
 def test_a_service_may_be_killed_after_any_effect(faces: Path, redeliver: bool) -> None:
     plan = encoded_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, rounds=2)
     services = InProcess(plan)

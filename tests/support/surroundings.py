@@ -13,6 +13,8 @@ NO_PROXY = {"no_proxy": "127.0.0.1,localhost", "NO_PROXY": "127.0.0.1,localhost"
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 KEPT = "FEDFACE_REQUIRE"
 """What the tests may not skip, said by whoever starts them."""
+TRACING = "COVERAGE_PROCESS_CONFIG"
+"""By this variable coverage has the processes traced that a process starts."""
 
 
 def neutral_environment() -> None:
@@ -41,3 +43,14 @@ def unhurried_examples() -> None:
     """Hypothesis with no limit of time for an example, since shared machines are slow at times, and with no memory."""
     hypothesis.settings.register_profile("fedface", deadline=None, database=None)
     hypothesis.settings.load_profile("fedface")
+
+
+_tracing: list[str] = []
+
+
+def traced_processes(*, asked_for: bool) -> None:
+    """Have coverage trace the processes that are started from now on, or not. Without coverage, nothing is traced."""
+    if TRACING in os.environ:
+        _tracing[:] = [os.environ.pop(TRACING)]
+    if asked_for and _tracing:
+        os.environ[TRACING] = _tracing[0]

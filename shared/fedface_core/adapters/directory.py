@@ -102,7 +102,10 @@ class LocalArtifacts:
             return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def keys(self, prefix: str) -> Sequence[str]:
-        """All keys that start with ``prefix``, sorted. Only the folder that the prefix names is read, not the whole store."""
+        """All keys that start with ``prefix``, sorted.
+
+        Only the folder that the prefix names is read, not the whole store.
+        """
         check_prefix(prefix)
         folder = self._root / prefix.rpartition("/")[0]
         found: list[str] = []

@@ -25,6 +25,7 @@ def steps_of(plan: Plan) -> int:
 
 
 @pytest.mark.parametrize("now", [False, True], ids=["drained", "now"])
+@pytest.mark.exhaustive
 def test_the_model_is_the_same_whenever_the_pause_comes(faces: Path, now: bool) -> None:
     plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1, "deadline_seconds": 5000}, rounds=2)
     steps = steps_of(plan)

@@ -25,6 +25,7 @@ from support.tiny_run import tiny_plan
 
 
 @pytest.mark.parametrize("workers_too", [True, False], ids=["all gone", "workers live on"])
+@pytest.mark.exhaustive
 def test_a_run_is_restored_from_any_moment_and_nothing_is_trained_twice(
     faces: Path, trained: list[tuple[int, str]], workers_too: bool
 ) -> None:

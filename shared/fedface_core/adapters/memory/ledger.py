@@ -227,7 +227,9 @@ class MemoryLedger:
             return sorted(self._state(run_id, number).unsettled)[:count]
 
     def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
-        """The first ``limit`` events of the run's audit trail, oldest first, or those after the event with the id ``after``."""
+        """The first ``limit`` events of the run's audit trail, oldest first, or those after the event with the id
+        ``after``.
+        """
         if after is not None:
             check_event_id(after)
         with self._lock:

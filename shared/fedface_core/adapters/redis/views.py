@@ -81,7 +81,9 @@ class RedisViews(RunLookup):
         return sorted(found)[:count]
 
     def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
-        """The first ``limit`` events of the run's audit trail, oldest first, or those after the event with the id ``after``."""
+        """The first ``limit`` events of the run's audit trail, oldest first, or those after the event with the id
+        ``after``.
+        """
         if after is not None:
             check_event_id(after)
         keys = run_keys(run_id)
