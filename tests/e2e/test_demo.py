@@ -20,7 +20,7 @@ from fedface_learning.simulation.simulate import simulate
 from support.command_line import Invoke
 
 # Half a minute of work, perhaps on a busy machine.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.traced_processes]
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from model.watched_ledger import WatchedLedger
 from support.in_process import REPEAT_AFTER
 from support.killing import Killed
 
-EXAMPLES = 500
+EXAMPLES = 400
 STEPS = 40
 DEADLINE_SECONDS = 200.0
 MOST_SWEEPS = 200  # a run that takes more sweeps to end is stuck

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-# The first optimiser of torch.optim loads this module, which takes almost a second and a hundred megabytes. Here it is
-# loaded once, before the worker's processes are forked.
-import torch._dynamo  # noqa: F401
 from celery import Celery
 from prometheus_client.registry import Collector
 

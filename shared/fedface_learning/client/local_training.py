@@ -19,6 +19,7 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import Plan
 from fedface_learning.client.batches import batches, images_in_a_step, uses_all_unaugmented
+from fedface_learning.gradient_descent import GradientDescent, ParameterGroup
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import mean_feature
 from fedface_learning.seeding import derive_seed
@@ -165,11 +166,11 @@ def _take_steps(networks: TraineeNetworks, inputs: Iterable[Tensor], training: T
     """Take a gradient step on each of the stacked batches, and return the K losses of each step."""
     local = training.plan.local_training
     rate_share, _ = training.plan.rate_shares(training.number)
-    groups = [{"params": networks.parameters, "lr": local.learning_rate * rate_share}]
+    groups = [ParameterGroup(networks.parameters, local.learning_rate * rate_share)]
     class_embedding_rate = strategy_of(training.plan).class_embedding_rate(training.plan)
     if class_embedding_rate is not None:
-        groups.append({"params": [networks.class_embeddings.requires_grad_()], "lr": class_embedding_rate * rate_share})
-    optimiser = torch.optim.SGD(groups, momentum=local.momentum, fused=networks.fused)
+        groups.append(ParameterGroup([networks.class_embeddings.requires_grad_()], class_embedding_rate * rate_share))
+    optimiser = GradientDescent(groups, local.momentum, fused=networks.fused)
     step_losses: list[list[float]] = []
     for pixels in inputs:
         optimiser.zero_grad()

@@ -71,11 +71,21 @@ class EmbeddingNetwork(nn.Module, ABC):
         return functional.normalize(self.features(images_NCHW) - self.centre)
 
 
+class _Convolution(nn.Conv2d):
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is: `EmbeddingNetwork.initialise` or a model file gives the values."""
+
+
+class _Linear(nn.Linear):
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is: `EmbeddingNetwork.initialise` or a model file gives the values."""
+
+
 def convolution(inputs: int, outputs: int, kernel: int | tuple[int, int], **options: int | bool) -> nn.Conv2d:
     """An `nn.Conv2d` without values: torch's own initialisation would cost time and draw from its global generator."""
-    return nn.Conv2d(inputs, outputs, kernel, device="meta", **options).to_empty(device="cpu")  # type: ignore[arg-type]
+    return _Convolution(inputs, outputs, kernel, **options)  # type: ignore[arg-type]
 
 
 def linear(inputs: int, outputs: int, *, bias: bool) -> nn.Linear:
     """An `nn.Linear` without values: torch's own initialisation would cost time and draw from its global generator."""
-    return nn.Linear(inputs, outputs, bias=bias, device="meta").to_empty(device="cpu")
+    return _Linear(inputs, outputs, bias=bias)

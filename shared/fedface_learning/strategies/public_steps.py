@@ -10,6 +10,7 @@ from torch.nn.functional import normalize
 
 from fedface_learning.data import split_identities
 from fedface_learning.data.augmentation import augment
+from fedface_learning.gradient_descent import GradientDescent, ParameterGroup
 from fedface_learning.models.embedding import embed, mean_feature, raw_features
 from fedface_learning.seeding import derive_seed
 from fedface_learning.strategies.strategy import ServerRound
@@ -31,7 +32,7 @@ def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Ca
     rate = local.learning_rate * plan.rate_shares(server_round.number)[0]
     photographs = list(_public_photographs(server_round))
     images = sum(len(images_NCHW) for images_NCHW in photographs)
-    optimiser = torch.optim.SGD(network.parameters(), lr=rate, momentum=local.momentum)
+    optimiser = GradientDescent([ParameterGroup([*network.parameters()], rate)], local.momentum, fused=False)
     network.eval()
     for step in range(steps):
         optimiser.zero_grad()
