@@ -87,11 +87,19 @@ def list_runs(
     if not listed.runs:
         typer.echo("no runs yet: create one with `fedface run create PLAN.toml`", err=True)
         return
+    console = Console()
     table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="dim")
-    for name, width in (("run", 16), ("name", None), ("phase", 9)):
-        table.add_column(name, min_width=width, no_wrap=True)  # in a narrow terminal the name is cut, and never the id
-    for name, width in (("rounds", 6), ("AUC", 6), ("EER", 7), ("created", 16)):
-        table.add_column(name, min_width=width, no_wrap=True, justify="right")
+    # In a narrow terminal the name is cut, and never an id: each other column has the room that it needs.
+    widths = {"run": 16, "name": 4, "phase": 9, "rounds": 6, "AUC": 6, "EER": 7, "created": 16}
+    spare = max(0, console.width - sum(widths.values()) - len(widths) - 1)
+    for column, width in widths.items():
+        table.add_column(
+            column,
+            justify="left" if column in ("run", "name", "phase") else "right",
+            min_width=width,
+            max_width=width + spare if column == "name" else None,
+            no_wrap=True,
+        )
     for run in listed.runs:
         table.add_row(
             run.id,
@@ -102,7 +110,7 @@ def list_runs(
             percent(run.scores.eer if run.scores else None),
             local_minute(run.created_at),
         )
-    Console().print(table, highlight=False)
+    console.print(table, highlight=False)
 
 
 def events(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fedface_cli.api_client import ControlApi, RunEvent
-from fedface_control.operate.run import delete_run
+from fedface_control.operate.run import create_run, delete_run
 from fedface_control.upkeep.retention import delete_run as remove
 from support.api_by_hand import MODEL_SHA256, PLAN, ByHand
 from support.command_line import Invoke
@@ -63,8 +63,10 @@ def test_list_has_every_run_newest_first(fedface: Invoke, api: ByHand) -> None:
     assert [run["id"] for run in older_ones] == [older]
 
 
-def test_a_narrow_list_shows_whole_ids(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_id = api.created()
+def test_a_narrow_list_cuts_a_long_name_and_shows_whole_ids(
+    fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = create_run(api.ports, PLAN.model_copy(update={"name": "a long name " * 6})).id
     monkeypatch.setenv("COLUMNS", "80")
     out = fedface("run", "list")[1]
     assert run_id in out
