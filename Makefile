@@ -23,13 +23,13 @@ demo: .venv/installed ## FedFace on forty real people, on this machine, in a few
 up: .venv/installed ## the local stack in the foreground; Ctrl-C stops it
 	$(BIN)/fedface up
 
-test: .venv/dev lint ## all tests but the compose test, in under ten minutes on two cores
+test: .venv/dev lint ## the checks of `make lint`, and all tests but the compose test
 	$(PYTEST) -m "not compose" --cov --cov-report=term:skip-covered --cov-fail-under=90
 
-test-fast: .venv/dev ## the tests that take no time and start no server, in two minutes: for the loop of a developer
+test-fast: .venv/dev ## the tests that start no server and take no time: for the loop of a developer
 	$(PYTEST) -m "not slow and not compose"
 
-chaos: .venv/dev ## kill everything while a run goes on, and compare it with a run in peace: three seeds, eight minutes
+chaos: .venv/dev ## kill everything while a run goes on, and compare it with a fault-free run: three seeds, eight minutes
 	set -e; for seed in 1 2 3; do \
 	  $(BIN)/fedface bench chaos --preset synthetic --clients 24 --rounds 6 --kills 40 --seed $$seed; \
 	done
