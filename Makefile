@@ -27,7 +27,7 @@ test: .venv/dev lint ## the checks of `make lint`, and all tests but the compose
 	$(PYTEST) -m "not compose" --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 test-fast: .venv/dev ## the tests that start no server and take no time: for the loop of a developer
-	$(PYTEST) -m "not slow and not compose"
+	$(PYTEST) -m "not slow" tests/unit tests/architecture tests/contract
 
 chaos: .venv/dev ## kill everything while a run goes on, and compare it with a fault-free run: three seeds, eight minutes
 	set -e; for seed in 1 2 3; do \

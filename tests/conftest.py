@@ -39,7 +39,8 @@ unhurried_examples()
 
 SLOW_SUITES = ("model", "e2e", "integration")
 """The longest first."""
-SERVER_FIXTURES = {"valkey_url", "redis_url", "s3_server"}
+SLOW_FIXTURES = {"valkey_url", "redis_url", "s3_server", "stack", "finished"}
+"""Real servers, a local stack, and a study that takes processes half a minute."""
 SERVER_PARAMETERS = {"valkey", "redis", "s3", "celery"}
 
 
@@ -48,18 +49,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a server or starts a stack as slow, and share the tests out among the worker processes.
 
     Evenly, file by file, slow files first: pytest-xdist gives each worker an equal slice of the list, and has who is done
-    take from the end of another's.
+    take from the end of another's. Files that use the finished study stay together, so that it is made once.
     """
-    files: dict[Path, list[pytest.Item]] = {}
+    blocks: dict[Path | str, list[pytest.Item]] = {}
     for item in items:
         suite = _slow_suite(item)
         exhaustive = suite == "model" or item.get_closest_marker("exhaustive") is not None
-        if exhaustive or suite is not None or _needs_a_server(item):
+        if exhaustive or suite is not None or _uses_slow_fixture(item):
             item.add_marker("slow")
         if exhaustive:
             item.add_marker("no_cover")
-        files.setdefault(item.path, []).append(item)
-    slow_first = sorted(files.values(), key=_urgency)
+        together = "finished" in getattr(item, "fixturenames", ())
+        blocks.setdefault("finished" if together else item.path, []).append(item)
+    slow_first = sorted(blocks.values(), key=_urgency)
     slices: list[list[pytest.Item]] = [[] for _ in range(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))]
     for tests in slow_first:
         min(slices, key=len).extend(tests)
@@ -72,7 +74,7 @@ def _slow_suite(item: pytest.Item) -> str | None:
 
 
 def _urgency(tests: list[pytest.Item]) -> int:
-    """Where a file comes in the order: slow suites in their order, then other files with a slow test, then all else."""
+    """Where a block comes in the order: slow suites in their order, then others with a slow test, then all else."""
     suite = _slow_suite(tests[0])
     if suite is not None:
         return SLOW_SUITES.index(suite)
@@ -85,13 +87,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     traced_processes(asked_for=item.get_closest_marker("traced_processes") is not None)
 
 
-def _needs_a_server(item: pytest.Item) -> bool:
-    """Whether a test asks for a real server, by a fixture or by a parameter that names one."""
+def _uses_slow_fixture(item: pytest.Item) -> bool:
+    """Whether a test asks for a slow fixture, or for a real server by a parameter that names one."""
     if not isinstance(item, pytest.Function):
         return False
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     named = {value for value in parameters if isinstance(value, str)}
-    return bool(SERVER_FIXTURES & {*item.fixturenames} or SERVER_PARAMETERS & named)
+    return bool(SLOW_FIXTURES & {*item.fixturenames} or SERVER_PARAMETERS & named)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -33,6 +33,7 @@ def test_workers_put_back_what_they_cannot_finish_before_the_stack_kills_them(st
     assert stack_module.END_SECONDS >= 5.0
 
 
+@pytest.mark.slow
 def test_the_data_of_the_broker_survive_a_restart(tmp_path: Path, stand_in_environment: dict[str, str]) -> None:
     for expected in (None, b"kept"):
         with (

@@ -7,6 +7,8 @@ import multiprocessing
 import shutil
 from pathlib import Path
 
+import pytest
+
 from fedface_lab.study.grid import expand
 from fedface_lab.study.job_results import JobResult, ResultFolder
 from fedface_lab.study.pretrained import pretraining_of, run_pretraining
@@ -72,6 +74,7 @@ def test_work_is_pending_until_its_file_is_there(finished: Finished, tmp_path: P
     assert PendingWork.of(jobs, folder) == PendingWork((pretraining,), (jobs[0],))
 
 
+@pytest.mark.slow
 def test_a_job_gives_the_same_bytes_in_any_process(finished: Finished, tmp_path: Path) -> None:
     """The finished study was run by two processes, and here one process runs its work, in another order."""
     use_deterministic_torch(1)
@@ -91,6 +94,7 @@ def test_a_job_gives_the_same_bytes_in_any_process(finished: Finished, tmp_path:
             assert (tmp_path / file).read_bytes() == (finished.folder / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_killed_processes_are_a_failure_with_a_reason(tmp_path: Path) -> None:
     file = write_study(tmp_path, ONE_SEED, NO_PRETRAINING, ("rounds = 3", "rounds = 30"))
     folder = ResultFolder(tmp_path / "out")

@@ -81,6 +81,7 @@ WHOLE = [
 
 @settings(max_examples=500, deadline=None)
 @given(st.sampled_from(WHOLE), st.lists(st.tuples(st.integers(0, 3000), st.binary(min_size=1, max_size=3)), min_size=1))
+@pytest.mark.slow
 def test_a_damaged_set_is_read_as_something_or_refused(whole: bytes, damage: list[tuple[int, bytes]]) -> None:
     """Whatever stands in the file, nothing else comes of it, and nothing of this process changes."""
     spoilt = bytearray(whole)
@@ -104,6 +105,7 @@ def test_a_number_in_place_of_bytes_makes_no_zeros() -> None:
         read_pickled(makes, "lfw.bin")
 
 
+@pytest.mark.slow
 def test_a_set_of_the_size_of_lfw_is_read(tmp_path: Path) -> None:
     images = [np.frombuffer(b"x" * 3000, np.uint8) for _ in range(12_000)]
     found = opened(tmp_path, pickle.dumps((images, [True] * 6000), protocol=2))

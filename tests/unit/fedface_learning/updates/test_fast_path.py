@@ -154,6 +154,7 @@ def uploads(draw: st.DrawFn) -> tuple[bytes, float, int]:
 
 @given(uploads())
 @settings(max_examples=400, deadline=None)
+@pytest.mark.slow
 def test_what_the_fast_path_accepts_the_careful_check_accepts_with_equal_contents(upload: tuple[bytes, float, int]) -> None:
     """So what the careful check refuses, the fast path never accepts."""
     data, max_norm, block_bytes = upload
@@ -169,6 +170,7 @@ def test_what_the_fast_path_accepts_the_careful_check_accepts_with_equal_content
     st.data(),
 )
 @settings(max_examples=100, deadline=None)
+@pytest.mark.slow
 def test_the_fast_path_is_certain_of_an_honest_update(
     numbers: list[float], metadata: dict[str, str], more: st.DataObject
 ) -> None:

@@ -14,6 +14,7 @@ from loadtest.bench.plan_workload import enrolled_workload
 from support.tiny_run import tiny_plan, write_faces
 
 
+@pytest.mark.slow
 def test_a_process_that_was_killed_is_noticed_and_the_others_end(tmp_path: Path) -> None:
     workload = enrolled_workload(tiny_plan(write_faces(tmp_path)))
     with BareRounds(workload, 2, channels_last=False) as bare:

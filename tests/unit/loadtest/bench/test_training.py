@@ -12,6 +12,7 @@ from loadtest.bench.training_speeds import TrainingReport
 from support.small_networks import TINY
 
 
+@pytest.mark.slow
 def test_the_command_writes_its_report_and_its_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The command trains fewer clients of what is named mobilefacenet.
     monkeypatch.setattr(training_speeds, "NETWORKS", {"tiny": TINY, "mobilefacenet": TINY})
