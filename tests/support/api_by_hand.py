@@ -25,7 +25,6 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation, RocCurve, Scores, VerificationReport
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import Ports
-from support.command_line import without_proxies
 
 MODEL = b"a model's bytes"
 MODEL_SHA256 = hashlib.sha256(MODEL).hexdigest()
@@ -128,7 +127,6 @@ def served_api() -> Iterator[ByHand]:
 @pytest.fixture
 def api(served_api: ByHand, monkeypatch: pytest.MonkeyPatch) -> Iterator[ByHand]:
     monkeypatch.setenv("FEDFACE_API_URL", served_api.url)
-    without_proxies(monkeypatch)
     # The API runs in this process, and its log would stand among what the command prints.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield served_api

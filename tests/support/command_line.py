@@ -13,13 +13,6 @@ from fedface_cli.main import main
 Invoke = Callable[..., tuple[int, str, str]]
 
 
-def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have HTTP clients of this process ask 127.0.0.1 directly, whatever the environment of the tests says."""
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 def terminal(columns: int = 80, lines: int = 40) -> Console:
     """A terminal of this size that records what is drawn, whatever the terminal of the tests is."""
     return Console(
@@ -31,7 +24,6 @@ def terminal(columns: int = 80, lines: int = 40) -> Console:
 def fedface(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Runs the command line in this process: exit status, standard output, standard error."""
     monkeypatch.setenv("COLUMNS", "140")
-    without_proxies(monkeypatch)
 
     def invoke(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:

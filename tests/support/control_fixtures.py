@@ -1,6 +1,6 @@
 """Fixtures for tests of control: the API over ports in memory, and the services that move its runs on.
 
-A conftest takes those that its tests need.
+A conftest takes those that its tests need, and ``faces`` from `support.service_fixtures`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,8 @@ from fedface_core.domain.plan import Plan
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import Update, training_update
-from fedface_learning.seeding import use_deterministic_torch
 from support.in_process import InProcess
-from support.tiny_run import tiny_plan, write_faces
-
-
-@pytest.fixture(autouse=True, scope="session")
-def deterministic_torch() -> None:
-    use_deterministic_torch(1)
-
-
-@pytest.fixture(scope="session")
-def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_faces(tmp_path_factory.mktemp("faces"))
+from support.tiny_run import tiny_plan
 
 
 @pytest.fixture(scope="session")
