@@ -6,10 +6,13 @@ PACKAGES := $(addprefix shared/,fedface_core fedface_learning fedface_worker) \
 MYPY_PATHS := $(addprefix shared/,fedface_core fedface_learning fedface_worker) \
   $(foreach service,control client aggregator evaluator cli stack lab,services/$(service)/fedface_$(service)) loadtest tests
 
-# Both cores at work; each worker process has servers, ports and folders of its own (tests/conftest.py).
+# All cores at work; each worker process has servers, ports and folders of its own (tests/conftest.py).
 PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: help install dev demo up test test-fast chaos bench-peers digests lint format test-compose clean
+# `make test COVER=yes` measures which lines the tests reach, and takes half as long again.
+COVERAGE := $(if $(COVER),--cov --cov-report=term:skip-covered --cov-fail-under=90)
+
+.PHONY: help install dev demo up test test-fast test-exhaustive chaos bench-peers digests lint format test-compose clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -23,11 +26,14 @@ demo: .venv/installed ## FedFace on forty real people, on this machine, in a few
 up: .venv/installed ## the local stack in the foreground; Ctrl-C stops it
 	$(BIN)/fedface up
 
-test: .venv/dev lint ## the checks of `make lint`, and all tests but the compose test
-	$(PYTEST) -m "not compose" --cov --cov-report=term:skip-covered --cov-fail-under=90
+test: .venv/dev lint ## the checks of `make lint`, and all tests but those below; COVER=yes measures the lines they reach
+	$(PYTEST) -m "not compose and not long" $(COVERAGE)
 
 test-fast: .venv/dev ## the tests that start no server and take no time: for the loop of a developer
 	$(PYTEST) -m "not slow" tests/unit tests/architecture tests/contract
+
+test-exhaustive: .venv/dev ## a kill after every effect, all examples, the chaos proof and the benchmarks: what takes long
+	$(PYTEST) --exhaustive -m "exhaustive or long"
 
 chaos: .venv/dev ## kill everything while a run goes on, and compare it with a fault-free run: three seeds, eight minutes
 	set -e; for seed in 1 2 3; do \

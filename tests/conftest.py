@@ -37,11 +37,20 @@ audible_interrupts()
 unhurried_examples()
 
 
+STRIDE = 7
+"""An odd one: what alternates from one moment to the next is met in both states."""
 SLOW_SUITES = ("model", "e2e", "integration")
 """The longest first."""
-SLOW_FIXTURES = {"valkey_url", "redis_url", "s3_server", "stack", "finished"}
-"""Real servers, a local stack, and a study that takes processes half a minute."""
+SLOW_FIXTURES = {"valkey_url", "redis_url", "s3_server", "stack", "finished", "stride"}
+"""Real servers, a local stack, a study that takes processes half a minute, and the same code at many moments of a run."""
 SERVER_PARAMETERS = {"valkey", "redis", "s3", "celery"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--exhaustive``."""
+    parser.addoption(
+        "--exhaustive", action="store_true", help="every moment of a run and all examples, not every seventh: `stride` is 1"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what `-m` does not ask for
@@ -53,13 +62,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     blocks: dict[Path | str, list[pytest.Item]] = {}
     for item in items:
-        suite = _slow_suite(item)
-        exhaustive = suite == "model" or item.get_closest_marker("exhaustive") is not None
-        if exhaustive or suite is not None or _uses_slow_fixture(item):
+        fixtures = getattr(item, "fixturenames", ())
+        if _slow_suite(item) is not None or _uses_slow_fixture(item):
             item.add_marker("slow")
-        if exhaustive:
+        if "stride" in fixtures:
+            item.add_marker("exhaustive")
             item.add_marker("no_cover")
-        together = "finished" in getattr(item, "fixturenames", ())
+        together = "finished" in fixtures
         blocks.setdefault("finished" if together else item.path, []).append(item)
     slow_first = sorted(blocks.values(), key=_urgency)
     slices: list[list[pytest.Item]] = [[] for _ in range(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))]
@@ -94,6 +103,12 @@ def _uses_slow_fixture(item: pytest.Item) -> bool:
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     named = {value for value in parameters if isinstance(value, str)}
     return bool(SLOW_FIXTURES & {*item.fixturenames} or SERVER_PARAMETERS & named)
+
+
+@pytest.fixture(scope="session")
+def stride(pytestconfig: pytest.Config) -> int:
+    """Which of a run's moments an exhaustive test goes through: each one with ``--exhaustive``, or else every seventh."""
+    return 1 if pytestconfig.getoption("exhaustive") else STRIDE
 
 
 @pytest.fixture(scope="session", autouse=True)

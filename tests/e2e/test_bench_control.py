@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.timeout(600)  # half a minute of work, perhaps on a busy machine
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # half a minute of work, perhaps on a busy machine
 
 
 def test_it_reports_rounds_latency_and_what_each_process_used(tmp_path: Path) -> None:

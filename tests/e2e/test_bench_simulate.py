@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from fedface_cli.main import app
 
-pytestmark = pytest.mark.timeout(600)  # half a minute of work, perhaps on a busy machine
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # half a minute of work, perhaps on a busy machine
 
 
 def test_it_measures_the_stack_and_the_bare_loop(tmp_path: Path) -> None:

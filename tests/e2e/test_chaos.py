@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.timeout(600)  # a minute and a half of work, perhaps on a busy machine
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # a minute and a half of work, perhaps on a busy machine
 
 
 def test_whatever_is_killed_the_model_is_the_same(tmp_path: Path) -> None:

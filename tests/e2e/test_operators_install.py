@@ -20,7 +20,7 @@ ABSENT = {
 }
 OWN_COMMANDS = ["run", "round", "model", "artifacts"]
 
-pytestmark = pytest.mark.timeout(600)  # a quarter of a minute of work, perhaps on a busy machine
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # half a minute of work, perhaps on a busy machine
 
 
 class Installed:

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.long
 def test_limit_and_ours_do_equal_work_and_are_compared(tmp_path: Path) -> None:
     json_file = tmp_path / "peers.json"
     markdown_file = tmp_path / "peers.md"

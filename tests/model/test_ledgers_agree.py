@@ -21,7 +21,7 @@ from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import EndedRound, RunLedger
 
-EXAMPLES = 200
+EXAMPLES = 400
 STEPS = 30
 T0 = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 DEADLINE = 100.0
@@ -161,11 +161,12 @@ class LedgerMachine(RuleBasedStateMachine):
         return answers[0][0]
 
 
-def test_the_ledgers_agree(ledger_url: str) -> None:
+def test_the_ledgers_agree(ledger_url: str, stride: int) -> None:
     LedgerMachine.url = ledger_url
     LedgerMachine.completed = 0
+    examples = EXAMPLES // stride
     thorough = settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         stateful_step_count=STEPS,
         deadline=None,
         derandomize=True,
@@ -173,4 +174,4 @@ def test_the_ledgers_agree(ledger_url: str) -> None:
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(LedgerMachine, settings=thorough)
-    assert LedgerMachine.completed >= EXAMPLES
+    assert LedgerMachine.completed >= examples

@@ -39,7 +39,7 @@ from model.watched_ledger import WatchedLedger
 from support.in_process import REPEAT_AFTER
 from support.killing import Killed
 
-EXAMPLES = 400
+EXAMPLES = 1000
 STEPS = 40
 DEADLINE_SECONDS = 200.0
 MOST_SWEEPS = 200  # a run that takes more sweeps to end is stuck
@@ -392,9 +392,10 @@ def quick() -> Iterator[None]:
 
 @pytest.mark.timeout(900)  # hundreds of examples, perhaps on a busy machine
 @pytest.mark.usefixtures("quick")
-def test_the_invariants_hold_whatever_happens() -> None:
+def test_the_invariants_hold_whatever_happens(stride: int) -> None:
+    examples = EXAMPLES // stride
     thorough = settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         stateful_step_count=STEPS,
         deadline=None,
         derandomize=True,
@@ -404,7 +405,7 @@ def test_the_invariants_hold_whatever_happens() -> None:
     )
     RunMachine.completed = 0
     run_state_machine_as_test(RunMachine, settings=thorough)
-    assert RunMachine.completed >= EXAMPLES
+    assert RunMachine.completed >= examples
 
 
 @pytest.mark.usefixtures("quick")

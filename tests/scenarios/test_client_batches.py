@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from pathlib import Path
 
@@ -37,17 +38,14 @@ def test_a_run_in_one_task_a_round_has_the_simulated_model(faces: Path) -> None:
 
 
 @pytest.mark.usefixtures("one_task_a_round")
-@pytest.mark.exhaustive
-def test_a_process_may_die_after_every_effect(faces: Path) -> None:
+def test_a_process_may_die_after_every_effect(faces: Path, stride: int) -> None:
     """The killed process's message comes again after every second effect, and is lost after the others.
 
     `test_one_model` has both for each effect.
     """
     plan = tiny_plan(faces, split={"clients": 3}, rounds=1)
     expected = simulate(plan).model_sha256
-    kill_after = 0
-    while True:
-        kill_after += 1
+    for kill_after in itertools.count(1, stride):
         services = InProcess(plan, kill_after=kill_after, redeliver=kill_after % 2 == 0)
         run = services.run()
         assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, expected)

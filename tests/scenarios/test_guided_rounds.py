@@ -96,9 +96,9 @@ def test_a_client_process_fetches_guidance_once_a_round(plan: Plan, monkeypatch:
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["ledger kept", "ledger lost"])
-def test_nothing_that_is_needed_is_garbage_and_a_lost_run_comes_back(plan: Plan, lost: bool) -> None:
+def test_nothing_that_is_needed_is_garbage_and_a_lost_run_comes_back(plan: Plan, stride: int, lost: bool) -> None:
     expected = simulate(plan).model_sha256
-    for services, run_id in moments(plan):
+    for services, run_id in moments(plan, stride):
         if lost:
             lose_ledger(services)
         services.clock.advance(7200)
@@ -108,14 +108,13 @@ def test_nothing_that_is_needed_is_garbage_and_a_lost_run_comes_back(plan: Plan,
         assert services.to_end(run_id).model_sha256 == expected
 
 
-@pytest.mark.exhaustive
-def test_a_service_may_be_killed_after_any_effect(plan: Plan) -> None:
+def test_a_service_may_be_killed_after_any_effect(plan: Plan, stride: int) -> None:
     """One training round is enough: it starts from a state and guidance, and leaves others."""
     plan = plan.model_copy(update={"rounds": 1})
     expected = simulate(plan).model_sha256
     unharmed = InProcess(plan)
     unharmed.run()
-    for last_effect in range(1, len(unharmed.effect_log.effects) + 1):
+    for last_effect in range(1, len(unharmed.effect_log.effects) + 1, stride):
         assert InProcess(plan, kill_after=last_effect).run().model_sha256 == expected
 
 

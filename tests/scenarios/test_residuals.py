@@ -108,8 +108,7 @@ def test_a_pause_changes_nothing(faces: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["ledger kept", "ledger lost"])
-@pytest.mark.exhaustive
-def test_garbage_may_be_collected_and_the_ledger_lost_at_any_moment(faces: Path, lost: bool) -> None:
+def test_garbage_may_be_collected_and_the_ledger_lost_at_any_moment(faces: Path, stride: int, lost: bool) -> None:
     """Each round invites one client, and updates of one round are kept: a residual is needed long after its update."""
     plan = encoded_plan(
         faces,
@@ -120,7 +119,7 @@ def test_garbage_may_be_collected_and_the_ledger_lost_at_any_moment(faces: Path,
         seed=3,
     )
     expected = simulate(plan).model_sha256
-    for services, run_id in moments(plan):
+    for services, run_id in moments(plan, stride):
         if lost:
             lose_ledger(services)
         services.clock.advance(7200)

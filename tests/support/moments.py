@@ -1,4 +1,4 @@
-"""Brings a run to each moment of its life: after one step, after two, and so on to its end."""
+"""Brings a run to the moments of its life: after one step, or after some more, and so on to its end."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fedface_core.domain.run import RunPhase
 from support.in_process import InProcess
 
 
-def moments(plan: Plan, max_steps: int = 100) -> Iterator[tuple[InProcess, str]]:
-    """For each number of steps up to the end of a run: services that have done so many steps, and the run's id.
+def moments(plan: Plan, stride: int, max_steps: int = 100) -> Iterator[tuple[InProcess, str]]:
+    """For each ``stride``-th number of steps up to a run's end: services that have done so many steps, and the run's id.
 
     A run must have fewer than ``max_steps`` steps.
     """
-    for steps in range(1, max_steps):
+    for steps in range(1, max_steps + stride, stride):
         services = InProcess(plan)
         run_id = services.start()
         for _ in range(steps):
