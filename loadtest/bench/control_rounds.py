@@ -65,7 +65,7 @@ class RoundFigures(BaseModel):
 
 
 class LoadFigures(BaseModel):
-    """A run on its own stack."""
+    """What `fedface bench control` measures of one run on a stack of its own."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from fedface_core.domain.errors import DamagedObjectError, FedFaceError
+from fedface_core.domain.errors import FedFaceError
 from fedface_core.domain.plan import Plan
 from fedface_learning.aggregation import EnrolmentPartial, StartingPoint
 from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.client.enrolment import enrol, mean_embedding, random_class_embeddings
 from fedface_learning.client.update import enrolment_update
 from fedface_learning.data import FaceDataset
-from fedface_learning.formats.class_embeddings import decode_class_embeddings, encode_class_embeddings, row_range
+from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models import initial_network
 from fedface_learning.updates.form import in_one_block
@@ -95,20 +95,6 @@ def test_where_nobody_could_be_enrolled_the_error_says_why(tiny_plan: Callable[.
     nobody = EnrolmentPartial(refused={"client-000000": "not_finite"})
     with pytest.raises(FedFaceError, match=r"0 updates could be used, .* client-000000 \(not_finite\)"):
         reduce_partials([nobody], server_round(plan, initial_network(plan.model, 0)))
-
-
-def test_a_client_reads_its_row_by_byte_range() -> None:
-    rows_CD = random_class_embeddings(5, 16, 0)
-    data = encode_class_embeddings(rows_CD)
-    start, length = row_range(3, 16)
-    assert torch.equal(decode_class_embeddings(data, 16), rows_CD)
-    assert torch.equal(decode_class_embeddings(data[start : start + length], 16)[0], rows_CD[3])
-
-
-@pytest.mark.parametrize("data", [b"", b"123", b"0" * 65])
-def test_bytes_that_are_no_rows_are_refused(data: bytes) -> None:
-    with pytest.raises(DamagedObjectError, match=f"{len(data)} bytes are no class embeddings"):
-        decode_class_embeddings(data, 16)
 
 
 def test_an_enrolment_that_fails_a_check_is_left_out_with_its_reason(

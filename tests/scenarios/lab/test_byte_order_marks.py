@@ -9,7 +9,7 @@ from PIL import Image
 from fedface_cli.plan_files import read_document, read_plan
 from fedface_lab.data.face_points import listed_face_finder
 from fedface_lab.study.study_file import read_study
-from support.small_plan import SMALL_PLAN
+from support.small_plan_file import SMALL_PLAN
 from support.tiny_study import write_study
 
 

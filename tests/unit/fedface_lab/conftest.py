@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from support.process_state import restored_process_state
-from support.small_plan import plan
+from support.small_plan_file import plan
 
 __all__ = ["plan", "restored_process_state"]

@@ -10,7 +10,7 @@ from fedface_lab.results import figures
 from fedface_learning.simulation.simulate import simulate
 from support.command_line import Invoke
 from support.protocol_trees import packed_set
-from support.small_plan import SMALL_PLAN
+from support.small_plan_file import SMALL_PLAN
 from support.tiny_run import write_faces
 
 

@@ -14,7 +14,7 @@ from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import network_tensors
 from support.command_line import Invoke
-from support.small_plan import SMALL_PLAN
+from support.small_plan_file import SMALL_PLAN
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from support.command_line import Invoke
 from support.protocol_trees import ijb_a_tree, ijb_bc_tree, lfw_pairs, lfw_tree, packed_set
-from support.small_plan import SMALL_PLAN
+from support.small_plan_file import SMALL_PLAN
 
 FEW = ("--bootstrap", "20")  # resamples, to save time
 
