@@ -110,8 +110,9 @@ def _ends() -> bool:
 
 def test_memory_does_not_grow_with_the_number_of_objects(store: Watched) -> None:
     def peak_bytes(objects: int) -> int:
+        listed = [("u/0", 3 * BLOCK)] * objects
         tracemalloc.start()
-        with ReadAhead(store, [("u/0", 3 * BLOCK)] * objects, 3 * BLOCK) as reading:
+        with ReadAhead(store, listed, 3 * BLOCK) as reading:
             store.read.clear()
             for _ in range(objects):
                 list(reading.next_object())
@@ -121,4 +122,5 @@ def test_memory_does_not_grow_with_the_number_of_objects(store: Watched) -> None
         return peak
 
     peak_bytes(10)
-    assert peak_bytes(2000) < peak_bytes(10) + 40_000  # the list of the objects takes memory
+    # The objects have 384,000 bytes. What other tests have left running in this process may take some as well.
+    assert peak_bytes(2000) < peak_bytes(10) + 100_000
