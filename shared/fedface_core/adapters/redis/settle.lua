@@ -4,7 +4,7 @@
 --
 -- KEYS     1 round, 2 its members, 3 its unsettled clients, 4 its shards, 5 its accepted updates,
 --          6 its shards with an accepted update, 7 its failed clients, 8 the run's answers
--- ARGV     1 client, 2 now (µs), 3 'accepted' or 'failed', 4 the update (JSON) or the reason of the failure,
+-- ARGV     1 client, 2 the time (µs), or '' for the server's, 3 'accepted' or 'failed', 4 the update (JSON) or the reason of the failure,
 --          5 the round's kind ('enrolment' or 'training')
 -- Returns  {refusal, shard, whether every client of the shard has settled (1 or 0), whether the round is ready (1 or 0)};
 --          false if the round was never opened. The refusal is '' if the client has settled by this call. Otherwise nothing
@@ -12,7 +12,8 @@
 --          or 'late' (the round accepts no updates, or the client has failed). An open round is ready if its quorum is
 --          reached or no client is unsettled. The time does not depend on the size of the cohort.
 local round, members, unsettled, shards, accepted, accepted_shards, failed, answered = unpack(KEYS)
-local client, now, outcome, value, kind = unpack(ARGV)
+local client, given, outcome, value, kind = unpack(ARGV)
+local now = time_of_ledger(given)
 
 local phase, deadline, quorum = unpack(redis.call('HMGET', round, 'phase', 'deadline', 'quorum'))
 if not phase then
