@@ -374,3 +374,12 @@ def test_who_comes_late_is_counted_once(opened: OpenRound) -> None:
     assert opened.ledger.tally(*place).late == opened.ledger.round_summary(*place).late == 1, "the others have settled"
     assert opened.ledger.round_summaries(opened.run.id) == [opened.ledger.round_summary(*place)]
     assert opened.ledger.tally(*place).unsettled == frozenset(COHORT[2:])
+
+
+@pytest.mark.parametrize("settle", [OpenRound.accept, OpenRound.fail])
+def test_who_settles_though_it_came_late_before_is_late_no_more(
+    opened: OpenRound, settle: Callable[[OpenRound, str], Receipt]
+) -> None:
+    opened.ledger.record_late(opened.run.id, 1, COHORT[2])
+    assert settle(opened, COHORT[2]).refused is None, "the deadline has moved"
+    assert opened.ledger.tally(opened.run.id, 1).late == 0

@@ -127,6 +127,7 @@ class MemoryLedger:
             refused = state.refusal(client, self._clock.now())
             if refused is None:
                 state.unsettled.remove(client)
+                state.late.discard(client)
                 state.accepted[client] = update
                 state.last_activity = self._clock.now()
             return state.receipt(client, refused)
@@ -138,6 +139,7 @@ class MemoryLedger:
             refused = state.refusal(client, self._clock.now())
             if refused is None:
                 state.unsettled.remove(client)
+                state.late.discard(client)
                 state.failed[client] = reason
                 state.last_activity = self._clock.now()
             return state.receipt(client, refused)

@@ -46,6 +46,7 @@ class RedisSettlement(RunLookup):
                 keys.accepted,
                 keys.accepted_shards,
                 keys.failed,
+                keys.late,
                 run_keys(run_id).answered,
             ],
             args=[client, self._given_time(), outcome, value, RoundKind.of(number).value],
