@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from fedface_cli.wording import PHASE_STYLES, cosine, duration, named_stragglers, percent, progress
+from fedface_cli.wording import PHASE_STYLES, cosine, counted, duration, named_stragglers, percent, progress
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
 from fedface_core.domain.results import far_label
 from fedface_core.domain.round import RoundPhase
@@ -94,11 +94,12 @@ class RunDisplay:
             accepted = f"{run.accepted} of {run.quorum}"
             accepted += f", {run.invited} invited" if run.invited != run.quorum else ""
             accepted += f", {run.failed} failed" if run.failed else ""
-            accepted += f", {run.late} late" if run.late else ""
             enrolling = run.round == ENROLMENT_ROUND and run.round_phase is RoundPhase.OPEN
             activity = "enrolling" if enrolling else _ACTIVITIES[run.round_phase]
             bar = ProgressBar(run.quorum or 1, min(run.accepted, run.quorum), width=width)
             grid.add_row("updates", bar, Text.assemble(accepted, "  ", (activity, "cyan")))
+        if run.late:
+            grid.add_row("late", Text(""), Text(counted(run.late, "update")))
         if run.seconds_left is not None:
             # By the ledger's clock, not by ours. While the round is suspended, its deadline does not come closer.
             passed = 0.0 if run.paused_at else time.monotonic() - self._shown_at

@@ -141,6 +141,7 @@ def tally(accepted: int, failed: int) -> Tally:
     return Tally(
         accepted=accepted,
         failed=failed,
+        late=0,
         unsettled=unsettled,
         accepted_shards=frozenset(),
         folded_shards=frozenset(),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fedface_core.adapters.memory import MemoryLedger
+from fedface_core.adapters.memory import ManualClock, MemoryLedger
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from loadtest.chaos.plan import synthetic_plan
@@ -30,7 +30,7 @@ ROUND = Round(
 
 @pytest.fixture
 def ledger() -> MemoryLedger:
-    ledger = MemoryLedger()
+    ledger = MemoryLedger(ManualClock(NOW))
     ledger.create(RUN)
     return ledger
 
