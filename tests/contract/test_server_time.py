@@ -62,7 +62,7 @@ def opened_at(ledger: RedisLedger, moment: datetime) -> Round:
 
 
 def time_of(server: redis.Redis) -> datetime:
-    seconds, microseconds = server.time()  # type: ignore[misc]  # redis-py annotates the client of asyncio too
+    seconds, microseconds = server.time()
     return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
 
 

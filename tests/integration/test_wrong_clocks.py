@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,8 +65,12 @@ def started(children: Children, settings: Settings, folder: Path) -> Iterator[No
             process = children.start((sys.executable, "-m", *command), environment, folder / f"{name}.log")
             ends.callback(children.kill, process)
         for name in COMMANDS:
-            wait_for(name, lambda name=name: events(folder, name, "worker_ready"))
+            wait_for(name, partial(has_logged, folder, name, "worker_ready"))
         yield
+
+
+def has_logged(folder: Path, name: str, event: str) -> bool:
+    return bool(events(folder, name, event))
 
 
 def events(folder: Path, name: str, event: str) -> list[dict[str, Any]]:

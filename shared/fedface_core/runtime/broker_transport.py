@@ -27,6 +27,8 @@ return redis.call('ZADD', KEYS[1], 'XX', time[1], ARGV[1])
 class QoS(redis.QoS):
     """The messages that a worker has taken and not acknowledged, dated by the clock of the Redis server."""
 
+    channel: Any  # the stubs lack `conn_or_acquire` and `visibility_timeout`
+
     def append(self, message: Any, delivery_tag: str) -> None:
         """Record a message that this worker has taken."""
         super().append(message, delivery_tag)
@@ -34,11 +36,11 @@ class QoS(redis.QoS):
             client.eval(_DATE_BY_SERVER, 1, self.unacked_index_key, delivery_tag)
 
     @property
-    def visibility_timeout(self) -> float:
+    def visibility_timeout(self) -> int:
         """The timeout as seen from this machine's clock. Kombu subtracts it from this clock, to find what is overdue."""
         with self.channel.conn_or_acquire() as client:
-            seconds, microseconds = client.time()
-        return float(self.channel.visibility_timeout + time.time() - (seconds + microseconds / 1e6))
+            seconds, _ = client.time()
+        return int(self.channel.visibility_timeout + time.time() - seconds)
 
 
 class Channel(redis.Channel):

@@ -86,7 +86,8 @@ def test_a_worker_with_a_wrong_clock_leaves_others_what_they_have_taken(
 ) -> None:
     wrong_time(monkeypatch, days)
     with app.connection_for_read() as connection:
-        connection.default_channel.qos.restore_visible()
+        channel: Any = connection.default_channel
+        channel.qos.restore_visible()
     assert publisher.queue_depth(CLIENT) == 0
 
 
@@ -100,8 +101,9 @@ def test_what_a_worker_with_a_wrong_clock_has_taken_is_overdue_after_the_timeout
             wrong_time(patched, days)
             app.amqp.TaskConsumer(takes.default_channel, callbacks=[lambda _, message: None]).consume()
             takes.drain_events(timeout=10)
-        looks.default_channel.qos.restore_visible(interval=1)
+        channel: Any = looks.default_channel
+        channel.qos.restore_visible(interval=1)
         assert publisher.queue_depth(CLIENT) == 0
-        looks.default_channel.visibility_timeout = -2  # seconds: it has passed
-        looks.default_channel.qos.restore_visible(interval=1)
+        channel.visibility_timeout = -3  # seconds: it has passed
+        channel.qos.restore_visible(interval=1)
         assert publisher.queue_depth(CLIENT) == 1
