@@ -40,6 +40,8 @@ def ledger(ledger_url: str) -> RedisLedger:
     ledger.accept(RUN.id, 12, COHORT[0], AcceptedUpdate(sha256="1" * 64, size=1, images=1), NOW)
     ledger.fail(RUN.id, 12, COHORT[1], "no photographs", NOW)
     ledger.record_partial(RUN.id, 12, 0, NOW)
+    ledger.record_failure(RUN.id, None, "control.sweep", "KeyError", NOW)
+    ledger.record_failure(RUN.id, 12, "aggregator.reduce_round", "KeyError", NOW)
     return ledger
 
 
