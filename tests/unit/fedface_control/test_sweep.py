@@ -42,10 +42,14 @@ def test_messages_in_the_queue_are_waited_for_ten_times_longer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "event"), [(StaleVersionError("faster"), "sweep_overtaken"), (KeyError("broken"), "sweep_failed")]
+    ("error", "event", "counted"),
+    [
+        (StaleVersionError("faster"), "sweep_overtaken", []),
+        (KeyError("broken"), "sweep_failed", ["KeyError: 'broken'"]),
+    ],
 )
 def test_one_runs_error_is_logged_and_the_next_run_is_swept(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, event: str
+    monkeypatch: pytest.MonkeyPatch, error: Exception, event: str, counted: list[str]
 ) -> None:
     control = Control.empty()
     control.open()
@@ -63,4 +67,5 @@ def test_one_runs_error_is_logged_and_the_next_run_is_swept(
     with structlog.testing.capture_logs() as logs:
         sweep(control.ports, REPEAT_AFTER)
     assert sorted(swept) == ["run-00000000000b", RUN]
-    assert [entry["event"] for entry in logs] == [event]
+    assert [entry["event"] for entry in logs if entry["event"] != "failure_counted"] == [event]
+    assert [failure.reason for failure in control.ledger.failures(RUN)] == counted
