@@ -25,6 +25,13 @@ from support.servers import wait_for
 from support.slow_worker import JOURNAL, RUN, SECONDS
 
 FAILED = 'fedface_updates_total{outcome="failed"}'
+# As the main modules of the services do: the tasks are imported by `run_worker`, once the folder of the metrics is known.
+START = """
+from fedface_core.runtime.settings import WorkerSettings, load_settings
+from fedface_core.runtime.worker import run_worker
+
+run_worker("client", load_settings(WorkerSettings), "support.slow_worker")
+"""
 REFUSED = 'fedface_task_seconds_count{task="client.train", outcome="refused"}'
 
 
@@ -68,7 +75,7 @@ def test_a_first_failure_and_a_first_refusal_are_increases_of_one(
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
     with ExitStack() as ending:
-        worker = server_processes.start([sys.executable, "-m", "support.slow_worker"], environment, tmp_path / "worker.log")
+        worker = server_processes.start([sys.executable, "-c", START], environment, tmp_path / "worker.log")
         ending.callback(server_processes.kill, worker)
         url = start_prometheus(binary, tmp_path, {"client": f"{HOST}:{port}"}, server_processes, ending)
         for counter in (FAILED, REFUSED):
