@@ -42,6 +42,8 @@ def ledger(ledger_url: str) -> RedisLedger:
     ledger.fail(RUN.id, 12, COHORT[1], "no photographs")
     ledger.record_late(RUN.id, 12, COHORT[2])
     ledger.record_partial(RUN.id, 12, 0)
+    ledger.record_failure(RUN.id, None, "control.sweep", "KeyError")
+    ledger.record_failure(RUN.id, 12, "aggregator.reduce_round", "KeyError")
     return ledger
 
 

@@ -103,6 +103,8 @@ USES_OF_A_ROUND: list[Callable[[RunLedger, str, int], object]] = [
     lambda ledger, run, number: ledger.accepted(run, number, []),
     lambda ledger, run, number: ledger.tally(run, number),
     lambda ledger, run, number: ledger.begin_attempt(run, number, COHORT[0]),
+    lambda ledger, run, number: ledger.take_back_attempt(run, number, COHORT[0]),
+    lambda ledger, run, number: ledger.record_failure(run, number, "control.sweep", "KeyError"),
     lambda ledger, run, number: ledger.accept(run, number, COHORT[0], update()),
     lambda ledger, run, number: ledger.fail(run, number, COHORT[0], "no images"),
     lambda ledger, run, number: ledger.accepted(run, number),

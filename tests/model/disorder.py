@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,14 +16,18 @@ from fedface_core.domain.facts import Fact, ModelPrepared, RoundAggregated, Roun
 from fedface_core.domain.round import RoundPhase
 from fedface_core.ports import Ports
 from model.watched_ledger import WatchedLedger
-from support.in_process import services
-from support.killing import EffectLog, KillablePublisher, Killed, killable
+from support.in_process import coming_back, services
+from support.killing import BrokenEffectError, EffectLog, KillablePublisher, Killed, killable
 
 Message = tuple[BaseModel, str]
 
+BREAKING = frozenset({"put", "begin_attempt", "accept", "record_partial", "save"})
+
 
 class Disturbance(EffectLog):
-    """What happens to the next step: its process is killed after an effect, or another one is faster just before one."""
+    """What happens to the next step: its process is killed after an effect, another one is faster just before one, or one
+    of its effects fails unexpectedly.
+    """
 
     def __init__(self) -> None:
         super().__init__(None)
@@ -35,6 +40,7 @@ class Disturbance(EffectLog):
         kill_after: int | None = None,
         overtake_before: int | None = None,
         overtake: Callable[[], None] | None = None,
+        breaks: frozenset[str] = frozenset(),
     ) -> None:
         """Set what happens to the next step; without arguments nothing does."""
         self.effects.clear()
@@ -42,9 +48,13 @@ class Disturbance(EffectLog):
         self._overtake_before = overtake_before
         self._overtake = overtake
         self._approached = 0
+        self._breaks = breaks
 
-    def before_effect(self) -> None:
-        """Let the other process act before the chosen effect, once."""
+    def before_effect(self, effect: str) -> None:
+        """Let the first effect whose name is in ``breaks`` fail, and let the other process act before the chosen effect."""
+        if effect in self._breaks:
+            self._breaks = frozenset()
+            raise BrokenEffectError(f"{effect} number {self._approached} broke")
         self._approached += 1
         if self._approached == self._overtake_before and self._overtake is not None:
             self.overtaken = True
@@ -76,6 +86,9 @@ class World:
         self.queues = Queues(self.disturbance)
         self.queues.is_stored = self._stored
         self.process_killed = False
+        self.came_back: list[Message] = []
+        self.broken: type[BaseModel] | None = None
+        """The command whose first effect fails at each delivery, as with a service that is broken."""
         self.with_ledger(WatchedLedger(self.clock, self.artifacts))
 
     def with_ledger(self, ledger: WatchedLedger) -> None:
@@ -88,17 +101,30 @@ class World:
         """New processes, with nothing in memory."""
         self.ports = killable(self.plain, self.disturbance)
         self.handlers = services(self.ports)
+        self.comes_back = coming_back(self.ports)
 
     def deliver(self, message: Message) -> None:
         """Hand a message to its service. If the process is killed, the message comes again."""
         command, correlation_id = message
+        again = None
+        if message in self.came_back:
+            self.came_back.remove(message)
+            again = self.comes_back.get(type(command))
+        if type(command) is self.broken:
+            self.disturbance.arm(breaks=BREAKING)
         try:
-            self.handlers[type(command)](command, correlation_id)
+            with again(command, correlation_id) if again else nullcontext(False) as given_up:
+                if not given_up:
+                    self.handlers[type(command)](command, correlation_id)
+        except BrokenEffectError:
+            assert self.broken, "nothing breaks by itself"
+            self.disturbance.arm()
         except Killed:
             self.process_killed = True
             self.start_services()
             if not isinstance(command, Sweep):
                 self.queues.published.append(message)
+                self.came_back.append(message)
         except NotFoundError:
             assert not self._is_known(command), f"{command!r} found its run and its round, and yet not all it needs"
 

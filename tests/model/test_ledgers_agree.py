@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from fedface_core.adapters.memory import ManualClock, MemoryLedger
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.errors import FedFaceError
+from fedface_core.domain.failures import client_step, shard_step
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase, open_round
@@ -32,6 +33,10 @@ run_ids = st.sampled_from(RUN_IDS)
 numbers = st.integers(0, 2)
 clients = st.integers(0, 4).map(client_id)  # the last of them is never invited
 cohorts = st.sets(st.integers(0, 3), min_size=1).map(lambda found: tuple(client_id(index) for index in sorted(found)))
+steps = st.sampled_from(
+    ["control.sweep", shard_step(0), shard_step(1), client_step(client_id(0)), client_step(client_id(1))]
+)
+reasons = st.sampled_from(["OSError: no space in /a/17", "OSError: no space in /a/18", "KeyError: '7\u00a0…'", "%d - % .*"])
 updates = st.integers(0, 9).map(lambda digit: AcceptedUpdate(sha256=str(digit) * 64, size=10, images=1 + digit))
 
 
@@ -104,6 +109,18 @@ class LedgerMachine(RuleBasedStateMachine):
     def fold(self, run_id: str, number: int, shard: int) -> None:
         self.both(lambda ledger: ledger.record_partial(run_id, number, shard))
 
+    @rule(run_id=run_ids, number=numbers, client=clients)
+    def take_back(self, run_id: str, number: int, client: str) -> None:
+        self.both(lambda ledger: ledger.take_back_attempt(run_id, number, client))
+
+    @rule(run_id=run_ids, number=st.none() | numbers, step=steps, reason=reasons)
+    def a_step_fails(self, run_id: str, number: int | None, step: str, reason: str) -> None:
+        self.both(lambda ledger: ledger.record_failure(run_id, number, step, reason))
+
+    @rule(run_id=run_ids, number=st.none() | numbers, step=steps)
+    def a_step_succeeds(self, run_id: str, number: int | None, step: str) -> None:
+        self.both(lambda ledger: ledger.forget_failures(run_id, number, step))
+
     @rule(run_id=run_ids, number=numbers)
     def touch(self, run_id: str, number: int) -> None:
         self.both(lambda ledger: ledger.touch(run_id, number))
@@ -138,6 +155,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.both(lambda ledger: [*ledger.runs()])
         self.both(lambda ledger: [*ledger.active_runs()])
         for run_id in RUN_IDS:
+            for number in (None, 0, 1, 2):
+                self.both(lambda ledger, run_id=run_id, number=number: [*ledger.failures(run_id, number)])
             self.both(lambda ledger, run_id=run_id: ledger.load(run_id))
             self.both(lambda ledger, run_id=run_id: ledger.participation(run_id))
             self.both(lambda ledger, run_id=run_id: [(recorded.name, recorded.data) for recorded in ledger.events(run_id)])

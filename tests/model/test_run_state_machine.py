@@ -20,14 +20,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from pydantic import BaseModel
 
-from fedface_control.facts import handle_fact
+from fedface_control.facts import handle
+from fedface_control.failing import fail_run
 from fedface_control.operate import round as operate_round
 from fedface_control.operate import run as operate_run
 from fedface_control.upkeep.restore import restore_all, restore_run
 from fedface_core.contracts import object_keys
-from fedface_core.domain.commands import HandleFact, TrainClients
+from fedface_core.domain.commands import (
+    EnrolClients,
+    EvaluateModel,
+    FoldShard,
+    HandleFact,
+    PrepareModel,
+    ReduceRound,
+    TrainClients,
+)
 from fedface_core.domain.errors import InvalidInputError, NotFoundError, WrongPhaseError
 from fedface_core.domain.facts import RoundAggregated, RoundEvaluated
+from fedface_core.domain.failures import MOST_IN_A_ROW
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import CohortPlan, Plan
 from fedface_core.domain.round import ENDED_ROUND, Round, RoundPhase
@@ -44,6 +54,9 @@ STEPS = 40
 DEADLINE_SECONDS = 200.0
 MOST_SWEEPS = 200  # a run that takes more sweeps to end is stuck
 KEYS = (None, None, "one", "two", "three")
+
+# The commands that workers carry out one at a time.
+SERVED = (EnrolClients, TrainClients, PrepareModel, FoldShard, ReduceRound, EvaluateModel, HandleFact)
 
 Action = Callable[[Ports, str, int, str | None], Run]
 # Action of an operator → its function, and the event that it leaves in the audit trail.
@@ -221,6 +234,18 @@ class RunMachine(RuleBasedStateMachine):
     def a_sweep_overtakes_a_process(self, before: int, count: int) -> None:
         self._disturb(count, overtake_before=before, overtake=self.world.sweep)
 
+    @rule(kind=st.sampled_from(SERVED), repeats=st.integers(1, 7))
+    def a_service_is_broken_for_a_while(self, kind: type[BaseModel], repeats: int) -> None:
+        """Each delivery of such a command fails unexpectedly, and the sweep repeats what is needed."""
+        self.world.broken = kind
+        for _ in range(repeats):
+            self.world.settle()
+            self.world.clock.advance(REPEAT_AFTER.total_seconds() + 1)
+            self.world.sweep()
+        self.world.settle()
+        self.world.broken = None
+        self.end_disturbance()
+
     @rule()
     def the_ledger_is_lost_and_restored(self) -> None:
         self.end_disturbance()
@@ -237,6 +262,10 @@ class RunMachine(RuleBasedStateMachine):
     def nothing_impossible_has_happened(self) -> None:
         for run in self.world.ledger.runs():
             self.world.ledger.check(run.id)
+            numbers = [None, *(current.number for current in self.world.ledger.rounds(run.id))]
+            failures = [failure for number in numbers for failure in self.world.ledger.failures(run.id, number)]
+            most = 2 * max(MOST_IN_A_ROW, run.plan.cohort.attempts)
+            assert all(failure.in_a_row <= most for failure in failures), "a step is repeated for ever"
             trail = [*self.world.ledger.events(run.id)]
             before = self.audit_trails.get(run.id, [])
             assert trail[: len(before)] == before, "the audit trail was rewritten"
@@ -381,7 +410,7 @@ def quick() -> Iterator[None]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with pytest.MonkeyPatch.context() as patch:
         replace_arithmetic(patch)
-        decided: list[Any] = [handle_fact, operate_run.start_run, operate_run.pause_run, operate_run.resume_run]
+        decided: list[Any] = [handle, fail_run, operate_run.start_run, operate_run.pause_run, operate_run.resume_run]
         decided += [operate_run.cancel_run, operate_run.delete_run]
         decided += [operate_round.close_round_early, operate_round.retry_round, operate_round.skip_evaluation]
         for step in decided:

@@ -10,6 +10,7 @@ import pytest
 
 from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.domain.commands import EnrolClients
+from fedface_core.domain.failures import PROCESS_ENDED
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import RunPhase
 from fedface_learning.simulation.simulate import simulate
@@ -89,5 +90,5 @@ def test_a_client_that_kills_its_worker_takes_nobody_along(
     services = InProcess(tiny_plan(faces, cohort={"attempts": attempts}, rounds=1), artifacts=store)
     run = services.run()
     assert run.phase is RunPhase.COMPLETED
-    assert services.manifest(run.id, 1).failed == {EVERYONE[poison]: f"gave up after {attempts} attempts"}
+    assert services.manifest(run.id, 1).failed == {EVERYONE[poison]: f"gave up after {attempts} attempts: {PROCESS_ENDED}"}
     assert len(died) == attempts

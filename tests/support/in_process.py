@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -21,6 +21,7 @@ from fedface_aggregator.prepare import prepare_model
 from fedface_aggregator.reduce import reduce_round
 from fedface_client.carry_out_task import carry_out_task
 from fedface_control.facts import handle_fact
+from fedface_control.failing import fact_came_back
 from fedface_control.operate.run import create_run, start_run
 from fedface_control.sweep import sweep
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger
@@ -41,6 +42,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import ArtifactStore, Ports, RunLedger
 from fedface_evaluator.evaluate import evaluate_model
+from fedface_worker.failing_steps import step_came_back
 from fedface_worker.workbench import Workbench
 from support.killing import EffectLog, KillablePublisher, Killed, killable
 
@@ -48,6 +50,7 @@ REPEAT_AFTER = timedelta(seconds=60)
 MAX_STEPS = 2000  # a run that takes more steps never ends
 
 Handler = Callable[[Any, str], None]
+ComingBack = Callable[[Any, str], AbstractContextManager[bool]]
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ class InProcess:
         self._random = random.Random(disorder.seed)
         self._redeliver = redeliver
         self._kill_after = kill_after
-        self.handlers = self._services()
+        self._came_back: list[tuple[BaseModel, str]] = []
+        self.restart_services()
 
     def start(self) -> str:
         """Create and start a run, and return its id. Effects are counted from here on."""
@@ -150,15 +154,25 @@ class InProcess:
         self.deliver(Sweep(), "beat")
 
     def deliver(self, command: BaseModel, correlation_id: str) -> None:
-        """Hand one message to its service, through JSON. A service that is killed is restarted."""
+        """Hand one message to its service, through JSON. A service that is killed is restarted.
+
+        A message that comes back after a kill is counted first, as `register_handler` has it.
+        """
         message = type(command).model_validate_json(command.model_dump_json())
+        came_back = (command, correlation_id) in self._came_back
+        if came_back:
+            self._came_back.remove((command, correlation_id))
         try:
-            self.handlers[type(command)](message, correlation_id)
+            again = self.came_back.get(type(command)) if came_back else None
+            with again(message, correlation_id) if again else nullcontext(False) as given_up:
+                if not given_up:
+                    self.handlers[type(command)](message, correlation_id)
         except Killed:
             self.effect_log.count_kill()
             self.restart_services()
             if self._redeliver and not isinstance(command, Sweep):
                 self.publisher.published.append((command, correlation_id))
+                self._came_back.append((command, correlation_id))
 
     def run(self) -> Run:
         """Run a whole run to its end. Messages that still wait then are delivered too, and must change nothing."""
@@ -173,13 +187,12 @@ class InProcess:
 
     def restart_services(self) -> None:
         """Replace all services by new processes, which have nothing in memory."""
-        self.handlers = self._services()
+        ports = self._killable_ports()
+        self.handlers = services(ports)
+        self.came_back = coming_back(ports)
 
     def _killable_ports(self) -> Ports:
         return killable(self.ports, self.effect_log)
-
-    def _services(self) -> dict[type[BaseModel], Handler]:
-        return services(self._killable_ports())
 
 
 def services(ports: Ports) -> dict[type[BaseModel], Handler]:
@@ -197,3 +210,15 @@ def services(ports: Ports) -> dict[type[BaseModel], Handler]:
     }
     assert handlers.keys() == ROUTES.keys(), "every command has its service"
     return handlers
+
+
+def coming_back(ports: Ports) -> dict[type[BaseModel], ComingBack]:
+    """What each service does with a command that comes back after a kill, before it carries it out again.
+
+    Clients count their attempts themselves, and a sweep does not come back.
+    """
+    step = partial(step_came_back, ports)
+    return {
+        **dict.fromkeys((PrepareModel, FoldShard, ReduceRound, EvaluateModel), step),
+        HandleFact: partial(fact_came_back, ports),
+    }

@@ -12,6 +12,10 @@ class Killed(BaseException):
     """The process was killed right after an effect. No service may catch this."""
 
 
+class BrokenEffectError(Exception):
+    """An effect failed, for a reason that no service expects."""
+
+
 class EffectLog:
     """Records every effect on the ports, and kills the process once, right after effect number ``kill_after``.
 
@@ -24,8 +28,8 @@ class EffectLog:
         self.kill_after = kill_after
         self.kills = 0
 
-    def before_effect(self) -> None:
-        """Is called before each effect. A test can override it and let another process act first."""
+    def before_effect(self, effect: str) -> None:
+        """Is called before each effect. A test can override it, and let another process act first or the effect fail."""
 
     def record(self, effect: str) -> None:
         """Record an effect. Raises `Killed` if it is effect number ``kill_after``."""
@@ -48,7 +52,7 @@ class KillablePublisher(RecordingPublisher):
 
     def publish_all(self, commands: Any, *, correlation_id: str) -> None:
         for command in commands:
-            self.effect_log.before_effect()
+            self.effect_log.before_effect(f"publish {type(command).__name__}")
             super().publish_all([command], correlation_id=correlation_id)
             self.effect_log.record(f"publish {type(command).__name__}")
 
@@ -63,7 +67,12 @@ def killable(ports: Ports, effect_log: EffectLog) -> Ports:
 class _KillablePort:
     """A port of one process, which records its effects. Methods that only read are passed through."""
 
-    _RECORDS = frozenset({"begin_attempt", "accept", "fail", "record_late", "record_partial", "touch"})
+    _RECORDS = frozenset(
+        {
+            *("begin_attempt", "take_back_attempt", "accept", "fail", "record_late", "record_partial", "touch"),
+            "record_failure",
+        }
+    )
     _EFFECTS = frozenset({"put", "delete", "create", "restore", "save"}) | _RECORDS
 
     def __init__(self, port: object, effect_log: EffectLog) -> None:
@@ -82,7 +91,7 @@ class _KillablePort:
             return method
 
         def act(*args: Any, **kwargs: Any) -> Any:
-            self._effect_log.before_effect()
+            self._effect_log.before_effect(name)
             if self._effect_log.kills != self._kills_before:
                 raise Killed("the process was killed before")
             result = method(*args, **kwargs)

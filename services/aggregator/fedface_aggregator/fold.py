@@ -20,13 +20,15 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import ArtifactStore, RoundSettlement
-from fedface_core.runtime.metrics import AGGREGATION_SECONDS, UPDATES
+from fedface_core.runtime.metrics import AGGREGATION_SECONDS, UPDATES, AggregationStep
 from fedface_learning.aggregation import PARTIALS, Partial, StartingPoint
+from fedface_worker.failing_steps import counts_failures
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
 
+@counts_failures
 def fold_shard(workbench: Workbench, command: FoldShard, correlation_id: str) -> None:
     """Put the shard's partial and record it in the ledger. If that was the closed round's last shard, have it reduced.
 
@@ -69,7 +71,7 @@ def fold(workbench: Workbench, plan: Plan, current: Round, key: str, accepted: M
 
     `InvalidInputError` or `DamagedObjectError` if a model version that clients started from cannot be used.
     """
-    with AGGREGATION_SECONDS.labels("fold").time():
+    with AGGREGATION_SECONDS.labels(AggregationStep.FOLD).time():
         partial = _sum_updates(workbench, plan, current, accepted)
     for client, reason in partial.refused.items():
         UPDATES.labels("refused", reason).inc()

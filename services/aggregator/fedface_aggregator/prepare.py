@@ -14,11 +14,13 @@ from fedface_core.ports import ArtifactStore
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.models.weights import encode_network, load_network
+from fedface_worker.failing_steps import counts_failures
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
 
+@counts_failures
 def prepare_model(workbench: Workbench, command: PrepareModel, correlation_id: str) -> None:
     """Put the initial model version of a run and report it to control.
 

@@ -16,7 +16,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
-from fedface_core.runtime.metrics import AGGREGATION_SECONDS
+from fedface_core.runtime.metrics import AGGREGATION_SECONDS, AggregationStep
 from fedface_learning.aggregation import PARTIALS, Partial
 from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.aggregation.reduced_round import ReducedRound
@@ -25,11 +25,13 @@ from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.strategies import NOTHING, ServerRound
 from fedface_worker.artifact_files import open_artifact
 from fedface_worker.checked_artifacts import get_checked
+from fedface_worker.failing_steps import counts_failures
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
 
+@counts_failures
 def reduce_round(workbench: Workbench, command: ReduceRound, correlation_id: str) -> None:
     """Put the objects that the round results in, its aggregation last, and report the aggregation to control.
 
@@ -84,7 +86,7 @@ def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[s
 
 
 def _reduced_round(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:
-    with AGGREGATION_SECONDS.labels("reduce").time():
+    with AGGREGATION_SECONDS.labels(AggregationStep.REDUCE).time():
         server_round = _server_round(workbench, plan, current)
         reduced = reduce_partials(_partials(workbench, plan, current, accepted), server_round)
     workbench.models.forget_network()  # no other task of an aggregator needs it

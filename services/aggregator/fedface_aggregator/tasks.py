@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from celery import Celery
 from prometheus_client.registry import Collector
 
@@ -14,6 +16,7 @@ from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import WorkerSettings
+from fedface_worker.failing_steps import step_came_back
 from fedface_worker.workbench import Workbench
 
 
@@ -22,7 +25,8 @@ def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     app = create_celery(settings)
     ports = connect(settings, app)
     workbench = Workbench(with_patience(ports, settings.patience_seconds))
-    register_handler(app, PrepareModel, lambda command, correlation_id: prepare_model(workbench, command, correlation_id))
-    register_handler(app, FoldShard, lambda command, correlation_id: fold_shard(workbench, command, correlation_id))
-    register_handler(app, ReduceRound, lambda command, correlation_id: reduce_round(workbench, command, correlation_id))
+    came_back = partial(step_came_back, workbench.ports)
+    register_handler(app, PrepareModel, partial(prepare_model, workbench), came_back)
+    register_handler(app, FoldShard, partial(fold_shard, workbench), came_back)
+    register_handler(app, ReduceRound, partial(reduce_round, workbench), came_back)
     return app, [ClockSkew(ports.clock)]  # the clock without patience: a scrape must not wait

@@ -38,7 +38,7 @@ class RunDisplay:
         self.run = run
         self.rounds = rounds
         self.waiting = ""
-        """Which service waits for what, as the newest event says; empty if no service waits."""
+        """Which service waits for what, or which step fails why, if the newest event says that; else empty."""
         self._far = [far_label(rate) for rate in run.plan.far]
         self._spinner = Spinner("dots", style="cyan")
 

@@ -146,7 +146,7 @@ def _details(run: RunDetail, rounds: Sequence[RoundView]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    from fedface_cli.wording import PHASE_STYLES, counted, local_minute, progress
+    from fedface_cli.wording import PHASE_STYLES, counted, failing_line, local_minute, progress
 
     grid = Table.grid(padding=(0, 3))
     grid.add_row("run", Text(run.id, "bold"))
@@ -154,6 +154,8 @@ def _details(run: RunDetail, rounds: Sequence[RoundView]) -> RenderableType:
     grid.add_row("phase", Text(run.phase, PHASE_STYLES[run.phase]))
     if run.failure:
         grid.add_row("failure", Text(run.failure, "red"))
+    for failing in run.failing:
+        grid.add_row("failing", Text(failing_line(failing), "yellow"))
     if run.stopped_because:
         grid.add_row("stopped because", run.stopped_because)
     if run.round is not None:

@@ -62,8 +62,8 @@ def _watch_live(api: ControlApi, run: RunDetail, console: Console, check: Callab
     display = RunDisplay(run, api.rounds(run.id).rounds)
     with Live(display, console=console, refresh_per_second=8):
         for event in follow(api, run.id, check):
-            # An event after a service has begun to wait means that the run proceeds.
-            display.waiting = event_line(event) if event.name == "waiting" else ""
+            # An event after a service has begun to wait, or after a step has failed, means that the run proceeds.
+            display.waiting = event_line(event) if event.name in ("waiting", "step_failing") else ""
             if event.name == "progress":
                 display.run = RunSummary.model_validate(event.data)
             elif event.name in ("round_finished", "round_abandoned"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,14 +11,17 @@ import structlog
 from pydantic import ValidationError
 
 from fedface_client.device import Device
+from fedface_client.failed_attempt import count_error, fail, fail_after_last_attempt
 from fedface_client.invitation import Invitation
 from fedface_client.make_update import make_update, started_from
-from fedface_client.settle import ClientFailure, count_attempt, settle
+from fedface_client.settle import count_attempt, settle
 from fedface_core.contracts import object_keys
 from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError, LostResidualError
+from fedface_core.domain.failures import masked, shortened
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate
-from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES
+from fedface_core.ports import Ports
+from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES, ClientStep
 from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
 from fedface_worker.workbench import Workbench
@@ -31,8 +34,9 @@ class Attempt:
     """An attempt that has begun: the invited client's attempt number ``number``, counted from 1, on its ``device``.
 
     The steps of an attempt are `begin`, `make_update` and `deliver`, in this order. Every log entry of a step names the
-    client, and a note on an unexpected error names it too. If a client's data cannot be used, the client is recorded as
-    failed, so that the round does not wait for it.
+    client, and a note on an unexpected error names it too. Such an error is counted and raised; with the last attempt the
+    client is recorded as failed. If a client's data cannot be used, it is recorded as failed at once. So the round does not
+    wait for it.
     """
 
     workbench: Workbench
@@ -49,7 +53,7 @@ class Attempt:
         not respond, nothing is recorded: quorum and deadline let the round go on without it, and the sweep asks it again.
         """
         plan = invitation.plan
-        with _naming(invitation.client_id):
+        with _counting_errors(workbench.ports, invitation, attempt=None):
             device = Device.of(invitation.client_id, invitation.opened_round.number, plan, workbench.ports.clock)
             # This comes before the attempt is counted: a device that is absent must not use up its attempts.
             if not device.responds():
@@ -58,11 +62,10 @@ class Attempt:
             if number == 0:
                 log.debug("nothing_to_do")
                 return None
-            attempt = cls(workbench, invitation, device, number)
             if number > plan.cohort.attempts:
-                attempt._fail(f"gave up after {plan.cohort.attempts} attempts")
+                fail_after_last_attempt(workbench.ports, invitation)
                 return None
-            return attempt
+            return cls(workbench, invitation, device, number)
 
     @property
     def can_deliver_in_background(self) -> bool:
@@ -78,7 +81,7 @@ class Attempt:
 
         Returns None if the client's data cannot be used; the client is then recorded as failed with the reason.
         """
-        with _naming(self.invitation.client_id):
+        with self._counting_errors():
             # The first attempt looks too: after a lost ledger the round is opened again, and attempts are counted from 1.
             stored = self._stored_update()
             if stored is not None:
@@ -87,7 +90,7 @@ class Attempt:
             try:
                 return make_update(self.workbench, self.invitation)
             except (InvalidInputError, DamagedObjectError, LostResidualError) as error:
-                self._fail(str(error))
+                fail(self.workbench.ports, self.invitation, shortened(masked(str(error))))
                 return None
 
     def deliver(self, update: Update | AcceptedUpdate) -> None:
@@ -95,14 +98,15 @@ class Attempt:
 
         If every upload breaks off, the client is recorded as failed.
         """
-        with _naming(self.invitation.client_id):
+        with self._counting_errors():
             if isinstance(update, Update) and not self._put(update):
-                self._fail(f"each of {self.device.upload_attempts} attempts to upload broke off")
+                because = f"each of {self.device.upload_attempts} attempts to upload broke off"
+                fail(self.workbench.ports, self.invitation, because)
                 return
             accepted = update.accepted if isinstance(update, Update) else update
             # A stored update of an earlier attempt is late too: a killed worker does not make its device punctual.
             self.device.simulate_lateness()
-            with CLIENT_STEP_SECONDS.labels("record").time():
+            with CLIENT_STEP_SECONDS.labels(ClientStep.RECORD).time():
                 refused = settle(self.workbench.ports, self.invitation, accepted)
             UPDATES.labels("refused" if refused else "accepted", refused or "").inc()
             if refused:
@@ -137,13 +141,11 @@ class Attempt:
         if update.residual is not None and residual_sha256 is not None:
             key = object_keys.residual(opened_round.run_id, opened_round.number, self.invitation.client_id, residual_sha256)
             artifacts.put(key, update.residual)
-        with CLIENT_STEP_SECONDS.labels("put").time():
+        with CLIENT_STEP_SECONDS.labels(ClientStep.PUT).time():
             return self.device.upload(artifacts, self._key, update.data)
 
-    def _fail(self, reason: str) -> None:
-        log.warning("client_failed", reason=reason)
-        if not settle(self.workbench.ports, self.invitation, ClientFailure(reason)):
-            UPDATES.labels("failed", "client").inc()
+    def _counting_errors(self) -> AbstractContextManager[None]:
+        return _counting_errors(self.workbench.ports, self.invitation, self.number)
 
     @property
     def _key(self) -> str:
@@ -152,11 +154,15 @@ class Attempt:
 
 
 @contextmanager
-def _naming(client: str) -> Iterator[None]:
-    """Add the client's id to each log entry of the block, and to an error that leaves it."""
-    with structlog.contextvars.bound_contextvars(client_id=client):
+def _counting_errors(ports: Ports, invitation: Invitation, attempt: int | None) -> Iterator[None]:
+    """Add the client's id to each log entry of the block and to an error that leaves it, and count that error.
+
+    ``attempt`` is the number of the client's attempt; None if it is not counted yet.
+    """
+    with structlog.contextvars.bound_contextvars(client_id=invitation.client_id):
         try:
             yield
         except Exception as error:
-            error.add_note(f"at work for {client}")
+            count_error(ports, invitation, error, attempt)
+            error.add_note(f"at work for {invitation.client_id}")
             raise

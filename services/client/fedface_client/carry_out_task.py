@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import Final
 
 import structlog
@@ -11,7 +12,11 @@ from fedface_client.attempt import Attempt
 from fedface_client.background_delivery import BackgroundDelivery
 from fedface_client.invitation import Invitation
 from fedface_core.domain.commands import EnrolClients, TrainClients
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
+from fedface_core.runtime.failing_steps import counting_failures
+from fedface_worker.failing_steps import report_failed_step
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -29,8 +34,7 @@ def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, c
     it go back to the queue too, and its error is raised.
     """
     remaining = deque(command.clients)
-    plan = workbench.plan(command.run_id, correlation_id)
-    opened_round = workbench.opened_round(command.run_id, _round_of(command), correlation_id)
+    plan, opened_round = _plan_and_round(workbench, command, correlation_id)
     clock = workbench.ports.clock
     ends_at = clock.monotonic() + _TIME_SLICE_SECONDS
     try:
@@ -57,12 +61,15 @@ def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, c
     log.info("clients_done", clients=len(command.clients) - len(remaining), handed_back=len(remaining))
 
 
-def _round_of(command: EnrolClients | TrainClients) -> int:
-    match command:
-        case EnrolClients():
-            return ENROLMENT_ROUND
-        case TrainClients():
-            return command.round
+def _plan_and_round(workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str) -> tuple[Plan, Round]:
+    """The plan of the run and the round of the command. An unexpected error is counted as that of the task's first client
+    and others; too many are reported to control.
+    """
+    give_up = partial(report_failed_step, workbench.ports, command, correlation_id)
+    with counting_failures(workbench.ports, command, give_up):
+        plan = workbench.plan(command.run_id, correlation_id)
+        number = ENROLMENT_ROUND if isinstance(command, EnrolClients) else command.round
+        return plan, workbench.opened_round(command.run_id, number, correlation_id)
 
 
 def _requeue(

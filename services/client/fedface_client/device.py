@@ -16,7 +16,7 @@ from fedface_core.domain.devices import Behaviour, behaviour
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import DataPlan, Plan, SplitPlan
 from fedface_core.ports import ArtifactStore, Clock
-from fedface_core.runtime.metrics import DEVICE_EVENTS
+from fedface_core.runtime.metrics import DEVICE_EVENTS, DeviceEvent
 from fedface_learning.data import CachedDataset, FaceDataset, ImageSize, open_dataset, split_identities
 
 log = structlog.get_logger(__name__)
@@ -60,10 +60,10 @@ class Device:
     def responds(self) -> bool:
         """Whether the device takes part in the round: it is available, and does not drop out."""
         if not self.behaviour.available:
-            _count_event("unavailable")
+            _count_event(DeviceEvent.UNAVAILABLE)
             return False
         if self.behaviour.drops_out:
-            _count_event("dropped_out")
+            _count_event(DeviceEvent.DROPPED_OUT)
             return False
         return True
 
@@ -78,7 +78,7 @@ class Device:
         Returns False and puts nothing if all attempts that the plan allows break off.
         """
         for attempt in range(min(self.behaviour.upload_failures, self.upload_attempts)):
-            _count_event("upload_failed", upload=attempt + 1, of=self.upload_attempts)
+            _count_event(DeviceEvent.UPLOAD_FAILED, upload=attempt + 1, of=self.upload_attempts)
             if attempt + 1 == self.upload_attempts:
                 return False
             self.clock.sleep(min(2**attempt, _MAX_PAUSE_SECONDS))
@@ -88,10 +88,10 @@ class Device:
     def simulate_lateness(self) -> None:
         """Wait if the device is late: after its update was put, and before it is accepted."""
         if self.behaviour.late_seconds > 0:
-            _count_event("late", seconds=self.behaviour.late_seconds)
+            _count_event(DeviceEvent.LATE, seconds=self.behaviour.late_seconds)
             self.clock.sleep(self.behaviour.late_seconds)
 
 
-def _count_event(event: str, **details: float) -> None:
+def _count_event(event: DeviceEvent, **details: float) -> None:
     DEVICE_EVENTS.labels(event).inc()
     log.info(f"device_{event}", **details)

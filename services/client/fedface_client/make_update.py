@@ -12,7 +12,7 @@ from fedface_core.domain.ids import client_index
 from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.ports import ArtifactStore, Ports
-from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, TRAINING_IMAGES
+from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, TRAINING_IMAGES, ClientStep
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.update import Update, enrolment_update, training_update
 from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
@@ -42,10 +42,10 @@ def started_from(opened_round: Round) -> str | None:
 def _enrol(workbench: Workbench, invitation: Invitation) -> Update:
     """Make the mean embedding of the client's images with the initial network."""
     plan = invitation.plan
-    with CLIENT_STEP_SECONDS.labels("fetch").time():
+    with CLIENT_STEP_SECONDS.labels(ClientStep.FETCH).time():
         images_NCHW = photographs(plan, invitation.client_id)
         network = workbench.models.network(plan.model, invitation.opened_round.model_sha256)
-    with CLIENT_STEP_SECONDS.labels("embed").time():
+    with CLIENT_STEP_SECONDS.labels(ClientStep.EMBED).time():
         return enrolment_update(network, images_NCHW, plan)
 
 
@@ -54,7 +54,7 @@ def _train(workbench: Workbench, invitation: Invitation) -> Update:
     plan = invitation.plan
     opened = invitation.opened_round
     client = invitation.client_id
-    with CLIENT_STEP_SECONDS.labels("fetch").time():
+    with CLIENT_STEP_SECONDS.labels(ClientStep.FETCH).time():
         images_NCHW = photographs(plan, client)
         own_D = own_class_embedding(workbench.ports.artifacts, opened, client, plan.model.embedding_size)
         guidance = workbench.guidance(opened.run_id, opened.guidance_sha256)
@@ -62,7 +62,7 @@ def _train(workbench: Workbench, invitation: Invitation) -> Update:
         trainer = workbench.models.trainer(plan.model, opened.model_sha256)
     trainee = Trainee(client, images_NCHW, own_D, residual_P)
     training = TrainingRound(plan, opened.number, guidance, started_from(opened))
-    with CLIENT_STEP_SECONDS.labels("train").time():
+    with CLIENT_STEP_SECONDS.labels(ClientStep.TRAIN).time():
         update = training_update(trainer, trainee, training)
     batch = min(plan.local_training.batch_size or len(images_NCHW), len(images_NCHW))
     TRAINING_IMAGES.inc(plan.local_training.steps_in(opened.number, plan.rounds) * batch)

@@ -45,6 +45,11 @@ def count_attempt(ports: Ports, invitation: Invitation) -> int:
     return 0
 
 
+def current_round(ports: Ports, invitation: Invitation) -> int | None:
+    """The number of the round that the client would settle in now; None if nobody awaits it any more."""
+    return next(_rounds_to_try(ports, invitation), None)
+
+
 def settle(ports: Ports, invitation: Invitation, outcome: AcceptedUpdate | ClientFailure) -> RefusalReason | None:
     """Record the invited client's update or failure in the ledger, and publish the message that this makes due.
 

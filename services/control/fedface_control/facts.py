@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from fedface_control.compare_and_set import retry_if_stale
+from fedface_control.failing import counting_failures_of_fact
 from fedface_control.halt import abandon_round, fail
 from fedface_control.phases import aggregating, evaluating, preparing
 from fedface_control.phases import open as open_phase
@@ -26,12 +27,19 @@ from fedface_core.ports import Ports
 log = structlog.get_logger(__name__)
 
 
-@retry_if_stale
 def handle_fact(ports: Ports, fact: Fact) -> None:
     """Record the fact, and take the steps that follow. `NotFoundError` if the ledger does not have the run.
 
-    A fact that was handled before, or whose run has not started or has ended, changes nothing.
+    A fact that was handled before, or whose run has not started or has ended, changes nothing. An unexpected error is
+    counted, and raised; too many fail the run.
     """
+    with counting_failures_of_fact(ports, fact):
+        handle(ports, fact)
+
+
+@retry_if_stale
+def handle(ports: Ports, fact: Fact) -> None:
+    """Handle the fact as `handle_fact` does, but count no error."""
     run = ports.ledger.load(fact.run_id)
     if run.phase in ENDED or run.phase is RunPhase.CREATED:
         log.info("fact_ignored", fact=fact.kind, run_phase=run.phase)

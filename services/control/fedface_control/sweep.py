@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from fedface_control.failing import SWEEP_STEP, count_failed_sweep
 from fedface_control.phases.evaluating import publish_for_earlier_rounds
 from fedface_control.proceed import proceed
 from fedface_control.publish import PendingWork
@@ -22,7 +23,8 @@ _BUSY_QUEUE_FACTOR = 10
 
 
 def sweep(ports: Ports, repeat_after: timedelta) -> None:
-    """Look at every active run once. An error of one run is logged, and does not keep the other runs waiting.
+    """Look at every active run once. An error of one run does not keep the other runs waiting: it is logged and counted, and
+    too many in a row fail that run.
 
     ``repeat_after`` says how long nothing must have happened in a phase before its commands are repeated.
     """
@@ -30,10 +32,12 @@ def sweep(ports: Ports, repeat_after: timedelta) -> None:
         with structlog.contextvars.bound_contextvars(run_id=run.id, correlation_id=run.correlation_id):
             try:
                 _sweep_run(ports, run, repeat_after)
+                ports.ledger.forget_failures(run.id, None, SWEEP_STEP)
             except StaleVersionError:
                 log.info("sweep_overtaken")  # another process has changed the run meanwhile, which is what a sweep is for
-            except Exception:  # whatever is wrong with one run: the next sweep comes, and the other runs must not wait
+            except Exception as error:  # whatever is wrong with one run: the next sweep comes, and the others must not wait
                 log.exception("sweep_failed")
+                count_failed_sweep(ports, run.id, error)
 
 
 def _sweep_run(ports: Ports, run: Run, repeat_after: timedelta) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from celery import Celery
 from celery.schedules import schedule
 from prometheus_client.registry import Collector
 
 from fedface_control.facts import handle_fact
+from fedface_control.failing import fact_came_back
 from fedface_control.sweep import sweep
 from fedface_core.bootstrap import connect
 from fedface_core.contracts.tasks import CONTROL, ROUTES
@@ -29,7 +31,12 @@ def create(settings: ControlSettings) -> tuple[Celery, list[Collector]]:
     ports = connect(settings, app)
     repeat_after = timedelta(seconds=settings.repeat_after_seconds)
     waiting_ports = with_patience(ports, settings.patience_seconds)
-    register_handler(app, HandleFact, lambda command, _: handle_fact(waiting_ports, command.fact))
+    register_handler(
+        app,
+        HandleFact,
+        lambda command, _: handle_fact(waiting_ports, command.fact),
+        partial(fact_came_back, waiting_ports),
+    )
     # The sweep runs without patience: it comes again by itself, and waiting for one run would keep the other runs waiting.
     register_handler(app, Sweep, lambda _command, _: sweep(ports, repeat_after))
     app.conf.beat_schedule = {

@@ -13,11 +13,13 @@ from fedface_core.domain.results import VerificationReport
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_learning.data import split_identities
 from fedface_learning.evaluation.verification import evaluate
+from fedface_worker.failing_steps import counts_failures
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
 
+@counts_failures
 def evaluate_model(workbench: Workbench, command: EvaluateModel, correlation_id: str) -> None:
     """Score a round's model version, put the verification report, and report its scores to control.
 

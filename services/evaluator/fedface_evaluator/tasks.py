@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from celery import Celery
 from prometheus_client.registry import Collector
 
@@ -13,6 +15,7 @@ from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_evaluator.evaluate import evaluate_model
 from fedface_evaluator.verification_metrics import VerificationMetrics
+from fedface_worker.failing_steps import step_came_back
 from fedface_worker.workbench import Workbench
 
 
@@ -21,6 +24,7 @@ def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     app = create_celery(settings)
     ports = connect(settings, app)
     workbench = Workbench(with_patience(ports, settings.patience_seconds))
-    register_handler(app, EvaluateModel, lambda command, correlation_id: evaluate_model(workbench, command, correlation_id))
+    came_back = partial(step_came_back, workbench.ports)
+    register_handler(app, EvaluateModel, partial(evaluate_model, workbench), came_back)
     # The ports without patience: a scrape must not wait.
     return app, [VerificationMetrics(ports.ledger), ClockSkew(ports.clock)]

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fedface_core.domain.failures import StepFailure
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation, Scores
 from fedface_core.domain.round import RoundPhase
@@ -61,9 +62,12 @@ class RunSummary(Body):
 
 
 class RunDetail(RunSummary):
-    """A run with its plan."""
+    """A run with its plan, and what fails in it at present."""
 
     plan: Plan
+    failing: list[StepFailure] = Field(
+        default_factory=list, description="Steps that have failed and will be tried again, the newest failure first."
+    )
 
 
 class RunList(Body):

@@ -24,6 +24,12 @@ RUNS: Final = "runs/"
 UPLOADS: Final = "uploads/"
 """The prefix of the marks of uploaded models. The deletion of a run must not remove a model with a mark."""
 
+KINDS: Final = (
+    *("aggregation", "class_embedding", "guidance", "manifest", "model", "partial", "report", "residual", "run"),
+    *("server_state", "update", "upload"),
+)
+"""Every kind of artifact, as `kind` names it."""
+
 
 def run(run: str) -> str:
     """The key of a run's record, JSON. It is written when the run is created, when its operator changes it and when it ends.

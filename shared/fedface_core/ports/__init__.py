@@ -18,6 +18,7 @@ from fedface_core.ports.ledger import (
     RunLedger,
     RunRecords,
     RunViews,
+    StepFailures,
 )
 from fedface_core.ports.publisher import TaskPublisher
 
@@ -32,6 +33,7 @@ __all__ = [
     "RunLedger",
     "RunRecords",
     "RunViews",
+    "StepFailures",
     "TaskPublisher",
 ]
 

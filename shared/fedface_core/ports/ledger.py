@@ -1,11 +1,12 @@
-"""The port of the ledger: the small shared state of runs and rounds. It has three parts, by what their users need.
+"""The port of the ledger: the small shared state of runs and rounds. It has four parts, by what their users need.
 
 `RunRecords`       the records of runs and rounds: control stores them, and every service loads them.
 `RoundSettlement`  which clients of a round have settled, and which partials are stored: clients and aggregators record
                    this, and control counts it.
+`StepFailures`     how often a step has failed: every service records this, so that nothing is repeated for ever.
 `RunViews`         what the API and the metrics read. It changes nothing.
 
-`RunLedger` has all three parts. A function takes the narrowest part that it needs.
+`RunLedger` has all four parts. A function takes the narrowest part that it needs.
 
 Every method raises `UnavailableError` if the ledger does not answer or cannot serve now, and `UnknownSchemaError` if another
 version of FedFace wrote a record that the method reads.
@@ -19,6 +20,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fedface_core.domain.cohort import Participation
+from fedface_core.domain.failures import StepFailure
 from fedface_core.domain.round import Round, RoundState, Tally
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate, Receipt
@@ -100,7 +102,8 @@ class RunRecords(Protocol):
         ``opened``: the whole cohort is unsettled from now on. An invitation is counted for each client of a training round,
         except carried clients. ``changed``: the ledger accepts no update any more if the round is neither open nor
         suspended. An open round gets the deadline of its record. A suspended round that becomes open loses its counts of
-        attempts, since a pause is no fault of its clients.
+        attempts, since a pause is no fault of its clients. The failures of steps are forgotten: those of the ``changed``
+        round if its phase is another one, and those of the run itself if the run's phase is another one.
 
         Nothing is stored if an error is raised: `StaleVersionError` if the stored version is another one, since somebody
         else has changed the run; `NotFoundError` if there is no such run, or ``changed`` was never opened.
@@ -135,8 +138,14 @@ class RoundSettlement(Protocol):
         or the client is not invited or has settled. `NotFoundError` if there is no such run, or the round was never opened.
         """
 
+    def take_back_attempt(self, run_id: str, number: int, client: str) -> None:
+        """Count one attempt of the client fewer, since what it needed was away. No count falls below 0.
+
+        `NotFoundError` if there is no such run, or the round was never opened.
+        """
+
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> Receipt:
-        """Record the update of an invited client that has not settled, in one atomic step.
+        """Record the update of an invited client that has not settled, in one atomic step. Its failures are forgotten.
 
         An open round accepts updates before its deadline, a suspended round at any time. Otherwise nothing changes, and the
         receipt gives the reason: not invited, duplicate (an update of the client was accepted already), or late (the round
@@ -146,7 +155,8 @@ class RoundSettlement(Protocol):
         """
 
     def fail(self, run_id: str, number: int, client: str, reason: str) -> Receipt:
-        """Record that an invited client that has not settled will send no update, and why, in one atomic step.
+        """Record that an invited client that has not settled will send no update, and why, in one atomic step. Failures of
+        its attempts are forgotten.
 
         An open round records failures before its deadline, a suspended round at any time. Otherwise nothing changes, and the
         receipt gives the reason: not invited, duplicate (an update of the client was accepted), or late (the round has
@@ -180,7 +190,8 @@ class RoundSettlement(Protocol):
         """
 
     def record_partial(self, run_id: str, number: int, shard: int) -> bool:
-        """Record that the shard's partial is stored, and activity. The call may be repeated.
+        """Record that the shard's partial is stored, and activity. The shard's failures are forgotten. The call may be
+        repeated.
 
         Returns whether the round can be reduced: it is not open, and the partial of every shard with an accepted update is
         recorded. `NotFoundError` if there is no such run, or the round was never opened.
@@ -203,6 +214,22 @@ class RoundSettlement(Protocol):
 
         `NotFoundError` if there is no such run.
         """
+
+
+class StepFailures(Protocol):
+    """How often the steps of a run have failed, and why (`fedface_core.domain.failures`)."""
+
+    def record_failure(self, run_id: str, number: int | None, step: str, reason: str) -> StepFailure:
+        """Count a failure of a step, in one atomic step, and return how often the step has failed.
+
+        The step belongs to round ``number``, or to the run itself if that is None. The count of failures in a row begins
+        again at 1 if the reason is of another kind (`fedface_core.domain.failures.identity`). The failures of
+        `MOST_FAILING_CLIENTS` clients are kept; that of a further client is returned, but not kept. `NotFoundError` if there
+        is no such run, or the round was never opened.
+        """
+
+    def forget_failures(self, run_id: str, number: int | None, step: str) -> None:
+        """Forget the failures of a step, since it has succeeded. It is no error if there are none, or no such run."""
 
 
 class RunViews(Protocol):
@@ -236,6 +263,12 @@ class RunViews(Protocol):
         until a client settles. `NotFoundError` if there is no such run, or the round was never opened.
         """
 
+    def failures(self, run_id: str, number: int | None = None) -> Sequence[StepFailure]:
+        """The failures of steps of the run itself, and of its round ``number`` if that is given: the newest first.
+
+        Steps that failed at one moment are in the order of their names. Empty if there is no such run or round.
+        """
+
     def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
         """The first ``limit`` events of the run's audit trail, oldest first, or those after the event with the id ``after``.
 
@@ -246,5 +279,5 @@ class RunViews(Protocol):
         """Check that the ledger answers. `UnavailableError`, which says what is wrong, if it does not."""
 
 
-class RunLedger(RunRecords, RoundSettlement, RunViews, Protocol):
+class RunLedger(RunRecords, RoundSettlement, StepFailures, RunViews, Protocol):
     """The whole ledger, as adapters implement it."""

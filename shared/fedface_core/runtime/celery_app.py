@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import structlog
@@ -14,7 +15,7 @@ from pydantic import BaseModel
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
 from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError
-from fedface_core.runtime.metrics import TASK_SECONDS
+from fedface_core.runtime.metrics import TASK_SECONDS, TaskOutcome, export_task
 from fedface_core.runtime.settings import Settings, WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,7 @@ def create_celery(settings: Settings) -> Celery:
         task_queues=[Queue(name, routing_key=name) for name in QUEUES],
         task_acks_late=True,  # a killed worker's message is delivered again
         task_reject_on_worker_lost=True,
+        task_acks_on_timeout=False,  # nor is that of a task which is killed since it takes too long; `came_back` counts both
         worker_prefetch_multiplier=1,
         task_ignore_result=True,
         task_serializer="json",
@@ -53,33 +55,44 @@ def create_celery(settings: Settings) -> Celery:
     return app
 
 
-def register_handler(app: Celery, command_type: type[CommandT], handle: Callable[[CommandT, str], None]) -> None:
+def register_handler(
+    app: Celery,
+    command_type: type[CommandT],
+    handle: Callable[[CommandT, str], None],
+    came_back: Callable[[CommandT, str], AbstractContextManager[bool]] = lambda _command, _id: nullcontext(False),
+) -> None:
     """Register ``handle(command, correlation_id)`` as the Celery task for commands of type ``command_type``.
 
     A message is validated first. If it is no such command, or has an unknown schema version, it is refused: logged in one
     line, counted and dropped. An exception of ``handle`` is logged with its traceback and counted, and the message is
     dropped, since the sweep repeats commands that are still needed. A task that is interrupted since its worker ends goes
-    back into the queue.
+    back into the queue. So does one whose process is killed, which it may cause itself. When it comes back, it is handled in
+    the block of ``came_back(command, correlation_id)``, or dropped if the block gets True.
     """
     name = ROUTES[command_type].task
 
     def run(task: Task[Any, Any], command: Any = None) -> None:  # None, so that a message without a command is refused
         correlation_id = str((task.request.headers or {}).get(CORRELATION_HEADER, "none"))
         started = time.perf_counter()
-        outcome = "error"
+        outcome = TaskOutcome.ERROR
         with structlog.contextvars.bound_contextvars(task=name, correlation_id=correlation_id):
             try:
                 try:
                     parsed = read_versioned(command_type, command, remedy=_REMEDY)
                 except (UnknownSchemaError, DamagedObjectError) as error:
-                    outcome = "refused"
+                    outcome = TaskOutcome.REFUSED
                     log.error("message_refused", reason=str(error))  # noqa: TRY400 - the reason needs no traceback
                     return
                 structlog.contextvars.bind_contextvars(**parsed.model_dump(include=_NAMED_IN_LOGS))
-                handle(parsed, correlation_id)
-                outcome = "ok"
+                redelivered = (task.request.delivery_info or {}).get("redelivered")
+                with came_back(parsed, correlation_id) if redelivered else nullcontext(False) as given_up:
+                    if given_up:
+                        outcome = TaskOutcome.GIVEN_UP
+                        return
+                    handle(parsed, correlation_id)
+                outcome = TaskOutcome.OK
             except SystemExit:
-                outcome = "interrupted"
+                outcome = TaskOutcome.INTERRUPTED
                 log.warning("task_interrupted")
                 raise
             except Exception:
@@ -91,5 +104,6 @@ def register_handler(app: Celery, command_type: type[CommandT], handle: Callable
                 log.debug("task_done", outcome=outcome, seconds=round(seconds, 4))
                 structlog.contextvars.unbind_contextvars(*_NAMED_IN_LOGS)
 
+    export_task(name)
     # Not shared: Celery would otherwise add the task to every app of the process.
     app.task(name=name, bind=True, shared=False)(run)

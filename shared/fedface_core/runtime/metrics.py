@@ -7,12 +7,19 @@ exported once, is right after a restart, and needs no shared files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from enum import StrEnum
+from itertools import product
+from typing import TypeVar
 
 from prometheus_client import Counter, Histogram
 
 from fedface_core.contracts import object_keys
+from fedface_core.domain.plan.update_encoding import UPDATE_ENCODINGS
+from fedface_core.domain.round import RoundPhase
+from fedface_core.domain.run import RunPhase
+from fedface_core.domain.update import RefusalReason
 from fedface_core.ports import ArtifactStore
 
 # How many of the newest runs have gauges of their own, in control and in the evaluator: a bound on label values.
@@ -21,26 +28,113 @@ NEWEST_RUNS = 20
 # Bounds of the buckets in seconds, from a task with nothing to do to the training of a large network.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
+MetricT = TypeVar("MetricT", Counter, Histogram)
+
+
+class TaskOutcome(StrEnum):
+    """How a task ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    REFUSED = "refused"
+    """Its message cannot be read."""
+    INTERRUPTED = "interrupted"
+    """The worker was stopped."""
+    GIVEN_UP = "given_up"
+    """Its message came back too often, since each process that worked on it was killed."""
+
+
+class ClientStep(StrEnum):
+    """The steps of a client."""
+
+    FETCH = "fetch"
+    EMBED = "embed"
+    TRAIN = "train"
+    PUT = "put"
+    RECORD = "record"
+
+
+class AggregationStep(StrEnum):
+    """The steps of an aggregation."""
+
+    FOLD = "fold"
+    REDUCE = "reduce"
+
+
+class DeviceEvent(StrEnum):
+    """What a simulated device does that an ideal one does not."""
+
+    UNAVAILABLE = "unavailable"
+    DROPPED_OUT = "dropped_out"
+    UPLOAD_FAILED = "upload_failed"
+    LATE = "late"
+
+
+class Dependency(StrEnum):
+    """What tasks wait for if it does not answer."""
+
+    LEDGER = "ledger"
+    ARTIFACT_STORE = "artifact_store"
+    BROKER = "broker"
+
+
+def at_zero(metric: MetricT, *labels: Iterable[str]) -> MetricT:
+    """Export the metric at 0 with each combination of these label values, one iterable for each label.
+
+    Otherwise a combination would appear with its first count, and Prometheus's `increase` and `rate`, which compare a count
+    with the one before, would miss that. In a worker's parent process this makes the first file of the multiprocess mode, so
+    the zeros are there before any process of the pool has counted something. Returns the metric.
+    """
+    for values in product(*labels):
+        metric.labels(*values)
+    return metric
+
+
+# The label values of these metrics are known from the start. No metric here is labelled by run or by client.
 TASK_SECONDS = Histogram("fedface_task_seconds", "Duration of a task.", ["task", "outcome"], buckets=_SECONDS)
 UPDATES = Counter("fedface_updates", "Updates by what became of them.", ["outcome", "reason"])
-UPDATE_BYTES = Counter("fedface_update_bytes", "Bytes of accepted training updates.", ["encoding"])
-ARTIFACT_BYTES = Counter("fedface_artifact_bytes", "Bytes moved to and from the artifact store.", ["operation", "kind"])
-AGGREGATION_SECONDS = Histogram(
-    "fedface_aggregation_seconds", "Duration of the steps of an aggregation.", ["step"], buckets=_SECONDS
+at_zero(UPDATES, ["accepted"], [""])
+at_zero(UPDATES, ["refused"], RefusalReason)
+at_zero(UPDATES, ["failed"], ["client"])
+UPDATE_BYTES = at_zero(
+    Counter("fedface_update_bytes", "Bytes of accepted training updates.", ["encoding"]), UPDATE_ENCODINGS
+)
+ARTIFACT_BYTES = at_zero(
+    Counter("fedface_artifact_bytes", "Bytes moved to and from the artifact store.", ["operation", "kind"]),
+    ["put", "get"],
+    object_keys.KINDS,
+)
+AGGREGATION_SECONDS = at_zero(
+    Histogram("fedface_aggregation_seconds", "Duration of the steps of an aggregation.", ["step"], buckets=_SECONDS),
+    AggregationStep,
 )
 # The shortest step of a client takes a tenth of a millisecond.
-CLIENT_STEP_SECONDS = Histogram(
-    "fedface_client_step_seconds",
-    "Duration of the steps of a client: fetch, embed or train, put, record.",
-    ["step"],
-    buckets=(0.0001, 0.0002, 0.0005, 0.001, 0.002, *_SECONDS),
+CLIENT_STEP_SECONDS = at_zero(
+    Histogram(
+        "fedface_client_step_seconds",
+        "Duration of the steps of a client: fetch, embed or train, put, record.",
+        ["step"],
+        buckets=(0.0001, 0.0002, 0.0005, 0.001, 0.002, *_SECONDS),
+    ),
+    ClientStep,
 )
 TRAINING_IMAGES = Counter("fedface_training_images", "Images seen by local training, once for each gradient step.")
-DEVICE_EVENTS = Counter("fedface_device_events", "What simulated devices did that ideal ones do not.", ["event"])
-WAITING_SECONDS = Counter(
-    "fedface_waiting_seconds", "Time that tasks waited for a dependency that did not answer.", ["dependency"]
+DEVICE_EVENTS = at_zero(
+    Counter("fedface_device_events", "What simulated devices did that ideal ones do not.", ["event"]), DeviceEvent
 )
-SWEEP_REPEATS = Counter("fedface_sweep_repeats", "Phases whose commands the sweep published again.", ["phase"])
+WAITING_SECONDS = at_zero(
+    Counter("fedface_waiting_seconds", "Time that tasks waited for a dependency that did not answer.", ["dependency"]),
+    Dependency,
+)
+SWEEP_REPEATS = at_zero(
+    Counter("fedface_sweep_repeats", "Phases whose commands the sweep published again.", ["phase"]),
+    [RunPhase.PREPARING, RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING],
+)
+
+
+def export_task(task: str) -> None:
+    """Export the durations of a task at 0, for each outcome. A process exports the tasks that it serves, and no others."""
+    at_zero(TASK_SECONDS, [task], TaskOutcome)
 
 
 class CountedArtifacts:

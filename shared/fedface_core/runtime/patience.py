@@ -19,7 +19,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from fedface_core.domain.errors import FedFaceError, UnavailableError
 from fedface_core.ports import Ports, RunRecords
-from fedface_core.runtime.metrics import WAITING_SECONDS
+from fedface_core.runtime.metrics import WAITING_SECONDS, Dependency
 
 log = structlog.get_logger(__name__)
 
@@ -40,14 +40,14 @@ def with_patience(ports: Ports, seconds: float) -> Ports:
     """
     return replace(
         ports,
-        ledger=_with_patience("ledger", ports.ledger, seconds),
-        clock=_with_patience("ledger", ports.clock, seconds),  # it asks the ledger
-        artifacts=_with_patience("artifact_store", ports.artifacts, seconds, report=WaitingEvents(ports.ledger)),
-        publisher=_with_patience("broker", ports.publisher, seconds),
+        ledger=_with_patience(Dependency.LEDGER, ports.ledger, seconds),
+        clock=_with_patience(Dependency.LEDGER, ports.clock, seconds),  # it asks the ledger
+        artifacts=_with_patience(Dependency.ARTIFACT_STORE, ports.artifacts, seconds, report=WaitingEvents(ports.ledger)),
+        publisher=_with_patience(Dependency.BROKER, ports.publisher, seconds),
     )
 
 
-def _with_patience(dependency: str, port: PortT, seconds: float, report: Report = lambda _reason: None) -> PortT:
+def _with_patience(dependency: Dependency, port: PortT, seconds: float, report: Report = lambda _reason: None) -> PortT:
     # `_RetryingPort` has each method of the port, by name, which the type checker cannot see.
     return cast("PortT", _RetryingPort(dependency, port, seconds, report))
 
@@ -55,7 +55,7 @@ def _with_patience(dependency: str, port: PortT, seconds: float, report: Report 
 class _RetryingPort:
     """A port whose operations are repeated while they raise `UnavailableError`."""
 
-    def __init__(self, dependency: str, port: object, seconds: float, report: Report) -> None:
+    def __init__(self, dependency: Dependency, port: object, seconds: float, report: Report) -> None:
         self._dependency = dependency
         self._port = port
         self._seconds = seconds
@@ -82,10 +82,10 @@ class _RetryingPort:
         return with_retries
 
 
-def wait_for_dependency(dependency: str, seconds: float, operation: Callable[[], ResultT]) -> ResultT:
+def wait_for_dependency(dependency: Dependency, seconds: float, operation: Callable[[], ResultT]) -> ResultT:
     """The result of ``operation``, a step of a process that starts. It is repeated while it raises `UnavailableError`.
 
-    `UnavailableError` if the operation still fails after ``seconds``. ``dependency`` is its name in logs and metrics.
+    `UnavailableError` if the operation still fails after ``seconds``. ``dependency`` is what it needs.
     """
     with _Outage(dependency, "start", time.monotonic()) as outage:
         return _retrying(seconds, outage)(operation)
@@ -107,7 +107,7 @@ class _Outage:
     ``began``: when the operation was first tried, by `time.monotonic`.
     """
 
-    def __init__(self, dependency: str, operation: str, began: float, report: Report = lambda _reason: None) -> None:
+    def __init__(self, dependency: Dependency, operation: str, began: float, report: Report = lambda _reason: None) -> None:
         self._context = {"dependency": dependency, "operation": operation}
         self._report = report
         self._began = began

@@ -58,6 +58,19 @@ def test_show_says_how_many_updates_came_late(fedface: Invoke, api: ByHand) -> N
     assert "0 of 3 accepted, 3 invited, 0 failed, 2 came late" in fedface("run", "show", run_id)[1]
 
 
+def test_show_says_what_fails_and_will_be_tried_again(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    run_id = api.started()
+    assert "failing" not in fedface("run", "show", run_id)[1]
+    for _ in range(2):
+        api.ports.ledger.record_failure(run_id, 0, "aggregator.reduce_round", "OSError: [red]no disk")
+    out = fedface("run", "show", run_id)[1]
+    assert "aggregator.reduce_round: 2 failures, the newest at" in out
+    assert "OSError: [red]no disk" in out, "it is no markup"
+    (failing,) = json.loads(fedface("run", "show", "--json", run_id)[1])["failing"]
+    assert (failing["step"], failing["total"]) == ("aggregator.reduce_round", 2)
+
+
 def test_list_has_every_run_newest_first(fedface: Invoke, api: ByHand) -> None:
     older = api.completed()
     newer = api.created()

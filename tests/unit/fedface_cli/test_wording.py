@@ -10,6 +10,7 @@ from fedface_cli.wording import (
     cosine,
     counted,
     duration,
+    failing_line,
     local_minute,
     local_second,
     named_stragglers,
@@ -18,6 +19,7 @@ from fedface_cli.wording import (
     progress,
     status_line,
 )
+from fedface_core.domain.failures import StepFailure
 from fedface_core.domain.run import RunPhase
 from support.api_answers import SLOW, a_run
 
@@ -52,6 +54,12 @@ def test_a_share_is_in_per_cent(share: float | None, text: str) -> None:
 def test_cosines_and_counts() -> None:
     assert [cosine(value) for value in (0.1234, -0.5)] == ["+0.123", "-0.500"]
     assert [counted(number, "round") for number in (0, 1, 2)] == ["0 rounds", "1 round", "2 rounds"]
+
+
+def test_a_failing_step_is_one_line() -> None:
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    failing = StepFailure(step="control.sweep", reason="KeyError: 3", in_a_row=1, total=3, since=at, at=at)
+    assert failing_line(failing) == f"control.sweep: 3 failures, the newest at {at.astimezone():%H:%M}: KeyError: 3"
 
 
 def test_moments_are_in_the_readers_time_zone() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import TrainClients
+from fedface_core.domain.failures import PROCESS_ENDED
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import Run, RunPhase
 from fedface_learning.formats.codec import decode_tensors, encode_tensors
@@ -36,7 +37,7 @@ def test_a_client_that_kills_its_worker_every_time_is_given_up(faces: Path, monk
     services = InProcess(tiny_plan(faces, cohort={"attempts": 3}, rounds=1))
     run = services.run()
     assert run.phase is RunPhase.COMPLETED
-    assert services.manifest(run.id, 1).failed == {VICTIM: "gave up after 3 attempts"}
+    assert services.manifest(run.id, 1).failed == {VICTIM: f"gave up after 3 attempts: {PROCESS_ENDED}"}
     assert len(died) == 3
 
 

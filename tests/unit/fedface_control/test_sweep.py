@@ -51,10 +51,14 @@ def test_a_clock_that_was_set_back_does_not_keep_commands_from_being_repeated() 
 
 
 @pytest.mark.parametrize(
-    ("error", "event"), [(StaleVersionError("faster"), "sweep_overtaken"), (KeyError("broken"), "sweep_failed")]
+    ("error", "event", "counted"),
+    [
+        (StaleVersionError("faster"), "sweep_overtaken", []),
+        (KeyError("broken"), "sweep_failed", ["KeyError: 'broken'"]),
+    ],
 )
 def test_one_runs_error_is_logged_and_the_next_run_is_swept(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, event: str
+    monkeypatch: pytest.MonkeyPatch, error: Exception, event: str, counted: list[str]
 ) -> None:
     control = Control.empty()
     control.open()
@@ -72,4 +76,5 @@ def test_one_runs_error_is_logged_and_the_next_run_is_swept(
     with structlog.testing.capture_logs() as logs:
         sweep(control.ports, REPEAT_AFTER)
     assert sorted(swept) == ["run-00000000000b", RUN]
-    assert [entry["event"] for entry in logs] == [event]
+    assert [entry["event"] for entry in logs if entry["event"] != "failure_counted"] == [event]
+    assert [failure.reason for failure in control.ledger.failures(RUN)] == counted

@@ -14,6 +14,7 @@ from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.logging import configure_logging
+from fedface_core.runtime.metrics import Dependency
 from fedface_core.runtime.patience import wait_for_dependency, with_patience
 from fedface_core.runtime.settings import ControlSettings, load_settings
 
@@ -25,7 +26,7 @@ def main() -> None:
     ports = connect(settings, create_celery(settings))
     patience = settings.patience_seconds
     try:
-        wait_for_dependency("artifact_store", patience, lambda: ensure_bucket(settings))
+        wait_for_dependency(Dependency.ARTIFACT_STORE, patience, lambda: ensure_bucket(settings))
         if settings.restore_on_start:
             restore_all(with_patience(ports, patience))
     except UnavailableError as error:

@@ -7,12 +7,14 @@ from typing import Any
 
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
 from fedface_core.domain.errors import NotFoundError
+from fedface_core.domain.failures import StepFailure, newest_first
 from fedface_core.domain.results import Scores
 from fedface_core.domain.round import RoundPhase, RoundState
-from fedface_core.domain.run import Run, allowed_actions
+from fedface_core.domain.run import ENDED, Run, RunPhase, allowed_actions
 from fedface_core.ports import RoundSettlement, RoundSummary, RunViews
 
 NAMED_STRAGGLERS = 5  # clients that a view names; the others are counted
+NAMED_FAILURES = 5  # steps that fail, of which there may be hundreds at once
 
 
 def run_summary(ledger: RunViews, run: Run) -> RunSummary:
@@ -32,8 +34,8 @@ def run_summaries(ledger: RunViews, runs: Iterable[Run]) -> list[RunSummary]:
 
 
 def run_detail(ledger: RunViews, run: Run) -> RunDetail:
-    """A run with its plan and the counts of its current round. `NotFoundError` if the run was deleted meanwhile."""
-    return RunDetail(**_summary(ledger, run), plan=run.plan)
+    """A run with its plan, the counts of its current round and what fails. `NotFoundError` if it was deleted meanwhile."""
+    return RunDetail(**_summary(ledger, run), plan=run.plan, failing=_failing_steps(ledger, run))
 
 
 def round_view(ledger: RoundSettlement, glance: RoundSummary) -> RoundView:
@@ -99,6 +101,16 @@ def _summary(ledger: RunViews, run: Run) -> dict[str, Any]:
 def _seconds_left(ledger: RunViews, current: RoundState) -> float:
     """The seconds to the round's deadline: from now on, or from the moment at which it was suspended."""
     return (current.deadline_at - (current.suspended_at or ledger.now())).total_seconds()
+
+
+def _failing_steps(ledger: RunViews, run: Run) -> list[StepFailure]:
+    """The newest failures of steps of the run, of its current round and of earlier rounds that are still being evaluated."""
+    if run.phase in ENDED - {RunPhase.DELETING}:
+        return []
+    rounds = {*run.evaluating, run.round}
+    # Each answer has the failures of the run itself too.
+    found = {failure.step: failure for number in rounds for failure in reversed(ledger.failures(run.id, number))}
+    return newest_first(found.values())[:NAMED_FAILURES]
 
 
 def _newest_scores(ledger: RunViews, current: RoundState) -> Scores | None:

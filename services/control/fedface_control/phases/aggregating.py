@@ -5,7 +5,8 @@ A shard that settles earlier is folded while the round is still open: the client
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -16,6 +17,7 @@ from fedface_control.records import accepted_updates
 from fedface_core.contracts.tasks import AGGREGATOR
 from fedface_core.domain.commands import Command, FoldShard, ReduceRound
 from fedface_core.domain.facts import RoundAggregated
+from fedface_core.domain.failures import identity
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase, Tally
 from fedface_core.domain.run import Run
@@ -34,7 +36,18 @@ def next_step(ports: Ports, snapshot: Snapshot) -> Run | None:
     because = f"{accepted} updates were accepted, fewer than the minimum {minimum}"
     if late := snapshot.tally.late:
         because = f"{accepted} updates were accepted, {late} came late; the minimum is {minimum}"
-    return abandon_round(ports, snapshot.run, snapshot.round, because)
+    failed = ports.ledger.failed(snapshot.run.id, snapshot.round.number)
+    return abandon_round(ports, snapshot.run, snapshot.round, because + _most_frequent_reason(failed))
+
+
+def _most_frequent_reason(failed: Mapping[str, str]) -> str:
+    """Why most of the failed clients (client → reason) failed, as the end of a sentence; nothing if none has failed."""
+    if not failed:
+        return ""
+    by_kind = Counter(map(identity, failed.values()))
+    ((kind, count),) = by_kind.most_common(1)
+    example = next(reason for reason in failed.values() if identity(reason) == kind)
+    return f"; {count} of {len(failed)} failed clients: {example}"
 
 
 def work_queue(_current: Round) -> str:

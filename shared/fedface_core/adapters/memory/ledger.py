@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from fedface_core.adapters.audit_trail import EventData, check_event_id, event_data
+from fedface_core.adapters.memory.failures import counted
 from fedface_core.adapters.memory.round import MemoryRound
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.domain.cohort import Participation
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
+from fedface_core.domain.failures import StepFailure, newest_first, shard_step
 from fedface_core.domain.round import Round, RoundPhase, Tally
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import ENDED, Run, RunPhase
@@ -28,6 +30,8 @@ class MemoryLedger:
         self._runs: dict[str, Run] = {}
         self._rounds: dict[str, dict[int, MemoryRound]] = {}
         self._events: dict[str, list[RecordedEvent]] = {}
+        # Run → step → its failures, of steps that belong to no round.
+        self._failures: dict[str, dict[str, StepFailure]] = {}
 
     # RunRecords
 
@@ -39,6 +43,7 @@ class MemoryLedger:
             self._runs[run.id] = run
             self._rounds[run.id] = {}
             self._events[run.id] = []
+            self._failures[run.id] = {}
             self._record(run.id, "run_created", event_data(run))
 
     def load(self, run_id: str) -> Run:
@@ -80,6 +85,8 @@ class MemoryLedger:
             saved = run.next_version()
             if changed is not None:  # before anything is stored: it raises an error if this round was never opened
                 self._state(run.id, changed.number).change_to(changed)
+            if stored.phase is not saved.phase:
+                self._failures[run.id].clear()
             self._runs[run.id] = saved
             if opened is not None:
                 self._rounds[run.id][opened.number] = MemoryRound.opened(opened)
@@ -100,12 +107,13 @@ class MemoryLedger:
             self._runs[run.id] = run
             self._rounds[run.id] = {ended.record.number: MemoryRound.ended(ended) for ended in rounds}
             self._events[run.id] = []
+            self._failures[run.id] = {}
             self._record(run.id, "run_restored", event_data(run))
 
     def delete(self, run_id: str) -> None:
         """Remove all records of a run."""
         with self._lock:
-            for records in (self._runs, self._rounds, self._events):
+            for records in (self._runs, self._rounds, self._events, self._failures):
                 records.pop(run_id, None)
 
     # RoundSettlement
@@ -120,16 +128,33 @@ class MemoryLedger:
             state.last_activity = self._clock.now()
             return state.attempts[client]
 
+    def take_back_attempt(self, run_id: str, number: int, client: str) -> None:
+        """Count one attempt of the client fewer, since what it needed was away."""
+        with self._lock:
+            attempts = self._state(run_id, number).attempts
+            if attempts[client] > 0:
+                attempts[client] -= 1
+
+    def record_failure(self, run_id: str, number: int | None, step: str, reason: str) -> StepFailure:
+        """Count a failure of a step, in one atomic step, and return how often the step has failed."""
+        with self._lock:
+            self.load(run_id)
+            failures = self._failures[run_id] if number is None else self._state(run_id, number).failures
+            return counted(failures, step, reason, self._clock.now())
+
+    def forget_failures(self, run_id: str, number: int | None, step: str) -> None:
+        """Forget the failures of a step, since it has succeeded."""
+        with self._lock:
+            self._failures_of(run_id, number).pop(step, None)
+
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> Receipt:
         """Record the update of an invited client that has not settled, in one atomic step."""
         with self._lock:
             state = self._state(run_id, number)
             refused = state.refusal(client, self._clock.now())
             if refused is None:
-                state.unsettled.remove(client)
-                state.late.discard(client)
+                state.settle(client, self._clock.now())
                 state.accepted[client] = update
-                state.last_activity = self._clock.now()
             return state.receipt(client, refused)
 
     def fail(self, run_id: str, number: int, client: str, reason: str) -> Receipt:
@@ -138,10 +163,8 @@ class MemoryLedger:
             state = self._state(run_id, number)
             refused = state.refusal(client, self._clock.now())
             if refused is None:
-                state.unsettled.remove(client)
-                state.late.discard(client)
+                state.settle(client, self._clock.now())
                 state.failed[client] = reason
-                state.last_activity = self._clock.now()
             return state.receipt(client, refused)
 
     def record_late(self, run_id: str, number: int, client: str) -> None:
@@ -173,6 +196,7 @@ class MemoryLedger:
         with self._lock:
             state = self._state(run_id, number)
             state.folded.add(shard)
+            state.failures.pop(shard_step(shard), None)
             state.last_activity = self._clock.now()
             return state.record.phase is not RoundPhase.OPEN and state.accepted_shards <= state.folded
 
@@ -240,6 +264,12 @@ class MemoryLedger:
         with self._lock:
             return sorted(self._state(run_id, number).unsettled)[:count]
 
+    def failures(self, run_id: str, number: int | None = None) -> Sequence[StepFailure]:
+        """The failures of steps of the run itself, and of its round ``number`` if that is given: the newest first."""
+        with self._lock:
+            of_round = {} if number is None else self._failures_of(run_id, number)
+            return newest_first([*self._failures_of(run_id, None).values(), *of_round.values()])
+
     def events(self, run_id: str, after: str | None = None, limit: int = 1000) -> Sequence[RecordedEvent]:
         """The first ``limit`` events of the run's audit trail, oldest first, or those after the event with the id
         ``after``.
@@ -253,6 +283,13 @@ class MemoryLedger:
 
     def ping(self) -> None:
         """Check that the ledger answers. Memory always answers."""
+
+    def _failures_of(self, run_id: str, number: int | None) -> dict[str, StepFailure]:
+        """Step → its failures, of the run itself or of one of its rounds. Empty if there is no such run or round."""
+        if number is None:
+            return self._failures.get(run_id, {})
+        state = self._rounds.get(run_id, {}).get(number)
+        return state.failures if state else {}
 
     def _state(self, run_id: str, number: int) -> MemoryRound:
         self.load(run_id)

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from fedface_core.domain.failures import StepFailure, client_step
 from fedface_core.domain.round import Round, RoundPhase, RoundState
 from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
 from fedface_core.ports import EndedRound, RoundSummary
@@ -31,6 +32,8 @@ class MemoryRound:
     """Client → deliveries of its task."""
     folded: set[int] = field(default_factory=set)
     """Shards whose partial is recorded."""
+    failures: dict[str, StepFailure] = field(default_factory=dict)
+    """Step → its failures."""
 
     @classmethod
     def opened(cls, record: Round) -> MemoryRound:
@@ -47,10 +50,21 @@ class MemoryRound:
         return state
 
     def change_to(self, record: Round) -> None:
-        """Replace the record by a changed one. The attempts of a suspended round that becomes open are counted from 0."""
+        """Replace the record by a changed one. The attempts of a suspended round that becomes open are counted from 0, and
+        a new phase begins without failures.
+        """
         if self.record.phase is RoundPhase.SUSPENDED and record.phase is RoundPhase.OPEN:
             self.attempts.clear()
+        if self.record.phase is not record.phase:
+            self.failures.clear()
         self.record = record
+
+    def settle(self, client: str, now: datetime) -> None:
+        """Record that the client has settled now."""
+        self.unsettled.remove(client)
+        self.late.discard(client)
+        self.failures.pop(client_step(client), None)
+        self.last_activity = now
 
     @property
     def summary(self) -> RoundSummary:

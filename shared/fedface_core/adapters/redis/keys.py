@@ -11,6 +11,7 @@ No key expires.
     {run}:run                       hash        version, phase, record (JSON of the Run)       create restore save  delete
     {run}:events                    stream      name, data (JSON): the whole audit trail       create restore save  delete
                                                                                                record_event
+    {run}:failures                  hash        step that belongs to no round → its failures⁶  record_failure       delete⁷
     {run}:rounds                    set         numbers of the rounds that were opened         save³ restore        delete
     {run}:invited                   hash        client → training rounds it was invited to     save³ restore        delete
     {run}:answered                  hash        client → training rounds that accepted it      accept restore       delete
@@ -28,10 +29,15 @@ No key expires.
     {run}:round:{n}:failed          hash        client → why it sends no update                fail restore         delete
     {run}:round:{n}:late            set         unsettled clients whose update came too late   record_late          delete
     {run}:round:{n}:attempts        hash        client → deliveries of its task                begin_attempt        delete⁵
+                                                                                               take_back_attempt
     {run}:round:{n}:folded          set         shards whose partial is stored                 record_partial       delete
+    {run}:round:{n}:failures        hash        step → its failures⁶                           record_failure       delete⁷
 
     ¹ of a run that is being deleted   ² and active_runs, of an ended run   ³ of the round that it opens
     ⁴ and begin_attempt accept fail record_partial touch   ⁵ and save, of a round that it reopens
+    ⁶ as three lines: the counts in a row and in total, and the times (µs) of the first one in a row and of the newest one;
+      what the reason has in common with others of its kind; the newest reason
+    ⁷ and save, of a run or a round in a new phase; accept, fail, record_partial and forget_failures remove one step
 
 The scripts read no stored JSON. What they need of a run or a round is stored in fields of its own, next to the record.
 
@@ -59,6 +65,7 @@ class RunKeys(NamedTuple):
     rounds: str
     invited: str
     answered: str
+    failures: str
 
 
 class RoundKeys(NamedTuple):
@@ -74,6 +81,7 @@ class RoundKeys(NamedTuple):
     late: str
     attempts: str
     folded: str
+    failures: str
 
 
 def run_keys(run_id: str) -> RunKeys:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from fedface_core.adapters.redis.connection import RedisServer
-from fedface_core.adapters.redis.keys import run_keys
+from fedface_core.adapters.redis.keys import run_keys, to_microseconds
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import DamagedObjectError, NotFoundError, UnknownSchemaError
 from fedface_core.domain.run import Run
@@ -52,6 +52,10 @@ class RunLookup:
             exists, numbers = pipeline.execute()
         self._require_run(exists, run_id)
         return sorted(map(int, numbers))
+
+    def _given_time(self) -> int | str:
+        """The time argument of a script: that of the ledger's clock in µs, or '' for the server's time."""
+        return "" if self._clock is None else to_microseconds(self._clock.now())
 
     def _require_run(self, exists: bool, run_id: str) -> None:
         """Raise `NotFoundError`, which names the run, unless the run exists."""

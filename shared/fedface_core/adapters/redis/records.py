@@ -97,6 +97,8 @@ class RedisRecords(RunLookup):
                 keys_of_opened.members,
                 keys_of_opened.unsettled,
                 keys_of_opened.shards,
+                keys_of_run.failures,
+                keys_of_changed.failures,
             ],
             args=[
                 run.version,

@@ -1,10 +1,13 @@
 -- save.lua: stores a change of a run, the round that it changed or opened (or both), and an event. Compare-and-set on the
 -- run's version. The whole cohort of an opened round is unsettled. Each client of an opened training round, except carried
--- clients, has one more invitation. The attempts of a suspended round that becomes open are removed.
+-- clients, has one more invitation. The attempts of a suspended round that becomes open are removed. A run or a round in a
+-- new phase begins it without failures.
 --
 -- KEYS     1 run, 2 its events, 3 its rounds, 4 its invitations
 --          5 changed round, 6 its attempts: not used if ARGV[6] is ''
 --          7 opened round, 8 its members, 9 its unsettled clients, 10 its shards: not used if ARGV[9] is ''
+--          11 the run's failures
+--          12 the changed round's failures: not used if ARGV[6] is ''
 -- ARGV     1 version that was loaded, 2 run's record (JSON), 3 its phase, 4 event's name, 5 event's data (JSON)
 --          6 changed round's record (JSON), 7 its phase, 8 its deadline (µs): all '' if no round is changed
 --          9 opened round's record (JSON), 10 its cohort (JSON), 11 its number, 12 its kind ('enrolment' or 'training'),
@@ -13,10 +16,11 @@
 --          {'stale', stored version} if the stored version is not the one that was loaded, or {'no_round', stored version}
 --          if the changed round was never opened. The time grows in proportion to the opened cohort.
 local run, events, rounds, invited, changed, attempts, opened, members, unsettled, shards = unpack(KEYS)
+local run_failures, changed_failures = unpack(KEYS, 11)
 local version, record, run_phase, name, data, changed_record, changed_phase, changed_deadline = unpack(ARGV)
 local opened_record, opened_cohort, number, kind, deadline, now = unpack(ARGV, 9)
 
-local stored = redis.call('HGET', run, 'version')
+local stored, stored_phase = unpack(redis.call('HMGET', run, 'version', 'phase'))
 if not stored then
   return {'no_run', ''}
 end
@@ -28,10 +32,17 @@ if changed_record ~= '' and redis.call('EXISTS', changed) == 0 then
 end
 
 redis.call('HSET', run, 'version', version + 1, 'record', record, 'phase', run_phase)
+if run_phase ~= stored_phase then
+  redis.call('DEL', run_failures)
+end
 
 if changed_record ~= '' then
-  if changed_phase == 'open' and redis.call('HGET', changed, 'phase') == 'suspended' then
+  local phase_before = redis.call('HGET', changed, 'phase')
+  if changed_phase == 'open' and phase_before == 'suspended' then
     redis.call('DEL', attempts)
+  end
+  if changed_phase ~= phase_before then
+    redis.call('DEL', changed_failures)
   end
   redis.call('HSET', changed, 'record', changed_record, 'phase', changed_phase, 'deadline', changed_deadline)
 end

@@ -1,13 +1,14 @@
-"""The settlement of a round's clients in Redis: attempts, accepted updates, failures, partials and their counts."""
+"""The settlement of a round's clients in Redis: attempts, accepted updates, failed clients, partials and their counts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from fedface_core.adapters.redis.keys import from_microseconds, round_keys, run_keys, to_microseconds
+from fedface_core.adapters.redis.keys import from_microseconds, round_keys, run_keys
 from fedface_core.adapters.redis.lookup import RunLookup
 from fedface_core.domain.cohort import Participation
+from fedface_core.domain.failures import client_step, shard_step
 from fedface_core.domain.round import Tally
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
@@ -24,6 +25,12 @@ class RedisSettlement(RunLookup):
         )
         self._require_round(count is not None, run_id, number)
         return count or 0
+
+    def take_back_attempt(self, run_id: str, number: int, client: str) -> None:
+        """Count one attempt of the client fewer, since what it needed was away."""
+        keys = round_keys(run_id, number)
+        known = self._server.run_script("take_back_attempt.lua", keys=[keys.round, keys.attempts], args=[client])
+        self._require_round(known is not None, run_id, number)
 
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> Receipt:
         """Record the update of an invited client that has not settled, in one atomic step."""
@@ -48,8 +55,9 @@ class RedisSettlement(RunLookup):
                 keys.failed,
                 keys.late,
                 run_keys(run_id).answered,
+                keys.failures,
             ],
-            args=[client, self._given_time(), outcome, value, RoundKind.of(number).value],
+            args=[client, self._given_time(), outcome, value, RoundKind.of(number).value, client_step(client)],
         )
         self._require_round(answer is not None, run_id, number)
         refused, shard, shard_settled, round_ready = answer
@@ -106,7 +114,9 @@ class RedisSettlement(RunLookup):
         """Record that the shard's partial is stored, and activity."""
         keys = round_keys(run_id, number)
         complete = self._server.run_script(
-            "record_partial.lua", keys=[keys.round, keys.accepted_shards, keys.folded], args=[shard, self._given_time()]
+            "record_partial.lua",
+            keys=[keys.round, keys.accepted_shards, keys.folded, keys.failures],
+            args=[shard, self._given_time(), shard_step(shard)],
         )
         self._require_round(complete is not None, run_id, number)
         return bool(complete)
@@ -152,7 +162,3 @@ class RedisSettlement(RunLookup):
             client: Participation(invited=int(invited[client]), accepted=int(answered.get(client, 0)))
             for client in sorted(invited)
         }
-
-    def _given_time(self) -> int | str:
-        """The time argument of a script: that of the ledger's clock in µs, or '' for the server's time."""
-        return "" if self._clock is None else to_microseconds(self._clock.now())

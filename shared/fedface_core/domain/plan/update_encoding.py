@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -52,3 +52,5 @@ class TopKPlan(PlanPart):
 
 
 UpdateEncodingPlan = Annotated[Float32Plan | Float16Plan | Int8Plan | TopKPlan, Field(discriminator="name"), ByName]
+UPDATE_ENCODINGS: Final = ("float32", "float16", "int8", "top-k")
+"""The names of all update encodings."""

@@ -36,6 +36,10 @@ def test_the_kind_of_an_artifact_follows_from_its_key(key: str) -> None:
     assert object_keys.kind(key) == KINDS[key]
 
 
+def test_the_kinds_are_those_of_all_keys() -> None:
+    assert sorted(object_keys.KINDS) == sorted(KINDS.values())
+
+
 def test_a_runs_folder_holds_all_that_it_keeps_but_no_model_or_upload() -> None:
     """The deletion of a run removes its folder."""
     folder = object_keys.run_folder(RUN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
-from fedface_core.domain.commands import FoldShard
+from fedface_core.domain.commands import FoldShard, ReduceRound
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.settings import Settings, WorkerSettings
@@ -117,10 +119,69 @@ def test_a_task_that_is_interrupted_is_counted_as_such(app: Celery) -> None:
     assert "task_interrupted" in [record["event"] for record in records]
 
 
+def come_back(app: Celery) -> None:
+    """Run the task as a worker does with a message that a killed process has left, and raise its error."""
+    task = app.tasks[TASK]
+    task.push_request(delivery_info={"redelivered": True})
+    try:
+        task.run(command=COMMAND.model_dump(mode="json"))
+    finally:
+        task.pop_request()
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+def test_a_message_that_came_back_is_handled_only_if_it_is_not_given_up(app: Celery, given_up: bool) -> None:
+    story: list[object] = []
+
+    @contextmanager
+    def count(command: FoldShard, correlation_id: str) -> Iterator[bool]:
+        story.append(("came back", command, correlation_id))
+        yield given_up
+        story.append("done")
+
+    register_handler(app, FoldShard, lambda command, _: story.append("handled"), count)
+    before = count_of("given_up")
+    assert deliver(app, COMMAND.model_dump(mode="json")).successful()
+    assert story == ["handled"], "a message that comes for the first time costs nothing"
+    story.clear()
+    come_back(app)
+    assert story == [("came back", COMMAND, "none"), *([] if given_up else ["handled"]), "done"]
+    assert count_of("given_up") == before + given_up
+
+
+def test_an_error_of_a_message_that_came_back_ends_its_block(app: Celery) -> None:
+    ended: list[str] = []
+
+    @contextmanager
+    def count(_command: FoldShard, _correlation_id: str) -> Iterator[bool]:
+        try:
+            yield False
+        except RuntimeError as error:
+            ended.append(str(error))
+            raise
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("again")
+
+    register_handler(app, FoldShard, fail, count)
+    with pytest.raises(RuntimeError):
+        come_back(app)
+    assert ended == ["again"]
+
+
+def test_each_outcome_of_a_task_is_exported_from_its_registration_on(app: Celery) -> None:
+    name = ROUTES[ReduceRound].task
+    register_handler(app, ReduceRound, lambda *_: None)
+    for outcome in ("ok", "error", "refused", "interrupted", "given_up"):
+        labels = {"task": name, "outcome": outcome}
+        assert REGISTRY.get_sample_value("fedface_task_seconds_count", labels) is not None, outcome
+
+
 def test_delivery_is_at_least_once_with_json_only(app: Celery) -> None:
     conf = app.conf
     assert conf.task_acks_late
     assert conf.task_reject_on_worker_lost
+    assert conf.task_acks_on_timeout is False, "a task that takes too long comes back, so that it is counted"
     assert conf.worker_prefetch_multiplier == 1
     assert conf.task_ignore_result
     assert (conf.task_serializer, conf.accept_content) == ("json", ["json"])

@@ -1,0 +1,68 @@
+"""The failures of steps in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fedface_core.adapters.redis.keys import from_microseconds, round_keys, run_keys
+from fedface_core.adapters.redis.lookup import RunLookup
+from fedface_core.domain.failures import MOST_FAILING_CLIENTS, StepFailure, identity, is_client_step, newest_first
+
+
+class RedisFailures(RunLookup):
+    """The methods of `RunLedger` about failures of steps, in Redis or Valkey."""
+
+    def record_failure(self, run_id: str, number: int | None, step: str, reason: str) -> StepFailure:
+        """Count a failure of a step, in one atomic step, and return how often the step has failed."""
+        owner = run_keys(run_id).run if number is None else round_keys(run_id, number).round
+        room = MOST_FAILING_CLIENTS if is_client_step(step) else ""
+        counts = self._server.run_script(
+            "record_failure.lua",
+            keys=[owner, _failures_key(run_id, number)],
+            args=[step, identity(reason), reason, self._given_time(), room],
+        )
+        if number is None:
+            self._require_run(counts is not None, run_id)
+        else:
+            self._require_round(counts is not None, run_id, number)
+        in_a_row, total, since, at = map(int, counts)
+        return StepFailure(
+            step=step,
+            reason=reason,
+            in_a_row=in_a_row,
+            total=total,
+            since=from_microseconds(since),
+            at=from_microseconds(at),
+        )
+
+    def forget_failures(self, run_id: str, number: int | None, step: str) -> None:
+        """Forget the failures of a step, since it has succeeded."""
+        with self._server.pipeline() as pipeline:
+            pipeline.hdel(_failures_key(run_id, number), step)
+            pipeline.execute()
+
+    def failures(self, run_id: str, number: int | None = None) -> Sequence[StepFailure]:
+        """The failures of steps of the run itself, and of its round ``number`` if that is given: the newest first."""
+        with self._server.pipeline() as pipeline:
+            pipeline.hgetall(_failures_key(run_id, None))
+            if number is not None:
+                pipeline.hgetall(_failures_key(run_id, number))
+            stored = pipeline.execute()
+        return newest_first(_failure(step, value) for of_one in stored for step, value in of_one.items())
+
+
+def _failures_key(run_id: str, number: int | None) -> str:
+    return run_keys(run_id).failures if number is None else round_keys(run_id, number).failures
+
+
+def _failure(step: str, stored: str) -> StepFailure:
+    counts, _, reason = stored.split("\n", 2)
+    in_a_row, total, since, at = map(int, counts.split(" "))
+    return StepFailure(
+        step=step,
+        reason=reason,
+        in_a_row=in_a_row,
+        total=total,
+        since=from_microseconds(since),
+        at=from_microseconds(at),
+    )

@@ -1,0 +1,53 @@
+"""How a compute worker gives up a step that fails again and again: it reports the failed step to control."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial, wraps
+from typing import TypeVar
+
+from fedface_core.domain.commands import Command, FoldShard, HandleFact, ReduceRound
+from fedface_core.domain.facts import StepFailed
+from fedface_core.ports import Ports
+from fedface_core.runtime.failing_steps import command_came_back, counting_failures, round_of
+from fedface_worker.workbench import Workbench
+
+CommandT = TypeVar("CommandT", bound=Command)
+Step = Callable[[Workbench, CommandT, str], None]
+"""A function that carries out a command of a run with this correlation id."""
+
+
+def counts_failures(step: Step[CommandT]) -> Step[CommandT]:
+    """A decorator: unexpected errors of the step are counted, and raised. After too many the failed step is reported.
+
+    Control then abandons the round, or ends the run.
+    """
+
+    @wraps(step)
+    def counted(workbench: Workbench, command: CommandT, correlation_id: str) -> None:
+        give_up = partial(report_failed_step, workbench.ports, command, correlation_id)
+        with counting_failures(workbench.ports, command, give_up):
+            step(workbench, command, correlation_id)
+
+    return counted
+
+
+def step_came_back(ports: Ports, command: Command, correlation_id: str) -> AbstractContextManager[bool]:
+    """Count that a command came back to its queue, since the process that worked on it has ended. The block tries it again.
+
+    If it came back too often, the failed step is reported, and the block gets True: then it must not carry it out.
+    """
+    return command_came_back(ports, command, partial(report_failed_step, ports, command, correlation_id))
+
+
+def report_failed_step(ports: Ports, command: Command, correlation_id: str, reason: str) -> None:
+    """Tell control that the step of a command is given up, and why."""
+    fact = StepFailed(
+        run_id=command.run_id,
+        round=round_of(command),
+        reason=reason,
+        # What a sum stumbles over may be in one update, and the next cohort brings others.
+        fresh_cohort_may_help=isinstance(command, FoldShard | ReduceRound),
+    )
+    ports.publisher.publish(HandleFact(run_id=command.run_id, fact=fact), correlation_id=correlation_id)
