@@ -88,15 +88,16 @@ def test_a_step_that_has_succeeded_is_forgotten(ledger: RunLedger, run: Run) -> 
 def test_a_settled_client_and_a_folded_shard_are_forgotten(ledger: RunLedger, run: Run) -> None:
     for step in (*map(client_step, COHORT[:3]), shard_step(0), shard_step(1)):
         ledger.record_failure(run.id, 1, step, "KeyError")
-    ledger.accept(run.id, 1, COHORT[0], AcceptedUpdate(sha256="1" * 64, size=1, images=1), at(1))
-    ledger.fail(run.id, 1, COHORT[1], "gave up", at(1))
-    ledger.record_partial(run.id, 1, 0, at(1))
+    ledger.accept(run.id, 1, COHORT[0], AcceptedUpdate(sha256="1" * 64, size=1, images=1))
+    ledger.fail(run.id, 1, COHORT[1], "gave up")
+    ledger.record_partial(run.id, 1, 0)
     assert [failure.step for failure in ledger.failures(run.id, 1)] == [shard_step(1), client_step(COHORT[2])]
 
 
-def test_a_refused_client_is_not_forgotten(ledger: RunLedger, run: Run) -> None:
+def test_a_refused_client_is_not_forgotten(ledger: RunLedger, ledger_clock: ManualClock, run: Run) -> None:
     ledger.record_failure(run.id, 1, client_step(COHORT[0]), "KeyError")
-    assert ledger.fail(run.id, 1, COHORT[0], "gave up", at(61)).refused
+    ledger_clock.set_to(at(61))
+    assert ledger.fail(run.id, 1, COHORT[0], "gave up").refused
     assert len(ledger.failures(run.id, 1)) == 1
 
 
