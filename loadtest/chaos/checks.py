@@ -78,7 +78,7 @@ def check_unchanged(at_end: RunSnapshot, later: RunSnapshot) -> Check:
 def expected_keys(snapshot: RunSnapshot) -> set[str]:
     """The key of every object that a completed run leaves in its store."""
     run_id = snapshot.run.id
-    keys = {object_keys.run(run_id)}
+    keys = {object_keys.run(run_id), object_keys.identity_list(run_id, snapshot.run.identity_list_sha256 or "")}
     for each in snapshot.rounds:
         number = each.round.number
         keys |= {object_keys.update(run_id, number, client) for client in each.accepted}

@@ -28,7 +28,7 @@ from fedface_core.domain.plan.cosface import CosFacePlan
 from fedface_core.domain.plan.part import PositiveInt
 from fedface_learning.data import FaceDataset
 from fedface_learning.data.augmentation import augment
-from fedface_learning.formats.codec import decode_tensors, encode_tensors
+from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.weights import load_tensors, network_tensors
 from fedface_learning.objectives.losses import cosface
@@ -133,6 +133,8 @@ class CosFaceTraining:
         self._images_NCHW, self._labels_N = _read_images(dataset, identities, folder)
         self._network = network
         self._plan = plan
+        # The rows of the head are in this order. The names stay out of the checkpoint.
+        self._identities_sha256 = sha256_hex("".join(f"{name}\0" for name in identities).encode())
         self._head = CosFaceHead(len(identities), network.plan.embedding_size, plan)
         self._parameters = [*network.parameters(), *self._head.parameters()]
         self._optimiser = torch.optim.SGD(
@@ -183,14 +185,15 @@ class CosFaceTraining:
         for index, parameter in enumerate(self._parameters):
             tensors[f"momentum.{index:04d}"] = self._optimiser.state[parameter]["momentum_buffer"]
         partial_path = path.with_name(path.name + ".part")
-        partial_path.write_bytes(encode_tensors(tensors, {"step": self.step, "plan": self._plan.model_dump()}))
+        metadata = {"step": self.step, "plan": self._plan.model_dump(), "identities_sha256": self._identities_sha256}
+        partial_path.write_bytes(encode_tensors(tensors, metadata))
         partial_path.replace(path)
 
     @torch.no_grad()
     def resume(self, path: Path) -> None:
         """Go on from the checkpoint at ``path``.
 
-        `InvalidInputError` if it is damaged, or was written with another plan, network or number of identities.
+        `InvalidInputError` if it is damaged, or was written with another plan or network, or for other identities.
         """
         try:
             tensors, metadata = decode_tensors(path.read_bytes())
@@ -208,6 +211,12 @@ class CosFaceTraining:
         if tensors["head"].shape != self._head.rows_KD.shape:
             raise InvalidInputError(
                 f"checkpoint {path} was trained on {len(tensors['head'])} identities, not {len(self._head.rows_KD)}"
+            )
+        # Checkpoints of older versions do not say whose they are.
+        if metadata.get("identities_sha256", self._identities_sha256) != self._identities_sha256:
+            raise InvalidInputError(
+                f"checkpoint {path} was trained on other identities: the data set or its split has changed since; "
+                "put it back as it was, or remove the checkpoint to begin anew"
             )
         self._head.rows_KD.copy_(tensors["head"])
         for index, parameter in enumerate(self._parameters):

@@ -12,12 +12,13 @@ from fedface_core.domain.commands import HandleFact
 from fedface_core.domain.errors import ArtifactMissingError
 from fedface_core.domain.facts import Fact
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round import Round
+from fedface_core.domain.round import Round, RoundState
 from fedface_core.ports import Ports
-from fedface_learning.data import CachedDataset, FaceDataset, ImageSize, open_dataset
+from fedface_learning.data.cached_dataset import MAX_BYTES
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.strategies import NOTHING, Tensors
 from fedface_worker.checked_artifacts import get_checked
+from fedface_worker.data_sets import DataSets, Photographs
 from fedface_worker.model_versions import ModelVersions
 
 StoredT = TypeVar("StoredT", bound=BaseModel)
@@ -30,7 +31,8 @@ class Workbench:
     correlation id too: every run draws a new one, and every command carries it.
     """
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, max_image_bytes: int = MAX_BYTES) -> None:
+        """Up to ``max_image_bytes`` bytes of images are kept of each data set."""
         self.ports = ports
         self.models = ModelVersions(ports.artifacts)
         self._plan = lru_cache(maxsize=16)(lambda run_id, _correlation_id: ports.ledger.load(run_id).plan)
@@ -40,9 +42,7 @@ class Workbench:
         self._guidance = lru_cache(maxsize=1)(
             lambda key, sha256: decode_tensors(get_checked(ports.artifacts, key, sha256))[0]
         )
-        self._photographs = lru_cache(maxsize=2)(
-            lambda data, size, identities: CachedDataset(open_dataset(data, size, identities))
-        )
+        self._data_sets = DataSets(ports.artifacts, max_image_bytes)
 
     def plan(self, run_id: str, correlation_id: str) -> Plan:
         """The plan of a run. `NotFoundError` if the ledger has no such run."""
@@ -66,9 +66,13 @@ class Workbench:
         """
         return NOTHING if sha256 is None else self._guidance(object_keys.guidance(run_id, sha256), sha256)
 
-    def photographs(self, plan: Plan) -> FaceDataset:
-        """The plan's data set. Each process opens it once, and keeps the images that were read from it."""
-        return self._photographs(plan.data, ImageSize.of(plan.model), plan.split.identities)
+    def photographs(self, plan: Plan, current: RoundState) -> Photographs:
+        """The photographs of the plan's data set, and its split, for the round ``current``.
+
+        Each process opens a data set once, and keeps the images that were read from it. `InvalidInputError` if the data set
+        cannot be opened, has too few identities, or has other identities than when the run was prepared.
+        """
+        return self._data_sets.photographs(plan, current)
 
     def stored(self, key: str, kind: type[StoredT]) -> StoredT | None:
         """The object under ``key``, which an earlier delivery of the task may have put; None if there is none."""

@@ -21,6 +21,7 @@ from fedface_core.domain.commands import (
     EvaluateModel,
     FoldShard,
     HandleFact,
+    ListIdentities,
     PrepareModel,
     ReduceRound,
     Sweep,
@@ -33,11 +34,13 @@ from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 
 RUN = "run-0123456789ab"
+FOLD = FoldShard(run_id=RUN, round=2, shard=1)
 ONE_OF_EACH: list[BaseModel] = [
     PrepareModel(run_id=RUN),
+    ListIdentities(run_id=RUN),
     EnrolClients(run_id=RUN, clients=(client_id(3),)),
     TrainClients(run_id=RUN, round=2, clients=(client_id(4),)),
-    FoldShard(run_id=RUN, round=2, shard=1),
+    FOLD,
     ReduceRound(run_id=RUN, round=2),
     EvaluateModel(run_id=RUN, round=2),
     HandleFact(run_id=RUN, fact=ModelPrepared(run_id=RUN, model_sha256="a" * 64)),
@@ -136,8 +139,8 @@ def test_depth_counts_what_waits_in_one_queue(tested: PublisherAndQueues) -> Non
 def test_a_message_is_what_celery_itself_sends(broker_url: str, tmp_path: Path) -> None:
     settings = Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=tmp_path)
     with create_celery(settings) as app, redis.Redis.from_url(broker_url, decode_responses=True) as broker:
-        CeleryPublisher(app).publish(ONE_OF_EACH[3], correlation_id="abc")
-        command = {"command": ONE_OF_EACH[3].model_dump(mode="json")}
+        CeleryPublisher(app).publish(FOLD, correlation_id="abc")
+        command = {"command": FOLD.model_dump(mode="json")}
         headers = {CORRELATION_HEADER: "abc"}
         app.send_task("aggregator.fold_shard", kwargs=command, queue=AGGREGATOR, headers=headers, ignore_result=True)
         theirs, ours = (json.loads(raw) for raw in broker.execute_command("LRANGE", AGGREGATOR, 0, -1))

@@ -12,7 +12,7 @@ from fedface_core.adapters.memory import ManualClock, MemoryArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import EnrolClients, EvaluateModel, FoldShard, HandleFact, ReduceRound, Sweep, TrainClients
 from fedface_core.domain.errors import NotFoundError
-from fedface_core.domain.facts import Fact, ModelPrepared, RoundAggregated, RoundEvaluated
+from fedface_core.domain.facts import Fact, IdentitiesListed, ModelPrepared, RoundAggregated, RoundEvaluated
 from fedface_core.domain.round import RoundPhase
 from fedface_core.ports import Ports
 from model.watched_ledger import WatchedLedger
@@ -172,6 +172,8 @@ class World:
         match fact:
             case ModelPrepared():
                 needed = [object_keys.model(fact.model_sha256)]
+            case IdentitiesListed():
+                needed = [object_keys.identity_list(fact.run_id, fact.identity_list_sha256)]
             case RoundAggregated():
                 made = fact.aggregation
                 needed = [

@@ -28,7 +28,7 @@ from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, Recording
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.commands import FoldShard, TrainClients
 from fedface_core.domain.devices import Behaviour, behaviour
-from fedface_core.domain.facts import EvaluationSkipped, ModelPrepared, RoundAggregated
+from fedface_core.domain.facts import EvaluationSkipped, IdentitiesListed, ModelPrepared, RoundAggregated
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import Round, RoundPhase
@@ -80,7 +80,11 @@ class Fleet:
         """Finish round 0 with an update of every client and invented results, which opens round 1."""
         ledger = self.ports.ledger
         self.run_id = create_run(self.ports, self.plan).id
-        start_run(self.ports, self.run_id)
+        correlation_id = start_run(self.ports, self.run_id).correlation_id
+        handle_fact(
+            self.ports,
+            IdentitiesListed(run_id=self.run_id, correlation_id=correlation_id, identity_list_sha256="b" * 64),
+        )
         with self.timed("open round 0"):
             handle_fact(self.ports, ModelPrepared(run_id=self.run_id, model_sha256="a" * 64))
         for client in ledger.load_round(self.run_id, 0).cohort:

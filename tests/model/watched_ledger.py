@@ -49,7 +49,10 @@ ROUND_EDGES: Mapping[RoundPhase, frozenset[RoundPhase]] = {
 }
 
 _TAKES_UPDATES = frozenset({RoundPhase.OPEN, RoundPhase.SUSPENDED})
-_NEVER_CHANGE = ("run_id", "number", "cohort", "shard_size", "quorum", "minimum", "opened_at", "base", "model_sha256")
+_NEVER_CHANGE = (
+    *("run_id", "number", "cohort", "shard_size", "quorum", "minimum", "opened_at", "base"),
+    *("model_sha256", "identity_list_sha256"),
+)
 
 
 class WatchedLedger(MemoryLedger):

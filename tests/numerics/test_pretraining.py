@@ -96,6 +96,8 @@ def test_a_checkpoint_of_another_pre_training_is_refused(
         )
     with pytest.raises(InvalidInputError, match=r"checkpoint.safetensors was trained on 8 identities, not 9"):
         pretrain(network(), tiny_faces, people[:9], short, checkpoint=checkpoint)
+    with pytest.raises(InvalidInputError, match=r"checkpoint.safetensors was trained on other identities: the data set or"):
+        pretrain(network(), tiny_faces, people[1:9], short, checkpoint=checkpoint)
     checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
     with pytest.raises(InvalidInputError, match=r"checkpoint .*checkpoint.safetensors: not a whole safetensors file"):
         pretrain(network(), tiny_faces, people[:8], short, checkpoint=checkpoint)

@@ -72,6 +72,7 @@ def test_facts_that_come_twice_or_too_late_change_nothing(faces: Path) -> None:
     services.until(run_id, in_round(services, RoundPhase.EVALUATING))
     assert {type(command.fact).__name__ for command in facts} == {
         "ModelPrepared",
+        "IdentitiesListed",
         "RoundReady",
         "RoundAggregated",
         "RoundEvaluated",
@@ -164,9 +165,9 @@ def test_the_audit_trail_tells_the_story_of_the_run(faces: Path) -> None:
     run = services.run()
     events = services.ports.ledger.events(run.id)
     a_round = ["round_opened", "round_closed", "round_aggregated", "round_finished"]
-    before = ["run_created", "run_started", "model_prepared"]
+    before = ["run_created", "run_started", "model_prepared", "identities_listed"]
     assert [event.name for event in events] == [*before, *a_round, *a_round, "run_completed"]
-    assert [event.data.get("round") for event in events] == [None, None, None, 0, 0, 0, 0, 1, 1, 1, 1, None]
+    assert [event.data.get("round") for event in events] == [None, None, None, None, 0, 0, 0, 0, 1, 1, 1, 1, None]
 
 
 def test_every_message_of_a_run_carries_its_correlation_id(faces: Path) -> None:

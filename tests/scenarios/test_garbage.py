@@ -21,6 +21,7 @@ SHA = "ab" * 32
 GARBAGE = (
     "models/{sha}.safetensors",
     "runs/{run}/class_embeddings/{sha}.f32",
+    "runs/{run}/identity_lists/{sha}.txt",
     "runs/run-00000000dead/rounds/1/updates/client-000001.safetensors",
     "runs/run-00000000dead/rounds/1/report.json",
 )

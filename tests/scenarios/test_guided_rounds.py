@@ -220,8 +220,17 @@ def test_an_aggregator_without_the_photographs_that_its_strategy_needs_ends_the_
     def nowhere(data: DataPlan, size: ImageSize, identities: int) -> FaceDataset:
         return open_dataset(data.model_copy(update={"folder": str(tmp_path / "none")}), size, identities)
 
-    monkeypatch.setattr("fedface_worker.workbench.open_dataset", nowhere)
-    run = InProcess(plan).run()
+    services = InProcess(plan)
+    run_id = services.start()
+    reduce = services.handlers[ReduceRound]
+
+    def reduce_elsewhere(command: ReduceRound, correlation_id: str) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr("fedface_worker.data_sets.open_dataset", nowhere)
+            reduce(command, correlation_id)
+
+    services.handlers[ReduceRound] = reduce_elsewhere
+    run = services.to_end(run_id)
     assert run.phase is RunPhase.FAILED
     assert (run.failure or "").startswith("round 0: it cannot be reduced: ")
     assert str(tmp_path / "none") in (run.failure or "")

@@ -35,8 +35,12 @@ def test_a_client_whose_photographs_cannot_be_read_fails_with_the_reason(tmp_pat
 
 
 def test_if_no_client_has_data_the_run_fails_and_the_round_says_why(tmp_path: Path) -> None:
-    services = InProcess(tiny_plan(tmp_path / "nowhere"))
-    run = services.run()
+    folder = write_faces(tmp_path / "faces")
+    services = InProcess(tiny_plan(folder))
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 0)
+    folder.rename(tmp_path / "elsewhere")
+    run = services.to_end(run_id)
     assert run.phase is RunPhase.FAILED
     assert run.failure == "round 0: 0 updates were accepted, fewer than the minimum 1"
     reasons = services.ports.ledger.failed(run.id, 0)
@@ -44,11 +48,18 @@ def test_if_no_client_has_data_the_run_fails_and_the_round_says_why(tmp_path: Pa
     assert all("there is no folder" in reason for reason in reasons.values())
 
 
-def test_too_few_identities_fail_every_client(faces: Path) -> None:
-    services = InProcess(tiny_plan(faces, split={"clients": 7}))
-    run = services.run()
-    assert run.phase is RunPhase.FAILED
-    assert "the data set has 8" in services.ports.ledger.failed(run.id, 0)[VICTIM]
+def test_a_run_without_its_data_set_fails_before_its_first_round(tmp_path: Path) -> None:
+    run = InProcess(tiny_plan(tmp_path / "nowhere")).run()
+    assert (run.phase, run.round) == (RunPhase.FAILED, None)
+    assert run.failure is not None
+    assert run.failure.startswith("the identities cannot be listed: data.folder: there is no folder")
+
+
+def test_a_run_with_too_few_identities_fails_before_its_first_round(faces: Path) -> None:
+    run = InProcess(tiny_plan(faces, split={"clients": 7})).run()
+    assert (run.phase, run.round) == (RunPhase.FAILED, None)
+    assert run.failure is not None
+    assert run.failure.startswith("the identities cannot be listed: split: 0 public + 7 clients + 2 test are 9 identities")
 
 
 def test_the_deadline_closes_a_round_without_clients_that_do_not_respond(faces: Path) -> None:

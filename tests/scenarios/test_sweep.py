@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import REGISTRY
 
 from fedface_control.sweep import sweep
-from fedface_core.domain.commands import EvaluateModel, PrepareModel, TrainClients
+from fedface_core.domain.commands import EvaluateModel, ListIdentities, PrepareModel, TrainClients
 from fedface_core.domain.errors import StaleVersionError, UnavailableError
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run
@@ -72,15 +72,19 @@ def test_the_sweep_asks_only_clients_that_have_not_settled(faces: Path) -> None:
     ]
 
 
-def test_the_sweep_asks_again_for_a_lost_model(faces: Path) -> None:
+def test_the_sweep_asks_again_for_what_a_preparation_lacks(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run_id = services.start()
     services.publisher.published.clear()
     before = repeats("preparing")
     services.sweep_after(LONG)
-    assert services.publisher.commands == [PrepareModel(run_id=run_id)]
+    assert services.publisher.commands == [PrepareModel(run_id=run_id), ListIdentities(run_id=run_id)]
     assert repeats("preparing") == before + 1
     assert services.ports.ledger.load(run_id).prompted_at == services.clock.now()
+    services.until(run_id, lambda run: run.model_sha256 is not None)
+    services.publisher.published.clear()
+    services.sweep_after(LONG)
+    assert services.publisher.commands == [ListIdentities(run_id=run_id)]
 
 
 def test_the_sweep_asks_again_for_a_lost_evaluation(faces: Path) -> None:
@@ -116,6 +120,6 @@ def test_one_run_in_trouble_does_not_keep_the_others_waiting(
     services.clock.advance(LONG)
     with structlog.testing.capture_logs() as logs:
         sweep(services.ports, REPEAT_AFTER)
-    assert services.publisher.commands == [PrepareModel(run_id=lost)]
+    assert services.publisher.commands == [PrepareModel(run_id=lost), ListIdentities(run_id=lost)]
     said = [entry["event"] for entry in logs if entry["event"].startswith("sweep_")]
     assert said == ["sweep_failed", "sweep_overtaken"]

@@ -20,7 +20,14 @@ from fedface_control.operate.run import create_run, start_run
 from fedface_core.adapters.memory import MemoryArtifacts, MemoryLedger, RecordingPublisher
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.contracts import object_keys
-from fedface_core.domain.facts import ModelPrepared, RoundAggregated, RoundEvaluated, RoundReady, StepFailed
+from fedface_core.domain.facts import (
+    IdentitiesListed,
+    ModelPrepared,
+    RoundAggregated,
+    RoundEvaluated,
+    RoundReady,
+    StepFailed,
+)
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation, RocCurve, Scores, VerificationReport
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
@@ -47,6 +54,9 @@ class ByHand:
         start_run(self.ports, run_id)
         self.ports.artifacts.put(object_keys.model(MODEL_SHA256), MODEL)
         handle_fact(self.ports, ModelPrepared(run_id=run_id, model_sha256=MODEL_SHA256))
+        correlation_id = self.ports.ledger.load(run_id).correlation_id
+        listed = IdentitiesListed(run_id=run_id, correlation_id=correlation_id, identity_list_sha256="2" * 64)
+        handle_fact(self.ports, listed)
         return run_id
 
     def accept(self, run_id: str, number: int, clients: int) -> None:

@@ -20,6 +20,7 @@ from fedface_aggregator.fold import fold_shard
 from fedface_aggregator.prepare import prepare_model
 from fedface_aggregator.reduce import reduce_round
 from fedface_client.carry_out_task import carry_out_task
+from fedface_client.list_identities import list_identities
 from fedface_control.facts import handle_fact
 from fedface_control.failing import fact_came_back
 from fedface_control.operate.run import create_run, start_run
@@ -33,6 +34,7 @@ from fedface_core.domain.commands import (
     EvaluateModel,
     FoldShard,
     HandleFact,
+    ListIdentities,
     PrepareModel,
     ReduceRound,
     Sweep,
@@ -199,6 +201,7 @@ def services(ports: Ports) -> dict[type[BaseModel], Handler]:
     """The handler of each command, over these ports. Client, aggregator and evaluator get a new process each."""
     client, aggregator, evaluator = (Workbench(ports) for _ in range(3))
     handlers: dict[type[BaseModel], Handler] = {
+        ListIdentities: partial(list_identities, client),
         EnrolClients: partial(carry_out_task, client),
         TrainClients: partial(carry_out_task, client),
         PrepareModel: partial(prepare_model, aggregator),

@@ -116,7 +116,7 @@ def _server_round(workbench: Workbench, plan: Plan, current: Round) -> ServerRou
         class_embeddings_CD=class_embeddings_CD,
         uploaded={},
         state=state,
-        photographs=lambda: workbench.photographs(plan),
+        photographs=lambda: workbench.photographs(plan, current).dataset,
     )
 
 

@@ -88,7 +88,7 @@ class RunDisplay:
         run = self.run
         width = max(8, min(40, columns - 56))
         grid = Table.grid(padding=(0, 2))
-        position = "preparing the model" if run.phase is RunPhase.PREPARING else progress(run)
+        position = "preparing" if run.phase is RunPhase.PREPARING else progress(run)
         grid.add_row("rounds", ProgressBar(run.rounds, run.finished_rounds, width=width), Text(position))
         if run.round is not None and run.round_phase is not None:
             accepted = f"{run.accepted} of {run.quorum}"

@@ -6,41 +6,36 @@ A device may not respond, be slow, have uploads break off, and be late. While a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, Self
 
 import structlog
 from torch import Tensor
 
+from fedface_client.invitation import Invitation
 from fedface_core.domain.devices import Behaviour, behaviour
 from fedface_core.domain.ids import client_index
-from fedface_core.domain.plan import DataPlan, Plan, SplitPlan
+from fedface_core.domain.plan import Plan
 from fedface_core.ports import ArtifactStore, Clock
 from fedface_core.runtime.metrics import DEVICE_EVENTS, DeviceEvent
-from fedface_learning.data import CachedDataset, FaceDataset, ImageSize, open_dataset, split_identities
+from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
 _MAX_PAUSE_SECONDS: Final = 8
-_MAX_CACHED_BYTES: Final = 256 << 20
+MAX_IMAGE_BYTES: Final = 256 << 20
 """How much of one data set a worker process keeps in memory; it keeps two data sets at most. That is enough for 10 images
 each of 9,500 clients at 56×48 in grey, or of 700 clients at 112×96 in colour. Torch itself takes about 400 MB."""
 
 
-def photographs(plan: Plan, client: str) -> Tensor:
-    """The client's images, uint8 (n, C, H, W). They stay in memory for later rounds, so the caller must not write to them.
+def photographs(workbench: Workbench, invitation: Invitation) -> Tensor:
+    """The invited client's images, uint8 (n, C, H, W). They stay in memory for later rounds, so they must not be written to.
 
-    `InvalidInputError` if the plan's data set cannot be read or has too few identities.
+    `InvalidInputError` if the plan's data set cannot be read, has too few identities, or has other identities than when the
+    run was prepared: then the photographs could be those of another person.
     """
-    dataset, identities = _open_clients(plan.data, ImageSize.of(plan.model), plan.split)
-    return dataset.images(identities[client_index(client)])[: plan.data.images_per_client]
-
-
-@lru_cache(maxsize=2)
-def _open_clients(data: DataPlan, size: ImageSize, split: SplitPlan) -> tuple[FaceDataset, tuple[str, ...]]:
-    """The data set, and its identities that are clients, in the order of the clients' ids."""
-    dataset = open_dataset(data, size, split.identities)
-    return CachedDataset(dataset, _MAX_CACHED_BYTES), split_identities(dataset.identities, split).clients
+    plan = invitation.plan
+    faces = workbench.photographs(plan, invitation.opened_round)
+    return faces.dataset.images(faces.split.clients[client_index(invitation.client_id)])[: plan.data.images_per_client]
 
 
 @dataclass(frozen=True)

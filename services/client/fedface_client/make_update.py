@@ -43,7 +43,7 @@ def _enrol(workbench: Workbench, invitation: Invitation) -> Update:
     """Make the mean embedding of the client's images with the initial network."""
     plan = invitation.plan
     with CLIENT_STEP_SECONDS.labels(ClientStep.FETCH).time():
-        images_NCHW = photographs(plan, invitation.client_id)
+        images_NCHW = photographs(workbench, invitation)
         network = workbench.models.network(plan.model, invitation.opened_round.model_sha256)
     with CLIENT_STEP_SECONDS.labels(ClientStep.EMBED).time():
         return enrolment_update(network, images_NCHW, plan)
@@ -55,7 +55,7 @@ def _train(workbench: Workbench, invitation: Invitation) -> Update:
     opened = invitation.opened_round
     client = invitation.client_id
     with CLIENT_STEP_SECONDS.labels(ClientStep.FETCH).time():
-        images_NCHW = photographs(plan, client)
+        images_NCHW = photographs(workbench, invitation)
         own_D = own_class_embedding(workbench.ports.artifacts, opened, client, plan.model.embedding_size)
         guidance = workbench.guidance(opened.run_id, opened.guidance_sha256)
         residual_P = _own_residual(workbench.ports, opened, client)

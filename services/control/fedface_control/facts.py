@@ -14,6 +14,7 @@ from fedface_control.publish import publish_always, publish_never
 from fedface_core.domain.facts import (
     EvaluationSkipped,
     Fact,
+    IdentitiesListed,
     ModelPrepared,
     RoundAggregated,
     RoundEvaluated,
@@ -47,9 +48,10 @@ def handle(ports: Ports, fact: Fact) -> None:
     changed = _apply(ports, run, fact)
     if changed is None:
         return
-    about_earlier_round = not isinstance(fact, ModelPrepared) and fact.round in run.evaluating
-    # A fact about an earlier round does not change the current round, whose commands are under way.
-    proceed(ports, changed, publish_never if about_earlier_round else publish_always)
+    # What the run waits for next is under way: the rest of its preparation; or, if the fact is about an earlier round, the
+    # commands of the current one.
+    under_way = isinstance(fact, ModelPrepared | IdentitiesListed) or fact.round in run.evaluating
+    proceed(ports, changed, publish_never if under_way else publish_always)
 
 
 def _apply(ports: Ports, run: Run, fact: Fact) -> Run | None:
@@ -57,6 +59,8 @@ def _apply(ports: Ports, run: Run, fact: Fact) -> Run | None:
     match fact:
         case ModelPrepared():
             return preparing.model_prepared(ports, run, fact)
+        case IdentitiesListed():
+            return preparing.identities_listed(ports, run, fact)
         case RoundReady():
             return open_phase.round_ready(ports, run, fact)
         case RoundAggregated():
@@ -72,7 +76,7 @@ def _step_failed(ports: Ports, run: Run, fact: StepFailed) -> Run | None:
     if fact.round in run.evaluating:
         return fail(ports, run, f"round {fact.round}: {fact.reason}")
     current = ports.ledger.load_round(run.id, run.round) if run.round is not None else None
-    if fact.round != run.round or (current and current.phase in ENDED_ROUND) or (not current and run.model_sha256):
+    if fact.round != run.round or (current and current.phase in ENDED_ROUND) or (not current and run.is_prepared):
         log.info("failure_outlived", failed_round=fact.round, reason=fact.reason)
         return None
     if current and fact.fresh_cohort_may_help:

@@ -12,7 +12,6 @@ from fedface_control.phases import aggregating, ended, evaluating, preparing
 from fedface_control.phases import open as open_phase
 from fedface_control.phases.phase import Snapshot, WaitingPhase
 from fedface_control.publish import MayPublish, PendingWork, publish_always
-from fedface_core.contracts.tasks import AGGREGATOR
 from fedface_core.domain.round import ENDED_ROUND, RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
@@ -57,6 +56,6 @@ def _step(ports: Ports, run: Run, may_publish: MayPublish) -> Run | None:
 
 def _prepare(ports: Ports, run: Run, may_publish: MayPublish) -> Run | None:
     changed = preparing.next_step(ports, run)
-    if changed is None and may_publish(PendingWork("preparing", AGGREGATOR, preparing.requested_at(run))):
-        preparing.request_model_again(ports, run)
+    if changed is None and may_publish(PendingWork("preparing", preparing.work_queue(run), preparing.requested_at(run))):
+        preparing.request_again(ports, run)
     return changed

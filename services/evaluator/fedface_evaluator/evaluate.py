@@ -11,7 +11,6 @@ from fedface_core.domain.facts import RoundEvaluated, StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import VerificationReport
 from fedface_core.domain.round import Round, RoundPhase
-from fedface_learning.data import split_identities
 from fedface_learning.evaluation.verification import evaluate
 from fedface_worker.failing_steps import counts_failures
 from fedface_worker.workbench import Workbench
@@ -54,13 +53,13 @@ def _model_of(current: Round) -> str:
 def score(workbench: Workbench, plan: Plan, current: Round) -> VerificationReport:
     """Make the verification report of the round's model version on the test identities. Nothing is put into the store.
 
-    `InvalidInputError` if the photographs cannot be read or have too few pairs, `DamagedObjectError` if the model version is
-    damaged.
+    `InvalidInputError` if the photographs cannot be read, have too few pairs, or are of other people than when the run was
+    prepared; `DamagedObjectError` if the model version is damaged.
     """
     model_sha256 = _model_of(current)
-    dataset = workbench.photographs(plan)
-    identities = split_identities(dataset.identities, plan.split).test
-    verification = evaluate(workbench.models.network(plan.model, model_sha256), dataset, identities, plan.far)
+    photographs = workbench.photographs(plan, current)
+    network = workbench.models.network(plan.model, model_sha256)
+    verification = evaluate(network, photographs.dataset, photographs.split.test, plan.far)
     return VerificationReport(
         run_id=current.run_id,
         round=current.number,

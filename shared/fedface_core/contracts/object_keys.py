@@ -6,6 +6,7 @@
 | uploaded models | control, for a user | aggregator |
 | updates | the client of that name | aggregator |
 | residuals | the client of that name | that client |
+| identity lists | a client worker | client, aggregator, evaluator |
 | partials, aggregations, server states | aggregator | aggregator; control reads aggregations |
 | model versions | aggregator | client, evaluator, control for a download |
 | class embeddings, guidance | aggregator | aggregator; a client reads its own row, and the guidance |
@@ -59,6 +60,14 @@ def class_embeddings(run: str, sha256: str) -> str:
     A client reads its own row as a byte range.
     """
     return f"runs/{run}/class_embeddings/{sha256}.f32"
+
+
+def identity_list(run: str, sha256: str) -> str:
+    """The key of the identity list that a run was prepared with, named by the SHA-256 of its bytes.
+
+    `fedface_learning.data.identity_list` says what is in it. It names nobody.
+    """
+    return f"runs/{run}/identity_lists/{sha256}.txt"
 
 
 def server_state(run: str, sha256: str) -> str:

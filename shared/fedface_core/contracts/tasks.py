@@ -28,6 +28,7 @@ QUEUES: Final = (CLIENT, AGGREGATOR, EVALUATOR, CONTROL)
 CORRELATION_HEADER: Final = "fedface_correlation_id"
 
 ROUTES: Final[dict[type[BaseModel], Route]] = {
+    commands.ListIdentities: Route("client.list_identities", CLIENT),
     commands.EnrolClients: Route("client.enrol", CLIENT),
     commands.TrainClients: Route("client.train", CLIENT),
     commands.PrepareModel: Route("aggregator.prepare_model", AGGREGATOR),

@@ -27,6 +27,10 @@ class PrepareModel(Command):
     """Asks the aggregator to put the initial model version into the artifact store."""
 
 
+class ListIdentities(Command):
+    """Asks a client worker, which has the photographs, to put the data set's identity list into the artifact store."""
+
+
 class EnrolClients(Command):
     """Asks clients to upload the mean embedding of their images (round 0)."""
 

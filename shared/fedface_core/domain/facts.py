@@ -26,6 +26,16 @@ class ModelPrepared(FactBase):
     model_sha256: Sha256
 
 
+class IdentitiesListed(FactBase):
+    """The identity list of the run's data set is in the artifact store."""
+
+    kind: Literal["identities_listed"] = "identities_listed"
+    correlation_id: str = Field(
+        description="The run's. A deleted run that is created again with its key has its old id, and perhaps other people."
+    )
+    identity_list_sha256: Sha256
+
+
 class RoundReady(FactBase):
     """A round may be ready to close. Control checks this in the ledger, so an outdated message closes no round."""
 
@@ -68,7 +78,7 @@ class StepFailed(FactBase):
     """
 
     kind: Literal["step_failed"] = "step_failed"
-    round: Annotated[int, Field(ge=0)] | None = Field(description="None while the initial model is prepared.")
+    round: Annotated[int, Field(ge=0)] | None = Field(description="None while the run is prepared.")
     reason: str
     fresh_cohort_may_help: bool = Field(
         default=False, description="Whether only the round failed, so that the run can go on with a fresh cohort."
@@ -76,6 +86,6 @@ class StepFailed(FactBase):
 
 
 Fact = Annotated[
-    ModelPrepared | RoundReady | RoundAggregated | RoundEvaluated | EvaluationSkipped | StepFailed,
+    ModelPrepared | IdentitiesListed | RoundReady | RoundAggregated | RoundEvaluated | EvaluationSkipped | StepFailed,
     Field(discriminator="kind"),
 ]

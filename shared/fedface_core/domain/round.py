@@ -81,6 +81,9 @@ class RoundState(BaseModel):
     finished_at: datetime | None = None
     base: int | None = Field(default=None, description="The finished round that the cohort starts from; none at enrolment.")
     model_sha256: Sha256 = Field(description="The global model that the cohort starts from.")
+    identity_list_sha256: Sha256 | None = Field(
+        default=None, description="The identity list of the run's data set; none in runs of older versions."
+    )
     class_embeddings_sha256: Sha256 | None = Field(
         default=None, description="The class embeddings that the cohort starts from; none at enrolment."
     )
@@ -206,6 +209,7 @@ def open_round(
     model_sha256: str,
     now: datetime,
     *,
+    identity_list_sha256: str | None = None,
     base: RoundState | None = None,
     carried: Mapping[str, int] | None = None,
     residuals: Mapping[str, int] | None = None,
@@ -213,7 +217,7 @@ def open_round(
     """Round ``number`` of a run, open for the updates of ``cohort``.
 
     The cohort starts from the model version ``model_sha256`` and the other results of the round ``base`` (none at
-    enrolment). ``carried`` and ``residuals`` are the fields of `RoundState` of these names.
+    enrolment). ``identity_list_sha256``, ``carried`` and ``residuals`` are the fields of `RoundState` of these names.
     """
     # Enrolment waits for every client: a client without a class embedding can take part in no later round.
     enrols = RoundKind.of(number) is RoundKind.ENROLMENT
@@ -231,6 +235,7 @@ def open_round(
         deadline_at=now + timedelta(seconds=plan.cohort.deadline_seconds),
         base=base.number if base else None,
         model_sha256=model_sha256,
+        identity_list_sha256=identity_list_sha256,
         class_embeddings_sha256=results.class_embeddings_sha256 if results else None,
         server_state_sha256=results.server_state_sha256 if results else None,
         guidance_sha256=results.guidance_sha256 if results else None,

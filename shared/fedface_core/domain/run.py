@@ -102,6 +102,7 @@ class RunChanges(TypedDict, total=False):
     evaluating: tuple[int, ...]
     updates_kept_from: int
     model_sha256: str | None
+    identity_list_sha256: str | None
     failure: str | None
     stopped_because: str | None
     requests: dict[str, str]
@@ -123,7 +124,7 @@ class Run(BaseModel):
     ended_at: datetime | None = None
     paused_at: datetime | None = Field(default=None, description="When the present pause began.")
     paused_seconds: float = Field(default=0.0, description="The total length of all earlier pauses.")
-    prompted_at: datetime | None = Field(default=None, description="When the initial model was last requested.")
+    prompted_at: datetime | None = Field(default=None, description="When its preparation was last requested.")
     round: int | None = Field(default=None, description="The current round's number.")
     finished_rounds: int = Field(default=0, description="Training rounds that have finished.")
     abandoned_in_a_row: int = Field(default=0, description="Rounds that were abandoned since the last one finished.")
@@ -133,6 +134,9 @@ class Run(BaseModel):
     )
     updates_kept_from: int = Field(default=0, description="The updates of rounds before this one have been removed.")
     model_sha256: Sha256 | None = Field(default=None, description="The newest model version.")
+    identity_list_sha256: Sha256 | None = Field(
+        default=None, description="The identity list of its data set; none before it is listed, and in old runs."
+    )
     failure: str | None = Field(default=None, description="Why the run failed.")
     stopped_because: str | None = Field(default=None, description="Which condition of the plan completed the run.")
     cloned_from: RunId | None = None
@@ -142,6 +146,11 @@ class Run(BaseModel):
         """The time from the start of the run to ``now``, in seconds, without its pauses."""
         assert self.started_at is not None, "only a run that has started has active seconds"
         return ((self.paused_at or now) - self.started_at).total_seconds() - self.paused_seconds
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether all that enrolment needs is in the artifact store: the initial model version and the identity list."""
+        return self.model_sha256 is not None and self.identity_list_sha256 is not None
 
     def trained_rounds(self, current: int) -> int:
         """How many training rounds have a model version, scored or not. The ``current`` round counts as one that has."""
@@ -248,13 +257,17 @@ class Run(BaseModel):
 
     # What happens within a phase.
 
-    def with_model_requested(self, now: datetime) -> Run:
-        """The run whose initial model was requested again at ``now``."""
+    def with_preparation_requested(self, now: datetime) -> Run:
+        """The run whose preparation was requested again at ``now``."""
         return self.replace(prompted_at=now)
 
     def with_model(self, model_sha256: str) -> Run:
         """The run whose newest model version is ``model_sha256``."""
         return self.replace(model_sha256=model_sha256)
+
+    def with_identity_list(self, identity_list_sha256: str) -> Run:
+        """The run whose people are those of the identity list ``identity_list_sha256``."""
+        return self.replace(identity_list_sha256=identity_list_sha256)
 
     def starting_from(self, number: int, model_sha256: str) -> Run:
         """The run whose next cohort starts from the results of round ``number``, whose model version is ``model_sha256``."""

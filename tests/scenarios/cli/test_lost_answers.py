@@ -51,7 +51,7 @@ def test_a_lost_answer_neither_loses_nor_doubles_a_request(api: ByHand, monkeypa
         "run_started",
         "run_paused",
         "run_resumed",
-        "model_asked_for_again",
+        "preparation_asked_for_again",
         "run_cancelled",
         "run_deleting",
     ]

@@ -190,7 +190,7 @@ def test_two_starts_at_once_with_one_key_are_one(services: InProcess, monkeypatc
     other = []
     overtaken(services, monkeypatch, "ledger.save", lambda: other.append(start_run(services.ports, run_id, "one")))
     assert start_run(services.ports, run_id, "one") == other[0]
-    assert len(services.publisher.published) == 1
+    assert len(services.publisher.published) == 2, "one request for each part of the preparation"
 
 
 def test_of_two_starts_at_once_with_two_keys_one_is_refused(services: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +198,7 @@ def test_of_two_starts_at_once_with_two_keys_one_is_refused(services: InProcess,
     overtaken(services, monkeypatch, "ledger.save", lambda: start_run(services.ports, run_id, "one"))
     with pytest.raises(WrongPhaseError, match="is preparing, which allows"):
         start_run(services.ports, run_id, "two")
-    assert len(services.publisher.published) == 1
+    assert len(services.publisher.published) == 2, "one request for each part of the preparation"
 
 
 @pytest.mark.parametrize("port", ["ledger.save", "artifacts.put"])

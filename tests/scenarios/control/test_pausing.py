@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fedface_control.operate.run import cancel_run, pause_run, resume_run
-from fedface_core.domain.commands import EnrolClients, PrepareModel, TrainClients
+from fedface_core.domain.commands import EnrolClients, ListIdentities, PrepareModel, TrainClients
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
 from fedface_learning.client.local_training import Trainee, TrainingRound
@@ -147,23 +147,23 @@ def test_the_deadline_stands_still_while_the_round_is_kept(services: InProcess) 
 
 
 @pytest.mark.parametrize("now", [False, True])
-def test_a_run_is_paused_while_its_model_is_prepared(services: InProcess, now: bool) -> None:
+def test_a_run_is_paused_while_it_is_prepared(services: InProcess, now: bool) -> None:
     run_id = services.start()
     paused = pause_run(services.ports, run_id, now=now)
     assert paused.phase is (RunPhase.PAUSED if now else RunPhase.PAUSING)
     check_stands_still(services, run_id)
     run = services.ports.ledger.load(run_id)
-    assert (run.round, run.model_sha256 is not None) == (None, True)
+    assert (run.round, run.is_prepared) == (None, True)
     assert resume_run(services.ports, run_id).round == 0
     check_ends_as_simulated(services, run_id)
 
 
-def test_a_model_that_was_lost_while_paused_is_asked_for_on_resume(services: InProcess) -> None:
+def test_a_preparation_that_was_lost_while_paused_is_asked_for_on_resume(services: InProcess) -> None:
     run_id = services.start()
     pause_run(services.ports, run_id, now=True)
     services.publisher.published.clear()
     assert resume_run(services.ports, run_id).phase is RunPhase.PREPARING
-    assert services.publisher.commands == [PrepareModel(run_id=run_id)]
+    assert services.publisher.commands == [PrepareModel(run_id=run_id), ListIdentities(run_id=run_id)]
     check_ends_as_simulated(services, run_id)
 
 

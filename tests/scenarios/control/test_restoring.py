@@ -149,7 +149,7 @@ def _ports_where_the_round_is_still_scored(services: InProcess, run_id: str) -> 
 
 
 NEW_WITH_STRATEGIES = {
-    *("strategy", "optimiser", "server_state_sha256", "guidance_sha256"),
+    *("strategy", "optimiser", "server_state_sha256", "guidance_sha256", "identity_list_sha256"),
     *("schedule", "final_learning_rate", "final_steps", "warmup_rounds", "flip", "shift"),
     *("identities", "images_per_client", "misalignment"),
 }

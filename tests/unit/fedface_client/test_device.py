@@ -10,10 +10,15 @@ import pytest
 import torch
 
 from fedface_client.device import Device, photographs
+from fedface_client.invitation import Invitation
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts
 from fedface_core.domain.devices import Behaviour
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_id
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import open_round
+from fedface_worker.workbench import Workbench
+from support.control_rounds import NOW, RUN, Control
 from support.metrics import counter
 from support.tiny_run import SIDE, tiny_plan, write_faces
 
@@ -26,23 +31,35 @@ def seconds_since(start: datetime, clock: ManualClock) -> float:
     return (clock.now() - start).total_seconds()
 
 
-def test_a_worker_reads_the_photographs_of_a_client_once(tmp_path: Path) -> None:
+def invitation(plan: Plan, index: int) -> Invitation:
+    """An invitation to a round of a run without an identity list."""
+    client = client_id(index)
+    return Invitation(plan, open_round(plan, RUN, 1, (client,), "a" * 64, NOW), client, "abc")
+
+
+@pytest.fixture
+def workbench() -> Workbench:
+    return Workbench(Control.empty().ports)
+
+
+def test_a_worker_reads_the_photographs_of_a_client_once(tmp_path: Path, workbench: Workbench) -> None:
     folder = write_faces(tmp_path / "faces")
-    plan = tiny_plan(folder)
-    first_NCHW = photographs(plan, client_id(1))
+    invited = invitation(tiny_plan(folder), 1)
+    first_NCHW = photographs(workbench, invited)
     shutil.rmtree(folder)
     assert (first_NCHW.shape, first_NCHW.dtype) == ((2, 1, SIDE, SIDE), torch.uint8)
-    assert torch.equal(photographs(plan, client_id(1)), first_NCHW)
+    assert torch.equal(photographs(workbench, invited), first_NCHW)
 
 
-def test_a_plan_may_limit_the_photographs_of_each_client(faces: Path) -> None:
-    plan = tiny_plan(faces, data={"images_per_client": 1})
-    assert torch.equal(photographs(plan, client_id(0)), photographs(tiny_plan(faces), client_id(0))[:1])
+def test_a_plan_may_limit_the_photographs_of_each_client(faces: Path, workbench: Workbench) -> None:
+    all_NCHW = photographs(workbench, invitation(tiny_plan(faces), 0))
+    limited = invitation(tiny_plan(faces, data={"images_per_client": 1}), 0)
+    assert torch.equal(photographs(workbench, limited), all_NCHW[:1])
 
 
-def test_photographs_that_are_not_there_are_invalid_input(tmp_path: Path) -> None:
+def test_photographs_that_are_not_there_are_invalid_input(tmp_path: Path, workbench: Workbench) -> None:
     with pytest.raises(InvalidInputError, match="there is no folder"):
-        photographs(tiny_plan(tmp_path / "nowhere"), client_id(0))
+        photographs(workbench, invitation(tiny_plan(tmp_path / "nowhere"), 0))
 
 
 @pytest.mark.parametrize("failures", [0, 2])

@@ -36,6 +36,23 @@ def test_the_failure_of_an_earlier_step_does_not_fail_the_run() -> None:
     assert control.ledger.load(RUN) == before, "the model was prepared since"
 
 
+def test_a_failed_step_fails_a_run_that_is_only_half_prepared() -> None:
+    control = Control.empty()
+    run = control.create(RunPhase.PREPARING)
+    control.ledger.save(run.with_model(MODEL), "model_prepared")
+    handle_fact(control.ports, FAILED)
+    failed = control.ledger.load(RUN)
+    assert (failed.phase, failed.failure) == (RunPhase.FAILED, "no disk")
+
+
+def test_a_failed_step_of_a_prepared_run_changes_nothing() -> None:
+    control = Control.empty()
+    run = control.create(RunPhase.PREPARING)
+    before = control.ledger.save(run.with_model(MODEL).with_identity_list("b" * 64), "identities_listed")
+    handle_fact(control.ports, FAILED)
+    assert control.ledger.load(RUN) == before, "a repetition has succeeded since"
+
+
 def test_a_round_that_is_not_ready_by_the_ledgers_counts_stays_open() -> None:
     control = Control.empty()
     before = control.open()

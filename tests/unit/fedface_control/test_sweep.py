@@ -36,9 +36,9 @@ def test_commands_are_repeated_once_nothing_has_happened_for_a_while() -> None:
 def test_messages_in_the_queue_are_waited_for_ten_times_longer() -> None:
     control = Control.empty()
     control.create(RunPhase.PREPARING)
-    assert repeated_after(control, 31) == 1
-    assert repeated_after(control, 299) == 0, "the message still waits"
-    assert repeated_after(control, 2) == 1
+    assert repeated_after(control, 31) == 2
+    assert repeated_after(control, 299) == 0, "the messages still wait"
+    assert repeated_after(control, 2) == 2
 
 
 def test_a_clock_that_was_set_back_does_not_keep_commands_from_being_repeated() -> None:

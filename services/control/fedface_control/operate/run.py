@@ -75,7 +75,7 @@ def clone_run(ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | 
 
 @retry_if_stale
 def start_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
-    """Have the run's initial model prepared; its rounds follow. `WrongPhaseError` unless the run is `created`.
+    """Have the run prepared; its rounds follow. `WrongPhaseError` unless the run is `created`.
 
     `InvalidInputError` if the key was used for another request on this run.
     """
@@ -85,7 +85,7 @@ def start_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     started = run.started(ports.clock.now()).with_request(key, "start")
     started = save_run(ports, started, "run_started")
     log.info("run_started", run_id=run_id, correlation_id=run.correlation_id)
-    preparing.request_model(ports, started)
+    preparing.request(ports, started)
     return started
 
 

@@ -31,10 +31,19 @@ log = structlog.get_logger(__name__)
 
 
 def open_enrolment(ports: Ports, run: Run) -> Run:
-    """Open enrolment, to which every client is invited. The initial model version must be in the store."""
+    """Open enrolment, to which every client is invited. The run must be prepared."""
     assert run.model_sha256 is not None, "opened once the model is prepared"
+    assert run.identity_list_sha256 is not None, "opened once the identities are listed"
     everyone = tuple(client_id(index) for index in range(run.plan.split.clients))
-    opened = open_round(run.plan, run.id, ENROLMENT_ROUND, everyone, run.model_sha256, ports.clock.now())
+    opened = open_round(
+        run.plan,
+        run.id,
+        ENROLMENT_ROUND,
+        everyone,
+        run.model_sha256,
+        ports.clock.now(),
+        identity_list_sha256=run.identity_list_sha256,
+    )
     return _save_opened(ports, run, opened)
 
 
@@ -63,6 +72,7 @@ def open_training_round(ports: Ports, run: Run) -> Run:
         cohort,
         run.model_sha256,
         ports.clock.now(),
+        identity_list_sha256=run.identity_list_sha256,
         base=base,
         carried=carried,
         residuals=residuals,

@@ -29,7 +29,9 @@ class NamedArtifacts:
     all_models: bool = False
     """True if a run waits for its initial model, whose SHA-256 only a message may know."""
     round_objects: set[str] = field(default_factory=set)
-    """SHA-256 of class embeddings, server states and guidance."""
+    """SHA-256 of class embeddings, server states, guidance and identity lists."""
+    unlisted: set[str] = field(default_factory=set)
+    """Runs that wait for their identity list, whose SHA-256 only a message may know."""
     updates_kept_from: dict[str, int] = field(default_factory=dict)
     """Run → the first round whose updates and partials stay. No object of a run that is not here is named."""
     residuals: set[tuple[str, int, str]] = field(default_factory=set)
@@ -41,7 +43,10 @@ class NamedArtifacts:
         """Add everything that a run with these rounds names."""
         self.updates_kept_from[run.id] = run.updates_kept_from
         self.all_models |= run.model_sha256 is None and run.phase not in ENDED | {RunPhase.CREATED}
+        if run.identity_list_sha256 is None and run.phase not in ENDED:
+            self.unlisted.add(run.id)
         self.models |= {run.plan.model.weights, run.model_sha256 or ""}
+        self.round_objects |= {run.identity_list_sha256 or ""}
         for state in rounds:
             self.models.add(state.model_sha256)
             started_from = (state.class_embeddings_sha256, state.server_state_sha256, state.guidance_sha256)
@@ -74,6 +79,8 @@ class NamedArtifacts:
             return False
         if kind in ("class_embedding", "server_state", "guidance"):
             return name in self.round_objects
+        if kind == "identity_list":
+            return name in self.round_objects or run_id in self.unlisted
         if kind == "residual" and (run_id, *object_keys.parse_residual_key(key)) in self.residuals:
             return True
         return kind not in ("update", "partial", "residual") or int(parts[3]) >= kept_from

@@ -90,7 +90,10 @@ def _newest_state(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
 
 
 def _before_enrolment(record: Run) -> Run:
-    """The run before its first round: its initial model is prepared again, with equal bytes, and enrolment opens anew."""
+    """The run before its first round: its initial model is prepared again, with equal bytes, and enrolment opens anew.
+
+    The identity list stays: updates that clients have put already are of the people on it.
+    """
     if record.phase in ENDED:
         return record.replace(round=None)  # nothing is known of its enrolment
     phase = RunPhase.PREPARING if record.phase is RunPhase.RUNNING else record.phase

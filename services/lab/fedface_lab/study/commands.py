@@ -61,9 +61,11 @@ def run(
     folder = ResultFolder(output or Path("study-output") / study.name)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if dry_run:
-        _print_pending_work(jobs, PendingWork.of(jobs, folder), folder, processes, console)
+        pending = PendingWork.of(jobs, folder)
+        _print_pending_work(jobs, pending, folder, processes, console)
+        to_run = {job.digest for job in pending.jobs}
         for job in jobs:
-            typer.echo(f"{job.digest}  {'done   ' if folder.result(job).exists() else 'missing'}  {job.title}")
+            typer.echo(f"{job.digest}  {'missing' if job.digest in to_run else 'done   '}  {job.title}")
         return
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the child processes: one core each
     exit_on_termination()
@@ -107,13 +109,17 @@ def _print_pending_work(
 ) -> None:
     from fedface_cli.wording import counted, duration
 
-    done = [result for job in jobs if (result := folder.load(job))]
+    to_run = {job.digest for job in pending.jobs}
+    done = [result for job in jobs if job.digest not in to_run and (result := folder.load(job))]
+    outdated = sum(folder.result(job).exists() for job in pending.jobs)
     line = f"{counted(len(jobs), 'job')}, {len(done)} done, {len(pending.jobs)} to run"
     if pending.pretrainings:
         line += f" after {counted(len(pending.pretrainings), 'pre-training')}"
     if done and pending.jobs:
         mean = sum(result.seconds for result in done) / len(done)
         line += f"; about {duration(mean * len(pending.jobs) / processes)} if they take as long as those"
+    if outdated:
+        line += f"; {counted(outdated, 'job')} again, because the data set has changed since"
     console.print(line)
 
 

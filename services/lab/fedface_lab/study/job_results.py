@@ -43,11 +43,13 @@ class Snapshot(_ResultPart):
 
 
 class JobResult(_ResultPart):
-    """The stored result of a job. All of it follows from the job, except ``seconds``, the time that the job took."""
+    """The stored result of a job. It follows from the job and its data set, except ``seconds``, the time that it took."""
 
     schema_version: Literal[1] = RESULT_SCHEMA
     plan: Plan
     pretrain: PretrainPlan | None
+    identity_list_sha256: str | None = None
+    """The identity list of the data set when the job was run; None in results of older versions."""
     rounds: tuple[RoundResult, ...]
     before: Snapshot
     after: Snapshot

@@ -13,7 +13,8 @@ from fedface_lab.study.job_results import CosineCounts, JobResult, ResultFolder,
 from fedface_lab.study.pretrained import starting_network
 from fedface_lab.whole_file import write_whole
 from fedface_learning.data import CachedDataset, open_photographs, split_identities
-from fedface_learning.formats.codec import encode_tensors
+from fedface_learning.data.identity_list import identity_list
+from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.models.embedding import embed
 from fedface_learning.simulation.simulate import SimulatedRound, simulate
 
@@ -49,6 +50,7 @@ def run_job(job: Job, folder: ResultFolder) -> None:
     result = JobResult(
         plan=plan,
         pretrain=job.pretrain,
+        identity_list_sha256=sha256_hex(identity_list(dataset.identities)),
         rounds=tuple(rounds),
         before=before,
         after=after,

@@ -10,12 +10,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cache
 
-from fedface_core.domain.errors import FedFaceError
+from fedface_core.domain.errors import FedFaceError, InvalidInputError
+from fedface_core.domain.plan import DataPlan
 from fedface_lab.study.grid import Job
 from fedface_lab.study.job_results import ResultFolder
 from fedface_lab.study.pretrained import Pretraining, pretraining_of, run_pretraining
 from fedface_lab.study.run_job import run_job
+from fedface_learning.data import ImageSize, open_dataset
+from fedface_learning.data.identity_list import identity_list
+from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.seeding import use_deterministic_torch
 
 Work = Job | Pretraining
@@ -41,9 +46,11 @@ class PendingWork:
     def of(cls, jobs: Sequence[Job], folder: ResultFolder) -> PendingWork:
         """The ``jobs`` without a result in the folder, and the pre-trainings that they need and that are not done.
 
+        A result counts only if the data set still has the people of whom it is: a study must not compare runs of others.
         Raises `InvalidInputError` if a job's data set has too few people.
         """
-        missing = {job.digest: job for job in jobs if not folder.result(job).exists()}
+        list_now = cache(_identity_list_now)  # jobs share data sets
+        missing = {job.digest: job for job in jobs if not _is_done(job, folder, list_now)}
         needed = {pretraining.digest: pretraining for job in missing.values() if (pretraining := pretraining_of(job))}
         untrained = (each for each in needed.values() if not folder.network(each.digest).exists())
         return cls(tuple(untrained), tuple(missing.values()))
@@ -51,6 +58,22 @@ class PendingWork:
     def __len__(self) -> int:
         """The number of pieces of work."""
         return len(self.pretrainings) + len(self.jobs)
+
+
+def _is_done(job: Job, folder: ResultFolder, list_now: Callable[[DataPlan, ImageSize, int], str | None]) -> bool:
+    result = folder.load(job)
+    if result is None:
+        return False
+    now = list_now(job.plan.data, ImageSize.of(job.plan.model), job.plan.split.identities)
+    return now is None or result.identity_list_sha256 in (None, now)
+
+
+def _identity_list_now(data: DataPlan, size: ImageSize, identities: int) -> str | None:
+    """The SHA-256 of the data set's identity list; None if the data set is not there, as on a machine that only reports."""
+    try:
+        return sha256_hex(identity_list(open_dataset(data, size, identities).identities))
+    except InvalidInputError:
+        return None
 
 
 def run_pending_work(

@@ -54,7 +54,7 @@ def test_a_round_closes_when_all_have_settled_or_its_deadline_has_passed(
 
 def test_everybody_is_invited_to_enrolment() -> None:
     control = Control.empty()
-    run = control.create(RunPhase.PREPARING).replace(model_sha256=MODEL)
+    run = control.create(RunPhase.PREPARING).replace(model_sha256=MODEL, identity_list_sha256="b" * 64)
     opened = open_enrolment(control.ports, run)
     current = control.ledger.load_round(RUN, 0)
     assert (opened.phase, opened.round) == (RunPhase.RUNNING, 0)

@@ -40,6 +40,16 @@ def test_a_run_that_waits_for_its_model_names_every_model() -> None:
     assert named_by(control, [object_keys.model(OTHER)]) == {object_keys.model(OTHER)}
 
 
+def test_a_run_names_its_identity_list_or_every_list_until_it_has_one() -> None:
+    control = Control.empty()
+    waiting = control.create(RunPhase.PREPARING)
+    lists = [object_keys.identity_list(RUN, sha256) for sha256 in (MODEL, OTHER)]
+    assert named_by(control, lists) == set(lists)
+    control.ledger.save(waiting.with_identity_list(OTHER), "identities_listed")
+    assert named_by(control, lists) == {lists[1]}
+    assert named_by(control, lists, without=RUN) == set()
+
+
 def test_an_unreadable_run_names_every_model_and_all_of_its_own_objects() -> None:
     control = Control.empty()
     control.artifacts.put(object_keys.run(RUN), b"half a rec")

@@ -10,6 +10,7 @@ from fedface_core.domain.commands import (
     EvaluateModel,
     FoldShard,
     HandleFact,
+    ListIdentities,
     PrepareModel,
     ReduceRound,
     Sweep,
@@ -22,6 +23,7 @@ RUN = "run-0123456789ab"
 
 COMMANDS: list[BaseModel] = [
     PrepareModel(run_id=RUN),
+    ListIdentities(run_id=RUN),
     EnrolClients(run_id=RUN, clients=(client_id(3),)),
     TrainClients(run_id=RUN, round=1, clients=(client_id(3),)),
     FoldShard(run_id=RUN, round=0, shard=2),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from fedface_core.domain.facts import EvaluationSkipped, Fact, ModelPrepared, RoundReady, StepFailed
+from fedface_core.domain.facts import EvaluationSkipped, Fact, IdentitiesListed, ModelPrepared, RoundReady, StepFailed
 
 RUN = "run-0123456789ab"
 FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
@@ -15,6 +15,7 @@ FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
     "fact",
     [
         ModelPrepared(run_id=RUN, model_sha256="a" * 64),
+        IdentitiesListed(run_id=RUN, correlation_id="abc", identity_list_sha256="b" * 64),
         RoundReady(run_id=RUN, round=0, because="settled"),
         EvaluationSkipped(run_id=RUN, round=2),
         StepFailed(run_id=RUN, round=None, reason="no disk"),

@@ -40,7 +40,7 @@ def test_an_action_is_allowed_or_refused_with_what_is_allowed(action: str, phase
 def test_the_steps_of_a_run() -> None:
     started = a_run().started(LATER)
     assert (started.phase, started.started_at, started.prompted_at) == (RunPhase.PREPARING, LATER, LATER)
-    assert started.with_model_requested(NOW).prompted_at == NOW
+    assert started.with_preparation_requested(NOW).prompted_at == NOW
     running = started.with_model("a" * 64).in_round(0)
     assert (running.phase, running.round, running.model_sha256) == (RunPhase.RUNNING, 0, "a" * 64)
     newer = running.with_model("b" * 64)

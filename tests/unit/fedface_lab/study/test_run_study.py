@@ -17,7 +17,7 @@ from fedface_lab.study.run_study import FinishedWork, PendingWork, run_pending_w
 from fedface_lab.study.study_file import read_study
 from fedface_learning.seeding import use_deterministic_torch
 from support.finished_study import Finished
-from support.tiny_study import NO_PRETRAINING, ONE_SEED, write_study
+from support.tiny_study import NO_PRETRAINING, ONE_POINT, ONE_SEED, write_study
 
 
 def results_of(folder: Path) -> dict[str, object]:
@@ -72,6 +72,32 @@ def test_work_is_pending_until_its_file_is_there(finished: Finished, tmp_path: P
     assert pretraining is not None
     folder.network(pretraining.digest).unlink()
     assert PendingWork.of(jobs, folder) == PendingWork((pretraining,), (jobs[0],))
+
+
+def test_results_of_other_people_are_pending_again(tmp_path: Path) -> None:
+    file = write_study(tmp_path, NO_PRETRAINING, ONE_SEED, ONE_POINT)
+    folder = ResultFolder(tmp_path / "out")
+    jobs = expand(read_study(file), file)
+    run_job(jobs[0], folder)
+    assert PendingWork.of(jobs, folder).jobs == tuple(jobs[1:])
+    faces = tmp_path / "faces"
+    shutil.copytree(faces / "person-0", faces / "a new person")
+    assert PendingWork.of(jobs, folder).jobs == tuple(jobs), "a study must not compare runs of other people"
+    shutil.rmtree(faces / "a new person")
+    assert PendingWork.of(jobs, folder).jobs == tuple(jobs[1:])
+    faces.rename(tmp_path / "elsewhere")
+    assert PendingWork.of(jobs, folder).jobs == tuple(jobs[1:]), "nobody knows, and the result can be reported"
+
+
+def test_results_of_a_version_without_identity_lists_count(tmp_path: Path) -> None:
+    file = write_study(tmp_path, NO_PRETRAINING, ONE_SEED, ONE_POINT)
+    folder = ResultFolder(tmp_path / "out")
+    jobs = expand(read_study(file), file)
+    run_job(jobs[0], folder)
+    stored = json.loads(folder.result(jobs[0]).read_text())
+    del stored["identity_list_sha256"]
+    folder.result(jobs[0]).write_text(json.dumps(stored))
+    assert PendingWork.of(jobs, folder).jobs == tuple(jobs[1:])
 
 
 @pytest.mark.slow

@@ -108,7 +108,7 @@ def clone(
 
 @router.post("/runs/{run_id}/start", responses=UNKNOWN_RUN | WRONG_PHASE)
 def start(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
-    """Start a created run: the initial model is prepared, the clients enrol, and the rounds follow."""
+    """Start a created run: it is prepared, the clients enrol, and the rounds follow."""
     return run_detail(ports.ledger, operate_run.start_run(ports, run_id, key))
 
 

@@ -20,6 +20,7 @@ STORY = [
     "run_created",
     "run_started",
     "model_prepared",
+    "identities_listed",
     *["round_opened", "round_closed", "round_aggregated", "round_finished"] * 2,
     "run_completed",
 ]
@@ -42,7 +43,7 @@ def test_an_ended_run_tells_its_whole_story_and_the_stream_ends(api: TestClient,
     run = services.run()
     events = stream(api, run.id)
     assert [event["event"] for event in recorded(events)] == STORY
-    opened = json.loads(recorded(events)[3]["data"])
+    opened = json.loads(recorded(events)[4]["data"])
     assert (opened["round"], opened["round_phase"], opened["phase"]) == (0, "open", "running")
     assert opened["at"].startswith("2026-01-01T")
     progress = [json.loads(event["data"]) for event in events if event["event"] == "progress"]
@@ -84,6 +85,7 @@ def test_a_stream_follows_a_run_until_it_ends(api: TestClient, services: InProce
         "run_created",
         "run_started",
         "model_prepared",
+        "identities_listed",
         "round_opened",
         "run_cancelled",
     ]
@@ -103,6 +105,7 @@ def test_a_stream_that_does_not_follow_ends_with_the_newest_event(api: TestClien
         "event: run_created",
         "event: run_started",
         "event: model_prepared",
+        "event: identities_listed",
         "event: round_opened",
         "event: progress",
     ]

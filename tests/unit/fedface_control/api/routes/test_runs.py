@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from fedface_control.api.routes.runs import PLAN_EXAMPLES
 from fedface_control.operate.run import create_run
 from fedface_core.contracts import object_keys
-from fedface_core.domain.commands import PrepareModel
+from fedface_core.domain.commands import ListIdentities, PrepareModel
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from support.in_process import InProcess
@@ -69,10 +69,10 @@ def test_a_run_is_started_once(api: TestClient, services: InProcess, plan: Plan)
     run = api.post("/runs", json=plan.model_dump(mode="json")).json()
     started = api.post(f"/runs/{run['id']}/start")
     assert (started.status_code, started.json()["phase"]) == (200, "preparing")
-    assert services.publisher.commands == [PrepareModel(run_id=run["id"])]
+    assert services.publisher.commands == [PrepareModel(run_id=run["id"]), ListIdentities(run_id=run["id"])]
     refused = problem(api.post(f"/runs/{run['id']}/start"), 409, "Wrong phase")
     assert refused.detail == f"cannot start: {run['id']} is preparing, which allows pause, pause now, cancel"
-    assert len(services.publisher.commands) == 1
+    assert len(services.publisher.commands) == 2
 
 
 def test_a_run_is_cancelled_once(api: TestClient, services: InProcess) -> None:
