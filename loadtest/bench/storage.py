@@ -26,13 +26,13 @@ def storage(
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.machine import this_machine
     from loadtest.bench.report import Column, check_writable, show_table, write_report
-    from loadtest.bench.storage_figures import StorageReport, empty_ports, measure_storage
+    from loadtest.bench.storage_figures import StorageReport, empty_ports, measure_storage, quiet_logs
 
     exit_on_termination()
     check_writable(json_file)
     console = Console()
     machine = this_machine()
-    with console.status(f"{runs} runs"), empty_ports(artifacts.value) as (ports, lose_ledger):
+    with console.status(f"{runs} runs"), quiet_logs(), empty_ports(artifacts.value) as (ports, lose_ledger):
         seconds = measure_storage(ports, runs, lose_ledger)
         objects = len(ports.artifacts.keys(""))
     columns = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import tempfile
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import redis
+import structlog
 
 from fedface_control.api.run_metrics import RunMetrics
 from fedface_control.operate.run import delete_run
@@ -67,6 +69,17 @@ def empty_ports(artifacts: Literal["directory", "s3"]) -> Iterator[tuple[Ports, 
             store = S3Artifacts(f"{HOST}:{s3}", "fedface", "fedface", secret)
         client = servers.enter_context(redis.Redis.from_url(url))
         yield Ports(RedisLedger(url), store, RecordingPublisher(), SystemClock()), lambda: bool(client.flushdb())
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Only errors are logged: a line for each run would hide the table."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def measure_storage(ports: Ports, runs: int, lose_ledger: Callable[[], object]) -> dict[str, float]:

@@ -18,7 +18,7 @@ from support.tiny_run import tiny_plan
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"model": {"centring": True}}, {"aggregation": {"mode": "asynchronous"}, "rounds": 3}],
+    [{}, {"model": {"centring": True}}, {"aggregation": {"mode": "asynchronous"}, "cohort": {"quorum": 2}, "rounds": 3}],
     ids=["synchronous", "centred", "asynchronous"],
 )
 def test_whatever_a_run_names_at_any_moment_is_claimed(faces: Path, stride: int, changes: dict[str, object]) -> None:

@@ -31,13 +31,12 @@ def collect(
 
     what = "that nothing names" if dry_run else "removed"
     keys: list[str] = []
-    # How many artifacts the store has is known at the end only, so the bar moves without an end.
+    console = Console(stderr=True)
+    # How many artifacts the store has is known at the end only, so the bar moves without an end. Standard output may be a
+    # file: it is left alone, and has the keys once the bar has gone.
     columns = (BarColumn(bar_width=20), TextColumn("{task.fields[figures]}"), TimeElapsedColumn())
-    # Only the bar is in the terminal until all is done. Standard output is left alone: it may be a file.
-    with (
-        ControlApi() as api,
-        Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress,
-    ):
+    bars = Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)
+    with ControlApi() as api, bars as progress:
         bar = progress.add_task("", total=None, figures="")
         looked_at = 0
         try:
