@@ -8,6 +8,7 @@ from loadtest.bench.aggregate import aggregate
 from loadtest.bench.control import control
 from loadtest.bench.stack_speed import stack_speed
 from loadtest.bench.start import start
+from loadtest.bench.storage import storage
 from loadtest.bench.training import training
 from loadtest.chaos.command import chaos
 from loadtest.peers.command import peers
@@ -22,4 +23,5 @@ app.command("control")(control)
 app.command("peers")(peers)
 app.command("simulate")(stack_speed)
 app.command("start")(start)
+app.command("storage")(storage)
 app.command("training")(training)

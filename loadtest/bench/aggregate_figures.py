@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, seaweedfs
 from fedface_stack.local_ports import free_ports
-from fedface_stack.stack import StackError
 from loadtest.bench.aggregator_process import (
     MemoryFigures,
     RateFigures,
@@ -28,12 +25,12 @@ from loadtest.bench.aggregator_process import (
 from loadtest.bench.machine import this_machine
 from loadtest.bench.repetitions import Repeated, ratios
 from loadtest.bench.report import BenchmarkReport
+from loadtest.bench.server_process import running
 from loadtest.bench.synthetic_round import StoreLocation, put_round
 
 _RATE_MB: Final = 250
 """About this many MB of updates are read, and folded, for one measurement of a rate."""
 
-_START_SECONDS: Final = 60.0
 _FEWEST_UPDATES: Final = 3
 _UPDATES_DIVISOR: Final = {"small": 1, "medium": 4, "large": 200}
 """Size → the number of small updates for which a round has one of this size, so that no size takes much longer."""
@@ -131,17 +128,5 @@ def _empty_store(artifacts: str) -> Iterator[StoreLocation]:
         master, volume, filer, s3 = free_ports(4)
         secret = secrets.token_hex(24)
         server = seaweedfs(workdir, (master, volume, filer, s3), "fedface", secret, "fedface")
-        children = Children()
-        process = children.start(server.command, server.environment, workdir / "s3.log")
-        try:
-            deadline = time.monotonic() + _START_SECONDS
-            while not server.is_ready():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise StackError(
-                        f"the S3 server did not start:\n{(workdir / 's3.log').read_text(errors='replace')[-2000:]}"
-                    )
-                time.sleep(0.1)
+        with running(server, workdir):
             yield StoreLocation(endpoint=f"{HOST}:{s3}", bucket="fedface", access_key="fedface", secret_key=secret)
-        finally:
-            children.kill(process)
-            children.close()

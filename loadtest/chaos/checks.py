@@ -93,7 +93,9 @@ def expected_keys(snapshot: RunSnapshot) -> set[str]:
                 keys.add(object_keys.server_state(run_id, aggregation.server_state_sha256))
             if aggregation.guidance_sha256 is not None:
                 keys.add(object_keys.guidance(run_id, aggregation.guidance_sha256))
-    return keys | {object_keys.model(snapshot.run.model_sha256 or "")}
+    keys.add(object_keys.model(snapshot.run.model_sha256 or ""))
+    models = [object_keys.parse_model_key(key) for key in keys if key.startswith(object_keys.MODELS)]
+    return keys | {object_keys.claim(sha256, run_id) for sha256 in models} | {object_keys.EARLIER_RUNS}
 
 
 def _check_completed(disturbed: RunSnapshot) -> Check:

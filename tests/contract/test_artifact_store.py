@@ -17,6 +17,7 @@ from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.ports import ArtifactStore
 
 KEY = "runs/run-0123456789ab/rounds/1/updates/client-000001.safetensors"
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture(params=["memory", "directory", "s3"])
@@ -214,16 +215,95 @@ def test_ping_of_a_store_that_works(store: ArtifactStore) -> None:
     assert store.keys("") == []
 
 
-def test_an_object_is_dated_when_it_is_put(store: ArtifactStore) -> None:
-    before = datetime.now(UTC) - timedelta(seconds=2)  # S3 dates by the second
+def test_an_object_is_dated_by_the_stores_own_clock_when_it_is_put(store: ArtifactStore) -> None:
+    before = store.now() - SECOND  # S3 dates by the second
     store.put(KEY, b"1")
-    first = store.modified(KEY)
-    assert before <= first <= datetime.now(UTC) + timedelta(seconds=2)
+    (first,) = store.page("", "", 10)
+    assert first.key == KEY
+    assert before <= first.modified <= store.now() + SECOND
+    assert abs(store.now() - datetime.now(UTC)) < timedelta(seconds=60), "the servers of the tests are on this machine"
     time.sleep(1.1)
     store.put(KEY, b"1")
-    assert store.modified(KEY) > first, "put again, it is new again"
-    with pytest.raises(ArtifactMissingError, match="there is no artifact nothing"):
-        store.modified("nothing")
+    (again,) = store.page("", "", 10)
+    assert again.modified > first.modified, "put again, it is new again"
+    assert store.keys("") == [KEY], "to ask for the time leaves nothing"
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_pages_have_every_object_once_and_in_order(store: ArtifactStore, limit: int) -> None:
+    sha256s = [digit * 64 for digit in "04cef"]
+    names = ["claims/earlier-runs", *(f"claims/{sha256}/run-{number}" for sha256 in sha256s for number in (1, 10, 2))]
+    names += [f"models/{sha256}.safetensors" for sha256 in sha256s]
+    names += [f"runs/run-1/rounds/{number}/manifest.json" for number in (1, 10, 2)] + ["runs/run-1/run.json"]
+    for name in names:
+        store.put(name, b"x")
+    assert pages(store, "", limit) == sorted(names)
+    assert pages(store, "claims/", limit) == [name for name in sorted(names) if name.startswith("claims/")]
+    assert pages(store, f"claims/{'c' * 64}/", limit) == [f"claims/{'c' * 64}/run-{number}" for number in (1, 10, 2)]
+    assert pages(store, "models/e", limit) == [f"models/{'e' * 64}.safetensors"]
+    assert pages(store, "runs/run-1/r", limit) == sorted(names)[-4:]
+
+
+def pages(store: ArtifactStore, prefix: str, limit: int) -> list[str]:
+    """The keys of all pages."""
+    keys: list[str] = []
+    while page := store.page(prefix, keys[-1] if keys else "", limit):
+        assert len(page) <= limit
+        keys += [stored.key for stored in page]
+    return keys
+
+
+@pytest.mark.parametrize(
+    ("prefix", "after", "expected"),
+    [
+        ("", "b/1/-", ["b/1/x", "b/2/y", "c/z"]),
+        ("", "b/1/xx", ["b/2/y", "c/z"]),
+        ("", "b/3/y", ["c/z"]),
+        ("", "c/z/deeper", []),
+        ("b/", "a", ["b/1/x", "b/2/y"]),
+        ("b/", "b/1/-", ["b/1/x", "b/2/y"]),
+        ("b/2", "b/1/x", ["b/2/y"]),
+        ("b/1/", "", ["b/1/x"]),
+        ("b/", "b/2/y", []),
+        ("b/", "c/z", []),
+        ("b/1/", "b/2/y", []),
+        ("nothing/", "", []),
+        ("c/z/", "", []),
+    ],
+)
+def test_a_page_begins_after_a_key_that_need_not_be_there(
+    store: ArtifactStore, prefix: str, after: str, expected: list[str]
+) -> None:
+    for name in ("a", "b/1/x", "b/2/y", "c/z"):
+        store.put(name, b"x")
+    assert [stored.key for stored in store.page(prefix, after, 10)] == expected
+
+
+def test_pages_go_on_though_objects_come_and_go(store: ArtifactStore) -> None:
+    for name in ("a/1", "a/2", "b/1", "b/2"):
+        store.put(name, b"x")
+    assert [stored.key for stored in store.page("", "", 2)] == ["a/1", "a/2"]
+    for name in ("a/1", "a/2", "b/1"):
+        store.delete(name)
+    store.put("c/1", b"x")
+    assert [stored.key for stored in store.page("", "a/2", 2)] == ["b/2", "c/1"]
+    assert store.page("", "c/1", 2) == []
+
+
+def test_a_page_may_be_larger_than_one_answer_of_a_server(store: ArtifactStore) -> None:
+    names = [f"a/{number:04d}" for number in range(1100)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: store.put(name, b""), names))
+    assert [stored.key for stored in store.page("", "", 1050)] == names[:1050]
+    assert [stored.key for stored in store.page("", names[1049], 1050)] == names[1050:]
+    store.delete_all(names)
+    assert store.keys("") == []
+
+
+@pytest.mark.parametrize(("prefix", "after"), [("../", ""), ("a//", ""), ("", "../x"), ("", "a/"), ("", "a b")])
+def test_a_page_of_no_possible_keys_is_refused(store: ArtifactStore, prefix: str, after: str) -> None:
+    with pytest.raises(InvalidInputError, match="artifact key"):
+        store.page(prefix, after, 1)
 
 
 def test_the_time_of_the_store_is_the_time_that_dates_objects(store: ArtifactStore) -> None:

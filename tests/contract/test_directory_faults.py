@@ -106,6 +106,8 @@ USES: dict[str, Callable[[LocalArtifacts], object]] = {
     "get_range": lambda store: store.get_range("a/b", 0, 1),
     "size": lambda store: store.size("a/b"),
     "keys": lambda store: store.keys("a/"),
+    "page": lambda store: store.page("a/", "", 1),
+    "now": lambda store: store.now(),
     "put": lambda store: store.put("a/c", b"x"),
     "delete": lambda store: store.delete("a/b"),
     "ping": lambda store: store.ping(),

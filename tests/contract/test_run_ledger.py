@@ -94,6 +94,16 @@ def test_runs_are_counted_by_phase(ledger: RunLedger) -> None:
     assert ledger.run_phases() == [RunPhase.CREATED]
 
 
+def test_of_some_runs_those_are_known_that_the_ledger_has(ledger: RunLedger, run: Run) -> None:
+    other = created_run()
+    assert ledger.known_runs([other.id, run.id, run.id, "run-00000000dead"]) == {run.id}
+    ledger.create(other)
+    assert ledger.known_runs({run.id, other.id}) == {run.id, other.id}
+    assert ledger.known_runs([]) == set()
+    ledger.delete(run.id)
+    assert ledger.known_runs({run.id, other.id}) == {other.id}
+
+
 def test_no_runs(ledger: RunLedger) -> None:
     assert ledger.runs() == []
     assert ledger.active_runs() == []

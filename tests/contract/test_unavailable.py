@@ -178,7 +178,7 @@ def test_broker_with_a_wrong_password(valkey_url: str, tmp_path: Path) -> None:
 )
 def test_s3_names_the_wrong_setting(s3_server: S3Server, changed: dict[str, str], message: str) -> None:
     store = replace(s3_server, **changed).artifacts()
-    for use in (store.ping, lambda: store.put("a/b", b"x"), lambda: store.keys("a/")):
+    for use in (store.ping, lambda: store.put("a/b", b"x"), lambda: store.keys("a/"), lambda: store.page("", "", 1)):
         with unavailable_within(10, f"{re.escape(s3_server.endpoint)} refuses us: .*{message}"):
             use()
 
@@ -218,6 +218,24 @@ def test_s3_that_keeps_some_of_many(s3_server: S3Server, monkeypatch: pytest.Mon
     monkeypatch.setattr(Minio, "remove_objects", lambda *_: iter([kept]))
     with pytest.raises(UnavailableError, match="did not remove a/b: it is locked"):
         s3_server.artifacts().delete_all(["a/a", "a/b"])
+
+
+class _Timeless(BaseHTTPRequestHandler):
+    """Answers without a date."""
+
+    def do_HEAD(self) -> None:
+        self.send_response_only(404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def test_s3_that_does_not_say_what_time_it_is() -> None:
+    with HTTPServer(("127.0.0.1", 0), _Timeless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        store = S3Artifacts(f"127.0.0.1:{server.server_port}", "fedface", "key", SECRET)
+        with unavailable_within(20, "does not say what time it is: its answers have no header Date"):
+            store.now()
+        server.shutdown()
 
 
 class _Full(BaseHTTPRequestHandler):

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from fedface_control.upkeep.claims import claim_for_earlier_runs
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import EnrolClients, EvaluateModel, FoldShard, HandleFact, ReduceRound, Sweep, TrainClients
@@ -90,6 +91,7 @@ class World:
         self.broken: type[BaseModel] | None = None
         """The command whose first effect fails at each delivery, as with a service that is broken."""
         self.with_ledger(WatchedLedger(self.clock, self.artifacts))
+        claim_for_earlier_runs(self.plain)  # as the API does when it starts: from now on, claims are put by runs alone
 
     def with_ledger(self, ledger: WatchedLedger) -> None:
         """Start the services anew on this ledger."""

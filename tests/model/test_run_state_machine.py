@@ -46,6 +46,7 @@ from fedface_core.ports import Ports, RecordedEvent
 from model.arithmetic import INITIAL_MODEL, replace_arithmetic
 from model.disorder import World
 from model.watched_ledger import WatchedLedger
+from support.claimed_models import unclaimed
 from support.in_process import REPEAT_AFTER
 from support.killing import Killed
 
@@ -270,6 +271,7 @@ class RunMachine(RuleBasedStateMachine):
             before = self.audit_trails.get(run.id, [])
             assert trail[: len(before)] == before, "the audit trail was rewritten"
             self.audit_trails[run.id] = trail
+        assert unclaimed(self.world.plain) == set(), "a model version that is named is not claimed"
 
     def teardown(self) -> None:
         """The disturbances end: each run comes to its end, and a deleted run leaves nothing."""

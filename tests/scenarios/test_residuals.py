@@ -13,7 +13,6 @@ import pytest
 from fedface_client.invitation import Invitation
 from fedface_control.operate.round import retry_round
 from fedface_control.operate.run import delete_run, pause_run, resume_run
-from fedface_control.upkeep.garbage import collect_garbage
 from fedface_control.upkeep.restore import restore_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.plan import Plan
@@ -22,6 +21,7 @@ from fedface_core.domain.run import RunPhase
 from fedface_learning.client.update import Update
 from fedface_learning.simulation.simulate import simulate
 from support.client_updates import change_updates
+from support.garbage import collect_garbage
 from support.in_process import Disorder, InProcess
 from support.moments import lose_ledger, moments
 from support.replayed import accepted_sets, replayed

@@ -52,6 +52,7 @@ class ByHand:
     def started(self) -> str:
         run_id = self.created()
         start_run(self.ports, run_id)
+        self.ports.artifacts.put(object_keys.claim(MODEL_SHA256, run_id), b"")
         self.ports.artifacts.put(object_keys.model(MODEL_SHA256), MODEL)
         handle_fact(self.ports, ModelPrepared(run_id=run_id, model_sha256=MODEL_SHA256))
         correlation_id = self.ports.ledger.load(run_id).correlation_id

@@ -25,6 +25,7 @@ from fedface_control.facts import handle_fact
 from fedface_control.failing import fact_came_back
 from fedface_control.operate.run import create_run, start_run
 from fedface_control.sweep import sweep
+from fedface_control.upkeep.claims import claim_for_earlier_runs
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
@@ -92,6 +93,7 @@ class InProcess:
         self.ports = Ports(
             ledger or MemoryLedger(self.clock), artifacts or MemoryArtifacts(self.clock), self.publisher, self.clock
         )
+        claim_for_earlier_runs(self.ports)  # as the API does when it starts: from now on, claims are put by runs alone
         self._disorder = disorder
         self._random = random.Random(disorder.seed)
         self._redeliver = redeliver

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 @counts_failures
 def prepare_model(workbench: Workbench, command: PrepareModel, correlation_id: str) -> None:
-    """Put the initial model version of a run and report it to control.
+    """Claim and put the initial model version of a run and report it to control.
 
     If the weights are missing or do not fit the network, the failed step is reported instead, which ends the run.
     """
@@ -38,6 +38,7 @@ def prepare_model(workbench: Workbench, command: PrepareModel, correlation_id: s
         workbench.report(StepFailed(run_id=command.run_id, round=None, reason=f"model.weights: {error}"), correlation_id)
         return
     sha256 = sha256_hex(data)
+    ports.artifacts.put(object_keys.claim(sha256, command.run_id), b"")
     ports.artifacts.put(object_keys.model(sha256), data)
     log.info("model_prepared", model_sha256=sha256, bytes=len(data))
     workbench.report(ModelPrepared(run_id=command.run_id, model_sha256=sha256), correlation_id)
@@ -49,7 +50,7 @@ def initial_model(artifacts: ArtifactStore, plan: Plan) -> EmbeddingNetwork:
     `InvalidInputError` if published weights are not installed or the weights do not fit the network,
     `ArtifactMissingError` if the store has no such model version, `DamagedObjectError` if it is damaged.
     """
-    weights = plan.model.weights
-    if weights in ("random", "published"):
+    weights = plan.model.stored_weights
+    if weights is None:
         return initial_network(plan.model, plan.seed)
     return load_network(plan.model, artifacts.get(object_keys.model(weights)), source=f"the stored model {weights}")

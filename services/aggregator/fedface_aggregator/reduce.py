@@ -65,7 +65,7 @@ def reduce_round(workbench: Workbench, command: ReduceRound, correlation_id: str
 
 
 def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Aggregation:
-    """Put the model version, class embeddings, server state and guidance of a closed round, then its aggregation.
+    """Claim the model version of a closed round, put it, class embeddings, server state and guidance, then the aggregation.
 
     `TooFewUpdatesError` if fewer updates can be used than the round's minimum. `InvalidInputError` or `DamagedObjectError`
     if an object or a photograph that the round needs cannot be used.
@@ -74,6 +74,7 @@ def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[s
     artifacts = workbench.ports.artifacts
     run = current.run_id
     aggregation = reduced.aggregation
+    artifacts.put(object_keys.claim(aggregation.model_sha256, run), b"")
     artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
     artifacts.put(object_keys.class_embeddings(run, aggregation.class_embeddings_sha256), reduced.class_embeddings)
     if reduced.server_state is not None and aggregation.server_state_sha256 is not None:

@@ -101,12 +101,18 @@ class ControlApi:
         """Restore every run that the artifact store has and the ledger has lost."""
         return self._change(RestoredRuns, "POST", "/restore")
 
-    def garbage(self, older_than_hours: float, *, remove: bool) -> Garbage:
-        """The artifacts that nothing names and that were put longer ago; removed if ``remove`` is set."""
-        params = {"older_than_hours": older_than_hours}
-        if remove:
-            return self._change(Garbage, "DELETE", "/garbage", params=params)
-        return self._call(Garbage, "GET", "/garbage", params=params)
+    def garbage(self, older_than_hours: float, *, remove: bool) -> Iterator[Garbage]:
+        """The artifacts that nothing names and that were put longer ago, page by page; removed if ``remove`` is set."""
+        params: dict[str, Any] = {"older_than_hours": older_than_hours}
+        while True:
+            if remove:
+                page = self._change(Garbage, "DELETE", "/garbage", params=params)
+            else:
+                page = self._call(Garbage, "GET", "/garbage", params=params)
+            yield page
+            if page.next is None:
+                return
+            params["after"] = page.next
 
     def close_round(self, run_id: str, number: int) -> RunDetail:
         """Close the open round with the updates accepted so far."""

@@ -23,12 +23,29 @@ def collect(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them.")] = False,
 ) -> None:
     """Remove artifacts that no manifest, no run and no upload names: killed processes have left them."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     from fedface_cli.api_client import ControlApi
     from fedface_cli.wording import counted
 
-    with ControlApi() as api:
-        garbage = api.garbage(older_than_hours, remove=not dry_run)
-    for key in garbage.keys:
-        typer.echo(key)
-    what = "removed" if garbage.removed else "that nothing names"
-    typer.echo(f"{counted(len(garbage.keys), 'artifact')} {what}", err=True)
+    what = "that nothing names" if dry_run else "removed"
+    keys: list[str] = []
+    console = Console(stderr=True)
+    # How many artifacts the store has is known at the end only, so the bar moves without an end. Standard output may be a
+    # file: it is left alone, and has the keys once the bar has gone.
+    columns = (BarColumn(bar_width=20), TextColumn("{task.fields[figures]}"), TimeElapsedColumn())
+    bars = Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)
+    with ControlApi() as api, bars as progress:
+        bar = progress.add_task("", total=None, figures="")
+        looked_at = 0
+        try:
+            for page in api.garbage(older_than_hours, remove=not dry_run):
+                keys += page.keys
+                looked_at += page.looked_at
+                progress.update(bar, figures=f"{looked_at} looked at, {len(keys)} {what}")
+        finally:  # an error must not hide what has been removed before it
+            progress.stop()
+            for key in keys:
+                typer.echo(key)
+    typer.echo(f"{counted(len(keys), 'artifact')} {what}", err=True)

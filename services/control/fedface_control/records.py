@@ -40,10 +40,13 @@ def save_run(ports: Ports, run: Run, event: str, *, changed: Round | None = None
 
 
 def save_new_run(ports: Ports, run: Run) -> Run:
-    """Put the record of a new run, then create the run in the ledger. Returns the stored run with this id.
+    """Claim the weights that a new run starts from, put its record, then create it in the ledger. Returns the stored run.
 
     If the ledger has a run with this id already, that run is returned, and its record is put again.
     """
+    weights = run.plan.model.stored_weights
+    if weights is not None:
+        ports.artifacts.put(object_keys.claim(weights, run.id), b"")
     _put_run_record(ports, run)
     try:
         ports.ledger.create(run)

@@ -29,6 +29,17 @@ def check_prefix(prefix: str) -> None:
         raise InvalidInputError(f"{prefix!r} is no prefix of an artifact key: use letters, digits and -_./ such as models/")
 
 
+def check_page(prefix: str, after: str, limit: int) -> None:
+    """Check that keys can start with ``prefix``, and that ``after`` is a key or empty. `InvalidInputError` if not.
+
+    ``limit``, the size of the page, is at least 1.
+    """
+    assert limit >= 1, "who asks for pages bounds them"
+    check_prefix(prefix)
+    if after:
+        check_key(after)
+
+
 def check_range(key: str, start: int, length: int) -> None:
     """Check that ``start`` is not negative and ``length`` is at least 1. `InvalidInputError` if not.
 

@@ -15,10 +15,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice, takewhile
 from pathlib import Path
 
-from fedface_core.adapters.artifact_keys import check_key, check_prefix, check_range, range_past_end
+from fedface_core.adapters.artifact_keys import check_key, check_page, check_prefix, check_range, range_past_end
 from fedface_core.domain.errors import ArtifactMissingError, UnavailableError
+from fedface_core.ports import StoredObject
 
 # The folder of temporary files. No key can contain '~', so these files are never read or listed.
 _INCOMING = "~incoming"
@@ -95,19 +97,6 @@ class LocalArtifacts:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             return path.stat().st_size
 
-    def modified(self, key: str) -> datetime:
-        """When the object was last put: an aware datetime in UTC by the store's clock, to the second or finer."""
-        path = self._path(key)
-        with self._translated_errors(path, key):
-            return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-
-    def now(self) -> datetime:
-        """The store's time, by which `modified` dates objects: an aware datetime in UTC, to the second or finer."""
-        incoming = self._root / _INCOMING
-        with self._translated_errors(incoming):
-            os.utime(incoming)  # the file system dates the folder now, by the clock that dates files; a full disk allows it
-            return datetime.fromtimestamp(incoming.stat().st_mtime, UTC)
-
     def keys(self, prefix: str) -> Sequence[str]:
         """All keys that start with ``prefix``, sorted.
 
@@ -123,6 +112,29 @@ class LocalArtifacts:
                 below = Path(parent).relative_to(self._root).as_posix()
                 found += files if below == "." else [f"{below}/{name}" for name in files]
         return sorted(key for key in found if key.startswith(prefix))
+
+    def page(self, prefix: str, after: str, limit: int) -> Sequence[StoredObject]:
+        """The first ``limit`` objects with this ``prefix`` that come after the key ``after``, if it is not empty.
+
+        Folders are not read whose objects all come before ``after`` or ``prefix``.
+        """
+        check_page(prefix, after, limit)
+        below = prefix[: prefix.rfind("/") + 1]
+        first = max(prefix, after, key=lambda key: key.split("/"))
+        with self._translated_errors(self._root):
+            (self._root / _INCOMING).stat()
+            if not first.startswith(below):
+                return []  # ``after`` comes after all keys of the prefix
+            objects = _objects_from(self._root / below, below, first.removeprefix(below).split("/"))
+            later = (stored for stored in objects if stored.key != after)
+            return list(islice(takewhile(lambda stored: stored.key.startswith(prefix), later), limit))
+
+    def now(self) -> datetime:
+        """The time of the store's clock, by which objects are dated: that of the file system, which dates a new file."""
+        incoming = self._root / _INCOMING
+        with self._translated_errors(incoming):
+            os.utime(incoming)  # the file system dates the folder now, by the clock that dates files; a full disk allows it
+            return datetime.fromtimestamp(incoming.stat().st_mtime, UTC)
 
     def delete(self, key: str) -> None:
         """Remove the object. Folders that become empty are removed too."""
@@ -180,6 +192,26 @@ class LocalArtifacts:
                 f"cannot use {path} for artifacts: {error.strerror}; give FEDFACE_ARTIFACT_DIRECTORY a directory with "
                 "free space that this user may write"
             ) from error
+
+
+def _objects_from(folder: Path, below: str, first: Sequence[str]) -> Iterator[StoredObject]:
+    """The objects in ``folder`` in order, from the one with the segments ``first`` within the folder on.
+
+    ``below`` is how their keys begin. A file or folder that is removed meanwhile is left out.
+    """
+    name, *rest = first or [""]
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.name < name or entry.name == _INCOMING:
+            continue
+        if entry.is_dir():
+            yield from _objects_from(folder / entry.name, f"{below}{entry.name}/", rest if entry.name == name else [])
+        elif entry.name > name or not rest:
+            with suppress(FileNotFoundError):
+                yield StoredObject(below + entry.name, datetime.fromtimestamp(entry.stat().st_mtime, UTC))
 
 
 def _make_directory(directory: Path, below: Path) -> None:

@@ -8,16 +8,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import BinaryIO, cast
 
 from minio import Minio
+from minio.datatypes import Object
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
-from fedface_core.adapters.artifact_keys import check_key, check_prefix, check_range, range_past_end
+from fedface_core.adapters.artifact_keys import check_key, check_page, check_prefix, check_range, range_past_end
 from fedface_core.domain.errors import ArtifactMissingError, FedFaceError, InvalidInputError, UnavailableError
+from fedface_core.ports import StoredObject
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -28,7 +31,7 @@ LARGE_PART_BYTES = 32 * 2**20
 CHUNK_BYTES = 2**18  # what `read_into` reads at a time; it needs this much memory besides the caller's buffer
 
 _TO_THE_END = 0
-_NO_OBJECT = "~"  # no key contains '~'
+_NO_OBJECT = "clock"  # nobody puts an object with this key: it is asked for only to see the date of the answer
 
 # The server's error code → what is wrong, and which of our settings to correct.
 _WRONG_SETTING = {
@@ -136,16 +139,26 @@ class S3Artifacts:
         assert size is not None, "the answer to a stat has the size"
         return size
 
-    def modified(self, key: str) -> datetime:
-        """When the object was last put: an aware datetime in UTC by the store's clock, to the second or finer."""
-        check_key(key)
-        with self._translated_errors(key):
-            modified = self._client.stat_object(self._bucket, key).last_modified
-        assert modified is not None, "the answer to a stat has the date"
-        return modified
+    def keys(self, prefix: str) -> Sequence[str]:
+        """All keys that start with ``prefix``, sorted."""
+        check_prefix(prefix)
+        with self._translated_errors():
+            found = [item.object_name for item in self._client.list_objects(self._bucket, prefix=prefix, recursive=True)]
+        return sorted(name for name in found if name is not None)
+
+    def page(self, prefix: str, after: str, limit: int) -> Sequence[StoredObject]:
+        """The first ``limit`` objects with this ``prefix`` that come after the key ``after``, if it is not empty.
+
+        One request lists up to a thousand objects. Amazon orders keys by their bytes; that is the order by segments unless
+        one name in a folder begins with another.
+        """
+        check_page(prefix, after, limit)
+        with self._translated_errors():
+            listed = self._client.list_objects(self._bucket, prefix=prefix, recursive=True, start_after=after or None)
+            return [_stored_object(item) for item in islice(listed, limit)]
 
     def now(self) -> datetime:
-        """The store's time, by which `modified` dates objects: an aware datetime in UTC, to the second or finer."""
+        """The time of the store's clock, by which objects are dated: the date of an answer."""
         with self._translated_errors():
             try:
                 headers = self._client.stat_object(self._bucket, _NO_OBJECT).metadata
@@ -153,17 +166,10 @@ class S3Artifacts:
                 if error.code != "NoSuchKey":
                     raise
                 headers = error.response.headers
-        try:
-            return parsedate_to_datetime((headers or {})["Date"])
-        except (KeyError, ValueError) as error:
-            raise UnavailableError(f"{self._server} does not date its answers; ask its operator") from error
-
-    def keys(self, prefix: str) -> Sequence[str]:
-        """All keys that start with ``prefix``, sorted."""
-        check_prefix(prefix)
-        with self._translated_errors():
-            found = [item.object_name for item in self._client.list_objects(self._bucket, prefix=prefix, recursive=True)]
-        return sorted(name for name in found if name is not None)
+        date = None if headers is None else headers.get("Date")
+        if date is None:
+            raise UnavailableError(f"{self._server} does not say what time it is: its answers have no header Date")
+        return parsedate_to_datetime(date)
 
     def delete(self, key: str) -> None:
         """Remove the object."""
@@ -228,6 +234,12 @@ class S3Artifacts:
         template = _WRONG_SETTING.get(str(error.code), "{code}: {message}")
         problem = template.format(bucket=self._bucket, code=error.code, message=error.message)
         return UnavailableError(f"{self._server} refuses us: {problem}")
+
+
+def _stored_object(item: Object) -> StoredObject:
+    assert item.object_name is not None, "a listing has the key of each object"
+    assert item.last_modified is not None, "a listing has the date of each object"
+    return StoredObject(item.object_name, item.last_modified)
 
 
 class _PartsAsFile(io.RawIOBase):

@@ -117,10 +117,12 @@ class StoredModel(Body):
 
 
 class Garbage(Body):
-    """Artifacts that no run, model or round names."""
+    """The artifacts of one page of the store that nothing names."""
 
     keys: list[str]
     removed: bool = Field(description="Whether they were removed; false if they were only listed.")
+    looked_at: int = Field(description="How many artifacts the page has.")
+    next: str | None = Field(description="The key after which the next page begins; null after the last page.")
 
 
 class FieldProblem(Body):

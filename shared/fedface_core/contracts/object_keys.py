@@ -3,6 +3,7 @@
 | artifact | written by | read by |
 |---|---|---|
 | records of runs, manifests, marks of uploads | control | control |
+| claims on model versions | aggregator; control, for the weights that a plan starts from | control |
 | uploaded models | control, for a user | aggregator |
 | updates | the client of that name | aggregator |
 | residuals | the client of that name | that client |
@@ -20,16 +21,25 @@ from __future__ import annotations
 from typing import Final
 
 RUNS: Final = "runs/"
-"""The prefix of all artifacts of runs, except model versions."""
+"""The prefix of all artifacts of runs, except model versions and claims on them."""
 
 UPLOADS: Final = "uploads/"
 """The prefix of the marks of uploaded models. The deletion of a run must not remove a model with a mark."""
 
 KINDS: Final = (
-    *("aggregation", "class_embedding", "guidance", "manifest", "model", "partial", "report", "residual", "run"),
-    *("server_state", "update", "upload"),
+    *("aggregation", "claim", "class_embedding", "guidance", "identity_list", "manifest", "model"),
+    *("partial", "report", "residual", "run", "server_state", "update", "upload"),
 )
 """Every kind of artifact, as `kind` names it."""
+
+CLAIMS: Final = "claims/"
+"""The prefix of all claims."""
+
+EARLIER_RUNS: Final = "claims/earlier-runs"
+"""The key of the object that says how far the runs of earlier versions of FedFace, which put no claims, have claims now."""
+
+MODELS: Final = "models/"
+"""The prefix of all model versions."""
 
 
 def run(run: str) -> str:
@@ -123,11 +133,35 @@ def manifest(run: str, number: int) -> str:
 
 def model(sha256: str) -> str:
     """The key of a model version, safetensors, named by the SHA-256 of its bytes."""
-    return f"models/{sha256}.safetensors"
+    return f"{MODELS}{sha256}.safetensors"
+
+
+def parse_model_key(key: str) -> str:
+    """The SHA-256 in the key of a model version."""
+    return key.removeprefix(MODELS).removesuffix(".safetensors")
+
+
+def claim(sha256: str, run: str) -> str:
+    """The key of a run's claim on a model version, an empty object: the run names the model, so the model must stay.
+
+    A claim is put before the model or the record that names it, so whatever a run names is claimed (ADR 27).
+    """
+    return f"{claims(sha256)}{run}"
+
+
+def claims(sha256: str) -> str:
+    """The prefix of all claims on a model version."""
+    return f"{CLAIMS}{sha256}/"
+
+
+def parse_claim_key(key: str) -> tuple[str, str]:
+    """The SHA-256 of the model version and the run in the key of a claim."""
+    _, sha256, run = key.split("/")
+    return sha256, run
 
 
 def run_folder(run: str) -> str:
-    """The prefix of all artifacts of a run, except model versions."""
+    """The prefix of all artifacts of a run, except model versions and claims on them."""
     return f"runs/{run}/"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fedface_core.ports.artifacts import ArtifactStore
+from fedface_core.ports.artifacts import ArtifactStore, StoredObject
 from fedface_core.ports.clock import Clock
 from fedface_core.ports.ledger import (
     EndedRound,
@@ -34,6 +34,7 @@ __all__ = [
     "RunRecords",
     "RunViews",
     "StepFailures",
+    "StoredObject",
     "TaskPublisher",
 ]
 

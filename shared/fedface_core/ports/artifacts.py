@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as a listing shows it."""
+
+    key: str
+    modified: datetime
+    """When the object was last put: an aware datetime in UTC by the store's clock, to the second or finer."""
 
 
 class ArtifactStore(Protocol):
@@ -42,22 +52,25 @@ class ArtifactStore(Protocol):
     def size(self, key: str) -> int:
         """The object's size in bytes; the object is not read. `ArtifactMissingError` if there is no such object."""
 
-    def modified(self, key: str) -> datetime:
-        """When the object was last put: an aware datetime in UTC by the store's clock, to the second or finer.
-
-        `ArtifactMissingError` if there is no such object.
-        """
-
-    def now(self) -> datetime:
-        """The store's time, by which `modified` dates objects: an aware datetime in UTC, to the second or finer.
-
-        Ages of objects are measured by it: the clock of the caller, or of the ledger, may differ.
-        """
-
     def keys(self, prefix: str) -> Sequence[str]:
         """All keys that start with ``prefix``, sorted. The empty prefix gives every key.
 
         `InvalidInputError` if no key can start with ``prefix``.
+        """
+
+    def page(self, prefix: str, after: str, limit: int) -> Sequence[StoredObject]:
+        """The first ``limit`` objects with this ``prefix`` that come after the key ``after``, if it is not empty.
+
+        Keys are in order segment by segment: all of a folder comes together. There need be no object ``after``, but
+        if a folder has this name, it may be left out. An object that is put or removed while pages are read may be on a
+        page or not; every other object is on one page. A page with fewer than ``limit`` objects is the last one.
+        `InvalidInputError` if no key can start with ``prefix``, or ``after`` is no key.
+        """
+
+    def now(self) -> datetime:
+        """The time of the store's clock, by which objects are dated: an aware datetime in UTC, to the second or finer.
+
+        Ages of objects are measured by it: the clock of the caller, or of the ledger, may differ.
         """
 
     def delete(self, key: str) -> None:

@@ -14,7 +14,7 @@ version of FedFace wrote a record that the method reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -246,6 +246,9 @@ class RunViews(Protocol):
 
     def run_phases(self) -> Sequence[RunPhase]:
         """The phase of every run, in no order. No record of a run is read."""
+
+    def known_runs(self, run_ids: Iterable[str]) -> Set[str]:
+        """Those of the runs that the ledger has, whether their records can be read or not. No record is read."""
 
     def round_summary(self, run_id: str, number: int) -> RoundSummary:
         """The round and the counts of its clients at one moment. The cost does not grow with the cohort.

@@ -20,7 +20,7 @@ from fedface_core.domain.plan.update_encoding import UPDATE_ENCODINGS
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import RefusalReason
-from fedface_core.ports import ArtifactStore
+from fedface_core.ports import ArtifactStore, StoredObject
 
 # How many of the newest runs have gauges of their own, in control and in the evaluator: a bound on label values.
 NEWEST_RUNS = 20
@@ -172,17 +172,17 @@ class CountedArtifacts:
         """The object's size in bytes; the object is not read."""
         return self._store.size(key)
 
-    def modified(self, key: str) -> datetime:
-        """When the object was last put: an aware datetime in UTC by the store's clock, to the second or finer."""
-        return self._store.modified(key)
-
-    def now(self) -> datetime:
-        """The store's time, by which `modified` dates objects: an aware datetime in UTC, to the second or finer."""
-        return self._store.now()
-
     def keys(self, prefix: str) -> Sequence[str]:
         """All keys that start with ``prefix``, sorted."""
         return self._store.keys(prefix)
+
+    def page(self, prefix: str, after: str, limit: int) -> Sequence[StoredObject]:
+        """The first ``limit`` objects with this ``prefix`` that come after the key ``after``, if it is not empty."""
+        return self._store.page(prefix, after, limit)
+
+    def now(self) -> datetime:
+        """The time of the store's clock, by which objects are dated."""
+        return self._store.now()
 
     def delete(self, key: str) -> None:
         """Remove the object."""

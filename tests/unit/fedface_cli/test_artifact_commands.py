@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from fedface_core.domain.errors import UnavailableError
 from support.api_by_hand import ByHand
 from support.command_line import Invoke
 
@@ -16,8 +18,8 @@ def test_artifacts_that_nothing_names_are_listed_and_collected(
     stray = "runs/run-00000000dead/rounds/1/report.json"
     api.ports.artifacts.put(stray, b"left behind")
     assert fedface("artifacts", "collect") == (0, "", "0 artifacts removed\n")
-    two_hours_ago = datetime.now(UTC) - timedelta(hours=2)
-    monkeypatch.setattr(api.ports.artifacts, "modified", lambda key: two_hours_ago)
+    in_two_hours = datetime.now(UTC) + timedelta(hours=2)
+    monkeypatch.setattr(api.ports.artifacts, "now", lambda: in_two_hours)
     listed = fedface("artifacts", "collect", "--dry-run", "--older-than", "1")
     assert listed == (0, f"{stray}\n", "1 artifact that nothing names\n")
     assert fedface("artifacts", "collect", "--older-than", "1") == (0, f"{stray}\n", "1 artifact removed\n")
@@ -25,3 +27,40 @@ def test_artifacts_that_nothing_names_are_listed_and_collected(
     for hours in ("0.1", "nan", "inf", "1e8"):
         code, _, err = fedface("artifacts", "collect", "--older-than", hours)
         assert (code, "older" in err) == (2, True), "the grace period is for tasks that are at work, and has an end"
+
+
+def test_what_was_removed_before_an_error_is_listed(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    strays = [f"runs/run-00000000dead/rounds/{number}/report.json" for number in range(1001)]
+    for stray in strays:
+        api.ports.artifacts.put(stray, b"left behind")
+    in_two_days = datetime.now(UTC) + timedelta(days=2)
+    monkeypatch.setattr(api.ports.artifacts, "now", lambda: in_two_days)
+    delete_all = api.ports.artifacts.delete_all
+    removed: list[str] = []
+
+    def delete_the_first_page(keys: Sequence[str]) -> None:
+        if removed:
+            raise UnavailableError("the disk is gone")
+        removed.extend(keys)
+        delete_all(keys)
+
+    monkeypatch.setattr(api.ports.artifacts, "delete_all", delete_the_first_page)
+    code, out, err = fedface("artifacts", "collect")
+    assert (code, out.split()) == (1, removed)
+    assert "the disk is gone" in err
+    assert len(removed) == 999, "the first object of the store says that earlier runs have claims"
+
+
+def test_a_terminal_shows_how_far_it_is_and_standard_output_has_the_keys_alone(
+    fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stray = "runs/run-00000000dead/rounds/1/report.json"
+    api.ports.artifacts.put(stray, b"left behind")
+    in_two_days = datetime.now(UTC) + timedelta(days=2)
+    monkeypatch.setattr(api.ports.artifacts, "now", lambda: in_two_days)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # standard error is taken for a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    code, out, err = fedface("artifacts", "collect", "--dry-run")
+    assert (code, out) == (0, f"{stray}\n")
+    assert "2 looked at, 1 that nothing names" in err
+    assert err.endswith("1 artifact that nothing names\n")

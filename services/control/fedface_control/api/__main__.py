@@ -8,6 +8,7 @@ import uvicorn
 from prometheus_client import REGISTRY
 
 from fedface_control.api.app import create_app
+from fedface_control.upkeep.claims import claim_for_earlier_runs
 from fedface_control.upkeep.restore import restore_all
 from fedface_core.bootstrap import connect, ensure_bucket
 from fedface_core.domain.errors import UnavailableError
@@ -27,8 +28,10 @@ def main() -> None:
     patience = settings.patience_seconds
     try:
         wait_for_dependency(Dependency.ARTIFACT_STORE, patience, lambda: ensure_bucket(settings))
+        patient_ports = with_patience(ports, patience)
+        claim_for_earlier_runs(patient_ports)
         if settings.restore_on_start:
-            restore_all(with_patience(ports, patience))
+            restore_all(patient_ports)
     except UnavailableError as error:
         sys.exit(f"control: {error}")
     app = create_app(ports, REGISTRY)

@@ -53,7 +53,7 @@ def restore_all(ports: Ports) -> tuple[list[Run], dict[str, str]]:
     in_store = restorable_runs(ports.artifacts.keys(object_keys.RUNS))
     restored = []
     refused = {}
-    for run_id in sorted(in_store - {run.id for run in ports.ledger.runs()}):
+    for run_id in sorted(in_store - ports.ledger.known_runs(in_store)):
         try:
             restored.append(restore_run(ports, run_id))
         except WrongPhaseError:

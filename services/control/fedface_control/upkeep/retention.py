@@ -1,6 +1,6 @@
 """Removing what is not needed any more: updates of old rounds, and all objects of a run that is deleted.
 
-Objects that another run names and models that a user has uploaded are never removed.
+Model versions that another run has claimed or a user has uploaded are never removed.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from contextlib import suppress
 
 import structlog
 
-from fedface_control.upkeep.named_artifacts import aggregations, manifests, named_artifacts
+from fedface_control.upkeep.claims import claim_for_earlier_runs, is_claimed
+from fedface_control.upkeep.named_artifacts import aggregations, named_by_recorded
 from fedface_core.contracts import object_keys
-from fedface_core.domain.errors import ArtifactMissingError, NotFoundError, StaleVersionError
+from fedface_core.domain.errors import DamagedObjectError, NotFoundError, StaleVersionError, UnknownSchemaError
 from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import Run
 from fedface_core.ports import ArtifactStore, Ports
@@ -54,19 +55,21 @@ def remove_old_updates(ports: Ports, run: Run, *, ended: int, needed: Iterable[i
 def delete_run(ports: Ports, run: Run) -> None:
     """Remove all artifacts of a run that is `deleting`, then its records in the ledger.
 
-    An interrupted deletion can be repeated: until its end, the run is still in the ledger.
+    Only what the run holds is read, and the claims on its model versions, however many other runs there are. An interrupted
+    deletion can be repeated: until its end, the run is still in the ledger.
     """
+    claim_for_earlier_runs(ports)
     artifacts = ports.artifacts
-    began = artifacts.now()
-    keys = artifacts.keys("")
-    named_by_others = named_artifacts(ports, keys, without=run.id)
-    trained = {aggregation.model_sha256 for aggregation in aggregations(artifacts, keys, run.id)}
-    models = {object_keys.model(sha256) for sha256 in trained - named_by_others.models if not named_by_others.unreadable}
-    started_from = {object_keys.model(sha256) for sha256 in _start_models(artifacts, run) - trained}
-    for model in sorted(models | {model for model in started_from if model not in named_by_others}):
-        with suppress(ArtifactMissingError):
-            if artifacts.modified(model) <= began:  # otherwise a run of the same plan has just made the same model
-                artifacts.delete(model)
+    try:
+        models = _models(ports, run)
+    except NotFoundError:
+        log.info("deletion_overtaken")  # another sweep has just deleted the run
+        return
+    for sha256 in sorted(models):
+        artifacts.delete(object_keys.claim(sha256, run.id))
+        # Its own claim goes first: of two runs that are deleted at once, the later one finds none, and removes the model.
+        if not is_claimed(artifacts, sha256):
+            artifacts.delete(object_keys.model(sha256))
     record = object_keys.run(run.id)
     _remove_all(artifacts, object_keys.run_folder(run.id), keep=record)
     artifacts.delete(record)
@@ -114,10 +117,16 @@ def _server_states(rounds: Iterable[RoundState]) -> set[str]:
     return {sha256 for sha256 in found if sha256 is not None}
 
 
-def _start_models(artifacts: ArtifactStore, run: Run) -> set[str]:
-    """SHA-256 of the model versions that the run's cohorts started from; the initial model is one of them."""
-    found = {manifest.round.model_sha256 for manifest in manifests(artifacts, run.id)}
-    return found if run.model_sha256 is None else found | {run.model_sha256}
+def _models(ports: Ports, run: Run) -> set[str]:
+    """SHA-256 of the model versions that the run names, also by results that are stored and not recorded yet."""
+    named = named_by_recorded(ports.ledger, run)
+    try:
+        for aggregation in aggregations(ports.artifacts, run.id):
+            named.add_aggregation(aggregation)
+    except (UnknownSchemaError, DamagedObjectError) as error:
+        # The deletion goes on. What only this object names has a claim of a run that is no more, and so is garbage.
+        log.warning("aggregation_unreadable", reason=str(error))
+    return named.models
 
 
 def _remove_all(artifacts: ArtifactStore, prefix: str, keep: str | None = None) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from heapq import nsmallest
 
-from fedface_core.adapters.artifact_keys import check_key, check_prefix, check_range, range_past_end
+from fedface_core.adapters.artifact_keys import check_key, check_page, check_prefix, check_range, range_past_end
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.domain.errors import ArtifactMissingError
-from fedface_core.ports import Clock
+from fedface_core.ports import Clock, StoredObject
 
 
 class MemoryArtifacts:
@@ -53,19 +54,20 @@ class MemoryArtifacts:
         """The object's size in bytes; the object is not read."""
         return len(self.get(key))
 
-    def modified(self, key: str) -> datetime:
-        """When the object was last put: an aware datetime in UTC by the store's clock, to the second or finer."""
-        self.get(key)
-        return self._put_at[key]
-
-    def now(self) -> datetime:
-        """The store's time, by which `modified` dates objects: an aware datetime in UTC, to the second or finer."""
-        return self._clock.now()
-
     def keys(self, prefix: str) -> Sequence[str]:
         """All keys that start with ``prefix``, sorted."""
         check_prefix(prefix)
         return sorted(key for key in list(self._objects) if key.startswith(prefix))
+
+    def page(self, prefix: str, after: str, limit: int) -> Sequence[StoredObject]:
+        """The first ``limit`` objects with this ``prefix`` that come after the key ``after``, if it is not empty."""
+        check_page(prefix, after, limit)
+        later = [key for key in self.keys(prefix) if key.split("/") > after.split("/")]
+        return [StoredObject(key, self._put_at[key]) for key in nsmallest(limit, later, key=lambda key: key.split("/"))]
+
+    def now(self) -> datetime:
+        """The time of the store's clock, by which objects are dated."""
+        return self._clock.now()
 
     def delete(self, key: str) -> None:
         """Remove the object."""

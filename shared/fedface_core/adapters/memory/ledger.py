@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 
 from fedface_core.adapters.audit_trail import EventData, check_event_id, event_data
@@ -247,6 +247,11 @@ class MemoryLedger:
         """The phase of every run, in no order."""
         with self._lock:
             return [run.phase for run in self._runs.values()]
+
+    def known_runs(self, run_ids: Iterable[str]) -> Set[str]:
+        """Those of the runs that the ledger has, whether their records can be read or not."""
+        with self._lock:
+            return self._runs.keys() & set(run_ids)
 
     def round_summary(self, run_id: str, number: int) -> RoundSummary:
         """The round and the counts of its clients at one moment."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
+from itertools import compress
 from typing import Any, Final
 
 from redis.client import Pipeline
@@ -55,6 +56,14 @@ class RedisViews(RunLookup):
             for run_id in run_ids:
                 pipeline.hget(run_keys(run_id).run, "phase")
             return [RunPhase(phase) for phase in pipeline.execute() if phase is not None]
+
+    def known_runs(self, run_ids: Iterable[str]) -> Set[str]:
+        """Those of the runs that the ledger has, whether their records can be read or not."""
+        asked = sorted(set(run_ids))
+        with self._server.pipeline() as pipeline:
+            for run_id in asked:
+                pipeline.exists(run_keys(run_id).run)
+            return set(compress(asked, pipeline.execute()))
 
     def round_summary(self, run_id: str, number: int) -> RoundSummary:
         """The round and the counts of its clients at one moment."""

@@ -73,3 +73,8 @@ class ModelPlan(PlanPart):
             if self.height % 16 or self.width % 16:
                 raise ValueError(f"mobilefacenet halves images four times, so 16 must divide {self.height}×{self.width}")
         return self
+
+    @property
+    def stored_weights(self) -> str | None:
+        """The SHA-256 of the stored model that the run starts from; None if its weights come from elsewhere."""
+        return None if self.weights in ("random", "published") else self.weights

@@ -1,74 +1,80 @@
-"""Which artifacts are named, and so must stay."""
+"""Which artifacts a run names, and so must stay."""
 
 from __future__ import annotations
 
 import pytest
 
-from fedface_control.upkeep.named_artifacts import NamedArtifacts, named_artifacts, restorable_runs
+from fedface_control.records import save_ended_round
+from fedface_control.upkeep.named_artifacts import NamedArtifacts, aggregations, manifests, named_by, restorable_runs
 from fedface_core.contracts import object_keys
+from fedface_core.domain.errors import DamagedObjectError
 from fedface_core.domain.run import RunPhase
-from support.control_rounds import MODEL, RUN, Control, a_round, an_aggregation
+from support.control_rounds import MODEL, NOW, RUN, Control, a_round, an_aggregation
 
 OTHER = "f" * 64
-SHARED = [object_keys.model(MODEL), object_keys.class_embeddings(RUN, "d" * 64), object_keys.run(RUN)]
+EMBEDDINGS = "d" * 64
 
 
-def named_by(control: Control, keys: list[str], *, without: str | None = None) -> set[str]:
-    named = named_artifacts(control.ports, keys, without=without)
+def named_keys(named: NamedArtifacts, keys: list[str]) -> set[str]:
     return {key for key in keys if key in named}
 
 
-def test_a_run_names_its_models_its_round_objects_and_its_updates() -> None:
+def test_a_run_in_the_ledger_names_its_models_its_round_objects_and_its_updates() -> None:
     control = Control.empty()
     control.open()
-    keys = [*SHARED, object_keys.update(RUN, 0, "client-000001"), object_keys.model(OTHER)]
-    assert named_by(control, keys) == {object_keys.model(MODEL), object_keys.run(RUN), keys[3]}
-    assert named_by(control, keys, without=RUN) == set()
+    named = named_by(control.ports, RUN)
+    keys = [object_keys.run(RUN), object_keys.update(RUN, 0, "client-000001")]
+    assert named.models == {MODEL}
+    assert named_keys(named, [*keys, object_keys.class_embeddings(RUN, EMBEDDINGS)]) == {*keys}
+
+
+def test_a_lost_run_names_what_its_record_and_its_manifests_name() -> None:
+    control = Control.empty()
+    run = control.open()
+    closed = control.ledger.load_round(RUN, 0).closed(NOW)
+    run = control.ledger.save(run, "round_closed", changed=closed)
+    aggregated = closed.aggregated(an_aggregation())
+    save_ended_round(control.ports, run, "round_abandoned", aggregated.abandoned(NOW, "an operator retried it"))
+    control.ledger.delete(RUN)
+    named = named_by(control.ports, RUN)
+    assert named.models == {MODEL}
+    assert object_keys.class_embeddings(RUN, EMBEDDINGS) in named
+    assert [manifest.round.number for manifest in manifests(control.artifacts, RUN)] == [0]
+    control.artifacts.put(object_keys.run(RUN), b"half a rec")
+    with pytest.raises(DamagedObjectError):
+        named_by(control.ports, RUN)
 
 
 def test_an_aggregation_names_its_objects_before_it_is_recorded() -> None:
     control = Control.empty()
     control.open()
-    key = object_keys.aggregation(RUN, 0, "e" * 64)
-    control.artifacts.put(key, an_aggregation().model_dump_json().encode())
-    assert named_by(control, [*SHARED, key]) == {*SHARED, key}
-
-
-def test_a_run_that_waits_for_its_model_names_every_model() -> None:
-    control = Control.empty()
-    control.create(RunPhase.PREPARING)
-    assert named_by(control, [object_keys.model(OTHER)]) == {object_keys.model(OTHER)}
+    control.artifacts.put(object_keys.aggregation(RUN, 0, "e" * 64), an_aggregation().model_dump_json().encode())
+    named = named_by(control.ports, RUN)
+    for aggregation in aggregations(control.artifacts, RUN):
+        named.add_aggregation(aggregation)
+    assert object_keys.class_embeddings(RUN, EMBEDDINGS) in named
 
 
 def test_a_run_names_its_identity_list_or_every_list_until_it_has_one() -> None:
     control = Control.empty()
     waiting = control.create(RunPhase.PREPARING)
     lists = [object_keys.identity_list(RUN, sha256) for sha256 in (MODEL, OTHER)]
-    assert named_by(control, lists) == set(lists)
+    assert named_keys(named_by(control.ports, RUN), lists) == set(lists)
     control.ledger.save(waiting.with_identity_list(OTHER), "identities_listed")
-    assert named_by(control, lists) == {lists[1]}
-    assert named_by(control, lists, without=RUN) == set()
-
-
-def test_an_unreadable_run_names_every_model_and_all_of_its_own_objects() -> None:
-    control = Control.empty()
-    control.artifacts.put(object_keys.run(RUN), b"half a rec")
-    keys = [*SHARED, object_keys.model(OTHER), object_keys.report("run-00000000dead", 1)]
-    assert named_by(control, keys) == set(keys[:4])
+    assert named_keys(named_by(control.ports, RUN), lists) == {lists[1]}
 
 
 @pytest.mark.parametrize(("kept_from", "expected"), [(1, True), (2, False)])
 def test_updates_before_the_first_kept_round_are_not_named(kept_from: int, expected: bool) -> None:
-    named = NamedArtifacts()
-    control = Control.empty()
-    named.add_run(control.open(number=1).replace(updates_kept_from=kept_from), [a_round()])
+    named = NamedArtifacts(updates_kept_from=kept_from)
+    named.add_run(Control.empty().open(number=1), [a_round()])
     assert (object_keys.update(RUN, 1, "client-000001") in named) is expected
     assert (object_keys.partial(RUN, 1, 0, "e" * 64) in named) is expected
     assert object_keys.manifest(RUN, 1) in named
 
 
 def test_a_residual_that_a_client_needs_stays_though_it_is_old() -> None:
-    named = NamedArtifacts()
+    named = NamedArtifacts(updates_kept_from=3)
     round_3 = a_round(number=3).model_copy(update={"residuals": {"client-000001": 1}})
     named.add_run(Control.empty().open(number=3).replace(updates_kept_from=3), [round_3])
     needed = object_keys.residual(RUN, 1, "client-000001", OTHER)

@@ -26,7 +26,12 @@ KINDS_OF_A_RUN = {
     object_keys.report(RUN, 3): "report",
     object_keys.manifest(RUN, 3): "manifest",
 }
-OTHER_KINDS = {object_keys.model(SHA): "model", object_keys.upload(SHA): "upload"}
+OTHER_KINDS = {
+    object_keys.model(SHA): "model",
+    object_keys.upload(SHA): "upload",
+    object_keys.claim(SHA, RUN): "claim",
+    object_keys.EARLIER_RUNS: "claim",
+}
 KINDS = KINDS_OF_A_RUN | OTHER_KINDS
 
 
@@ -40,7 +45,7 @@ def test_the_kinds_are_those_of_all_keys() -> None:
     assert sorted(object_keys.KINDS) == sorted(KINDS.values())
 
 
-def test_a_runs_folder_holds_all_that_it_keeps_but_no_model_or_upload() -> None:
+def test_a_runs_folder_holds_all_that_it_keeps_but_no_model_claim_or_upload() -> None:
     """The deletion of a run removes its folder."""
     folder = object_keys.run_folder(RUN)
     assert all(key.startswith(folder) for key in KINDS_OF_A_RUN)
@@ -60,3 +65,11 @@ def test_the_key_of_a_residual_names_its_round_and_client(number: int, index: in
     key = object_keys.residual(RUN, number, client_id(index), SHA)
     assert key.startswith(object_keys.residuals(RUN))
     assert object_keys.parse_residual_key(key) == (number, client_id(index))
+
+
+def test_the_keys_of_a_model_version_and_of_its_claims_name_it() -> None:
+    assert object_keys.parse_model_key(object_keys.model(SHA)) == SHA
+    claim = object_keys.claim(SHA, RUN)
+    assert claim.startswith(object_keys.claims(SHA))
+    assert object_keys.parse_claim_key(claim) == (SHA, RUN)
+    assert not object_keys.EARLIER_RUNS.startswith(object_keys.claims("e" * 64))

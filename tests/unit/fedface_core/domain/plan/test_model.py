@@ -65,3 +65,8 @@ def test_the_wrong_one_of_several_widths_is_named() -> None:
 def test_a_shape_that_the_architecture_does_not_have_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         ModelPlan.model_validate(fields)
+
+
+@pytest.mark.parametrize(("weights", "stored"), [("random", None), ("published", None), ("a" * 64, "a" * 64)])
+def test_only_a_model_in_the_store_is_named_by_its_sha256(weights: str, stored: str | None) -> None:
+    assert ModelPlan.model_validate({"weights": weights}).stored_weights == stored

@@ -1,0 +1,42 @@
+"""`fedface bench storage` reports and prints what it measured, and refuses what it cannot measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fedface_core.adapters.memory import MemoryArtifacts, MemoryLedger, RecordingPublisher
+from fedface_core.adapters.system_clock import SystemClock
+from fedface_core.ports import Ports
+from loadtest.bench.storage_figures import StorageReport
+from support.command_line import Invoke
+
+
+def test_every_step_is_reported(fedface: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    @contextmanager
+    def in_memory(_artifacts: str) -> Iterator[tuple[Ports, Callable[[], None]]]:
+        ports = Ports(MemoryLedger(), MemoryArtifacts(), RecordingPublisher(), SystemClock())
+        yield ports, lambda: [ports.ledger.delete(run.id) for run in ports.ledger.runs()].clear()
+
+    monkeypatch.setattr("loadtest.bench.storage_figures.empty_ports", in_memory)
+    file = tmp_path / "storage.json"
+    status, out, _ = fedface("bench", "storage", "--runs", "2", "--json", str(file))
+    assert status == 0
+    report = StorageReport.model_validate_json(file.read_text())
+    assert (report.runs, report.artifacts) == (2, "s3")
+    assert report.objects > 15
+    assert f"2 ended runs, {report.objects} objects in s3" in out
+    for what in report.seconds:
+        assert what in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"), [(["--runs", "1"], "runs"), (["--json", "/no/such/directory/x.json"], "there is no directory")]
+)
+def test_wrong_options_are_refused_before_anything_is_measured(fedface: Invoke, arguments: list[str], says: str) -> None:
+    status, _, err = fedface("bench", "storage", *arguments)
+    assert status != 0
+    assert says in err
