@@ -84,7 +84,7 @@ def delete_two_at_once(faces: Path, before: int) -> bool:
     services.record_effects(None)
     approached = 0
 
-    def overtake() -> None:
+    def overtake(_effect: str) -> None:
         nonlocal approached
         approached += 1
         if approached == before:
