@@ -105,14 +105,17 @@ def test_ledger_and_broker_that_refuse_writes(
             lambda: ledger.save(stored, "run_paused"),
             lambda: ledger.record_event(run.id, "waiting", {}),
             lambda: ledger.begin_attempt(run.id, 1, one, NOW),
-            lambda: ledger.accept(run.id, 1, one, update, NOW),
-            lambda: ledger.fail(run.id, 1, one, "no photographs", NOW),
             lambda: ledger.record_partial(run.id, 1, 0, NOW),
             lambda: ledger.touch(run.id, 1, NOW),
         ]
+        if state != "OOM":  # Redis lets a script go on, whole, whose first write frees memory
+            uses += [
+                lambda: ledger.accept(run.id, 1, one, update, NOW),
+                lambda: ledger.fail(run.id, 1, one, "no photographs", NOW),
+            ]
         with REFUSING_WRITES[state](client):
             for use in uses:
-                with unavailable_within(10, f"cannot serve us now: .*; {REMEDIES[state]}"):
+                with unavailable_within(10, f"cannot serve us now: .*{REMEDIES[state]}"):
                     use()
             with publisher_to(url, tmp_path) as publisher, unavailable_within(15, REMEDIES[state]):
                 publisher.publish(Sweep(), correlation_id="abc")

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from support.servers import wait_for
 
@@ -68,18 +70,24 @@ def without_disk(server: redis.Redis) -> Iterator[None]:
 def busy(server: redis.Redis) -> Iterator[None]:
     """Somebody's script never ends."""
 
-    def never_end() -> None:
-        with suppress(redis.ResponseError):  # the script is killed
-            server.eval("while true do end", 0)
+    patient = server.connection_pool.connection_kwargs | {"socket_timeout": None, "retry": Retry(NoBackoff(), 0)}
 
-    with configured(server, "lua-time-limit", 50):
+    def never_end() -> None:
+        with redis.Redis.from_pool(redis.ConnectionPool(**patient)) as client, suppress(redis.ResponseError):
+            client.eval("while true do end", 0)  # until it is killed
+
+    with (
+        configured(server, "lua-time-limit", 50),
+        server.client() as connected,
+    ):  # a busy Redis lets no client choose a database
+        connected.ping()
         script = threading.Thread(target=never_end)
         script.start()
         try:
-            wait_for("the script", lambda: _answers_busy(server))
+            wait_for("the script", lambda: _answers_busy(connected))
             yield
         finally:
-            server.script_kill()
+            connected.script_kill()
             script.join()
 
 

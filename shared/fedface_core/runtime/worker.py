@@ -77,9 +77,10 @@ def _run(app: Celery, service: str, *, beat: bool) -> None:
     name = f"{service}@%h-{os.getpid()}"
     # The plain scheduler keeps its times in memory. The default one needs a file, which an interval does not.
     scheduler = ["--beat", "--scheduler", "celery.beat:Scheduler"] if beat else []
-    app.worker_main(
-        ["--quiet", "worker", "--queues", service, "--hostname", name, "--without-mingle", "--without-gossip", *scheduler]
-    )
+    # Nobody reads what workers tell each other. To send it, Celery's loop would wait, without a word, for a broker that
+    # answers with errors.
+    silent = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+    app.worker_main(["--quiet", "worker", "--queues", service, "--hostname", name, *silent, *scheduler])
 
 
 def _interrupt_tasks_after(grace_seconds: float) -> None:

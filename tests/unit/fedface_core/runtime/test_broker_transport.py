@@ -107,7 +107,7 @@ def test_after_an_acknowledgement_that_fails_the_channel_fails(
     with without_replicas(server):
         getattr(delivery.message, answer)(logging.getLogger("worker"), delivery.connection.connection_errors)
     assert "NOREPLICAS" in caplog.text
-    with pytest.raises(redis.ConnectionError, match="did not take an acknowledgement: .*NOREPLICAS"):
+    with pytest.raises(redis.ConnectionError, match=r"did not take an acknowledgement: .*NOREPLICAS"):
         delivery.connection.drain_events(timeout=1)
 
 
