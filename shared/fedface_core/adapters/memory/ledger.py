@@ -287,7 +287,7 @@ class MemoryLedger:
             return self._events[run_id][first : first + limit]
 
     def ping(self) -> None:
-        """Check that the ledger answers. Memory always answers."""
+        """Check that the ledger answers, takes writes, and keeps them. Memory always does."""
 
     def _failures_of(self, run_id: str, number: int | None) -> dict[str, StepFailure]:
         """Step → its failures, of the run itself or of one of its rounds. Empty if there is no such run or round."""
