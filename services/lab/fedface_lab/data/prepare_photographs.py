@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.files.whole_file import write_whole
 from fedface_lab.data.face_points import FindFace
 from fedface_lab.data.prepare_journal import (
     JOURNAL,
@@ -18,7 +19,6 @@ from fedface_lab.data.prepare_journal import (
     PreparationReport,
     PreparationSettings,
 )
-from fedface_lab.whole_file import write_whole
 from fedface_learning.data.alignment import TEMPLATES, Template, align
 from fedface_learning.data.dataset import natural_sort_key
 from fedface_learning.data.photographs import read_photograph
