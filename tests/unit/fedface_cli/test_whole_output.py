@@ -17,7 +17,7 @@ from rich.console import Console
 from fedface_cli import main
 
 @main.app.command()
-def show(means: str, lines: str, unbuffered: str) -> None:
+def show(means: str, lines: int) -> None:
     show = {"echo": typer.echo, "print": print, "console": Console().print}[means]
     for number in range(lines):
         show(f"line {number}")
