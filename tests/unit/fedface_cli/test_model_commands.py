@@ -58,6 +58,7 @@ def test_a_model_goes_through_a_link_and_into_a_pipe(fedface: Invoke, api: ByHan
         ("half.safetensors", MODEL[:-1], "its tensors take 8 bytes, but 7 follow the header"),
         ("empty", b"", "it begins with b''"),
     ],
+    ids=["TOML", "cut short", "nothing"],
 )
 def test_what_is_not_safetensors_is_not_uploaded(
     fedface: Invoke, api: ByHand, tmp_path: Path, name: str, content: bytes, complaint: str

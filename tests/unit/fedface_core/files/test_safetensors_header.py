@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +17,8 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.files import safetensors_header
 from fedface_core.files.safetensors_header import DTYPE_BYTES, check_safetensors
 from fedface_learning.formats.safetensors_layout import DTYPES
+
+deserialize = cast("Callable[[bytes], list[tuple[str, dict[str, Any]]]]", safetensors.deserialize)
 
 ENTRIES = {
     "__metadata__": {"fedface": "{}"},
@@ -40,7 +42,7 @@ def complaint(data: bytes) -> str | None:
 
 def library_reads(data: bytes) -> bool:
     try:
-        safetensors.deserialize(data)
+        deserialize(data)
     except safetensors.SafetensorError:
         return False
     return True
@@ -127,5 +129,5 @@ def test_what_is_recognised_is_read_by_the_library(data: st.DataObject) -> None:
     if complaint(bytes(whole)) is None:
         assert library_reads(bytes(whole))
     elif library_reads(bytes(whole)):
-        dtypes = {view["dtype"] for _, view in safetensors.deserialize(bytes(whole))}
+        dtypes = {view["dtype"] for _, view in deserialize(bytes(whole))}
         assert not dtypes or not dtypes <= DTYPE_BYTES.keys()

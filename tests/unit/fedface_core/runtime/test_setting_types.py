@@ -72,7 +72,7 @@ def test_a_wrong_redis_url(url: str, complaint: str | None) -> None:
 def test_an_encoded_secret_reaches_both_clients(secret: str) -> None:
     url = f"redis://:{quote(secret, safe='')}@redis:6380/3"
     check_redis_url(url)
-    options = redis.connection.parse_url(url)
+    options = redis.Redis.from_url(url).connection_pool.connection_kwargs
     assert (options["password"], options["host"], options["port"], options["db"]) == (secret, "redis", 6380, 3)
     celerys = parse_url(url)
     assert (celerys["password"], celerys["hostname"], celerys["port"]) == (secret, "redis", 6380)
@@ -87,7 +87,7 @@ def test_a_raw_secret_reaches_redis_or_is_refused(secret: str) -> None:
         check_redis_url(url)
     except ValueError:
         return
-    options = redis.connection.parse_url(url)
+    options = redis.Redis.from_url(url).connection_pool.connection_kwargs
     assert (options["password"], options["host"], options["port"]) == (secret, "redis", 6380)
 
 

@@ -59,6 +59,7 @@ def test_a_model_with_another_hash_is_refused(api: TestClient, services: InProce
         (MODEL[:-1], "its tensors take 8 bytes, but 7 follow the header"),
         (b"", "it begins with b''"),
     ],
+    ids=["TOML", "cut short", "nothing"],
 )
 def test_what_is_not_safetensors_is_refused(api: TestClient, services: InProcess, data: bytes, complaint: str) -> None:
     response = api.put(f"/models/{hashlib.sha256(data).hexdigest()}", content=data)
