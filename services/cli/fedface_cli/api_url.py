@@ -21,8 +21,10 @@ def checked_api_url(url: str) -> str:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise InvalidInputError(f"the API's URL is {shown!r}, which is no URL: {error}") from None
-    if not parsed.host or parsed.query or parsed.fragment or not 0 < (parsed.port or 1) <= _MAX_PORT:
+    wrong_port = parsed.port is not None and not 0 < parsed.port <= _MAX_PORT
+    if not parsed.host or parsed.query or parsed.fragment or wrong_port or any(map(str.isspace, url)):
         raise InvalidInputError(
-            f"the API's URL is {shown!r}; give a host, a port up to {_MAX_PORT} and no query, such as http://127.0.0.1:8000"
+            f"the API's URL is {shown!r}; give a host, a port from 1 to {_MAX_PORT}, no query and no white space, such as "
+            "http://127.0.0.1:8000"
         )
     return url.rstrip("/")
