@@ -68,8 +68,9 @@ class LocalStack:
         logs: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self.workdir = workdir.resolve()
-        self.logs = (logs or self.workdir / "logs").resolve()
+        # Not `Path.resolve`, which raises a RuntimeError for links in a circle; the lock reports them as other wrong paths.
+        self.workdir = Path(os.path.realpath(workdir))
+        self.logs = Path(os.path.realpath(logs or self.workdir / "logs"))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.metrics_targets: dict[str, str] = {}
         self.environment: dict[str, str] = {}

@@ -90,10 +90,11 @@ def test_a_folder_or_a_file_in_the_way_of_a_file(
 @pytest.mark.parametrize("line", FOLDER_WRITERS.values(), ids=FOLDER_WRITERS)
 def test_a_file_in_the_way_of_a_folder(fedface: Invoke, arguments: dict[str, str], tmp_path: Path, line: str) -> None:
     (tmp_path / "file").write_bytes(b"old")
-    for output in (tmp_path / "file", tmp_path / "file" / "folder"):
+    (tmp_path / "circle").symlink_to("circle")
+    for output in (tmp_path / "file", tmp_path / "file" / "folder", tmp_path / "circle"):
         code, _, err = fedface(*command(line, arguments, output))
         assert code == 2
-        assert str(tmp_path / "file") in complaint_of(err)
+        assert str(tmp_path / output.relative_to(tmp_path).parts[0]) in complaint_of(err)
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
