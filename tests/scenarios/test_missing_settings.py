@@ -48,8 +48,9 @@ def test_malformed_settings_are_named_and_the_password_is_not_told(tmp_path: Pat
     stopped = start(module, tmp_path, settings)
     assert stopped.returncode == 78
     redis, endpoint, bucket = stopped.stderr.splitlines()
-    assert redis.startswith("settings: FEDFACE_REDIS_URL has a secret that ends too early; the form is redis://")
-    assert "# is %23" in redis
+    assert redis.startswith("settings: FEDFACE_REDIS_URL ")
+    assert "redis://:secret@host:6379/0" in redis
+    assert "%2F" in redis
     assert endpoint.startswith("settings: FEDFACE_S3_ENDPOINT begins with a scheme: give host:port")
     assert bucket.startswith("settings: FEDFACE_S3_BUCKET is 'Fed_Face': the name of a bucket has")
     assert "nobody" not in stopped.stderr + stopped.stdout

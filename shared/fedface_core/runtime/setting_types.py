@@ -10,41 +10,16 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from fedface_core.runtime.redis_url import check_redis_url
+
 _LONGEST_SECONDS: Final = 7 * 24 * 3600
 _MOST_PROCESSES: Final = 1024
 
-_REDIS_FORM: Final = (
-    "the form is redis://:secret@host:6379/0, and these characters of a secret are percent-encoded: "
-    "a space is %20, # is %23, / is %2F, ? is %3F, [ is %5B, ] is %5D, % is %25"
-)
 _ENDPOINT_FORM: Final = "give host:port, such as minio:9000"
 # Lower-case letters, digits, hyphens and dots; no label begins or ends with a hyphen.
 _BUCKET_NAME: Final = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-+[a-z0-9]+)*(\.[a-z0-9]+(-+[a-z0-9]+)*)*")
 _REGION: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 _HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,253}")
-
-
-def check_redis_url(url: str) -> None:
-    """Raise `ValueError` if the clients of Redis and Celery would not find host, port and database in the URL.
-
-    Any scheme passes. The message does not quote the URL, which may hold a password.
-    """
-    if _has_blanks(url):
-        raise ValueError(f"has white space or a control character; {_REDIS_FORM}")
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # a single bracket
-        raise ValueError(f"is no URL; {_REDIS_FORM}") from None
-    if "@" in parts.path + parts.query + parts.fragment or parts.fragment:
-        raise ValueError(f"has a secret that ends too early; {_REDIS_FORM}")
-    if parts.scheme == "unix":  # the path of a socket, without host and port
-        return
-    if not parts.netloc or not parts.hostname:
-        raise ValueError(f"names no host; {_REDIS_FORM}")
-    if not _has_valid_port(parts):
-        raise ValueError(f"has a port that is not a number from 1 to 65535; {_REDIS_FORM}")
-    if not re.fullmatch(r"(/[0-9]{0,9})?", parts.path):
-        raise ValueError(f"has a path that is not the number of a database; {_REDIS_FORM}")
 
 
 def check_endpoint(endpoint: str) -> None:

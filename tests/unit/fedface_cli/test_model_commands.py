@@ -46,7 +46,7 @@ def test_a_model_goes_through_a_link_and_into_a_pipe(fedface: Invoke, api: ByHan
     read: list[bytes] = []
     reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()), daemon=True)
     reader.start()
-    assert fedface("model", "download", run, "-o", str(tmp_path / "pipe"))[0] == 0
+    assert fedface("model", "download", run, "-o", str(tmp_path / "pipe")) == (0, "", f"{MODEL_SHA256}  {tmp_path}/pipe\n")
     reader.join(10)
     assert read == [MODEL]
 
