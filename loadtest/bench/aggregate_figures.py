@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
+from fedface_core.files.whole_file import whole_file
 from fedface_stack.embedded_servers import HOST, seaweedfs
 from fedface_stack.local_ports import free_ports
 from loadtest.bench.aggregator_process import (
@@ -113,7 +114,8 @@ def plot_memory(report: AggregateReport, file: Path) -> None:
     axes.set_ylim(bottom=0)
     axes.set_title("Memory of one aggregator; dotted: 3 models + 100 MB", loc="left", fontsize="medium")
     axes.legend(frameon=False)
-    figure.savefig(file, dpi=150)
+    with whole_file(file) as written:
+        figure.savefig(written, format=file.suffix[1:], dpi=150)
     plt.close(figure)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedface_core.files.whole_file import whole_file
 from loadtest.bench.control_rounds import LoadFigures
 from loadtest.bench.power_law import PowerLaw
 from loadtest.bench.report import BenchmarkReport, Column, show_table
@@ -68,5 +69,6 @@ def plot_growth(report: ControlReport, file: Path) -> None:
             axes.set_xlabel("clients")
             axes.grid(visible=True)
             axes.legend()
-        figure.savefig(file)
+        with whole_file(file) as written:
+            figure.savefig(written, format=file.suffix[1:])
         plt.close(figure)

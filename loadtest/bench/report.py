@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.files import whole_file
 from loadtest.bench.machine import Machine
 
 if TYPE_CHECKING:
@@ -46,9 +47,15 @@ def show_table(console: Console, title: str, columns: Sequence[Column], machine:
 
 
 def check_writable(file: Path | None) -> None:
-    """Raise `InvalidInputError` if the file's directory is missing. Call this before minutes of measuring."""
-    if file is not None and not file.absolute().parent.is_dir():
+    """Raise `InvalidInputError` if the file cannot be written, or its directory is missing.
+
+    Call this before minutes of measuring.
+    """
+    if file is None:
+        return
+    if not file.absolute().parent.is_dir():
         raise InvalidInputError(f"{file}: there is no directory {file.absolute().parent}; make it first")
+    whole_file.check_writable(file)
 
 
 def check_plot_file(option: str, file: Path | None) -> None:
@@ -61,4 +68,4 @@ def check_plot_file(option: str, file: Path | None) -> None:
 def write_report(file: Path | None, report: BenchmarkReport) -> None:
     """Write the report as JSON, if a file is given."""
     if file is not None:
-        file.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        whole_file.write_whole(file, f"{report.model_dump_json(indent=2)}\n".encode())

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedface_core.files.whole_file import whole_file
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -127,5 +129,6 @@ def _plot(growth_speeds: Sequence[TrainingSpeeds], seconds: Sequence[float], fil
         )
     axes.set_xlabel("multiply-adds an image, forward")
     axes.set_ylabel("ms of processor time a client")
-    figure.savefig(file, dpi=150)
+    with whole_file(file) as written:
+        figure.savefig(written, format=file.suffix[1:], dpi=150)
     plt.close(figure)

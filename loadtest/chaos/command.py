@@ -38,6 +38,7 @@ def chaos(
     from rich.console import Console
 
     from fedface_core.domain.errors import FedFaceError
+    from fedface_core.files.whole_file import write_whole
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.report import check_writable
     from loadtest.chaos.report import ChaosOptions, ChaosReport, FailedChaosReport, show
@@ -58,6 +59,6 @@ def chaos(
     else:
         show(report, console)
     if json_file is not None:
-        json_file.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        write_whole(json_file, f"{report.model_dump_json(indent=2)}\n".encode())
     if not report.passed:
         raise typer.Exit(1)

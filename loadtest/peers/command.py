@@ -37,7 +37,7 @@ def peers(
     markdown_file: Annotated[
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table to this file.")
     ] = None,
-    plot_file: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Plot to this PNG.")] = None,
+    plot_file: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Plot to this PNG or PDF.")] = None,
     environments: Annotated[
         Path, typer.Option(help="The folder of the peers' virtual environments.", show_default=".peers in the checkout")
     ] = ROOT / ".peers",
@@ -53,8 +53,9 @@ def peers(
     from rich.console import Console
 
     from fedface_core.domain.errors import FedFaceError
+    from fedface_core.files.whole_file import write_whole
     from fedface_stack.signals import exit_on_termination
-    from loadtest.bench.report import check_writable, show_table, write_report
+    from loadtest.bench.report import check_plot_file, check_writable, show_table, write_report
     from loadtest.peers.plot import plot_comparison
     from loadtest.peers.tables import format_markdown, terminal_columns, title
 
@@ -62,8 +63,9 @@ def peers(
     exit_on_termination()
     console = Console()
     try:
-        for file in (json_file, markdown_file, plot_file):
+        for file in (json_file, markdown_file):
             check_writable(file)
+        check_plot_file("--plot", plot_file)
         comparison = _compare(size, chosen, repetitions, rounds, environments, limit_seconds, console)
     except FedFaceError as error:
         console.print(f"[red]{error}[/red]", highlight=False)
@@ -73,7 +75,7 @@ def peers(
         console.print(f"[yellow]{SYSTEMS[name].label} was not measured:[/] {reason}", highlight=False)
     write_report(json_file, comparison)
     if markdown_file is not None:
-        markdown_file.write_text(format_markdown(comparison), encoding="utf-8")
+        write_whole(markdown_file, format_markdown(comparison).encode())
     if plot_file is not None:
         plot_comparison(comparison, plot_file)
 

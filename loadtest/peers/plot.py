@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 
+from fedface_core.files.whole_file import whole_file
 from fedface_lab.study.plots.style import COLOURS, PAGE_INCHES, paper_style
 from loadtest.peers.comparison import Comparison, SystemFigures
 from loadtest.peers.systems import LIMITS
@@ -45,7 +46,8 @@ def plot_comparison(comparison: Comparison, path: Path) -> None:
         axes.margins(x=0.1)
         axes.set_xlim(left=0)
         axes.grid(axis="x")
-        figure.savefig(path)
+        with whole_file(path) as written:
+            figure.savefig(written, format=path.suffix[1:])
         plt.close(figure)
 
 

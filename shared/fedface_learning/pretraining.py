@@ -26,6 +26,7 @@ from torch.nn import functional
 from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.plan.cosface import CosFacePlan
 from fedface_core.domain.plan.part import PositiveInt
+from fedface_core.files.whole_file import write_whole
 from fedface_learning.data import FaceDataset
 from fedface_learning.data.augmentation import augment
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
@@ -179,15 +180,13 @@ class CosFaceTraining:
         return PretrainProgress(self.step, self.steps, loss.item(), accuracy.item(), speed)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint to ``path``. A crash leaves the checkpoint before it whole, because the file is moved there."""
+        """Write a checkpoint to ``path``. A crash leaves the checkpoint before it whole."""
         tensors = {f"network.{name}": tensor for name, tensor in network_tensors(self._network).items()}
         tensors["head"] = self._head.rows_KD.detach()
         for index, parameter in enumerate(self._parameters):
             tensors[f"momentum.{index:04d}"] = self._optimiser.state[parameter]["momentum_buffer"]
-        partial_path = path.with_name(path.name + ".part")
         metadata = {"step": self.step, "plan": self._plan.model_dump(), "identities_sha256": self._identities_sha256}
-        partial_path.write_bytes(encode_tensors(tensors, metadata))
-        partial_path.replace(path)
+        write_whole(path, encode_tensors(tensors, metadata))
 
     @torch.no_grad()
     def resume(self, path: Path) -> None:

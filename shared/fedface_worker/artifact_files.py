@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final, cast
 
-from fedface_core.domain.errors import DamagedObjectError
+from fedface_core.domain.errors import DamagedObjectError, UnavailableError
 from fedface_core.ports import ArtifactStore
 
 BLOCK_BYTES: Final = 8 * 2**20
@@ -17,22 +19,49 @@ BLOCK_BYTES: Final = 8 * 2**20
 def fetch_artifact(artifacts: ArtifactStore, key: str, sha256: str) -> BinaryIO:
     """Fetch an object as a file, positioned at its start. It is in memory, or above 8 MB in a temporary file.
 
-    `DamagedObjectError` if the object has another SHA-256, `ArtifactMissingError` if there is no such object.
+    `DamagedObjectError` if the object has another SHA-256, `ArtifactMissingError` if there is no such object,
+    `UnavailableError` if the temporary file cannot be written.
     """
     block = memoryview(bytearray(BLOCK_BYTES))
     size = artifacts.read_into(key, 0, block)
     hashed = hashlib.sha256()
-    file = cast("BinaryIO", io.BytesIO() if size <= len(block) else TemporaryFile())  # noqa: SIM115 - the caller closes it
-    for start in range(0, size, len(block)):
-        if start:
-            artifacts.read_into(key, start, block)
-        hashed.update(block[: size - start])
-        file.write(block[: size - start])
-    if hashed.hexdigest() != sha256:
-        file.close()
-        raise DamagedObjectError(f"the object {key} has the SHA-256 {hashed.hexdigest()}: it was damaged")
-    file.seek(0)
+    file = io.BytesIO() if size <= len(block) else _temporary_file(key)
+    try:
+        for start in range(0, size, len(block)):
+            if start:
+                artifacts.read_into(key, start, block)
+            hashed.update(block[: size - start])
+            with _translated_errors(key):
+                file.write(block[: size - start])
+        _check_sha256(key, hashed.hexdigest(), sha256)
+        with _translated_errors(key):
+            file.seek(0)  # it writes what is buffered
+    except BaseException:
+        with suppress(OSError):  # what is buffered is not needed any more
+            file.close()
+        raise
     return file
+
+
+def _check_sha256(key: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise DamagedObjectError(f"the object {key} has the SHA-256 {found}: it was damaged")
+
+
+def _temporary_file(key: str) -> BinaryIO:
+    with _translated_errors(key):
+        return cast("BinaryIO", TemporaryFile())
+
+
+@contextmanager
+def _translated_errors(key: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot keep {key} in a temporary file: {error.strerror}; free some space, or have TMPDIR name a directory "
+            "with more"
+        ) from error
 
 
 def open_artifact(artifacts: ArtifactStore, key: str) -> BinaryIO:

@@ -17,12 +17,13 @@ BARE: Final = {"safetensors", "torch"}
 ALLOWED: Final[dict[str, set[str]]] = {
     "fedface_core.domain": DOMAIN,
     "fedface_core.contracts": CONTRACTS,
+    "fedface_core.files": {"fedface_core.domain"},
     "fedface_core.ports": {"fedface_core.contracts", "fedface_core.domain", "pydantic"},
     # The maths: tensors in, tensors out.
-    "fedface_learning": {"fedface_core.domain", "PIL", "numpy", "pydantic", "safetensors", "torch"},
+    "fedface_learning": {"fedface_core.domain", "fedface_core.files", "PIL", "numpy", "pydantic", "safetensors", "torch"},
     # The operator's command is installed by itself, on machines without torch or any server.
     "fedface_cli": {
-        *("fedface_core.contracts", "fedface_core.domain"),
+        *("fedface_core.contracts", "fedface_core.domain", "fedface_core.files"),
         *("httpx", "httpx_sse", "pydantic", "rich", "tenacity", "typer"),
     },
     # What runs in the environments of the peers, beside their own pinned packages.

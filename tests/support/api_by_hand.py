@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry
+from safetensors.numpy import save
 
 from fedface_control.api.app import create_app
 from fedface_control.facts import handle_fact
@@ -33,7 +35,7 @@ from fedface_core.domain.results import Aggregation, RocCurve, Scores, Verificat
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import Ports
 
-MODEL = b"a model's bytes"
+MODEL = save({"weight": np.zeros(2, np.float32)})
 MODEL_SHA256 = hashlib.sha256(MODEL).hexdigest()
 
 PLAN = Plan.model_validate({"name": "by hand", "split": {"clients": 3, "test": 5}, "rounds": 2})

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
 
 from fedface_cli.api_problems import BrokenConnectionError, mapped_transport_errors, raise_for_problem
+from fedface_cli.api_url import checked_api_url
 from fedface_core.contracts.http import (
     MODEL_SHA256_HEADER,
     Garbage,
@@ -27,9 +28,12 @@ from fedface_core.contracts.http import (
     RunList,
     StoredModel,
 )
-from fedface_core.domain.errors import InvalidInputError, UnavailableError
+from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import VerificationReport
+from fedface_core.files.bounded_file import read_bytes
+from fedface_core.files.safetensors_header import MAX_MODEL_BYTES, check_safetensors
+from fedface_core.files.whole_file import whole_file
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 _ATTEMPTS = 5
@@ -60,9 +64,7 @@ class ControlApi:
     """
 
     def __init__(self, url: str | None = None, transport: httpx.BaseTransport | None = None) -> None:
-        self.url = (url or os.environ.get("FEDFACE_API_URL") or DEFAULT_URL).rstrip("/")
-        if not self.url.startswith(("http://", "https://")):
-            raise InvalidInputError(f"the API's URL is {self.url!r}; it must start with http:// or https://")
+        self.url = checked_api_url(url or os.environ.get("FEDFACE_API_URL") or DEFAULT_URL)
         self._http = httpx.Client(base_url=self.url, timeout=30.0, transport=transport)
 
     def create(self, plan: Plan) -> RunDetail:
@@ -160,32 +162,31 @@ class ControlApi:
     def download_model(self, run_id: str, path: Path) -> str:
         """Write the run's newest model to ``path``, whole or not at all. Returns its SHA-256.
 
-        `UnavailableError` if the bytes that arrived have another SHA-256 than the API says.
+        `UnavailableError` if the bytes that arrived have another SHA-256 than the API says. `OSError`, which names
+        ``path``, if it cannot be written.
         """
-        part = path.with_name(path.name + ".part")
         digest = hashlib.sha256()
         with self._mapped_errors(), self._http.stream("GET", f"/runs/{run_id}/model") as response:
             raise_for_problem(response)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            expected = response.headers.get(MODEL_SHA256_HEADER)
+            with whole_file(path) as file:
                 for chunk in response.iter_bytes(_CHUNK_BYTES):
                     digest.update(chunk)
                     file.write(chunk)
-            expected = response.headers.get(MODEL_SHA256_HEADER)
-        if digest.hexdigest() != expected:
-            part.unlink()
-            raise UnavailableError(
-                f"the model of {run_id} arrived damaged: its SHA-256 is {digest.hexdigest()}, not {expected}; try again"
-            )
-        part.replace(path)
+                if digest.hexdigest() != expected:
+                    raise UnavailableError(
+                        f"the model of {run_id} arrived damaged: its SHA-256 is {digest.hexdigest()}, not {expected}; "
+                        "try again"
+                    )
         return digest.hexdigest()
 
     def upload_model(self, path: Path) -> StoredModel:
-        """Store a model file, so that a plan can name it by its SHA-256. `InvalidInputError` if the file cannot be read."""
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise InvalidInputError(f"cannot read {path}: {error.strerror}") from None
+        """Store a model file, so that a plan can name it by its SHA-256.
+
+        `InvalidInputError` if the file cannot be read or is not safetensors.
+        """
+        data = read_bytes(path, MAX_MODEL_BYTES)
+        check_safetensors(data, str(path))
         sha256 = hashlib.sha256(data).hexdigest()
         headers = {"Content-Type": "application/octet-stream"}
         return self._change(StoredModel, "PUT", f"/models/{sha256}", content=data, headers=headers)

@@ -13,18 +13,14 @@ from pydantic import ValidationError
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan.devices import TraceEntry
+from fedface_core.files.bounded_file import read_text
 
 _COLUMNS = tuple(TraceEntry.model_fields)
 
 
 def read_trace(path: Path) -> tuple[TraceEntry, ...]:
     """Read the entries of a trace file. `InvalidInputError` names the file, the line and the column that is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin a file with a byte order mark
-    except OSError as error:
-        raise InvalidInputError(f"cannot read the trace {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InvalidInputError(f"{path} is not text: a trace is CSV or JSON lines") from None
+    text = read_text(path, "a trace is CSV or JSON lines")
     # A header cannot begin with a brace, and a trace in JSON lines always does.
     rows = _json_rows(path, text) if text.lstrip().startswith("{") else _csv_rows(path, text)
     return tuple(_entry(location, row) for location, row in rows)
@@ -72,6 +68,8 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise InvalidInputError(f"{location}, column {error.colno} is not JSON: {error.msg}") from None
+        except (ValueError, RecursionError):
+            raise InvalidInputError(f"{location} has a number that is too long, or is nested too deeply") from None
         if not isinstance(row, dict):
             raise InvalidInputError(f'{location} is not an object, such as {{"client": "client-000000", "drops_out": true}}')
         yield location, row

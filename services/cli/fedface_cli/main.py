@@ -13,6 +13,7 @@ import typer
 
 from fedface_cli import artifact_commands, model_commands, round_commands, run_commands
 from fedface_cli.command_group import CommandGroup
+from fedface_cli.whole_output import whole_output
 
 # Exit statuses
 FAILED = 1
@@ -55,20 +56,24 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line (``sys.argv`` by default), and exit with its status.
 
     The status is 0 if the command is done, 1 if it failed, 2 if usage or input is wrong, 130 if it was interrupted. `run
-    watch` also has 3 if the run was cancelled and 4 if it was deleted meanwhile.
+    watch` also has 3 if the run was cancelled and 4 if it was deleted meanwhile. If standard output is a pipe whose reader
+    has gone, the command ends with 1 and says nothing.
     """
     try:
-        app(args=arguments)
+        with whole_output():
+            app(args=arguments)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as error:
         from fedface_core.domain.errors import FedFaceError, InvalidInputError
+        from fedface_core.files.file_problem import file_problem
 
-        if not isinstance(error, FedFaceError):
+        problem = file_problem(error) if isinstance(error, OSError) else error
+        if not isinstance(problem, FedFaceError):
             raise
         typer.secho("error: ", fg="red", err=True, nl=False)
-        typer.echo(str(error), err=True)
-        sys.exit(USAGE if isinstance(error, InvalidInputError) else FAILED)
+        typer.echo(str(problem), err=True)
+        sys.exit(USAGE if isinstance(problem, InvalidInputError) else FAILED)
 
 
 if __name__ == "__main__":

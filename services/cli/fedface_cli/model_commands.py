@@ -25,7 +25,7 @@ def download(
     path = output or Path(f"{run_id}.safetensors")
     with ControlApi() as api:
         sha256 = api.download_model(run_id, path)
-    typer.echo(f"{sha256}  {path}")
+    typer.echo(f"{sha256}  {path}", err=not path.is_file())  # a pipe may be standard output, and gets the model alone
 
 
 @app.command()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,7 +14,9 @@ from fedface_cli.device_trace import read_trace
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.merge_patch import apply_merge_patch
+from fedface_core.files.bounded_file import read_text
 
+_MAX_DEPTH: Final = 32
 PartT = TypeVar("PartT", bound=BaseModel)
 
 
@@ -35,19 +36,20 @@ def read_plan(path: Path) -> Plan:
 def read_document(path: Path) -> dict[str, Any]:
     """Read the fields of a TOML or JSON file, or of standard input for ``-``. `InvalidInputError` if it is neither."""
     name = _display_name(path)
+    text = read_text(path, "a TOML or JSON file was expected")
+    # A TOML document cannot begin with a brace, and a JSON object always does.
+    return parse_document(text, "JSON" if text.lstrip().startswith("{") else "TOML", name)
+
+
+def parse_document(text: str, language: Literal["JSON", "TOML"], name: str) -> dict[str, Any]:
+    """The fields of a document in this language. `InvalidInputError`, which begins with ``name``, if it is not one."""
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {name}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InvalidInputError(f"{name} is not text: a TOML or JSON file was expected") from None
-    try:
-        # A TOML document cannot begin with a brace, and a JSON object always does.
-        fields: dict[str, Any] = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
-    except json.JSONDecodeError as error:
-        raise InvalidInputError(f"{name} is not JSON: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInputError(f"{name} is not TOML: {error}") from None
+        fields: dict[str, Any] = json.loads(text) if language == "JSON" else tomllib.loads(text)
+        _check_depth(fields)
+    except ValueError as error:
+        raise InvalidInputError(f"{name} is not {language}: {error}") from None
+    except RecursionError:
+        raise InvalidInputError(f"{name}: its tables are nested more than {_MAX_DEPTH} deep") from None
     return fields
 
 
@@ -76,7 +78,7 @@ def read_changes(settings: Sequence[str]) -> dict[str, Any]:
     for setting in settings:
         path, equals, value = setting.partition("=")
         names = path.strip().split(".")
-        if not equals or not all(names):
+        if not equals or not all(names) or len(names) > _MAX_DEPTH:
             raise InvalidInputError(
                 f"{setting!r} sets nothing: write FIELD=VALUE, such as rounds=12 or local_training.learning_rate=1e-4"
             )
@@ -89,6 +91,15 @@ def read_changes(settings: Sequence[str]) -> dict[str, Any]:
             raise InvalidInputError(f"{setting!r} sets a field that another setting sets already")
         part[names[-1]] = _json_or_text(value)
     return changes
+
+
+def _check_depth(fields: dict[str, Any]) -> None:
+    """Raise `RecursionError` if tables are nested so deeply that a recursive function of ours could fail."""
+    level = [fields]
+    for _ in range(_MAX_DEPTH):
+        level = [value for table in level for value in table.values() if isinstance(value, dict)]
+    if level:
+        raise RecursionError
 
 
 def _display_name(path: Path) -> str:
@@ -109,7 +120,7 @@ def _describe(error: ValidationError) -> str:
 def _json_or_text(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse_constant)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

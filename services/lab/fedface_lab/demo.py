@@ -42,6 +42,7 @@ def demo(
     from rich.console import Console
 
     from fedface_cli.wording import counted
+    from fedface_core.files.whole_file import check_writable, make_folder, write_whole
     from fedface_lab import results
     from fedface_stack.signals import exit_on_termination
     from fedface_stack.stack import LocalStack
@@ -50,8 +51,10 @@ def demo(
     exit_on_termination()
     start = time.monotonic()
     console = Console()
+    make_folder(workdir)
+    if json_file is not None:
+        check_writable(json_file)
     plan, weights = _plan_and_weights(preset, rounds, clients, seed, workdir, console)
-    workdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="stack-", dir=workdir) as state:  # holds gigabytes: all updates of all rounds
         stack = LocalStack(Path(state), logs=workdir / "logs")
         start_with_status(stack, console)
@@ -77,8 +80,7 @@ def demo(
             "model_sha256": sha256,
             "seconds": round(seconds, 1),
         }
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(figures, indent=2) + "\n")
+        write_whole(json_file, f"{json.dumps(figures, indent=2)}\n".encode())
 
 
 def _plan_and_weights(

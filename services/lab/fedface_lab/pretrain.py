@@ -113,8 +113,8 @@ def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from fedface_core.domain.errors import InvalidInputError
+    from fedface_core.files.whole_file import check_writable, make_folder, write_whole
     from fedface_lab.evaluation.commands import starting_network
-    from fedface_lab.whole_file import write_whole
     from fedface_learning.data import open_photographs, split_identities
     from fedface_learning.formats.codec import sha256_hex
     from fedface_learning.models.weights import encode_network
@@ -124,12 +124,10 @@ def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: 
     network = starting_network(plan.model, plan.seed, None)
     dataset = open_photographs(plan)
     public = split_identities(dataset.identities, plan.split).public
-    if output.is_dir():
-        raise InvalidInputError(f"{output} is a folder: give --output the name of a file")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInputError(f"cannot write {error.filename}: {error.strerror}") from None
+    check_writable(output)
+    if output.exists() and not output.is_file():
+        raise InvalidInputError(f"{output} is no file, and a checkpoint could not lie beside it: give the name of a file")
+    make_folder(output.parent)
     checkpoint = output.with_name(output.name + ".checkpoint")
     columns = (
         TextColumn("[bold]pre-training[/]"),

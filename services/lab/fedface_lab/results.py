@@ -13,6 +13,7 @@ from fedface_cli.api_client import ControlApi
 from fedface_cli.wording import cosine, counted, percent
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.results import Scores, VerificationReport
+from fedface_core.files.whole_file import whole_file
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ def plot_roc(comparison: RunComparison, path: Path) -> None:
         axes.grid(which="minor", color="#f2f4f6", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.legend(loc="lower right", frameon=False)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
+        with whole_file(path) as file:
+            figure.savefig(file, format="png")
         plt.close(figure)
 
 

@@ -21,6 +21,7 @@ import redis
 import urllib3
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.files.whole_file import make_folder, write_whole
 
 HOST = "127.0.0.1"
 
@@ -60,9 +61,10 @@ def valkey(workdir: Path, port: int, secret: str) -> ProcessSpec:
             f"no embedded Valkey for {platform.system()} on {platform.machine()}: use `docker compose up` instead"
         )
     configuration = home / "valkey.conf"
-    configuration.write_text(
+    text = (
         f'bind {HOST}\nport {port}\nrequirepass {secret}\ndir {home}\nappendonly yes\nsave ""\nmaxmemory-policy noeviction\n'
     )
+    write_whole(configuration, text.encode())
 
     def answers_ping() -> bool:
         try:
@@ -94,7 +96,7 @@ def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, 
         "credentials": [{"accessKey": access_key, "secretKey": secret}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    (home / "identities.json").write_text(json.dumps({"identities": [identity]}))
+    write_whole(home / "identities.json", json.dumps({"identities": [identity]}).encode())
     master, volume, filer, s3 = ports
     command = (
         weed, "server", f"-ip={HOST}", f"-ip.bind={HOST}", f"-dir={home}", "-master.telemetry=false",
@@ -134,7 +136,8 @@ def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> ProcessS
     jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
     configuration = home / "prometheus.yml"
     # JSON is valid YAML, and json.dumps quotes every value.
-    configuration.write_text(json.dumps({"global": {"scrape_interval": "5s"}, "scrape_configs": jobs}, indent=2))
+    settings = {"global": {"scrape_interval": "5s"}, "scrape_configs": jobs}
+    write_whole(configuration, json.dumps(settings, indent=2).encode())
     command = (
         binary,
         f"--config.file={configuration}",
@@ -145,6 +148,6 @@ def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> ProcessS
 
 
 def _private_directory(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
     path.chmod(0o700)
     return path

@@ -26,5 +26,5 @@ def folder_locked(lock: Path, busy_message: str) -> Iterator[None]:
         except Timeout:
             raise InvalidInputError(busy_message) from None
         except OSError as error:
-            raise InvalidInputError(f"cannot write {error.filename}: {error.strerror}") from None
+            raise InvalidInputError(f"cannot write {error.filename or lock}: {error.strerror}") from None
         yield

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from fedface_core.domain.errors import FedFaceError
+from fedface_core.files.whole_file import make_folder
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, ProcessSpec, prometheus, responds_ok, seaweedfs, valkey
 from fedface_stack.folder_lock import folder_locked
@@ -68,8 +69,9 @@ class LocalStack:
         logs: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self.workdir = workdir.resolve()
-        self.logs = (logs or self.workdir / "logs").resolve()
+        # Not `Path.resolve`, which raises a RuntimeError for links in a circle; the lock reports them as other wrong paths.
+        self.workdir = Path(os.path.realpath(workdir))
+        self.logs = Path(os.path.realpath(logs or self.workdir / "logs"))
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.metrics_targets: dict[str, str] = {}
         self.environment: dict[str, str] = {}
@@ -96,7 +98,7 @@ class LocalStack:
         busy_message = f"another local stack runs in {self.workdir}: stop that one, or give another --workdir"
         self._resources.enter_context(folder_locked(self.workdir / "stack.lock", busy_message))
         try:
-            self.logs.mkdir(parents=True, exist_ok=True)
+            make_folder(self.logs)
             self._children = self._resources.enter_context(closing(Children()))
             servers, services = self._process_specs()
             self._start_together(servers, on_waiting)  # the services connect to the servers when they start

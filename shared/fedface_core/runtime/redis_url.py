@@ -17,6 +17,10 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 PLAIN: Final = "redis"
 TLS: Final = "rediss"
 _FORM: Final = "redis://:secret@host:6379/0, or rediss://:secret@host:6379/0 with TLS"
+_ENCODED: Final = (
+    "in a secret, write %20 for a space, %23 for #, %25 for %, %2F for /, %3B for ;, %3F for ?, %40 for @, %5B for [, "
+    "%5C for \\ and %5D for ]"
+)
 _FILES: Final = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 _CHOICES: Final = {"ssl_cert_reqs": ("required", "none"), "ssl_check_hostname": ("true", "false")}
 
@@ -33,20 +37,29 @@ def check_redis_url(url: str) -> None:
         raise ValueError(f"is no URL; write {_FORM}")
     if scheme[1] not in (PLAIN, TLS):
         raise ValueError(f"begins with {scheme[1]}://, which is not supported; write {_FORM}")
-    if re.search(r"[\s;\\]", url):
-        raise ValueError("has a space, a semicolon or a backslash; in a password, write %20, %3B or %5C for it")
+    if re.search(r"[\s;\\]", url) or not url.isprintable():
+        raise ValueError(f"has a space, a semicolon, a backslash or a control character; {_ENCODED}")
     try:
         parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        parts = port = None
-    if parts is None or not parts.hostname or parts.fragment:
-        raise ValueError(f"names no host and port; write {_FORM}, and % codes for / ? # @ in the password, as %2F for /")
-    if port == 0:
-        raise ValueError(f"names the port 0; write {_FORM}")
+    except ValueError:  # a single bracket
+        raise ValueError(f"is no URL; write {_FORM}; {_ENCODED}") from None
+    if "@" in parts.path + parts.query + parts.fragment or parts.fragment:
+        raise ValueError(f"has a secret that ends too early; {_ENCODED}")
+    if not parts.hostname:
+        raise ValueError(f"names no host; write {_FORM}")
+    if not _has_valid_port(parts):
+        raise ValueError(f"has a port that is not a number from 1 to 65535; write {_FORM}; {_ENCODED}")
     if not re.fullmatch(r"/?|/[0-9]{1,5}", parts.path):
         raise ValueError("has a path that is no database; write the number of the database at its end, as in /0")
     _check_query(parts)
+
+
+def _has_valid_port(parts: SplitResult) -> bool:
+    """Whether the port is left out, or a number from 1 to 65535."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def _check_query(parts: SplitResult) -> None:

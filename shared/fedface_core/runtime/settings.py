@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Literal, NoReturn, Self, TypeVar
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fedface_core.runtime.redis_url import check_redis_url
+from fedface_core.runtime.setting_types import (
+    BucketName,
+    Count,
+    Endpoint,
+    Folder,
+    Host,
+    Port,
+    RedisUrl,
+    Region,
+    Seconds,
+    Secret,
+    Token,
+    WholeSeconds,
+)
 
 # The secrets in .env.example contain this word. They are published, so they are refused outside development.
 PLACEHOLDER = "change-me"
@@ -24,25 +36,19 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FEDFACE_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     environment: Literal["production", "development"] = "production"
-    redis_url: SecretStr = Field(
-        description="The Redis or Valkey of the broker and the ledger: redis://:secret@host:6379/0, or rediss:// with TLS."
+    redis_url: RedisUrl = Field(
+        description="The Redis or Valkey of the broker and the ledger, redis://:secret@host:6379/0, or rediss:// with TLS."
     )
     artifacts: Literal["s3", "directory"] = Field(description="The kind of the artifact store.")
-    artifact_directory: Path | None = None
-    s3_endpoint: str | None = Field(default=None, description="host:port")
-    s3_bucket: str = "fedface"
-    s3_access_key: str | None = None
-    s3_secret_key: SecretStr | None = None
-    s3_region: str = "us-east-1"
+    artifact_directory: Folder | None = None
+    s3_endpoint: Endpoint | None = Field(default=None, description="host:port")
+    s3_bucket: BucketName = "fedface"
+    s3_access_key: Token | None = None
+    s3_secret_key: Secret | None = None
+    s3_region: Region = "us-east-1"
     s3_secure: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
-
-    @field_validator("redis_url")
-    @classmethod
-    def _redis_url_is_read_alike_by_all(cls, url: SecretStr) -> SecretStr:
-        check_redis_url(url.get_secret_value())
-        return url
 
     @model_validator(mode="after")
     def _artifact_store_is_complete(self) -> Self:
@@ -69,21 +75,19 @@ class Settings(BaseSettings):
 class WorkerSettings(Settings):
     """The settings of a Celery worker: those of every service, and its processes, limits and metrics."""
 
-    concurrency: PositiveInt = Field(default=1, description="Worker processes.")
-    threads: PositiveInt = Field(default=1, description="Torch threads in each process.")
-    task_time_limit_seconds: PositiveInt = Field(default=600, description="A task that runs longer is killed.")
-    patience_seconds: PositiveFloat = Field(
+    concurrency: Count = Field(default=1, description="Worker processes.")
+    threads: Count = Field(default=1, description="Torch threads in each process.")
+    task_time_limit_seconds: WholeSeconds = Field(default=600, description="A task that runs longer is killed.")
+    patience_seconds: Seconds = Field(
         default=120.0, description="How long an operation of a task waits for Redis or the artifact store before it fails."
     )
-    grace_seconds: PositiveFloat = Field(
+    grace_seconds: Seconds = Field(
         default=30.0,
         description="How long running tasks may go on after SIGTERM; unfinished tasks then go back into the queue.",
     )
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = Field(
-        default=0, ge=0, le=65535, description="The port that Prometheus scrapes; 0 takes a free port."
-    )
-    metrics_directory: Path | None = Field(
+    metrics_host: Host = "127.0.0.1"
+    metrics_port: Port = Field(default=0, description="The port that Prometheus scrapes; 0 takes a free port.")
+    metrics_directory: Folder | None = Field(
         default=None, description="The directory of the processes' metric files, which are removed at start."
     )
 
@@ -100,13 +104,13 @@ class WorkerSettings(Settings):
 class ControlSettings(WorkerSettings):
     """The settings of control: those of a worker, and of the API and the sweep."""
 
-    api_host: str = "127.0.0.1"
-    api_port: int = Field(default=8000, ge=0, le=65535)
+    api_host: Host = "127.0.0.1"
+    api_port: Port = 8000
     restore_on_start: bool = Field(
         default=False, description="Whether the API first restores runs that the ledger has lost from the artifact store."
     )
-    sweep_seconds: PositiveFloat = Field(default=5.0, description="The time between two sweeps.")
-    repeat_after_seconds: PositiveFloat = Field(
+    sweep_seconds: Seconds = Field(default=5.0, description="The time between two sweeps.")
+    repeat_after_seconds: Seconds = Field(
         default=60.0, description="The commands of a round are published again after this time without activity."
     )
 

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready, worker_shutting_down
 
-from fedface_core.domain.errors import EvictingLedgerError
+from fedface_core.domain.errors import EvictingLedgerError, InvalidInputError
+from fedface_core.files.file_problem import file_problem
+from fedface_core.files.whole_file import make_folder
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.settings import WorkerSettings
 
@@ -41,7 +43,8 @@ def run_worker(
 
     ``tasks_module`` has a function ``create(settings) -> (Celery, collectors)``: the app with its tasks, and Prometheus
     collectors that this worker exports besides its own counters. The module is imported here, after the environment variable
-    for shared metrics is set, since prometheus_client reads that only once, when it is imported.
+    for shared metrics is set, since prometheus_client reads that only once, when it is imported. `InvalidInputError` if the
+    directory of the metrics cannot be used.
 
     ``in_each_process`` is called at the start of each worker process. ``beat``: the worker also runs periodic tasks.
     """
@@ -103,10 +106,16 @@ def _interrupt_tasks_after(grace_seconds: float) -> None:
 
 
 def _remove_old_metrics(directory: Path) -> None:
-    """Remove the metric files of earlier processes. Otherwise a process with a reused id would add to old counts."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for file in directory.glob("*.db"):
-        file.unlink()
+    """Remove the metric files of earlier processes. Otherwise a process with a reused id would add to old counts.
+
+    `InvalidInputError`, which names the setting, if the directory cannot be used.
+    """
+    try:
+        make_folder(directory)
+        for file in directory.glob("*.db"):
+            file.unlink()
+    except OSError as error:
+        raise InvalidInputError(f"FEDFACE_METRICS_DIRECTORY: {file_problem(error) or error}") from error
 
 
 def _serve_metrics_when_ready(settings: WorkerSettings, collectors: Sequence[Any]) -> None:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.errors import DamagedObjectError
-from fedface_learning.formats.safetensors_layout import DTYPES, MAX_HEADER_BYTES, METADATA_KEY, header, places_of
+from fedface_core.files.safetensors_header import MAX_HEADER_BYTES
+from fedface_learning.formats.safetensors_layout import DTYPES, METADATA_KEY, header, places_of
 
 _deserialize = cast("Callable[[bytes], list[tuple[str, dict[str, Any]]]]", safetensors.deserialize)
 

@@ -16,12 +16,10 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.errors import DamagedObjectError
+from fedface_core.files.safetensors_header import MAX_HEADER_BYTES
 
 # safetensors does not keep the order of its metadata map, so our metadata is a single entry: JSON with sorted keys.
 METADATA_KEY: Final = "fedface"
-
-# The safetensors library allows 100 MB. SphereNet-64 has a header of 20 kB; a partial's metadata takes 100 bytes a client.
-MAX_HEADER_BYTES: Final = 8 * 1024 * 1024
 
 # In the order in which safetensors lays out tensors; those of one dtype are in the order of their names.
 # BOOL is left out: in torch, a byte other than 0 and 1 in a bool tensor is undefined behaviour, and strangers send bytes.

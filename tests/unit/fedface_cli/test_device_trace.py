@@ -83,6 +83,8 @@ def test_a_header_alone_is_a_trace_without_entries(tmp_path: Path) -> None:
         ("client,upload_failures\nclient-000003,1.5\n", "line 2, column upload_failures is '1.5'"),
         ('{"client": "client-000003"}\n{"client": }\n', "line 2, column 12 is not JSON"),
         ('{"client": "client-000003"}\n[1]\n', "line 2 is not an object, such as {"),
+        ('{"client": ' + "[" * 100_000, "line 1 has a number that is too long, or is nested too deeply"),
+        ('{"client": ' + "9" * 5000 + "}", "line 1 has a number that is too long, or is nested too deeply"),
         ('{"client": 3}\n', "line 1, column client is 3: Input should be a valid string"),
         ('{"client": "client-000003", "speed": 1}\n', "line 1, column speed does not exist: the columns are client, round,"),
     ],

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
+
+import pytest
 
 from support.api_by_hand import MODEL, MODEL_SHA256, ByHand
 from support.command_line import Invoke
@@ -30,3 +34,38 @@ def test_upload_prints_the_hash_to_name_in_a_plan(fedface: Invoke, api: ByHand, 
     code, _, err = fedface("model", "upload", str(tmp_path / "none"))
     assert code == 2
     assert "none: No such file" in err
+
+
+def test_a_model_goes_through_a_link_and_into_a_pipe(fedface: Invoke, api: ByHand, tmp_path: Path) -> None:
+    run = api.completed()
+    (tmp_path / "link").symlink_to("model.safetensors")
+    assert fedface("model", "download", run, "-o", str(tmp_path / "link"))[0] == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "model.safetensors").read_bytes() == MODEL
+    os.mkfifo(tmp_path / "pipe")
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()), daemon=True)
+    reader.start()
+    assert fedface("model", "download", run, "-o", str(tmp_path / "pipe")) == (0, "", f"{MODEL_SHA256}  {tmp_path}/pipe\n")
+    reader.join(10)
+    assert read == [MODEL]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("plan.toml", b'name = "a plan"\n[model]\n', "it begins with b'name = \"', which is no size of a header"),
+        ("half.safetensors", MODEL[:-1], "its tensors take 8 bytes, but 7 follow the header"),
+        ("empty", b"", "it begins with b''"),
+    ],
+    ids=["TOML", "cut short", "nothing"],
+)
+def test_what_is_not_safetensors_is_not_uploaded(
+    fedface: Invoke, api: ByHand, tmp_path: Path, name: str, content: bytes, complaint: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    before = api.ports.artifacts.keys("")
+    code, out, err = fedface("model", "upload", str(tmp_path / name))
+    assert (code, out) == (2, "")
+    assert f"{name} is not a safetensors file: {complaint}" in err
+    assert api.ports.artifacts.keys("") == before

@@ -12,6 +12,7 @@ from fedface_cli.plan_files import make_part, read_changes, read_plan
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import CohortPlan
 from fedface_core.domain.plan.devices import TraceEntry
+from fedface_core.files.bounded_file import MAX_TEXT_BYTES
 from support.api_by_hand import ByHand
 from support.command_line import Invoke
 
@@ -32,6 +33,11 @@ def test_a_wrong_plan_names_the_field_and_is_usage(fedface: Invoke, tmp_path: Pa
         (b"rounds = ", "is not TOML"),
         (b'{"rounds": }', "is not JSON"),
         (b"\xff\xfe\x00", "is not text"),
+        (b"a = " + b"[" * 100_000, "its tables are nested more than 32 deep"),
+        (b'{"a":' * 100_000, "its tables are nested more than 32 deep"),
+        (b".".join([b"a"] * 100) + b" = 1", "its tables are nested more than 32 deep"),
+        (b'{"rounds": ' + b"9" * 5000 + b"}", "is not JSON: Exceeds the limit"),
+        (b" " * (MAX_TEXT_BYTES + 1), "has more than 16,777,216 bytes"),
         (b"[split]\nclients = 4\n[cohort]\nsize = 5\n", "cohort.size is 5, but split.clients is only 4"),
     ],
 )
@@ -75,7 +81,7 @@ def test_a_plan_takes_the_trace_that_lies_beside_it(
 def test_a_plan_on_standard_input_takes_the_trace_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, '{"client": "client-000001"}')
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.stdin", io.StringIO('{"devices": {"trace": "trace.csv"}}'))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"devices": {"trace": "trace.csv"}}')))
     assert read_plan(Path("-")).devices.trace == (TraceEntry(client="client-000001"),)
 
 
@@ -88,7 +94,7 @@ def test_a_plan_may_hold_its_trace_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("trace", "complaint"),
     [
-        (None, "error: cannot read the trace .*traces/trace.csv: No such file"),
+        (None, "error: cannot read .*traces/trace.csv: No such file"),
         ("client,seconds\nclient-000003,long\n", "traces/trace.csv, line 2, column seconds is 'long'"),
         ("client\nclient-000012\n", "devices.trace names client-000012, but split.clients is only 12"),
         ("client\nclient-000001\nclient-000001\n", "devices: trace has 2 entries of client-000001 without a round"),

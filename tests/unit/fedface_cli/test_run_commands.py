@@ -52,7 +52,7 @@ def test_create_changes_the_plan_where_asked(fedface: Invoke, api: ByHand, tmp_p
 
 
 def test_create_takes_json_from_standard_input(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(PLAN.model_dump_json()))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(PLAN.model_dump_json().encode())))
     code, out, _ = fedface("run", "create", "-")
     assert code == 0
     assert api.ports.ledger.load(out.strip()).plan == PLAN

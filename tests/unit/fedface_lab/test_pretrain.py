@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def test_pretraining_without_a_plan_says_who_may_be_tested_later(fedface: Invoke
     code, _, err = fedface("pretrain", *options)
     assert code == 2
     assert "without a plan, a later run on the same data set may test the people that this network learns from" in err
-    assert f"cannot write {tmp_path / 'none'}: " in err
+    assert f"cannot use {tmp_path / 'none'}" in err
     code, _, err = fedface("pretrain", plan, "--identities", "5", "--output", str(tmp_path / "weights"))
     assert code == 2
     assert "a command with a plan does not read --identities; leave it out" in err
@@ -81,4 +82,8 @@ def test_wrong_settings_are_named(fedface: Invoke, plan: str, tmp_path: Path, te
 def test_weights_cannot_be_written_where_a_folder_is(fedface: Invoke, plan: str, tmp_path: Path) -> None:
     code, _, err = fedface("pretrain", plan, "--output", str(tmp_path))
     assert code == 2
-    assert f"{tmp_path} is a folder: give --output the name of a file" in err
+    assert f"{tmp_path} is a folder: give the name of a file" in err
+    os.mkfifo(tmp_path / "pipe")
+    code, _, err = fedface("pretrain", plan, "--output", str(tmp_path / "pipe"))
+    assert code == 2
+    assert f"{tmp_path / 'pipe'} is no file, and a checkpoint could not lie beside it" in err

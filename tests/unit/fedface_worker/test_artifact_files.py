@@ -7,10 +7,11 @@ import io
 import pytest
 
 from fedface_core.adapters.memory import MemoryArtifacts
-from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError
+from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, UnavailableError
 from fedface_learning.formats.codec import sha256_hex
 from fedface_worker import artifact_files
 from fedface_worker.artifact_files import fetch_artifact, open_artifact
+from support.full_disk import full_disk
 
 DATA = bytes(range(256)) * 5 + b"the end"
 KEY = "models/some"
@@ -36,6 +37,15 @@ def test_a_fetched_object_is_whole_however_many_blocks_it_has(
 def test_an_object_of_other_content_is_damaged(artifacts: MemoryArtifacts) -> None:
     with pytest.raises(DamagedObjectError, match=f"the object {KEY} has the SHA-256 {sha256_hex(DATA)}: it was damaged"):
         fetch_artifact(artifacts, KEY, "a" * 64)
+
+
+@pytest.mark.parametrize("free", [0, 100], ids=["nothing", "a part"])
+def test_a_full_disk_is_named_and_may_get_room(
+    artifacts: MemoryArtifacts, free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifact_files, "BLOCK_BYTES", 64)
+    with full_disk(free), pytest.raises(UnavailableError, match=f"cannot keep {KEY} in a temporary file: .*TMPDIR"):
+        fetch_artifact(artifacts, KEY, sha256_hex(DATA))
 
 
 def test_an_opened_object_can_be_read_from_anywhere(artifacts: MemoryArtifacts) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 
 import uvicorn
@@ -12,15 +11,17 @@ from fedface_control.api.app import create_app
 from fedface_control.upkeep.claims import claim_for_earlier_runs
 from fedface_control.upkeep.restore import restore_all
 from fedface_core.bootstrap import connect, ensure_bucket
-from fedface_core.domain.errors import EvictingLedgerError, UnavailableError
+from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.clock_skew import ClockSkew
+from fedface_core.runtime.exit_message import exit_message
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.metrics import Dependency
 from fedface_core.runtime.patience import wait_for_dependency, with_patience
 from fedface_core.runtime.settings import ControlSettings, load_settings
 
 
+@exit_message("control")
 def main() -> None:
     """Serve until SIGTERM, then finish the requests under way.
 
@@ -30,16 +31,13 @@ def main() -> None:
     configure_logging(settings, "control")
     ports = connect(settings, create_celery(settings))
     patience = settings.patience_seconds
-    try:
-        with suppress(UnavailableError):  # the ledger may come later; until then /readyz and each answer say what is wrong
-            ports.ledger.ping()
-        wait_for_dependency(Dependency.ARTIFACT_STORE, patience, lambda: ensure_bucket(settings))
-        patient_ports = with_patience(ports, patience)
-        claim_for_earlier_runs(patient_ports)
-        if settings.restore_on_start:
-            restore_all(patient_ports)
-    except (UnavailableError, EvictingLedgerError) as error:
-        sys.exit(f"control: {error}")
+    with suppress(UnavailableError):  # the ledger may come later; until then /readyz and each answer say what is wrong
+        ports.ledger.ping()
+    wait_for_dependency(Dependency.ARTIFACT_STORE, patience, lambda: ensure_bucket(settings))
+    patient_ports = with_patience(ports, patience)
+    claim_for_earlier_runs(patient_ports)
+    if settings.restore_on_start:
+        restore_all(patient_ports)
     app = create_app(ports, REGISTRY)
     skew = ClockSkew(ports.clock)
     skew.compare()  # so that a wrong clock is logged at the start, though nobody scrapes

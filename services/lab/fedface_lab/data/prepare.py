@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,8 +55,8 @@ def prepare(
     from fedface_lab.data.prepare_photographs import prepare_photographs
 
     find_face = dlib_face_finder() if landmarks is None else listed_face_finder(landmarks)
-    points = "dlib" if landmarks is None else str(landmarks.resolve())
-    settings = PreparationSettings(source=str(source.resolve()), template=template.value, points=points)
+    points = "dlib" if landmarks is None else os.path.realpath(landmarks)
+    settings = PreparationSettings(source=os.path.realpath(source), template=template.value, points=points)
     columns = (TextColumn("[bold]aligning[/]"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("", total=None)

@@ -7,6 +7,7 @@ which a crash leaves, is ignored. So a preparation that was stopped goes on wher
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self, TypeVar
@@ -66,7 +67,11 @@ class Journal:
         for number, line in enumerate(lines, 2):
             outcome = _parse_line(PhotographOutcome, line, path, number)
             outcomes[outcome.photograph] = outcome
-        path.write_bytes(stored or first_line + b"\n")
+        # In place, because the file is locked; and a full disk must not cost the lines that it has.
+        if stored:
+            os.truncate(path, len(stored))
+        else:
+            path.write_bytes(first_line + b"\n")
         return cls(path, outcomes)
 
     def is_aligned(self, photograph: str) -> bool:

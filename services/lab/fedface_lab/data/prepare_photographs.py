@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.files.whole_file import write_whole
 from fedface_lab.data.face_points import FindFace
 from fedface_lab.data.prepare_journal import (
     JOURNAL,
@@ -18,7 +20,6 @@ from fedface_lab.data.prepare_journal import (
     PreparationReport,
     PreparationSettings,
 )
-from fedface_lab.whole_file import write_whole
 from fedface_learning.data.alignment import TEMPLATES, Template, align
 from fedface_learning.data.dataset import natural_sort_key
 from fedface_learning.data.photographs import read_photograph
@@ -60,8 +61,8 @@ def prepare_photographs(
     done, and of all. Raises `InvalidInputError` if one folder lies within the other, if the target was prepared with other
     settings, if another process prepares it, or if a file of other content would be replaced without ``overwrite``.
     """
-    source_path = source.resolve()
-    target_path = target.resolve()
+    source_path = Path(os.path.realpath(source))
+    target_path = Path(os.path.realpath(target))
     if source_path == target_path or source_path in target_path.parents or target_path in source_path.parents:
         raise InvalidInputError(f"{target} and {source} lie within each other; prepare into a folder of its own")
     photographs = photographs_in(source)

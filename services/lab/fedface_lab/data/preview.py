@@ -23,12 +23,13 @@ def preview(
     """Write a contact sheet: a row for each identity, a column for each of its images."""
     from fedface_cli.plan_files import make_part
     from fedface_core.domain.plan import DataPlan
+    from fedface_core.files.whole_file import whole_file
     from fedface_learning.data import ImageSize, open_dataset
     from fedface_learning.data.contact_sheet import contact_sheet
 
     data = make_part(DataPlan, data_fields(dataset, folder, images_per_identity=images, seed=seed))
     opened = open_dataset(data, ImageSize(height, width, 3), identities)
     shown = opened.identities[:identities]
-    output.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(opened, shown, images).save(output, format="PNG")
+    with whole_file(output) as file:
+        contact_sheet(opened, shown, images).save(file, format="PNG")
     typer.echo(f"{output}: {len(shown)} of {len(opened.identities)} identities of {opened.name}")

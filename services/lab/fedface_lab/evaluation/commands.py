@@ -146,14 +146,13 @@ def starting_network(plan: ModelPlan, seed: int, model: Path | None) -> Embeddin
     the plan starts from a stored model and no file is given.
     """
     from fedface_core.domain.errors import InvalidInputError
+    from fedface_core.files.bounded_file import read_bytes
+    from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
     from fedface_learning.models import initial_network
     from fedface_learning.models.weights import load_network, network_tensors
 
     if model is not None:
-        try:
-            network = load_network(plan, model.read_bytes(), str(model))
-        except OSError as error:
-            raise InvalidInputError(f"cannot read {model}: {error.strerror}") from None
+        network = load_network(plan, read_bytes(model, MAX_MODEL_BYTES), str(model))
         broken = [name for name, tensor in network_tensors(network).items() if not tensor.isfinite().all()]
         if broken:
             raise InvalidInputError(f"{model} has values that are not finite, in {broken[0]}: its training diverged")

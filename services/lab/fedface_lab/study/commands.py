@@ -48,11 +48,11 @@ def run(
 
     from fedface_cli.wording import counted
     from fedface_core.domain.errors import FedFaceError
+    from fedface_core.files.whole_file import write_whole
     from fedface_lab.study.grid import expand
     from fedface_lab.study.job_results import ResultFolder
     from fedface_lab.study.run_study import PendingWork
     from fedface_lab.study.study_file import read_study
-    from fedface_lab.whole_file import write_whole
     from fedface_stack.folder_lock import folder_locked
     from fedface_stack.signals import exit_on_termination
 

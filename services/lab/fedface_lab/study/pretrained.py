@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
+from fedface_core.files.whole_file import make_folder, write_whole
 from fedface_lab.study.grid import Job, digest_of
 from fedface_lab.study.job_results import ResultFolder
-from fedface_lab.whole_file import write_whole
 from fedface_learning.data import open_photographs, split_identities
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.models.weights import encode_network, load_network
@@ -55,7 +55,7 @@ def run_pretraining(pretraining: Pretraining, folder: ResultFolder) -> None:
     """Pre-train a network and write its weights. Goes on from the checkpoint of a pre-training that was stopped."""
     dataset = open_photographs(pretraining.plan)
     path = folder.network(pretraining.digest)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     checkpoint = path.with_suffix(".checkpoint")
     network = initial_network(pretraining.plan.model, pretraining.settings.seed)
     public = split_identities(dataset.identities, pretraining.plan.split).public

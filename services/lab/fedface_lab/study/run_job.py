@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fedface_core.files.whole_file import write_whole
 from fedface_lab.study.grid import Job
 from fedface_lab.study.job_results import CosineCounts, JobResult, ResultFolder, RoundResult, Snapshot
 from fedface_lab.study.pretrained import starting_network
-from fedface_lab.whole_file import write_whole
 from fedface_learning.data import CachedDataset, open_photographs, split_identities
 from fedface_learning.data.identity_list import identity_list
 from fedface_learning.formats.codec import encode_tensors, sha256_hex

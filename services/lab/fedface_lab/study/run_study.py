@@ -14,6 +14,7 @@ from functools import cache
 
 from fedface_core.domain.errors import FedFaceError, InvalidInputError
 from fedface_core.domain.plan import DataPlan
+from fedface_core.files.file_problem import file_problem
 from fedface_lab.study.grid import Job
 from fedface_lab.study.job_results import ResultFolder
 from fedface_lab.study.pretrained import Pretraining, pretraining_of, run_pretraining
@@ -138,6 +139,8 @@ def _do(work: Work, folder: ResultFolder) -> str | None:
             run_pretraining(work, folder)
     except FedFaceError as error:
         return str(error)
+    except OSError as error:
+        return str(file_problem(error) or f"{type(error).__name__}: {error}")
     except Exception as error:  # a fault in one job must not stop the others
         return f"{type(error).__name__}: {error}"
     return None

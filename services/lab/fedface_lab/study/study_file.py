@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from fedface_cli.plan_files import make_part
-from fedface_core.domain.errors import InvalidInputError
+from fedface_cli.plan_files import make_part, parse_document
 from fedface_core.domain.plan.part import PositiveInt
+from fedface_core.files.bounded_file import read_text
 
 # Names become parts of file names and of column names.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$", max_length=80)]
@@ -90,14 +89,7 @@ class Study(_StudyPart):
 
 def read_study(path: Path) -> Study:
     """Read a study from a TOML file. Raises `InvalidInputError`, which names each wrong field, if it is not a study."""
-    try:
-        given = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InvalidInputError(f"{path} is not text: a study is a TOML file") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInputError(f"{path} is not TOML: {error}") from None
+    given = parse_document(read_text(path, "a study is a TOML file"), "TOML", str(path))
     return make_part(Study, given, f"{path} is not a study")
 
 

@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from fedface_core.files.whole_file import write_whole
 from fedface_lab.study.gains import CONFIDENCE, Estimate, Gain
 from fedface_lab.study.job_results import ResultFolder
 from fedface_lab.study.study_results import Group, StudyResults, metric_of, metric_title
-from fedface_lab.whole_file import write_whole
 
 _AGGREGATION_FIELDS = (
     "folded",

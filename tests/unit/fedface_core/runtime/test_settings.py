@@ -103,6 +103,57 @@ def test_a_url_that_ledger_and_broker_would_not_read_alike_is_named_and_not_show
     assert "own" not in line
 
 
+# What the operator is told of a setting, after its name.
+MALFORMED = [
+    ("FEDFACE_REDIS_URL", "redis://:tell#nobody@redis:6379/0", ""),
+    ("FEDFACE_REDIS_URL", "redis://:tell[nobody@redis:6379/0", ""),
+    (
+        "FEDFACE_S3_ENDPOINT",
+        "http://minio:9000",
+        "begins with a scheme: give host:port, such as minio:9000; FEDFACE_S3_SECURE",
+    ),
+    ("FEDFACE_S3_BUCKET", "Fed_Face", "is 'Fed_Face': the name of a bucket has 3 to 63 lower-case letters"),
+    ("FEDFACE_S3_REGION", "eu west", "is 'eu west': give a region such as us-east-1"),
+    ("FEDFACE_S3_ACCESS_KEY", "fed face", "is empty, or has white space"),
+    ("FEDFACE_S3_SECRET_KEY", "nobody\r", "is empty, has white space at an end"),
+    ("FEDFACE_ARTIFACT_DIRECTORY", "", "is empty: give the path of a directory"),
+    ("FEDFACE_METRICS_DIRECTORY", "", "is empty: give the path of a directory"),
+    ("FEDFACE_METRICS_HOST", "http://host", "is 'http://host': give a host name"),
+    ("FEDFACE_API_HOST", "", "is '': give a host name"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "complaint"), MALFORMED)
+def test_a_malformed_setting_is_named_and_no_secret_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str, complaint: str
+) -> None:
+    (line,) = stops_with(monkeypatch, capsys, S3 | {name: value}, ControlSettings)
+    assert line.startswith(f"settings: {name} {complaint}")
+    assert "nobody" not in line
+    assert name != "FEDFACE_REDIS_URL" or "%2F" in line
+
+
+NUMBERS = {
+    "FEDFACE_CONCURRENCY": ["1e9", "100000", "nan"],
+    "FEDFACE_THREADS": ["100000"],
+    "FEDFACE_TASK_TIME_LIMIT_SECONDS": ["99999999", "inf"],
+    "FEDFACE_PATIENCE_SECONDS": ["nan", "inf", "-1", "1e300"],
+    "FEDFACE_GRACE_SECONDS": ["nan", "inf", "0", "1e9"],
+    "FEDFACE_SWEEP_SECONDS": ["nan", "inf", "1e-300", "1e9"],
+    "FEDFACE_REPEAT_AFTER_SECONDS": ["nan", "inf", "1e9"],
+    "FEDFACE_METRICS_PORT": ["65536", "-1", "http"],
+    "FEDFACE_API_PORT": ["65536", "8000.5"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in NUMBERS.items() for value in values])
+def test_a_number_is_within_its_bounds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    (line,) = stops_with(monkeypatch, capsys, S3 | {name: value}, ControlSettings)
+    assert line.startswith(f"settings: {name} Input should be ")
+
+
 @pytest.mark.parametrize("patience", ["600", "601"])
 def test_patience_must_end_before_the_task_is_killed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], patience: str

@@ -19,7 +19,7 @@ from fedface_core.runtime.worker import run_worker
 
 for metrics_directory in (Path(sys.argv[1]), None):
     settings = WorkerSettings(
-        redis_url=SecretStr("redis://redis"), artifacts="directory", artifact_directory=Path("/artifacts"),
+        redis_url=SecretStr("redis://:own@redis:6379/0"), artifacts="directory", artifact_directory=Path("/artifacts"),
         metrics_directory=metrics_directory,
     )
     run_worker("client", settings, "tasks_of_test", beat=True)

@@ -9,6 +9,7 @@ import pytest
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_lab.data.prepare_journal import JOURNAL, Journal, PhotographOutcome, PreparationReport, PreparationSettings
+from support.full_disk import full_disk
 
 SETTINGS = PreparationSettings(source="/raw", template="112x96", points="dlib")
 ALIGNED = PhotographOutcome(photograph="ann/1.png", outcome="aligned", faces=2, taken=(1, 2, 30, 40))
@@ -33,6 +34,19 @@ def test_a_later_line_counts_and_half_a_line_is_dropped(target: Path) -> None:
     assert [opened.is_aligned(path) for path in ("ann/1.png", "ann/2.png", "bob/1.png")] == [True, True, False]
     assert (target / JOURNAL).read_bytes() == whole
     assert Journal.open(target, SETTINGS, restart=True).outcomes == {}
+
+
+def test_a_full_disk_costs_no_line_of_the_journal(target: Path) -> None:
+    journal = Journal.open(target, SETTINGS, restart=False)
+    for outcome in (ALIGNED, NO_FACE):
+        journal.add(outcome)
+    whole = (target / JOURNAL).read_bytes()
+    with full_disk(len(whole) + 5), pytest.raises(OSError, match="too large"):
+        journal.add(REFUSED)
+    with full_disk(10):
+        opened = Journal.open(target, SETTINGS, restart=False)
+    assert opened.is_aligned("ann/1.png")
+    assert (target / JOURNAL).read_bytes() == whole
 
 
 def test_a_journal_of_other_settings_or_with_a_damaged_line_is_refused(target: Path) -> None:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.errors import DamagedObjectError
+from fedface_core.files.safetensors_header import MAX_HEADER_BYTES
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.formats.safetensors_layout import (
-    MAX_HEADER_BYTES,
     Place,
     header,
     header_end,

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from fedface_core.domain.errors import UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.files.safetensors_header import MAX_HEADER_BYTES
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
-from fedface_learning.formats.safetensors_layout import MAX_HEADER_BYTES
 from fedface_learning.updates.careful_check import CheckedUpdate, check_carefully
 from fedface_learning.updates.fast_path import check_fast
 from fedface_learning.updates.form import UpdateForm, in_one_block

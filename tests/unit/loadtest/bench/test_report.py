@@ -29,11 +29,13 @@ def test_a_table_has_its_whole_title() -> None:
     assert "2 [1, 3]" in printed.getvalue()
 
 
-def test_a_missing_directory_is_found_before_the_measurement(tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_found_before_the_measurement(tmp_path: Path) -> None:
     check_writable(None)
     check_writable(tmp_path / "report.json")
     with pytest.raises(InvalidInputError, match="no directory"):
         check_writable(tmp_path / "missing" / "report.json")
+    with pytest.raises(InvalidInputError, match="is a folder: give the name of a file"):
+        check_writable(tmp_path)
 
 
 def test_a_plot_is_a_png_or_a_pdf(tmp_path: Path) -> None:

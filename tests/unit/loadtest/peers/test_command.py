@@ -34,6 +34,9 @@ def test_a_report_that_cannot_be_written_is_refused_at_once(fedface: Invoke, tmp
     assert status == 1
     assert "there is no directory" in out
     assert "Traceback" not in out + err
+    status, out, err = fedface("bench", "peers", "--plot", str(tmp_path / "plot.txt"))
+    assert status == 1
+    assert "give a file that ends in .png or .pdf" in out
 
 
 def test_without_any_system_there_is_no_comparison(fedface: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,9 +12,8 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import MODEL_SHA256_HEADER, Problem, StoredModel
 from fedface_core.domain.errors import InvalidInputError, WrongPhaseError
 from fedface_core.domain.ids import Sha256
+from fedface_core.files.safetensors_header import MAX_MODEL_BYTES, check_safetensors
 
-# In bytes. Ten times SphereNet-64 is enough for any face network, and bounds the memory that one request may take.
-MAX_MODEL_BYTES = 2**30
 DOWNLOAD: Responses = {
     200: {"content": {"application/octet-stream": {}}, "description": "safetensors"},
     409: {"model": Problem, "description": "The run has no model version yet."},
@@ -48,7 +47,7 @@ def download(run_id: str, ports: PortsDep) -> Response:
 @router.put(
     "/models/{sha256}",
     status_code=status.HTTP_201_CREATED,
-    responses={422: {"model": Problem, "description": "The bytes have another hash."}},
+    responses={422: {"model": Problem, "description": "The bytes have another hash or are not safetensors."}},
     openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}, "required": True}},
 )
 async def upload(sha256: Annotated[Sha256, Path()], request: Request, ports: PortsDep) -> StoredModel:
@@ -61,6 +60,7 @@ async def upload(sha256: Annotated[Sha256, Path()], request: Request, ports: Por
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise InvalidInputError(f"the path names the SHA-256 {sha256}, but the bytes sent have {found}")
+    check_safetensors(data, "the model sent")
     ports.artifacts.put(object_keys.upload(sha256), b"uploaded")
     ports.artifacts.put(object_keys.model(sha256), bytes(data))
     return StoredModel(sha256=sha256, size=len(data))

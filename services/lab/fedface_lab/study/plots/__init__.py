@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from fedface_core.files.whole_file import write_whole
 from fedface_lab.study.grid import grid_points
 from fedface_lab.study.job_results import ResultFolder
 from fedface_lab.study.plots.cosines import plot_cosines
@@ -14,7 +15,6 @@ from fedface_lab.study.plots.identities import plot_identities
 from fedface_lab.study.plots.roc import plot_roc
 from fedface_lab.study.plots.style import Plot, paper_style, save
 from fedface_lab.study.study_results import StudyResults, point_title
-from fedface_lab.whole_file import write_whole
 
 __all__ = ["draw_all"]
 

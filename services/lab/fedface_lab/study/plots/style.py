@@ -16,6 +16,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fedface_core.files.whole_file import whole_file
 from fedface_lab.study.study_file import Study
 
 COLUMN_INCHES: Final = 3.4
@@ -125,9 +126,10 @@ def make_panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 
 def save(figure: Figure, path: Path) -> Path:
     """Write the figure to ``path``.png and ``path``.pdf, close it, and return the PNG's path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     png = path.with_name(path.name + ".png")
-    figure.savefig(png)
-    figure.savefig(path.with_name(path.name + ".pdf"), metadata={"CreationDate": None})
+    with whole_file(png) as file:
+        figure.savefig(file, format="png")
+    with whole_file(path.with_name(path.name + ".pdf")) as file:
+        figure.savefig(file, format="pdf", metadata={"CreationDate": None})
     plt.close(figure)
     return png

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from safetensors.numpy import save
 
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import MODEL_SHA256_HEADER
 from support.in_process import InProcess
 
-MODEL = b"any bytes; whether they fit is found out when a run starts"
+# Whether the tensors fit a plan is found out when a run starts.
+MODEL = save({"weight": np.zeros(2, np.float32)})
 SHA256 = hashlib.sha256(MODEL).hexdigest()
 
 
@@ -47,6 +50,23 @@ def test_a_model_with_another_hash_is_refused(api: TestClient, services: InProce
     found = hashlib.sha256(MODEL + b"!").hexdigest()
     assert response.json()["detail"] == f"the path names the SHA-256 {SHA256}, but the bytes sent have {found}"
     assert services.ports.artifacts.keys("") == [object_keys.EARLIER_RUNS]
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b'[model]\narchitecture = "spherenet-20"\n', r"it begins with b'[model]\n', which is no size of a header"),
+        (MODEL[:-1], "its tensors take 8 bytes, but 7 follow the header"),
+        (b"", "it begins with b''"),
+    ],
+    ids=["TOML", "cut short", "nothing"],
+)
+def test_what_is_not_safetensors_is_refused(api: TestClient, services: InProcess, data: bytes, complaint: str) -> None:
+    response = api.put(f"/models/{hashlib.sha256(data).hexdigest()}", content=data)
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["detail"].startswith(f"the model sent is not a safetensors file: {complaint}")
+    assert services.ports.artifacts.keys("") == []
 
 
 @pytest.mark.parametrize("wrong", ["abc", SHA256.upper(), SHA256 + "0"])

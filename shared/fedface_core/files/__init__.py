@@ -1,0 +1,1 @@
+"""Files of people: written whole, read within bounds, recognised as safetensors, and their errors in words."""
