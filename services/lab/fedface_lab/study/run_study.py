@@ -11,6 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
+from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.errors import FedFaceError
 from fedface_lab.study.grid import Job
 from fedface_lab.study.job_results import ResultFolder
@@ -116,7 +117,7 @@ def _do(work: Work, folder: ResultFolder) -> str | None:
     except FedFaceError as error:
         return str(error)
     except Exception as error:  # a fault in one job must not stop the others
-        return f"{type(error).__name__}: {error}"
+        return mask_credentials(f"{type(error).__name__}: {error}")
     return None
 
 
