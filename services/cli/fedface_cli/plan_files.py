@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import tomllib
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from fedface_cli.device_trace import read_trace
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.free_text import check_texts
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.merge_patch import apply_merge_patch
 
@@ -36,7 +38,7 @@ def read_document(path: Path) -> dict[str, Any]:
     """Read the fields of a TOML or JSON file, or of standard input for ``-``. `InvalidInputError` if it is neither."""
     name = _display_name(path)
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
+        text = _standard_input() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InvalidInputError(f"cannot read {name}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -54,17 +56,24 @@ def read_document(path: Path) -> dict[str, Any]:
 def with_changes(plan: Plan, settings: Sequence[str]) -> Plan:
     """The plan with the changes of ``field=value`` settings. `InvalidInputError` names each wrong field."""
     try:
-        return apply_merge_patch(plan, read_changes(settings))
+        changed = apply_merge_patch(plan, read_changes(settings))
     except ValidationError as error:
         raise InvalidInputError(f"with these settings it is not a plan:{_describe(error)}") from None
+    check_texts(changed)
+    return changed
 
 
 def make_part(kind: type[PartT], fields: Mapping[str, object], complaint: str = "these options do not go together") -> PartT:
     """Make a plan, or a part of one, from its fields. `InvalidInputError` says ``complaint`` and names each wrong field."""
     try:
-        return kind.model_validate(fields)
+        part = kind.model_validate(fields)
     except ValidationError as error:
         raise InvalidInputError(f"{complaint}:{_describe(error)}") from None
+    try:
+        check_texts(part)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{complaint}:\n  {error}") from None
+    return part
 
 
 def read_changes(settings: Sequence[str]) -> dict[str, Any]:
@@ -89,6 +98,13 @@ def read_changes(settings: Sequence[str]) -> dict[str, Any]:
             raise InvalidInputError(f"{setting!r} sets a field that another setting sets already")
         part[names[-1]] = _json_or_text(value)
     return changes
+
+
+def _standard_input() -> str:
+    """Standard input as UTF-8, like every plan file, whatever the encoding of the terminal is."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
+    return sys.stdin.read()
 
 
 def _display_name(path: Path) -> str:
