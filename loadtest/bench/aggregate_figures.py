@@ -137,9 +137,8 @@ def _empty_store(artifacts: str) -> Iterator[StoreLocation]:
             deadline = time.monotonic() + _START_SECONDS
             while not server.is_ready():
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise StackError(
-                        f"the S3 server did not start:\n{(workdir / 's3.log').read_text(errors='replace')[-2000:]}"
-                    )
+                    log = (workdir / "s3.log").read_text(encoding="utf-8", errors="replace")
+                    raise StackError(f"the S3 server did not start:\n{log[-2000:]}")
                 time.sleep(0.1)
             yield StoreLocation(endpoint=f"{HOST}:{s3}", bucket="fedface", access_key="fedface", secret_key=secret)
         finally:

@@ -39,8 +39,9 @@ def demo(
     import tempfile
     import time
 
-    from rich.console import Console
+    from rich.text import Text
 
+    from fedface_cli.plain_console import PlainConsole
     from fedface_cli.wording import counted
     from fedface_lab import results
     from fedface_stack.signals import exit_on_termination
@@ -49,7 +50,7 @@ def demo(
 
     exit_on_termination()
     start = time.monotonic()
-    console = Console()
+    console = PlainConsole()
     plan, weights = _plan_and_weights(preset, rounds, clients, seed, workdir, console)
     workdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="stack-", dir=workdir) as state:  # holds gigabytes: all updates of all rounds
@@ -65,10 +66,10 @@ def demo(
     seconds = time.monotonic() - start
     console.print()
     console.print(results.comparison_table(comparison))
-    console.print(f"\nROC plot      {workdir / 'roc.png'}", highlight=False)
-    console.print(f"model         {workdir / 'model.safetensors'}", highlight=False)
-    console.print(f"its SHA-256   {sha256}", highlight=False)
-    console.print(f"[dim]{size}, {seconds:.0f} s in all[/]", highlight=False)
+    console.print(f"\nROC plot      {workdir / 'roc.png'}")
+    console.print(f"model         {workdir / 'model.safetensors'}")
+    console.print(f"its SHA-256   {sha256}")
+    console.print(Text(f"{size}, {seconds:.0f} s in all", "dim"))
     if json_file is not None:
         figures = {
             "before": results.figures(comparison.before.scores),
@@ -78,7 +79,7 @@ def demo(
             "seconds": round(seconds, 1),
         }
         json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(figures, indent=2) + "\n")
+        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def _plan_and_weights(

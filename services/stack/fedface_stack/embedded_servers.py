@@ -61,7 +61,9 @@ def valkey(workdir: Path, port: int, secret: str) -> ProcessSpec:
         )
     configuration = home / "valkey.conf"
     configuration.write_text(
-        f'bind {HOST}\nport {port}\nrequirepass {secret}\ndir {home}\nappendonly yes\nsave ""\nmaxmemory-policy noeviction\n'
+        f'bind {HOST}\nport {port}\nrequirepass {secret}\ndir {home}\nappendonly yes\nsave ""\n'
+        "maxmemory-policy noeviction\n",
+        encoding="utf-8",
     )
 
     def answers_ping() -> bool:
@@ -94,7 +96,7 @@ def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, 
         "credentials": [{"accessKey": access_key, "secretKey": secret}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    (home / "identities.json").write_text(json.dumps({"identities": [identity]}))
+    (home / "identities.json").write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
     master, volume, filer, s3 = ports
     command = (
         weed, "server", f"-ip={HOST}", f"-ip.bind={HOST}", f"-dir={home}", "-master.telemetry=false",
@@ -134,7 +136,8 @@ def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> ProcessS
     jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
     configuration = home / "prometheus.yml"
     # JSON is valid YAML, and json.dumps quotes every value.
-    configuration.write_text(json.dumps({"global": {"scrape_interval": "5s"}, "scrape_configs": jobs}, indent=2))
+    content = {"global": {"scrape_interval": "5s"}, "scrape_configs": jobs}
+    configuration.write_text(json.dumps(content, indent=2), encoding="utf-8")
     command = (
         binary,
         f"--config.file={configuration}",

@@ -22,6 +22,7 @@ def preview(
 ) -> None:
     """Write a contact sheet: a row for each identity, a column for each of its images."""
     from fedface_cli.plan_files import make_part
+    from fedface_cli.terminal import say
     from fedface_core.domain.plan import DataPlan
     from fedface_learning.data import ImageSize, open_dataset
     from fedface_learning.data.contact_sheet import contact_sheet
@@ -31,4 +32,4 @@ def preview(
     shown = opened.identities[:identities]
     output.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(opened, shown, images).save(output, format="PNG")
-    typer.echo(f"{output}: {len(shown)} of {len(opened.identities)} identities of {opened.name}")
+    say(f"{output}: {len(shown)} of {len(opened.identities)} identities of {opened.name}")
