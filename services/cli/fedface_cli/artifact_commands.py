@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from fedface_cli.terminal import say
+
 app = typer.Typer(help="Remove artifacts that nothing names.", no_args_is_help=True)
 
 
@@ -29,6 +31,6 @@ def collect(
     with ControlApi() as api:
         garbage = api.garbage(older_than_hours, remove=not dry_run)
     for key in garbage.keys:
-        typer.echo(key)
+        say(key)
     what = "removed" if garbage.removed else "that nothing names"
-    typer.echo(f"{counted(len(garbage.keys), 'artifact')} {what}", err=True)
+    say(f"{counted(len(garbage.keys), 'artifact')} {what}", err=True)

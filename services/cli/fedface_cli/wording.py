@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from fedface_core.contracts.http import RunSummary
+from fedface_core.domain.free_text import one_line
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.domain.run import RunPhase
 
@@ -72,7 +73,7 @@ def named_stragglers(run: RunSummary, names: int) -> str:
 def phase_with_reason(run: RunSummary) -> str:
     """The run's phase, and why it failed or completed: ``failed: round 3: no disk``."""
     why = run.failure or run.stopped_because
-    return f"{run.phase}: {why}" if why else str(run.phase)
+    return one_line(f"{run.phase}: {why}") if why else str(run.phase)
 
 
 def status_line(run: RunSummary) -> str:

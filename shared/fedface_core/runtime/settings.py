@@ -9,6 +9,8 @@ from typing import Literal, NoReturn, Self, TypeVar
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fedface_core.domain.patience import PATIENCE_SECONDS
+
 # The secrets in .env.example contain this word. They are published, so they are refused outside development.
 PLACEHOLDER = "change-me"
 
@@ -65,7 +67,8 @@ class WorkerSettings(Settings):
     threads: PositiveInt = Field(default=1, description="Torch threads in each process.")
     task_time_limit_seconds: PositiveInt = Field(default=600, description="A task that runs longer is killed.")
     patience_seconds: PositiveFloat = Field(
-        default=120.0, description="How long an operation of a task waits for Redis or the artifact store before it fails."
+        default=PATIENCE_SECONDS,
+        description="How long an operation of a task waits for Redis or the artifact store before it fails.",
     )
     grace_seconds: PositiveFloat = Field(
         default=30.0,
