@@ -38,8 +38,7 @@ def aggregate(
     Measures the rate of folding and the rate at which the store alone reads these updates, in turns; memory in a fresh
     process for each number of updates; and the time of a round with one aggregator and with two.
     """
-    from rich.console import Console
-
+    from fedface_cli.plain_console import PlainConsole
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.aggregate_figures import measure_aggregation, plot_memory
     from loadtest.bench.report import check_plot_file, check_writable, write_report
@@ -47,7 +46,7 @@ def aggregate(
     exit_on_termination()
     check_plot_file("--plot", plot_file)
     check_writable(json_file)
-    console = Console()
+    console = PlainConsole()
     with console.status("measuring") as status:
         report = measure_aggregation(_parse_sizes(sizes), updates, artifacts.value, repetitions, status.update)
     _show(report, console)

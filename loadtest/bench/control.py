@@ -34,8 +34,7 @@ def control(
     So only the broker, the ledger, the store and the services are measured: updates a second, the time to open a round and
     to go on to the next one, the API's latency during the run, CPU time and memory of each process.
     """
-    from rich.console import Console
-
+    from fedface_cli.plain_console import PlainConsole
     from fedface_core.domain.errors import InvalidInputError
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.control_growth import ControlReport, fit_growth, plot_growth, show_growth
@@ -49,7 +48,7 @@ def control(
         raise InvalidInputError("--plot shows growth: give --growth with two or more numbers of clients, such as 100,1000")
     check_plot_file("--plot", plot_file)
     check_writable(json_file)
-    console = Console()
+    console = PlainConsole()
     machine = this_machine()
     measured = []
     for size in sizes:

@@ -35,10 +35,9 @@ class Column(BaseModel):
 
 def show_table(console: Console, title: str, columns: Sequence[Column], machine: Machine) -> None:
     """Print a table, with the machine below it."""
-    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(title), title_justify="left", caption=str(machine), caption_justify="left")
+    table = Table(title=title, title_justify="left", caption=str(machine), caption_justify="left")
     for column in columns:
         table.add_column(column.head, justify="left" if column is columns[0] else "right")
     for row in zip(*(column.cells for column in columns), strict=True):

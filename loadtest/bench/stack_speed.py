@@ -42,8 +42,7 @@ def stack_speed(
     twice: with clients that report the losses that their training steps see, and with clients that measure the losses
     separately. `fedface bench peers` measures the simulation in one process without services.
     """
-    from rich.console import Console
-
+    from fedface_cli.plain_console import PlainConsole
     from fedface_core.domain.errors import FedFaceError
     from fedface_stack.signals import exit_on_termination
     from loadtest.bare.rounds import BareLoopEndedError
@@ -51,7 +50,7 @@ def stack_speed(
 
     exit_on_termination()
     check_writable(json_file)
-    console = Console()
+    console = PlainConsole()
     processes = processes or os.cpu_count() or 1
     with console.status(f"{clients} clients, {processes} processes, {repetitions} repetitions"):
         try:

@@ -13,8 +13,7 @@ def start(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report to this file.")] = None,
 ) -> None:
     """Time `fedface --help`, the import of control's API, and `fedface up` until the stack is ready, each as a process."""
-    from rich.console import Console
-
+    from fedface_cli.plain_console import PlainConsole
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.machine import this_machine
     from loadtest.bench.repetitions import measure_in_turns
@@ -23,7 +22,7 @@ def start(
 
     exit_on_termination()
     check_writable(json_file)
-    console = Console()
+    console = PlainConsole()
     machine = this_machine()
     with console.status("starting and stopping"):
         seconds = measure_in_turns(MEASURES, repetitions)

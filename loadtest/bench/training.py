@@ -33,15 +33,14 @@ def training(
 
     FedFace encodes and hashes each update as for an upload; the bare loop does not. All seconds are processor time.
     """
-    from rich.console import Console
-
+    from fedface_cli.plain_console import PlainConsole
     from loadtest.bench.machine import this_machine
     from loadtest.bench.report import check_plot_file, check_writable, write_report
     from loadtest.bench.training_speeds import GROWING_NETWORKS, NETWORKS, TrainingReport, measure_speeds
 
     check_writable(json_file)
     check_plot_file("--growth", growth)
-    console = Console()
+    console = PlainConsole()
     machine = this_machine()
     sizes = []
     growth_speeds = []

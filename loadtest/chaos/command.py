@@ -35,8 +35,9 @@ def chaos(
     Runs a plan on a local stack without faults, then again on a fresh stack while a seeded adversary kills services and
     servers, duplicates and delays messages, stops the store, and puts clocks wrong. Exit status 1 if any check fails.
     """
-    from rich.console import Console
+    from rich.text import Text
 
+    from fedface_cli.plain_console import PlainConsole
     from fedface_core.domain.errors import FedFaceError
     from fedface_core.files.whole_file import write_whole
     from fedface_stack.signals import exit_on_termination
@@ -46,7 +47,7 @@ def chaos(
 
     check_writable(json_file)  # before the runs, which take minutes
     exit_on_termination()
-    console = Console()
+    console = PlainConsole()
     options = ChaosOptions(
         preset=preset.value, clients=clients, rounds=rounds, kills=kills, seed=seed, artifacts=artifacts.value
     )
@@ -54,7 +55,7 @@ def chaos(
     try:
         report = run_scenario(options, limit_seconds, logs, console)
     except FedFaceError as error:
-        console.print(f"[red]{error}[/red]", highlight=False)
+        console.print(Text(str(error), "red"))
         report = FailedChaosReport(error=str(error))
     else:
         show(report, console)

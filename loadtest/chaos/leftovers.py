@@ -34,7 +34,11 @@ def check_no_unfinished_file(artifacts: Path) -> Check:
 def check_no_secret_logged(logs: Path, secrets: Iterable[str]) -> Check:
     """Check that no log holds a secret of the stack, whatever tracebacks the faults caused."""
     paths = sorted(logs.glob("*.log"))
-    telling = [path.name for path in paths if any(secret in path.read_text(errors="replace") for secret in secrets)]
+    telling = [
+        path.name
+        for path in paths
+        if any(secret in path.read_text(encoding="utf-8", errors="replace") for secret in secrets)
+    ]
     return Check("no log tells a secret", not telling, {"logs": len(paths), "telling": telling})
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from loadtest.chaos.adversary import FaultKind
 from loadtest.chaos.checks import Check
@@ -98,12 +99,12 @@ def show(report: ChaosReport, console: Console) -> None:
     for kind, targets in report.faults.items():
         faults.add_row(kind, str(sum(targets.values())), _joined(targets))
     console.print(faults)
-    console.print(f"kills by where the run was: {_joined(report.kills_by_place)}\n", highlight=False)
+    console.print(f"kills by where the run was: {_joined(report.kills_by_place)}\n")
     checks = Table(title="what must hold", show_lines=False)
     for column in ("", "check", "figures"):
         checks.add_column(column)
     for check in report.checks:
-        checks.add_row("[green]✓[/]" if check.passed else "[red]✗[/]", check.name, _joined(check.figures))
+        checks.add_row(Text("✓", "green") if check.passed else Text("✗", "red"), check.name, _joined(check.figures))
     console.print(checks)
 
 

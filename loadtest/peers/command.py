@@ -50,8 +50,9 @@ def peers(
     Makes the peers' virtual environments if they are missing. Ends with status 1 and prints no table if a system fails, or
     if its model after the first round differs from that of the first system.
     """
-    from rich.console import Console
+    from rich.text import Text
 
+    from fedface_cli.plain_console import PlainConsole
     from fedface_core.domain.errors import FedFaceError
     from fedface_core.files.whole_file import write_whole
     from fedface_stack.signals import exit_on_termination
@@ -61,18 +62,18 @@ def peers(
 
     chosen = _parse_systems(systems)
     exit_on_termination()
-    console = Console()
+    console = PlainConsole()
     try:
         for file in (json_file, markdown_file):
             check_writable(file)
         check_plot_file("--plot", plot_file)
         comparison = _compare(size, chosen, repetitions, rounds, environments, limit_seconds, console)
     except FedFaceError as error:
-        console.print(f"[red]{error}[/red]", highlight=False)
+        console.print(Text(str(error), "red"))
         raise typer.Exit(1) from None
     show_table(console, title(comparison), terminal_columns(comparison), comparison.machine)
     for name, reason in comparison.unavailable.items():
-        console.print(f"[yellow]{SYSTEMS[name].label} was not measured:[/] {reason}", highlight=False)
+        console.print(Text.assemble((f"{SYSTEMS[name].label} was not measured:", "yellow"), f" {reason}"))
     write_report(json_file, comparison)
     if markdown_file is not None:
         write_whole(markdown_file, format_markdown(comparison).encode())
@@ -124,7 +125,7 @@ def _compare(
             status.update(f"repetition {repetition + 1} of {repetitions}: {system.label}")
             measured = measure(system, pythons[system.name], file, rounds, folder, limit_seconds)
             seconds = " ".join(f"{each:.2f}" for each in measured.round_seconds)
-            console.print(f"{repetition + 1} {system.label}: {seconds} s", highlight=False)
+            console.print(f"{repetition + 1} {system.label}: {seconds} s")
             return measured
 
         return compare(size, workload, available, measure_system, repetitions, unavailable)

@@ -77,7 +77,7 @@ def measure(
         children.kill(process)
     if status != 0 or not result_file.is_file():
         how = "did not end in time" if status is None else f"ended with status {status}"
-        log_end = "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+        log_end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:])
         raise RunnerFailedError(f"{system.label} {how}; the end of its log:\n{log_end}")
     result = read_runner_result(result_file)
     warm_up, *counted = result.rounds

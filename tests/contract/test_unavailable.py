@@ -290,6 +290,8 @@ def test_s3_with_a_full_disk() -> None:
         server.shutdown()
 
 
-def test_an_endpoint_that_is_no_host_and_port_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="FEDFACE_S3_ENDPOINT must be host:port"):
-        S3Artifacts("http://minio:9000/path", "fedface", "key", SECRET)
+@pytest.mark.parametrize("endpoint", ["http://minio:9000/path", "user:pw~ 1@minio:9000", "minio:9000/?password=pw~1"])
+def test_an_endpoint_that_is_no_host_and_port_is_refused(endpoint: str) -> None:
+    with pytest.raises(InvalidInputError, match="FEDFACE_S3_ENDPOINT must be host:port") as refused:
+        S3Artifacts(endpoint, "fedface", "key", SECRET)
+    assert "pw~" not in str(refused.value)

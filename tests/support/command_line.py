@@ -6,16 +6,16 @@ import io
 from collections.abc import Callable
 
 import pytest
-from rich.console import Console
 
 from fedface_cli.main import main
+from fedface_cli.plain_console import PlainConsole
 
 Invoke = Callable[..., tuple[int, str, str]]
 
 
-def terminal(columns: int = 80, lines: int = 40) -> Console:
+def terminal(columns: int = 80, lines: int = 40) -> PlainConsole:
     """A terminal of this size that records what is drawn, whatever the terminal of the tests is."""
-    return Console(
+    return PlainConsole(
         width=columns, height=lines, record=True, force_terminal=True, color_system=None, file=io.StringIO(), _environ={}
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_e
 
 from fedface_cli.api_problems import BrokenConnectionError, mapped_transport_errors, raise_for_problem
 from fedface_cli.api_url import checked_api_url
+from fedface_cli.proxies import transport_to
 from fedface_core.contracts.http import (
     MODEL_SHA256_HEADER,
     Garbage,
@@ -28,6 +30,7 @@ from fedface_core.contracts.http import (
     RunList,
     StoredModel,
 )
+from fedface_core.domain.credentials import mask_url
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import VerificationReport
@@ -60,12 +63,18 @@ class ControlApi:
 
     Every method raises the error that the API answers with: `NotFoundError`, `WrongPhaseError`, `InvalidInputError` or
     `UnavailableError`, and `UnavailableError` too if there is no answer. A request that changes something is sent again,
-    with one idempotency key, if it is unknown whether it has arrived. `InvalidInputError` if ``url`` is not an HTTP URL.
+    with one idempotency key, if it is unknown whether it has arrived. `InvalidInputError` if ``url`` is not an HTTP URL, or
+    if the environment names a proxy that cannot be used. ``where`` says in messages where the API is, without credentials.
     """
 
     def __init__(self, url: str | None = None, transport: httpx.BaseTransport | None = None) -> None:
-        self.url = checked_api_url(url or os.environ.get("FEDFACE_API_URL") or DEFAULT_URL)
-        self._http = httpx.Client(base_url=self.url, timeout=30.0, transport=transport)
+        base_url = checked_api_url((url or os.environ.get("FEDFACE_API_URL") or DEFAULT_URL).strip())
+        self._through = ""
+        if transport is None:
+            transport, proxy = transport_to(base_url)
+            self._through = f" {proxy}" if proxy else ""
+        self.where = mask_url(str(base_url)) + self._through
+        self._http = httpx.Client(base_url=base_url, timeout=30.0, transport=transport)
 
     def create(self, plan: Plan) -> RunDetail:
         """Create a run of a plan. The run does nothing until it is started."""
@@ -154,10 +163,10 @@ class ControlApi:
         headers = {"Last-Event-ID": after} if after else {}
         request = {"headers": headers, "params": {"follow": follow}, "timeout": _SILENCE_SECONDS}
         with self._mapped_errors(), connect_sse(self._http, "GET", f"/runs/{run_id}/events", **request) as source:
-            raise_for_problem(source.response)
+            raise_for_problem(source.response, self._through)
             for event in source.iter_sse():
                 if event.data:  # a keep-alive is an event without data
-                    yield RunEvent(event.id, event.event, event.json())
+                    yield RunEvent(event.id, event.event, self._event_data(event.data))
 
     def download_model(self, run_id: str, path: Path) -> str:
         """Write the run's newest model to ``path``, whole or not at all. Returns its SHA-256.
@@ -167,7 +176,7 @@ class ControlApi:
         """
         digest = hashlib.sha256()
         with self._mapped_errors(), self._http.stream("GET", f"/runs/{run_id}/model") as response:
-            raise_for_problem(response)
+            raise_for_problem(response, self._through)
             expected = response.headers.get(MODEL_SHA256_HEADER)
             with whole_file(path) as file:
                 for chunk in response.iter_bytes(_CHUNK_BYTES):
@@ -218,16 +227,26 @@ class ControlApi:
     def _call(self, body: type[BodyT], method: str, path: str, **request: Any) -> BodyT:
         with self._mapped_errors():
             response = self._http.request(method, path, **request)
-        raise_for_problem(response)
+        raise_for_problem(response, self._through)
         try:
             return body.model_validate_json(response.content)
         except ValidationError:
-            raise UnavailableError(
-                f"the server that answers at {self.url} is not a control API of this version of FedFace"
-            ) from None
+            raise self._not_our_api() from None
+
+    def _event_data(self, text: str) -> dict[str, Any]:
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError:
+            raise self._not_our_api() from None
+        if not isinstance(data, dict):
+            raise self._not_our_api()
+        return data
+
+    def _not_our_api(self) -> UnavailableError:
+        return UnavailableError(f"the server that answers at {self.where} is not a control API of this version of FedFace")
 
     def _mapped_errors(self) -> AbstractContextManager[None]:
-        return mapped_transport_errors(self.url)
+        return mapped_transport_errors(self.where)
 
 
 def _should_retry(state: RetryCallState) -> bool:

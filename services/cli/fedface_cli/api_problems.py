@@ -6,11 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
+from pydantic import ValidationError
 
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, Problem
 from fedface_core.domain.errors import FedFaceError, InvalidInputError, NotFoundError, UnavailableError, WrongPhaseError
 
-_ERRORS = {404: NotFoundError, 409: WrongPhaseError, 413: InvalidInputError, 422: InvalidInputError, 503: UnavailableError}
+# A proxy answers 407 if the credentials in its URL are missing or wrong.
+_ERRORS = {
+    404: NotFoundError,
+    407: InvalidInputError,
+    409: WrongPhaseError,
+    413: InvalidInputError,
+    422: InvalidInputError,
+}
 
 
 class BrokenConnectionError(UnavailableError):
@@ -22,33 +30,49 @@ class BrokenConnectionError(UnavailableError):
 
 
 @contextmanager
-def mapped_transport_errors(url: str) -> Iterator[None]:
-    """A context in which httpx's transport errors are raised as `BrokenConnectionError`, which names the API's ``url``."""
+def mapped_transport_errors(where: str) -> Iterator[None]:
+    """A context in which httpx's transport errors are raised as `BrokenConnectionError`, which says ``where`` the API is.
+
+    A request that cannot even be written, for a character in its path or its headers, is an `InvalidInputError`.
+    """
     try:
         yield
     except httpx.ConnectError:
         raise BrokenConnectionError(
-            f"no control API at {url}: start one with `fedface up` or `docker compose up`, "
+            f"no control API at {where}: start one with `fedface up` or `docker compose up`, "
             "or say where it is with FEDFACE_API_URL",
             may_have_arrived=False,
         ) from None
     except httpx.TimeoutException:
-        raise BrokenConnectionError(f"the control API at {url} does not answer in time; try again") from None
+        raise BrokenConnectionError(f"the control API at {where} does not answer in time; try again") from None
     except httpx.TransportError as error:
-        raise BrokenConnectionError(f"the connection to the control API at {url} broke: {error}") from None
+        raise BrokenConnectionError(f"the connection to the control API at {where} broke: {error}") from None
+    except (httpx.InvalidURL, UnicodeEncodeError) as error:
+        raise InvalidInputError(f"this cannot be sent to the control API: {error}; correct the argument") from None
 
 
-def raise_for_problem(response: httpx.Response) -> None:
+def raise_for_problem(response: httpx.Response, through: str = "") -> None:
     """Raise the error that the API answered with; its message names the wrong fields. Nothing if the answer is a success.
 
-    The error's class follows from the HTTP status; it is `FedFaceError` if the status is not one that the API gives.
+    The error's class follows from the HTTP status. A fault of the server, or of a proxy before it, is an `UnavailableError`:
+    trying again may help. It is `FedFaceError` if the status is not one that the API gives. ``through`` names the proxy.
     """
     if response.is_success:
         return
     response.read()
-    kind = _ERRORS.get(response.status_code, FedFaceError)
-    if response.headers.get("content-type", "").split(";")[0] != PROBLEM_MEDIA_TYPE:
-        raise kind(f"{response.request.url} answered {response.status_code} {response.reason_phrase}")
-    problem = Problem.model_validate_json(response.content)
+    kind = UnavailableError if response.is_server_error else _ERRORS.get(response.status_code, FedFaceError)
+    problem = _problem(response)
+    if problem is None:
+        raise kind(f"{response.request.url}{through} answered {response.status_code} {response.reason_phrase}")
     fields = "".join(f"\n  {wrong.field}: {wrong.message}" for wrong in problem.errors)
     raise kind(problem.detail + fields)
+
+
+def _problem(response: httpx.Response) -> Problem | None:
+    """The problem in an answer, or None if the answer is no problem of the API's."""
+    if response.headers.get("content-type", "").split(";")[0] != PROBLEM_MEDIA_TYPE:
+        return None
+    try:
+        return Problem.model_validate_json(response.content)
+    except ValidationError:
+        return None

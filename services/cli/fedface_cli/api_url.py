@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import httpx
 
+from fedface_core.domain.credentials import mask_url
 from fedface_core.domain.errors import InvalidInputError
 
 _MAX_PORT = 65535
 
 
-def checked_api_url(url: str) -> str:
+def checked_api_url(url: str) -> httpx.URL:
     """The URL without a slash at its end. `InvalidInputError` if it is no URL of an HTTP server.
 
     The message does not quote a password.
     """
-    shown = url.rpartition("@")[2]
+    shown = mask_url(url)
     if not url.startswith(("http://", "https://")):
         raise InvalidInputError(f"the API's URL is {shown!r}; it must start with http:// or https://")
     try:
@@ -27,4 +28,4 @@ def checked_api_url(url: str) -> str:
             f"the API's URL is {shown!r}; give a host, a port from 1 to {_MAX_PORT}, no query and no white space, such as "
             "http://127.0.0.1:8000"
         )
-    return url.rstrip("/")
+    return httpx.URL(url.rstrip("/"))

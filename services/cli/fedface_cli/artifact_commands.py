@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from fedface_cli.terminal import say
+
 app = typer.Typer(help="Remove artifacts that nothing names.", no_args_is_help=True)
 
 
@@ -23,18 +25,18 @@ def collect(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them.")] = False,
 ) -> None:
     """Remove artifacts that no manifest, no run and no upload names: killed processes have left them."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
     from fedface_cli.api_client import ControlApi
+    from fedface_cli.plain_console import PlainConsole, text_column
     from fedface_cli.wording import counted
 
     what = "that nothing names" if dry_run else "removed"
     keys: list[str] = []
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     # How many artifacts the store has is known at the end only, so the bar moves without an end. Standard output may be a
     # file: it is left alone, and has the keys once the bar has gone.
-    columns = (BarColumn(bar_width=20), TextColumn("{task.fields[figures]}"), TimeElapsedColumn())
+    columns = (BarColumn(bar_width=20), text_column("{task.fields[figures]}"), TimeElapsedColumn())
     bars = Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)
     with ControlApi() as api, bars as progress:
         bar = progress.add_task("", total=None, figures="")
@@ -47,5 +49,5 @@ def collect(
         finally:  # an error must not hide what has been removed before it
             progress.stop()
             for key in keys:
-                typer.echo(key)
-    typer.echo(f"{counted(len(keys), 'artifact')} {what}", err=True)
+                say(key)
+    say(f"{counted(len(keys), 'artifact')} {what}", err=True)

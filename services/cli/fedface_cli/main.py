@@ -7,18 +7,17 @@ runs, so that ``fedface --help`` does not wait for torch.
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedface_cli import artifact_commands, model_commands, round_commands, run_commands
+from fedface_cli import artifact_commands, model_commands, round_commands, run_commands, terminal
 from fedface_cli.command_group import CommandGroup
+from fedface_cli.exit_status import ExitStatus
 from fedface_cli.whole_output import whole_output
 
-# Exit statuses
-FAILED = 1
-USAGE = 2
-INTERRUPTED = 130
+if TYPE_CHECKING:
+    from fedface_core.domain.errors import FedFaceError
 
 app = typer.Typer(
     name="fedface",
@@ -39,7 +38,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"fedface {version('fedface-cli')}")
+        terminal.say(f"fedface {version('fedface-cli')}")
         raise typer.Exit
 
 
@@ -55,25 +54,37 @@ def options(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line (``sys.argv`` by default), and exit with its status.
 
-    The status is 0 if the command is done, 1 if it failed, 2 if usage or input is wrong, 130 if it was interrupted. `run
-    watch` also has 3 if the run was cancelled and 4 if it was deleted meanwhile. If standard output is a pipe whose reader
-    has gone, the command ends with 1 and says nothing.
+    `ExitStatus` has the meaning of each status. If standard output is a pipe whose reader has gone, the command ends with
+    `ExitStatus.FAILED` and says nothing.
     """
+    terminal.prepare_streams()
+    sys.excepthook = terminal.print_traceback
     try:
         with whole_output():
             app(args=arguments)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitStatus.INTERRUPTED)
     except Exception as error:
-        from fedface_core.domain.errors import FedFaceError, InvalidInputError
+        from fedface_core.domain.errors import FedFaceError
         from fedface_core.files.file_problem import file_problem
 
         problem = file_problem(error) if isinstance(error, OSError) else error
         if not isinstance(problem, FedFaceError):
             raise
-        typer.secho("error: ", fg="red", err=True, nl=False)
-        typer.echo(str(problem), err=True)
-        sys.exit(USAGE if isinstance(problem, InvalidInputError) else FAILED)
+        terminal.say_error(problem)
+        sys.exit(_status_of(problem))
+
+
+def _status_of(error: FedFaceError) -> ExitStatus:
+    from fedface_core.domain.errors import InvalidInputError, UnavailableError
+
+    match error:
+        case InvalidInputError():
+            return ExitStatus.WRONG_INPUT
+        case UnavailableError():
+            return ExitStatus.UNAVAILABLE
+        case _:
+            return ExitStatus.FAILED
 
 
 if __name__ == "__main__":

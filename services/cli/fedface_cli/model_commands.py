@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fedface_cli.arguments import RunIdArgument
+from fedface_cli.terminal import say
 
 app = typer.Typer(help="Download the newest model of a run, upload a model to start from.", no_args_is_help=True)
 
@@ -25,7 +26,7 @@ def download(
     path = output or Path(f"{run_id}.safetensors")
     with ControlApi() as api:
         sha256 = api.download_model(run_id, path)
-    typer.echo(f"{sha256}  {path}", err=not path.is_file())  # a pipe may be standard output, and gets the model alone
+    say(f"{sha256}  {path}", err=not path.is_file())  # a pipe may be standard output, and gets the model alone
 
 
 @app.command()
@@ -35,4 +36,4 @@ def upload(model_file: Annotated[Path, typer.Argument(metavar="FILE", help="A sa
 
     with ControlApi() as api:
         stored = api.upload_model(model_file)
-    typer.echo(stored.sha256)
+    say(stored.sha256)

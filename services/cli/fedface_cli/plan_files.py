@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from fedface_cli.device_trace import read_trace
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.free_text import check_texts
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.files.bounded_file import read_text
@@ -56,17 +57,24 @@ def parse_document(text: str, language: Literal["JSON", "TOML"], name: str) -> d
 def with_changes(plan: Plan, settings: Sequence[str]) -> Plan:
     """The plan with the changes of ``field=value`` settings. `InvalidInputError` names each wrong field."""
     try:
-        return apply_merge_patch(plan, read_changes(settings))
+        changed = apply_merge_patch(plan, read_changes(settings))
     except ValidationError as error:
         raise InvalidInputError(f"with these settings it is not a plan:{_describe(error)}") from None
+    check_texts(changed)
+    return changed
 
 
 def make_part(kind: type[PartT], fields: Mapping[str, object], complaint: str = "these options do not go together") -> PartT:
     """Make a plan, or a part of one, from its fields. `InvalidInputError` says ``complaint`` and names each wrong field."""
     try:
-        return kind.model_validate(fields)
+        part = kind.model_validate(fields)
     except ValidationError as error:
         raise InvalidInputError(f"{complaint}:{_describe(error)}") from None
+    try:
+        check_texts(part)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{complaint}:\n  {error}") from None
+    return part
 
 
 def read_changes(settings: Sequence[str]) -> dict[str, Any]:

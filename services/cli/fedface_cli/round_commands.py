@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedface_cli.arguments import RunIdArgument
+from fedface_cli.terminal import say
 
 if TYPE_CHECKING:
     from fedface_cli.api_client import ControlApi
@@ -60,4 +61,4 @@ def _round_number(api: ControlApi, run_id: str, given: int | None) -> int:
 def _print_result(done: str, run: RunDetail) -> None:
     from fedface_cli.wording import status_line
 
-    typer.echo(f"{done}; {status_line(run)}")
+    say(f"{done}; {status_line(run)}")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedface_cli import run_views
-from fedface_cli.arguments import RunIdArgument
+from fedface_cli.arguments import RunIdArgument, check_run_id
+from fedface_cli.terminal import confirm, say
 
 if TYPE_CHECKING:
     from fedface_cli.api_client import ControlApi
@@ -116,6 +117,7 @@ def delete(
     Its artifacts, its records and the model versions that no other run names are removed.
     """
     from fedface_cli.api_client import ControlApi
+    from fedface_cli.api_patience import ApiPatience
     from fedface_cli.wording import status_line
     from fedface_core.domain.errors import InvalidInputError, NotFoundError
 
@@ -123,22 +125,26 @@ def delete(
         run = api.run(run_id)
         if not yes and not sys.stdin.isatty():
             raise InvalidInputError(f"deleting {run_id} cannot be undone, and nobody is here to confirm it: add --yes")
-        if not yes and not typer.confirm(f"Delete {run_id} ({run.name}, {run.phase}) with its artifacts, for good?"):
-            typer.echo(f"{run_id} is {run.phase}; nothing was deleted")
+        if not yes and not confirm(f"Delete {run_id} ({run.name}, {run.phase}) with its artifacts, for good?"):
+            say(f"{run_id} is {run.phase}; nothing was deleted")
             return
         try:
             run = api.delete(run_id, confirm=run_id)
-            typer.echo(f"{status_line(run)}; waiting until it is gone")
+            say(f"{status_line(run)}; waiting until it is gone")
+            patience = ApiPatience(lambda reason: say(reason, err=True))
             while True:
                 time.sleep(POLL_SECONDS)
-                api.run(run_id)
+                patience.call(api.run, run_id)
         except NotFoundError:
-            typer.echo(f"{run_id} is gone")
+            say(f"{run_id} is gone")
 
 
 @app.command()
 def restore(
-    run_id: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run's id; all lost runs by default.")] = None,
+    run_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="The run's id; all lost runs by default.", callback=check_run_id),
+    ] = None,
 ) -> None:
     """Restore runs that the ledger has lost from the artifact store. They continue where they were."""
     from fedface_cli.api_client import ControlApi
@@ -150,24 +156,24 @@ def restore(
             return
         answer = api.restore_all()
     for run in answer.runs:
-        typer.echo(status_line(run))
+        say(status_line(run))
     for refused, reason in answer.refused.items():
-        typer.echo(f"{refused} is not restored: {reason}", err=True)
+        say(f"{refused} is not restored: {reason}", err=True)
     if answer.refused:
         raise typer.Exit(1)
     if not answer.runs:
-        typer.echo("the ledger has every run that the artifact store knows; nothing was restored")
+        say("the ledger has every run that the artifact store knows; nothing was restored")
 
 
 def _print_created(api: ControlApi, run: RunDetail, start_now: bool) -> None:
     """Print the id for scripts to standard output, and the run's status for people to standard error."""
     from fedface_cli.wording import status_line
 
-    typer.echo(run.id)
-    typer.echo(status_line(api.start(run.id) if start_now else run), err=True)
+    say(run.id)
+    say(status_line(api.start(run.id) if start_now else run), err=True)
 
 
 def _print_status(run: RunDetail) -> None:
     from fedface_cli.wording import status_line
 
-    typer.echo(status_line(run))
+    say(status_line(run))

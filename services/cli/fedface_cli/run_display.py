@@ -13,6 +13,7 @@ from rich.text import Text
 
 from fedface_cli.wording import PHASE_STYLES, cosine, counted, duration, named_stragglers, percent, progress
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
+from fedface_core.domain.free_text import one_line
 from fedface_core.domain.results import far_label
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
@@ -41,6 +42,7 @@ class RunDisplay:
         """Which service waits for what, or which step fails why, if the newest event says that; else empty."""
         self._far = [far_label(rate) for rate in run.plan.far]
         self._spinner = Spinner("dots", style="cyan")
+        self._ascii_spinner = Spinner("line", style="cyan")
 
     @property
     def run(self) -> RunSummary:
@@ -54,7 +56,7 @@ class RunDisplay:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
         """The lines to draw now, fitted to the width and the height of the console."""
-        yield self._headline()
+        yield self._headline(self._ascii_spinner if options.ascii_only else self._spinner)
         why = self.run.failure or self.run.stopped_because
         if why:
             yield Text(why, PHASE_STYLES[self.run.phase])
@@ -69,7 +71,7 @@ class RunDisplay:
             newest = max(3, console.height - _LINES_BESIDE_SCORES)
             yield self.scores_table(newest, cosines=options.max_width >= _COLUMNS_FOR_COSINES)
 
-    def _headline(self) -> RenderableType:
+    def _headline(self, spinner: Spinner) -> RenderableType:
         run = self.run
         phase = str(run.phase)
         if run.phase is RunPhase.PAUSED and run.paused_at:
@@ -77,8 +79,8 @@ class RunDisplay:
         line = Table.grid(padding=(0, 1))
         working = run.phase not in ENDED | {RunPhase.PAUSED, RunPhase.CREATED}
         line.add_row(
-            self._spinner if working else Text("●", PHASE_STYLES[run.phase]),
-            Text(run.name, "bold"),
+            spinner if working else Text("●", PHASE_STYLES[run.phase]),
+            Text(one_line(run.name), "bold"),
             Text(run.id, "dim", no_wrap=True),
             Text(phase, PHASE_STYLES[run.phase]),
         )

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedface_cli.arguments import JsonOption, RunIdArgument
+from fedface_cli.arguments import JsonOption, RunIdArgument, check_run_id
+from fedface_cli.exit_status import ExitStatus
+from fedface_cli.terminal import print_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,38 +27,46 @@ def add_to(app: typer.Typer) -> None:
 def watch(run_id: RunIdArgument) -> None:
     """Watch a run until it has ended, also through its pauses.
 
-    The exit status is 0 if the run completed, 1 if it failed, 3 if it was cancelled, 4 if it was deleted meanwhile.
-    """
-    from rich.console import Console
+    If the control API goes away, the command waits for it, for FEDFACE_PATIENCE_SECONDS (120 by default).
 
+    The exit status is 0 if the run completed, 1 if it failed, 3 if it was cancelled, 4 if it was deleted or there is no such
+    run, 5 if the control API stayed away, so that the run may be well.
+    """
     from fedface_cli import watching
     from fedface_cli.api_client import ControlApi
+    from fedface_cli.plain_console import PlainConsole
+    from fedface_cli.terminal import say_error
     from fedface_cli.wording import phase_with_reason
+    from fedface_core.domain.errors import NotFoundError
     from fedface_core.domain.run import RunPhase
 
-    with ControlApi() as api:
-        run = watching.watch(api, run_id, Console())
+    try:
+        with ControlApi() as api:
+            run = watching.watch(api, run_id, PlainConsole())
+    except NotFoundError as error:
+        say_error(error)
+        raise typer.Exit(ExitStatus.DELETED) from None
     if run is None or run.phase is RunPhase.DELETING:
-        typer.echo(f"{run_id} was deleted", err=True)
-        raise typer.Exit(4)
-    typer.echo(f"{run.id} {phase_with_reason(run)}", err=run.phase is not RunPhase.COMPLETED)
-    raise typer.Exit({RunPhase.COMPLETED: 0, RunPhase.CANCELLED: 3}.get(run.phase, 1))
+        say(f"{run_id} was deleted", err=True)
+        raise typer.Exit(ExitStatus.DELETED)
+    say(f"{run.id} {phase_with_reason(run)}", err=run.phase is not RunPhase.COMPLETED)
+    statuses = {RunPhase.COMPLETED: ExitStatus.DONE, RunPhase.CANCELLED: ExitStatus.CANCELLED}
+    raise typer.Exit(statuses.get(run.phase, ExitStatus.FAILED))
 
 
 def show(run_id: RunIdArgument, as_json: JsonOption = False) -> None:
     """Show a run: phase, round, accepted updates, newest scores, plan."""
-    from rich.console import Console
-
     from fedface_cli.api_client import ControlApi
+    from fedface_cli.plain_console import PlainConsole
     from fedface_cli.run_display import RunDisplay
 
     with ControlApi() as api:
         run = api.run(run_id)
         rounds = api.rounds(run_id).rounds
     if as_json:
-        typer.echo(run.model_dump_json(indent=2))
+        print_json(run.model_dump(mode="json"))
         return
-    console = Console()
+    console = PlainConsole()
     console.print(_details(run, rounds))
     if any(view.scores for view in rounds):
         console.print()
@@ -65,29 +75,32 @@ def show(run_id: RunIdArgument, as_json: JsonOption = False) -> None:
 
 def list_runs(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many runs at most.")] = 50,
-    before: Annotated[str | None, typer.Option(metavar="RUN", help="Only runs older than this one.")] = None,
+    before: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Only runs older than this one.", callback=check_run_id)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the newest runs, newest first."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from fedface_cli.api_client import ControlApi
+    from fedface_cli.plain_console import PlainConsole
     from fedface_cli.wording import PHASE_STYLES, local_minute, percent
+    from fedface_core.domain.free_text import one_line
 
     with ControlApi() as api:
         listed = api.runs(limit, before)
     if as_json:
-        typer.echo(listed.model_dump_json(indent=2))
+        print_json(listed.model_dump(mode="json"))
         return
     if not listed.runs and before is not None:
-        typer.echo(f"{before} is the oldest run", err=True)
+        say(f"{before} is the oldest run", err=True)
         return
     if not listed.runs:
-        typer.echo("no runs yet: create one with `fedface run create PLAN.toml`", err=True)
+        say("no runs yet: create one with `fedface run create PLAN.toml`", err=True)
         return
-    console = Console()
+    console = PlainConsole()
     table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="dim")
     # In a narrow terminal the name is cut, and never an id: each other column has the room that it needs.
     widths = {"run": 16, "name": 4, "phase": 9, "rounds": 6, "AUC": 6, "EER": 7, "created": 16}
@@ -103,14 +116,14 @@ def list_runs(
     for run in listed.runs:
         table.add_row(
             run.id,
-            run.name,
+            one_line(run.name),
             Text(run.phase, PHASE_STYLES[run.phase]),
             f"{run.finished_rounds}/{run.rounds}",
             f"{run.scores.auc:.4f}" if run.scores else "–",
             percent(run.scores.eer if run.scores else None),
             local_minute(run.created_at),
         )
-    console.print(table, highlight=False)
+    console.print(table)
 
 
 def events(
@@ -120,21 +133,24 @@ def events(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on each line, for scripts.")] = False,
 ) -> None:
     """Print a run's audit trail: the id of each event, its time, and what happened."""
-    import json
-
     from fedface_cli import watching
     from fedface_cli.api_client import ControlApi
+    from fedface_cli.api_patience import ApiPatience
     from fedface_cli.wording import local_second
 
     with ControlApi() as api:
-        stream = watching.follow(api, run_id, after=after) if follow else api.events(run_id, after, follow=False)
+        if follow:
+            api.run(run_id)  # if there is no API or no such run, the user should know at once
+            stream = watching.follow(api, run_id, ApiPatience(lambda reason: say(reason, err=True)), after=after)
+        else:
+            stream = api.events(run_id, after, follow=False)
         for event in stream:
             if event.name == "progress":
                 continue
             if as_json:
-                typer.echo(json.dumps({"id": event.id, "event": event.name, **event.data}))
+                print_json({"id": event.id, "event": event.name, **event.data}, indent=None)
             else:
-                typer.echo(f"{event.id}  {local_second(event.data['at'])}  {watching.event_line(event)}")
+                say(f"{event.id}  {local_second(event.data['at'])}  {watching.event_line(event)}")
 
 
 def _late(run: RunDetail) -> str:
@@ -147,10 +163,11 @@ def _details(run: RunDetail, rounds: Sequence[RoundView]) -> RenderableType:
     from rich.text import Text
 
     from fedface_cli.wording import PHASE_STYLES, counted, failing_line, local_minute, progress
+    from fedface_core.domain.free_text import one_line
 
     grid = Table.grid(padding=(0, 3))
     grid.add_row("run", Text(run.id, "bold"))
-    grid.add_row("name", run.name)
+    grid.add_row("name", one_line(run.name))
     grid.add_row("phase", Text(run.phase, PHASE_STYLES[run.phase]))
     if run.failure:
         grid.add_row("failure", Text(run.failure, "red"))

@@ -7,6 +7,7 @@ from typing import Final
 
 from fedface_core.contracts.http import RunSummary
 from fedface_core.domain.failures import StepFailure
+from fedface_core.domain.free_text import one_line
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.domain.run import RunPhase
 
@@ -73,13 +74,13 @@ def named_stragglers(run: RunSummary, names: int) -> str:
 def phase_with_reason(run: RunSummary) -> str:
     """The run's phase, and why it failed or completed: ``failed: round 3: no disk``."""
     why = run.failure or run.stopped_because
-    return f"{run.phase}: {why}" if why else str(run.phase)
+    return one_line(f"{run.phase}: {why}") if why else str(run.phase)
 
 
 def failing_line(failing: StepFailure) -> str:
     """A step that fails: ``aggregator.reduce_round: 3 failures, the newest at 14:05: RuntimeError: no memory``."""
     times = counted(failing.total, "failure")
-    return f"{failing.step}: {times}, the newest at {failing.at.astimezone():%H:%M}: {failing.reason}"
+    return one_line(f"{failing.step}: {times}, the newest at {failing.at.astimezone():%H:%M}: {failing.reason}")
 
 
 def status_line(run: RunSummary) -> str:

@@ -39,8 +39,9 @@ def demo(
     import tempfile
     import time
 
-    from rich.console import Console
+    from rich.text import Text
 
+    from fedface_cli.plain_console import PlainConsole
     from fedface_cli.wording import counted
     from fedface_core.files.whole_file import check_writable, make_folder, write_whole
     from fedface_lab import results
@@ -50,7 +51,7 @@ def demo(
 
     exit_on_termination()
     start = time.monotonic()
-    console = Console()
+    console = PlainConsole()
     make_folder(workdir)
     if json_file is not None:
         check_writable(json_file)
@@ -68,10 +69,10 @@ def demo(
     seconds = time.monotonic() - start
     console.print()
     console.print(results.comparison_table(comparison))
-    console.print(f"\nROC plot      {workdir / 'roc.png'}", highlight=False)
-    console.print(f"model         {workdir / 'model.safetensors'}", highlight=False)
-    console.print(f"its SHA-256   {sha256}", highlight=False)
-    console.print(f"[dim]{size}, {seconds:.0f} s in all[/]", highlight=False)
+    console.print(f"\nROC plot      {workdir / 'roc.png'}")
+    console.print(f"model         {workdir / 'model.safetensors'}")
+    console.print(f"its SHA-256   {sha256}")
+    console.print(Text(f"{size}, {seconds:.0f} s in all", "dim"))
     if json_file is not None:
         figures = {
             "before": results.figures(comparison.before.scores),

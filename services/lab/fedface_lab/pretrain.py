@@ -65,9 +65,9 @@ def pretrain(
 
     If it was stopped, give the same command again: it goes on from its checkpoint.
     """
-    from rich.console import Console
-
+    from fedface_cli.plain_console import PlainConsole
     from fedface_cli.plan_files import make_part, read_document, read_plan
+    from fedface_cli.terminal import say
     from fedface_core.domain.plan import Plan
     from fedface_learning.pretraining import PretrainPlan
 
@@ -89,19 +89,19 @@ def pretrain(
     settings = make_part(
         PretrainPlan, document | {name: value for name, value in options.items() if value is not None}, complaint
     )
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     if plan_file is not None:
         refuse_options(context, PLAN_OPTIONS, "a command with a plan")
         plan = read_plan(plan_file)
     else:
-        console.print(_NO_PLAN, highlight=False, soft_wrap=True)
+        console.print(_NO_PLAN, soft_wrap=True)
         fields = {
             "model": {"architecture": architecture, "weights": "random", "centring": False},
             "data": data_fields(dataset, folder, seed=settings.seed),
             "split": {"public": identities, "clients": 1, "test": 2, "seed": settings.seed},
         }
         plan = make_part(Plan, fields)
-    typer.echo(f"{pretrain_to_file(plan, settings, output, console)}  {output}")
+    say(f"{pretrain_to_file(plan, settings, output, console)}  {output}")
 
 
 def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: Console) -> str:
@@ -110,8 +110,9 @@ def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: 
     Until ``output`` is written, a checkpoint lies in its folder. Raises `InvalidInputError` if ``output`` cannot be written
     or if the plan starts from a stored model.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    from fedface_cli.plain_console import text_column
     from fedface_core.domain.errors import InvalidInputError
     from fedface_core.files.whole_file import check_writable, make_folder, write_whole
     from fedface_lab.evaluation.commands import starting_network
@@ -130,13 +131,13 @@ def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: 
     make_folder(output.parent)
     checkpoint = output.with_name(output.name + ".checkpoint")
     columns = (
-        TextColumn("[bold]pre-training[/]"),
+        text_column("pre-training", style="bold"),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}", style="cyan"),
+        text_column("{task.fields[figures]}", style="cyan"),
         TimeRemainingColumn(),
     )
-    console.print(f"{plan.model.architecture} on {len(public)} public identities of {dataset.name}", highlight=False)
+    console.print(f"{plan.model.architecture} on {len(public)} public identities of {dataset.name}")
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=None, figures="reading the images")
 

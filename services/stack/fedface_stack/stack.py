@@ -170,7 +170,7 @@ class LocalStack:
 
     def log_tail(self, name: str, lines: int = 20) -> str:
         """The last lines of one process's log."""
-        return "\n".join((self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join((self.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
     def __enter__(self) -> Self:
         """Start the stack if it was not started before."""

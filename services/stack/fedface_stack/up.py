@@ -40,13 +40,12 @@ def up(
     """
     import time
 
-    from rich.console import Console
-
+    from fedface_cli.plain_console import PlainConsole
     from fedface_stack.signals import exit_on_termination
     from fedface_stack.stack import LocalStack
 
     exit_on_termination()
-    console = Console()
+    console = PlainConsole()
     stack = LocalStack(
         workdir,
         client_workers=clients_workers,
@@ -76,17 +75,17 @@ def start_with_status(stack: LocalStack, console: Console) -> None:
 
 def _print_addresses(stack: LocalStack, console: Console) -> None:
     from rich.table import Table
+    from rich.text import Text
 
-    console.print("[green]●[/] [bold]the local stack is up[/]; Ctrl-C stops it\n")
+    console.print(Text.assemble(("● ", "green"), ("the local stack is up", "bold"), "; Ctrl-C stops it\n"))
     grid = Table.grid(padding=(0, 3))
     grid.add_row("API", stack.api_url)
     grid.add_row("docs", f"{stack.api_url}/docs")
     if stack.prometheus_url:
         grid.add_row("prometheus", stack.prometheus_url)
-    grid.add_row(
-        "metrics", "\n".join(f"http://{target}/metrics  [dim]{job}[/]" for job, target in stack.metrics_targets.items())
-    )
+    targets = [Text.assemble(f"http://{target}/metrics  ", (job, "dim")) for job, target in stack.metrics_targets.items()]
+    grid.add_row("metrics", Text("\n").join(targets))
     grid.add_row("work directory", str(stack.workdir))
     grid.add_row("logs", f"{stack.logs}/*.log")
-    console.print(grid, highlight=False)
-    console.print(f"\n[dim]in another terminal:[/] export FEDFACE_API_URL={stack.api_url}", highlight=False)
+    console.print(grid)
+    console.print(Text.assemble(("\nin another terminal:", "dim"), f" export FEDFACE_API_URL={stack.api_url}"))

@@ -19,6 +19,7 @@ from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
 
 from fedface_core.adapters.artifact_keys import check_key, check_page, check_prefix, check_range, range_past_end
+from fedface_core.domain.credentials import mask_url
 from fedface_core.domain.errors import ArtifactMissingError, FedFaceError, InvalidInputError, UnavailableError
 from fedface_core.ports import StoredObject
 
@@ -51,8 +52,8 @@ _WRONG_SETTING = {
 class S3Artifacts:
     """`ArtifactStore` in one bucket of the S3 server at ``endpoint``, which is ``host:port``.
 
-    Waits are bounded. Requests with transient errors are repeated after growing waits. `InvalidInputError` if ``endpoint``
-    is not of that form.
+    Waits are bounded. Requests with transient errors are repeated after growing waits. Proxies of the environment are not
+    used. `InvalidInputError` if ``endpoint`` is not of that form; its message hides credentials.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class S3Artifacts:
         region: str = "us-east-1",
         secure: bool = False,
     ) -> None:
-        self._server = f"the S3 server at {endpoint}"
+        self._server = f"the S3 server at {mask_url(endpoint)}"
         self._bucket = bucket
         http = PoolManager(
             maxsize=10,
@@ -83,7 +84,9 @@ class S3Artifacts:
                 endpoint, access_key=access_key, secret_key=secret_key, region=region, secure=secure, http_client=http
             )
         except ValueError as error:
-            raise InvalidInputError(f"FEDFACE_S3_ENDPOINT must be host:port, such as minio:9000: {error}") from error
+            raise InvalidInputError(
+                f"FEDFACE_S3_ENDPOINT must be host:port, such as minio:9000; it is {mask_url(endpoint)!r}: {error}"
+            ) from error
 
     def put(self, key: str, *data: bytes | memoryview) -> None:
         """Store an object, or replace it."""

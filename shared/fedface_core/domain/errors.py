@@ -21,12 +21,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fedface_core.domain.credentials import mask_credentials
+
 
 class FedFaceError(Exception):
-    """Anything FedFace refuses or cannot do. The message is written for the person who reads it."""
+    """Anything FedFace refuses or cannot do. The message is written for the person who reads it.
+
+    Credentials in URLs are hidden in every message, since messages are printed, logged, stored and pasted into reports.
+    """
 
     status = 500
     title = "FedFace error"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(mask_credentials(message))
 
 
 class InvalidInputError(FedFaceError, ValueError):
@@ -119,4 +127,4 @@ class UpdateRefusedError(FedFaceError):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
-        self.detail = detail
+        self.detail = str(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 
@@ -9,6 +10,8 @@ import structlog
 import structlog.tracebacks
 from structlog.typing import Processor
 
+from fedface_core.domain.credentials import mask_credentials
+from fedface_core.domain.free_text import one_line
 from fedface_core.runtime.settings import Settings
 
 # Without the local variables, which structlog logs by default: they may be credentials or class embeddings.
@@ -18,7 +21,8 @@ _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 def configure_logging(settings: Settings, service: str) -> None:
     """Write the records of structlog and of the standard library's logging to standard output, by one formatter.
 
-    Each record has the name of the ``service``. Call it once in a process.
+    Each record has the name of the ``service``, and hides the credentials in URLs. A record for people is one line, but for
+    tracebacks, and spells out the characters that a terminal would obey. Call it once in a process.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -30,7 +34,7 @@ def configure_logging(settings: Settings, service: str) -> None:
     renderer: list[Processor] = (
         [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer()]
         if settings.log_format == "json"
-        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        else [_spell_out, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -39,9 +43,11 @@ def configure_logging(settings: Settings, service: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a record is written in every locale
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _MaskingFormatter(
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer]
         )
     )
@@ -51,6 +57,17 @@ def configure_logging(settings: Settings, service: str) -> None:
     # These log a line for each request or message. Our own records say more.
     for verbose in ("uvicorn.access", "celery.worker.strategy", "celery.app.trace", "celery.beat", "urllib3"):
         logging.getLogger(verbose).setLevel(logging.WARNING)
+
+
+class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
+    """Hides the credentials in URLs in the whole record: its values, its error, and the errors that caused that one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return mask_credentials(super().format(record))
+
+
+def _spell_out(_logger: object, _method: str, record: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {name: one_line(value) if isinstance(value, str) else value for name, value in record.items()}
 
 
 def _name_service(service: str) -> Processor:

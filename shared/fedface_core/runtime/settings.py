@@ -8,6 +8,7 @@ from typing import Literal, NoReturn, Self, TypeVar
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fedface_core.domain.patience import PATIENCE_SECONDS
 from fedface_core.runtime.setting_types import (
     BucketName,
     Count,
@@ -79,7 +80,8 @@ class WorkerSettings(Settings):
     threads: Count = Field(default=1, description="Torch threads in each process.")
     task_time_limit_seconds: WholeSeconds = Field(default=600, description="A task that runs longer is killed.")
     patience_seconds: Seconds = Field(
-        default=120.0, description="How long an operation of a task waits for Redis or the artifact store before it fails."
+        default=PATIENCE_SECONDS,
+        description="How long an operation of a task waits for Redis or the artifact store before it fails.",
     )
     grace_seconds: Seconds = Field(
         default=30.0,

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from fedface_cli.exit_status import ExitStatus
 from support.command_line import Invoke
 
 
@@ -26,7 +27,7 @@ def test_version(fedface: Invoke) -> None:
 def test_no_api_says_how_to_get_one(fedface: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEDFACE_API_URL", "http://127.0.0.1:9")
     code, _, err = fedface("run", "list")
-    assert code == 1
+    assert code == ExitStatus.UNAVAILABLE
     assert "no control API at http://127.0.0.1:9: start one with `fedface up` or `docker compose up`" in err
     assert "FEDFACE_API_URL" in err
 
@@ -36,3 +37,22 @@ def test_a_url_without_a_scheme_is_refused(fedface: Invoke, monkeypatch: pytest.
     code, _, err = fedface("run", "list")
     assert code == 2
     assert "must start with http://" in err
+
+
+@pytest.mark.parametrize(
+    "url", ["user:pw~1@localhost:8000", "http://user:pw~1@[::1", "http://user:pw~1@host:port", "http://"]
+)
+def test_a_url_that_is_none_is_refused_and_shows_no_password(
+    fedface: Invoke, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("FEDFACE_API_URL", url)
+    code, _, err = fedface("run", "list")
+    assert (code, "pw~1" in err) == (2, False)
+    assert err.startswith("error: the API's URL is ")
+
+
+def test_an_api_that_is_away_shows_no_password(fedface: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEDFACE_API_URL", "http://user:p%40w~1@127.0.0.1:9/?token=pw~2")
+    code, _, err = fedface("run", "list")
+    assert (code, "w~" in err) == (5, False)
+    assert err.startswith("error: no control API at http://***@127.0.0.1:9/?token=***")

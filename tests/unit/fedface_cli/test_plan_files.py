@@ -49,6 +49,19 @@ def test_an_unreadable_plan_says_why(fedface: Invoke, tmp_path: Path, content: b
     assert complaint in err
 
 
+@pytest.mark.parametrize("name", [r"a\u001b[2J", r"a\nb", r"a\u202eb"])
+def test_a_name_that_steers_terminals_is_refused(fedface: Invoke, tmp_path: Path, name: str) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(f'name = "{name}"\n')
+    code, _, err = fedface("run", "create", str(plan))
+    assert code == 2
+    assert "plan.toml is not a plan:\n  name is 'a\\" in err
+    assert ", of which character 2 (U+" in err
+    plan.write_text('name = "study [/old]"\n')
+    code, _, err = fedface("run", "create", str(plan), "--set", "name=a\x1b[2J")
+    assert (code, "name is 'a\\x1b[2J', of which character 2 (U+001B) cannot be shown" in err) == (2, True)
+
+
 def test_a_missing_plan_says_so(fedface: Invoke, tmp_path: Path) -> None:
     code, _, err = fedface("run", "create", str(tmp_path / "none.toml"))
     assert code == 2

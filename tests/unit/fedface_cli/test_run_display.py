@@ -113,3 +113,14 @@ def test_the_display_says_what_a_run_is_doing(api: ByHand, finished: int, progre
     shown = "\n".join(drawn(display, 120))
     for expected in (progress, "0 of 3", activity, "running"):
         assert expected in shown
+
+
+def test_no_text_of_a_run_steers_the_terminal() -> None:
+    hostile = "study [/old] \x1b[2J\u202e"
+    run = a_run(name=f"{hostile}\nimitation", phase="failed", failure=hostile)
+    display = RunDisplay(run, [a_round(1, abandoned_because=hostile)])
+    display.waiting = hostile
+    shown = "\n".join(drawn(display, 160))
+    assert shown.count("study [/old] \\x1b[2J\\u202e") == 4
+    assert "\\u202e\\nimitation" in shown
+    assert not {*"\x1b\u202e"} & {*shown}

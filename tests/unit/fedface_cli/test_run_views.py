@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import time
@@ -21,6 +22,47 @@ def test_an_unknown_run_is_named(fedface: Invoke, api: ByHand) -> None:
     code, _, err = fedface("run", "show", "run-000000000000")
     assert code == 1
     assert "run-000000000000" in err
+
+
+def test_watching_an_unknown_run_is_no_failed_run(fedface: Invoke, api: ByHand) -> None:
+    code, _, err = fedface("run", "watch", "run-000000000000")
+    assert (code, err) == (4, "error: there is no run run-000000000000\n")
+
+
+HOSTILE_NAME = "study [/old] [lr=1e-4]\nrun-0123456789ab completed \x1b[2J\u202e\x9b"
+HARMLESS_NAME = r"study [/old] [lr=1e-4]\nrun-0123456789ab completed \x1b[2J\u202e\x9b"
+
+
+def test_a_name_that_an_older_version_took_is_shown_harmlessly_everywhere(
+    fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = stored(api, HOSTILE_NAME, failure=f"no data: {HOSTILE_NAME}")
+    monkeypatch.setenv("COLUMNS", "240")
+    for command in ("list", "show", "watch", "events"):
+        arguments = ("run", command) if command == "list" else ("run", command, run_id)
+        _, out, err = fedface(*arguments)
+        assert HARMLESS_NAME in out + err, command
+        assert not {*"\x1b\u202e\x9b"} & {*out, *err}, command
+    for command in ("list", "show"):
+        code, out, _ = fedface("run", command, "--json", *([run_id] if command == "show" else []))
+        assert (code, json.dumps(HOSTILE_NAME) in out) == (0, True)
+    monkeypatch.setattr("sys.stdin", AtATerminal("n\n"))
+    assert f"Delete {run_id} ({HARMLESS_NAME}, failed)" in fedface("run", "delete", run_id)[1]
+    api.ports.ledger.delete(run_id)  # the store is that of the other tests too
+
+
+def stored(api: ByHand, name: str, failure: str) -> str:
+    """A failed run as an older version has stored it, which took every name."""
+    run = api.ports.ledger.load(api.started())
+    plan = run.plan.model_copy(update={"name": name})
+    failed = run.model_copy(update={"plan": plan}).failed(api.ports.clock.now(), failure)
+    api.ports.ledger.save(failed, "run_failed", detail={"failure": failure})
+    return run.id
+
+
+class AtATerminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 def test_show_tells_the_story_of_a_run(fedface: Invoke, api: ByHand) -> None:
@@ -139,7 +181,14 @@ def test_watch_exits_by_how_the_run_ended(fedface: Invoke, api: ByHand) -> None:
 
 def test_the_exit_codes_of_watch_are_in_its_help(fedface: Invoke) -> None:
     out = " ".join(fedface("run", "watch", "--help")[1].split())
-    for promise in ("0 if the run completed", "1 if it failed", "3 if it was cancelled", "4 if it was deleted"):
+    statuses = (
+        "0 if the run completed",
+        "1 if it failed",
+        "3 if it was cancelled",
+        "4 if it was deleted",
+        "5 if the control",
+    )
+    for promise in statuses:
         assert promise in out
 
 

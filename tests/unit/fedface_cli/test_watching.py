@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from fedface_cli import watching
+from fedface_cli import api_patience, watching
 from fedface_cli.api_client import ControlApi, RunEvent
+from fedface_cli.api_patience import ApiPatience
+from fedface_cli.plain_console import PlainConsole
+from fedface_cli.run_display import RunDisplay
 from fedface_cli.watching import event_line, watch
 from fedface_control.operate.round import retry_round
 from fedface_control.operate.run import pause_run, resume_run
@@ -30,8 +34,12 @@ class Interrupted(httpx.SyncByteStream):
         raise httpx.ReadError("gone")
 
 
-def test_following_goes_on_after_the_last_event_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "RETRY_SECONDS", 0.0)
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_patience, "RETRY_SECONDS", 0.01)
+
+
+def test_following_goes_on_after_the_last_event_seen() -> None:
     asked: list[str | None] = []
     ended = {"phase": "completed"}
 
@@ -44,7 +52,7 @@ def test_following_goes_on_after_the_last_event_seen(monkeypatch: pytest.MonkeyP
             return httpx.Response(200, headers=headers, stream=Interrupted())
         return httpx.Response(200, headers=headers, text=f"id: 8-0\nevent: run_completed\ndata: {json.dumps(ended)}\n\n")
 
-    events = list(watching.follow(client_of(answer), RUN))
+    events = list(watching.follow(client_of(answer), RUN, ApiPatience(pytest.fail)))
     assert events == [
         RunEvent("7-0", "round_opened", {"phase": "running", "round": 1}),
         RunEvent("8-0", "run_completed", ended),
@@ -53,16 +61,67 @@ def test_following_goes_on_after_the_last_event_seen(monkeypatch: pytest.MonkeyP
 
 
 def test_following_gives_up_on_an_api_that_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "RETRY_SECONDS", 0.0)
+    monkeypatch.setenv("FEDFACE_PATIENCE_SECONDS", "0.2")
     asked = []
+    said: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request)
         raise httpx.ConnectError("refused")
 
-    with pytest.raises(UnavailableError, match="no control API"):
-        list(watching.follow(client_of(answer), RUN))
-    assert 5 < len(asked) < 20
+    with pytest.raises(UnavailableError, match=r"no control API .* away for 0\.2 s"):
+        list(watching.follow(client_of(answer), RUN, ApiPatience(said.append)))
+    assert len(asked) > 5
+    assert len(said) == 1
+
+
+class Outages:
+    """A completed run. Its API answers each fifth request only, and the ``spared`` first ones, with which a watch begins."""
+
+    def __init__(self, spared: int) -> None:
+        self.spared = spared
+        self.asked = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        kind = 4 if self.asked <= self.spared else (self.asked - self.spared - 1) % 5
+        match kind, request.url.path.rpartition("/")[2]:
+            case 0, _:
+                raise httpx.ConnectError("refused")
+            case 1, _:
+                return httpx.Response(502, text="bad gateway")
+            case 2, _:
+                return httpx.Response(503, text="the store is away")
+            case 3, _:
+                raise httpx.ReadTimeout("silence")
+            case _, "rounds":
+                return httpx.Response(200, json={"rounds": []})
+            case _, "events":
+                event = 'id: 8-0\nevent: round_finished\ndata: {"round": 1}\n\n'
+                return httpx.Response(200, headers={"content-type": "text/event-stream"}, text=event)
+            case _:
+                return httpx.Response(200, json=detail())
+
+
+def test_watching_in_lines_outlasts_outages_at_every_request(capsys: pytest.CaptureFixture[str]) -> None:
+    outages = Outages(spared=1)
+    run = watch(client_of(outages), RUN, PlainConsole(file=io.StringIO()))
+    assert run is not None
+    assert run.phase is RunPhase.COMPLETED
+    assert outages.asked == 1 + 4 * 5
+    announced = capsys.readouterr().err.splitlines()
+    assert {line.partition(":")[0] for line in announced} == {"waiting for the control API, 120 s at most"}
+    assert len(announced) == 4, "once for the stream, the rounds, the run at the end of the stream, and the run at the end"
+
+
+def test_the_live_display_outlasts_outages_and_says_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(RunDisplay, "waiting", property(lambda _: "", lambda _, reason: shown.append(reason)), raising=False)
+    run = watch(client_of(Outages(spared=2)), RUN, terminal(80))
+    assert run is not None
+    assert run.phase is RunPhase.COMPLETED
+    assert any(reason.startswith("waiting for the control API, 120 s at most: ") for reason in shown)
+    assert shown[-1] == ""
 
 
 def test_following_ends_with_whatever_it_checks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +132,7 @@ def test_following_ends_with_whatever_it_checks(monkeypatch: pytest.MonkeyPatch)
         raise FedFaceError("a worker died")
 
     with pytest.raises(FedFaceError, match="a worker died"):
-        list(watching.follow(client_of(answer), RUN, check))
+        list(watching.follow(client_of(answer), RUN, ApiPatience(lambda _: None, check)))
 
 
 @pytest.mark.parametrize(

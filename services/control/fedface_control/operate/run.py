@@ -22,6 +22,7 @@ from fedface_control.records import save_new_run, save_run
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, NotFoundError, WrongPhaseError
+from fedface_core.domain.free_text import check_texts
 from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.merge_patch import apply_merge_patch
@@ -36,9 +37,11 @@ log = structlog.get_logger(__name__)
 def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from: str | None = None) -> Run:
     """Create a run of ``plan``, which is not started yet. Its id follows from the key if there is one: one key, one run.
 
-    `InvalidInputError` if the plan is for one process only, by its strategy or its vectorised clients, or if the key has
-    created a run of another plan; `WrongPhaseError` if the key has created a run that the ledger has lost.
+    `InvalidInputError` if a text of the plan, such as the name, cannot be shown, if the plan is for one process only, by its
+    strategy or its vectorised clients, or if the key has created a run of another plan; `WrongPhaseError` if the key has
+    created a run that the ledger has lost.
     """
+    check_texts(plan)
     if plan.strategy.name in IN_PROCESS:
         raise InvalidInputError(
             f"strategy: {plan.strategy.name!r} is not for services, which never pool photographs nor score a client's own "

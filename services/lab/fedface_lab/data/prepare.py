@@ -46,9 +46,9 @@ def prepare(
     If it was stopped, give the same command again: it goes on where it stopped. Of several faces it takes the largest and
     most central one. It writes a report into the target: which photographs have no face or cannot be read.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    from fedface_cli.plain_console import PlainConsole, text_column
     from fedface_core.domain.errors import InvalidInputError
     from fedface_lab.data.face_points import dlib_face_finder, listed_face_finder
     from fedface_lab.data.prepare_journal import PreparationSettings
@@ -57,8 +57,8 @@ def prepare(
     find_face = dlib_face_finder() if landmarks is None else listed_face_finder(landmarks)
     points = "dlib" if landmarks is None else os.path.realpath(landmarks)
     settings = PreparationSettings(source=os.path.realpath(source), template=template.value, points=points)
-    columns = (TextColumn("[bold]aligning[/]"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    columns = (text_column("aligning", style="bold"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=PlainConsole(stderr=True)) as progress:
         bar = progress.add_task("", total=None)
         try:
             report = prepare_photographs(
@@ -74,12 +74,14 @@ def prepare(
                 f"cannot write {error.filename or target}: {error.strerror}; "
                 "give the command again, and it goes on where it stopped"
             ) from error
-    _print_report(report, target, Console())
+    _print_report(report, target, PlainConsole())
 
 
 def _print_report(report: PreparationReport, target: Path, console: Console) -> None:
     from rich.table import Table
 
+    from fedface_cli.terminal import say
+    from fedface_core.domain.free_text import one_line
     from fedface_lab.data.prepare_journal import REPORT
 
     table = Table(box=None, show_header=False, padding=(0, 2))
@@ -89,11 +91,9 @@ def _print_report(report: PreparationReport, target: Path, console: Console) -> 
     table.add_row("  of several faces, the largest and most central taken", str(len(report.several_faces)))
     table.add_row("no face found", str(len(report.no_face)))
     table.add_row("cannot be used", str(len(report.refused)))
-    console.print(table, highlight=False)
+    console.print(table)
     lines = [f"no face found: {path}" for path in report.no_face[:_LISTED]]
     lines += [f"cannot be used: {one.photograph}: {one.reason}" for one in report.refused[:_LISTED]]
     for line in lines:
-        typer.echo(f"  {line}")
-    typer.echo(
-        f"\n  {report.aligned} of {report.photographs} photographs are in {target}; the whole report: {target / REPORT}"
-    )
+        say(f"  {one_line(line)}")
+    say(f"\n  {report.aligned} of {report.photographs} photographs are in {target}; the whole report: {target / REPORT}")

@@ -22,6 +22,7 @@ def preview(
 ) -> None:
     """Write a contact sheet: a row for each identity, a column for each of its images."""
     from fedface_cli.plan_files import make_part
+    from fedface_cli.terminal import say
     from fedface_core.domain.plan import DataPlan
     from fedface_core.files.whole_file import whole_file
     from fedface_learning.data import ImageSize, open_dataset
@@ -32,4 +33,4 @@ def preview(
     shown = opened.identities[:identities]
     with whole_file(output) as file:
         contact_sheet(opened, shown, images).save(file, format="PNG")
-    typer.echo(f"{output}: {len(shown)} of {len(opened.identities)} identities of {opened.name}")
+    say(f"{output}: {len(shown)} of {len(opened.identities)} identities of {opened.name}")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
-import typer
-from rich.console import Console
-
+from fedface_cli.plain_console import PlainConsole
+from fedface_cli.terminal import print_json, say
 from fedface_core.domain.plan import DataPlan, Plan
 from fedface_core.domain.results import far_label
 from fedface_lab import results
@@ -41,7 +39,7 @@ def evaluate_pairs(
     tested = split_identities(photographs.identities, plan.split).test if plan is not None else photographs.identities
     far = (plan if plan is not None else Plan()).far
     intervals: Intervals = {}
-    with Console(stderr=True).status(f"scoring {len(tested)} identities of {photographs.name}"):
+    with PlainConsole(stderr=True).status(f"scoring {len(tested)} identities of {photographs.name}"):
         embeddings_ND, labels_N = embed_identities(network, photographs, tested)
         scores = verify_pairs(embeddings_ND, labels_N, far).scores
         resolved = [rate for rate in far if scores.tar[far_label(rate)] is not None]
@@ -50,15 +48,15 @@ def evaluate_pairs(
             intervals = {far_label(rate): interval for rate, interval in zip(resolved, found, strict=True)}
     if as_json:
         by_figure = {f"tar@{far}": interval for far, interval in intervals.items()}
-        typer.echo(json.dumps({**results.figures(scores), "intervals": by_figure, "notes": list(notes)}, indent=2))
+        print_json({**results.figures(scores), "intervals": by_figure, "notes": list(notes)})
         return
-    Console().print(results.scores_table(scores), highlight=False)
+    PlainConsole().print(results.scores_table(scores))
     pairs = f"{scores.genuine_pairs:,} genuine and {scores.impostor_pairs:,} impostor pairs"
-    typer.echo(f"\n  {len(tested)} identities of {photographs.name}: {pairs}")
+    say(f"\n  {len(tested)} identities of {photographs.name}: {pairs}")
     if intervals:
         cells = (f"TAR@{far} {percent_interval(interval)}" for far, interval in intervals.items())
-        typer.echo(f"  95 % over people: {', '.join(cells)}")
+        say(f"  95 % over people: {', '.join(cells)}")
     elif resamples and too_many_pairs(len(labels_N)):
-        typer.echo(f"  no intervals: a bootstrap holds all pairs in memory, and these are more than {MOST_PAIRS:,}")
+        say(f"  no intervals: a bootstrap holds all pairs in memory, and these are more than {MOST_PAIRS:,}")
     for note in notes:
-        typer.echo(f"  {note}")
+        say(f"  {note}")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from fedface_cli.plain_console import PlainConsole, text_column
+from fedface_cli.terminal import print_json, say
 from fedface_lab.evaluation.protocol_views import remark_lines, result_fields, result_table
 from fedface_learning.data import ImageSize
 from fedface_learning.data.framing import Framing
@@ -39,7 +39,7 @@ def evaluate_protocol(
     ``resamples`` is the number of bootstrap resamples for 95 % intervals; 0 leaves the intervals out. Raises
     `InvalidInputError` if files are missing or damaged.
     """
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     with console.status(f"reading {options.files}"):
         protocol = open_protocol(options.protocol, options.files, options.images, aligned=options.aligned)
     faces = _embed_faces(network, protocol, options, console)
@@ -47,18 +47,18 @@ def evaluate_protocol(
         result = protocol.score(faces, resamples)
     result = replace(result, notes=[*result.notes, *notes])
     if as_json:
-        typer.echo(json.dumps(result_fields(result), indent=2))
+        print_json(result_fields(result))
         return
-    Console().print(result_table(result), highlight=False)
-    typer.echo("")
+    PlainConsole().print(result_table(result))
+    say("")
     for remark in remark_lines(result):
-        typer.echo(f"  {remark}")
+        say(f"  {remark}")
 
 
 def _embed_faces(
     network: EmbeddingNetwork, protocol: EvaluationProtocol, options: ProtocolOptions, console: Console
 ) -> EmbeddedFaces:
-    columns = (TextColumn("[bold]embedding[/]"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (text_column("embedding", style="bold"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=len(protocol.faces))
         return embed_faces(

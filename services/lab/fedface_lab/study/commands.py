@@ -44,10 +44,11 @@ def run(
     If it was stopped, give the same command again: it goes on where it stopped. Of a changed study it runs only the jobs
     that the change affects. It names each job that fails, with the reason, and runs the other jobs.
     """
-    from rich.console import Console
-
+    from fedface_cli.plain_console import PlainConsole
+    from fedface_cli.terminal import say
     from fedface_cli.wording import counted
     from fedface_core.domain.errors import FedFaceError
+    from fedface_core.domain.free_text import one_line
     from fedface_core.files.whole_file import write_whole
     from fedface_lab.study.grid import expand
     from fedface_lab.study.job_results import ResultFolder
@@ -59,13 +60,13 @@ def run(
     study = read_study(study_file)
     jobs = expand(study, study_file)
     folder = ResultFolder(output or Path("study-output") / study.name)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = PlainConsole(stderr=True, soft_wrap=True)
     if dry_run:
         pending = PendingWork.of(jobs, folder)
         _print_pending_work(jobs, pending, folder, processes, console)
         to_run = {job.digest for job in pending.jobs}
         for job in jobs:
-            typer.echo(f"{job.digest}  {'missing' if job.digest in to_run else 'done   '}  {job.title}")
+            say(f"{job.digest}  {'missing' if job.digest in to_run else 'done   '}  {one_line(job.title)}")
         return
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the child processes: one core each
     exit_on_termination()
@@ -85,23 +86,25 @@ def run(
 @app.command()
 def report(folder: FolderArgument) -> None:
     """Write results.csv, summary.csv and summary.md again, from the results in the folder."""
+    from fedface_cli.terminal import say
     from fedface_lab.study.job_results import ResultFolder
     from fedface_lab.study.study_results import load_results
     from fedface_lab.study.tables import write_tables
 
     write_tables(load_results(ResultFolder(folder)), ResultFolder(folder))
-    typer.echo(folder / "summary.md")
+    say(folder / "summary.md")
 
 
 @app.command()
 def plot(folder: FolderArgument) -> None:
     """Draw all plots again, from the results in the folder."""
+    from fedface_cli.terminal import say
     from fedface_lab.study.job_results import ResultFolder
     from fedface_lab.study.plots import draw_all
     from fedface_lab.study.study_results import load_results
 
     for path in draw_all(load_results(ResultFolder(folder)), ResultFolder(folder)):
-        typer.echo(path)
+        say(path)
 
 
 def _print_pending_work(
@@ -127,9 +130,11 @@ def _run_with_progress(
     pending: PendingWork, folder: ResultFolder, processes: int, metric: str, console: Console
 ) -> list[FinishedWork]:
     """Run the pending work under a progress bar; returns the pieces of work that failed."""
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+    from rich.text import Text
 
+    from fedface_cli.plain_console import text_column
+    from fedface_core.domain.free_text import one_line
     from fedface_lab.study.grid import Job
     from fedface_lab.study.run_study import run_pending_work
     from fedface_lab.study.study_results import metric_of, metric_title
@@ -139,7 +144,7 @@ def _run_with_progress(
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("[dim]left"),
+        text_column("left", style="dim"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
@@ -147,10 +152,10 @@ def _run_with_progress(
 
         def show(finished: FinishedWork) -> None:
             progress.advance(bar)
-            title = escape(finished.work.title)
+            title = one_line(finished.work.title)
             if finished.failure:
                 failed.append(finished)
-                console.print(f"[red]failed[/]  {title}: {escape(finished.failure)}")
+                console.print(Text.assemble(("failed", "red"), f"  {title}: {finished.failure}"))
             elif isinstance(finished.work, Job) and (result := folder.load(finished.work)):
                 before, after = (metric_of(result.rounds[number], metric) for number in (0, -1))
                 change = "–" if before is None or after is None else f"{100 * (after - before):+.2f} pp"

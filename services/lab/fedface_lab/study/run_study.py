@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 
+from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.errors import FedFaceError, InvalidInputError
 from fedface_core.domain.plan import DataPlan
 from fedface_core.files.file_problem import file_problem
@@ -142,7 +143,7 @@ def _do(work: Work, folder: ResultFolder) -> str | None:
     except OSError as error:
         return str(file_problem(error) or f"{type(error).__name__}: {error}")
     except Exception as error:  # a fault in one job must not stop the others
-        return f"{type(error).__name__}: {error}"
+        return mask_credentials(f"{type(error).__name__}: {error}")
     return None
 
 

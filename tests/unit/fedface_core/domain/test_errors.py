@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 
+from fedface_cli.api_problems import BrokenConnectionError
 from fedface_core.domain import errors
 from fedface_core.domain.errors import FedFaceError, TooFewUpdatesError, UpdateRefusedError
+from fedface_stack.stack import StackError
 
 KINDS = {name: kind for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, FedFaceError)}
 
@@ -30,6 +32,25 @@ def test_the_drawing_of_the_tree_is_true() -> None:
 def test_every_error_has_a_status_and_a_title_of_its_own() -> None:
     assert len({kind.title for kind in KINDS.values()}) == len(KINDS)
     assert {kind.status for kind in KINDS.values()} == {404, 409, 422, 500, 503}
+
+
+def test_no_error_of_any_package_shows_credentials_of_a_url() -> None:
+    url = "redis://:pw~1@host:6379/0"
+    shown = [str(kind(url)) for kind in every_kind() if kind not in (TooFewUpdatesError, UpdateRefusedError)]
+    assert len(shown) > 10
+    assert set(shown) == {"redis://***@host:6379/0"}
+    refused = UpdateRefusedError("not_finite", url)
+    assert "pw~1" not in refused.detail + str(refused) + str(TooFewUpdatesError(0, 1, {"client-000001": url}))
+
+
+def every_kind() -> list[type[FedFaceError]]:
+    """Each kind of error in the packages that are imported, with those of this command and of the local stack."""
+    assert issubclass(BrokenConnectionError, FedFaceError)
+    assert issubclass(StackError, FedFaceError)
+    kinds: list[type[FedFaceError]] = [FedFaceError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    return kinds
 
 
 def test_a_refused_update_has_a_reason_and_a_detail() -> None:

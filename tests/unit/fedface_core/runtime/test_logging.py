@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import datetime
@@ -34,15 +35,27 @@ with structlog.contextvars.bound_contextvars(correlation_id="abc", run_id="run-0
     except ZeroDivisionError:
         log.exception("task_failed")
 logging.getLogger("theirs").warning("disk %s", "full")
+if sys.argv[3:]:
+    url = "redis://:" + sys.argv[3] + "@host:6379/0"
+    log.info("connecting", url=url, values=[url], name="Ж\\x1b[2J\\u202e")
+    try:
+        try:
+            raise ValueError("cannot connect to " + url)
+        except ValueError as error:
+            raise RuntimeError("no ledger") from error
+    except RuntimeError:
+        log.exception("connection_failed")
+    logging.getLogger("theirs").error("lost %s", url)
 logging.getLogger("urllib3").info("a line for every request")
 """
 
 
 @cache
-def logged(log_format: str, log_level: str = "INFO") -> list[str]:
-    """The lines that a process logs."""
-    command = [sys.executable, "-c", LOG, log_format, log_level]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+def logged(log_format: str, log_level: str = "INFO", password: str = "", encoding: str = "utf-8") -> list[str]:
+    """The lines that a process logs; with a ``password``, also lines about a URL with it and about a name from elsewhere."""
+    command = [sys.executable, "-c", LOG, log_format, log_level, *([password] if password else [])]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
     assert done.stderr == ""
     return done.stdout.splitlines()
 
@@ -88,3 +101,19 @@ def test_for_a_terminal_records_are_text() -> None:
     first = logged("console")[0]
     assert "update_delivered" in first
     assert not first.startswith("{")
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_record_shows_the_credentials_of_a_url(log_format: str) -> None:
+    lines = logged(log_format, password="pw~1")
+    text = "\n".join(lines)
+    assert "pw~1" not in text
+    assert text.count("redis://***@host:6379/0") >= 4, "a value, a list, the cause of an error, another library's message"
+    if log_format == "json":
+        assert json.loads(lines[-1])["event"] == "lost redis://***@host:6379/0"
+
+
+def test_a_name_steers_no_terminal_and_fits_every_encoding() -> None:
+    (line,) = (line for line in logged("console", password="pw~1", encoding="latin-1") if "connecting" in line)
+    assert "\\u0416\\x1b[2J\\u202e" in line
+    assert "\x1b[2J" not in line

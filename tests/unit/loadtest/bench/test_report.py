@@ -6,8 +6,8 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
+from fedface_cli.plain_console import PlainConsole
 from fedface_core.domain.errors import InvalidInputError
 from loadtest.bench.machine import this_machine
 from loadtest.bench.report import BenchmarkReport, Column, check_plot_file, check_writable, show_table, write_report
@@ -22,7 +22,7 @@ def test_a_report_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_table_has_its_whole_title() -> None:
     printed = StringIO()
-    console = Console(file=printed, width=200)
+    console = PlainConsole(file=printed, width=200)
     columns = [Column(head="way", cells=("ours",)), Column(head="s", cells=("2 [1, 3]",))]
     show_table(console, "seconds; median [smallest, largest]", columns, this_machine())
     assert "seconds; median [smallest, largest]" in " ".join(printed.getvalue().split())

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 
-from rich.console import Console
-
+from fedface_cli.plain_console import PlainConsole
 from loadtest.chaos.adversary import FaultKind
 from loadtest.chaos.checks import Check
 from loadtest.chaos.report import ChaosOptions, ChaosReport, FailedChaosReport, FaultFigures, show
@@ -24,7 +23,7 @@ REPORT = ChaosReport(
 
 def test_both_tables_are_printed() -> None:
     printed = StringIO()
-    show(REPORT, Console(file=printed, width=160))
+    show(REPORT, PlainConsole(file=printed, width=160))
     text = " ".join(printed.getvalue().split())
     assert "seed 7: 1.5 s without faults, 60.0 s disturbed" in text
     assert "kill │ 1 │ client 1" in text

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.console import Console
 
+from fedface_cli.plain_console import PlainConsole
 from fedface_stack.stack import LocalStack
 from loadtest.chaos.adversary import FaultKind
 from loadtest.chaos.checks import Check
@@ -50,7 +50,7 @@ def test_each_run_has_its_own_stack_and_the_faults_are_those_of_the_store(
     monkeypatch.setattr("loadtest.chaos.scenario.run_fault_free", fault_free)
     monkeypatch.setattr("loadtest.chaos.scenario.run_disturbed", disturbed)
     options = ChaosOptions(preset="synthetic", clients=4, rounds=1, kills=0, seed=0, artifacts=artifacts)
-    report = run_scenario(options, 60.0, tmp_path, Console(quiet=True))
+    report = run_scenario(options, 60.0, tmp_path, PlainConsole(quiet=True))
     assert [stack.logs for stack in stacks] == [tmp_path / "peace", tmp_path / "storm"]
     assert len({stack.workdir for stack in stacks}) == 2
     failed = [check for check in report.checks if not check.passed]

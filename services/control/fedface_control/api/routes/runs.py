@@ -77,7 +77,8 @@ KeyHeader = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=200,
-        description="A name for the request, so that sending the request again changes nothing.",
+        pattern="^[ -~]+$",
+        description="A name for the request in printable ASCII, so that sending the request again changes nothing.",
     ),
 ]
 router = APIRouter(tags=["runs"])

@@ -65,6 +65,33 @@ def test_a_wrong_plan_is_refused_by_field(
     assert services.ports.ledger.runs() == []
 
 
+@pytest.mark.parametrize("character", ["\x1b", "\n", "\x7f", "\x9b", "\u202e", "\u2028"])
+def test_a_name_that_steers_terminals_is_refused(api: TestClient, services: InProcess, plan: Plan, character: str) -> None:
+    name = f"abc{character}d"
+    refused = problem(api.post("/runs", json={"name": name}), 422, "Invalid input")
+    assert refused.detail.startswith(f"name is {name!r}, of which character 4 (U+{ord(character):04X}) cannot be shown")
+    run = create_run(services.ports, plan)
+    refused = problem(api.post(f"/runs/{run.id}/clone", json={"name": name}), 422, "Invalid input")
+    assert "character 4" in refused.detail
+    assert [stored.id for stored in services.ports.ledger.runs()] == [run.id]
+
+
+def test_a_stored_name_that_would_be_refused_now_breaks_no_list(api: TestClient, services: InProcess, plan: Plan) -> None:
+    run = create_run(services.ports, plan)
+    older = run.model_copy(update={"plan": plan.model_copy(update={"name": "abc\x1b[2J"})})
+    services.ports.ledger.save(older, "run_renamed")
+    assert api.get("/runs").json()["runs"][0]["name"] == "abc\x1b[2J"
+    assert api.get(f"/runs/{run.id}").json()["plan"]["name"] == "abc\x1b[2J"
+    renamed = api.post(f"/runs/{run.id}/clone", json={"name": "study [/old]"})
+    assert (renamed.status_code, renamed.json()["name"]) == (201, "study [/old]")
+
+
+@pytest.mark.parametrize("key", ["a\tb", "caf\xe9", "\x7f"])
+def test_an_idempotency_key_is_printable_ascii(api: TestClient, key: str) -> None:
+    refused = api.post("/runs", json={}, headers={"Idempotency-Key": key.encode("latin-1")})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "header.Idempotency-Key")
+
+
 def test_a_run_is_started_once(api: TestClient, services: InProcess, plan: Plan) -> None:
     run = api.post("/runs", json=plan.model_dump(mode="json")).json()
     started = api.post(f"/runs/{run['id']}/start")

@@ -1,0 +1,70 @@
+"""The rich console of all commands: it takes text as text, and interprets nothing in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import ProgressColumn, Task, TextColumn
+from rich.segment import Segment
+from rich.status import Status
+from rich.text import Text
+
+from fedface_core.domain.free_text import visible
+
+
+class PlainConsole(Console):
+    """A console without markup, emoji codes and highlighting, in which no text steers the terminal.
+
+    Styles are given by `rich.text.Text`, which takes text as it is, or by the style of a column. ``options`` are those of
+    rich's `Console`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """A string as rich lays it out. Spelled-out characters count in the widths of columns."""
+        return super().render_str(visible(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The pieces of a renderable; also of those that bring a `Text` of their own."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+    def status(self, status: RenderableType, **options: Any) -> Status:
+        """A line with a spinner, from enter to exit."""
+        return _PlainStatus(status, console=self, spinner=self.spinner, **options)
+
+    @property
+    def spinner(self) -> str:
+        """The name of rich's spinner that the encoding of the terminal has the characters of."""
+        return "line" if self.options.ascii_only else "dots"
+
+
+class _PlainStatus(Status):
+    """A `Status` whose text is text. Rich reads markup in it, whatever its console says."""
+
+    def __init__(self, status: RenderableType, **options: Any) -> None:
+        super().__init__(_as_text(status), **options)
+
+    def update(self, status: RenderableType | None = None, **options: Any) -> None:
+        """Show another text."""
+        super().update(None if status is None else _as_text(status), **options)
+
+
+def text_column(text_format: str, style: str = "none") -> ProgressColumn:
+    """The column of a progress bar with text, such as ``{task.description}``. Rich reads markup in its own, by default."""
+    return _PlainTextColumn(text_format, style=style)
+
+
+class _PlainTextColumn(TextColumn):
+    """A `TextColumn` whose text is text."""
+
+    def render(self, task: Task) -> Text:
+        return Text(visible(self.text_format.format(task=task)), style=self.style, justify=self.justify)
+
+
+def _as_text(renderable: RenderableType) -> RenderableType:
+    return Text(renderable) if isinstance(renderable, str) else renderable

@@ -1,0 +1,106 @@
+"""Which proxy the command uses to reach the control API, by the environment variables that other programs read too.
+
+HTTP_PROXY or HTTPS_PROXY by the scheme of the API's URL, then ALL_PROXY, unless NO_PROXY names the host: by name, by domain,
+or by a network such as ``fd00::/8``. The names may be written in small letters. A proxy elsewhere cannot reach the loopback
+interface of this machine, so an API there is never asked through one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from fedface_core.domain.credentials import mask_url
+from fedface_core.domain.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class ProxySetting:
+    """A proxy, and the environment variable that names it."""
+
+    url: str
+    variable: str
+
+    def __str__(self) -> str:
+        """What an error message adds to the URL of the API."""
+        return f"through the proxy {mask_url(self.url)} of {self.variable}"
+
+
+def proxy_for(url: httpx.URL) -> ProxySetting | None:
+    """The proxy for requests to ``url``, or None."""
+    proxies = getproxies()
+    kind = next((kind for kind in (url.scheme, "all") if proxies.get(kind)), None)
+    if kind is None or _is_loopback(url.host) or _is_bypassed(url, proxies):
+        return None
+    given = proxies[kind]
+    names = [name for name in os.environ if name.lower() == f"{kind}_proxy" and os.environ[name] == given]
+    return ProxySetting(given if "://" in given else f"http://{given}", names[0] if names else "the system's settings")
+
+
+def transport_to(url: httpx.URL) -> tuple[httpx.BaseTransport, ProxySetting | None]:
+    """A transport for requests to ``url``, and the proxy that it uses.
+
+    `InvalidInputError` names the environment variable that is wrong: a proxy that cannot be used, or certificates that
+    cannot be read.
+    """
+    proxy = proxy_for(url)
+    try:
+        # With a transport of its own, httpx.Client does not read the variables: it fails at a network in NO_PROXY.
+        return httpx.HTTPTransport(proxy=proxy.url if proxy else None), proxy
+    except OSError as error:
+        # Whether or not the API has a certificate, httpx reads those that it is told to trust.
+        names = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
+        raise InvalidInputError(
+            f"the trusted certificates cannot be read ({error.strerror or error}): "
+            f"correct {' or '.join(names) or 'the installation of certifi'}"
+        ) from None
+    except ImportError:
+        assert proxy is not None, "only a SOCKS proxy needs another package"
+        raise InvalidInputError(
+            f"{proxy.variable} is {mask_url(proxy.url)}: a SOCKS proxy needs the package socksio; "
+            f"pip install socksio, give an HTTP proxy, or name the host {url.host} in NO_PROXY"
+        ) from None
+    except (httpx.InvalidURL, ValueError) as error:
+        if proxy is None:
+            raise
+        raise InvalidInputError(
+            f"{proxy.variable} is {mask_url(proxy.url)}, which cannot be used ({error}): correct it to the form "
+            f"http://proxy.example:3128, or name the host {url.host} in NO_PROXY"
+        ) from None
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    if address is None:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified  # 0.0.0.0, where a server listens, is this machine for a client
+
+
+def _is_bypassed(url: httpx.URL, proxies: Mapping[str, str]) -> bool:
+    excluded = [entry.strip() for entry in proxies.get("no", "").split(",")]
+    if "*" in excluded:
+        return True
+    address = _address(url.host)
+    if address is not None and any(address in network for entry in excluded if (network := _network(entry)) is not None):
+        return True
+    authority = f"{url.host}:{url.port}" if url.port else url.host
+    return bool(proxy_bypass(authority))
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        return None
