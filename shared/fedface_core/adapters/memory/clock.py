@@ -26,7 +26,7 @@ class ManualClock:
         self._passed += timedelta(seconds=seconds)
 
     def set_to(self, now: datetime) -> None:
-        """Set the clock forward or back, as an administrator or NTP does: no time passes."""
+        """Set the clock forward or back, as NTP does: no time passes."""
         self._now = now
 
     def sleep(self, seconds: float) -> None:
