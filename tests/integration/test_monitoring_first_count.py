@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -46,6 +47,11 @@ def query(url: str, expression: str) -> list[float]:
     return [float(one["value"][1]) for one in answer.json()["data"]["result"]]
 
 
+def reads(url: str, expression: str, value: float) -> bool:
+    """Whether the expression has this one value."""
+    return query(url, expression) == [value]
+
+
 def publish(broker_url: str, home: Path) -> None:
     """Publish a task whose client will fail, and a message that is no task."""
     settings = Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=home)
@@ -79,10 +85,10 @@ def test_a_first_failure_and_a_first_refusal_are_increases_of_one(
         ending.callback(server_processes.kill, worker)
         url = start_prometheus(binary, tmp_path, {"client": f"{HOST}:{port}"}, server_processes, ending)
         for counter in (FAILED, REFUSED):
-            wait_for(f"{counter} at 0", lambda counter=counter: query(url, counter) == [0.0])
+            wait_for(f"{counter} at 0", partial(reads, url, counter, 0.0))
         publish(broker_url, tmp_path)
         for counter in (FAILED, REFUSED):
             # The window is far longer than the time since the first scrape, so that Prometheus extrapolates little.
-            wait_for(f"{counter} at 1", lambda counter=counter: query(url, counter) == [1.0])
+            wait_for(f"{counter} at 1", partial(reads, url, counter, 1.0))
             assert [round(value) for value in query(url, f"increase({counter}[1h])")] == [1]
             assert query(url, f"rate({counter}[1m])")[0] > 0

@@ -42,7 +42,8 @@ def test_a_failed_run_says_why(api: TestClient, services: InProcess) -> None:
         services.ports.ledger.fail(run_id, 0, client, "no photographs")
     services.publisher.published.clear()
     services.to_end(run_id)
-    assert api.get(f"/runs/{run_id}").json()["failure"] == "round 0: 0 updates were accepted, fewer than the minimum 1"
+    failure = "round 0: 0 updates were accepted, fewer than the minimum 1; 4 of 4 failed clients: no photographs"
+    assert api.get(f"/runs/{run_id}").json()["failure"] == failure
     (shown,) = api.get(f"/runs/{run_id}/rounds").json()["rounds"]
     assert (shown["phase"], shown["failed"]["client-000002"]) == ("abandoned", "no photographs")
 

@@ -20,6 +20,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
 from fedface_core.runtime import patience
+from fedface_core.runtime.metrics import Dependency
 from fedface_core.runtime.patience import WaitingEvents, wait_for_dependency, with_patience
 
 REASON = "the S3 server at minio:9000 does not answer"
@@ -142,10 +143,10 @@ def test_no_other_error_is_tried_again(logs: list[EventDict]) -> None:
 
 def test_a_process_waits_for_what_it_needs_to_start(logs: list[EventDict]) -> None:
     store = FlakyArtifacts(failures=3)
-    wait_for_dependency("artifact_store", 60.0, lambda: store.put("a/b", b"x"))
+    wait_for_dependency(Dependency.ARTIFACT_STORE, 60.0, lambda: store.put("a/b", b"x"))
     assert (store.calls, events_in(logs)) == (4, ["waiting_for_dependency", "dependency_back"])
     with pytest.raises(UnavailableError, match=REASON):
-        wait_for_dependency("artifact_store", 0.05, lambda: FlakyArtifacts(failures=1_000_000).get("a/b"))
+        wait_for_dependency(Dependency.ARTIFACT_STORE, 0.05, lambda: FlakyArtifacts(failures=1_000_000).get("a/b"))
 
 
 def test_a_batch_of_messages_is_published_whole_at_last() -> None:
