@@ -35,18 +35,21 @@ def check_redis_url(url: str) -> None:
         raise ValueError(f"begins with {scheme[1]}://, which is not supported; write {_FORM}")
     if re.search(r"[\s;\\]", url):
         raise ValueError("has a space, a semicolon or a backslash; in a password, write %20, %3B or %5C for it")
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        parts = port = None
-    if parts is None or not parts.hostname or parts.fragment:
+    parts = _split(url)
+    if parts is None or not parts.hostname or parts.fragment or parts.port == 0:
         raise ValueError(f"names no host and port; write {_FORM}, and % codes for / ? # @ in the password, as %2F for /")
-    if port == 0:
-        raise ValueError(f"names the port 0; write {_FORM}")
     if not re.fullmatch(r"/?|/[0-9]{1,5}", parts.path):
         raise ValueError("has a path that is no database; write the number of the database at its end, as in /0")
     _check_query(parts)
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it is checked when it is read
+    except ValueError:
+        return None
+    return parts
 
 
 def _check_query(parts: SplitResult) -> None:

@@ -54,7 +54,7 @@ def test_both_libraries_read_an_accepted_url_alike(url: str) -> None:
         ("redis://:own?secret@redis:6379/0", "% codes for / ? # @ in the password"),
         ("redis://:own@redis:port/0", "names no host and port"),
         ("redis://:own@redis:70000/0", "names no host and port"),
-        ("redis://:own@redis:0/0", "names the port 0"),
+        ("redis://:own@redis:0/0", "names no host and port"),
         ("redis://[::1/0", "names no host and port"),
         ("redis://:own@one:6379/0;redis://:own@two:6379/0", "in a password, write %20, %3B or %5C for it"),
         ("redis://:own secret@redis:6379/0", "has a space"),
