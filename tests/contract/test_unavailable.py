@@ -120,7 +120,7 @@ def test_ledger_and_broker_that_refuse_writes(
             with publisher_to(url, tmp_path) as publisher, unavailable_within(15, REMEDIES[state]):
                 publisher.publish(Sweep(), correlation_id="abc")
         ledger.ping()
-        assert (ledger.load(run.id), ledger.tally(run.id, 1).unsettled) == (stored, {one})
+        assert (ledger.load(run.id), ledger.tally(run.id, 1).unsettled) == (stored, frozenset({one}))
         assert client.keys("*nothing*") == [], "a ping leaves nothing"
 
 
@@ -142,12 +142,12 @@ def test_ledger_with_a_database_that_the_server_lacks(valkey_url: str) -> None:
 def test_ledger_whose_user_may_not_do_all(valkey_url: str) -> None:
     host = urlsplit(valkey_url).netloc.rpartition("@")[2]
     with redis.Redis.from_url(valkey_url) as client:
-        client.execute_command("ACL", "SETUSER", "reader", "on", f">{SECRET}", "~*", "+@read", "+@connection")
+        client.acl_setuser("reader", enabled=True, passwords=f"+{SECRET}", keys="*", categories=["+read", "+connection"])
         try:
             with unavailable_within(10, "allow the user in FEDFACE_REDIS_URL all commands"):
                 RedisLedger(f"redis://reader:{SECRET}@{host}/9").ping()
         finally:
-            client.execute_command("ACL", "DELUSER", "reader")
+            client.acl_deluser("reader")
 
 
 def test_ledger_with_too_many_clients(valkey_url: str) -> None:

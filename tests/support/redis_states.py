@@ -21,7 +21,7 @@ State = Callable[[redis.Redis], AbstractContextManager[None]]
 @contextmanager
 def configured(server: redis.Redis, name: str, value: str | int) -> Iterator[None]:
     """Change one part of the server's configuration."""
-    (before,) = server.config_get(name).values()
+    before = _text(server.config_get(name), name)
     server.config_set(name, value)
     try:
         yield
@@ -53,6 +53,7 @@ def as_replica(server: redis.Redis) -> Iterator[None]:
 def without_disk(server: redis.Redis) -> Iterator[None]:
     """It cannot write its snapshot, since a directory has the name of the file."""
     snapshot = Path(_text(server.config_get("dir"), "dir")) / "dump.rdb"
+    snapshot.unlink(missing_ok=True)
     (snapshot / "in the way").mkdir(parents=True)
     server.config_set("save", "3600 1")
     try:
@@ -69,18 +70,15 @@ def without_disk(server: redis.Redis) -> Iterator[None]:
 @contextmanager
 def busy(server: redis.Redis) -> Iterator[None]:
     """Somebody's script never ends."""
-
     patient = server.connection_pool.connection_kwargs | {"socket_timeout": None, "retry": Retry(NoBackoff(), 0)}
 
     def never_end() -> None:
         with redis.Redis.from_pool(redis.ConnectionPool(**patient)) as client, suppress(redis.ResponseError):
             client.eval("while true do end", 0)  # until it is killed
 
-    with (
-        configured(server, "lua-time-limit", 50),
-        server.client() as connected,
-    ):  # a busy Redis lets no client choose a database
-        connected.ping()
+    one = redis.ConnectionPool(**server.connection_pool.connection_kwargs)
+    with configured(server, "lua-time-limit", 50), redis.Redis.from_pool(one) as connected:
+        connected.ping()  # while it may: a busy Redis lets no client choose its database
         script = threading.Thread(target=never_end)
         script.start()
         try:

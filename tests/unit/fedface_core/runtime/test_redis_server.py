@@ -24,13 +24,14 @@ def server(ledger_url: str) -> Iterator[redis.Redis]:
 @contextmanager
 def as_user(server: redis.Redis, url: str, rule: str) -> Iterator[redis.Redis]:
     """A client of a user who may run all commands but those that ``rule`` takes away."""
-    server.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">own", "~*", "&*", "+@all", rule)
+    everything = ["+@all", rule]
+    server.acl_setuser("limited", enabled=True, passwords="+own", keys="*", channels="*", commands=everything, reset=True)
     place = urlsplit(url)
     with redis.Redis.from_url(f"redis://limited:own@{place.hostname}:{place.port}{place.path}") as client:
         try:
             yield client
         finally:
-            server.execute_command("ACL", "DELUSER", "limited")
+            server.acl_deluser("limited")
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random"])

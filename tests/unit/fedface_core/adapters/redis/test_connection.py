@@ -49,7 +49,7 @@ def test_a_wrong_url_is_refused_without_quoting_it() -> None:
 )
 @pytest.mark.parametrize("prefix", ["", "Command # 1 (HSET a {'b': 'OOM -MISCONF c'}) of pipeline caused error: "])
 def test_the_state_of_a_server_is_translated_with_the_remedy(answer: str, remedy: str, prefix: str) -> None:
-    error: Exception = DefaultParser.parse_error(answer)
+    error: Exception = DefaultParser.parse_error(answer)  # type: ignore[no-untyped-call]
     error.args = (prefix + str(error),)  # as redis-py does in a pipeline
     client = connect("redis://:secret@example.org:7000/3")
     with (
@@ -85,6 +85,6 @@ def test_an_error_of_the_connection_names_the_setting(error: Exception, remedy: 
 )
 def test_a_wrong_command_of_ours_is_not_translated(answer: str) -> None:
     client = connect("redis://")
-    error: Exception = DefaultParser.parse_error(answer)
+    error: Exception = DefaultParser.parse_error(answer)  # type: ignore[no-untyped-call]
     with pytest.raises(ResponseError), translated_errors(client):
         raise error
