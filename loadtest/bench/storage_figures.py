@@ -52,7 +52,7 @@ class StorageReport(BenchmarkReport):
 
 
 @contextmanager
-def empty_ports(artifacts: Literal["directory", "s3"]) -> Iterator[tuple[Ports, Callable[[], None]]]:
+def empty_ports(artifacts: Literal["directory", "s3"]) -> Iterator[tuple[Ports, Callable[[], object]]]:
     """Ports on servers of their own, which end with the block, and a function that loses all that the ledger holds."""
     with tempfile.TemporaryDirectory(prefix="fedface-bench-") as directory, ExitStack() as servers:
         workdir = Path(directory)
@@ -68,7 +68,7 @@ def empty_ports(artifacts: Literal["directory", "s3"]) -> Iterator[tuple[Ports, 
             servers.enter_context(running(server, workdir))
             store = S3Artifacts(f"{HOST}:{s3}", "fedface", "fedface", secret)
         client = servers.enter_context(redis.Redis.from_url(url))
-        yield Ports(RedisLedger(url), store, RecordingPublisher(), SystemClock()), lambda: bool(client.flushdb())
+        yield Ports(RedisLedger(url), store, RecordingPublisher(), SystemClock()), client.flushdb
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from fedface_core.ports import ArtifactStore, Ports
 
 log = structlog.get_logger(__name__)
 
-_CLAIMS_PER_READ: Final = 1000
+CLAIMS_PER_READ: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _claimants(artifacts: ArtifactStore, first: str, last: str) -> Mapping[str, 
     """
     claimants: defaultdict[str, set[str]] = defaultdict(set)
     after = object_keys.claim(first, BEFORE_ANY_RUN)
-    while page := artifacts.page(object_keys.CLAIMS, after, _CLAIMS_PER_READ):
+    while page := artifacts.page(object_keys.CLAIMS, after, CLAIMS_PER_READ):
         for key in (stored.key for stored in page if stored.key != object_keys.EARLIER_RUNS):
             sha256, run_id = object_keys.parse_claim_key(key)
             if sha256 > last:

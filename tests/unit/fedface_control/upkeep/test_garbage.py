@@ -67,7 +67,7 @@ def test_pages_of_any_size_find_the_same(limit: int) -> None:
 
 
 def test_claims_on_models_are_listed_a_page_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(garbage, "_CLAIMS_PER_READ", 2)
+    monkeypatch.setattr(garbage, "CLAIMS_PER_READ", 2)
     control = Control.empty()
     control.open()
     models = sorted(digit * 64 for digit in "0123456789")

@@ -19,7 +19,12 @@ def test_every_step_is_reported(fedface: Invoke, monkeypatch: pytest.MonkeyPatch
     @contextmanager
     def in_memory(_artifacts: str) -> Iterator[tuple[Ports, Callable[[], None]]]:
         ports = Ports(MemoryLedger(), MemoryArtifacts(), RecordingPublisher(), SystemClock())
-        yield ports, lambda: [ports.ledger.delete(run.id) for run in ports.ledger.runs()].clear()
+
+        def lose_ledger() -> None:
+            for run in ports.ledger.runs():
+                ports.ledger.delete(run.id)
+
+        yield ports, lose_ledger
 
     monkeypatch.setattr("loadtest.bench.storage_figures.empty_ports", in_memory)
     file = tmp_path / "storage.json"
