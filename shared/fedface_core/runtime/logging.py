@@ -9,6 +9,7 @@ import structlog
 import structlog.tracebacks
 from structlog.typing import Processor
 
+from fedface_core.runtime.repeated_records import RepeatedRecordHandler
 from fedface_core.runtime.settings import Settings
 
 # Without the local variables, which structlog logs by default: they may be credentials or class embeddings.
@@ -18,7 +19,8 @@ _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 def configure_logging(settings: Settings, service: str) -> None:
     """Write the records of structlog and of the standard library's logging to standard output, by one formatter.
 
-    Each record has the name of the ``service``. Call it once in a process.
+    Each record has the name of the ``service``. A record that is repeated without end is written a few times a minute
+    (`RepeatedRecordHandler`). Call this function once in a process.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -39,7 +41,7 @@ def configure_logging(settings: Settings, service: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = RepeatedRecordHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ import structlog
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready, worker_shutting_down
 
 from fedface_core.runtime.logging import configure_logging
+from fedface_core.runtime.open_files import raise_open_file_limit
 from fedface_core.runtime.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -41,13 +43,14 @@ def run_worker(
     ``in_each_process`` is called at the start of each worker process. ``beat``: the worker also runs periodic tasks.
     """
     configure_logging(settings, service)
+    raise_open_file_limit()
     # A receiver of this signal keeps Celery from configuring the loggers itself, which would drop all but warnings.
     setup_logging.connect(lambda **_: None, weak=False)
     directory = settings.metrics_directory or Path(tempfile.mkdtemp(prefix=f"fedface-{service}-metrics-"))
     _remove_old_metrics(directory)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     app, collectors = import_module(tasks_module).create(settings)
-    _serve_metrics_when_ready(settings, collectors)
+    _serve_metrics_when_ready(settings, directory, collectors)
     _interrupt_tasks_after(settings.grace_seconds)
     if in_each_process is not None:
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
@@ -92,12 +95,18 @@ def _remove_old_metrics(directory: Path) -> None:
         file.unlink()
 
 
-def _serve_metrics_when_ready(settings: WorkerSettings, collectors: Sequence[Any]) -> None:
+def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collectors: Sequence[Any]) -> None:
     from prometheus_client import CollectorRegistry, start_http_server
     from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+    class CollectorOfAnyFolder(MultiProcessCollector):
+        """The library's own takes the folder for a pattern: it finds nothing if the name has a ``[``."""
+
+        def collect(self) -> Any:
+            return self.merge([str(file) for file in directory.glob("*.db")])  # type: ignore[no-untyped-call]
+
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    CollectorOfAnyFolder(registry, str(directory))  # type: ignore[no-untyped-call]
     for collector in collectors:
         registry.register(collector)
 
@@ -106,7 +115,7 @@ def _serve_metrics_when_ready(settings: WorkerSettings, collectors: Sequence[Any
         log.info("worker_ready", metrics_port=server.server_port, pid=os.getpid())
 
     def forget(pid: int | None = None, **_: object) -> None:
-        mark_process_dead(pid or os.getpid())  # type: ignore[no-untyped-call]
+        mark_process_dead(pid or os.getpid(), glob.escape(str(directory)))  # type: ignore[no-untyped-call]
 
     worker_ready.connect(start, weak=False)
     worker_process_shutdown.connect(forget, weak=False)

@@ -8,30 +8,45 @@ import uvicorn
 from prometheus_client import REGISTRY
 
 from fedface_control.api.app import create_app
+from fedface_control.api.capacity import capacity_within
+from fedface_control.api.connections import protocol_within
 from fedface_control.upkeep.restore import restore_all
 from fedface_core.bootstrap import connect, ensure_bucket
-from fedface_core.domain.errors import UnavailableError
+from fedface_core.domain.errors import InvalidInputError, UnavailableError
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.logging import configure_logging
+from fedface_core.runtime.open_files import raise_open_file_limit
 from fedface_core.runtime.patience import wait_for_dependency, with_patience
 from fedface_core.runtime.settings import ControlSettings, load_settings
 
 
 def main() -> None:
-    """Serve until SIGTERM, then finish the requests under way. Exit with a message if a dependency is away at the start."""
+    """Serve until SIGTERM, then finish the requests under way.
+
+    Exit with a message if a dependency is away at the start, or if the process may open too few files.
+    """
     settings = load_settings(ControlSettings)
     configure_logging(settings, "control")
     ports = connect(settings, create_celery(settings))
     patience = settings.patience_seconds
     try:
+        capacity = capacity_within(raise_open_file_limit(), settings.api_connections, settings.api_event_streams)
         wait_for_dependency("artifact_store", patience, lambda: ensure_bucket(settings))
         if settings.restore_on_start:
             restore_all(with_patience(ports, patience))
-    except UnavailableError as error:
+    except (InvalidInputError, UnavailableError) as error:
         sys.exit(f"control: {error}")
-    app = create_app(ports, REGISTRY)
     uvicorn.run(
-        app, host=settings.api_host, port=settings.api_port, log_config=None, timeout_graceful_shutdown=5, access_log=False
+        create_app(ports, REGISTRY, capacity),
+        host=settings.api_host,
+        port=settings.api_port,
+        root_path=settings.api_root_path,
+        http=protocol_within(capacity),
+        backlog=capacity.backlog,
+        ws="none",
+        log_config=None,
+        timeout_graceful_shutdown=5,
+        access_log=False,
     )
 
 

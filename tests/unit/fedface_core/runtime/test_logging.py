@@ -35,13 +35,17 @@ with structlog.contextvars.bound_contextvars(correlation_id="abc", run_id="run-0
         log.exception("task_failed")
 logging.getLogger("theirs").warning("disk %s", "full")
 logging.getLogger("urllib3").info("a line for every request")
+if "repeat" in sys.argv:
+    for _ in range(1000):
+        log.warning("away", run_id="a")
+        logging.getLogger("asyncio").error("socket.accept() out of system resource")
 """
 
 
 @cache
-def logged(log_format: str, log_level: str = "INFO") -> list[str]:
+def logged(log_format: str, log_level: str = "INFO", *more: str) -> list[str]:
     """The lines that a process logs."""
-    command = [sys.executable, "-c", LOG, log_format, log_level]
+    command = [sys.executable, "-c", LOG, log_format, log_level, *more]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert done.stderr == ""
     return done.stdout.splitlines()
@@ -88,3 +92,14 @@ def test_for_a_terminal_records_are_text() -> None:
     first = logged("console")[0]
     assert "update_delivered" in first
     assert not first.startswith("{")
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_record_that_is_repeated_without_end_does_not_fill_the_disk(log_format: str) -> None:
+    lines = logged(log_format, "WARNING", "repeat")
+    assert len(lines) < 60
+    assert sum("away" in line for line in lines) == sum("socket.accept()" in line for line in lines) == 11
+    if log_format == "json":
+        ours, theirs = (json.loads(line) for line in lines[-2:])
+        assert (ours["event"], ours["run_id"], ours["repeated"], ours["service"]) == ("away", "a", 990, "client")
+        assert theirs["event"] == "socket.accept() out of system resource (repeated 990 times)"

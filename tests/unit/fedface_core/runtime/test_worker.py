@@ -7,8 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from fedface_stack.local_ports import free_ports
+
 # In a process of its own: a worker configures logging and Celery's signals, which are never undone.
 START = """
+import resource
 import sys
 from pathlib import Path
 from pydantic import SecretStr
@@ -21,6 +26,7 @@ for metrics_directory in (Path(sys.argv[1]), None):
         metrics_directory=metrics_directory,
     )
     run_worker("client", settings, "tasks_of_test", beat=True)
+print(*resource.getrlimit(resource.RLIMIT_NOFILE))
 """
 
 TASKS = """
@@ -50,7 +56,7 @@ def test_a_worker_removes_the_metrics_of_earlier_processes_and_a_temporary_folde
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
     command = [sys.executable, "-c", START, str(metrics)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
-    folder, files, arguments, temporary_folder, temporary_files, _ = done.stdout.splitlines()
+    folder, files, arguments, temporary_folder, temporary_files, _, open_files = done.stdout.splitlines()
     assert (folder, files) == (str(metrics), "notes.txt")
     assert metrics.is_dir()
     assert temporary_folder != folder
@@ -58,3 +64,43 @@ def test_a_worker_removes_the_metrics_of_earlier_processes_and_a_temporary_folde
     assert not Path(temporary_folder).exists()
     assert "--queues client" in arguments
     assert "--beat --scheduler celery.beat:Scheduler" in arguments
+    soft, hard = map(int, open_files.split())
+    assert soft >= min(hard, 1025), "as many open files as it may have"
+
+
+# A task counts; then the worker is ready, and what it exports is printed.
+COUNT = """
+import os, sys, urllib.request
+from pathlib import Path
+from celery.signals import worker_process_shutdown, worker_ready
+from pydantic import SecretStr
+from fedface_core.runtime import worker
+from fedface_core.runtime.settings import WorkerSettings
+
+class App:
+    def worker_main(self, arguments):
+        from prometheus_client import Counter, Gauge
+        Counter("counted", "").inc()
+        Gauge("alive", "", multiprocess_mode="liveall").set(1)
+        worker_ready.send(self)
+        print(urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[2]}/metrics").read().decode())
+        worker_process_shutdown.send(self, pid=os.getpid())
+        print(*(file.name for file in Path(sys.argv[1]).iterdir()))
+
+sys.modules["tasks_of_test"] = type(sys)("tasks_of_test")
+sys.modules["tasks_of_test"].create = lambda settings: (App(), [])
+settings = WorkerSettings(
+    redis_url=SecretStr("redis://"), artifacts="directory", artifact_directory=Path("/artifacts"),
+    metrics_directory=Path(sys.argv[1]), metrics_port=int(sys.argv[2]),
+)
+worker.run_worker("client", settings, "tasks_of_test")
+"""
+
+
+@pytest.mark.parametrize("name", ["metrics", "[my] metrics*?"])
+def test_the_metrics_of_all_processes_are_exported_whatever_their_folder_is_called(tmp_path: Path, name: str) -> None:
+    (port,) = free_ports(1)
+    command = [sys.executable, "-c", COUNT, str(tmp_path / name), str(port)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert "counted_total 1.0" in done.stdout
+    assert "gauge_liveall" not in done.stdout.splitlines()[-1], "the gauges of a process that has ended are removed"
