@@ -132,7 +132,7 @@ def _empty_store(artifacts: str) -> Iterator[StoreLocation]:
         secret = secrets.token_hex(24)
         server = seaweedfs(workdir, (master, volume, filer, s3), "fedface", secret, "fedface")
         children = Children()
-        process = children.start(server.command, server.environment, workdir / "s3.log")
+        process = children.start(server.command, server.environment, workdir / "s3.log", server.directory)
         try:
             deadline = time.monotonic() + _START_SECONDS
             while not server.is_ready():

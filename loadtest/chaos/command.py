@@ -53,7 +53,7 @@ def chaos(
     try:
         report = run_scenario(options, limit_seconds, logs, console)
     except FedFaceError as error:
-        console.print(f"[red]{error}[/red]", highlight=False)
+        console.print(str(error), style="red", markup=False, highlight=False)
         report = FailedChaosReport(error=str(error))
     else:
         show(report, console)

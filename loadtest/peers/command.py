@@ -66,7 +66,7 @@ def peers(
             check_writable(file)
         comparison = _compare(size, chosen, repetitions, rounds, environments, limit_seconds, console)
     except FedFaceError as error:
-        console.print(f"[red]{error}[/red]", highlight=False)
+        console.print(str(error), style="red", markup=False, highlight=False)
         raise typer.Exit(1) from None
     show_table(console, title(comparison), terminal_columns(comparison), comparison.machine)
     for name, reason in comparison.unavailable.items():

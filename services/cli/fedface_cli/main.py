@@ -7,6 +7,13 @@ runs, so that ``fedface --help`` does not wait for torch.
 from __future__ import annotations
 
 import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # ``python -m`` imports from the current folder first: a `queue.py` or `redis.py` there would be taken for the library.
+    # This has to come before all other imports.
+    del sys.path[0]
+
+import os
 from typing import Annotated
 
 import typer
@@ -57,6 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
     The status is 0 if the command is done, 1 if it failed, 2 if usage or input is wrong, 130 if it was interrupted. `run
     watch` also has 3 if the run was cancelled and 4 if it was deleted meanwhile.
     """
+    if arguments is None:  # this process is the command
+        os.environ["PYTHONSAFEPATH"] = "1"  # no Python process that it starts imports from the current folder
     try:
         app(args=arguments)
     except KeyboardInterrupt:

@@ -65,8 +65,8 @@ def demo(
     seconds = time.monotonic() - start
     console.print()
     console.print(results.comparison_table(comparison))
-    console.print(f"\nROC plot      {workdir / 'roc.png'}", highlight=False)
-    console.print(f"model         {workdir / 'model.safetensors'}", highlight=False)
+    console.print(f"\nROC plot      {workdir / 'roc.png'}", highlight=False, markup=False)
+    console.print(f"model         {workdir / 'model.safetensors'}", highlight=False, markup=False)
     console.print(f"its SHA-256   {sha256}", highlight=False)
     console.print(f"[dim]{size}, {seconds:.0f} s in all[/]", highlight=False)
     if json_file is not None:

@@ -42,10 +42,12 @@ def up(
 
     from rich.console import Console
 
+    from fedface_core.runtime.open_files import raise_open_file_limit
     from fedface_stack.signals import exit_on_termination
     from fedface_stack.stack import LocalStack
 
     exit_on_termination()
+    raise_open_file_limit()  # for the servers: they inherit it
     console = Console()
     stack = LocalStack(
         workdir,
@@ -75,6 +77,7 @@ def start_with_status(stack: LocalStack, console: Console) -> None:
 
 
 def _print_addresses(stack: LocalStack, console: Console) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     console.print("[green]●[/] [bold]the local stack is up[/]; Ctrl-C stops it\n")
@@ -86,7 +89,7 @@ def _print_addresses(stack: LocalStack, console: Console) -> None:
     grid.add_row(
         "metrics", "\n".join(f"http://{target}/metrics  [dim]{job}[/]" for job, target in stack.metrics_targets.items())
     )
-    grid.add_row("work directory", str(stack.workdir))
-    grid.add_row("logs", f"{stack.logs}/*.log")
+    grid.add_row("work directory", escape(str(stack.workdir)))  # rich would take a [name] for a style
+    grid.add_row("logs", escape(f"{stack.logs}/*.log"))
     console.print(grid, highlight=False)
     console.print(f"\n[dim]in another terminal:[/] export FEDFACE_API_URL={stack.api_url}", highlight=False)
