@@ -28,6 +28,7 @@ class FaultKind(StrEnum):
     DELAY = "delay"
     FREEZE = "freeze"
     CUT = "cut"
+    FILL = "fill"
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,14 @@ class InjectedFault:
 def plan_faults(draws: random.Random, rounds: int, kills: int, *, with_store: bool) -> list[PlannedFault]:
     """Draw the faults of a run of ``rounds`` training rounds, in the order in which they become due.
 
-    There are ``kills`` kills, as many duplicates and as many delays. ``with_store`` adds freezes and one cut of the store.
+    There are ``kills`` kills, as many duplicates and as many delays. ``with_store`` adds freezes of the store, a cut and a
+    fill.
     """
     end = last_evaluation_at(rounds)
     counts = {FaultKind.KILL: kills, FaultKind.DUPLICATE: kills, FaultKind.DELAY: kills}
     faults = [PlannedFault(draws.uniform(0.0, end), kind) for kind, count in counts.items() for _ in range(count)]
     if with_store:  # before the last round, so that a store that was killed has time to come back
-        store_faults = [FaultKind.FREEZE] * (1 + kills // 10) + [FaultKind.CUT]
+        store_faults = [FaultKind.FREEZE] * (1 + kills // 10) + [FaultKind.CUT, FaultKind.FILL]
         faults += [PlannedFault(draws.uniform(0.0, end - 1), kind) for kind in store_faults]
     return sorted(faults, key=lambda fault: fault.due)
 
@@ -122,9 +124,11 @@ class Adversary:
                 target = self._draw_target()
                 if target is not None:
                     self._kill(target)
-            case FaultKind.FREEZE | FaultKind.CUT:
+            case FaultKind.FREEZE | FaultKind.CUT | FaultKind.FILL:
                 if "s3" in self.services.stable:
-                    (self.services.freeze if fault.kind is FaultKind.FREEZE else self.services.cut)("s3")
+                    services = self.services
+                    disturb = {FaultKind.FREEZE: services.freeze, FaultKind.CUT: services.cut, FaultKind.FILL: services.fill}
+                    disturb[fault.kind]("s3")
                     self._record(fault, "s3")
             case FaultKind.DUPLICATE | FaultKind.DELAY:
                 try:

@@ -13,7 +13,14 @@ import pytest
 
 from fedface_core.contracts import object_keys
 from loadtest.chaos.adversary import FaultKind, InjectedFault
-from loadtest.chaos.checks import check_fault_kinds, check_kills, check_no_process_gave_up, check_runs, check_unchanged
+from loadtest.chaos.checks import (
+    check_fault_kinds,
+    check_full_disk,
+    check_kills,
+    check_no_process_gave_up,
+    check_runs,
+    check_unchanged,
+)
 from loadtest.chaos.progress import Progress
 from loadtest.chaos.snapshot import RunSnapshot, read_snapshot
 from support.in_process import Disorder, InProcess
@@ -176,3 +183,9 @@ def test_a_process_that_ends_by_itself_is_named() -> None:
     assert check_no_process_gave_up([]).passed
     check = check_no_process_gave_up(["api", "client", "api"])
     assert (check.passed, check.figures) == (False, {"api": 2, "client": 1})
+
+
+def test_a_full_disk_that_took_a_write_is_found() -> None:
+    assert check_full_disk([True, True]).passed
+    check = check_full_disk([True, False])
+    assert (check.passed, check.figures) == (False, {"full": 2, "refused": 1})
