@@ -144,7 +144,7 @@ def redis_url(server_processes: Children, tmp_path_factory: pytest.TempPathFacto
     home = tmp_path_factory.mktemp("redis")
     (port,) = free_ports(1)
     spec = valkey(home, port, "tests-own")
-    with running(server_processes, dataclasses.replace(spec, command=(binary, *spec.command[1:])), home):
+    with running(server_processes, dataclasses.replace(spec, command=(*spec.command[:-1], binary)), home):
         yield f"redis://:tests-own@{HOST}:{port}/0"
 
 
@@ -155,7 +155,7 @@ def s3_server(server_processes: Children, tmp_path_factory: pytest.TempPathFacto
     master, volume, filer, s3 = free_ports(4)
     server = S3Server(f"{HOST}:{s3}", "tests", "tests-own-secret", "fedface-tests")
     spec = seaweedfs(home, (master, volume, filer, s3), server.access_key, server.secret_key, server.bucket)
-    with running(server_processes, spec, home):
+    with running(server_processes, spec, home) as process:
         store = server.artifacts()
 
         def takes_a_put() -> bool:
@@ -167,7 +167,7 @@ def s3_server(server_processes: Children, tmp_path_factory: pytest.TempPathFacto
 
         wait_for("the S3 server's first put", takes_a_put)
         store.delete("first")
-        yield server
+        yield dataclasses.replace(server, pid=process.pid)
 
 
 @pytest.fixture

@@ -28,13 +28,13 @@ class StartReport(BenchmarkReport):
 def process_seconds(*arguments: str) -> float:
     """The seconds of a Python process with these arguments, from its start to its end. `CalledProcessError` if it fails."""
     started = time.perf_counter()
-    subprocess.run((sys.executable, *arguments), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run((sys.executable, "-P", *arguments), check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 
 def up_command(workdir: Path) -> tuple[str, ...]:
     """The command `fedface up` with a free port for its API."""
-    return (sys.executable, "-m", "fedface_cli.main", "up", "--workdir", str(workdir), "--api-port", "0")
+    return (sys.executable, "-P", "-m", "fedface_cli.main", "up", "--workdir", str(workdir), "--api-port", "0")
 
 
 def up_seconds() -> float:

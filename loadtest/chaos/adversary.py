@@ -33,6 +33,7 @@ class FaultKind(StrEnum):
     CUT = "cut"
     CLOCK = "clock"
     REFUSAL = "refusal"
+    FILL = "fill"
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,13 @@ def plan_faults(draws: random.Random, rounds: int, kills: int, *, with_store: bo
     """Draw the faults of a run of ``rounds`` training rounds, in the order in which they become due.
 
     There are ``kills`` kills, as many duplicates and as many delays, some refusals of writes, and a wrong clock of each of
-    `WRONG_CLOCKS`. ``with_store`` adds freezes and one cut of the store.
+    `WRONG_CLOCKS`. ``with_store`` adds freezes of the store, a cut and a fill.
     """
     end = last_evaluation_at(rounds)
     counts = {FaultKind.KILL: kills, FaultKind.DUPLICATE: kills, FaultKind.DELAY: kills}
     faults = [PlannedFault(draws.uniform(0.0, end), kind) for kind, count in counts.items() for _ in range(count)]
     if with_store:  # before the last round, so that a store that was killed has time to come back
-        store_faults = [FaultKind.FREEZE] * (1 + kills // 10) + [FaultKind.CUT]
+        store_faults = [FaultKind.FREEZE] * (1 + kills // 10) + [FaultKind.CUT, FaultKind.FILL]
         faults += [PlannedFault(draws.uniform(0.0, end - 1), kind) for kind in store_faults]
     faults += [PlannedFault(draws.uniform(0.0, end - 1), FaultKind.CLOCK) for _ in WRONG_CLOCKS]
     faults += [PlannedFault(draws.uniform(0.0, end - 1), FaultKind.REFUSAL) for _ in range(1 + kills // 10)]
@@ -135,9 +136,11 @@ class Adversary:
                 target = self._draw_target()
                 if target is not None:
                     self._kill(target)
-            case FaultKind.FREEZE | FaultKind.CUT:
+            case FaultKind.FREEZE | FaultKind.CUT | FaultKind.FILL:
                 if "s3" in self.services.stable:
-                    (self.services.freeze if fault.kind is FaultKind.FREEZE else self.services.cut)("s3")
+                    services = self.services
+                    disturb = {FaultKind.FREEZE: services.freeze, FaultKind.CUT: services.cut, FaultKind.FILL: services.fill}
+                    disturb[fault.kind]("s3")
                     self._record(fault, "s3")
             case FaultKind.CLOCK:
                 target = next((name for name in self._right_clocks if name in self.services.running), None)

@@ -69,6 +69,12 @@ def check_no_process_gave_up(ended: Sequence[str]) -> Check:
     return Check("no process ends that nobody killed", not ended, dict(Counter(ended)))
 
 
+def check_full_disk(writes_refused: Sequence[bool]) -> Check:
+    """Check that the store refused to write each time that its disk was full: otherwise that fault was none."""
+    figures = {"full": len(writes_refused), "refused": sum(writes_refused)}
+    return Check("a store whose disk is full refuses to write", all(writes_refused), figures)
+
+
 def check_unchanged(at_end: RunSnapshot, later: RunSnapshot) -> Check:
     """Check that messages that were handled after the end of the run have changed nothing of it."""
     changed = [name for name in ("run", "rounds", "keys", "events") if getattr(at_end, name) != getattr(later, name)]

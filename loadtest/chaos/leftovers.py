@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from fedface_stack.log_files import all_files
 from loadtest.chaos.checks import Check
 
 PATIENCE_SECONDS = 10.0  # a killed process takes a moment to end
@@ -33,7 +34,7 @@ def check_no_unfinished_file(artifacts: Path) -> Check:
 
 def check_no_secret_logged(logs: Path, secrets: Iterable[str]) -> Check:
     """Check that no log holds a secret of the stack, whatever tracebacks the faults caused."""
-    paths = sorted(logs.glob("*.log"))
+    paths = list(all_files(logs))
     telling = [
         path.name
         for path in paths

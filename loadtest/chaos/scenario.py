@@ -12,7 +12,14 @@ from rich.console import Console
 from fedface_core.domain.plan import Plan
 from fedface_stack.stack import LocalStack
 from loadtest.chaos.adversary import Adversary, FaultKind
-from loadtest.chaos.checks import Check, check_fault_kinds, check_kills, check_no_process_gave_up, check_runs
+from loadtest.chaos.checks import (
+    Check,
+    check_fault_kinds,
+    check_full_disk,
+    check_kills,
+    check_no_process_gave_up,
+    check_runs,
+)
 from loadtest.chaos.plan import service_environment, synthetic_plan
 from loadtest.chaos.report import ChaosOptions, ChaosReport, make_report
 from loadtest.chaos.trial import DisturbedTrial, Trial, run_disturbed, run_fault_free
@@ -47,10 +54,12 @@ def run_scenario(options: ChaosOptions, limit_seconds: float, logs: Path | None,
 
 def _all_checks(options: ChaosOptions, fault_free: Trial, disturbed: DisturbedTrial) -> list[Check]:
     faults = disturbed.adversary.injected
-    kinds = [kind for kind in FaultKind if options.artifacts == "s3" or kind not in (FaultKind.FREEZE, FaultKind.CUT)]
+    of_the_store = (FaultKind.FREEZE, FaultKind.CUT, FaultKind.FILL)
+    kinds = [kind for kind in FaultKind if options.artifacts == "s3" or kind not in of_the_store]
     return [
         check_kills(disturbed.snapshot, faults, options.kills),
         check_fault_kinds(faults, kinds),
+        check_full_disk(disturbed.adversary.services.writes_refused),
         check_no_process_gave_up(disturbed.adversary.services.ended),
         *check_runs(fault_free.snapshot, disturbed.snapshot),
         *disturbed.checks,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import time
 from contextlib import suppress
@@ -16,6 +17,7 @@ FREEZE_SECONDS = (1.0, 4.0)
 CUT_SECONDS = (6.0, 10.0)
 _DAY = 86_400.0
 WRONG_BY_SECONDS = (2 * _DAY, 7 * _DAY)  # longer than the deadline of a round, a day, and than any time limit
+FULL_SECONDS = (6.0, 10.0)
 
 
 class Services:
@@ -31,6 +33,9 @@ class Services:
         self._restart_at: dict[str, float] = {}
         self._frozen_until: dict[str, float] = {}
         self._wrong_clocks: set[str] = set()
+        self._full_until: dict[str, float] = {}
+        self.writes_refused: list[bool] = []
+        """Of each `fill`: whether the service refused to store something just after it."""
         self.groups = {process.pid for process in stack.processes.values()}
         self.ended: list[str] = []
 
@@ -54,6 +59,7 @@ class Services:
         """SIGKILL a service with its worker processes. `tick` starts it again after up to `LONGEST_ABSENCE` seconds."""
         self._stack.kill(name)
         self._frozen_until.pop(name, None)
+        self._full_until.pop(name, None)
         self._restart_at[name] = time.monotonic() + self._draws.uniform(0.0, LONGEST_ABSENCE)
 
     def freeze(self, name: str) -> None:
@@ -64,6 +70,7 @@ class Services:
     def cut(self, name: str) -> None:
         """Shut a service down (SIGTERM), and leave it down for longer than the retries of its clients."""
         self._thaw(name)
+        self._full_until.pop(name, None)
         self._signal(name, signal.SIGTERM)
         self._restart_at[name] = time.monotonic() + self._draws.uniform(*CUT_SECONDS)
 
@@ -72,8 +79,22 @@ class Services:
         self._wrong_clocks.add(name)
         self._restart(name)
 
+    def fill(self, name: str) -> None:
+        """Let a server's disk be full for longer than the retries of its clients: the server reads, and cannot write.
+
+        The kernel refuses every write of the process to a file (RLIMIT_FSIZE), which needs no root and no disk of its own.
+        The error is EFBIG in place of ENOSPC. A probe shows that the server now refuses what it is given to store.
+        """
+        self._thaw(name)
+        _limit_file_size(self._stack.processes[name].pid, 0)
+        self._full_until[name] = time.monotonic() + self._draws.uniform(*FULL_SECONDS)
+        self.writes_refused.append(not self._stack.is_ready(name))
+
     def tick(self, kept_dead: str | None = None) -> None:
-        """Restart and thaw the services that are due, all but ``kept_dead``; add to ``ended`` those that ended meanwhile."""
+        """Restart, thaw and give space to the services that are due; add to ``ended`` those that ended meanwhile.
+
+        ``kept_dead`` is not restarted.
+        """
         now = time.monotonic()
         for name in self._stack.ended():
             if name not in self._restart_at:
@@ -85,11 +106,16 @@ class Services:
         for name, until in list(self._frozen_until.items()):
             if now >= until:
                 self._thaw(name)
+        for name, until in list(self._full_until.items()):
+            if now >= until:
+                self._give_space(name)
 
     def restart_all(self) -> None:
-        """Thaw and restart everything, the servers first, and return once all of it can work."""
+        """Thaw, give space to and restart everything, the servers first, and return once all of it can work."""
         for name in list(self._frozen_until):
             self._thaw(name)
+        for name in list(self._full_until):
+            self._give_space(name)
         servers = sorted(self.names & {"valkey", "s3"})
         for name in self._restart_at.keys() & set(servers):
             self._restart(name)
@@ -106,6 +132,7 @@ class Services:
 
     def _restart(self, name: str) -> None:
         self._restart_at.pop(name, None)
+        self._full_until.pop(name, None)
         self._stack.begin_restart(name, self._wrong_clock() if name in self._wrong_clocks else ())
         self._started[name] = time.monotonic()
         self.groups.add(self._stack.processes[name].pid)
@@ -119,6 +146,22 @@ class Services:
         if self._frozen_until.pop(name, None) is not None:
             self._signal(name, signal.SIGCONT)
 
+    def _give_space(self, name: str) -> None:
+        self._thaw(name)
+        del self._full_until[name]
+        with suppress(ProcessLookupError):  # it has just ended by itself
+            _limit_file_size(self._stack.processes[name].pid, resource.RLIM_INFINITY)
+        if not self._stack.is_ready(name):
+            # If the disk fills up in the middle of a put, SeaweedFS' index of names takes nothing more until a restart.
+            self.kill(name)
+
     def _signal(self, name: str, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):  # it has just ended by itself
             os.killpg(self._stack.processes[name].pid, number)
+
+
+def _limit_file_size(pid: int, most: int) -> None:
+    """Set the soft limit of a process: a write that would make a file longer than ``most`` bytes fails. Linux only."""
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    soft = hard if most == resource.RLIM_INFINITY else most
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))

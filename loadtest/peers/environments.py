@@ -32,8 +32,8 @@ def prepare_environment(name: str, folder: Path, requirements: Path | None = Non
     installed = home / "installed.txt"
     wanted = requirements.read_text(encoding="utf-8")
     if not installed.is_file() or installed.read_text(encoding="utf-8") != wanted:
-        _run([sys.executable, "-m", "venv", "--clear", str(home)])
-        _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)])
+        _run([sys.executable, "-P", "-m", "venv", "--clear", str(home)])
+        _run([str(python), "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)])
         installed.write_text(wanted, encoding="utf-8")
     return python
 

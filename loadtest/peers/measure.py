@@ -65,7 +65,7 @@ def measure(
     log = folder / f"{system.name}.log"
     result_file.unlink(missing_ok=True)
     runner = ("loadtest.peers.runners", system.runner, system.variant, str(workload), str(rounds + 1), str(result_file))
-    command = (str(python or sys.executable), "-m", *system.launcher, *runner)
+    command = (str(python or sys.executable), "-P", "-m", *system.launcher, *runner)
     with closing(Children()) as children:
         started = time.time()
         process = children.start(command, _environment(system), log)

@@ -36,7 +36,7 @@ ALLOWED: Final[dict[str, set[str]]] = {
 # Control computes nothing: of the packages of ours it knows the core only.
 CONTROL: Final = {
     *("celery", "fastapi", "fedface_core", "prometheus_client", "prometheus_fastapi_instrumentator", "pydantic"),
-    *("sse_starlette", "starlette", "structlog", "tenacity", "uvicorn"),
+    *("anyio", "sse_starlette", "starlette", "structlog", "tenacity", "uvicorn"),
 }
 
 

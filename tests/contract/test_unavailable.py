@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -206,7 +207,7 @@ def test_broker_with_a_wrong_password(valkey_url: str, tmp_path: Path) -> None:
     ],
     ids=["secret", "access key", "bucket"],
 )
-def test_s3_names_the_wrong_setting(s3_server: S3Server, changed: dict[str, str], message: str) -> None:
+def test_s3_names_the_wrong_setting(s3_server: S3Server, changed: dict[str, Any], message: str) -> None:
     store = replace(s3_server, **changed).artifacts()
     for use in (store.ping, lambda: store.put("a/b", b"x"), lambda: store.keys("a/"), lambda: store.page("", "", 1)):
         with unavailable_within(10, f"{re.escape(s3_server.endpoint)} refuses us: .*{message}"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,12 +18,13 @@ START_SECONDS = 90.0
 
 @dataclasses.dataclass(frozen=True)
 class S3Server:
-    """The address of a test's S3 server, its one identity and its bucket."""
+    """The address of a test's S3 server, its one identity, its bucket and its process."""
 
     endpoint: str
     access_key: str
     secret_key: str
     bucket: str
+    pid: int = 0
 
     def artifacts(self) -> S3Artifacts:
         """An artifact store in the bucket."""
@@ -30,10 +32,10 @@ class S3Server:
 
 
 @contextmanager
-def running(children: Children, spec: ProcessSpec, home: Path) -> Iterator[None]:
+def running(children: Children, spec: ProcessSpec, home: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Start a server, wait until it is ready, and kill it at the end of the block. Its log is in ``home``."""
     log = home / f"{spec.name}.log"
-    process = children.start(spec.command, spec.environment, log)
+    process = children.start(spec.command, spec.environment, log, spec.directory)
     try:
 
         def is_ready() -> bool:
@@ -41,7 +43,7 @@ def running(children: Children, spec: ProcessSpec, home: Path) -> Iterator[None]
             return spec.is_ready()
 
         wait_for(spec.name, is_ready)
-        yield
+        yield process
     finally:
         children.kill(process)  # a SeaweedFS would take 10 s to stop by itself
 

@@ -7,6 +7,13 @@ runs, so that ``fedface --help`` does not wait for torch.
 from __future__ import annotations
 
 import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # ``python -m`` imports from the current folder first: a `queue.py` or `redis.py` there would be taken for the library.
+    # This has to come before all other imports.
+    del sys.path[0]
+
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,6 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
     """
     terminal.prepare_streams()
     sys.excepthook = terminal.print_traceback
+    if arguments is None:  # this process is the command
+        os.environ["PYTHONSAFEPATH"] = "1"  # no Python process that it starts imports from the current folder
     try:
         with whole_output():
             app(args=arguments)

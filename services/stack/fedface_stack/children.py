@@ -21,14 +21,19 @@ class Children:
 
     def __init__(self) -> None:
         self._reaper = subprocess.Popen(
-            [sys.executable, "-m", "fedface_stack.reaper"],
+            [sys.executable, "-P", "-m", "fedface_stack.reaper"],
             stdin=subprocess.PIPE,
             start_new_session=True,  # so that Ctrl-C and a closed terminal end only its owner
         )
         self._groups: set[int] = set()
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-        """Start a process whose output is appended to ``log``. The id of its process group is its process id."""
+    def start(
+        self, command: Sequence[str], environment: Mapping[str, str], log: Path, directory: Path | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a process whose output is appended to ``log``. The id of its process group is its process id.
+
+        It runs in ``directory``, or else in the folder of this process.
+        """
         with log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603 - the shell's text is fixed, and the command comes from a `ProcessSpec`
                 ["/bin/sh", "-c", _REPORT_THEN_BECOME, "sh", *command],
@@ -36,6 +41,7 @@ class Children:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
+                cwd=directory,
                 process_group=0,  # Ctrl-C in a terminal then reaches the owner only, which stops its children in order
             )
         self._groups.add(process.pid)

@@ -2,6 +2,10 @@
 
 Each function writes a server's configuration below ``workdir`` and returns the `ProcessSpec` that starts the server. Secrets
 go into files that only their owner can read, never into a command line, which every user of the machine can see.
+
+A server runs in its own folder, and no configuration or command names a path outside it. So no character of ``workdir`` can
+mean anything to a server: Valkey ends a value at a space and takes ``[`` for a pattern, SeaweedFS splits at a comma. Valkey
+makes any name of its configuration an absolute path, so it reads its standard input.
 """
 
 from __future__ import annotations
@@ -30,13 +34,15 @@ HOST = "127.0.0.1"
 class ProcessSpec:
     """How to start one process of a stack, and how to check that it is ready to work.
 
-    ``environment`` adds to the environment of the stack. ``is_ready`` returns whether the process can work now.
+    ``environment`` adds to the environment of the stack. ``is_ready`` returns whether the process can work now. The process
+    runs in ``directory``, or else in the folder in which the stack was started.
     """
 
     name: str
     command: tuple[str, ...]
     is_ready: Callable[[], bool]
     environment: Mapping[str, str] = field(default_factory=dict)
+    directory: Path | None = None
 
 
 def responds_ok(url: str) -> bool:
@@ -60,11 +66,8 @@ def valkey(workdir: Path, port: int, secret: str) -> ProcessSpec:
         raise InvalidInputError(
             f"no embedded Valkey for {platform.system()} on {platform.machine()}: use `docker compose up` instead"
         )
-    configuration = home / "valkey.conf"
-    text = (
-        f'bind {HOST}\nport {port}\nrequirepass {secret}\ndir {home}\nappendonly yes\nsave ""\nmaxmemory-policy noeviction\n'
-    )
-    write_whole(configuration, text.encode())
+    text = f'bind {HOST}\nport {port}\nrequirepass {secret}\ndir .\nappendonly yes\nsave ""\nmaxmemory-policy noeviction\n'
+    write_whole(home / "valkey.conf", text.encode())
 
     def answers_ping() -> bool:
         try:
@@ -73,7 +76,8 @@ def valkey(workdir: Path, port: int, secret: str) -> ProcessSpec:
         except redis.RedisError:
             return False
 
-    return ProcessSpec("valkey", (str(binary), str(configuration)), answers_ping)
+    command = ("/bin/sh", "-c", 'exec "$0" - <valkey.conf', str(binary))
+    return ProcessSpec("valkey", command, answers_ping, directory=home)
 
 
 def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, secret: str, bucket: str) -> ProcessSpec:
@@ -99,13 +103,13 @@ def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, 
     write_whole(home / "identities.json", json.dumps({"identities": [identity]}).encode())
     master, volume, filer, s3 = ports
     command = (
-        weed, "server", f"-ip={HOST}", f"-ip.bind={HOST}", f"-dir={home}", "-master.telemetry=false",
+        str(Path(weed).absolute()), "server", f"-ip={HOST}", f"-ip.bind={HOST}", "-dir=.", "-master.telemetry=false",
         f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
         "-master.volumeSizeLimitMB=1024", "-volume.max=20",
         # A single server has no others to wait for: this saves up to 20 s at a restart and 10 s when it stops.
         "-master.electionTimeout=1s", "-volume.preStopSeconds=0",
         "-s3", f"-s3.port={s3}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
-        f"-s3.config={home / 'identities.json'}",
+        "-s3.config=identities.json",
     )  # fmt: skip
 
     def stores_objects() -> bool:  # the server answers /healthz, and makes buckets, seconds before it can store an object
@@ -121,7 +125,7 @@ def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, 
             return False
         return True
 
-    return ProcessSpec("s3", command, stores_objects)
+    return ProcessSpec("s3", command, stores_objects, directory=home)
 
 
 def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> ProcessSpec:
@@ -134,17 +138,16 @@ def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> ProcessS
         raise InvalidInputError("no `prometheus` command on PATH for --prometheus: install it, or leave the option out")
     home = _private_directory(workdir / "prometheus")
     jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
-    configuration = home / "prometheus.yml"
     # JSON is valid YAML, and json.dumps quotes every value.
     settings = {"global": {"scrape_interval": "5s"}, "scrape_configs": jobs}
-    write_whole(configuration, json.dumps(settings, indent=2).encode())
+    write_whole(home / "prometheus.yml", json.dumps(settings, indent=2).encode())
     command = (
-        binary,
-        f"--config.file={configuration}",
-        f"--storage.tsdb.path={home / 'data'}",
+        str(Path(binary).absolute()),
+        "--config.file=prometheus.yml",
+        "--storage.tsdb.path=data",
         f"--web.listen-address={HOST}:{port}",
     )
-    return ProcessSpec("prometheus", command, lambda: responds_ok(f"http://{HOST}:{port}/-/ready"))
+    return ProcessSpec("prometheus", command, lambda: responds_ok(f"http://{HOST}:{port}/-/ready"), directory=home)
 
 
 def _private_directory(path: Path) -> Path:

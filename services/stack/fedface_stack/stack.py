@@ -26,6 +26,7 @@ from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, ProcessSpec, prometheus, responds_ok, seaweedfs, valkey
 from fedface_stack.folder_lock import folder_locked
 from fedface_stack.local_ports import check_port_is_free, free_ports
+from fedface_stack.log_files import LogRotation, last_lines, start_anew
 
 SERVICES = {
     "api": "fedface_control.api",
@@ -51,8 +52,9 @@ class LocalStack:
     """A stack whose state is in ``workdir``. A stack that is started there later continues its runs.
 
     ``client_workers`` is the number of client worker processes, by default one a core. ``api_port`` 0 takes a free port.
-    ``logs`` is the folder of the log files, by default ``workdir/logs``. ``environment`` adds to the services' environment
-    variables, for example ``{"FEDFACE_SWEEP_SECONDS": "0.5"}``.
+    ``logs`` is the folder of the log files, by default ``workdir/logs``. A long log is rotated: its older part is in
+    ``NAME.log.1``. ``environment`` adds to the services' environment variables, for example
+    ``{"FEDFACE_SWEEP_SECONDS": "0.5"}``.
 
     A started stack has ``api_url``, ``environment`` (all environment variables of the services), ``metrics_targets``
     (job → host:port) and ``processes`` (name → process, whose id is also the id of its process group).
@@ -99,6 +101,7 @@ class LocalStack:
         self._resources.enter_context(folder_locked(self.workdir / "stack.lock", busy_message))
         try:
             make_folder(self.logs)
+            self._resources.enter_context(closing(LogRotation(self.logs)))
             self._children = self._resources.enter_context(closing(Children()))
             servers, services = self._process_specs()
             self._start_together(servers, on_waiting)  # the services connect to the servers when they start
@@ -147,6 +150,10 @@ class LocalStack:
         spec = self._specs[name]
         self._start_process(replace(spec, command=(*spec.command[:-1], *through, spec.command[-1])))
 
+    def is_ready(self, name: str) -> bool:
+        """Whether a process can work now."""
+        return self._specs[name].is_ready()
+
     def wait_until_ready(self, names: Sequence[str], on_waiting: Callable[[Sequence[str]], None] | None = None) -> None:
         """Return when all processes ``names`` are ready; call ``on_waiting`` meanwhile with those that are not.
 
@@ -157,7 +164,7 @@ class LocalStack:
         while waiting:
             if on_waiting is not None:
                 on_waiting(waiting)
-            waiting = [name for name in waiting if not self._specs[name].is_ready()]
+            waiting = [name for name in waiting if not self.is_ready(name)]
             for name in waiting:
                 if self.processes[name].poll() is not None:
                     raise self._ended_error(name)
@@ -170,7 +177,7 @@ class LocalStack:
 
     def log_tail(self, name: str, lines: int = 20) -> str:
         """The last lines of one process's log."""
-        return "\n".join((self.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+        return "\n".join(last_lines(self.logs / f"{name}.log", lines))
 
     def __enter__(self) -> Self:
         """Start the stack if it was not started before."""
@@ -238,20 +245,23 @@ class LocalStack:
         ready_url = f"{self.api_url}/readyz" if name == "api" else f"http://{target}/metrics"
         # If all cores are busy, clients yield to the other services, for which an operator may wait.
         low_priority = ("nice", "-n", str(CLIENT_NICENESS)) if name == "client" else ()
-        return ProcessSpec(name, (*low_priority, sys.executable, "-m", module), lambda: responds_ok(ready_url), environment)
+        # -P: a `redis.py` in the current folder is not imported in place of the library.
+        command = (*low_priority, sys.executable, "-P", "-m", module)
+        return ProcessSpec(name, command, lambda: responds_ok(ready_url), environment)
 
     def _start_together(
         self, specs: Sequence[ProcessSpec], on_waiting: Callable[[Sequence[str]], None] | None = None
     ) -> None:
         for spec in specs:
-            (self.logs / f"{spec.name}.log").write_bytes(b"")  # drop the log of a stack that ran here before
+            start_anew(self.logs / f"{spec.name}.log")
             self._specs[spec.name] = spec
             self._start_process(spec)
         self.wait_until_ready([spec.name for spec in specs], on_waiting)
 
     def _start_process(self, spec: ProcessSpec) -> None:
         environment = {**self.environment, **spec.environment}
-        self.processes[spec.name] = self._children.start(spec.command, environment, self.logs / f"{spec.name}.log")
+        log = self.logs / f"{spec.name}.log"
+        self.processes[spec.name] = self._children.start(spec.command, environment, log, spec.directory)
 
     def _stop(self, names: Sequence[str], grace_seconds: float) -> None:
         processes = [self.processes.pop(name) for name in names if name in self.processes]

@@ -41,10 +41,12 @@ def up(
     import time
 
     from fedface_cli.plain_console import PlainConsole
+    from fedface_core.runtime.open_files import raise_open_file_limit
     from fedface_stack.signals import exit_on_termination
     from fedface_stack.stack import LocalStack
 
     exit_on_termination()
+    raise_open_file_limit()  # for the servers: they inherit it
     console = PlainConsole()
     stack = LocalStack(
         workdir,

@@ -16,7 +16,7 @@ from minio.datatypes import Object
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 from urllib3 import PoolManager, Retry, Timeout
-from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
+from urllib3.exceptions import HTTPError, MaxRetryError, ResponseError, SSLError
 
 from fedface_core.adapters.artifact_keys import check_key, check_page, check_prefix, check_range, range_past_end
 from fedface_core.domain.credentials import mask_url
@@ -224,6 +224,10 @@ class S3Artifacts:
             raise self._translated(error, key, start) from error
         except HTTPError as error:
             cause = error.reason if isinstance(error, MaxRetryError) else error
+            if isinstance(cause, ResponseError):  # each answer had the status 500 or above
+                raise UnavailableError(
+                    f"{self._server} fails ({cause}); see its log, and whether its disk is full"
+                ) from error
             setting = "FEDFACE_S3_SECURE" if isinstance(cause, SSLError) else "FEDFACE_S3_ENDPOINT"
             raise UnavailableError(f"{self._server} does not answer ({cause}); check that it runs, and {setting}") from error
         except MinioException as error:

@@ -12,6 +12,7 @@ from structlog.typing import Processor
 
 from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.free_text import one_line
+from fedface_core.runtime.repeated_records import RepeatedRecordHandler
 from fedface_core.runtime.settings import Settings
 
 # Without the local variables, which structlog logs by default: they may be credentials or class embeddings.
@@ -22,7 +23,8 @@ def configure_logging(settings: Settings, service: str) -> None:
     """Write the records of structlog and of the standard library's logging to standard output, by one formatter.
 
     Each record has the name of the ``service``, and hides the credentials in URLs. A record for people is one line, but for
-    tracebacks, and spells out the characters that a terminal would obey. Call it once in a process.
+    tracebacks, and spells out the characters that a terminal would obey. A record that is repeated without end is written a
+    few times a minute (`RepeatedRecordHandler`). Call it once in a process.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -45,7 +47,7 @@ def configure_logging(settings: Settings, service: str) -> None:
     )
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a record is written in every locale
-    handler = logging.StreamHandler(sys.stdout)
+    handler = RepeatedRecordHandler(sys.stdout)
     handler.setFormatter(
         _MaskingFormatter(
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer]

@@ -108,6 +108,15 @@ class ControlSettings(WorkerSettings):
 
     api_host: Host = "127.0.0.1"
     api_port: Port = 8000
+    api_root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="The path prefix under which a reverse proxy offers the API and which it strips, such as /fedface.",
+    )
+    api_connections: int = Field(default=512, ge=1, le=5_000, description="Connections that the API serves at once.")
+    api_event_streams: int = Field(
+        default=100, ge=1, le=2_500, description="Event streams that it serves at once, at most half of the connections."
+    )
     restore_on_start: bool = Field(
         default=False, description="Whether the API first restores runs that the ledger has lost from the artifact store."
     )

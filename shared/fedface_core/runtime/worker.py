@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from fedface_core.domain.errors import EvictingLedgerError, InvalidInputError
 from fedface_core.files.file_problem import file_problem
 from fedface_core.files.whole_file import make_folder
 from fedface_core.runtime.logging import configure_logging
+from fedface_core.runtime.open_files import raise_open_file_limit
 from fedface_core.runtime.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -49,13 +51,14 @@ def run_worker(
     ``in_each_process`` is called at the start of each worker process. ``beat``: the worker also runs periodic tasks.
     """
     configure_logging(settings, service)
+    raise_open_file_limit()
     # A receiver of this signal keeps Celery from configuring the loggers itself, which would drop all but warnings.
     setup_logging.connect(lambda **_: None, weak=False)
     directory = settings.metrics_directory or Path(tempfile.mkdtemp(prefix=f"fedface-{service}-metrics-"))
     _remove_old_metrics(directory)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     app, collectors = import_module(tasks_module).create(settings)
-    _serve_metrics_when_ready(settings, collectors)
+    _serve_metrics_when_ready(settings, directory, collectors)
     _interrupt_tasks_after(settings.grace_seconds)
     if in_each_process is not None:
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
@@ -118,12 +121,18 @@ def _remove_old_metrics(directory: Path) -> None:
         raise InvalidInputError(f"FEDFACE_METRICS_DIRECTORY: {file_problem(error) or error}") from error
 
 
-def _serve_metrics_when_ready(settings: WorkerSettings, collectors: Sequence[Any]) -> None:
+def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collectors: Sequence[Any]) -> None:
     from prometheus_client import CollectorRegistry, start_http_server
     from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+    class CollectorOfAnyFolder(MultiProcessCollector):
+        """The library's own takes the folder for a pattern: it finds nothing if the name has a ``[``."""
+
+        def collect(self) -> Any:
+            return self.merge([str(file) for file in directory.glob("*.db")])  # type: ignore[no-untyped-call]
+
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    CollectorOfAnyFolder(registry, str(directory))  # type: ignore[no-untyped-call]
     for collector in collectors:
         registry.register(collector)
 
@@ -134,7 +143,7 @@ def _serve_metrics_when_ready(settings: WorkerSettings, collectors: Sequence[Any
             deque(collector.collect(), maxlen=0)
 
     def forget(pid: int | None = None, **_: object) -> None:
-        mark_process_dead(pid or os.getpid())  # type: ignore[no-untyped-call]
+        mark_process_dead(pid or os.getpid(), glob.escape(str(directory)))  # type: ignore[no-untyped-call]
 
     worker_ready.connect(start, weak=False)
     worker_process_shutdown.connect(forget, weak=False)

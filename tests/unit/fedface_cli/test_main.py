@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +58,35 @@ def test_an_api_that_is_away_shows_no_password(fedface: Invoke, monkeypatch: pyt
     code, _, err = fedface("run", "list")
     assert (code, "w~" in err) == (5, False)
     assert err.startswith("error: no control API at http://***@127.0.0.1:9/?token=***")
+
+
+# Names of libraries and of the standard library's modules that people give their own files.
+NAMES = ("redis", "queue", "torch", "typer", "httpx", "random", "secrets", "statistics", "pickle")
+
+
+def test_files_of_the_current_folder_are_not_taken_for_libraries(tmp_path: Path) -> None:
+    for name in NAMES:
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('this is not the library')")
+    command = [sys.executable, "-m", "fedface_cli.main", "--help"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_no_process_that_the_command_starts_imports_from_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "pickle.py").write_text("raise SystemExit('this is not the library')")
+    code = """
+import multiprocessing, sys
+from fedface_cli import main
+main.app = lambda args: multiprocessing.get_context("spawn").Pool(1).map(abs, [-1])
+if __name__ == "__main__":
+    main.main()
+"""
+    script = tmp_path / "scripts" / "fedface"
+    script.parent.mkdir()
+    script.write_text(code)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    said = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert said.returncode == 0, said.stderr

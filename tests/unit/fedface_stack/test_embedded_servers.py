@@ -15,9 +15,11 @@ import pytest
 import redis
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_stack.embedded_servers import HOST, prometheus, responds_ok, valkey
+from fedface_stack.children import Children
+from fedface_stack.embedded_servers import HOST, prometheus, responds_ok, seaweedfs, valkey
 from fedface_stack.local_ports import free_ports
 from fedface_stack.stack import LocalStack
+from support.servers import running
 
 
 def test_the_broker_asks_for_a_secret_that_no_command_line_shows(stack: LocalStack) -> None:
@@ -71,7 +73,8 @@ def test_a_server_that_does_not_run_is_not_ready(tmp_path: Path) -> None:
 def test_the_secret_of_valkey_is_in_a_private_folder_and_not_in_its_command(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     server = valkey(tmp_path, port, "a-secret")
-    configuration = Path(server.command[-1])
+    assert server.directory is not None
+    configuration = server.directory / "valkey.conf"
     assert f"port {port}\nrequirepass a-secret\n" in configuration.read_text()
     assert configuration.parent.stat().st_mode & 0o077 == 0
     assert not any("a-secret" in word for word in server.command)
@@ -85,3 +88,47 @@ def test_the_configuration_of_prometheus_names_its_targets(tmp_path: Path, monke
         "api": [{"targets": ["127.0.0.1:1"]}],
         "client": [{"targets": ["127.0.0.1:2"]}],
     }
+
+
+ODD = (
+    "a b",
+    "it's",
+    "one, two",
+    'say "hi"',
+    "#1",
+    "100%",
+    "two\nlines",
+    "fotografías-照片",
+    "-dash",
+    "[ab]*?",
+    "back\\slash",
+)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_no_character_of_the_folder_means_anything_to_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_, **__: "/usr/bin/server")
+    workdir = tmp_path / name
+    servers = [
+        valkey(workdir, 1, "secret"),
+        seaweedfs(workdir, (1, 2, 3, 4), "key", "secret", "bucket"),
+        prometheus(workdir, 9090, {"api": "127.0.0.1:1"}),
+    ]
+    for server in servers:
+        assert server.directory is not None
+        assert server.directory.parent == workdir
+        written = [path.read_text() for path in server.directory.iterdir()]
+        assert written
+        assert not any(name in text or str(tmp_path) in text for text in (*server.command[1:], *written))
+
+
+@pytest.mark.slow
+def test_valkey_keeps_its_data_in_a_folder_of_any_name(tmp_path: Path, server_processes: Children) -> None:
+    workdir = tmp_path / "".join(ODD)
+    (port,) = free_ports(1)
+    spec = valkey(workdir, port, "secret")
+    with running(server_processes, spec, tmp_path), redis.Redis(port=port, password="secret") as client:
+        client.set("a run", "kept")
+        assert (workdir / "valkey" / "appendonlydir").is_dir()

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ import redis
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_stack import stack as stack_module
+from fedface_stack.log_files import rotate_if_long
 from fedface_stack.stack import LocalStack, StackError
 from support.process_groups import group_members, have_ended
 
@@ -128,3 +130,23 @@ time.sleep(600)
         assert len(group_members(*groups)) == 5
         process.kill()
     assert have_ended(*groups)
+
+
+def test_a_file_of_the_current_folder_is_not_taken_for_a_library(
+    tmp_path: Path, stand_in_environment: dict[str, str]
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("http", "signal", "redis", "queue"):
+        (elsewhere / f"{name}.py").write_text("raise SystemExit('this is not the library')")
+    with chdir(elsewhere), LocalStack(tmp_path / "work", environment=stand_in_environment) as stack:
+        stack.check()
+    assert "not the library" not in stack.log_tail("client")
+
+
+def test_the_last_lines_of_a_log_are_found_though_it_was_just_rotated(stack: LocalStack) -> None:
+    log = stack.logs / "client.log"
+    with log.open("a") as file:
+        file.write("why it ended\n")
+    rotate_if_long(log, most_bytes=5)
+    assert stack.log_tail("client", lines=1) == "why it ended"

@@ -8,6 +8,8 @@ import uvicorn
 from prometheus_client import REGISTRY
 
 from fedface_control.api.app import create_app
+from fedface_control.api.capacity import capacity_within
+from fedface_control.api.connections import protocol_within
 from fedface_control.upkeep.claims import claim_for_earlier_runs
 from fedface_control.upkeep.restore import restore_all
 from fedface_core.bootstrap import connect, ensure_bucket
@@ -17,6 +19,7 @@ from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.exit_message import exit_message
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.metrics import Dependency
+from fedface_core.runtime.open_files import raise_open_file_limit
 from fedface_core.runtime.patience import wait_for_dependency, with_patience
 from fedface_core.runtime.settings import ControlSettings, load_settings
 
@@ -25,12 +28,14 @@ from fedface_core.runtime.settings import ControlSettings, load_settings
 def main() -> None:
     """Serve until SIGTERM, then finish the requests under way.
 
-    Exit with a message if the artifact store is away at the start, or if the ledger's server may evict records.
+    Exit with a message if the artifact store is away at the start, if the ledger's server may evict records, or if the process
+    may open too few files.
     """
     settings = load_settings(ControlSettings)
     configure_logging(settings, "control")
     ports = connect(settings, create_celery(settings))
     patience = settings.patience_seconds
+    capacity = capacity_within(raise_open_file_limit(), settings.api_connections, settings.api_event_streams)
     with suppress(UnavailableError):  # the ledger may come later; until then /readyz and each answer say what is wrong
         ports.ledger.ping()
     wait_for_dependency(Dependency.ARTIFACT_STORE, patience, lambda: ensure_bucket(settings))
@@ -38,12 +43,20 @@ def main() -> None:
     claim_for_earlier_runs(patient_ports)
     if settings.restore_on_start:
         restore_all(patient_ports)
-    app = create_app(ports, REGISTRY)
     skew = ClockSkew(ports.clock)
     skew.compare()  # so that a wrong clock is logged at the start, though nobody scrapes
     REGISTRY.register(skew)
     uvicorn.run(
-        app, host=settings.api_host, port=settings.api_port, log_config=None, timeout_graceful_shutdown=5, access_log=False
+        create_app(ports, REGISTRY, capacity),
+        host=settings.api_host,
+        port=settings.api_port,
+        root_path=settings.api_root_path,
+        http=protocol_within(capacity),
+        backlog=capacity.backlog,
+        ws="none",
+        log_config=None,
+        timeout_graceful_shutdown=5,
+        access_log=False,
     )
 
 

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import structlog
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
 
+from fedface_control.api.capacity import DEFAULT_CAPACITY, Capacity
 from fedface_control.api.problems import ProblemApi, add_problem_handlers
 from fedface_control.api.routes import events, garbage, health, models, rounds, runs
 from fedface_control.api.run_metrics import RunMetrics
 from fedface_core.ports import Ports
 
 
-def create_app(ports: Ports, registry: CollectorRegistry) -> FastAPI:
-    """The API over ``ports``. Its metrics and those of the runs are added to ``registry``, which /metrics exports."""
+def create_app(ports: Ports, registry: CollectorRegistry, capacity: Capacity = DEFAULT_CAPACITY) -> FastAPI:
+    """The API over ``ports``. Its metrics and those of the runs are added to ``registry``, which /metrics exports.
+
+    It serves as many event streams at once as ``capacity`` says, and works in as many threads. The server that runs it has
+    to bound the connections.
+    """
+
+    @asynccontextmanager
+    async def bounded_threads(_app: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = capacity.threads
+        yield
+
     app = ProblemApi(
         title="FedFace control",
         version=version("fedface-control"),
+        lifespan=bounded_threads,
         description="Create, start, watch, pause, resume and cancel federated runs. Errors are problem details (RFC 9457).",
     )
     app.state.ports = ports
+    app.state.event_streams = events.EventStreams(capacity.event_streams)
     add_problem_handlers(app)
     app.middleware("http")(_name_run_in_logs)
     for router in (runs.router, rounds.router, events.router, models.router, garbage.router, health.router):

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from fedface_control.api.capacity import RETRY_AFTER_SECONDS
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
 from fedface_core.domain.errors import FedFaceError
 
@@ -47,9 +48,21 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 
 def problem_response(title: str, status: int, detail: str, errors: Sequence[FieldProblem] = ()) -> JSONResponse:
-    """The response with one problem; ``errors`` names the wrong fields, if there are any."""
+    """The response with one problem; ``errors`` names the wrong fields, if there are any.
+
+    If the status is 503, the header `Retry-After` says when to ask again.
+    """
     problem = Problem(title=title, status=status, detail=detail, errors=list(errors))
-    return JSONResponse(problem.model_dump(), status_code=status, media_type=PROBLEM_MEDIA_TYPE)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return JSONResponse(problem.model_dump(), status_code=status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
+
+
+def busy_response(reason: str) -> JSONResponse:
+    """The response to a request that the API could carry out later: a problem of status 503. It closes the connection."""
+    detail = f"{reason}; try again in {RETRY_AFTER_SECONDS} seconds"
+    response = problem_response("Busy", HTTPStatus.SERVICE_UNAVAILABLE, detail)
+    response.headers["Connection"] = "close"
+    return response
 
 
 def _fedface_error(_request: Request, error: Exception) -> JSONResponse:

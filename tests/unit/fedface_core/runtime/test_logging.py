@@ -35,7 +35,7 @@ with structlog.contextvars.bound_contextvars(correlation_id="abc", run_id="run-0
     except ZeroDivisionError:
         log.exception("task_failed")
 logging.getLogger("theirs").warning("disk %s", "full")
-if sys.argv[3:]:
+if sys.argv[3]:
     url = "redis://:" + sys.argv[3] + "@host:6379/0"
     log.info("connecting", url=url, values=[url], name="Ж\\x1b[2J\\u202e")
     try:
@@ -47,13 +47,22 @@ if sys.argv[3:]:
         log.exception("connection_failed")
     logging.getLogger("theirs").error("lost %s", url)
 logging.getLogger("urllib3").info("a line for every request")
+if sys.argv[4]:
+    for _ in range(1000):
+        log.warning("away", run_id="a")
+        logging.getLogger("asyncio").error("socket.accept() out of system resource")
 """
 
 
 @cache
-def logged(log_format: str, log_level: str = "INFO", password: str = "", encoding: str = "utf-8") -> list[str]:
-    """The lines that a process logs; with a ``password``, also lines about a URL with it and about a name from elsewhere."""
-    command = [sys.executable, "-c", LOG, log_format, log_level, *([password] if password else [])]
+def logged(
+    log_format: str, log_level: str = "INFO", password: str = "", encoding: str = "utf-8", repeat: str = ""
+) -> list[str]:
+    """The lines that a process logs; with a ``password``, also lines about a URL with it and about a name from elsewhere.
+
+    With ``repeat``, also two records a thousand times each.
+    """
+    command = [sys.executable, "-c", LOG, log_format, log_level, password, repeat]
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
     assert done.stderr == ""
@@ -117,3 +126,14 @@ def test_a_name_steers_no_terminal_and_fits_every_encoding() -> None:
     (line,) = (line for line in logged("console", password="pw~1", encoding="latin-1") if "connecting" in line)
     assert "\\u0416\\x1b[2J\\u202e" in line
     assert "\x1b[2J" not in line
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_record_that_is_repeated_without_end_does_not_fill_the_disk(log_format: str) -> None:
+    lines = logged(log_format, "WARNING", repeat="repeat")
+    assert len(lines) < 60
+    assert sum("away" in line for line in lines) == sum("socket.accept()" in line for line in lines) == 11
+    if log_format == "json":
+        ours, theirs = (json.loads(line) for line in lines[-2:])
+        assert (ours["event"], ours["run_id"], ours["repeated"], ours["service"]) == ("away", "a", 990, "client")
+        assert theirs["event"] == "socket.accept() out of system resource (repeated 990 times)"

@@ -9,8 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from fedface_stack.local_ports import free_ports
+
 # In a process of its own: a worker configures logging and Celery's signals, which are never undone.
 START = """
+import resource
 import sys
 from pathlib import Path
 from pydantic import SecretStr
@@ -23,6 +28,7 @@ for metrics_directory in (Path(sys.argv[1]), None):
         metrics_directory=metrics_directory,
     )
     run_worker("client", settings, "tasks_of_test", beat=True)
+print(*resource.getrlimit(resource.RLIMIT_NOFILE))
 """
 
 TASKS = """
@@ -69,7 +75,7 @@ def test_a_worker_removes_the_metrics_of_earlier_processes_and_a_temporary_folde
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
     lines = [line for line in done.stdout.splitlines() if "broker_unavailable" not in line]
     assert len(lines) == len(done.stdout.splitlines()) - 2, "each worker says that its broker is away, and waits for it"
-    folder, files, arguments, temporary_folder, temporary_files, _ = lines
+    folder, files, arguments, temporary_folder, temporary_files, _, open_files = lines
     assert (folder, files) == (str(metrics), "notes.txt")
     assert metrics.is_dir()
     assert temporary_folder != folder
@@ -77,6 +83,8 @@ def test_a_worker_removes_the_metrics_of_earlier_processes_and_a_temporary_folde
     assert not Path(temporary_folder).exists()
     assert "--queues client" in arguments
     assert "--beat --scheduler celery.beat:Scheduler" in arguments
+    soft, hard = map(int, open_files.split())
+    assert soft >= min(hard, 1025), "as many open files as it may have"
 
 
 def test_a_worker_refuses_a_broker_that_may_evict_and_leaves_no_folder(tmp_path: Path) -> None:
@@ -89,3 +97,41 @@ def test_a_worker_refuses_a_broker_that_may_evict_and_leaves_no_folder(tmp_path:
     assert (refused.returncode, refused.stderr) == (1, "client: Redis may evict\n")
     assert "--queues" not in refused.stdout
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+# A task counts; then the worker is ready, and what it exports is printed.
+COUNT = """
+import os, sys, urllib.request
+from pathlib import Path
+from celery.signals import worker_process_shutdown, worker_ready
+from pydantic import SecretStr
+from fedface_core.runtime import worker
+from fedface_core.runtime.settings import WorkerSettings
+
+class App:
+    def worker_main(self, arguments):
+        from prometheus_client import Counter, Gauge
+        Counter("counted", "").inc()
+        Gauge("alive", "", multiprocess_mode="liveall").set(1)
+        worker_ready.send(self)
+        print(urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[2]}/metrics").read().decode())
+        worker_process_shutdown.send(self, pid=os.getpid())
+        print(*(file.name for file in Path(sys.argv[1]).iterdir()))
+
+sys.modules["tasks_of_test"] = type(sys)("tasks_of_test")
+sys.modules["tasks_of_test"].create = lambda settings: (App(), [])
+settings = WorkerSettings(
+    redis_url=SecretStr("redis://"), artifacts="directory", artifact_directory=Path("/artifacts"),
+    metrics_directory=Path(sys.argv[1]), metrics_port=int(sys.argv[2]),
+)
+worker.run_worker("client", settings, "tasks_of_test")
+"""
+
+
+@pytest.mark.parametrize("name", ["metrics", "[my] metrics*?"])
+def test_the_metrics_of_all_processes_are_exported_whatever_their_folder_is_called(tmp_path: Path, name: str) -> None:
+    (port,) = free_ports(1)
+    command = [sys.executable, "-c", COUNT, str(tmp_path / name), str(port)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert "counted_total 1.0" in done.stdout
+    assert "gauge_liveall" not in done.stdout.splitlines()[-1], "the gauges of a process that has ended are removed"

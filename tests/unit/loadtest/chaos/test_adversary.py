@@ -44,6 +44,9 @@ class FakeServices:
         assert name in self.running, "only what runs can be restarted"
         self.done.append(("clock", name))
 
+    def fill(self, name: str) -> None:
+        self.done.append(("fill", name))
+
     def tick(self, kept_dead: str | None = None) -> None:
         self.kept_dead.append(kept_dead)
         self.running = {name for name in self.names if name != kept_dead or name in self.running}
@@ -150,7 +153,7 @@ def test_every_service_is_killed_equally_often() -> None:
     assert Counter(name for fault, name in services.done if fault == "kill") == dict.fromkeys(EVERYONE, 4)
 
 
-def test_the_store_is_frozen_and_cut_and_the_seed_decides() -> None:
+def test_the_store_is_frozen_cut_and_filled_and_the_seed_decides() -> None:
     injected = []
     for seed in (5, 5, 6):
         services = FakeServices()
@@ -158,7 +161,7 @@ def test_the_store_is_frozen_and_cut_and_the_seed_decides() -> None:
         for moment in moments():
             adversary.step(moment)
         injected.append(services.done)
-    assert {("freeze", "s3"), ("cut", "s3")} <= set(injected[0])
+    assert {("freeze", "s3"), ("cut", "s3"), ("fill", "s3")} <= set(injected[0])
     assert injected[0] == injected[1]
     assert injected[0] != injected[2]
 

@@ -15,6 +15,7 @@ from fedface_core.contracts import object_keys
 from loadtest.chaos.adversary import FaultKind, InjectedFault
 from loadtest.chaos.checks import (
     check_fault_kinds,
+    check_full_disk,
     check_kills,
     check_no_process_gave_up,
     check_runs,
@@ -194,3 +195,9 @@ def test_a_service_that_does_not_notice_its_wrong_clock_is_named(disturbed: RunS
     (tmp_path / "control.log").write_text("{'event': 'worker_ready'}")
     check = check_wrong_clocks_noticed(tmp_path, faults)
     assert (check.passed, check.figures) == (False, {"services": ["client", "control"], "silent": ["control"]})
+
+
+def test_a_full_disk_that_took_a_write_is_found() -> None:
+    assert check_full_disk([True, True]).passed
+    check = check_full_disk([True, False])
+    assert (check.passed, check.figures) == (False, {"full": 2, "refused": 1})

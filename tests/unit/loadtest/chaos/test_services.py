@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -28,6 +29,10 @@ class SleepingStack:
 
     def _launch(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], process_group=0)
+
+    def is_ready(self, name: str) -> bool:
+        soft, _ = resource.prlimit(self.processes[name].pid, resource.RLIMIT_FSIZE)
+        return soft != 0
 
     def kill(self, name: str) -> None:
         os.killpg(self.processes[name].pid, signal.SIGKILL)
@@ -64,6 +69,7 @@ def services(stack: SleepingStack, monkeypatch: pytest.MonkeyPatch) -> Services:
     monkeypatch.setattr(module, "LONGEST_ABSENCE", 0.2)
     monkeypatch.setattr(module, "FREEZE_SECONDS", (0.2, 0.3))
     monkeypatch.setattr(module, "CUT_SECONDS", (0.2, 0.3))
+    monkeypatch.setattr(module, "FULL_SECONDS", (0.2, 0.3))
     fake: Any = stack
     return Services(fake, random.Random(0))
 
@@ -113,6 +119,23 @@ def test_a_frozen_service_can_be_cut_and_killed(services: Services, stack: Sleep
     services.kill("client")
     assert ticking(services, lambda: "client" in services.running)
     assert services.ended == []
+
+
+def test_a_full_service_has_space_again(services: Services, stack: SleepingStack) -> None:
+    services.freeze("s3")
+    services.fill("s3")
+    assert services.writes_refused == [True]
+    assert not stack.is_ready("s3")
+    assert stack.is_ready("client")
+    assert ticking(services, lambda: stack.status("s3") != psutil.STATUS_STOPPED)
+    assert ticking(services, lambda: stack.is_ready("s3"))
+    services.fill("s3")
+    services.kill("s3")
+    assert ticking(services, lambda: "s3" in services.running)
+    assert stack.is_ready("s3")
+    services.fill("s3")
+    services.restart_all()
+    assert stack.is_ready("s3")
 
 
 def test_a_service_that_ends_by_itself_is_recorded_and_restarted(services: Services, stack: SleepingStack) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response, status
+from starlette.concurrency import run_in_threadpool
 
 from fedface_control.api.routes.runs import UNKNOWN_RUN, PortsDep, Responses
 from fedface_core.contracts import object_keys
@@ -13,6 +14,7 @@ from fedface_core.contracts.http import MODEL_SHA256_HEADER, Problem, StoredMode
 from fedface_core.domain.errors import InvalidInputError, WrongPhaseError
 from fedface_core.domain.ids import Sha256
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES, check_safetensors
+from fedface_core.ports import Ports
 
 DOWNLOAD: Responses = {
     200: {"content": {"application/octet-stream": {}}, "description": "safetensors"},
@@ -57,10 +59,14 @@ async def upload(sha256: Annotated[Sha256, Path()], request: Request, ports: Por
         data += chunk
         if len(data) > MAX_MODEL_BYTES:
             raise InvalidInputError(f"the model is larger than {MAX_MODEL_BYTES} bytes")
+    await run_in_threadpool(_store, ports, sha256, data)  # other requests are answered meanwhile
+    return StoredModel(sha256=sha256, size=len(data))
+
+
+def _store(ports: Ports, sha256: str, data: bytearray) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise InvalidInputError(f"the path names the SHA-256 {sha256}, but the bytes sent have {found}")
     check_safetensors(data, "the model sent")
     ports.artifacts.put(object_keys.upload(sha256), b"uploaded")
     ports.artifacts.put(object_keys.model(sha256), bytes(data))
-    return StoredModel(sha256=sha256, size=len(data))

@@ -13,6 +13,7 @@ from fedface_control.operate import run as operate_run
 from fedface_control.upkeep.restore import restore_all, restore_run
 from fedface_core.contracts.http import Problem, RestoredRuns, RunDetail, RunList
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
 
 Responses = dict[int | str, dict[str, Any]]
@@ -23,6 +24,9 @@ WRONG_PHASE: Responses = {
         "model": Problem,
         "description": "The phase does not allow the action. The detail names the phase and the actions that it allows.",
     }
+}
+BUSY: Responses = {
+    503: {"model": Problem, "description": "The API serves as many as it can. `Retry-After` says when to ask again."}
 }
 LOST: Responses = {
     409: {
@@ -86,24 +90,33 @@ router = APIRouter(tags=["runs"])
 
 @router.post("/runs", status_code=status.HTTP_201_CREATED, responses=LOST | INVALID)
 def create(
-    plan: Annotated[Plan, Body(openapi_examples=PLAN_EXAMPLES)], ports: PortsDep, response: Response, key: KeyHeader = None
+    plan: Annotated[Plan, Body(openapi_examples=PLAN_EXAMPLES)],
+    request: Request,
+    ports: PortsDep,
+    response: Response,
+    key: KeyHeader = None,
 ) -> RunDetail:
     """Create a run of a plan. The run does nothing until it is started."""
     run = operate_run.create_run(ports, plan, key)
-    response.headers["Location"] = f"/runs/{run.id}"
+    response.headers["Location"] = _path_of(request, run)
     return run_detail(ports.ledger, run)
 
 
 @router.post("/runs/{run_id}/clone", status_code=status.HTTP_201_CREATED, responses=UNKNOWN_RUN | LOST | INVALID)
 def clone(
-    run_id: str, changes: Annotated[dict[str, Any], Body()], ports: PortsDep, response: Response, key: KeyHeader = None
+    run_id: str,
+    changes: Annotated[dict[str, Any], Body()],
+    request: Request,
+    ports: PortsDep,
+    response: Response,
+    key: KeyHeader = None,
 ) -> RunDetail:
     """Create a run of another run's plan with changes: a JSON merge patch (RFC 7396), in which null restores the default."""
     try:
         run = operate_run.clone_run(ports, run_id, changes, key)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
-    response.headers["Location"] = f"/runs/{run.id}"
+    response.headers["Location"] = _path_of(request, run)
     return run_detail(ports.ledger, run)
 
 
@@ -178,3 +191,8 @@ def list_runs(
 def show(run_id: str, ports: PortsDep) -> RunDetail:
     """Show a run: its phase, its current round with the counts of its clients, its newest scores, its plan."""
     return run_detail(ports.ledger, ports.ledger.load(run_id))
+
+
+def _path_of(request: Request, run: Run) -> str:
+    """The path under which whoever sent the request finds the run: with the prefix that a reverse proxy has stripped."""
+    return f"{request.scope.get('root_path', '')}/runs/{run.id}"

@@ -7,14 +7,18 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import structlog
 from fastapi.testclient import TestClient
 
+from fedface_control.api.routes.events import EventStreams
 from fedface_control.operate.run import cancel_run
 from fedface_core.adapters.memory import MemoryLedger
+from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import RecordedEvent
 from support.in_process import InProcess
+from support.problem_details import problem
 
 STORY = [
     "run_created",
@@ -138,3 +142,42 @@ def test_an_event_id_that_is_none_is_refused_before_the_stream_begins(
     assert response.status_code == 422
     assert response.headers["content-type"] == "application/problem+json"
     assert f"{wrong!r} is not an event id" in response.json()["detail"]
+
+
+def test_no_more_streams_are_open_than_may_be(api: TestClient, services: InProcess) -> None:
+    run = services.run()
+    streams: EventStreams = api.app.state.event_streams  # type: ignore[attr-defined]
+    streams.most = 2
+    streams.open = 2
+    refused = api.get(f"/runs/{run.id}/events")
+    assert problem(refused, 503, "Busy").detail == "the API serves 2 event streams already; try again in 5 seconds"
+    assert refused.headers["Retry-After"] == "5"
+    assert api.get(f"/runs/{run.id}").status_code == 200, "other requests are served"
+    assert api.get("/runs/run-unknown/events").status_code == 404
+    streams.open = 1
+    for _ in range(5):
+        assert recorded(stream(api, run.id))
+    assert streams.open == 1, "a stream that has ended does not count"
+
+
+def test_a_stream_ends_where_the_ledger_goes_away_and_leaves_one_line(
+    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever follows connects again, and is told by a problem of status 503 why there is no stream."""
+    run_id = services.start()
+    read = MemoryLedger.events
+
+    def away_after_the_first(ledger: MemoryLedger, *args: Any) -> Any:
+        found = read(ledger, *args)
+        if not found:
+            raise UnavailableError("Redis at redis:6379 does not answer")
+        return found
+
+    monkeypatch.setattr("fedface_control.api.routes.events.POLL_SECONDS", 0.001)
+    with monkeypatch.context() as patched, structlog.testing.capture_logs() as logs:
+        patched.setattr(MemoryLedger, "events", away_after_the_first)
+        events = stream(api, run_id)
+    assert [event["event"] for event in recorded(events)] == ["run_created", "run_started"]
+    assert [(record["event"], record["reason"]) for record in logs] == [
+        ("event_stream_ended", "Redis at redis:6379 does not answer")
+    ]
