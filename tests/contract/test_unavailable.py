@@ -105,14 +105,14 @@ def test_ledger_and_broker_that_refuse_writes(
             lambda: ledger.create(run.model_copy(update={"id": "run-0123456789ac"})),
             lambda: ledger.save(stored, "run_paused"),
             lambda: ledger.record_event(run.id, "waiting", {}),
-            lambda: ledger.begin_attempt(run.id, 1, one, NOW),
-            lambda: ledger.record_partial(run.id, 1, 0, NOW),
-            lambda: ledger.touch(run.id, 1, NOW),
+            lambda: ledger.begin_attempt(run.id, 1, one),
+            lambda: ledger.record_partial(run.id, 1, 0),
+            lambda: ledger.touch(run.id, 1),
         ]
         if state != "OOM":  # Redis lets a script go on, whole, whose first write frees memory
             uses += [
-                lambda: ledger.accept(run.id, 1, one, update, NOW),
-                lambda: ledger.fail(run.id, 1, one, "no photographs", NOW),
+                lambda: ledger.accept(run.id, 1, one, update),
+                lambda: ledger.fail(run.id, 1, one, "no photographs"),
             ]
         with REFUSING_WRITES[state](client):
             for use in uses:

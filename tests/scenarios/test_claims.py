@@ -90,7 +90,7 @@ def delete_two_at_once(faces: Path, before: int) -> bool:
         if approached == before:
             other.sweep_after(1)
 
-    services.effect_log.before_effect = overtake  # type: ignore[method-assign]
+    services.effect_log.before_effect = overtake  # type: ignore[method-assign, assignment]
     services.sweep_after(1)
     assert services.ports.ledger.runs() == []
     assert services.ports.artifacts.keys("") == [object_keys.EARLIER_RUNS]

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.small_plan import plan
 
 from fedface_learning.data.alignment import TEMPLATES
 from support.api_by_hand import ByHand
 from support.command_line import Invoke
 from support.full_disk import full_disk
+from support.small_plan_file import plan
 from support.tiny_study import write_study
 
 __all__ = ["plan"]

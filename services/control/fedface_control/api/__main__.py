@@ -28,8 +28,8 @@ from fedface_core.runtime.settings import ControlSettings, load_settings
 def main() -> None:
     """Serve until SIGTERM, then finish the requests under way.
 
-    Exit with a message if the artifact store is away at the start, if the ledger's server may evict records, or if the process
-    may open too few files.
+    Exit with a message if the artifact store is away at the start, if the ledger's server may evict records, or if the
+    process may open too few files.
     """
     settings = load_settings(ControlSettings)
     configure_logging(settings, "control")

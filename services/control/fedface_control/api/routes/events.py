@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from fedface_control.api.problems import busy_response
 from fedface_control.api.routes.runs import BUSY, UNKNOWN_RUN, PortsDep, Responses
 from fedface_control.api.views import run_summary
+from fedface_core.contracts.http import RunSummary
 from fedface_core.domain.errors import NotFoundError, UnavailableError
 from fedface_core.domain.run import ENDED, Run
 from fedface_core.ports import Ports, RecordedEvent, RunLedger
@@ -107,12 +108,12 @@ async def _stream(ports: Ports, run_id: str, after: str | None, follow: bool) ->
             await asyncio.sleep(POLL_SECONDS)
 
 
-def _read(ledger: RunLedger, run_id: str, after: str | None) -> tuple[Run, Sequence[RecordedEvent], str]:
-    """The run, its events after one, and its summary as JSON."""
+def _read(ledger: RunLedger, run_id: str, after: str | None) -> tuple[Run, Sequence[RecordedEvent], RunSummary]:
+    """The run, its events after one, and its summary."""
     run = ledger.load(run_id)
     # The events are read after the run: otherwise the last events of a run that ends in between would be missed.
     recorded = ledger.events(run_id, after)
-    return run, recorded, run_summary(ledger, run).model_dump_json()
+    return run, recorded, run_summary(ledger, run)
 
 
 def _server_sent(event: RecordedEvent) -> ServerSentEvent:
