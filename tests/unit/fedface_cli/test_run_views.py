@@ -218,15 +218,16 @@ def test_the_audit_trail_is_printed_from_any_event(fedface: Invoke, api: ByHand)
         "run created",
         "run started",
         "model prepared",
+        "identities listed",
         "round 0: round opened",
         "run pausing",
     ]
-    assert [line[0] for line in lines] == [f"{number}-0" for number in range(1, 6)]
-    code, out, _ = fedface("run", "events", "--json", "--after", "3-0", run_id)
+    assert [line[0] for line in lines] == [f"{number}-0" for number in range(1, 7)]
+    code, out, _ = fedface("run", "events", "--json", "--after", "4-0", run_id)
     printed: list[dict[str, Any]] = [json.loads(line) for line in out.splitlines()]
     assert [(event["id"], event["event"], event["phase"]) for event in printed] == [
-        ("4-0", "round_opened", "running"),
-        ("5-0", "run_pausing", "pausing"),
+        ("5-0", "round_opened", "running"),
+        ("6-0", "run_pausing", "pausing"),
     ]
     code, _, err = fedface("run", "events", run_id, "--after", "yesterday")
     assert (code, "'yesterday' is not an event id" in err) == (2, True)
