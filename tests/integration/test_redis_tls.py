@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -53,11 +54,13 @@ class TlsServer:
 
 @pytest.fixture(scope="module")
 def server(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
-    redis_server, openssl = shutil.which("redis-server"), shutil.which("openssl")
+    redis_server = shutil.which("redis-server")
+    openssl = shutil.which("openssl")
     if redis_server is None or openssl is None:
         pytest.skip("no redis-server or no openssl on PATH")
     home = tmp_path_factory.mktemp("tls")
-    key, certificate = home / "key.pem", home / "certificate.pem"
+    key = home / "key.pem"
+    certificate = home / "certificate.pem"
     request = f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN={HOST}"
     names = ["-addext", f"subjectAltName=IP:{HOST}", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run([openssl, *request.split(), *names], check=True, capture_output=True, timeout=60)
@@ -110,8 +113,8 @@ def test_ledger_publisher_and_a_worker_speak_tls(server: TlsServer, server_proce
         use(server.trusted)
     with create_celery(settings_of(server.trusted)) as app, app.connection_for_read() as connection:
         connection.connect()
-        pools = connection.default_channel.pool, connection.default_channel.async_pool
-        assert all(issubclass(pool.connection_class, SSLConnection) for pool in pools)
+        channel: Any = connection.default_channel
+        assert all(issubclass(pool.connection_class, SSLConnection) for pool in (channel.pool, channel.async_pool))
         assert CeleryPublisher(app).queue_depth(CONTROL) == 1
     queue = TaskQueue(server_processes, server.trusted, tmp_path)
     try:
