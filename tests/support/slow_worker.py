@@ -58,7 +58,7 @@ def ledger_in_round_1() -> RunLedger:
     """A ledger with `RUN`, whose first training round is open for the clients that the environment lists."""
     seconds = dict(part.split("=") for part in os.environ[SECONDS].split(","))
     trace = [{"client": client, "seconds": float(duration)} for client, duration in seconds.items()]
-    plan = tiny_plan(Path("nowhere"), devices={"trace": trace})
+    plan = tiny_plan(Path("nowhere"), split={"clients": 10}, devices={"trace": trace})
     now = SystemClock().now()
     run = Run(id=RUN, plan=plan, phase=RunPhase.RUNNING, round=1, correlation_id="abc", created_at=now)
     ledger = MemoryLedger()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
 from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError
 from fedface_core.runtime.metrics import TASK_SECONDS
+from fedface_core.runtime.redis_url import uses_tls
 from fedface_core.runtime.settings import Settings, WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -26,7 +28,8 @@ CommandT = TypeVar("CommandT", bound=BaseModel)
 
 def create_celery(settings: Settings) -> Celery:
     """The Celery app that publishes commands. With `WorkerSettings` it also has the limits of a worker's tasks."""
-    app = Celery("fedface", broker=settings.redis_url.get_secret_value(), set_as_current=False)
+    broker = settings.redis_url.get_secret_value()
+    app = Celery("fedface", broker=broker, set_as_current=False)
     app.conf.update(
         task_queues=[Queue(name, routing_key=name) for name in QUEUES],
         task_acks_late=True,  # a killed worker's message is delivered again
@@ -36,7 +39,13 @@ def create_celery(settings: Settings) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         broker_transport="fedface_core.runtime.broker_transport:Transport",
+        # Kombu does not take TLS from the URL of a transport that has another name. Parameters of the URL override this.
+        broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if uses_tls(broker) else None,
+        # A worker waits for its broker however long it is away, and also while it answers with errors, as a Redis does that
+        # refuses writes. By default an error answer ends the worker at once, and the hundredth failed attempt does.
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
         broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5},
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,

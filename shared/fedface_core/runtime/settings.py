@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import Literal, NoReturn, Self, TypeVar
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fedface_core.runtime.redis_url import check_redis_url
 
 # The secrets in .env.example contain this word. They are published, so they are refused outside development.
 PLACEHOLDER = "change-me"
@@ -19,11 +21,11 @@ class Settings(BaseSettings):
     `pydantic.ValidationError` if a setting is missing or wrong.
     """
 
-    model_config = SettingsConfigDict(env_prefix="FEDFACE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FEDFACE_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     environment: Literal["production", "development"] = "production"
     redis_url: SecretStr = Field(
-        description="The Redis or Valkey of the broker and the ledger, such as redis://:secret@host:6379/0."
+        description="The Redis or Valkey of the broker and the ledger: redis://:secret@host:6379/0, or rediss:// with TLS."
     )
     artifacts: Literal["s3", "directory"] = Field(description="The kind of the artifact store.")
     artifact_directory: Path | None = None
@@ -35,6 +37,12 @@ class Settings(BaseSettings):
     s3_secure: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url_is_read_alike_by_all(cls, url: SecretStr) -> SecretStr:
+        check_redis_url(url.get_secret_value())
+        return url
 
     @model_validator(mode="after")
     def _artifact_store_is_complete(self) -> Self:

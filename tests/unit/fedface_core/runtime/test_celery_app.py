@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,25 @@ def test_a_task_is_not_delivered_again_while_it_may_still_run(tmp_path: Path) ->
     assert conf.worker_concurrency == 3
     assert conf.broker_transport_options["visibility_timeout"] > 77
     assert conf.broker_transport_options["socket_timeout"] > 0, "waits for the broker are bounded"
+
+
+def test_a_broker_is_waited_for_however_long_it_is_away_or_answers_with_errors(app: Celery) -> None:
+    assert app.conf.broker_connection_retry_on_startup
+    assert app.conf.broker_connection_max_retries is None
+    assert app.conf.broker_channel_error_retry
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("rediss://:own@127.0.0.1:1/0", {"ssl_cert_reqs": ssl.CERT_REQUIRED}),
+        ("rediss://:own@127.0.0.1:1/0?ssl_check_hostname=false", {"ssl_check_hostname": False}),
+        ("redis://:own@127.0.0.1:1/0", None),
+    ],
+)
+def test_a_broker_gets_tls_if_its_url_asks_for_it(tmp_path: Path, url: str, options: object) -> None:
+    app = create_celery(Settings(redis_url=SecretStr(url), artifacts="directory", artifact_directory=tmp_path))
+    assert app.connection_for_write().ssl == options
 
 
 def test_an_app_that_only_publishes_has_no_limits_for_tasks(tmp_path: Path) -> None:

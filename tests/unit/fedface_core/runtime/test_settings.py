@@ -93,6 +93,16 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert line.startswith(f"settings: {name} Input should be ")
 
 
+@pytest.mark.parametrize("url", ["sentinel://:own@redis:26379", "redis://:own@redis:6379/0?ssl_cert_reqs=none", "own"])
+def test_a_url_that_ledger_and_broker_would_not_read_alike_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    (line,) = stops_with(monkeypatch, capsys, S3 | {"FEDFACE_REDIS_URL": url})
+    assert line.startswith("settings: FEDFACE_REDIS_URL ")
+    assert "redis" in line
+    assert "own" not in line
+
+
 @pytest.mark.parametrize("patience", ["600", "601"])
 def test_patience_must_end_before_the_task_is_killed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], patience: str
