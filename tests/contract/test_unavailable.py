@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,15 +25,16 @@ from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.adapters.s3 import S3Artifacts
 from fedface_core.domain.commands import Sweep
 from fedface_core.domain.errors import InvalidInputError, UnavailableError
+from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.run import Run
+from fedface_core.domain.round import open_round
+from fedface_core.domain.run import Run, RunPhase
+from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
-from fedface_stack.children import Children
-from fedface_stack.embedded_servers import valkey
-from fedface_stack.local_ports import free_ports
 from support.faults import SECRET, unavailable_within
-from support.servers import S3Server, running, wait_for
+from support.redis_states import REFUSING_WRITES, busy, configured
+from support.servers import S3Server
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -77,56 +77,86 @@ def test_ledger_that_never_answers(silent_port: int) -> None:
         ledger.touch("run-0123456789ab", 1, NOW)
 
 
-def test_ledger_and_broker_out_of_memory(ledger_url: str, tmp_path: Path) -> None:
-    run = Run(id="run-0123456789ab", plan=Plan(), correlation_id="abc", created_at=NOW)
-    with redis.Redis.from_url(ledger_url) as server:
-        server.config_set("maxmemory", 1)
-        try:
-            with unavailable_within(10, "cannot serve us now.*; raise its maxmemory"):
-                RedisLedger(ledger_url).create(run)
-            with publisher_to(ledger_url, tmp_path) as publisher, unavailable_within(15, "raise its maxmemory"):
+REMEDIES = {
+    "NOREPLICAS": "too few of its replicas follow it",
+    "READONLY": "let FEDFACE_REDIS_URL name the primary",
+    "OOM": "raise its maxmemory",
+    "MISCONF": "free space on its disk",
+}
+
+
+@pytest.mark.parametrize("server", ["valkey", "redis"])
+@pytest.mark.parametrize("state", REFUSING_WRITES)
+def test_ledger_and_broker_that_refuse_writes(
+    request: pytest.FixtureRequest, tmp_path: Path, server: str, state: str
+) -> None:
+    url = urlsplit(request.getfixturevalue(f"{server}_url"))._replace(path="/9").geturl()
+    run = Run(id="run-0123456789ab", plan=Plan(), phase=RunPhase.RUNNING, round=1, correlation_id="abc", created_at=NOW)
+    one = client_id(1)
+    update = AcceptedUpdate(sha256="0" * 64, size=1, images=1)
+    ledger = RedisLedger(url)
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        ledger.create(run)
+        stored = ledger.save(run, "round_opened", opened=open_round(run.plan, run.id, 1, (one,), "0" * 64, NOW))
+        uses: list[Callable[[], object]] = [
+            ledger.ping,
+            lambda: ledger.create(run.model_copy(update={"id": "run-0123456789ac"})),
+            lambda: ledger.save(stored, "run_paused"),
+            lambda: ledger.record_event(run.id, "waiting", {}),
+            lambda: ledger.begin_attempt(run.id, 1, one, NOW),
+            lambda: ledger.record_partial(run.id, 1, 0, NOW),
+            lambda: ledger.touch(run.id, 1, NOW),
+        ]
+        if state != "OOM":  # Redis lets a script go on, whole, whose first write frees memory
+            uses += [
+                lambda: ledger.accept(run.id, 1, one, update, NOW),
+                lambda: ledger.fail(run.id, 1, one, "no photographs", NOW),
+            ]
+        with REFUSING_WRITES[state](client):
+            for use in uses:
+                with unavailable_within(10, f"cannot serve us now: .*{REMEDIES[state]}"):
+                    use()
+            with publisher_to(url, tmp_path) as publisher, unavailable_within(15, REMEDIES[state]):
                 publisher.publish(Sweep(), correlation_id="abc")
-        finally:
-            server.config_set("maxmemory", 0)
+        ledger.ping()
+        assert (ledger.load(run.id), ledger.tally(run.id, 1).unsettled) == (stored, frozenset({one}))
+        assert client.keys("*nothing*") == [], "a ping leaves nothing"
 
 
-@contextmanager
-def without_a_disk(server: redis.Redis) -> Iterator[None]:
-    """Until the end of the block the server cannot write its snapshot, since a directory has the name of the file."""
-    snapshot = Path(str(server.config_get("dir")["dir"])) / "dump.rdb"
-    (snapshot / "in the way").mkdir(parents=True)
-    server.config_set("save", "3600 1")
-    try:
-        server.bgsave()
-        wait_for("the snapshot to fail", lambda: server.info("persistence")["rdb_last_bgsave_status"] == "err")
-        yield
-    finally:
-        shutil.rmtree(snapshot)
-        server.config_set("save", "")
-        server.bgsave()
-        wait_for("the snapshot", lambda: server.info("persistence")["rdb_last_bgsave_status"] == "ok")
-
-
-def test_ledger_and_broker_that_cannot_write_their_disk(ledger_url: str, tmp_path: Path) -> None:
-    run = Run(id="run-0123456789ab", plan=Plan(), correlation_id="abc", created_at=NOW)
-    message = "cannot serve us now: .*MISCONF .*; free space on its disk"
-    with redis.Redis.from_url(ledger_url, decode_responses=True) as server, without_a_disk(server):
-        with unavailable_within(10, message):
-            RedisLedger(ledger_url).create(run)
-        with publisher_to(ledger_url, tmp_path) as publisher, unavailable_within(15, message):
+@pytest.mark.parametrize("server", ["valkey", "redis"])
+def test_ledger_and_broker_that_somebody_keeps_busy(request: pytest.FixtureRequest, tmp_path: Path, server: str) -> None:
+    url = urlsplit(request.getfixturevalue(f"{server}_url"))._replace(path="/9").geturl()
+    with redis.Redis.from_url(url) as client, busy(client):
+        with unavailable_within(10, "BUSY .*; somebody's script runs in it"):
+            RedisLedger(url).ping()
+        with publisher_to(url, tmp_path) as publisher, unavailable_within(15, "somebody's script"):
             publisher.publish(Sweep(), correlation_id="abc")
 
 
-def test_ledger_that_is_a_replica(server_processes: Children, tmp_path: Path) -> None:
-    (port,) = free_ports(1)
-    with running(server_processes, valkey(tmp_path, port, "tests-own"), tmp_path):
-        url = f"redis://:tests-own@127.0.0.1:{port}/0"
-        with redis.Redis.from_url(url) as server:
-            server.config_set("replica-serve-stale-data", "yes")
-            server.replicaof("127.0.0.1", str(port + 1))
-        run = Run(id="run-0123456789ab", plan=Plan(), correlation_id="abc", created_at=NOW)
-        with unavailable_within(10, "FEDFACE_REDIS_URL name the primary"):
-            RedisLedger(url).create(run)
+def test_ledger_with_a_database_that_the_server_lacks(valkey_url: str) -> None:
+    with unavailable_within(10, "DB index is out of range; correct the database at the end of FEDFACE_REDIS_URL"):
+        RedisLedger(urlsplit(valkey_url)._replace(path="/99").geturl()).ping()
+
+
+def test_ledger_whose_user_may_not_do_all(valkey_url: str) -> None:
+    host = urlsplit(valkey_url).netloc.rpartition("@")[2]
+    with redis.Redis.from_url(valkey_url) as client:
+        client.acl_setuser("reader", enabled=True, passwords=f"+{SECRET}", keys="*", categories=["+read", "+connection"])
+        try:
+            with unavailable_within(10, "allow the user in FEDFACE_REDIS_URL all commands"):
+                RedisLedger(f"redis://reader:{SECRET}@{host}/9").ping()
+        finally:
+            client.acl_deluser("reader")
+
+
+def test_ledger_with_too_many_clients(valkey_url: str) -> None:
+    with (
+        redis.Redis.from_url(valkey_url) as client,
+        configured(client, "maxclients", 1),
+        unavailable_within(10, "max number of clients reached; raise its maxclients"),
+    ):
+        RedisLedger(valkey_url).ping()
 
 
 @pytest.mark.parametrize("url", ["", f"http://:{SECRET}@host", f"redis://:{SECRET}@host:port/0", SECRET])

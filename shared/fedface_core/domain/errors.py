@@ -8,7 +8,8 @@
     │   └── ArtifactMissingError  the artifact store has no object under a key
     ├── WrongPhaseError           the phase of the run or round does not allow what was asked
     ├── StaleVersionError         somebody else changed the run in the meantime
-    ├── UnavailableError          the ledger, the broker or the artifact store does not answer
+    ├── UnavailableError          the ledger, the broker or the artifact store does not answer, or cannot serve now
+    ├── EvictingLedgerError       the server of the ledger may remove records when its memory is full
     ├── UnknownSchemaError        another version of FedFace wrote what was read
     ├── TooFewUpdatesError        too few updates of a round passed their checks
     └── UpdateRefusedError        one update failed a check
@@ -77,10 +78,19 @@ class ArtifactMissingError(NotFoundError):
 
 
 class UnavailableError(FedFaceError):
-    """The ledger, the broker or the artifact store does not answer, or refuses our credentials. Trying again may help."""
+    """The ledger, the broker or the artifact store does not answer, cannot serve now, or refuses our credentials. Trying
+    again may help.
+    """
 
     status = 503
     title = "Unavailable"
+
+
+class EvictingLedgerError(FedFaceError):
+    """The server of the ledger may remove records when its memory is full. The message names the right policy."""
+
+    status = 503
+    title = "Ledger is not safe"
 
 
 class UnknownSchemaError(FedFaceError):

@@ -231,7 +231,11 @@ class RunViews(Protocol):
         """
 
     def ping(self) -> None:
-        """Check that the ledger answers. `UnavailableError`, which says what is wrong, if it does not."""
+        """Check that the ledger answers, takes writes, and keeps them. Nothing is changed.
+
+        `UnavailableError`, which says what is wrong, if it does not answer or takes no writes now; `EvictingLedgerError` if
+        it may remove records when its memory is full.
+        """
 
 
 class RunLedger(RunRecords, RoundSettlement, RunViews, Protocol):

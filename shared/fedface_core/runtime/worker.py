@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready, worker_shutting_down
 
+from fedface_core.domain.errors import EvictingLedgerError
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.settings import WorkerSettings
 
@@ -34,6 +36,8 @@ def run_worker(
 ) -> None:
     """Execute the tasks in the queue of ``service`` until SIGTERM. Running tasks may then finish within the grace period.
 
+    The process exits with a message if its Redis may evict keys. It waits for a Redis that is away.
+
     ``tasks_module`` has a function ``create(settings) -> (Celery, collectors)``: the app with its tasks, and Prometheus
     collectors that this worker exports besides its own counters. The module is imported here, after the environment variable
     for shared metrics is set, since prometheus_client reads that only once, when it is imported.
@@ -52,19 +56,31 @@ def run_worker(
     if in_each_process is not None:
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
     try:
+        _refuse_evicting_server(app, service)
         _run(app, service, beat=beat)
     finally:
         if settings.metrics_directory is None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
+def _refuse_evicting_server(app: Celery, service: str) -> None:
+    with app.connection_for_read() as connection:
+        try:
+            connection.connect()  # our transport checks the server
+        except EvictingLedgerError as error:
+            sys.exit(f"{service}: {error}")
+        except (*connection.connection_errors, *connection.channel_errors) as error:
+            log.warning("broker_unavailable", reason=str(error))  # Celery waits for it, and names each attempt in the log
+
+
 def _run(app: Celery, service: str, *, beat: bool) -> None:
     name = f"{service}@%h-{os.getpid()}"
     # The plain scheduler keeps its times in memory. The default one needs a file, which an interval does not.
     scheduler = ["--beat", "--scheduler", "celery.beat:Scheduler"] if beat else []
-    app.worker_main(
-        ["--quiet", "worker", "--queues", service, "--hostname", name, "--without-mingle", "--without-gossip", *scheduler]
-    )
+    # Nobody reads what workers tell each other. To send it, Celery's loop would wait, without a word, for a broker that
+    # answers with errors.
+    silent = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+    app.worker_main(["--quiet", "worker", "--queues", service, "--hostname", name, *silent, *scheduler])
 
 
 def _interrupt_tasks_after(grace_seconds: float) -> None:

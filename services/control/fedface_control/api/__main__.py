@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import uvicorn
 from prometheus_client import REGISTRY
@@ -10,7 +11,7 @@ from prometheus_client import REGISTRY
 from fedface_control.api.app import create_app
 from fedface_control.upkeep.restore import restore_all
 from fedface_core.bootstrap import connect, ensure_bucket
-from fedface_core.domain.errors import UnavailableError
+from fedface_core.domain.errors import EvictingLedgerError, UnavailableError
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.patience import wait_for_dependency, with_patience
@@ -18,16 +19,21 @@ from fedface_core.runtime.settings import ControlSettings, load_settings
 
 
 def main() -> None:
-    """Serve until SIGTERM, then finish the requests under way. Exit with a message if a dependency is away at the start."""
+    """Serve until SIGTERM, then finish the requests under way.
+
+    Exit with a message if the artifact store is away at the start, or if the ledger's server may evict records.
+    """
     settings = load_settings(ControlSettings)
     configure_logging(settings, "control")
     ports = connect(settings, create_celery(settings))
     patience = settings.patience_seconds
     try:
+        with suppress(UnavailableError):  # the ledger may come later; until then /readyz and each answer say what is wrong
+            ports.ledger.ping()
         wait_for_dependency("artifact_store", patience, lambda: ensure_bucket(settings))
         if settings.restore_on_start:
             restore_all(with_patience(ports, patience))
-    except UnavailableError as error:
+    except (UnavailableError, EvictingLedgerError) as error:
         sys.exit(f"control: {error}")
     app = create_app(ports, REGISTRY)
     uvicorn.run(

@@ -238,7 +238,7 @@ class MemoryLedger:
             return self._events[run_id][first : first + limit]
 
     def ping(self) -> None:
-        """Check that the ledger answers. Memory always answers."""
+        """Check that the ledger answers, takes writes, and keeps them. Memory always does."""
 
     def _state(self, run_id: str, number: int) -> MemoryRound:
         self.load(run_id)

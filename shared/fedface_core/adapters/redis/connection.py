@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.client import Pipeline
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from fedface_core.domain.errors import InvalidInputError, UnavailableError
+from fedface_core.runtime.redis_server import check_server
 
 TIMEOUT_SECONDS = 5.0
 RETRIES = 3
+
+# What a server says about its own state, not about our command → what the operator can do. The key is the code with which
+# Redis's answer begins, or its first words where it has only the code ERR.
+_REMEDIES: Final = {
+    "NOREPLICAS": "too few of its replicas follow it (min-replicas-to-write): see that they run",
+    "READONLY": "it is a replica: let FEDFACE_REDIS_URL name the primary",
+    "MISCONF": "free space on its disk, or see its log for the cause",
+    "OOM": "raise its maxmemory, or give it a machine with more",
+    "LOADING": "it reads its data after a start, and comes by itself",
+    "BUSY": "somebody's script runs in it: wait, or end that script with SCRIPT KILL",
+    "MASTERDOWN": "it is a replica without a primary: let FEDFACE_REDIS_URL name the primary",
+    "CLUSTERDOWN": "FedFace needs a Redis that is no cluster",
+    "TRYAGAIN": "FedFace needs a Redis that is no cluster",
+    "MOVED": "FedFace needs a Redis that is no cluster",
+    "ASK": "FedFace needs a Redis that is no cluster",
+    "DENIED": "set a password in its configuration (requirepass) and in FEDFACE_REDIS_URL",
+    "NOPERM": "allow the user in FEDFACE_REDIS_URL all commands, keys and channels of its database",
+    "max number of clients": "raise its maxclients, or start fewer workers",
+    "DB index is out of range": "correct the database at the end of FEDFACE_REDIS_URL",
+}
+_STATE: Final = re.compile(rf"(?:{'|'.join(map(re.escape, _REMEDIES))})\b")
 
 
 def connect(url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redis:
@@ -51,9 +66,9 @@ def connect(url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redi
 
 
 def address(client: redis.Redis) -> str:
-    """The host and port, or the path of the socket, that a client connects to, without credentials."""
+    """The host and port that a client connects to, without credentials."""
     options = client.connection_pool.connection_kwargs
-    return str(options["path"]) if "path" in options else f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+    return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
 
 
 @contextmanager
@@ -65,27 +80,37 @@ def translated_errors(client: redis.Redis) -> Iterator[None]:
     server = f"Redis at {address(client)}"
     try:
         yield
-    except (AuthenticationError, NoPermissionError) as error:
+    except AuthenticationError as error:
         raise UnavailableError(f"{server} refuses our credentials; correct the password in FEDFACE_REDIS_URL") from error
-    except (RedisConnectionError, RedisTimeoutError) as error:
-        raise UnavailableError(
-            f"{server} does not answer ({error}); check that it runs and that FEDFACE_REDIS_URL names its host and port"
-        ) from error
     except RedisError as error:
-        # A plain ResponseError means that our command is wrong. Its subclasses, and MISCONF (the server cannot write to its
-        # disk), are about the state of the server: out of memory, read only, loading.
-        cannot_write_disk = "MISCONF " in str(error)  # in a pipeline, redis-py puts the command before it
-        if type(error) is ResponseError and not cannot_write_disk:
+        state = _state(error)
+        if state is not None:
+            raise UnavailableError(f"{server} cannot serve us now: {error}; {_REMEDIES[state]}") from error
+        if isinstance(error, RedisConnectionError | RedisTimeoutError):
+            raise UnavailableError(f"{server} does not answer ({error}); {_connection_remedy(str(error))}") from error
+        if type(error) is ResponseError:
             raise
-        if cannot_write_disk:
-            remedy = "free space on its disk, or see its log for the cause"
-        elif isinstance(error, OutOfMemoryError):
-            remedy = "raise its maxmemory, or give it a machine with more"
-        elif isinstance(error, ReadOnlyError):
-            remedy = "it is a replica: let FEDFACE_REDIS_URL name the primary"
-        else:
-            remedy = "see its log"
-        raise UnavailableError(f"{server} cannot serve us now: {error}; {remedy}") from error
+        raise UnavailableError(f"{server} cannot serve us now: {error}; see its log") from error
+
+
+def _state(error: RedisError) -> str | None:
+    """What an error answer says about the server's own state: a key of `_REMEDIES`, or None."""
+    if error.status_code in _REMEDIES:  # redis-py knows some codes, and leaves them out of the message
+        return error.status_code
+    # In a pipeline, redis-py puts the command before the answer; a Redis before 7 puts the place in a script before it.
+    answer = str(error).rpartition(" of pipeline caused error: ")[2]
+    if answer.startswith("Error running script"):
+        answer = answer.rpartition(": -")[2]
+    found = _STATE.match(answer)
+    return None if found is None else found[0]
+
+
+def _connection_remedy(reason: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return "name the file of the CA that signed its certificate: rediss://…?ssl_ca_certs=FILE in FEDFACE_REDIS_URL"
+    if "SSL" in reason:
+        return "check that FEDFACE_REDIS_URL names the port where it speaks TLS, or write redis:// if it does not"
+    return "check that it runs and that FEDFACE_REDIS_URL names its host and port, with rediss:// if it speaks TLS"
 
 
 class RedisServer:
@@ -112,6 +137,14 @@ class RedisServer:
         """
         with translated_errors(self._client), self._client.pipeline(transaction=transaction) as pipeline:
             yield pipeline
+
+    def check(self) -> None:
+        """Check that the server answers, takes writes, and never evicts. Nothing is changed.
+
+        `UnavailableError` if it does not answer or takes no writes now, `EvictingLedgerError` if it may evict keys.
+        """
+        with translated_errors(self._client):
+            check_server(self._client)
 
     def run_script(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
         """Run the Lua script in the file ``name`` of this folder as one atomic step, and return its result.

@@ -95,10 +95,8 @@ class RedisViews(RunLookup):
         return [_recorded_event(entry_id, fields) for entry_id, fields in entries]
 
     def ping(self) -> None:
-        """Check that the ledger answers."""
-        with self._server.pipeline() as pipeline:
-            pipeline.ping()
-            pipeline.execute()
+        """Check that the ledger answers, takes writes, and keeps them."""
+        self._server.check()
 
 
 def _request_summary(pipeline: Pipeline, run_id: str, number: int) -> None:

@@ -1,4 +1,4 @@
-"""A worker survives the loss of its channel, though it later acknowledges or puts back messages of that channel."""
+"""A worker survives the loss of its channel and a broker that refuses writes, and loses neither a message nor a place."""
 
 from __future__ import annotations
 
@@ -9,20 +9,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from celery import Celery
 from pydantic import SecretStr
 
 from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.contracts.tasks import CLIENT
 from fedface_core.domain.commands import EnrolClients
+from fedface_core.domain.errors import EvictingLedgerError
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
+from support.redis_states import REFUSING_WRITES, configured, without_memory, without_replicas
+
+COMMAND = EnrolClients(run_id="run-0123456789ab", clients=("client-000001",))
 
 
 @pytest.fixture
 def app(broker_url: str) -> Celery:
     settings = Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=Path("/artifacts"))
     return create_celery(settings)
+
+
+@pytest.fixture
+def server(broker_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(broker_url) as client:
+        yield client
 
 
 @pytest.fixture
@@ -40,7 +51,7 @@ class Delivery:
 
 @pytest.fixture
 def delivery(app: Celery, publisher: CeleryPublisher) -> Iterator[Delivery]:
-    publisher.publish(EnrolClients(run_id="run-0123456789ab", clients=("client-000001",)), correlation_id="abc")
+    publisher.publish(COMMAND, correlation_id="abc")
     with app.connection_for_read() as connection:
         messages: list[Any] = []
         callbacks = [lambda _, message: messages.append(message)]
@@ -69,3 +80,65 @@ def test_a_channel_closes_though_its_connection_is_gone(delivery: Delivery, publ
     delivery.connection.transport.client = None  # as kombu leaves it once the broker is lost
     delivery.connection.close()
     assert publisher.queue_depth(CLIENT) == 0
+
+
+@pytest.mark.parametrize("state", REFUSING_WRITES)
+def test_no_channel_opens_while_writes_are_refused(app: Celery, server: redis.Redis, state: str) -> None:
+    with REFUSING_WRITES[state](server), app.connection_for_read() as connection, pytest.raises(redis.ResponseError):
+        connection.transport.establish_connection()
+    with app.connection_for_read() as connection:
+        assert connection.transport.establish_connection()
+
+
+def test_no_channel_opens_to_a_server_that_may_evict_and_it_is_waited_for(app: Celery, server: redis.Redis) -> None:
+    with configured(server, "maxmemory-policy", "allkeys-lru"), app.connection_for_read() as connection:
+        with pytest.raises(EvictingLedgerError):
+            connection.transport.establish_connection()
+        assert EvictingLedgerError in connection.recoverable_connection_errors
+
+
+@pytest.mark.parametrize("answer", ["ack_log_error", "reject_log_error"])
+def test_after_an_acknowledgement_that_fails_the_channel_fails(
+    delivery: Delivery, server: redis.Redis, caplog: pytest.LogCaptureFixture, answer: str
+) -> None:
+    """Kombu only logs it. With its one place kept by this message, a worker would wait for ever, connected as it is."""
+    with without_replicas(server):
+        getattr(delivery.message, answer)(logging.getLogger("worker"), delivery.connection.connection_errors)
+    assert "NOREPLICAS" in caplog.text
+    with pytest.raises(redis.ConnectionError, match=r"did not take an acknowledgement: .*NOREPLICAS"):
+        delivery.connection.drain_events(timeout=1)
+
+
+def test_after_an_acknowledgement_that_times_out_the_channel_fails(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def time_out(*_: object, **__: object) -> None:
+        raise redis.TimeoutError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(redis.client.Pipeline, "execute", time_out)
+        delivery.message.ack_log_error(logging.getLogger("worker"), delivery.connection.connection_errors)
+    with pytest.raises(redis.ConnectionError, match="did not take an acknowledgement: no answer"):
+        delivery.connection.drain_events(timeout=1)
+
+
+def test_a_message_that_was_taken_and_not_recorded_goes_back(
+    app: Celery, publisher: CeleryPublisher, server: redis.Redis
+) -> None:
+    publisher.publish(COMMAND, correlation_id="abc")
+    with app.connection_for_read() as connection:
+        app.amqp.TaskConsumer(connection.default_channel, callbacks=[print]).consume()
+        with without_memory(server):  # which lets a message be taken and not be recorded
+            with pytest.raises(redis.OutOfMemoryError):
+                connection.drain_events(timeout=10)
+            assert publisher.queue_depth(CLIENT) == 0
+    assert publisher.queue_depth(CLIENT) == 0
+    with app.connection_for_read() as connection:
+        connection.connect()
+        assert publisher.queue_depth(CLIENT) == 1
+        messages: list[Any] = []
+        app.amqp.TaskConsumer(connection.default_channel, callbacks=[lambda _, message: messages.append(message)]).consume()
+        connection.drain_events(timeout=10)
+        (message,) = messages
+        assert message.payload[1] == {"command": COMMAND.model_dump(mode="json")}
+        message.ack()

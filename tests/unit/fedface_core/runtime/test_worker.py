@@ -1,4 +1,6 @@
-"""How a worker starts: with a folder of shared metrics that is empty, and known before its tasks are imported."""
+"""How a worker starts: with a folder of shared metrics that is empty and known before its tasks are imported, and with a
+broker that keeps what it was told.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from fedface_core.runtime.worker import run_worker
 
 for metrics_directory in (Path(sys.argv[1]), None):
     settings = WorkerSettings(
-        redis_url=SecretStr("redis://"), artifacts="directory", artifact_directory=Path("/artifacts"),
+        redis_url=SecretStr("redis://redis"), artifacts="directory", artifact_directory=Path("/artifacts"),
         metrics_directory=metrics_directory,
     )
     run_worker("client", settings, "tasks_of_test", beat=True)
@@ -25,11 +27,26 @@ for metrics_directory in (Path(sys.argv[1]), None):
 
 TASKS = """
 import os
+from contextlib import contextmanager
 from pathlib import Path
+
+from fedface_core.domain.errors import EvictingLedgerError
 
 assert "PROMETHEUS_MULTIPROC_DIR" in os.environ
 
+class Connection:
+    connection_errors = (ConnectionError, EvictingLedgerError)
+    channel_errors = ()
+
+    def connect(self):
+        raise BROKER
+
+
 class App:
+    @contextmanager
+    def connection_for_read(self):
+        yield Connection()
+
     def worker_main(self, arguments):
         print(*arguments)
 
@@ -42,7 +59,7 @@ def create(settings):
 
 
 def test_a_worker_removes_the_metrics_of_earlier_processes_and_a_temporary_folder(tmp_path: Path) -> None:
-    (tmp_path / "tasks_of_test.py").write_text(TASKS)
+    (tmp_path / "tasks_of_test.py").write_text(TASKS + "\nBROKER = ConnectionError('away')")
     metrics = tmp_path / "metrics"
     metrics.mkdir()
     (metrics / "counter_17.db").write_bytes(b"old")
@@ -50,7 +67,9 @@ def test_a_worker_removes_the_metrics_of_earlier_processes_and_a_temporary_folde
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
     command = [sys.executable, "-c", START, str(metrics)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
-    folder, files, arguments, temporary_folder, temporary_files, _ = done.stdout.splitlines()
+    lines = [line for line in done.stdout.splitlines() if "broker_unavailable" not in line]
+    assert len(lines) == len(done.stdout.splitlines()) - 2, "each worker says that its broker is away, and waits for it"
+    folder, files, arguments, temporary_folder, temporary_files, _ = lines
     assert (folder, files) == (str(metrics), "notes.txt")
     assert metrics.is_dir()
     assert temporary_folder != folder
@@ -58,3 +77,15 @@ def test_a_worker_removes_the_metrics_of_earlier_processes_and_a_temporary_folde
     assert not Path(temporary_folder).exists()
     assert "--queues client" in arguments
     assert "--beat --scheduler celery.beat:Scheduler" in arguments
+
+
+def test_a_worker_refuses_a_broker_that_may_evict_and_leaves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "tasks_of_test.py").write_text(TASKS + "\nBROKER = EvictingLedgerError('Redis may evict')")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+    environment["TMPDIR"] = str(tmp_path / "temporary")
+    (tmp_path / "temporary").mkdir()
+    command = [sys.executable, "-c", START.replace("(Path(sys.argv[1]), None)", "(None,)")]
+    refused = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (refused.returncode, refused.stderr) == (1, "client: Redis may evict\n")
+    assert "--queues" not in refused.stdout
+    assert list((tmp_path / "temporary").iterdir()) == []

@@ -6,20 +6,20 @@ from fastapi import APIRouter, Response, status
 
 from fedface_control.api.routes.runs import PortsDep
 from fedface_core.contracts.http import Health
-from fedface_core.domain.errors import UnavailableError
+from fedface_core.domain.errors import EvictingLedgerError, UnavailableError
 from fedface_core.ports import Ports
 
 router = APIRouter(tags=["health"])
 
 
 def check_dependencies(ports: Ports) -> dict[str, str]:
-    """Dependency → ``ok``, or why it does not answer."""
+    """Dependency → ``ok``, or why it cannot be used."""
     checks = {}
     for name, ping in (("ledger", ports.ledger.ping), ("artifacts", ports.artifacts.ping)):
         try:
             ping()
             checks[name] = "ok"
-        except UnavailableError as error:
+        except (UnavailableError, EvictingLedgerError) as error:
             checks[name] = str(error)
     return checks
 
@@ -30,9 +30,9 @@ def live() -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz", responses={503: {"model": Health, "description": "A dependency does not answer."}})
+@router.get("/readyz", responses={503: {"model": Health, "description": "A dependency cannot be used."}})
 def ready(ports: PortsDep, response: Response) -> Health:
-    """Say whether the ledger and the artifact store answer, so that runs can be started. The status is 503 if not."""
+    """Say whether ledger and artifact store answer, and the ledger takes writes and keeps them. The status is 503 if not."""
     checks = check_dependencies(ports)
     healthy = all(answer == "ok" for answer in checks.values())
     if not healthy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 
-from fedface_core.domain.errors import UnavailableError
+from fedface_core.domain.errors import EvictingLedgerError, UnavailableError
 from support.in_process import InProcess
 
 
@@ -35,3 +35,15 @@ def test_it_is_not_ready_while_one_is_down_and_says_why(
     assert body["checks"][dependency] == "the S3 server at minio:9000 does not answer"
     assert sorted(body["checks"].values())[0] == "ok", "the other one answers"
     assert api.get("/healthz").status_code == 200
+
+
+def test_it_is_not_ready_while_the_ledger_may_evict_records(
+    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evicting() -> None:
+        raise EvictingLedgerError("Redis has the maxmemory-policy allkeys-lru")
+
+    monkeypatch.setattr(services.ports.ledger, "ping", evicting)
+    response = api.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["checks"] == {"ledger": "Redis has the maxmemory-policy allkeys-lru", "artifacts": "ok"}
