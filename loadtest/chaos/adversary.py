@@ -13,6 +13,7 @@ from enum import StrEnum
 from loadtest.chaos.messages import BrokerUnavailableError, Message, Messages
 from loadtest.chaos.progress import Progress, last_evaluation_at
 from loadtest.chaos.services import Services
+from loadtest.chaos.write_refusal import WriteRefusal
 
 _DELAY_SECONDS = (1.0, 6.0)
 # The last round cannot end without this service. It stays dead until all kills have happened, so that no kill comes after
@@ -28,6 +29,7 @@ class FaultKind(StrEnum):
     DELAY = "delay"
     FREEZE = "freeze"
     CUT = "cut"
+    REFUSAL = "refusal"
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class InjectedFault:
 def plan_faults(draws: random.Random, rounds: int, kills: int, *, with_store: bool) -> list[PlannedFault]:
     """Draw the faults of a run of ``rounds`` training rounds, in the order in which they become due.
 
-    There are ``kills`` kills, as many duplicates and as many delays. ``with_store`` adds freezes and one cut of the store.
+    There are ``kills`` kills, as many duplicates and as many delays, and some refusals of writes. ``with_store`` adds
+    freezes and one cut of the store.
     """
     end = last_evaluation_at(rounds)
     counts = {FaultKind.KILL: kills, FaultKind.DUPLICATE: kills, FaultKind.DELAY: kills}
@@ -59,6 +62,7 @@ def plan_faults(draws: random.Random, rounds: int, kills: int, *, with_store: bo
     if with_store:  # before the last round, so that a store that was killed has time to come back
         store_faults = [FaultKind.FREEZE] * (1 + kills // 10) + [FaultKind.CUT]
         faults += [PlannedFault(draws.uniform(0.0, end - 1), kind) for kind in store_faults]
+    faults += [PlannedFault(draws.uniform(0.0, end - 1), FaultKind.REFUSAL) for _ in range(1 + kills // 10)]
     return sorted(faults, key=lambda fault: fault.due)
 
 
@@ -72,11 +76,13 @@ class Adversary:
         faults: Sequence[PlannedFault],
         last_round: int,
         draws: random.Random,
+        refusal: WriteRefusal,
     ) -> None:
         self.injected: list[InjectedFault] = []
         self.services = services
         self.last_progress = Progress(None, "created", 0.0)
         self._messages = messages
+        self._refusal = refusal
         self._pending = list(faults)
         self._last_round = last_round
         self._draws = draws
@@ -92,6 +98,7 @@ class Adversary:
         self.last_progress = progress or self.last_progress
         in_last_round = self.last_progress.round == self._last_round
         self.services.tick(kept_dead=_NEEDED_BY_LAST_ROUND if in_last_round and self.kills_left() else None)
+        self._refusal.tick()
         self._return_delayed()
         if in_last_round and self.kills_left() and _NEEDED_BY_LAST_ROUND in self.services.running:
             self._kill(_NEEDED_BY_LAST_ROUND)
@@ -104,6 +111,7 @@ class Adversary:
 
     def stop(self) -> None:
         """Start every service again, and put every delayed message back into its queue."""
+        self._refusal.end()  # without writes, no service would become ready
         self.services.restart_all()
         for _, message in self._delayed:
             self._messages.put(message)
@@ -126,6 +134,9 @@ class Adversary:
                 if "s3" in self.services.stable:
                     (self.services.freeze if fault.kind is FaultKind.FREEZE else self.services.cut)("s3")
                     self._record(fault, "s3")
+            case FaultKind.REFUSAL:
+                if "valkey" in self.services.stable and self._refusal.begin():
+                    self._record(fault, "valkey")
             case FaultKind.DUPLICATE | FaultKind.DELAY:
                 try:
                     message = self._messages.duplicate() if fault.kind is FaultKind.DUPLICATE else self._messages.take()

@@ -19,7 +19,7 @@ _SWEEP = ROUTES[Sweep].task  # it comes twice a second and expires: to duplicate
 
 
 class BrokerUnavailableError(Exception):
-    """The broker does not answer, which the adversary itself may have caused."""
+    """The broker does not answer or refuses writes, which the adversary itself may have caused."""
 
 
 @dataclass(frozen=True)
@@ -80,4 +80,8 @@ class Messages:
         try:
             yield
         except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise BrokerUnavailableError from error
+        except redis.ResponseError as error:
+            if not str(error).startswith("NOREPLICAS"):
+                raise
             raise BrokerUnavailableError from error

@@ -26,6 +26,7 @@ from loadtest.chaos.plan import MARK
 from loadtest.chaos.progress import Progress, read_progress
 from loadtest.chaos.services import Services
 from loadtest.chaos.snapshot import RunSnapshot, read_snapshot
+from loadtest.chaos.write_refusal import WriteRefusal
 
 _DRAIN_SECONDS = 120.0
 # Phase → the service whose log says why the phase does not end; control's log is always shown.
@@ -85,7 +86,8 @@ def run_disturbed(
         services = Services(stack, draws)
         messages = Messages(stack.environment["FEDFACE_REDIS_URL"], draws)
         faults = plan_faults(draws, plan.rounds, kills, with_store="s3" in stack.processes)
-        adversary = Adversary(services, messages, faults, plan.rounds, draws)
+        refusal = WriteRefusal(stack.environment["FEDFACE_REDIS_URL"], draws)
+        adversary = Adversary(services, messages, faults, plan.rounds, draws, refusal)
         run_id = start_run_of(stack, plan)
         started = time.monotonic()
 

@@ -58,12 +58,36 @@ class NoMessages:
     take = duplicate
 
 
-def adversary_of(services: FakeServices, kills: int, seed: int = 0, messages: NoMessages | None = None) -> Adversary:
+class FakeRefusal:
+    """A Redis that refuses writes until the next step."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def begin(self) -> bool:
+        self.done.append("begin")
+        return len(self.done) > 2  # the first two times it is away
+
+    def tick(self) -> None:
+        """It goes on."""
+
+    def end(self) -> None:
+        self.done.append("end")
+
+
+def adversary_of(
+    services: FakeServices,
+    kills: int,
+    seed: int = 0,
+    messages: NoMessages | None = None,
+    refusal: FakeRefusal | None = None,
+) -> Adversary:
     draws = random.Random(seed)
     faults = plan_faults(draws, ROUNDS, kills, with_store=True)
     fake: Any = services
     broker: Any = messages or NoMessages()
-    return Adversary(fake, broker, faults, ROUNDS, draws)
+    writes: Any = refusal or FakeRefusal()
+    return Adversary(fake, broker, faults, ROUNDS, draws, writes)
 
 
 def moments() -> list[Progress]:
@@ -133,6 +157,15 @@ def test_the_store_is_frozen_and_cut_and_the_seed_decides() -> None:
     assert {("freeze", "s3"), ("cut", "s3")} <= set(injected[0])
     assert injected[0] == injected[1]
     assert injected[0] != injected[2]
+
+
+def test_a_refusal_of_writes_is_tried_until_redis_answers() -> None:
+    refusal = FakeRefusal()
+    adversary = adversary_of(FakeServices(), 20, refusal=refusal)
+    for moment in moments():
+        adversary.step(moment)
+    assert refusal.done == ["begin"] * 5
+    assert adversary.counts()["refusal"] == {"valkey": 3}
 
 
 def test_a_broker_that_is_away_stops_no_other_fault() -> None:
