@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -112,8 +113,8 @@ def test_ledger_publisher_and_a_worker_speak_tls(server: TlsServer, server_proce
         use(server.trusted)
     with create_celery(settings_of(server.trusted)) as app, app.connection_for_read() as connection:
         connection.connect()
-        pools = connection.default_channel.pool, connection.default_channel.async_pool
-        assert all(issubclass(pool.connection_class, SSLConnection) for pool in pools)
+        channel: Any = connection.default_channel
+        assert all(issubclass(pool.connection_class, SSLConnection) for pool in (channel.pool, channel.async_pool))
         assert CeleryPublisher(app).queue_depth(CONTROL) == 1
     queue = TaskQueue(server_processes, server.trusted, tmp_path)
     try:

@@ -78,7 +78,8 @@ def test_an_idle_worker_waits_and_goes_on(queue: TaskQueue, server: redis.Redis)
 
 def test_a_task_that_could_not_be_recorded_is_done_later(queue: TaskQueue, server: redis.Redis) -> None:
     """With a full memory Redis still gives a message away, and then does not record who has it."""
-    worker = queue.work(BRIEF, processes=1, **{FIRST: 3, SECOND: BRIEF, LAST: BRIEF})
+    queue.processes = 1
+    worker = queue.work(BRIEF, **{FIRST: 3, SECOND: BRIEF, LAST: BRIEF})
     queue.publish((FIRST,), (SECOND,), (LAST,))
     queue.await_lines(f"{FIRST} started")
     with without_memory(server):
@@ -95,7 +96,8 @@ def test_a_worker_whose_acknowledgement_is_refused_takes_the_next_task(
     queue: TaskQueue, server: redis.Redis, state: State
 ) -> None:
     """Its only place must not stay taken by the task that it could not acknowledge."""
-    worker = queue.work(BRIEF, processes=1, **{FIRST: 2, SECOND: BRIEF})
+    queue.processes = 1
+    worker = queue.work(BRIEF, **{FIRST: 2, SECOND: BRIEF})
     queue.publish((FIRST,))
     queue.await_lines(f"{FIRST} started")
     with state(server):

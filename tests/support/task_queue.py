@@ -24,10 +24,14 @@ Worker = subprocess.Popen[bytes]
 
 
 class TaskQueue:
-    """The client queue of the broker at ``broker_url``. Logs and the journal are in ``home``."""
+    """The client queue of the broker at ``broker_url``. Logs and the journal are in ``home``.
+
+    ``processes`` is the number of processes of each worker that is started from then on.
+    """
 
     def __init__(self, children: Children, broker_url: str, home: Path) -> None:
         self.broker = redis.Redis.from_url(broker_url, decode_responses=True)
+        self.processes = 2
         self._children = children
         self._broker_url = broker_url
         self._home = home
@@ -40,14 +44,14 @@ class TaskQueue:
             commands = [TrainClients(run_id=RUN, round=1, clients=clients) for clients in tasks]
             CeleryPublisher(app).publish_all(commands, correlation_id="abc")
 
-    def work(self, grace_seconds: float, *, processes: int = 2, **seconds: float) -> Worker:
+    def work(self, grace_seconds: float, **seconds: float) -> Worker:
         """Start a worker; ``seconds`` says how long each client takes."""
         environment = os.environ | {
             "FEDFACE_REDIS_URL": self._broker_url,
             "FEDFACE_ARTIFACTS": "directory",
             "FEDFACE_ARTIFACT_DIRECTORY": str(self._home),
             "FEDFACE_GRACE_SECONDS": str(grace_seconds),
-            "FEDFACE_CONCURRENCY": str(processes),
+            "FEDFACE_CONCURRENCY": str(self.processes),
             JOURNAL: str(self._home / "journal"),
             SECONDS: ",".join(f"{client}={duration}" for client, duration in seconds.items()),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
