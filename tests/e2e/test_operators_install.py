@@ -85,7 +85,7 @@ def test_its_help_lists_its_own_commands_alone(installed: Installed) -> None:
 
 def test_without_an_api_one_line_says_so(installed: Installed) -> None:
     answer = installed.fedface("run", "list")
-    assert (answer.returncode, answer.stdout) == (1, "")
+    assert (answer.returncode, answer.stdout) == (5, "")
     assert re.fullmatch(r"error: no control API at http://127\.0\.0\.1:9: .*\n", answer.stderr)
 
 
