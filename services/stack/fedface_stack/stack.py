@@ -193,7 +193,7 @@ class LocalStack:
 
     def _process_specs(self) -> tuple[list[ProcessSpec], list[ProcessSpec]]:
         """Draw ports and secrets, and describe the servers and the services with them."""
-        ports = free_ports(11)
+        ports = free_ports(12)  # as many as all options together take
         api_port = self._api_port or ports.pop()
         check_port_is_free(api_port)
         self.api_url = f"http://{HOST}:{api_port}"

@@ -57,7 +57,7 @@ def up(
     )
     start_with_status(stack, console)
     try:
-        _print_addresses(stack, console)
+        print_addresses(stack, console)
         while True:
             stack.check()
             time.sleep(0.5)
@@ -75,7 +75,8 @@ def start_with_status(stack: LocalStack, console: Console) -> None:
         stack.start(lambda names: status.update(f"starting the local stack: waiting for {', '.join(names)}"))
 
 
-def _print_addresses(stack: LocalStack, console: Console) -> None:
+def print_addresses(stack: LocalStack, console: Console) -> None:
+    """Print where a started stack is: its addresses, its work directory and its logs."""
     from rich.table import Table
     from rich.text import Text
 

@@ -150,3 +150,9 @@ def test_the_last_lines_of_a_log_are_found_though_it_was_just_rotated(stack: Loc
         file.write("why it ended\n")
     rotate_if_long(log, most_bytes=5)
     assert stack.log_tail("client", lines=1) == "why it ended"
+
+
+def test_there_are_ports_for_all_options_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_, **__: "/bin/false")  # so that no server starts for long
+    with pytest.raises(StackError, match="s3 ended with status 1"):
+        LocalStack(tmp_path / "work", api_port=0, artifacts="s3", with_prometheus=True).start()

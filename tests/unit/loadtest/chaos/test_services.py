@@ -26,13 +26,15 @@ class SleepingStack:
     def __init__(self) -> None:
         self.processes = {name: self._launch() for name in ("s3", "client")}
         self.started_through: dict[str, list[str]] = {}
+        self.damaged: set[int] = set()
 
     def _launch(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], process_group=0)
 
     def is_ready(self, name: str) -> bool:
-        soft, _ = resource.prlimit(self.processes[name].pid, resource.RLIMIT_FSIZE)
-        return soft != 0
+        pid = self.processes[name].pid
+        soft, _ = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        return soft != 0 and pid not in self.damaged
 
     def kill(self, name: str) -> None:
         os.killpg(self.processes[name].pid, signal.SIGKILL)
@@ -136,6 +138,14 @@ def test_a_full_service_has_space_again(services: Services, stack: SleepingStack
     services.fill("s3")
     services.restart_all()
     assert stack.is_ready("s3")
+
+
+def test_a_service_that_does_not_recover_from_a_full_disk_is_restarted(services: Services, stack: SleepingStack) -> None:
+    services.fill("s3")
+    stack.damaged.add(stack.processes["s3"].pid)
+    assert ticking(services, lambda: stack.processes["s3"].pid not in stack.damaged)
+    assert stack.is_ready("s3")
+    assert services.ended == []
 
 
 def test_a_service_that_ends_by_itself_is_recorded_and_restarted(services: Services, stack: SleepingStack) -> None:

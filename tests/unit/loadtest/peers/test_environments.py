@@ -26,7 +26,7 @@ def test_an_environment_is_made_again_only_if_its_requirements_change(
     commands: list[tuple[str, ...]] = []
 
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        commands.append(tuple(command[1:4]))
+        commands.append(tuple(command[1:5]))
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr("loadtest.peers.environments.subprocess.run", run)
@@ -35,7 +35,7 @@ def test_an_environment_is_made_again_only_if_its_requirements_change(
     requirements.write_text("# nothing\n")
     python = prepare_environment("flower", tmp_path, requirements)
     assert python == tmp_path / "flower" / "bin" / "python"
-    made = [("-m", "venv", "--clear"), ("-m", "pip", "install")]
+    made = [("-P", "-m", "venv", "--clear"), ("-P", "-m", "pip", "install")]
     assert commands == made
     assert prepare_environment("flower", tmp_path, requirements) == python
     assert commands == made
