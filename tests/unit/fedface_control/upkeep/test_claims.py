@@ -111,7 +111,12 @@ def test_an_interrupted_call_is_continued(monkeypatch: pytest.MonkeyPatch) -> No
         with pytest.raises(KeyboardInterrupt):
             claim_for_earlier_runs(control.ports)
     assert set(read) == set(runs[:5])
-    monkeypatch.setattr(control.ledger, "load", lambda run_id: read.append(run_id) or load(run_id))
+
+    def load_again(run_id: str) -> Run:
+        read.append(run_id)
+        return load(run_id)
+
+    monkeypatch.setattr(control.ledger, "load", load_again)
     read.clear()
     claim_for_earlier_runs(control.ports)
     assert set(read) == set(runs[4:]), "the mark says that four are done"
