@@ -27,7 +27,9 @@ def running(spec: ProcessSpec, workdir: Path) -> Iterator[None]:
             deadline = time.monotonic() + _START_SECONDS
             while not spec.is_ready():
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise StackError(f"{spec.name} did not start:\n{log.read_text(errors='replace')[-2000:]}")
+                    raise StackError(
+                        f"{spec.name} did not start:\n{log.read_text(encoding='utf-8', errors='replace')[-2000:]}"
+                    )
                 time.sleep(0.1)
             yield
         finally:

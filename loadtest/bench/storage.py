@@ -21,8 +21,7 @@ def storage(
 
     Nothing is trained, and the objects have few bytes: what is measured is the number of requests.
     """
-    from rich.console import Console
-
+    from fedface_cli.plain_console import PlainConsole
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.machine import this_machine
     from loadtest.bench.report import Column, check_writable, show_table, write_report
@@ -30,7 +29,7 @@ def storage(
 
     exit_on_termination()
     check_writable(json_file)
-    console = Console()
+    console = PlainConsole()
     machine = this_machine()
     with console.status(f"{runs} runs"), quiet_logs(), empty_ports(artifacts.value) as (ports, lose_ledger):
         seconds = measure_storage(ports, runs, lose_ledger)

@@ -60,7 +60,11 @@ def check_fault_kinds(faults: Sequence[InjectedFault], kinds: Sequence[FaultKind
 def check_wrong_clocks_noticed(logs: Path, faults: Sequence[InjectedFault]) -> Check:
     """Check that each service whose clock was put wrong has written so into its log."""
     services = [fault.target for fault in faults if fault.kind is FaultKind.CLOCK]
-    silent = [name for name in services if "clock_skewed" not in (logs / f"{name}.log").read_text(errors="replace")]
+    silent = [
+        name
+        for name in services
+        if "clock_skewed" not in (logs / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+    ]
     return Check("a service logs that its clock is wrong", not silent, {"services": services, "silent": silent})
 
 

@@ -42,7 +42,8 @@ def without_encoding(code: str) -> list[str]:
         modes = [value for value in (mode(call, name), keyword(call, "mode")) if isinstance(value, ast.Constant)]
         is_text = any(isinstance(value.value, str) and {*value.value} <= {*"rwaxt+"} for value in modes)
         opens_text = is_text or (name == "open" and isinstance(call.func, ast.Name) and len(call.args) == 1)
-        if (name in ("read_text", "write_text") or (name == "open" and opens_text)) and not keyword(call, "encoding"):
+        is_text |= name in ("read_text", "write_text") and isinstance(call.func, ast.Attribute)
+        if (is_text or (name == "open" and opens_text)) and not keyword(call, "encoding"):
             found.append(f"{call.lineno}: {ast.unparse(call.func)}")
     return found
 

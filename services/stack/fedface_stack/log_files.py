@@ -55,7 +55,7 @@ def rotate_if_long(log: Path, most_bytes: int) -> None:
             note = f"the stack has dropped what this log had before: it cannot write {rotated(log)}: {error.strerror}\n"
         os.truncate(log, 0)
         if note:
-            with log.open("a") as file:
+            with log.open("a", encoding="utf-8") as file:
                 file.write(note)
 
 
