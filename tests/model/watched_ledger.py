@@ -164,7 +164,9 @@ class WatchedLedger(MemoryLedger):
         ) or saved.phase is RunPhase.DELETING
         assert (saved.paused_at is not None) is (saved.phase is _PAUSED) or saved.phase in ENDED
         resumed = before.phase is _PAUSED and saved.phase in {_PREPARING, _RUNNING}
-        pause = (self._watch_clock.now() - before.paused_at).total_seconds() if resumed and before.paused_at else 0.0
+        pause = (
+            max(0.0, (self._watch_clock.now() - before.paused_at).total_seconds()) if resumed and before.paused_at else 0.0
+        )
         assert saved.paused_seconds == before.paused_seconds + pause
         assert saved.phase is not _COMPLETED or saved.stopped_because
         assert saved.plan is before.plan or saved.plan == before.plan
@@ -205,7 +207,9 @@ class WatchedLedger(MemoryLedger):
         assert new.phase is old.phase or new.phase in ROUND_EDGES[old.phase], f"{old.phase} → {new.phase}"
         assert all(getattr(old, name) == getattr(new, name) for name in _NEVER_CHANGE)
         reopened = (old.phase, new.phase) == (RoundPhase.SUSPENDED, RoundPhase.OPEN)
-        pause = self._watch_clock.now() - old.suspended_at if reopened and old.suspended_at else timedelta()
+        pause = (
+            max(timedelta(), self._watch_clock.now() - old.suspended_at) if reopened and old.suspended_at else timedelta()
+        )
         assert new.deadline_at - old.deadline_at == pause, "the deadline moves by the pause, and by nothing else"
         assert old.aggregation is None or new.aggregation == old.aggregation
         place = (new.run_id, new.number)
