@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from kombu.transport import redis as redis_transport
 from pydantic import SecretStr
 
 from fedface_core.adapters.celery import CeleryPublisher
@@ -69,3 +71,39 @@ def test_a_channel_closes_though_its_connection_is_gone(delivery: Delivery, publ
     delivery.connection.transport.client = None  # as kombu leaves it once the broker is lost
     delivery.connection.close()
     assert publisher.queue_depth(CLIENT) == 0
+
+
+def wrong_time(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
+    """Put the clock of this process wrong, for kombu too, which has imported the function."""
+    right_time = time.time
+    for module in (time, redis_transport):
+        monkeypatch.setattr(module, "time", lambda: right_time() + days * 86_400)
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_a_worker_with_a_wrong_clock_leaves_others_what_they_have_taken(
+    app: Celery, delivery: Delivery, publisher: CeleryPublisher, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    wrong_time(monkeypatch, days)
+    with app.connection_for_read() as connection:
+        channel: Any = connection.default_channel
+        channel.qos.restore_visible()
+    assert publisher.queue_depth(CLIENT) == 0
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_what_a_worker_with_a_wrong_clock_has_taken_is_overdue_after_the_timeout_and_not_before(
+    app: Celery, publisher: CeleryPublisher, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    publisher.publish(EnrolClients(run_id="run-0123456789ab", clients=("client-000001",)), correlation_id="abc")
+    with app.connection_for_read() as takes, app.connection_for_read() as looks:
+        with monkeypatch.context() as patched:
+            wrong_time(patched, days)
+            app.amqp.TaskConsumer(takes.default_channel, callbacks=[lambda _, message: None]).consume()
+            takes.drain_events(timeout=10)
+        channel: Any = looks.default_channel
+        channel.qos.restore_visible(interval=1)
+        assert publisher.queue_depth(CLIENT) == 0
+        channel.visibility_timeout = -3  # seconds: it has passed
+        channel.qos.restore_visible(interval=1)
+        assert publisher.queue_depth(CLIENT) == 1
