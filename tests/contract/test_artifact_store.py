@@ -226,6 +226,18 @@ def test_an_object_is_dated_when_it_is_put(store: ArtifactStore) -> None:
         store.modified("nothing")
 
 
+def test_the_time_of_the_store_is_the_time_that_dates_objects(store: ArtifactStore) -> None:
+    second = timedelta(seconds=1)  # S3 dates by the second
+    before = store.now()
+    store.put(KEY, b"1")
+    assert before - second <= store.modified(KEY) <= store.now() + second
+    assert before.utcoffset() == timedelta(0)
+    time.sleep(1.1)
+    assert store.now() > before
+    assert store.modified(KEY) < store.now(), "the object keeps its date"
+    assert store.keys("") == [KEY]
+
+
 def test_a_deleted_folder_leaves_nothing_in_the_directory(tmp_path: Path) -> None:
     store = LocalArtifacts(tmp_path)
     store.put("runs/a/rounds/1/report.json", b"1")

@@ -101,6 +101,13 @@ class LocalArtifacts:
         with self._translated_errors(path, key):
             return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
+    def now(self) -> datetime:
+        """The store's time, by which `modified` dates objects: an aware datetime in UTC, to the second or finer."""
+        incoming = self._root / _INCOMING
+        with self._translated_errors(incoming):
+            os.utime(incoming)  # the file system dates the folder now, by the clock that dates files; a full disk allows it
+            return datetime.fromtimestamp(incoming.stat().st_mtime, UTC)
+
     def keys(self, prefix: str) -> Sequence[str]:
         """All keys that start with ``prefix``, sorted.
 

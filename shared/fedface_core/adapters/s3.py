@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import BinaryIO, cast
 
 from minio import Minio
@@ -27,6 +28,7 @@ LARGE_PART_BYTES = 32 * 2**20
 CHUNK_BYTES = 2**18  # what `read_into` reads at a time; it needs this much memory besides the caller's buffer
 
 _TO_THE_END = 0
+_NO_OBJECT = "~"  # no key contains '~'
 
 # The server's error code → what is wrong, and which of our settings to correct.
 _WRONG_SETTING = {
@@ -141,6 +143,20 @@ class S3Artifacts:
             modified = self._client.stat_object(self._bucket, key).last_modified
         assert modified is not None, "the answer to a stat has the date"
         return modified
+
+    def now(self) -> datetime:
+        """The store's time, by which `modified` dates objects: an aware datetime in UTC, to the second or finer."""
+        with self._translated_errors():
+            try:
+                headers = self._client.stat_object(self._bucket, _NO_OBJECT).metadata
+            except S3Error as error:
+                if error.code != "NoSuchKey":
+                    raise
+                headers = error.response.headers
+        try:
+            return parsedate_to_datetime((headers or {})["Date"])
+        except (KeyError, ValueError) as error:
+            raise UnavailableError(f"{self._server} does not date its answers; ask its operator") from error
 
     def keys(self, prefix: str) -> Sequence[str]:
         """All keys that start with ``prefix``, sorted."""

@@ -48,6 +48,12 @@ class ArtifactStore(Protocol):
         `ArtifactMissingError` if there is no such object.
         """
 
+    def now(self) -> datetime:
+        """The store's time, by which `modified` dates objects: an aware datetime in UTC, to the second or finer.
+
+        Ages of objects are measured by it: the clock of the caller, or of the ledger, may differ.
+        """
+
     def keys(self, prefix: str) -> Sequence[str]:
         """All keys that start with ``prefix``, sorted. The empty prefix gives every key.
 

@@ -82,6 +82,10 @@ class CountedArtifacts:
         """When the object was last put: an aware datetime in UTC by the store's clock, to the second or finer."""
         return self._store.modified(key)
 
+    def now(self) -> datetime:
+        """The store's time, by which `modified` dates objects: an aware datetime in UTC, to the second or finer."""
+        return self._store.now()
+
     def keys(self, prefix: str) -> Sequence[str]:
         """All keys that start with ``prefix``, sorted."""
         return self._store.keys(prefix)

@@ -22,7 +22,7 @@ def collect_garbage(ports: Ports, older_than: timedelta, *, dry_run: bool) -> li
 
     A ``dry_run`` finds the keys and removes nothing.
     """
-    put_before = ports.clock.now() - older_than
+    put_before = ports.artifacts.now() - older_than  # by the clock that dates the objects
     keys = ports.artifacts.keys("")  # listed first, so that artifacts which are put from now on are not looked at
     named = named_artifacts(ports, keys)
     garbage = []

@@ -57,7 +57,7 @@ def delete_run(ports: Ports, run: Run) -> None:
     An interrupted deletion can be repeated: until its end, the run is still in the ledger.
     """
     artifacts = ports.artifacts
-    began = ports.clock.now()
+    began = artifacts.now()
     keys = artifacts.keys("")
     named_by_others = named_artifacts(ports, keys, without=run.id)
     trained = {aggregation.model_sha256 for aggregation in aggregations(artifacts, keys, run.id)}

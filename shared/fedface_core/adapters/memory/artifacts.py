@@ -58,6 +58,10 @@ class MemoryArtifacts:
         self.get(key)
         return self._put_at[key]
 
+    def now(self) -> datetime:
+        """The store's time, by which `modified` dates objects: an aware datetime in UTC, to the second or finer."""
+        return self._clock.now()
+
     def keys(self, prefix: str) -> Sequence[str]:
         """All keys that start with ``prefix``, sorted."""
         check_prefix(prefix)
