@@ -18,6 +18,8 @@ _DELAY_SECONDS = (1.0, 6.0)
 # The last round cannot end without this service. It stays dead until all kills have happened, so that no kill comes after
 # the end of the run.
 _NEEDED_BY_LAST_ROUND = "evaluator"
+# The services whose clock goes wrong: those that set deadlines, and those that have to keep them.
+WRONG_CLOCKS = ("client", "control")
 
 
 class FaultKind(StrEnum):
@@ -28,6 +30,7 @@ class FaultKind(StrEnum):
     DELAY = "delay"
     FREEZE = "freeze"
     CUT = "cut"
+    CLOCK = "clock"
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class InjectedFault:
 def plan_faults(draws: random.Random, rounds: int, kills: int, *, with_store: bool) -> list[PlannedFault]:
     """Draw the faults of a run of ``rounds`` training rounds, in the order in which they become due.
 
-    There are ``kills`` kills, as many duplicates and as many delays. ``with_store`` adds freezes and one cut of the store.
+    There are ``kills`` kills, as many duplicates and as many delays, and a wrong clock of each of `WRONG_CLOCKS`.
+    ``with_store`` adds freezes and one cut of the store.
     """
     end = last_evaluation_at(rounds)
     counts = {FaultKind.KILL: kills, FaultKind.DUPLICATE: kills, FaultKind.DELAY: kills}
@@ -59,6 +63,7 @@ def plan_faults(draws: random.Random, rounds: int, kills: int, *, with_store: bo
     if with_store:  # before the last round, so that a store that was killed has time to come back
         store_faults = [FaultKind.FREEZE] * (1 + kills // 10) + [FaultKind.CUT]
         faults += [PlannedFault(draws.uniform(0.0, end - 1), kind) for kind in store_faults]
+    faults += [PlannedFault(draws.uniform(0.0, end - 1), FaultKind.CLOCK) for _ in WRONG_CLOCKS]
     return sorted(faults, key=lambda fault: fault.due)
 
 
@@ -81,6 +86,7 @@ class Adversary:
         self._last_round = last_round
         self._draws = draws
         self._next_targets: list[str] = []
+        self._right_clocks = list(WRONG_CLOCKS)
         self._delayed: list[tuple[float, Message]] = []
 
     def kills_left(self) -> int:
@@ -126,6 +132,12 @@ class Adversary:
                 if "s3" in self.services.stable:
                     (self.services.freeze if fault.kind is FaultKind.FREEZE else self.services.cut)("s3")
                     self._record(fault, "s3")
+            case FaultKind.CLOCK:
+                target = next((name for name in self._right_clocks if name in self.services.running), None)
+                if target is not None:
+                    self._right_clocks.remove(target)
+                    self.services.put_clock_wrong(target)
+                    self._record(fault, target)
             case FaultKind.DUPLICATE | FaultKind.DELAY:
                 try:
                     message = self._messages.duplicate() if fault.kind is FaultKind.DUPLICATE else self._messages.take()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fedface_core.contracts import object_keys
@@ -54,6 +55,13 @@ def check_fault_kinds(faults: Sequence[InjectedFault], kinds: Sequence[FaultKind
     """Check that a fault of each of these kinds has happened."""
     figures = {kind.value: sum(fault.kind is kind for fault in faults) for kind in kinds}
     return Check("every kind of fault happened", all(figures.values()), figures)
+
+
+def check_wrong_clocks_noticed(logs: Path, faults: Sequence[InjectedFault]) -> Check:
+    """Check that each service whose clock was put wrong has written so into its log."""
+    services = [fault.target for fault in faults if fault.kind is FaultKind.CLOCK]
+    silent = [name for name in services if "clock_skewed" not in (logs / f"{name}.log").read_text(errors="replace")]
+    return Check("a service logs that its clock is wrong", not silent, {"services": services, "silent": silent})
 
 
 def check_no_process_gave_up(ended: Sequence[str]) -> Check:

@@ -33,7 +33,7 @@ def chaos(
     """Kill services and servers while a run goes on, and show that its result does not change.
 
     Runs a plan on a local stack without faults, then again on a fresh stack while a seeded adversary kills services and
-    servers, duplicates and delays messages, and stops the store. Exit status 1 if any check fails.
+    servers, duplicates and delays messages, stops the store, and puts clocks wrong. Exit status 1 if any check fails.
     """
     from rich.console import Console
 

@@ -14,6 +14,8 @@ _STABLE_SECONDS = 8.0  # a service is not killed so soon after its start: to kil
 LONGEST_ABSENCE = 3.0
 FREEZE_SECONDS = (1.0, 4.0)
 CUT_SECONDS = (6.0, 10.0)
+_DAY = 86_400.0
+WRONG_BY_SECONDS = (2 * _DAY, 7 * _DAY)  # longer than the deadline of a round, a day, and than any time limit
 
 
 class Services:
@@ -28,6 +30,7 @@ class Services:
         self._started = dict.fromkeys(stack.processes, 0.0)
         self._restart_at: dict[str, float] = {}
         self._frozen_until: dict[str, float] = {}
+        self._wrong_clocks: set[str] = set()
         self.groups = {process.pid for process in stack.processes.values()}
         self.ended: list[str] = []
 
@@ -64,6 +67,11 @@ class Services:
         self._signal(name, signal.SIGTERM)
         self._restart_at[name] = time.monotonic() + self._draws.uniform(*CUT_SECONDS)
 
+    def put_clock_wrong(self, name: str) -> None:
+        """Restart a service as on a machine whose clock is days ahead or behind. Each later start draws another time."""
+        self._wrong_clocks.add(name)
+        self._restart(name)
+
     def tick(self, kept_dead: str | None = None) -> None:
         """Restart and thaw the services that are due, all but ``kept_dead``; add to ``ended`` those that ended meanwhile."""
         now = time.monotonic()
@@ -98,9 +106,14 @@ class Services:
 
     def _restart(self, name: str) -> None:
         self._restart_at.pop(name, None)
-        self._stack.begin_restart(name)
+        self._stack.begin_restart(name, self._wrong_clock() if name in self._wrong_clocks else ())
         self._started[name] = time.monotonic()
         self.groups.add(self._stack.processes[name].pid)
+
+    def _wrong_clock(self) -> tuple[str, str]:
+        """The module that runs a service with a wrong clock, and its argument."""
+        seconds = self._draws.choice((-1, 1)) * self._draws.uniform(*WRONG_BY_SECONDS)
+        return "loadtest.chaos.wrong_clock", f"{seconds:.0f}"
 
     def _thaw(self, name: str) -> None:
         if self._frozen_until.pop(name, None) is not None:

@@ -19,7 +19,7 @@ from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 from fedface_stack.stack import LocalStack
 from loadtest.chaos.adversary import Adversary, plan_faults
-from loadtest.chaos.checks import Check, check_unchanged
+from loadtest.chaos.checks import Check, check_unchanged, check_wrong_clocks_noticed
 from loadtest.chaos.leftovers import check_no_process_left, check_no_secret_logged, check_no_unfinished_file
 from loadtest.chaos.messages import Messages
 from loadtest.chaos.plan import MARK
@@ -111,6 +111,7 @@ def run_disturbed(
         check_unchanged(at_end, snapshot),
         check_no_process_left(MARK, stack.environment[MARK], services.groups),
         check_no_unfinished_file(stack.workdir / "artifacts"),
+        check_wrong_clocks_noticed(stack.logs, adversary.injected),
         check_no_secret_logged(stack.logs, _secrets(stack)),
     ]
     return DisturbedTrial(snapshot, seconds, adversary, checks)

@@ -23,5 +23,5 @@ def test_whatever_is_killed_the_model_is_the_same(tmp_path: Path) -> None:
     assert all(check["passed"] for check in report["checks"])
     assert report["model_sha256"]["storm"] == report["model_sha256"]["peace"]
     assert sum(report["faults"]["kill"].values()) == sum(report["kills_by_place"].values()) == 6
-    assert all(report["faults"][fault] for fault in ("kill", "duplicate", "delay", "freeze", "cut"))
+    assert all(report["faults"][fault] for fault in ("kill", "duplicate", "delay", "freeze", "cut", "clock"))
     assert (tmp_path / "logs" / "storm" / "client.log").stat().st_size > 0

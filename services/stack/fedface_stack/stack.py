@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -135,10 +136,14 @@ class LocalStack:
         self.begin_restart(name)
         self.wait_until_ready([name])
 
-    def begin_restart(self, name: str) -> None:
-        """Kill one process if it runs, and start it again with its ports and state, without waiting until it is ready."""
+    def begin_restart(self, name: str, through: Sequence[str] = ()) -> None:
+        """Kill one process if it runs, and start it again with its ports and state, without waiting until it is ready.
+
+        ``through``: a module and its arguments. Python then runs this module, with the service's own as the last argument.
+        """
         self.kill(name)
-        self._start_process(self._specs[name])
+        spec = self._specs[name]
+        self._start_process(replace(spec, command=(*spec.command[:-1], *through, spec.command[-1])))
 
     def wait_until_ready(self, names: Sequence[str], on_waiting: Callable[[Sequence[str]], None] | None = None) -> None:
         """Return when all processes ``names`` are ready; call ``on_waiting`` meanwhile with those that are not.

@@ -86,6 +86,16 @@ def test_a_restart_need_not_be_waited_for(stack: LocalStack) -> None:
     assert httpx.get(f"http://{stack.metrics_targets['client']}/metrics", trust_env=False).status_code == 200
 
 
+def test_a_service_can_be_started_again_through_another_module(stack: LocalStack, tmp_path: Path) -> None:
+    wrapper = "import runpy, sys\nprint(*sys.argv[1:], flush=True)\nrunpy.run_module(sys.argv[-1], run_name='__main__')"
+    (tmp_path / "wrapper.py").write_text(wrapper)
+    stack.begin_restart("client", ("wrapper", "17"))
+    stack.wait_until_ready(["client"])
+    assert stack.log_tail("client").count("17 stand_in") == 1
+    stack.restart("client")
+    assert stack.log_tail("client").count("17 stand_in") == 1, "it is started without the module again"
+
+
 def test_a_directory_has_one_stack(stack: LocalStack, stand_in_environment: dict[str, str]) -> None:
     with pytest.raises(InvalidInputError, match="another local stack runs in"):
         LocalStack(stack.workdir, environment=stand_in_environment).start()

@@ -40,6 +40,10 @@ class FakeServices:
     def cut(self, name: str) -> None:
         self.done.append(("cut", name))
 
+    def put_clock_wrong(self, name: str) -> None:
+        assert name in self.running, "only what runs can be restarted"
+        self.done.append(("clock", name))
+
     def tick(self, kept_dead: str | None = None) -> None:
         self.kept_dead.append(kept_dead)
         self.running = {name for name in self.names if name != kept_dead or name in self.running}
@@ -133,6 +137,18 @@ def test_the_store_is_frozen_and_cut_and_the_seed_decides() -> None:
     assert {("freeze", "s3"), ("cut", "s3")} <= set(injected[0])
     assert injected[0] == injected[1]
     assert injected[0] != injected[2]
+
+
+def test_the_clock_of_each_of_these_services_goes_wrong_once_and_before_the_last_round_ends() -> None:
+    services = FakeServices()
+    adversary = adversary_of(services, 4)
+    services.names.remove("client")  # it is away, so that control comes first
+    adversary.step(Progress(1, "open", last_evaluation_at(ROUNDS) - 1))
+    services.names.add("client")
+    for moment in moments():
+        adversary.step(moment)
+    assert [name for fault, name in services.done if fault == "clock"] == ["control", "client"]
+    assert adversary.counts()["clock"] == {"client": 1, "control": 1}
 
 
 def test_a_broker_that_is_away_stops_no_other_fault() -> None:

@@ -13,7 +13,14 @@ import pytest
 
 from fedface_core.contracts import object_keys
 from loadtest.chaos.adversary import FaultKind, InjectedFault
-from loadtest.chaos.checks import check_fault_kinds, check_kills, check_no_process_gave_up, check_runs, check_unchanged
+from loadtest.chaos.checks import (
+    check_fault_kinds,
+    check_kills,
+    check_no_process_gave_up,
+    check_runs,
+    check_unchanged,
+    check_wrong_clocks_noticed,
+)
 from loadtest.chaos.progress import Progress
 from loadtest.chaos.snapshot import RunSnapshot, read_snapshot
 from support.in_process import Disorder, InProcess
@@ -176,3 +183,14 @@ def test_a_process_that_ends_by_itself_is_named() -> None:
     assert check_no_process_gave_up([]).passed
     check = check_no_process_gave_up(["api", "client", "api"])
     assert (check.passed, check.figures) == (False, {"api": 2, "client": 1})
+
+
+def test_a_service_that_does_not_notice_its_wrong_clock_is_named(disturbed: RunSnapshot, tmp_path: Path) -> None:
+    (fault,) = Kills(1).of(disturbed)
+    faults = [fault, *(dataclasses.replace(fault, kind=FaultKind.CLOCK, target=name) for name in ("client", "control"))]
+    for name in ("client", "control"):
+        (tmp_path / f"{name}.log").write_text("{'event': 'clock_skewed'}")
+    assert check_wrong_clocks_noticed(tmp_path, faults).passed
+    (tmp_path / "control.log").write_text("{'event': 'worker_ready'}")
+    check = check_wrong_clocks_noticed(tmp_path, faults)
+    assert (check.passed, check.figures) == (False, {"services": ["client", "control"], "silent": ["control"]})

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fedface_core.adapters.memory import MemoryLedger
+from fedface_core.adapters.memory import ManualClock, MemoryLedger
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from loadtest.chaos.plan import synthetic_plan
@@ -30,7 +30,7 @@ ROUND = Round(
 
 @pytest.fixture
 def ledger() -> MemoryLedger:
-    ledger = MemoryLedger()
+    ledger = MemoryLedger(ManualClock(NOW))
     ledger.create(RUN)
     return ledger
 
@@ -48,9 +48,9 @@ def test_a_client_that_settles_moves_an_open_round_on(ledger: MemoryLedger) -> N
     running = RUN.model_copy(update={"phase": RunPhase.RUNNING, "round": 1})
     ledger.save(running, "round_opened", opened=ROUND)
     opened = read_progress(ledger, RUN.id)
-    ledger.fail(RUN.id, 1, "client-000000", "no photographs", NOW)
+    ledger.fail(RUN.id, 1, "client-000000", "no photographs")
     half = read_progress(ledger, RUN.id)
-    ledger.fail(RUN.id, 1, "client-000001", "no photographs", NOW)
+    ledger.fail(RUN.id, 1, "client-000001", "no photographs")
     settled = read_progress(ledger, RUN.id)
     assert str(opened) == "round 1, open"
     assert opened.amount < half.amount < settled.amount < last_evaluation_at(1)

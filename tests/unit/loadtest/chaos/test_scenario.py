@@ -28,7 +28,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> RunSnapshot:
 
 
 @pytest.mark.parametrize(
-    ("artifacts", "kinds"), [("s3", set(FaultKind)), ("directory", {FaultKind.KILL, FaultKind.DUPLICATE, FaultKind.DELAY})]
+    ("artifacts", "kinds"), [("s3", set(FaultKind)), ("directory", set(FaultKind) - {FaultKind.FREEZE, FaultKind.CUT})]
 )
 def test_each_run_has_its_own_stack_and_the_faults_are_those_of_the_store(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, snapshot: RunSnapshot, artifacts: Any, kinds: set[FaultKind]

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psutil
@@ -24,6 +24,7 @@ class SleepingStack:
 
     def __init__(self) -> None:
         self.processes = {name: self._launch() for name in ("s3", "client")}
+        self.started_through: dict[str, list[str]] = {}
 
     def _launch(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], process_group=0)
@@ -32,7 +33,8 @@ class SleepingStack:
         os.killpg(self.processes[name].pid, signal.SIGKILL)
         self.processes[name].wait()
 
-    def begin_restart(self, name: str) -> None:
+    def begin_restart(self, name: str, through: Sequence[str] = ()) -> None:
+        self.started_through[name] = [*through]
         if self.processes[name].poll() is None:
             self.kill(name)
         self.processes[name] = self._launch()
@@ -135,3 +137,19 @@ def test_a_service_that_gives_up_on_its_server_is_started_once_more(services: Se
     services.restart_all()
     assert services.ended == ["client"]
     assert stack.ended() == []
+
+
+def test_a_wrong_clock_stays_wrong_by_another_time_at_each_start(services: Services, stack: SleepingStack) -> None:
+    services.put_clock_wrong("client")
+    assert "client" in services.running
+    first = stack.started_through["client"]
+    services.kill("client")
+    assert ticking(services, lambda: "client" in services.running)
+    second = stack.started_through["client"]
+    for through in (first, second):
+        assert through[0] == "loadtest.chaos.wrong_clock"
+        assert 2 * 86_400 <= abs(float(through[1])) <= 7 * 86_400
+    assert first != second
+    services.kill("s3")
+    assert ticking(services, lambda: "s3" in services.running)
+    assert stack.started_through["s3"] == [], "its clock is right"
