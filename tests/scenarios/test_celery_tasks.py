@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from celery import Celery
+from celery.beat import Scheduler
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, SecretStr
 
@@ -24,6 +27,7 @@ from fedface_core.domain.facts import StepFailed
 from fedface_core.domain.ids import client_id
 from fedface_core.ports import Ports, RunLedger
 from fedface_core.runtime import patience
+from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.settings import ControlSettings
 from fedface_evaluator.verification_metrics import VerificationMetrics
 from fedface_learning.simulation.simulate import simulate
@@ -54,17 +58,30 @@ def test_a_service_serves_exactly_the_commands_of_its_queue(settings: ControlSet
 
 def test_control_sweeps_on_a_schedule(settings: ControlSettings) -> None:
     app, collectors = fedface_control.tasks.create(settings)
-    assert collectors == []
+    assert [type(collector) for collector in collectors] == [ClockSkew]
     (entry,) = app.conf.beat_schedule.values()
-    assert (entry["task"], entry["schedule"]) == (ROUTES[Sweep].task, 7)
+    assert (entry["task"], entry["schedule"].run_every) == (ROUTES[Sweep].task, timedelta(seconds=7))
     assert entry["options"] == {"queue": CONTROL, "expires": 7}
     Sweep.model_validate(entry["kwargs"]["command"])
 
 
+def test_the_sweep_goes_on_if_the_clock_is_set_back(settings: ControlSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, _ = fedface_control.tasks.create(settings)
+    entry = Scheduler(app=app).schedule["sweep"]
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 6)
+    assert not entry.is_due()[0]
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    monkeypatch.setattr(app, "now", lambda: an_hour_ago)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 8)
+    assert entry.is_due()[0]
+
+
 def test_run_gauges_are_exported_once_and_scores_by_the_evaluator(settings: ControlSettings) -> None:
     exported: dict[str, list[Collector]] = {queue: module.create(settings)[1] for queue, module in SERVICES.items()}
-    assert [type(collector) for collector in exported.pop(EVALUATOR)] == [VerificationMetrics]
-    assert not any(exported.values()), f"{RunMetrics.__name__} are the API's"
+    types = {queue: [type(collector) for collector in collectors] for queue, collectors in exported.items()}
+    assert types.pop(EVALUATOR) == [VerificationMetrics, ClockSkew]
+    assert all(found == [ClockSkew] for found in types.values()), f"{RunMetrics.__name__} are the API's"
 
 
 COMMANDS: dict[str, BaseModel] = {
@@ -116,7 +133,7 @@ def test_a_sweep_and_a_scrape_do_not_wait(settings: ControlSettings, monkeypatch
     ledger = AwayForAWhile(questions=100)
     app, _ = app_over(ledger, CONTROL, settings, monkeypatch)
     assert isinstance(handled(app, Sweep()), UnavailableError)
-    _, (gauges,) = app_over(ledger, EVALUATOR, settings, monkeypatch)
+    _, (gauges, _) = app_over(ledger, EVALUATOR, settings, monkeypatch)
     assert list(gauges.collect()) == []
     assert ledger.left == 98
 

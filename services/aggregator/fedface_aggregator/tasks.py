@@ -11,16 +11,18 @@ from fedface_aggregator.reduce import reduce_round
 from fedface_core.bootstrap import connect
 from fedface_core.domain.commands import FoldShard, PrepareModel, ReduceRound
 from fedface_core.runtime.celery_app import create_celery, register_handler
+from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_worker.workbench import Workbench
 
 
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
-    """The Celery app with the aggregator's tasks, and no metrics collectors of its own."""
+    """The Celery app with the aggregator's tasks, and the collector of the clock's skew."""
     app = create_celery(settings)
-    workbench = Workbench(with_patience(connect(settings, app), settings.patience_seconds))
+    ports = connect(settings, app)
+    workbench = Workbench(with_patience(ports, settings.patience_seconds))
     register_handler(app, PrepareModel, lambda command, correlation_id: prepare_model(workbench, command, correlation_id))
     register_handler(app, FoldShard, lambda command, correlation_id: fold_shard(workbench, command, correlation_id))
     register_handler(app, ReduceRound, lambda command, correlation_id: reduce_round(workbench, command, correlation_id))
-    return app, []
+    return app, [ClockSkew(ports.clock)]  # the clock without patience: a scrape must not wait

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
 
 from celery import Celery
+from celery.schedules import schedule
 from prometheus_client.registry import Collector
 
 from fedface_control.facts import handle_fact
@@ -13,12 +15,16 @@ from fedface_core.bootstrap import connect
 from fedface_core.contracts.tasks import CONTROL, ROUTES
 from fedface_core.domain.commands import HandleFact, Sweep
 from fedface_core.runtime.celery_app import create_celery, register_handler
+from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import ControlSettings
 
 
 def create(settings: ControlSettings) -> tuple[Celery, list[Collector]]:
-    """The Celery app with control's tasks, and no metrics collectors. The ports connect on first use, after the fork."""
+    """The Celery app with control's tasks, and the collector of the clock's skew.
+
+    The ports connect on first use, after the fork.
+    """
     app = create_celery(settings)
     ports = connect(settings, app)
     repeat_after = timedelta(seconds=settings.repeat_after_seconds)
@@ -29,10 +35,15 @@ def create(settings: ControlSettings) -> tuple[Celery, list[Collector]]:
     app.conf.beat_schedule = {
         "sweep": {
             "task": ROUTES[Sweep].task,
-            "schedule": settings.sweep_seconds,
+            "schedule": schedule(settings.sweep_seconds, nowfun=_steady_now, app=app),
             "kwargs": {"command": Sweep().model_dump(mode="json")},
             # A sweep that still waits in the queue when the next one is sent is of no use.
             "options": {"queue": CONTROL, "expires": settings.sweep_seconds},
         }
     }
-    return app, []
+    return app, [ClockSkew(ports.clock)]
+
+
+def _steady_now() -> datetime:
+    """A time that no setting of a clock changes. By the system's time, a clock that is set back would stop the sweep."""
+    return datetime.fromtimestamp(time.monotonic(), UTC)

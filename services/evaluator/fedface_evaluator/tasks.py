@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 from fedface_core.bootstrap import connect
 from fedface_core.domain.commands import EvaluateModel
 from fedface_core.runtime.celery_app import create_celery, register_handler
+from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_evaluator.evaluate import evaluate_model
@@ -16,9 +17,10 @@ from fedface_worker.workbench import Workbench
 
 
 def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
-    """The Celery app with the evaluator's task, and the collector of the verification gauges."""
+    """The Celery app with the evaluator's task, and the collectors of the verification gauges and of the clock's skew."""
     app = create_celery(settings)
     ports = connect(settings, app)
     workbench = Workbench(with_patience(ports, settings.patience_seconds))
     register_handler(app, EvaluateModel, lambda command, correlation_id: evaluate_model(workbench, command, correlation_id))
-    return app, [VerificationMetrics(ports.ledger)]  # the ledger without patience: a scrape must not wait
+    # The ports without patience: a scrape must not wait.
+    return app, [VerificationMetrics(ports.ledger), ClockSkew(ports.clock)]

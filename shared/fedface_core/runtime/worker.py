@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -104,6 +105,8 @@ def _serve_metrics_when_ready(settings: WorkerSettings, collectors: Sequence[Any
     def start(**_: object) -> None:
         server, _thread = start_http_server(settings.metrics_port, settings.metrics_host, registry)
         log.info("worker_ready", metrics_port=server.server_port, pid=os.getpid())
+        for collector in collectors:  # a first look, so that what they log is logged though nobody scrapes
+            deque(collector.collect(), maxlen=0)
 
     def forget(pid: int | None = None, **_: object) -> None:
         mark_process_dead(pid or os.getpid())  # type: ignore[no-untyped-call]

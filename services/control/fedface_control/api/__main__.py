@@ -12,6 +12,7 @@ from fedface_control.upkeep.restore import restore_all
 from fedface_core.bootstrap import connect, ensure_bucket
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.celery_app import create_celery
+from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.patience import wait_for_dependency, with_patience
 from fedface_core.runtime.settings import ControlSettings, load_settings
@@ -30,6 +31,9 @@ def main() -> None:
     except UnavailableError as error:
         sys.exit(f"control: {error}")
     app = create_app(ports, REGISTRY)
+    skew = ClockSkew(ports.clock)
+    skew.compare()  # so that a wrong clock is logged at the start, though nobody scrapes
+    REGISTRY.register(skew)
     uvicorn.run(
         app, host=settings.api_host, port=settings.api_port, log_config=None, timeout_graceful_shutdown=5, access_log=False
     )
