@@ -10,13 +10,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import chdir, closing
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 
-from fedface_core.adapters.memory import MemoryLedger
+from fedface_core.adapters.memory import ManualClock, MemoryLedger
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.ports import RunLedger
@@ -169,12 +170,18 @@ def s3_server(server_processes: Children, tmp_path_factory: pytest.TempPathFacto
         yield server
 
 
+@pytest.fixture
+def ledger_clock() -> ManualClock:
+    """The clock of `ledger`."""
+    return ManualClock(datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC))
+
+
 @pytest.fixture(params=["memory", "valkey", "redis"])
-def ledger(request: pytest.FixtureRequest) -> RunLedger:
-    """An empty ledger."""
+def ledger(request: pytest.FixtureRequest, ledger_clock: ManualClock) -> RunLedger:
+    """An empty ledger, whose time a test can set."""
     if request.param == "memory":
-        return MemoryLedger()
-    return RedisLedger(_empty_database(request.getfixturevalue(f"{request.param}_url"), 9))
+        return MemoryLedger(ledger_clock)
+    return RedisLedger(_empty_database(request.getfixturevalue(f"{request.param}_url"), 9), clock=ledger_clock)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from celery import Celery
 from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.adapters.directory import LocalArtifacts
 from fedface_core.adapters.redis.ledger import RedisLedger
-from fedface_core.adapters.system_clock import SystemClock
+from fedface_core.adapters.system_clock import LedgerClock
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import CountedArtifacts
 from fedface_core.runtime.settings import Settings
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 
 def connect(settings: Settings, app: Celery) -> Ports:
-    """The ports of a service: a ledger in Redis, the artifact store of the settings, ``app``'s broker, the system's clock.
+    """The ports of a service: a ledger in Redis, the artifact store of the settings, ``app``'s broker, the ledger's clock.
 
     `InvalidInputError` if the settings have a wrong URL or endpoint; `UnavailableError` if the artifact directory cannot be
     written. Redis and S3 are first contacted when they are used.
     """
+    ledger = RedisLedger(settings.redis_url.get_secret_value())
     return Ports(
-        ledger=RedisLedger(settings.redis_url.get_secret_value()),
+        ledger=ledger,
         artifacts=CountedArtifacts(_artifact_store(settings)),
         publisher=CeleryPublisher(app),
-        clock=SystemClock(),
+        clock=LedgerClock(ledger),
     )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import redis
 
+from fedface_core.adapters.memory import ManualClock
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.ids import client_id, new_run_id
 from fedface_core.domain.plan import Plan
@@ -31,7 +32,7 @@ def open_large_round(ledger: RedisLedger, clients: int) -> tuple[str, float]:
 
 
 def test_opening_and_counting_take_well_under_two_seconds(ledger_url: str) -> None:
-    ledger = RedisLedger(ledger_url)
+    ledger = RedisLedger(ledger_url, clock=ManualClock(NOW))
     run_id, opening = open_large_round(ledger, CLIENTS)
     assert opening < 2.0
     started = time.perf_counter()
@@ -41,7 +42,7 @@ def test_opening_and_counting_take_well_under_two_seconds(ledger_url: str) -> No
 
 
 def test_the_cost_of_a_summary_does_not_depend_on_the_cohort(ledger_url: str) -> None:
-    ledger = RedisLedger(ledger_url)
+    ledger = RedisLedger(ledger_url, clock=ManualClock(NOW))
     microseconds = {}
     with redis.Redis.from_url(ledger_url, decode_responses=True) as server:
         for clients in (200, CLIENTS):
@@ -59,18 +60,18 @@ def test_the_cost_of_a_summary_does_not_depend_on_the_cohort(ledger_url: str) ->
 
 
 def test_every_straggler_is_found(ledger_url: str) -> None:
-    ledger = RedisLedger(ledger_url)
+    ledger = RedisLedger(ledger_url, clock=ManualClock(NOW))
     run_id, _ = open_large_round(ledger, 1000)
     everyone = [client_id(index) for index in range(1000)]
     assert ledger.stragglers(run_id, 0, 1000) == ledger.stragglers(run_id, 0, 5000) == everyone
     update = AcceptedUpdate(sha256=SHA, size=1000, images=3)
     for client in everyone[:998]:
-        ledger.accept(run_id, 0, client, update, NOW)
+        ledger.accept(run_id, 0, client, update)
     assert ledger.stragglers(run_id, 0, 5) == everyone[998:]
 
 
 def test_the_cost_of_settling_a_client_does_not_depend_on_the_cohort(ledger_url: str) -> None:
-    ledger = RedisLedger(ledger_url)
+    ledger = RedisLedger(ledger_url, clock=ManualClock(NOW))
     update = AcceptedUpdate(sha256=SHA, size=1000, images=3)
     microseconds = {}
     with redis.Redis.from_url(ledger_url, decode_responses=True) as server:
@@ -78,7 +79,7 @@ def test_the_cost_of_settling_a_client_does_not_depend_on_the_cohort(ledger_url:
             run_id, _ = open_large_round(ledger, clients)
             server.config_resetstat()
             for index in range(200):
-                assert ledger.accept(run_id, 0, client_id(index), update, NOW).refused is None
+                assert ledger.accept(run_id, 0, client_id(index), update).refused is None
             # The time that the server itself measures depends less on how busy the machine is.
             statistics = server.execute_command("INFO", "commandstats")["cmdstat_evalsha"]
             microseconds[clients] = statistics["usec_per_call"]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 import redis
 
+from fedface_core.adapters.memory import ManualClock
 from fedface_core.adapters.redis import keys
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.ids import client_id
@@ -33,13 +34,14 @@ def server(ledger_url: str) -> Iterator[redis.Redis]:
 @pytest.fixture
 def ledger(ledger_url: str) -> RedisLedger:
     """A ledger with a run that has used every key there is."""
-    ledger = RedisLedger(ledger_url)
+    ledger = RedisLedger(ledger_url, clock=ManualClock(NOW))
     ledger.create(RUN)
     ledger.save(RUN, "round_opened", opened=open_round(PLAN, RUN.id, 12, COHORT, "0" * 64, NOW))
-    ledger.begin_attempt(RUN.id, 12, COHORT[0], NOW)
-    ledger.accept(RUN.id, 12, COHORT[0], AcceptedUpdate(sha256="1" * 64, size=1, images=1), NOW)
-    ledger.fail(RUN.id, 12, COHORT[1], "no photographs", NOW)
-    ledger.record_partial(RUN.id, 12, 0, NOW)
+    ledger.begin_attempt(RUN.id, 12, COHORT[0])
+    ledger.accept(RUN.id, 12, COHORT[0], AcceptedUpdate(sha256="1" * 64, size=1, images=1))
+    ledger.fail(RUN.id, 12, COHORT[1], "no photographs")
+    ledger.record_late(RUN.id, 12, COHORT[2])
+    ledger.record_partial(RUN.id, 12, 0)
     return ledger
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from fedface_core.adapters.memory import ManualClock
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.ids import client_id, new_run_id
 from fedface_core.domain.plan import Plan
@@ -33,30 +34,38 @@ def update(images: int = 3) -> AcceptedUpdate:
 class OpenRound:
     """Round 1 of a run, open, in a ledger."""
 
-    def __init__(self, ledger: RunLedger, plan: Plan = PLAN, cohort: tuple[str, ...] = COHORT) -> None:
+    def __init__(self, ledger: RunLedger, clock: ManualClock, plan: Plan = PLAN, cohort: tuple[str, ...] = COHORT) -> None:
         self.ledger = ledger
+        self.clock = clock
         self.record: Round = open_round(plan, new_run_id(), 1, cohort, SHA, T0)
         run = Run(id=self.record.run_id, plan=plan, correlation_id="abc", created_at=T0)
         ledger.create(run)
         self.run = ledger.save(run, "round_opened", opened=self.record)
 
     def accept(self, client: str, now: datetime = LATER, images: int = 3) -> Receipt:
-        return self.ledger.accept(self.run.id, 1, client, update(images), now)
+        self.clock.set_to(now)
+        return self.ledger.accept(self.run.id, 1, client, update(images))
 
     def fail(self, client: str, now: datetime = LATER) -> Receipt:
-        return self.ledger.fail(self.run.id, 1, client, "no images", now)
+        self.clock.set_to(now)
+        return self.ledger.fail(self.run.id, 1, client, "no images")
+
+    def begin(self, client: str, now: datetime = LATER) -> int:
+        self.clock.set_to(now)
+        return self.ledger.begin_attempt(self.run.id, 1, client)
 
     def close(self) -> None:
         closed = self.record.model_copy(update={"phase": RoundPhase.AGGREGATING, "closed_at": LATER})
         self.run = self.ledger.save(self.run, "round_closed", changed=closed)
 
     def partial(self, shard: int) -> bool:
-        return self.ledger.record_partial(self.run.id, 1, shard, LATER)
+        self.clock.set_to(LATER)
+        return self.ledger.record_partial(self.run.id, 1, shard)
 
 
 @pytest.fixture
-def opened(ledger: RunLedger) -> OpenRound:
-    return OpenRound(ledger)
+def opened(ledger: RunLedger, ledger_clock: ManualClock) -> OpenRound:
+    return OpenRound(ledger, ledger_clock)
 
 
 def test_opening_makes_the_whole_cohort_unsettled(opened: OpenRound) -> None:
@@ -93,15 +102,16 @@ USES_OF_A_ROUND: list[Callable[[RunLedger, str, int], object]] = [
     lambda ledger, run, number: ledger.accepted_clients(run, number),
     lambda ledger, run, number: ledger.accepted(run, number, []),
     lambda ledger, run, number: ledger.tally(run, number),
-    lambda ledger, run, number: ledger.begin_attempt(run, number, COHORT[0], T0),
-    lambda ledger, run, number: ledger.accept(run, number, COHORT[0], update(), T0),
-    lambda ledger, run, number: ledger.fail(run, number, COHORT[0], "no images", T0),
+    lambda ledger, run, number: ledger.begin_attempt(run, number, COHORT[0]),
+    lambda ledger, run, number: ledger.accept(run, number, COHORT[0], update()),
+    lambda ledger, run, number: ledger.fail(run, number, COHORT[0], "no images"),
     lambda ledger, run, number: ledger.accepted(run, number),
     lambda ledger, run, number: ledger.accepted(run, number, []),
     lambda ledger, run, number: ledger.accepted(run, number, [COHORT[0]]),
     lambda ledger, run, number: ledger.failed(run, number),
-    lambda ledger, run, number: ledger.record_partial(run, number, 0, T0),
-    lambda ledger, run, number: ledger.touch(run, number, T0),
+    lambda ledger, run, number: ledger.record_partial(run, number, 0),
+    lambda ledger, run, number: ledger.record_late(run, number, COHORT[0]),
+    lambda ledger, run, number: ledger.touch(run, number),
 ]
 
 
@@ -229,7 +239,7 @@ def test_failed_clients_come_in_client_order(opened: OpenRound) -> None:
 
 def test_attempts_are_counted_for_each_client_and_are_activity(opened: OpenRound) -> None:
     def begin(client: str, second: int) -> int:
-        return opened.ledger.begin_attempt(opened.run.id, 1, client, T0 + timedelta(seconds=second))
+        return opened.begin(client, T0 + timedelta(seconds=second))
 
     assert [begin(COHORT[0], 1), begin(COHORT[1], 2), begin(COHORT[0], 3)] == [1, 1, 2]
     tally = opened.ledger.tally(opened.run.id, 1)
@@ -239,7 +249,7 @@ def test_attempts_are_counted_for_each_client_and_are_activity(opened: OpenRound
 
 def test_no_attempt_is_counted_of_a_client_that_must_not_start(opened: OpenRound) -> None:
     def begin(client: str) -> int:
-        return opened.ledger.begin_attempt(opened.run.id, 1, client, LATER + timedelta(seconds=9))
+        return opened.begin(client, LATER + timedelta(seconds=9))
 
     opened.accept(COHORT[0])
     opened.fail(COHORT[1])
@@ -251,7 +261,8 @@ def test_no_attempt_is_counted_of_a_client_that_must_not_start(opened: OpenRound
 
 def test_touch_is_activity(opened: OpenRound) -> None:
     before = opened.ledger.tally(opened.run.id, 1)
-    opened.ledger.touch(opened.run.id, 1, LATER)
+    opened.clock.set_to(LATER)
+    opened.ledger.touch(opened.run.id, 1)
     assert opened.ledger.tally(opened.run.id, 1) == before.model_copy(update={"last_activity": LATER})
 
 
@@ -285,10 +296,12 @@ def test_of_many_deliveries_of_one_update_exactly_one_counts(opened: OpenRound) 
     assert opened.ledger.tally(opened.run.id, 1).unsettled == frozenset(COHORT[1:])
 
 
-def test_many_clients_at_once_settle_every_shard_and_the_round_exactly_once(ledger: RunLedger) -> None:
+def test_many_clients_at_once_settle_every_shard_and_the_round_exactly_once(
+    ledger: RunLedger, ledger_clock: ManualClock
+) -> None:
     clients = tuple(client_id(index) for index in range(48))
     plan = Plan.model_validate({"split": {"clients": 48}, "cohort": {"shard_size": 5}})
-    opened = OpenRound(ledger, plan, clients)
+    opened = OpenRound(ledger, ledger_clock, plan, clients)
 
     def settle(client: str) -> Receipt:
         return opened.fail(client) if client.endswith("3") else opened.accept(client)
@@ -309,7 +322,7 @@ def test_a_suspended_round_takes_updates_at_any_time_and_starts_nobody(opened: O
     suspended = opened.record.suspended(LATER)
     opened.run = opened.ledger.save(opened.run, "run_paused", changed=suspended)
     after_the_deadline = T0 + timedelta(hours=1)
-    assert opened.ledger.begin_attempt(opened.run.id, 1, COHORT[0], LATER) == 0
+    assert opened.begin(COHORT[0]) == 0
     assert opened.accept(COHORT[0], now=after_the_deadline).refused is None
     assert opened.fail(COHORT[1], now=after_the_deadline).refused is None
     assert opened.accept(COHORT[0], now=after_the_deadline).refused is RefusalReason.DUPLICATE
@@ -323,7 +336,7 @@ def test_a_reopened_round_has_its_deadline_moved(opened: OpenRound) -> None:
     opened.ledger.save(opened.run, "run_resumed", changed=reopened)
     assert reopened.deadline_at == T0 + timedelta(hours=1, seconds=60)
     just_before = reopened.deadline_at - timedelta(microseconds=1)
-    assert opened.ledger.begin_attempt(opened.run.id, 1, COHORT[0], resumed_at) == 1
+    assert opened.begin(COHORT[0], resumed_at) == 1
     assert opened.accept(COHORT[0], now=just_before).refused is None
     assert opened.accept(COHORT[1], now=reopened.deadline_at).refused is RefusalReason.LATE
 
@@ -337,11 +350,36 @@ def test_who_comes_late_makes_no_round_ready(opened: OpenRound) -> None:
 
 def test_attempts_are_counted_anew_after_a_pause(opened: OpenRound) -> None:
     ledger = opened.ledger
-    client = (opened.run.id, 1, COHORT[0])
-    assert [ledger.begin_attempt(*client, LATER) for _ in range(2)] == [1, 2]
+    assert [opened.begin(COHORT[0]) for _ in range(2)] == [1, 2]
     opened.run = ledger.save(opened.run, "evaluation_skipped", changed=opened.record)
-    assert ledger.begin_attempt(*client, LATER) == 3
+    assert opened.begin(COHORT[0]) == 3
     suspended = opened.record.suspended(LATER)
     opened.run = ledger.save(opened.run, "run_paused", changed=suspended)
     opened.run = ledger.save(opened.run, "run_resumed", changed=suspended.reopened(LATER))
-    assert ledger.begin_attempt(*client, LATER) == 1
+    assert opened.begin(COHORT[0]) == 1
+
+
+def test_the_time_is_that_of_the_ledgers_clock(ledger: RunLedger, ledger_clock: ManualClock) -> None:
+    assert ledger.now() == T0
+    ledger_clock.set_to(T0 - timedelta(days=1))
+    assert ledger.now() == T0 - timedelta(days=1)
+
+
+def test_who_comes_late_is_counted_once(opened: OpenRound) -> None:
+    place = (opened.run.id, 1)
+    opened.accept(COHORT[0])
+    opened.fail(COHORT[1])
+    for client in (*COHORT[:3], COHORT[2], STRANGER):
+        opened.ledger.record_late(*place, client)
+    assert opened.ledger.tally(*place).late == opened.ledger.round_summary(*place).late == 1, "the others have settled"
+    assert opened.ledger.round_summaries(opened.run.id) == [opened.ledger.round_summary(*place)]
+    assert opened.ledger.tally(*place).unsettled == frozenset(COHORT[2:])
+
+
+@pytest.mark.parametrize("settle", [OpenRound.accept, OpenRound.fail])
+def test_who_settles_though_it_came_late_before_is_late_no_more(
+    opened: OpenRound, settle: Callable[[OpenRound, str], Receipt]
+) -> None:
+    opened.ledger.record_late(opened.run.id, 1, COHORT[2])
+    assert settle(opened, COHORT[2]).refused is None, "the deadline has moved"
+    assert opened.ledger.tally(opened.run.id, 1).late == 0

@@ -229,8 +229,8 @@ def test_what_is_no_event_id_is_refused(ledger: RunLedger, run: Run, after: str)
 def test_acceptance_leaves_no_event(ledger: RunLedger, run: Run) -> None:
     ledger.save(run, "round_opened", opened=open_round(PLAN, run.id, 0, COHORT, SHA, T0))
     before = ledger.events(run.id)
-    ledger.begin_attempt(run.id, 0, COHORT[0], T0)
-    ledger.fail(run.id, 0, COHORT[0], "not_finite", T0)
+    ledger.begin_attempt(run.id, 0, COHORT[0])
+    ledger.fail(run.id, 0, COHORT[0], "not_finite")
     assert ledger.events(run.id) == before
 
 
@@ -271,11 +271,11 @@ def test_a_restored_run_is_as_it_was(ledger: RunLedger) -> None:
 def test_a_restored_run_goes_on(ledger: RunLedger) -> None:
     run, _ = restored(ledger)
     update = AcceptedUpdate(sha256=SHA, size=1, images=1)
-    assert ledger.accept(run.id, 1, COHORT[0], update, T0).refused is RefusalReason.DUPLICATE
-    assert ledger.accept(run.id, 1, COHORT[1], update, T0).refused is RefusalReason.LATE
+    assert ledger.accept(run.id, 1, COHORT[0], update).refused is RefusalReason.DUPLICATE
+    assert ledger.accept(run.id, 1, COHORT[1], update).refused is RefusalReason.LATE
     run = ledger.save(run.in_round(2), "round_opened", opened=open_round(PLAN, run.id, 2, COHORT, SHA, T0))
     assert run.version == 18
-    assert ledger.accept(run.id, 2, COHORT[1], update, T0).refused is None
+    assert ledger.accept(run.id, 2, COHORT[1], update).refused is None
 
 
 def test_a_run_that_is_there_is_not_restored(ledger: RunLedger, run: Run) -> None:
@@ -292,9 +292,9 @@ def test_participation_counts_training_rounds(ledger: RunLedger, run: Run) -> No
         opened = open_round(PLAN, run.id, number, COHORT[:2], SHA, T0)
         run = ledger.save(run, "round_opened", opened=opened)
         for _ in range(2):  # the second is a duplicate
-            ledger.accept(run.id, number, COHORT[0], update, T0)
+            ledger.accept(run.id, number, COHORT[0], update)
         if number == 2:
-            ledger.accept(run.id, number, COHORT[1], update, T0)
+            ledger.accept(run.id, number, COHORT[1], update)
     assert ledger.participation(run.id) == {
         COHORT[0]: Participation(invited=2, accepted=2),
         COHORT[1]: Participation(invited=2, accepted=1),

@@ -74,7 +74,7 @@ def test_ledger_that_refuses_connections(refusing_port: int) -> None:
 def test_ledger_that_never_answers(silent_port: int) -> None:
     ledger = RedisLedger(f"redis://:{SECRET}@127.0.0.1:{silent_port}/0", timeout_seconds=0.2)
     with unavailable_within(10, rf"127\.0\.0\.1:{silent_port} does not answer"):
-        ledger.touch("run-0123456789ab", 1, NOW)
+        ledger.touch("run-0123456789ab", 1)
 
 
 def test_ledger_and_broker_out_of_memory(ledger_url: str, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from fedface_core.adapters.directory import LocalArtifacts
+from fedface_core.adapters.memory import ManualClock
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.adapters.s3 import S3Artifacts
 from fedface_core.domain.run import RunPhase
@@ -47,11 +48,13 @@ def test_a_run_ends_with_the_simulated_model(
 ) -> None:
     use_deterministic_torch(1)
     disorder = Disorder(seed=4, reorder=True, duplicate=0.3, drop=0.1)
+    clock = ManualClock()
     services = InProcess(
         tiny_plan(write_faces(tmp_path / "faces")),
         disorder,
         kill_after=40,
-        ledger=RedisLedger(ledger_url),
+        clock=clock,
+        ledger=RedisLedger(ledger_url, clock=clock),
         artifacts=open_store(request, tmp_path),
     )
     run = services.run()

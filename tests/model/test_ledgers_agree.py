@@ -47,7 +47,7 @@ class LedgerMachine(RuleBasedStateMachine):
         with redis.Redis.from_url(self.url) as server:
             server.flushdb()
         self.memory = MemoryLedger(self.clock)
-        self.redis = RedisLedger(self.url)
+        self.redis = RedisLedger(self.url, clock=self.clock)
 
     @rule(run_id=run_ids)
     def create(self, run_id: str) -> None:
@@ -86,23 +86,27 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(run_id=run_ids, number=numbers, client=clients)
     def begin(self, run_id: str, number: int, client: str) -> None:
-        self.both(lambda ledger: ledger.begin_attempt(run_id, number, client, self.clock.now()))
+        self.both(lambda ledger: ledger.begin_attempt(run_id, number, client))
 
     @rule(run_id=run_ids, number=numbers, client=clients, update=updates)
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> None:
-        self.both(lambda ledger: ledger.accept(run_id, number, client, update, self.clock.now()))
+        self.both(lambda ledger: ledger.accept(run_id, number, client, update))
 
     @rule(run_id=run_ids, number=numbers, client=clients)
     def fail(self, run_id: str, number: int, client: str) -> None:
-        self.both(lambda ledger: ledger.fail(run_id, number, client, "no photographs", self.clock.now()))
+        self.both(lambda ledger: ledger.fail(run_id, number, client, "no photographs"))
+
+    @rule(run_id=run_ids, number=numbers, client=clients)
+    def come_late(self, run_id: str, number: int, client: str) -> None:
+        self.both(lambda ledger: ledger.record_late(run_id, number, client))
 
     @rule(run_id=run_ids, number=numbers, shard=st.integers(0, 1))
     def fold(self, run_id: str, number: int, shard: int) -> None:
-        self.both(lambda ledger: ledger.record_partial(run_id, number, shard, self.clock.now()))
+        self.both(lambda ledger: ledger.record_partial(run_id, number, shard))
 
     @rule(run_id=run_ids, number=numbers)
     def touch(self, run_id: str, number: int) -> None:
-        self.both(lambda ledger: ledger.touch(run_id, number, self.clock.now()))
+        self.both(lambda ledger: ledger.touch(run_id, number))
 
     @rule(seconds=st.sampled_from([0.000_001, 1.0, DEADLINE]))
     def time_passes(self, seconds: float) -> None:
@@ -147,7 +151,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def state(ledger: RunLedger, current: Round) -> tuple[Any, ...]:
         place = current.run_id, current.number
         some = ledger.accepted(*place, [client_id(0), client_id(4)])
-        return ledger.load_round(*place), ledger.tally(*place), ledger.accepted(*place), some, ledger.failed(*place)
+        summary = ledger.round_summary(*place)
+        return ledger.load_round(*place), summary, ledger.tally(*place), ledger.accepted(*place), some, ledger.failed(*place)
 
     def both(self, ask: Callable[..., Any]) -> Any:
         """The answer of both ledgers, or None if both raise an error of one class with one message."""

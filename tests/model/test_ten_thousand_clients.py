@@ -79,13 +79,12 @@ class Fleet:
     def enrol(self) -> None:
         """Finish round 0 with an update of every client and invented results, which opens round 1."""
         ledger = self.ports.ledger
-        now = self.clock.now()
         self.run_id = create_run(self.ports, self.plan).id
         start_run(self.ports, self.run_id)
         with self.timed("open round 0"):
             handle_fact(self.ports, ModelPrepared(run_id=self.run_id, model_sha256="a" * 64))
         for client in ledger.load_round(self.run_id, 0).cohort:
-            ledger.accept(self.run_id, 0, client, UPDATE, now)
+            ledger.accept(self.run_id, 0, client, UPDATE)
         with self.timed("close round 0"):
             sweep(self.ports, REPEAT_AFTER)
         digest = accepted_digest(ledger.accepted(self.run_id, 0))
@@ -111,7 +110,7 @@ class Fleet:
             device = self.device(client)
             if not device.drops_out and device.available:
                 at = self.clock.now() + timedelta(seconds=device.seconds + device.late_seconds)
-                if self.ports.ledger.begin_attempt(self.run_id, 1, client, self.clock.now()):
+                if self.ports.ledger.begin_attempt(self.run_id, 1, client):
                     heapq.heappush(self.busy, (at, client))
         return tasks
 
@@ -124,7 +123,7 @@ class Fleet:
         while self.busy and self.busy[0][0] <= until:
             at, client = heapq.heappop(self.busy)
             self.clock.advance((at - self.clock.now()).total_seconds())
-            receipt = self.ports.ledger.accept(self.run_id, 1, client, UPDATE, at)
+            receipt = self.ports.ledger.accept(self.run_id, 1, client, UPDATE)
             if receipt.refused is None:
                 self.accepted.add(client)
             elif client not in self.accepted:
@@ -179,7 +178,8 @@ def quiet() -> Iterator[None]:
 
 @pytest.fixture
 def fleet_of(ledger_url: str) -> partial[Fleet]:
-    return partial(Fleet, RedisLedger(ledger_url), ManualClock())
+    clock = ManualClock()
+    return partial(Fleet, RedisLedger(ledger_url, clock=clock), clock)
 
 
 def check_closed_with_exactly_those(fleet: Fleet, closed: Round) -> None:
@@ -225,7 +225,7 @@ def test_the_deadline_closes_the_round_with_those_who_are_there(fleet_of: partia
 def test_control_keeps_nothing_of_a_rounds_clients(ledger_url: str, stride: int) -> None:
     """The records are in Redis: closing a round of all clients takes control a few megabytes for a moment."""
     clock = ManualClock()
-    fleet = Fleet(RedisLedger(ledger_url), clock, plan_of(stride))
+    fleet = Fleet(RedisLedger(ledger_url, clock=clock), clock, plan_of(stride))
     fleet.enrol()
     fleet.publisher.published.clear()
     fleet.clock.advance(601)

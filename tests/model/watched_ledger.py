@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from fedface_core.adapters.audit_trail import EventData
 from fedface_core.adapters.memory import MemoryLedger
@@ -93,24 +93,24 @@ class WatchedLedger(MemoryLedger):
             assert going_on, f"{event}, while it is paused"
         return saved
 
-    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
+    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> Receipt:
         """Accept if that may be."""
         before = dict(self.accepted(run_id, number))
-        receipt = super().accept(run_id, number, client, update, now)
+        receipt = super().accept(run_id, number, client, update)
         after = dict(self.accepted(run_id, number))
         if receipt.refused:
             assert after == before
             return receipt
-        self._check_settled(run_id, number, client, now)
+        self._check_settled(run_id, number, client)
         assert client not in before
         assert after == {client: update} | before
         return receipt
 
-    def fail(self, run_id: str, number: int, client: str, reason: str, now: datetime) -> Receipt:
+    def fail(self, run_id: str, number: int, client: str, reason: str) -> Receipt:
         """Fail the client if that may be."""
-        receipt = super().fail(run_id, number, client, reason, now)
+        receipt = super().fail(run_id, number, client, reason)
         if not receipt.refused:
-            self._check_settled(run_id, number, client, now)
+            self._check_settled(run_id, number, client)
         return receipt
 
     def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
@@ -161,7 +161,9 @@ class WatchedLedger(MemoryLedger):
         ) or saved.phase is RunPhase.DELETING
         assert (saved.paused_at is not None) is (saved.phase is _PAUSED) or saved.phase in ENDED
         resumed = before.phase is _PAUSED and saved.phase in {_PREPARING, _RUNNING}
-        pause = (self._watch_clock.now() - before.paused_at).total_seconds() if resumed and before.paused_at else 0.0
+        pause = (
+            max(0.0, (self._watch_clock.now() - before.paused_at).total_seconds()) if resumed and before.paused_at else 0.0
+        )
         assert saved.paused_seconds == before.paused_seconds + pause
         assert saved.phase is not _COMPLETED or saved.stopped_because
         assert saved.plan is before.plan or saved.plan == before.plan
@@ -202,7 +204,9 @@ class WatchedLedger(MemoryLedger):
         assert new.phase is old.phase or new.phase in ROUND_EDGES[old.phase], f"{old.phase} → {new.phase}"
         assert all(getattr(old, name) == getattr(new, name) for name in _NEVER_CHANGE)
         reopened = (old.phase, new.phase) == (RoundPhase.SUSPENDED, RoundPhase.OPEN)
-        pause = self._watch_clock.now() - old.suspended_at if reopened and old.suspended_at else timedelta()
+        pause = (
+            max(timedelta(), self._watch_clock.now() - old.suspended_at) if reopened and old.suspended_at else timedelta()
+        )
         assert new.deadline_at - old.deadline_at == pause, "the deadline moves by the pause, and by nothing else"
         assert old.aggregation is None or new.aggregation == old.aggregation
         place = (new.run_id, new.number)
@@ -243,7 +247,8 @@ class WatchedLedger(MemoryLedger):
         assert key in self._artifacts.keys(key), "a round ended without a manifest"
         return Manifest.model_validate_json(self._artifacts.get(key))
 
-    def _check_settled(self, run_id: str, number: int, client: str, now: datetime) -> None:
+    def _check_settled(self, run_id: str, number: int, client: str) -> None:
+        now = self._watch_clock.now()
         current = self.load_round(run_id, number)
         assert client in current.cohort
         assert current.phase is RoundPhase.SUSPENDED or (current.phase is RoundPhase.OPEN and now < current.deadline_at)

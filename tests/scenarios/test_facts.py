@@ -35,7 +35,7 @@ def test_a_run_can_be_cancelled_in_any_phase_of_a_round(faces: Path, phase: Roun
     assert services.ports.ledger.load(run_id) == cancelled
     assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.ABANDONED
     late = AcceptedUpdate(sha256="0" * 64, size=1, images=1)
-    refused = services.ports.ledger.accept(run_id, 1, "client-000003", late, services.clock.now()).refused
+    refused = services.ports.ledger.accept(run_id, 1, "client-000003", late).refused
     assert refused == ("late" if phase is RoundPhase.OPEN else "duplicate")
     with pytest.raises(WrongPhaseError, match="is cancelled, which allows delete"):
         cancel_run(services.ports, run_id)
@@ -111,7 +111,7 @@ def test_a_fact_is_handled_again_if_another_was_faster(faces: Path, monkeypatch:
 
     monkeypatch.setattr(services.ports.ledger, "save", overtaken_twice)
     for client in services.ports.ledger.load_round(run_id, 0).cohort:
-        services.ports.ledger.fail(run_id, 0, client, "no photographs", services.clock.now())
+        services.ports.ledger.fail(run_id, 0, client, "no photographs")
     services.deliver(HandleFact(run_id=run_id, fact=RoundReady(run_id=run_id, round=0, because="settled")), "race")
     assert len(overtaken) == 2
     assert services.ports.ledger.load_round(run_id, 0).phase is RoundPhase.ABANDONED

@@ -22,5 +22,5 @@ ON_ROUNDS = ["close round", "retry round", "skip evaluation"]
 def accept_one(services: InProcess, run_id: str) -> None:
     """One update more than none, which is the minimum; the harness' clients would settle the whole round."""
     update = AcceptedUpdate(sha256="0" * 64, size=1, images=1)
-    receipt = services.ports.ledger.accept(run_id, 1, "client-000002", update, services.clock.now())
+    receipt = services.ports.ledger.accept(run_id, 1, "client-000002", update)
     assert receipt.refused is None

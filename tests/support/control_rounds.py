@@ -32,11 +32,14 @@ def a_round(phase: RoundPhase = RoundPhase.OPEN, number: int = 1) -> Round:
     return open_round(PLAN, RUN, number, EVERYONE, MODEL, NOW).replace(phase=phase)
 
 
-def a_tally(unsettled: set[int] | None = None, accepted: set[int] | None = None, folded: set[int] | None = None) -> Tally:
-    """Counts of a round: clients by index, then shards."""
+def a_tally(
+    unsettled: set[int] | None = None, accepted: set[int] | None = None, folded: set[int] | None = None, *, late: int = 0
+) -> Tally:
+    """Counts of a round: clients by index, then shards, then a number of clients."""
     return Tally(
         accepted=0,
         failed=0,
+        late=late,
         unsettled=frozenset(client_id(index) for index in unsettled or ()),
         accepted_shards=frozenset(accepted or ()),
         folded_shards=frozenset(folded or ()),
@@ -97,7 +100,7 @@ class Control:
         """Accept an update of each of these clients."""
         for index in indices:
             update = AcceptedUpdate(sha256=str(index) * 64, size=1, images=1 + index)
-            receipt = self.ledger.accept(RUN, number, client_id(index), update, self.clock.now())
+            receipt = self.ledger.accept(RUN, number, client_id(index), update)
             assert receipt.refused is None
 
     def event_names(self) -> list[str]:

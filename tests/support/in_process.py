@@ -71,16 +71,17 @@ class InProcess:
         *,
         kill_after: int | None = None,
         redeliver: bool = True,
+        clock: ManualClock | None = None,
         ledger: RunLedger | None = None,
         artifacts: ArtifactStore | None = None,
     ) -> None:
         """``kill_after`` is the number of the effect after which a process is killed.
 
         If ``redeliver``, the message of a killed process is delivered again, as with late acknowledgement; otherwise it is
-        lost.
+        lost. A given ``ledger`` has the given ``clock``.
         """
         self.plan = plan
-        self.clock = ManualClock()
+        self.clock = clock or ManualClock()
         self.effect_log = EffectLog(None)
         self.publisher = KillablePublisher(self.effect_log)
         self.ports = Ports(

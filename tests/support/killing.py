@@ -63,9 +63,8 @@ def killable(ports: Ports, effect_log: EffectLog) -> Ports:
 class _KillablePort:
     """A port of one process, which records its effects. Methods that only read are passed through."""
 
-    _EFFECTS = frozenset(
-        {"put", "delete", "create", "restore", "save", "begin_attempt", "accept", "fail", "record_partial", "touch"}
-    )
+    _RECORDS = frozenset({"begin_attempt", "accept", "fail", "record_late", "record_partial", "touch"})
+    _EFFECTS = frozenset({"put", "delete", "create", "restore", "save"}) | _RECORDS
 
     def __init__(self, port: object, effect_log: EffectLog) -> None:
         self._port = port

@@ -52,7 +52,7 @@ def fold_shard(workbench: Workbench, command: FoldShard, correlation_id: str) ->
             failed = StepFailed(run_id=run, round=number, reason=f"its updates cannot be summed: {error}")
             workbench.report(failed, correlation_id)
             return
-    if ports.ledger.record_partial(run, number, shard, ports.clock.now()):
+    if ports.ledger.record_partial(run, number, shard):
         ports.publisher.publish(ReduceRound(run_id=run, round=number), correlation_id=correlation_id)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress_bar import ProgressBar
@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from fedface_cli.wording import PHASE_STYLES, cosine, duration, named_stragglers, percent, progress
+from fedface_cli.wording import PHASE_STYLES, cosine, counted, duration, named_stragglers, percent, progress
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
 from fedface_core.domain.results import far_label
 from fedface_core.domain.round import RoundPhase
@@ -35,12 +35,22 @@ class RunDisplay:
     """A rich renderable. To update it, set ``run``, ``rounds`` and ``waiting`` anew."""
 
     def __init__(self, run: RunDetail, rounds: list[RoundView]) -> None:
-        self.run: RunSummary = run
+        self.run = run
         self.rounds = rounds
         self.waiting = ""
         """Which service waits for what, as the newest event says; empty if no service waits."""
         self._far = [far_label(rate) for rate in run.plan.far]
         self._spinner = Spinner("dots", style="cyan")
+
+    @property
+    def run(self) -> RunSummary:
+        """The run as the API has shown it last."""
+        return self._run
+
+    @run.setter
+    def run(self, run: RunSummary) -> None:
+        self._run = run
+        self._shown_at = time.monotonic()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
         """The lines to draw now, fitted to the width and the height of the console."""
@@ -88,9 +98,12 @@ class RunDisplay:
             activity = "enrolling" if enrolling else _ACTIVITIES[run.round_phase]
             bar = ProgressBar(run.quorum or 1, min(run.accepted, run.quorum), width=width)
             grid.add_row("updates", bar, Text.assemble(accepted, "  ", (activity, "cyan")))
-        if run.deadline_at is not None:
-            # While the round is suspended, its deadline does not come closer.
-            left = duration((run.deadline_at - (run.paused_at or datetime.now(UTC))).total_seconds())
+        if run.late:
+            grid.add_row("late", Text(""), Text(counted(run.late, "update")))
+        if run.seconds_left is not None:
+            # By the ledger's clock, not by ours. While the round is suspended, its deadline does not come closer.
+            passed = 0.0 if run.paused_at else time.monotonic() - self._shown_at
+            left = duration(run.seconds_left - passed)
             grid.add_row("deadline", Text(""), Text(f"in {left}" + (" once resumed" if run.paused_at else "")))
         lines = Table.grid()
         lines.add_row(grid)

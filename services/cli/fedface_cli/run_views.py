@@ -137,6 +137,11 @@ def events(
                 typer.echo(f"{event.id}  {local_second(event.data['at'])}  {watching.event_line(event)}")
 
 
+def _late(run: RunDetail) -> str:
+    """The count of late updates for the line of counts, if there are any."""
+    return f", {run.late} came late" if run.late else ""
+
+
 def _details(run: RunDetail, rounds: Sequence[RoundView]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
@@ -153,7 +158,9 @@ def _details(run: RunDetail, rounds: Sequence[RoundView]) -> RenderableType:
         grid.add_row("stopped because", run.stopped_because)
     if run.round is not None:
         grid.add_row("round", f"{progress(run)}; it is {run.round_phase}")
-        grid.add_row("updates", f"{run.accepted} of {run.quorum} accepted, {run.invited} invited, {run.failed} failed")
+        grid.add_row(
+            "updates", f"{run.accepted} of {run.quorum} accepted, {run.invited} invited, {run.failed} failed{_late(run)}"
+        )
     if trained := [view.aggregation.uploaded_bytes for view in rounds if view.number and view.aggregation]:
         sizes = f"{sum(trained) / 1e6:,.1f} MB in {counted(len(trained), 'training round')}"
         grid.add_row("uploaded", f"{sizes}, {trained[-1] / 1e6:,.1f} MB in the newest, as {run.plan.update_encoding.name}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -17,26 +16,26 @@ from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
-_TIME_SLICE: Final = timedelta(seconds=1)
+_TIME_SLICE_SECONDS: Final = 1.0
 """Long enough that the cost of a message hardly counts; short compared with the grace period of a worker that stops."""
 
 
 def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str) -> None:
     """Have each client of the task make its update and deliver it, in the order of the task.
 
-    A task works until one client has finished and `_TIME_SLICE` has passed. The clients that remain then go back to the
-    queue, in tasks as large as the number of clients that finished. So slow clients get tasks of their own, no task comes
-    near its time limit, and a worker that is told to stop ends soon. If a client fails unexpectedly, the clients after it go
-    back to the queue too, and its error is raised.
+    A task works until one client has finished and `_TIME_SLICE_SECONDS` have passed. The clients that remain then go back to
+    the queue, in tasks as large as the number of clients that finished. So slow clients get tasks of their own, no task
+    comes near its time limit, and a worker that is told to stop ends soon. If a client fails unexpectedly, the clients after
+    it go back to the queue too, and its error is raised.
     """
     remaining = deque(command.clients)
     plan = workbench.plan(command.run_id, correlation_id)
     opened_round = workbench.opened_round(command.run_id, _round_of(command), correlation_id)
     clock = workbench.ports.clock
-    started_at = clock.now()
+    ends_at = clock.monotonic() + _TIME_SLICE_SECONDS
     try:
         with BackgroundDelivery() as background:
-            while remaining and (len(remaining) == len(command.clients) or clock.now() - started_at < _TIME_SLICE):
+            while remaining and (len(remaining) == len(command.clients) or clock.monotonic() < ends_at):
                 client = remaining.popleft()
                 attempt = Attempt.begin(workbench, Invitation(plan, opened_round, client, correlation_id))
                 update = attempt.make_update() if attempt else None

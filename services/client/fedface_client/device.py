@@ -54,7 +54,8 @@ class Device:
     @classmethod
     def of(cls, client: str, number: int, plan: Plan, clock: Clock) -> Self:
         """The device of a client in round ``number`` of a run with this plan, if the client's task arrives now."""
-        return cls(behaviour(plan, client, number, clock.now()), plan.devices.upload_attempts, clock)
+        now = None if plan.devices.always_available else clock.now()  # the clock asks the ledger, which takes a round trip
+        return cls(behaviour(plan, client, number, now), plan.devices.upload_attempts, clock)
 
     def responds(self) -> bool:
         """Whether the device takes part in the round: it is available, and does not drop out."""

@@ -37,7 +37,7 @@ def count_attempt(ports: Ports, invitation: Invitation) -> int:
     """
     run_id = invitation.opened_round.run_id
     for number in _rounds_to_try(ports, invitation):
-        count = ports.ledger.begin_attempt(run_id, number, invitation.client_id, ports.clock.now())
+        count = ports.ledger.begin_attempt(run_id, number, invitation.client_id)
         if count:
             return count
         if ports.ledger.load_round(run_id, number).phase not in (RoundPhase.AGGREGATING, RoundPhase.EVALUATING):
@@ -55,14 +55,15 @@ def settle(ports: Ports, invitation: Invitation, outcome: AcceptedUpdate | Clien
     number = invitation.opened_round.number
     receipt = Receipt(refused=RefusalReason.LATE)
     for number in _rounds_to_try(ports, invitation):
-        now = ports.clock.now()
         match outcome:
             case AcceptedUpdate():
-                receipt = ports.ledger.accept(run_id, number, client, outcome, now)
+                receipt = ports.ledger.accept(run_id, number, client, outcome)
             case ClientFailure():
-                receipt = ports.ledger.fail(run_id, number, client, outcome.reason, now)
+                receipt = ports.ledger.fail(run_id, number, client, outcome.reason)
         if receipt.refused is not RefusalReason.LATE:
             break
+    if receipt.refused is RefusalReason.LATE and isinstance(outcome, AcceptedUpdate):
+        ports.ledger.record_late(run_id, number, client)
     _publish_what_is_complete(ports, invitation, number, receipt)
     return receipt.refused
 

@@ -45,6 +45,6 @@ def publish_commands(ports: Ports, run: Run, current: Round, commands: Sequence[
     """Publish the commands of the round's phase, and record the activity in the ledger."""
     # The activity is recorded first: if control is killed in between, the sweep only waits a little longer before it repeats
     # the commands.
-    ports.ledger.touch(run.id, current.number, ports.clock.now())
+    ports.ledger.touch(run.id, current.number)
     ports.publisher.publish_all(commands, correlation_id=run.correlation_id)
     log.info("commands_published", round=current.number, phase=current.phase, commands=len(commands))

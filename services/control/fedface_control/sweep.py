@@ -44,9 +44,10 @@ def _sweep_run(ports: Ports, run: Run, repeat_after: timedelta) -> None:
     def seems_lost(work: PendingWork) -> bool:
         """Whether nothing happened for a while and no message waits in the queue, or nothing happened for a long while."""
         idle = ports.clock.now() - work.last_activity
-        if idle <= repeat_after:
+        if timedelta() <= idle <= repeat_after:
             return False
-        if idle <= _BUSY_QUEUE_FACTOR * repeat_after and ports.publisher.queue_depth(work.queue) > 0:
+        # A last activity in the future means that the ledger's clock was set back. Nothing must wait until that future.
+        if timedelta() <= idle <= _BUSY_QUEUE_FACTOR * repeat_after and ports.publisher.queue_depth(work.queue) > 0:
             return False
         SWEEP_REPEATS.labels(work.phase).inc()
         log.warning("commands_repeated", phase=work.phase)

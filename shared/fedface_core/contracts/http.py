@@ -34,10 +34,16 @@ class RunSummary(Body):
     deadline_at: datetime | None = Field(
         default=None, description="The deadline of the open round; it moves while the run is paused."
     )
+    seconds_left: float | None = Field(
+        default=None,
+        description="Until that deadline, by the ledger's clock; it stands still while the run is paused, and is negative "
+        "if the deadline has passed.",
+    )
     quorum: int = Field(default=0, description="Accepted updates that close the current round.")
     invited: int = Field(default=0, description="Clients invited to the current round.")
     accepted: int = Field(default=0, description="Updates accepted in the current round.")
     failed: int = Field(default=0, description="Clients that failed in the current round.")
+    late: int = Field(default=0, description="Clients whose update for the current round came too late.")
     unsettled: int = Field(default=0, description="Invited clients that the open round still waits for.")
     waiting_for: list[str] = Field(default_factory=list, description="A few of the unsettled clients.")
     scores: Scores | None = Field(default=None, description="The scores of the newest evaluated model version.")
@@ -81,6 +87,7 @@ class RoundView(Body):
     invited: int
     accepted: int
     failed: dict[str, str] = Field(description="Client → reason.")
+    late: int = Field(default=0, description="Clients whose update came too late.")
     opened_at: datetime
     deadline_at: datetime
     closed_at: datetime | None

@@ -1,5 +1,5 @@
 """What a simulated device does in a round. It is drawn from the plan's seed, the client and the round, so every process
-draws the same behaviour; only the availability also depends on the clock.
+draws the same behaviour; only the availability also depends on the time.
 
 Each kind of draw has a random stream of its own, so that a change of one number in a plan leaves all other draws unchanged.
 """
@@ -33,8 +33,10 @@ class Behaviour:
     """How much later it delivers its update."""
 
 
-def behaviour(plan: Plan, client: str, number: int, now: datetime) -> Behaviour:
+def behaviour(plan: Plan, client: str, number: int, now: datetime | None) -> Behaviour:
     """What ``client`` does in round ``number`` if its task reaches it at ``now``.
+
+    ``now`` may be None if the plan's devices are always available, since nothing else depends on it.
 
     At enrolment only its speed is drawn: a person is there and sets the device up, and a client that missed enrolment
     could take part in no later round. A trace entry that names round 0 applies to enrolment nevertheless.
@@ -47,7 +49,7 @@ def behaviour(plan: Plan, client: str, number: int, now: datetime) -> Behaviour:
     return replace(device, seconds=min(device.seconds, LONGEST_WAIT_SECONDS - device.late_seconds))
 
 
-def _training_behaviour(plan: Plan, client: str, number: int, now: datetime) -> Behaviour:
+def _training_behaviour(plan: Plan, client: str, number: int, now: datetime | None) -> Behaviour:
     devices = plan.devices
     this_round = f"{client}/{number}"
     uploads = _stream(plan, "upload", this_round)
@@ -68,7 +70,10 @@ def _seconds(plan: Plan, client: str) -> float:
     return plan.devices.mean_seconds * _stream(plan, "speed", client).lognormvariate(-(spread**2) / 2, spread)
 
 
-def _is_available(plan: Plan, client: str, now: datetime) -> bool:
+def _is_available(plan: Plan, client: str, now: datetime | None) -> bool:
+    if plan.devices.always_available:
+        return True
+    assert now is not None, "the caller knows whether the plan's devices are always available"
     period = plan.devices.availability_period_seconds
     phase = _stream(plan, "phase", client).random() * period
     return (now.timestamp() + phase) % period < plan.devices.available_fraction * period

@@ -166,9 +166,12 @@ class Round(RoundState):
         return self._moved(RoundMove.SUSPEND, RoundPhase.SUSPENDED, suspended_at=now)
 
     def reopened(self, now: datetime) -> Round:
-        """The round in phase `open` again, since its run is resumed. The deadline moves by the length of the pause."""
+        """The round in phase `open` again, since its run is resumed. The deadline moves by the length of the pause.
+
+        If the ledger's clock was set back during the pause, the deadline stays.
+        """
         assert self.suspended_at is not None, "only a suspended round is reopened"
-        deadline_at = self.deadline_at + (now - self.suspended_at)
+        deadline_at = self.deadline_at + max(timedelta(), now - self.suspended_at)
         return self._moved(RoundMove.REOPEN, RoundPhase.OPEN, suspended_at=None, deadline_at=deadline_at)
 
     def abandoned(self, now: datetime, because: str) -> Round:
@@ -188,6 +191,7 @@ class Tally(BaseModel):
 
     accepted: int = Field(description="How many updates were accepted.")
     failed: int = Field(description="How many clients have failed.")
+    late: int = Field(description="How many of the unsettled clients have sent an update that came too late.")
     unsettled: frozenset[str] = Field(description="Invited clients that were neither accepted nor failed.")
     accepted_shards: frozenset[int] = Field(description="Shards with at least one accepted update.")
     folded_shards: frozenset[int] = Field(description="Shards whose partial is recorded.")

@@ -217,7 +217,8 @@ class Run(BaseModel):
         `WrongPhaseError` unless it is pausing or paused.
         """
         self.require_allowed("resume")
-        pause_seconds = (now - self.paused_at).total_seconds() if self.paused_at else 0.0
+        # The ledger's clock may have been set back during the pause.
+        pause_seconds = max(0.0, (now - self.paused_at).total_seconds()) if self.paused_at else 0.0
         phase = RunPhase.PREPARING if self.round is None else RunPhase.RUNNING
         return self._moved(RunMove.RESUME, phase, paused_at=None, paused_seconds=self.paused_seconds + pause_seconds)
 

@@ -44,6 +44,8 @@ class RoundSummary:
     accepted: int
     failed: int
     unsettled: int
+    late: int
+    """Clients whose update came too late. They are unsettled too. A restored ledger does not know them."""
 
 
 @dataclass(frozen=True)
@@ -123,17 +125,17 @@ class RunRecords(Protocol):
 class RoundSettlement(Protocol):
     """Which clients of a round have settled. A client settles once: its update is accepted, or it has failed.
 
-    ``now`` is the time of the caller's clock, an aware datetime in UTC.
+    Deadlines are judged by the ledger's own time, `RunViews.now`. The clocks of its callers do not count.
     """
 
-    def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
+    def begin_attempt(self, run_id: str, number: int, client: str) -> int:
         """Count a delivery of the client's task in this round, and record activity. Returns the count, 1 at first.
 
         Returns 0, and records nothing, if the client must not start: the round is not open (a suspended round is not open),
         or the client is not invited or has settled. `NotFoundError` if there is no such run, or the round was never opened.
         """
 
-    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
+    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> Receipt:
         """Record the update of an invited client that has not settled, in one atomic step.
 
         An open round accepts updates before its deadline, a suspended round at any time. Otherwise nothing changes, and the
@@ -143,13 +145,20 @@ class RoundSettlement(Protocol):
         such run, or the round was never opened.
         """
 
-    def fail(self, run_id: str, number: int, client: str, reason: str, now: datetime) -> Receipt:
+    def fail(self, run_id: str, number: int, client: str, reason: str) -> Receipt:
         """Record that an invited client that has not settled will send no update, and why, in one atomic step.
 
         An open round records failures before its deadline, a suspended round at any time. Otherwise nothing changes, and the
         receipt gives the reason: not invited, duplicate (an update of the client was accepted), or late (the round has
         closed, the deadline has passed, or the client has failed already). `NotFoundError` if there is no such run, or the
         round was never opened.
+        """
+
+    def record_late(self, run_id: str, number: int, client: str) -> None:
+        """Record that the update of an invited client came too late to count in the round, and will not be sent again.
+
+        The call may be repeated. It changes nothing if the client is not invited or has settled. `NotFoundError` if there is
+        no such run, or the round was never opened.
         """
 
     def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
@@ -170,14 +179,14 @@ class RoundSettlement(Protocol):
         `NotFoundError` if there is no such run, or the round was never opened.
         """
 
-    def record_partial(self, run_id: str, number: int, shard: int, now: datetime) -> bool:
+    def record_partial(self, run_id: str, number: int, shard: int) -> bool:
         """Record that the shard's partial is stored, and activity. The call may be repeated.
 
         Returns whether the round can be reduced: it is not open, and the partial of every shard with an accepted update is
         recorded. `NotFoundError` if there is no such run, or the round was never opened.
         """
 
-    def touch(self, run_id: str, number: int, now: datetime) -> None:
+    def touch(self, run_id: str, number: int) -> None:
         """Record activity in the round: its commands were published now, so the sweep waits before it repeats them.
 
         `NotFoundError` if there is no such run, or the round was never opened.
@@ -198,6 +207,9 @@ class RoundSettlement(Protocol):
 
 class RunViews(Protocol):
     """What the API and the metrics show of runs and rounds. No method changes anything."""
+
+    def now(self) -> datetime:
+        """The ledger's time, an aware datetime in UTC: the one clock by which all deadlines are set and judged."""
 
     def runs(self, limit: int | None = None, before: str | None = None) -> Sequence[Run]:
         """All runs, newest first; only runs older than the run ``before`` if that is given; the first ``limit`` of them.

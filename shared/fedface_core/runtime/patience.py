@@ -41,6 +41,7 @@ def with_patience(ports: Ports, seconds: float) -> Ports:
     return replace(
         ports,
         ledger=_with_patience("ledger", ports.ledger, seconds),
+        clock=_with_patience("ledger", ports.clock, seconds),  # it asks the ledger
         artifacts=_with_patience("artifact_store", ports.artifacts, seconds, report=WaitingEvents(ports.ledger)),
         publisher=_with_patience("broker", ports.publisher, seconds),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,9 +23,10 @@ OPEN = {
     "invited": 13,
     "accepted": 5,
     "failed": 2,
+    "late": 1,
     "unsettled": 6,
     "waiting_for": SLOW,
-    "deadline_at": NOW + timedelta(hours=1, seconds=252),
+    "seconds_left": 3852.4,
 }
 
 
@@ -57,20 +58,20 @@ def drawn(display: RunDisplay, width: int, height: int = 40) -> list[str]:
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_the_display_fits_and_tells_all(width: int) -> None:
-    due = {"deadline_at": datetime.now(UTC) + timedelta(hours=1, seconds=252)}
-    display = RunDisplay(a_run(**OPEN | due), [a_round(0), a_round(1), a_round(2), a_round(3, "nobody answered")])
+    display = RunDisplay(a_run(**OPEN), [a_round(0), a_round(1), a_round(2), a_round(3, "nobody answered")])
     display.waiting = "client is waiting: the object store does not answer"
     lines = drawn(display, width)
     assert lines[0].endswith("people run-0123456789ab running")
     assert lines[1].endswith("round 5, 3 of 8 finished")
     assert lines[2].endswith("5 of 10, 13 invited, 2 failed training")
-    assert "deadline in 1:0" in lines[3]
+    assert lines[3] == "late 1 update"
+    assert "deadline in 1:04:1" in lines[4]
     names = 5 if width >= 100 else 2
-    assert lines[4] == f"waiting for {', '.join(SLOW[:names])} and {6 - names} more"
-    assert lines[5] == "client is waiting: the object store does not answer"
-    assert lines[6] == "round 3 was abandoned: nobody answered"
-    assert [line.split()[0] for line in lines[8:]] == ["round", "0", "1", "2"]
-    assert ("genuine" in lines[8]) is (width >= 76)
+    assert lines[5] == f"waiting for {', '.join(SLOW[:names])} and {6 - names} more"
+    assert lines[6] == "client is waiting: the object store does not answer"
+    assert lines[7] == "round 3 was abandoned: nobody answered"
+    assert [line.split()[0] for line in lines[9:]] == ["round", "0", "1", "2"]
+    assert ("genuine" in lines[9]) is (width >= 76)
 
 
 def test_a_paused_run_says_since_when_and_its_deadline_stands_still() -> None:
@@ -79,7 +80,7 @@ def test_a_paused_run_says_since_when_and_its_deadline_stands_still() -> None:
     lines = drawn(RunDisplay(a_run(**kept), []), 80)
     assert lines[0].endswith(f"paused since {paused_at.astimezone():%H:%M}")
     assert lines[2].endswith("suspended")
-    assert lines[3] == "deadline in 1:34:12 once resumed"
+    assert lines[4] == "deadline in 1:04:12 once resumed"
 
 
 @pytest.mark.parametrize(

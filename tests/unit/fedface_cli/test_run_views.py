@@ -50,6 +50,14 @@ def test_show_json_is_what_the_api_said(fedface: Invoke, api: ByHand) -> None:
     assert "the photographs are gone" in fedface("run", "show", run_id)[1]
 
 
+def test_show_says_how_many_updates_came_late(fedface: Invoke, api: ByHand) -> None:
+    run_id = api.started()
+    assert "late" not in fedface("run", "show", run_id)[1]
+    for client in api.ports.ledger.load_round(run_id, 0).cohort[:2]:
+        api.ports.ledger.record_late(run_id, 0, client)
+    assert "0 of 3 accepted, 3 invited, 0 failed, 2 came late" in fedface("run", "show", run_id)[1]
+
+
 def test_list_has_every_run_newest_first(fedface: Invoke, api: ByHand) -> None:
     older = api.completed()
     newer = api.created()

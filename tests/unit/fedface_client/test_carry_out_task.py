@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,23 @@ def test_after_its_time_slice_a_task_hands_the_other_clients_back(
     assert {correlation_id for _, correlation_id in services.publisher.published} == {"all"}
     services.drain()
     assert list(services.ports.ledger.accepted(task.run_id, 1)) == list(EVERYONE)
+
+
+def test_a_clock_that_is_set_forward_or_back_does_not_end_or_lengthen_the_time_slice(
+    faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = InProcess(tiny_plan(faces, rounds=1))
+    task = ready_to_train(services)
+    jumps = iter((timedelta(hours=1), timedelta(hours=-2)))
+
+    def jump(_client: str) -> None:
+        services.clock.set_to(services.clock.now() + next(jumps, timedelta()))
+        services.clock.advance(0.4)
+
+    before_updates(monkeypatch, jump)
+    services.deliver(task, "all")
+    back = [command.clients for command in services.publisher.commands if isinstance(command, TrainClients)]
+    assert back == [EVERYONE[3:]]
 
 
 def test_an_enrolment_hands_the_other_clients_back_as_an_enrolment(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,17 @@ def test_a_device_that_is_absent_or_drops_out_does_not_respond(behaviour: Behavi
     assert device(ManualClock(), behaviour).responds() is responds
 
 
+def test_the_ledger_is_asked_for_the_time_only_if_a_device_is_away_at_times(faces: Path) -> None:
+    class NoTime(ManualClock):
+        def now(self) -> datetime:
+            raise AssertionError("a request for each client")
+
+    for devices in ({}, {"dropout": 0.5, "lateness": 0.5, "lateness_seconds": 1}):
+        assert Device.of(client_id(0), 1, tiny_plan(faces, devices=devices), NoTime()).behaviour.available
+    with pytest.raises(AssertionError, match="a request"):
+        Device.of(client_id(0), 1, tiny_plan(faces, devices={"available_fraction": 0.5}), NoTime())
+
+
 def test_a_device_is_slow_and_late_by_the_clock() -> None:
     clock = ManualClock()
     start = clock.now()

@@ -55,6 +55,7 @@ def test_an_update_after_the_deadline_is_refused_as_late(faces: Path, monkeypatc
     assert run.phase is RunPhase.COMPLETED
     assert counter("updates", outcome="refused", reason="late") == before + 1
     assert list(services.manifest(run.id, 1).accepted) == [f"client-00000{index}" for index in range(3)]
+    assert services.ports.ledger.round_summary(run.id, 1).late == 1
 
 
 def test_a_failure_after_the_deadline_is_not_counted(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +63,7 @@ def test_a_failure_after_the_deadline_is_not_counted(faces: Path, monkeypatch: p
     run_id = services.start()
     services.until(run_id, in_training)
     last = TrainClients(run_id=run_id, round=1, clients=("client-000003",))
-    services.ports.ledger.begin_attempt(run_id, 1, last.clients[0], services.clock.now())
+    services.ports.ledger.begin_attempt(run_id, 1, last.clients[0])
     services.clock.advance(100)
     before = counter("updates", outcome="failed", reason="client")
     services.deliver(last, "too often, and late")

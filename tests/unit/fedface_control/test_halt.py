@@ -21,7 +21,7 @@ def nobody_trains(services: InProcess, rounds: set[int]) -> None:
 
     def refuse(command: TrainClients, correlation_id: str) -> None:
         if command.round in rounds:
-            services.ports.ledger.fail(command.run_id, command.round, command.clients[0], "flat", services.clock.now())
+            services.ports.ledger.fail(command.run_id, command.round, command.clients[0], "flat")
         else:
             train(command, correlation_id)
 

@@ -57,7 +57,7 @@ def test_a_manifest_holds_the_round_its_updates_and_its_failures() -> None:
     control = Control.empty()
     run = control.open()
     control.accept(4, 0)
-    control.ledger.fail(RUN, 0, client_id(1), "no photographs", NOW)
+    control.ledger.fail(RUN, 0, client_id(1), "no photographs")
     ended = control.ledger.load_round(RUN, 0).abandoned(NOW, "nobody answered")
     saved = save_ended_round(control.ports, run, "round_abandoned", ended)
     stored = manifest(control)

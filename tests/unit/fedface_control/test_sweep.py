@@ -12,7 +12,7 @@ from fedface_control import sweep as sweep_module
 from fedface_control.sweep import sweep
 from fedface_core.domain.errors import StaleVersionError
 from fedface_core.domain.run import Run, RunPhase
-from support.control_rounds import PLAN, RUN, Control
+from support.control_rounds import NOW, PLAN, RUN, Control
 
 REPEAT_AFTER = timedelta(seconds=30)
 
@@ -39,6 +39,15 @@ def test_messages_in_the_queue_are_waited_for_ten_times_longer() -> None:
     assert repeated_after(control, 31) == 1
     assert repeated_after(control, 299) == 0, "the message still waits"
     assert repeated_after(control, 2) == 1
+
+
+def test_a_clock_that_was_set_back_does_not_keep_commands_from_being_repeated() -> None:
+    control = Control.empty()
+    control.open()
+    control.clock.set_to(NOW - timedelta(days=1))
+    assert repeated_after(control, 0) == 7
+    control.publisher.published.clear()
+    assert repeated_after(control, 30) == 0, "they were published just now, by the new time"
 
 
 @pytest.mark.parametrize(

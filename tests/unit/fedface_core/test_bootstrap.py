@@ -41,3 +41,9 @@ def test_a_wrong_address_is_refused_before_anything_is_connected(setting: str, v
     app = create_celery(settings)
     with pytest.raises(InvalidInputError, match=f"FEDFACE_{setting.upper()}"):
         connect(settings.model_copy(update={setting: value}), app)
+
+
+def test_the_time_of_a_service_is_that_of_the_ledger(ledger_url: str, tmp_path: Path) -> None:
+    settings = Settings(redis_url=SecretStr(ledger_url), artifacts="directory", artifact_directory=tmp_path)
+    ports = connect(settings, create_celery(settings))
+    assert ports.ledger.now() <= ports.clock.now() <= ports.ledger.now()

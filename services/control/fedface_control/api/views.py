@@ -46,6 +46,7 @@ def round_view(ledger: RoundSettlement, glance: RoundSummary) -> RoundView:
         invited=glance.invited,
         accepted=glance.accepted,
         failed=dict(ledger.failed(state.run_id, state.number)) if glance.failed else {},
+        late=glance.late,
         opened_at=state.opened_at,
         deadline_at=state.deadline_at,
         closed_at=state.closed_at,
@@ -82,15 +83,22 @@ def _summary(ledger: RunViews, run: Run) -> dict[str, Any]:
         summary |= {
             "round_phase": current.phase,
             "deadline_at": current.deadline_at if takes_updates else None,
+            "seconds_left": _seconds_left(ledger, current) if takes_updates else None,
             "waiting_for": ledger.stragglers(run.id, run.round, NAMED_STRAGGLERS) if takes_updates else [],
             "unsettled": glance.unsettled if takes_updates else 0,
             "quorum": current.quorum,
             "invited": glance.invited,
             "accepted": glance.accepted,
             "failed": glance.failed,
+            "late": glance.late,
             "scores": _newest_scores(ledger, current),
         }
     return summary
+
+
+def _seconds_left(ledger: RunViews, current: RoundState) -> float:
+    """The seconds to the round's deadline: from now on, or from the moment at which it was suspended."""
+    return (current.deadline_at - (current.suspended_at or ledger.now())).total_seconds()
 
 
 def _newest_scores(ledger: RunViews, current: RoundState) -> Scores | None:

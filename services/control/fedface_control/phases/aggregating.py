@@ -32,6 +32,8 @@ def next_step(ports: Ports, snapshot: Snapshot) -> Run | None:
     if accepted >= minimum:
         return None
     because = f"{accepted} updates were accepted, fewer than the minimum {minimum}"
+    if late := snapshot.tally.late:
+        because = f"{accepted} updates were accepted, {late} came late; the minimum is {minimum}"
     return abandon_round(ports, snapshot.run, snapshot.round, because)
 
 

@@ -20,7 +20,7 @@ from fedface_core.ports import Clock, EndedRound, RecordedEvent, RoundSummary
 
 
 class MemoryLedger:
-    """`RunLedger` in memory. Several threads may use it. ``clock``, by default the system's, gives the dates of events."""
+    """`RunLedger` in memory. Several threads may use it. ``clock``, by default the system's, is the ledger's time."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -110,37 +110,46 @@ class MemoryLedger:
 
     # RoundSettlement
 
-    def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
+    def begin_attempt(self, run_id: str, number: int, client: str) -> int:
         """Count a delivery of the client's task in this round, and record activity."""
         with self._lock:
             state = self._state(run_id, number)
             if state.record.phase is not RoundPhase.OPEN or client not in state.unsettled:
                 return 0
             state.attempts[client] += 1
-            state.last_activity = now
+            state.last_activity = self._clock.now()
             return state.attempts[client]
 
-    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
+    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> Receipt:
         """Record the update of an invited client that has not settled, in one atomic step."""
         with self._lock:
             state = self._state(run_id, number)
-            refused = state.refusal(client, now)
+            refused = state.refusal(client, self._clock.now())
             if refused is None:
                 state.unsettled.remove(client)
+                state.late.discard(client)
                 state.accepted[client] = update
-                state.last_activity = now
+                state.last_activity = self._clock.now()
             return state.receipt(client, refused)
 
-    def fail(self, run_id: str, number: int, client: str, reason: str, now: datetime) -> Receipt:
+    def fail(self, run_id: str, number: int, client: str, reason: str) -> Receipt:
         """Record that an invited client that has not settled will send no update, and why, in one atomic step."""
         with self._lock:
             state = self._state(run_id, number)
-            refused = state.refusal(client, now)
+            refused = state.refusal(client, self._clock.now())
             if refused is None:
                 state.unsettled.remove(client)
+                state.late.discard(client)
                 state.failed[client] = reason
-                state.last_activity = now
+                state.last_activity = self._clock.now()
             return state.receipt(client, refused)
+
+    def record_late(self, run_id: str, number: int, client: str) -> None:
+        """Record that the update of an invited client came too late to count in the round."""
+        with self._lock:
+            state = self._state(run_id, number)
+            if client in state.unsettled:
+                state.late.add(client)
 
     def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
         """Client → its accepted update, in client order: of all clients, or of those in ``clients``."""
@@ -159,18 +168,18 @@ class MemoryLedger:
         with self._lock:
             return dict(sorted(self._state(run_id, number).failed.items()))
 
-    def record_partial(self, run_id: str, number: int, shard: int, now: datetime) -> bool:
+    def record_partial(self, run_id: str, number: int, shard: int) -> bool:
         """Record that the shard's partial is stored, and activity."""
         with self._lock:
             state = self._state(run_id, number)
             state.folded.add(shard)
-            state.last_activity = now
+            state.last_activity = self._clock.now()
             return state.record.phase is not RoundPhase.OPEN and state.accepted_shards <= state.folded
 
-    def touch(self, run_id: str, number: int, now: datetime) -> None:
+    def touch(self, run_id: str, number: int) -> None:
         """Record activity in the round: its commands were published now, so the sweep waits before it repeats them."""
         with self._lock:
-            self._state(run_id, number).last_activity = now
+            self._state(run_id, number).last_activity = self._clock.now()
 
     def tally(self, run_id: str, number: int) -> Tally:
         """The progress of the round at one moment: counts, unsettled clients, folded shards and the last activity."""
@@ -179,6 +188,7 @@ class MemoryLedger:
             return Tally(
                 accepted=len(state.accepted),
                 failed=len(state.failed),
+                late=len(state.late),
                 unsettled=frozenset(state.unsettled),
                 accepted_shards=frozenset(state.accepted_shards),
                 folded_shards=frozenset(state.folded),
@@ -197,6 +207,10 @@ class MemoryLedger:
             }
 
     # RunViews
+
+    def now(self) -> datetime:
+        """The ledger's time, an aware datetime in UTC: the one clock by which all deadlines are set and judged."""
+        return self._clock.now()
 
     def runs(self, limit: int | None = None, before: str | None = None) -> Sequence[Run]:
         """All runs, newest first; only runs older than the run ``before`` if that is given; the first ``limit`` of them."""

@@ -25,6 +25,8 @@ class MemoryRound:
     """Client → its accepted update."""
     failed: dict[str, str] = field(default_factory=dict)
     """Client → the reason why it sent no update."""
+    late: set[str] = field(default_factory=set)
+    """Unsettled clients whose update came too late."""
     attempts: Counter[str] = field(default_factory=Counter)
     """Client → deliveries of its task."""
     folded: set[int] = field(default_factory=set)
@@ -59,6 +61,7 @@ class MemoryRound:
             accepted=len(self.accepted),
             failed=len(self.failed),
             unsettled=len(self.unsettled),
+            late=len(self.late),
         )
 
     @property

@@ -97,11 +97,13 @@ class RedisServer:
 
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
         self._client = connect(url, timeout_seconds=timeout_seconds)
-        self._scripts = {
-            file.name: self._client.register_script(file.read_text(encoding="utf-8"))
+        texts = {
+            file.name: file.read_text(encoding="utf-8")
             for file in resources.files(__package__).iterdir()
             if file.name.endswith(".lua")
         }
+        first = texts.pop("time.lua")
+        self._scripts = {name: self._client.register_script(first + text) for name, text in texts.items()}
 
     @contextmanager
     def pipeline(self, *, transaction: bool = False) -> Iterator[Pipeline]:

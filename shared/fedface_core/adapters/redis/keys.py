@@ -26,6 +26,7 @@ No key expires.
     {run}:round:{n}:accepted        hash        client → JSON of the AcceptedUpdate            accept restore       delete
     {run}:round:{n}:accepted_shards set         shards with an accepted update                 accept restore       delete
     {run}:round:{n}:failed          hash        client → why it sends no update                fail restore         delete
+    {run}:round:{n}:late            set         unsettled clients whose update came too late   record_late          delete
     {run}:round:{n}:attempts        hash        client → deliveries of its task                begin_attempt        delete⁵
     {run}:round:{n}:folded          set         shards whose partial is stored                 record_partial       delete
 
@@ -70,6 +71,7 @@ class RoundKeys(NamedTuple):
     accepted: str
     accepted_shards: str
     failed: str
+    late: str
     attempts: str
     folded: str
 

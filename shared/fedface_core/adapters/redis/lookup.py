@@ -11,15 +11,20 @@ from fedface_core.adapters.redis.keys import run_keys
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import DamagedObjectError, NotFoundError, UnknownSchemaError
 from fedface_core.domain.run import Run
+from fedface_core.ports import Clock
 
 log = structlog.get_logger(__name__)
 
 
 class RunLookup:
-    """The base class of `RedisRecords`, `RedisSettlement` and `RedisViews`: a server, and its runs by their ids."""
+    """The base class of `RedisRecords`, `RedisSettlement` and `RedisViews`: a server, and its runs by their ids.
 
-    def __init__(self, server: RedisServer) -> None:
+    ``clock`` gives the time of the ledger. Without it, the time is the server's.
+    """
+
+    def __init__(self, server: RedisServer, clock: Clock | None = None) -> None:
         self._server = server
+        self._clock = clock
 
     def load(self, run_id: str) -> Run:
         """The run as it is stored now."""

@@ -3,16 +3,17 @@
 -- accepted in a training round has answered one more invitation.
 --
 -- KEYS     1 round, 2 its members, 3 its unsettled clients, 4 its shards, 5 its accepted updates,
---          6 its shards with an accepted update, 7 its failed clients, 8 the run's answers
--- ARGV     1 client, 2 now (µs), 3 'accepted' or 'failed', 4 the update (JSON) or the reason of the failure,
+--          6 its shards with an accepted update, 7 its failed clients, 8 its late clients, 9 the run's answers
+-- ARGV     1 client, 2 the time (µs), or '' for the server's, 3 'accepted' or 'failed', 4 the update (JSON) or the reason of the failure,
 --          5 the round's kind ('enrolment' or 'training')
 -- Returns  {refusal, shard, whether every client of the shard has settled (1 or 0), whether the round is ready (1 or 0)};
 --          false if the round was never opened. The refusal is '' if the client has settled by this call. Otherwise nothing
 --          has changed, and the refusal is 'not_invited' (the shard is '' then), 'duplicate' (the client was accepted before)
 --          or 'late' (the round accepts no updates, or the client has failed). An open round is ready if its quorum is
 --          reached or no client is unsettled. The time does not depend on the size of the cohort.
-local round, members, unsettled, shards, accepted, accepted_shards, failed, answered = unpack(KEYS)
-local client, now, outcome, value, kind = unpack(ARGV)
+local round, members, unsettled, shards, accepted, accepted_shards, failed, late, answered = unpack(KEYS)
+local client, given, outcome, value, kind = unpack(ARGV)
+local now = time_of_ledger(given)
 
 local phase, deadline, quorum = unpack(redis.call('HMGET', round, 'phase', 'deadline', 'quorum'))
 if not phase then
@@ -31,6 +32,7 @@ if redis.call('HEXISTS', accepted, client) == 1 then
 elseif not accepts_updates or redis.call('SREM', unsettled, client) == 0 then
   refused = 'late'
 else
+  redis.call('SREM', late, client) -- it was late, and the deadline has moved since
   redis.call('HINCRBY', shards, shard, -1)
   redis.call('HSET', round, 'last_activity', now)
   if outcome == 'accepted' then

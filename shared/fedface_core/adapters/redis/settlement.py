@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Literal
 
 from fedface_core.adapters.redis.keys import from_microseconds, round_keys, run_keys, to_microseconds
@@ -17,26 +16,24 @@ from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
 class RedisSettlement(RunLookup):
     """`RoundSettlement` in Redis or Valkey."""
 
-    def begin_attempt(self, run_id: str, number: int, client: str, now: datetime) -> int:
+    def begin_attempt(self, run_id: str, number: int, client: str) -> int:
         """Count a delivery of the client's task in this round, and record activity."""
         keys = round_keys(run_id, number)
         count: int | None = self._server.run_script(
-            "begin_attempt.lua", keys=[keys.round, keys.unsettled, keys.attempts], args=[client, to_microseconds(now)]
+            "begin_attempt.lua", keys=[keys.round, keys.unsettled, keys.attempts], args=[client, self._given_time()]
         )
         self._require_round(count is not None, run_id, number)
         return count or 0
 
-    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate, now: datetime) -> Receipt:
+    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> Receipt:
         """Record the update of an invited client that has not settled, in one atomic step."""
-        return self._settle(run_id, number, client, now, "accepted", update.model_dump_json())
+        return self._settle(run_id, number, client, "accepted", update.model_dump_json())
 
-    def fail(self, run_id: str, number: int, client: str, reason: str, now: datetime) -> Receipt:
+    def fail(self, run_id: str, number: int, client: str, reason: str) -> Receipt:
         """Record that an invited client that has not settled will send no update, and why, in one atomic step."""
-        return self._settle(run_id, number, client, now, "failed", reason)
+        return self._settle(run_id, number, client, "failed", reason)
 
-    def _settle(
-        self, run_id: str, number: int, client: str, now: datetime, outcome: Literal["accepted", "failed"], value: str
-    ) -> Receipt:
+    def _settle(self, run_id: str, number: int, client: str, outcome: Literal["accepted", "failed"], value: str) -> Receipt:
         """Settle a client by settle.lua. ``value`` is its update as JSON, or the reason why it failed."""
         keys = round_keys(run_id, number)
         answer = self._server.run_script(
@@ -49,9 +46,10 @@ class RedisSettlement(RunLookup):
                 keys.accepted,
                 keys.accepted_shards,
                 keys.failed,
+                keys.late,
                 run_keys(run_id).answered,
             ],
-            args=[client, to_microseconds(now), outcome, value, RoundKind.of(number).value],
+            args=[client, self._given_time(), outcome, value, RoundKind.of(number).value],
         )
         self._require_round(answer is not None, run_id, number)
         refused, shard, shard_settled, round_ready = answer
@@ -61,6 +59,12 @@ class RedisSettlement(RunLookup):
             shard_settled=bool(shard_settled),
             round_ready=bool(round_ready),
         )
+
+    def record_late(self, run_id: str, number: int, client: str) -> None:
+        """Record that the update of an invited client came too late to count in the round."""
+        keys = round_keys(run_id, number)
+        recorded = self._server.run_script("record_late.lua", keys=[keys.round, keys.unsettled, keys.late], args=[client])
+        self._require_round(recorded is not None, run_id, number)
 
     def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
         """Client → its accepted update, in client order: of all clients, or of those in ``clients``."""
@@ -98,18 +102,18 @@ class RedisSettlement(RunLookup):
         self._require_round(exists, run_id, number)
         return dict(sorted(failed.items()))
 
-    def record_partial(self, run_id: str, number: int, shard: int, now: datetime) -> bool:
+    def record_partial(self, run_id: str, number: int, shard: int) -> bool:
         """Record that the shard's partial is stored, and activity."""
         keys = round_keys(run_id, number)
         complete = self._server.run_script(
-            "record_partial.lua", keys=[keys.round, keys.accepted_shards, keys.folded], args=[shard, to_microseconds(now)]
+            "record_partial.lua", keys=[keys.round, keys.accepted_shards, keys.folded], args=[shard, self._given_time()]
         )
         self._require_round(complete is not None, run_id, number)
         return bool(complete)
 
-    def touch(self, run_id: str, number: int, now: datetime) -> None:
+    def touch(self, run_id: str, number: int) -> None:
         """Record activity in the round: its commands were published now, so the sweep waits before it repeats them."""
-        touched = self._server.run_script("touch.lua", keys=[round_keys(run_id, number).round], args=[to_microseconds(now)])
+        touched = self._server.run_script("touch.lua", keys=[round_keys(run_id, number).round], args=[self._given_time()])
         self._require_round(touched is not None, run_id, number)
 
     def tally(self, run_id: str, number: int) -> Tally:
@@ -119,14 +123,16 @@ class RedisSettlement(RunLookup):
             pipeline.hget(keys.round, "last_activity")
             pipeline.hlen(keys.accepted)
             pipeline.hlen(keys.failed)
+            pipeline.scard(keys.late)
             pipeline.smembers(keys.unsettled)
             pipeline.smembers(keys.accepted_shards)
             pipeline.smembers(keys.folded)
-            last_activity, accepted, failed, unsettled, accepted_shards, folded_shards = pipeline.execute()
+            last_activity, accepted, failed, late, unsettled, accepted_shards, folded_shards = pipeline.execute()
         self._require_round(last_activity is not None, run_id, number)
         return Tally(
             accepted=accepted,
             failed=failed,
+            late=late,
             unsettled=frozenset(unsettled),
             accepted_shards=frozenset(map(int, accepted_shards)),
             folded_shards=frozenset(map(int, folded_shards)),
@@ -146,3 +152,7 @@ class RedisSettlement(RunLookup):
             client: Participation(invited=int(invited[client]), accepted=int(answered.get(client, 0)))
             for client in sorted(invited)
         }
+
+    def _given_time(self) -> int | str:
+        """The time argument of a script: that of the ledger's clock in µs, or '' for the server's time."""
+        return "" if self._clock is None else to_microseconds(self._clock.now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from redis.client import Pipeline
@@ -16,11 +17,20 @@ from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import RecordedEvent, RoundSummary
 
-_ANSWERS_PER_SUMMARY: Final = 5
+_ANSWERS_PER_SUMMARY: Final = 6
 
 
 class RedisViews(RunLookup):
     """`RunViews` in Redis or Valkey."""
+
+    def now(self) -> datetime:
+        """The ledger's time, an aware datetime in UTC: the one clock by which all deadlines are set and judged."""
+        if self._clock is not None:
+            return self._clock.now()
+        with self._server.pipeline() as pipeline:
+            pipeline.time()
+            ((seconds, microseconds),) = pipeline.execute()
+        return from_microseconds(1_000_000 * seconds + microseconds)
 
     def runs(self, limit: int | None = None, before: str | None = None) -> Sequence[Run]:
         """All runs, newest first; only runs older than the run ``before`` if that is given; the first ``limit`` of them."""
@@ -109,10 +119,11 @@ def _request_summary(pipeline: Pipeline, run_id: str, number: int) -> None:
     pipeline.hlen(keys.accepted)
     pipeline.hlen(keys.failed)
     pipeline.scard(keys.unsettled)
+    pipeline.scard(keys.late)
 
 
-def _summary(record: str, invited: int, accepted: int, failed: int, unsettled: int) -> RoundSummary:
-    return RoundSummary(read_versioned(RoundState, record), invited, accepted, failed, unsettled)
+def _summary(record: str, invited: int, accepted: int, failed: int, unsettled: int, late: int) -> RoundSummary:
+    return RoundSummary(read_versioned(RoundState, record), invited, accepted, failed, unsettled, late)
 
 
 def _recorded_event(entry_id: str, fields: Mapping[str, str]) -> RecordedEvent:

@@ -94,6 +94,11 @@ class DevicePlan(PlanPart):
         """Whether devices behave in any way that an ideal device does not."""
         return self != DevicePlan()
 
+    @property
+    def always_available(self) -> bool:
+        """Whether no device is away for a part of each period. A trace may still say that one does not answer."""
+        return self.available_fraction == 1
+
     @model_validator(mode="before")
     @classmethod
     def _with_profile_numbers(cls, given: object) -> object:

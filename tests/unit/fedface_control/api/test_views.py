@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi.testclient import TestClient
 
+from fedface_control.operate.run import cancel_run, pause_run
 from support.in_process import InProcess
 
 
@@ -38,9 +39,33 @@ def test_a_failed_run_says_why(api: TestClient, services: InProcess) -> None:
     run_id = services.start()
     services.until(run_id, lambda run: run.round == 0)
     for client in services.ports.ledger.load_round(run_id, 0).cohort:
-        services.ports.ledger.fail(run_id, 0, client, "no photographs", services.clock.now())
+        services.ports.ledger.fail(run_id, 0, client, "no photographs")
     services.publisher.published.clear()
     services.to_end(run_id)
     assert api.get(f"/runs/{run_id}").json()["failure"] == "round 0: 0 updates were accepted, fewer than the minimum 1"
     (shown,) = api.get(f"/runs/{run_id}/rounds").json()["rounds"]
     assert (shown["phase"], shown["failed"]["client-000002"]) == ("abandoned", "no photographs")
+
+
+def test_an_open_round_shows_the_time_that_is_left_by_the_ledgers_clock(api: TestClient, services: InProcess) -> None:
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 0)
+    before = api.get(f"/runs/{run_id}").json()["seconds_left"]
+    assert before == services.plan.cohort.deadline_seconds
+    services.clock.advance(90)
+    assert api.get(f"/runs/{run_id}").json()["seconds_left"] == before - 90
+    pause_run(services.ports, run_id, now=True)
+    services.clock.advance(1000)
+    assert api.get(f"/runs/{run_id}").json()["seconds_left"] == before - 90, "it stands still"
+    cancel_run(services.ports, run_id)
+    assert api.get(f"/runs/{run_id}").json()["seconds_left"] is None
+
+
+def test_updates_that_came_late_are_counted_in_the_run_and_in_its_round(api: TestClient, services: InProcess) -> None:
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 1)
+    for client in services.ports.ledger.load_round(run_id, 1).cohort[:2]:
+        services.ports.ledger.record_late(run_id, 1, client)
+    assert api.get(f"/runs/{run_id}").json()["late"] == 2
+    rounds = api.get(f"/runs/{run_id}/rounds").json()["rounds"]
+    assert [shown["late"] for shown in rounds] == [0, 2]

@@ -12,6 +12,7 @@ from fedface_core.domain.commands import (
     ReduceRound,
 )
 from fedface_core.domain.facts import RoundAggregated
+from fedface_core.domain.ids import client_id
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.update import accepted_digest
 from support.control_rounds import NOW, PLAN, RUN, Control, a_round, a_tally, an_aggregation
@@ -37,6 +38,18 @@ def test_a_round_with_too_few_updates_is_abandoned() -> None:
     failed = next_step(control.ports, Snapshot(run, closed, control.ledger.tally(RUN, 0)))
     assert failed is not None
     assert failed.failure == "round 0: 0 updates were accepted, fewer than the minimum 1"
+
+
+def test_an_abandoned_round_says_how_many_updates_came_late() -> None:
+    control = Control.empty()
+    run = control.open()
+    for index in (0, 1, 1):
+        control.ledger.record_late(RUN, 0, client_id(index))
+    closed = control.ledger.load_round(RUN, 0).closed(NOW)
+    run = control.ledger.save(run, "round_closed", changed=closed)
+    failed = next_step(control.ports, Snapshot(run, closed, control.ledger.tally(RUN, 0)))
+    assert failed is not None
+    assert failed.failure == "round 0: 0 updates were accepted, 2 came late; the minimum is 1"
 
 
 def test_an_average_of_another_accepted_set_is_not_recorded() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from fedface_control.operate.run import delete_run
 from fedface_control.upkeep.restore import restore_run
+from fedface_core.adapters.memory import ManualClock, MemoryArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.run import RunPhase
@@ -26,7 +29,9 @@ def test_model_versions_that_another_run_names_stay(faces: Path) -> None:
     services = InProcess(tiny_plan(faces, rounds=1))
     first = services.run()
     second = services.run()
-    other = InProcess(tiny_plan(faces, rounds=1, seed=9), ledger=services.ports.ledger, artifacts=services.ports.artifacts)
+    ports = services.ports
+    other_plan = tiny_plan(faces, rounds=1, seed=9)
+    other = InProcess(other_plan, clock=services.clock, ledger=ports.ledger, artifacts=ports.artifacts)
     third = other.run()
     assert first.model_sha256 == second.model_sha256 != third.model_sha256
     delete_run(services.ports, first.id, first.id)
@@ -92,3 +97,16 @@ def test_updates_go_only_once_their_rounds_manifest_is_there(faces: Path) -> Non
             if len(updates) < len(accepted):
                 key = object_keys.manifest(run_id, done.number)
                 assert dict(Manifest.model_validate_json(services.ports.artifacts.get(key)).accepted) == dict(accepted)
+
+
+@pytest.mark.parametrize("hours", [24, -24])
+def test_the_models_of_a_deleted_run_go_whatever_the_ledgers_clock_is(faces: Path, hours: float) -> None:
+    """The store dates a model by its own clock. If the ledger's is behind, the model is no newer for that."""
+    services = InProcess(tiny_plan(faces, rounds=1))
+    store_clock = ManualClock(services.clock.now() + timedelta(hours=hours))
+    services.ports = replace(services.ports, artifacts=MemoryArtifacts(store_clock))
+    services.restart_services()
+    run = services.run()
+    delete_run(services.ports, run.id, run.id)
+    services.sweep_after(1)
+    assert keys(services) == set()

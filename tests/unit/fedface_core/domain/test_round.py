@@ -75,6 +75,11 @@ def test_a_reopened_round_has_as_long_as_it_had() -> None:
     assert (reopened.suspended_at, reopened.deadline_at) == (None, a_round().deadline_at + (LATER - NOW))
 
 
+def test_a_pause_in_which_the_clock_was_set_back_takes_nothing_from_the_round() -> None:
+    reopened = a_round().suspended(LATER).reopened(NOW)
+    assert (reopened.suspended_at, reopened.deadline_at) == (None, a_round().deadline_at)
+
+
 def test_what_a_round_changes_are_its_fields() -> None:
     """A name that is no field, or that has another type, passes neither mypy nor this test."""
     fields = get_type_hints(Round)
@@ -136,6 +141,7 @@ def tally(accepted: int, failed: int) -> Tally:
     return Tally(
         accepted=accepted,
         failed=failed,
+        late=0,
         unsettled=unsettled,
         accepted_shards=frozenset(),
         folded_shards=frozenset(),

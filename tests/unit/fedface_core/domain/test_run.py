@@ -82,6 +82,7 @@ def test_a_resumed_run_goes_on_where_it_was() -> None:
     assert paused.resumed(LATER).phase is RunPhase.PREPARING
     assert paused.replace(round=0).resumed(LATER).phase is RunPhase.RUNNING
     assert paused.resumed(LATER).paused_seconds == (LATER - NOW).total_seconds()
+    assert paused.replace(paused_at=LATER).resumed(NOW).paused_seconds == 0.0, "the clock was set back meanwhile"
 
 
 def test_what_a_run_changes_are_its_fields() -> None:

@@ -50,15 +50,16 @@ async def _stream(ports: Ports, run_id: str, after: str | None, follow: bool) ->
             run = await run_in_threadpool(ports.ledger.load, run_id)
             # The events are read after the run: otherwise the last events of a run that ends in between would be missed.
             recorded = await run_in_threadpool(ports.ledger.events, run_id, after)
-            summary = (await run_in_threadpool(run_summary, ports.ledger, run)).model_dump_json()
+            summary = await run_in_threadpool(run_summary, ports.ledger, run)
         except NotFoundError:  # the run was deleted meanwhile
             return
         for event in recorded:
             after = event.id
             yield _server_sent(event)
-        if summary != shown:
-            shown = summary
-            yield ServerSentEvent(event="progress", data=summary)
+        state = summary.model_dump(exclude={"seconds_left"})  # it changes at every look
+        if state != shown:
+            shown = state
+            yield ServerSentEvent(event="progress", data=summary.model_dump_json())
         if (run.phase in ENDED or not follow) and not recorded:
             return
         if not recorded:
