@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
 
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts
+from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import EnrolClients, EvaluateModel, FoldShard, HandleFact, ReduceRound, Sweep, TrainClients
 from fedface_core.domain.errors import NotFoundError
@@ -66,12 +68,24 @@ class Queues(KillablePublisher):
         super().publish_all(commands, correlation_id=correlation_id)
 
 
+class StoresClock(SystemClock):
+    """The clock of the store. It goes on with that of the ledger, but nobody sets it."""
+
+    def __init__(self, ledgers: ManualClock) -> None:
+        self._start = ledgers.now()
+        self._ledgers = ledgers
+
+    def now(self) -> datetime:
+        """The time at the start, and what has passed since."""
+        return self._start + timedelta(seconds=self._ledgers.monotonic())
+
+
 class World:
     """The services over one ledger and one store, the messages under way, and the time."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.artifacts = MemoryArtifacts(self.clock)
+        self.artifacts = MemoryArtifacts(StoresClock(self.clock))
         self.disturbance = Disturbance()
         self.queues = Queues(self.disturbance)
         self.queues.is_stored = self._stored

@@ -11,6 +11,7 @@ import logging
 import random
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
@@ -168,6 +169,11 @@ class RunMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1.0, 30.0, REPEAT_AFTER.total_seconds() + 1, DEADLINE_SECONDS + 1]))
     def time_passes(self, seconds: float) -> None:
         self.world.clock.advance(seconds)
+
+    @rule(seconds=st.sampled_from([-3600.0, -1.0, 3600.0]))
+    def the_ledgers_clock_is_set(self, seconds: float) -> None:
+        clock = self.world.clock
+        clock.set_to(clock.now() + timedelta(seconds=seconds))
 
     @rule()
     def sweep(self) -> None:
