@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-<<<<<<< ours
 from contextlib import nullcontext
-=======
 from datetime import datetime, timedelta
->>>>>>> theirs
 from typing import Any
 
 from pydantic import BaseModel
