@@ -19,7 +19,7 @@ def test_a_good_url_loses_its_last_slash_only(url: str) -> None:
     ("url", "complaint"),
     [
         ("localhost:8000", "'localhost:8000'; it must start with http:// or https://"),
-        ("ftp://user:own@host", "'host'; it must start with http://"),
+        ("ftp://user:own@host", "'ftp://***@host'; it must start with http://"),
         ("http://", "'http://'; give a host"),
         ("http://:8000", "'http://:8000'; give a host"),
         ("http://host:99999", "'http://host:99999'; give a host, a port from 1 to 65535"),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from fedface_cli.exit_status import ExitStatus
 from fedface_core.domain.errors import UnavailableError
 from support.api_by_hand import ByHand
 from support.command_line import Invoke
@@ -48,7 +49,7 @@ def test_what_was_removed_before_an_error_is_listed(fedface: Invoke, api: ByHand
         failing.setattr(api.ports.artifacts, "delete_all", delete_the_first_page)
         code, out, err = fedface("artifacts", "collect")
     delete_all(strays)
-    assert (code, out.split()) == (1, removed)
+    assert (code, out.split()) == (ExitStatus.UNAVAILABLE, removed)
     assert "the disk is gone" in err
     assert len(removed) == 999, "the first object of the store says that earlier runs have claims"
 

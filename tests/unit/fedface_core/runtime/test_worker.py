@@ -103,12 +103,16 @@ def test_a_worker_refuses_a_broker_that_may_evict_and_leaves_no_folder(tmp_path:
 COUNT = """
 import os, sys, urllib.request
 from pathlib import Path
+from unittest.mock import MagicMock
 from celery.signals import worker_process_shutdown, worker_ready
 from pydantic import SecretStr
 from fedface_core.runtime import worker
 from fedface_core.runtime.settings import WorkerSettings
 
 class App:
+    def connection_for_read(self):
+        return MagicMock()  # a broker that is there
+
     def worker_main(self, arguments):
         from prometheus_client import Counter, Gauge
         Counter("counted", "").inc()
@@ -121,7 +125,7 @@ class App:
 sys.modules["tasks_of_test"] = type(sys)("tasks_of_test")
 sys.modules["tasks_of_test"].create = lambda settings: (App(), [])
 settings = WorkerSettings(
-    redis_url=SecretStr("redis://"), artifacts="directory", artifact_directory=Path("/artifacts"),
+    redis_url=SecretStr("redis://redis"), artifacts="directory", artifact_directory=Path("/artifacts"),
     metrics_directory=Path(sys.argv[1]), metrics_port=int(sys.argv[2]),
 )
 worker.run_worker("client", settings, "tasks_of_test")

@@ -28,14 +28,19 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> RunSnapshot:
 
 
 @pytest.mark.parametrize(
-    ("artifacts", "kinds"), [("s3", set(FaultKind)), ("directory", set(FaultKind) - {FaultKind.FREEZE, FaultKind.CUT})]
+    ("artifacts", "kinds"),
+    [("s3", set(FaultKind)), ("directory", set(FaultKind) - {FaultKind.FREEZE, FaultKind.CUT, FaultKind.FILL})],
 )
 def test_each_run_has_its_own_stack_and_the_faults_are_those_of_the_store(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, snapshot: RunSnapshot, artifacts: Any, kinds: set[FaultKind]
 ) -> None:
     stacks: list[LocalStack] = []
     adversary: Any = SimpleNamespace(
-        injected=[], services=SimpleNamespace(ended=[]), counts=dict, kills_left=lambda: 0, last_progress="round 1, open"
+        injected=[],
+        services=SimpleNamespace(ended=[], writes_refused=[]),
+        counts=dict,
+        kills_left=lambda: 0,
+        last_progress="round 1, open",
     )
 
     def fault_free(stack: LocalStack, *_: object) -> Trial:
