@@ -21,6 +21,7 @@ KINDS_OF_A_RUN = {
     object_keys.class_embeddings(RUN, SHA): "class_embedding",
     object_keys.server_state(RUN, SHA): "server_state",
     object_keys.guidance(RUN, SHA): "guidance",
+    object_keys.identity_list(RUN, SHA): "identity_list",
     object_keys.residual(RUN, 3, client_id(1), SHA): "residual",
     object_keys.aggregation(RUN, 3, DIGEST): "aggregation",
     object_keys.report(RUN, 3): "report",
