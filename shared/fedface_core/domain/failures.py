@@ -14,6 +14,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.errors import StaleVersionError, UnavailableError, UnknownSchemaError
 
 MOST_IN_A_ROW: Final = 5
@@ -38,7 +39,6 @@ PROCESS_ENDED: Final = (
 )
 """The reason of a failure that left no error, since the process that worked on the step is gone."""
 
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/@]*@")
 _NAMED_SECRET = re.compile(
     r"(?i)((?:pass(?:word|wd)?|secret|token|credential|signature|authorization|(?:access|api|secret)[_-]?key)\w*"
     r"[\"']?\s*[=:]\s*)(?:bearer\s+)?[^\s,;&]+"
@@ -90,8 +90,7 @@ def masked(text: str) -> str:
     """The beginning of the text, with passwords and keys as ``***``, and with rows of numbers as ``…``."""
     if len(text) > _LONGEST_READ:
         text = text[:_LONGEST_READ].rpartition(" ")[0]  # not the beginning of a password, which no pattern would know
-    text = _CREDENTIALS.sub("***@", text)
-    return _NUMBERS.sub("…", _NAMED_SECRET.sub(r"\1***", text))
+    return _NUMBERS.sub("…", _NAMED_SECRET.sub(r"\1***", mask_credentials(text)))
 
 
 def shortened(text: str) -> str:
