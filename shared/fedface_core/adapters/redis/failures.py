@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fedface_core.adapters.redis.keys import from_microseconds, round_keys, run_keys
 from fedface_core.adapters.redis.lookup import RunLookup
@@ -25,15 +25,7 @@ class RedisFailures(RunLookup):
             self._require_run(counts is not None, run_id)
         else:
             self._require_round(counts is not None, run_id, number)
-        in_a_row, total, since, at = map(int, counts)
-        return StepFailure(
-            step=step,
-            reason=reason,
-            in_a_row=in_a_row,
-            total=total,
-            since=from_microseconds(since),
-            at=from_microseconds(at),
-        )
+        return _failure(step, reason, counts)
 
     def forget_failures(self, run_id: str, number: int | None, step: str) -> None:
         """Forget the failures of a step, since it has succeeded."""
@@ -48,16 +40,21 @@ class RedisFailures(RunLookup):
             if number is not None:
                 pipeline.hgetall(_failures_key(run_id, number))
             stored = pipeline.execute()
-        return newest_first(_failure(step, value) for of_one in stored for step, value in of_one.items())
+        return newest_first(_stored_failure(step, value) for of_one in stored for step, value in of_one.items())
 
 
 def _failures_key(run_id: str, number: int | None) -> str:
     return run_keys(run_id).failures if number is None else round_keys(run_id, number).failures
 
 
-def _failure(step: str, stored: str) -> StepFailure:
+def _stored_failure(step: str, stored: str) -> StepFailure:
     counts, _, reason = stored.split("\n", 2)
-    in_a_row, total, since, at = map(int, counts.split(" "))
+    return _failure(step, reason, counts.split(" "))
+
+
+def _failure(step: str, reason: str, counts: Iterable[str]) -> StepFailure:
+    """The failures of a step from the four numbers that the script keeps: in a row, in total, since and at, in µs."""
+    in_a_row, total, since, at = map(int, counts)
     return StepFailure(
         step=step,
         reason=reason,
