@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import chdir, closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
+import structlog
 
 from fedface_core.adapters.memory import ManualClock, MemoryLedger
 from fedface_core.adapters.redis.ledger import RedisLedger
@@ -54,22 +55,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what `-m` does not ask for
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a server or starts a stack as slow, and share the tests out among the worker processes.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Mark what is slow before pytest leaves out what `-m` does not ask for, and share out what is left."""
+    for item in items:
+        if _slow_suite(item) is not None or _uses_slow_fixture(item):
+            item.add_marker("slow")
+        if "stride" in getattr(item, "fixturenames", ()):
+            item.add_marker("exhaustive")
+            item.add_marker("no_cover")
+    yield
+    _share_out(items)
 
-    Evenly, file by file, slow files first: pytest-xdist gives each worker an equal slice of the list, and has who is done
-    take from the end of another's. Files that use the finished study stay together, so that it is made once.
+
+def _share_out(items: list[pytest.Item]) -> None:
+    """Order the tests so that the worker processes have equal shares: file by file, slow files first.
+
+    pytest-xdist gives each worker an equal slice of the list, and has who is done take from the end of another's. Files that
+    use the finished study stay together, so that it is made once.
     """
     blocks: dict[Path | str, list[pytest.Item]] = {}
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if _slow_suite(item) is not None or _uses_slow_fixture(item):
-            item.add_marker("slow")
-        if "stride" in fixtures:
-            item.add_marker("exhaustive")
-            item.add_marker("no_cover")
-        together = "finished" in fixtures
+        together = "finished" in getattr(item, "fixturenames", ())
         blocks.setdefault("finished" if together else item.path, []).append(item)
     slow_first = sorted(blocks.values(), key=_urgency)
     slices: list[list[pytest.Item]] = [[] for _ in range(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))]
@@ -93,7 +100,11 @@ def _urgency(tests: list[pytest.Item]) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Trace the processes that a test starts only if the test asks for it: they take half as long again if traced."""
+    """Log as structlog does by default, whatever an earlier test has set.
+
+    Trace the processes that a test starts only if the test asks for it: they take half as long again if traced.
+    """
+    structlog.reset_defaults()
     traced_processes(asked_for=item.get_closest_marker("traced_processes") is not None)
 
 

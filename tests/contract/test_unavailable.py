@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from fedface_core.adapters import s3
 from fedface_core.adapters.celery import CeleryPublisher
+from fedface_core.adapters.memory import ManualClock
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.adapters.s3 import S3Artifacts
 from fedface_core.domain.commands import Sweep
@@ -95,7 +96,7 @@ def test_ledger_and_broker_that_refuse_writes(
     run = Run(id="run-0123456789ab", plan=Plan(), phase=RunPhase.RUNNING, round=1, correlation_id="abc", created_at=NOW)
     one = client_id(1)
     update = AcceptedUpdate(sha256="0" * 64, size=1, images=1)
-    ledger = RedisLedger(url)
+    ledger = RedisLedger(url, clock=ManualClock(NOW))
     with redis.Redis.from_url(url) as client:
         client.flushdb()
         ledger.create(run)

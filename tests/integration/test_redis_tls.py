@@ -66,7 +66,8 @@ def server(server_processes: Children, tmp_path_factory: pytest.TempPathFactory)
     subprocess.run([openssl, *request.split(), *names], check=True, capture_output=True, timeout=60)
     (port,) = free_ports(1)
     spec = valkey(home, port, SECRET)
-    configuration = Path(spec.command[1])
+    assert spec.directory is not None
+    configuration = spec.directory / "valkey.conf"
     tls = f"port 0\ntls-port {port}\ntls-cert-file {certificate}\ntls-key-file {key}\ntls-auth-clients no\n"
     configuration.write_text(configuration.read_text().replace(f"port {port}\n", tls))
     server = TlsServer(port, certificate)
@@ -78,7 +79,7 @@ def server(server_processes: Children, tmp_path_factory: pytest.TempPathFactory)
             return False
         return True
 
-    spec = dataclasses.replace(spec, command=(redis_server, str(configuration)), is_ready=answers)
+    spec = dataclasses.replace(spec, command=(*spec.command[:-1], redis_server), is_ready=answers)
     with running(server_processes, spec, home):
         yield server
 

@@ -36,6 +36,7 @@ def ledger_url(valkey_url: str) -> str:
 @pytest.fixture
 def ports(ledger_url: str, s3_server: S3Server) -> Iterator[Ports]:
     store = s3_server.artifacts()
+    store.delete_all(store.keys(""))
     yield Ports(RedisLedger(ledger_url), store, RecordingPublisher(), SystemClock())
     store.delete_all(store.keys(""))
 

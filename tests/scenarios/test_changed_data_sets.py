@@ -89,7 +89,7 @@ def test_clients_of_new_processes_fail_with_the_reason(folder: Path, change: Cal
     run = services.to_end(run_id)
     assert (run.phase, run.failure) == (
         RunPhase.FAILED,
-        "round 1: 0 updates were accepted, fewer than the minimum 1",
+        f"round 1: 0 updates were accepted, fewer than the minimum 1; 4 of 4 failed clients: {changed(counts)}",
     )
     assert set(services.ports.ledger.failed(run_id, 1).values()) == {changed(counts)}
     assert len(services.ports.ledger.failed(run_id, 1)) == 4

@@ -27,7 +27,7 @@ from pydantic import SecretStr
 from fedface_core.runtime.settings import ControlSettings
 
 settings = ControlSettings(
-    redis_url=SecretStr("redis://"), artifacts="directory", artifact_directory=Path(sys.argv[2]),
+    redis_url=SecretStr("redis://redis"), artifacts="directory", artifact_directory=Path(sys.argv[2]),
 )
 import_module(sys.argv[1]).create(settings)
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -62,15 +62,15 @@ print(json.dumps([samples, [], [m.name for m in families if m.type in ("counter"
 """
 
 TASKS = {
-    "fedface_client.tasks": ["client.enrol", "client.train"],
+    "fedface_client.tasks": ["client.list_identities", "client.enrol", "client.train"],
     "fedface_aggregator.tasks": ["aggregator.prepare_model", "aggregator.fold_shard", "aggregator.reduce_round"],
     "fedface_evaluator.tasks": ["evaluator.evaluate_model"],
     "fedface_control.tasks": ["control.handle_fact", "control.sweep"],
 }
 OUTCOMES = ["ok", "error", "refused", "interrupted", "given_up"]
 KINDS = [
-    *("aggregation", "class_embedding", "guidance", "manifest", "model", "partial", "report", "residual", "run"),
-    *("server_state", "update", "upload"),
+    *("aggregation", "claim", "class_embedding", "guidance", "identity_list", "manifest", "model", "partial", "report"),
+    *("residual", "run", "server_state", "update", "upload"),
 ]
 # Metric → its labels, and the values of each.
 COMMON: dict[str, dict[str, list[str]]] = {

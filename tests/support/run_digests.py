@@ -107,7 +107,7 @@ RENDERED = {
 }
 IN_ORDER = Disorder()
 IN_DISORDER = Disorder(3, reorder=True, duplicate=0.25, drop=0.15, stray_sweep=0.1)
-KILL_AFTER = 37
+KILL_AFTER = 50
 """The number of the effect on the ports after which a service is killed."""
 
 

@@ -52,10 +52,10 @@ def demo(
     exit_on_termination()
     start = time.monotonic()
     console = PlainConsole()
-    make_folder(workdir)
     if json_file is not None:
         check_writable(json_file)
     plan, weights = _plan_and_weights(preset, rounds, clients, seed, workdir, console)
+    make_folder(workdir)
     with tempfile.TemporaryDirectory(prefix="stack-", dir=workdir) as state:  # holds gigabytes: all updates of all rounds
         stack = LocalStack(Path(state), logs=workdir / "logs")
         start_with_status(stack, console)

@@ -38,13 +38,13 @@ def check_redis_url(url: str) -> None:
     if scheme[1] not in (PLAIN, TLS):
         raise ValueError(f"begins with {scheme[1]}://, which is not supported; write {_FORM}")
     if re.search(r"[\s;\\]", url) or not url.isprintable():
-        raise ValueError(f"has a space, a semicolon, a backslash or a control character; {_ENCODED}")
+        raise ValueError(f"has a space, a semicolon, a backslash or a control character; write {_FORM}; {_ENCODED}")
     try:
         parts = urlsplit(url)
     except ValueError:  # a single bracket
         raise ValueError(f"is no URL; write {_FORM}; {_ENCODED}") from None
     if "@" in parts.path + parts.query + parts.fragment or parts.fragment:
-        raise ValueError(f"has a secret that ends too early; {_ENCODED}")
+        raise ValueError(f"has a secret that ends too early; write {_FORM}; {_ENCODED}")
     if not parts.hostname:
         raise ValueError(f"names no host; write {_FORM}")
     if not _has_valid_port(parts):

@@ -50,7 +50,7 @@ def test_both_libraries_read_an_accepted_url_alike(url: str) -> None:
         ("redis://", "names no host; write redis://:secret@host:6379/0"),
         ("redis:///0", "names no host"),
         ("redis://:own@:6379/0", "names no host"),
-        ("redis://:own/secret@redis:6379/0", "has a secret that ends too early; in a secret, write %20 for a space"),
+        ("redis://:own/secret@redis:6379/0", "has a secret that ends too early; write redis://:secret@host:6379/0"),
         ("redis://:6379/own@redis:6379/0", "has a secret that ends too early"),
         ("redis://:own#secret@redis:6379/0", "has a secret that ends too early"),
         ("redis://:own@redis:6379/0#1", "has a secret that ends too early"),
