@@ -22,6 +22,8 @@ from fedface_stack.embedded_servers import HOST, responds_ok
 from fedface_stack.local_ports import free_ports
 from support.servers import wait_for
 
+pytestmark = pytest.mark.long
+
 STREAMS = 150
 OPEN_FILES = 100
 PLAN = Plan.model_validate({"split": {"clients": 3, "test": 5}})

@@ -21,6 +21,8 @@ from fedface_core.runtime.patience import with_patience
 from support.faults import unavailable_within
 from support.servers import S3Server, wait_for
 
+pytestmark = pytest.mark.long
+
 LARGE = bytes(range(256)) * 4096
 
 

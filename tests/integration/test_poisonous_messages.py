@@ -30,6 +30,8 @@ from fedface_stack.children import Children
 from support.poisoned_worker import JOURNAL
 from support.servers import wait_for
 
+pytestmark = pytest.mark.long
+
 RUN = "run-0123456789ab"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = Plan.model_validate({"split": {"clients": 2}})

@@ -34,6 +34,8 @@ from support.redis_states import (
 from support.servers import wait_for
 from support.task_queue import TaskQueue
 
+pytestmark = pytest.mark.long
+
 FIRST, SECOND, LAST = map(client_id, range(7, 10))
 BRIEF = 0.01
 # Here Redis refuses the wait for messages itself. With a full memory it refuses only to record one.
