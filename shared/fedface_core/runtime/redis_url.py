@@ -47,15 +47,15 @@ def check_redis_url(url: str) -> None:
         raise ValueError(f"has a secret that ends too early; write {_FORM}; {_ENCODED}")
     if not parts.hostname:
         raise ValueError(f"names no host; write {_FORM}")
-    if not _has_valid_port(parts):
+    if not has_valid_port(parts):
         raise ValueError(f"has a port that is not a number from 1 to 65535; write {_FORM}; {_ENCODED}")
     if not re.fullmatch(r"/?|/[0-9]{1,5}", parts.path):
         raise ValueError("has a path that is no database; write the number of the database at its end, as in /0")
     _check_query(parts)
 
 
-def _has_valid_port(parts: SplitResult) -> bool:
-    """Whether the port is left out, or a number from 1 to 65535."""
+def has_valid_port(parts: SplitResult) -> bool:
+    """Whether the port of a URL is left out, or a number from 1 to 65535."""
     try:
         return parts.port != 0
     except ValueError:

@@ -6,11 +6,11 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from fedface_core.runtime.redis_url import check_redis_url
+from fedface_core.runtime.redis_url import check_redis_url, has_valid_port
 
 _LONGEST_SECONDS: Final = 7 * 24 * 3600
 _MOST_PROCESSES: Final = 1024
@@ -36,7 +36,7 @@ def check_endpoint(endpoint: str) -> None:
         raise ValueError(f"has more than host and port: {_ENDPOINT_FORM}; FEDFACE_S3_BUCKET names the bucket")
     if not parts.hostname or not _HOST.fullmatch(parts.hostname):
         raise ValueError(f"names no host: {_ENDPOINT_FORM}")
-    if not _has_valid_port(parts):
+    if not has_valid_port(parts):
         raise ValueError(f"has a port that is not a number from 1 to 65535: {_ENDPOINT_FORM}")
 
 
@@ -74,14 +74,6 @@ def _check_secret(secret: str) -> None:
 
 def _has_blanks(text: str) -> bool:
     return any(character.isspace() or not character.isprintable() for character in text)
-
-
-def _has_valid_port(parts: SplitResult) -> bool:
-    """Whether the port of a URL is left out, or a number from 1 to 65535."""
-    try:
-        return parts.port != 0
-    except ValueError:
-        return False
 
 
 def _is_ip_address(text: str) -> bool:
