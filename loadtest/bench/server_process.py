@@ -16,13 +16,13 @@ _START_SECONDS = 120.0
 
 @contextmanager
 def running(spec: ProcessSpec, workdir: Path) -> Iterator[None]:
-    """Start a server, wait until it is ready, and kill it at the end. Its log is in ``workdir``.
+    """Start a server in its own folder, wait until it is ready, and kill it at the end. Its log is in ``workdir``.
 
     `StackError`, with the end of its log, if it does not start.
     """
     log = workdir / f"{spec.name}.log"
     with closing(Children()) as children:
-        process = children.start(spec.command, spec.environment, log)
+        process = children.start(spec.command, spec.environment, log, spec.directory)
         try:
             deadline = time.monotonic() + _START_SECONDS
             while not spec.is_ready():

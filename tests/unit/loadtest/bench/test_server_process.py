@@ -23,3 +23,11 @@ def test_a_server_that_ends_before_it_is_ready_is_an_error_with_the_end_of_its_l
     spec = ProcessSpec("broken", (sys.executable, "-c", "print('no port is free')"), lambda: False)
     with pytest.raises(StackError, match="broken did not start:\nno port is free"), running(spec, tmp_path):
         pass
+
+
+def test_a_server_runs_in_its_own_folder(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    script = "import pathlib, time; pathlib.Path('here').touch(); time.sleep(60)"
+    with running(ProcessSpec("waiting", (sys.executable, "-c", script), (own / "here").exists, directory=own), tmp_path):
+        assert (own / "here").exists()
