@@ -9,14 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 
 from fedface_control.api.app import create_app
+from fedface_control.api.run_metrics import RunMetrics
 from fedface_core.domain.plan import Plan
+from fedface_core.ports import Ports
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import Update, training_update
+from support.control_rounds import Control
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan
 
@@ -31,10 +36,41 @@ def services(plan: Plan) -> InProcess:
     return InProcess(plan)
 
 
+class SharedRegistry(CollectorRegistry):
+    """A registry whose gauges of runs can be replaced by those over other ports."""
+
+    run_metrics: RunMetrics
+
+    def register(self, collector: Collector) -> None:
+        if isinstance(collector, RunMetrics):
+            self.run_metrics = collector
+        super().register(collector)
+
+
+class SharedApp:
+    """One API for all tests of a session. Its routes are built at its first request, which takes longer than most tests."""
+
+    def __init__(self) -> None:
+        self._registry = SharedRegistry()
+        self._app = create_app(Control.empty().ports, self._registry)
+
+    def over(self, ports: Ports) -> FastAPI:
+        """The API, as if it had been made for ``ports``. Only its counters of requests go on from the tests before."""
+        self._app.state = create_app(ports, CollectorRegistry()).state
+        self._registry.unregister(self._registry.run_metrics)
+        self._registry.register(RunMetrics(ports))
+        return self._app
+
+
+@pytest.fixture(scope="session")
+def shared_app() -> SharedApp:
+    return SharedApp()
+
+
 @pytest.fixture
-def api(services: InProcess) -> Iterator[TestClient]:
+def api(services: InProcess, shared_app: SharedApp) -> Iterator[TestClient]:
     # As uvicorn answers: an error that no handler expects is a 500, and is not raised in the test.
-    with TestClient(create_app(services.ports, CollectorRegistry()), raise_server_exceptions=False) as client:
+    with TestClient(shared_app.over(services.ports), raise_server_exceptions=False) as client:
         yield client
 
 
