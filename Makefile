@@ -6,8 +6,14 @@ PACKAGES := $(addprefix shared/,fedface_core fedface_learning fedface_worker) \
 MYPY_PATHS := $(addprefix shared/,fedface_core fedface_learning fedface_worker) \
   $(foreach service,control client aggregator evaluator cli stack lab,services/$(service)/fedface_$(service)) loadtest tests
 
-# All cores at work; each worker process has servers, ports and folders of its own (tests/conftest.py).
-PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal
+# All cores at work; each worker process has servers, ports and folders of its own (tests/conftest.py). Where servers are
+# started, tests wait for them: half as many workers again as there are cores.
+CORES := $(shell $(PYTHON) -c 'import os; print(min(8, len(os.sched_getaffinity(0))))')
+PYTEST := $(BIN)/pytest --numprocesses $(CORES) --dist worksteal
+PYTEST_WITH_SERVERS := $(BIN)/pytest --numprocesses $(shell expr $(CORES) \* 3 / 2) --dist worksteal
+
+# The tests start hundreds of processes: each would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 # `make test COVER=yes` measures which lines the tests reach, and takes half as long again.
 COVERAGE := $(if $(COVER),--cov --cov-report=term:skip-covered --cov-fail-under=90)
@@ -27,13 +33,13 @@ up: .venv/installed ## the local stack in the foreground; Ctrl-C stops it
 	$(BIN)/fedface up
 
 test: .venv/dev lint ## the checks of `make lint`, and all tests but those below; COVER=yes measures the lines they reach
-	$(PYTEST) -m "not compose and not long" $(COVERAGE)
+	$(PYTEST_WITH_SERVERS) -m "not compose and not long" $(COVERAGE)
 
 test-fast: .venv/dev ## the tests that start no server and take no time: for the loop of a developer
 	$(PYTEST) -m "not slow" tests/unit tests/architecture tests/contract
 
 test-exhaustive: .venv/dev ## a kill after every effect, all examples, the chaos proof and the benchmarks: what takes long
-	$(PYTEST) --exhaustive -m "exhaustive or long"
+	$(PYTEST_WITH_SERVERS) --exhaustive -m "exhaustive or long"
 
 chaos: .venv/dev ## kill everything while a run goes on, and compare it with a fault-free run: five seeds
 	set -e; for seed in 1 2 3 4 5; do \

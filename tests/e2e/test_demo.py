@@ -81,6 +81,7 @@ def test_it_ends_with_the_table_before_and_after(demo: Demo) -> None:
     assert re.search(row, demo.printed)
 
 
+@pytest.mark.long
 def test_the_seed_alone_gives_the_model(demo: Demo) -> None:
     """A simulation of the plan in this process, without any service, gives the model and its figures to the byte."""
     use_deterministic_torch(1)

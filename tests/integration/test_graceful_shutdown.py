@@ -29,6 +29,7 @@ def ended(worker: Worker) -> Callable[[], bool]:
     return lambda: worker.poll() is not None
 
 
+@pytest.mark.long
 def test_a_task_that_ends_within_the_grace_period_is_done_once(queue: TaskQueue) -> None:
     queue.publish((SHORT,))
     worker = queue.work(NEVER_ENDING, **{SHORT: 3})
@@ -53,6 +54,7 @@ def test_a_task_that_does_not_end_goes_back_to_the_queue_and_to_another_worker(q
     assert queue.waiting() == 0
 
 
+@pytest.mark.long
 def test_of_two_tasks_at_once_the_short_one_finishes(queue: TaskQueue) -> None:
     queue.publish((SHORT,), (LONG,))
     worker = queue.work(8, **{SHORT: 1, LONG: NEVER_ENDING})

@@ -26,7 +26,7 @@ from fedface_stack.children import Children
 from support.servers import wait_for
 from support.tiny_run import tiny_plan, write_faces
 
-pytestmark = pytest.mark.timeout(600)  # four processes import torch, perhaps on a busy machine
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # four processes import torch, perhaps on a busy machine
 
 DEADLINE_SECONDS = 60
 # Process → what Python runs.

@@ -11,7 +11,7 @@ import pytest
 from loadtest.peers.environments import EnvironmentUnavailableError, prepare_environment
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_environment_that_cannot_be_made_is_named_with_its_reason(tmp_path: Path) -> None:
     impossible = tmp_path / "requirements.txt"
     impossible.write_text("--no-index\nno-such-package-anywhere==1.0\n")
