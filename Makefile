@@ -8,7 +8,7 @@ MYPY_PATHS := $(addprefix shared/,fedface_core fedface_learning fedface_worker) 
 
 # All cores at work; each worker process has servers, ports and folders of its own (tests/conftest.py). Where servers are
 # started, tests wait for them: half as many workers again as there are cores.
-CORES := $(shell $(PYTHON) -c 'import os; print(min(8, len(os.sched_getaffinity(0))))')
+CORES := $(shell $(PYTHON) -c 'import os; print(min(8, os.cpu_count() or 1))')
 PYTEST := $(BIN)/pytest --numprocesses $(CORES) --dist worksteal
 PYTEST_WITH_SERVERS := $(BIN)/pytest --numprocesses $(shell expr $(CORES) \* 3 / 2) --dist worksteal
 
