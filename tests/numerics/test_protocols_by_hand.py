@@ -199,3 +199,26 @@ def test_ijb_b_without_the_searches_has_no_people(tmp_path: Path) -> None:
     ]
     assert result.figures["1:1 TAR at FAR 1e-1"].value is not None
     assert result.figures["1:1 TAR at FAR 1e-1"].interval is None
+
+
+@pytest.mark.parametrize("template", [3, 13], ids=["gallery", "probe"])
+def test_a_template_without_images_is_a_failure_to_enrol(tmp_path: Path, template: int) -> None:
+    """As if its images were listed and not there: it stays in every denominator, and nothing else changes."""
+    ijb_bc_tree(tmp_path, "ijbc", ("G1", "G2"))
+    degrees = {str(image): 7.0 * image for image in range(1, 31)}
+    whole = open_protocol("ijb-c", tmp_path / "meta", tmp_path / "images")
+    media = tmp_path / "meta" / "ijbc_face_tid_mid.txt"
+    lines = media.read_text().splitlines()
+    own = [line for line in lines if line.split()[1] == str(template)]
+    gone = {line.split()[0].removesuffix(".jpg") for line in own}
+    missing = whole.score(at_angles(whole, {face: angle for face, angle in degrees.items() if face not in gone}), 50)
+    media.write_text("\n".join(line for line in lines if line not in own) + "\n")
+    protocol = open_protocol("ijb-c", tmp_path / "meta", tmp_path / "images", skip_missing=True)
+    result = protocol.score(at_angles(protocol, degrees), 50)
+    assert result.figures == missing.figures
+    assert result.counts == missing.counts | {"images": 30 - len(own), "missing images": 0}
+    assert result.counts["1:1 templates that failed to enrol"] == 1
+    assert result.notes == ["templates without an image in ijbc_face_tid_mid.txt, which failed to enrol: 1"]
+    everywhere = whole.score(at_angles(whole, degrees), 50)
+    for kind in ("genuine pairs", "impostor pairs", "mated probes", "non-mated probes"):
+        assert result.counts[kind] == everywhere.counts[kind]

@@ -34,11 +34,14 @@ class EvaluationProtocol(Protocol):
         """The figures from the embeddings of the protocol's faces, in order. With 0 ``resamples`` there are no intervals."""
 
 
-def open_protocol(name: ProtocolName, files: Path, images: Path | None, *, aligned: bool = False) -> EvaluationProtocol:
+def open_protocol(
+    name: ProtocolName, files: Path, images: Path | None, *, aligned: bool = False, skip_missing: bool = False
+) -> EvaluationProtocol:
     """Read a protocol's ``files``, a file or a folder as `docs/evaluation.md` says. No image is read yet.
 
-    ``aligned`` is for IJB-A only: ``images`` then has one file with an aligned face for each face. `InvalidInputError` if a
-    file is missing or malformed; it names the file and the line.
+    ``aligned`` is for IJB-A only: ``images`` then has one file with an aligned face for each face. With ``skip_missing``
+    templates of IJB-B and IJB-C without images have failed to enrol. `InvalidInputError` if a file is missing or malformed;
+    it names the file and the line.
     """
     if name == "insightface-bin":
         if images is not None:
@@ -56,4 +59,4 @@ def open_protocol(name: ProtocolName, files: Path, images: Path | None, *, align
         case "ijb-a":
             return IjbA.open(files, images, aligned=aligned)
         case "ijb-b" | "ijb-c":
-            return IjbBC.open(name, files, images)
+            return IjbBC.open(name, files, images, skip_missing=skip_missing)

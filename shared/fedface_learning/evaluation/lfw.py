@@ -13,6 +13,7 @@ from fedface_learning.evaluation.bootstrap import interval, resample_share
 from fedface_learning.evaluation.faces import EmbeddedFaces, FaceFile
 from fedface_learning.evaluation.figures import Figure, ProtocolResult, rate_figures
 from fedface_learning.evaluation.fold_accuracy import best_threshold, correct_answers, fold_accuracy
+from fedface_learning.evaluation.image_files import ImageFiles
 from fedface_learning.evaluation.lfw_files import NamedPair, read_folds, read_view_1
 from fedface_learning.evaluation.listed_pairs import FAR, ListedPairs, index_names
 
@@ -100,4 +101,5 @@ def _faces_and_pairs(folds: Sequence[Sequence[NamedPair]], images: Path) -> tupl
         fold_P=np.repeat(np.arange(len(folds)), [len(fold) for fold in folds]),
         people_P2=people_P2,
     )
-    return [image.file(images) for image in index], listed
+    files = ImageFiles(images)
+    return [image.file(files) for image in index], listed

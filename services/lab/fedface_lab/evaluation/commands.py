@@ -75,7 +75,10 @@ def evaluate(
         bool, typer.Option("--aligned", help="ijb-a: each file in --images is one aligned face, FILE-SIGHTING_ID.jpg.")
     ] = False,
     skip_missing: Annotated[
-        bool, typer.Option("--skip-missing", help="Count missing images as failures to enrol, which match nobody.")
+        bool,
+        typer.Option(
+            "--skip-missing", help="Count missing images and empty templates as failures to enrol, which match nobody."
+        ),
     ] = False,
     bootstrap: Annotated[
         int, typer.Option(min=0, max=100_000, help="Resamples of the people for 95 % intervals; 0 leaves them out.")
