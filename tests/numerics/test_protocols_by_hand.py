@@ -14,7 +14,7 @@ from fedface_learning.evaluation.faces import EmbeddedFaces
 from fedface_learning.evaluation.ijb_a import IjbA
 from fedface_learning.evaluation.insightface import PackedPairs
 from fedface_learning.evaluation.template_scores import verification
-from support.protocol_trees import ijb_a_tree, ijb_bc_tree, packed_set
+from support.protocol_trees import ijb_a_tree, ijb_bc_tree, lfw_pairs, lfw_tree, packed_set
 
 
 def at_angles(protocol: EvaluationProtocol, degrees: Mapping[str, float]) -> EmbeddedFaces:
@@ -222,3 +222,30 @@ def test_a_template_without_images_is_a_failure_to_enrol(tmp_path: Path, templat
     everywhere = whole.score(at_angles(whole, degrees), 50)
     for kind in ("genuine pairs", "impostor pairs", "mated probes", "non-mated probes"):
         assert result.counts[kind] == everywhere.counts[kind]
+
+
+KAGGLE = "name,imagenum1,imagenum2,\n"
+
+
+def test_a_list_of_pairs_has_the_figures_of_lfw_in_every_layout(tmp_path: Path) -> None:
+    lfw_tree(tmp_path)
+    lfw = lfw_pairs(10, 4, "10\t4")
+    rows = [line.split("\t") for line in lfw.splitlines()[1:]]
+    both = [(row[:2], [row[0], row[2]] if len(row) == 3 else row[2:], len(row) == 3) for row in rows]
+    named = [(*(f"{name}_{number.zfill(4)}" for name, number in pair[:2]), int(pair[2])) for pair in both]
+    layouts = {
+        "pairs.csv": KAGGLE + "\n".join(",".join([*row, ""][:4]) for row in rows),
+        "tree.txt": "\n".join(f"{one[:3]}/{one}.jpg {two[:3]}/{two}.png {same}" for one, two, same in named),
+        "calfw.txt": "\n".join(f"{face[:3]}/{face}.png {same}" for one, two, same in named for face in (one, two)),
+    }
+    (tmp_path / "pairs.txt").write_text(lfw)
+    protocol = open_protocol("lfw", tmp_path / "pairs.txt", tmp_path / "images")
+    angles = {Path(str(face)).stem: (37.0 * number) % 90 for number, face in enumerate(protocol.faces)}
+    expected = protocol.score(at_angles(protocol, angles), 50)
+    for name, text in layouts.items():
+        (tmp_path / name).write_text(text)
+        listed = open_protocol("pair-list", tmp_path / name, tmp_path / "images")
+        assert not any(face.missing for face in listed.faces)
+        result = listed.score(at_angles(listed, angles), 50)
+        assert {key: result.figures[key] for key in expected.figures} == expected.figures
+        assert result.counts == expected.counts

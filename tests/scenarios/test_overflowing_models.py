@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import ModelPlan, Plan
 from fedface_core.domain.run import RunPhase
+from fedface_learning.evaluation import ProtocolName
 from fedface_learning.evaluation.verification import evaluate
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import EmbeddingNetwork, initial_network
@@ -62,6 +64,10 @@ def options_of(protocol: str, root: Path) -> list[str]:
         case "insightface-bin":
             packed_set(root / "files")
             return ["--files", str(root / "files")]
+        case "pair-list":
+            lfw_tree(root)
+            pairs = [f"P00/P00_0001 P{pair % 2:02}/P{pair % 2:02}_0002 {1 - pair % 2}" for pair in range(20)]
+            (root / "files").write_text("\n".join(pairs))
         case "ijb-a":
             ijb_a_tree(root)
             (root / "protocol").rename(root / "files")
@@ -72,7 +78,7 @@ def options_of(protocol: str, root: Path) -> list[str]:
     return ["--files", str(root / "files"), "--images", str(root / "images")]
 
 
-@pytest.mark.parametrize("protocol", ["pairs", "lfw", "lfw-view-1", "insightface-bin", "ijb-a", "ijb-b", "ijb-c"])
+@pytest.mark.parametrize("protocol", ["pairs", *get_args(ProtocolName)])
 def test_no_protocol_gives_a_figure(fedface: Invoke, tmp_path: Path, protocol: str) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text(SMALL_PLAN)

@@ -17,10 +17,11 @@ from fedface_learning.evaluation.ijb_a import IjbA
 from fedface_learning.evaluation.ijb_bc import IjbBC
 from fedface_learning.evaluation.insightface import PackedPairs
 from fedface_learning.evaluation.lfw import LfwView1, LfwView2
+from fedface_learning.evaluation.pair_list import PairList
 
 __all__ = ["EvaluationProtocol", "ProtocolName", "open_protocol"]
 
-ProtocolName = Literal["lfw", "lfw-view-1", "insightface-bin", "ijb-a", "ijb-b", "ijb-c"]
+ProtocolName = Literal["lfw", "lfw-view-1", "insightface-bin", "pair-list", "ijb-a", "ijb-b", "ijb-c"]
 
 
 class EvaluationProtocol(Protocol):
@@ -56,6 +57,8 @@ def open_protocol(
             return LfwView2.open(files, images)
         case "lfw-view-1":
             return LfwView1.open(files, images)
+        case "pair-list":
+            return PairList.open(files, images)
         case "ijb-a":
             return IjbA.open(files, images, aligned=aligned)
         case "ijb-b" | "ijb-c":

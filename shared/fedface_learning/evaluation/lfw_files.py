@@ -8,12 +8,11 @@ Source: G. B. Huang, M. Ramesh, T. Berg, E. Learned-Miller, *Labeled Faces in th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_learning.evaluation.faces import FaceFile
-from fedface_learning.evaluation.image_files import ImageFiles
 from fedface_learning.evaluation.text_files import fields_of, read_lines, whole_number, wrong_line
 
 _LIST = "a header line and the pairs of LFW"
@@ -28,9 +27,10 @@ class NamedImage:
     person: str
     number: int
 
-    def file(self, images: ImageFiles) -> FaceFile:
-        """The file ``person/person_0001`` with any suffix, as `ImageFiles.find` finds it."""
-        return images.find(f"{self.person}/{self.person}_{self.number:04}")
+    @property
+    def name(self) -> str:
+        """The image's path below the folder of all people, without suffix: ``person/person_0001``."""
+        return f"{self.person}/{self.person}_{self.number:04}"
 
 
 NamedPair = tuple[NamedImage, NamedImage]
@@ -69,21 +69,21 @@ def _blocks(path: Path, lines: list[str], blocks: int, pairs: int) -> list[list[
     if len(lines) - 1 > promised:
         raise wrong_line(path, promised + 2, f"the end of the file after {promised:,} pairs", lines[promised + 1])
     read = [
-        _matched(path, number, line) if (number - 2) // pairs % 2 == 0 else _mismatched(path, number, line)
+        (matched_pair if (number - 2) // pairs % 2 == 0 else mismatched_pair)(path, number, line, fields_of(line))
         for number, line in enumerate(lines[1:], start=2)
     ]
     return [read[start : start + 2 * pairs] for start in range(0, promised, 2 * pairs)]
 
 
-def _matched(path: Path, number: int, line: str) -> NamedPair:
-    fields = fields_of(line)
+def matched_pair(path: Path, number: int, line: str, fields: Sequence[str]) -> NamedPair:
+    """The pair in the fields of a ``line``: name, number, number. `InvalidInputError` if it is malformed."""
     if len(fields) != 3:
         raise wrong_line(path, number, _MATCHED, line)
     return _image(path, number, fields[0], fields[1]), _image(path, number, fields[0], fields[2])
 
 
-def _mismatched(path: Path, number: int, line: str) -> NamedPair:
-    fields = fields_of(line)
+def mismatched_pair(path: Path, number: int, line: str, fields: Sequence[str]) -> NamedPair:
+    """The pair in the fields of a ``line``: name, number, other name, number. `InvalidInputError` if it is malformed."""
     if len(fields) != 4:
         raise wrong_line(path, number, _MISMATCHED, line)
     if fields[0] == fields[2]:

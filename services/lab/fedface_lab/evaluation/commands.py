@@ -32,6 +32,7 @@ class ProtocolChoice(StrEnum):
     LFW = "lfw"
     LFW_VIEW_1 = "lfw-view-1"
     INSIGHTFACE_BIN = "insightface-bin"
+    PAIR_LIST = "pair-list"
     IJB_A = "ijb-a"
     IJB_B = "ijb-b"
     IJB_C = "ijb-c"
@@ -67,7 +68,9 @@ def evaluate(
     identities: Annotated[int, typer.Option(min=2, help="People to render, for --dataset synthetic.")] = 100,
     files: Annotated[
         Path | None,
-        typer.Option(help="The files that define the protocol: pairs.txt, a .bin set, the folder of IJB's files."),
+        typer.Option(
+            help="The files that define the protocol: pairs.txt, a .bin set, a list of pairs, the folder of IJB's files."
+        ),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="The folder of the images that the protocol names.")] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Add the features of each mirrored image.")] = False,
