@@ -216,7 +216,7 @@ def test_a_template_without_images_is_a_failure_to_enrol(tmp_path: Path, templat
     protocol = open_protocol("ijb-c", tmp_path / "meta", tmp_path / "images", skip_missing=True)
     result = protocol.score(at_angles(protocol, degrees), 50)
     assert result.figures == missing.figures
-    assert result.counts == missing.counts | {"images": 30 - len(own), "missing images": 0}
+    assert result.counts == {**missing.counts, "images": 30 - len(own), "missing images": 0}
     assert result.counts["1:1 templates that failed to enrol"] == 1
     assert result.notes == ["templates without an image in ijbc_face_tid_mid.txt, which failed to enrol: 1"]
     everywhere = whole.score(at_angles(whole, degrees), 50)
@@ -231,8 +231,10 @@ def test_a_list_of_pairs_has_the_figures_of_lfw_in_every_layout(tmp_path: Path) 
     lfw_tree(tmp_path)
     lfw = lfw_pairs(10, 4, "10\t4")
     rows = [line.split("\t") for line in lfw.splitlines()[1:]]
-    both = [(row[:2], [row[0], row[2]] if len(row) == 3 else row[2:], len(row) == 3) for row in rows]
-    named = [(*(f"{name}_{number.zfill(4)}" for name, number in pair[:2]), int(pair[2])) for pair in both]
+    named = []
+    for row in rows:
+        name, number, *other = row if len(row) == 4 else [row[0], row[1], row[0], row[2]]
+        named.append((f"{name}_{number.zfill(4)}", f"{other[0]}_{other[1].zfill(4)}", int(len(row) == 3)))
     layouts = {
         "pairs.csv": KAGGLE + "\n".join(",".join([*row, ""][:4]) for row in rows),
         "tree.txt": "\n".join(f"{one[:3]}/{one}.jpg {two[:3]}/{two}.png {same}" for one, two, same in named),

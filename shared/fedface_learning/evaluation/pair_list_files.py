@@ -87,7 +87,7 @@ def _pair_of_paths(path: Path, number: int, line: str, split: _Split) -> Pair:
 
 
 def _read_two_lines_each(path: Path, lines: Sequence[_Line], split: _Split) -> list[Pair]:
-    images = []
+    images: list[tuple[str, int]] = []
     for number, line in lines:
         fields = split(line)
         if len(fields) != 2:
