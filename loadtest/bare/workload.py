@@ -73,9 +73,9 @@ def write_workload(workload: Workload, path: Path) -> None:
     tensors = {f"{_MODEL}{name}": tensor.contiguous() for name, tensor in workload.initial.items()}
     tensors |= {"images": workload.images_CNCHW, "class_embeddings": workload.class_embeddings_CD}
     metadata = {
-        "network": json.dumps(asdict(workload.network)),
-        "local": json.dumps(asdict(workload.local)),
-        "spreadout": json.dumps(asdict(workload.spreadout)),
+        "network": json.dumps(asdict(workload.network), allow_nan=False),
+        "local": json.dumps(asdict(workload.local), allow_nan=False),
+        "spreadout": json.dumps(asdict(workload.spreadout), allow_nan=False),
         "plan": workload.plan,
     }
     save_file(tensors, path, metadata=metadata)

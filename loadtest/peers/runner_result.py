@@ -35,7 +35,7 @@ class RunnerResult:
 def write_runner_result(result: RunnerResult, path: Path) -> None:
     """Write the result to a safetensors file."""
     model = {name: tensor.detach().contiguous() for name, tensor in result.first_model.items()}
-    save_file(model, path, metadata={"moments": json.dumps(result.moments), "torch": result.torch})
+    save_file(model, path, metadata={"moments": json.dumps(result.moments, allow_nan=False), "torch": result.torch})
 
 
 def read_runner_result(path: Path) -> RunnerResult:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_curve
+from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.model_selection import KFold
 
 from fedface_learning.evaluation.all_pairs import all_pairs, tar_intervals, too_many_pairs
@@ -45,6 +45,23 @@ def test_tar_at_far_is_that_of_scikit_learns_roc(seed: int) -> None:
     far, tar, _ = roc_curve(genuine_P, scores_P, drop_intermediate=False)
     for rate in (0.3, 1e-1, 1e-2, 1e-3):
         assert trials.accepted_at(rate) == pytest.approx(tar[far <= rate].max(), abs=1e-12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(PAIRS)
+def test_auc_and_eer_are_those_of_scikit_learns_roc(pairs: list[tuple[float, bool]]) -> None:
+    """With ties, and with failures to enrol, which are all equal and below every score."""
+    scores_P = np.array([score for score, _ in pairs])
+    genuine_P = np.array([genuine for _, genuine in pairs])
+    assume(0 < genuine_P.sum() < len(genuine_P))
+    trials = Trials.of_pairs(scores_P, genuine_P, None)
+    finite_P = np.maximum(scores_P, -9)
+    assert trials.auc() == pytest.approx(roc_auc_score(genuine_P, finite_P))
+    far, tar, _ = roc_curve(genuine_P, finite_P, drop_intermediate=False)
+    # The segment on which FAR − (1 − TAR) changes its sign, and the point of it at which that is zero.
+    after = int(np.argmax(far + tar >= 1))
+    share = (1 - far[after - 1] - tar[after - 1]) / (far[after] + tar[after] - far[after - 1] - tar[after - 1])
+    assert trials.eer() == pytest.approx(far[after - 1] + share * (far[after] - far[after - 1]))
 
 
 @settings(max_examples=300, deadline=None)

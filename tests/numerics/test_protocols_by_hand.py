@@ -14,7 +14,7 @@ from fedface_learning.evaluation.faces import EmbeddedFaces
 from fedface_learning.evaluation.ijb_a import IjbA
 from fedface_learning.evaluation.insightface import PackedPairs
 from fedface_learning.evaluation.template_scores import verification
-from support.protocol_trees import ijb_a_tree, ijb_bc_tree, packed_set
+from support.protocol_trees import ijb_a_tree, ijb_bc_tree, lfw_pairs, lfw_tree, packed_set
 
 
 def at_angles(protocol: EvaluationProtocol, degrees: Mapping[str, float]) -> EmbeddedFaces:
@@ -199,3 +199,55 @@ def test_ijb_b_without_the_searches_has_no_people(tmp_path: Path) -> None:
     ]
     assert result.figures["1:1 TAR at FAR 1e-1"].value is not None
     assert result.figures["1:1 TAR at FAR 1e-1"].interval is None
+
+
+@pytest.mark.parametrize("template", [3, 13], ids=["gallery", "probe"])
+def test_a_template_without_images_is_a_failure_to_enrol(tmp_path: Path, template: int) -> None:
+    """As if its images were listed and not there: it stays in every denominator, and nothing else changes."""
+    ijb_bc_tree(tmp_path, "ijbc", ("G1", "G2"))
+    degrees = {str(image): 7.0 * image for image in range(1, 31)}
+    whole = open_protocol("ijb-c", tmp_path / "meta", tmp_path / "images")
+    media = tmp_path / "meta" / "ijbc_face_tid_mid.txt"
+    lines = media.read_text().splitlines()
+    own = [line for line in lines if line.split()[1] == str(template)]
+    gone = {line.split()[0].removesuffix(".jpg") for line in own}
+    missing = whole.score(at_angles(whole, {face: angle for face, angle in degrees.items() if face not in gone}), 50)
+    media.write_text("\n".join(line for line in lines if line not in own) + "\n")
+    protocol = open_protocol("ijb-c", tmp_path / "meta", tmp_path / "images", skip_missing=True)
+    result = protocol.score(at_angles(protocol, degrees), 50)
+    assert result.figures == missing.figures
+    assert result.counts == {**missing.counts, "images": 30 - len(own), "missing images": 0}
+    assert result.counts["1:1 templates that failed to enrol"] == 1
+    assert result.notes == ["templates without an image in ijbc_face_tid_mid.txt, which failed to enrol: 1"]
+    everywhere = whole.score(at_angles(whole, degrees), 50)
+    for kind in ("genuine pairs", "impostor pairs", "mated probes", "non-mated probes"):
+        assert result.counts[kind] == everywhere.counts[kind]
+
+
+KAGGLE = "name,imagenum1,imagenum2,\n"
+
+
+def test_a_list_of_pairs_has_the_figures_of_lfw_in_every_layout(tmp_path: Path) -> None:
+    lfw_tree(tmp_path)
+    lfw = lfw_pairs(10, 4, "10\t4")
+    rows = [line.split("\t") for line in lfw.splitlines()[1:]]
+    named = []
+    for row in rows:
+        name, number, *other = row if len(row) == 4 else [row[0], row[1], row[0], row[2]]
+        named.append((f"{name}_{number.zfill(4)}", f"{other[0]}_{other[1].zfill(4)}", int(len(row) == 3)))
+    layouts = {
+        "pairs.csv": KAGGLE + "\n".join(",".join([*row, ""][:4]) for row in rows),
+        "tree.txt": "\n".join(f"{one[:3]}/{one}.jpg {two[:3]}/{two}.png {same}" for one, two, same in named),
+        "calfw.txt": "\n".join(f"{face[:3]}/{face}.png {same}" for one, two, same in named for face in (one, two)),
+    }
+    (tmp_path / "pairs.txt").write_text(lfw)
+    protocol = open_protocol("lfw", tmp_path / "pairs.txt", tmp_path / "images")
+    angles = {Path(str(face)).stem: (37.0 * number) % 90 for number, face in enumerate(protocol.faces)}
+    expected = protocol.score(at_angles(protocol, angles), 50)
+    for name, text in layouts.items():
+        (tmp_path / name).write_text(text)
+        listed = open_protocol("pair-list", tmp_path / name, tmp_path / "images")
+        assert not any(face.missing for face in listed.faces)
+        result = listed.score(at_angles(listed, angles), 50)
+        assert {key: result.figures[key] for key in expected.figures} == expected.figures
+        assert result.counts == expected.counts

@@ -43,8 +43,11 @@ def confirm(question: str) -> bool:
 
 
 def print_json(value: object, *, indent: int | None = 2) -> None:
-    """Print a value as JSON, for scripts. All of it is ASCII, so that it is whole JSON in every encoding."""
-    print(json.dumps(value, indent=indent).replace("\x7f", "\\u007f"), flush=True)
+    """Print a value as JSON, for scripts. All of it is ASCII, so that it is whole JSON in every encoding.
+
+    `ValueError` if a number in it is not finite: JSON has no word for it.
+    """
+    print(json.dumps(value, indent=indent, allow_nan=False).replace("\x7f", "\\u007f"), flush=True)
 
 
 def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -81,7 +81,7 @@ def demo(
             "model_sha256": sha256,
             "seconds": round(seconds, 1),
         }
-        write_whole(json_file, f"{json.dumps(figures, indent=2)}\n".encode())
+        write_whole(json_file, f"{json.dumps(figures, indent=2, allow_nan=False)}\n".encode())
 
 
 def _plan_and_weights(

@@ -100,7 +100,7 @@ def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, 
         "credentials": [{"accessKey": access_key, "secretKey": secret}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    write_whole(home / "identities.json", json.dumps({"identities": [identity]}).encode())
+    write_whole(home / "identities.json", json.dumps({"identities": [identity]}, allow_nan=False).encode())
     master, volume, filer, s3 = ports
     command = (
         str(Path(weed).absolute()), "server", f"-ip={HOST}", f"-ip.bind={HOST}", "-dir=.", "-master.telemetry=false",
@@ -140,7 +140,7 @@ def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> ProcessS
     jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
     # JSON is valid YAML, and json.dumps quotes every value.
     settings = {"global": {"scrape_interval": "5s"}, "scrape_configs": jobs}
-    write_whole(home / "prometheus.yml", json.dumps(settings, indent=2).encode())
+    write_whole(home / "prometheus.yml", json.dumps(settings, indent=2, allow_nan=False).encode())
     command = (
         str(Path(binary).absolute()),
         "--config.file=prometheus.yml",

@@ -74,10 +74,11 @@ class CeleryPublisher:
         }
         return json.dumps(
             {
-                "body": b64encode(json.dumps(message.body).encode()).decode(),
+                "body": b64encode(json.dumps(message.body, allow_nan=False).encode()).decode(),
                 "content-encoding": "utf-8",
                 "content-type": "application/json",
                 "headers": message.headers | {CORRELATION_HEADER: correlation_id},
                 "properties": message.properties | delivery,
-            }
+            },
+            allow_nan=False,
         )

@@ -12,7 +12,8 @@ from fedface_core.domain.ids import Sha256
 class Aggregation(BaseModel):
     """The results of a round's aggregation: the digests of what was stored, and figures about the updates."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Pydantic would write a number that is not finite as null, and null means that there is none.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model_sha256: Sha256
     class_embeddings_sha256: Sha256
@@ -41,7 +42,8 @@ class Aggregation(BaseModel):
 class Scores(BaseModel):
     """The verification figures of one model version on the test identities."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Pydantic would write a number that is not finite as null, which means unresolved here.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     protocol: Literal["pairs"] = "pairs"
     tar: dict[str, float | None] = Field(
@@ -58,7 +60,7 @@ class Scores(BaseModel):
 class RocCurve(BaseModel):
     """Points of a ROC curve, in order of growing FAR; ``far[i]`` and ``tar[i]`` are one point."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     far: list[float]
     tar: list[float]

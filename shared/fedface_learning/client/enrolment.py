@@ -34,6 +34,7 @@ def mean_embedding(network: EmbeddingNetwork, images_NCHW: Tensor, *, centring: 
     """The mean embedding (D,) of a client's images (N, C, H, W), float32; with centring, the mean of their raw features.
 
     The mean is not normalised: its length says how similar the images are, and the centre is a mean of these means.
+    `InvalidInputError` if the network's features of an image are not finite.
     """
     features_ND = raw_features(network, images_NCHW) if centring else embed(network, images_NCHW)
     return mean_feature(features_ND)

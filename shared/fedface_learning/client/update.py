@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from torch import Tensor
 
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.client.enrolment import mean_embedding
@@ -35,7 +37,10 @@ class Update:
 
 
 def enrolment_update(network: EmbeddingNetwork, images_NCHW: Tensor, plan: Plan) -> Update:
-    """The update of a client at enrolment: the mean embedding (D,) of its images (N, C, H, W) by the initial network."""
+    """The update of a client at enrolment: the mean embedding (D,) of its images (N, C, H, W) by the initial network.
+
+    `InvalidInputError` if the network's features of an image are not finite.
+    """
     mean_D = mean_embedding(network, images_NCHW, centring=plan.model.centring)
     images = len(images_NCHW)
     data = encode_tensors({MEAN_EMBEDDING: mean_D}, {"images": images})
@@ -45,7 +50,8 @@ def enrolment_update(network: EmbeddingNetwork, images_NCHW: Tensor, plan: Plan)
 def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
     """The update of one client in a training round: the trainer's global model, trained on the client's images.
 
-    The client trains in the trainer's network. The update shares no memory with it.
+    The client trains in the trainer's network. The update shares no memory with it. `InvalidInputError` if the training
+    diverged: a loss is not finite.
     """
     return _update(trainer.train(trainee, training), trainee, training, trainer.global_model)
 
@@ -56,7 +62,8 @@ def training_updates(
     """Pairs of client and update, in the order of ``trainees``. Each pair is given as soon as the training allows.
 
     Clients train one at a time in the trainer's network. If the plan vectorises clients, as many of them train at once as
-    the plan says, provided that they have equally many images.
+    the plan says, provided that they have equally many images. `InvalidInputError` if the training of one diverged: a loss
+    is not finite.
     """
     group_size = training.plan.local_training.vectorised_clients
     waiting = deque(trainee.client for trainee in trainees)
@@ -82,6 +89,12 @@ def _groups(trainees: Iterable[Trainee], size: int) -> Iterator[list[Trainee]]:
 
 
 def _update(result: LocalResult, trainee: Trainee, training: TrainingRound, global_model: Tensors) -> Update:
+    losses = (result.loss_before, result.loss_after)
+    if not all(isfinite(loss) for loss in losses):
+        raise InvalidInputError(
+            f"the local training of {trainee.client} diverged in round {training.number}: its loss is {losses[0]} before "
+            f"and {losses[1]} after; lower local_training.learning_rate, or start from other weights"
+        )
     metadata: dict[str, Any] = {
         "images": len(trainee.images_NCHW),
         "loss_before": result.loss_before,

@@ -17,10 +17,11 @@ from fedface_learning.evaluation.ijb_a import IjbA
 from fedface_learning.evaluation.ijb_bc import IjbBC
 from fedface_learning.evaluation.insightface import PackedPairs
 from fedface_learning.evaluation.lfw import LfwView1, LfwView2
+from fedface_learning.evaluation.pair_list import PairList
 
 __all__ = ["EvaluationProtocol", "ProtocolName", "open_protocol"]
 
-ProtocolName = Literal["lfw", "lfw-view-1", "insightface-bin", "ijb-a", "ijb-b", "ijb-c"]
+ProtocolName = Literal["lfw", "lfw-view-1", "insightface-bin", "pair-list", "ijb-a", "ijb-b", "ijb-c"]
 
 
 class EvaluationProtocol(Protocol):
@@ -34,11 +35,14 @@ class EvaluationProtocol(Protocol):
         """The figures from the embeddings of the protocol's faces, in order. With 0 ``resamples`` there are no intervals."""
 
 
-def open_protocol(name: ProtocolName, files: Path, images: Path | None, *, aligned: bool = False) -> EvaluationProtocol:
+def open_protocol(
+    name: ProtocolName, files: Path, images: Path | None, *, aligned: bool = False, skip_missing: bool = False
+) -> EvaluationProtocol:
     """Read a protocol's ``files``, a file or a folder as `docs/evaluation.md` says. No image is read yet.
 
-    ``aligned`` is for IJB-A only: ``images`` then has one file with an aligned face for each face. `InvalidInputError` if a
-    file is missing or malformed; it names the file and the line.
+    ``aligned`` is for IJB-A only: ``images`` then has one file with an aligned face for each face. With ``skip_missing``
+    templates of IJB-B and IJB-C without images have failed to enrol. `InvalidInputError` if a file is missing or malformed;
+    it names the file and the line.
     """
     if name == "insightface-bin":
         if images is not None:
@@ -53,7 +57,9 @@ def open_protocol(name: ProtocolName, files: Path, images: Path | None, *, align
             return LfwView2.open(files, images)
         case "lfw-view-1":
             return LfwView1.open(files, images)
+        case "pair-list":
+            return PairList.open(files, images)
         case "ijb-a":
             return IjbA.open(files, images, aligned=aligned)
         case "ijb-b" | "ijb-c":
-            return IjbBC.open(name, files, images)
+            return IjbBC.open(name, files, images, skip_missing=skip_missing)

@@ -6,22 +6,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.data.framing import Framing
 from fedface_learning.data.photographs import open_photograph, read_photograph
+from fedface_learning.evaluation.near_names import near_file
 from fedface_learning.models import EmbeddingNetwork
-from fedface_learning.models.embedding import BATCH_SIZE, raw_features
+from fedface_learning.models.embedding import BATCH_SIZE, raw_features, unit_embeddings
 
-_SUFFIXES = (".jpg", ".png", ".pgm", ".jpeg")
+IMAGE_SUFFIXES = (".jpg", ".png", ".pgm", ".jpeg")
+"""The suffixes of image files, in small letters. If several files have one stem, the first suffix is preferred."""
 _MOST_NAMED = 3  # missing images that a message names
 
 
@@ -31,24 +31,12 @@ class FaceFile:
 
     path: Path
     box: tuple[int, int, int, int] | None = None
-
-    @classmethod
-    def of_stem(cls, folder: Path, stem: str) -> Self:
-        """The first existing file ``stem`` in ``folder`` with the suffix .jpg, .png, .pgm or .jpeg; .jpg if none exists."""
-        found = (cls(folder / f"{stem}{suffix}") for suffix in _SUFFIXES)
-        return next((face for face in found if not face.missing), cls(folder / f"{stem}.jpg"))
+    missing: bool = False
+    """Whether the file does not exist. It is known from the listing of its folder: a look at each file would take longer."""
 
     def __str__(self) -> str:
         """The file's name in error messages."""
         return str(self.path)
-
-    @property
-    def missing(self) -> bool:
-        """Whether the file does not exist."""
-        try:
-            return not self.path.is_file()
-        except OSError:  # the name is longer than a file's name can be
-            return True
 
     def photograph(self) -> Image.Image:
         """Read the image, cut to the box. `InvalidInputError`, which names the file, if it cannot be used."""
@@ -109,7 +97,8 @@ def embed_faces(
 
     ``flip`` adds the features of the mirrored image before normalising, as InsightFace does. With ``skip_missing``, missing
     files have no embedding. `InvalidInputError` if files are missing, and without ``skip_missing`` or if all are missing;
-    and if an image cannot be used. ``on_progress`` is called with the number of images that are done.
+    and if an image cannot be used or its features are not finite. ``on_progress`` is called with the number of images that
+    are done.
     """
     enrolled_N = np.array([not face.missing for face in faces], dtype=np.bool_)
     missing = [face for face, enrolled in zip(faces, enrolled_N, strict=True) if not enrolled]
@@ -130,12 +119,15 @@ def _embed(network: EmbeddingNetwork, images_NCHW: Tensor, flip: bool) -> Tensor
     centred_ND = raw_features(network, images_NCHW) - network.centre
     if flip:
         centred_ND = centred_ND + raw_features(network, images_NCHW.flip(3)) - network.centre
-    return functional.normalize(centred_ND)
+    return unit_embeddings(centred_ND)
 
 
 def _missing_message(missing: Sequence[Face], images: int) -> str:
-    first = ", ".join(str(face) for face in missing[:_MOST_NAMED])
+    named = missing[:_MOST_NAMED]
+    first = ", ".join(str(face) for face in named)
+    near = next((near for face in named if isinstance(face, FaceFile) and (near := near_file(face.path))), None)
+    hint = f" (did you mean {near}?)" if near else ""
     more = f" and {len(missing) - _MOST_NAMED:,} more" if len(missing) > _MOST_NAMED else ""
     are = "is" if len(missing) == 1 else "are"
     advice = "give another folder of images" if len(missing) == images else "add them, or count them as failures to enrol"
-    return f"{len(missing):,} of the {images:,} images that the protocol names {are} missing: {first}{more}; {advice}"
+    return f"{len(missing):,} of the {images:,} images that the protocol names {are} missing: {first}{more}{hint}; {advice}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.evaluation.bootstrap import draw_people
 from fedface_learning.evaluation.faces import EmbeddedFaces, FaceFile
 from fedface_learning.evaluation.figures import ProtocolResult
+from fedface_learning.evaluation.image_files import ImageFiles
 from fedface_learning.evaluation.template_files import Faces, Templates, refuse_overlap
 from fedface_learning.evaluation.template_scores import Comparisons, Searches, template_figures
 from fedface_learning.evaluation.text_files import pixels, read_lines, read_table, whole_number, wrong_line
@@ -55,7 +56,8 @@ class IjbA:
         """
         faces = Faces()
         people = dict[int, int]()
-        find = _find_aligned(images) if aligned else _find_boxed(images)
+        files = ImageFiles(images)
+        find = _find_aligned(files) if aligned else _find_boxed(files)
         tasks = {name for name in (_VERIFICATION, _SEARCH) if (folder / name).is_dir()}
         if not tasks:
             raise InvalidInputError(f"{folder} has neither {_VERIFICATION} nor {_SEARCH}: is it IJB-A's protocol?")
@@ -121,20 +123,20 @@ def _read_templates(path: Path, templates: Templates, faces: Faces, find: FindFa
     return read
 
 
-def _find_boxed(images: Path) -> FindFace:
+def _find_boxed(images: ImageFiles) -> FindFace:
     def find(row: Mapping[str, str], path: Path, number: int) -> FaceFile:
         left, top, width, height = (pixels(row[name], path, number, name) for name in _BOX)
         if width < 1 or height < 1:
             raise wrong_line(path, number, "a face at least one pixel wide and high", f"{width}×{height}")
-        return FaceFile(images / row["FILE"], (left, top, left + width, top + height))
+        return images.find(row["FILE"], (left, top, left + width, top + height))
 
     return find
 
 
-def _find_aligned(images: Path) -> FindFace:
+def _find_aligned(images: ImageFiles) -> FindFace:
     def find(row: Mapping[str, str], path: Path, number: int) -> FaceFile:
         sighting = whole_number(row["SIGHTING_ID"], path, number, "SIGHTING_ID")
-        image = images / row["FILE"]
-        return FaceFile.of_stem(image.parent, f"{image.stem}-{sighting}")
+        image = PurePosixPath(row["FILE"])
+        return images.find(str(image.parent / f"{image.stem}-{sighting}"))
 
     return find

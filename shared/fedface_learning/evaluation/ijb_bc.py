@@ -23,6 +23,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.evaluation.bootstrap import draw_people
 from fedface_learning.evaluation.faces import EmbeddedFaces, FaceFile
 from fedface_learning.evaluation.figures import ProtocolResult
+from fedface_learning.evaluation.image_files import ImageFiles
 from fedface_learning.evaluation.template_files import Faces, Templates, refuse_overlap
 from fedface_learning.evaluation.template_scores import Comparisons, Searches, template_figures
 from fedface_learning.evaluation.text_files import read_lines, read_table, whole_number, wrong_line
@@ -50,15 +51,16 @@ class IjbBC:
     """What is not evaluated, and why."""
 
     @classmethod
-    def open(cls, name: Literal["ijb-b", "ijb-c"], folder: Path, images: Path) -> Self:
+    def open(cls, name: Literal["ijb-b", "ijb-c"], folder: Path, images: Path, *, skip_missing: bool = False) -> Self:
         """Read the files in ``folder``. ``images`` has an image with one aligned face for each name in them.
 
-        `InvalidInputError` if a file is missing or malformed.
+        With ``skip_missing`` a template that the gallery, the probes or the pairs name, and that has no images, has failed
+        to enrol. `InvalidInputError` if a file is missing or malformed, or names such a template without ``skip_missing``.
         """
         prefix = name.replace("-", "")
         media = folder / f"{prefix}_face_tid_mid.txt"
         faces = Faces()
-        templates = Templates({})
+        templates = Templates({}, skip_missing=skip_missing)
         _read_media(media, images, faces, templates)
         probes = folder / f"{prefix}_1N_probe_mixed.csv"
         galleries = [folder / f"{prefix}_1N_gallery_{gallery}.csv" for gallery in GALLERIES[name]]
@@ -79,6 +81,10 @@ class IjbBC:
             notes.append(f"1:1 not evaluated: {pairs.name} is not among the files")
         else:
             raise InvalidInputError(f"{folder} has neither {pairs.name} nor {', '.join(missing)}: nothing to evaluate")
+        if templates.without_images:
+            notes.append(
+                f"templates without an image in {media.name}, which failed to enrol: {len(templates.without_images):,}"
+            )
         return cls(name, list(faces.index), len(templates.people), comparisons, searches, notes)
 
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
@@ -89,13 +95,14 @@ class IjbBC:
 
 
 def _read_media(path: Path, images: Path, faces: Faces, templates: Templates) -> None:
+    files = ImageFiles(images)
     for number, line in enumerate(read_lines(path, f"{_FACE} a line"), start=1):
         fields = line.split()
         if len(fields) != 3:
             raise wrong_line(path, number, _FACE, line)
         template = whole_number(fields[1], path, number, "a template number")
         medium = whole_number(fields[2], path, number, "a medium number")
-        templates.add(template, medium, faces.add(FaceFile(images / fields[0])))
+        templates.add(template, medium, faces.add(files.find(fields[0])))
 
 
 def _read_searches(probe_file: Path, galleries: Sequence[Path], templates: Templates, media: Path) -> list[Searches]:
@@ -113,23 +120,32 @@ def _read_searches(probe_file: Path, galleries: Sequence[Path], templates: Templ
 
 
 def _read_people(path: Path, templates: Templates, media: Path) -> dict[int, int]:
-    """Template number → index, of the templates in a NIST file, which has a row for each face of a template."""
+    """Template number → index, of the templates in a NIST file, which has a row for each face of a template.
+
+    `InvalidInputError` if no template of the file has images.
+    """
     index = {}
     for number, row in read_table(path, ("TEMPLATE_ID", "SUBJECT_ID")):
         template, subject = (whole_number(row[name], path, number, name) for name in ("TEMPLATE_ID", "SUBJECT_ID"))
         index[template] = templates.index_of(template, path, number, media)
         templates.set_subject(template, subject, path, number)
+    if templates.without_images.issuperset(index):
+        raise InvalidInputError(f"{path}: no template in it has an image in {media}; are they of one benchmark?")
     return index
 
 
 def _read_comparisons(path: Path, templates: Templates, media: Path) -> Comparisons:
     pairs_P3 = _read_numbers(path)
-    numbers_T = np.array(sorted(templates.index), dtype=np.int64)
-    index_T = np.array([templates.index[int(template)] for template in numbers_T], dtype=np.intp)
-    unknown = np.argwhere(~np.isin(pairs_P3[:, :2], numbers_T))
+    unknown = np.argwhere(~np.isin(pairs_P3[:, :2], np.array(list(templates.index), dtype=np.int64)))
     if len(unknown):
         row, column = unknown[0]
-        templates.index_of(int(pairs_P3[row, column]), path, _filled_lines(path)[row][0], media)
+        number, _ = _filled_lines(path)[row]
+        if not templates.skip_missing or len(unknown) == 2 * len(pairs_P3):  # all: these are the files of two benchmarks
+            raise templates.unknown(int(pairs_P3[row, column]), path, number, media)
+        for template in np.unique(pairs_P3[unknown[:, 0], unknown[:, 1]]):
+            templates.index_of(int(template), path, number, media)
+    numbers_T = np.array(sorted(templates.index), dtype=np.int64)
+    index_T = np.array([templates.index[int(template)] for template in numbers_T], dtype=np.intp)
     wrong = np.flatnonzero(pairs_P3[:, 2] > 1)
     if len(wrong):
         number, line = _filled_lines(path)[wrong[0]]

@@ -12,7 +12,8 @@ import numpy as np
 from fedface_learning.evaluation.bootstrap import interval, resample_share
 from fedface_learning.evaluation.faces import EmbeddedFaces, FaceFile
 from fedface_learning.evaluation.figures import Figure, ProtocolResult, rate_figures
-from fedface_learning.evaluation.fold_accuracy import best_threshold, correct_answers, fold_accuracy
+from fedface_learning.evaluation.fold_accuracy import best_threshold, correct_answers
+from fedface_learning.evaluation.image_files import ImageFiles
 from fedface_learning.evaluation.lfw_files import NamedPair, read_folds, read_view_1
 from fedface_learning.evaluation.listed_pairs import FAR, ListedPairs, index_names
 
@@ -33,23 +34,16 @@ class LfwView2:
         return cls(*_faces_and_pairs(read_folds(pairs_file), images))
 
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
-        """The mean accuracy over folds ± its standard error, and TAR at FAR over the pairs of all folds.
-
-        For the interval of the accuracy people are resampled, while the folds' thresholds stay unchanged.
-        """
+        """The mean accuracy over folds ± its standard error, and TAR at FAR over the pairs of all folds."""
         scores_P = self.pairs.scores(faces)
-        accuracy = fold_accuracy(scores_P, self.pairs.genuine_P, self.pairs.fold_P)
         times = self.pairs.multiplicities(resamples)
-        bounds = None
-        if times is not None:
-            bounds = interval(resample_share(accuracy.correct_P, self.pairs.people_of_trials(), times))
         return ProtocolResult(
             "lfw",
             {
-                "accuracy": Figure(accuracy.mean, accuracy.standard_error, bounds),
+                "accuracy": self.pairs.accuracy(scores_P, times),
                 **rate_figures("TAR at FAR", [self.pairs.trials(scores_P)], FAR, times),
             },
-            {"folds": len(accuracy.accuracy_F), **self.pairs.counts(faces, scores_P)},
+            {"folds": len(np.unique(self.pairs.fold_P)), **self.pairs.counts(faces, scores_P)},
             "standard error over folds",
         )
 
@@ -100,4 +94,5 @@ def _faces_and_pairs(folds: Sequence[Sequence[NamedPair]], images: Path) -> tupl
         fold_P=np.repeat(np.arange(len(folds)), [len(fold) for fold in folds]),
         people_P2=people_P2,
     )
-    return [image.file(images) for image in index], listed
+    files = ImageFiles(images)
+    return [files.find(image.name) for image in index], listed

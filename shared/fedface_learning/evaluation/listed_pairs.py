@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fedface_learning.evaluation.bootstrap import Multiplicities, draw_people
+from fedface_learning.evaluation.bootstrap import Multiplicities, draw_people, interval, resample_share
 from fedface_learning.evaluation.compare import pair_scores
 from fedface_learning.evaluation.faces import EmbeddedFaces
+from fedface_learning.evaluation.figures import Figure
+from fedface_learning.evaluation.fold_accuracy import fold_accuracy
 from fedface_learning.evaluation.trials import NOBODY, People, Scores, Trials
 
 FAR = (1e-1, 1e-2, 1e-3)
@@ -53,6 +55,17 @@ class ListedPairs:
         if self.people_P2 is None or not resamples:
             return None
         return draw_people(int(self.people_P2.max()) + 1, resamples)
+
+    def accuracy(self, scores_P: Scores, times: Multiplicities | None) -> Figure:
+        """The mean over folds of the accuracy with LFW's thresholds, ± its standard error.
+
+        For the interval people are resampled (``times``), while the folds' thresholds stay unchanged.
+        """
+        accuracy = fold_accuracy(scores_P, self.genuine_P, self.fold_P)
+        bounds = None
+        if times is not None:
+            bounds = interval(resample_share(accuracy.correct_P, self.people_of_trials(), times))
+        return Figure(accuracy.mean, accuracy.standard_error, bounds)
 
     def people_of_trials(self) -> People:
         """The people of each pair (P, 2); of a genuine pair the second is `NOBODY`, as in `trials.ScoredTrials`.

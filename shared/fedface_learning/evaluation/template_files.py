@@ -39,6 +39,11 @@ class Templates:
     """Template number → index of the template."""
     person: dict[int, int] = field(default_factory=dict)
     """Template number → index of its person."""
+    skip_missing: bool | None = None
+    """Whether a template that is named and has no images fails to enrol, or is an error. None if only an error will do,
+    because nothing else says whose template it is."""
+    without_images: set[int] = field(default_factory=set)
+    """The numbers of the templates that are named and have no images."""
 
     def add(self, template: int, medium: int, face: int) -> None:
         """Add a face, by its index, to a template, by its number."""
@@ -56,10 +61,21 @@ class Templates:
             )
 
     def index_of(self, template: int, path: Path, number: int, source: Path) -> int:
-        """The index of a template that line ``number`` of ``path`` names. `InvalidInputError` if ``source`` lacks it."""
+        """The index of a template that line ``number`` of ``path`` names.
+
+        If ``source``, which lists the images, lacks it, it is a template without images. `InvalidInputError` if those are
+        not to be skipped.
+        """
         if template not in self.index:
-            raise InvalidInputError(f"{path}, line {number}: there is no template {template} in {source}")
-        return self.index[template]
+            if not self.skip_missing:
+                raise self.unknown(template, path, number, source)
+            self.without_images.add(template)
+        return self.index.setdefault(template, len(self.index))
+
+    def unknown(self, template: int, path: Path, number: int, source: Path) -> InvalidInputError:
+        """The error for a template that line ``number`` of ``path`` names, and that ``source`` lacks."""
+        advice = "; add its images, or count it as a failure to enrol" if self.skip_missing is False else ""
+        return InvalidInputError(f"{path}, line {number}: there is no template {template} in {source}{advice}")
 
     def rows(self) -> TemplateRows:
         """The faces of all templates, as pooling needs them."""

@@ -35,6 +35,11 @@ def read_lines(path: Path, expected: str) -> list[str]:
     return lines
 
 
+def fields_of(line: str) -> list[str]:
+    """The fields of a line: between tabs if the line has one, so that a name may have spaces, else between white space."""
+    return [field.strip() for field in line.rstrip().split("\t")] if "\t" in line.rstrip() else line.split()
+
+
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
     """The rows of a CSV file, each as its line number and column → text. The file may have more columns than ``columns``.
 

@@ -63,6 +63,28 @@ class Trials:
         """Whether the people of all trials are known, so that people can be resampled."""
         return self.positives.people is not None and self.negatives.people is not None
 
+    def auc(self) -> float:
+        """The probability that a positive has a higher score than a negative; equal scores count half.
+
+        Trials that failed to enrol (−∞) are equal to each other. There must be positives and negatives.
+        """
+        negatives = np.sort(self.negatives.scores)
+        below = np.searchsorted(negatives, self.positives.scores, side="left").mean()
+        at_or_below = np.searchsorted(negatives, self.positives.scores, side="right").mean()
+        return float((below + at_or_below) / 2 / len(negatives))
+
+    def eer(self) -> float:
+        """The FAR of the point at which FAR = 1 − TAR on the ROC curve, which is linear between its points.
+
+        The curve has a point for each score, and ends with all trials accepted. There must be positives and negatives.
+        """
+        thresholds = np.unique(np.concatenate([self.positives.scores, self.negatives.scores]))[::-1]
+        tar, far = (
+            np.concatenate([[0.0], 1 - np.searchsorted(kind.scores[::-1], thresholds, side="left") / len(kind.scores)])
+            for kind in (self.positives, self.negatives)
+        )
+        return float(np.interp(1.0, far + tar, far))
+
     def accepted_at(self, rate: float) -> float | None:
         """TAR at FAR ``rate``, or TPIR at FPIR ``rate``.
 

@@ -75,7 +75,7 @@ def header(places: Mapping[str, Place], metadata: str) -> bytes:
 
 
 def _header(metadata: str, end: bytes) -> bytes:
-    text = _HEADER_START + json.dumps(metadata, ensure_ascii=False).encode() + end
+    text = _HEADER_START + json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode() + end
     padded = text + b" " * (-len(text) % 8)
     return len(padded).to_bytes(8, "little") + padded
 
@@ -86,7 +86,7 @@ def header_end(places: Mapping[str, Place]) -> bytes:
         name: {"dtype": _DTYPE_NAMES[place.dtype], "shape": place.shape, "data_offsets": (place.start, place.stop)}
         for name, place in places.items()
     }
-    text = json.dumps({"": {}} | entries, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps({"": {}} | entries, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.removeprefix('{"":{').encode()
 
 

@@ -59,3 +59,10 @@ def test_the_traceback_of_a_mistake_of_ours_shows_no_password(capsys: pytest.Cap
     err = capsys.readouterr().err
     assert err.startswith("Traceback")
     assert err.endswith("RuntimeError: no answer from http://***@host:8000/runs\n")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_json_has_no_word_for_a_number_that_is_not_finite(value: float, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        print_json({"auc": value})
+    assert not capsys.readouterr().out

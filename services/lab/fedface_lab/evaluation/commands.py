@@ -32,6 +32,7 @@ class ProtocolChoice(StrEnum):
     LFW = "lfw"
     LFW_VIEW_1 = "lfw-view-1"
     INSIGHTFACE_BIN = "insightface-bin"
+    PAIR_LIST = "pair-list"
     IJB_A = "ijb-a"
     IJB_B = "ijb-b"
     IJB_C = "ijb-c"
@@ -67,7 +68,9 @@ def evaluate(
     identities: Annotated[int, typer.Option(min=2, help="People to render, for --dataset synthetic.")] = 100,
     files: Annotated[
         Path | None,
-        typer.Option(help="The files that define the protocol: pairs.txt, a .bin set, the folder of IJB's files."),
+        typer.Option(
+            help="The files that define the protocol: pairs.txt, a .bin set, a list of pairs, the folder of IJB's files."
+        ),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="The folder of the images that the protocol names.")] = None,
     flip: Annotated[bool, typer.Option("--flip", help="Add the features of each mirrored image.")] = False,
@@ -75,7 +78,10 @@ def evaluate(
         bool, typer.Option("--aligned", help="ijb-a: each file in --images is one aligned face, FILE-SIGHTING_ID.jpg.")
     ] = False,
     skip_missing: Annotated[
-        bool, typer.Option("--skip-missing", help="Count missing images as failures to enrol, which match nobody.")
+        bool,
+        typer.Option(
+            "--skip-missing", help="Count missing images and empty templates as failures to enrol, which match nobody."
+        ),
     ] = False,
     bootstrap: Annotated[
         int, typer.Option(min=0, max=100_000, help="Resamples of the people for 95 % intervals; 0 leaves them out.")

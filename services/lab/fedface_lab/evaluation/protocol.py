@@ -41,7 +41,9 @@ def evaluate_protocol(
     """
     console = PlainConsole(stderr=True)
     with console.status(f"reading {options.files}"):
-        protocol = open_protocol(options.protocol, options.files, options.images, aligned=options.aligned)
+        protocol = open_protocol(
+            options.protocol, options.files, options.images, aligned=options.aligned, skip_missing=options.skip_missing
+        )
     faces = _embed_faces(network, protocol, options, console)
     with console.status("scoring"):
         result = protocol.score(faces, resamples)

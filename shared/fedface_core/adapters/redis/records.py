@@ -105,7 +105,7 @@ class RedisRecords(RunLookup):
                 saved.model_dump_json(),
                 saved.phase.value,
                 event,
-                json.dumps(event_data(saved, opened, changed, detail)),
+                json.dumps(event_data(saved, opened, changed, detail), allow_nan=False),
                 *_changed_args(changed),
                 *_opened_args(opened),
             ],
@@ -126,7 +126,7 @@ class RedisRecords(RunLookup):
         """Append an event to the run's audit trail; the run does not change."""
         keys = run_keys(run_id)
         recorded = self._server.run_script(
-            "record_event.lua", keys=[keys.run, keys.events], args=[event, json.dumps(dict(data))]
+            "record_event.lua", keys=[keys.run, keys.events], args=[event, json.dumps(dict(data), allow_nan=False)]
         )
         self._require_run(recorded, run_id)
 
@@ -168,7 +168,7 @@ class RedisRecords(RunLookup):
         self._index(run)
         keys = run_keys(run.id)
         record = run.model_dump_json()
-        data = json.dumps(event_data(run))
+        data = json.dumps(event_data(run), allow_nan=False)
         return bool(
             self._server.run_script(
                 "create.lua", keys=[keys.run, keys.events], args=[run.version, record, run.phase.value, event, data]
@@ -212,7 +212,7 @@ def _record(stored: Round) -> str:
 
 
 def _cohort(stored: Round) -> str:
-    return json.dumps(stored.cohort, separators=(",", ":"))
+    return json.dumps(stored.cohort, separators=(",", ":"), allow_nan=False)
 
 
 def _round_with_cohort(record: str, cohort: str) -> Round:

@@ -1,12 +1,13 @@
-"""How reports, metrics and tables name a false accept rate."""
+"""Figures are numbers, and reports, metrics and tables name a false accept rate in one way."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from fedface_core.domain.results import far_label
+from fedface_core.domain.results import Scores, far_label
 
 
 @pytest.mark.parametrize(
@@ -20,3 +21,14 @@ def test_a_false_accept_rate_is_named_as_in_tables(far: float, label: str) -> No
 @given(st.floats(1e-6, 0.999))
 def test_a_label_reads_back_as_its_rate(far: float) -> None:
     assert float(far_label(far)) == pytest.approx(far, rel=1e-5)
+
+
+@pytest.mark.parametrize("field", ["auc", "eer", "mean_genuine_cosine", "mean_impostor_cosine"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_scores_are_finite_or_unresolved(field: str, value: float) -> None:
+    scores = {"tar": {"1e-1": None}, "auc": 0.5, "eer": 0.5, "genuine_pairs": 1, "impostor_pairs": 1}
+    scores |= {"mean_genuine_cosine": 0.0, "mean_impostor_cosine": 0.0}
+    assert Scores.model_validate(scores).tar["1e-1"] is None
+    for broken in (scores | {field: value}, scores | {"tar": {"1e-1": value}}):
+        with pytest.raises(ValidationError, match="finite number"):
+            Scores.model_validate(broken)

@@ -109,3 +109,32 @@ def test_ijb_b_and_ijb_c(
     assert "1:1 TAR at FAR 1e-6" in out
     assert "1:N rank 10" in out
     assert "± is the standard deviation over both galleries" in out
+
+
+def test_ijb_c_with_templates_without_images(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    ijb_bc_tree(tmp_path, "ijbc", ("G1", "G2"))
+    media = tmp_path / "meta" / "ijbc_face_tid_mid.txt"
+    media.write_text("".join(line for line in media.read_text().splitlines(keepends=True) if line.split()[1] != "13"))
+    options = ("--protocol", "ijb-c", "--files", str(tmp_path / "meta"), "--images", str(tmp_path / "images"))
+    code, _, err = fedface("evaluate", plan, *options)
+    assert code == 2
+    assert "there is no template 13 in" in err
+    assert "or count it as a failure to enrol" in err
+    code, out, err = fedface("evaluate", plan, *options, "--skip-missing", "--json", *FEW)
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["counts"]["1:N templates that failed to enrol"] == 2  # it is searched in both galleries
+    assert found["notes"] == ["templates without an image in ijbc_face_tid_mid.txt, which failed to enrol: 1"]
+
+
+def test_a_list_of_pairs(fedface: Invoke, plan: str, tmp_path: Path) -> None:
+    lfw_tree(tmp_path)
+    lines = [f"P{pair:02}/P{pair:02}_0001.jpg P{pair:02}/P{pair:02}_0002.jpg 1" for pair in range(10)]
+    lines += [f"P{pair:02}/P{pair:02}_0001.jpg P{pair + 1:02}/P{pair + 1:02}_0002.jpg 0" for pair in range(10)]
+    (tmp_path / "mine.txt").write_text("\n".join(lines))
+    options = ("--protocol", "pair-list", "--files", str(tmp_path / "mine.txt"), "--images", str(tmp_path / "images"))
+    code, out, err = fedface("evaluate", plan, *options, *FEW)
+    assert code == 0, err
+    for expected in ("mine", "accuracy", "TAR at FAR 1e-1", "AUC", "EER", "the list was read as path, path, label"):
+        assert expected in out
+    assert "10 genuine pairs, 10 impostor pairs" in out

@@ -76,8 +76,7 @@ def test_a_box_outside_the_image_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_images_are_counted_and_the_first_named(network: EmbeddingNetwork, files: list[FaceFile]) -> None:
-    for gone in files[5:10]:
-        gone.path.unlink()
+    files[5:10] = [FaceFile(file.path.with_name(f"absent-{file.path.name}"), missing=True) for file in files[5:10]]
     with pytest.raises(InvalidInputError) as error:
         embed_faces(network, files, FRAMING)
     first = ", ".join(str(file) for file in files[5:8])
@@ -94,7 +93,7 @@ def test_missing_images_are_counted_and_the_first_named(network: EmbeddingNetwor
 
 def test_a_folder_with_none_of_the_images_is_the_wrong_one(network: EmbeddingNetwork, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError) as error:
-        embed_faces(network, [FaceFile(tmp_path / "a.jpg")], FRAMING, skip_missing=True)
+        embed_faces(network, [FaceFile(tmp_path / "a.jpg", missing=True)], FRAMING, skip_missing=True)
     assert str(error.value) == (
         f"1 of the 1 images that the protocol names is missing: {tmp_path}/a.jpg; give another folder of images"
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.evaluation import open_protocol
 from support.protocol_trees import ijb_bc_tree, refused
 
@@ -24,6 +25,7 @@ def ijb_b(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 FACE = "an image name, a template number and a medium number"
+UNKNOWN = f"there is no template 99 in ROOT/{MEDIA}; add its images, or count it as a failure to enrol"
 PAIR = "two template numbers and 1 (same person) or 0"
 
 
@@ -45,13 +47,13 @@ PAIR = "two template numbers and 1 (same person) or 0"
             f"FILE, line 2: expected a template number, a whole number of at most 18 digits, not '{'9' * 20}'",
         ),
         (LABELS, "0 10 1\n\n0 11 2\n", f"FILE, line 3: expected {PAIR}, not '0 11 2'"),
-        (LABELS, "0 10 1\n\n0 99 0\n", f"FILE, line 3: there is no template 99 in ROOT/{MEDIA}"),
+        (LABELS, "0 10 1\n\n0 99 0\n", f"FILE, line 3: {UNKNOWN}"),
         (LABELS, "", f"FILE is empty; it should hold {PAIR} a line"),
         (LABELS, "0 10 1\n0 10\n", f"FILE, line 2: expected {PAIR}, not '0 10'"),
         (LABELS, "0 10 1\n0 ten 1\n", "FILE, line 2: expected a template number, a whole number, not 'ten'"),
         (LABELS, "0 10 1\n0 11 -1\n", "FILE, line 2: expected a label, a whole number, not '-1'"),
         (LABELS, "0 10 1\n0 11 2\n", f"FILE, line 2: expected {PAIR}, not '0 11 2'"),
-        (LABELS, "0 10 1\n0 99 0\n", f"FILE, line 2: there is no template 99 in ROOT/{MEDIA}"),
+        (LABELS, "0 10 1\n0 99 0\n", f"FILE, line 2: {UNKNOWN}"),
         (
             LABELS,
             "0 10 1\n0 11 1\n",
@@ -67,7 +69,7 @@ PAIR = "two template numbers and 1 (same person) or 0"
             "TEMPLATE_ID\n3\n",
             "FILE, line 1: expected a header with TEMPLATE_ID, SUBJECT_ID (missing: SUBJECT_ID), not 'TEMPLATE_ID'",
         ),
-        (S2, "TEMPLATE_ID,SUBJECT_ID\n99,1\n", f"FILE, line 2: there is no template 99 in ROOT/{MEDIA}"),
+        (S2, "TEMPLATE_ID,SUBJECT_ID\n99,1\n", f"FILE, line 2: {UNKNOWN}"),
         (S2, "TEMPLATE_ID,SUBJECT_ID\n10,0\n11,1\n", "FILE: 2 templates are in the gallery and among the probes: 10, 11"),
         (
             MIXED,
@@ -99,3 +101,13 @@ def test_a_byte_order_mark_and_windows_line_ends_change_nothing(ijb_b: Path, tmp
     (tmp_path / "meta" / file).write_text(text.replace("\n", "\r\n"), encoding="utf-8-sig", newline="")
     as_published = open_protocol("ijb-b", ijb_b / "meta", ijb_b / "images")
     assert repr(open_protocol("ijb-b", tmp_path / "meta", ijb_b / "images")) == repr(as_published)
+
+
+@pytest.mark.parametrize("file", [LABELS, S2])
+def test_the_files_of_another_benchmark_are_not_all_failures_to_enrol(ijb_b: Path, tmp_path: Path, file: str) -> None:
+    shutil.copytree(ijb_b / "meta", tmp_path / "meta")
+    (tmp_path / "meta" / file).write_text("900 901 0\n" if file == LABELS else "TEMPLATE_ID,SUBJECT_ID\n900,1\n901,2\n")
+    with pytest.raises(
+        InvalidInputError, match=rf"{file}(, line 1: there is no template 900 in|: no template in it has an image)"
+    ):
+        open_protocol("ijb-b", tmp_path / "meta", ijb_b / "images", skip_missing=True)

@@ -90,3 +90,30 @@ def test_a_name_longer_than_any_files_is_a_missing_image(tmp_path: Path) -> None
     (tmp_path / "pairs.txt").write_text("\n".join(LFW).replace("P00", "P" * 300))
     opened = open_protocol("lfw", tmp_path / "pairs.txt", tmp_path / "images")
     assert opened.faces[0].missing
+
+
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_between_tabs_a_name_may_have_spaces(tmp_path: Path, separator: str) -> None:
+    text = "\n".join(LFW).replace("\t", separator).replace("P0", "P 0" if separator == "\t" else "P_0") + "\t\n"
+    (tmp_path / "pairs.txt").write_text(text)
+    opened = open_protocol("lfw", tmp_path / "pairs.txt", tmp_path)
+    name = "P 00" if separator == "\t" else "P_00"
+    assert str(opened.faces[0]) == f"{tmp_path}/{name}/{name}_0001.jpg"
+
+
+def test_a_tree_as_aligners_and_macos_write_it_is_read(tmp_path: Path) -> None:
+    """Suffixes in capitals, the number of the face after the name, and letters that are decomposed on the disk only."""
+    lfw_tree(tmp_path)
+    for file in sorted((tmp_path / "images").rglob("*.png")):
+        if file.stem.endswith("1"):
+            file.rename(file.with_suffix(".PNG"))
+        elif file.stem.endswith("2"):
+            file.rename(file.with_stem(f"{file.stem}_0"))
+    decomposed = "".join(("P", "e\u0301"))
+    for folder in sorted((tmp_path / "images").iterdir()):
+        for file in sorted(folder.iterdir()):
+            file.rename(file.with_name(file.name.replace("P", decomposed, 1)))
+        folder.rename(folder.with_name(folder.name.replace("P", decomposed, 1)))
+    (tmp_path / "pairs.txt").write_text("\n".join(LFW).replace("P", "P\u00e9"))
+    opened = open_protocol("lfw", tmp_path / "pairs.txt", tmp_path / "images")
+    assert not any(face.missing for face in opened.faces)

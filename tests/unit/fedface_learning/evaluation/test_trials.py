@@ -32,3 +32,11 @@ def test_without_positives_or_with_too_few_negatives_there_is_no_rate() -> None:
     trials = Trials.of_pairs(scores_P, np.array([True, False, False]), None)
     assert trials.accepted_at(0.4) is None
     assert trials.accepted_at(0.5) == 1.0
+
+
+def test_auc_and_eer_by_hand() -> None:
+    # Genuine 0.9, 0.4, −∞; impostor 0.6, 0.4, −∞. Of nine comparisons genuine wins 3 (0.9) + 1 (0.4 over −∞), and ties two.
+    trials = Trials.of_pairs(np.array([0.9, 0.4, -np.inf, 0.6, 0.4, -np.inf]), np.array([True] * 3 + [False] * 3), None)
+    assert np.isclose(trials.auc(), 5 / 9)
+    # Points (FAR, TAR): (0, ⅓) at 0.9, (⅓, ⅓) at 0.6, (⅔, ⅔) at 0.4. FAR + TAR is 1 midway between the last two.
+    assert np.isclose(trials.eer(), 0.5)

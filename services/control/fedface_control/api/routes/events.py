@@ -117,4 +117,6 @@ def _read(ledger: RunLedger, run_id: str, after: str | None) -> tuple[Run, Seque
 
 
 def _server_sent(event: RecordedEvent) -> ServerSentEvent:
-    return ServerSentEvent(id=event.id, event=event.name, data=json.dumps({"at": event.at.isoformat(), **event.data}))
+    return ServerSentEvent(
+        id=event.id, event=event.name, data=json.dumps({"at": event.at.isoformat(), **event.data}, allow_nan=False)
+    )
