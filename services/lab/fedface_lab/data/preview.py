@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from fedface_lab.evaluation.commands import Dataset, DatasetOption, FolderOption, data_fields
+from fedface_lab.evaluation.commands import Dataset, DatasetOption, FolderOption, SkipDamagedOption, data_fields
 
 
 def preview(
     dataset: DatasetOption = Dataset.SYNTHETIC,
     folder: FolderOption = None,
+    skip_damaged: SkipDamagedOption = None,
     identities: Annotated[int, typer.Option(min=1, help="Rows.")] = 8,
     images: Annotated[int, typer.Option(min=1, help="Columns.")] = 8,
     height: Annotated[int, typer.Option(min=8, help="Pixels.")] = 112,
@@ -28,7 +29,7 @@ def preview(
     from fedface_learning.data import ImageSize, open_dataset
     from fedface_learning.data.contact_sheet import contact_sheet
 
-    data = make_part(DataPlan, data_fields(dataset, folder, images_per_identity=images, seed=seed))
+    data = make_part(DataPlan, data_fields(dataset, folder, skip_damaged, images_per_identity=images, seed=seed))
     opened = open_dataset(data, ImageSize(height, width, 3), identities)
     shown = opened.identities[:identities]
     with whole_file(output) as file:
