@@ -60,7 +60,7 @@ def _damaged_records(data: DataPlan, on_progress: OnProgress) -> tuple[list[Dama
 
 
 def _decode_all(records: RecordFile, on_progress: OnProgress) -> tuple[dict[int, str], array[float], int]:
-    """Why records cannot be used, by their numbers; the first label of each, in the order of the numbers; how many are images."""
+    """Why records cannot be used, by their numbers; each record's first label, by its place; and how many are images."""
     reasons = {}
     images = len(records.numbers)
     labels = array("f", bytes(4 * len(records.numbers)))

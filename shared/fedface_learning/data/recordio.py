@@ -5,7 +5,7 @@ MXNet's `im2rec` writes such files too. Other files in the folder (``property``,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -46,21 +46,19 @@ class RecordDataset:
         """
         if identity not in self.numbers:
             raise InvalidInputError(f"data set 'recordio' has no identity '{identity}' among its {len(self.numbers)}")
-        images = []
-        label = None
         try:
-            for record in self.file.read(self.numbers[identity]):
-                if label is None:
-                    label = record.labels[0]
-                if record.labels[0] != label:
-                    raise InvalidInputError(
-                        f"{self.file.rec}: record {record.number} {other_label(record.labels[0], label)}"
-                    )
-                photograph = decode(record, self.file.rec)
-                images.append(self.framing.frame(photograph, identity, str(record.number)))
+            return torch.stack(list(self._framed(identity)))
         except InvalidInputError as error:
             raise InvalidInputError(f"{error}; `fedface data check` lists such images for data.skip_damaged") from error
-        return torch.stack(images)
+
+    def _framed(self, identity: str) -> Iterator[Tensor]:
+        expected = None
+        for record in self.file.read(self.numbers[identity]):
+            label = record.labels[0]
+            expected = label if expected is None else expected
+            if label != expected:
+                raise InvalidInputError(f"{self.file.rec}: record {record.number} {other_label(label, expected)}")
+            yield self.framing.frame(decode(record, self.file.rec), identity, str(record.number))
 
 
 def open_recordio(data: DataPlan, size: ImageSize) -> RecordDataset:

@@ -32,7 +32,8 @@ def images_by_identity(records: RecordFile) -> dict[int, Images]:
 
     An identity's number is its place among the identity records, or its label where those cannot be used. Images of one
     label in several ranges are one identity, with the first range's number. If all ranges have the same label, then labels
-    say nothing, and ranges are identities. `InvalidInputError` if a header cannot be read, or a label is no identity's number.
+    say nothing, and ranges are identities. `InvalidInputError` if a header cannot be read, or a label is no identity's
+    number.
     """
     identities = _identity_records(records)
     ranges = None if identities is None else _ranges(records, identities)
