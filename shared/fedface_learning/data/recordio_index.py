@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from fedface_core.domain.errors import InvalidInputError
 
-_PIECE_BYTES: Final = 16 << 20
+PIECE_BYTES: Final = 16 << 20
 _LONGEST_LINE: Final = 200  # bytes; two numbers of 18 digits need 38
 _BELOW: Final = 10**18  # Numbers of 18 digits fit in 64 bits.
 _NEWLINE: Final = ord("\n")
@@ -93,7 +93,7 @@ def scanned_index(found: Iterable[tuple[int, int]], rec: Path, skipped: Collecti
 def _pieces(file: Any, idx: Path) -> Iterator[bytes]:
     """The file in pieces of whole lines."""
     rest = b""
-    while data := file.read(_PIECE_BYTES):
+    while data := file.read(PIECE_BYTES):
         data = rest + data
         end = data.rfind(b"\n") + 1
         rest = data[end:]

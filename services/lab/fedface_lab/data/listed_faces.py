@@ -91,8 +91,8 @@ class ListedFaces:
             raise InvalidInputError(f"{self._file} holds no points")
         if not self._places:
             raise InvalidInputError(
-                f"none of the {lines:,} lines of {self._file} names one of the {len(photographs):,} photographs: the first "
-                f"line has {first_strangers[0]!r}, and the first photograph is {photographs[0]!r}; give paths below the source"
+                f"none of the {lines:,} lines of {self._file} names one of the {len(photographs):,} photographs: the "
+                f"first line has {first_strangers[0]!r}, and the first photograph is {photographs[0]!r}; give paths below the source"
             )
         return LandmarkCounts(
             lines=lines,
@@ -103,7 +103,7 @@ class ListedFaces:
 
 
 def _names(photographs: Sequence[str]) -> dict[str, str | None]:
-    """The photograph that each name means, with and without suffix; None where it means several."""
+    """The photograph that each name means, with and without suffix; a name that may mean several has None."""
     by_name: dict[str, str | None] = {}
     for path in photographs:
         name = _normal(path)

@@ -23,14 +23,14 @@ def test_records_are_sorted_by_number_and_keep_their_bytes(tmp_path: Path) -> No
 def test_pieces_of_any_size_give_the_same_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
     numbers = np.random.default_rng(0).permutation(200)
     (tmp_path / "train.idx").write_text("".join(f"{number}\t{8 * number}\n" for number in numbers))
-    monkeypatch.setattr(recordio_index, "_PIECE_BYTES", piece)
+    monkeypatch.setattr(recordio_index, "PIECE_BYTES", piece)
     index = read_index(tmp_path / "train.idx")
     assert list(index.numbers) == list(range(200))
     assert list(index.offsets) == list(range(0, 1600, 8))
 
 
 def test_a_wrong_line_is_named_whichever_piece_it_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recordio_index, "_PIECE_BYTES", 16)
+    monkeypatch.setattr(recordio_index, "PIECE_BYTES", 16)
     (tmp_path / "train.idx").write_text("".join(f"{number}\t0\n" for number in range(50)) + "50\n")
     with pytest.raises(InvalidInputError, match=r"train\.idx, line 51: .* not '50'"):
         read_index(tmp_path / "train.idx")
