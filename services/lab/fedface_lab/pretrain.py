@@ -124,7 +124,7 @@ def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: 
     from fedface_cli.plain_console import text_column
     from fedface_core.domain.errors import InvalidInputError
     from fedface_core.files.whole_file import check_writable, make_folder, write_whole
-    from fedface_lab.evaluation.commands import starting_network
+    from fedface_lab.evaluation.commands import skipped_notes, starting_network
     from fedface_learning.data import open_photographs, split_identities
     from fedface_learning.formats.codec import sha256_hex
     from fedface_learning.models.weights import encode_network
@@ -147,6 +147,8 @@ def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: 
         TimeRemainingColumn(),
     )
     console.print(f"{plan.model.architecture} on {len(public)} public identities of {dataset.name}")
+    for note in skipped_notes(plan.data):
+        console.print(note, soft_wrap=True)
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=None, figures="reading the images")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan
-from fedface_core.files.bounded_file import read_text
+from fedface_core.files.bounded_file import MAX_TEXT_BYTES, read_bytes
 from fedface_core.files.whole_file import write_whole
 
 
@@ -37,16 +37,22 @@ def write_damaged(path: Path, images: Iterable[DamagedImage]) -> None:
 def damaged_names(data: DataPlan) -> frozenset[str]:
     """The names in the list ``data.skip_damaged``; none without a list.
 
-    `InvalidInputError` if the list cannot be read, or is too large or no CSV file.
+    `InvalidInputError` if the list cannot be read, or is too large or no CSV file. No message quotes it: a plan may name any
+    file of the machine.
     """
     if data.skip_damaged is None:
         return frozenset()
     path = Path(data.skip_damaged).expanduser()
-    text = read_text(path, "a list of damaged images, as `fedface data check` writes it, was expected")
+    if not path.is_file():
+        raise InvalidInputError(f"data.skip_damaged: there is no file {path}; a list from `fedface data check` was expected")
+    stored = read_bytes(path, MAX_TEXT_BYTES)
     try:
+        text = stored.decode("utf-8-sig")
         return frozenset(row[0] for row in csv.reader(io.StringIO(text, newline="")) if row and row[0])
-    except csv.Error as error:
-        raise InvalidInputError(f"{path} is no list of damaged images: {error}") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise InvalidInputError(
+            f"data.skip_damaged: {path} is no list of damaged images, which is a CSV file in UTF-8"
+        ) from None
 
 
 def without_damaged(files: Mapping[str, tuple[Path, ...]], root: Path, data: DataPlan) -> dict[str, tuple[Path, ...]]:

@@ -69,9 +69,11 @@ def open_recordio(data: DataPlan, size: ImageSize) -> RecordDataset:
     follow the format, or no identity is left.
     """
     names = damaged_names(data)
-    wrong = next((name for name in names if not (name.isdecimal() and len(name) < 19)), None)
-    if wrong is not None:
-        raise InvalidInputError(f"{data.skip_damaged}: '{wrong}' is no record's number; is it the list of another data set?")
+    if not all(name.isdecimal() and len(name) < 19 for name in names):
+        raise InvalidInputError(
+            f"data.skip_damaged: {data.skip_damaged} names something else than records by their numbers; "
+            "is it the list of another data set?"
+        )
     records = open_records(data, {int(name) for name in names})
     numbers = {
         f"person-{number:06d}": images[: data.images_per_identity]

@@ -91,8 +91,9 @@ class ListedFaces:
             raise InvalidInputError(f"{self._file} holds no points")
         if not self._places:
             raise InvalidInputError(
-                f"none of the {lines:,} lines of {self._file} names one of the {len(photographs):,} photographs: the "
-                f"first line has {first_strangers[0]!r}, and the first photograph is {photographs[0]!r}; give paths below the source"
+                f"none of the {lines:,} lines of {self._file} names one of the {len(photographs):,} photographs: "
+                f"the first line has {first_strangers[0]!r}, and the first photograph is {photographs[0]!r}; "
+                "give paths below the source"
             )
         return LandmarkCounts(
             lines=lines,

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from fedface_lab.evaluation.commands import Dataset, DatasetOption, FolderOption, SkipDamagedOption, data_fields
+from fedface_lab.evaluation.commands import (
+    Dataset,
+    DatasetOption,
+    FolderOption,
+    SkipDamagedOption,
+    data_fields,
+    skipped_notes,
+)
 
 
 def preview(
@@ -35,3 +42,5 @@ def preview(
     with whole_file(output) as file:
         contact_sheet(opened, shown, images).save(file, format="PNG")
     say(f"{output}: {len(shown)} of {len(opened.identities)} identities of {opened.name}")
+    for note in skipped_notes(data):
+        say(note)

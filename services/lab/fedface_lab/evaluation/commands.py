@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fedface_core.domain.plan import ModelPlan
+    from fedface_core.domain.plan import DataPlan, ModelPlan
     from fedface_learning.evaluation import ProtocolName
     from fedface_learning.models import EmbeddingNetwork
 
@@ -112,7 +112,7 @@ def evaluate(
     network = starting_network(model_plan, plan.seed if plan is not None else 0, model)
     notes = centre_network(network, plan)
     if files is None:
-        evaluate_pairs(network, data, plan, identities, bootstrap, notes, as_json=as_json)
+        evaluate_pairs(network, data, plan, identities, bootstrap, [*notes, *skipped_notes(data)], as_json=as_json)
         return
     name = cast("ProtocolName", protocol.value)
     options = ProtocolOptions(name, files, images, aligned=aligned, flip=flip, skip_missing=skip_missing)
@@ -146,6 +146,15 @@ def data_fields(
     """The fields of a plan's `data` from the options of a command."""
     paths = {"folder": folder, "skip_damaged": skip_damaged}
     return {"dataset": dataset.value, **{name: str(path) for name, path in paths.items() if path is not None}, **fields}
+
+
+def skipped_notes(data: DataPlan) -> list[str]:
+    """What to say about the damaged images that the data set leaves out; nothing without a list of them."""
+    from fedface_learning.data.damaged import damaged_names
+
+    if data.skip_damaged is None:
+        return []
+    return [f"damaged images left out, as {data.skip_damaged} lists them: {len(damaged_names(data)):,}"]
 
 
 def starting_network(plan: ModelPlan, seed: int, model: Path | None) -> EmbeddingNetwork:

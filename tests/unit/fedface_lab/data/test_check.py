@@ -35,6 +35,7 @@ def test_the_list_is_written_and_leaves_the_images_out(fedface: Invoke, folder: 
     code, out, err = fedface("data", "preview", *data, "--skip-damaged", str(listed), *sheet)
     assert code == 0, err
     assert "3 of 3 identities of recordio" in out
+    assert f"damaged images left out, as {listed} lists them: 2" in out
     assert {file.name for file in folder.iterdir()} == {"train.rec", "train.idx"}, "nothing is written beside a user's files"
 
 

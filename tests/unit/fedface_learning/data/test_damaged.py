@@ -31,9 +31,10 @@ def test_a_list_by_hand_needs_no_reasons(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
-        (None, r"cannot read .*damaged\.csv: No such file"),
-        (b"\xff\xfe\x00", r"damaged\.csv is not text: a list of damaged images"),
-        (b"x" * 200_000, r"damaged\.csv is no list of damaged images: field larger"),
+        (None, r"data\.skip_damaged: there is no file .*damaged\.csv; a list from `fedface data check` was expected"),
+        (b"\xff\xfe\x00", r"damaged\.csv is no list of damaged images"),
+        (b"x" * 200_000, r"damaged\.csv is no list of damaged images"),
+        (b"x,\n" * 6_000_000, r"damaged\.csv has more than 16,777,216 bytes"),
     ],
 )
 def test_a_list_that_is_none_is_refused(tmp_path: Path, data: bytes | None, complaint: str) -> None:
