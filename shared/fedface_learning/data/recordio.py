@@ -1,6 +1,6 @@
 """The data set ``recordio``: a folder with train.rec, as InsightFace packs its sets (CASIA-WebFace, MS1M, Glint360K, …).
 
-MXNet's `im2rec` writes such files too. The index train.idx may be missing. Other files (``property``, ``train.lst``) are not read.
+MXNet's `im2rec` writes such files too. Their index train.idx may be missing. ``property`` and ``train.lst`` are not read.
 """
 
 from __future__ import annotations
