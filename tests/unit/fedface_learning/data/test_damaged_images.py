@@ -55,7 +55,7 @@ RECORDS: dict[str, tuple[Callable[[dict[int, bytes]], dict[int, bytes]], dict[st
     ),
     "a person is left with one image": (
         swapped(_1=packed(0.0, b"GIF89a"), _3=packed(0.0)),
-        {"1": "is not a JPEG", "3": "has no image"},
+        {"1": "record 1 is not a", "3": "has no image"},
         {"person-000002": [40, 50, 60]},
     ),
     "another's image": (
