@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedface_lab.evaluation.commands import PLAN_OPTIONS, Dataset, DatasetOption, FolderOption, data_fields, refuse_options
+from fedface_lab.evaluation.commands import (
+    PLAN_OPTIONS,
+    Dataset,
+    DatasetOption,
+    FolderOption,
+    SkipDamagedOption,
+    data_fields,
+    refuse_options,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,6 +50,7 @@ def pretrain(
     architecture: Annotated[str, typer.Option(help="The network, in its published shape.")] = "spherenet-20",
     dataset: DatasetOption = Dataset.SYNTHETIC,
     folder: FolderOption = None,
+    skip_damaged: SkipDamagedOption = None,
     identities: Annotated[int, typer.Option(min=2, help="How many public identities.")] = 200,
     settings_file: Annotated[
         Path | None,
@@ -97,7 +106,7 @@ def pretrain(
         console.print(_NO_PLAN, soft_wrap=True)
         fields = {
             "model": {"architecture": architecture, "weights": "random", "centring": False},
-            "data": data_fields(dataset, folder, seed=settings.seed),
+            "data": data_fields(dataset, folder, skip_damaged, seed=settings.seed),
             "split": {"public": identities, "clients": 1, "test": 2, "seed": settings.seed},
         }
         plan = make_part(Plan, fields)
@@ -115,7 +124,7 @@ def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: 
     from fedface_cli.plain_console import text_column
     from fedface_core.domain.errors import InvalidInputError
     from fedface_core.files.whole_file import check_writable, make_folder, write_whole
-    from fedface_lab.evaluation.commands import starting_network
+    from fedface_lab.evaluation.commands import skipped_notes, starting_network
     from fedface_learning.data import open_photographs, split_identities
     from fedface_learning.formats.codec import sha256_hex
     from fedface_learning.models.weights import encode_network
@@ -138,6 +147,8 @@ def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: 
         TimeRemainingColumn(),
     )
     console.print(f"{plan.model.architecture} on {len(public)} public identities of {dataset.name}")
+    for note in skipped_notes(plan.data):
+        console.print(note, soft_wrap=True)
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=None, figures="reading the images")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan
+from fedface_learning.data.damaged import without_damaged
 from fedface_learning.data.dataset import ImageSize, natural_sort_key
 from fedface_learning.data.framing import Framing
 from fedface_learning.data.photographs import PhotographDataset
@@ -31,6 +32,7 @@ def open_folder(data: DataPlan, size: ImageSize) -> PhotographDataset:
         images = {person.name: _image_files(person) for person in people}
     except OSError as error:
         raise InvalidInputError(f"data.folder: {error.filename} cannot be listed: {error.strerror}") from error
+    images = without_damaged(images, root, data)
     files = {person: found[: data.images_per_identity] for person, found in images.items() if len(found) > 1}
     if not files:
         found = "no folder with two images" if images else "no folders of images"

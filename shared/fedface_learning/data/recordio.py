@@ -1,28 +1,27 @@
-"""The data set ``recordio``: InsightFace's packed sets (CASIA-WebFace, MS1M, …), a folder with train.rec and train.idx.
+"""The data set ``recordio``: a folder with train.rec, as InsightFace packs its sets (CASIA-WebFace, MS1M, Glint360K, …).
 
-Source: InsightFace's packer and loader. There are two layouts. In the first, record 0 has the range of the identities'
-records, and each identity's record has the range of its images. In the second, there are only images, and images with
-equal labels belong to one identity. Other files in the folder (``property``, ``train.lst``) are not read.
+MXNet's `im2rec` writes such files too. Their index train.idx may be missing. ``property`` and ``train.lst`` are not read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan
+from fedface_learning.data.damaged import damaged_names
 from fedface_learning.data.dataset import ImageSize
 from fedface_learning.data.framing import Framing
 from fedface_learning.data.photographs import open_photograph
 from fedface_learning.data.recordio_file import Record, RecordFile
-
-_MAX_EXACT = 1 << 24  # Labels are float32, which cannot tell whole numbers above this one apart.
+from fedface_learning.data.recordio_identities import images_by_identity
 
 
 @dataclass(frozen=True)
@@ -47,79 +46,78 @@ class RecordDataset:
         """
         if identity not in self.numbers:
             raise InvalidInputError(f"data set 'recordio' has no identity '{identity}' among its {len(self.numbers)}")
-        records = list(self.file.read(self.numbers[identity]))
-        for record in records:
-            if record.labels[0] != records[0].labels[0]:
-                raise InvalidInputError(
-                    f"{self.file.rec}: record {record.number} has the label {record.labels[0]:g}, but record "
-                    f"{records[0].number}, of the same identity by its range, has {records[0].labels[0]:g}"
-                )
-        return torch.stack([self._decode(record, identity) for record in records])
+        try:
+            return torch.stack(list(self._framed(identity)))
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{error}; `fedface data check` lists such images for data.skip_damaged") from error
 
-    def _decode(self, record: Record, identity: str) -> Tensor:
-        photograph = open_photograph(BytesIO(record.image), f"{self.file.rec}: record {record.number}")
-        return self.framing.frame(photograph, identity, str(record.number))
+    def _framed(self, identity: str) -> Iterator[Tensor]:
+        expected = None
+        for record in self.file.read(self.numbers[identity]):
+            label = record.labels[0]
+            expected = label if expected is None else expected
+            if label != expected:
+                raise InvalidInputError(f"{self.file.rec}: record {record.number} {other_label(label, expected)}")
+            yield self.framing.frame(decode(record, self.file.rec), identity, str(record.number))
 
 
 def open_recordio(data: DataPlan, size: ImageSize) -> RecordDataset:
     """Read the index and the labels in the folder ``data.folder``; no image is read yet.
 
     Identities are called ``person-000000`` and so on. An identity with one image is left out, because a genuine pair needs
-    two. `InvalidInputError` if a file is missing or does not follow the format, or no identity is left.
+    two. Images in the list ``data.skip_damaged`` are left out. `InvalidInputError` if there is no train.rec, a file does not
+    follow the format, or no identity is left.
+    """
+    names = damaged_names(data)
+    if not all(name.isdecimal() and len(name) < 19 for name in names):
+        raise InvalidInputError(
+            f"data.skip_damaged: {data.skip_damaged} names something else than records by their numbers; "
+            "is it the list of another data set?"
+        )
+    records = open_records(data, {int(name) for name in names})
+    numbers = {
+        f"person-{number:06d}": images[: data.images_per_identity]
+        for number, images in images_by_identity(records).items()
+        if len(images) > 1
+    }
+    if not numbers:
+        raise InvalidInputError(f"{records.rec} has no identity with two images or more, and a genuine pair needs two")
+    return RecordDataset(records, numbers, Framing.of(data, size))
+
+
+def open_records(data: DataPlan, skipped: Collection[int] = ()) -> RecordFile:
+    """The records of train.rec in the folder ``data.folder``, without those ``skipped``.
+
+    `InvalidInputError` if there is no train.rec, or it or its index cannot be used.
     """
     assert data.folder is not None, "the plan demands a path with 'recordio'"
     folder = Path(data.folder).expanduser()
     rec = folder / "train.rec"
-    idx = folder / "train.idx"
-    for file in (rec, idx):
-        if not file.is_file():
-            raise InvalidInputError(
-                f"data.folder: there is no {file}; 'recordio' needs a folder with train.rec and train.idx"
-            )
-    records = RecordFile(rec, idx)
-    (first,) = records.read(records.numbers[:1])
-    has_identity_records = first.number == 0 and len(first.labels) > 1 and not first.image
-    by_label = _numbers_by_range(records, first) if has_identity_records else _numbers_by_label(records)
-    numbers = {
-        f"person-{label:06d}": images[: data.images_per_identity] for label, images in by_label.items() if len(images) > 1
-    }
-    if not numbers:
-        raise InvalidInputError(f"{rec} has no identity with two images or more, and a genuine pair needs two")
-    return RecordDataset(records, numbers, Framing.of(data, size))
-
-
-def _numbers_by_range(records: RecordFile, record_0: Record) -> dict[int, Sequence[int]]:
-    """The record numbers of each identity's images, in the layout with identity records."""
-    begin, end = _range(records, record_0, records.numbers[-1] + 1)
-    identities = records.read(range(begin, end), labels_only=True)
-    return {label: range(*_range(records, identity, begin)) for label, identity in enumerate(identities)}
-
-
-def _range(records: RecordFile, record: Record, end: int) -> tuple[int, int]:
-    """The range of records, all before ``end``, in a record's two labels: the first in it, and the first after it."""
-    labels = record.labels[:2]
-    if len(labels) < 2 or not all(label.is_integer() for label in labels) or not 1 <= labels[0] <= labels[1] <= end:
+    if not rec.is_file():
         raise InvalidInputError(
-            f"{records.rec}: record {record.number} should hold a range of records from 1 to {end}, "
-            f"not the labels {', '.join(f'{label:g}' for label in labels)}"
+            f"data.folder: there is no {rec}; 'recordio' needs the folder of train.rec{_found_instead(folder)}"
         )
-    if labels[1] > _MAX_EXACT:
-        raise InvalidInputError(
-            f"{records.rec}: record {record.number} names record {labels[1]:.0f}, but a label cannot tell numbers above "
-            f"{_MAX_EXACT} apart; pack the set again without identity records"
-        )
-    return int(labels[0]), int(labels[1])
+    return RecordFile(rec, folder / "train.idx", skipped)
 
 
-def _numbers_by_label(records: RecordFile) -> dict[int, Sequence[int]]:
-    """The record numbers of each identity's images, in the layout without identity records; all headers are read."""
-    by_label: dict[int, list[int]] = {}
-    for record in records.read(records.numbers, labels_only=True):
-        label = record.labels[0]
-        if not (label.is_integer() and 0 <= label <= _MAX_EXACT):
-            raise InvalidInputError(
-                f"{records.rec}: record {record.number} has the label {label:g}; "
-                f"an identity's number, 0 to {_MAX_EXACT}, was expected"
-            )
-        by_label.setdefault(int(label), []).append(record.number)
-    return dict(sorted(by_label.items()))
+def _found_instead(folder: Path) -> str:
+    if folder.is_file():
+        return f", but {folder} is a file"
+    try:
+        others = sorted(file.name for file in folder.glob("*.rec"))
+    except OSError:
+        return ""
+    return f", and has {others[0]}: rename it, and its .idx, or link it under these names" if others else ""
+
+
+def decode(record: Record, rec: Path) -> Image.Image:
+    """The photograph in a record of the file ``rec``. `InvalidInputError` if there is none, or it cannot be used."""
+    name = f"{rec}: record {record.number}"
+    if not record.image:
+        raise InvalidInputError(f"{name} has no image")
+    return open_photograph(BytesIO(record.image), name)
+
+
+def other_label(label: float, expected: float) -> str:
+    """What is wrong with a record whose label is not that of the others in its range."""
+    return f"has the label {label:g}, but others of the same identity, by its range, have {expected:g}"

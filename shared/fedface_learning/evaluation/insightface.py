@@ -23,6 +23,7 @@ from fedface_learning.evaluation.pickled_pairs import Array, read_pickled
 from fedface_learning.evaluation.trials import Scores
 
 FOLDS = 10
+_MAX_BYTES = 4 << 30  # Ten times the largest published set.
 _SQUARED_DISTANCES = np.arange(0, 4, 0.01)  # InsightFace's thresholds; for unit vectors, 2 − 2 · cosine
 
 
@@ -39,11 +40,14 @@ class PackedPairs:
     def open(cls, path: Path) -> Self:
         """Read the file. `InvalidInputError`, which says what was found, if it does not hold images and answers."""
         try:
-            data = path.read_bytes()
+            with path.open("rb") as file:
+                data = file.read(_MAX_BYTES + 1)
         except OSError as error:
             raise InvalidInputError(
                 f"cannot read {path}: {error.strerror}; it should be a .bin set of InsightFace"
             ) from None
+        if len(data) > _MAX_BYTES:
+            raise InvalidInputError(f"{path} has more than {_MAX_BYTES:,} bytes, which is too large for a .bin set")
         images, genuine = _unpack(read_pickled(data, str(path)), path)
         faces = [EncodedFace(f"image {number} of {path}", image) for number, image in enumerate(images)]
         first_P = np.arange(0, len(images), 2)
@@ -80,11 +84,9 @@ def _unpack(content: Any, path: Path) -> tuple[list[bytes], list[bool]]:
     expected = "a .bin set holds (list of encoded images, list of 'is same')"
     if not (isinstance(content, tuple | list) and len(content) == 2):
         raise InvalidInputError(f"{path} holds {_describe(content)}; {expected}")
-    packed, answers = content
-    if isinstance(answers, Array) and answers.element == "b1":
-        answers = list(answers.data)
-    if not (isinstance(packed, tuple | list) and isinstance(answers, tuple | list)):
-        raise InvalidInputError(f"{path} holds {_describe(packed)} and {_describe(answers)}; {expected}")
+    packed, answers = (_elements(held, path) for held in content)
+    if packed is None or answers is None:
+        raise InvalidInputError(f"{path} holds {_describe(content[0])} and {_describe(content[1])}; {expected}")
     if len(packed) != 2 * len(answers):
         raise InvalidInputError(
             f"{path} holds {len(packed)} images and {len(answers)} answers; each answer is about two images, so "
@@ -98,8 +100,18 @@ def _unpack(content: Any, path: Path) -> tuple[list[bytes], list[bool]]:
     )
 
 
+def _elements(held: Any, path: Path) -> Sequence[Any] | None:
+    """What a list, a tuple or a NumPy array holds; None of anything else."""
+    if not isinstance(held, Array):
+        return held if isinstance(held, tuple | list) else None
+    try:
+        return held.values()
+    except ValueError as error:
+        raise InvalidInputError(f"{path} holds {_describe(held)} that cannot be read: {error}") from None
+
+
 def _image(image: Any, number: int, path: Path) -> bytes:
-    if isinstance(image, Array) and image.element == "u1":
+    if isinstance(image, Array) and (image.element in ("u1", "i1") or image.element.startswith("S")):
         return image.data
     if not isinstance(image, bytes):
         raise InvalidInputError(f"{path}: image {number} is {_describe(image)}; expected the bytes of an image file")
@@ -107,11 +119,12 @@ def _image(image: Any, number: int, path: Path) -> bytes:
 
 
 def _answer(answer: Any, number: int, path: Path) -> bool:
-    if isinstance(answer, Array) and answer.element == "b1" and len(answer.data) == 1:
-        return bool(answer.data[0])
-    if not isinstance(answer, int) or answer not in (0, 1):
-        raise InvalidInputError(f"{path}: answer {number} is {_describe(answer)}; expected True or False")
-    return bool(answer)
+    """Whether a pair is genuine: what `bool` says of True, False, 1, 0, 1.0, 0.0 and NumPy's values of these."""
+    found = _elements(answer, path) if isinstance(answer, Array) else [answer]
+    value = found[0] if found is not None and len(found) == 1 else answer
+    if not isinstance(value, int | float) or value not in (0, 1):
+        raise InvalidInputError(f"{path}: answer {number} is {_describe(value)}; expected True or False, 1 or 0")
+    return bool(value)
 
 
 def _describe(value: Any) -> str:
@@ -119,4 +132,6 @@ def _describe(value: Any) -> str:
         return f"a NumPy array of {value.element}"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, int | float):
+        return f"the number {value}"
     return "None" if value is None else f"a value of type {type(value).__name__}"

@@ -1,7 +1,8 @@
 """Reads InsightFace's `.bin` sets, which are pickles, without unpickling, so that nothing in the file can run (ADR 15).
 
-A `.bin` holds (list of encoded images, list of "is same"), pickled by Python 2 or 3 in any protocol. Images are byte strings
-or NumPy arrays of bytes. A pickle is a program for a stack machine. The machine in this module knows the instructions for
+A `.bin` holds (list of encoded images, list of "is same"), pickled by Python 2 or 3 in any protocol. Images are byte
+strings, byte arrays or NumPy arrays of bytes. Answers are numbers, Python's or NumPy's. Either list may be a NumPy array.
+A pickle is a program for a stack machine. The machine in this module knows the instructions for
 lists, tuples, numbers and bytes, and the few calls that bytes and NumPy arrays need. It imports nothing: a global is only a
 name. Every other name, call or instruction is refused. Source: Python's module `pickletools`.
 """
@@ -10,17 +11,19 @@ from __future__ import annotations
 
 import codecs
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pickletools import opcodes
 from typing import Any, Final
 
+import numpy as np
+
 from fedface_core.domain.errors import InvalidInputError
 
 _OPCODES: Final = {ord(opcode.code): opcode for opcode in opcodes}
 _BYTES_MAKERS: Final = {"_codecs encode"}
-_BYTES_TYPES: Final = {"__builtin__ bytes", "builtins bytes"}
+_BYTES_TYPES: Final = {f"{module} {name}" for module in ("__builtin__", "builtins") for name in ("bytes", "bytearray")}
 _RECONSTRUCT: Final = {f"numpy.{core}.multiarray _reconstruct" for core in ("core", "_core")}
 _FROM_BUFFER: Final = {f"numpy.{core}.numeric _frombuffer" for core in ("core", "_core")}
 _SCALAR: Final = {f"numpy.{core}.multiarray scalar" for core in ("core", "_core")}
@@ -34,9 +37,11 @@ _ALLOWED: Final = {
     "numpy dtype",
 }
 _CONSTANTS: Final = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_VALUES: Final = {"INT", "BININT", "BININT1", "BININT2", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"}
+_NUMBERS: Final = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT"}
+_TEXTS: Final = {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE"}
 _BYTE_STRINGS: Final = {"STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 _TUPLES: Final = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_PLAIN_KINDS: Final = ("b", "i", "u", "f", "S")
 _PUTS: Final = {"PUT", "BINPUT", "LONG_BINPUT"}
 _GETS: Final = {"GET", "BINGET", "LONG_BINGET"}
 
@@ -47,11 +52,32 @@ class _Global:
 
 
 @dataclass
+class _ElementType:
+    """A NumPy element type: kind and size in bytes, such as 'f8' or 'O8', and the order of its bytes."""
+
+    name: str
+    byte_order: str = "<"
+
+
+@dataclass
 class Array:
-    """A pickled NumPy array: its element type ('u1', 'b1'), and its bytes in order."""
+    """A pickled NumPy array or scalar: its element type ('u1', 'f8', 'S20', 'O8'), and what it holds, in order."""
 
     element: str
+    byte_order: str = "<"
     data: bytes = b""
+    """The bytes of all elements; none in an array of objects."""
+    objects: Sequence[Any] = ()
+
+    def values(self) -> Sequence[Any]:
+        """The elements: numbers, bytes or objects. ValueError if there are no such elements, or a part of one is left."""
+        kind = self.element[:1]
+        if kind == "O":
+            return self.objects
+        if kind not in _PLAIN_KINDS or not self.element[1:].isdecimal() or len(self.element) > 9:
+            raise ValueError(f"there are no elements of type {self.element!r}")
+        elements: list[Any] = np.frombuffer(self.data, self.byte_order + self.element).tolist()
+        return elements
 
 
 class _RefusedError(Exception):
@@ -131,7 +157,7 @@ def _execute(instruction: str, argument: Any, stack: list[Any], memo: dict[int, 
             _set_state(stack[-1], state)
         case _ if instruction in _CONSTANTS:
             stack.append(_CONSTANTS[instruction])
-        case _ if instruction in _VALUES:
+        case _ if instruction in _NUMBERS or instruction in _TEXTS:
             stack.append(argument)
         case _ if instruction in _BYTE_STRINGS:
             stack.append(argument.encode("latin-1") if isinstance(argument, str) else bytes(argument))
@@ -169,30 +195,37 @@ def _allowed_global(name: str) -> _Global:
 def _call(function: Any, arguments: tuple[Any, ...]) -> Any:
     """The result that a known call would have, without calling anything."""
     name = function.name
-    if name in _BYTES_MAKERS and _text(arguments[1]) == "latin1":
+    if name in _BYTES_TYPES and len(arguments) < 2:
+        return _bytes(arguments[0]) if arguments else b""
+    if name in _BYTES_MAKERS | _BYTES_TYPES and _text(arguments[1]) in ("latin1", "latin-1"):
         return arguments[0].encode("latin-1")
-    if name in _BYTES_TYPES and not arguments:
-        return b""
     if name == "numpy dtype":
-        return Array(_text(arguments[0]))
+        return _ElementType(_text(arguments[0]))
     if name in _RECONSTRUCT:
         return Array("")
     if name in _FROM_BUFFER:
         buffer, element = arguments[:2]
-        return Array(element.element, _bytes(buffer))
+        return Array(element.name, element.byte_order, _bytes(buffer))
     if name in _SCALAR:
         element, buffer = arguments
-        return Array(element.element, _bytes(buffer))
+        return Array(element.name, element.byte_order, _bytes(buffer))
     raise _RefusedError(f"{name.replace(' ', '.')} is called in a way that a .bin set has no use for; nothing was run")
 
 
 def _set_state(target: Any, state: tuple[Any, ...]) -> None:
-    """Give an array its element type and its bytes. The state of an element type is not needed, and is ignored."""
+    """Give an element type the order of its bytes, or an array its element type and what it holds."""
+    if isinstance(target, _ElementType):
+        target.byte_order = ">" if _text(state[1]) == ">" else "<"
+        return
     assert isinstance(target, Array)
-    if not target.element:
-        _, _, element, _, data = state
-        target.element = element.element
-        target.data = _bytes(data)
+    _, _, element, _, held = state
+    target.element = element.name
+    target.byte_order = element.byte_order
+    if element.name.startswith("O"):
+        assert isinstance(held, list)
+        target.objects = held
+    else:
+        target.data = _bytes(held)
 
 
 def _bytes(value: Any) -> bytes:

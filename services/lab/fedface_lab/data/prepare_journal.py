@@ -15,6 +15,7 @@ from typing import Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_lab.data.listed_faces import LandmarkCounts
 
 JOURNAL = "prepare.jsonl"
 REPORT = "prepare-report.json"
@@ -94,9 +95,15 @@ class PreparationReport(BaseModel):
     no_face: list[str]
     several_faces: list[PhotographOutcome]
     refused: list[PhotographOutcome]
+    landmarks: LandmarkCounts | None = None  # if the points are from a file
 
     @classmethod
-    def of(cls, settings: PreparationSettings, outcomes: Iterable[PhotographOutcome]) -> Self:
+    def of(
+        cls,
+        settings: PreparationSettings,
+        outcomes: Iterable[PhotographOutcome],
+        landmarks: LandmarkCounts | None = None,
+    ) -> Self:
         """Count and list the outcomes of all photographs."""
         every = list(outcomes)
         return cls(
@@ -106,6 +113,7 @@ class PreparationReport(BaseModel):
             no_face=[one.photograph for one in every if one.outcome == "no face"],
             several_faces=[one for one in every if one.faces is not None and one.faces > 1],
             refused=[one for one in every if one.outcome == "refused"],
+            landmarks=landmarks,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from PIL import Image
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.files.whole_file import write_whole
 from fedface_lab.data.face_points import FindFace
+from fedface_lab.data.listed_faces import LandmarkCounts
 from fedface_lab.data.prepare_journal import (
     JOURNAL,
     REPORT,
@@ -51,21 +52,24 @@ def prepare_photographs(
     settings: PreparationSettings,
     find_face: FindFace,
     *,
+    join: Callable[[Sequence[str]], LandmarkCounts] | None = None,
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> PreparationReport:
     """Align every photograph below ``source`` into ``target``, where it keeps its path and its format.
 
     It skips the photographs that the target's journal names as aligned, so it goes on after it was stopped. With
-    ``overwrite`` it starts again, and replaces files of the target. ``on_progress`` gets the number of photographs that are
-    done, and of all. Raises `InvalidInputError` if one folder lies within the other, if the target was prepared with other
-    settings, if another process prepares it, or if a file of other content would be replaced without ``overwrite``.
+    ``overwrite`` it starts again, and replaces files of the target. ``join`` is called first, with all photographs, and the
+    report has what it returns. ``on_progress`` gets the number of photographs that are done, and of all. Raises
+    `InvalidInputError` if one folder lies within the other, if the target was prepared with other settings, if another
+    process prepares it, or if a file of other content would be replaced without ``overwrite``.
     """
     source_path = Path(os.path.realpath(source))
     target_path = Path(os.path.realpath(target))
     if source_path == target_path or source_path in target_path.parents or target_path in source_path.parents:
         raise InvalidInputError(f"{target} and {source} lie within each other; prepare into a folder of its own")
     photographs = photographs_in(source)
+    landmarks = join(photographs) if join else None
     busy = f"another `fedface data prepare` is at work in {target}: wait for it, or prepare into another folder"
     with folder_locked(target / JOURNAL, busy):
         journal = Journal.open(target, settings, restart=overwrite)
@@ -74,7 +78,7 @@ def prepare_photographs(
                 journal.add(_prepare_photograph(source, target, path, find_face, TEMPLATES[settings.template], overwrite))
             if on_progress:
                 on_progress(done, len(photographs))
-        report = PreparationReport.of(settings, (journal.outcomes[path] for path in photographs))
+        report = PreparationReport.of(settings, (journal.outcomes[path] for path in photographs), landmarks)
         report_json = report.model_dump_json(indent=2, exclude_none=True, by_alias=True)
         write_whole(target / REPORT, report_json.encode())
     return report

@@ -7,12 +7,20 @@ from typing import Annotated
 
 import typer
 
-from fedface_lab.evaluation.commands import Dataset, DatasetOption, FolderOption, data_fields
+from fedface_lab.evaluation.commands import (
+    Dataset,
+    DatasetOption,
+    FolderOption,
+    SkipDamagedOption,
+    data_fields,
+    skipped_notes,
+)
 
 
 def preview(
     dataset: DatasetOption = Dataset.SYNTHETIC,
     folder: FolderOption = None,
+    skip_damaged: SkipDamagedOption = None,
     identities: Annotated[int, typer.Option(min=1, help="Rows.")] = 8,
     images: Annotated[int, typer.Option(min=1, help="Columns.")] = 8,
     height: Annotated[int, typer.Option(min=8, help="Pixels.")] = 112,
@@ -28,9 +36,11 @@ def preview(
     from fedface_learning.data import ImageSize, open_dataset
     from fedface_learning.data.contact_sheet import contact_sheet
 
-    data = make_part(DataPlan, data_fields(dataset, folder, images_per_identity=images, seed=seed))
+    data = make_part(DataPlan, data_fields(dataset, folder, skip_damaged, images_per_identity=images, seed=seed))
     opened = open_dataset(data, ImageSize(height, width, 3), identities)
     shown = opened.identities[:identities]
     with whole_file(output) as file:
         contact_sheet(opened, shown, images).save(file, format="PNG")
     say(f"{output}: {len(shown)} of {len(opened.identities)} identities of {opened.name}")
+    for note in skipped_notes(data):
+        say(note)

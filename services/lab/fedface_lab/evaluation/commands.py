@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fedface_core.domain.plan import ModelPlan
+    from fedface_core.domain.plan import DataPlan, ModelPlan
     from fedface_learning.evaluation import ProtocolName
     from fedface_learning.models import EmbeddingNetwork
 
@@ -44,8 +44,13 @@ FolderOption = Annotated[
     typer.Option(help="For --dataset folder: the tree identity/image.{jpg,png,pgm}; for recordio: where train.rec is."),
 ]
 
-PLAN_OPTIONS = ("architecture", "dataset", "folder", "identities")
-_PAIRS_OPTIONS = ("dataset", "folder", "identities")
+SkipDamagedOption = Annotated[
+    Path | None,
+    typer.Option(help="For --dataset folder and recordio: leave out the images in this list, from `fedface data check`."),
+]
+
+PLAN_OPTIONS = ("architecture", "dataset", "folder", "skip_damaged", "identities")
+_PAIRS_OPTIONS = ("dataset", "folder", "skip_damaged", "identities")
 _PROTOCOL_OPTIONS = ("files", "images", "flip", "skip_missing")
 
 
@@ -65,6 +70,7 @@ def evaluate(
     architecture: Annotated[str, typer.Option(help="The network, in its published shape.")] = "dlib-resnet",
     dataset: DatasetOption = Dataset.ORL,
     folder: FolderOption = None,
+    skip_damaged: SkipDamagedOption = None,
     identities: Annotated[int, typer.Option(min=2, help="People to render, for --dataset synthetic.")] = 100,
     files: Annotated[
         Path | None,
@@ -108,11 +114,11 @@ def evaluate(
         raise InvalidInputError(f"--protocol {protocol} needs --files: the files that define the protocol")
     plan = read_plan(plan_file) if plan_file is not None else None
     model_plan = plan.model if plan is not None else make_part(ModelPlan, {"architecture": architecture})
-    data = plan.data if plan is not None else make_part(DataPlan, data_fields(dataset, folder))
+    data = plan.data if plan is not None else make_part(DataPlan, data_fields(dataset, folder, skip_damaged))
     network = starting_network(model_plan, plan.seed if plan is not None else 0, model)
     notes = centre_network(network, plan)
     if files is None:
-        evaluate_pairs(network, data, plan, identities, bootstrap, notes, as_json=as_json)
+        evaluate_pairs(network, data, plan, identities, bootstrap, [*notes, *skipped_notes(data)], as_json=as_json)
         return
     name = cast("ProtocolName", protocol.value)
     options = ProtocolOptions(name, files, images, aligned=aligned, flip=flip, skip_missing=skip_missing)
@@ -140,9 +146,21 @@ def refuse_options(context: typer.Context, unused: Sequence[str], reader: str) -
         raise InvalidInputError(f"{reader} does not read {options}; leave it out")
 
 
-def data_fields(dataset: Dataset, folder: Path | None, **fields: int) -> Mapping[str, str | int | None]:
+def data_fields(
+    dataset: Dataset, folder: Path | None, skip_damaged: Path | None = None, **fields: int
+) -> Mapping[str, str | int | None]:
     """The fields of a plan's `data` from the options of a command."""
-    return {"dataset": dataset.value, "folder": str(folder) if folder else None, **fields}
+    paths = {"folder": folder, "skip_damaged": skip_damaged}
+    return {"dataset": dataset.value, **{name: str(path) for name, path in paths.items() if path is not None}, **fields}
+
+
+def skipped_notes(data: DataPlan) -> list[str]:
+    """What to say about the damaged images that the data set leaves out; nothing without a list of them."""
+    from fedface_learning.data.damaged import damaged_names
+
+    if data.skip_damaged is None:
+        return []
+    return [f"damaged images left out, as {data.skip_damaged} lists them: {len(damaged_names(data)):,}"]
 
 
 def starting_network(plan: ModelPlan, seed: int, model: Path | None) -> EmbeddingNetwork:

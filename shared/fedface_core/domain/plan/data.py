@@ -17,7 +17,12 @@ class DataPlan(PlanPart):
     folder: str | None = Field(
         default=None,
         description="The path of the data: for `folder` a tree identity/image.{jpg,png,pgm}, for `recordio` the folder of "
-        "train.rec and train.idx. Not for other data sets.",
+        "train.rec. Not for other data sets.",
+    )
+    skip_damaged: str | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,  # Plans without it keep the JSON and the digests that they had before.
+        description="`folder`, `recordio`: the path of a list of damaged images to leave out, from `fedface data check`.",
     )
     images_per_identity: PositiveInt | None = Field(
         default=None, description="Use at most this many images of each identity; `synthetic` renders 12 by default."
@@ -45,6 +50,12 @@ class DataPlan(PlanPart):
     def _has_folder_if_needed(self) -> Self:
         if (self.dataset in ("folder", "recordio")) != (self.folder is not None):
             raise ValueError("give `folder` (a path) with dataset 'folder' or 'recordio', and with no other data set")
+        return self
+
+    @model_validator(mode="after")
+    def _skips_damaged_files_only(self) -> Self:
+        if self.skip_damaged is not None and self.folder is None:
+            raise ValueError(f"leave `skip_damaged` out with '{self.dataset}': it is for 'folder' and 'recordio'")
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""A face's five points are found by dlib in real photographs, or read from a CSV file."""
+"""A face's five points are found by dlib in real photographs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import pytest
 from PIL import Image
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_lab.data.face_points import Face, FindFace, dlib_face_finder, listed_face_finder
+from fedface_lab.data.face_points import FindFace, dlib_face_finder
 from fedface_lab.data.prepare_journal import PreparationSettings
 from fedface_lab.data.prepare_photographs import prepare_photographs
 from fedface_learning.data.alignment import TEMPLATES
 
-POINTS = ",".join(f"{number}" for point in TEMPLATES["112x96"].points for number in point)
 NO_FACE = ["s33/4.pgm", "s35/2.pgm", "s37/4.pgm"]
 
 
@@ -94,37 +93,3 @@ def test_without_a_detector_it_says_how_to_install_one(monkeypatch: pytest.Monke
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "dlib" else find(name))
     with pytest.raises(InvalidInputError, match=r"pip install dlib-bin, or give the points with --landmarks FILE\.csv"):
         dlib_face_finder()
-
-
-def test_points_are_read_by_path_and_a_heading_is_skipped(tmp_path: Path) -> None:
-    (tmp_path / "points.csv").write_text(f"path,x1,y1\n\nann/1.png,{POINTS}\n")
-    find = listed_face_finder(tmp_path / "points.csv")
-    photograph = Image.new("L", (96, 112))
-    assert find("ann/1.png", photograph) == Face(TEMPLATES["112x96"].points)
-    assert find("ann/2.png", photograph) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("", "holds no points"),
-        (f"ann/1.png,{POINTS}\nann/1.png,{POINTS}\n", "line 2: ann/1.png is listed twice"),
-        ("ann/1.png,1,2,3\n", "line 1: a path and 10 numbers were expected (x and y of left eye, right eye"),
-        (f"ann/1.png,{POINTS},7\n", "line 1: a path and 10 numbers were expected"),
-        (f"a,{POINTS}\nb,{POINTS.replace('51.6963', 'nan')}\n", "line 2: a path and 10 numbers were expected"),
-        (f"a,{POINTS}\nb\n", "line 2: a path and 10 numbers were expected"),
-    ],
-)
-def test_points_that_are_wrong_are_named_by_line(tmp_path: Path, text: str, complaint: str) -> None:
-    (tmp_path / "points.csv").write_text(text)
-    with pytest.raises(InvalidInputError) as refused:
-        listed_face_finder(tmp_path / "points.csv")
-    assert complaint in str(refused.value)
-
-
-def test_a_file_that_is_missing_or_no_text_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match=r"cannot read .*none\.csv: No such file"):
-        listed_face_finder(tmp_path / "none.csv")
-    (tmp_path / "points.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InvalidInputError, match=r"points\.csv is not a CSV file in UTF-8"):
-        listed_face_finder(tmp_path / "points.csv")

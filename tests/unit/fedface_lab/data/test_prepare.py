@@ -95,6 +95,34 @@ def test_what_has_no_face_or_cannot_be_read_is_reported(fedface: Invoke, source:
     assert not (target / "ann/3.png").exists()
 
 
+def test_points_are_joined_to_photographs_and_what_is_not_is_counted_both_ways(
+    fedface: Invoke, source: Path, tmp_path: Path
+) -> None:
+    points = tmp_path / "points.csv"
+    points.write_text(f'NAME_ID,P1X\n"ann/1",{POINTS}\n.\\ann\\10.pgm,{POINTS}\n"n000009/1",{POINTS}\n')
+    target = tmp_path / "out"
+    code, out, err = fedface("data", "prepare", str(source), str(target), "--landmarks", str(points))
+    assert code == 0, err
+    assert "2 of 3 photographs are in" in out
+    assert [line.split()[-1] for line in out.splitlines() if "line" in line and "of points" in line] == ["1", "1"]
+    assert "no such photograph: n000009/1" in out
+    assert report(target)["landmarks"] == {
+        "lines": 3,
+        "lines_without_photograph": 1,
+        "photographs_without_line": 1,
+        "first_lines_without_photograph": ["n000009/1"],
+    }
+
+
+def test_points_of_other_photographs_are_an_error(fedface: Invoke, source: Path, tmp_path: Path) -> None:
+    points = tmp_path / "points.csv"
+    points.write_text(f"raw/ann/1.png,{POINTS}\n")
+    code, _, err = fedface("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
+    assert code == 2
+    assert "none of the 1 lines of" in " ".join(err.split())
+    assert not (tmp_path / "out").exists()
+
+
 def test_it_goes_on_where_it_stopped(
     fedface: Invoke, source: Path, points: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

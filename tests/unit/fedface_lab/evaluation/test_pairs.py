@@ -36,6 +36,21 @@ def test_evaluate_without_a_plan_takes_all_people(fedface: Invoke, tmp_path: Pat
     assert "3 genuine and 12 impostor pairs" in out
 
 
+def test_damaged_images_are_left_out_and_counted(fedface: Invoke, tmp_path: Path) -> None:
+    for person in ("ann", "bob"):
+        (tmp_path / "faces" / person).mkdir(parents=True)
+        for number in range(3):
+            Image.new("L", (30, 30), 90 * number).save(tmp_path / "faces" / person / f"{number}.png")
+    (tmp_path / "faces" / "bob" / "1.png").write_bytes(b"not an image")
+    options = ("--architecture", "mobilefacenet", "--dataset", "folder", "--folder", str(tmp_path / "faces"))
+    assert "bob/1.png is not a" in " ".join(fedface("evaluate", *options)[2].split())
+    (tmp_path / "damaged.csv").write_text("bob/1.png,cut off\n")
+    code, out, err = fedface("evaluate", *options, "--skip-damaged", str(tmp_path / "damaged.csv"))
+    assert code == 0, err
+    assert "4 genuine and 6 impostor pairs" in out
+    assert f"damaged images left out, as {tmp_path / 'damaged.csv'} lists them: 1" in out
+
+
 def test_pairs_have_intervals_over_people(fedface: Invoke, plan: str) -> None:
     code, out, _ = fedface("evaluate", plan, "--json")
     assert code == 0

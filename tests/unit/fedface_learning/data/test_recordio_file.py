@@ -81,24 +81,76 @@ def test_a_file_cut_short_is_refused_where_it_ends(tmp_path: Path) -> None:
         list(opened(folder).read([1, 2]))
 
 
+@pytest.mark.parametrize(("place", "kind"), [("999996", "999996"), ("42", "42")])
+def test_a_record_that_cannot_begin_where_the_index_says_is_refused_when_it_is_read(
+    tmp_path: Path, place: str, kind: str
+) -> None:
+    folder = write_records(tmp_path, RECORDS)
+    (folder / "train.idx").write_text(f"0\t0\n1\t{place}\n")
+    with pytest.raises(InvalidInputError, match=rf"byte {kind}: record 1 cannot begin here: a multiple of 4 below"):
+        list(opened(folder).read([0, 1]))
+
+
+def test_skipped_records_are_as_if_not_there(tmp_path: Path) -> None:
+    folder = write_records(tmp_path, RECORDS)
+    for rebuilt in (False, True):
+        if rebuilt:
+            (folder / "train.idx").unlink()
+        file = RecordFile(folder / "train.rec", folder / "train.idx", {1, 77})
+        assert list(file.numbers) == [0, 2]
+        with pytest.raises(InvalidInputError, match="there is no record 1 in its index"):
+            list(file.read([1]))
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from([b"", MAGIC, b"abcd" + MAGIC + b"xy", b"JFIF" * 9]), min_size=1), st.booleans())
+def test_without_an_index_every_record_is_found_by_its_id(
+    tmp_path_factory: pytest.TempPathFactory, images: list[bytes], repeated: bool
+) -> None:
+    """A packer writes a record's number as its id. Where all ids are 0, records are numbered in the file's order."""
+    numbers = [(7 * place) % 101 + 3 for place in range(len(images))]
+    records = {
+        number: packed(float(number), image, 0 if repeated else number)
+        for number, image in zip(numbers, images, strict=True)
+    }
+    folder = write_records(tmp_path_factory.mktemp("rec"), records)
+    indexed = [(record.labels, record.image) for record in opened(folder).read(numbers)]
+    (folder / "train.idx").unlink()
+    scanned = opened(folder)
+    expected = list(range(len(images))) if repeated and len(images) > 1 else sorted(numbers)
+    if repeated and len(images) == 1:
+        expected = [0]
+    assert list(scanned.numbers) == expected
+    read = scanned.read(scanned.numbers if repeated else numbers)
+    assert [(record.labels, record.image) for record in read] == indexed
+    assert not (folder / "train.idx").exists(), "nothing is written into a user's folder"
+
+
+def test_without_an_index_a_last_record_that_is_cut_off_is_one_damaged_record(tmp_path: Path) -> None:
+    folder = write_records(tmp_path, {number: packed(0.0, b"x" * 100, number) for number in range(3)})
+    (folder / "train.idx").unlink()
+    data = (folder / "train.rec").read_bytes()
+    (folder / "train.rec").write_bytes(data[:-60])
+    file = opened(folder)
+    assert list(file.numbers) == [0, 1, 2]
+    assert len(list(file.read([0, 1]))) == 2
+    with pytest.raises(InvalidInputError, match=r"record 2 claims 124 bytes, but the file ends"):
+        list(file.read([2]))
+
+
 @pytest.mark.parametrize(
-    ("index", "complaint"),
+    ("data", "complaint"),
     [
-        ("", r"train\.idx is empty: a line for each record of train\.rec was expected"),
-        ("0\t0\n1\n", r"train\.idx, line 2: a record's number and its byte were expected, not '1'"),
-        ("zero\t0\n", r"train\.idx, line 1: .* not 'zero\t0'"),
-        ("0\t-8\n", r"train\.idx, line 1: a record's number and its byte were expected, not '0\t-8'"),
-        (f"{'9' * 30}\t0\n", r"train\.idx, line 1: a record's number"),
-        ("0\t0\n1\t999996\n", r"line 2: record 1 cannot begin at byte 999996 of train\.rec"),
-        ("0\t0\n1\t42\n", r"line 2: record 1 cannot begin at byte 42 .* multiple of 4 below"),
-        ("0\t0\n1\t40\n0\t40\n", r"train\.idx: record 0 is listed twice"),
+        (b"", "is empty"),
+        (b"PK\x03\x04" * 20, r"byte 0: no record begins here, after 0 records, and there is no train\.idx"),
+        (framed(RECORDS[1]) + b"\0" * 40, rf"byte {len(framed(RECORDS[1]))}: no record begins here, after 1 records"),
+        (framed(RECORDS[1]) + MAGIC, "no record begins here, after 1 records"),
     ],
 )
-def test_a_malformed_index_is_refused(tmp_path: Path, index: str, complaint: str) -> None:
-    folder = write_records(tmp_path, RECORDS)
-    (folder / "train.idx").write_text(index)
+def test_without_an_index_a_file_of_something_else_is_refused(tmp_path: Path, data: bytes, complaint: str) -> None:
+    (tmp_path / "train.rec").write_bytes(data)
     with pytest.raises(InvalidInputError, match=complaint):
-        opened(folder)
+        opened(tmp_path)
 
 
 def overwrite(offset: int, data: bytes) -> Callable[[bytes], bytes]:

@@ -21,7 +21,7 @@ HOLDS = "a .bin set holds (list of encoded images, list of 'is same')"
     [
         ([IMAGES], f"FILE holds a list of 1; {HOLDS}"),
         (None, f"FILE holds None; {HOLDS}"),
-        ((IMAGES, 10), f"FILE holds a list of 20 and a value of type int; {HOLDS}"),
+        ((IMAGES, 10), f"FILE holds a list of 20 and the number 10; {HOLDS}"),
         (
             (IMAGES[:19], ANSWERS),
             "FILE holds 19 images and 10 answers; each answer is about two images, so 20 were expected",
@@ -32,8 +32,27 @@ HOLDS = "a .bin set holds (list of encoded images, list of 'is same')"
             ([np.zeros(3, np.float32), *IMAGES[:19]], ANSWERS),
             "FILE: image 0 is a NumPy array of f4; expected the bytes of an image file",
         ),
-        ((IMAGES, [*ANSWERS[:9], 2]), "FILE: answer 9 is a value of type int; expected True or False"),
-        ((IMAGES, [*ANSWERS[:9], None]), "FILE: answer 9 is None; expected True or False"),
+        ((IMAGES, [*ANSWERS[:9], 2]), "FILE: answer 9 is the number 2; expected True or False, 1 or 0"),
+        (
+            (IMAGES, np.array([*ANSWERS[:9], 0.5], np.float32)),
+            "FILE: answer 9 is the number 0.5; expected True or False, 1 or 0",
+        ),
+        ((IMAGES, [*ANSWERS[:9], float("nan")]), "FILE: answer 9 is the number nan; expected True or False, 1 or 0"),
+        ((IMAGES, [*ANSWERS[:9], np.int64(-1)]), "FILE: answer 9 is the number -1; expected True or False, 1 or 0"),
+        (
+            (IMAGES, [*ANSWERS[:9], np.array([True, False])]),
+            "FILE: answer 9 is a NumPy array of b1; expected True or False, 1 or 0",
+        ),
+        ((IMAGES, [*ANSWERS[:9], "1"]), "FILE: answer 9 is a value of type str; expected True or False, 1 or 0"),
+        (
+            (IMAGES, np.array(["1"] * 10)),
+            "FILE holds a NumPy array of U1 that cannot be read: there are no elements of type 'U1'",
+        ),
+        (
+            (np.zeros(20, np.uint8), ANSWERS),
+            "FILE: image 0 is the number 0; expected the bytes of an image file",
+        ),
+        ((IMAGES, [*ANSWERS[:9], None]), "FILE: answer 9 is None; expected True or False, 1 or 0"),
     ],
 )
 def test_a_set_that_does_not_hold_images_and_answers_is_refused(tmp_path: Path, held: object, message: str) -> None:

@@ -16,6 +16,7 @@ from fedface_core.domain.plan import DataPlan, SplitPlan
         ({"dataset": "folder"}, r"give `folder` \(a path\) with dataset 'folder'"),
         ({"dataset": "recordio"}, r"give `folder` \(a path\) with dataset 'folder' or 'recordio'"),
         ({"dataset": "orl", "folder": "/photographs"}, "and with no other data set"),
+        ({"dataset": "orl", "skip_damaged": "damaged.csv"}, "leave `skip_damaged` out with 'orl'"),
         ({"dataset": "synthetic", "misalignment": 0.1}, "leave `misalignment` out with 'synthetic'"),
         ({"dataset": "orl", "identities": 40}, "for dataset 'synthetic'; 'orl' has the people that it has"),
     ],
@@ -23,6 +24,15 @@ from fedface_core.domain.plan import DataPlan, SplitPlan
 def test_a_field_of_another_data_set_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         DataPlan.model_validate(fields)
+
+
+def test_a_plan_without_a_list_of_damaged_images_has_the_json_that_it_had_before() -> None:
+    """Digests of plans name studies' results; they must not change with a version."""
+    without = DataPlan(dataset="folder", folder="faces")
+    assert "skip_damaged" not in without.model_dump()
+    assert "skip_damaged" not in without.model_dump_json()
+    listed = DataPlan(dataset="folder", folder="faces", skip_damaged="damaged.csv")
+    assert DataPlan.model_validate_json(listed.model_dump_json()) == listed
 
 
 def test_a_split_needs_the_identities_of_its_three_sets() -> None:

@@ -1,0 +1,68 @@
+"""The list of a data set's damaged images, which `fedface data check` writes and the data set leaves out.
+
+It is a CSV file: a line for each image, with its name and why it cannot be used. The name is the path below the data set's
+folder, or the number of the record. Data sets read the list and decode nothing when they are opened. So every process that
+reads the same list sees the same images.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import DataPlan
+from fedface_core.files.bounded_file import MAX_TEXT_BYTES, read_bytes
+from fedface_core.files.whole_file import write_whole
+
+
+@dataclass(frozen=True)
+class DamagedImage:
+    """An image that cannot be used."""
+
+    name: str
+    reason: str
+
+
+def write_damaged(path: Path, images: Iterable[DamagedImage]) -> None:
+    """Write the list. `OSError` if the file cannot be written."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows((image.name, image.reason) for image in images)
+    write_whole(path, text.getvalue().encode())
+
+
+def damaged_names(data: DataPlan) -> frozenset[str]:
+    """The names in the list ``data.skip_damaged``; none without a list.
+
+    `InvalidInputError` if the list cannot be read, or is too large or no CSV file. No message quotes it: a plan may name any
+    file of the machine.
+    """
+    if data.skip_damaged is None:
+        return frozenset()
+    path = Path(data.skip_damaged).expanduser()
+    if not path.is_file():
+        raise InvalidInputError(f"data.skip_damaged: there is no file {path}; a list from `fedface data check` was expected")
+    stored = read_bytes(path, MAX_TEXT_BYTES)
+    try:
+        text = stored.decode("utf-8-sig")
+        return frozenset(row[0] for row in csv.reader(io.StringIO(text, newline="")) if row and row[0])
+    except (UnicodeDecodeError, csv.Error):
+        raise InvalidInputError(
+            f"data.skip_damaged: {path} is no list of damaged images, which is a CSV file in UTF-8"
+        ) from None
+
+
+def without_damaged(files: Mapping[str, tuple[Path, ...]], root: Path, data: DataPlan) -> dict[str, tuple[Path, ...]]:
+    """The files of each identity that the list ``data.skip_damaged`` does not name by their paths below ``root``."""
+    damaged = damaged_names(data)
+    return (
+        {
+            identity: tuple(file for file in paths if file.relative_to(root).as_posix() not in damaged)
+            for identity, paths in files.items()
+        }
+        if damaged
+        else dict(files)
+    )
