@@ -88,7 +88,7 @@ def test_what_has_no_face_or_cannot_be_read_is_reported(fedface: Invoke, source:
     assert "3 of 6 photographs are in" in out
     assert "no face found: ann/3.png" in out
     assert "cannot be used: ann/2.jpg: " in out
-    assert "is not a JPEG, PNG or PGM image" in out
+    assert "is not an image of a known kind" in out
     assert "cannot be used: ann/4.png: the five points of a face are all the same point" in out
     written = report(target)
     assert (written["photographs"], written["aligned"], written["no_face"]) == (6, 3, ["ann/3.png"])
