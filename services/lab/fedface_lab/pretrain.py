@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedface_lab.evaluation.commands import PLAN_OPTIONS, Dataset, DatasetOption, FolderOption, data_fields, refuse_options
+from fedface_lab.evaluation.commands import (
+    PLAN_OPTIONS,
+    Dataset,
+    DatasetOption,
+    FolderOption,
+    LabelsOption,
+    data_fields,
+    refuse_options,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,6 +50,7 @@ def pretrain(
     architecture: Annotated[str, typer.Option(help="The network, in its published shape.")] = "spherenet-20",
     dataset: DatasetOption = Dataset.SYNTHETIC,
     folder: FolderOption = None,
+    labels: LabelsOption = None,
     identities: Annotated[int, typer.Option(min=2, help="How many public identities.")] = 200,
     settings_file: Annotated[
         Path | None,
@@ -97,7 +106,7 @@ def pretrain(
         console.print(_NO_PLAN, soft_wrap=True)
         fields = {
             "model": {"architecture": architecture, "weights": "random", "centring": False},
-            "data": data_fields(dataset, folder, seed=settings.seed),
+            "data": data_fields(dataset, folder, labels, seed=settings.seed),
             "split": {"public": identities, "clients": 1, "test": 2, "seed": settings.seed},
         }
         plan = make_part(Plan, fields)

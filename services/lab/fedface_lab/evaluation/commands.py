@@ -40,11 +40,15 @@ class ProtocolChoice(StrEnum):
 DatasetOption = Annotated[Dataset, typer.Option(help="The photographs.")]
 FolderOption = Annotated[
     Path | None,
-    typer.Option(help="For --dataset folder: the tree identity/image.{jpg,png,pgm}; for recordio: where train.rec is."),
+    typer.Option(help="For --dataset folder: the tree identity/image.{jpg,png,webp,…}; for recordio: where train.rec is."),
+]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option(help="For --dataset folder: a file of lines `path label`, which says whose each photograph is."),
 ]
 
-PLAN_OPTIONS = ("architecture", "dataset", "folder", "identities")
-_PAIRS_OPTIONS = ("dataset", "folder", "identities")
+PLAN_OPTIONS = ("architecture", "dataset", "folder", "labels", "identities")
+_PAIRS_OPTIONS = ("dataset", "folder", "labels", "identities")
 _PROTOCOL_OPTIONS = ("files", "images", "flip", "skip_missing")
 
 
@@ -64,6 +68,7 @@ def evaluate(
     architecture: Annotated[str, typer.Option(help="The network, in its published shape.")] = "dlib-resnet",
     dataset: DatasetOption = Dataset.ORL,
     folder: FolderOption = None,
+    labels: LabelsOption = None,
     identities: Annotated[int, typer.Option(min=2, help="People to render, for --dataset synthetic.")] = 100,
     files: Annotated[
         Path | None,
@@ -102,7 +107,7 @@ def evaluate(
         raise InvalidInputError(f"--protocol {protocol} needs --files: the files that define the protocol")
     plan = read_plan(plan_file) if plan_file is not None else None
     model_plan = plan.model if plan is not None else make_part(ModelPlan, {"architecture": architecture})
-    data = plan.data if plan is not None else make_part(DataPlan, data_fields(dataset, folder))
+    data = plan.data if plan is not None else make_part(DataPlan, data_fields(dataset, folder, labels))
     network = starting_network(model_plan, plan.seed if plan is not None else 0, model)
     notes = centre_network(network, plan)
     if files is None:
@@ -134,9 +139,10 @@ def refuse_options(context: typer.Context, unused: Sequence[str], reader: str) -
         raise InvalidInputError(f"{reader} does not read {options}; leave it out")
 
 
-def data_fields(dataset: Dataset, folder: Path | None, **fields: int) -> Mapping[str, str | int | None]:
+def data_fields(dataset: Dataset, folder: Path | None, labels: Path | None, **fields: int) -> Mapping[str, str | int | None]:
     """The fields of a plan's `data` from the options of a command."""
-    return {"dataset": dataset.value, "folder": str(folder) if folder else None, **fields}
+    paths = {"folder": str(folder) if folder else None, "labels": str(labels) if labels else None}
+    return {"dataset": dataset.value, **paths, **fields}
 
 
 def starting_network(plan: ModelPlan, seed: int, model: Path | None) -> EmbeddingNetwork:

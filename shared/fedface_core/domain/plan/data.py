@@ -16,8 +16,15 @@ class DataPlan(PlanPart):
     dataset: Literal["orl", "synthetic", "folder", "recordio"] = "orl"
     folder: str | None = Field(
         default=None,
-        description="The path of the data: for `folder` a tree identity/image.{jpg,png,pgm}, for `recordio` the folder of "
-        "train.rec and train.idx. Not for other data sets.",
+        description="The path of the data: for `folder` a tree identity/image.{jpg,png,pgm,webp,heic,…}, for `recordio` the "
+        "folder of train.rec and train.idx. Not for other data sets.",
+    )
+    labels: str | None = Field(
+        default=None,
+        # Left out of the JSON, so that plans without labels keep their digests, and older services read them.
+        exclude_if=lambda labels: labels is None,
+        description="`folder`: the path of a file that says whose each photograph is, a line `path label` each, such as "
+        "identity_CelebA.txt. The paths are below `folder`, at any depth. Without it each folder is an identity.",
     )
     images_per_identity: PositiveInt | None = Field(
         default=None, description="Use at most this many images of each identity; `synthetic` renders 12 by default."
@@ -45,6 +52,12 @@ class DataPlan(PlanPart):
     def _has_folder_if_needed(self) -> Self:
         if (self.dataset in ("folder", "recordio")) != (self.folder is not None):
             raise ValueError("give `folder` (a path) with dataset 'folder' or 'recordio', and with no other data set")
+        return self
+
+    @model_validator(mode="after")
+    def _has_labels_of_a_folder_only(self) -> Self:
+        if self.labels is not None and self.dataset != "folder":
+            raise ValueError(f"`labels` is for dataset 'folder'; '{self.dataset}' says by itself whose its photographs are")
         return self
 
     @model_validator(mode="after")
