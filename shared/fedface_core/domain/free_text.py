@@ -49,7 +49,7 @@ def check_texts(part: BaseModel) -> None:
 
 
 def check_text(text: str, field: str) -> None:
-    """Check a text that a person has written. `InvalidInputError` names its ``field`` if it is too long or not to be shown."""
+    """Check a text that a person has written. `InvalidInputError` names its ``field`` if it may not be stored."""
     if len(text) > MOST_CHARACTERS:
         raise InvalidInputError(f"{field} has {len(text)} characters; {MOST_CHARACTERS} are allowed")
     for place, character in enumerate(text, 1):

@@ -115,8 +115,8 @@ def _fields(line: str) -> tuple[str, str] | None:
         path, _, label = line.rpartition(",")
         if not is_image_name(path.rstrip()):  # the comma is in the path, or there is none
             path, label = line.rsplit(maxsplit=1) if len(line.split()) > 1 else ("", "")
-    path, label = path.strip(), label.strip()
-    return (path, label) if path and label else None
+    fields = (path.strip(), label.strip())
+    return fields if all(fields) else None
 
 
 def _quoted_fields(line: str) -> tuple[str, str]:

@@ -82,7 +82,8 @@ def test_each_kind_is_known_by_its_content(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "MPO"])
 def test_of_several_images_the_first_is_the_photograph(kind: str) -> None:
-    first, second = Image.new("L", (20, 20), 200), Image.new("L", (20, 20), 10)
+    first = Image.new("L", (20, 20), 200)
+    second = Image.new("L", (20, 20), 10)
     image = read(encoded(first, kind, save_all=True, append_images=[second])).convert("L")
     assert np.array(image).min() > 180
 
@@ -137,9 +138,11 @@ def test_heic_without_its_reader_says_how_to_install_it(monkeypatch: pytest.Monk
     without = tuple(kind for kind in image_files.readable_formats() if kind != "HEIF")
     for module in (image_files, photographs):
         monkeypatch.setattr(module, "readable_formats", lambda: without)
-    for opens in (lambda: read_photograph(tmp_path / "1.heic"), lambda: read(data)):
-        with pytest.raises(InvalidInputError, match=r"is a HEIC photograph, .* with: pip install pillow-heif"):
-            opens()
+    message = r"is a HEIC photograph, .* with: pip install pillow-heif"
+    with pytest.raises(InvalidInputError, match=message):
+        read_photograph(tmp_path / "1.heic")
+    with pytest.raises(InvalidInputError, match=message):
+        read(data)
 
 
 def test_bytes_in_memory_are_read_under_a_name() -> None:
