@@ -16,7 +16,7 @@ from typing import Final
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.data.dataset import natural_sort_key
-from fedface_learning.data.image_files import is_image_name
+from fedface_learning.data.image_files import is_image_name, suffix_of
 
 MOST_LEVELS: Final = 16
 """How deep folders may lie within each other. Published sets have two or three levels."""
@@ -88,7 +88,7 @@ class Kinds:
 
     def add_file(self, name: str) -> None:
         """Count a file by its suffix, which strangers chose: one that is long or cannot be shown is of the kind "other"."""
-        suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path for each of a million files takes seconds
+        suffix = suffix_of(name)
         if not suffix:
             self.add("files without a suffix")
         elif len(suffix) > _LONGEST_SUFFIX or not suffix.isprintable():
@@ -115,14 +115,13 @@ class _Walk:
         self._entries_left = most_entries
         self._most_entries = most_entries
 
-    def visit(self, folder: Path, path: str, above: tuple[tuple[int, int], ...]) -> None:
-        """List a folder and those in it. ``above`` names the folders that it is in, by device and inode."""
-        status = folder.stat()
-        here = (*above, (status.st_dev, status.st_ino))
+    def visit(self, folder: Path, path: str, above: tuple[Path, ...]) -> None:
+        """List a folder and those in it. ``above`` are the folders that it is in, the root first."""
+        here = (*above, folder)
         if len(here) > MOST_LEVELS:
             raise InvalidInputError(f"{folder} lies more than {MOST_LEVELS} folders deep; give a folder further down")
         images: list[str] = []
-        inner: list[str] = []
+        inner: dict[str, bool] = {}
         with os.scandir(folder) as entries:
             for entry in entries:
                 self._count_entry()
@@ -131,16 +130,15 @@ class _Walk:
         self.folders[path] = images
         for name in sorted(inner, key=natural_sort_key):
             child = folder / name
-            if child.is_symlink():
-                status = child.stat()
-                if (status.st_dev, status.st_ino) in here:
+            if inner[name]:
+                if any(child.samefile(each) for each in here):
                     self.passed_over.add("links to a folder that they are in")
                     continue
                 self.links.append(child)
             self.visit(child, f"{path}/{name}" if path else name, here)
 
-    def _sort_in(self, entry: os.DirEntry[str], images: list[str], inner: list[str]) -> None:
-        """Add an entry's name to the images or the inner folders, or count it as passed over."""
+    def _sort_in(self, entry: os.DirEntry[str], images: list[str], inner: dict[str, bool]) -> None:
+        """Add an entry to the images, or to the inner folders with whether it is a link; or count it as passed over."""
         name = entry.name
         litter = name.lower() in _LITTER
         if name.startswith("."):
@@ -151,7 +149,7 @@ class _Walk:
             if litter:
                 self.passed_over.add(f"{name}/")
             else:
-                inner.append(name)
+                inner[name] = entry.is_symlink()
         elif litter:
             self.passed_over.add(name.strip())
         elif not is_image_name(name):
