@@ -20,7 +20,10 @@ ALLOWED: Final[dict[str, set[str]]] = {
     "fedface_core.files": {"fedface_core.domain"},
     "fedface_core.ports": {"fedface_core.contracts", "fedface_core.domain", "pydantic"},
     # The maths: tensors in, tensors out.
-    "fedface_learning": {"fedface_core.domain", "fedface_core.files", "PIL", "numpy", "pydantic", "safetensors", "torch"},
+    "fedface_learning": {
+        *("fedface_core.domain", "fedface_core.files"),
+        *("PIL", "numpy", "pillow_heif", "pydantic", "safetensors", "torch"),
+    },
     # The operator's command is installed by itself, on machines without torch or any server.
     "fedface_cli": {
         *("fedface_core.contracts", "fedface_core.domain", "fedface_core.files"),

@@ -300,3 +300,23 @@ def test_data_sets_that_never_change_have_a_list_too(folder: Path, data: dict[st
     run = services.run()
     assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulate(services.plan).model_sha256)
     assert run.identity_list_sha256 is not None
+
+
+def test_a_run_learns_from_a_list_of_labels_as_from_folders(folder: Path, tmp_path: Path) -> None:
+    expected = InProcess(tiny_plan(folder)).run().model_sha256
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    labels = tmp_path / "labels.txt"
+    with labels.open("w") as lines:
+        for file in sorted(folder.glob("*/*.png")):
+            file.rename(flat / f"{file.parent.name} {file.name}")
+            lines.write(f"{file.parent.name} {file.name} {file.parent.name}\n")
+    plan = tiny_plan(flat, data={"labels": str(labels)}, cohort={"retries": 0})
+    assert InProcess(plan).run().model_sha256 == expected
+
+    services = InProcess(plan)
+    run_id = in_round_1(services)
+    labels.write_text(labels.read_text().replace("0.png person-5\n", "0.png married\n"))
+    services.restart_services()
+    assert services.to_end(run_id).phase is RunPhase.FAILED
+    assert set(services.ports.ledger.failed(run_id, 1).values()) == {changed("+0 −1")}

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
+import pytest
+from PIL import Image, JpegImagePlugin
+
 from fedface_core.domain.commands import TrainClients
+from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
-from fedface_learning.data import ImageSize, open_dataset, split_identities
+from fedface_learning.data import ImageSize, open_dataset, open_photographs, split_identities
 from support.in_process import InProcess
 from support.metrics import counter
+from support.phone_photographs import phone_photograph
 from support.tiny_run import tiny_plan, write_faces
 
 VICTIM = "client-000001"
@@ -29,7 +35,7 @@ def test_a_client_whose_photographs_cannot_be_read_fails_with_the_reason(tmp_pat
     assert run.phase is RunPhase.COMPLETED
     enrolment = services.manifest(run.id, 0)
     assert list(enrolment.failed) == [VICTIM]
-    assert f"{identity}/0.png is not a JPEG, PNG or PGM image" in enrolment.failed[VICTIM]
+    assert f"{identity}/0.png is not an image of a known kind" in enrolment.failed[VICTIM]
     assert VICTIM not in services.manifest(run.id, 1).round.cohort
     assert counter("updates", outcome="failed", reason="client") == before + 1
 
@@ -87,3 +93,45 @@ def test_with_fewer_than_the_minimum_the_round_is_abandoned_and_the_run_fails(fa
     assert run.phase is RunPhase.FAILED
     assert run.failure == "round 1: 1 updates were accepted, fewer than the minimum 2"
     assert services.ports.ledger.load_round(run_id, 1).phase is RoundPhase.ABANDONED
+
+
+@pytest.mark.parametrize("role", ["clients", "test"])
+def test_a_phone_photograph_with_a_mistyped_exif_tag_is_used(tmp_path: Path, role: str) -> None:
+    """Its EXIF could not be written anew: a client vanished, and a run with such a test person was scored for ever."""
+    folder = write_faces(tmp_path / "faces")
+    plan = tiny_plan(folder)
+    person = folder / people_of(plan, role)[0]
+    (person / "0.png").write_bytes(phone_photograph(Image.open(person / "0.png"), orientation=6, kind="PNG"))
+    services = InProcess(plan)
+    run = services.run()
+    assert run.phase is RunPhase.COMPLETED
+    assert services.manifest(run.id, 0).failed == {}
+
+
+def test_a_decoder_that_fails_in_an_unknown_way_ends_a_client_or_the_run_with_the_file_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_faces(tmp_path / "faces")
+    plan = tiny_plan(folder)
+
+    def fails(image: Image.Image) -> None:
+        raise struct.error("unpack requires a buffer of 4 bytes")
+
+    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load", fails)
+    client = people_of(plan, "clients")[1]
+    Image.new("L", (8, 8)).save(folder / client / "0.jpg")
+    services = InProcess(plan)
+    run = services.run()
+    assert run.phase is RunPhase.COMPLETED
+    assert f"{client}/0.jpg cannot be read: unpack requires" in services.manifest(run.id, 0).failed[VICTIM]
+
+    tested = people_of(plan, "test")[0]
+    Image.new("L", (8, 8)).save(folder / tested / "0.jpg")
+    run = InProcess(plan).run()
+    assert run.phase is RunPhase.FAILED
+    assert f"the test identities cannot be scored: {folder}/{tested}/0.jpg cannot be read" in str(run.failure)
+
+
+def people_of(plan: Plan, role: str) -> tuple[str, ...]:
+    people: tuple[str, ...] = getattr(split_identities(open_photographs(plan).identities, plan.split), role)
+    return people

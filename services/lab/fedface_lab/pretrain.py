@@ -13,6 +13,7 @@ from fedface_lab.evaluation.commands import (
     Dataset,
     DatasetOption,
     FolderOption,
+    LabelsOption,
     SkipDamagedOption,
     data_fields,
     refuse_options,
@@ -50,6 +51,7 @@ def pretrain(
     architecture: Annotated[str, typer.Option(help="The network, in its published shape.")] = "spherenet-20",
     dataset: DatasetOption = Dataset.SYNTHETIC,
     folder: FolderOption = None,
+    labels: LabelsOption = None,
     skip_damaged: SkipDamagedOption = None,
     identities: Annotated[int, typer.Option(min=2, help="How many public identities.")] = 200,
     settings_file: Annotated[
@@ -106,7 +108,7 @@ def pretrain(
         console.print(_NO_PLAN, soft_wrap=True)
         fields = {
             "model": {"architecture": architecture, "weights": "random", "centring": False},
-            "data": data_fields(dataset, folder, skip_damaged, seed=settings.seed),
+            "data": data_fields(dataset, folder, labels, skip_damaged, seed=settings.seed),
             "split": {"public": identities, "clients": 1, "test": 2, "seed": settings.seed},
         }
         plan = make_part(Plan, fields)

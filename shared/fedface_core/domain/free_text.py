@@ -48,18 +48,8 @@ def check_texts(part: BaseModel) -> None:
     _check_tree(part.model_dump(), "")
 
 
-def _check_tree(value: object, field: str) -> None:
-    if isinstance(value, dict):
-        for name, child in value.items():
-            _check_tree(child, f"{field}.{name}" if field else str(name))
-    elif isinstance(value, list | tuple):
-        for index, child in enumerate(value):
-            _check_tree(child, f"{field}.{index}")
-    elif isinstance(value, str):
-        _check_text(value, field)
-
-
-def _check_text(text: str, field: str) -> None:
+def check_text(text: str, field: str) -> None:
+    """Check a text that a person has written. `InvalidInputError` names its ``field`` if it may not be stored."""
     if len(text) > MOST_CHARACTERS:
         raise InvalidInputError(f"{field} has {len(text)} characters; {MOST_CHARACTERS} are allowed")
     for place, character in enumerate(text, 1):
@@ -68,6 +58,17 @@ def _check_text(text: str, field: str) -> None:
                 f"{field} is {text!r}, of which character {place} (U+{ord(character):04X}) cannot be shown; "
                 "write text on one line, without control characters and direction marks"
             )
+
+
+def _check_tree(value: object, field: str) -> None:
+    if isinstance(value, dict):
+        for name, child in value.items():
+            _check_tree(child, f"{field}.{name}" if field else str(name))
+    elif isinstance(value, list | tuple):
+        for index, child in enumerate(value):
+            _check_tree(child, f"{field}.{index}")
+    elif isinstance(value, str):
+        check_text(value, field)
 
 
 def _spelled_out(text: str, *, kept: str) -> str:

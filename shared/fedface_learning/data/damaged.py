@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,14 +55,9 @@ def damaged_names(data: DataPlan) -> frozenset[str]:
         ) from None
 
 
-def without_damaged(files: Mapping[str, tuple[Path, ...]], root: Path, data: DataPlan) -> dict[str, tuple[Path, ...]]:
-    """The files of each identity that the list ``data.skip_damaged`` does not name by their paths below ``root``."""
+def without_damaged(people: Mapping[str, Sequence[str]], data: DataPlan) -> Mapping[str, Sequence[str]]:
+    """The photographs of each person, by their paths below the folder, without those in the list ``data.skip_damaged``."""
     damaged = damaged_names(data)
-    return (
-        {
-            identity: tuple(file for file in paths if file.relative_to(root).as_posix() not in damaged)
-            for identity, paths in files.items()
-        }
-        if damaged
-        else dict(files)
-    )
+    if not damaged:
+        return people
+    return {person: [path for path in paths if path not in damaged] for person, paths in people.items()}

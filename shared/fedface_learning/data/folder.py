@@ -1,55 +1,109 @@
-"""The data set ``folder``: any tree identity/image.{jpg,jpeg,png,pgm}, such as a user's own, or LFW."""
+"""The data set ``folder``: a tree identity/image.jpg, such as a user's own, or LFW; or any tree with a list of labels."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import DataPlan
 from fedface_learning.data.damaged import without_damaged
 from fedface_learning.data.dataset import ImageSize, natural_sort_key
 from fedface_learning.data.framing import Framing
+from fedface_learning.data.label_list import join_labels, read_labels
+from fedface_learning.data.photograph_tree import Kinds, PassedOver, PhotographTree, in_natural_order, list_photographs
 from fedface_learning.data.photographs import PhotographDataset
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".pgm"}
-_LAYOUT = "it needs one folder per person, each with at least two .jpg, .jpeg, .png or .pgm images"
+_LAYOUT: Final = "it needs one folder per person, each with at least two images (.jpg, .png, .webp, .heic, …)"
+
+ONE_PHOTOGRAPH: Final = "people with one photograph"
+NO_PHOTOGRAPH: Final = "folders without a photograph"
 
 
 def open_folder(data: DataPlan, size: ImageSize) -> PhotographDataset:
     """List the files of the tree at ``data.folder``; none is read yet. The middle of each photograph is used.
 
-    An identity with one image is left out, because a genuine pair needs two; most identities of LFW have one.
-    `InvalidInputError` if the folder is missing or cannot be listed, an identity has no image, or no identity has two.
+    Each folder in it is an identity; with ``data.labels``, the list in that file says whose each photograph is. An identity
+    with one image is left out, because a genuine pair needs two; most identities of LFW have one. What is not used is
+    counted in ``passed_over``. `InvalidInputError` if the folder is missing or cannot be listed, the list of labels is
+    wrong, or no identity has two images.
     """
     assert data.folder is not None, "the plan demands a path with 'folder'"
     root = Path(data.folder).expanduser()
     if not root.is_dir():
         raise InvalidInputError(f"data.folder: there is no folder {root}; {_LAYOUT}")
     try:
-        people = sorted(
-            (entry for entry in root.iterdir() if _is_identity(entry)), key=lambda entry: natural_sort_key(entry.name)
-        )
-        images = {person.name: _image_files(person) for person in people}
-    except OSError as error:
-        raise InvalidInputError(f"data.folder: {error.filename} cannot be listed: {error.strerror}") from error
-    images = without_damaged(images, root, data)
-    files = {person: found[: data.images_per_identity] for person, found in images.items() if len(found) > 1}
+        tree = list_photographs(root)
+        if data.labels is None:
+            people, passed_over = _people_by_folder(tree)
+        else:
+            people, passed_over = _people_by_label(tree, Path(data.labels).expanduser())
+    except InvalidInputError as error:
+        raise InvalidInputError(f"data.folder: {error}") from error
+    people = without_damaged(people, data)
+    files = {
+        person: tuple(root / path for path in paths[: data.images_per_identity])
+        for person, paths in people.items()
+        if len(paths) > 1
+    }
     if not files:
-        found = "no folder with two images" if images else "no folders of images"
-        raise InvalidInputError(f"data.folder: {root} holds {found}; {_LAYOUT}")
-    return PhotographDataset("folder", files, Framing.of(data, size))
+        if data.labels is not None:
+            raise InvalidInputError(f"data.labels: {data.labels} gives nobody two photographs, and a genuine pair needs two")
+        found = "no folder with two images" if any(people.values()) else "no folders of images"
+        raise InvalidInputError(f"data.folder: {root} holds {found}; {_LAYOUT}{_hint(tree)}")
+    return PhotographDataset("folder", files, Framing.of(data, size), passed_over)
 
 
-def _is_identity(entry: Path) -> bool:
-    return entry.is_dir() and not entry.name.startswith(".")
+def _people_by_folder(tree: PhotographTree) -> tuple[Mapping[str, Sequence[str]], PassedOver]:
+    """The photographs of each folder in the root, by the folder's name."""
+    kinds = _kinds_of(tree)
+    people: dict[str, list[str]] = {}
+    for folder in sorted((folder for folder in tree.folders if folder and "/" not in folder), key=natural_sort_key):
+        people[folder] = [f"{folder}/{name}" for name in tree.folders[folder]]
+    for folder, names in tree.folders.items():
+        if not folder:
+            kinds.add("photographs in no person's folder", len(names))
+        elif "/" in folder:
+            kinds.add("photographs in folders within a person's", len(names))
+    _count_people_left_out(people.values(), kinds)
+    return people, kinds.bounded()
 
 
-def _image_files(person: Path) -> tuple[Path, ...]:
-    """The image files of one identity, without hidden files, which may be thumbnails of a file manager."""
-    images = [file for file in person.iterdir() if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")]
-    if not images:
-        raise InvalidInputError(
-            f"data.folder: {person} has no image, but a genuine pair needs two: add .jpg, .jpeg, .png or .pgm images, "
-            "or remove the folder"
-        )
-    return tuple(sorted(images, key=lambda image: natural_sort_key(image.name)))
+def _people_by_label(tree: PhotographTree, file: Path) -> tuple[Mapping[str, Sequence[str]], PassedOver]:
+    """The photographs of each label in the list."""
+    joined = join_labels(read_labels(file), tree.photographs, file)
+    by_label: dict[str, list[str]] = {}
+    for path in in_natural_order(joined.labels):
+        by_label.setdefault(joined.labels[path], []).append(path)
+    people = {label: by_label[label] for label in sorted(by_label, key=natural_sort_key)}
+    kinds = _kinds_of(tree)
+    kinds.add("photographs that the labels do not name", joined.unlisted)
+    kinds.add("labels of photographs that are not there", joined.absent)
+    _count_people_left_out(people.values(), kinds)
+    return people, kinds.bounded()
+
+
+def _hint(tree: PhotographTree) -> str:
+    """Where the people may be instead: in the folder that holds most folders of two photographs, or in a list."""
+    people = Counter(folder.rpartition("/")[0] for folder, names in tree.folders.items() if folder and len(names) > 1)
+    if people:
+        (elsewhere, _), *_ = people.most_common(1)
+        return f". Did you mean the folder {tree.root / elsewhere}?"
+    if len(tree.folders[""]) > 1:
+        return ". There are photographs in the folder itself: a file that says whose each is can be given as data.labels"
+    return ""
+
+
+def _kinds_of(tree: PhotographTree) -> Kinds:
+    kinds = Kinds()
+    for kind, count in tree.passed_over.items():
+        kinds.add(kind, count)
+    return kinds
+
+
+def _count_people_left_out(people: Iterable[Sequence[str]], kinds: Kinds) -> None:
+    counts = [len(paths) for paths in people]
+    kinds.add(ONE_PHOTOGRAPH, counts.count(1))
+    kinds.add(NO_PHOTOGRAPH, counts.count(0))

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.data.framing import Framing
+from fedface_learning.data.image_files import BRAND_BYTES, READABLE, missing_reader, readable_formats
 
-_FORMATS = ("JPEG", "PNG", "PPM")
 _MAX_PIXELS = 80_000_000  # No portrait needs more. A small file can claim far more, which would fill the memory.
+# How an image is turned upright, by its EXIF orientation (Exif 2.32, tag 274). 1 is upright, and other values mean nothing.
+_UPRIGHT: Final[Mapping[object, Image.Transpose]] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# The modes that Pillow can convert to grey and to RGB. Others (LAB, premultiplied alpha) it can convert to RGB alone.
+_TO_GREY_AND_RGB: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,8 @@ class PhotographDataset:
     files: Mapping[str, tuple[Path, ...]]
     """The files of each identity; the order is that of the data set."""
     framing: Framing
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    """How many files and folders are not used, by what they are, in words."""
 
     @property
     def identities(self) -> tuple[str, ...]:
@@ -43,7 +58,7 @@ class PhotographDataset:
 
 
 def read_photograph(path: Path) -> Image.Image:
-    """Read the image file at ``path``, and turn it upright by its EXIF orientation.
+    """Read the image file at ``path``, and turn it upright by its EXIF orientation. Of several images it is the first.
 
     `InvalidInputError` if it cannot be used; the message names the file and says what to do.
     """
@@ -53,20 +68,25 @@ def read_photograph(path: Path) -> Image.Image:
 def open_photograph(source: Path | BinaryIO, name: str) -> Image.Image:
     """Read an image from a file or from bytes in memory, and turn it upright by its EXIF orientation.
 
-    `InvalidInputError` if it cannot be used; the message calls it ``name`` and says what to do.
+    Its kind is that of its first bytes, whatever its name. Of several images it is the first. It can be converted to grey
+    and to RGB. `InvalidInputError` if it cannot be used; the message calls it ``name`` and says what to do.
     """
     try:
-        with Image.open(source, formats=_FORMATS) as photograph:
+        # What a decoder warns of is not for the user: the image is read, or refused with a reason.
+        with warnings.catch_warnings(action="ignore"), Image.open(source, formats=readable_formats()) as photograph:
             _refuse_undecodable(name, photograph)
-            return ImageOps.exif_transpose(photograph)
+            photograph.load()
+            return _convertible(_upright(photograph))
     except InvalidInputError:
         raise
     except Image.DecompressionBombError as error:
         raise InvalidInputError(_too_large(name, str(error))) from error
     except UnidentifiedImageError as error:
-        raise InvalidInputError(f"{name} is not a JPEG, PNG or PGM image; replace it, or remove it") from error
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's own errors for damaged files
-        raise InvalidInputError(f"{name} cannot be read: {error}; replace it with a whole image, or remove it") from error
+        unknown = f"is not an image of a known kind ({READABLE}); replace it, or remove it"
+        raise InvalidInputError(f"{name} {missing_reader(_first_bytes(source)) or unknown}") from error
+    except Exception as error:  # A decoder may raise anything for a damaged file: struct.error, TypeError, MemoryError, …
+        reason = str(error) or type(error).__name__
+        raise InvalidInputError(f"{name} cannot be read: {reason}; replace it with a whole image, or remove it") from error
 
 
 def _refuse_undecodable(name: str, photograph: Image.Image) -> None:
@@ -75,6 +95,33 @@ def _refuse_undecodable(name: str, photograph: Image.Image) -> None:
         raise InvalidInputError(_too_large(name, f"{photograph.width}×{photograph.height} pixels"))
     if photograph.mode.startswith(("I", "F")):
         raise InvalidInputError(f"{name} has more than 8 bits a channel (mode {photograph.mode}); save it with 8")
+
+
+def _upright(photograph: Image.Image) -> Image.Image:
+    """The decoded image, turned upright by the one EXIF tag that matters. The other tags are neither decoded nor written."""
+    turn = _UPRIGHT.get(_orientation(photograph))
+    return photograph.copy() if turn is None else photograph.transpose(turn)
+
+
+def _orientation(photograph: Image.Image) -> object:
+    try:
+        return photograph.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # The pixels are whole. Viewers show an image whose EXIF is damaged as it is stored, and so do we.
+        return None
+
+
+def _convertible(image: Image.Image) -> Image.Image:
+    """The image in a mode that can be converted to grey and to RGB. What is transparent shows its hidden colours."""
+    image.info.pop("transparency", None)  # Pillow would warn of it with each conversion.
+    return image if image.mode in _TO_GREY_AND_RGB else image.convert("RGB")
+
+
+def _first_bytes(source: Path | BinaryIO) -> bytes:
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return file.read(BRAND_BYTES)
+    source.seek(0)
+    return source.read(BRAND_BYTES)
 
 
 def _too_large(name: str, found: str) -> str:

@@ -20,8 +20,6 @@ from fedface_learning.evaluation.near_names import near_file
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import BATCH_SIZE, raw_features, unit_embeddings
 
-IMAGE_SUFFIXES = (".jpg", ".png", ".pgm", ".jpeg")
-"""The suffixes of image files, in small letters. If several files have one stem, the first suffix is preferred."""
 _MOST_NAMED = 3  # missing images that a message names
 
 

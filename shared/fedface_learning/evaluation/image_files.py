@@ -15,7 +15,8 @@ from functools import cached_property
 from pathlib import Path
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_learning.evaluation.faces import IMAGE_SUFFIXES, FaceFile
+from fedface_learning.data.image_files import IMAGE_SUFFIXES
+from fedface_learning.evaluation.faces import FaceFile
 from fedface_learning.evaluation.near_names import composed
 
 _FACE_NUMBER = re.compile(r"_\d+$")

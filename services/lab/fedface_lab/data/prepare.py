@@ -28,7 +28,12 @@ def prepare(
     source: Annotated[
         Path, typer.Argument(help="A tree of raw photographs, such as identity/image.jpg; it is not changed.")
     ],
-    target: Annotated[Path, typer.Argument(help="The folder to write the aligned images to, under the same paths.")],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            help="The folder to write the aligned images to, under the same paths; HEIC and the like become .png."
+        ),
+    ],
     template: Annotated[
         TemplateName, typer.Option(help="Height and width: 112x112 is ArcFace's template, 112x96 SphereFace's.")
     ] = TemplateName.SPHEREFACE,
@@ -97,11 +102,15 @@ def _print_report(report: PreparationReport, target: Path, console: Console) -> 
     if report.landmarks is not None:
         table.add_row("lines of points without a photograph", str(report.landmarks.lines_without_photograph))
         table.add_row("photographs without a line of points", str(report.landmarks.photographs_without_line))
+    table.add_row("passed over: no photographs", str(sum(report.passed_over.values())))
     console.print(table)
     lines = [f"no face found: {path}" for path in report.no_face[:_LISTED]]
     lines += [f"cannot be used: {one.photograph}: {one.reason}" for one in report.refused[:_LISTED]]
     if report.landmarks is not None:
         lines += [f"no such photograph: {name}" for name in report.landmarks.first_lines_without_photograph]
+    lines += [f"passed over: {count:,} {kind}" for kind, count in report.passed_over.items()]
+    if report.renamed:
+        lines.append(f"written as PNG, with another name: {len(report.renamed):,} photographs")
     for line in lines:
         say(f"  {one_line(line)}")
     say(f"\n  {report.aligned} of {report.photographs} photographs are in {target}; the whole report: {target / REPORT}")

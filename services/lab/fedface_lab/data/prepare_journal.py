@@ -8,7 +8,7 @@ which a crash leaves, is ignored. So a preparation that was stopped goes on wher
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
@@ -95,6 +95,10 @@ class PreparationReport(BaseModel):
     no_face: list[str]
     several_faces: list[PhotographOutcome]
     refused: list[PhotographOutcome]
+    renamed: dict[str, str]
+    """The path of each aligned image that has another path than its photograph, as it has another format."""
+    passed_over: dict[str, int]
+    """How many files and folders of the source are no photographs, by what they are."""
     landmarks: LandmarkCounts | None = None  # if the points are from a file
 
     @classmethod
@@ -102,7 +106,10 @@ class PreparationReport(BaseModel):
         cls,
         settings: PreparationSettings,
         outcomes: Iterable[PhotographOutcome],
-        landmarks: LandmarkCounts | None = None,
+        *,
+        passed_over: Mapping[str, int],
+        renamed: Mapping[str, str],
+        landmarks: LandmarkCounts | None,
     ) -> Self:
         """Count and list the outcomes of all photographs."""
         every = list(outcomes)
@@ -114,6 +121,8 @@ class PreparationReport(BaseModel):
             several_faces=[one for one in every if one.faces is not None and one.faces > 1],
             refused=[one for one in every if one.outcome == "refused"],
             landmarks=landmarks,
+            renamed=dict(renamed),
+            passed_over=dict(passed_over),
         )
 
 

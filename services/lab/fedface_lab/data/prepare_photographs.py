@@ -11,6 +11,7 @@ from PIL import Image
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.files.whole_file import write_whole
+from fedface_lab.data.aligned_paths import aligned_paths, written_format
 from fedface_lab.data.face_points import FindFace
 from fedface_lab.data.listed_faces import LandmarkCounts
 from fedface_lab.data.prepare_journal import (
@@ -22,28 +23,21 @@ from fedface_lab.data.prepare_journal import (
     PreparationSettings,
 )
 from fedface_learning.data.alignment import TEMPLATES, Template, align
-from fedface_learning.data.dataset import natural_sort_key
+from fedface_learning.data.photograph_tree import PhotographTree, in_natural_order, list_photographs
 from fedface_learning.data.photographs import read_photograph
 from fedface_stack.folder_lock import folder_locked
 
-_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".pgm": "PPM"}
 
-
-def photographs_in(source: Path) -> list[str]:
-    """The relative paths of all .jpg, .jpeg, .png and .pgm files below ``source``, in natural order, without hidden ones.
-
-    Raises `InvalidInputError` if there is no such folder, or no photograph in it.
-    """
+def photographs_in(source: Path) -> PhotographTree:
+    """The tree of photographs below ``source``. `InvalidInputError` if there is no such folder, or no photograph in it."""
     if not source.is_dir():
         raise InvalidInputError(f"there is no folder {source}; a tree of photographs was expected")
-    found = [
-        file.relative_to(source)
-        for file in source.rglob("*")
-        if file.suffix.lower() in _FORMATS and file.is_file() and not _is_hidden(file.relative_to(source))
-    ]
-    if not found:
-        raise InvalidInputError(f"{source} holds no .jpg, .jpeg, .png or .pgm photographs")
-    return sorted((path.as_posix() for path in found), key=lambda path: [natural_sort_key(part) for part in path.split("/")])
+    tree = list_photographs(source)
+    if not any(tree.folders.values()):
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in tree.passed_over.items())
+        instead = f"; it has {kinds}" if kinds else ""
+        raise InvalidInputError(f"{source} holds no photographs, such as .jpg, .png, .webp or .heic files{instead}")
+    return tree
 
 
 def prepare_photographs(
@@ -56,7 +50,7 @@ def prepare_photographs(
     overwrite: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> PreparationReport:
-    """Align every photograph below ``source`` into ``target``, where it keeps its path and its format.
+    """Align every photograph below ``source`` into ``target``, under the path that `aligned_paths` gives it.
 
     It skips the photographs that the target's journal names as aligned, so it goes on after it was stopped. With
     ``overwrite`` it starts again, and replaces files of the target. ``join`` is called first, with all photographs, and the
@@ -68,35 +62,50 @@ def prepare_photographs(
     target_path = Path(os.path.realpath(target))
     if source_path == target_path or source_path in target_path.parents or target_path in source_path.parents:
         raise InvalidInputError(f"{target} and {source} lie within each other; prepare into a folder of its own")
-    photographs = photographs_in(source)
+    tree = photographs_in(source)
+    for link in tree.links:
+        linked = Path(os.path.realpath(link))
+        if linked == target_path or linked in target_path.parents or target_path in linked.parents:
+            raise InvalidInputError(f"{link} leads to {linked}, and {target} lies within it or around it; remove the link")
+    photographs = in_natural_order(tree.photographs)
     landmarks = join(photographs) if join else None
+    paths = aligned_paths(photographs)
     busy = f"another `fedface data prepare` is at work in {target}: wait for it, or prepare into another folder"
     with folder_locked(target / JOURNAL, busy):
         journal = Journal.open(target, settings, restart=overwrite)
         for done, path in enumerate(photographs, 1):
-            if not (journal.is_aligned(path) and (target / path).is_file()):
-                journal.add(_prepare_photograph(source, target, path, find_face, TEMPLATES[settings.template], overwrite))
+            aligned_path = paths[path]
+            if not (journal.is_aligned(path) and (target / aligned_path).is_file()):
+                outcome = _prepare_photograph(
+                    source / path, path, target / aligned_path, find_face, TEMPLATES[settings.template], overwrite
+                )
+                journal.add(outcome)
             if on_progress:
                 on_progress(done, len(photographs))
-        report = PreparationReport.of(settings, (journal.outcomes[path] for path in photographs), landmarks)
+        report = PreparationReport.of(
+            settings,
+            (journal.outcomes[path] for path in photographs),
+            passed_over=tree.passed_over,
+            renamed={path: paths[path] for path in photographs if paths[path] != path and journal.is_aligned(path)},
+            landmarks=landmarks,
+        )
         report_json = report.model_dump_json(indent=2, exclude_none=True, by_alias=True)
         write_whole(target / REPORT, report_json.encode())
     return report
 
 
 def _prepare_photograph(
-    source: Path, target: Path, path: str, find_face: FindFace, template: Template, overwrite: bool
+    source_file: Path, path: str, output: Path, find_face: FindFace, template: Template, overwrite: bool
 ) -> PhotographOutcome:
     try:
-        photograph = read_photograph(source / path)
+        photograph = read_photograph(source_file)
         photograph = photograph.convert("L" if photograph.mode in ("1", "L", "LA") else "RGB")
         face = find_face(path, photograph)
         if face is None:
             return PhotographOutcome(photograph=path, outcome="no face")
-        aligned = _encoded(align(photograph, face.points, template), _FORMATS[Path(path).suffix.lower()])
+        aligned = _encoded(align(photograph, face.points, template), written_format(output.name))
     except InvalidInputError as error:
         return PhotographOutcome(photograph=path, outcome="refused", reason=str(error))
-    output = target / path
     if not overwrite and output.exists() and output.read_bytes() != aligned:
         raise InvalidInputError(
             f"{output} exists, and holds another image; prepare into another folder, or give --overwrite to replace it"
@@ -110,7 +119,3 @@ def _encoded(image: Image.Image, image_format: str) -> bytes:
     file = BytesIO()
     image.save(file, format=image_format, **({"quality": 95, "subsampling": 0} if image_format == "JPEG" else {}))
     return file.getvalue()
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)

@@ -11,6 +11,7 @@ from fedface_lab.evaluation.commands import (
     Dataset,
     DatasetOption,
     FolderOption,
+    LabelsOption,
     SkipDamagedOption,
     data_fields,
     skipped_notes,
@@ -20,6 +21,7 @@ from fedface_lab.evaluation.commands import (
 def preview(
     dataset: DatasetOption = Dataset.SYNTHETIC,
     folder: FolderOption = None,
+    labels: LabelsOption = None,
     skip_damaged: SkipDamagedOption = None,
     identities: Annotated[int, typer.Option(min=1, help="Rows.")] = 8,
     images: Annotated[int, typer.Option(min=1, help="Columns.")] = 8,
@@ -28,19 +30,24 @@ def preview(
     seed: Annotated[int, typer.Option(min=0, help="Renders other people, for --dataset synthetic.")] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", help="The PNG to write.")] = Path("contact-sheet.png"),
 ) -> None:
-    """Write a contact sheet: a row for each identity, a column for each of its images."""
+    """Write a contact sheet: a row for each identity, a column for each of its images. Count what is passed over."""
     from fedface_cli.plan_files import make_part
     from fedface_cli.terminal import say
+    from fedface_core.domain.free_text import one_line
     from fedface_core.domain.plan import DataPlan
     from fedface_core.files.whole_file import whole_file
     from fedface_learning.data import ImageSize, open_dataset
     from fedface_learning.data.contact_sheet import contact_sheet
+    from fedface_learning.data.photographs import PhotographDataset
 
-    data = make_part(DataPlan, data_fields(dataset, folder, skip_damaged, images_per_identity=images, seed=seed))
+    data = make_part(DataPlan, data_fields(dataset, folder, labels, skip_damaged, images_per_identity=images, seed=seed))
     opened = open_dataset(data, ImageSize(height, width, 3), identities)
     shown = opened.identities[:identities]
     with whole_file(output) as file:
         contact_sheet(opened, shown, images).save(file, format="PNG")
     say(f"{output}: {len(shown)} of {len(opened.identities)} identities of {opened.name}")
     for note in skipped_notes(data):
-        say(note)
+        say(f"  {note}")
+    if isinstance(opened, PhotographDataset):
+        for kind, count in opened.passed_over.items():
+            say(one_line(f"  passed over: {count:,} {kind}"))

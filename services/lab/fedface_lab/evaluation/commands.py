@@ -41,7 +41,11 @@ class ProtocolChoice(StrEnum):
 DatasetOption = Annotated[Dataset, typer.Option(help="The photographs.")]
 FolderOption = Annotated[
     Path | None,
-    typer.Option(help="For --dataset folder: the tree identity/image.{jpg,png,pgm}; for recordio: where train.rec is."),
+    typer.Option(help="For --dataset folder: the tree identity/image.{jpg,png,webp,…}; for recordio: where train.rec is."),
+]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option(help="For --dataset folder: a file of lines `path label`, which says whose each photograph is."),
 ]
 
 SkipDamagedOption = Annotated[
@@ -49,8 +53,8 @@ SkipDamagedOption = Annotated[
     typer.Option(help="For --dataset folder and recordio: leave out the images in this list, from `fedface data check`."),
 ]
 
-PLAN_OPTIONS = ("architecture", "dataset", "folder", "skip_damaged", "identities")
-_PAIRS_OPTIONS = ("dataset", "folder", "skip_damaged", "identities")
+PLAN_OPTIONS = ("architecture", "dataset", "folder", "labels", "skip_damaged", "identities")
+_PAIRS_OPTIONS = ("dataset", "folder", "labels", "skip_damaged", "identities")
 _PROTOCOL_OPTIONS = ("files", "images", "flip", "skip_missing")
 
 
@@ -70,6 +74,7 @@ def evaluate(
     architecture: Annotated[str, typer.Option(help="The network, in its published shape.")] = "dlib-resnet",
     dataset: DatasetOption = Dataset.ORL,
     folder: FolderOption = None,
+    labels: LabelsOption = None,
     skip_damaged: SkipDamagedOption = None,
     identities: Annotated[int, typer.Option(min=2, help="People to render, for --dataset synthetic.")] = 100,
     files: Annotated[
@@ -114,7 +119,7 @@ def evaluate(
         raise InvalidInputError(f"--protocol {protocol} needs --files: the files that define the protocol")
     plan = read_plan(plan_file) if plan_file is not None else None
     model_plan = plan.model if plan is not None else make_part(ModelPlan, {"architecture": architecture})
-    data = plan.data if plan is not None else make_part(DataPlan, data_fields(dataset, folder, skip_damaged))
+    data = plan.data if plan is not None else make_part(DataPlan, data_fields(dataset, folder, labels, skip_damaged))
     network = starting_network(model_plan, plan.seed if plan is not None else 0, model)
     notes = centre_network(network, plan)
     if files is None:
@@ -147,10 +152,10 @@ def refuse_options(context: typer.Context, unused: Sequence[str], reader: str) -
 
 
 def data_fields(
-    dataset: Dataset, folder: Path | None, skip_damaged: Path | None = None, **fields: int
+    dataset: Dataset, folder: Path | None, labels: Path | None, skip_damaged: Path | None, **fields: int
 ) -> Mapping[str, str | int | None]:
     """The fields of a plan's `data` from the options of a command."""
-    paths = {"folder": folder, "skip_damaged": skip_damaged}
+    paths = {"folder": folder, "labels": labels, "skip_damaged": skip_damaged}
     return {"dataset": dataset.value, **{name: str(path) for name, path in paths.items() if path is not None}, **fields}
 
 

@@ -16,12 +16,19 @@ class DataPlan(PlanPart):
     dataset: Literal["orl", "synthetic", "folder", "recordio"] = "orl"
     folder: str | None = Field(
         default=None,
-        description="The path of the data: for `folder` a tree identity/image.{jpg,png,pgm}, for `recordio` the folder of "
-        "train.rec. Not for other data sets.",
+        description="The path of the data: for `folder` a tree identity/image.{jpg,png,pgm,webp,heic,…}, for `recordio` the "
+        "folder of train.rec. Not for other data sets.",
+    )
+    labels: str | None = Field(
+        default=None,
+        # Left out of the JSON, so that plans without labels keep their digests, and older services read them.
+        exclude_if=lambda labels: labels is None,
+        description="`folder`: the path of a file that says whose each photograph is, a line `path label` each, such as "
+        "identity_CelebA.txt. The paths are below `folder`, at any depth. Without it each folder is an identity.",
     )
     skip_damaged: str | None = Field(
         default=None,
-        exclude_if=lambda value: value is None,  # Plans without it keep the JSON and the digests that they had before.
+        exclude_if=lambda value: value is None,  # as with labels
         description="`folder`, `recordio`: the path of a list of damaged images to leave out, from `fedface data check`.",
     )
     images_per_identity: PositiveInt | None = Field(
@@ -56,6 +63,12 @@ class DataPlan(PlanPart):
     def _skips_damaged_files_only(self) -> Self:
         if self.skip_damaged is not None and self.folder is None:
             raise ValueError(f"leave `skip_damaged` out with '{self.dataset}': it is for 'folder' and 'recordio'")
+        return self
+
+    @model_validator(mode="after")
+    def _has_labels_of_a_folder_only(self) -> Self:
+        if self.labels is not None and self.dataset != "folder":
+            raise ValueError(f"`labels` is for dataset 'folder'; '{self.dataset}' says by itself whose its photographs are")
         return self
 
     @model_validator(mode="after")

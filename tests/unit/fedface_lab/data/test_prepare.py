@@ -59,6 +59,8 @@ def test_every_photograph_keeps_its_path_and_format(fedface: Invoke, source: Pat
     code, out, err = fedface("data", "prepare", str(source), str(target), "--landmarks", str(points))
     assert code == 0, err
     assert "3 of 3 photographs are in" in out
+    assert "passed over: 1 .txt" in out
+    assert report(target)["passed_over"] == {".txt": 1, "hidden files and folders": 1}
     assert files(source) == before
     assert files(target).keys() == {"ann/1.png", "ann/10.pgm", "bob/sub/2.jpg", JOURNAL, REPORT}
     with Image.open(source / "ann/1.png") as raw, Image.open(target / "ann/1.png") as aligned:
@@ -88,7 +90,7 @@ def test_what_has_no_face_or_cannot_be_read_is_reported(fedface: Invoke, source:
     assert "3 of 6 photographs are in" in out
     assert "no face found: ann/3.png" in out
     assert "cannot be used: ann/2.jpg: " in out
-    assert "is not a JPEG, PNG or PGM image" in out
+    assert "is not an image of a known kind" in out
     assert "cannot be used: ann/4.png: the five points of a face are all the same point" in out
     written = report(target)
     assert (written["photographs"], written["aligned"], written["no_face"]) == (6, 3, ["ann/3.png"])
@@ -213,7 +215,7 @@ def test_a_damaged_journal_is_refused(fedface: Invoke, source: Path, points: Pat
         ("raw", "raw", "lie within each other; prepare into a folder of its own"),
         ("raw", "raw/aligned", "lie within each other"),
         ("raw/ann", "raw", "lie within each other"),
-        ("empty", "out", "holds no .jpg, .jpeg, .png or .pgm photographs"),
+        ("empty", "out", "holds no photographs, such as .jpg, .png, .webp or .heic files"),
     ],
 )
 def test_folders_that_do_not_do(

@@ -59,9 +59,18 @@ def test_a_journal_of_other_settings_or_with_a_damaged_line_is_refused(target: P
 
 
 def test_the_report_is_stored_with_its_settings_as_asked() -> None:
-    report = PreparationReport.of(SETTINGS, [ALIGNED, NO_FACE, REFUSED])
+    report = PreparationReport.of(SETTINGS, [ALIGNED, NO_FACE, REFUSED], passed_over={".txt": 2}, renamed={})
     stored = json.loads(report.model_dump_json(exclude_none=True, by_alias=True))
-    assert list(stored) == ["asked", "photographs", "aligned", "no_face", "several_faces", "refused"]
+    assert list(stored) == [
+        "asked",
+        "photographs",
+        "aligned",
+        "no_face",
+        "several_faces",
+        "refused",
+        "renamed",
+        "passed_over",
+    ]
     assert stored["asked"] == {"source": "/raw", "template": "112x96", "points": "dlib"}
     assert (stored["photographs"], stored["aligned"], stored["no_face"]) == (3, 1, ["ann/2.png"])
     assert [outcome["photograph"] for outcome in stored["several_faces"]] == ["ann/1.png"]

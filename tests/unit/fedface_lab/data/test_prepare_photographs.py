@@ -13,20 +13,48 @@ from fedface_lab.data.face_points import Face
 from fedface_lab.data.prepare_journal import PreparationSettings
 from fedface_lab.data.prepare_photographs import photographs_in, prepare_photographs
 from fedface_learning.data.alignment import TEMPLATES
+from support.phone_photographs import phone_photograph
 
 SETTINGS = PreparationSettings(source="raw", template="112x96", points="dlib")
 
 
-def test_photographs_are_listed_in_natural_order_without_hidden_ones(tmp_path: Path) -> None:
-    for name in ("b/10.png", "b/9.JPG", "a/sub/1.pgm", "a/.hidden.png", ".trash/1.png", "notes.txt"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "empty").mkdir()
-    assert photographs_in(tmp_path) == ["a/sub/1.pgm", "b/9.JPG", "b/10.png"]
+def test_a_source_without_photographs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="there is no folder"):
         photographs_in(tmp_path / "none")
-    with pytest.raises(InvalidInputError, match=r"holds no \.jpg"):
-        photographs_in(tmp_path / "empty")
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(InvalidInputError, match=r"holds no photographs, such as .*; it has 1 \.txt"):
+        photographs_in(tmp_path)
+
+
+def test_linked_people_are_aligned_and_links_into_the_target_refused(tmp_path: Path) -> None:
+    """The walk of a tree did not follow links, so linked people were dropped."""
+    (tmp_path / "all" / "ann").mkdir(parents=True)
+    Image.new("L", (96, 112)).save(tmp_path / "all" / "ann" / "1.png")
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "ann").symlink_to(tmp_path / "all" / "ann")
+    face = Face(TEMPLATES["112x96"].points)
+    report = prepare_photographs(tmp_path / "raw", tmp_path / "out", SETTINGS, lambda path, photograph: face)
+    assert (report.aligned, (tmp_path / "out" / "ann" / "1.png").is_file()) == (1, True)
+    (tmp_path / "raw" / "out").symlink_to(tmp_path / "out")
+    with pytest.raises(InvalidInputError, match=r"raw/out leads to .*; remove the link"):
+        prepare_photographs(tmp_path / "raw", tmp_path / "out", SETTINGS, lambda path, photograph: face)
+
+
+def test_every_kind_is_aligned_and_others_than_jpeg_png_and_pgm_become_png(tmp_path: Path) -> None:
+    pixels = Image.fromarray(np.random.default_rng(0).integers(0, 256, (112, 96, 3), np.uint8))
+    (tmp_path / "raw").mkdir()
+    for name, kind in {"1.heic": "HEIF", "1.JPG": "JPEG", "1.png": "PNG", "2.webp": "WEBP", "3.tif": "TIFF"}.items():
+        pixels.save(tmp_path / "raw" / name, format=kind)
+    (tmp_path / "raw" / "4.jpg").write_bytes(phone_photograph(pixels.rotate(90, expand=True), orientation=6))
+    face = Face(TEMPLATES["112x96"].points)
+    report = prepare_photographs(tmp_path / "raw", tmp_path / "out", SETTINGS, lambda path, photograph: face)
+    assert (report.aligned, report.refused) == (6, [])
+    assert report.renamed == {"1.heic": "1.heic.png", "2.webp": "2.png", "3.tif": "3.png"}
+    written = {file.name for file in (tmp_path / "out").iterdir() if not file.name.startswith("prepare")}
+    assert written == {"1.heic.png", "1.JPG", "1.png", "2.png", "3.png", "4.jpg"}
+    assert np.array_equal(np.array(Image.open(tmp_path / "out" / "3.png")), np.array(pixels))
+    again = prepare_photographs(tmp_path / "raw", tmp_path / "out", SETTINGS, lambda path, photograph: None)
+    assert again == report, "nothing is aligned twice"
 
 
 def test_several_faces_are_reported_and_colours_kept(tmp_path: Path) -> None:

@@ -18,6 +18,10 @@ from fedface_core.domain.plan import DataPlan, SplitPlan
         ({"dataset": "orl", "folder": "/photographs"}, "and with no other data set"),
         ({"dataset": "orl", "skip_damaged": "damaged.csv"}, "leave `skip_damaged` out with 'orl'"),
         ({"dataset": "synthetic", "misalignment": 0.1}, "leave `misalignment` out with 'synthetic'"),
+        (
+            {"dataset": "recordio", "folder": "/casia", "labels": "/l.txt"},
+            "`labels` is for dataset 'folder'; 'recordio' says",
+        ),
         ({"dataset": "orl", "identities": 40}, "for dataset 'synthetic'; 'orl' has the people that it has"),
     ],
 )
@@ -37,3 +41,11 @@ def test_a_plan_without_a_list_of_damaged_images_has_the_json_that_it_had_before
 
 def test_a_split_needs_the_identities_of_its_three_sets() -> None:
     assert SplitPlan(public=3, clients=4, test=5).identities == 12
+
+
+def test_a_plan_without_labels_is_written_as_before_there_were_any() -> None:
+    """Studies and checkpoints are known by the plan's JSON, and older services refuse fields that they do not know."""
+    assert "labels" not in DataPlan(dataset="folder", folder="/faces").model_dump()
+    assert "labels" not in DataPlan(dataset="folder", folder="/faces").model_dump_json()
+    labelled = DataPlan(dataset="folder", folder="/faces", labels="/identity_CelebA.txt")
+    assert DataPlan.model_validate_json(labelled.model_dump_json()) == labelled

@@ -1,0 +1,141 @@
+"""A list that says whose each photograph is, a line ``path label`` each, such as CelebA's ``identity_CelebA.txt``.
+
+Path and label are separated by a tab, a comma or white space. The label is the last field, so a path may have spaces. Paths
+are below the folder of the photographs. Empty lines and lines that begin with ``#`` are skipped, and so is a first line
+whose path has no image's suffix, which is a heading.
+"""
+
+from __future__ import annotations
+
+import csv
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.free_text import check_text
+from fedface_learning.data.image_files import is_image_name
+
+MOST_LABELS: Final = 50_000_000
+"""How many lines a list may have; as many as a tree may have files."""
+_LONGEST_LINE: Final = 8192  # bytes
+_LONGEST_LABEL: Final = 255  # characters, as of a folder's name
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class JoinedLabels:
+    """Photographs and their labels, and how many of both were left over."""
+
+    labels: Mapping[str, str]
+    """The label of each photograph, by its path in the tree."""
+    absent: int
+    """How many paths are listed and are not there."""
+    unlisted: int
+    """How many photographs are there and are not listed."""
+
+
+def read_labels(file: Path, *, most: int = MOST_LABELS) -> dict[str, str]:
+    """The label of each listed path. The paths have ``/``, no leading ``./``, and composed Unicode (NFC).
+
+    `InvalidInputError`, which names the file and the line, if it cannot be read, is no such list, or gives one photograph
+    two labels.
+    """
+    labels: dict[str, str] = {}
+    for index, (number, line) in enumerate(_lines(file)):
+        fields = _fields(line)
+        place = f"{file}, line {number}"
+        if index == 0 and not is_image_name(fields[0] if fields else line):
+            continue  # a heading
+        if fields is None:
+            raise InvalidInputError(f"{place}: a path and a label were expected, such as 000001.jpg 2880, not {line[:80]!r}")
+        path = _below_the_folder(fields[0], place)
+        label = fields[1]
+        if len(label) > _LONGEST_LABEL:
+            raise InvalidInputError(f"{place}: a label of {len(label)} characters; {_LONGEST_LABEL} are allowed")
+        check_text(label, f"{place}: the label")
+        if labels.setdefault(path, label) != label:
+            raise InvalidInputError(f"{place}: {path} is {label!r} here, and {labels[path]!r} in a line before")
+        if len(labels) > most:
+            raise InvalidInputError(f"{file} has more than {most:,} lines, which is too many")
+    if not labels:
+        raise InvalidInputError(f"{file} holds no labels: a line for each photograph was expected, such as 000001.jpg 2880")
+    return labels
+
+
+def join_labels(labels: Mapping[str, str], photographs: Iterable[str], file: Path) -> JoinedLabels:
+    """Find each photograph's label. `InvalidInputError` if there is none for any of them; it names one of each."""
+    joined: dict[str, str] = {}
+    unlisted = 0
+    example = None
+    for photograph in photographs:
+        label = labels.get(_composed(photograph))
+        if label is None:
+            unlisted += 1
+            example = example or photograph
+        else:
+            joined[photograph] = label
+    if not joined:
+        listed = next(iter(labels))
+        there = f"the folder has {example}" if example else "the folder has no photograph"
+        raise InvalidInputError(
+            f"no photograph is in the list of labels {file}: it names {listed}, and {there}; "
+            "its paths must be those below the folder"
+        )
+    return JoinedLabels(joined, absent=len(labels) - len(joined), unlisted=unlisted)
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    """The number and the text of each line that is neither empty nor a comment."""
+    try:
+        with file.open("rb") as lines:
+            number = 0
+            while line := lines.readline(_LONGEST_LINE + 1):
+                number += 1
+                if len(line) > _LONGEST_LINE:
+                    raise InvalidInputError(f"{file}, line {number} is longer than {_LONGEST_LINE} bytes: is it a list?")
+                text = line.removeprefix(_BYTE_ORDER_MARK if number == 1 else b"").decode().strip()
+                if text and not text.startswith("#"):
+                    yield number, text
+    except OSError as error:
+        raise InvalidInputError(f"cannot read the labels in {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InvalidInputError(f"{file} is not text in UTF-8: a list of paths and labels was expected") from None
+
+
+def _fields(line: str) -> tuple[str, str] | None:
+    """Path and label of a line; None if it has only one field."""
+    if "\t" in line:
+        path, _, label = line.rpartition("\t")
+    elif '"' in line:
+        path, label = _quoted_fields(line)
+    else:
+        path, _, label = line.rpartition(",")
+        if not is_image_name(path.rstrip()):  # the comma is in the path, or there is none
+            path, label = line.rsplit(maxsplit=1) if len(line.split()) > 1 else ("", "")
+    fields = (path.strip(), label.strip())
+    return fields if all(fields) else None
+
+
+def _quoted_fields(line: str) -> tuple[str, str]:
+    """The first and the last field of a line of CSV."""
+    try:
+        row = next(csv.reader([line], skipinitialspace=True, strict=True))
+    except csv.Error:
+        return "", ""
+    return (row[0], row[-1]) if len(row) > 1 else ("", "")
+
+
+def _below_the_folder(path: str, place: str) -> str:
+    """A path as trees have it. `InvalidInputError` if it leads out of the folder."""
+    parts = [part for part in path.replace("\\", "/").split("/") if part != "."]
+    if ".." in parts or not all(parts):
+        raise InvalidInputError(f"{place}: {path!r} is no path below the folder of the photographs")
+    return _composed("/".join(parts))
+
+
+def _composed(path: str) -> str:
+    """A path with composed characters: macOS writes decomposed ones."""
+    return path if path.isascii() else unicodedata.normalize("NFC", path)
