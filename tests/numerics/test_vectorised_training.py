@@ -33,6 +33,13 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "mobilefacenet": MOBILEFACENET,
     "centring": {"centring": True},
 }
+# The networks that people have weights for, in each of their forms.
+PUBLISHED = {
+    "iresnet-18": (8, 8, 8, 16),
+    "ir-50": (8, 8, 8, 8),
+    "ir-se-50": (16, 16, 16, 16),
+    "adaface-ir-18": (8, 8, 8, 16),
+}
 STRATEGIES: list[Any] = [
     "fedface",
     "fedavg",
@@ -97,6 +104,16 @@ def test_several_at_once_are_one_at_a_time(
 ) -> None:
     local = {"learning_rate": RATES.get(network, 0.05)} | local
     one, several = alone_and_vectorised(tiny_plan, tiny_faces, [6, 6, 6, 6], local, model=NETWORKS[network])
+    assert_equal_within_rounding(one, several)
+
+
+@pytest.mark.parametrize("architecture", PUBLISHED)
+def test_networks_that_people_have_weights_for_train_several_at_once(
+    tiny_plan: PlanOf, tiny_faces: FaceDataset, architecture: str
+) -> None:
+    model = {"architecture": architecture, "widths": PUBLISHED[architecture]}
+    local = {"learning_rate": 0.0001, "steps": 2}
+    one, several = alone_and_vectorised(tiny_plan, tiny_faces, [6, 6, 6, 2], local, model=model)
     assert_equal_within_rounding(one, several)
 
 

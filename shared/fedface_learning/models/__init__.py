@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from fedface_core.domain.plan import ModelPlan
 from fedface_learning.models.dlib_resnet import DlibResNet
 from fedface_learning.models.dlib_weights import load_published_weights
+from fedface_learning.models.improved_resnet import ImprovedResNet
+from fedface_learning.models.inception_resnet import InceptionResNet
 from fedface_learning.models.mobilefacenet import MobileFaceNet
 from fedface_learning.models.network import EmbeddingNetwork
 from fedface_learning.models.spherenet import SphereNet
 
 __all__ = ["EmbeddingNetwork", "build_network", "initial_network"]
 
-_FAMILIES: dict[str, type[SphereNet] | type[MobileFaceNet] | type[DlibResNet]] = {
+_FAMILIES: dict[str, Callable[[ModelPlan], EmbeddingNetwork]] = {
     "spherenet": SphereNet,
     "mobilefacenet": MobileFaceNet,
     "dlib": DlibResNet,
+    "iresnet": ImprovedResNet,
+    "ir": ImprovedResNet,
+    "adaface": ImprovedResNet,
+    "inception": InceptionResNet,
 }
 
 

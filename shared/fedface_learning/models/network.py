@@ -5,6 +5,7 @@ Suffixes of tensor names: N images, C channels, H×W pixels, D dimensions (the e
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from functools import cached_property
 
@@ -25,13 +26,18 @@ class EmbeddingNetwork(nn.Module, ABC):
     """
 
     centre: Tensor
+    pixel_mean: tuple[float, ...]
+    """What is subtracted from the pixels, 0 to 255, of each channel."""
+    pixel_scale: float
+    """What the pixels minus their mean are divided by."""
     _pixel_mean_C11: Tensor
 
     def __init__(self, plan: ModelPlan, pixel_mean: tuple[float, ...], pixel_scale: float) -> None:
         """Normalised pixels are ``(pixel − pixel_mean) / pixel_scale`` with a mean for each channel, of pixels 0 to 255."""
         super().__init__()
         self.plan = plan
-        self._pixel_scale = pixel_scale
+        self.pixel_mean = pixel_mean
+        self.pixel_scale = pixel_scale
         self.register_buffer("_pixel_mean_C11", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("centre", torch.zeros(plan.embedding_size))
 
@@ -60,7 +66,7 @@ class EmbeddingNetwork(nn.Module, ABC):
                 f"uint8 or float, not {tuple(images_NCHW.shape)}, {images_NCHW.dtype}"
             )
         floats_NCHW = images_NCHW.to(torch.float32, memory_format=torch.channels_last)
-        return (floats_NCHW - self._pixel_mean_C11) / self._pixel_scale
+        return (floats_NCHW - self._pixel_mean_C11) / self.pixel_scale
 
     def features(self, images_NCHW: Tensor) -> Tensor:
         """The features (N, D), float32, of images as `pixels` takes them: before centring and normalising."""
@@ -81,7 +87,9 @@ class _Linear(nn.Linear):
         """Leave the memory as it is: `EmbeddingNetwork.initialise` or a model file gives the values."""
 
 
-def convolution(inputs: int, outputs: int, kernel: int | tuple[int, int], **options: int | bool) -> nn.Conv2d:
+def convolution(
+    inputs: int, outputs: int, kernel: int | tuple[int, int], **options: int | bool | tuple[int, int]
+) -> nn.Conv2d:
     """An `nn.Conv2d` without values: torch's own initialisation would cost time and draw from its global generator."""
     return _Convolution(inputs, outputs, kernel, **options)  # type: ignore[arg-type]
 
@@ -89,3 +97,15 @@ def convolution(inputs: int, outputs: int, kernel: int | tuple[int, int], **opti
 def linear(inputs: int, outputs: int, *, bias: bool) -> nn.Linear:
     """An `nn.Linear` without values: torch's own initialisation would cost time and draw from its global generator."""
     return _Linear(inputs, outputs, bias=bias)
+
+
+@torch.no_grad()
+def draw_as_torch_does(layer: nn.Conv2d | nn.Linear, generator: torch.Generator) -> None:
+    """Draw a layer's weights and bias from ``generator`` as torch initialises them: uniform within ``±1/√inputs``.
+
+    The inputs are those of one output. Many authors of networks leave the initialisation to torch.
+    """
+    bound = 1 / math.sqrt(layer.weight[0].numel())
+    layer.weight.uniform_(-bound, bound, generator=generator)
+    if layer.bias is not None:
+        layer.bias.uniform_(-bound, bound, generator=generator)

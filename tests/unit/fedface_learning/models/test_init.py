@@ -16,6 +16,9 @@ PLANS: list[dict[str, object]] = [
     *({**SMALL, "architecture": f"spherenet-{layers}", "widths": (2, 4, 4, 6)} for layers in (4, 10, 20, 36, 64)),
     {**SMALL, "architecture": "mobilefacenet", "widths": (4, 6, 8)},
     {"architecture": "dlib-resnet", "weights": "random"},
+    *({**SMALL, "architecture": name, "widths": (8, 8, 16, 16)} for name in ("iresnet-18", "ir-50", "adaface-ir-18")),
+    *({**SMALL, "architecture": name, "widths": (16, 16, 16, 16)} for name in ("ir-se-50", "adaface-ir-se-50")),
+    {**SMALL, "architecture": "inception-resnet-v1", "height": 91, "width": 75, "widths": (16,)},
 ]
 
 

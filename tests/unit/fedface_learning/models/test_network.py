@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
 from fedface_learning.models import EmbeddingNetwork, build_network
-from fedface_learning.models.network import convolution, linear
+from fedface_learning.models.network import convolution, draw_as_torch_does, linear
 
 SMALL = {
     "architecture": "spherenet-4",
@@ -56,3 +57,20 @@ def test_layers_without_values_leave_torchs_generator_alone() -> None:
     assert convolution(3, 5, 3, stride=2).weight.shape == (5, 3, 3, 3)
     assert linear(4, 2, bias=False).weight.shape == (2, 4)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    "layer", [convolution(3, 50, 3, groups=1), linear(27, 50, bias=True)], ids=["convolution", "linear"]
+)
+def test_weights_drawn_as_torch_does_have_its_range(layer: nn.Conv2d | nn.Linear) -> None:
+    draw_as_torch_does(layer, torch.Generator().manual_seed(0))
+    torchs_own = nn.Linear(27, 50)
+    for drawn, own in ((layer.weight, torchs_own.weight), (layer.bias, torchs_own.bias)):
+        assert drawn is not None
+        torch.testing.assert_close(drawn.abs().max().item(), 27**-0.5, rtol=0.1, atol=0)
+        assert drawn.abs().max() <= 27**-0.5
+        torch.testing.assert_close(drawn.std(), own.std(), rtol=0.25, atol=0)
+
+
+def test_a_network_says_what_it_is_fed(network: EmbeddingNetwork) -> None:
+    assert (network.pixel_mean, network.pixel_scale) == ((127.5,), 128.0)

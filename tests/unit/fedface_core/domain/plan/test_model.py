@@ -13,6 +13,10 @@ PUBLISHED = {
     "spherenet-64": (112, 96, 3, 512, (64, 128, 256, 512), "random", False),
     "spherenet-4": (112, 96, 3, 512, (64, 128, 256, 512), "random", False),
     "mobilefacenet": (112, 112, 3, 128, (64, 128, 128), "random", False),
+    "iresnet-100": (112, 112, 3, 512, (64, 128, 256, 512), "random", False),
+    "ir-se-50": (112, 112, 3, 512, (64, 128, 256, 512), "random", False),
+    "adaface-ir-18": (112, 112, 3, 512, (64, 128, 256, 512), "random", False),
+    "inception-resnet-v1": (160, 160, 3, 512, (32,), "random", False),
     "dlib-resnet": (150, 150, 3, 128, (32, 64, 128, 256), "published", True),
 }
 
@@ -60,6 +64,13 @@ def test_the_wrong_one_of_several_widths_is_named() -> None:
             {"architecture": "mobilefacenet", "height": 100},
             "mobilefacenet halves images four times, so 16 must divide 100×112",
         ),
+        ({"architecture": "iresnet-50", "widths": [8]}, "iresnet-50 has four stages, so widths needs four numbers, not 1"),
+        ({"architecture": "adaface-ir-50", "widths": [8]}, "adaface-ir-50 has four stages"),
+        ({"architecture": "ir-se-50", "widths": [16, 16, 8, 16]}, "ir-se-50 takes widths of 16 or more, not 8"),
+        ({"architecture": "iresnet-18", "widths": [8, 8, 8, 12]}, r"takes widths that 8 divides, not \[8, 8, 8, 12\]"),
+        ({"architecture": "inception-resnet-v1", "widths": [2, 2]}, r"takes one width that 16 divides, not \[2, 2\]"),
+        ({"architecture": "inception-resnet-v1", "widths": [24]}, r"takes one width that 16 divides, not \[24\]"),
+        ({"architecture": "inception-resnet-v1", "width": 74}, "takes images from 75×75 pixels on, not 160×74"),
     ],
 )
 def test_a_shape_that_the_architecture_does_not_have_is_refused(fields: dict[str, Any], message: str) -> None:
