@@ -19,7 +19,8 @@ FLOATS: Final = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 """The dtypes of weights that can be read; all become float32."""
 
 _MOST_DOTS: Final = 8  # a prefix has so many parts at most
-_COUNTER: Final = "num_batches_tracked"  # of each BatchNorm; it is for training with an average over all batches
+COUNTER: Final = "num_batches_tracked"
+"""What the name of a counter ends with, which each BatchNorm has for training with an average over all batches."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def find_layout(sets: Sequence[TensorSet], layouts: Sequence[Layout], wanted: Wa
     if wanted.architecture is not None and wanted.architecture not in known:
         raise InvalidInputError(f"no published weights of {wanted.architecture} can be imported, but of {', '.join(known)}")
     fits = [fit_of(tensors, layout) for tensors in sets for layout in layouts]
-    exact = [fit for fit in fits if not fit.misfits]
+    exact = [fit for fit in fits if fit.used and not fit.misfits]
     most = max((len(fit.used) for fit in exact), default=0)
     exact = [fit for fit in exact if len(fit.used) == most]
     right = [fit for fit in exact if wanted.architecture in (None, fit.layout.plan.architecture)]
@@ -101,7 +102,7 @@ def fit_of(tensors: TensorSet, layout: Layout) -> Fit:
     families = {_family(name) for name in shapes}
     unneeded = [name for name in own if name not in shapes]
     unexpected = [
-        name for name in unneeded if name not in layout.unused and not name.endswith(_COUNTER) and _family(name) in families
+        name for name in unneeded if name not in layout.unused and not name.endswith(COUNTER) and _family(name) in families
     ]
     right = [name for name in shapes if name in own and tuple(own[name].shape) == shapes[name] and own[name].dtype in FLOATS]
     wrong = [name for name in shapes if name in own and name not in set(right)]

@@ -53,13 +53,14 @@ def import_weights(
     from fedface_lab.model.find_layout import Wanted, in_words
     from fedface_lab.model.imported_model import make_model
     from fedface_learning.formats.codec import sha256_hex
+    from fedface_learning.models import layouts
 
     path = output or Path(f"{weights_file.stem}.safetensors")
     if path.exists() and weights_file.exists() and path.samefile(weights_file):
         raise InvalidInputError(f"{path} is the file to import itself: name another one with --output")
     check_writable(path)
     order = channel_order.value if channel_order is not None else None
-    model = make_model(weights_file, Wanted(architecture, order, pixel_mean, pixel_scale))
+    model = make_model(weights_file, Wanted(architecture, order, pixel_mean, pixel_scale), layouts.LAYOUTS)
     write_whole(path, model.data)
     fit = model.fit
     plan = fit.layout.plan
@@ -92,8 +93,12 @@ def plan_lines(plan: ModelPlan, sha256: str) -> list[str]:
 
 
 def _left_out(names: list[str]) -> str:
-    if not names:
-        return "none left out"
-    named = ", ".join(f"{name:.100}" for name in names[:_MOST_NAMED])
-    more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
-    return f"{len(names):,} left out: {named}{more}"
+    from fedface_lab.model.find_layout import COUNTER
+
+    others = [name for name in names if not name.endswith(COUNTER)]
+    parts = [f"{name:.100}" for name in others[:_MOST_NAMED]]
+    if len(others) > _MOST_NAMED:
+        parts.append(f"{len(others) - _MOST_NAMED:,} more")
+    if len(names) > len(others):
+        parts.append(f"{len(names) - len(others):,} counters of batches")
+    return f"{len(names):,} left out: {', '.join(parts)}" if parts else "none left out"

@@ -18,7 +18,6 @@ from fedface_learning.data import ImageSize, open_dataset
 from fedface_learning.models import EmbeddingNetwork, build_network
 from fedface_learning.models.description import ModelDescription
 from fedface_learning.models.embedding import raw_features
-from fedface_learning.models.layouts import LAYOUTS
 from fedface_learning.models.layouts.layout import InputConvention, Layout
 from fedface_learning.models.weights import encode_described_network, load_tensors
 
@@ -37,7 +36,7 @@ class ImportedModel:
     convention: InputConvention
 
 
-def make_model(path: Path, wanted: Wanted, layouts: Sequence[Layout] = LAYOUTS) -> ImportedModel:
+def make_model(path: Path, wanted: Wanted, layouts: Sequence[Layout]) -> ImportedModel:
     """The model that the published weights in the file ``path`` make.
 
     `InvalidInputError` if the file is of a wrong kind or damaged, if its tensors are those of no known layout, or if the
