@@ -45,7 +45,8 @@ def import_weights(
 ) -> None:
     """Make a model of published weights of another project.
 
-    Their network is known by the tensors, fed as its authors do, and tried on two faces. Nothing in the file is executed. `docs/models.md` lists the networks whose weights are known.
+    Their network is known by the tensors, fed as its authors do, and tried on two faces. Nothing in the file is executed.
+    `docs/models.md` lists the networks whose weights are known.
     """
     from fedface_cli.terminal import say
     from fedface_core.domain.errors import InvalidInputError
@@ -89,6 +90,8 @@ def plan_lines(plan: ModelPlan, sha256: str) -> list[str]:
         if getattr(plan, name) != getattr(default, name)
     }
     lines = ["[model]", f'architecture = "{plan.architecture}"', f'weights = "{sha256}"']
+    if plan.centring:
+        lines.append("centring = true")
     return [*lines, *(f"{name} = {list(value) if isinstance(value, tuple) else value}" for name, value in sizes.items())]
 
 

@@ -72,8 +72,8 @@ def _complaint(path: Path, error: Exception) -> str:
     text = str(error)
     if found := _FORBIDDEN.search(text):
         return (
-            f"{path} holds more than tensors (it asks for {found[1]:.100}), and to read that could run a stranger's code. Where the file comes "
-            "from, save the weights alone: torch.save(model.state_dict(), FILE)"
+            f"{path} holds more than tensors (it asks for {found[1]:.100}), and to read that could run a stranger's code. "
+            "Where the file comes from, save the weights alone: torch.save(model.state_dict(), FILE)"
         )
     if isinstance(error, MemoryError) or "allocate memory" in text:
         return f"{path} is damaged, or made to do harm: it declares more values than it has bytes"

@@ -1,4 +1,4 @@
-"""PyTorch files give their tensors, in whatever containers; they run no code, and take no more memory than they have bytes."""
+"""PyTorch files give their tensors, in whatever containers; they run no code, and take no memory beyond their size."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def test_a_file_without_tensors_by_name_says_what_it_holds(tmp_path: Path) -> No
     assert "holds no tensors by name, but a list" in complaint(saved(tmp_path / "a", [torch.ones(1)]))
 
 
-def rezipped(data: bytes, compression: int) -> bytes:
+def rezipped(data: bytes, method: int) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", compression) as new:
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", method) as new:
         for member in old.infolist():
             new.writestr(member.filename, old.read(member))
     return out.getvalue()
