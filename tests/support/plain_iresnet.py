@@ -85,7 +85,7 @@ def exported(network: nn.Module, size: int = 8, *, merged: bool = True) -> bytes
         torch.onnx.export(
             network,
             (torch.zeros(1, 3, size, size),),
-            file,
+            file,  # type: ignore[arg-type]  # a file does, without dynamo
             dynamo=False,
             opset_version=17,
             training=torch.onnx.TrainingMode.EVAL if merged else torch.onnx.TrainingMode.PRESERVE,

@@ -58,7 +58,7 @@ def encode_onnx(network: EmbeddingNetwork, sha256: str) -> bytes:
             torch.onnx.export(
                 _Embedding(network).eval(),
                 (images_NCHW,),
-                graph,
+                graph,  # type: ignore[arg-type]  # a file does, without dynamo
                 dynamo=False,
                 opset_version=_OPSET,
                 input_names=[INPUT],
@@ -80,4 +80,5 @@ def encode_onnx(network: EmbeddingNetwork, sha256: str) -> bytes:
         },
     )
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    encoded: bytes = model.SerializeToString()
+    return encoded
