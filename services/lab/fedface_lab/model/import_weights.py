@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -60,7 +60,7 @@ def import_weights(
     if path.exists() and weights_file.exists() and path.samefile(weights_file):
         raise InvalidInputError(f"{path} is the file to import itself: name another one with --output")
     check_writable(path)
-    order = cast("Literal['rgb', 'bgr'] | None", channel_order.value if channel_order is not None else None)
+    order: Literal["rgb", "bgr"] | None = channel_order.value if channel_order is not None else None
     model = make_model(weights_file, Wanted(architecture, order, pixel_mean, pixel_scale), layouts.LAYOUTS)
     write_whole(path, model.data)
     fit = model.fit
