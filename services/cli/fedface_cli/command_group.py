@@ -1,7 +1,8 @@
 """The commands of `fedface`: its own, and those that other installed packages add by entry points.
 
 A package adds a command by an entry point of the group `fedface.commands`: the entry point has the command's name, and its
-object is a function or a Typer app.
+object is a function or a Typer app. A dot in the name leads into a group of the operator's own commands: ``model.import`` is
+`fedface model import`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ ADDED_BY: Final = {
     "pretrain": "fedface-lab",
     "evaluate": "fedface-lab",
     "study": "fedface-lab",
+    "model.import": "fedface-lab",
+    "model.export": "fedface-lab",
     "bench": "fedface-loadtest",
 }
 
@@ -33,11 +36,16 @@ class CommandGroup(TyperGroup):
 
     # Typer carries a click of its own, whose types are private: so contexts and commands are typed Any.
 
+    @property
+    def prefix(self) -> str:
+        """What the names of entry points for commands of this group begin with."""
+        return ""
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Names for the help: own commands, then added ones in the order of `ADDED_BY`, then others by name."""
         own = super().list_commands(ctx)
-        added = _added_commands()
-        known = [name for name in ADDED_BY if name in added]
+        added = self._added()
+        known = [name for name in map(self._own_name, ADDED_BY) if name in added]
         return [*own, *known, *sorted(added.keys() - set(own) - set(known))]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -45,18 +53,33 @@ class CommandGroup(TyperGroup):
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return own
-        entry_point = _added_commands().get(cmd_name)
+        entry_point = self._added().get(cmd_name)
         if entry_point is not None:
             return _load_command(entry_point)
-        if cmd_name in ADDED_BY:
-            raise InvalidInputError(
-                f"`fedface {cmd_name}` is not installed here; it comes with the package {ADDED_BY[cmd_name]}"
-            )
+        package = ADDED_BY.get(f"{self.prefix}{cmd_name}")
+        if package is not None and self._own_name(f"{self.prefix}{cmd_name}") is not None:
+            path = f"{self.prefix}{cmd_name}".replace(".", " ")
+            raise InvalidInputError(f"`fedface {path}` is not installed here; it comes with the package {package}")
         return None
 
+    def _added(self) -> dict[str, EntryPoint]:
+        """The entry points of this group's commands, by the commands' names."""
+        found = {self._own_name(entry_point.name): entry_point for entry_point in entry_points(group=GROUP)}
+        return {name: entry_point for name, entry_point in found.items() if name is not None}
 
-def _added_commands() -> dict[str, EntryPoint]:
-    return {entry_point.name: entry_point for entry_point in entry_points(group=GROUP)}
+    def _own_name(self, name: str) -> str | None:
+        """The name in this group of the command of an entry point; None if the command is in another group."""
+        rest = name.removeprefix(self.prefix)
+        return rest if name.startswith(self.prefix) and "." not in rest else None
+
+
+class Subgroup(CommandGroup):
+    """A group of the operator's own commands, such as `fedface model`, to which other packages may add some."""
+
+    @property
+    def prefix(self) -> str:
+        """The group's name and a dot."""
+        return f"{self.name}."
 
 
 def _load_command(entry_point: EntryPoint) -> Any:
@@ -67,5 +90,5 @@ def _load_command(entry_point: EntryPoint) -> Any:
         app = typer.Typer(add_completion=False)
         app.command()(target)
     command = typer.main.get_command(app)
-    command.name = entry_point.name
+    command.name = entry_point.name.rpartition(".")[2]
     return command

@@ -1,4 +1,7 @@
-"""`fedface model …`: download the newest model of a run, upload a model to start from."""
+"""`fedface model …`: download the newest model of a run, upload a model to start from.
+
+Packages that have torch add `import` and `export` (`command_group`).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ from typing import Annotated
 import typer
 
 from fedface_cli.arguments import RunIdArgument
+from fedface_cli.command_group import Subgroup
 from fedface_cli.terminal import say
 
-app = typer.Typer(help="Download the newest model of a run, upload a model to start from.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Subgroup, help="Download the newest model of a run, upload a model to start from.", no_args_is_help=True
+)
 
 
 @app.command()

@@ -126,14 +126,20 @@ def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: 
     from fedface_cli.plain_console import text_column
     from fedface_core.domain.errors import InvalidInputError
     from fedface_core.files.whole_file import check_writable, make_folder, write_whole
-    from fedface_lab.evaluation.commands import skipped_notes, starting_network
+    from fedface_lab.evaluation.commands import skipped_notes
     from fedface_learning.data import open_photographs, split_identities
     from fedface_learning.formats.codec import sha256_hex
+    from fedface_learning.models import initial_network
     from fedface_learning.models.weights import encode_network
     from fedface_learning.pretraining import PretrainProgress
     from fedface_learning.pretraining import pretrain as train
 
-    network = starting_network(plan.model, plan.seed, None)
+    if plan.model.stored_weights is not None:
+        raise InvalidInputError(
+            'the plan starts from a stored model, and pre-training from a new network: set model.weights to "random" in a '
+            "copy of the plan"
+        )
+    network = initial_network(plan.model, plan.seed)
     dataset = open_photographs(plan)
     public = split_identities(dataset.identities, plan.split).public
     check_writable(output)

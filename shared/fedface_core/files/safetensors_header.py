@@ -11,6 +11,7 @@ from math import prod
 from typing import Any, Final
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.files.file_kind import IMPORTED, FileKind, kind_of_bytes
 
 MAX_HEADER_BYTES: Final = 8 * 1024 * 1024
 """SphereNet-64 has a header of 20 kB; a partial's metadata takes 100 bytes a client. The library allows 100 MB."""
@@ -24,17 +25,28 @@ DTYPE_BYTES: Final = {"I64": 8, "F64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 
 _SIZE_BYTES: Final = 8
 _METADATA: Final = "__metadata__"
 _MAX_DIMENSIONS: Final = 8
+_ADVICE: Final = "; `fedface model import` makes a model of it"
 
 
 def check_safetensors(data: bytes | bytearray, name: str) -> None:
     """Raise `InvalidInputError`, which says what is wrong, unless ``data`` is a whole safetensors file.
 
-    The values are not looked at. The message begins with ``name``.
+    The values are not looked at. The message begins with ``name``, and names a file of another kind for what it is.
     """
+    kind = kind_of_bytes(data)
+    if kind not in (None, FileKind.SAFETENSORS):
+        raise InvalidInputError(f"{name} is not a safetensors file: it is {kind}{_ADVICE if kind in IMPORTED else ''}")
     try:
         _check(data)
     except ValueError as error:
         raise InvalidInputError(f"{name} is not a safetensors file: {error}") from None
+
+
+def metadata_of(data: bytes | bytearray) -> dict[str, str]:
+    """The metadata of a safetensors file that `check_safetensors` has found whole."""
+    header_bytes = int.from_bytes(data[:_SIZE_BYTES], "little")
+    entries: dict[str, Any] = json.loads(bytes(data[_SIZE_BYTES : _SIZE_BYTES + header_bytes]))
+    return entries.get(_METADATA) or {}
 
 
 def _check(data: bytes | bytearray) -> None:

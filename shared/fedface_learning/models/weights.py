@@ -10,8 +10,10 @@ from torch import Tensor
 
 from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.plan import ModelPlan
+from fedface_core.files.safetensors_header import check_safetensors
 from fedface_learning.formats.codec import decode_tensors, encode_tensors
 from fedface_learning.models import EmbeddingNetwork, build_network
+from fedface_learning.models.description import ModelDescription, description_in
 
 _MAX_NAMED: Final = 5  # A message names so many misfits of each kind.
 
@@ -26,12 +28,27 @@ def encode_network(network: EmbeddingNetwork) -> bytes:
     return encode_tensors(network_tensors(network))
 
 
+def encode_described_network(network: EmbeddingNetwork, description: ModelDescription) -> bytes:
+    """As `encode_network`, with a description, by which `fedface evaluate` knows the network.
+
+    The SHA-256 differs from that of the same weights without one.
+    """
+    return encode_tensors(network_tensors(network), description.metadata())
+
+
 def load_tensors(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], source: str) -> None:
     """Copy ``tensors`` into the network's own memory, all or none.
 
     `InvalidInputError` if names, shapes or dtypes differ from the network's, which then stays as it was. The message calls
     the weights ``source``, the name by which its reader knows them.
     """
+    _check_fit(network, tensors, source)
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            tensor.copy_(tensors[name])
+
+
+def _check_fit(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], source: str) -> None:
     own = network.state_dict()
     common = [name for name in own if name in tensors]
     misfits = {
@@ -49,25 +66,33 @@ def load_tensors(network: EmbeddingNetwork, tensors: Mapping[str, Tensor], sourc
         ],
     }
     if any(misfits.values()):
-        kinds = "; ".join(_describe(kind, found) for kind, found in misfits.items() if found)
-        raise InvalidInputError(f"{source} does not fit {network.plan.architecture} as planned. Tensors {kinds}")
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(tensors[name])
+        raise InvalidInputError(f"{source} does not fit {network.plan.architecture} as planned. {misfits_in_words(misfits)}")
 
 
 def load_network(plan: ModelPlan, data: bytes, source: str) -> EmbeddingNetwork:
     """The plan's network with the weights in ``data``, the bytes of a safetensors file.
 
-    `InvalidInputError` if the file is damaged or its tensors do not fit; the message calls the file ``source``.
+    `InvalidInputError` if the file is of another kind or damaged, says that it is another network, or has tensors that do
+    not fit; the message calls the file ``source``.
     """
+    check_safetensors(data, source)
     try:
-        tensors, _ = decode_tensors(data)
+        tensors, metadata = decode_tensors(data)
     except DamagedObjectError as error:
         raise InvalidInputError(f"{source}: {error}") from None
+    description = description_in(metadata, source)
+    if description is not None:
+        description.check_network(plan, source)
+        with torch.device("meta"):  # a stranger's file may describe a network larger than this machine's memory
+            _check_fit(build_network(plan), tensors, source)
     network = build_network(plan)
     load_tensors(network, tensors, source)
     return network
+
+
+def misfits_in_words(misfits: Mapping[str, Sequence[str]]) -> str:
+    """The names of tensors that do not fit, by kind (such as ``missing``): how many there are, and the first few."""
+    return "Tensors " + "; ".join(_describe(kind, found) for kind, found in misfits.items() if found)
 
 
 def _describe(kind: str, found: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from fedface_cli import command_group
-from fedface_cli.command_group import ADDED_BY, GROUP, CommandGroup
+from fedface_cli.command_group import ADDED_BY, GROUP, CommandGroup, Subgroup
 from fedface_core.domain.errors import InvalidInputError
 
 app = typer.Typer()
@@ -20,11 +20,11 @@ def greet(name: str) -> None:
     """Greet somebody."""
 
 
-def group_with(monkeypatch: pytest.MonkeyPatch, *added: str) -> CommandGroup:
-    """A group to which another package adds these commands."""
+def group_with(monkeypatch: pytest.MonkeyPatch, *added: str, name: str | None = None) -> CommandGroup:
+    """The root group, or the one of this name below it; another package adds the entry points ``added``."""
     found = [EntryPoint(name, f"{__name__}:unused", GROUP) for name in added]
     monkeypatch.setattr(command_group, "entry_points", lambda *, group: [each for each in found if each.group == group])
-    return CommandGroup(name="fedface")
+    return CommandGroup(name="fedface") if name is None else Subgroup(name=name)
 
 
 def test_added_commands_come_in_the_order_of_the_table_and_others_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,8 +34,21 @@ def test_added_commands_come_in_the_order_of_the_table_and_others_by_name(monkey
 
 @pytest.mark.parametrize("name", ADDED_BY)
 def test_a_command_whose_package_is_missing_names_the_package(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    with pytest.raises(InvalidInputError, match=f"`fedface {name}` is not installed here.*{ADDED_BY[name]}"):
-        group_with(monkeypatch).get_command(None, name)
+    above, _, last = name.rpartition(".")
+    path = name.replace(".", " ")
+    with pytest.raises(InvalidInputError, match=f"`fedface {path}` is not installed here.*{ADDED_BY[name]}"):
+        group_with(monkeypatch, name=above or None).get_command(None, last)
+
+
+def test_a_dot_in_the_name_leads_into_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = ("model.weigh", "study", "model.export", "model.import", "run.fast")
+    group = group_with(monkeypatch, *added, name="model")
+    assert group.list_commands(None) == ["import", "export", "weigh"]
+    monkeypatch.setattr(EntryPoint, "load", lambda _entry_point: greet)
+    assert group.get_command(None, "weigh").name == "weigh"
+    assert group.get_command(None, "study") is None
+    assert group_with(monkeypatch, *added).list_commands(None) == ["study"]
+    assert group_with(monkeypatch, *added).get_command(None, "model.import") is None
 
 
 def test_an_unknown_command_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:

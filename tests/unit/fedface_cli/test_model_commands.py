@@ -56,9 +56,15 @@ def test_a_model_goes_through_a_link_and_into_a_pipe(fedface: Invoke, api: ByHan
     [
         ("plan.toml", b'name = "a plan"\n[model]\n', "it begins with b'name = \"', which is no size of a header"),
         ("half.safetensors", MODEL[:-1], "its tensors take 8 bytes, but 7 follow the header"),
-        ("empty", b"", "it begins with b''"),
+        ("empty", b"", "it is an empty file"),
+        (
+            "weights.pth",
+            b"PK\x03\x04" + bytes(30) + b"x/data.pkl",
+            "it is a PyTorch file; `fedface model import` makes a model",
+        ),
+        ("page.pth", b"<!DOCTYPE html>\n<html>", "it is an HTML page: a download that failed"),
     ],
-    ids=["TOML", "cut short", "nothing"],
+    ids=["TOML", "cut short", "nothing", "PyTorch", "HTML"],
 )
 def test_what_is_not_safetensors_is_not_uploaded(
     fedface: Invoke, api: ByHand, tmp_path: Path, name: str, content: bytes, complaint: str

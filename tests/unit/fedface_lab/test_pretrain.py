@@ -9,6 +9,7 @@ import pytest
 
 from fedface_learning.formats.codec import sha256_hex
 from support.command_line import Invoke
+from support.small_plan_file import SMALL_PLAN
 
 
 def test_pretrained_weights_can_be_evaluated(fedface: Invoke, plan: str, tmp_path: Path) -> None:
@@ -87,3 +88,11 @@ def test_weights_cannot_be_written_where_a_folder_is(fedface: Invoke, plan: str,
     code, _, err = fedface("pretrain", plan, "--output", str(tmp_path / "pipe"))
     assert code == 2
     assert f"{tmp_path / 'pipe'} is no file, and a checkpoint could not lie beside it" in err
+
+
+def test_a_plan_that_starts_from_a_stored_model_is_told_what_to_change(fedface: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(SMALL_PLAN.replace('"random"', f'"{"a" * 64}"'))
+    code, _, err = fedface("pretrain", str(tmp_path / "plan.toml"), "--output", str(tmp_path / "weights"))
+    assert code == 2
+    assert "the plan starts from a stored model, and pre-training from a new network" in err
+    assert "--model" not in err  # which `fedface pretrain` does not have

@@ -11,9 +11,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fedface_core.domain.plan import DataPlan, ModelPlan
+    from fedface_core.domain.plan import DataPlan
     from fedface_learning.evaluation import ProtocolName
-    from fedface_learning.models import EmbeddingNetwork
 
 
 class Dataset(StrEnum):
@@ -71,7 +70,12 @@ def evaluate(
     model: Annotated[
         Path | None, typer.Option(help="The weights, safetensors.", show_default="those that the plan starts from")
     ] = None,
-    architecture: Annotated[str, typer.Option(help="The network, in its published shape.")] = "dlib-resnet",
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            help="The network, in its published shape.", show_default="what the model says about itself, or dlib-resnet"
+        ),
+    ] = None,
     dataset: DatasetOption = Dataset.ORL,
     folder: FolderOption = None,
     labels: LabelsOption = None,
@@ -107,8 +111,10 @@ def evaluate(
     from fedface_core.domain.errors import InvalidInputError
     from fedface_core.domain.plan import DataPlan, ModelPlan
     from fedface_lab.evaluation.centre_network import centre_network
+    from fedface_lab.evaluation.model_file import network_in, open_model_file
     from fedface_lab.evaluation.pairs import evaluate_pairs
     from fedface_lab.evaluation.protocol import ProtocolOptions, evaluate_protocol
+    from fedface_learning.models import initial_network
 
     _refuse_unused(context, protocol)
     if plan_file is not None:
@@ -118,9 +124,19 @@ def evaluate(
     if protocol is not ProtocolChoice.PAIRS and files is None:
         raise InvalidInputError(f"--protocol {protocol} needs --files: the files that define the protocol")
     plan = read_plan(plan_file) if plan_file is not None else None
-    model_plan = plan.model if plan is not None else make_part(ModelPlan, {"architecture": architecture})
+    model_file = open_model_file(model) if model is not None else None
+    model_plan = plan.model if plan is not None else None
+    if model_plan is None and architecture is None and model_file is not None:
+        model_plan = model_file.described_plan
+    if model_plan is None:
+        model_plan = make_part(ModelPlan, {"architecture": architecture or "dlib-resnet"})
     data = plan.data if plan is not None else make_part(DataPlan, data_fields(dataset, folder, labels, skip_damaged))
-    network = starting_network(model_plan, plan.seed if plan is not None else 0, model)
+    if model_file is not None:
+        network = network_in(model_file, model_plan)
+    elif model_plan.stored_weights is not None:
+        raise InvalidInputError("the plan starts from a stored model: give its file with --model")
+    else:
+        network = initial_network(model_plan, plan.seed if plan is not None else 0)
     notes = centre_network(network, plan)
     if files is None:
         evaluate_pairs(network, data, plan, identities, bootstrap, [*notes, *skipped_notes(data)], as_json=as_json)
@@ -166,26 +182,3 @@ def skipped_notes(data: DataPlan) -> list[str]:
     if data.skip_damaged is None:
         return []
     return [f"damaged images left out, as {data.skip_damaged} lists them: {len(damaged_names(data)):,}"]
-
-
-def starting_network(plan: ModelPlan, seed: int, model: Path | None) -> EmbeddingNetwork:
-    """The network with the weights in the file ``model``, or, without a file, with the weights that the plan starts from.
-
-    Raises `InvalidInputError` if the file cannot be read, does not fit the plan or has values that are not finite, and if
-    the plan starts from a stored model and no file is given.
-    """
-    from fedface_core.domain.errors import InvalidInputError
-    from fedface_core.files.bounded_file import read_bytes
-    from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
-    from fedface_learning.models import initial_network
-    from fedface_learning.models.weights import load_network, network_tensors
-
-    if model is not None:
-        network = load_network(plan, read_bytes(model, MAX_MODEL_BYTES), str(model))
-        broken = [name for name, tensor in network_tensors(network).items() if not tensor.isfinite().all()]
-        if broken:
-            raise InvalidInputError(f"{model} has values that are not finite, in {broken[0]}: its training diverged")
-        return network
-    if plan.weights not in ("random", "published"):
-        raise InvalidInputError("the plan starts from a stored model: give its file with --model")
-    return initial_network(plan, seed)

@@ -15,7 +15,7 @@ from safetensors.numpy import save
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.files import safetensors_header
-from fedface_core.files.safetensors_header import DTYPE_BYTES, check_safetensors
+from fedface_core.files.safetensors_header import DTYPE_BYTES, check_safetensors, metadata_of
 from fedface_learning.formats.safetensors_layout import DTYPES
 
 deserialize = cast("Callable[[bytes], list[tuple[str, dict[str, Any]]]]", safetensors.deserialize)
@@ -52,6 +52,16 @@ def test_the_dtypes_are_those_that_are_decoded() -> None:
     assert {name: dtype.itemsize for name, dtype in DTYPES.items()} == DTYPE_BYTES
 
 
+def test_a_size_that_looks_like_another_kinds_beginning_is_a_size() -> None:
+    padding = json.dumps(ENTRIES).encode().ljust(0x8B1F)  # gzip files begin so
+    assert complaint(stored(padding)) is None
+
+
+def test_the_metadata_are_read_without_the_tensors() -> None:
+    assert metadata_of(stored(ENTRIES)) == {"fedface": "{}"}
+    assert metadata_of(stored({name: entry for name, entry in ENTRIES.items() if name != "__metadata__"})) == {}
+
+
 def test_what_the_library_writes_is_safetensors() -> None:
     data = save({"w": np.zeros(3, np.float32), "n": np.zeros((0, 2), np.int64)}, {"a": "b"})
     assert complaint(data) is None
@@ -59,10 +69,14 @@ def test_what_the_library_writes_is_safetensors() -> None:
 
 
 WRONG: dict[str, tuple[bytes, str]] = {
-    "nothing": (b"", "it begins with b'', which is no size of a header in a file of 0 bytes"),
+    "nothing": (b"", "it is an empty file"),
     "short": (b"abc", "it begins with b'abc'"),
     "TOML": (b'[model]\narchitecture = "spherenet-20"\n', r"it begins with b'[model]\n', which is no size of a header"),
-    "a pickle": (b"PK\x03\x04" + bytes(100), r"it begins with b'PK\x03\x04"),
+    "a zip": (b"PK\x03\x04" + bytes(100), "it is a zip archive"),
+    "PyTorch": (
+        b"PK\x03\x04" + bytes(30) + b"x/data.pkl",
+        "it is a PyTorch file; `fedface model import` makes a model of it",
+    ),
     "no JSON": (stored(b"{nonsense"), "its header is not JSON"),
     "not UTF-8": (stored(b"{\xff\xfe}"), "its header is not JSON"),
     "deep": (stored(b'{"a":' + b"[" * 100_000), "its header is not JSON"),

@@ -67,8 +67,10 @@ def test_many_misfits_are_counted_and_the_first_few_named(network: EmbeddingNetw
 
 
 def test_bytes_that_are_no_safetensors_are_refused_by_name() -> None:
-    with pytest.raises(InvalidInputError, match=r"^models/abc: not a whole safetensors file \(10 bytes\)"):
+    with pytest.raises(InvalidInputError, match=r"^models/abc is not a safetensors file: its header is not JSON"):
         load_network(SPHERENET, b"\x02\0\0\0\0\0\0\0{}"[:9] + b"x", "models/abc")
+    with pytest.raises(InvalidInputError, match=r"^models/abc is not a safetensors file: it is a PyTorch file; `fedface"):
+        load_network(SPHERENET, b"PK\x03\x04" + bytes(30) + b"x/data.pkl", "models/abc")
 
 
 def test_anothers_weights_are_refused() -> None:

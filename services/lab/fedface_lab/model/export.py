@@ -1,0 +1,56 @@
+"""`fedface model export`: a model as an ONNX graph, for programs that know neither torch nor FedFace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from fedface_core.domain.plan import ModelPlan
+
+
+def export(
+    model_file: Annotated[Path, typer.Argument(metavar="MODEL", help="A model of FedFace, safetensors.")],
+    onnx: Annotated[Path, typer.Option("--onnx", help="The ONNX graph to write.")],
+    architecture: Annotated[
+        str | None,
+        typer.Option(help="The network, in its published shape.", show_default="what the model says about itself"),
+    ] = None,
+    plan_file: Annotated[Path | None, typer.Option("--plan", help="Take the network from this plan instead.")] = None,
+) -> None:
+    """Write a model as an ONNX graph that takes pixels and gives unit embeddings.
+
+    Its input is `images`: float32, (N, C, H, W), RGB or grey, 0 to 255. Mean, scale and centre are in the graph. Its output
+    is `embeddings`: float32, (N, D), of unit length.
+    """
+    from fedface_cli.terminal import say
+    from fedface_core.domain.errors import InvalidInputError
+    from fedface_core.files.whole_file import check_writable, write_whole
+    from fedface_lab.evaluation.model_file import network_in, open_model_file
+    from fedface_lab.model.onnx_export import encode_onnx
+    from fedface_learning.formats.codec import sha256_hex
+
+    if architecture is not None and plan_file is not None:
+        raise InvalidInputError("--plan names the network, so --architecture would have no effect; leave it out")
+    check_writable(onnx)
+    model = open_model_file(model_file)
+    plan = _asked(architecture, plan_file) or model.described_plan
+    if plan is None:
+        raise InvalidInputError(f"{model_file} does not say which network it is: give --architecture or --plan")
+    network = network_in(model, plan)
+    graph = encode_onnx(network, sha256_hex(model.data))
+    write_whole(onnx, graph)
+    pixels = f"(N, {plan.channels}, {plan.height}, {plan.width}), 0 to 255"
+    say(f"{plan.architecture}: images {pixels} → embeddings (N, {plan.embedding_size})")
+    say(f"{sha256_hex(graph)}  {onnx}")
+
+
+def _asked(architecture: str | None, plan_file: Path | None) -> ModelPlan | None:
+    from fedface_cli.plan_files import make_part, read_plan
+    from fedface_core.domain.plan import ModelPlan
+
+    if plan_file is not None:
+        return read_plan(plan_file).model
+    return make_part(ModelPlan, {"architecture": architecture}) if architecture is not None else None
