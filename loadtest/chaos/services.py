@@ -151,9 +151,9 @@ class Services:
         del self._full_until[name]
         with suppress(ProcessLookupError):  # it has just ended by itself
             _limit_file_size(self._stack.processes[name].pid, resource.RLIM_INFINITY)
-        if not self._stack.is_ready(name):
-            # If the disk fills up in the middle of a put, SeaweedFS' index of names takes nothing more until a restart.
-            self.kill(name)
+        # If the disk fills up in the middle of a put, that part of SeaweedFS' index of names takes nothing more until a
+        # restart. It has several parts, so that no probe can tell. An operator restarts it, and so do we.
+        self.kill(name)
 
     def _signal(self, name: str, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):  # it has just ended by itself

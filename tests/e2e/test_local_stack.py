@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from support.local_stack import fedface_up
+from support.servers import wait_for
 
 pytestmark = pytest.mark.timeout(600)  # three processes import torch, perhaps on a busy machine
 
@@ -36,9 +37,15 @@ def all_gone(tmp_path: Path, within_seconds: float = 20.0) -> bool:
 
 
 @pytest.mark.traced_processes
-def test_an_interrupt_stops_everything(tmp_path: Path) -> None:
+def test_what_ends_is_started_again_and_an_interrupt_stops_everything(tmp_path: Path) -> None:
     with fedface_up(tmp_path) as (process, url):
         assert httpx.get(f"{url}/readyz").status_code == 200
+        (valkey,) = (child for child in psutil.Process(process.pid).children() if "valkey-server" in child.name())
+        valkey.kill()
+        assert process.stdout is not None
+        while "valkey ended with status -9 and is started again" not in (line := process.stdout.readline()):
+            assert line, "it ended"
+        wait_for("the API's ledger", lambda: httpx.get(f"{url}/readyz", timeout=30).status_code == 200)
         running = "\n".join(marked(tmp_path))
         for module in (
             "fedface_control.api",

@@ -36,14 +36,17 @@ def up(
 ) -> None:
     """Start the local stack and keep it running until Ctrl-C.
 
-    Valkey, the API, control, and the workers run as child processes on 127.0.0.1, without Docker or root.
+    Valkey, the API, control, and the workers run as child processes on 127.0.0.1, without Docker or root. One that ends by
+    itself is started again.
     """
     import time
 
     from fedface_cli.plain_console import PlainConsole
+    from fedface_cli.terminal import say
     from fedface_core.runtime.open_files import raise_open_file_limit
     from fedface_stack.signals import exit_on_termination
     from fedface_stack.stack import LocalStack
+    from fedface_stack.supervision import Supervision
 
     exit_on_termination()
     raise_open_file_limit()  # for the servers: they inherit it
@@ -58,8 +61,9 @@ def up(
     start_with_status(stack, console)
     try:
         print_addresses(stack, console)
+        supervision = Supervision(stack, say)
         while True:
-            stack.check()
+            supervision.look()
             time.sleep(0.5)
     except KeyboardInterrupt:
         console.print()

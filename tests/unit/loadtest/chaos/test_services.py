@@ -26,15 +26,16 @@ class SleepingStack:
     def __init__(self) -> None:
         self.processes = {name: self._launch() for name in ("s3", "client")}
         self.started_through: dict[str, list[str]] = {}
-        self.damaged: set[int] = set()
 
     def _launch(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], process_group=0)
 
     def is_ready(self, name: str) -> bool:
-        pid = self.processes[name].pid
-        soft, _ = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        return soft != 0 and pid not in self.damaged
+        process = self.processes[name]
+        if process.poll() is not None:
+            return False
+        soft, _ = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        return soft != 0
 
     def kill(self, name: str) -> None:
         os.killpg(self.processes[name].pid, signal.SIGKILL)
@@ -129,8 +130,8 @@ def test_a_full_service_has_space_again(services: Services, stack: SleepingStack
     assert services.writes_refused == [True]
     assert not stack.is_ready("s3")
     assert stack.is_ready("client")
-    assert ticking(services, lambda: stack.status("s3") != psutil.STATUS_STOPPED)
     assert ticking(services, lambda: stack.is_ready("s3"))
+    assert stack.status("s3") != psutil.STATUS_STOPPED
     services.fill("s3")
     services.kill("s3")
     assert ticking(services, lambda: "s3" in services.running)
@@ -140,11 +141,11 @@ def test_a_full_service_has_space_again(services: Services, stack: SleepingStack
     assert stack.is_ready("s3")
 
 
-def test_a_service_that_does_not_recover_from_a_full_disk_is_restarted(services: Services, stack: SleepingStack) -> None:
+def test_a_service_whose_disk_was_full_is_restarted(services: Services, stack: SleepingStack) -> None:
+    full = stack.processes["s3"].pid
     services.fill("s3")
-    stack.damaged.add(stack.processes["s3"].pid)
-    assert ticking(services, lambda: stack.processes["s3"].pid not in stack.damaged)
-    assert stack.is_ready("s3")
+    assert ticking(services, lambda: stack.processes["s3"].pid != full)
+    assert ticking(services, lambda: stack.is_ready("s3"))
     assert services.ended == []
 
 
