@@ -109,7 +109,7 @@ class PreparationReport(BaseModel):
         *,
         passed_over: Mapping[str, int],
         renamed: Mapping[str, str],
-        landmarks: LandmarkCounts | None,
+        landmarks: LandmarkCounts | None = None,
     ) -> Self:
         """Count and list the outcomes of all photographs."""
         every = list(outcomes)
