@@ -49,7 +49,8 @@ def rough_norm(values: Iterable[PlacedValues], form: UpdateForm) -> float:
     squares = 0.0
     for span, values_P in values:
         difference_P = torch.sub(_in_float32_at_least(values_P), _in_float32_at_least(form.of_model(span)))
-        squares += float(torch.linalg.vector_norm(difference_P)) ** 2
+        norm = float(torch.linalg.vector_norm(difference_P))
+        squares += norm * norm  # infinity if it is too large, where ** raises an error
     return sqrt(squares)
 
 

@@ -14,12 +14,16 @@ from fedface_stack.stack import LocalStack, StackError
 from fedface_stack.supervision import MOST_RESTARTS, WITHIN_SECONDS, Supervision
 
 
-@pytest.fixture
-def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalStack]:
+class BriefStack(LocalStack):
     """A stack of one process, which ends at once."""
-    spec = ProcessSpec("brief", (sys.executable, "-S", "-c", "raise SystemExit(3)"), lambda: True)
-    monkeypatch.setattr(LocalStack, "_process_specs", lambda _stack: ([spec], []))
-    with LocalStack(tmp_path) as stack:
+
+    def _process_specs(self) -> tuple[list[ProcessSpec], list[ProcessSpec]]:
+        return [ProcessSpec("brief", (sys.executable, "-S", "-c", "raise SystemExit(3)"), lambda: True)], []
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[LocalStack]:
+    with BriefStack(tmp_path) as stack:
         yield stack
 
 

@@ -76,10 +76,10 @@ def check_features(network: EmbeddingNetwork, source: str) -> None:
     """
     faces = open_dataset(DataPlan(dataset="synthetic"), ImageSize.of(network.plan), 2)
     images_NCHW = torch.cat([faces.images(identity)[:1] for identity in faces.identities])
-    features_ND = raw_features(network, images_NCHW)
-    if not features_ND.isfinite().all():
-        raise InvalidInputError(f"{source} gives features that are not finite for a face: the weights are damaged")
-    first_D, second_D = features_ND
+    try:
+        first_D, second_D = raw_features(network, images_NCHW)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{source}: {error}") from None
     if (first_D - second_D).norm() <= _SAME * first_D.norm():
         raise InvalidInputError(
             f"{source} gives two faces the same features: the weights are damaged, or of no trained network"
