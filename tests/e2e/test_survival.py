@@ -17,7 +17,7 @@ from fedface_learning.simulation.simulate import simulate
 from fedface_stack.stack import LocalStack
 from loadtest.bench.no_op_plan import no_op_plan
 
-pytestmark = pytest.mark.timeout(600)  # many processes import torch, perhaps on a busy machine
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # many processes import torch, perhaps on a busy machine
 
 # Long enough for a pause to find it at work.
 PLAN = Plan.model_validate(no_op_plan(clients=10, rounds=2) | {"local_training": {"steps": 10, "learning_rate": 0.01}})

@@ -40,6 +40,7 @@ def test_a_task_that_ends_within_the_grace_period_is_done_once(queue: TaskQueue)
     assert (queue.waiting(), queue.unacknowledged()) == (0, 0)
 
 
+@pytest.mark.long
 def test_a_task_that_does_not_end_goes_back_to_the_queue_and_to_another_worker(queue: TaskQueue) -> None:
     queue.publish((LONG,))
     worker = queue.work(1, **{LONG: NEVER_ENDING})

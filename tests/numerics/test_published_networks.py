@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
+from fedface_lab.model.onnx_export import encode_onnx
 from fedface_learning.models import build_network
 from fedface_learning.models.layouts import LAYOUTS
 from fedface_learning.models.layouts.improved_resnets import adaface, face_evolve, insightface
@@ -115,6 +117,23 @@ def test_weights_of_networks_that_are_fed_otherwise_give_their_features(
 ) -> None:
     layout, forward = small(architecture)
     assert_features_are_equal(layout, forward, convention, images=2)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    ["iresnet-18", "ir-50", "ir-se-50", "adaface-ir-18", "spherenet-20", "mobilefacenet", "inception-resnet-v1"],
+)
+@torch.no_grad()
+def test_exported_graphs_give_the_publishers_embeddings_under_another_runtime(architecture: str) -> None:
+    layout, forward = small(architecture)
+    weights = published.Published(seed=3)
+    images_NCHW = images_of(layout.plan, 3)
+    expected_ND = normalize(forward(weights, fed(images_NCHW, layout.input)))
+    network = build_network(layout.plan)
+    load_tensors(network, layout.convert(weights.tensors, layout.input), layout.name)
+    session = onnxruntime.InferenceSession(encode_onnx(network, "a" * 64), providers=["CPUExecutionProvider"])
+    (found_ND,) = session.run(["embeddings"], {"images": images_NCHW.float().numpy()})
+    torch.testing.assert_close(torch.from_numpy(found_ND), expected_ND, rtol=0, atol=1e-5)
 
 
 def test_every_layout_is_tested() -> None:

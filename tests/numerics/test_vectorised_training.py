@@ -107,7 +107,9 @@ def test_several_at_once_are_one_at_a_time(
     assert_equal_within_rounding(one, several)
 
 
-@pytest.mark.parametrize("architecture", PUBLISHED)
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(name, marks=pytest.mark.long if name.startswith("ir-") else []) for name in PUBLISHED]
+)
 def test_networks_that_people_have_weights_for_train_several_at_once(
     tiny_plan: PlanOf, tiny_faces: FaceDataset, architecture: str
 ) -> None:

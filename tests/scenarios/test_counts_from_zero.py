@@ -117,7 +117,9 @@ def families(samples: set[Any]) -> set[str]:
     return {name.removesuffix("_total").removesuffix("_count") for name, *_ in samples}
 
 
-@pytest.mark.parametrize("module", TASKS)
+@pytest.mark.parametrize(
+    "module", [pytest.param(name, marks=[] if name == "fedface_client.tasks" else pytest.mark.long) for name in TASKS]
+)
 def test_a_worker_exports_all_at_zero_before_its_first_task(tmp_path: Path, module: str) -> None:
     start, after, kinds = samples_of(WORKER, module, str(tmp_path), PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
     before = as_dict(start)

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from fedface_lab.study.grid import Job, expand
 from fedface_lab.study.job_results import ResultFolder
 from fedface_lab.study.run_study import PendingWork
@@ -18,6 +20,8 @@ from fedface_lab.study.study_file import read_study
 from fedface_stack.folder_lock import folder_locked
 from support.command_line import Invoke
 from support.tiny_study import NO_PRETRAINING, ONE_POINT, ONE_SEED, write_study
+
+pytestmark = pytest.mark.long
 
 PATIENCE = 240  # seconds; a busy machine takes a minute to import torch in both processes of a study
 

@@ -15,7 +15,14 @@ from fedface_lab.model.onnx_export import encode_onnx
 from fedface_learning.models import initial_network
 from support.small_networks import MOBILE, TINY
 
-PLANS = {name: ModelPlan.model_validate(fields) for name, fields in {"grey": TINY, "RGB": MOBILE | {"channels": 3}}.items()}
+PLANS = {
+    name: ModelPlan.model_validate(fields)
+    for name, fields in {
+        "grey": TINY,
+        "RGB": MOBILE | {"channels": 3},
+        "dlib": {"architecture": "dlib-resnet", "weights": "random"},
+    }.items()
+}
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)

@@ -27,7 +27,7 @@ def test_a_dry_run_lists_the_jobs_and_runs_none(fedface: Invoke, finished: Finis
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_jobs_that_fail_are_named_and_stop_no_others(
     fedface: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

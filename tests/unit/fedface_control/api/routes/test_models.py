@@ -57,7 +57,7 @@ def test_a_model_with_another_hash_is_refused(api: TestClient, services: InProce
     [
         (b'[model]\narchitecture = "spherenet-20"\n', r"it begins with b'[model]\n', which is no size of a header"),
         (MODEL[:-1], "its tensors take 8 bytes, but 7 follow the header"),
-        (b"", "it begins with b''"),
+        (b"", "it is an empty file"),
     ],
     ids=["TOML", "cut short", "nothing"],
 )
