@@ -39,7 +39,7 @@ test-fast: .venv/dev ## the tests that start no server and take no time: for the
 	$(PYTEST) -m "not slow" tests/unit tests/architecture tests/contract
 
 test-exhaustive: .venv/dev ## a kill after every effect, all examples, the chaos proof and the benchmarks: what takes long
-	$(PYTEST_WITH_SERVERS) --exhaustive -m "exhaustive or long"
+	$(PYTEST_WITH_SERVERS) --exhaustive -m "exhaustive or long" --durations=20
 
 chaos: .venv/dev ## kill everything while a run goes on, and compare it with a fault-free run: five seeds
 	set -e; for seed in 1 2 3 4 5; do \
