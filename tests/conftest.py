@@ -59,7 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Mark what is slow before pytest leaves out what `-m` does not ask for, and share out what is left."""
     for item in items:
-        if _slow_suite(item) is not None or _uses_slow_fixture(item):
+        if _slow_suite(item) is not None or _uses_slow_fixture(item) or item.get_closest_marker("long"):
             item.add_marker("slow")
         if "stride" in getattr(item, "fixturenames", ()):
             item.add_marker("exhaustive")
