@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -46,6 +47,11 @@ class FaceDataset(Protocol):
 
         `InvalidInputError` if the data set has no such identity, or an image cannot be used.
         """
+
+
+def composed(name: str) -> str:
+    """The name in Unicode's composed form (NFC), in which equal names are equal: macOS writes decomposed letters."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def natural_sort_key(name: str) -> list[tuple[int, int | str]]:

@@ -8,7 +8,6 @@ whose path has no image's suffix, which is a heading.
 from __future__ import annotations
 
 import csv
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.free_text import check_text
+from fedface_learning.data.dataset import composed
 from fedface_learning.data.image_files import is_image_name
 
 MOST_LABELS: Final = 50_000_000
@@ -71,7 +71,7 @@ def join_labels(labels: Mapping[str, str], photographs: Iterable[str], file: Pat
     unlisted = 0
     example = None
     for photograph in photographs:
-        label = labels.get(_composed(photograph))
+        label = labels.get(composed(photograph))
         if label is None:
             unlisted += 1
             example = example or photograph
@@ -133,9 +133,4 @@ def _below_the_folder(path: str, place: str) -> str:
     parts = [part for part in path.replace("\\", "/").split("/") if part != "."]
     if ".." in parts or not all(parts):
         raise InvalidInputError(f"{place}: {path!r} is no path below the folder of the photographs")
-    return _composed("/".join(parts))
-
-
-def _composed(path: str) -> str:
-    """A path with composed characters: macOS writes decomposed ones."""
-    return path if path.isascii() else unicodedata.normalize("NFC", path)
+    return composed("/".join(parts))

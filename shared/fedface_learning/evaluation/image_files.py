@@ -15,9 +15,9 @@ from functools import cached_property
 from pathlib import Path
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_learning.data.dataset import composed
 from fedface_learning.data.image_files import IMAGE_SUFFIXES
 from fedface_learning.evaluation.faces import FaceFile
-from fedface_learning.evaluation.near_names import composed
 
 _FACE_NUMBER = re.compile(r"_\d+$")
 

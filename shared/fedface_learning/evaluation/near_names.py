@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 from pathlib import Path
-from unicodedata import normalize
+
+from fedface_learning.data.dataset import composed
 
 _MOST_COMPARED = 20_000  # names of a folder that one missing name is compared with; a name takes some microseconds
 _MOST_FOLDERS = 200  # folders below a folder in which a missing name is looked for
 _NEAR = 0.8  # the similarity of two names from which one may be meant by the other
-
-
-def composed(name: str) -> str:
-    """The name in Unicode's composed form (NFC), in which equal names are equal."""
-    return normalize("NFC", name)
 
 
 def near_file(missing: Path) -> Path | None:

@@ -11,7 +11,6 @@ import codecs
 import csv
 import math
 import posixpath
-import unicodedata
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from fedface_core.domain.errors import InvalidInputError
 from fedface_lab.data.face_points import Face
 from fedface_learning.data.alignment import POINTS
+from fedface_learning.data.dataset import composed
 
 _MAX_LINE: Final = 10_000  # bytes
 _MOST_NAMED: Final = 10  # lines that a report names
@@ -130,7 +130,7 @@ def _photograph(by_name: Mapping[str, str | None], name: str, place: str) -> str
 
 def _normal(name: str) -> str:
     """A path in one spelling: slashes, no ``./``, composed letters, and the suffix in small letters."""
-    stem, suffix = posixpath.splitext(posixpath.normpath(unicodedata.normalize("NFC", name.strip().replace("\\", "/"))))
+    stem, suffix = posixpath.splitext(posixpath.normpath(composed(name.strip().replace("\\", "/"))))
     return stem + suffix.lower()
 
 
