@@ -97,7 +97,8 @@ def measure_rounds(clients: int, artifacts: Literal["directory", "s3"], limit_se
     with tempfile.TemporaryDirectory(prefix="fedface-bench-") as workdir:
         photographs = write_noise_photographs(Path(workdir), clients)
         plan = make_part(Plan, no_op_plan(clients, ROUNDS, limit_seconds) | _NO_SPREADOUT | photographs)
-        with LocalStack(Path(workdir), artifacts=artifacts) as stack, ControlApi(stack.api_url) as api:
+        stack = LocalStack(Path(workdir), artifacts=artifacts, photographs=[Path(workdir)])
+        with stack, ControlApi(stack.api_url) as api:
             run_id = api.create(plan).id
             processes = {name: process.pid for name, process in stack.processes.items()}
             paths = (f"/runs/{run_id}", "/runs", f"/runs/{run_id}/rounds")

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial, wraps
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from fedface_core.domain.commands import Command, FoldShard, HandleFact, ReduceRound
+from fedface_core.domain.errors import FedFaceError, TooFewUpdatesError
 from fedface_core.domain.facts import StepFailed
 from fedface_core.ports import Ports
 from fedface_core.runtime.failing_steps import command_came_back, counting_failures, round_of
+from fedface_worker.public_reasons import public_reason
 from fedface_worker.workbench import Workbench
 
+_LONGEST_REASON: Final = 1000
+"""In characters. Weights that do not fit name their tensors."""
 CommandT = TypeVar("CommandT", bound=Command)
 Step = Callable[[Workbench, CommandT, str], None]
 """A function that carries out a command of a run with this correlation id."""
@@ -27,7 +31,7 @@ def counts_failures(step: Step[CommandT]) -> Step[CommandT]:
     @wraps(step)
     def counted(workbench: Workbench, command: CommandT, correlation_id: str) -> None:
         give_up = partial(report_failed_step, workbench.ports, command, correlation_id)
-        with counting_failures(workbench.ports, command, give_up):
+        with counting_failures(workbench.ports, command, give_up, public_reason):
             step(workbench, command, correlation_id)
 
     return counted
@@ -41,8 +45,22 @@ def step_came_back(ports: Ports, command: Command, correlation_id: str) -> Abstr
     return command_came_back(ports, command, partial(report_failed_step, ports, command, correlation_id))
 
 
+def failed_step(run_id: str, number: int | None, what: str, error: FedFaceError) -> StepFailed:
+    """The fact that a step of round ``number``, or of the run's preparation if that is None, cannot be done.
+
+    ``what`` could not be done, in words; of the ``error`` the fact has what may leave the machine.
+    """
+    reason = public_reason(error, _LONGEST_REASON)
+    return StepFailed(
+        run_id=run_id,
+        round=number,
+        reason=f"{what}: {reason}" if what else reason,
+        fresh_cohort_may_help=isinstance(error, TooFewUpdatesError),
+    )
+
+
 def report_failed_step(ports: Ports, command: Command, correlation_id: str, reason: str) -> None:
-    """Tell control that the step of a command is given up, and why."""
+    """Tell control that the step of a command is given up, and why; the ``reason`` may leave the machine."""
     fact = StepFailed(
         run_id=command.run_id,
         round=round_of(command),

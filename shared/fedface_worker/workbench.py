@@ -14,6 +14,7 @@ from fedface_core.domain.facts import Fact
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundState
 from fedface_core.ports import Ports
+from fedface_learning.data import NOWHERE, PhotographRoots
 from fedface_learning.data.cached_dataset import MAX_BYTES
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.strategies import NOTHING, Tensors
@@ -31,9 +32,12 @@ class Workbench:
     correlation id too: every run draws a new one, and every command carries it.
     """
 
-    def __init__(self, ports: Ports, max_image_bytes: int = MAX_BYTES) -> None:
-        """Up to ``max_image_bytes`` bytes of images are kept of each data set."""
+    def __init__(self, ports: Ports, max_image_bytes: int = MAX_BYTES, *, roots: PhotographRoots = NOWHERE) -> None:
+        """Up to ``max_image_bytes`` bytes of images are kept of each data set. Photographs, and the lists about them that a
+        plan names, are read below the ``roots`` only.
+        """
         self.ports = ports
+        self.roots = roots
         self.models = ModelVersions(ports.artifacts)
         self._plan = lru_cache(maxsize=16)(lambda run_id, _correlation_id: ports.ledger.load(run_id).plan)
         self._opened_round = lru_cache(maxsize=16)(
@@ -42,7 +46,7 @@ class Workbench:
         self._guidance = lru_cache(maxsize=1)(
             lambda key, sha256: decode_tensors(get_checked(ports.artifacts, key, sha256))[0]
         )
-        self._data_sets = DataSets(ports.artifacts, max_image_bytes)
+        self._data_sets = DataSets(ports.artifacts, max_image_bytes, roots)
 
     def plan(self, run_id: str, correlation_id: str) -> Plan:
         """The plan of a run. `NotFoundError` if the ledger has no such run."""
@@ -69,8 +73,8 @@ class Workbench:
     def photographs(self, plan: Plan, current: RoundState) -> Photographs:
         """The photographs of the plan's data set, and its split, for the round ``current``.
 
-        Each process opens a data set once, and keeps the images that were read from it. `InvalidInputError` if the data set
-        cannot be opened, has too few identities, or has other identities than when the run was prepared.
+        Each process opens a data set once, and keeps the images that were read from it. `DataError` if the data set cannot
+        be opened, has too few identities, or has other identities than when the run was prepared.
         """
         return self._data_sets.photographs(plan, current)
 

@@ -58,6 +58,7 @@ def started(children: Children, settings: Settings, folder: Path) -> Iterator[No
         "FEDFACE_REDIS_URL": settings.redis_url.get_secret_value(),
         "FEDFACE_ARTIFACTS": "directory",
         "FEDFACE_ARTIFACT_DIRECTORY": str(settings.artifact_directory),
+        "FEDFACE_PHOTOGRAPH_ROOTS": str(folder),
         "FEDFACE_SWEEP_SECONDS": "0.5",
     }
     with ExitStack() as ends:

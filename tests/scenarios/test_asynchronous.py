@@ -22,6 +22,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from fedface_evaluator.evaluate import evaluate_model
+from fedface_learning.data import ANYWHERE
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.simulation.simulate import simulate
 from fedface_worker.workbench import Workbench
@@ -245,7 +246,7 @@ def test_workers_that_outlive_the_ledger_work_for_the_rounds_of_the_restored_one
     services.ports.ledger.delete(run_id)
     services.publisher.published.clear()
     restore_run(services.ports, run_id)
-    score = partial(evaluate_model, Workbench(services.ports))
+    score = partial(evaluate_model, Workbench(services.ports, roots=ANYWHERE))
     services.handlers[EvaluateModel] = score  # the other workers keep what they have in memory
     run = services.to_end(run_id)
     assert (run.phase, run.failure, run.finished_rounds) == (RunPhase.COMPLETED, None, 8)

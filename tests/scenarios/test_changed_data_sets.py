@@ -29,7 +29,7 @@ FIRST = "client-000000"
 def changed(counts: str) -> str:
     return (
         f"the data set has changed since the run was prepared: {counts} people; "
-        "put it back as it was, or clone the run to learn from it as it is now"
+        "put it back as it was, or clone the run to learn from it as it is now (code data-set-changed)"
     )
 
 

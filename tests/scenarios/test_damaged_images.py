@@ -41,4 +41,4 @@ def test_a_worker_without_the_list_says_so(tmp_path: Path) -> None:
     run = InProcess(tiny_plan(faces, data={"skip_damaged": str(tmp_path / "damaged.csv")})).run()
     assert run.phase is RunPhase.FAILED
     assert run.failure is not None
-    assert "data.skip_damaged: there is no file" in run.failure
+    assert "data.skip_damaged: there is no list of damaged images" in run.failure

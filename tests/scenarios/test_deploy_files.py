@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
-from fedface_core.runtime.settings import ControlSettings, Settings, WorkerSettings, load_settings
+from fedface_core.runtime.settings import ComputeSettings, ControlSettings, Settings, WorkerSettings, load_settings
 
 ROOT = Path(__file__).parents[2]
 DASHBOARDS = sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))
@@ -24,7 +24,7 @@ ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 OWN = {"control", "sweep", "client", "aggregator", "evaluator"}
 SERVERS = {"redis", "minio", "prometheus", "grafana"}
 SETTINGS: dict[str, type[Settings]] = {"control": ControlSettings, "sweep": ControlSettings} | dict.fromkeys(
-    ("client", "aggregator", "evaluator"), WorkerSettings
+    ("client", "aggregator", "evaluator"), ComputeSettings
 )
 
 

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
+import structlog
 from PIL import Image, JpegImagePlugin
 
 from fedface_core.domain.commands import TrainClients
@@ -35,7 +36,7 @@ def test_a_client_whose_photographs_cannot_be_read_fails_with_the_reason(tmp_pat
     assert run.phase is RunPhase.COMPLETED
     enrolment = services.manifest(run.id, 0)
     assert list(enrolment.failed) == [VICTIM]
-    assert f"{identity}/0.png is not an image of a known kind" in enrolment.failed[VICTIM]
+    assert enrolment.failed[VICTIM].endswith("(code photograph-unusable)")
     assert VICTIM not in services.manifest(run.id, 1).round.cohort
     assert counter("updates", outcome="failed", reason="client") == before + 1
 
@@ -108,7 +109,7 @@ def test_a_phone_photograph_with_a_mistyped_exif_tag_is_used(tmp_path: Path, rol
     assert services.manifest(run.id, 0).failed == {}
 
 
-def test_a_decoder_that_fails_in_an_unknown_way_ends_a_client_or_the_run_with_the_file_named(
+def test_a_decoder_that_fails_in_an_unknown_way_ends_a_client_or_the_run_with_the_file_named_in_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_faces(tmp_path / "faces")
@@ -121,15 +122,18 @@ def test_a_decoder_that_fails_in_an_unknown_way_ends_a_client_or_the_run_with_th
     client = people_of(plan, "clients")[1]
     Image.new("L", (8, 8)).save(folder / client / "0.jpg")
     services = InProcess(plan)
-    run = services.run()
+    with structlog.testing.capture_logs() as records:
+        run = services.run()
     assert run.phase is RunPhase.COMPLETED
-    assert f"{client}/0.jpg cannot be read: unpack requires" in services.manifest(run.id, 0).failed[VICTIM]
+    assert services.manifest(run.id, 0).failed[VICTIM].endswith("(code photograph-unusable)")
+    (record,) = [each for each in records if each["event"] == "data_unusable"]
+    assert f"{client}/0.jpg cannot be read: unpack requires" in record["detail"]
 
     tested = people_of(plan, "test")[0]
     Image.new("L", (8, 8)).save(folder / tested / "0.jpg")
     run = InProcess(plan).run()
     assert run.phase is RunPhase.FAILED
-    assert f"the test identities cannot be scored: {folder}/{tested}/0.jpg cannot be read" in str(run.failure)
+    assert "the test identities cannot be scored: a photograph cannot be used" in str(run.failure)
 
 
 def people_of(plan: Plan, role: str) -> tuple[str, ...]:

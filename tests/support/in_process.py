@@ -45,6 +45,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import ArtifactStore, Ports, RunLedger
 from fedface_evaluator.evaluate import evaluate_model
+from fedface_learning.data import ANYWHERE
 from fedface_worker.failing_steps import step_came_back
 from fedface_worker.workbench import Workbench
 from support.killing import EffectLog, KillablePublisher, Killed, killable
@@ -201,7 +202,7 @@ class InProcess:
 
 def services(ports: Ports) -> dict[type[BaseModel], Handler]:
     """The handler of each command, over these ports. Client, aggregator and evaluator get a new process each."""
-    client, aggregator, evaluator = (Workbench(ports) for _ in range(3))
+    client, aggregator, evaluator = (Workbench(ports, roots=ANYWHERE) for _ in range(3))
     handlers: dict[type[BaseModel], Handler] = {
         ListIdentities: partial(list_identities, client),
         EnrolClients: partial(carry_out_task, client),

@@ -26,6 +26,7 @@ from fedface_core.ports import RunLedger
 from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.settings import WorkerSettings, load_settings
 from fedface_core.runtime.worker import run_worker
+from fedface_learning.data import ANYWHERE
 from fedface_worker.workbench import Workbench
 from support.tiny_run import tiny_plan
 
@@ -49,7 +50,7 @@ def create(settings: WorkerSettings) -> tuple[Celery, list[object]]:
     """The Celery app with the task that trains the clients of `RUN`, whose round 1 is open."""
     app = create_celery(settings)
     ports = replace(connect(settings, app), ledger=ledger_in_round_1(), artifacts=MemoryArtifacts(), clock=JournalClock())
-    workbench = Workbench(ports)
+    workbench = Workbench(ports, roots=ANYWHERE)
     register_handler(app, TrainClients, lambda command, correlation_id: carry_out_task(workbench, command, correlation_id))
     return app, []
 

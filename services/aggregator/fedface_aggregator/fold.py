@@ -15,14 +15,13 @@ from fedface_aggregator.read_ahead import ReadAhead
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import FoldShard, ReduceRound
 from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError
-from fedface_core.domain.facts import StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import ArtifactStore, RoundSettlement
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS, UPDATES, AggregationStep
 from fedface_learning.aggregation import PARTIALS, Partial, StartingPoint
-from fedface_worker.failing_steps import counts_failures
+from fedface_worker.failing_steps import counts_failures, failed_step
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -51,8 +50,7 @@ def fold_shard(workbench: Workbench, command: FoldShard, correlation_id: str) ->
         try:
             fold(workbench, workbench.plan(run, correlation_id), current, key, accepted)
         except (InvalidInputError, DamagedObjectError) as error:
-            failed = StepFailed(run_id=run, round=number, reason=f"its updates cannot be summed: {error}")
-            workbench.report(failed, correlation_id)
+            workbench.report(failed_step(run, number, "its updates cannot be summed", error), correlation_id)
             return
     if ports.ledger.record_partial(run, number, shard):
         ports.publisher.publish(ReduceRound(run_id=run, round=number), correlation_id=correlation_id)

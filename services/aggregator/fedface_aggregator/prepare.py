@@ -7,14 +7,14 @@ import structlog
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import PrepareModel
 from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError
-from fedface_core.domain.facts import ModelPrepared, StepFailed
+from fedface_core.domain.facts import ModelPrepared
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED
 from fedface_core.ports import ArtifactStore
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.models.weights import encode_network, load_network
-from fedface_worker.failing_steps import counts_failures
+from fedface_worker.failing_steps import counts_failures, failed_step
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ def prepare_model(workbench: Workbench, command: PrepareModel, correlation_id: s
     try:
         data = encode_network(initial_model(ports.artifacts, plan))
     except (InvalidInputError, DamagedObjectError, ArtifactMissingError) as error:
-        workbench.report(StepFailed(run_id=command.run_id, round=None, reason=f"model.weights: {error}"), correlation_id)
+        workbench.report(failed_step(command.run_id, None, "model.weights", error), correlation_id)
         return
     sha256 = sha256_hex(data)
     ports.artifacts.put(object_keys.claim(sha256, command.run_id), b"")

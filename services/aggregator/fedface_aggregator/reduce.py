@@ -11,7 +11,7 @@ from fedface_aggregator.fold import fold
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ReduceRound
 from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError, TooFewUpdatesError
-from fedface_core.domain.facts import RoundAggregated, StepFailed
+from fedface_core.domain.facts import RoundAggregated
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import Round, RoundPhase
@@ -25,7 +25,7 @@ from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.strategies import NOTHING, ServerRound
 from fedface_worker.artifact_files import open_artifact
 from fedface_worker.checked_artifacts import get_checked
-from fedface_worker.failing_steps import counts_failures
+from fedface_worker.failing_steps import counts_failures, failed_step
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -52,11 +52,10 @@ def reduce_round(workbench: Workbench, command: ReduceRound, correlation_id: str
         try:
             aggregation = reduce(workbench, workbench.plan(run, correlation_id), current, accepted)
         except TooFewUpdatesError as error:
-            failed = StepFailed(run_id=run, round=number, reason=str(error), fresh_cohort_may_help=True)
-            workbench.report(failed, correlation_id)
+            workbench.report(failed_step(run, number, "", error), correlation_id)
             return
         except (InvalidInputError, DamagedObjectError) as error:
-            workbench.report(StepFailed(run_id=run, round=number, reason=f"it cannot be reduced: {error}"), correlation_id)
+            workbench.report(failed_step(run, number, "it cannot be reduced", error), correlation_id)
             return
     log.info("round_reduced", model_sha256=aggregation.model_sha256, folded=aggregation.folded)
     workbench.report(

@@ -15,16 +15,18 @@ from fedface_core.domain.commands import FoldShard, PrepareModel, ReduceRound
 from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.patience import with_patience
-from fedface_core.runtime.settings import WorkerSettings
+from fedface_core.runtime.settings import ComputeSettings
+from fedface_learning.data import PhotographRoots
 from fedface_worker.failing_steps import step_came_back
 from fedface_worker.workbench import Workbench
 
 
-def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
+def create(settings: ComputeSettings) -> tuple[Celery, list[Collector]]:
     """The Celery app with the aggregator's tasks, and the collector of the clock's skew."""
     app = create_celery(settings)
     ports = connect(settings, app)
-    workbench = Workbench(with_patience(ports, settings.patience_seconds))
+    roots = PhotographRoots.of(settings.photograph_roots)
+    workbench = Workbench(with_patience(ports, settings.patience_seconds), roots=roots)
     came_back = partial(step_came_back, workbench.ports)
     register_handler(app, PrepareModel, partial(prepare_model, workbench), came_back)
     register_handler(app, FoldShard, partial(fold_shard, workbench), came_back)

@@ -17,13 +17,13 @@ from fedface_client.make_update import make_update, started_from
 from fedface_client.settle import count_attempt, settle
 from fedface_core.contracts import object_keys
 from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError, LostResidualError
-from fedface_core.domain.failures import masked, shortened
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES, ClientStep
 from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
+from fedface_worker.public_reasons import public_reason
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -90,7 +90,7 @@ class Attempt:
             try:
                 return make_update(self.workbench, self.invitation)
             except (InvalidInputError, DamagedObjectError, LostResidualError) as error:
-                fail(self.workbench.ports, self.invitation, shortened(masked(str(error))))
+                fail(self.workbench.ports, self.invitation, public_reason(error))
                 return None
 
     def deliver(self, update: Update | AcceptedUpdate) -> None:

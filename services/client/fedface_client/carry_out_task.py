@@ -17,6 +17,7 @@ from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.runtime.failing_steps import counting_failures
 from fedface_worker.failing_steps import report_failed_step
+from fedface_worker.public_reasons import public_reason
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -66,7 +67,7 @@ def _plan_and_round(workbench: Workbench, command: EnrolClients | TrainClients, 
     and others; too many are reported to control.
     """
     give_up = partial(report_failed_step, workbench.ports, command, correlation_id)
-    with counting_failures(workbench.ports, command, give_up):
+    with counting_failures(workbench.ports, command, give_up, public_reason):
         plan = workbench.plan(command.run_id, correlation_id)
         number = ENROLMENT_ROUND if isinstance(command, EnrolClients) else command.round
         return plan, workbench.opened_round(command.run_id, number, correlation_id)

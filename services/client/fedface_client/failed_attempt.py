@@ -6,16 +6,17 @@ import structlog
 
 from fedface_client.invitation import Invitation
 from fedface_client.settle import ClientFailure, current_round, settle
-from fedface_core.domain.failures import OUTLIVED, PROCESS_ENDED, client_step, is_final, reason_of
+from fedface_core.domain.failures import OUTLIVED, PROCESS_ENDED, client_step, is_final
 from fedface_core.ports import Ports
 from fedface_core.runtime.failing_steps import count_safely
 from fedface_core.runtime.metrics import UPDATES
+from fedface_worker.public_reasons import public_reason
 
 log = structlog.get_logger(__name__)
 
 
 def fail(ports: Ports, invitation: Invitation, reason: str) -> None:
-    """Settle the invited client as failed, so that the round does not wait for it."""
+    """Settle the invited client as failed, so that the round does not wait for it. The ``reason`` leaves the device."""
     log.warning("client_failed", reason=reason)
     if not settle(ports, invitation, ClientFailure(reason)):
         UPDATES.labels("failed", "client").inc()
@@ -37,7 +38,7 @@ def count_error(ports: Ports, invitation: Invitation, error: Exception, attempt:
             if attempt is not None:
                 ports.ledger.take_back_attempt(run_id, number, invitation.client_id)
             return
-        reason = reason_of(error)
+        reason = public_reason(error)
         failure = ports.ledger.record_failure(run_id, number, client_step(invitation.client_id), reason)
         attempts = invitation.plan.cohort.attempts
         if is_final(failure, attempts) if attempt is None else attempt >= attempts:

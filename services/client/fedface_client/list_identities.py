@@ -10,11 +10,11 @@ import structlog
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ListIdentities
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.domain.facts import IdentitiesListed, StepFailed
+from fedface_core.domain.facts import IdentitiesListed
 from fedface_core.domain.run import ENDED
 from fedface_learning.formats.codec import sha256_hex
 from fedface_worker.data_sets import list_identities_now
-from fedface_worker.failing_steps import counts_failures
+from fedface_worker.failing_steps import counts_failures, failed_step
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -32,10 +32,9 @@ def list_identities(workbench: Workbench, command: ListIdentities, correlation_i
         log.info("nothing_to_do", run_phase=run.phase)
         return
     try:
-        data = list_identities_now(run.plan)
+        data = list_identities_now(run.plan, workbench.roots)
     except InvalidInputError as error:
-        failed = StepFailed(run_id=run.id, round=None, reason=f"the identities cannot be listed: {error}")
-        workbench.report(failed, correlation_id)
+        workbench.report(failed_step(run.id, None, "the identities cannot be listed", error), correlation_id)
         return
     sha256 = sha256_hex(data)
     ports.artifacts.put(object_keys.identity_list(run.id, sha256), data)

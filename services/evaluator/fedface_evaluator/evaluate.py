@@ -12,7 +12,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import VerificationReport
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_learning.evaluation.verification import evaluate
-from fedface_worker.failing_steps import counts_failures
+from fedface_worker.failing_steps import counts_failures, failed_step
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ def evaluate_model(workbench: Workbench, command: EvaluateModel, correlation_id:
         log.info("model_evaluated", auc=report.scores.auc, eer=report.scores.eer)
         fact = RoundEvaluated(run_id=run, round=number, model_sha256=report.model_sha256, scores=report.scores)
     except (InvalidInputError, DamagedObjectError) as error:
-        fact = StepFailed(run_id=run, round=number, reason=f"the test identities cannot be scored: {error}")
+        fact = failed_step(run, number, "the test identities cannot be scored", error)
     workbench.report(fact, correlation_id)
 
 

@@ -12,18 +12,20 @@ from fedface_core.domain.commands import EvaluateModel
 from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.patience import with_patience
-from fedface_core.runtime.settings import WorkerSettings
+from fedface_core.runtime.settings import ComputeSettings
 from fedface_evaluator.evaluate import evaluate_model
 from fedface_evaluator.verification_metrics import VerificationMetrics
+from fedface_learning.data import PhotographRoots
 from fedface_worker.failing_steps import step_came_back
 from fedface_worker.workbench import Workbench
 
 
-def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
+def create(settings: ComputeSettings) -> tuple[Celery, list[Collector]]:
     """The Celery app with the evaluator's task, and the collectors of the verification gauges and of the clock's skew."""
     app = create_celery(settings)
     ports = connect(settings, app)
-    workbench = Workbench(with_patience(ports, settings.patience_seconds))
+    roots = PhotographRoots.of(settings.photograph_roots)
+    workbench = Workbench(with_patience(ports, settings.patience_seconds), roots=roots)
     came_back = partial(step_came_back, workbench.ports)
     register_handler(app, EvaluateModel, partial(evaluate_model, workbench), came_back)
     # The ports without patience: a scrape must not wait.

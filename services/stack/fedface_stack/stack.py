@@ -8,6 +8,7 @@ All processes listen on 127.0.0.1 only. The broker asks for a secret, which is d
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -53,7 +54,8 @@ class LocalStack:
 
     ``client_workers`` is the number of client worker processes, by default one a core. ``api_port`` 0 takes a free port.
     ``logs`` is the folder of the log files, by default ``workdir/logs``. A long log is rotated: its older part is in
-    ``NAME.log.1``. ``environment`` adds to the services' environment variables, for example
+    ``NAME.log.1``. Plans may name files below the folders ``photographs``, by default below those of the environment's
+    ``FEDFACE_PHOTOGRAPH_ROOTS``, if it is set. ``environment`` adds to the services' environment variables, for example
     ``{"FEDFACE_SWEEP_SECONDS": "0.5"}``.
 
     A started stack has ``api_url``, ``environment`` (all environment variables of the services), ``metrics_targets``
@@ -69,6 +71,7 @@ class LocalStack:
         artifacts: Literal["directory", "s3"] = "directory",
         with_prometheus: bool = False,
         logs: Path | None = None,
+        photographs: Sequence[Path] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         # Not `Path.resolve`, which raises a RuntimeError for links in a circle; the lock reports them as other wrong paths.
@@ -83,7 +86,8 @@ class LocalStack:
         self._api_port = api_port
         self._artifacts = artifacts
         self._with_prometheus = with_prometheus
-        self._extra_environment = dict(environment or {})
+        roots = {"FEDFACE_PHOTOGRAPH_ROOTS": json.dumps([str(folder.absolute()) for folder in photographs])}
+        self._extra_environment = (roots if photographs else {}) | dict(environment or {})
         self._specs: dict[str, ProcessSpec] = {}
         self._children: Children
         self._resources = ExitStack()

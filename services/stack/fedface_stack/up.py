@@ -32,6 +32,15 @@ def up(
     artifacts: Annotated[
         Artifacts, typer.Option(help="Artifacts in a directory or in an embedded S3 server.")
     ] = Artifacts.DIRECTORY,
+    photographs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder below which plans may name photographs; may be given again.",
+            show_default="those of FEDFACE_PHOTOGRAPH_ROOTS",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     prometheus: Annotated[bool, typer.Option("--prometheus", help="Also start the machine's own Prometheus.")] = False,
 ) -> None:
     """Start the local stack and keep it running until Ctrl-C.
@@ -57,6 +66,7 @@ def up(
         api_port=api_port,
         artifacts=artifacts.value,
         with_prometheus=prometheus,
+        photographs=photographs or (),
     )
     start_with_status(stack, console)
     try:

@@ -93,10 +93,10 @@ def masked(text: str) -> str:
     return _NUMBERS.sub("…", _NAMED_SECRET.sub(r"\1***", mask_credentials(text)))
 
 
-def shortened(text: str) -> str:
-    """The text in one line of `LONGEST_REASON` characters at most. Characters that a terminal would obey are left out."""
+def shortened(text: str, longest: int = LONGEST_REASON) -> str:
+    """The text in one line of ``longest`` characters at most. Characters that a terminal would obey are left out."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def identity(reason: str) -> str:

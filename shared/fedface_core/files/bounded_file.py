@@ -18,7 +18,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
     """All bytes of the file. `InvalidInputError` if it cannot be read, or has more than ``limit`` bytes."""
     try:
         with path.open("rb") as file:
-            return _all_of(file, str(path), limit)
+            return read_open_file(file, str(path), limit)
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}") from None
 
@@ -45,12 +45,13 @@ def _standard_input(name: str) -> bytes:
     if sys.stdin is None:
         raise InvalidInputError(f"cannot read {name}: it is closed")
     try:
-        return _all_of(sys.stdin.buffer, name, MAX_TEXT_BYTES)
+        return read_open_file(sys.stdin.buffer, name, MAX_TEXT_BYTES)
     except OSError as error:
         raise InvalidInputError(f"cannot read {name}: {error.strerror}") from None
 
 
-def _all_of(file: BinaryIO, name: str, limit: int) -> bytes:
+def read_open_file(file: BinaryIO, name: str, limit: int) -> bytes:
+    """All bytes of an open file, called ``name``. `InvalidInputError` if it has more than ``limit`` bytes."""
     data = file.read(limit + 1)
     if len(data) > limit:
         raise InvalidInputError(f"{name} has more than {limit:,} bytes, which is too large")

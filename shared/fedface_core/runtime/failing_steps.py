@@ -27,17 +27,20 @@ GiveUp = Callable[[str], None]
 
 
 @contextmanager
-def counting_failures(ports: Ports, command: Command, give_up: GiveUp) -> Iterator[None]:
+def counting_failures(
+    ports: Ports, command: Command, give_up: GiveUp, tell: Callable[[Exception], str] = reason_of
+) -> Iterator[None]:
     """Count an unexpected error of the block as a failure of the command's step, and raise it again.
 
-    ``give_up`` is called if the step has failed too often.
+    ``give_up`` is called if the step has failed too often. ``tell`` says what the ledger keeps of an error. A service that
+    has photographs gives one that names no file and quotes nothing.
     """
     try:
         yield
     except OUTLIVED:
         raise
     except Exception as error:
-        count_safely(partial(_count, ports, command, reason_of(error), give_up))
+        count_safely(partial(_count, ports, command, tell(error), give_up))
         raise
 
 

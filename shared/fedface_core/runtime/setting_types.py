@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
 
 from fedface_core.runtime.redis_url import check_redis_url, has_valid_port
 
 _LONGEST_SECONDS: Final = 7 * 24 * 3600
 _MOST_PROCESSES: Final = 1024
+_MOST_FOLDERS: Final = 64
 
 _ENDPOINT_FORM: Final = "give host:port, such as minio:9000"
 # Lower-case letters, digits, hyphens and dots; no label begins or ends with a hyphen.
@@ -90,6 +94,23 @@ def _refuse_empty(value: Any) -> Any:
     return value
 
 
+def _split_folders(value: Any) -> Any:
+    """The paths in a text: a JSON list, or paths with the system's separator between them."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return value.split(os.pathsep) if value else ()
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError(f"is no list: give paths with {os.pathsep!r} between them, or a JSON list of paths") from None
+
+
+def _check_folders(folders: tuple[Path, ...]) -> None:
+    if not all(folder.is_absolute() for folder in folders):
+        raise ValueError("has a path that is empty or relative: each must begin with '/'")
+
+
 def _checked(check: Any) -> AfterValidator:
     """A validator that applies a check to a text or to a secret."""
 
@@ -111,5 +132,21 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(gt=0, le=_MOST_PROCESSES)]
 # An empty path would be the folder in which the service was started.
 Folder = Annotated[Path, BeforeValidator(_refuse_empty)]
+# Without NoDecode, a text from the environment would have to be JSON.
+Folders = Annotated[
+    tuple[Path, ...],
+    NoDecode,
+    BeforeValidator(_split_folders),
+    Field(max_length=_MOST_FOLDERS),
+    _checked(_check_folders),
+]
+# Without NoDecode, a text from the environment would have to be JSON.
+Folders = Annotated[
+    tuple[Path, ...],
+    NoDecode,
+    BeforeValidator(_split_folders),
+    Field(max_length=_MOST_FOLDERS),
+    _checked(_check_folders),
+]
 Seconds = Annotated[float, Field(ge=0.01, le=_LONGEST_SECONDS, allow_inf_nan=False)]
 WholeSeconds = Annotated[int, Field(gt=0, le=_LONGEST_SECONDS)]

@@ -14,6 +14,7 @@ from fedface_core.runtime.setting_types import (
     Count,
     Endpoint,
     Folder,
+    Folders,
     Host,
     Port,
     RedisUrl,
@@ -101,6 +102,16 @@ class WorkerSettings(Settings):
                 f"({self.task_time_limit_seconds}), or a task would be killed while it waits"
             )
         return self
+
+
+class ComputeSettings(WorkerSettings):
+    """The settings of a worker that computes with photographs: those of every worker, and where it may read photographs."""
+
+    photograph_roots: Folders = Field(
+        default=(),
+        description="The folders below which a plan may name photographs, and lists about them: their paths with ':' "
+        "between them, or a JSON list. Without one, plans use no files of this machine.",
+    )
 
 
 class ControlSettings(WorkerSettings):

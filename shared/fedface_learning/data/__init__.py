@@ -7,35 +7,39 @@ from fedface_learning.data.cached_dataset import CachedDataset
 from fedface_learning.data.dataset import FaceDataset, ImageSize
 from fedface_learning.data.folder import open_folder
 from fedface_learning.data.orl import open_orl
+from fedface_learning.data.photograph_roots import ANYWHERE, NOWHERE, PhotographRoots
 from fedface_learning.data.recordio import open_recordio
 from fedface_learning.data.split import IdentitySplit, split_identities
 from fedface_learning.data.synthetic import SyntheticDataset
 
 __all__ = [
+    "ANYWHERE",
+    "NOWHERE",
     "CachedDataset",
     "FaceDataset",
     "IdentitySplit",
     "ImageSize",
+    "PhotographRoots",
     "open_dataset",
     "open_photographs",
     "split_identities",
 ]
 
 
-def open_dataset(data: DataPlan, size: ImageSize, identities: int) -> FaceDataset:
+def open_dataset(data: DataPlan, size: ImageSize, identities: int, roots: PhotographRoots = ANYWHERE) -> FaceDataset:
     """Open the data set that ``data`` names, whose images have the given size. No image is read yet.
 
     ``identities`` is the number that the split needs: the data set ``synthetic`` has so many, unless ``data.identities`` is
-    set. `split_identities` checks whether there are enough. `InvalidInputError` says what is wrong with the data set and
-    what would be right.
+    set. `split_identities` checks whether there are enough. `DataError` says what is wrong with the data set and
+    what would be right. Files are read below the ``roots`` only.
     """
     match data.dataset:
         case "orl":
             return open_orl(data, size)
         case "folder":
-            return open_folder(data, size)
+            return open_folder(data, size, roots)
         case "recordio":
-            return open_recordio(data, size)
+            return open_recordio(data, size, roots)
         case "synthetic":
             return SyntheticDataset(data, size, data.identities or identities)
 

@@ -28,7 +28,7 @@ class CachedDataset:
     def images(self, identity: str) -> Tensor:
         """All images of an identity (N, C, H, W), uint8, which must not be written to.
 
-        `InvalidInputError` if the data set has no such identity, or an image cannot be used.
+        `DataError` if the data set has no such identity, or an image cannot be used.
         """
         cached_NCHW = self._images.get(identity)
         if cached_NCHW is not None:

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.data_error import DataError
 from fedface_core.domain.plan import DataPlan
 from fedface_learning.data.damaged import DamagedImage
 from fedface_learning.data.dataset import ImageSize
@@ -26,7 +26,7 @@ _ANY_SIZE = ImageSize(8, 8, 3)  # Photographs are read in their own size.
 def find_damaged(data: DataPlan, on_progress: OnProgress) -> tuple[list[DamagedImage], int]:
     """The damaged images of a data set `folder` or `recordio`, in its order; and how many images there are.
 
-    `InvalidInputError` if the data set cannot be opened for another reason than a damaged image.
+    `DataError` if the data set cannot be opened for another reason than a damaged image.
     """
     if data.dataset == "recordio":
         return _damaged_records(data, on_progress)
@@ -42,7 +42,7 @@ def _damaged_files(data: DataPlan, on_progress: OnProgress) -> tuple[list[Damage
     for done, file in enumerate(files, 1):
         try:
             read_photograph(file)
-        except InvalidInputError as error:
+        except DataError as error:
             damaged.append(DamagedImage(file.relative_to(root).as_posix(), str(error)))
         on_progress(done, len(files))
     return damaged, len(files)
@@ -72,7 +72,7 @@ def _decode_all(records: RecordFile, on_progress: OnProgress) -> tuple[dict[int,
                 images -= 1
             else:
                 decode(record, records.rec)
-        except InvalidInputError as error:
+        except DataError as error:
             reasons[number] = str(error)
         on_progress(place + 1, len(records.numbers))
     return reasons, labels, images

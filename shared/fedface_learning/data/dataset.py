@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.data_error import DataError, DataReason
 from fedface_core.domain.plan import ModelPlan
 
 
@@ -45,7 +45,7 @@ class FaceDataset(Protocol):
     def images(self, identity: str) -> Tensor:
         """All images of an identity (N, C, H, W), uint8, with equal values in every call.
 
-        `InvalidInputError` if the data set has no such identity, or an image cannot be used.
+        `DataError` if the data set has no such identity, or an image cannot be used.
         """
 
 
@@ -57,11 +57,13 @@ def composed(name: str) -> str:
 def natural_sort_key(name: str) -> list[tuple[int, int | str]]:
     """A key that sorts names by the values of the numbers in them, so that ``2.jpg`` comes before ``10.jpg``.
 
-    The whole name breaks ties. `InvalidInputError` if the name is not in UTF-8: it could be neither hashed nor reported.
+    The whole name breaks ties. `DataError` if the name is not in UTF-8: it could be neither hashed nor reported.
     """
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise InvalidInputError(f"the name {os.fsencode(name)!r} is not in UTF-8: rename the file or folder") from None
+        raise DataError(
+            f"the name {os.fsencode(name)!r} is not in UTF-8: rename the file or folder", DataReason.TREE_UNUSABLE
+        ) from None
     parts = [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part]
     return [*parts, (2, name)]

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.data_error import DataError, DataReason
 from fedface_core.domain.plan import DataPlan
 from fedface_learning.data.damaged import without_damaged
 from fedface_learning.data.dataset import ImageSize, natural_sort_key
 from fedface_learning.data.framing import Framing
 from fedface_learning.data.label_list import join_labels, read_labels
+from fedface_learning.data.photograph_roots import ANYWHERE, PhotographRoots
 from fedface_learning.data.photograph_tree import Kinds, PassedOver, PhotographTree, in_natural_order, list_photographs
 from fedface_learning.data.photographs import PhotographDataset
 
@@ -22,27 +23,28 @@ ONE_PHOTOGRAPH: Final = "people with one photograph"
 NO_PHOTOGRAPH: Final = "folders without a photograph"
 
 
-def open_folder(data: DataPlan, size: ImageSize) -> PhotographDataset:
+def open_folder(data: DataPlan, size: ImageSize, roots: PhotographRoots = ANYWHERE) -> PhotographDataset:
     """List the files of the tree at ``data.folder``; none is read yet. The middle of each photograph is used.
 
     Each folder in it is an identity; with ``data.labels``, the list in that file says whose each photograph is. An identity
     with one image is left out, because a genuine pair needs two; most identities of LFW have one. What is not used is
-    counted in ``passed_over``. `InvalidInputError` if the folder is missing or cannot be listed, the list of labels is
+    counted in ``passed_over``. `DataError` if the folder is missing, is not below the
+    ``roots`` or cannot be listed, the list of labels is
     wrong, or no identity has two images.
     """
     assert data.folder is not None, "the plan demands a path with 'folder'"
-    root = Path(data.folder).expanduser()
+    root = roots.located(data.folder, DataReason.FOLDER_NOT_THERE)
     if not root.is_dir():
-        raise InvalidInputError(f"data.folder: there is no folder {root}; {_LAYOUT}")
+        raise DataError(f"data.folder: there is no folder {root}; {_LAYOUT}", DataReason.FOLDER_NOT_THERE)
     try:
-        tree = list_photographs(root)
+        tree = list_photographs(root, roots=roots)
         if data.labels is None:
             people, passed_over = _people_by_folder(tree)
         else:
-            people, passed_over = _people_by_label(tree, Path(data.labels).expanduser())
-    except InvalidInputError as error:
-        raise InvalidInputError(f"data.folder: {error}") from error
-    people = without_damaged(people, data)
+            people, passed_over = _people_by_label(tree, roots.located(data.labels, DataReason.LABELS_NOT_THERE), roots)
+    except DataError as error:
+        raise error.about("data.folder") from error
+    people = without_damaged(people, data, roots)
     files = {
         person: tuple(root / path for path in paths[: data.images_per_identity])
         for person, paths in people.items()
@@ -50,10 +52,13 @@ def open_folder(data: DataPlan, size: ImageSize) -> PhotographDataset:
     }
     if not files:
         if data.labels is not None:
-            raise InvalidInputError(f"data.labels: {data.labels} gives nobody two photographs, and a genuine pair needs two")
+            raise DataError(
+                f"data.labels: {data.labels} gives nobody two photographs, and a genuine pair needs two",
+                DataReason.TOO_FEW_PHOTOGRAPHS,
+            )
         found = "no folder with two images" if any(people.values()) else "no folders of images"
-        raise InvalidInputError(f"data.folder: {root} holds {found}; {_LAYOUT}{_hint(tree)}")
-    return PhotographDataset("folder", files, Framing.of(data, size), passed_over)
+        raise DataError(f"data.folder: {root} holds {found}; {_LAYOUT}{_hint(tree)}", DataReason.TOO_FEW_PHOTOGRAPHS)
+    return PhotographDataset("folder", files, Framing.of(data, size), passed_over, roots)
 
 
 def _people_by_folder(tree: PhotographTree) -> tuple[Mapping[str, Sequence[str]], PassedOver]:
@@ -71,9 +76,11 @@ def _people_by_folder(tree: PhotographTree) -> tuple[Mapping[str, Sequence[str]]
     return people, kinds.bounded()
 
 
-def _people_by_label(tree: PhotographTree, file: Path) -> tuple[Mapping[str, Sequence[str]], PassedOver]:
+def _people_by_label(
+    tree: PhotographTree, file: Path, roots: PhotographRoots
+) -> tuple[Mapping[str, Sequence[str]], PassedOver]:
     """The photographs of each label in the list."""
-    joined = join_labels(read_labels(file), tree.photographs, file)
+    joined = join_labels(read_labels(file, roots=roots), tree.photographs, file)
     by_label: dict[str, list[str]] = {}
     for path in in_natural_order(joined.labels):
         by_label.setdefault(joined.labels[path], []).append(path)

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.data_error import DataError, DataReason
 from fedface_core.domain.plan import DataPlan
 from fedface_learning.data.dataset import ImageSize
 from fedface_learning.data.misalignment import Box, Misalignment
@@ -33,16 +33,15 @@ class Framing:
 
     @classmethod
     def of(cls, data: DataPlan, size: ImageSize, top_share: float = 0.5) -> Self:
-        """The framing that ``data`` asks for. `InvalidInputError` if its low resolution is not below the images' height."""
+        """The framing that ``data`` asks for. `DataError` if its low resolution is not below the images' height."""
         misalignment = None if data.misalignment is None else Misalignment(data.misalignment, data.seed)
         return cls(size, top_share, data.low_resolution, misalignment)
 
     def __post_init__(self) -> None:
-        """Check the low resolution. `InvalidInputError` if it is not below the height of the images."""
+        """Check the low resolution. `DataError` if it is not below the height of the images."""
         if self.low_resolution is not None and self.low_resolution >= self.size.height:
-            raise InvalidInputError(
-                f"low_resolution is {self.low_resolution}, but it must be below the height of the model's images, "
-                f"{self.size.height}: the images are reduced to so many rows"
+            raise DataError(
+                reason=DataReason.RESOLUTION_TOO_HIGH, low_resolution=self.low_resolution, height=self.size.height
             )
 
     def frame(self, photograph: Image.Image, *name: str) -> Tensor:

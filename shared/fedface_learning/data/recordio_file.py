@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-from fedface_core.domain.errors import InvalidInputError
-from fedface_learning.data.recordio_index import read_index, scanned_index
+from fedface_learning.data.photograph_roots import ANYWHERE, PhotographRoots
+from fedface_learning.data.recordio_index import read_index, scanned_index, unusable_records
 
 _MAGIC: Final = struct.pack("<I", 0xCED7230A)
 _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
@@ -48,20 +48,22 @@ class Record:
 class RecordFile:
     """The records of a file, which are read by number."""
 
-    def __init__(self, rec: Path, idx: Path, skipped: Collection[int] = ()) -> None:
+    def __init__(self, rec: Path, idx: Path, skipped: Collection[int] = (), roots: PhotographRoots = ANYWHERE) -> None:
         """Read the index ``idx`` of ``rec``, or, if there is none, scan ``rec``. Records ``skipped`` are as if not there.
 
-        `InvalidInputError` if a file cannot be read, a line of the index is wrong, or the scan finds something else than
+        `DataError` if a file cannot be read, a line of the index is wrong, or the scan finds something else than
         records; the message names file and line, or byte.
         """
         self.rec = rec
+        self._roots = roots
         self.skipped = tuple(sorted(skipped))
         """The numbers of the records that are left out, ascending."""
         try:
-            self._size = rec.stat().st_size
-            index = read_index(idx, skipped) if idx.is_file() else scanned_index(self._scan(), rec, skipped)
+            with roots.open(rec) as file:
+                self._size = os.fstat(file.fileno()).st_size
+            index = read_index(idx, skipped, roots) if idx.is_file() else scanned_index(self._scan(), rec, skipped)
         except OSError as error:
-            raise InvalidInputError(f"{error.filename or rec} cannot be read: {error.strerror}") from error
+            raise unusable_records(f"{error.filename or rec} cannot be read: {error.strerror}") from error
         self.numbers = index.numbers
         """The numbers of all records, ascending."""
         self._offsets = index.offsets
@@ -69,23 +71,23 @@ class RecordFile:
     def read(self, numbers: Iterable[int], *, labels_only: bool = False) -> Iterator[Record]:
         """Read the records of these numbers, in this order; with ``labels_only`` without their images.
 
-        `InvalidInputError` if the file cannot be read or a record is damaged; the message names file and byte.
+        `DataError` if the file cannot be read or a record is damaged; the message names file and byte.
         """
         try:
-            with self.rec.open("rb", buffering=0) as file:
+            with self._roots.open(self.rec, buffering=0) as file:
                 for number in numbers:
                     index = bisect_left(self.numbers, number)
                     if index == len(self.numbers) or self.numbers[index] != number:
-                        raise InvalidInputError(f"{self.rec}: there is no record {number} in its index")
+                        raise unusable_records(f"{self.rec}: there is no record {number} in its index")
                     yield self._read_record(file.fileno(), number, self._offsets[index], labels_only)
         except OSError as error:
-            raise InvalidInputError(f"{self.rec} cannot be read: {error.strerror}") from error
+            raise unusable_records(f"{self.rec} cannot be read: {error.strerror}") from error
 
     def _scan(self) -> Iterator[tuple[int, int]]:
         """Each record's id and first byte."""
         if not self._size:
-            raise InvalidInputError(f"{self.rec} is empty")
-        with self.rec.open("rb", buffering=0) as file:
+            raise unusable_records(f"{self.rec} is empty")
+        with self._roots.open(self.rec, buffering=0) as file:
             offset = 0
             count = 0
             while offset < self._size:
@@ -93,7 +95,7 @@ class RecordFile:
                 magic, word = _PART.unpack_from(start.ljust(_PART.size, b"\0"))
                 length = word & _LENGTH_MASK
                 if magic != _MAGIC or len(start) < _PART.size + _HEADER.size:
-                    raise InvalidInputError(
+                    raise unusable_records(
                         f"{self.rec}, byte {offset}: no record begins here, after {count} records, and there is no "
                         f"{self.rec.stem}.idx that says where others begin; cut the file off at this byte, or pack it again"
                     )
@@ -179,4 +181,4 @@ class RecordFile:
         return data
 
     def _raise_damaged(self, number: int, offset: int, complaint: str) -> NoReturn:
-        raise InvalidInputError(f"{self.rec}, byte {offset}: record {number} {complaint}")
+        raise unusable_records(f"{self.rec}, byte {offset}: record {number} {complaint}")

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from itertools import chain, pairwise
 from typing import Final
 
-from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.data.recordio_file import Record, RecordFile
+from fedface_learning.data.recordio_index import unusable_records
 
 _EXACT: Final = 1 << 24
 """float32 tells whole numbers below this one apart, and cannot tell it from the next."""
@@ -32,7 +32,7 @@ def images_by_identity(records: RecordFile) -> dict[int, Images]:
 
     An identity's number is its place among the identity records, or its label where those cannot be used. Images of one
     label in several ranges are one identity, with the first range's number. If all ranges have the same label, then labels
-    say nothing, and ranges are identities. `InvalidInputError` if a header cannot be read, or a label is no identity's
+    say nothing, and ranges are identities. `DataError` if a header cannot be read, or a label is no identity's
     number.
     """
     identities = _identity_records(records)
@@ -147,9 +147,9 @@ def _by_label(records: RecordFile, numbers: Sequence[int]) -> dict[int, Images]:
 
 
 def _identity_number(records: RecordFile, record: int, label: float) -> int:
-    """The label of an image as a whole number. `InvalidInputError`, which names the record, if it is none."""
+    """The label of an image as a whole number. `DataError`, which names the record, if it is none."""
     if not (label.is_integer() and 0 <= label <= _EXACT):
-        raise InvalidInputError(
+        raise unusable_records(
             f"{records.rec}: record {record} has the label {label:g}; an identity's number, 0 to {_EXACT}, was expected"
         )
     return int(label)

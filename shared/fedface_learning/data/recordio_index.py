@@ -15,7 +15,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.data_error import DataError, DataReason
+from fedface_learning.data.photograph_roots import ANYWHERE, PhotographRoots
 
 PIECE_BYTES: Final = 16 << 20
 _LONGEST_LINE: Final = 200  # bytes; two numbers of 18 digits need 38
@@ -35,13 +36,13 @@ class RecordIndex:
     def of(
         cls, numbers: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64], name: str, skipped: Collection[int]
     ) -> RecordIndex:
-        """Sort the records, and leave out those ``skipped``. `InvalidInputError`, with ``name``, if one is there twice."""
+        """Sort the records, and leave out those ``skipped``. `DataError`, with ``name``, if one is there twice."""
         order = np.argsort(numbers, kind="stable")
         numbers = numbers[order]
         offsets = offsets[order]
         twice = np.flatnonzero(numbers[1:] == numbers[:-1])
         if len(twice):
-            raise InvalidInputError(f"{name}: record {numbers[twice[0]]} is listed twice")
+            raise unusable_records(f"{name}: record {numbers[twice[0]]} is listed twice")
         if skipped:
             kept = ~np.isin(numbers, np.fromiter(skipped, np.int64))
             numbers = numbers[kept]
@@ -50,25 +51,30 @@ class RecordIndex:
         return cls(_array(numbers), _array(offsets))
 
 
-def read_index(idx: Path, skipped: Collection[int] = ()) -> RecordIndex:
+def unusable_records(message: str) -> DataError:
+    """An error of a packed data set; the ``message`` names its file."""
+    return DataError(message, DataReason.RECORDS_UNUSABLE)
+
+
+def read_index(idx: Path, skipped: Collection[int] = (), roots: PhotographRoots = ANYWHERE) -> RecordIndex:
     """Read the file ``idx``, without the records ``skipped``.
 
-    `InvalidInputError` if it cannot be read or a line is wrong; the message names file and line.
+    `DataError` if it cannot be read or a line is wrong; the message names file and line.
     """
     numbers: list[npt.NDArray[np.int64]] = []
     offsets: list[npt.NDArray[np.int64]] = []
     lines = 0
     try:
-        with idx.open("rb") as file:
+        with roots.open(idx) as file:
             for piece in _pieces(file, idx):
                 values = _numbers_in(piece, idx, lines)
                 numbers.append(values[::2])
                 offsets.append(values[1::2])
                 lines += len(numbers[-1])
     except OSError as error:
-        raise InvalidInputError(f"{idx} cannot be read: {error.strerror}") from error
+        raise unusable_records(f"{idx} cannot be read: {error.strerror}") from error
     if not lines:
-        raise InvalidInputError(
+        raise unusable_records(
             f"{idx} is empty: a line for each record was expected; without the file, records are found by a scan"
         )
     return RecordIndex.of(np.concatenate(numbers), np.concatenate(offsets), str(idx), skipped)
@@ -98,7 +104,7 @@ def _pieces(file: Any, idx: Path) -> Iterator[bytes]:
         end = data.rfind(b"\n") + 1
         rest = data[end:]
         if len(rest) > _LONGEST_LINE:
-            raise InvalidInputError(f"{idx} is no index: it has a line of more than {_LONGEST_LINE} bytes")
+            raise unusable_records(f"{idx} is no index: it has a line of more than {_LONGEST_LINE} bytes")
         if end:
             yield data[:end]
     if rest:
@@ -122,9 +128,7 @@ def _numbers_in(piece: bytes, idx: Path, lines_before: int) -> npt.NDArray[np.in
         fields = line.split()
         if len(fields) != 2 or not all(field.isdigit() and len(field) < 19 for field in fields):
             found = line[:40].decode("ascii", "replace")
-            raise InvalidInputError(
-                f"{idx}, line {line_number}: a record's number and its byte were expected, not '{found}'"
-            )
+            raise unusable_records(f"{idx}, line {line_number}: a record's number and its byte were expected, not '{found}'")
     raise AssertionError("a line was found wrong")
 
 

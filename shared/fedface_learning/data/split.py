@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.data_error import DataError, DataReason
 from fedface_core.domain.plan import SplitPlan
 
 
@@ -24,12 +24,16 @@ def split_identities(identities: Sequence[str], split: SplitPlan) -> IdentitySpl
 
     The test identities are drawn first, then the public ones, then the clients. So plans that differ only in their numbers
     of clients share their test and public identities, and the clients of the smaller plan are the first of the larger's.
-    `InvalidInputError` if there are too few identities.
+    `DataError` if there are too few identities.
     """
     if split.identities > len(identities):
-        raise InvalidInputError(
-            f"split: {split.public} public + {split.clients} clients + {split.test} test are {split.identities} identities, "
-            f"but the data set has {len(identities)}"
+        raise DataError(
+            reason=DataReason.TOO_FEW_IDENTITIES,
+            public=split.public,
+            clients=split.clients,
+            test=split.test,
+            needed=split.identities,
+            found=len(identities),
         )
     # The order is that of a hash, not of a generator's draws, which the next version of a library could change.
     drawn = sorted(identities, key=lambda identity: sha256(f"{split.seed}/{identity}".encode()).digest())

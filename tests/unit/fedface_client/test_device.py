@@ -17,6 +17,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import open_round
+from fedface_learning.data import ANYWHERE
 from fedface_worker.workbench import Workbench
 from support.control_rounds import NOW, RUN, Control
 from support.metrics import counter
@@ -39,7 +40,7 @@ def invitation(plan: Plan, index: int) -> Invitation:
 
 @pytest.fixture
 def workbench() -> Workbench:
-    return Workbench(Control.empty().ports)
+    return Workbench(Control.empty().ports, roots=ANYWHERE)
 
 
 def test_a_worker_reads_the_photographs_of_a_client_once(tmp_path: Path, workbench: Workbench) -> None:

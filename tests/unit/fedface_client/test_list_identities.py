@@ -52,4 +52,6 @@ def test_a_data_set_that_cannot_be_listed_fails_the_step(tmp_path: Path) -> None
     (failed,) = listed(services, run_id)
     assert isinstance(failed, StepFailed)
     assert (failed.round, failed.fresh_cohort_may_help) == (None, False)
-    assert failed.reason.startswith("the identities cannot be listed: data.folder: there is no folder")
+    assert failed.reason.startswith(
+        "the identities cannot be listed: data.folder: there is no folder of photographs of this name"
+    )

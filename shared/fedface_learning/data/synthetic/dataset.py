@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.data_error import DataError, DataReason
 from fedface_core.domain.plan import DataPlan
 from fedface_learning.data.dataset import ImageSize
 from fedface_learning.data.framing import Framing, to_image, to_tensor
@@ -34,7 +34,7 @@ class SyntheticDataset:
     def __init__(self, data: DataPlan, size: ImageSize, identities: int) -> None:
         """So many identities, called ``person-000000`` and so on, with images of this size.
 
-        `InvalidInputError` if the plan's low resolution is not below the height of the images.
+        `DataError` if the plan's low resolution is not below the height of the images.
         """
         self._size = size
         self._framing = Framing.of(data, size)
@@ -47,9 +47,13 @@ class SyntheticDataset:
         np.empty(_ALLOCATOR_BYTES, np.uint8)
 
     def images(self, identity: str) -> Tensor:
-        """All images of an identity (N, C, H, W), uint8. `InvalidInputError` if the identity is unknown."""
+        """All images of an identity (N, C, H, W), uint8. `DataError` if the identity is unknown."""
         if identity not in self._index:
-            raise InvalidInputError(f"data set 'synthetic' has no identity '{identity}' among its {len(self._index)}")
+            raise DataError(
+                f"data set 'synthetic' has no identity '{identity}' among its {len(self._index)}",
+                DataReason.NO_SUCH_IDENTITY,
+                identities=len(self._index),
+            )
         index = self._index[identity]
         person = draw_person(self._seed, index)
         batches = [range(start, start + _BATCH_SIZE) for start in range(0, self._images, _BATCH_SIZE)]
