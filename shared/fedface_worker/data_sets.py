@@ -134,7 +134,7 @@ def _as_data_errors() -> Iterator[None]:
         yield
     except DataError:
         raise
-    except InvalidInputError as error:
+    except (InvalidInputError, PermissionError) as error:
         raise DataError(str(error)) from error
 
 

@@ -7,11 +7,12 @@ service's Celery task calls. `Disorder` stands for what a broker and an operatin
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -45,7 +46,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import ArtifactStore, Ports, RunLedger
 from fedface_evaluator.evaluate import evaluate_model
-from fedface_learning.data import ANYWHERE
+from fedface_learning.data import ANYWHERE, PhotographRoots
 from fedface_worker.failing_steps import step_came_back
 from fedface_worker.workbench import Workbench
 from support.killing import EffectLog, KillablePublisher, Killed, killable
@@ -81,11 +82,12 @@ class InProcess:
         clock: ManualClock | None = None,
         ledger: RunLedger | None = None,
         artifacts: ArtifactStore | None = None,
+        roots: Sequence[Path] | None = None,
     ) -> None:
         """``kill_after`` is the number of the effect after which a process is killed.
 
         If ``redeliver``, the message of a killed process is delivered again, as with late acknowledgement; otherwise it is
-        lost. A given ``ledger`` has the given ``clock``.
+        lost. A given ``ledger`` has the given ``clock``. Photographs are read below the folders ``roots``, or anywhere.
         """
         self.plan = plan
         self.clock = clock or ManualClock()
@@ -99,6 +101,7 @@ class InProcess:
         self._random = random.Random(disorder.seed)
         self._redeliver = redeliver
         self._kill_after = kill_after
+        self._roots = ANYWHERE if roots is None else PhotographRoots.of(roots)
         self._came_back: list[tuple[BaseModel, str]] = []
         self.restart_services()
 
@@ -193,16 +196,16 @@ class InProcess:
     def restart_services(self) -> None:
         """Replace all services by new processes, which have nothing in memory."""
         ports = self._killable_ports()
-        self.handlers = services(ports)
+        self.handlers = services(ports, self._roots)
         self.came_back = coming_back(ports)
 
     def _killable_ports(self) -> Ports:
         return killable(self.ports, self.effect_log)
 
 
-def services(ports: Ports) -> dict[type[BaseModel], Handler]:
+def services(ports: Ports, roots: PhotographRoots = ANYWHERE) -> dict[type[BaseModel], Handler]:
     """The handler of each command, over these ports. Client, aggregator and evaluator get a new process each."""
-    client, aggregator, evaluator = (Workbench(ports, roots=ANYWHERE) for _ in range(3))
+    client, aggregator, evaluator = (Workbench(ports, roots=roots) for _ in range(3))
     handlers: dict[type[BaseModel], Handler] = {
         ListIdentities: partial(list_identities, client),
         EnrolClients: partial(carry_out_task, client),

@@ -31,7 +31,8 @@ class PhotographRoots:
     def located(self, named: str, missing: DataReason) -> Path:
         """The path that a plan names, absolute and below the roots. `DataError` if it is not below them.
 
-        Its reason is ``missing``, that of a path with nothing there. Nothing of the file system is looked at for a path that is outside by its name.
+        Its reason is ``missing``, that of a path with nothing there. For a path that is outside by its name, nothing of the
+        file system is looked at.
         """
         path = Path(os.path.expanduser(named))  # noqa: PTH111 - Path's own raises an error for a user that is not there
         if self.folders is None:
