@@ -275,3 +275,11 @@ def test_every_alert_says_what_to_do_and_is_tested() -> None:
         assert re.search(r"summary: .{10}", alert), name
         assert re.search(r"action: >-\n\s+.{40}", alert), name
         assert re.search(rf"alertname(: |=\")({name})\b", tested), f"{name} has no test"
+
+
+def test_the_image_lets_plans_read_where_compose_mounts_the_photographs_and_nowhere_else(composed: dict[str, Any]) -> None:
+    (root,) = re.findall(
+        "^ENV FEDFACE_PHOTOGRAPH_ROOTS=(.*)$", (ROOT / "deploy/docker/Dockerfile").read_text(), re.MULTILINE
+    )
+    for name in ("client", "evaluator"):
+        assert root in {mount["target"] for mount in composed["services"][name]["volumes"]}

@@ -86,7 +86,7 @@ class LocalStack:
         self._api_port = api_port
         self._artifacts = artifacts
         self._with_prometheus = with_prometheus
-        roots = {"FEDFACE_PHOTOGRAPH_ROOTS": json.dumps([str(folder.absolute()) for folder in photographs])}
+        roots = {"FEDFACE_PHOTOGRAPH_ROOTS": json.dumps([str(folder.absolute()) for folder in photographs], allow_nan=False)}
         self._extra_environment = (roots if photographs else {}) | dict(environment or {})
         self._specs: dict[str, ProcessSpec] = {}
         self._children: Children

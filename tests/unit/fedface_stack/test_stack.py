@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -156,3 +157,15 @@ def test_there_are_ports_for_all_options_together(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("shutil.which", lambda *_, **__: "/bin/false")  # so that no server starts for long
     with pytest.raises(StackError, match="s3 ended with status 1"):
         LocalStack(tmp_path / "work", api_port=0, artifacts="s3", with_prometheus=True).start()
+
+
+def test_the_folders_of_photographs_are_the_services_roots(
+    tmp_path: Path, stand_in_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDFACE_PHOTOGRAPH_ROOTS", "/of-the-environment")
+    monkeypatch.chdir(tmp_path)
+    odd = tmp_path / "a:b"
+    with LocalStack(tmp_path / "one", photographs=[odd, Path("c")], environment=stand_in_environment) as stack:
+        assert json.loads(stack.environment["FEDFACE_PHOTOGRAPH_ROOTS"]) == [str(odd), str(tmp_path / "c")]
+    with LocalStack(tmp_path / "two", environment=stand_in_environment) as stack:
+        assert stack.environment["FEDFACE_PHOTOGRAPH_ROOTS"] == "/of-the-environment"

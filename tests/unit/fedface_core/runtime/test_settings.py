@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
-from fedface_core.runtime.settings import ControlSettings, Settings, WorkerSettings, load_settings
+from fedface_core.runtime.settings import ComputeSettings, ControlSettings, Settings, WorkerSettings, load_settings
 
 S3 = {
     "FEDFACE_REDIS_URL": "redis://:own@redis:6379/0",
@@ -185,3 +186,33 @@ def test_published_secrets_are_accepted_in_development(monkeypatch: pytest.Monke
     for name, value in (S3 | secrets | {"FEDFACE_ENVIRONMENT": "development"}).items():
         monkeypatch.setenv(name, value)
     assert load_settings(Settings).environment == "development"
+
+
+ROOTS = {"": (), "/photographs": ("/photographs",), "/a:/b c": ("/a", "/b c"), ' ["/a:b", "/c"]': ("/a:b", "/c"), "[]": ()}
+
+
+@pytest.mark.parametrize("value", [None, *ROOTS])
+def test_the_roots_of_photographs_are_paths_or_a_json_list_and_none_by_default(
+    monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    for name, setting in (S3 | ({} if value is None else {"FEDFACE_PHOTOGRAPH_ROOTS": value})).items():
+        monkeypatch.setenv(name, setting)
+    assert load_settings(ComputeSettings).photograph_roots == tuple(map(Path, ROOTS[value or ""]))
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ("photographs", "has a path that is empty or relative: each must begin with '/'"),
+        ("/a::/b", "has a path that is empty or relative"),
+        ('["/a"', "is no list: give paths with ':' between them, or a JSON list of paths"),
+        ("[1]", "Input is not a valid path"),
+        (":".join(["/a"] * 65), "Value should have at most 64 items"),
+    ],
+)
+def test_roots_that_are_none_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str, complaint: str
+) -> None:
+    (line,) = stops_with(monkeypatch, capsys, S3 | {"FEDFACE_PHOTOGRAPH_ROOTS": value}, ComputeSettings)
+    assert line.startswith("settings: FEDFACE_PHOTOGRAPH_ROOTS")
+    assert complaint in line
