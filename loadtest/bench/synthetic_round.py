@@ -131,7 +131,7 @@ def _closed_round(plan: Plan, cohort: tuple[str, ...], model_sha256: str, class_
         cohort=cohort,
         shard_size=plan.cohort.shard_size,
         quorum=len(cohort),
-        minimum=plan.cohort.minimum,
+        minimum=plan.cohort.minimum_for(plan.split.clients),
         opened_at=now,
         deadline_at=now,
         closed_at=now,

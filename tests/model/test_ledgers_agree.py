@@ -26,7 +26,9 @@ EXAMPLES = 400
 STEPS = 30
 T0 = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 DEADLINE = 100.0
-PLAN = Plan.model_validate({"split": {"clients": 4}, "cohort": {"shard_size": 2, "quorum": 2, "deadline_seconds": DEADLINE}})
+PLAN = Plan.model_validate(
+    {"split": {"clients": 4}, "cohort": {"shard_size": 2, "quorum": 2, "minimum": 1, "deadline_seconds": DEADLINE}}
+)
 RUN_IDS = ("run-00000000000a", "run-00000000000b")
 
 run_ids = st.sampled_from(RUN_IDS)

@@ -75,7 +75,7 @@ def folded(
     """The partial of all updates. With ``behind``, of an asynchronous run whose clients are so many rounds behind."""
     plan: dict[str, Any] = {"cohort": {"max_update_norm": max_norm}}
     if behind is not None:
-        plan = {"cohort": {"max_update_norm": max_norm, "quorum": 1}, "aggregation": ASYNCHRONOUS}
+        plan = {"cohort": {"max_update_norm": max_norm, "quorum": 1, "minimum": 1}, "aggregation": ASYNCHRONOUS}
     start = starting_point(Plan.model_validate(plan), REFERENCE, behind or 0)
     partial = TrainingPartial()
     for client, images in enumerate(IMAGES):

@@ -38,7 +38,7 @@ from fedface_core.ports import Ports
 MODEL = save({"weight": np.zeros(2, np.float32)})
 MODEL_SHA256 = hashlib.sha256(MODEL).hexdigest()
 
-PLAN = Plan.model_validate({"name": "by hand", "split": {"clients": 3, "test": 5}, "rounds": 2})
+PLAN = Plan.model_validate({"name": "by hand", "split": {"clients": 3, "test": 5}, "cohort": {"minimum": 1}, "rounds": 2})
 
 
 @dataclass(frozen=True)

@@ -167,9 +167,17 @@ def restore(
 
 def _print_created(api: ControlApi, run: RunDetail, start_now: bool) -> None:
     """Print the id for scripts to standard output, and the run's status for people to standard error."""
-    from fedface_cli.wording import status_line
+    from fedface_cli.wording import counted, status_line
+    from fedface_core.domain.plan.cohort import DEFAULT_MINIMUM
 
     say(run.id)
+    least = run.plan.cohort.minimum_for(run.plan.split.clients)
+    if least < DEFAULT_MINIMUM:
+        say(
+            f"note: a model of this run may be made of {counted(least, 'update')} only (cohort.minimum), "
+            "and then tell about single people",
+            err=True,
+        )
     say(status_line(api.start(run.id) if start_now else run), err=True)
 
 

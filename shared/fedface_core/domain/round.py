@@ -230,7 +230,7 @@ def open_round(
         carried=dict(carried or {}),
         shard_size=plan.cohort.shard_size,
         quorum=quorum,
-        minimum=min(plan.cohort.minimum, quorum),
+        minimum=plan.cohort.minimum_for(plan.split.clients),
         opened_at=now,
         deadline_at=now + timedelta(seconds=plan.cohort.deadline_seconds),
         base=base.number if base else None,

@@ -23,7 +23,7 @@ def reduce_partials(partials: Iterable[Partial], before: ServerRound) -> Reduced
     """
     total = _merge(partials, RoundKind.of(before.number))
     if not total.folded:
-        raise TooFewUpdatesError(0, before.plan.cohort.minimum, total.refused)
+        raise TooFewUpdatesError(0, before.plan.cohort.minimum_for(before.plan.split.clients), total.refused)
     averaged = total.average(before)
     result = strategy_of(before.plan).finish(averaged.server_round)
     return reduced_round(

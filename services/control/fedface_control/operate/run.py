@@ -25,6 +25,7 @@ from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, 
 from fedface_core.domain.free_text import check_texts
 from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.cohort import DEFAULT_MINIMUM
 from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.domain.plan.strategy import IN_PROCESS
 from fedface_core.domain.round import RoundPhase
@@ -63,6 +64,9 @@ def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from:
         _require_plan(stored, plan, key)
         return stored
     log.info("run_created", run_id=run.id, correlation_id=run.correlation_id, plan=plan.name)
+    least = plan.cohort.minimum_for(plan.split.clients)
+    if least < DEFAULT_MINIMUM:
+        log.warning("models_of_few_people_allowed", run_id=run.id, minimum=least)
     return run
 
 

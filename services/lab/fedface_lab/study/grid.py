@@ -46,9 +46,11 @@ class Job:
     @cached_property
     def digest(self) -> str:
         """The digest of everything that determines the result; the result's file is named by it."""
+        plan = self.plan.model_dump(mode="json")
+        plan["cohort"].setdefault("minimum", 1)  # as it once was by default: it changes no result of a simulation
         return digest_of(
             {
-                "plan": self.plan.model_dump(mode="json"),
+                "plan": plan,
                 "pretrain": self.pretrain and self.pretrain.model_dump(mode="json"),
                 "scored": self.scored_rounds,
                 "embeddings": self.keeps_embeddings,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from fedface_core.domain.plan.part import Fraction, PlanPart, PositiveInt
 
+DEFAULT_MINIMUM: Final = 3
+"""Of the updates behind a model. Who knows one of two updates, as each of the two clients does, can compute the other one
+from their average. For this reason, a sum that is published usually has three contributors at least (Hundepool et al.,
+*Statistical Disclosure Control*, 2012, chapter 4: the minimum frequency rule)."""
 LONGEST_SECONDS = 366 * 86_400  # far from the last date that `datetime` has
 
 
@@ -37,7 +41,14 @@ class CohortPlan(PlanPart):
         description="Who is invited. `uniform`: each client with the same chance; `balanced`: the clients with the fewest "
         "invitations so far; `reliable`: a client's chance grows with the share of its invitations that it has answered.",
     )
-    minimum: PositiveInt = Field(default=1, description="A round with fewer accepted updates than this is abandoned.")
+    minimum: PositiveInt | None = Field(
+        default=None,
+        # Left out of the JSON, as older services do not read a null.
+        exclude_if=lambda minimum: minimum is None,
+        description="A round with fewer usable updates than this is abandoned, and no model is made of them. By default 3, "
+        "or all clients if there are fewer. A model of fewer people's updates may tell about single people; to allow it, "
+        "say so here.",
+    )
     retries: Annotated[int, Field(ge=0)] = Field(
         default=2,
         description="How many abandoned rounds in a row are followed by a fresh cohort; one more fails the run.",
@@ -60,6 +71,10 @@ class CohortPlan(PlanPart):
             if getattr(self, count) is not None and getattr(self, share) is not None:
                 raise ValueError(f"give `{count}` or `{share}`, not both")
         return self
+
+    def minimum_for(self, clients: int) -> int:
+        """How many updates a model version is made of at least if the run has ``clients`` clients."""
+        return min(DEFAULT_MINIMUM, clients) if self.minimum is None else self.minimum
 
     def wanted(self, clients: int) -> int:
         """How many updates a round should have if the run has ``clients`` clients."""

@@ -79,8 +79,15 @@ class Plan(PlanPart):
             raise ValueError(
                 f"cohort.quorum is {cohort.quorum}, but only {cohort.invited(clients)} clients are invited to a round"
             )
-        if cohort.minimum > cohort.quorum_for(clients):
-            raise ValueError(f"cohort.minimum is {cohort.minimum}, more than the quorum {cohort.quorum_for(clients)}")
+        quorum = cohort.quorum_for(clients)
+        if cohort.minimum is not None and cohort.minimum > quorum:
+            raise ValueError(f"cohort.minimum is {cohort.minimum}, more than the quorum {quorum}")
+        if cohort.minimum_for(clients) > quorum:
+            raise ValueError(
+                f"a round would close with {quorum} updates, fewer than the {cohort.minimum_for(clients)} that a model is "
+                "made of at least, so that it does not tell about single people; to allow it, set cohort.minimum to "
+                f"{quorum}"
+            )
         return self
 
     @model_validator(mode="after")

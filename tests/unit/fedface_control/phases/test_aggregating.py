@@ -37,7 +37,7 @@ def test_a_round_with_too_few_updates_is_abandoned() -> None:
     run = control.ledger.save(run, "round_closed", changed=closed)
     failed = next_step(control.ports, Snapshot(run, closed, control.ledger.tally(RUN, 0)))
     assert failed is not None
-    assert failed.failure == "round 0: 0 updates were accepted, fewer than the minimum 1"
+    assert failed.failure == "round 0: 0 updates were accepted, fewer than the minimum 3"
 
 
 def test_an_abandoned_round_says_how_many_updates_came_late() -> None:
@@ -49,7 +49,7 @@ def test_an_abandoned_round_says_how_many_updates_came_late() -> None:
     run = control.ledger.save(run, "round_closed", changed=closed)
     failed = next_step(control.ports, Snapshot(run, closed, control.ledger.tally(RUN, 0)))
     assert failed is not None
-    assert failed.failure == "round 0: 0 updates were accepted, 2 came late; the minimum is 1"
+    assert failed.failure == "round 0: 0 updates were accepted, 2 came late; the minimum is 3"
 
 
 def test_an_average_of_another_accepted_set_is_not_recorded() -> None:

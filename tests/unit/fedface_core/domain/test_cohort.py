@@ -99,7 +99,7 @@ def test_reliability_is_a_half_for_whom_nobody_knows_and_never_nothing() -> None
 def test_a_cohort_is_a_seeded_draw_of_the_right_size_in_client_order(
     seed: int, number: int, size: int, enrolled: set[int]
 ) -> None:
-    plan = Plan.model_validate({"split": {"clients": 100}, "cohort": {"size": size}, "seed": seed})
+    plan = Plan.model_validate({"split": {"clients": 100}, "cohort": {"size": size, "minimum": 1}, "seed": seed})
     clients = tuple(client_id(index) for index in enrolled)
     cohort = draw_cohort(plan, number, clients)
     assert cohort == draw_cohort(plan, number, tuple(reversed(clients))), "whatever order the ledger gives them in"

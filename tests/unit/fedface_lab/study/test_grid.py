@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,15 @@ def test_every_arm_at_every_point_with_every_seed_seed_by_seed(tmp_path: Path) -
     assert [job.keeps_embeddings for job in jobs] == [True] * 6 + [False] * 6
     assert {job.scored_rounds for job in jobs} == {(0, 2, 3)}
     assert len({job.digest for job in jobs}) == 12
+
+
+def test_the_least_number_of_updates_in_a_model_changes_no_digest_of_older_results(tmp_path: Path) -> None:
+    """It was 1 in every plan, which its JSON said, and a simulation does not use it."""
+    job, *_ = jobs_of(write_study(tmp_path))
+    cohort = job.plan.cohort.model_copy(update={"minimum": 1})
+    as_it_was = replace(job, plan=job.plan.model_copy(update={"cohort": cohort}))
+    assert as_it_was.plan != job.plan
+    assert as_it_was.digest == job.digest
 
 
 def test_without_a_grid_there_is_one_job_an_arm_and_seed(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from support.small_networks import small_plan
 
 def test_an_asynchronous_plan_cannot_be_simulated() -> None:
     with pytest.raises(InvalidInputError, match="nothing asynchronous to simulate"):
-        simulate(small_plan(aggregation={"mode": "asynchronous"}, cohort={"quorum": 1}))
+        simulate(small_plan(aggregation={"mode": "asynchronous"}, cohort={"quorum": 3}))
 
 
 def test_each_round_is_reported_once_and_only_the_chosen_ones_are_evaluated() -> None:

@@ -62,3 +62,15 @@ def test_counts_stay_within_the_clients(
 def test_a_count_is_said_in_one_way(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="not both"):
         plan(**fields)
+
+
+@pytest.mark.parametrize(("clients", "least"), [(1, 1), (2, 2), (3, 3), (1000, 3)])
+def test_a_model_is_made_of_three_updates_at_least_unless_there_are_fewer_clients(clients: int, least: int) -> None:
+    """Of two, each client could compute the update of the other."""
+    assert plan().minimum_for(clients) == least
+    assert plan(minimum=7).minimum_for(clients) == 7
+
+
+def test_the_minimum_of_a_stored_plan_is_as_it_was_and_a_default_is_not_stored() -> None:
+    assert plan(minimum=1).model_dump() == plan().model_dump() | {"minimum": 1}
+    assert "minimum" not in plan().model_dump(mode="json"), "a service of an older version would not read a null"

@@ -112,6 +112,8 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"cohort": {"quorum": 21}}, "cohort.quorum is 21, but only 20 clients"),
     ({"cohort": {"quorum": 4, "minimum": 5}}, "cohort.minimum is 5, more than the quorum 4"),
     ({"cohort": {"minimum": 21}}, "cohort.minimum is 21, more than the quorum 20"),
+    ({"cohort": {"quorum": 2}}, "a round would close with 2 updates, fewer than the 3 that a model is made of at least"),
+    ({"cohort": {"size": 1}}, "to allow it, set cohort.minimum to 1$"),
 ]
 
 

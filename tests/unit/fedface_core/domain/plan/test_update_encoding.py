@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from fedface_core.domain.plan import Plan
 
-ASYNCHRONOUS = {"cohort": {"quorum": 2}, "aggregation": {"mode": "asynchronous"}}
+ASYNCHRONOUS = {"cohort": {"quorum": 3}, "aggregation": {"mode": "asynchronous"}}
 
 
 def plan_with(encoding: Any, **parts: Any) -> Plan:
