@@ -37,6 +37,19 @@ def test_create_prints_the_id_and_starts_only_when_told(fedface: Invoke, api: By
     assert api.ports.ledger.load(out.strip()).phase == "preparing"
 
 
+def test_create_says_when_a_model_may_be_made_of_few_people(fedface: Invoke, api: ByHand, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text("[split]\nclients = 9\n")
+    _, _, err = fedface("run", "create", str(plan))
+    assert "note:" not in err
+    code, out, err = fedface("run", "create", str(plan), "--set", "cohort.minimum=1")
+    assert code == 0
+    note = "note: a model of this run may be made of 1 update only (cohort.minimum), and then tell about single people"
+    assert note in err
+    code, _, err = fedface("run", "clone", out.strip(), "--set", "cohort.minimum=null")
+    assert (code, "note:" in err) == (0, False)
+
+
 def test_create_changes_the_plan_where_asked(fedface: Invoke, api: ByHand, tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text("rounds = 3\n[split]\nclients = 4\n")
