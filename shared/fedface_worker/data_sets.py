@@ -69,8 +69,8 @@ class DataSets:
             changes = self._changes(current, error.identities)
             raise DataError(
                 reason=DataReason.CHANGED,
-                added=changes and changes.added,
-                removed=changes and changes.removed,
+                added=changes.added if changes else None,
+                removed=changes.removed if changes else None,
             ) from None
 
     def _open_if_unchanged(

@@ -140,13 +140,5 @@ Folders = Annotated[
     Field(max_length=_MOST_FOLDERS),
     _checked(_check_folders),
 ]
-# Without NoDecode, a text from the environment would have to be JSON.
-Folders = Annotated[
-    tuple[Path, ...],
-    NoDecode,
-    BeforeValidator(_split_folders),
-    Field(max_length=_MOST_FOLDERS),
-    _checked(_check_folders),
-]
 Seconds = Annotated[float, Field(ge=0.01, le=_LONGEST_SECONDS, allow_inf_nan=False)]
 WholeSeconds = Annotated[int, Field(gt=0, le=_LONGEST_SECONDS)]

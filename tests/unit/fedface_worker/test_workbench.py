@@ -38,7 +38,7 @@ def test_guidance_is_fetched_once_and_none_is_no_tensors(ports: Ports) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "reads"),
-    [({}, 1), ({"aggregation": {"mode": "asynchronous"}, "cohort": {"size": 4, "quorum": 2}}, 2)],
+    [({}, 1), ({"aggregation": {"mode": "asynchronous"}, "cohort": {"size": 4, "quorum": 3}}, 2)],
     ids=["synchronous", "asynchronous"],
 )
 def test_a_round_is_read_once_except_in_an_asynchronous_run(

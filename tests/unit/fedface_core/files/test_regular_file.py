@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from fedface_core.files import regular_file
 from fedface_core.files.regular_file import open_regular
 
 
@@ -61,7 +60,7 @@ def test_a_pipe_that_takes_the_place_of_a_file_meanwhile_is_refused_too(
         opened.append(real(file, flags))
         return opened[0]
 
-    monkeypatch.setattr(regular_file.os, "open", exchanged)
+    monkeypatch.setattr(os, "open", exchanged)
     with pytest.raises(OSError, match="It is a named pipe"):
         open_regular(path)
     with pytest.raises(OSError, match="Bad file descriptor"):
