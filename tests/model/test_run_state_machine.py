@@ -488,7 +488,7 @@ def test_a_deleted_run_leaves_the_model_version_that_its_clone_has_just_made_as_
 def test_an_average_of_an_earlier_life_of_the_round_does_not_count() -> None:
     """A case that random examples rarely reach: the ledger is lost, and in the round opened anew fewer clients answer."""
     machine = RunMachine()
-    cohort = {"size": 1, "over_selection": 2.0}
+    cohort = {"size": 1, "over_selection": 2.0, "minimum": 1}
     machine.create(Plan.model_validate({"split": {"clients": 2, "test": 2}, "cohort": cohort, "rounds": 1}), True, 0)
     world = machine.world
     (run_id,) = machine.runs

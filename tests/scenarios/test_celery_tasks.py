@@ -28,7 +28,7 @@ from fedface_core.domain.ids import client_id
 from fedface_core.ports import Ports, RunLedger
 from fedface_core.runtime import patience
 from fedface_core.runtime.clock_skew import ClockSkew
-from fedface_core.runtime.settings import ControlSettings
+from fedface_core.runtime.settings import ComputeSettings, ControlSettings
 from fedface_evaluator.verification_metrics import VerificationMetrics
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
@@ -44,19 +44,25 @@ SERVICES: dict[str, Any] = {
 }
 
 
+class EverySetting(ControlSettings, ComputeSettings):
+    """The settings of control's worker and those of the workers that compute."""
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> ControlSettings:
-    return ControlSettings(redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path, sweep_seconds=7)
+def settings(tmp_path: Path) -> EverySetting:
+    return EverySetting(
+        redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path, sweep_seconds=7, photograph_roots=(Path("/"),)
+    )
 
 
 @pytest.mark.parametrize("queue", SERVICES)
-def test_a_service_serves_exactly_the_commands_of_its_queue(settings: ControlSettings, queue: str) -> None:
+def test_a_service_serves_exactly_the_commands_of_its_queue(settings: EverySetting, queue: str) -> None:
     app, _ = SERVICES[queue].create(settings)
     own = {name for name in app.tasks if not name.startswith("celery.")}
     assert {route.task for route in ROUTES.values() if route.queue == queue} <= own
 
 
-def test_control_sweeps_on_a_schedule(settings: ControlSettings) -> None:
+def test_control_sweeps_on_a_schedule(settings: EverySetting) -> None:
     app, collectors = fedface_control.tasks.create(settings)
     assert [type(collector) for collector in collectors] == [ClockSkew]
     (entry,) = app.conf.beat_schedule.values()
@@ -65,7 +71,7 @@ def test_control_sweeps_on_a_schedule(settings: ControlSettings) -> None:
     Sweep.model_validate(entry["kwargs"]["command"])
 
 
-def test_the_sweep_goes_on_if_the_clock_is_set_back(settings: ControlSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sweep_goes_on_if_the_clock_is_set_back(settings: EverySetting, monkeypatch: pytest.MonkeyPatch) -> None:
     app, _ = fedface_control.tasks.create(settings)
     entry = Scheduler(app=app).schedule["sweep"]
     now = time.monotonic()
@@ -77,7 +83,7 @@ def test_the_sweep_goes_on_if_the_clock_is_set_back(settings: ControlSettings, m
     assert entry.is_due()[0]
 
 
-def test_run_gauges_are_exported_once_and_scores_by_the_evaluator(settings: ControlSettings) -> None:
+def test_run_gauges_are_exported_once_and_scores_by_the_evaluator(settings: EverySetting) -> None:
     exported: dict[str, list[Collector]] = {queue: module.create(settings)[1] for queue, module in SERVICES.items()}
     types = {queue: [type(collector) for collector in collectors] for queue, collectors in exported.items()}
     assert types.pop(EVALUATOR) == [VerificationMetrics, ClockSkew]
@@ -108,7 +114,7 @@ class AwayForAWhile:
         return answer
 
 
-def app_over(ledger: AwayForAWhile, queue: str, settings: ControlSettings, monkeypatch: pytest.MonkeyPatch) -> Any:
+def app_over(ledger: AwayForAWhile, queue: str, settings: EverySetting, monkeypatch: pytest.MonkeyPatch) -> Any:
     ports = Ports(cast("RunLedger", ledger), MemoryArtifacts(), RecordingPublisher(), ManualClock())
     monkeypatch.setattr(SERVICES[queue], "connect", lambda settings, app: ports)
     monkeypatch.setattr(patience, "LONGEST_PAUSE_SECONDS", 0.001)
@@ -120,16 +126,14 @@ def handled(app: Celery, command: BaseModel) -> object:
 
 
 @pytest.mark.parametrize("queue", SERVICES)
-def test_a_task_waits_until_the_ledger_is_back(
-    settings: ControlSettings, queue: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_task_waits_until_the_ledger_is_back(settings: EverySetting, queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = AwayForAWhile(questions=3)
     app, _ = app_over(ledger, queue, settings, monkeypatch)
     assert isinstance(handled(app, COMMANDS[queue]), NotFoundError), "what it says once it is back"
     assert ledger.left < 0
 
 
-def test_a_sweep_and_a_scrape_do_not_wait(settings: ControlSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_and_a_scrape_do_not_wait(settings: EverySetting, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = AwayForAWhile(questions=100)
     app, _ = app_over(ledger, CONTROL, settings, monkeypatch)
     assert isinstance(handled(app, Sweep()), UnavailableError)
@@ -138,7 +142,7 @@ def test_a_sweep_and_a_scrape_do_not_wait(settings: ControlSettings, monkeypatch
     assert ledger.left == 98
 
 
-def test_a_whole_run_through_the_tasks(faces: Path, settings: ControlSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_run_through_the_tasks(faces: Path, settings: EverySetting, monkeypatch: pytest.MonkeyPatch) -> None:
     services = InProcess(tiny_plan(faces, rounds=1))
     apps: dict[str, Celery] = {}
     for queue, module in SERVICES.items():

@@ -24,9 +24,9 @@ import json, os, sys
 from importlib import import_module
 from pathlib import Path
 from pydantic import SecretStr
-from fedface_core.runtime.settings import ControlSettings
+from fedface_core.runtime.settings import ComputeSettings, ControlSettings
 
-settings = ControlSettings(
+settings = type("EverySetting", (ControlSettings, ComputeSettings), {})(
     redis_url=SecretStr("redis://redis"), artifacts="directory", artifact_directory=Path(sys.argv[2]),
 )
 import_module(sys.argv[1]).create(settings)
