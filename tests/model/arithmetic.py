@@ -182,7 +182,7 @@ def replace_arithmetic(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("fedface_worker.workbench.ModelVersions", ModelNames)
     patch.setattr("fedface_aggregator.prepare.initial_model", initial)
     patch.setattr("fedface_aggregator.prepare.encode_network", lambda _network: INITIAL_MODEL)
-    patch.setattr("fedface_client.list_identities.list_identities_now", lambda _plan: b"the people\n")
+    patch.setattr("fedface_client.list_identities.list_identities_now", lambda _plan, _roots: b"the people\n")
     patch.setattr("fedface_client.make_update.photographs", lambda _bench, invitation: [invitation.client_id])
     patch.setattr("fedface_client.make_update.enrolment_update", lambda sha256, images, _plan: update_of(sha256, images[0]))
     patch.setattr("fedface_client.make_update.own_class_embedding", own_class_embedding)

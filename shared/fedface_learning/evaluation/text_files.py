@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.files.bounded_file import read_open_file
 
+MAX_LIST_BYTES: Final = 1 << 30
+"""Of one list. The longest of a published protocol, that of IJB-C's 16 million pairs, has some 200 MB. A device may never end."""
 _SHOWN = 200  # characters of a wrong line that a message shows; a file without line ends is one line
 _DIGITS = 18  # most digits of a number; every such number fits 64 bits
 
@@ -23,7 +27,8 @@ def read_lines(path: Path, expected: str) -> list[str]:
     `InvalidInputError`, which names what was ``expected``, if the file cannot be read or has no lines.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        with path.open("rb") as file:
+            lines = read_open_file(file, str(path), MAX_LIST_BYTES).decode("utf-8-sig").splitlines()
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}; it should hold {expected}") from None
     except UnicodeDecodeError:

@@ -57,3 +57,11 @@ def test_pixels_are_rounded_and_may_be_negative() -> None:
 
 def test_a_message_shows_the_start_of_a_very_long_line() -> None:
     assert str(wrong_line(PATH, 1, "a pair", "x" * 300)) == f"list.txt, line 1: expected a pair, not '{'x' * 200}' and so on"
+
+
+def test_a_list_that_is_too_large_or_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedface_learning.evaluation.text_files.MAX_LIST_BYTES", 1000)
+    (tmp_path / "pairs.txt").write_text("a b\n" * 251)
+    for path in (tmp_path / "pairs.txt", Path("/dev/zero")):
+        with pytest.raises(InvalidInputError, match=f"{path} has more than 1,000 bytes"):
+            read_lines(path, "pairs")
