@@ -10,7 +10,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.files.bounded_file import read_open_file
 
 MAX_LIST_BYTES: Final = 1 << 30
-"""Of one list. The longest of a published protocol, that of IJB-C's 16 million pairs, has some 200 MB. A device may never end."""
+"""Of one list. The longest of a published protocol, IJB-C's 16 million pairs, has some 200 MB. A device may never end."""
 _SHOWN = 200  # characters of a wrong line that a message shows; a file without line ends is one line
 _DIGITS = 18  # most digits of a number; every such number fits 64 bits
 
