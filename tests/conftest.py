@@ -41,6 +41,9 @@ unhurried_examples()
 
 STRIDE = 7
 """An odd one: what alternates from one moment to the next is met in both states."""
+TESTS = Path(__file__).parent
+COVERED_SUITES = ("unit", "contract")
+"""The tests of single modules. What only a whole run reaches is not called covered, and whole runs are not slowed down."""
 SLOW_SUITES = ("model", "e2e", "integration")
 """The longest first."""
 SLOW_FIXTURES = {"valkey_url", "redis_url", "s3_server", "stack", "finished", "stride"}
@@ -63,6 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
             item.add_marker("slow")
         if "stride" in getattr(item, "fixturenames", ()):
             item.add_marker("exhaustive")
+        if item.path.relative_to(TESTS).parts[0] not in COVERED_SUITES:
             item.add_marker("no_cover")
     yield
     _share_out(items)
