@@ -7,9 +7,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fedface_core.domain.plan.part import Fraction, PlanPart, PositiveInt
+from fedface_core.domain.plan.part import Count, Fraction, PlanPart, PositiveInt
 
 LONGEST_SECONDS = 366 * 86_400  # far from the last date that `datetime` has
+LARGEST_NORM = 1e38  # about the largest number in single precision
 
 
 class CohortPlan(PlanPart):
@@ -38,7 +39,7 @@ class CohortPlan(PlanPart):
         "invitations so far; `reliable`: a client's chance grows with the share of its invitations that it has answered.",
     )
     minimum: PositiveInt = Field(default=1, description="A round with fewer accepted updates than this is abandoned.")
-    retries: Annotated[int, Field(ge=0)] = Field(
+    retries: Count = Field(
         default=2,
         description="How many abandoned rounds in a row are followed by a fresh cohort; one more fails the run.",
     )
@@ -49,7 +50,7 @@ class CohortPlan(PlanPart):
     attempts: PositiveInt = Field(
         default=5, description="How often the task of one client is delivered before the client counts as failed."
     )
-    max_update_norm: Annotated[float, Field(gt=0)] = Field(
+    max_update_norm: Annotated[float, Field(gt=0, le=LARGEST_NORM)] = Field(
         default=100.0,
         description="An update is refused if its distance from the global model (L2 over all parameters) is above this.",
     )
