@@ -1,7 +1,8 @@
-"""Numbers of a plan with which the aggregator's own computation overflows: the run fails with a reason that names what."""
+"""What the aggregator itself computes is not finite: the run fails with a reason that names it, and nothing is put."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,33 +11,55 @@ from pydantic import ValidationError
 
 from fedface_core.contracts import object_keys
 from fedface_core.domain.run import RunPhase
+from fedface_learning.aggregation.server_optimiser import take_server_step
+from fedface_learning.objectives.spreadout import spread
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan
 
 
+def step_to_nan(*arguments: Any) -> Any:
+    """The server's step, after which one parameter is not a number."""
+    new, moments = take_server_step(*arguments)
+    return {name: tensor * math.nan if name == "embedding.bias" else tensor for name, tensor in new.items()}, moments
+
+
+def spread_to_nan(*arguments: Any) -> Any:
+    """Spreadout, after which class embeddings are not numbers."""
+    rows_CD, stats = spread(*arguments)
+    return rows_CD * math.nan, stats
+
+
 @pytest.mark.parametrize(
-    ("changes", "step"),
+    ("function", "broken", "number", "named"),
     [
         (
-            {"aggregation": {"optimiser": {"name": "momentum", "learning_rate": 1e9}}, "local_training": {"learning_rate": 1e9}},
-            "averaging, with the server optimiser momentum",
+            "fedface_learning.aggregation.training_partial.take_server_step",
+            step_to_nan,
+            1,
+            "averaging, with the server optimiser average, embedding.bias, the norm of the change would not be finite",
         ),
         (
-            {"aggregation": {"optimiser": {"name": "adam", "learning_rate": 1e9, "epsilon": 1e-300, "beta2": 0.0}}},
-            "averaging, with the server optimiser adam",
+            "fedface_learning.strategies.fedface.spread",
+            spread_to_nan,
+            0,
+            "spreadout, class embeddings (W) would not be finite",
         ),
     ],
 )
-def test_a_server_optimiser_that_overflows_is_named(faces: Path, changes: dict[str, Any], step: str) -> None:
-    services = InProcess(tiny_plan(faces, cohort={"max_update_norm": 1e38, "retries": 0}, **changes))
+def test_the_run_fails_before_anything_is_put(
+    faces: Path, monkeypatch: pytest.MonkeyPatch, function: str, broken: Any, number: int, named: str
+) -> None:
+    monkeypatch.setattr(function, broken)
+    services = InProcess(tiny_plan(faces))
     run_id = services.start()
+    before = services.until(run_id, lambda run: run.round == number)
+    models = services.ports.artifacts.keys(object_keys.MODELS)
     run = services.to_end(run_id)
     assert run.phase is RunPhase.FAILED
     assert run.failure is not None
-    if step not in run.failure:  # the next cohort may find it first: then it is named by each client
-        assert "refused" in run.failure or "accepted" in run.failure or "not finite" in run.failure
-    for key in services.ports.artifacts.keys(object_keys.MODELS):
-        assert b"nan" not in services.ports.artifacts.get(key)[:0]
+    assert run.failure.startswith(f"round {number}: it cannot be reduced: after {named}")
+    assert services.ports.artifacts.keys(object_keys.MODELS) == models
+    assert run.model_sha256 == before.model_sha256
 
 
 @pytest.mark.parametrize("part", ["weight", "learning_rate"])
