@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from fedface_core.domain.results import Aggregation
 from fedface_learning.aggregation.finite import require_finite
 from fedface_learning.formats.class_embeddings import encode_class_embeddings
@@ -46,7 +48,7 @@ def reduced_round(
     `InvalidInputError` if class embeddings, server state, guidance or a statistic is not finite.
     """
     stats = result.stats
-    statistics = {
+    statistics: dict[str, Tensor | float | None] = {
         "class embeddings (W)": result.class_embeddings_CD,
         "the spreadout loss": stats.loss,
         "the mean cosine of class embeddings": stats.mean_off_diagonal_cosine,

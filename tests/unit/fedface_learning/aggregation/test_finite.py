@@ -12,7 +12,12 @@ from fedface_learning.aggregation.finite import require_finite
 
 
 def test_finite_numbers_pass() -> None:
-    numbers = {"weights": torch.tensor([1e38, -1e38]), "count": torch.tensor(2**62), "loss": 1.7e308, "none": None}
+    numbers: dict[str, torch.Tensor | float | None] = {
+        "weights": torch.tensor([1e38, -1e38]),
+        "count": torch.tensor(2**62),
+        "loss": 1.7e308,
+        "none": None,
+    }
     require_finite(numbers, "averaging", "lower the rate")
 
 
