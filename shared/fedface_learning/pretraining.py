@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
-from typing import Annotated
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from torch.nn import functional
 
 from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.plan.cosface import CosFacePlan
-from fedface_core.domain.plan.part import PositiveInt
+from fedface_core.domain.plan.part import PositiveInt, Seed
 from fedface_core.files.whole_file import write_whole
 from fedface_learning.data import FaceDataset
 from fedface_learning.data.augmentation import augment
@@ -39,7 +38,7 @@ from fedface_learning.seeding import generator
 class PretrainPlan(CosFacePlan):
     """The options of a pre-training: those of CosFace, the seed, and how often a checkpoint is written."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     checkpoint_every: PositiveInt = Field(default=200, description="Steps from one checkpoint to the next.")
 
 

@@ -171,6 +171,8 @@ def _details(run: RunDetail, rounds: Sequence[RoundView]) -> RenderableType:
     grid.add_row("phase", Text(run.phase, PHASE_STYLES[run.phase]))
     if run.failure:
         grid.add_row("failure", Text(run.failure, "red"))
+    if run.unreadable_round:
+        grid.add_row("unreadable", Text(f"round {run.round}: {run.unreadable_round}", "red"))
     for failing in run.failing:
         grid.add_row("failing", Text(failing_line(failing), "yellow"))
     if run.stopped_because:

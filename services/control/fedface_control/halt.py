@@ -9,6 +9,7 @@ from __future__ import annotations
 import structlog
 
 from fedface_control.records import save_run
+from fedface_core.contracts.schema_version import UNREADABLE
 from fedface_core.domain.round import ENDED_ROUND, Round
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import Run, RunPhase
@@ -65,8 +66,19 @@ def abandon_round(ports: Ports, run: Run, current: Round, because: str, *, by_op
 
 
 def _end(ports: Ports, ended: Run, event: str) -> Run:
-    """Save the ended run, and with it abandon its current round if that has not ended."""
-    current = ports.ledger.load_round(ended.id, ended.round) if ended.round is not None else None
+    """Save the ended run, and with it abandon its current round if that has not ended and can be read."""
+    current = _current_round(ports, ended)
     if current is None or current.phase in ENDED_ROUND:
         return save_run(ports, ended, event)
     return save_run(ports, ended, event, changed=current.abandoned(ports.clock.now(), f"the run has {ended.phase}"))
+
+
+def _current_round(ports: Ports, run: Run) -> Round | None:
+    """The run's current round; None if it has none, or if its record cannot be read: the run can end nevertheless."""
+    if run.round is None:
+        return None
+    try:
+        return ports.ledger.load_round(run.id, run.round)
+    except UNREADABLE as error:
+        log.warning("round_unreadable", round=run.round, reason=str(error))
+        return None

@@ -32,6 +32,9 @@ class RunSummary(Body):
     rounds: int = Field(description="Training rounds in the plan.")
     finished_rounds: int = Field(default=0, description="Training rounds that have finished; abandoned ones do not count.")
     round_phase: RoundPhase | None = None
+    unreadable_round: str | None = Field(
+        default=None, description="Why the record of the current round cannot be read; its counts are missing then."
+    )
     deadline_at: datetime | None = Field(
         default=None, description="The deadline of the open round; it moves while the run is paused."
     )
@@ -107,6 +110,9 @@ class RoundList(Body):
     """All rounds of a run, in order."""
 
     rounds: list[RoundView]
+    unreadable: dict[int, str] = Field(
+        default_factory=dict, description="Number → why, of the rounds whose records cannot be read."
+    )
 
 
 class StoredModel(Body):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError
+
+UNREADABLE: Final = (UnknownSchemaError, DamagedObjectError)
+"""What `read_versioned` raises. What is wrong with one record must not keep anybody from the others."""
 
 _FIELD = "schema_version"
 _REMEDY = "upgrade this FedFace, or use the version that wrote it"

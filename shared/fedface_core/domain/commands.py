@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from fedface_core.domain.facts import Fact
-from fedface_core.domain.ids import ClientId, RunId
+from fedface_core.domain.ids import MOST_CLIENTS, ClientId, RunId
+from fedface_core.domain.results import MOST_COUNTED, Counted
 
-Clients = Annotated[tuple[ClientId, ...], Field(min_length=1, description="In client order.")]
+Clients = Annotated[tuple[ClientId, ...], Field(min_length=1, max_length=MOST_CLIENTS, description="In client order.")]
 
 
 class Command(BaseModel):
@@ -40,27 +41,27 @@ class EnrolClients(Command):
 class TrainClients(Command):
     """Asks clients to train the round's global model on their images and to upload their updates."""
 
-    round: Annotated[int, Field(ge=1)]
+    round: Annotated[int, Field(ge=1, le=MOST_COUNTED)]
     clients: Clients
 
 
 class FoldShard(Command):
     """Asks the aggregator to sum the accepted updates of one shard into the shard's partial."""
 
-    round: Annotated[int, Field(ge=0)]
-    shard: Annotated[int, Field(ge=0)]
+    round: Counted
+    shard: Counted
 
 
 class ReduceRound(Command):
     """Asks the aggregator to reduce a round's partials to the next model version and class embeddings."""
 
-    round: Annotated[int, Field(ge=0)]
+    round: Counted
 
 
 class EvaluateModel(Command):
     """Asks the evaluator to score a round's model version and to store the verification report."""
 
-    round: Annotated[int, Field(ge=0)]
+    round: Counted
 
 
 class HandleFact(Command):

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from fedface_core.domain.ids import RunId, Sha256
-from fedface_core.domain.results import Aggregation, Scores
+from fedface_core.domain.results import Aggregation, Counted, Scores
+
+MOST_ID_CHARACTERS: Final = 64
+MOST_REASON_CHARACTERS: Final = 4_000
+"""A longer reason is cut: a failure must not be lost because much is wrong."""
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= MOST_REASON_CHARACTERS else reason[: MOST_REASON_CHARACTERS - 1] + "…"
 
 
 class FactBase(BaseModel):
     """The fields of every fact. Unknown fields and schema versions are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: Literal[3] = 3
     run_id: RunId
@@ -31,7 +39,8 @@ class IdentitiesListed(FactBase):
 
     kind: Literal["identities_listed"] = "identities_listed"
     correlation_id: str = Field(
-        description="The run's. A deleted run that is created again with its key has its old id, and perhaps other people."
+        max_length=MOST_ID_CHARACTERS,
+        description="The run's. A deleted run that is created again with its key has its old id, and perhaps other people.",
     )
     identity_list_sha256: Sha256
 
@@ -40,7 +49,7 @@ class RoundReady(FactBase):
     """A round may be ready to close. Control checks this in the ledger, so an outdated message closes no round."""
 
     kind: Literal["round_ready"] = "round_ready"
-    round: Annotated[int, Field(ge=0)]
+    round: Counted
     because: Literal["settled", "deadline", "operator"] = Field(
         description="`settled`: the quorum is reached, or every invited client has settled."
     )
@@ -50,8 +59,10 @@ class RoundAggregated(FactBase):
     """The model version and the class embeddings of a round are in the artifact store."""
 
     kind: Literal["round_aggregated"] = "round_aggregated"
-    round: Annotated[int, Field(ge=0)]
-    accepted_digest: str = Field(description="The digest of the accepted set that was averaged.")
+    round: Counted
+    accepted_digest: str = Field(
+        max_length=MOST_ID_CHARACTERS, description="The digest of the accepted set that was averaged."
+    )
     aggregation: Aggregation
 
 
@@ -59,7 +70,7 @@ class RoundEvaluated(FactBase):
     """The verification report of a round is in the artifact store."""
 
     kind: Literal["round_evaluated"] = "round_evaluated"
-    round: Annotated[int, Field(ge=0)]
+    round: Counted
     model_sha256: Sha256 = Field(description="The model version that was scored.")
     scores: Scores
 
@@ -68,7 +79,7 @@ class EvaluationSkipped(FactBase):
     """An operator asked to skip the evaluation of a round."""
 
     kind: Literal["evaluation_skipped"] = "evaluation_skipped"
-    round: Annotated[int, Field(ge=0)]
+    round: Counted
 
 
 class StepFailed(FactBase):
@@ -78,8 +89,8 @@ class StepFailed(FactBase):
     """
 
     kind: Literal["step_failed"] = "step_failed"
-    round: Annotated[int, Field(ge=0)] | None = Field(description="None while the run is prepared.")
-    reason: str
+    round: Counted | None = Field(description="None while the run is prepared.")
+    reason: Annotated[str, AfterValidator(_shortened)]
     fresh_cohort_may_help: bool = Field(
         default=False, description="Whether only the round failed, so that the run can go on with a fresh cohort."
     )

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fedface_core.domain.ids import Sha256
+from fedface_core.domain.ids import RunId, Sha256
+from fedface_core.domain.plan.plan import MOST_RATES
+
+MOST_COUNTED: Final = 2**63 - 1
+"""The largest count of a record, which is also the largest integer of Redis and numpy."""
+_MOST_POINTS: Final = 10_000
+
+Counted = Annotated[int, Field(ge=0, le=MOST_COUNTED)]
+_Length = Annotated[float, Field(ge=0)]
+# What is computed in floats may be a little outside its bounds.
+_Share = Annotated[float, Field(ge=-0.001, le=1.001)]
+_Cosine = Annotated[float, Field(ge=-1.001, le=1.001)]
 
 
 class Aggregation(BaseModel):
@@ -23,20 +34,20 @@ class Aggregation(BaseModel):
     guidance_sha256: Sha256 | None = Field(
         default=None, description="Tensors that every client of the next round may read, if the plan's strategy gives any."
     )
-    folded: int = Field(description="How many updates the average contains.")
-    images: int = Field(description="Σ n_c over the folded updates.")
-    uploaded_bytes: int = Field(description="The size of the folded updates, as the clients uploaded them.")
+    folded: Counted = Field(description="How many updates the average contains.")
+    images: Counted = Field(description="Σ n_c over the folded updates.")
+    uploaded_bytes: Counted = Field(description="The size of the folded updates, as the clients uploaded them.")
     refused: dict[str, str] = Field(description="Client → reason, for updates that failed a check when they were folded.")
-    update_norm: float | None = Field(description="‖f_new − f_old‖₂ over all parameters; none at enrolment.")
+    update_norm: _Length | None = Field(description="‖f_new − f_old‖₂ over all parameters; none at enrolment.")
     loss_before: float | None = Field(
         description="The clients' loss before local training: mean over the folded updates, weighted by their images."
     )
     loss_after: float | None = Field(
         default=None, description="The clients' loss after local training, averaged as `loss_before` is."
     )
-    spreadout_loss: float = Field(description="The spreadout loss after spreadout.")
-    mean_off_diagonal_cosine: float = Field(description="Mean cosine of two class embeddings, after spreadout.")
-    max_off_diagonal_cosine: float = Field(description="Largest cosine of two class embeddings, after spreadout.")
+    spreadout_loss: _Length = Field(description="The spreadout loss after spreadout.")
+    mean_off_diagonal_cosine: _Cosine = Field(description="Mean cosine of two class embeddings, after spreadout.")
+    max_off_diagonal_cosine: _Cosine = Field(description="Largest cosine of two class embeddings, after spreadout.")
 
 
 class Scores(BaseModel):
@@ -46,15 +57,15 @@ class Scores(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     protocol: Literal["pairs"] = "pairs"
-    tar: dict[str, float | None] = Field(
-        description="FAR (as '1e-3') → TAR; none if there are too few impostor pairs for this FAR."
+    tar: dict[str, _Share | None] = Field(
+        max_length=MOST_RATES, description="FAR (as '1e-3') → TAR; none if there are too few impostor pairs for this FAR."
     )
-    auc: float
-    eer: float
-    genuine_pairs: int
-    impostor_pairs: int
-    mean_genuine_cosine: float
-    mean_impostor_cosine: float
+    auc: _Share
+    eer: _Share
+    genuine_pairs: Counted
+    impostor_pairs: Counted
+    mean_genuine_cosine: _Cosine
+    mean_impostor_cosine: _Cosine
 
 
 class RocCurve(BaseModel):
@@ -62,8 +73,8 @@ class RocCurve(BaseModel):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    far: list[float]
-    tar: list[float]
+    far: list[_Share] = Field(max_length=_MOST_POINTS)
+    tar: list[_Share] = Field(max_length=_MOST_POINTS)
 
 
 class VerificationReport(BaseModel):
@@ -71,9 +82,9 @@ class VerificationReport(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    run_id: str
-    round: int
-    model_sha256: str
+    run_id: RunId
+    round: Counted
+    model_sha256: Sha256
     scores: Scores
     roc: RocCurve
 

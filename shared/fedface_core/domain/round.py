@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal, TypedDict, Unpack
+from typing import Annotated, Final, Literal, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fedface_core.domain.ids import ClientId, RunId, Sha256
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.results import Aggregation, Scores
+from fedface_core.domain.results import MOST_COUNTED, Aggregation, Counted, Scores
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.transitions import Transition, replaced
 
@@ -61,25 +61,27 @@ class RoundState(BaseModel):
     have residuals.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: Literal[3] = 3
     run_id: RunId
-    number: int
+    number: Counted
     phase: RoundPhase = RoundPhase.OPEN
-    carried: dict[ClientId, int] = Field(
+    carried: dict[ClientId, Counted] = Field(
         default_factory=dict,
         description="Asynchronous runs: clients of the cohort that still train since an earlier round → that round.",
     )
-    shard_size: int
-    quorum: int
-    minimum: int
+    shard_size: Annotated[int, Field(gt=0, le=MOST_COUNTED)]
+    quorum: Counted
+    minimum: Counted
     opened_at: datetime
     deadline_at: datetime
     closed_at: datetime | None = None
     suspended_at: datetime | None = Field(default=None, description="When the pause of its run began.")
     finished_at: datetime | None = None
-    base: int | None = Field(default=None, description="The finished round that the cohort starts from; none at enrolment.")
+    base: Counted | None = Field(
+        default=None, description="The finished round that the cohort starts from; none at enrolment."
+    )
     model_sha256: Sha256 = Field(description="The global model that the cohort starts from.")
     identity_list_sha256: Sha256 | None = Field(
         default=None, description="The identity list of the run's data set; none in runs of older versions."
@@ -89,7 +91,7 @@ class RoundState(BaseModel):
     )
     server_state_sha256: Sha256 | None = Field(default=None, description="The aggregator's state, if it keeps any.")
     guidance_sha256: Sha256 | None = Field(default=None, description="The clients' guidance, if the strategy gives any.")
-    residuals: dict[ClientId, int] = Field(
+    residuals: dict[ClientId, Counted] = Field(
         default_factory=dict,
         description="Error feedback: client → the round whose residual it uses. Clients that are not here have no residual.",
     )

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fedface_core.domain.errors import InvalidInputError, WrongPhaseError
 from fedface_core.domain.ids import RunId, Sha256
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.results import Counted
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.transitions import Transition, replaced
 
@@ -111,28 +112,30 @@ class RunChanges(TypedDict, total=False):
 class Run(BaseModel):
     """One run as the ledger stores it. ``version`` grows by one with each change that is stored (compare-and-set)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: Literal[3] = 3
     id: RunId
     plan: Plan
     phase: RunPhase = RunPhase.CREATED
-    version: int = 0
+    version: Counted = 0
     correlation_id: str = Field(description="Names this run's work in every service's log.")
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
     paused_at: datetime | None = Field(default=None, description="When the present pause began.")
-    paused_seconds: float = Field(default=0.0, description="The total length of all earlier pauses.")
+    paused_seconds: float = Field(default=0.0, ge=0, description="The total length of all earlier pauses.")
     prompted_at: datetime | None = Field(default=None, description="When its preparation was last requested.")
-    round: int | None = Field(default=None, description="The current round's number.")
-    finished_rounds: int = Field(default=0, description="Training rounds that have finished.")
-    abandoned_in_a_row: int = Field(default=0, description="Rounds that were abandoned since the last one finished.")
-    base_round: int | None = Field(default=None, description="The finished round whose results the next cohort starts from.")
-    evaluating: tuple[int, ...] = Field(
+    round: Counted | None = Field(default=None, description="The current round's number.")
+    finished_rounds: Counted = Field(default=0, description="Training rounds that have finished.")
+    abandoned_in_a_row: Counted = Field(default=0, description="Rounds that were abandoned since the last one finished.")
+    base_round: Counted | None = Field(
+        default=None, description="The finished round whose results the next cohort starts from."
+    )
+    evaluating: tuple[Counted, ...] = Field(
         default=(), description="Asynchronous runs: earlier rounds whose model version is still being scored."
     )
-    updates_kept_from: int = Field(default=0, description="The updates of rounds before this one have been removed.")
+    updates_kept_from: Counted = Field(default=0, description="The updates of rounds before this one have been removed.")
     model_sha256: Sha256 | None = Field(default=None, description="The newest model version.")
     identity_list_sha256: Sha256 | None = Field(
         default=None, description="The identity list of its data set; none before it is listed, and in old runs."

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from fedface_core.domain.results import Aggregation
+from fedface_learning.aggregation.finite import require_finite
 from fedface_learning.formats.class_embeddings import encode_class_embeddings
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.strategies import ServerResult
@@ -42,11 +45,19 @@ def reduced_round(
     """Encode the result of a round's strategy, and put it together with the encoded ``model`` and the round's counts.
 
     ``folded`` updates have ``images`` images and ``uploaded_bytes`` bytes. ``refused`` is client → reason.
+    `InvalidInputError` if class embeddings, server state, guidance or a statistic is not finite.
     """
+    stats = result.stats
+    statistics: dict[str, Tensor | float | None] = {
+        "class embeddings (W)": result.class_embeddings_CD,
+        "the spreadout loss": stats.loss,
+        "the mean cosine of class embeddings": stats.mean_off_diagonal_cosine,
+        "the largest cosine of class embeddings": stats.max_off_diagonal_cosine,
+    }
+    require_finite({**statistics, **result.state, **result.guidance}, "spreadout", "lower spreadout.weight and its rate")
     class_embeddings = encode_class_embeddings(result.class_embeddings_CD)
     server_state = encode_tensors(result.state) if result.state else None
     guidance = encode_tensors(result.guidance) if result.guidance else None
-    stats = result.stats
     aggregation = Aggregation(
         model_sha256=sha256_hex(model),
         class_embeddings_sha256=sha256_hex(class_embeddings),

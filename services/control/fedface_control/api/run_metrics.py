@@ -13,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from fedface_control.api.routes.health import check_dependencies
+from fedface_control.readable_rounds import readable_rounds
 from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.round import RoundPhase, RoundState
@@ -68,8 +69,10 @@ class RunMetrics(Collector):
             gauges.set("fedface_run_phase", run, 1, run.phase)
             if run.round is None:
                 continue
-            glances = ledger.round_summaries(run.id)
+            glances, unreadable = readable_rounds(ledger, run)
             phases.update(glance.round.phase for glance in glances)
+            if run.round in unreadable or not glances:
+                continue
             newest = glances[-1]
             current = newest.round
             gauges.set("fedface_run_round", run, run.round)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
+from fedface_core.contracts.schema_version import UNREADABLE
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.failures import StepFailure, newest_first
 from fedface_core.domain.results import Scores
@@ -79,7 +80,10 @@ def _summary(ledger: RunViews, run: Run) -> dict[str, Any]:
         "ended_at": run.ended_at,
     }
     if run.round is not None:
-        glance = ledger.round_summary(run.id, run.round)
+        try:
+            glance = ledger.round_summary(run.id, run.round)
+        except UNREADABLE as error:
+            return summary | {"unreadable_round": str(error)}
         current = glance.round
         takes_updates = current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED)
         summary |= {
@@ -119,6 +123,6 @@ def _newest_scores(ledger: RunViews, current: RoundState) -> Scores | None:
     try:
         while state.scores is None and state.base is not None:
             state = ledger.round_summary(state.run_id, state.base).round
-    except NotFoundError:  # a restored ledger lacks the round
+    except (NotFoundError, *UNREADABLE):  # a restored ledger lacks the round
         return None
     return state.scores

@@ -10,8 +10,9 @@ from contextlib import suppress
 
 import structlog
 
+from fedface_control.readable_rounds import readable_rounds
 from fedface_control.upkeep.claims import claim_for_earlier_runs, is_claimed
-from fedface_control.upkeep.named_artifacts import aggregations, named_by_recorded
+from fedface_control.upkeep.named_artifacts import NamedArtifacts, aggregations
 from fedface_core.contracts import object_keys
 from fedface_core.domain.errors import DamagedObjectError, NotFoundError, StaleVersionError, UnknownSchemaError
 from fedface_core.domain.round import RoundState
@@ -119,7 +120,10 @@ def _server_states(rounds: Iterable[RoundState]) -> set[str]:
 
 def _models(ports: Ports, run: Run) -> set[str]:
     """SHA-256 of the model versions that the run names, also by results that are stored and not recorded yet."""
-    named = named_by_recorded(ports.ledger, run)
+    named = NamedArtifacts()
+    # What only an unreadable round names has a claim of a run that is no more, and so is garbage.
+    rounds, _ = readable_rounds(ports.ledger, run)
+    named.add_run(run, [glance.round for glance in rounds])
     try:
         for aggregation in aggregations(ports.artifacts, run.id):
             named.add_aggregation(aggregation)

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from fedface_cli.plan_files import make_part, parse_document
-from fedface_core.domain.plan.part import PositiveInt
+from fedface_core.domain.plan.part import PositiveInt, Seed
 from fedface_core.files.bounded_file import read_text
 
 # Names become parts of file names and of column names.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$", max_length=80)]
-Seed = Annotated[int, Field(ge=0)]
+MOST_SEEDS = 10_000
 Axes = dict[str, tuple[Any, ...]]
 Tree = dict[str, Any]
 
@@ -26,7 +26,7 @@ class _StudyPart(BaseModel):
 class RepeatPlan(_StudyPart):
     """Each arm is run once for each seed. The seed becomes the value of each of the ``fields``."""
 
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MOST_SEEDS)]
     fields: Annotated[tuple[str, ...], Field(min_length=1, description="Dotted, such as `split.seed` or `pretrain.seed`.")]
 
     @field_validator("seeds")

@@ -6,10 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fedface_core.domain.plan.part import ByName, PlanPart, PositiveInt
-
-_Rate = Annotated[float, Field(gt=0)]
-_Decay = Annotated[float, Field(ge=0, lt=1)]
+from fedface_core.domain.plan.part import ByName, Decay, PlanPart, PositiveInt, Rate
 
 
 class AveragePlan(PlanPart):
@@ -22,8 +19,8 @@ class MomentumPlan(PlanPart):
     """SGD with momentum on the server (FedAvgM: Hsu et al., 2019)."""
 
     name: Literal["momentum"]
-    learning_rate: _Rate = 1.0
-    momentum: _Decay = 0.9
+    learning_rate: Rate = 1.0
+    momentum: Decay = 0.9
 
 
 class AdaptivePlan(PlanPart):
@@ -33,10 +30,10 @@ class AdaptivePlan(PlanPart):
     """
 
     name: Literal["adam", "yogi"]
-    learning_rate: _Rate = Field(default=1e-3, description="η: about how far a parameter moves in a round.")
-    beta1: _Decay = 0.9
-    beta2: _Decay = 0.99
-    epsilon: _Rate = Field(default=1e-3, description="τ: a parameter whose changes are far below τ hardly moves.")
+    learning_rate: Rate = Field(default=1e-3, description="η: about how far a parameter moves in a round.")
+    beta1: Decay = 0.9
+    beta2: Decay = 0.99
+    epsilon: Rate = Field(default=1e-3, description="τ: a parameter whose changes are far below τ hardly moves.")
 
 
 OptimiserPlan = Annotated[AveragePlan | MomentumPlan | AdaptivePlan, Field(discriminator="name"), ByName]
@@ -50,7 +47,7 @@ class AggregationPlan(PlanPart):
         description="`asynchronous`: the round is a buffer of `cohort.quorum` updates. A client that still trains when the "
         "buffer is full goes on, and its update counts in a later round, with less weight.",
     )
-    staleness_exponent: Annotated[float, Field(ge=0)] = Field(
+    staleness_exponent: Annotated[float, Field(ge=0, le=100)] = Field(
         default=0.5, description="a in the weight 1/(1+τ)^a of an update whose model is τ versions old."
     )
     most_staleness: PositiveInt = Field(

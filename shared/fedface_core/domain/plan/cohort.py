@@ -7,13 +7,14 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fedface_core.domain.plan.part import Fraction, PlanPart, PositiveInt
+from fedface_core.domain.plan.part import Count, Fraction, PlanPart, PositiveInt
 
 DEFAULT_MINIMUM: Final = 3
 """Of the updates behind a model. Who knows one of two updates, as each of the two clients does, can compute the other one
 from their average. For this reason, a sum that is published usually has three contributors at least (Hundepool et al.,
 *Statistical Disclosure Control*, 2012, chapter 4: the minimum frequency rule)."""
 LONGEST_SECONDS = 366 * 86_400  # far from the last date that `datetime` has
+LARGEST_NORM = 1e38  # about the largest number in single precision
 
 
 class CohortPlan(PlanPart):
@@ -49,7 +50,7 @@ class CohortPlan(PlanPart):
         "or all clients if there are fewer. A model of fewer people's updates may tell about single people; to allow it, "
         "say so here.",
     )
-    retries: Annotated[int, Field(ge=0)] = Field(
+    retries: Count = Field(
         default=2,
         description="How many abandoned rounds in a row are followed by a fresh cohort; one more fails the run.",
     )
@@ -60,7 +61,7 @@ class CohortPlan(PlanPart):
     attempts: PositiveInt = Field(
         default=5, description="How often the task of one client is delivered before the client counts as failed."
     )
-    max_update_norm: Annotated[float, Field(gt=0)] = Field(
+    max_update_norm: Annotated[float, Field(gt=0, le=LARGEST_NORM)] = Field(
         default=100.0,
         description="An update is refused if its distance from the global model (L2 over all parameters) is above this.",
     )

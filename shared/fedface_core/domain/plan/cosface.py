@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fedface_core.domain.plan.part import PlanPart, PositiveInt
+from fedface_core.domain.plan.part import LARGEST, Decay, PlanPart, PositiveInt, Rate, Shift
 
 
 class CosFacePlan(PlanPart):
@@ -14,19 +14,17 @@ class CosFacePlan(PlanPart):
 
     epochs: PositiveInt = 30
     batch_size: PositiveInt = 64
-    learning_rate: Annotated[float, Field(gt=0)] = Field(default=0.1, description="The highest rate of the schedule.")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    learning_rate: Rate = Field(default=0.1, description="The highest rate of the schedule.")
+    momentum: Decay = 0.9
+    weight_decay: Annotated[float, Field(ge=0, le=LARGEST)] = 5e-4
     schedule: Literal["one-cycle", "step"] = Field(
         default="one-cycle",
         description="one-cycle: a linear rise over the first 30 % of the steps, then half a cosine down to 0; "
         "step: a tenth after half of the steps, a hundredth after three quarters.",
     )
-    scale: Annotated[float, Field(gt=0)] = Field(default=30.0, description="s: the logits are s times the cosines.")
-    margin: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.35, description="m: subtracted from the cosine of the true class."
-    )
+    scale: Rate = Field(default=30.0, description="s: the logits are s times the cosines.")
+    margin: Decay = Field(default=0.35, description="m: subtracted from the cosine of the true class.")
     flip: bool = Field(default=True, description="Mirror each image left to right with probability ½.")
-    shift: Annotated[int, Field(ge=0)] = Field(
+    shift: Shift = Field(
         default=0, description="Shift each image at random by up to this many pixels, horizontally and vertically."
     )

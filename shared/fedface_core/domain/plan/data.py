@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from fedface_core.domain.ids import MOST_CLIENTS
-from fedface_core.domain.plan.part import PlanPart, PositiveInt
+from fedface_core.domain.plan.part import MOST_PIXELS, PlanPart, PositiveInt, Seed
+
+MOST_IDENTITIES: Final = 10_000_000
+"""More than any data set of faces has; the largest that is published has four millions."""
 
 
 class DataPlan(PlanPart):
@@ -38,10 +41,10 @@ class DataPlan(PlanPart):
         default=None,
         description="A client uses at most this many of its identity's images; public and test identities use all.",
     )
-    identities: PositiveInt | None = Field(
+    identities: Annotated[int, Field(gt=0, le=MOST_IDENTITIES)] | None = Field(
         default=None, description="`synthetic`: how many identities there are; by default as many as the split needs."
     )
-    low_resolution: Annotated[int, Field(ge=4)] | None = Field(
+    low_resolution: Annotated[int, Field(ge=4, le=MOST_PIXELS)] | None = Field(
         default=None, description="Reduce each image to this many pixels in height and enlarge it again."
     )
     misalignment: Annotated[float, Field(gt=0, le=0.5)] | None = Field(
@@ -49,9 +52,7 @@ class DataPlan(PlanPart):
         description="Shift each photograph at random by up to this share of the frame's width, horizontally and vertically, "
         "scale it by up to 1 ± this, and rotate it by up to this angle in radians. Not for `synthetic`.",
     )
-    seed: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="The seed of the people that `synthetic` renders, and of the misalignment."
-    )
+    seed: Seed = Field(default=0, description="The seed of the people that `synthetic` renders, and of the misalignment.")
 
     @model_validator(mode="after")
     def _has_folder_if_needed(self) -> Self:
@@ -87,10 +88,10 @@ class DataPlan(PlanPart):
 class SplitPlan(PlanPart):
     """How many identities are public (for pre-training), clients and test: three disjoint sets, drawn by the seed."""
 
-    public: Annotated[int, Field(ge=0)] = 0
+    public: Annotated[int, Field(ge=0, le=MOST_IDENTITIES)] = 0
     clients: Annotated[int, Field(gt=0, le=MOST_CLIENTS)] = 20
-    test: Annotated[int, Field(ge=2)] = 20
-    seed: Annotated[int, Field(ge=0)] = 0
+    test: Annotated[int, Field(ge=2, le=MOST_IDENTITIES)] = 20
+    seed: Seed = 0
 
     @property
     def identities(self) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from fedface_core.domain.ids import ClientId
-from fedface_core.domain.plan.part import PlanPart
+from fedface_core.domain.plan.part import LARGEST, Count, PlanPart, at_most
 
 # A waiting device occupies a worker. This wait, the pauses between uploads (under a minute) and the training itself must
 # together stay below a task's time limit of 600 s.
@@ -49,7 +49,7 @@ class TraceEntry(PlanPart):
     """What one client does in one round, or in every training round. Fields that are left out are drawn at random."""
 
     client: ClientId
-    round: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Every training round if left out.")
+    round: Count | None = Field(default=None, description="Every training round if left out.")
     seconds: Wait | None = Field(default=None, description="How long the client takes, besides the real training.")
     drops_out: bool | None = Field(default=None, description="Whether the client takes its task and never answers.")
     available: bool | None = Field(default=None, description="False: the client does not answer at all in this round.")
@@ -78,14 +78,14 @@ class DevicePlan(PlanPart):
         default=1.0,
         description="The share of each period in which a device answers; it answers at another time for each client.",
     )
-    availability_period_seconds: Annotated[float, Field(gt=0)] = 300.0
+    availability_period_seconds: Annotated[float, Field(gt=0, le=LARGEST)] = 300.0
     upload_failure: Probability = Field(default=0.0, description="The probability that one attempt to upload fails.")
     upload_attempts: Annotated[int, Field(ge=1, le=10)] = Field(
         default=3, description="How often the client tries to upload before it counts as failed."
     )
     lateness: Probability = Field(default=0.0, description="The probability that a client delivers its update late.")
     lateness_seconds: Wait = Field(default=0.0, description="How much later a late update is delivered.")
-    trace: Annotated[tuple[TraceEntry, ...], Field(max_length=MOST_TRACE_ENTRIES)] = Field(
+    trace: Annotated[tuple[TraceEntry, ...], Field(max_length=MOST_TRACE_ENTRIES), at_most(MOST_TRACE_ENTRIES)] = Field(
         default=(), description="Exceptions to the draws. In a plan file: the name of a trace file, CSV or JSON lines."
     )
 

@@ -7,21 +7,21 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fedface_core.domain.plan.part import Fraction, PlanPart, PositiveInt
+from fedface_core.domain.plan.part import Count, Decay, Fraction, PlanPart, PositiveInt, Rate, Shift
 
 
 class LocalTrainingPlan(PlanPart):
     """How a client trains: SGD with momentum on the loss of the plan's strategy."""
 
-    steps: Annotated[int, Field(ge=0)] = Field(default=4, description="Gradient steps; 0 uploads the model unchanged.")
+    steps: Count = Field(default=4, description="Gradient steps; 0 uploads the model unchanged.")
     batch_size: PositiveInt | None = Field(
         default=None, description="Images in one step; by default all images of the client."
     )
-    learning_rate: Annotated[float, Field(gt=0)] = 0.05
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    learning_rate: Rate = 0.05
+    momentum: Decay = 0.9
     margin: Annotated[float, Field(gt=0, le=1)] = Field(default=0.9, description="m in max(0, m − w·f(x))².")
     flip: bool = Field(default=False, description="Mirror each image left to right with probability ½.")
-    shift: Annotated[int, Field(ge=0)] = Field(
+    shift: Shift = Field(
         default=0,
         description="Shift each image at random by up to this many pixels, horizontally and vertically, in each step.",
     )
@@ -46,7 +46,7 @@ class LocalTrainingPlan(PlanPart):
         default=None,
         description="The steps of the plan's last round; they fall as the rate falls. By default the steps stay constant.",
     )
-    warmup_rounds: Annotated[int, Field(ge=0)] = Field(
+    warmup_rounds: Count = Field(
         default=0,
         description="How many rounds come before the schedule; in them the rate rises to `learning_rate` in equal parts.",
     )

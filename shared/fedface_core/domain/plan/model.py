@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from fedface_core.domain.plan.part import PlanPart, PositiveInt
+from fedface_core.domain.plan.part import Pixels, PlanPart, at_most
 
 Architecture = Literal[
     "spherenet-4",
@@ -39,6 +39,9 @@ Weights = Annotated[str, StringConstraints(pattern=r"^(random|published|[0-9a-f]
 
 _IMPROVED_RESNET = {"height": 112, "width": 112, "channels": 3, "embedding_size": 512, "widths": (64, 128, 256, 512)}
 
+_MOST_WIDTHS = 4
+Width = Annotated[int, Field(gt=0, le=65_536)]
+
 # The published shape of each family of architectures: the defaults if a plan only names the architecture.
 _DEFAULT_SHAPES: dict[str, dict[str, Any]] = {
     "spherenet": {"height": 112, "width": 96, "channels": 3, "embedding_size": 512, "widths": (64, 128, 256, 512)},
@@ -60,13 +63,14 @@ class ModelPlan(PlanPart):
     """Which embedding network a run trains, its size, and its initial weights."""
 
     architecture: Architecture = "dlib-resnet"
-    height: PositiveInt
-    width: PositiveInt
+    height: Pixels
+    width: Pixels
     channels: Literal[1, 3]
-    embedding_size: PositiveInt
-    widths: tuple[PositiveInt, ...] = Field(
+    embedding_size: Width
+    widths: Annotated[tuple[Width, ...], at_most(_MOST_WIDTHS)] = Field(
+        max_length=_MOST_WIDTHS,
         description="Channels of each stage; for inception-resnet-v1 of its first convolution, of which the others are "
-        "multiples."
+        "multiples.",
     )
     weights: Weights = Field(
         default="random",

@@ -6,8 +6,37 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-PositiveInt = Annotated[int, Field(gt=0)]
+# Bounds that no honest plan comes near, so that every stored plan is still read. They keep products of a plan's numbers
+# finite, and each number in the type that computes with it. What a run may cost is bounded far lower, when it is created
+# (`fedface_core.domain.budget`).
+MOST: Final = 1_000_000
+"""The largest count in a plan, of steps, rounds, images or clients."""
+MOST_PIXELS: Final = 16_384
+"""The longest side of an image, and the longest shift of one."""
+MOST_SEED: Final = 2**64 - 1
+"""The largest seed that torch's generators take."""
+LARGEST: Final = 1e9
+"""The largest rate, weight or scale in a plan."""
+
+Count = Annotated[int, Field(ge=0, le=MOST)]
+PositiveInt = Annotated[int, Field(gt=0, le=MOST)]
+Pixels = Annotated[int, Field(gt=0, le=MOST_PIXELS)]
+Shift = Annotated[int, Field(ge=0, le=MOST_PIXELS)]
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
+Rate = Annotated[float, Field(gt=0, le=LARGEST)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+def at_most(most: int) -> BeforeValidator:
+    """Refuses a longer list before its items are looked at: each wrong item would be an error of its own."""
+
+    def refuse_longer(value: object) -> object:
+        if isinstance(value, list | tuple) and len(value) > most:
+            raise ValueError(f"should have at most {most} items, not {len(value)}")
+        return value
+
+    return BeforeValidator(refuse_longer)
 
 
 def _name_as_object(value: object) -> object:

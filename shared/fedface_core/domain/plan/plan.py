@@ -13,12 +13,15 @@ from fedface_core.domain.plan.data import DataPlan, SplitPlan
 from fedface_core.domain.plan.devices import DevicePlan
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
 from fedface_core.domain.plan.model import ModelPlan
-from fedface_core.domain.plan.part import PlanPart, PositiveInt
+from fedface_core.domain.plan.part import PlanPart, PositiveInt, Seed, at_most
 from fedface_core.domain.plan.retention import RetentionPlan
 from fedface_core.domain.plan.spreadout import SpreadoutPlan
 from fedface_core.domain.plan.stopping import StopPlan
 from fedface_core.domain.plan.strategy import IN_PROCESS, WITHOUT_SPREADOUT, FedFacePlan, StrategyPlan, strategy_name
 from fedface_core.domain.plan.update_encoding import Float32Plan, UpdateEncodingPlan
+
+MOST_RATES = 1000
+"""How many false accept rates a plan may ask for."""
 
 
 class Plan(PlanPart):
@@ -48,10 +51,13 @@ class Plan(PlanPart):
     rounds: PositiveInt = Field(default=8, description="How many training rounds follow enrolment (round 0).")
     stop: StopPlan = Field(default_factory=StopPlan)
     retention: RetentionPlan = Field(default_factory=RetentionPlan)
-    far: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        default=(1e-1, 1e-2, 1e-3, 1e-4), min_length=1, description="The false accept rates at which TAR is reported."
+    far: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], at_most(MOST_RATES)] = Field(
+        default=(1e-1, 1e-2, 1e-3, 1e-4),
+        min_length=1,
+        max_length=MOST_RATES,
+        description="The false accept rates at which TAR is reported.",
     )
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
 
     @model_validator(mode="before")
     @classmethod

@@ -6,15 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fedface_core.domain.plan.part import PlanPart
+from fedface_core.domain.plan.part import Count, PlanPart, Rate
 
 
 class SpreadoutPlan(PlanPart):
     """The gradient steps by which the server pushes class embeddings apart. ``steps=0`` switches spreadout off."""
 
-    weight: Annotated[float, Field(gt=0)] = Field(default=10.0, description="λ: the weight of the spreadout loss.")
+    weight: Rate = Field(default=10.0, description="λ: the weight of the spreadout loss.")
     margin: Annotated[float, Field(ge=-1, lt=1)] = Field(
         default=0.3, description="ν: pairs with a cosine below this are not pushed apart."
     )
-    steps: Annotated[int, Field(ge=0)] = 10
-    learning_rate: Annotated[float, Field(gt=0)] = 0.01
+    steps: Count = 10
+    learning_rate: Rate = 0.01

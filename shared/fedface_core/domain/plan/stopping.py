@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from fedface_core.domain.plan.part import Fraction, PlanPart, PositiveInt
+from fedface_core.domain.plan.part import LARGEST, Fraction, PlanPart, PositiveInt
 
 
 class StopPlan(PlanPart):
@@ -22,7 +22,7 @@ class StopPlan(PlanPart):
     least_gain: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0, description="For `patience`: a TAR must be higher than the best before by more than this."
     )
-    wall_clock_seconds: Annotated[float, Field(gt=0)] | None = Field(
+    wall_clock_seconds: Annotated[float, Field(gt=0, le=LARGEST)] | None = Field(
         default=None, description="Stop after this time since the start of the run, without its pauses."
     )
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fedface_core.domain.plan.cosface import CosFacePlan
-from fedface_core.domain.plan.part import ByName, PlanPart, PositiveInt
+from fedface_core.domain.plan.part import LARGEST, ByName, Count, Decay, PlanPart, PositiveInt, Rate
 
 
 class FedFacePlan(PlanPart):
@@ -28,14 +28,16 @@ class FedProxPlan(PlanPart):
     """FedFace with the proximal term of FedProx (Li et al., MLSys 2020) in each client's loss."""
 
     name: Literal["fedprox"]
-    proximal: Annotated[float, Field(ge=0)] = Field(default=0.01, description="μ in μ/2·‖f − f_global‖²; 0 is FedFace.")
+    proximal: Annotated[float, Field(ge=0, le=LARGEST)] = Field(
+        default=0.01, description="μ in μ/2·‖f − f_global‖²; 0 is FedFace."
+    )
 
 
 class FedAwSPlan(PlanPart):
     """FedAwS (Yu et al., ICML 2020): each client learns its class embedding, which is random at first by default."""
 
     name: Literal["fedaws"]
-    class_learning_rate: Annotated[float, Field(gt=0)] = Field(
+    class_learning_rate: Rate = Field(
         default=0.05,
         description="The learning rate of a client's class embedding. The schedule changes it as the clients' rate.",
     )
@@ -48,11 +50,9 @@ class PublicNegativesPlan(PlanPart):
     """
 
     name: Literal["public-negatives"]
-    scale: Annotated[float, Field(gt=0)] = Field(default=10.0, description="s: the logits are s times the cosines.")
-    margin: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.35, description="m: subtracted from the cosine of the true class."
-    )
-    public_steps: Annotated[int, Field(ge=0)] | None = Field(
+    scale: Rate = Field(default=10.0, description="s: the logits are s times the cosines.")
+    margin: Decay = Field(default=0.35, description="m: subtracted from the cosine of the true class.")
+    public_steps: Count | None = Field(
         default=None,
         description="How many gradient steps the aggregator makes in a round; by default as many as a client, 0 for none.",
     )

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from fedface_control.api.routes.runs import UNKNOWN_RUN, WRONG_PHASE, KeyHeader, PortsDep
 from fedface_control.api.views import round_view, run_detail
 from fedface_control.operate import round as operate_round
+from fedface_control.readable_rounds import readable_rounds
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import RoundList, RunDetail
 from fedface_core.domain.results import VerificationReport
@@ -17,7 +18,8 @@ router = APIRouter(prefix="/runs/{run_id}/rounds", tags=["rounds"])
 @router.get("", responses=UNKNOWN_RUN)
 def rounds(run_id: str, ports: PortsDep) -> RoundList:
     """List the run's rounds, with the results of each aggregation and the scores of each model version."""
-    return RoundList(rounds=[round_view(ports.ledger, glance) for glance in ports.ledger.round_summaries(run_id)])
+    readable, unreadable = readable_rounds(ports.ledger, ports.ledger.load(run_id))
+    return RoundList(rounds=[round_view(ports.ledger, glance) for glance in readable], unreadable=unreadable)
 
 
 @router.get("/{number}/report", responses=UNKNOWN_RUN)

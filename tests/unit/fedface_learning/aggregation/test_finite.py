@@ -1,0 +1,33 @@
+"""What is not finite is named, with the step that made it and what helps."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_learning.aggregation.finite import require_finite
+
+
+def test_finite_numbers_pass() -> None:
+    numbers: dict[str, torch.Tensor | float | None] = {
+        "weights": torch.tensor([1e38, -1e38]),
+        "count": torch.tensor(2**62),
+        "loss": 1.7e308,
+        "none": None,
+    }
+    require_finite(numbers, "averaging", "lower the rate")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, torch.tensor([0.0, math.nan]), torch.tensor([math.inf])])
+def test_the_broken_one_is_named(value: torch.Tensor | float) -> None:
+    with pytest.raises(InvalidInputError, match=r"^after averaging, loss would not be finite; lower the rate$"):
+        require_finite({"weights": torch.zeros(2), "loss": value}, "averaging", "lower the rate")
+
+
+def test_of_many_a_few_are_named() -> None:
+    broken = {f"tensor {index}": torch.tensor(math.nan) for index in range(5)}
+    with pytest.raises(InvalidInputError, match="tensor 0, tensor 1, tensor 2 and 2 more would not be finite"):
+        require_finite(broken, "averaging", "lower the rate")
