@@ -10,6 +10,7 @@ from fedface_core.domain.round_kind import RoundKind
 from fedface_learning.aggregation import PARTIALS, Partial
 from fedface_learning.aggregation.reduced_round import ReducedRound, reduced_round
 from fedface_learning.aggregation.server_state import join_states
+from fedface_learning.models.trial import try_out
 from fedface_learning.models.weights import encode_network
 from fedface_learning.strategies import ServerRound, strategy_of
 
@@ -19,13 +20,14 @@ def reduce_partials(partials: Iterable[Partial], before: ServerRound) -> Reduced
 
     ``partials`` are of the round's kind; they are read one at a time. ``before`` is the round before any update was added:
     its network is the model that the round started from, and becomes the next model version, in place. `TooFewUpdatesError`
-    if no update was folded.
+    if no update was folded; `UnusableModelError` if the next model version gives no embeddings.
     """
     total = _merge(partials, RoundKind.of(before.number))
     if not total.folded:
         raise TooFewUpdatesError(0, before.plan.cohort.minimum, total.refused)
     averaged = total.average(before)
     result = strategy_of(before.plan).finish(averaged.server_round)
+    try_out(before.network)
     return reduced_round(
         encode_network(before.network),
         replace(result, state=join_states(averaged.moments, result.state)),
@@ -33,6 +35,7 @@ def reduce_partials(partials: Iterable[Partial], before: ServerRound) -> Reduced
         images=averaged.images,
         uploaded_bytes=total.size,
         refused=total.refused,
+        clipped=total.clipped,
         update_norm=averaged.update_norm,
         loss_before=averaged.loss_before,
         loss_after=averaged.loss_after,

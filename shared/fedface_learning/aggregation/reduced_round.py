@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from fedface_core.domain.results import Aggregation
 from fedface_learning.formats.class_embeddings import encode_class_embeddings
@@ -34,6 +35,7 @@ def reduced_round(
     folded: int,
     images: int,
     refused: Mapping[str, str],
+    clipped: Mapping[str, float] = MappingProxyType({}),
     uploaded_bytes: int = 0,
     update_norm: float | None = None,
     loss_before: float | None = None,
@@ -41,7 +43,8 @@ def reduced_round(
 ) -> ReducedRound:
     """Encode the result of a round's strategy, and put it together with the encoded ``model`` and the round's counts.
 
-    ``folded`` updates have ``images`` images and ``uploaded_bytes`` bytes. ``refused`` is client → reason.
+    ``folded`` updates have ``images`` images and ``uploaded_bytes`` bytes. ``refused`` is client → reason, ``clipped``
+    is client → norm.
     """
     class_embeddings = encode_class_embeddings(result.class_embeddings_CD)
     server_state = encode_tensors(result.state) if result.state else None
@@ -56,6 +59,7 @@ def reduced_round(
         images=images,
         uploaded_bytes=uploaded_bytes,
         refused=dict(sorted(refused.items())),
+        clipped=dict(sorted(clipped.items())),
         update_norm=update_norm,
         loss_before=loss_before,
         loss_after=loss_after,

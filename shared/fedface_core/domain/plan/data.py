@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from fedface_core.domain.ids import MOST_CLIENTS
 from fedface_core.domain.plan.part import PlanPart, PositiveInt
+
+IMAGES_OF_EACH: Final = {"orl": 10, "synthetic": 12}
+"""Data set → the images of each identity, if the plan does not say how many."""
+MOST_IMAGES: Final = 10_000
+"""The most images of one client, if neither the data set nor the plan says how many there can be."""
 
 
 class DataPlan(PlanPart):
@@ -52,6 +57,12 @@ class DataPlan(PlanPart):
     seed: Annotated[int, Field(ge=0)] = Field(
         default=0, description="The seed of the people that `synthetic` renders, and of the misalignment."
     )
+
+    @property
+    def most_images_of_a_client(self) -> int:
+        """How many images a client can have. An update that says more is refused, since images are its weight."""
+        planned = [images for images in (self.images_per_client, self.images_per_identity) if images is not None]
+        return min(planned, default=IMAGES_OF_EACH.get(self.dataset, MOST_IMAGES))
 
     @model_validator(mode="after")
     def _has_folder_if_needed(self) -> Self:
