@@ -104,11 +104,11 @@ class TrainingPartial:
 
         If not, keep the reason of its refusal.
         """
+        if accepted.started_from != start.model_sha256:
+            detail = f"it was trained from {accepted.started_from}, not from {start.model_sha256}"
+            self._refuse(client, UpdateRefusedError(RefusalReason.WRONG_MODEL, detail))
+            return False
         try:
-            if accepted.started_from != start.model_sha256:
-                raise UpdateRefusedError(
-                    RefusalReason.WRONG_MODEL, f"it was trained from {accepted.started_from}, not from {start.model_sha256}"
-                )
             check_declaration(accepted, start.plan, RoundKind.TRAINING)
         except UpdateRefusedError as error:
             self._refuse(client, error)
