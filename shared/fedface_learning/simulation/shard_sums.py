@@ -78,6 +78,7 @@ class ShardSums:
             norms |= partial.norms
             file = TemporaryFile()  # noqa: SIM115 - the partial that is read from it closes it
             file.writelines(partial.encoded_parts())
+            file.seek(0)
             files.append(file)
         bound = median_bound(self._plan, norms)
         for clients, file in zip(self._shards, files, strict=True):
