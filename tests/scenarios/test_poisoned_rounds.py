@@ -17,9 +17,11 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import RunPhase
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
 from fedface_learning.simulation.simulate import simulate
+from fedface_learning.updates.careful_check import check_carefully
 from support.client_updates import change_updates
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan
@@ -107,18 +109,15 @@ def test_a_mean_that_would_be_the_centre_is_refused(faces: Path, monkeypatch: py
 
 
 def test_an_error_that_no_check_foresaw_refuses_one_client(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fedface_learning.updates import checks
-
-    check = checks.check_carefully
 
     def fails_once(blocks: Any, accepted: Any, *rest: Any) -> Any:
         if accepted.images == 3:
             raise ZeroDivisionError("a fault of ours")
-        return check(blocks, accepted, *rest)
+        return check_carefully(blocks, accepted, *rest)
 
     attack(monkeypatch, set_value("images", 3))
-    monkeypatch.setattr(checks, "check_fast", lambda *_: None)
-    monkeypatch.setattr(checks, "check_carefully", fails_once)
+    monkeypatch.setattr("fedface_learning.updates.checks.check_fast", lambda *_: None)
+    monkeypatch.setattr("fedface_learning.updates.checks.check_carefully", fails_once)
     assert result(tiny_plan(faces, rounds=1)).refused == {ATTACKER: "unusable"}
 
 
@@ -181,8 +180,6 @@ def test_a_shard_that_a_round_does_not_have_is_not_folded(faces: Path) -> None:
 
 
 def test_a_training_that_breaks_off_is_a_failure_of_its_client(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fedface_learning.client.trainer import LocalTrainer
-
     train = LocalTrainer.train
 
     def fails_for_one(self: LocalTrainer, trainee: Any, training: Any) -> Any:

@@ -50,13 +50,8 @@ class EnrolmentPartial:
     """No client: enrolments are not clipped."""
     norms: dict[str, float] = field(default_factory=dict)
     """No client, as with ``clipped``."""
-    sizes: dict[str, int] = field(default_factory=dict)
-    """Client → bytes of its folded update, as it was uploaded."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the folded updates, as they were uploaded."""
-        return sum(self.sizes.values())
+    size: int = 0
+    """Bytes of the updates that `fold` did not refuse, as they were uploaded."""
 
     @property
     def folded(self) -> int:
@@ -69,14 +64,14 @@ class EnrolmentPartial:
         stored = StoredTensors(file)
         try:
             means = {client: stored.tensor(client) for client in sorted(stored.places)}
-            counts = {name: stored.metadata[name] for name in ("images", "refused", "sizes")}
+            counts = {name: stored.metadata[name] for name in ("images", "refused", "size")}
             return cls(means, **counts)
         except KeyError as error:
             raise DamagedObjectError(f"not the metadata of a partial: {error!r}") from error
 
     def encoded_parts(self) -> list[bytes | memoryview]:
         """Encode the partial as an object, in parts."""
-        return encoded_parts(self.mean_embeddings, {"images": self.images, "refused": self.refused, "sizes": self.sizes})
+        return encoded_parts(self.mean_embeddings, {"images": self.images, "refused": self.refused, "size": self.size})
 
     def size_limit(self, start: StartingPoint) -> int:
         """The largest size in bytes of an update with a mean embedding (D,) of the plan's network."""
@@ -110,14 +105,14 @@ class EnrolmentPartial:
         else:
             self.mean_embeddings[client] = mean_D
             self.images[client] = accepted.images
-            self.sizes[client] = accepted.size
+            self.size += accepted.size
 
     def merge(self, other: EnrolmentPartial) -> None:
         """Add another shard's enrolments."""
         self.mean_embeddings |= other.mean_embeddings
         self.images |= other.images
         self.refused |= other.refused
-        self.sizes |= other.sizes
+        self.size += other.size
 
     def average(self, before: ServerRound) -> AveragedRound:
         """Make the class embeddings (C, D) of all clients, from their mean embeddings or at random, as the plan says.
@@ -156,8 +151,8 @@ class EnrolmentPartial:
                 check_mean_norm(norm, longest)
             except UpdateRefusedError as error:
                 self._refuse(client, error)
-                for kept in (self.mean_embeddings, self.images, self.sizes):
-                    del kept[client]
+                del self.mean_embeddings[client]
+                del self.images[client]
 
     def _refuse(self, client: str, error: UpdateRefusedError) -> None:
         self.refused[client] = error.reason
