@@ -174,8 +174,9 @@ def test_a_model_of_no_use_is_not_published(faces: Path, monkeypatch: pytest.Mon
 
 def test_a_shard_that_a_round_does_not_have_is_not_folded(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
-    run = services.run()
-    services.handlers[FoldShard](FoldShard(run_id=run.id, round=1, shard=10**9), "stray")
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 1)
+    services.handlers[FoldShard](FoldShard(run_id=run_id, round=1, shard=10**9), "stray")
     assert not [key for key in services.ports.artifacts.keys("runs/") if "1000000000" in key]
 
 
