@@ -65,7 +65,11 @@ def updates(plan: Plan, counts: list[int], faces: FaceDataset, residuals: Tensor
         Trainee(client, faces.images(f"person-{index}")[: counts[index]], rows_CD[index], residuals.get(client))
         for index, client in enumerate(clients)
     ]
-    return dict(training_updates(trainer, trainees, TrainingRound(plan, 1, guidance, started_from="0" * 64)))
+    return {
+        client: update
+        for client, update in training_updates(trainer, trainees, TrainingRound(plan, 1, guidance, started_from="0" * 64))
+        if isinstance(update, Update)
+    }
 
 
 def alone_and_vectorised(

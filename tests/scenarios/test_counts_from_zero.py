@@ -76,6 +76,7 @@ KINDS = [
 COMMON: dict[str, dict[str, list[str]]] = {
     "fedface_update_bytes_total": {"encoding": ["float32", "float16", "int8", "top-k"]},
     "fedface_artifact_bytes_total": {"operation": ["put", "get"], "kind": KINDS},
+    "fedface_clipped_updates_total": {},
     "fedface_aggregation_seconds_count": {"step": ["fold", "reduce"]},
     "fedface_client_step_seconds_count": {"step": ["fetch", "embed", "train", "put", "record"]},
     "fedface_training_images_total": {},

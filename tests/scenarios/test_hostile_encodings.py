@@ -33,7 +33,9 @@ def sabotage(monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Tensor
         tensors, metadata = decode_tensors(honest.data)
         change(tensors)
         data = encode_tensors(tensors, metadata)
-        return replace(honest, data=data, accepted=honest.accepted.model_copy(update={"sha256": sha256_hex(data)}))
+        return replace(
+            honest, data=data, accepted=honest.accepted.model_copy(update={"sha256": sha256_hex(data), "size": len(data)})
+        )
 
     change_updates(monkeypatch, tamper)
 

@@ -15,6 +15,7 @@ from fedface_aggregator.read_ahead import ReadAhead
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import FoldShard, ReduceRound
 from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError
+from fedface_core.domain.failures import masked, shortened
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
@@ -40,6 +41,9 @@ def fold_shard(workbench: Workbench, command: FoldShard, correlation_id: str) ->
     current = ports.ledger.load_round(run, number)
     if current.phase not in (RoundPhase.OPEN, RoundPhase.AGGREGATING):
         log.info("nothing_to_do", round_phase=current.phase)
+        return
+    if shard >= current.shards:
+        log.warning("no_such_shard")  # a stray message, which would put a partial of nothing
         return
     accepted = ports.ledger.accepted(run, number, current.shard_members(shard))
     if not _is_final(ports.ledger, current, shard, accepted):
@@ -70,10 +74,11 @@ def fold(workbench: Workbench, plan: Plan, current: Round, key: str, accepted: M
     `InvalidInputError` or `DamagedObjectError` if a model version that clients started from cannot be used.
     """
     with AGGREGATION_SECONDS.labels(AggregationStep.FOLD).time():
-        partial = _sum_updates(workbench, plan, current, accepted)
+        partial = sum_updates(workbench, plan, current, accepted)
     for client, reason in partial.refused.items():
         UPDATES.labels("refused", reason).inc()
-        log.warning("update_refused", client_id=client, reason=reason)
+        detail = shortened(masked(partial.details.get(client, "")))
+        log.warning("update_refused", client_id=client, reason=reason, detail=detail)
     workbench.ports.artifacts.put(key, *partial.encoded_parts())
     log.info("shard_folded", updates=len(accepted) - len(partial.refused))
 
@@ -85,11 +90,21 @@ def _is_final(ledger: RoundSettlement, current: Round, shard: int, accepted: Map
     return set(current.shard_members(shard)) <= accepted.keys() | ledger.failed(current.run_id, current.number).keys()
 
 
-def _sum_updates(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Partial:
+def sum_updates(
+    workbench: Workbench,
+    plan: Plan,
+    current: Round,
+    accepted: Mapping[str, AcceptedUpdate],
+    median_bound: float | None = None,
+) -> Partial:
+    """The sum of a shard's accepted updates. Each of them that cannot be used is refused, whatever is wrong with it.
+
+    ``median_bound`` is the norm at which the round's updates are clipped, once it is known. Errors as `fold` raises them.
+    """
     partial = PARTIALS[current.kind]()
     # First by the round that the client started from, so that one model at a time is in memory; then in client order.
     for base, clients in groupby(sorted(accepted, key=lambda client: (current.base_of(client), client)), current.base_of):
-        start = _starting_point(workbench, plan, current, base)
+        start = _starting_point(workbench, plan, current, base, median_bound)
         admitted = [client for client in clients if partial.admits(client, accepted[client], start)]
         objects = [(object_keys.update(current.run_id, base, client), accepted[client].size) for client in admitted]
         with ReadAhead(workbench.ports.artifacts, objects, partial.size_limit(start)) as reading:
@@ -98,8 +113,12 @@ def _sum_updates(workbench: Workbench, plan: Plan, current: Round, accepted: Map
     return partial
 
 
-def _starting_point(workbench: Workbench, plan: Plan, current: Round, base: int) -> StartingPoint:
+def _starting_point(
+    workbench: Workbench, plan: Plan, current: Round, base: int, median_bound: float | None
+) -> StartingPoint:
     """What clients started from whose task came from round ``base``."""
     base_round = current if base == current.number else workbench.ports.ledger.load_round(current.run_id, base)
     model_sha256 = base_round.model_sha256
-    return StartingPoint(plan, model_sha256, lambda: workbench.models.reference(model_sha256), current.number - base)
+    return StartingPoint(
+        plan, model_sha256, lambda: workbench.models.reference(model_sha256), current.number - base, median_bound
+    )

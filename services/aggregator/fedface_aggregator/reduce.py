@@ -7,17 +7,24 @@ from collections.abc import Iterator, Mapping
 import structlog
 import torch
 
-from fedface_aggregator.fold import fold
+from fedface_aggregator.fold import fold, sum_updates
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ReduceRound
-from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError, TooFewUpdatesError
+from fedface_core.domain.errors import (
+    ArtifactMissingError,
+    DamagedObjectError,
+    InvalidInputError,
+    TooFewUpdatesError,
+    UnusableModelError,
+)
 from fedface_core.domain.facts import RoundAggregated
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
-from fedface_core.runtime.metrics import AGGREGATION_SECONDS, AggregationStep
+from fedface_core.runtime.metrics import AGGREGATION_SECONDS, CLIPPED_UPDATES, UPDATES, AggregationStep
 from fedface_learning.aggregation import PARTIALS, Partial
+from fedface_learning.aggregation.median_clipping import clips_by_median, median_bound, must_be_clipped
 from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.aggregation.reduced_round import ReducedRound
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
@@ -35,8 +42,9 @@ log = structlog.get_logger(__name__)
 def reduce_round(workbench: Workbench, command: ReduceRound, correlation_id: str) -> None:
     """Put the objects that the round results in, its aggregation last, and report the aggregation to control.
 
-    A task that is delivered again finds the aggregation and only reports it again. If too few updates can be used, an object
-    that the round started from is damaged, or the strategy cannot read its photographs, the failed step is reported.
+    A task that is delivered again finds the aggregation and only reports it again. If too few updates can be used, the new
+    model is of no use, an object that the round started from is damaged, or the strategy cannot read its photographs, the
+    failed step is reported.
     """
     ports = workbench.ports
     run = command.run_id
@@ -51,7 +59,7 @@ def reduce_round(workbench: Workbench, command: ReduceRound, correlation_id: str
     if aggregation is None:
         try:
             aggregation = reduce(workbench, workbench.plan(run, correlation_id), current, accepted)
-        except TooFewUpdatesError as error:
+        except (TooFewUpdatesError, UnusableModelError) as error:
             workbench.report(failed_step(run, number, "", error), correlation_id)
             return
         except (InvalidInputError, DamagedObjectError) as error:
@@ -66,7 +74,8 @@ def reduce_round(workbench: Workbench, command: ReduceRound, correlation_id: str
 def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Aggregation:
     """Claim the model version of a closed round, put it, class embeddings, server state and guidance, then the aggregation.
 
-    `TooFewUpdatesError` if fewer updates can be used than the round's minimum. `InvalidInputError` or `DamagedObjectError`
+    `TooFewUpdatesError` if fewer updates can be used than the round's minimum, `UnusableModelError` if the model gives no
+    embeddings. `InvalidInputError` or `DamagedObjectError`
     if an object or a photograph that the round needs cannot be used.
     """
     reduced = _reduced_round(workbench, plan, current, accepted)
@@ -88,8 +97,12 @@ def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[s
 def _reduced_round(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:
     with AGGREGATION_SECONDS.labels(AggregationStep.REDUCE).time():
         server_round = _server_round(workbench, plan, current)
-        reduced = reduce_partials(_partials(workbench, plan, current, accepted), server_round)
-    workbench.models.forget_network()  # no other task of an aggregator needs it
+        partials = _Partials(workbench, plan, current, accepted)
+        try:
+            reduced = reduce_partials(partials.in_order(), server_round)
+        finally:
+            workbench.models.forget_network()  # no other task of an aggregator needs it, and it has been changed
+    partials.count_what_became_of_updates(reduced.aggregation)
     if reduced.aggregation.folded < current.minimum:
         raise TooFewUpdatesError(reduced.aggregation.folded, current.minimum, reduced.aggregation.refused)
     return reduced
@@ -120,22 +133,61 @@ def _server_round(workbench: Workbench, plan: Plan, current: Round) -> ServerRou
     )
 
 
-def _partials(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> Iterator[Partial]:
-    """The partials of the shards with accepted updates, in shard order, one at a time.
+class _Partials:
+    """The partials of a round's shards with accepted updates."""
 
-    A partial that is missing or damaged is folded again. It is missing if the worker that recorded its shard as folded had
-    read an older accepted set.
-    """
-    partial_class = PARTIALS[current.kind]
-    for shard in range(current.shards):
-        of_shard = {client: accepted[client] for client in current.shard_members(shard) if client in accepted}
-        if not of_shard:
-            continue
-        key = object_keys.partial(current.run_id, current.number, shard, accepted_digest(of_shard))
+    def __init__(self, workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> None:
+        self._workbench = workbench
+        self._plan = plan
+        self._current = current
+        members = {shard: current.shard_members(shard) for shard in range(current.shards)}
+        of_shard = {
+            shard: {client: accepted[client] for client in clients if client in accepted}
+            for shard, clients in members.items()
+        }
+        self._accepted = {shard: updates for shard, updates in of_shard.items() if updates}
+        self._refused: set[str] = set()
+
+    def in_order(self) -> Iterator[Partial]:
+        """The partials in shard order, one at a time.
+
+        If the plan clips by the median, all are read before, because the median is that of the whole round. A shard with an
+        update that must be clipped is summed once more.
+        """
+        norms: dict[str, float] = {}
+        if clips_by_median(self._plan):
+            for shard in self._accepted:
+                norms |= self._stored(shard).norms
+        bound = median_bound(self._plan, norms)
+        for shard, accepted in self._accepted.items():
+            partial = self._stored(shard)
+            if must_be_clipped(partial.norms, bound):
+                partial = sum_updates(self._workbench, self._plan, self._current, accepted, bound)
+            self._refused |= partial.refused.keys()
+            yield partial
+
+    def count_what_became_of_updates(self, aggregation: Aggregation) -> None:
+        """Count and log the updates that were clipped, and those that were refused when the partials were merged."""
+        for client, reason in aggregation.refused.items():
+            if client not in self._refused:  # else it was counted when its shard was folded
+                UPDATES.labels("refused", reason).inc()
+                log.warning("update_refused", client_id=client, reason=reason)
+        for client, norm in aggregation.clipped.items():
+            CLIPPED_UPDATES.inc()
+            log.warning("update_clipped", client_id=client, norm=norm)
+
+    def _stored(self, shard: int) -> Partial:
+        """The partial of a shard. One that is missing or damaged is folded again.
+
+        It is missing if the worker that recorded its shard as folded had read an older accepted set.
+        """
+        partial_class = PARTIALS[self._current.kind]
+        artifacts = self._workbench.ports.artifacts
+        accepted = self._accepted[shard]
+        key = object_keys.partial(self._current.run_id, self._current.number, shard, accepted_digest(accepted))
         try:
-            partial = partial_class.read(open_artifact(workbench.ports.artifacts, key))
+            return partial_class.read(open_artifact(artifacts, key))
         except (ArtifactMissingError, DamagedObjectError) as error:
             log.warning("folded_again", shard=shard, reason=str(error))
-            fold(workbench, plan, current, key, of_shard)
-            partial = partial_class.read(open_artifact(workbench.ports.artifacts, key))
-        yield partial
+            fold(self._workbench, self._plan, self._current, key, accepted)
+            return partial_class.read(open_artifact(artifacts, key))

@@ -16,7 +16,14 @@ from fedface_client.invitation import Invitation
 from fedface_client.make_update import make_update, started_from
 from fedface_client.settle import count_attempt, settle
 from fedface_core.contracts import object_keys
-from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError, LostResidualError
+from fedface_core.domain.declaration import check_declaration
+from fedface_core.domain.errors import (
+    ArtifactMissingError,
+    DamagedObjectError,
+    InvalidInputError,
+    LostResidualError,
+    UpdateRefusedError,
+)
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
@@ -89,7 +96,7 @@ class Attempt:
             self.device.simulate_slowness()
             try:
                 return make_update(self.workbench, self.invitation)
-            except (InvalidInputError, DamagedObjectError, LostResidualError) as error:
+            except (InvalidInputError, DamagedObjectError, LostResidualError, UpdateRefusedError) as error:
                 fail(self.workbench.ports, self.invitation, public_reason(error))
                 return None
 
@@ -125,9 +132,10 @@ class Attempt:
             data = self.workbench.ports.artifacts.get(self._key)
             _, metadata = decode_tensors(data)
             stored = AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)})
+            check_declaration(stored, self.invitation.plan, self.invitation.opened_round.kind)
         except ArtifactMissingError:
             return None
-        except (DamagedObjectError, ValidationError) as error:
+        except (DamagedObjectError, ValidationError, UpdateRefusedError) as error:
             log.warning("stored_update_unusable", key=self._key, reason=str(error))
             return None
         return stored if stored.started_from == started_from(self.invitation.opened_round) else None

@@ -7,6 +7,7 @@ from torch import Tensor
 from fedface_client.device import photographs
 from fedface_client.invitation import Invitation
 from fedface_core.contracts import object_keys
+from fedface_core.domain.declaration import check_declaration
 from fedface_core.domain.errors import ArtifactMissingError, LostResidualError
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.round import Round
@@ -25,13 +26,17 @@ def make_update(workbench: Workbench, invitation: Invitation) -> Update:
     """Make an invited client's update from its images. Nothing is put into the store.
 
     `InvalidInputError` if the client's images cannot be used, `DamagedObjectError` if an object in the store is damaged,
-    `LostResidualError` if the residual of the client's last update is gone.
+    `LostResidualError` if the residual of the client's last update is gone, `UpdateRefusedError` if the aggregator would
+    refuse the update for its number of images or its losses.
     """
-    match invitation.opened_round.kind:
+    kind = invitation.opened_round.kind
+    match kind:
         case RoundKind.ENROLMENT:
-            return _enrol(workbench, invitation)
+            update = _enrol(workbench, invitation)
         case RoundKind.TRAINING:
-            return _train(workbench, invitation)
+            update = _train(workbench, invitation)
+    check_declaration(update.accepted, invitation.plan, kind)
+    return update
 
 
 def started_from(opened_round: Round) -> str | None:

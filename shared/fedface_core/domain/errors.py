@@ -12,7 +12,8 @@
     ├── EvictingLedgerError       the server of the ledger may remove records when its memory is full
     ├── UnknownSchemaError        another version of FedFace wrote what was read
     ├── TooFewUpdatesError        too few updates of a round passed their checks
-    └── UpdateRefusedError        one update failed a check
+    ├── UpdateRefusedError        one update failed a check
+    └── UnusableModelError        a round's new model gives no embeddings, or one and the same for all images
 
 Adapters translate the errors of other libraries into these. A package may add errors of its own below `FedFaceError`.
 """
@@ -116,6 +117,13 @@ class TooFewUpdatesError(FedFaceError):
     def __init__(self, folded: int, minimum: int, refused: Mapping[str, str]) -> None:
         reasons = ", ".join(f"{client} ({reason})" for client, reason in sorted(refused.items()))
         super().__init__(f"{folded} updates could be used, fewer than the minimum {minimum}; refused: {reasons}")
+
+
+class UnusableModelError(FedFaceError):
+    """The model that a round has made is of no use, so it is not published. The message says what it gives."""
+
+    status = 422
+    title = "Unusable model"
 
 
 class UpdateRefusedError(FedFaceError):

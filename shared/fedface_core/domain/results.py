@@ -38,6 +38,11 @@ class Aggregation(BaseModel):
     images: Counted = Field(description="Σ n_c over the folded updates.")
     uploaded_bytes: Counted = Field(description="The size of the folded updates, as the clients uploaded them.")
     refused: dict[str, str] = Field(description="Client → reason, for updates that failed a check when they were folded.")
+    clipped: dict[str, _Length] = Field(
+        default_factory=dict,
+        exclude_if=lambda clipped: not clipped,  # records without it are as they were in earlier versions
+        description="Client → the distance of its update from the global model, for updates that were clipped.",
+    )
     update_norm: _Length | None = Field(description="‖f_new − f_old‖₂ over all parameters; none at enrolment.")
     loss_before: float | None = Field(
         description="The clients' loss before local training: mean over the folded updates, weighted by their images."

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedface_core.domain.ids import Sha256
 
@@ -26,6 +26,20 @@ class AcceptedUpdate(BaseModel):
     residual_sha256: Sha256 | None = Field(
         default=None, description="The residual of its encoding, if the plan has error feedback."
     )
+
+
+def read_acceptance(record: str | bytes) -> AcceptedUpdate:
+    """The accepted update in a record of the ledger.
+
+    A client's worker has written the record, so it may be anything, and must not keep the other clients' records from being
+    read. One that is no accepted update stands for an update of the record's own bytes, which no object has: it is refused
+    when it is folded.
+    """
+    try:
+        return AcceptedUpdate.model_validate_json(record)
+    except ValidationError:
+        data = record.encode(errors="replace") if isinstance(record, str) else record
+        return AcceptedUpdate(sha256=hashlib.sha256(data).hexdigest(), size=len(data) + 1, images=1)
 
 
 def accepted_digest(accepted: Mapping[str, AcceptedUpdate]) -> str:
@@ -62,8 +76,11 @@ class RefusalReason(StrEnum):
     WRONG_DTYPE = "wrong_dtype"
     NOT_FINITE = "not_finite"
     NORM_EXCEEDED = "norm_exceeded"
+    OUT_OF_RANGE = "out_of_range"
     WRONG_IMAGE_COUNT = "wrong_image_count"
     WRONG_MODEL = "wrong_model"
+    UNUSABLE = "unusable"
+    """Something that no check foresaw went wrong with it."""
 
 
 class Receipt(BaseModel):

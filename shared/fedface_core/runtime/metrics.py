@@ -96,6 +96,9 @@ UPDATES = Counter("fedface_updates", "Updates by what became of them.", ["outcom
 at_zero(UPDATES, ["accepted"], [""])
 at_zero(UPDATES, ["refused"], RefusalReason)
 at_zero(UPDATES, ["failed"], ["client"])
+CLIPPED_UPDATES = Counter(
+    "fedface_clipped_updates", "Updates that count, but were so far from the global model that they were clipped."
+)
 UPDATE_BYTES = at_zero(
     Counter("fedface_update_bytes", "Bytes of accepted training updates.", ["encoding"]), UPDATE_ENCODINGS
 )

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from statistics import median_low
+from typing import BinaryIO, Final
 
 import torch
 from torch import Tensor
 
+from fedface_core.domain.declaration import check_declaration
 from fedface_core.domain.errors import DamagedObjectError, UpdateRefusedError
 from fedface_core.domain.ids import client_index
+from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.aggregation.partial import AveragedRound, StartingPoint
 from fedface_learning.client.enrolment import enrol, random_class_embeddings
 from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
+from fedface_learning.models import EmbeddingNetwork
+from fedface_learning.models.trial import trial_features
 from fedface_learning.strategies import ServerRound
 from fedface_learning.updates.checks import check_mean_embedding, enrolment_reference
 from fedface_learning.updates.form import size_limit
+from fedface_learning.updates.norm import check_mean_norm
+
+_LONGEST_MEAN: Final = 1 + 1e-3
+"""A mean of unit vectors is no longer than they are, but for rounding."""
+_LONGEST_RAW_MEAN: Final = 1e18
+"""Raw features of any use are far shorter. The square of this length is finite in float32."""
+_TIMES_MEDIAN: Final = 10
+_TIMES_TRIAL: Final = 100
 
 
 @dataclass
@@ -31,8 +44,14 @@ class EnrolmentPartial:
     """Client → the number of its images."""
     refused: dict[str, str] = field(default_factory=dict)
     """Client → the reason why its update was refused."""
+    details: dict[str, str] = field(default_factory=dict)
+    """Client → what was wrong with its refused update. This is not stored."""
+    clipped: dict[str, float] = field(default_factory=dict)
+    """No client: enrolments are not clipped."""
+    norms: dict[str, float] = field(default_factory=dict)
+    """No client, as with ``clipped``."""
     size: int = 0
-    """Bytes of the folded updates, as they were uploaded."""
+    """Bytes of the updates that `fold` did not refuse, as they were uploaded."""
 
     @property
     def folded(self) -> int:
@@ -45,7 +64,8 @@ class EnrolmentPartial:
         stored = StoredTensors(file)
         try:
             means = {client: stored.tensor(client) for client in sorted(stored.places)}
-            return cls(means, *(stored.metadata[name] for name in ("images", "refused", "size")))
+            counts = {name: stored.metadata[name] for name in ("images", "refused", "size")}
+            return cls(means, **counts)
         except KeyError as error:
             raise DamagedObjectError(f"not the metadata of a partial: {error!r}") from error
 
@@ -57,20 +77,33 @@ class EnrolmentPartial:
         """The largest size in bytes of an update with a mean embedding (D,) of the plan's network."""
         return size_limit(enrolment_reference(start.plan.model.embedding_size))
 
-    def admits(self, _client: str, _accepted: AcceptedUpdate, _start: StartingPoint) -> bool:
-        """Always True: nobody has trained yet, so there is no wrong model that an enrolment could have started from."""
+    def admits(self, client: str, accepted: AcceptedUpdate, start: StartingPoint) -> bool:
+        """Whether the number of images is in bounds. If not, keep the reason of the refusal.
+
+        Nobody has trained yet, so there is no wrong model that an enrolment could have started from.
+        """
+        try:
+            check_declaration(accepted, start.plan, RoundKind.ENROLMENT)
+        except UpdateRefusedError as error:
+            self._refuse(client, error)
+            return False
         return True
 
     def fold(self, client: str, accepted: AcceptedUpdate, blocks: Iterable[memoryview], start: StartingPoint) -> None:
         """Check one client's enrolment update and keep its mean embedding.
 
-        If reading ``blocks`` or a check refuses the update, only the reason is kept.
+        If reading ``blocks`` or a check refuses the update, only the reason is kept. With centring, the mean is of raw
+        features, which may be of any length; `average` compares it with the others.
         """
+        model = start.plan.model
+        max_norm = _LONGEST_RAW_MEAN if model.centring else _LONGEST_MEAN
         try:
-            self.mean_embeddings[client] = check_mean_embedding(blocks, accepted, start.plan.model.embedding_size)
+            check_declaration(accepted, start.plan, RoundKind.ENROLMENT)
+            mean_D = check_mean_embedding(blocks, accepted, model.embedding_size, max_norm)
         except UpdateRefusedError as error:
-            self.refused[client] = error.reason
+            self._refuse(client, error)
         else:
+            self.mean_embeddings[client] = mean_D
             self.images[client] = accepted.images
             self.size += accepted.size
 
@@ -84,9 +117,12 @@ class EnrolmentPartial:
     def average(self, before: ServerRound) -> AveragedRound:
         """Make the class embeddings (C, D) of all clients, from their mean embeddings or at random, as the plan says.
 
-        The centre is written into the network of ``before``. The partial is empty afterwards.
+        The centre is written into the network of ``before``. With centring, a client whose mean is far longer than the
+        others' is refused first: it would be the centre. The partial is empty afterwards.
         """
         plan = before.plan
+        if plan.model.centring:
+            self._refuse_long_means(before.network)
         means_CD = torch.zeros(plan.split.clients, plan.model.embedding_size)
         images_C = torch.zeros(plan.split.clients, dtype=torch.int64)
         for client, mean_D in self.mean_embeddings.items():
@@ -100,3 +136,24 @@ class EnrolmentPartial:
             class_embeddings_CD = drawn_CD * (images_C > 0).unsqueeze(1)
         before.network.centre.copy_(enrolment.centre_D)
         return AveragedRound(replace(before, class_embeddings_CD=class_embeddings_CD), images=int(images_C.sum()))
+
+    def _refuse_long_means(self, network: EmbeddingNetwork) -> None:
+        """Refuse each client whose mean of raw features is longer than any photograph can explain.
+
+        That is longer than both 10 times the median of the clients' means and 100 times the features that ``network`` gives
+        for images of noise. So one client's mean cannot make those of others too long, however few they are.
+        """
+        norms = {client: float(torch.linalg.vector_norm(mean_D.double())) for client, mean_D in self.mean_embeddings.items()}
+        trial = float(torch.linalg.vector_norm(trial_features(network).double(), dim=1).max())
+        longest = max(_TIMES_MEDIAN * median_low(norms.values()), _TIMES_TRIAL * trial)
+        for client, norm in norms.items():
+            try:
+                check_mean_norm(norm, longest)
+            except UpdateRefusedError as error:
+                self._refuse(client, error)
+                del self.mean_embeddings[client]
+                del self.images[client]
+
+    def _refuse(self, client: str, error: UpdateRefusedError) -> None:
+        self.refused[client] = error.reason
+        self.details[client] = error.detail

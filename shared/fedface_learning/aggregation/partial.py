@@ -13,11 +13,13 @@ from functools import cached_property
 from typing import BinaryIO, Protocol, Self
 
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.aggregation import MedianClippingPlan, NormClippingPlan
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.strategies import ServerRound, Tensors, strategy_of
 from fedface_learning.updates.encoding import update_encoding_of
 from fedface_learning.updates.form import UpdateForm, further_reference
+from fedface_learning.updates.norm import NormBounds
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class StartingPoint:
     """Opens the model version; called only if updates are compared with it."""
     rounds_behind: int = 0
     """How many rounds ago the round of the model version was opened; above 0 in asynchronous runs only."""
+    median_bound: float | None = None
+    """Where the round's updates are clipped by the median of their norms; None as long as that is not known."""
 
     @cached_property
     def trained_form(self) -> UpdateForm:
@@ -38,7 +42,17 @@ class StartingPoint:
         Opens the model version, once.
         """
         further = further_reference(strategy_of(self.plan).upload_shapes(self.plan))
-        return UpdateForm(self.open_model(), further, update_encoding_of(self.plan))
+        return UpdateForm(self.open_model(), further, update_encoding_of(self.plan), steps=self.plan.local_training.steps)
+
+    @property
+    def norm_bounds(self) -> NormBounds:
+        """What the plan does with the norms of updates."""
+        clipping = self.plan.aggregation.clipping
+        return NormBounds(
+            largest=self.plan.cohort.max_update_norm,
+            clip_at=clipping.norm if isinstance(clipping, NormClippingPlan) else self.median_bound,
+            norms_are_needed=isinstance(clipping, MedianClippingPlan),
+        )
 
 
 @dataclass(frozen=True)
@@ -68,8 +82,16 @@ class Partial(Protocol):
 
     refused: dict[str, str]
     """Client → the reason why its update was refused."""
-    size: int
-    """Bytes of the folded updates, as they were uploaded."""
+    details: dict[str, str]
+    """Client → what was wrong with its refused update. This is for the log, and is not stored."""
+    clipped: dict[str, float]
+    """Client → the norm of its update, for updates that were clipped."""
+    norms: dict[str, float]
+    """Client → the norm of its folded update, if the plan clips updates by the median of the norms."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the folded updates, as they were uploaded."""
 
     @property
     def folded(self) -> int:
@@ -93,6 +115,9 @@ class Partial(Protocol):
 
     def fold(self, client: str, accepted: AcceptedUpdate, blocks: Iterable[memoryview], start: StartingPoint) -> None:
         """Check one client's update and add it. If reading ``blocks`` or a check refuses it, only the reason is kept.
+
+        Whatever else goes wrong with the update refuses it too. An error that leaves this method is no fault of the update,
+        and the partial must not be used then.
 
         ``blocks`` are the update's object, as `fedface_learning.updates.form.Blocks` describes; they are read one by one.
         """

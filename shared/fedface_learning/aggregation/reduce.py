@@ -12,6 +12,7 @@ from fedface_learning.aggregation.finite import require_finite
 from fedface_learning.aggregation.partial import AveragedRound
 from fedface_learning.aggregation.reduced_round import ReducedRound, reduced_round
 from fedface_learning.aggregation.server_state import join_states
+from fedface_learning.models.trial import try_out
 from fedface_learning.models.weights import encode_network, network_tensors
 from fedface_learning.strategies import ServerRound, strategy_of
 
@@ -23,7 +24,8 @@ def reduce_partials(partials: Iterable[Partial], before: ServerRound) -> Reduced
 
     ``partials`` are of the round's kind; they are read one at a time. ``before`` is the round before any update was added:
     its network is the model that the round started from, and becomes the next model version, in place. `TooFewUpdatesError`
-    if no update was folded; `InvalidInputError` if a number of the result is not finite, with the step that made it.
+    if no update was folded; `InvalidInputError` if a number of the result is not finite, with the step that made it;
+    `UnusableModelError` if the next model version gives no embeddings.
     """
     total = _merge(partials, RoundKind.of(before.number))
     if not total.folded:
@@ -32,6 +34,7 @@ def reduce_partials(partials: Iterable[Partial], before: ServerRound) -> Reduced
     _require_finite_average(averaged)
     result = strategy_of(before.plan).finish(averaged.server_round)
     require_finite(network_tensors(before.network), f"the strategy {before.plan.strategy.name}", _LOWER_RATES)
+    try_out(before.network)
     return reduced_round(
         encode_network(before.network),
         replace(result, state=join_states(averaged.moments, result.state)),
@@ -39,6 +42,7 @@ def reduce_partials(partials: Iterable[Partial], before: ServerRound) -> Reduced
         images=averaged.images,
         uploaded_bytes=total.size,
         refused=total.refused,
+        clipped=total.clipped,
         update_norm=averaged.update_norm,
         loss_before=averaged.loss_before,
         loss_after=averaged.loss_after,

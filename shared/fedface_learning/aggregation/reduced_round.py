@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from torch import Tensor
 
@@ -37,6 +38,7 @@ def reduced_round(
     folded: int,
     images: int,
     refused: Mapping[str, str],
+    clipped: Mapping[str, float] = MappingProxyType({}),
     uploaded_bytes: int = 0,
     update_norm: float | None = None,
     loss_before: float | None = None,
@@ -44,8 +46,8 @@ def reduced_round(
 ) -> ReducedRound:
     """Encode the result of a round's strategy, and put it together with the encoded ``model`` and the round's counts.
 
-    ``folded`` updates have ``images`` images and ``uploaded_bytes`` bytes. ``refused`` is client → reason.
-    `InvalidInputError` if class embeddings, server state, guidance or a statistic is not finite.
+    ``folded`` updates have ``images`` images and ``uploaded_bytes`` bytes. ``refused`` is client → reason, ``clipped``
+    is client → norm. `InvalidInputError` if class embeddings, server state, guidance or a statistic is not finite.
     """
     stats = result.stats
     statistics: dict[str, Tensor | float | None] = {
@@ -67,6 +69,7 @@ def reduced_round(
         images=images,
         uploaded_bytes=uploaded_bytes,
         refused=dict(sorted(refused.items())),
+        clipped=dict(sorted(clipped.items())),
         update_norm=update_norm,
         loss_before=loss_before,
         loss_after=loss_after,

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from typing import BinaryIO
 
 import torch
 from torch import Tensor
 
+from fedface_core.domain.declaration import check_declaration
 from fedface_core.domain.errors import DamagedObjectError, UpdateRefusedError
+from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_learning.aggregation.averaging import StoredSum, WeightedSum
 from fedface_learning.aggregation.partial import AveragedRound, StartingPoint
@@ -24,6 +25,7 @@ from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models.weights import load_tensors, network_tensors
 from fedface_learning.strategies import ServerRound, strategy_of
+from fedface_learning.updates.buffer_ranges import VARIANCE, last_part
 from fedface_learning.updates.checks import check_update
 from fedface_learning.updates.form import PlacedValues, UpdateForm
 from fedface_learning.updates.norm import update_norm
@@ -43,6 +45,12 @@ class TrainingPartial:
     """Bytes of the folded updates, as they were uploaded."""
     refused: dict[str, str] = field(default_factory=dict)
     """Client → the reason why its update was refused."""
+    details: dict[str, str] = field(default_factory=dict)
+    """Client → what was wrong with its refused update. This is not stored."""
+    clipped: dict[str, float] = field(default_factory=dict)
+    """Client → the norm of its update, for updates that were clipped."""
+    norms: dict[str, float] = field(default_factory=dict)
+    """Client → the norm of its folded update, if the plan clips by the median of the norms."""
     loss_before: float = 0.0
     """Σ n_c · the client's loss before training."""
     loss_after: float = 0.0
@@ -59,11 +67,13 @@ class TrainingPartial:
             "size": self.size,
             "refused": self.refused,
         }
+        norms = {name: value for name, value in (("clipped", self.clipped), ("norms", self.norms)) if value}
         further = {
             f"{client}/{name}": tensor for client, tensors in self.uploaded.items() for name, tensor in tensors.items()
         }
         return encoded_parts(
-            self.models.tensors() | further, counts | {"loss_before": self.loss_before, "loss_after": self.loss_after}
+            self.models.tensors() | further,
+            counts | norms | {"loss_before": self.loss_before, "loss_after": self.loss_after},
         )
 
     @classmethod
@@ -90,40 +100,56 @@ class TrainingPartial:
         return start.trained_form.size_limit
 
     def admits(self, client: str, accepted: AcceptedUpdate, start: StartingPoint) -> bool:
-        """Whether the client started from the model version in ``start``. If not, keep the reason of its refusal."""
-        admitted = accepted.started_from == start.model_sha256
-        if not admitted:
-            self.refused[client] = RefusalReason.WRONG_MODEL
-        return admitted
+        """Whether the client started from the model version in ``start`` and declares images and losses that are in bounds.
+
+        If not, keep the reason of its refusal.
+        """
+        if accepted.started_from != start.model_sha256:
+            detail = f"it was trained from {accepted.started_from}, not from {start.model_sha256}"
+            self._refuse(client, UpdateRefusedError(RefusalReason.WRONG_MODEL, detail))
+            return False
+        try:
+            check_declaration(accepted, start.plan, RoundKind.TRAINING)
+        except UpdateRefusedError as error:
+            self._refuse(client, error)
+            return False
+        return True
 
     def fold(self, client: str, accepted: AcceptedUpdate, blocks: Iterable[memoryview], start: StartingPoint) -> None:
         """Check one client's update, and add its model times its number of images.
 
-        In an asynchronous run its change is added, times its number of images and the weight of its staleness. If reading
-        ``blocks`` or a check refuses the update, only the reason is kept.
+        In an asynchronous run its change is added, times its number of images and the weight of its staleness. A change that
+        is clipped is added in part. If reading ``blocks`` or a check refuses the update, only the reason is kept.
         """
         form = start.trained_form
         plan = start.plan
+        bounds = start.norm_bounds
         try:
-            loss_before = _finite_loss(accepted.loss_before)
-            loss_after = _finite_loss(accepted.loss_after)
-            update = check_update(blocks, accepted, form, plan.cohort.max_update_norm)
+            check_declaration(accepted, plan, RoundKind.TRAINING)
+            update = check_update(blocks, accepted, form, bounds)
         except UpdateRefusedError as error:
-            self.refused[client] = error.reason
+            self._refuse(client, error)
             return
+        share = bounds.share_kept(update.norm)
         if plan.aggregation.is_asynchronous:
             weight = accepted.images * plan.aggregation.staleness_weight(start.rounds_behind)
-            self.models.add_parts(form.model, _changes(update.values, form), update.counters, weight)
+            self.models.add_parts(form.model, _changes(update.values, form, share), update.counters, weight)
         else:
-            values = ((span.in_sum, values_P) for span, values_P in update.values)
+            values = _models(update.values, form, share)
             self.models.add_parts(form.model, values, update.counters, accepted.images)
         if update.further_tensors:
             self.uploaded[client] = dict(update.further_tensors)
+        if update.norm is not None and share < 1:
+            self.clipped[client] = update.norm
+        if update.norm is not None and bounds.norms_are_needed:
+            self.norms[client] = update.norm
+        assert accepted.loss_before is not None, "it was checked"
+        assert accepted.loss_after is not None, "it was checked"
         self.images += accepted.images
         self.folded += 1
         self.size += accepted.size
-        self.loss_before += accepted.images * loss_before
-        self.loss_after += accepted.images * loss_after
+        self.loss_before += accepted.images * accepted.loss_before
+        self.loss_after += accepted.images * accepted.loss_after
 
     def merge(self, other: TrainingPartial) -> None:
         """Add another shard's sums."""
@@ -132,6 +158,8 @@ class TrainingPartial:
         self.folded += other.folded
         self.size += other.size
         self.refused |= other.refused
+        self.clipped |= other.clipped
+        self.norms |= other.norms
         self.loss_before += other.loss_before
         self.loss_after += other.loss_after
         self.uploaded |= other.uploaded
@@ -152,6 +180,8 @@ class TrainingPartial:
             if aggregator_images := take_part(server_round):
                 self.models.add(network_tensors(network), aggregator_images)
         average = self._add_mean_change(old) if plan.aggregation.is_asynchronous else self.models.average(old)
+        # Changes from an older model can be larger than what is left of a variance.
+        average = {name: tensor.clamp_min(0) if last_part(name) == VARIANCE else tensor for name, tensor in average.items()}
         self.models = WeightedSum()  # to free the sum's memory before more is allocated
         parameters = [name for name, _ in network.named_parameters()]
         _, share = plan.rate_shares(before.number)
@@ -168,6 +198,10 @@ class TrainingPartial:
             loss_after=self.loss_after / self.images,
         )
 
+    def _refuse(self, client: str, error: UpdateRefusedError) -> None:
+        self.refused[client] = error.reason
+        self.details[client] = error.detail
+
     def _add_mean_change(self, old: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """``f + Σ n_c s_c Δ_c / Σ n_c``. Division by Σ n_c, not Σ n_c s_c, makes the step of a stale update smaller."""
         summed = self.models.tensors()
@@ -179,12 +213,15 @@ class TrainingPartial:
         }
 
 
-def _changes(values: Iterable[PlacedValues], form: UpdateForm) -> Iterator[tuple[int, Tensor]]:
-    """The position in the flat sum and ``update − model`` (P,), float64, of each span."""
-    return ((span.in_sum, values_P.double() - form.of_model(span).double()) for span, values_P in values)
+def _models(values: Iterable[PlacedValues], form: UpdateForm, share: float) -> Iterator[tuple[int, Tensor]]:
+    """The position in the flat sum and the client's values (P,) of each span; of a clipped update the values, float64, at
+    ``share`` of the way from the global model to them.
+    """
+    if share == 1:
+        return ((span.in_sum, values_P) for span, values_P in values)
+    return ((span.in_sum, torch.lerp(form.of_model(span).double(), values_P.double(), share)) for span, values_P in values)
 
 
-def _finite_loss(value: float | None) -> float:
-    if value is None or not isfinite(value):
-        raise UpdateRefusedError(RefusalReason.MALFORMED, f"a training update needs finite losses, not {value}")
-    return value
+def _changes(values: Iterable[PlacedValues], form: UpdateForm, share: float) -> Iterator[tuple[int, Tensor]]:
+    """The position in the flat sum and ``share · (update − model)`` (P,), float64, of each span."""
+    return ((span.in_sum, (values_P.double() - form.of_model(span).double()) * share) for span, values_P in values)

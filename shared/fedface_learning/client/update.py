@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
 from torch import Tensor
 
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import FedFaceError, InvalidInputError
+from fedface_core.domain.failures import reason_of
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.client.enrolment import mean_embedding
@@ -18,6 +20,7 @@ from fedface_learning.client.local_training import LocalResult, Trainee, Trainin
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.vectorised_training import train_vectorised
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
+from fedface_learning.memory_errors import is_out_of_memory
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.strategies import Tensors
 from fedface_learning.updates.checks import MEAN_EMBEDDING
@@ -36,6 +39,13 @@ class Update:
     """With error feedback, the residual as an object: the client adds it to its next change if this update is accepted."""
 
 
+@dataclass(frozen=True)
+class TrainingFailure:
+    """A client's training in a round has given no update, with the reason."""
+
+    reason: str
+
+
 def enrolment_update(network: EmbeddingNetwork, images_NCHW: Tensor, plan: Plan) -> Update:
     """The update of a client at enrolment: the mean embedding (D,) of its images (N, C, H, W) by the initial network.
 
@@ -51,27 +61,27 @@ def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingR
     """The update of one client in a training round: the trainer's global model, trained on the client's images.
 
     The client trains in the trainer's network. The update shares no memory with it. `InvalidInputError` if the training
-    diverged: a loss is not finite.
+    diverged (a loss is not finite), or broke off for any other reason that lies in the plan or the client's data.
     """
-    return _update(trainer.train(trainee, training), trainee, training, trainer.global_model)
+    with _naming_the_client(trainee.client, training.number):
+        return _update(trainer.train(trainee, training), trainee, training, trainer.global_model)
 
 
 def training_updates(
     trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound
-) -> Iterator[tuple[str, Update]]:
+) -> Iterator[tuple[str, Update | TrainingFailure]]:
     """Pairs of client and update, in the order of ``trainees``. Each pair is given as soon as the training allows.
 
     Clients train one at a time in the trainer's network. If the plan vectorises clients, as many of them train at once as
-    the plan says, provided that they have equally many images. `InvalidInputError` if the training of one diverged: a loss
-    is not finite.
+    the plan says, provided that they have equally many images. A client whose training diverges or breaks off has a failure
+    instead of an update; the others are not affected. If it breaks off for clients that train at once, each of them trains
+    alone, so that only those at fault fail.
     """
     group_size = training.plan.local_training.vectorised_clients
     waiting = deque(trainee.client for trainee in trainees)
-    made: dict[str, Update] = {}
+    made: dict[str, Update | TrainingFailure] = {}
     for group in _groups(trainees, group_size):
-        results = [trainer.train(group[0], training)] if group_size == 1 else train_vectorised(trainer, group, training)
-        for trainee, result in zip(group, results, strict=True):
-            made[trainee.client] = _update(result, trainee, training, trainer.global_model)
+        made |= _updates_of_group(trainer, group, training, vectorised=group_size > 1)
         while waiting and waiting[0] in made:
             client = waiting.popleft()
             yield client, made.pop(client)
@@ -86,6 +96,48 @@ def _groups(trainees: Iterable[Trainee], size: int) -> Iterator[list[Trainee]]:
         if len(by_image_count[images]) == size:
             yield by_image_count.pop(images)
     yield from by_image_count.values()
+
+
+def _updates_of_group(
+    trainer: LocalTrainer, group: Sequence[Trainee], training: TrainingRound, *, vectorised: bool
+) -> dict[str, Update | TrainingFailure]:
+    """Client → its update or failure, for clients that train at once."""
+    made: dict[str, Update | TrainingFailure] = {}
+    try:
+        with _naming_the_client(", ".join(trainee.client for trainee in group), training.number):
+            results = train_vectorised(trainer, group, training) if vectorised else [trainer.train(group[0], training)]
+    except InvalidInputError as error:
+        if len(group) == 1:
+            return {group[0].client: TrainingFailure(str(error))}
+        for trainee in group:
+            made |= _updates_of_group(trainer, [trainee], training, vectorised=vectorised)
+        return made
+    for trainee, result in zip(group, results, strict=True):
+        try:
+            with _naming_the_client(trainee.client, training.number):
+                made[trainee.client] = _update(result, trainee, training, trainer.global_model)
+        except InvalidInputError as error:
+            made[trainee.client] = TrainingFailure(str(error))
+    return made
+
+
+@contextmanager
+def _naming_the_client(client: str, number: int) -> Iterator[None]:
+    """Turn an error of a computation into an `InvalidInputError` that names the client: to compute it again would not help.
+
+    It may help if only memory was short. That error, and those of FedFace, leave the block as they are.
+    """
+    try:
+        yield
+    except (FedFaceError, OSError):
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise InvalidInputError(
+            f"the local training of {client} broke off in round {number}: {reason_of(error)}; look at local_training in the "
+            "plan, and at the client's images"
+        ) from error
 
 
 def _update(result: LocalResult, trainee: Trainee, training: TrainingRound, global_model: Tensors) -> Update:

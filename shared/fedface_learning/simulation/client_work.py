@@ -12,7 +12,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import RoundKind
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
-from fedface_learning.client.update import Update, enrolment_update, training_updates
+from fedface_learning.client.update import TrainingFailure, Update, enrolment_update, training_updates
 from fedface_learning.strategies import Tensors
 
 
@@ -39,7 +39,7 @@ def _enrol(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[
         yield client, enrolment_update(inputs.trainer.network, images_NCHW, inputs.plan)
 
 
-def _train(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update]]:
+def _train(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update | TrainingFailure]]:
     training = TrainingRound(inputs.plan, inputs.number, inputs.guidance, inputs.model_sha256)
     trainees = [
         Trainee(
@@ -53,7 +53,8 @@ def _train(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[
     return training_updates(inputs.trainer, trainees, training)
 
 
-CLIENT_WORK: dict[RoundKind, Callable[[RoundInputs, Mapping[str, Tensor]], Iterator[tuple[str, Update]]]] = {
+ClientWork = Callable[[RoundInputs, Mapping[str, Tensor]], Iterator[tuple[str, Update | TrainingFailure]]]
+CLIENT_WORK: dict[RoundKind, ClientWork] = {
     RoundKind.ENROLMENT: _enrol,
     RoundKind.TRAINING: _train,
 }

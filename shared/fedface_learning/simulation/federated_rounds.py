@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -12,22 +11,18 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.cohort import Participation, draw_cohort
+from fedface_core.domain.errors import InvalidInputError, TooFewUpdatesError
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
-from fedface_learning.aggregation import PARTIALS, Partial, StartingPoint
+from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.aggregation.reduced_round import ReducedRound
-from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
-from fedface_learning.formats.codec import decode_tensors, sha256_hex
-from fedface_learning.formats.stored_tensors import StoredTensors
+from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.weights import encode_network
-from fedface_learning.simulation.client_work import CLIENT_WORK, RoundInputs
+from fedface_learning.simulation.shard_sums import ShardSums
 from fedface_learning.simulation.simulation_data import Rounds, SimulationData
 from fedface_learning.strategies import NOTHING, ServerRound, Tensors
-from fedface_learning.updates.encoding import decode_residual
-from fedface_learning.updates.form import in_one_block
 
 
 def federated_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> Rounds:
@@ -74,29 +69,16 @@ class Federation:
             state=self._base.state,
             photographs=lambda: self._data.dataset,
         )
-        reduced = reduce_partials(self._partials(before, cohort), before)
+        shards = ShardSums(before, cohort, self._data.images, self._base.model, self._base.guidance, self._residuals)
+        try:
+            reduced = reduce_partials(shards.in_order(), before)
+        except TooFewUpdatesError:
+            if shards.failed:
+                raise InvalidInputError(next(iter(shards.failed.values()))) from None
+            raise
+        self._residuals |= shards.new_residuals
         self._base = _Base.of(reduced, self._plan.model.embedding_size)
         return reduced
-
-    def _partials(self, before: ServerRound, cohort: Sequence[str]) -> Iterator[Partial]:
-        """The partial of each shard. Clients train in the round's network; at the end it is the global model again."""
-        plan = self._plan
-        base = self._base
-        kind = RoundKind.of(before.number)
-        start = StartingPoint(plan, sha256_hex(base.model), lambda: StoredTensors(io.BytesIO(base.model)))
-        trainer = LocalTrainer(self._network)
-        inputs = RoundInputs(
-            plan, before.number, trainer, start.model_sha256, base.class_embeddings_CD, base.guidance, self._residuals
-        )
-        for first in range(0, len(cohort), plan.cohort.shard_size):
-            images = {client: self._data.images[client] for client in cohort[first : first + plan.cohort.shard_size]}
-            partial = PARTIALS[kind]()
-            for client, update in CLIENT_WORK[kind](inputs, images):
-                partial.fold(client, update.accepted, in_one_block(update.data), start)
-                if update.residual is not None and client not in partial.refused:
-                    self._residuals[client] = decode_residual(update.residual)
-            yield partial
-        trainer.reset()
 
 
 @dataclass(frozen=True)

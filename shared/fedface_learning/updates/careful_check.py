@@ -6,7 +6,8 @@
 4. Finite: no value is infinite or NaN.
 5. Image count: the update reports as many images as were accepted.
 6. Norm: the distance of the client's model from the global model is at most `cohort.max_update_norm` (`norm.py`).
-7. Directions: the tensors beside the model, which the strategy asks for, are of unit length but for rounding.
+7. Ranges: the model's buffers are what training can make of the global model's (`buffer_ranges.py`).
+8. Directions: the tensors beside the model, which the strategy asks for, are of unit length but for rounding.
 
 Every function here raises `UpdateRefusedError`, with the reason and what was found, if its invariant does not hold.
 """
@@ -39,6 +40,8 @@ class CheckedUpdate:
     """The model's integer tensors, by name."""
     further_tensors: Mapping[str, Tensor]
     """The tensors beside the model, which the strategy asks for, by name. Of unit length in the last dimension."""
+    norm: float | None = None
+    """The distance of the client's model from the global model; None if it was enough to know that it is in its bound."""
 
 
 def check_carefully(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, max_norm: float) -> CheckedUpdate:
@@ -48,10 +51,12 @@ def check_carefully(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, 
     """
     tensors = check_tensors(blocks, accepted, form.expected)
     model = form.decode(tensors)
-    check_norm(exact_norm(form.values_by_name(model), form), max_norm)
+    norm = exact_norm(form.values_by_name(model), form)
+    check_norm(norm, max_norm)
+    form.buffer_ranges.check(model)
     directions = {name: unit_directions(name, tensors[name]) for name in form.further_tensors}
     counters = {name: model[name] for name, tensor in form.model.items() if not tensor.is_floating_point()}
-    return CheckedUpdate(form.values_by_name(model), counters, directions)
+    return CheckedUpdate(form.values_by_name(model), counters, directions, norm)
 
 
 def check_tensors(blocks: Blocks, accepted: AcceptedUpdate, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,23 +1,27 @@
 """The check of updates, which are hostile until checked: nothing of an update is summed before it has passed.
 
-`careful_check.py` defines and checks what must hold of an update: names, shapes, dtypes, finite values, image count, norm
-and directions. `fast_path.py` recognises most good updates in less time, and leaves all other updates to the careful check.
+`careful_check.py` defines and checks what must hold of an update: names, shapes, dtypes, finite values, image count, norm,
+ranges and directions. `fast_path.py` recognises most good updates in less time, and leaves all others to the careful check.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import torch
 from torch import Tensor
 
-from fedface_core.domain.errors import UpdateRefusedError
+from fedface_core.domain.errors import FedFaceError, UpdateRefusedError
+from fedface_core.domain.failures import reason_of
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
+from fedface_learning.memory_errors import is_out_of_memory
 from fedface_learning.updates.careful_check import CheckedUpdate, check_carefully, check_tensors
 from fedface_learning.updates.fast_path import check_fast
 from fedface_learning.updates.form import Blocks, UpdateForm
+from fedface_learning.updates.norm import NormBounds, check_mean_norm
 
 MEAN_EMBEDDING: Final = "mean_embedding"
 """The name of the one tensor of an enrolment update."""
@@ -28,28 +32,38 @@ def enrolment_reference(embedding_size: int) -> dict[str, Tensor]:
     return {MEAN_EMBEDDING: torch.zeros(embedding_size)}
 
 
-def check_update(blocks: Iterable[memoryview], accepted: AcceptedUpdate, form: UpdateForm, max_norm: float) -> CheckedUpdate:
+def check_update(
+    blocks: Iterable[memoryview], accepted: AcceptedUpdate, form: UpdateForm, bounds: NormBounds
+) -> CheckedUpdate:
     """Check a client's training update, by the fast path if that is certain, else carefully.
 
     ``blocks`` are the update's object, as `form.Blocks` describes; they are read one by one. `UpdateRefusedError` if the
-    object is not the one accepted or breaks an invariant; it carries the reason and names the tensor.
+    object is not the one accepted or breaks an invariant; it carries the reason and names the tensor. The update's norm is
+    known if it must be, or may be above where updates are clipped.
     """
     read = _read_accepted(blocks, accepted)
-    return check_fast(read, accepted, form, max_norm) or check_carefully(read, accepted, form, max_norm)
+    with _refusing_what_fails():
+        fast = None if bounds.norms_are_needed else check_fast(read, accepted, form, bounds.lowest)
+        return fast or check_carefully(read, accepted, form, bounds.largest)
 
 
-def check_mean_embedding(blocks: Iterable[memoryview], accepted: AcceptedUpdate, embedding_size: int) -> Tensor:
+def check_mean_embedding(
+    blocks: Iterable[memoryview], accepted: AcceptedUpdate, embedding_size: int, max_norm: float
+) -> Tensor:
     """Check a client's enrolment update, and return its mean embedding (D,), float32.
 
     ``blocks`` are the update's object, as `form.Blocks` describes. `UpdateRefusedError` if the object is not the one
-    accepted, or if names, shape, dtype, values or image count are wrong. An enrolment update has no bound on its norm.
+    accepted, or if names, shape, dtype, values or image count are wrong, or if the mean is longer than ``max_norm``.
     """
     read = _read_accepted(blocks, accepted)
-    return check_tensors(read, accepted, enrolment_reference(embedding_size))[MEAN_EMBEDDING]
+    with _refusing_what_fails():
+        mean_D = check_tensors(read, accepted, enrolment_reference(embedding_size))[MEAN_EMBEDDING]
+        check_mean_norm(float(torch.linalg.vector_norm(mean_D.double())), max_norm)
+        return mean_D
 
 
 def _read_accepted(blocks: Iterable[memoryview], accepted: AcceptedUpdate) -> Blocks:
-    """Read a whole object. `UpdateRefusedError` if its SHA-256 is not the accepted one."""
+    """Read a whole object. `UpdateRefusedError` if its SHA-256 or its size is not the accepted one."""
     read = []
     hashed = hashlib.sha256()
     for block in blocks:
@@ -59,4 +73,23 @@ def _read_accepted(blocks: Iterable[memoryview], accepted: AcceptedUpdate) -> Bl
         raise UpdateRefusedError(
             RefusalReason.CHANGED, f"the object's SHA-256 is {hashed.hexdigest()}, but {accepted.sha256} was accepted"
         )
+    if (size := sum(map(len, read))) != accepted.size:
+        raise UpdateRefusedError(RefusalReason.CHANGED, f"the object has {size} bytes, but {accepted.size} were accepted")
     return read
+
+
+@contextmanager
+def _refusing_what_fails() -> Iterator[None]:
+    """Turn an error that no check foresaw into an `UpdateRefusedError`: the object was read, so it is the object's fault.
+
+    Errors of the global model's object, of the machine and of its memory are no fault of an update, and leave the block as
+    they are: whether an update counts must not depend on them.
+    """
+    try:
+        yield
+    except (FedFaceError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise UpdateRefusedError(RefusalReason.UNUSABLE, f"it cannot be checked: {reason_of(error)}") from error

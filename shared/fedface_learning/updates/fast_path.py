@@ -6,7 +6,7 @@ time.
 
 - If the header equals, byte for byte, what `encode_tensors` writes for the form, names, shapes and dtypes are right.
 - The rough norm is finite only if every value is finite. If it is clearly within the bound, so is the exact norm.
-- Image count and further tensors are small, and checked by the careful check's own functions.
+- Image count, buffers and further tensors are small, and checked by the careful check's own functions.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def check_fast(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, max_n
     further = {name: others.pop(name) for name in form.further_tensors}
     try:
         check_image_count(update.metadata, accepted)
+        form.buffer_ranges.check(form.buffers(update))
         for name, tensor in further.items():
             check_finite(name, tensor)
         directions = {name: unit_directions(name, tensor) for name, tensor in further.items()}

@@ -22,6 +22,7 @@ from fedface_learning.formats.flat_sum import sum_positions
 from fedface_learning.formats.safetensors_layout import Place, header_end, parse_metadata, places_of
 from fedface_learning.formats.stored_tensors import PART_BYTES, StoredTensors
 from fedface_learning.strategies import NOTHING, Tensors
+from fedface_learning.updates.buffer_ranges import BufferRanges
 from fedface_learning.updates.encoding import WHOLE_MODEL, UpdateEncoding
 
 _HEADER_BYTES: Final = 4096  # more than safetensors' framing and FedFace's metadata need
@@ -92,9 +93,19 @@ class UpdateForm:
     """The form of an update: of the global model in an encoding, and of further tensors that are uploaded beside it."""
 
     def __init__(
-        self, reference: StoredTensors, further_tensors: Tensors = NOTHING, encoding: UpdateEncoding = WHOLE_MODEL
+        self,
+        reference: StoredTensors,
+        further_tensors: Tensors = NOTHING,
+        encoding: UpdateEncoding = WHOLE_MODEL,
+        *,
+        steps: int,
     ) -> None:
+        """``reference`` is the global model, from which a client trained with ``steps`` gradient steps at most.
+
+        `DamagedObjectError` if the model is damaged.
+        """
         self.reference = reference
+        self.buffer_ranges = BufferRanges(reference, steps)
         self.further_tensors = further_tensors
         self.encoding = encoding
         self.model = reference.meta_tensors(reference.places)
@@ -115,9 +126,16 @@ class UpdateForm:
         self._spans = _join(self._span_of.values())
 
     @classmethod
-    def of(cls, model: Tensors, further_tensors: Tensors = NOTHING, encoding: UpdateEncoding = WHOLE_MODEL) -> UpdateForm:
+    def of(
+        cls,
+        model: Tensors,
+        further_tensors: Tensors = NOTHING,
+        encoding: UpdateEncoding = WHOLE_MODEL,
+        *,
+        steps: int,
+    ) -> UpdateForm:
         """The form of updates of a global model that is in memory, by name."""
-        return cls(StoredTensors(io.BytesIO(encode_tensors(model))), further_tensors, encoding)
+        return cls(StoredTensors(io.BytesIO(encode_tensors(model))), further_tensors, encoding, steps=steps)
 
     def decode(self, tensors: Tensors) -> Tensors:
         """The model, by name, that the tensors of an update stand for. `UpdateRefusedError` if they encode no model."""
@@ -173,6 +191,13 @@ class UpdateForm:
             name: _copy(update.blocks, update.data_start + place.start, place)
             for name, place in self._places.items()
             if name not in self._span_of
+        }
+
+    def buffers(self, update: LaidOutUpdate) -> dict[str, Tensor]:
+        """Copies of an update's buffers that have a range, by name."""
+        return {
+            name: _copy(update.blocks, update.data_start + self._places[name].start, self._places[name])
+            for name in self.buffer_ranges.names
         }
 
     def of_model(self, span: Span) -> Tensor:

@@ -7,6 +7,7 @@ float32. It is ten times as fast, and its error is less than the margin of `clea
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from math import sqrt
 from typing import Final
 
@@ -19,6 +20,29 @@ from fedface_learning.updates.form import PlacedValues, UpdateForm
 
 _ROUNDING: Final = 1e-3  # relative margin of `clearly_within`
 _UNDERFLOW: Final = 1e-12  # absolute margin of `clearly_within`
+
+
+@dataclass(frozen=True)
+class NormBounds:
+    """What a round does with the norms of its updates."""
+
+    largest: float
+    """An update with a larger norm is refused."""
+    clip_at: float | None = None
+    """An update with a larger norm is clipped to this one; None if updates are not clipped."""
+    norms_are_needed: bool = False
+    """Whether the norm of every update must be known, because the round's bound follows from them."""
+
+    @property
+    def lowest(self) -> float:
+        """The norm up to which an update is used as it is."""
+        return self.largest if self.clip_at is None else min(self.largest, self.clip_at)
+
+    def share_kept(self, norm: float | None) -> float:
+        """The share of an update's change that is used: 1, or less if its ``norm`` is above where updates are clipped."""
+        if norm is None or self.clip_at is None or norm <= self.clip_at:
+            return 1.0
+        return self.clip_at / norm
 
 
 def update_norm(update: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> float:
@@ -36,6 +60,14 @@ def check_norm(found: float, max_norm: float) -> None:
             RefusalReason.NORM_EXCEEDED,
             f"the update is {found:.6g} from the global model (L2 over all parameters and buffers); "
             f"at most {max_norm:.6g} is allowed",
+        )
+
+
+def check_mean_norm(found: float, max_norm: float) -> None:
+    """`UpdateRefusedError` if the norm ``found`` of a client's mean embedding is above ``max_norm``, or not finite."""
+    if not found <= max_norm:
+        raise UpdateRefusedError(
+            RefusalReason.NORM_EXCEEDED, f"the mean embedding has the length {found:.6g}; at most {max_norm:.6g} is allowed"
         )
 
 

@@ -123,6 +123,8 @@ def publish(ports: Ports, snapshot: Snapshot) -> None:
 
 def round_ready(ports: Ports, run: Run, fact: RoundReady) -> Run | None:
     """The run, if its round can be closed by the ledger's counts. None if not: then the fact is out of date."""
+    if fact.round != run.round:
+        return None  # of an earlier round, or of none: a message about a round that is not there must not count as a failure
     current = ports.ledger.load_round(run.id, fact.round)
     tally = ports.ledger.tally(run.id, fact.round)
     return run if reason_to_close(current, tally, ports.clock.now()) else None

@@ -54,6 +54,7 @@ def connect(url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redi
         return redis.Redis.from_url(
             url,
             decode_responses=True,
+            encoding_errors="backslashreplace",  # bytes that are no text spoil one value, not a whole answer
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
             health_check_interval=30,

@@ -11,7 +11,7 @@ from fedface_core.domain.cohort import Participation
 from fedface_core.domain.failures import client_step, shard_step
 from fedface_core.domain.round import Tally
 from fedface_core.domain.round_kind import RoundKind
-from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
+from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason, read_acceptance
 
 
 class RedisSettlement(RunLookup):
@@ -88,7 +88,7 @@ class RedisSettlement(RunLookup):
                 exists, values = pipeline.execute()
                 found = {client: value for client, value in zip(fields, values, strict=True) if value is not None}
         self._require_round(exists, run_id, number)
-        return {client: AcceptedUpdate.model_validate_json(found[client]) for client in sorted(found)}
+        return {client: read_acceptance(found[client]) for client in sorted(found)}
 
     def accepted_clients(self, run_id: str, number: int) -> Sequence[str]:
         """The clients whose updates were accepted, in client order."""

@@ -39,6 +39,29 @@ class AdaptivePlan(PlanPart):
 OptimiserPlan = Annotated[AveragePlan | MomentumPlan | AdaptivePlan, Field(discriminator="name"), ByName]
 
 
+class NormClippingPlan(PlanPart):
+    """Each update moves the model by a given distance at most."""
+
+    name: Literal["norm"]
+    norm: Annotated[float, Field(gt=0, le=1e9)] = Field(
+        description="An update that is farther from the global model (L2 over parameters and buffers) is clipped to this."
+    )
+
+
+class MedianClippingPlan(PlanPart):
+    """Each update moves the model by a multiple of what the middle update of its round moves it (ADR 30)."""
+
+    name: Literal["median"]
+    times: Annotated[float, Field(ge=1, le=1000)] = Field(
+        default=3.0,
+        description="An update that is farther from the global model than this many times the median of its round is "
+        "clipped to that distance.",
+    )
+
+
+ClippingPlan = Annotated[NormClippingPlan | MedianClippingPlan, Field(discriminator="name"), ByName]
+
+
 class AggregationPlan(PlanPart):
     """When updates are averaged: round by round, or as they arrive (FedBuff: Nguyen et al., AISTATS 2022)."""
 
@@ -57,6 +80,12 @@ class AggregationPlan(PlanPart):
     optimiser: OptimiserPlan = Field(
         default_factory=AveragePlan,
         description="How the server moves the global model to the average: a name, or a name with its parameters.",
+    )
+    clipping: ClippingPlan | None = Field(
+        default=None,
+        exclude_if=lambda clipping: clipping is None,  # so that plans without it keep their JSON, and older services read it
+        description="What is done with updates that are far from the global model, but not so far that they are refused "
+        "(`cohort.max_update_norm`): `median` or `norm`, with its parameters. By default they count as they are.",
     )
 
     @property

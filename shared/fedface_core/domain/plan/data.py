@@ -12,6 +12,11 @@ from fedface_core.domain.plan.part import MOST_PIXELS, PlanPart, PositiveInt, Se
 MOST_IDENTITIES: Final = 10_000_000
 """More than any data set of faces has; the largest that is published has four millions."""
 
+IMAGES_OF_EACH: Final = {"orl": 10, "synthetic": 12}
+"""Data set → the images of each identity, if the plan does not say how many."""
+MOST_IMAGES: Final = 10_000
+"""The most images of one client, if neither the data set nor the plan says how many there can be."""
+
 
 class DataPlan(PlanPart):
     """Which photographs a run uses. Each worker opens them by their path; they are never sent."""
@@ -53,6 +58,12 @@ class DataPlan(PlanPart):
         "scale it by up to 1 ± this, and rotate it by up to this angle in radians. Not for `synthetic`.",
     )
     seed: Seed = Field(default=0, description="The seed of the people that `synthetic` renders, and of the misalignment.")
+
+    @property
+    def most_images_of_a_client(self) -> int:
+        """How many images a client can have. An update that says more is refused, since images are its weight."""
+        planned = [images for images in (self.images_per_client, self.images_per_identity) if images is not None]
+        return min(planned, default=IMAGES_OF_EACH.get(self.dataset, MOST_IMAGES))
 
     @model_validator(mode="after")
     def _has_folder_if_needed(self) -> Self:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fedface_core.domain.data_error import DataError, DataReason
 from fedface_core.domain.plan import DataPlan
+from fedface_core.domain.plan.data import IMAGES_OF_EACH
 from fedface_learning.data.dataset import ImageSize
 from fedface_learning.data.framing import Framing, to_image, to_tensor
 from fedface_learning.data.synthetic.draws import generator_for
@@ -16,7 +17,6 @@ from fedface_learning.data.synthetic.identity import Person, draw_person
 from fedface_learning.data.synthetic.render import render
 from fedface_learning.data.synthetic.scene import draw_scenes
 
-_IMAGES = 12  # of an identity, if the plan does not say how many
 # So many images are rendered at once, because each call of numpy costs time. Batches are always whole, so that an image
 # does not depend on the number of images.
 _BATCH_SIZE = 12
@@ -39,7 +39,7 @@ class SyntheticDataset:
         self._size = size
         self._framing = Framing.of(data, size)
         self._seed = data.seed
-        self._images = data.images_per_identity or _IMAGES
+        self._images = data.images_per_identity or IMAGES_OF_EACH["synthetic"]
         self._index = {f"person-{index:06d}": index for index in range(identities)}
         self.identities = tuple(self._index)
         # Once a block of this size was freed, the C library's allocator keeps so much memory. Else it would give memory back

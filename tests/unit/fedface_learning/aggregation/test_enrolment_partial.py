@@ -27,8 +27,10 @@ def test_who_is_not_enrolled_has_a_zero_row(initialisation: str) -> None:
 
 
 def test_merging_adds_clients_refusals_and_bytes() -> None:
-    first = EnrolmentPartial({"client-000001": torch.zeros(4)}, {"client-000001": 5}, {"client-000000": "changed"}, 100)
-    second = EnrolmentPartial({"client-000003": torch.ones(4)}, {"client-000003": 2}, {"client-000002": "malformed"}, 50)
+    first = EnrolmentPartial({"client-000001": torch.zeros(4)}, {"client-000001": 5}, {"client-000000": "changed"}, size=100)
+    second = EnrolmentPartial(
+        {"client-000003": torch.ones(4)}, {"client-000003": 2}, {"client-000002": "malformed"}, size=50
+    )
     first.merge(second)
     assert (first.folded, first.size) == (2, 150)
     assert first.images == {"client-000001": 5, "client-000003": 2}

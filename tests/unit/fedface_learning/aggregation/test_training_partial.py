@@ -27,7 +27,7 @@ def test_an_update_of_another_model_is_refused_by_what_the_ledger_records(starte
     partial = TrainingPartial()
     assert not partial.admits("client-000003", accepted, start)
     assert partial.refused == {"client-000003": "wrong_model"}
-    right = AcceptedUpdate(sha256="c" * 64, size=100, images=1, started_from="a" * 64)
+    right = AcceptedUpdate(sha256="c" * 64, size=100, images=1, loss_before=1, loss_after=0, started_from="a" * 64)
     assert partial.admits("client-000004", right, start)
     assert partial.refused.keys() == {"client-000003"}
 

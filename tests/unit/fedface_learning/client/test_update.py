@@ -9,7 +9,7 @@ from fedface_core.domain.ids import client_id
 from fedface_learning.client import update as client_update
 from fedface_learning.client.local_training import LocalResult, Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
-from fedface_learning.client.update import training_updates
+from fedface_learning.client.update import Update, training_updates
 from fedface_learning.models import initial_network
 from support.small_networks import small_plan
 
@@ -36,4 +36,4 @@ def test_groups_have_equally_many_images_and_updates_come_in_the_order_of_client
         ["client-000004"],
     ]
     assert [client for client, _ in made] == [trainee.client for trainee in trainees]
-    assert [update.accepted.images for _, update in made] == images
+    assert [update.accepted.images for _, update in made if isinstance(update, Update)] == images

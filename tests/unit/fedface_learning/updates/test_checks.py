@@ -20,7 +20,7 @@ from fedface_learning.updates.checks import (
     enrolment_reference,
 )
 from fedface_learning.updates.form import UpdateForm, in_one_block, size_limit
-from fedface_learning.updates.norm import update_norm
+from fedface_learning.updates.norm import NormBounds, update_norm
 
 REFERENCE = {
     "conv.weight": torch.zeros(2, 3),
@@ -28,7 +28,7 @@ REFERENCE = {
     "centre": torch.zeros(4),
     "norm.num_batches_tracked": torch.tensor(7),
 }
-WITH_ROWS = UpdateForm.of(REFERENCE, {"rows": torch.empty(2, 3, device="meta")})
+WITH_ROWS = UpdateForm.of(REFERENCE, {"rows": torch.empty(2, 3, device="meta")}, steps=2)
 METADATA = {"images": 10, "loss_before": 0.5, "loss_after": 0.25}
 
 
@@ -51,16 +51,18 @@ def by_name(update: CheckedUpdate, form: UpdateForm) -> dict[str, Tensor]:
 
 def refusal(data: bytes, accepted_as: AcceptedUpdate | None = None, max_norm: float = 5.0) -> UpdateRefusedError:
     with pytest.raises(UpdateRefusedError) as caught:
-        check_update(in_one_block(data), accepted_as or accepted(data), UpdateForm.of(REFERENCE), max_norm)
+        check_update(
+            in_one_block(data), accepted_as or accepted(data), UpdateForm.of(REFERENCE, steps=2), NormBounds(max_norm)
+        )
     return caught.value
 
 
 def test_a_good_update_comes_back_as_its_tensors() -> None:
     changes = {"conv.bias": torch.tensor([3.0, 4.0]), "norm.num_batches_tracked": torch.tensor(9)}
     data = encoded(dict(changes))
-    form = UpdateForm.of(REFERENCE)
+    form = UpdateForm.of(REFERENCE, steps=2)
     for max_norm in (5.0, 50.0):  # checked carefully, and by the fast path
-        tensors = by_name(check_update(in_one_block(data), accepted(data), form, max_norm), form)
+        tensors = by_name(check_update(in_one_block(data), accepted(data), form, NormBounds(max_norm)), form)
         assert tensors.keys() == REFERENCE.keys()
         assert all(torch.equal(tensors[name], (REFERENCE | changes)[name]) for name in REFERENCE)
     assert update_norm(tensors, REFERENCE) == 5.0  # the counter is no distance
@@ -72,9 +74,9 @@ def test_bytes_that_are_not_those_accepted_are_refused() -> None:
     assert accepted(b"something else").sha256 in refused.detail
 
 
-@pytest.mark.parametrize("data", [b"", b"\x80\x04pickle", encoded()[:-5], b"\xff" * 64])
+@pytest.mark.parametrize("data", [b"\x80\x04pickle", encoded()[:-5], b"\xff" * 64])
 def test_bytes_that_are_no_safetensors_are_refused(data: bytes) -> None:
-    pinned = AcceptedUpdate(sha256=sha256_hex(data), size=1, images=10)
+    pinned = AcceptedUpdate(sha256=sha256_hex(data), size=len(data), images=10)
     assert refusal(data, pinned).reason == "malformed"
 
 
@@ -115,10 +117,10 @@ def test_an_update_that_claims_other_images_than_were_accepted_is_refused(images
 def test_a_mean_embedding_is_checked_as_an_update_is() -> None:
     mean_D = torch.linspace(0, 1, 8)
     data = encode_tensors({MEAN_EMBEDDING: mean_D}, {"images": 10})
-    assert torch.equal(check_mean_embedding(in_one_block(data), accepted(data), 8), mean_D)
+    assert torch.equal(check_mean_embedding(in_one_block(data), accepted(data), 8, 10), mean_D)
     assert len(data) < size_limit(enrolment_reference(8))
     with pytest.raises(UpdateRefusedError, match=r"mean_embedding has the shape \(8,\)") as caught:
-        check_mean_embedding(in_one_block(data), accepted(data), 16)
+        check_mean_embedding(in_one_block(data), accepted(data), 16, 10)
     assert caught.value.reason == "wrong_shape"
 
 
@@ -130,7 +132,7 @@ def directions(length: float) -> bytes:
 @pytest.mark.parametrize("length", [0.9991, 0.99999, 1.0, 1.0009])
 def test_a_direction_that_is_off_by_rounding_is_set_right(length: float) -> None:
     data = directions(length)
-    tensors = by_name(check_update(in_one_block(data), accepted(data), WITH_ROWS, 5.0), WITH_ROWS)
+    tensors = by_name(check_update(in_one_block(data), accepted(data), WITH_ROWS, NormBounds(5.0)), WITH_ROWS)
     torch.testing.assert_close(tensors["rows"], torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]]), rtol=0, atol=1e-7)
     assert tensors.keys() == REFERENCE.keys() | {"rows"}
 
@@ -139,5 +141,5 @@ def test_a_direction_that_is_off_by_rounding_is_set_right(length: float) -> None
 def test_one_row_of_another_length_is_no_direction(length: float) -> None:
     data = directions(length)
     with pytest.raises(UpdateRefusedError, match=r"rows has lengths from .* it must be of length 1") as caught:
-        check_update(in_one_block(data), accepted(data), WITH_ROWS, 5.0)
+        check_update(in_one_block(data), accepted(data), WITH_ROWS, NormBounds(5.0))
     assert caught.value.reason == "norm_exceeded"

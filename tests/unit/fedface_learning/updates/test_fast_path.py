@@ -32,7 +32,7 @@ REFERENCE = {
     "g.flags": torch.tensor([1, 2, 3], dtype=torch.int8),
 }
 ROWS = "b.rows"
-FORM = UpdateForm.of(REFERENCE, {ROWS: torch.empty(2, 3, device="meta")})
+FORM = UpdateForm.of(REFERENCE, {ROWS: torch.empty(2, 3, device="meta")}, steps=2)
 GOOD = REFERENCE | {ROWS: torch.eye(3)[:2]}
 
 
@@ -212,7 +212,7 @@ def lost_beside_ones(count: int) -> Tensor:
 )
 def test_a_distance_that_may_be_too_short_is_for_the_careful_check(start: Tensor, end: Tensor, hidden: float) -> None:
     """``hidden`` is which share of it the fast path does not see, at least: a stranger could choose such values."""
-    form = UpdateForm.of({"a": start})
+    form = UpdateForm.of({"a": start}, steps=2)
     data = encode_tensors({"a": end}, {"images": IMAGES})
     update = form.match_layout(in_one_block(data))
     assert update is not None

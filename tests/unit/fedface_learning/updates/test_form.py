@@ -20,7 +20,7 @@ FURTHER = further_reference({"b.rows": (2, 3)})
 
 def test_an_honest_update_is_below_the_size_limit_and_not_far() -> None:
     data = encode_tensors(MODEL, {"images": 10})
-    assert len(data) < size_limit(MODEL) == UpdateForm.of(MODEL).size_limit < len(data) + 8192
+    assert len(data) < size_limit(MODEL) == UpdateForm.of(MODEL, steps=2).size_limit < len(data) + 8192
     large = MODEL | {"a.weight": torch.zeros(1000, 1000)}
     assert 4_000_000 < size_limit(large) < 4_010_000
 
@@ -33,7 +33,7 @@ def flat_sum(values: list[tuple[int, Tensor]]) -> Tensor:
 
 
 def test_each_value_has_one_position_in_the_sum_whether_read_in_place_or_by_name() -> None:
-    form = UpdateForm.of(MODEL, FURTHER)
+    form = UpdateForm.of(MODEL, FURTHER, steps=2)
     tensors = MODEL | {"b.rows": torch.eye(3)[:2]}
     update = form.match_layout(in_one_block(encode_tensors(tensors, {"images": 10})))
     assert update is not None
@@ -48,7 +48,7 @@ def test_each_value_has_one_position_in_the_sum_whether_read_in_place_or_by_name
 
 
 def test_what_is_not_averaged_is_copied_and_metadata_comes_along() -> None:
-    form = UpdateForm.of(MODEL, FURTHER)
+    form = UpdateForm.of(MODEL, FURTHER, steps=2)
     [block] = in_one_block(encode_tensors(MODEL | {"b.rows": torch.eye(3)[:2]}, {"images": 10}))
     update = form.match_layout([block])
     assert update is not None
@@ -61,7 +61,7 @@ def test_what_is_not_averaged_is_copied_and_metadata_comes_along() -> None:
 
 
 def test_other_tensors_have_another_layout() -> None:
-    form = UpdateForm.of(MODEL)
+    form = UpdateForm.of(MODEL, steps=2)
     assert form.match_layout([]) is None
     assert form.match_layout(in_one_block(b"12345678")) is None
     assert form.match_layout(in_one_block(encode_tensors({"a.weight": torch.zeros(2, 3)}))) is None

@@ -1,0 +1,103 @@
+"""The partials of a simulated round: the clients of each shard train, and their updates are folded."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from tempfile import TemporaryFile
+
+from torch import Tensor
+
+from fedface_core.domain.round_kind import RoundKind
+from fedface_learning.aggregation import PARTIALS, Partial, StartingPoint
+from fedface_learning.aggregation.median_clipping import clips_by_median, median_bound, must_be_clipped
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import TrainingFailure
+from fedface_learning.formats.codec import sha256_hex
+from fedface_learning.formats.stored_tensors import StoredTensors
+from fedface_learning.simulation.client_work import CLIENT_WORK, RoundInputs
+from fedface_learning.strategies import ServerRound, Tensors
+from fedface_learning.updates.encoding import decode_residual
+from fedface_learning.updates.form import in_one_block
+
+
+class ShardSums:
+    """The partials of one round. Clients train in the round's network; in the end that is the global model again."""
+
+    def __init__(
+        self,
+        before: ServerRound,
+        cohort: Sequence[str],
+        images: Mapping[str, Tensor],
+        model: bytes,
+        guidance: Tensors,
+        residuals: Mapping[str, Tensor],
+    ) -> None:
+        """``images`` is client → its images (N, C, H, W), uint8. ``model`` is the model version that the round starts from,
+        as an object. ``guidance`` and ``residuals`` are those of `RoundInputs`.
+        """
+        self._plan = before.plan
+        self._kind = RoundKind.of(before.number)
+        self._images = images
+        size = before.plan.cohort.shard_size
+        self._shards = [cohort[first : first + size] for first in range(0, len(cohort), size)]
+        self._model = model
+        self._trainer = LocalTrainer(before.network)
+        self._inputs = RoundInputs(
+            before.plan,
+            before.number,
+            self._trainer,
+            sha256_hex(model),
+            before.class_embeddings_CD,
+            guidance,
+            dict(residuals),
+        )
+        self.failed: dict[str, str] = {}
+        """Client → why its training gave no update. As in the services, the round goes on without it."""
+        self.new_residuals: dict[str, Tensor] = {}
+        """With error feedback: client → the residual (P,) of its update of this round, if it was not refused."""
+
+    def in_order(self) -> Iterator[Partial]:
+        """The partial of each shard, in shard order. A shard is a slice of the cohort.
+
+        If the plan clips by the median, the first sums wait in temporary files until the norms of all updates are known.
+        The clients of a shard with an update that must be clipped train once more, with equal results.
+        """
+        if self._kind is RoundKind.TRAINING and clips_by_median(self._plan):
+            yield from self._clipped()
+        else:
+            for clients in self._shards:
+                yield self._sum(clients, None)
+        self._trainer.reset()
+
+    def _clipped(self) -> Iterator[Partial]:
+        files = []
+        norms: dict[str, float] = {}
+        for clients in self._shards:
+            partial = self._sum(clients, None)
+            norms |= partial.norms
+            file = TemporaryFile()  # noqa: SIM115 - the partial that is read from it closes it
+            file.writelines(partial.encoded_parts())
+            file.seek(0)
+            files.append(file)
+        bound = median_bound(self._plan, norms)
+        for clients, file in zip(self._shards, files, strict=True):
+            partial = PARTIALS[self._kind].read(file)
+            yield self._sum(clients, bound) if must_be_clipped(partial.norms, bound) else partial
+
+    def _sum(self, clients: Sequence[str], bound: float | None) -> Partial:
+        start = StartingPoint(
+            self._plan,
+            self._inputs.model_sha256,
+            lambda: StoredTensors(io.BytesIO(self._model)),
+            median_bound=bound,
+        )
+        partial = PARTIALS[self._kind]()
+        for client, update in CLIENT_WORK[self._kind](self._inputs, {client: self._images[client] for client in clients}):
+            if isinstance(update, TrainingFailure):
+                self.failed[client] = update.reason
+                continue
+            partial.fold(client, update.accepted, in_one_block(update.data), start)
+            if update.residual is not None and client not in partial.refused:
+                self.new_residuals[client] = decode_residual(update.residual)
+        return partial
