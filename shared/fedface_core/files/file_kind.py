@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from enum import StrEnum
+from mmap import mmap
 from pathlib import Path
 from typing import Final
 
@@ -88,7 +89,7 @@ def kind_of_file(path: Path) -> FileKind | None:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}") from None
 
 
-def kind_of_bytes(data: bytes | bytearray) -> FileKind | None:
+def kind_of_bytes(data: bytes | bytearray | mmap) -> FileKind | None:
     """The kind of a file that holds ``data``; None if it is none of `FileKind`."""
     return _kind(bytes(data[:_START_BYTES]), bytes(data[-_END_BYTES:]))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from math import prod
+from mmap import mmap
 from typing import Any, Final
 
 from fedface_core.domain.errors import InvalidInputError
@@ -28,7 +29,7 @@ _MAX_DIMENSIONS: Final = 8
 _ADVICE: Final = "; `fedface model import` makes a model of it"
 
 
-def check_safetensors(data: bytes | bytearray, name: str) -> None:
+def check_safetensors(data: bytes | bytearray | mmap, name: str) -> None:
     """Raise `InvalidInputError`, which says what is wrong, unless ``data`` is a whole safetensors file.
 
     The values are not looked at. The message begins with ``name``, and names a file of another kind for what it is.
@@ -49,7 +50,7 @@ def metadata_of(data: bytes | bytearray) -> dict[str, str]:
     return entries.get(_METADATA) or {}
 
 
-def _check(data: bytes | bytearray) -> None:
+def _check(data: bytes | bytearray | mmap) -> None:
     size = len(data)
     if size > MAX_MODEL_BYTES:
         raise ValueError(f"it has {size:,} bytes; a model has {MAX_MODEL_BYTES:,} at most")

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fedface_core.domain.patience import PATIENCE_SECONDS
+from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
 from fedface_core.runtime.setting_types import (
     BucketName,
     Count,
@@ -127,6 +128,10 @@ class ControlSettings(WorkerSettings):
     api_connections: int = Field(default=512, ge=1, le=5_000, description="Connections that the API serves at once.")
     api_event_streams: int = Field(
         default=100, ge=1, le=2_500, description="Event streams that it serves at once, at most half of the connections."
+    )
+    api_uploads: int = Field(default=4, ge=1, le=100, description="Uploads of models that the API takes at once.")
+    api_model_bytes: int = Field(
+        default=MAX_MODEL_BYTES, ge=1, le=MAX_MODEL_BYTES, description="The largest uploaded model."
     )
     restore_on_start: bool = Field(
         default=False, description="Whether the API first restores runs that the ledger has lost from the artifact store."

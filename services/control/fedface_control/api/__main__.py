@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import uvicorn
 from prometheus_client import REGISTRY
@@ -35,7 +36,11 @@ def main() -> None:
     configure_logging(settings, "control")
     ports = connect(settings, create_celery(settings))
     patience = settings.patience_seconds
-    capacity = capacity_within(raise_open_file_limit(), settings.api_connections, settings.api_event_streams)
+    capacity = replace(
+        capacity_within(raise_open_file_limit(), settings.api_connections, settings.api_event_streams),
+        uploads=settings.api_uploads,
+        model_bytes=settings.api_model_bytes,
+    )
     with suppress(UnavailableError):  # the ledger may come later; until then /readyz and each answer say what is wrong
         ports.ledger.ping()
     wait_for_dependency(Dependency.ARTIFACT_STORE, patience, lambda: ensure_bucket(settings))

@@ -12,7 +12,9 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
 
+from fedface_control.api.bounded_body import BoundedBody
 from fedface_control.api.capacity import DEFAULT_CAPACITY, Capacity
+from fedface_control.api.methods import KnownMethods
 from fedface_control.api.problems import ProblemApi, add_problem_handlers
 from fedface_control.api.routes import events, garbage, health, models, rounds, runs
 from fedface_control.api.run_metrics import RunMetrics
@@ -39,12 +41,16 @@ def create_app(ports: Ports, registry: CollectorRegistry, capacity: Capacity = D
     )
     app.state.ports = ports
     app.state.event_streams = events.EventStreams(capacity.event_streams)
+    app.state.uploads = models.Uploads(capacity.uploads, capacity.model_bytes)
     add_problem_handlers(app)
+    # The innermost: what its reading raises would reach the routes as a group of errors through the next one.
+    app.add_middleware(BoundedBody, model_bytes=capacity.model_bytes)
     app.middleware("http")(_name_run_in_logs)
     for router in (runs.router, rounds.router, events.router, models.router, garbage.router, health.router):
         app.include_router(router)
     registry.register(RunMetrics(ports))
     Instrumentator(registry=registry, excluded_handlers=["/metrics"]).instrument(app).expose(app, tags=["health"])
+    app.add_middleware(KnownMethods)  # the outermost, so that no metric sees an invented method
     return app
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
 
 LEAST_OPEN_FILES = 64
 RETRY_AFTER_SECONDS = 5
@@ -20,7 +21,8 @@ _BACKLOGS = 5
 
 @dataclass(frozen=True)
 class Capacity:
-    """What the API serves at once: connections, event streams among them, and requests that work in a thread.
+    """What the API serves at once: connections, event streams among them, uploads of models of so many bytes each, and
+    requests that work in a thread.
 
     ``backlog`` is how many connections the system may hold until the API takes them.
     """
@@ -29,6 +31,8 @@ class Capacity:
     event_streams: int = 100
     threads: int = _THREADS
     backlog: int = _BACKLOG
+    uploads: int = 4
+    model_bytes: int = MAX_MODEL_BYTES
 
 
 DEFAULT_CAPACITY = Capacity()

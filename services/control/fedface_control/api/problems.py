@@ -18,6 +18,11 @@ from fedface_core.domain.errors import FedFaceError
 
 log = structlog.get_logger(__name__)
 
+MOST_ERRORS = 20
+"""How many wrong fields an answer names. A body may have a hundred thousand of them."""
+MOST_CHARACTERS = 300
+"""How much of a field's name, or of a message about it, an answer repeats."""
+
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _VALIDATION_ERROR = {"$ref": "#/components/schemas/HTTPValidationError"}
 
@@ -74,8 +79,11 @@ def _fedface_error(_request: Request, error: Exception) -> JSONResponse:
 
 def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    errors = [_field_problem(found) for found in error.errors()]
+    found_errors = error.errors()
+    errors = [_field_problem(found) for found in found_errors[:MOST_ERRORS]]
     detail = "; ".join(f"{found.field}: {found.message}" if found.field else found.message for found in errors)
+    if len(found_errors) > MOST_ERRORS:
+        detail += f"; these are the first {MOST_ERRORS} of {len(found_errors)} errors"
     return problem_response("Invalid input", HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
 
 
@@ -89,13 +97,23 @@ def _field_problem(found: dict[str, Any]) -> FieldProblem:
         "extra_forbidden": "there is no such field",
         "missing": "is required",
     }.get(found["type"], str(found["msg"]).removeprefix("Value error, "))
-    return FieldProblem(field=path, message=message)
+    return FieldProblem(field=_shortened(path), message=_shortened(message))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 
 
 def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    detail = f"{request.method} {request.url.path}: {error.detail}"
-    return problem_response(HTTPStatus(error.status_code).phrase, error.status_code, detail)
+    detail = f"{_shortened(request.method)} {_shortened(request.url.path)}: {error.detail}"
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        title = "Content Too Large"  # its name since RFC 9110, which Python 3.11 does not know
+    else:
+        title = HTTPStatus(error.status_code).phrase
+    response = problem_response(title, error.status_code, detail)
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _unexpected_error(request: Request, error: Exception) -> JSONResponse:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.part import PlanPart
+from fedface_core.domain.plan.strategy import default_initialisation
 
 
 def apply_merge_patch(plan: Plan, patch: Mapping[str, Any]) -> Plan:
@@ -26,7 +27,8 @@ def apply_merge_patch(plan: Plan, patch: Mapping[str, Any]) -> Plan:
         del document["update_encoding"]
     if "strategy" in patch and _names_another(patch["strategy"], plan.strategy.name):
         del document["strategy"]
-        if plan.initialisation == Plan.model_validate({"strategy": plan.strategy.name}).initialisation:
+        # Not by a plan of the old strategy alone: public-negatives is none without public identities.
+        if plan.initialisation == default_initialisation(plan.strategy.name):
             del document["initialisation"]
     return Plan.model_validate(_merge(document, patch))
 

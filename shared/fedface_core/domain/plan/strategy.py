@@ -89,6 +89,11 @@ def strategy_name(given: object) -> object:
     return getattr(name, "name", name)
 
 
+def default_initialisation(name: str) -> str:
+    """How class embeddings are initialised by default in a plan with the strategy of this name."""
+    return "random" if name == "fedaws" else "mean-feature"
+
+
 StrategyPlan = Annotated[
     FedFacePlan | FedAvgPlan | FedProxPlan | FedAwSPlan | PublicNegativesPlan | CentralisedPlan | LocalOnlyPlan,
     Field(discriminator="name"),

@@ -66,3 +66,10 @@ def test_an_unforeseen_error_shows_no_traceback(
     assert "Traceback" not in response.text
     (crashed,) = (entry for entry in logs if entry["event"] == "request_crashed")
     assert isinstance(crashed["exc_info"], ZeroDivisionError), "the log has it"
+
+
+def test_only_the_first_errors_are_named_and_all_are_counted(api: TestClient) -> None:
+    refused = problem(api.post("/runs", json={f"{number}" * 400: 1 for number in range(1000)}), 422, "Invalid input")
+    assert len(refused.errors) == 20
+    assert refused.detail.endswith("; these are the first 20 of 1000 errors")
+    assert max(len(error.field) for error in refused.errors) == 301

@@ -9,9 +9,12 @@ import pytest
 from fastapi.testclient import TestClient
 from safetensors.numpy import save
 
+from fedface_control.api.routes.models import Uploads
+from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import MODEL_SHA256_HEADER
 from support.in_process import InProcess
+from support.problem_details import problem
 
 # Whether the tensors fit a plan is found out when a run starts.
 MODEL = save({"weight": np.zeros(2, np.float32)})
@@ -76,11 +79,40 @@ def test_a_path_that_names_no_hash_is_refused(api: TestClient, wrong: str) -> No
     assert response.json()["errors"][0]["field"] == "path.sha256"
 
 
-def test_a_model_that_is_too_large_is_refused_before_all_of_it_is_read(
-    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fedface_control.api.routes.models.MAX_MODEL_BYTES", len(MODEL) - 1)
-    response = api.put(f"/models/{SHA256}", content=MODEL)
-    assert response.status_code == 422
-    assert response.json()["detail"] == f"the model is larger than {len(MODEL) - 1} bytes"
+def test_a_model_that_is_too_large_is_refused_before_all_of_it_is_read(api: TestClient, services: InProcess) -> None:
+    uploads: Uploads = api.app.state.uploads  # type: ignore[attr-defined]
+    uploads.most_bytes = len(MODEL) - 1
+    refused = problem(api.put(f"/models/{SHA256}", content=MODEL), 413, "Content Too Large")
+    assert refused.detail == f"PUT /models/{SHA256}: the model is larger than {len(MODEL) - 1} bytes"
     assert services.ports.artifacts.keys("") == [object_keys.EARLIER_RUNS]
+
+
+def test_an_upload_too_many_is_told_when_to_come_again(api: TestClient) -> None:
+    uploads: Uploads = api.app.state.uploads  # type: ignore[attr-defined]
+    uploads.open = uploads.most
+    refused = api.put(f"/models/{SHA256}", content=MODEL)
+    assert problem(refused, 503, "Busy").detail == "the API takes 4 models already; try again in 5 seconds"
+    assert refused.headers["Retry-After"] == "5"
+    uploads.open = 0
+    assert api.put(f"/models/{SHA256}", content=MODEL).status_code == 201
+    assert uploads.open == 0
+
+
+def test_a_model_goes_up_and_down_in_parts(api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no more than a part of it is in memory at a time."""
+    monkeypatch.setattr("fedface_control.api.routes.models.CHUNK_BYTES", 1000)
+    run = services.run()
+    read = MemoryArtifacts.get_range
+    lengths: list[int] = []
+
+    def recorded(store: MemoryArtifacts, key: str, start: int, length: int) -> bytes:
+        data = read(store, key, start, length)
+        lengths.append(len(data))
+        return data
+
+    monkeypatch.setattr(MemoryArtifacts, "get_range", recorded)
+    response = api.get(f"/runs/{run.id}/model")
+    assert hashlib.sha256(response.content).hexdigest() == run.model_sha256
+    assert max(lengths) == 1000
+    assert int(response.headers["content-length"]) == len(response.content) == sum(lengths)
+    assert api.put(f"/models/{run.model_sha256}", content=response.content).status_code == 201

@@ -117,3 +117,10 @@ def test_sizes_of_the_users_own_are_refused_if_the_new_architecture_is_fixed() -
     plan = Plan.model_validate({"model": {"architecture": "spherenet-4", "height": 56}})
     with pytest.raises(ValueError, match=r"dlib-resnet is fixed at .*; leave out height"):
         apply_merge_patch(plan, {"model": {"architecture": "dlib-resnet"}})
+
+
+@pytest.mark.parametrize("name", ["fedface", "fedavg", "fedprox", "fedaws"])
+def test_a_plan_of_public_negatives_takes_another_strategy(name: str) -> None:
+    plan = Plan.model_validate({"strategy": "public-negatives", "split": {"public": 4}})
+    changed = apply_merge_patch(plan, {"strategy": name})
+    assert changed == Plan.model_validate({"strategy": name, "split": {"public": 4}})
