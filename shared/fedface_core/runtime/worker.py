@@ -41,7 +41,8 @@ def run_worker(
 ) -> None:
     """Execute the tasks in the queue of ``service`` until SIGTERM. Running tasks may then finish within the grace period.
 
-    The process exits with a message if its Redis may evict keys. It waits for a Redis that is away.
+    The process exits with a message if its Redis may evict keys, and with the status 1 if Celery ends though no signal asked
+    it to. It waits for a Redis that is away.
 
     ``tasks_module`` has a function ``create(settings) -> (Celery, collectors)``: the app with its tasks, and Prometheus
     collectors that this worker exports besides its own counters. The module is imported here, after the environment variable
@@ -59,6 +60,7 @@ def run_worker(
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     app, collectors = import_module(tasks_module).create(settings)
     _serve_metrics_when_ready(settings, directory, collectors)
+    _export_queue(service)
     _interrupt_tasks_after(settings.grace_seconds)
     if in_each_process is not None:
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
@@ -68,6 +70,12 @@ def run_worker(
     finally:
         if settings.metrics_directory is None:
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _export_queue(service: str) -> None:
+    from fedface_core.runtime.metrics import export_queue  # which imports prometheus_client
+
+    export_queue(service)
 
 
 def _refuse_evicting_server(app: Celery, service: str) -> None:
@@ -87,7 +95,11 @@ def _run(app: Celery, service: str, *, beat: bool) -> None:
     # Nobody reads what workers tell each other. To send it, Celery's loop would wait, without a word, for a broker that
     # answers with errors.
     silent = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+    asked = threading.Event()
+    worker_shutting_down.connect(lambda **_: asked.set(), weak=False)
     app.worker_main(["--quiet", "worker", "--queues", service, "--hostname", name, *silent, *scheduler])
+    if not asked.is_set():  # Celery has logged why; whoever supervises this process has to see that it failed
+        sys.exit(f"{service}: the worker ended though nobody asked it to; its log says why")
 
 
 def _interrupt_tasks_after(grace_seconds: float) -> None:
