@@ -15,12 +15,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import redis
 import structlog
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready, worker_shutting_down
 
 from fedface_core.domain.errors import EvictingLedgerError, InvalidInputError
 from fedface_core.files.file_problem import file_problem
 from fedface_core.files.whole_file import make_folder
+from fedface_core.runtime.delayed_messages import keep_moving
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.open_files import raise_open_file_limit
 from fedface_core.runtime.settings import WorkerSettings
@@ -97,9 +99,20 @@ def _run(app: Celery, service: str, *, beat: bool) -> None:
     silent = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
     asked = threading.Event()
     worker_shutting_down.connect(lambda **_: asked.set(), weak=False)
+    _move_delayed_messages(app, service, asked)
     app.worker_main(["--quiet", "worker", "--queues", service, "--hostname", name, *silent, *scheduler])
     if not asked.is_set():  # Celery has logged why; whoever supervises this process has to see that it failed
         sys.exit(f"{service}: the worker ended though nobody asked it to; its log says why")
+
+
+def _move_delayed_messages(app: Celery, service: str, stopped: threading.Event) -> None:
+    """Move messages that are due into this worker's queue, in a thread, from when the worker is ready until it is stopped."""
+
+    def start(**_: object) -> None:
+        client = redis.Redis.from_url(app.conf.broker_url, socket_timeout=5, socket_connect_timeout=5)
+        threading.Thread(target=keep_moving, args=(client, service, stopped), daemon=True, name="delayed messages").start()
+
+    worker_ready.connect(start, weak=False)
 
 
 def _interrupt_tasks_after(grace_seconds: float) -> None:

@@ -30,6 +30,7 @@ No key expires.
     {run}:round:{n}:late            set         unsettled clients whose update came too late   record_late          delete
     {run}:round:{n}:attempts        hash        client → deliveries of its task                begin_attempt        delete⁵
                                                                                                take_back_attempt
+    {run}:round:{n}:waits          hash        client and what for → until when it waits (µs)  begin_wait           delete
     {run}:round:{n}:folded          set         shards whose partial is stored                 record_partial       delete
     {run}:round:{n}:failures        hash        step → its failures⁶                           record_failure       delete⁷
 
@@ -80,6 +81,7 @@ class RoundKeys(NamedTuple):
     failed: str
     late: str
     attempts: str
+    waits: str
     folded: str
     failures: str
 
