@@ -103,7 +103,7 @@ UPDATE_BYTES = at_zero(
 ARTIFACT_BYTES = at_zero(
     Counter("fedface_artifact_bytes", "Bytes moved to and from the artifact store.", ["operation", "kind"]),
     ["put", "get"],
-    object_keys.KINDS,
+    (*object_keys.KINDS, object_keys.OTHER),
 )
 AGGREGATION_SECONDS = at_zero(
     Histogram("fedface_aggregation_seconds", "Duration of the steps of an aggregation.", ["step"], buckets=_SECONDS),

@@ -148,7 +148,7 @@ class RedisServer:
         with translated_errors(self._client):
             check_server(self._client)
 
-    def run_script(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+    def run_script(self, name: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
         """Run the Lua script in the file ``name`` of this folder as one atomic step, and return its result.
 
         The header of each script describes its keys, arguments and result; Lua's false is None here. `UnavailableError` if
