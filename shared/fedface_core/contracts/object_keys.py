@@ -38,18 +38,20 @@ OTHER: Final = "other"
 
 # How many parts the keys of each kind have.
 _PARTS: Final = {
-    **{
-        "model": 2,
-        "upload": 2,
-        "claim": 3,
-        "run": 3,
-        "manifest": 5,
-        "report": 5,
-        "aggregation": 6,
-        "partial": 6,
-        "update": 6,
-    },
-    **{"class_embedding": 4, "guidance": 4, "identity_list": 4, "server_state": 4, "residual": 6},
+    "model": 2,
+    "upload": 2,
+    "claim": 3,
+    "run": 3,
+    "manifest": 5,
+    "report": 5,
+    "aggregation": 6,
+    "partial": 6,
+    "update": 6,
+    "class_embedding": 4,
+    "guidance": 4,
+    "identity_list": 4,
+    "server_state": 4,
+    "residual": 6,
 }
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
@@ -202,6 +204,8 @@ def kind(key: str) -> str:
     `OTHER` if the key has another shape than FedFace's: it is a stray object, which somebody else has put.
     """
     parts = key.split("/")
+    if key == EARLIER_RUNS:
+        return "claim"
     if parts[0] != "runs":
         found = parts[0].removesuffix("s")
         return found if found in KINDS and len(parts) == _PARTS.get(found) else OTHER

@@ -22,8 +22,8 @@ def read_versioned(kind: type[ModelT], data: bytes | str | Mapping[str, Any], *,
     """The object of type ``kind`` in ``data``, which is JSON or a parsed JSON object.
 
     `UnknownSchemaError` if the object or a part of it has a `schema_version` that this FedFace does not read, whatever else
-    is wrong; its message ends with ``remedy``. `DamagedObjectError` if ``data`` is no ``kind``; it names the wrong fields, 20 at
-    most.
+    is wrong; its message ends with ``remedy``. `DamagedObjectError` if ``data`` is no ``kind``; it names the wrong fields,
+    20 at most.
     """
     try:
         return kind.model_validate_json(data) if isinstance(data, bytes | str) else kind.model_validate(data)
@@ -34,9 +34,9 @@ def read_versioned(kind: type[ModelT], data: bytes | str | Mapping[str, Any], *,
         if problem["loc"] and problem["loc"][-1] == _FIELD:
             part = _shortened(".".join([kind.__name__, *map(str, problem["loc"][:-1])]))
             known = problem.get("ctx", {}).get("expected", "none")
+            version = _shortened(repr(problem["input"]))
             raise UnknownSchemaError(
-                f"schema version {_shortened(repr(problem['input']))} of {part} is not known here: this FedFace reads version {known}; "
-                f"{remedy}"
+                f"schema version {version} of {part} is not known here: this FedFace reads version {known}; {remedy}"
             )
     more = f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
     raise DamagedObjectError(f"this is no {kind.__name__}: {'; '.join(map(_describe, problems[:_MOST_PROBLEMS]))}{more}")

@@ -19,7 +19,6 @@ from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import ENDED, Run
 from fedface_core.ports import ArtifactStore, Ports, RunLedger
 
-
 MOST_RECORD_BYTES: Final = 256 << 20
 """A larger object is no record. A manifest has some 500 bytes for each client."""
 RecordT = TypeVar("RecordT", bound=BaseModel)

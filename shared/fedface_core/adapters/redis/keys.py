@@ -42,9 +42,8 @@ No key expires.
 
 The scripts read no stored JSON. What they need of a run or a round is stored in fields of its own, next to the record.
 
-The two indexes ``runs`` and ``active`` are in other slots than the runs, so no script can write both. The indexes are
-written first. So they may name a run that is not stored, since its creation was interrupted; readers skip such a run. A
-stored run that is not in the indexes would never be found.
+A run and its places in the two indexes ``runs`` and ``active`` are written by one script, so FedFace needs a Redis that is
+no cluster. Versions before wrote the indexes first: they may name a run that is not stored, and readers skip such a run.
 """
 
 from __future__ import annotations
