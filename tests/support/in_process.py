@@ -150,7 +150,7 @@ class InProcess:
         self.deliver(*message)
 
     def _move_delayed(self) -> None:
-        """Move delayed messages that are due into the queue. If no other message waits, the clock advances to the first one."""
+        """Move delayed messages that are due into the queue. If no other one waits, the clock advances to the first."""
         for message, seconds in self.publisher.delayed.items():
             self._due.setdefault(message, self.clock.now() + timedelta(seconds=seconds))
         self.publisher.delayed.clear()

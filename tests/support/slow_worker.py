@@ -39,7 +39,7 @@ RUN = "run-0123456789ab"
 
 
 def train_slowly(_workbench: Workbench, invitation: Invitation) -> Update:
-    """Take as long as the environment says, and write into the journal before and after; then fail for want of photographs."""
+    """Take as long as the environment says, with a line in the journal before and after; then fail."""
     write_to_journal(f"{invitation.client_id} started")
     time.sleep(seconds_of_clients()[invitation.client_id])
     write_to_journal(f"{invitation.client_id} finished")

@@ -126,7 +126,7 @@ class Attempt:
     def _has_to_wait(self, wait: Wait) -> bool:
         """Whether the simulated device has to wait. Then its task comes back later, and this attempt does not count.
 
-        So nobody holds a place for a device that waits, and if its run ends meanwhile, it has nothing to do when it comes back.
+        So nobody holds a place for a device that waits. If its run ends meanwhile, the task has nothing to do when it comes.
         """
         seconds = self.device.seconds_of(wait)
         if seconds <= 0 or self.waits.get(wait, 1) <= 0:

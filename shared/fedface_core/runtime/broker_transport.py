@@ -112,19 +112,10 @@ class QoS(redis.QoS):
         """Whether kombu's record of a taken message can be read. If not, it is kept among the dead letters."""
         queue = ""
         try:
-            try:
-                message, _exchange, queue = json.loads(stored)
-                raw = json.dumps(message).encode()
-            except (ValueError, TypeError, RecursionError) as error:
-                reason = "the record of a taken message is not as kombu writes it"
-                raise UnreadableMessageError(MessageFault.WRONG_FORM, reason) from error
-            if queue not in QUEUES:
-                raise UnreadableMessageError(
-                    MessageFault.UNKNOWN_TASK, "it was taken from a queue that FedFace does not have"
-                )
-            read_message(raw, queue)
+            message, _exchange, queue = _record_of_taken(stored)
+            read_message(message, queue)
         except UnreadableMessageError as error:
-            bury(client, str(queue), stored, error)
+            bury(client, queue, stored, error)
             return False
         return True
 
@@ -135,6 +126,19 @@ class QoS(redis.QoS):
         except RedisError as error:
             self._failure = error
             raise RedisConnectionError(str(error)) from error  # which kombu logs, and Celery's loop goes on to its next step
+
+
+def _record_of_taken(stored: bytes) -> tuple[bytes, str, str]:
+    """Message, exchange and queue in kombu's record of a taken message. `UnreadableMessageError` if it is none."""
+    try:
+        message, exchange, queue = json.loads(stored)
+        raw = json.dumps(message).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        reason = "the record of a taken message is not as kombu writes it"
+        raise UnreadableMessageError(MessageFault.WRONG_FORM, reason) from error
+    if queue not in QUEUES:
+        raise UnreadableMessageError(MessageFault.UNKNOWN_TASK, "it was taken from a queue that FedFace does not have")
+    return raw, exchange, queue
 
 
 class Channel(redis.Channel):
@@ -178,7 +182,7 @@ class Channel(redis.Channel):
             with self.conn_or_acquire() as client:
                 bury(client, queue, raw, error)
             raise Empty from None
-        self.connection._deliver(message, queue)
+        self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu's own channel hands it on
         return True
 
     def _connparams(self, asynchronous: bool = False) -> Any:

@@ -1,7 +1,7 @@
 """Dead letters: the newest messages that were dropped since FedFace cannot read them, kept so that an operator can look at
 them. ``python -m fedface_core.runtime.dead_letters`` prints them.
 
-They are one stream of the broker, which never holds more than `MOST_LETTERS` messages, nor more than `MOST_KEPT_BYTES` of one.
+They are one stream of the broker. It never holds more than `MOST_LETTERS` messages, nor more than `MOST_KEPT_BYTES` of one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def bury(client: redis.Redis, queue: str, raw: bytes, error: UnreadableMessageEr
 
 
 def dead_letters(client: redis.Redis) -> Iterator[dict[str, object]]:
-    """The dead letters, the newest first: when and from which queue each was taken, why it was dropped, and how it begins."""
+    """The dead letters, the newest first: when and from which queue it was taken, why it was dropped, how it begins."""
     entries: Any = client.xrevrange(STREAM, count=MOST_LETTERS)
     for entry_id, fields in entries:
         letter = {_text(name): _text(value) for name, value in fields.items()}

@@ -1,7 +1,7 @@
 """Messages that come into their queue later, by the clock of the Redis server. A worker holds no place for them meanwhile.
 
-They wait in the broker, at most `MOST_WAITING` of a queue; the workers of the queue move what is due. One command waits once,
-however often it is published. Celery's own delay (ETA) would have a worker take the message at once, and hold it.
+They wait in the broker, at most `MOST_WAITING` of a queue; its workers move what is due. One command waits once, however
+often it is published. Celery's own delay (ETA) would have a worker take the message at once, and hold it.
 """
 
 from __future__ import annotations

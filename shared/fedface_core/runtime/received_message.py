@@ -1,8 +1,8 @@
 """Reads a message as it lies in a queue, before kombu or Celery believe anything in it.
 
 Whoever can write to the broker can put any bytes into a queue. Celery trusts what it takes: a missing header, a task that is
-no text or a date out of range ends the worker, and a message may ask it to wait, to unpack, to call back or to set limits. So
-a message is read here first. What FedFace never sends is refused; of the rest only what FedFace needs is kept.
+no text or a date out of range ends the worker, and a message may ask it to wait, to unpack, to call back or to set limits.
+So a message is read here first. What FedFace never sends is refused; of the rest only what FedFace needs is kept.
 """
 
 from __future__ import annotations
@@ -78,9 +78,7 @@ def _no_limits(value: object) -> object:
 
 
 class _Headers(_Part):
-    """The headers that Celery obeys. It would wait until ``eta``, unpack, end the task by other limits, or call it by another
-    name.
-    """
+    """The headers that Celery obeys: it would wait until ``eta``, unpack, end the task by other limits, or rename it."""
 
     task: Annotated[str, StringConstraints(max_length=100)]
     id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,64}$")]

@@ -106,7 +106,7 @@ def _run(app: Celery, service: str, *, beat: bool) -> None:
 
 
 def _move_delayed_messages(app: Celery, service: str, stopped: threading.Event) -> None:
-    """Move messages that are due into this worker's queue, in a thread, from when the worker is ready until it is stopped."""
+    """Move messages that are due into this worker's queue, in a thread, while the worker is ready."""
 
     def start(**_: object) -> None:
         client = redis.Redis.from_url(app.conf.broker_url, socket_timeout=5, socket_connect_timeout=5)

@@ -23,7 +23,7 @@ FOLD = FoldShard(run_id=RUN, round=2, shard=1)
 SETTINGS = Settings(
     redis_url=SecretStr("redis://:own@127.0.0.1:1/0"), artifacts="directory", artifact_directory=Path("nowhere")
 )
-HONEST = CeleryPublisher(create_celery(SETTINGS))._message(FOLD, "abc").encode()
+HONEST = CeleryPublisher(create_celery(SETTINGS))._message(FOLD, "abc").encode()  # noqa: SLF001 - to publish needs a broker
 MALFORMED = malformed(HONEST)
 
 
