@@ -8,6 +8,7 @@ import pickle
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fedface_core.runtime.received_message import MOST_BYTES
@@ -43,11 +44,8 @@ def malformed(honest: bytes) -> dict[str, bytes]:
         "an endless number": b"9" * 10_000,
         "too large": b" " * (MOST_BYTES + 1),
         **{f"JSON of another shape: {text}": text.encode() for text in ("null", "1", '"x"', "[]", "{}", "[[1]]")},
-        **{f"no {part}": changed(lambda message, part=part: message.pop(part)) for part in json.loads(honest)},  # type: ignore[misc]
-        **{
-            f"{part} is null": changed(lambda message, part=part: message.update({part: None}))
-            for part in json.loads(honest)
-        },  # type: ignore[misc]
+        **{f"no {part}": changed(partial(_remove, part)) for part in json.loads(honest)},
+        **{f"{part} is null": changed(partial(_clear, part)) for part in json.loads(honest)},
         "headers are a list": changed(lambda message: message.update({"headers": []})),
         "properties are a text": changed(lambda message: message.update({"properties": "x"})),
         "no delivery information": changed(lambda message: message["properties"].update({"delivery_info": 7})),
@@ -110,3 +108,11 @@ def malformed(honest: bytes) -> dict[str, bytes]:
         "a group": with_headers(group="x"),
         "another name": with_headers(shadow="x"),
     }
+
+
+def _remove(part: str, message: Message) -> None:
+    del message[part]
+
+
+def _clear(part: str, message: Message) -> None:
+    message[part] = None

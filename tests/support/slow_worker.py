@@ -53,7 +53,7 @@ def seconds_of_clients() -> dict[str, float]:
 
 def create(settings: WorkerSettings) -> tuple[Celery, list[object]]:
     """The Celery app with the task that trains the clients of `RUN`, whose round 1 is open."""
-    attempt.make_update = train_slowly
+    vars(attempt)["make_update"] = train_slowly
     app = create_celery(settings)
     ports = replace(connect(settings, app), ledger=ledger_in_round_1(), artifacts=MemoryArtifacts(), clock=SystemClock())
     workbench = Workbench(ports)

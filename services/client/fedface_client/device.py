@@ -22,7 +22,7 @@ from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
-_MAX_PAUSE_SECONDS: Final = 8
+_MAX_PAUSE_SECONDS: Final = 8.0
 MAX_IMAGE_BYTES: Final = 256 << 20
 """How much of one data set a worker process keeps in memory; it keeps two data sets at most. That is enough for 10 images
 each of 9,500 clients at 56×48 in grey, or of 700 clients at 112×96 in colour. Torch itself takes about 400 MB."""
@@ -71,7 +71,7 @@ class Device:
         if wait is Wait.DELIVERY:
             return self.behaviour.late_seconds
         breaking_off = min(self.behaviour.upload_failures, self.upload_attempts - 1)
-        return self.behaviour.seconds + sum(min(2**attempt, _MAX_PAUSE_SECONDS) for attempt in range(breaking_off))
+        return self.behaviour.seconds + sum(min(2.0**attempt, _MAX_PAUSE_SECONDS) for attempt in range(breaking_off))
 
     @property
     def waits(self) -> bool:

@@ -71,6 +71,9 @@ class RunRecords(Protocol):
     def create(self, run: Run) -> None:
         """Store a new run, and the event ``run_created`` in its audit trail. `WrongPhaseError` if the run's id is taken."""
 
+    def require_room(self) -> None:
+        """Check that the ledger has room for a new run, so that those it has can go on. `UnavailableError` if it has not."""
+
     def load(self, run_id: str) -> Run:
         """The run as it is stored now. `NotFoundError` if there is no such run."""
 

@@ -99,7 +99,7 @@ class QoS(redis.QoS):
         with self._noted_failure():
             super().reject(delivery_tag, requeue=requeue)
 
-    def restore_by_tag(self, tag: bytes | str, client: Any = None, leftmost: bool = False) -> None:
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Put a message that was taken and not acknowledged back into its queue. One that cannot be read is dropped."""
         with self.channel.conn_or_acquire(client) as own:
             stored = own.hget(self.unacked_key, tag)
@@ -148,6 +148,10 @@ class Channel(redis.Channel):
     """
 
     QoS = QoS
+    # The stubs lack these.
+    connection_errors: tuple[type[Exception], ...]
+    _queue_cycle: Any
+    _flush_brpop_reauth: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -301,6 +301,9 @@ class MemoryLedger:
             first = 0 if after is None else int(after.split("-")[0])
             return self._events[run_id][first : first + limit]
 
+    def require_room(self) -> None:
+        """Check that there is room for a new run. In memory there always is."""
+
     def ping(self) -> None:
         """Check that the ledger answers, takes writes, and keeps them. Memory always does."""
 
