@@ -24,7 +24,7 @@ def connect(settings: Settings, app: Celery) -> Ports:
     `InvalidInputError` if the settings have a wrong URL or endpoint; `UnavailableError` if the artifact directory cannot be
     written. Redis and S3 are first contacted when they are used.
     """
-    ledger = RedisLedger(settings.redis_url.get_secret_value())
+    ledger = RedisLedger(settings.redis_url.get_secret_value(), full_at=settings.ledger_full_at)
     return Ports(
         ledger=ledger,
         artifacts=CountedArtifacts(_artifact_store(settings)),

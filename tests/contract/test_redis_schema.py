@@ -12,6 +12,7 @@ import redis
 from fedface_core.adapters.memory import ManualClock
 from fedface_core.adapters.redis import keys
 from fedface_core.adapters.redis.ledger import RedisLedger
+from fedface_core.domain.devices import Wait
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import open_round
@@ -38,6 +39,7 @@ def ledger(ledger_url: str) -> RedisLedger:
     ledger.create(RUN)
     ledger.save(RUN, "round_opened", opened=open_round(PLAN, RUN.id, 12, COHORT, "0" * 64, NOW))
     ledger.begin_attempt(RUN.id, 12, COHORT[0])
+    ledger.begin_wait(RUN.id, 12, COHORT[0], Wait.TRAINING, 1)
     ledger.accept(RUN.id, 12, COHORT[0], AcceptedUpdate(sha256="1" * 64, size=1, images=1))
     ledger.fail(RUN.id, 12, COHORT[1], "no photographs")
     ledger.record_late(RUN.id, 12, COHORT[2])

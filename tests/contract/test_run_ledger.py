@@ -195,9 +195,9 @@ def test_each_save_leaves_an_event(ledger: RunLedger, run: Run) -> None:
 
 def test_events_are_read_on_from_the_last_one_seen(ledger: RunLedger, run: Run) -> None:
     for step in range(5):
-        run = ledger.save(run, f"step_{step}")
+        run = ledger.save(run, f"step_{'abcde'[step]}")
     everything = ledger.events(run.id)
-    assert [event.name for event in everything] == ["run_created", *(f"step_{step}" for step in range(5))]
+    assert [event.name for event in everything] == ["run_created", *(f"step_{letter}" for letter in "abcde")]
     assert len({event.id for event in everything}) == 6
     for position, event in enumerate(everything):
         assert ledger.events(run.id, after=event.id) == everything[position + 1 :]

@@ -31,6 +31,7 @@ from fedface_core.domain.facts import ModelPrepared
 from fedface_core.domain.ids import client_id
 from fedface_core.ports import TaskPublisher
 from fedface_core.runtime.celery_app import create_celery
+from fedface_core.runtime.delayed_messages import delayed_keys, move_due
 from fedface_core.runtime.settings import Settings
 
 RUN = "run-0123456789ab"
@@ -157,3 +158,22 @@ def test_a_message_is_what_celery_itself_sends(broker_url: str, tmp_path: Path) 
 def test_no_commands_are_no_messages(tested: PublisherAndQueues) -> None:
     tested.publisher.publish_all([], correlation_id="a")
     assert [tested.publisher.queue_depth(queue) for queue in QUEUES] == [0] * len(QUEUES)
+
+
+def test_a_delayed_command_comes_once_and_when_it_is_due(broker_url: str, tmp_path: Path) -> None:
+    settings = Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=tmp_path)
+    with create_celery(settings) as app, redis.Redis.from_url(broker_url) as broker:
+        publisher = CeleryPublisher(app)
+        for _ in range(2):
+            publisher.publish_later(FOLD, correlation_id="abc", seconds=60)
+        assert move_due(broker, AGGREGATOR) == 0
+        assert publisher.queue_depth(AGGREGATOR) == 0
+        seconds, _ = broker.time()
+        ((_, due),) = broker.zrange(delayed_keys(AGGREGATOR)[0], 0, -1, withscores=True)
+        assert 58 <= due / 1e6 - seconds <= 61
+        broker.zadd(delayed_keys(AGGREGATOR)[0], {broker.zrange(delayed_keys(AGGREGATOR)[0], 0, 0)[0]: 1})
+        assert move_due(broker, AGGREGATOR) == 1
+        (raw,) = broker.lrange(AGGREGATOR, 0, -1)
+        assert message_of(raw.decode()) == Message(ROUTES[FoldShard].task, FOLD, "abc")
+        assert not broker.exists(*delayed_keys(AGGREGATOR))
+    kombu.pools.reset()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fedface_control.operate.run import cancel_run
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.plan import Plan
@@ -167,3 +168,27 @@ def test_ideal_devices_neither_wait_nor_count(faces: Path) -> None:
     services.run()
     assert services.clock.now() == started
     assert [counter("device_events", event=event) for event in events] == before
+
+
+def test_devices_that_wait_hold_no_worker_and_have_nothing_to_do_after_a_cancel(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces, devices={"mean_seconds": 300}))
+    run_id = services.start()
+    started = services.clock.now()
+    services.until(run_id, lambda run: run.round == 0)
+    services.drain()
+    assert services.clock.now() == started, "no task waited"
+    assert len(services.publisher.delayed) == 4
+    assert services.ports.ledger.tally(run_id, 0).unsettled == {*OTHERS, VICTIM}
+    cancelled = cancel_run(services.ports, run_id)
+    for _ in range(4):
+        services.step()
+    assert services.ports.ledger.load(run_id) == cancelled
+    assert (services.publisher.published, services.publisher.delayed) == ([], {})
+    assert services.ports.artifacts.keys(f"runs/{run_id}/rounds/0/updates/") == []
+
+
+def test_a_wait_uses_up_no_attempt(faces: Path) -> None:
+    services = InProcess(plan_where(faces, {"attempts": 1}, seconds=45, late_seconds=30))
+    run = services.run()
+    manifest = services.manifest(run.id, 1)
+    assert ([*manifest.accepted], manifest.failed, seconds_open(manifest)) == ([*OTHERS, VICTIM], {}, 75)

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,7 @@ class InProcess:
         self._kill_after = kill_after
         self._roots = ANYWHERE if roots is None else PhotographRoots.of(roots)
         self._came_back: list[tuple[BaseModel, str]] = []
+        self._due: dict[tuple[BaseModel, str], datetime] = {}
         self.restart_services()
 
     def start(self) -> str:
@@ -136,7 +137,8 @@ class InProcess:
         raise AssertionError(f"{run_id} was not reached: it is {run.phase}, in round {run.round}")
 
     def step(self) -> None:
-        """Deliver one message, or advance the clock and sweep if no message waits."""
+        """Deliver one message; if none waits, the next one that waits for its time; or else advance the clock and sweep."""
+        self._move_delayed()
         if not self.publisher.published:
             self.sweep_after(REPEAT_AFTER.total_seconds() + 1)
             return
@@ -150,6 +152,17 @@ class InProcess:
         if fate > 1 - self._disorder.duplicate:
             self.publisher.published.append(message)
         self.deliver(*message)
+
+    def _move_delayed(self) -> None:
+        """Move delayed messages that are due into the queue. If no other one waits, the clock advances to the first."""
+        for message, seconds in self.publisher.delayed.items():
+            self._due.setdefault(message, self.clock.now() + timedelta(seconds=seconds))
+        self.publisher.delayed.clear()
+        if self._due and not self.publisher.published:
+            self.clock.advance(max(0.0, (min(self._due.values()) - self.clock.now()).total_seconds()))
+        for message in [message for message, due in self._due.items() if due <= self.clock.now()]:
+            del self._due[message]
+            self.publisher.published.append(message)
 
     def drain(self) -> None:
         """Deliver all messages that wait and those that follow, without a sweep."""

@@ -69,7 +69,16 @@ class _KillablePort:
 
     _RECORDS = frozenset(
         {
-            *("begin_attempt", "take_back_attempt", "accept", "fail", "record_late", "record_partial", "touch"),
+            *(
+                "begin_attempt",
+                "take_back_attempt",
+                "begin_wait",
+                "accept",
+                "fail",
+                "record_late",
+                "record_partial",
+                "touch",
+            ),
             "record_failure",
         }
     )

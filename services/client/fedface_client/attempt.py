@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -14,9 +14,10 @@ from fedface_client.device import Device
 from fedface_client.failed_attempt import count_error, fail, fail_after_last_attempt
 from fedface_client.invitation import Invitation
 from fedface_client.make_update import make_update, started_from
-from fedface_client.settle import count_attempt, settle
+from fedface_client.settle import count_attempt, current_round, settle
 from fedface_core.contracts import object_keys
 from fedface_core.domain.declaration import check_declaration
+from fedface_core.domain.devices import Wait
 from fedface_core.domain.errors import (
     ArtifactMissingError,
     DamagedObjectError,
@@ -50,6 +51,8 @@ class Attempt:
     invitation: Invitation
     device: Device
     number: int
+    waits: Mapping[Wait, float]
+    """The waits of the device that had begun before this attempt → how many seconds are left."""
 
     @classmethod
     def begin(cls, workbench: Workbench, invitation: Invitation) -> Self | None:
@@ -62,17 +65,19 @@ class Attempt:
         plan = invitation.plan
         with _counting_errors(workbench.ports, invitation, attempt=None):
             device = Device.of(invitation.client_id, invitation.opened_round.number, plan, workbench.ports.clock)
-            # This comes before the attempt is counted: a device that is absent must not use up its attempts.
-            if not device.responds():
+            waits = _waits(workbench.ports, invitation) if device.waits else {}
+            # This comes before the attempt is counted: a device that is absent must not use up its attempts. One that has
+            # begun to wait has responded.
+            if not waits and not device.responds():
                 return None
             number = count_attempt(workbench.ports, invitation)
-            if number == 0:
+            if number == 0 and waits.get(Wait.DELIVERY, 1) > 0:
                 log.debug("nothing_to_do")
                 return None
             if number > plan.cohort.attempts:
                 fail_after_last_attempt(workbench.ports, invitation)
                 return None
-            return cls(workbench, invitation, device, number)
+            return cls(workbench, invitation, device, number, waits)
 
     @property
     def can_deliver_in_background(self) -> bool:
@@ -86,14 +91,16 @@ class Attempt:
     def make_update(self) -> Update | AcceptedUpdate | None:
         """Make the client's update and return it, or the record of the update that an earlier attempt has put already.
 
-        Returns None if the client's data cannot be used; the client is then recorded as failed with the reason.
+        Returns None if the client's data cannot be used; the client is then recorded as failed with the reason. Returns None
+        too if its simulated device has to wait; its task then comes back when the wait is over.
         """
         with self._counting_errors():
             # The first attempt looks too: after a lost ledger the round is opened again, and attempts are counted from 1.
             stored = self._stored_update()
             if stored is not None:
                 return stored
-            self.device.simulate_slowness()
+            if self.number == 0 or self._has_to_wait(Wait.TRAINING):
+                return None
             try:
                 return make_update(self.workbench, self.invitation)
             except (InvalidInputError, DamagedObjectError, LostResidualError, UpdateRefusedError) as error:
@@ -112,7 +119,8 @@ class Attempt:
                 return
             accepted = update.accepted if isinstance(update, Update) else update
             # A stored update of an earlier attempt is late too: a killed worker does not make its device punctual.
-            self.device.simulate_lateness()
+            if self._has_to_wait(Wait.DELIVERY):
+                return
             with CLIENT_STEP_SECONDS.labels(ClientStep.RECORD).time():
                 refused = settle(self.workbench.ports, self.invitation, accepted)
             UPDATES.labels("refused" if refused else "accepted", refused or "").inc()
@@ -121,6 +129,29 @@ class Attempt:
             elif self.invitation.opened_round.kind is RoundKind.TRAINING:
                 UPDATE_BYTES.labels(self.invitation.plan.update_encoding.name).inc(accepted.size)
             log.debug("update_delivered", images=accepted.images, bytes=accepted.size)
+
+    def _has_to_wait(self, wait: Wait) -> bool:
+        """Whether the simulated device has to wait. Then its task comes back later, and this attempt does not count.
+
+        So nobody holds a place for a device that waits. If its run ends meanwhile, the task has nothing to do when it comes.
+        """
+        seconds = self.device.seconds_of(wait)
+        if seconds <= 0 or self.waits.get(wait, 1) <= 0:
+            return False
+        ports = self.workbench.ports
+        opened_round = self.invitation.opened_round
+        client = self.invitation.client_id
+        left = ports.ledger.begin_wait(opened_round.run_id, opened_round.number, client, wait, seconds)
+        if left <= 0:
+            return False
+        if wait is Wait.DELIVERY and wait not in self.waits:
+            self.device.is_late()
+        ports.publisher.publish_later(self.invitation.task, correlation_id=self.invitation.correlation_id, seconds=left)
+        number = current_round(ports, self.invitation)
+        if number is not None:
+            ports.ledger.take_back_attempt(opened_round.run_id, number, client)
+        log.debug("device_waits", what=wait, seconds=left)
+        return True
 
     def _stored_update(self) -> AcceptedUpdate | None:
         """The record of the update that an earlier attempt put before its worker was killed; None if there is none to use.
@@ -159,6 +190,12 @@ class Attempt:
     def _key(self) -> str:
         opened_round = self.invitation.opened_round
         return object_keys.update(opened_round.run_id, opened_round.number, self.invitation.client_id)
+
+
+def _waits(ports: Ports, invitation: Invitation) -> Mapping[Wait, float]:
+    """The waits of the client's device that have begun. They belong to the round of the invitation."""
+    opened_round = invitation.opened_round
+    return ports.ledger.waits(opened_round.run_id, opened_round.number, invitation.client_id)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A client's simulated device: it holds one person's photographs, which never leave it, and has the plan's faults.
 
-A device may not respond, be slow, have uploads break off, and be late. While a device waits, its worker waits too.
+A device may not respond, be slow, have uploads break off, and be late. While a device waits, its task waits in the broker,
+and the worker is free for others.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import structlog
 from torch import Tensor
 
 from fedface_client.invitation import Invitation
-from fedface_core.domain.devices import Behaviour, behaviour
+from fedface_core.domain.devices import Behaviour, Wait, behaviour
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_core.ports import ArtifactStore, Clock
@@ -21,7 +22,7 @@ from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
-_MAX_PAUSE_SECONDS: Final = 8
+_MAX_PAUSE_SECONDS: Final = 8.0
 MAX_IMAGE_BYTES: Final = 256 << 20
 """How much of one data set a worker process keeps in memory; it keeps two data sets at most. That is enough for 10 images
 each of 9,500 clients at 56×48 in grey, or of 700 clients at 112×96 in colour. Torch itself takes about 400 MB."""
@@ -40,17 +41,16 @@ def photographs(workbench: Workbench, invitation: Invitation) -> Tensor:
 
 @dataclass(frozen=True)
 class Device:
-    """Simulates on the ``clock`` what one client's device does in one round. Each event is counted and logged."""
+    """Simulates what one client's device does in one round. Each event is counted and logged."""
 
     behaviour: Behaviour
     upload_attempts: int
-    clock: Clock
 
     @classmethod
     def of(cls, client: str, number: int, plan: Plan, clock: Clock) -> Self:
         """The device of a client in round ``number`` of a run with this plan, if the client's task arrives now."""
         now = None if plan.devices.always_available else clock.now()  # the clock asks the ledger, which takes a round trip
-        return cls(behaviour(plan, client, number, now), plan.devices.upload_attempts, clock)
+        return cls(behaviour(plan, client, number, now), plan.devices.upload_attempts)
 
     def responds(self) -> bool:
         """Whether the device takes part in the round: it is available, and does not drop out."""
@@ -62,13 +62,24 @@ class Device:
             return False
         return True
 
-    def simulate_slowness(self) -> None:
-        """Wait for as long as the device takes to train. An ideal device does not wait, and does not call the clock."""
-        if self.behaviour.seconds > 0:
-            self.clock.sleep(self.behaviour.seconds)
+    def seconds_of(self, wait: Wait) -> float:
+        """How long the device waits: 0 if it is an ideal one.
+
+        The pauses between uploads that break off are part of the wait before the training. So the update need not be kept
+        meanwhile.
+        """
+        if wait is Wait.DELIVERY:
+            return self.behaviour.late_seconds
+        breaking_off = min(self.behaviour.upload_failures, self.upload_attempts - 1)
+        return self.behaviour.seconds + sum(min(2.0**attempt, _MAX_PAUSE_SECONDS) for attempt in range(breaking_off))
+
+    @property
+    def waits(self) -> bool:
+        """Whether the device waits at all."""
+        return any(self.seconds_of(wait) > 0 for wait in Wait)
 
     def upload(self, artifacts: ArtifactStore, key: str, data: bytes) -> bool:
-        """Put an object after the simulated attempts that break off, with a pause after each.
+        """Put an object after the simulated attempts that break off.
 
         Returns False and puts nothing if all attempts that the plan allows break off.
         """
@@ -76,15 +87,12 @@ class Device:
             _count_event(DeviceEvent.UPLOAD_FAILED, upload=attempt + 1, of=self.upload_attempts)
             if attempt + 1 == self.upload_attempts:
                 return False
-            self.clock.sleep(min(2**attempt, _MAX_PAUSE_SECONDS))
         artifacts.put(key, data)
         return True
 
-    def simulate_lateness(self) -> None:
-        """Wait if the device is late: after its update was put, and before it is accepted."""
-        if self.behaviour.late_seconds > 0:
-            _count_event(DeviceEvent.LATE, seconds=self.behaviour.late_seconds)
-            self.clock.sleep(self.behaviour.late_seconds)
+    def is_late(self) -> None:
+        """Count that the device is late: its update was put, and is accepted later."""
+        _count_event(DeviceEvent.LATE, seconds=self.behaviour.late_seconds)
 
 
 def _count_event(event: DeviceEvent, **details: float) -> None:

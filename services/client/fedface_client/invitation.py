@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
+from fedface_core.domain.round_kind import RoundKind
 
 
 @dataclass(frozen=True)
@@ -20,3 +22,11 @@ class Invitation:
     opened_round: Round
     client_id: str
     correlation_id: str
+
+    @property
+    def task(self) -> EnrolClients | TrainClients:
+        """The command that brings this client its invitation."""
+        run_id = self.opened_round.run_id
+        if self.opened_round.kind is RoundKind.ENROLMENT:
+            return EnrolClients(run_id=run_id, clients=(self.client_id,))
+        return TrainClients(run_id=run_id, round=self.opened_round.number, clients=(self.client_id,))

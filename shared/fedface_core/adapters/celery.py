@@ -17,7 +17,10 @@ from pydantic import BaseModel
 
 from fedface_core.adapters.redis.connection import TIMEOUT_SECONDS, connect, translated_errors
 from fedface_core.contracts.tasks import CORRELATION_HEADER, ROUTES
+from fedface_core.domain.errors import UnavailableError
+from fedface_core.runtime.delayed_messages import MOST_WAITING, delay
 
+_DELAYED = uuid.UUID("4f1b5cde-6e0d-4a53-9d5c-0f8f6f1c2a77")  # any one; it names the ids of delayed messages
 _MESSAGES_PER_ROUND_TRIP = 500  # a bound on the memory for messages, and on how long one request keeps the broker busy
 
 
@@ -45,6 +48,15 @@ class CeleryPublisher:
                 batch = commands[first : first + _MESSAGES_PER_ROUND_TRIP]
                 for queue, group in groupby(batch, key=lambda command: ROUTES[type(command)].queue):
                     self._broker.lpush(queue, *(self._message(command, correlation_id) for command in group))
+
+    def publish_later(self, command: BaseModel, *, correlation_id: str, seconds: float) -> None:
+        """Have a command come into its queue after ``seconds``, once however often it is published."""
+        queue = ROUTES[type(command)].queue
+        message_id = str(uuid.uuid5(_DELAYED, f"{type(command).__name__} {command.model_dump_json()} {correlation_id}"))
+        with translated_errors(self._broker):
+            taken = delay(self._broker, queue, message_id, self._message(command, correlation_id), seconds)
+        if not taken:
+            raise UnavailableError(f"{MOST_WAITING} commands for the queue {queue} wait already; no more may")
 
     def queue_depth(self, queue: str) -> int:
         """How many messages wait in a queue. Celery keeps each queue in the Redis list with the queue's name."""

@@ -18,6 +18,7 @@ Control also deletes artifacts: of old rounds by the plan's retention, of delete
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 RUNS: Final = "runs/"
@@ -31,6 +32,28 @@ KINDS: Final = (
     *("partial", "report", "residual", "run", "server_state", "update", "upload"),
 )
 """Every kind of artifact, as `kind` names it."""
+
+OTHER: Final = "other"
+"""What `kind` calls a stray object."""
+
+# How many parts the keys of each kind have.
+_PARTS: Final = {
+    "model": 2,
+    "upload": 2,
+    "claim": 3,
+    "run": 3,
+    "manifest": 5,
+    "report": 5,
+    "aggregation": 6,
+    "partial": 6,
+    "update": 6,
+    "class_embedding": 4,
+    "guidance": 4,
+    "identity_list": 4,
+    "server_state": 4,
+    "residual": 6,
+}
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 CLAIMS: Final = "claims/"
 """The prefix of all claims."""
@@ -176,9 +199,22 @@ def upload(sha256: str) -> str:
 
 
 def kind(key: str) -> str:
-    """The kind of artifact that a key names, as the label of a metric: ``model``, ``update``, ``class_embedding``, …"""
+    """The kind of artifact that a key names, as the label of a metric: ``model``, ``update``, ``class_embedding``, …
+
+    `OTHER` if the key has another shape than FedFace's: it is a stray object, which somebody else has put.
+    """
     parts = key.split("/")
+    if key == EARLIER_RUNS:
+        return "claim"
     if parts[0] != "runs":
-        return parts[0].removesuffix("s")
-    within = parts[4:] if parts[2] == "rounds" else parts[2:]
-    return within[0].split(".")[0].removesuffix("s")
+        found = parts[0].removesuffix("s")
+        return found if found in KINDS and len(parts) == _PARTS.get(found) else OTHER
+    if len(parts) < _PARTS["run"]:
+        return OTHER
+    in_round = parts[2] == "rounds"
+    within = parts[4:] if in_round else parts[2:]
+    found = within[0].split(".")[0].removesuffix("s") if within else OTHER
+    if found not in KINDS or len(parts) != _PARTS[found]:
+        return OTHER
+    numbers = [parts[3]] if in_round or found == "residual" else []
+    return found if all(_NUMBER.fullmatch(number) for number in numbers) else OTHER

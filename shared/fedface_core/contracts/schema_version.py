@@ -14,6 +14,8 @@ UNREADABLE: Final = (UnknownSchemaError, DamagedObjectError)
 """What `read_versioned` raises. What is wrong with one record must not keep anybody from the others."""
 
 _FIELD = "schema_version"
+_MOST_PROBLEMS = 20
+_LONGEST_NAME = 100
 _REMEDY = "upgrade this FedFace, or use the version that wrote it"
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -23,7 +25,8 @@ def read_versioned(kind: type[ModelT], data: bytes | str | Mapping[str, Any], *,
     """The object of type ``kind`` in ``data``, which is JSON or a parsed JSON object.
 
     `UnknownSchemaError` if the object or a part of it has a `schema_version` that this FedFace does not read, whatever else
-    is wrong; its message ends with ``remedy``. `DamagedObjectError` if ``data`` is no ``kind``; it names each wrong field.
+    is wrong; its message ends with ``remedy``. `DamagedObjectError` if ``data`` is no ``kind``; it names the wrong fields,
+    20 at most.
     """
     try:
         return kind.model_validate_json(data) if isinstance(data, bytes | str) else kind.model_validate(data)
@@ -32,16 +35,21 @@ def read_versioned(kind: type[ModelT], data: bytes | str | Mapping[str, Any], *,
         problems = error.errors(include_url=False)
     for problem in problems:
         if problem["loc"] and problem["loc"][-1] == _FIELD:
-            part = ".".join([kind.__name__, *map(str, problem["loc"][:-1])])
+            part = _shortened(".".join([kind.__name__, *map(str, problem["loc"][:-1])]))
             known = problem.get("ctx", {}).get("expected", "none")
+            version = _shortened(repr(problem["input"]))
             raise UnknownSchemaError(
-                f"schema version {problem['input']!r} of {part} is not known here: this FedFace reads version {known}; "
-                f"{remedy}"
+                f"schema version {version} of {part} is not known here: this FedFace reads version {known}; {remedy}"
             )
-    raise DamagedObjectError(f"this is no {kind.__name__}: {'; '.join(map(_describe, problems))}")
+    more = f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
+    raise DamagedObjectError(f"this is no {kind.__name__}: {'; '.join(map(_describe, problems[:_MOST_PROBLEMS]))}{more}")
 
 
 def _describe(problem: ErrorDetails) -> str:
     message = {"extra_forbidden": "there is no such field", "missing": "is required"}.get(problem["type"], problem["msg"])
-    field = ".".join(map(str, problem["loc"]))
+    field = _shortened(".".join(map(str, problem["loc"])))
     return f"{field}: {message.removeprefix('Value error, ')}" if field else message
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"

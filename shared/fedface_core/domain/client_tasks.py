@@ -19,8 +19,8 @@ def split_into_tasks(plan: Plan, clients: Sequence[str]) -> list[tuple[str, ...]
     Guided self-scheduling (Polychronopoulos and Kuck, IEEE Transactions on Computers 1987): each slice is a fixed share of
     the remaining clients. So there are few messages, and at the end of a round no worker has many clients while others idle.
 
-    Each client is a task of its own if the plan simulates devices, since a waiting device occupies its worker and would
-    delay the clients behind it; and if the run is asynchronous, since its clients may train models of different rounds.
+    Each client is a task of its own if the plan simulates devices, since a device that waits has its task come back later;
+    and if the run is asynchronous, since its clients may train models of different rounds.
     """
     if plan.devices.simulated or plan.aggregation.is_asynchronous:
         return [(client,) for client in clients]

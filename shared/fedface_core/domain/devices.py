@@ -9,12 +9,22 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from itertools import takewhile
 from typing import Any
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.devices import LONGEST_WAIT_SECONDS
 from fedface_core.domain.round_kind import RoundKind
+
+
+class Wait(StrEnum):
+    """What a simulated device waits for, with its task back in the queue."""
+
+    TRAINING = "training"
+    """Until it has taken its time, and its uploads have broken off as often as they do."""
+    DELIVERY = "delivery"
+    """Until its update is late."""
 
 
 @dataclass(frozen=True)

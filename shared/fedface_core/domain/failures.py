@@ -25,6 +25,8 @@ MOST_FAILING_CLIENTS: Final = 100
 """How many failing clients of a round the ledger remembers with their reasons. All are counted, by their attempts."""
 LONGEST_REASON: Final = 300
 """In characters."""
+LONGEST_STORED_REASON: Final = 4000
+"""In characters: what the ledger keeps of a reason, whoever wrote it. One of too few updates names the refused ones."""
 _LONGEST_READ: Final = 4000
 """How many characters of a message are looked at."""
 _CLIENTS_WORK: Final = "the work of "

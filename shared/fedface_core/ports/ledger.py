@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fedface_core.domain.cohort import Participation
+from fedface_core.domain.devices import Wait
 from fedface_core.domain.failures import StepFailure
 from fedface_core.domain.round import Round, RoundState, Tally
 from fedface_core.domain.run import Run, RunPhase
@@ -69,6 +70,9 @@ class RunRecords(Protocol):
 
     def create(self, run: Run) -> None:
         """Store a new run, and the event ``run_created`` in its audit trail. `WrongPhaseError` if the run's id is taken."""
+
+    def require_room(self) -> None:
+        """Check that the ledger has room for a new run, so that those it has can go on. `UnavailableError` if it has not."""
 
     def load(self, run_id: str) -> Run:
         """The run as it is stored now. `NotFoundError` if there is no such run."""
@@ -140,6 +144,19 @@ class RoundSettlement(Protocol):
 
     def take_back_attempt(self, run_id: str, number: int, client: str) -> None:
         """Count one attempt of the client fewer, since what it needed was away. No count falls below 0.
+
+        `NotFoundError` if there is no such run, or the round was never opened.
+        """
+
+    def begin_wait(self, run_id: str, number: int, client: str, wait: Wait, seconds: float) -> float:
+        """Have a client's simulated device wait for ``seconds`` from now, unless this wait of it has begun before.
+
+        Returns how many seconds are left by the ledger's time; 0 or less if the wait is over. `NotFoundError` if there is no
+        such run, or the round was never opened.
+        """
+
+    def waits(self, run_id: str, number: int, client: str) -> Mapping[Wait, float]:
+        """The waits of a client that have begun → how many seconds are left; 0 or less if it is over.
 
         `NotFoundError` if there is no such run, or the round was never opened.
         """

@@ -27,5 +27,12 @@ class TaskPublisher(Protocol):
         have been published.
         """
 
+    def publish_later(self, command: BaseModel, *, correlation_id: str, seconds: float) -> None:
+        """Have a command come into its queue after ``seconds``, by the ledger's clock. It waits once, however often it is
+        published.
+
+        `UnavailableError` also if as many commands wait as may.
+        """
+
     def queue_depth(self, queue: str) -> int:
         """How many messages wait in a queue. Messages that a worker has taken are not counted."""

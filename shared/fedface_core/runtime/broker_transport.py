@@ -18,14 +18,20 @@ again.
 *A wrong clock.* Kombu dates each message when a worker takes it, and every worker puts back what is older than the
 visibility timeout, both by its own clock: a worker whose clock is ahead would take away what other workers are at work on.
 Here both go by the clock of the Redis server.
+
+*A message that nobody can read.* Kombu and Celery believe what they take, and some of it would end the worker, again and
+again. Here each message is read first (`fedface_core.runtime.received_message`); one that FedFace does not send is dropped
+once, and kept among the dead letters.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import Empty
 from typing import Any, Final
 
 from kombu.transport import redis
@@ -33,7 +39,10 @@ from kombu.utils.json import dumps
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.errors import EvictingLedgerError
+from fedface_core.runtime.dead_letters import bury
+from fedface_core.runtime.received_message import MessageFault, UnreadableMessageError, read_message
 from fedface_core.runtime.redis_server import check_server
 
 _unrecorded: Final[deque[tuple[str, Any]]] = deque()
@@ -90,6 +99,26 @@ class QoS(redis.QoS):
         with self._noted_failure():
             super().reject(delivery_tag, requeue=requeue)
 
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        """Put a message that was taken and not acknowledged back into its queue. One that cannot be read is dropped."""
+        with self.channel.conn_or_acquire(client) as own:
+            stored = own.hget(self.unacked_key, tag)
+            if stored is not None and not self._is_message(stored, own):
+                own.pipeline().zrem(self.unacked_index_key, tag).hdel(self.unacked_key, tag).execute()
+                return
+            super().restore_by_tag(tag, client=own, leftmost=leftmost)
+
+    def _is_message(self, stored: bytes, client: Any) -> bool:
+        """Whether kombu's record of a taken message can be read. If not, it is kept among the dead letters."""
+        queue = ""
+        try:
+            message, _exchange, queue = _record_of_taken(stored)
+            read_message(message, queue)
+        except UnreadableMessageError as error:
+            bury(client, queue, stored, error)
+            return False
+        return True
+
     @contextmanager
     def _noted_failure(self) -> Iterator[None]:
         try:
@@ -99,6 +128,19 @@ class QoS(redis.QoS):
             raise RedisConnectionError(str(error)) from error  # which kombu logs, and Celery's loop goes on to its next step
 
 
+def _record_of_taken(stored: bytes) -> tuple[bytes, str, str]:
+    """Message, exchange and queue in kombu's record of a taken message. `UnreadableMessageError` if it is none."""
+    try:
+        message, exchange, queue = json.loads(stored)
+        raw = json.dumps(message, allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        reason = "the record of a taken message is not as kombu writes it"
+        raise UnreadableMessageError(MessageFault.WRONG_FORM, reason) from error
+    if queue not in QUEUES:
+        raise UnreadableMessageError(MessageFault.UNKNOWN_TASK, "it was taken from a queue that FedFace does not have")
+    return raw, exchange, queue
+
+
 class Channel(redis.Channel):
     """A channel to a server that takes writes and never evicts.
 
@@ -106,6 +148,10 @@ class Channel(redis.Channel):
     """
 
     QoS = QoS
+    # The stubs lack these.
+    connection_errors: tuple[type[Exception], ...]
+    _queue_cycle: Any
+    _flush_brpop_reauth: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -118,6 +164,30 @@ class Channel(redis.Channel):
         except Exception:
             self.close()
             raise
+
+    def _brpop_read(self, **options: Any) -> bool:
+        """Take the message that the broker has sent, and hand it to its consumer. `Empty` if there is none to be read."""
+        try:
+            taken = self.client.parse_response(self.client.connection, "BRPOP", **options)
+        except self.connection_errors:
+            self.client.connection.disconnect()  # the next wait connects again
+            raise
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        if not taken:
+            raise Empty
+        name, raw = taken
+        queue = name.decode()
+        self._queue_cycle.rotate(queue)
+        try:
+            message = read_message(raw, queue)
+        except UnreadableMessageError as error:
+            with self.conn_or_acquire() as client:
+                bury(client, queue, raw, error)
+            raise Empty from None
+        self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu's own channel hands it on
+        return True
 
     def _connparams(self, asynchronous: bool = False) -> Any:
         if self.connection is None or self.connection.client is None:

@@ -17,13 +17,12 @@ from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
 from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError
 from fedface_core.runtime.metrics import TASK_SECONDS, TaskOutcome, export_task
+from fedface_core.runtime.received_message import REMEDY
 from fedface_core.runtime.redis_url import uses_tls
 from fedface_core.runtime.settings import Settings, WorkerSettings
 
 log = structlog.get_logger(__name__)
 _NAMED_IN_LOGS = {"run_id", "round", "client_id", "shard"}
-# What an operator has to do about a message of another version.
-_REMEDY = "upgrade this worker, or drain the queue with the version that wrote it"
 CommandT = TypeVar("CommandT", bound=BaseModel)
 
 
@@ -48,7 +47,13 @@ def create_celery(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,
-        broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5},
+        broker_transport_options={
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "priority_steps": [0],  # a queue is one list; kombu would look into four, and nobody writes to the others
+        },
+        # Whoever can write to the broker could shut all workers down, or have them call functions.
+        worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         enable_utc=True,
@@ -87,7 +92,7 @@ def register_handler(
         with structlog.contextvars.bound_contextvars(task=name, correlation_id=correlation_id):
             try:
                 try:
-                    parsed = read_versioned(command_type, command, remedy=_REMEDY)
+                    parsed = read_versioned(command_type, command, remedy=REMEDY)
                 except (UnknownSchemaError, DamagedObjectError) as error:
                     outcome = TaskOutcome.REFUSED
                     log.error("message_refused", reason=str(error))  # noqa: TRY400 - the reason needs no traceback

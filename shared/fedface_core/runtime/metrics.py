@@ -21,6 +21,7 @@ from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import RefusalReason
 from fedface_core.ports import ArtifactStore, StoredObject
+from fedface_core.runtime.received_message import MessageFault
 
 # How many of the newest runs have gauges of their own, in control and in the evaluator: a bound on label values.
 NEWEST_RUNS = 20
@@ -105,7 +106,7 @@ UPDATE_BYTES = at_zero(
 ARTIFACT_BYTES = at_zero(
     Counter("fedface_artifact_bytes", "Bytes moved to and from the artifact store.", ["operation", "kind"]),
     ["put", "get"],
-    object_keys.KINDS,
+    (*object_keys.KINDS, object_keys.OTHER),
 )
 AGGREGATION_SECONDS = at_zero(
     Histogram("fedface_aggregation_seconds", "Duration of the steps of an aggregation.", ["step"], buckets=_SECONDS),
@@ -135,9 +136,17 @@ SWEEP_REPEATS = at_zero(
 )
 
 
+DROPPED_MESSAGES = Counter("fedface_dropped_messages", "Messages that were dropped unread.", ["queue", "fault"])
+
+
 def export_task(task: str) -> None:
     """Export the durations of a task at 0, for each outcome. A process exports the tasks that it serves, and no others."""
     at_zero(TASK_SECONDS, [task], TaskOutcome)
+
+
+def export_queue(queue: str) -> None:
+    """Export the messages of a queue that were dropped at 0, for each fault. A process exports the queue that it serves."""
+    at_zero(DROPPED_MESSAGES, [queue], MessageFault)
 
 
 class CountedArtifacts:

@@ -37,6 +37,20 @@ def check_server(client: redis.Redis) -> None:
         )
 
 
+def memory_left(client: redis.Redis) -> tuple[int, int] | None:
+    """How many bytes of its memory the server may still use, and its ``maxmemory``. None without a bound, or if it does not
+    tell.
+    """
+    try:
+        memory: Any = client.info("memory")
+    except ResponseError as error:
+        if not isinstance(error, NoPermissionError) and "unknown command" not in str(error):
+            raise
+        return None
+    most = int(memory.get("maxmemory", 0))
+    return (most - int(memory["used_memory"]), most) if most else None
+
+
 def eviction_policy(client: redis.Redis) -> str:
     """The server's ``maxmemory-policy``, or ``unknown``, with a warning, if it does not tell."""
     try:

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     redis_url: RedisUrl = Field(
         description="The Redis or Valkey of the broker and the ledger, redis://:secret@host:6379/0, or rediss:// with TLS."
     )
+    ledger_full_at: float = Field(
+        default=0.8, gt=0, le=1, description="The share of Redis's maxmemory above which no run is created any more."
+    )
     artifacts: Literal["s3", "directory"] = Field(description="The kind of the artifact store.")
     artifact_directory: Folder | None = None
     s3_endpoint: Endpoint | None = Field(default=None, description="host:port")

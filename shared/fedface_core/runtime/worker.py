@@ -15,12 +15,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import redis
 import structlog
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready, worker_shutting_down
 
 from fedface_core.domain.errors import EvictingLedgerError, InvalidInputError
 from fedface_core.files.file_problem import file_problem
 from fedface_core.files.whole_file import make_folder
+from fedface_core.runtime.delayed_messages import keep_moving
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.open_files import raise_open_file_limit
 from fedface_core.runtime.settings import WorkerSettings
@@ -41,7 +43,8 @@ def run_worker(
 ) -> None:
     """Execute the tasks in the queue of ``service`` until SIGTERM. Running tasks may then finish within the grace period.
 
-    The process exits with a message if its Redis may evict keys. It waits for a Redis that is away.
+    The process exits with a message if its Redis may evict keys, and with the status 1 if Celery ends though no signal asked
+    it to. It waits for a Redis that is away.
 
     ``tasks_module`` has a function ``create(settings) -> (Celery, collectors)``: the app with its tasks, and Prometheus
     collectors that this worker exports besides its own counters. The module is imported here, after the environment variable
@@ -59,6 +62,7 @@ def run_worker(
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     app, collectors = import_module(tasks_module).create(settings)
     _serve_metrics_when_ready(settings, directory, collectors)
+    _export_queue(service)
     _interrupt_tasks_after(settings.grace_seconds)
     if in_each_process is not None:
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
@@ -68,6 +72,12 @@ def run_worker(
     finally:
         if settings.metrics_directory is None:
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _export_queue(service: str) -> None:
+    from fedface_core.runtime.metrics import export_queue  # which imports prometheus_client
+
+    export_queue(service)
 
 
 def _refuse_evicting_server(app: Celery, service: str) -> None:
@@ -87,7 +97,22 @@ def _run(app: Celery, service: str, *, beat: bool) -> None:
     # Nobody reads what workers tell each other. To send it, Celery's loop would wait, without a word, for a broker that
     # answers with errors.
     silent = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+    asked = threading.Event()
+    worker_shutting_down.connect(lambda **_: asked.set(), weak=False)
+    _move_delayed_messages(app, service, asked)
     app.worker_main(["--quiet", "worker", "--queues", service, "--hostname", name, *silent, *scheduler])
+    if not asked.is_set():  # Celery has logged why; whoever supervises this process has to see that it failed
+        sys.exit(f"{service}: the worker ended though nobody asked it to; its log says why")
+
+
+def _move_delayed_messages(app: Celery, service: str, stopped: threading.Event) -> None:
+    """Move messages that are due into this worker's queue, in a thread, while the worker is ready."""
+
+    def start(**_: object) -> None:
+        client = redis.Redis.from_url(app.conf.broker_url, socket_timeout=5, socket_connect_timeout=5)
+        threading.Thread(target=keep_moving, args=(client, service, stopped), daemon=True, name="delayed messages").start()
+
+    worker_ready.connect(start, weak=False)
 
 
 def _interrupt_tasks_after(grace_seconds: float) -> None:

@@ -12,7 +12,7 @@ import torch
 from fedface_client.device import Device, photographs
 from fedface_client.invitation import Invitation
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts
-from fedface_core.domain.devices import Behaviour
+from fedface_core.domain.devices import Behaviour, Wait
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
@@ -24,12 +24,8 @@ from support.metrics import counter
 from support.tiny_run import SIDE, tiny_plan, write_faces
 
 
-def device(clock: ManualClock, behaviour: Behaviour) -> Device:
-    return Device(behaviour, upload_attempts=3, clock=clock)
-
-
-def seconds_since(start: datetime, clock: ManualClock) -> float:
-    return (clock.now() - start).total_seconds()
+def device(behaviour: Behaviour) -> Device:
+    return Device(behaviour, upload_attempts=3)
 
 
 def invitation(plan: Plan, index: int) -> Invitation:
@@ -65,19 +61,16 @@ def test_photographs_that_are_not_there_are_invalid_input(tmp_path: Path, workbe
 
 @pytest.mark.parametrize("failures", [0, 2])
 def test_an_upload_succeeds_after_the_attempts_that_break_off(failures: int) -> None:
-    clock = ManualClock()
     store = MemoryArtifacts()
-    start = clock.now()
     before = counter("device_events", event="upload_failed")
-    assert device(clock, Behaviour(upload_failures=failures)).upload(store, "key", b"data")
+    assert device(Behaviour(upload_failures=failures)).upload(store, "key", b"data")
     assert store.get("key") == b"data"
     assert counter("device_events", event="upload_failed") - before == failures
-    assert seconds_since(start, clock) == sum(2**attempt for attempt in range(failures))
 
 
 def test_nothing_is_put_if_every_attempt_to_upload_breaks_off() -> None:
     store = MemoryArtifacts()
-    assert not device(ManualClock(), Behaviour(upload_failures=9)).upload(store, "key", b"data")
+    assert not device(Behaviour(upload_failures=9)).upload(store, "key", b"data")
     assert store.keys("") == []
 
 
@@ -85,7 +78,7 @@ def test_nothing_is_put_if_every_attempt_to_upload_breaks_off() -> None:
     ("behaviour", "responds"), [(Behaviour(), True), (Behaviour(available=False), False), (Behaviour(drops_out=True), False)]
 )
 def test_a_device_that_is_absent_or_drops_out_does_not_respond(behaviour: Behaviour, responds: bool) -> None:
-    assert device(ManualClock(), behaviour).responds() is responds
+    assert device(behaviour).responds() is responds
 
 
 def test_the_ledger_is_asked_for_the_time_only_if_a_device_is_away_at_times(faces: Path) -> None:
@@ -99,11 +92,11 @@ def test_the_ledger_is_asked_for_the_time_only_if_a_device_is_away_at_times(face
         Device.of(client_id(0), 1, tiny_plan(faces, devices={"available_fraction": 0.5}), NoTime())
 
 
-def test_a_device_is_slow_and_late_by_the_clock() -> None:
-    clock = ManualClock()
-    start = clock.now()
-    slow = device(clock, Behaviour(seconds=4, late_seconds=30))
-    slow.simulate_slowness()
-    assert seconds_since(start, clock) == 4
-    slow.simulate_lateness()
-    assert seconds_since(start, clock) == 34
+@pytest.mark.parametrize(("failures", "pauses"), [(0, 0), (1, 1), (2, 1 + 2), (3, 1 + 2), (9, 1 + 2)])
+def test_a_device_waits_for_its_training_with_the_pauses_between_its_uploads_and_for_its_delivery(
+    failures: int, pauses: int
+) -> None:
+    slow = device(Behaviour(seconds=4, upload_failures=failures, late_seconds=30))
+    assert slow.waits
+    assert (slow.seconds_of(Wait.TRAINING), slow.seconds_of(Wait.DELIVERY)) == (4 + pauses, 30)
+    assert not device(Behaviour()).waits

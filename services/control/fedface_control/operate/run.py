@@ -19,9 +19,16 @@ from fedface_control.phases import preparing
 from fedface_control.proceed import proceed
 from fedface_control.publish import publish_always, publish_never
 from fedface_control.records import save_new_run, save_run
+from fedface_control.upkeep.retention import delete_run as remove_run
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.schema_version import read_versioned
-from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, NotFoundError, WrongPhaseError
+from fedface_core.domain.errors import (
+    ArtifactMissingError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+    WrongPhaseError,
+)
 from fedface_core.domain.free_text import check_texts
 from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
@@ -158,6 +165,8 @@ def cancel_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
 def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run:
     """Mark the run as `deleting`, so that the sweep removes its artifacts and its records.
 
+    If Redis takes no more writes, they are removed here: the sweep comes by a message, which a full Redis does not take.
+
     `InvalidInputError` unless ``confirm`` is the run's id; `WrongPhaseError` if the run has started and not ended.
     """
     run = ports.ledger.load(run_id)
@@ -169,7 +178,13 @@ def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run:
         return run
     deleting = run.deleting()
     log.info("run_deleting", run_id=run_id, correlation_id=run.correlation_id)
-    return save_run(ports, deleting, "run_deleting")
+    stored = save_run(ports, deleting, "run_deleting")
+    try:
+        ports.ledger.ping()
+    except UnavailableError as error:
+        log.warning("run_deleted_at_once", run_id=run_id, reason=str(error))
+        remove_run(ports, stored)
+    return stored
 
 
 def _created_before(ports: Ports, run_id: str, plan: Plan, key: str) -> Run | None:

@@ -70,7 +70,8 @@ def _may_name(ports: Ports, run_id: str) -> Iterable[str]:
     else:
         if not _waits_for_its_model(ports, run_id):
             return named.models
-    return map(object_keys.parse_model_key, ports.artifacts.keys(object_keys.MODELS))
+    models = (key for key in ports.artifacts.keys(object_keys.MODELS) if object_keys.kind(key) == "model")
+    return map(object_keys.parse_model_key, models)
 
 
 def _waits_for_its_model(ports: Ports, run_id: str) -> bool:

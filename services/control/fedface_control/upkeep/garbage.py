@@ -24,6 +24,7 @@ from fedface_core.ports import ArtifactStore, Ports
 log = structlog.get_logger(__name__)
 
 CLAIMS_PER_READ: Final = 1000
+_DEPTH_IN_FOLDERS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,13 @@ def _garbage_among(ports: Ports, keys: Sequence[str]) -> list[str]:
     models: list[str] = []
     folders: defaultdict[str, list[str]] = defaultdict(list)
     for key in keys:
+        if object_keys.kind(key) == object_keys.OTHER and key.count("/") < _DEPTH_IN_FOLDERS:
+            continue  # a stray object in no run's folder: somebody else's, which is no business of ours
         if key.startswith(object_keys.RUNS):
             folders[key.split("/")[1]].append(key)
-        elif key.startswith(object_keys.MODELS):
+        elif object_keys.kind(key) == "model":
             models.append(key)
-        elif key.startswith(object_keys.CLAIMS) and key != object_keys.EARLIER_RUNS:
+        elif object_keys.kind(key) == "claim" and key != object_keys.EARLIER_RUNS:
             claims.append(key)
     garbage = {*_claims_of_nobody(ports, claims), *_unclaimed(ports, models), *_unnamed_in_folders(ports, folders)}
     return [key for key in keys if key in garbage]
@@ -98,7 +101,9 @@ def _claimants(artifacts: ArtifactStore, first: str, last: str) -> Mapping[str, 
     claimants: defaultdict[str, set[str]] = defaultdict(set)
     after = object_keys.claim(first, BEFORE_ANY_RUN)
     while page := artifacts.page(object_keys.CLAIMS, after, CLAIMS_PER_READ):
-        for key in (stored.key for stored in page if stored.key != object_keys.EARLIER_RUNS):
+        for key in (stored.key for stored in page if object_keys.kind(stored.key) == "claim"):
+            if key == object_keys.EARLIER_RUNS:
+                continue
             sha256, run_id = object_keys.parse_claim_key(key)
             if sha256 > last:
                 return claimants

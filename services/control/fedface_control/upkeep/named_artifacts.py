@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from pydantic import BaseModel
 
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.schema_version import read_versioned
-from fedface_core.domain.errors import ArtifactMissingError, NotFoundError
+from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, NotFoundError
 from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import ENDED, Run
 from fedface_core.ports import ArtifactStore, Ports, RunLedger
+
+MOST_RECORD_BYTES: Final = 256 << 20
+"""A larger object is no record. A manifest has some 500 bytes for each client."""
+RecordT = TypeVar("RecordT", bound=BaseModel)
+_RUN_ID: Final = re.compile(r"run-[0-9a-f]{12}")
 
 
 @dataclass
@@ -92,7 +101,9 @@ def manifests(artifacts: ArtifactStore, run_id: str) -> Iterator[Manifest]:
     keys = [key for key in artifacts.keys(f"{object_keys.run_folder(run_id)}rounds/") if object_keys.kind(key) == "manifest"]
     for key in sorted(keys, key=lambda key: int(key.split("/")[3])):
         with suppress(ArtifactMissingError):  # removed since the keys were listed
-            yield read_versioned(Manifest, artifacts.get(key))
+            manifest = read_record(artifacts, Manifest, key)
+            _require_own(manifest, run_id, key)
+            yield manifest
 
 
 def aggregations(artifacts: ArtifactStore, run_id: str) -> Iterator[Aggregation]:
@@ -104,19 +115,51 @@ def aggregations(artifacts: ArtifactStore, run_id: str) -> Iterator[Aggregation]
     for key in artifacts.keys(f"{object_keys.run_folder(run_id)}rounds/"):
         if object_keys.kind(key) == "aggregation":
             with suppress(ArtifactMissingError):  # removed since the keys were listed
-                yield read_versioned(Aggregation, artifacts.get(key))
+                yield read_record(artifacts, Aggregation, key)
+
+
+def read_run_record(artifacts: ArtifactStore, run_id: str) -> Run:
+    """The run's record in the store.
+
+    `ArtifactMissingError` if there is none; `DamagedObjectError` or `UnknownSchemaError` if it cannot be read.
+    """
+    key = object_keys.run(run_id)
+    run = read_record(artifacts, Run, key)
+    if run.id != run_id:
+        raise DamagedObjectError(f"the object {key} is about {run.id}")
+    return run
+
+
+def read_record(artifacts: ArtifactStore, kind: type[RecordT], key: str) -> RecordT:
+    """The record under a key. Its size is looked at first.
+
+    `ArtifactMissingError` if there is none; `DamagedObjectError` or `UnknownSchemaError` if it cannot be read.
+    """
+    size = artifacts.size(key)
+    if size > MOST_RECORD_BYTES:
+        raise DamagedObjectError(f"the object {key} has {size} bytes, more than any record")
+    return read_versioned(kind, artifacts.get(key))
+
+
+def _require_own(manifest: Manifest, run_id: str, key: str) -> None:
+    """Refuse a manifest that is not of the run and the round of its key, or that has clients who were not invited."""
+    ended = manifest.round
+    strangers = (manifest.accepted.keys() | manifest.failed.keys()) - set(ended.cohort)
+    if (manifest.run.id, ended.run_id, object_keys.manifest(run_id, ended.number)) != (run_id, run_id, key) or strangers:
+        raise DamagedObjectError(f"the object {key} is no manifest of this round")
 
 
 def restorable_runs(keys: Iterable[str]) -> set[str]:
     """The ids of runs that have a record or a manifest among the artifacts ``keys``."""
-    return {key.split("/")[1] for key in keys if object_keys.kind(key) in ("run", "manifest")}
+    runs = {key.split("/")[1] for key in keys if object_keys.kind(key) in ("run", "manifest")}
+    return {run_id for run_id in runs if _RUN_ID.fullmatch(run_id)}
 
 
 def _named_by_lost(artifacts: ArtifactStore, run_id: str) -> NamedArtifacts:
     """What a run names that only the store has: by its record, such as its plan's weights, and by its manifests."""
     named = NamedArtifacts()
     with suppress(ArtifactMissingError):
-        named.add_run(read_versioned(Run, artifacts.get(object_keys.run(run_id))), [])
+        named.add_run(read_run_record(artifacts, run_id), [])
     for manifest in manifests(artifacts, run_id):
         named.add_run(manifest.run, [manifest.round])
     return named

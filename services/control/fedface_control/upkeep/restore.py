@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 import structlog
 
-from fedface_control.upkeep.named_artifacts import manifests, restorable_runs
+from fedface_control.upkeep.named_artifacts import manifests, read_run_record, restorable_runs
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
-from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import (
     ArtifactMissingError,
     DamagedObjectError,
@@ -67,7 +66,7 @@ def restore_all(ports: Ports) -> tuple[list[Run], dict[str, str]]:
 def _newest_state(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
     """The run as last stored, right after its newest ended round."""
     try:
-        record = read_versioned(Run, ports.artifacts.get(object_keys.run(run_id)))
+        record = read_run_record(ports.artifacts, run_id)
     except ArtifactMissingError:
         raise NotFoundError(
             f"the artifact store has no record of {run_id}, so it cannot be restored; it would be {object_keys.run(run_id)}"

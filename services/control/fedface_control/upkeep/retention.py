@@ -97,7 +97,7 @@ def _remove_old_residuals(ports: Ports, run: Run, keep_from: int) -> None:
     """Remove residuals of rounds before ``keep_from`` that no client needs for its next update."""
     assert run.round is not None, "called in a round, or after one"
     needed = ports.ledger.round_summary(run.id, run.round).round.residuals
-    keys = ports.artifacts.keys(object_keys.residuals(run.id))
+    keys = [key for key in ports.artifacts.keys(object_keys.residuals(run.id)) if object_keys.kind(key) == "residual"]
     residuals = [(key, *object_keys.parse_residual_key(key)) for key in keys]
     old = [key for key, number, client in residuals if number < keep_from and needed.get(client) != number]
     ports.artifacts.delete_all(old)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fedface_core.adapters.audit_trail import EventData, check_event_id, event_data
 from fedface_core.adapters.memory.failures import counted
 from fedface_core.adapters.memory.round import MemoryRound
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.domain.cohort import Participation
+from fedface_core.domain.devices import Wait
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
-from fedface_core.domain.failures import StepFailure, newest_first, shard_step
+from fedface_core.domain.failures import LONGEST_STORED_REASON, StepFailure, newest_first, shard_step
 from fedface_core.domain.round import Round, RoundPhase, Tally
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import ENDED, Run, RunPhase
@@ -135,6 +136,20 @@ class MemoryLedger:
             if attempts[client] > 0:
                 attempts[client] -= 1
 
+    def begin_wait(self, run_id: str, number: int, client: str, wait: Wait, seconds: float) -> float:
+        """Have a client's simulated device wait, unless this wait has begun before. Returns the seconds that are left."""
+        with self._lock:
+            now = self._clock.now()
+            due = self._state(run_id, number).waits.setdefault((client, wait), now + timedelta(seconds=seconds))
+            return (due - now).total_seconds()
+
+    def waits(self, run_id: str, number: int, client: str) -> Mapping[Wait, float]:
+        """The waits of a client that have begun, and how many seconds are left."""
+        with self._lock:
+            now = self._clock.now()
+            waits = self._state(run_id, number).waits
+            return {wait: (due - now).total_seconds() for (whose, wait), due in waits.items() if whose == client}
+
     def record_failure(self, run_id: str, number: int | None, step: str, reason: str) -> StepFailure:
         """Count a failure of a step, in one atomic step, and return how often the step has failed."""
         with self._lock:
@@ -164,7 +179,7 @@ class MemoryLedger:
             refused = state.refusal(client, self._clock.now())
             if refused is None:
                 state.settle(client, self._clock.now())
-                state.failed[client] = reason
+                state.failed[client] = reason[:LONGEST_STORED_REASON]
             return state.receipt(client, refused)
 
     def record_late(self, run_id: str, number: int, client: str) -> None:
@@ -285,6 +300,9 @@ class MemoryLedger:
             self.load(run_id)
             first = 0 if after is None else int(after.split("-")[0])
             return self._events[run_id][first : first + limit]
+
+    def require_room(self) -> None:
+        """Check that there is room for a new run. In memory there always is."""
 
     def ping(self) -> None:
         """Check that the ledger answers, takes writes, and keeps them. Memory always does."""

@@ -18,6 +18,8 @@ class RecordingPublisher:
 
     def __init__(self) -> None:
         self.published: list[tuple[BaseModel, str]] = []
+        self.delayed: dict[tuple[BaseModel, str], float] = {}
+        """What was published for later → after how many seconds. Nobody moves it into ``published``."""
         self._lock = threading.Lock()
 
     @property
@@ -34,6 +36,12 @@ class RecordingPublisher:
         assert all(type(command) in ROUTES for command in commands), "a command without a route"
         with self._lock:
             self.published.extend((command, correlation_id) for command in commands)
+
+    def publish_later(self, command: BaseModel, *, correlation_id: str, seconds: float) -> None:
+        """Keep a command in ``delayed``, once however often it is published."""
+        assert type(command) in ROUTES, "a command without a route"
+        with self._lock:
+            self.delayed.setdefault((command, correlation_id), seconds)
 
     def queue_depth(self, queue: str) -> int:
         """How many messages wait in a queue."""

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from fedface_core.domain.devices import Wait
 from fedface_core.domain.failures import StepFailure, client_step
 from fedface_core.domain.round import Round, RoundPhase, RoundState
 from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason
@@ -30,6 +31,8 @@ class MemoryRound:
     """Unsettled clients whose update came too late."""
     attempts: Counter[str] = field(default_factory=Counter)
     """Client → deliveries of its task."""
+    waits: dict[tuple[str, Wait], datetime] = field(default_factory=dict)
+    """Client and what it waits for → until when."""
     folded: set[int] = field(default_factory=set)
     """Shards whose partial is recorded."""
     failures: dict[str, StepFailure] = field(default_factory=dict)

@@ -17,9 +17,12 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from fedface_core.domain.errors import InvalidInputError, UnavailableError
-from fedface_core.runtime.redis_server import check_server
+from fedface_core.runtime.redis_server import check_server, memory_left
 
 TIMEOUT_SECONDS = 5.0
+FULL_AT: Final = 0.8
+LARGE_WRITE_BYTES: Final = 4 << 20
+"""What Redis needs to take a record of a megabyte: it holds the request several times meanwhile."""
 RETRIES = 3
 
 # What a server says about its own state, not about our command → what the operator can do. The key is the code with which
@@ -142,14 +145,34 @@ class RedisServer:
             yield pipeline
 
     def check(self) -> None:
-        """Check that the server answers, takes writes, and never evicts. Nothing is changed.
+        """Check that the server answers, takes writes of the size of a large record, and never evicts. Nothing is changed.
 
-        `UnavailableError` if it does not answer or takes no writes now, `EvictingLedgerError` if it may evict keys.
+        `UnavailableError` if it does not answer or takes no such writes now, `EvictingLedgerError` if it may evict keys.
         """
         with translated_errors(self._client):
             check_server(self._client)
+            memory = memory_left(self._client)
+        if memory is not None and memory[0] < min(LARGE_WRITE_BYTES, memory[1] // 8):
+            left, most = memory
+            raise UnavailableError(
+                f"Redis at {address(self._client)} takes no large record any more: {max(0, left)} of its {most} bytes are "
+                "free; delete runs that have ended, or raise its maxmemory"
+            )
 
-    def run_script(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+    def require_room(self, full_at: float) -> None:
+        """Check that less than the share ``full_at`` of the server's memory is used. `UnavailableError` if not."""
+        with translated_errors(self._client):
+            memory = memory_left(self._client)
+        if memory is None:
+            return
+        left, most = memory
+        if most - left > full_at * most:
+            raise UnavailableError(
+                f"Redis at {address(self._client)} is too full for a new run: {most - left} of its {most} bytes are used, "
+                f"above {full_at:.0%} (FEDFACE_LEDGER_FULL_AT); delete runs that have ended, or raise its maxmemory"
+            )
+
+    def run_script(self, name: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
         """Run the Lua script in the file ``name`` of this folder as one atomic step, and return its result.
 
         The header of each script describes its keys, arguments and result; Lua's false is None here. `UnavailableError` if

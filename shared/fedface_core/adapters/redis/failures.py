@@ -6,7 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from fedface_core.adapters.redis.keys import from_microseconds, round_keys, run_keys
 from fedface_core.adapters.redis.lookup import RunLookup
-from fedface_core.domain.failures import MOST_FAILING_CLIENTS, StepFailure, identity, is_client_step, newest_first
+from fedface_core.domain.failures import (
+    LONGEST_STORED_REASON,
+    MOST_FAILING_CLIENTS,
+    StepFailure,
+    identity,
+    is_client_step,
+    newest_first,
+)
 
 
 class RedisFailures(RunLookup):
@@ -19,7 +26,7 @@ class RedisFailures(RunLookup):
         counts = self._server.run_script(
             "record_failure.lua",
             keys=[owner, _failures_key(run_id, number)],
-            args=[step, identity(reason), reason, self._given_time(), room],
+            args=[step, identity(reason)[:LONGEST_STORED_REASON], reason[:LONGEST_STORED_REASON], self._given_time(), room],
         )
         if number is None:
             self._require_run(counts is not None, run_id)

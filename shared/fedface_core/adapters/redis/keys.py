@@ -30,6 +30,7 @@ No key expires.
     {run}:round:{n}:late            set         unsettled clients whose update came too late   record_late          delete
     {run}:round:{n}:attempts        hash        client → deliveries of its task                begin_attempt        delete⁵
                                                                                                take_back_attempt
+    {run}:round:{n}:waits          hash        client and what for → until when it waits (µs)  begin_wait           delete
     {run}:round:{n}:folded          set         shards whose partial is stored                 record_partial       delete
     {run}:round:{n}:failures        hash        step → its failures⁶                           record_failure       delete⁷
 
@@ -41,9 +42,8 @@ No key expires.
 
 The scripts read no stored JSON. What they need of a run or a round is stored in fields of its own, next to the record.
 
-The two indexes ``runs`` and ``active`` are in other slots than the runs, so no script can write both. The indexes are
-written first. So they may name a run that is not stored, since its creation was interrupted; readers skip such a run. A
-stored run that is not in the indexes would never be found.
+A run and its places in the two indexes ``runs`` and ``active`` are written by one script, so FedFace needs a Redis that is
+no cluster. Versions before wrote the indexes first: they may name a run that is not stored, and readers skip such a run.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class RoundKeys(NamedTuple):
     failed: str
     late: str
     attempts: str
+    waits: str
     folded: str
     failures: str
 

@@ -77,8 +77,6 @@ class RedisRecords(RunLookup):
         detail: EventData | None = None,
     ) -> Run:
         """Store a changed run, the round that it opened or changed (or both), and an event, in one atomic step."""
-        if run.phase is RunPhase.DELETING:  # first: an index may name a run that is not active, but must not miss one
-            self._index(run)
         saved = run.next_version()
         keys_of_run = run_keys(run.id)
         # The script needs all its keys at fixed positions. The keys of `_NO_ROUND` fill the positions of a missing round.
@@ -99,6 +97,7 @@ class RedisRecords(RunLookup):
                 keys_of_opened.shards,
                 keys_of_run.failures,
                 keys_of_changed.failures,
+                ACTIVE,
             ],
             args=[
                 run.version,
@@ -108,6 +107,8 @@ class RedisRecords(RunLookup):
                 json.dumps(event_data(saved, opened, changed, detail), allow_nan=False),
                 *_changed_args(changed),
                 *_opened_args(opened),
+                *((run.id, run.created_at.timestamp()) if run.phase is RunPhase.DELETING else ("", "")),
+                int(run.phase in ENDED),
             ],
         )
         match outcome:
@@ -118,8 +119,6 @@ class RedisRecords(RunLookup):
                 raise NotFoundError(f"{run.id} has no round {changed.number}")
             case "stale":
                 raise StaleVersionError(f"{run.id} is at version {version}, not {run.version}; load it again")
-        if run.phase is RunPhase.DELETING:  # again: `active_runs` may have removed the ended run from the index meanwhile
-            self._index(run)
         return saved
 
     def record_event(self, run_id: str, event: str, data: EventData) -> None:
@@ -165,13 +164,14 @@ class RedisRecords(RunLookup):
 
     def _store_new(self, run: Run, event: str) -> bool:
         """Store a run and its first event, unless the ledger has the run. Returns whether they were stored."""
-        self._index(run)
         keys = run_keys(run.id)
         record = run.model_dump_json()
         data = json.dumps(event_data(run), allow_nan=False)
         return bool(
             self._server.run_script(
-                "create.lua", keys=[keys.run, keys.events], args=[run.version, record, run.phase.value, event, data]
+                "create.lua",
+                keys=[keys.run, keys.events, RUNS, ACTIVE],
+                args=[run.version, record, run.phase.value, event, data, run.id, run.created_at.timestamp()],
             )
         )
 

@@ -6,12 +6,15 @@
 -- KEYS     1 run, 2 its events, 3 its rounds, 4 its invitations
 --          5 changed round, 6 its attempts: not used if ARGV[6] is ''
 --          7 opened round, 8 its members, 9 its unsettled clients, 10 its shards: not used if ARGV[9] is ''
---          11 the run's failures
+--          11 the run's failures, 13 active runs
 --          12 the changed round's failures: not used if ARGV[6] is ''
 -- ARGV     1 version that was loaded, 2 run's record (JSON), 3 its phase, 4 event's name, 5 event's data (JSON)
 --          6 changed round's record (JSON), 7 its phase, 8 its deadline (µs): all '' if no round is changed
 --          9 opened round's record (JSON), 10 its cohort (JSON), 11 its number, 12 its kind ('enrolment' or 'training'),
 --          13 its deadline (µs), 14 when it opened (µs): all '' if no round is opened
+--          15 the run's id and 16 its place if it becomes active again, as it is to be deleted: both '' if not
+--          17 '1' if the change ends the run. It is stored though the memory of the server is full: Redis lets a script go
+--          on that begins with a command which takes no memory
 -- Returns  {'saved', new version}. Otherwise nothing has changed, and the result is {'no_run', ''} if there is no such run,
 --          {'stale', stored version} if the stored version is not the one that was loaded, or {'no_round', stored version}
 --          if the changed round was never opened. The time grows in proportion to the opened cohort.
@@ -31,6 +34,10 @@ if changed_record ~= '' and redis.call('EXISTS', changed) == 0 then
   return {'no_round', stored}
 end
 
+local again, place, ends = unpack(ARGV, 15)
+if ends == '1' then
+  redis.call('DEL', run_failures)
+end
 redis.call('HSET', run, 'version', version + 1, 'record', record, 'phase', run_phase)
 if run_phase ~= stored_phase then
   redis.call('DEL', run_failures)
@@ -75,5 +82,8 @@ if opened_record ~= '' then
   end
 end
 
+if again ~= '' then
+  redis.call('ZADD', KEYS[13], 'NX', place, again)
+end
 redis.call('XADD', events, '*', 'name', name, 'data', data)
 return {'saved', version + 1}

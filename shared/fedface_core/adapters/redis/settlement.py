@@ -8,7 +8,8 @@ from typing import Literal
 from fedface_core.adapters.redis.keys import from_microseconds, round_keys, run_keys
 from fedface_core.adapters.redis.lookup import RunLookup
 from fedface_core.domain.cohort import Participation
-from fedface_core.domain.failures import client_step, shard_step
+from fedface_core.domain.devices import Wait
+from fedface_core.domain.failures import LONGEST_STORED_REASON, client_step, shard_step
 from fedface_core.domain.round import Tally
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason, read_acceptance
@@ -32,13 +33,36 @@ class RedisSettlement(RunLookup):
         known = self._server.run_script("take_back_attempt.lua", keys=[keys.round, keys.attempts], args=[client])
         self._require_round(known is not None, run_id, number)
 
+    def begin_wait(self, run_id: str, number: int, client: str, wait: Wait, seconds: float) -> float:
+        """Have a client's simulated device wait, unless this wait has begun before. Returns the seconds that are left."""
+        keys = round_keys(run_id, number)
+        left = self._server.run_script(
+            "begin_wait.lua",
+            keys=[keys.round, keys.waits],
+            args=[f"{client}/{wait}", round(seconds * 1e6), self._given_time()],
+        )
+        self._require_round(left is not None, run_id, number)
+        return int(left) / 1e6
+
+    def waits(self, run_id: str, number: int, client: str) -> Mapping[Wait, float]:
+        """The waits of a client that have begun, and how many seconds are left."""
+        keys = round_keys(run_id, number)
+        with self._server.pipeline() as pipeline:
+            pipeline.exists(keys.round)
+            pipeline.hmget(keys.waits, [f"{client}/{wait}" for wait in Wait])
+            pipeline.time()
+            exists, due, (seconds, microseconds) = pipeline.execute()
+        self._require_round(exists, run_id, number)
+        now = int(self._given_time() or 1_000_000 * seconds + microseconds)
+        return {wait: (int(at) - now) / 1e6 for wait, at in zip(Wait, due, strict=True) if at is not None}
+
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> Receipt:
         """Record the update of an invited client that has not settled, in one atomic step."""
         return self._settle(run_id, number, client, "accepted", update.model_dump_json())
 
     def fail(self, run_id: str, number: int, client: str, reason: str) -> Receipt:
         """Record that an invited client that has not settled will send no update, and why, in one atomic step."""
-        return self._settle(run_id, number, client, "failed", reason)
+        return self._settle(run_id, number, client, "failed", reason[:LONGEST_STORED_REASON])
 
     def _settle(self, run_id: str, number: int, client: str, outcome: Literal["accepted", "failed"], value: str) -> Receipt:
         """Settle a client by settle.lua. ``value`` is its update as JSON, or the reason why it failed."""

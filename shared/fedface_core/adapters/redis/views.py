@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from itertools import compress
-from typing import Any, Final
+from typing import Final
 
 from redis.client import Pipeline
 
-from fedface_core.adapters.audit_trail import check_event_id
+from fedface_core.adapters.audit_trail import check_event_id, readable_event
 from fedface_core.adapters.redis.keys import RUNS, from_microseconds, round_keys, run_keys
 from fedface_core.adapters.redis.lookup import RunLookup
 from fedface_core.contracts.schema_version import read_versioned
+from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import RecordedEvent, RoundSummary
 
 _ANSWERS_PER_SUMMARY: Final = 6
+_LAST_MILLISECOND: Final = 253_402_300_799_000  # the calendar ends with the year 9999
 
 
 class RedisViews(RunLookup):
@@ -41,6 +42,8 @@ class RedisViews(RunLookup):
             with self._server.pipeline() as pipeline:
                 pipeline.zrevrank(RUNS, before)
                 (rank,) = pipeline.execute()
+            if rank is None:  # it was deleted meanwhile, or is no run that the index knows
+                raise NotFoundError(f"there is no run {before}")
             first = rank + 1
         with self._server.pipeline() as pipeline:
             pipeline.zrevrange(RUNS, first, -1 if limit is None else first + limit - 1)
@@ -55,7 +58,7 @@ class RedisViews(RunLookup):
         with self._server.pipeline() as pipeline:
             for run_id in run_ids:
                 pipeline.hget(run_keys(run_id).run, "phase")
-            return [RunPhase(phase) for phase in pipeline.execute() if phase is not None]
+            return [RunPhase(phase) for phase in pipeline.execute() if phase in [*RunPhase]]  # not what nobody can read
 
     def known_runs(self, run_ids: Iterable[str]) -> Set[str]:
         """Those of the runs that the ledger has, whether their records can be read or not."""
@@ -134,8 +137,9 @@ def _summary(record: str, invited: int, accepted: int, failed: int, unsettled: i
 
 
 def _recorded_event(entry_id: str, fields: Mapping[str, str]) -> RecordedEvent:
-    """The event of a stream entry. Its id begins with the server's milliseconds since the start of 1970."""
-    milliseconds, _ = entry_id.split("-")
-    at = from_microseconds(1000 * int(milliseconds))
-    data: dict[str, Any] = json.loads(fields["data"])
-    return RecordedEvent(id=entry_id, at=at, name=fields["name"], data=data)
+    """The event of a stream entry. Its id begins with the server's milliseconds since the start of 1970.
+
+    An entry that is not as the ledger writes them is the event `DAMAGED_EVENT`, so that the events after it are shown.
+    """
+    milliseconds = min(int(entry_id.split("-")[0]), _LAST_MILLISECOND)
+    return readable_event(entry_id, from_microseconds(1000 * milliseconds), fields)

@@ -10,8 +10,7 @@ from pydantic import Field, model_validator
 from fedface_core.domain.ids import ClientId
 from fedface_core.domain.plan.part import LARGEST, Count, PlanPart, at_most
 
-# A waiting device occupies a worker. This wait, the pauses between uploads (under a minute) and the training itself must
-# together stay below a task's time limit of 600 s.
+# A device that waits longer would outlast the deadlines of rounds and the patience of whoever watches.
 LONGEST_WAIT_SECONDS = 300.0
 # The ledger stores the trace with the plan of each run. A trace of this length takes about a megabyte.
 MOST_TRACE_ENTRIES = 10_000

@@ -83,5 +83,7 @@ def test_a_residual_that_a_client_needs_stays_though_it_is_old() -> None:
 
 
 def test_a_run_is_restorable_by_its_record_or_a_manifest() -> None:
-    keys = [object_keys.run("run-a"), object_keys.manifest("run-b", 0), object_keys.update("run-c", 0, "client-000001")]
-    assert restorable_runs(keys) == {"run-a", "run-b"}
+    one, other, third = (f"run-{digit * 12}" for digit in "abc")
+    keys = [object_keys.run(one), object_keys.manifest(other, 0), object_keys.update(third, 0, "client-000001")]
+    strays = ["runs/x", "runs/x/run.json", f"runs/{third}/rounds/x/manifest.json", f"runs/{third}/rounds", "stray"]
+    assert restorable_runs([*keys, *strays]) == {one, other}

@@ -36,6 +36,7 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+from celery.signals import worker_shutting_down
 from fedface_core.domain.errors import EvictingLedgerError
 
 assert "PROMETHEUS_MULTIPROC_DIR" in os.environ
@@ -54,6 +55,7 @@ class App:
         yield Connection()
 
     def worker_main(self, arguments):
+        worker_shutting_down.send(self, sig="SIGTERM", how="Cold", exitcode=0)
         print(*arguments)
 
 def create(settings):
@@ -104,16 +106,19 @@ COUNT = """
 import os, sys, urllib.request
 from pathlib import Path
 from unittest.mock import MagicMock
-from celery.signals import worker_process_shutdown, worker_ready
+from celery.signals import worker_process_shutdown, worker_ready, worker_shutting_down
 from pydantic import SecretStr
 from fedface_core.runtime import worker
 from fedface_core.runtime.settings import WorkerSettings
 
 class App:
+    conf = MagicMock(broker_url="redis://127.0.0.1:1/0")
+
     def connection_for_read(self):
         return MagicMock()  # a broker that is there
 
     def worker_main(self, arguments):
+        worker_shutting_down.send(self, sig="SIGTERM", how="Cold", exitcode=0)
         from prometheus_client import Counter, Gauge
         Counter("counted", "").inc()
         Gauge("alive", "", multiprocess_mode="liveall").set(1)

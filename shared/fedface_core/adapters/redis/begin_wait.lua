@@ -1,0 +1,16 @@
+-- begin_wait.lua: begins a wait of a client in a round, unless it has begun before.
+--
+-- KEYS     1 round, 2 its waits
+-- ARGV     1 client and what it waits for, 2 how long (µs), 3 the time (µs), or '' for the server's
+-- Returns  how long it still waits (µs), 0 or less if the wait is over; false if the round was never opened. Nothing has
+--          changed if the result is false.
+local round, waits = unpack(KEYS)
+local wait, duration, given = unpack(ARGV)
+local now = tonumber(time_of_ledger(given))
+
+if redis.call('EXISTS', round) == 0 then
+  return false
+end
+local due = tonumber(redis.call('HGET', waits, wait) or now + duration)
+redis.call('HSETNX', waits, wait, string.format('%.0f', due))
+return string.format('%.0f', due - now)
