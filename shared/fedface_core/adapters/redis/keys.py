@@ -39,9 +39,9 @@ No key expires.
       what the reason has in common with others of its kind; the newest reason
     ⁷ and save, of a run or a round in a new phase; accept, fail, record_partial and forget_failures remove one step
 
-The scripts read no stored JSON. What they need of a run or a round is stored in fields of its own, next to the record. What a
-script only reads is no key of the script but an argument: Redis lets nobody name a key to a script that they may not write,
-and a client worker must not write the round (`fedface_core.access`).
+The scripts read no stored JSON. What they need of a run or a round is stored in fields of its own, next to the record.
+What a script only reads is no key of the script but an argument: Redis lets nobody name a key to a script that they may
+not write, and a client worker must not write the round (`fedface_core.access`).
 
 The two indexes ``runs`` and ``active`` are in other slots than the runs, so no script can write both. The indexes are
 written first. So they may name a run that is not stored, since its creation was interrupted; readers skip such a run. A
