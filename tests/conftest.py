@@ -41,7 +41,7 @@ unhurried_examples()
 
 STRIDE = 7
 """An odd one: what alternates from one moment to the next is met in both states."""
-SLOW_SUITES = ("model", "e2e", "integration")
+SLOW_SUITES = ("model", "e2e", "integration", "security")
 """The longest first."""
 SLOW_FIXTURES = {"valkey_url", "redis_url", "s3_server", "stack", "finished", "stride"}
 """Real servers, a local stack, a study that takes processes half a minute, and the same code at many moments of a run."""
