@@ -34,6 +34,7 @@ SERVICES = (
     "prometheus",
 )  # they bring redis, minio and prepare along
 CLIENTS = 2
+IDENTITIES = ("CONTROL", "SWEEP", "CLIENT", "AGGREGATOR", "EVALUATOR")
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
 
@@ -135,7 +136,7 @@ def project(engine: None, request: pytest.FixtureRequest, tmp_path_factory: pyte
     api_port, prometheus_port = free_ports(2)
     env_file = tmp_path_factory.mktemp("compose") / "env"
     values = {
-        "REDIS_PASSWORD": secrets.token_hex(16),
+        **{f"{kind}_{name}": secrets.token_hex(16) for kind in ("REDIS_PASSWORD", "S3_SECRET") for name in IDENTITIES},
         "MINIO_ROOT_USER": "fedface",
         "MINIO_ROOT_PASSWORD": secrets.token_hex(16),
         "GRAFANA_ADMIN_PASSWORD": secrets.token_hex(16),
