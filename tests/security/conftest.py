@@ -67,10 +67,10 @@ def guarded_broker(server_processes: Children, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
-def broker(guarded_broker: Broker) -> Iterator[Broker]:
+def broker(guarded_broker: Broker) -> Broker:
     with closing(guarded_broker.operator()) as client:
         client.flushdb()
-    yield guarded_broker
+    return guarded_broker
 
 
 @pytest.fixture(scope="session")

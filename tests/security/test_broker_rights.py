@@ -45,8 +45,7 @@ def is_refused(action: Callable[[], object]) -> bool:
     except NoPermissionError:
         return True
     except ResponseError as error:
-        assert str(error).startswith("ACL failure in script"), error
-        return True
+        return str(error).startswith("ACL failure in script")
     return False
 
 

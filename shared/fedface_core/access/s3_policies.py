@@ -19,8 +19,8 @@ def policy(identity: Identity, bucket: str) -> Policy:
     assert grant is not None, "an identity with a key has a grant"
     statements = [
         _allow(["s3:GetObject"], [_objects(bucket, kind) for kind in grant.reads]),
-        # A large object is put in parts; whoever puts one may give it up.
-        _allow(["s3:PutObject", "s3:AbortMultipartUpload"], [_objects(bucket, kind) for kind in grant.puts]),
+        # A large object is put in parts. Those of an upload that broke off are removed by the store, after a day.
+        _allow(["s3:PutObject"], [_objects(bucket, kind) for kind in grant.puts]),
     ]
     if grant.lists_and_removes:
         statements.append(_allow(["s3:ListBucket"], [f"arn:aws:s3:::{bucket}"]))
