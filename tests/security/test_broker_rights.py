@@ -153,7 +153,8 @@ def test_no_worker_saves_a_run_or_a_round_or_writes_the_audit_trail(broker: Brok
         ledger.record_event(RUN, "forged", {})
     with pytest.raises(UnavailableError, match="allow the user"):
         ledger.delete(RUN)
-    keys, of_round = run_keys(RUN), round_keys(RUN, 1)
+    keys = run_keys(RUN)
+    of_round = round_keys(RUN, 1)
     with broker.connect(identity) as own:
         actions: list[Callable[[], object]] = [
             lambda: own.hset(keys.run, "phase", "failed"),
