@@ -141,7 +141,7 @@ store.bucket_exists("fedface") or store.make_bucket("fedface")
 
 
 def stand_in_for_minio(made: Project, values: dict[str, Any]) -> dict[str, Any]:
-    """What is otherwise where a SeaweedFS stands in for MinIO's image: it has no ``mc admin``, and takes a file of identities."""
+    """What is otherwise where a SeaweedFS stands in for MinIO: it has no ``mc admin``, and takes a file of identities."""
     answer = made.compose("run", "--rm", "--no-deps", "--entrypoint", "mc", "minio-setup", "admin", "user", "--help")
     if answer.returncode == 0:
         return {}

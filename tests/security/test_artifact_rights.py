@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import httpx
 import pytest
@@ -40,8 +41,8 @@ def test_an_identity_reads_and_puts_what_the_table_allows_and_no_other_kind(stor
     read = set[str]()
     put = set[str]()
     for kind, key in KEYS.items():
-        read |= set() if is_refused(lambda key=key: own.get(key)) else {kind}
-        put |= set() if is_refused(lambda key=key: own.put(key, b"put")) else {kind}
+        read |= set() if is_refused(partial(own.get, key)) else {kind}
+        put |= set() if is_refused(partial(own.put, key, b"put")) else {kind}
     assert read == set(grant_of(identity).reads)
     assert put == set(grant_of(identity).puts)
 

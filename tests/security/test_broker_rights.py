@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 import redis
@@ -101,19 +102,19 @@ def test_a_service_takes_from_its_own_queue_only(broker: Broker, identity: Ident
     with broker.connect(identity) as own:
         for queue in QUEUES:
             is_own = queue == OWN_QUEUE[identity]
-            assert is_refused(lambda queue=queue: own.brpop([queue], timeout=0.01)) is not is_own
-            assert is_refused(lambda queue=queue: own.lrange(queue, 0, -1))
+            assert is_refused(partial(own.brpop, [queue], timeout=0.01)) is not is_own
+            assert is_refused(partial(own.lrange, queue, 0, -1))
             for key in unacked_keys(queue).values():
                 if "mutex" not in key:
                     continue
-                assert is_refused(lambda key=key: own.get(key)) is not is_own
-            assert is_refused(lambda queue=queue: own.hget(unacked_keys(queue)["unacked_key"], "tag")) is not is_own
+                assert is_refused(partial(own.get, key)) is not is_own
+            assert is_refused(partial(own.hget, unacked_keys(queue)["unacked_key"], "tag")) is not is_own
 
 
 @pytest.mark.parametrize("identity", with_redis_user())
 def test_a_service_publishes_to_those_that_it_works_with(broker: Broker, identity: Identity) -> None:
     with broker.connect(identity) as own:
-        allowed = {queue for queue in QUEUES if not is_refused(lambda queue=queue: own.lpush(queue, "message"))}
+        allowed = {queue for queue in QUEUES if not is_refused(partial(own.lpush, queue, "message"))}
     assert allowed == MAY_PUBLISH[identity]
 
 
