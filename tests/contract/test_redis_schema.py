@@ -50,7 +50,9 @@ def ledger(ledger_url: str) -> RedisLedger:
 
 
 # A key, its type, and the rest of its row, with the lines below whose first two columns are empty.
-ROW = re.compile(r"^    ((?:\{run\}|runs|active)\S*) +(hash|set|sorted set|stream) (.*\n(?: {40}.*\n)*)", re.MULTILINE)
+ROW = re.compile(
+    r"^    ((?:\{run\}|runs|active)\S*) +(hash|set|sorted set|stream|string) (.*\n(?: {40}.*\n)*)", re.MULTILINE
+)
 
 
 def documented_types() -> dict[str, str]:

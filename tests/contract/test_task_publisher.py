@@ -15,6 +15,7 @@ from pydantic import BaseModel, SecretStr
 
 from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.adapters.memory import RecordingPublisher
+from fedface_core.contracts.broker_keys import delayed_keys
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, QUEUES, ROUTES
 from fedface_core.domain.commands import (
     EnrolClients,
@@ -31,7 +32,7 @@ from fedface_core.domain.facts import ModelPrepared
 from fedface_core.domain.ids import client_id
 from fedface_core.ports import TaskPublisher
 from fedface_core.runtime.celery_app import create_celery
-from fedface_core.runtime.delayed_messages import delayed_keys, move_due
+from fedface_core.runtime.delayed_messages import move_due
 from fedface_core.runtime.settings import Settings
 
 RUN = "run-0123456789ab"

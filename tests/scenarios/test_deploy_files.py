@@ -49,7 +49,7 @@ def composed() -> dict[str, Any]:
 
 
 def test_the_compose_file_has_the_services_of_the_design(composed: dict[str, Any]) -> None:
-    assert set(composed["services"]) == OWN | SERVERS | {"prepare"}
+    assert set(composed["services"]) == OWN | SERVERS | {"prepare", "access", "minio-setup"}
 
 
 def test_a_missing_secret_is_named(tmp_path: Path) -> None:
@@ -86,7 +86,9 @@ def test_every_service_is_watched_limited_and_unprivileged(composed: dict[str, A
 def test_only_the_first_step_is_root_and_that_without_a_network(composed: dict[str, Any]) -> None:
     prepare = composed["services"]["prepare"]
     assert (prepare["network_mode"], prepare["cap_add"], prepare["restart"]) == ("none", ["CHOWN"], "no")
-    for name in ("redis", "minio", "prometheus", "grafana"):
+    assert composed["services"]["access"]["network_mode"] == "none"
+    assert composed["services"]["redis"]["depends_on"]["access"]["condition"] == "service_completed_successfully"
+    for name in ("access", "minio", "prometheus", "grafana"):
         assert composed["services"][name]["depends_on"]["prepare"]["condition"] == "service_completed_successfully"
 
 
@@ -108,7 +110,28 @@ def test_our_services_wait_for_the_stores(composed: dict[str, Any], name: str) -
     assert {store: need["condition"] for store, need in needs.items()} == {
         "redis": "service_healthy",
         "minio": "service_healthy",
+        "minio-setup": "service_completed_successfully",
     }
+
+
+@pytest.mark.parametrize("name", sorted(OWN))
+def test_each_of_our_services_has_a_user_of_its_own_and_no_other_secret(composed: dict[str, Any], name: str) -> None:
+    environment = composed["services"][name]["environment"]
+    assert environment["FEDFACE_REDIS_URL"].startswith(f"redis://{name}:change-me-redis-password-{name}@")
+    assert (environment["FEDFACE_S3_ACCESS_KEY"], environment["FEDFACE_S3_SECRET_KEY"]) == (
+        name,
+        f"change-me-s3-secret-{name}",
+    )
+    assert sum("change-me" in value for value in environment.values()) == 2
+
+
+def test_only_who_sets_minio_up_has_its_root_password(composed: dict[str, Any]) -> None:
+    holders = {
+        name
+        for name, service in composed["services"].items()
+        if "change-me-minio" in (service.get("environment") or {}).values()
+    }
+    assert holders == {"minio", "minio-setup", "prepare"}
 
 
 @pytest.mark.parametrize("name", sorted(OWN - {"control"}))
@@ -143,8 +166,9 @@ def test_the_placeholders_are_refused_except_in_development(
 def test_every_secret_of_the_example_is_a_placeholder_that_the_first_step_refuses() -> None:
     lines = (ROOT / ".env.example").read_text().splitlines()
     example = dict(line.split("=", 1) for line in lines if re.match("[A-Z]", line))
-    secrets = sorted(name for name in example if name.endswith("PASSWORD"))
-    assert secrets == ["GRAFANA_ADMIN_PASSWORD", "MINIO_ROOT_PASSWORD", "REDIS_PASSWORD"]
+    secrets = sorted(name for name in example if "PASSWORD" in name or "SECRET" in name)
+    of_services = [f"{kind}_{name.upper()}" for kind in ("REDIS_PASSWORD", "S3_SECRET") for name in OWN]
+    assert secrets == sorted(["GRAFANA_ADMIN_PASSWORD", "MINIO_ROOT_PASSWORD", *of_services])
     for refused in secrets:
         environment = dict.fromkeys(secrets, "a-secret-of-ones-own") | {
             "FEDFACE_ENVIRONMENT": example["FEDFACE_ENVIRONMENT"],

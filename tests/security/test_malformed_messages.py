@@ -19,10 +19,11 @@ import redis
 from pydantic import SecretStr
 
 from fedface_core.adapters.celery import CeleryPublisher
+from fedface_core.contracts.broker_keys import DEAD_LETTERS
 from fedface_core.contracts.tasks import AGGREGATOR
 from fedface_core.domain.commands import FoldShard
 from fedface_core.runtime.celery_app import create_celery
-from fedface_core.runtime.dead_letters import MOST_KEPT_BYTES, MOST_LETTERS, STREAM, bury, dead_letters
+from fedface_core.runtime.dead_letters import MOST_KEPT_BYTES, MOST_LETTERS, bury, dead_letters
 from fedface_core.runtime.received_message import MessageFault, UnreadableMessageError
 from fedface_core.runtime.settings import Settings
 from fedface_stack.children import Children
@@ -101,7 +102,7 @@ def test_a_worker_drops_each_malformed_message_once_and_goes_on(queue: Queue, br
         queue.await_note(1)
         wait_for("what lay among the taken messages to go", lambda: broker.zcard("unacked_index") == 0)
         assert (broker.llen(AGGREGATOR), broker.hlen("unacked")) == (0, 0)
-        assert broker.xlen(STREAM) == len(messages) + 4
+        assert broker.xlen(DEAD_LETTERS) == len(messages) + 4
         assert worker.poll() is None
         with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             lines = answer.read().decode().splitlines()
@@ -144,7 +145,7 @@ def test_the_dead_letters_are_bounded_and_can_be_looked_at(broker: Any, broker_u
     letters = list(dead_letters(broker))
     assert len(letters) == MOST_LETTERS
     assert str(letters[0]["beginning"]).startswith(f"{MOST_LETTERS + 4}\x1b")
-    assert broker.memory_usage(STREAM) < MOST_LETTERS * (2 * MOST_KEPT_BYTES + 1000)
+    assert broker.memory_usage(DEAD_LETTERS) < MOST_LETTERS * (2 * MOST_KEPT_BYTES + 1000)
     command = [sys.executable, "-m", "fedface_core.runtime.dead_letters"]
     printed = subprocess.run(
         command, env=environment_for(broker_url, tmp_path), capture_output=True, check=True, timeout=60
@@ -157,6 +158,6 @@ def test_the_dead_letters_are_bounded_and_can_be_looked_at(broker: Any, broker_u
 
 
 def test_a_broker_that_does_not_take_a_dead_letter_costs_the_letter_only(broker: Any) -> None:
-    broker.set(STREAM, "a stranger's")
+    broker.set(DEAD_LETTERS, "a stranger's")
     bury(broker, AGGREGATOR, b"x", UnreadableMessageError(MessageFault.NOT_JSON, "x"))
-    assert broker.get(STREAM) == b"a stranger's"
+    assert broker.get(DEAD_LETTERS) == b"a stranger's"

@@ -18,6 +18,7 @@ from fedface_core.domain.errors import (
     UnusableModelError,
 )
 from fedface_core.domain.facts import RoundAggregated
+from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import Round, RoundPhase
@@ -27,7 +28,7 @@ from fedface_learning.aggregation import PARTIALS, Partial
 from fedface_learning.aggregation.median_clipping import clips_by_median, median_bound, must_be_clipped
 from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.aggregation.reduced_round import ReducedRound
-from fedface_learning.formats.class_embeddings import decode_class_embeddings
+from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.strategies import NOTHING, ServerRound
 from fedface_worker.artifact_files import open_artifact
@@ -85,6 +86,7 @@ def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[s
     artifacts.put(object_keys.claim(aggregation.model_sha256, run), b"")
     artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
     artifacts.put(object_keys.class_embeddings(run, aggregation.class_embeddings_sha256), reduced.class_embeddings)
+    _put_rows(workbench, plan, run, reduced)
     if reduced.server_state is not None and aggregation.server_state_sha256 is not None:
         artifacts.put(object_keys.server_state(run, aggregation.server_state_sha256), reduced.server_state)
     if reduced.guidance is not None and aggregation.guidance_sha256 is not None:
@@ -92,6 +94,17 @@ def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[s
     key = object_keys.aggregation(run, current.number, accepted_digest(accepted))
     artifacts.put(key, aggregation.model_dump_json(indent=1).encode())
     return aggregation
+
+
+def _put_rows(workbench: Workbench, plan: Plan, run: str, reduced: ReducedRound) -> None:
+    """Put the row of each enrolled client as an object of its own, so that nobody but the aggregator need read all rows."""
+    rows = memoryview(reduced.class_embeddings)
+    for index in range(plan.split.clients):
+        first, length = row_range(index, plan.model.embedding_size)
+        row = rows[first : first + length]
+        if any(row):  # the row of a client that is not enrolled is zero, and it trains in no round
+            key = object_keys.row(run, reduced.aggregation.class_embeddings_sha256, client_id(index))
+            workbench.ports.artifacts.put(key, row)
 
 
 def _reduced_round(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:

@@ -11,6 +11,7 @@ from fedface_aggregator.fold import fold_shard
 from fedface_aggregator.prepare import prepare_model
 from fedface_aggregator.reduce import reduce_round
 from fedface_core.bootstrap import connect
+from fedface_core.contracts.tasks import AGGREGATOR
 from fedface_core.domain.commands import FoldShard, PrepareModel, ReduceRound
 from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.clock_skew import ClockSkew
@@ -23,7 +24,7 @@ from fedface_worker.workbench import Workbench
 
 def create(settings: ComputeSettings) -> tuple[Celery, list[Collector]]:
     """The Celery app with the aggregator's tasks, and the collector of the clock's skew."""
-    app = create_celery(settings)
+    app = create_celery(settings, takes_from=AGGREGATOR)
     ports = connect(settings, app)
     roots = PhotographRoots.of(settings.photograph_roots)
     workbench = Workbench(with_patience(ports, settings.patience_seconds), roots=roots)

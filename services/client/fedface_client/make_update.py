@@ -77,10 +77,13 @@ def _train(workbench: Workbench, invitation: Invitation) -> Update:
 def own_class_embedding(artifacts: ArtifactStore, opened_round: Round, client: str, size: int) -> Tensor:
     """The client's own row of the W that the round starts from: float32 (D,), where D is ``size``. No other row is read."""
     assert opened_round.class_embeddings_sha256 is not None, "a training round starts from class embeddings"
-    first, length = row_range(client_index(client), size)
-    row = artifacts.get_range(
-        object_keys.class_embeddings(opened_round.run_id, opened_round.class_embeddings_sha256), first, length
-    )
+    run = opened_round.run_id
+    sha256 = opened_round.class_embeddings_sha256
+    try:
+        row = artifacts.get(object_keys.row(run, sha256, client))
+    except ArtifactMissingError:  # an earlier version put class embeddings as a whole only
+        first, length = row_range(client_index(client), size)
+        row = artifacts.get_range(object_keys.class_embeddings(run, sha256), first, length)
     return decode_class_embeddings(row, size)[0]
 
 

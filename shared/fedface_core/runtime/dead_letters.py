@@ -17,6 +17,7 @@ import redis
 import structlog
 from redis.exceptions import RedisError
 
+from fedface_core.contracts.broker_keys import DEAD_LETTERS
 from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.failures import masked, shortened
 from fedface_core.runtime.exit_message import exit_message
@@ -26,7 +27,6 @@ from fedface_core.runtime.settings import Settings, load_settings
 
 log = structlog.get_logger(__name__)
 
-STREAM: Final = "fedface:dead-letters"
 MOST_LETTERS: Final = 200
 MOST_KEPT_BYTES: Final = 8192
 
@@ -47,14 +47,14 @@ def bury(client: redis.Redis, queue: str, raw: bytes, error: UnreadableMessageEr
         "beginning": b64encode(raw[:MOST_KEPT_BYTES]),
     }
     try:
-        client.xadd(STREAM, letter, maxlen=MOST_LETTERS, approximate=False)
+        client.xadd(DEAD_LETTERS, letter, maxlen=MOST_LETTERS, approximate=False)
     except RedisError as failure:
         log.warning("dead_letter_not_kept", reason=str(failure))
 
 
 def dead_letters(client: redis.Redis) -> Iterator[dict[str, object]]:
     """The dead letters, the newest first: when and from which queue it was taken, why it was dropped, how it begins."""
-    entries: Any = client.xrevrange(STREAM, count=MOST_LETTERS)
+    entries: Any = client.xrevrange(DEAD_LETTERS, count=MOST_LETTERS)
     for entry_id, fields in entries:
         letter = {_text(name): _text(value) for name, value in fields.items()}
         at = datetime.fromtimestamp(int(_text(entry_id).split("-")[0]) / 1000, UTC)

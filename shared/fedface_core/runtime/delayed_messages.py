@@ -13,6 +13,8 @@ import redis
 import structlog
 from redis.exceptions import RedisError
 
+from fedface_core.contracts.broker_keys import delayed_keys
+
 log = structlog.get_logger(__name__)
 
 MOST_WAITING: Final = 20_000
@@ -45,11 +47,6 @@ for _, id in ipairs(ids) do
 end
 return #ids
 """
-
-
-def delayed_keys(queue: str) -> tuple[str, str]:
-    """The keys of a queue's delayed messages: their ids by the time when they are due, and the messages by their ids."""
-    return f"fedface:delayed:{queue}", f"fedface:delayed:{queue}:messages"
 
 
 def delay(client: redis.Redis, queue: str, message_id: str, message: str, seconds: float) -> bool:

@@ -6,19 +6,16 @@ The ledger and the broker check this with a client of their own.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import redis
 import structlog
 from redis.exceptions import NoPermissionError, ResponseError
 
+from fedface_core.contracts.broker_keys import NOTHING
 from fedface_core.domain.errors import EvictingLedgerError
 
 log = structlog.get_logger(__name__)
-
-# No such key exists, and a write of no bytes does not make it. Redis refuses this command whenever it refuses other writes:
-# as a replica, without its own replicas, with a full disk, with a full memory.
-_NO_KEY: Final = "fedface:nothing"
 
 
 def check_server(client: redis.Redis) -> None:
@@ -28,7 +25,9 @@ def check_server(client: redis.Redis) -> None:
     ``maxmemory-policy`` may evict any key. Policies that begin with ``volatile`` evict only keys that expire, and no key of
     the ledger or of a queue does. A server that does not tell its policy is taken for a safe one, with a warning.
     """
-    client.setrange(_NO_KEY, 0, "")
+    # Redis refuses this command whenever it refuses other writes: as a replica, without its own replicas, with a full disk,
+    # with a full memory.
+    client.setrange(NOTHING, 0, "")
     policy = eviction_policy(client)
     if policy.startswith("allkeys"):
         raise EvictingLedgerError(

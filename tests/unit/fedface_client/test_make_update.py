@@ -35,10 +35,12 @@ def test_a_client_reads_no_class_embedding_but_its_own(faces: Path) -> None:
     of_all = services.ports.ledger.load_round(run_id, 1).class_embeddings_sha256
     assert services.ports.artifacts.size(object_keys.class_embeddings(run_id, of_all or "")) == 64
     for index in range(4):
-        rows_before = bytes_read("class_embedding")
+        rows_before = bytes_read("row")
+        whole_before = bytes_read("class_embedding")
         updates_before = bytes_read("update")
         services.deliver(TrainClients(run_id=run_id, round=1, clients=(f"client-{index:06d}",)), "own row")
-        assert bytes_read("class_embedding") - rows_before == 16
+        assert bytes_read("row") - rows_before == 16
+        assert bytes_read("class_embedding") == whole_before
         assert bytes_read("update") == updates_before
 
 

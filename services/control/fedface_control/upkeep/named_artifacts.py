@@ -67,6 +67,8 @@ class NamedArtifacts:
         name = parts[-1].split(".")[0]
         if kind in ("class_embedding", "server_state", "guidance"):
             return name in self.round_objects
+        if kind == "row":
+            return object_keys.parse_row_key(key) in self.round_objects
         if kind == "identity_list":
             return self.all_identity_lists or name in self.round_objects
         if kind == "residual" and object_keys.parse_residual_key(key) in self.residuals:

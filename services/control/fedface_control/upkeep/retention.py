@@ -35,7 +35,7 @@ def remove_old_updates_in_open_round(ports: Ports, run: Run, needed: Iterable[in
 
 
 def remove_old_updates(ports: Ports, run: Run, *, ended: int, needed: Iterable[int] = ()) -> Run:
-    """Remove updates, partials, server states and residuals of old rounds, as the plan's retention says.
+    """Remove updates, partials, server states, rows and residuals of old rounds, as the plan's retention says.
 
     ``ended`` is the newest round that has ended. ``needed`` are rounds from whose results clients still train: the
     updates of these and of later rounds are kept. Returns the run with its new `updates_kept_from`, not saved yet.
@@ -48,6 +48,7 @@ def remove_old_updates(ports: Ports, run: Run, *, ended: int, needed: Iterable[i
         log.info("old_updates_removed", round=number)
     if keep_from > run.updates_kept_from:
         _remove_old_server_states(ports, run, keep_from)
+        _remove_old_rows(ports, run, keep_from)
         if run.plan.update_encoding.error_feedback:
             _remove_old_residuals(ports, run, keep_from)
     return run.with_updates_kept_from(keep_from)
@@ -91,6 +92,19 @@ def _remove_old_server_states(ports: Ports, run: Run, keep_from: int) -> None:
         needed.add(base.server_state_sha256 or "")
     for sha256 in sorted(old - needed):
         ports.artifacts.delete(object_keys.server_state(run.id, sha256))
+
+
+def _remove_old_rows(ports: Ports, run: Run, keep_from: int) -> None:
+    """Remove rows of class embeddings from which neither a round from ``keep_from`` on nor the next one starts."""
+    assert run.round is not None, "called after a round"
+    needed: set[str | None] = set()
+    for state in _rounds_in_ledger(ports, run.id, range(keep_from, run.round + 1)):
+        needed |= {state.class_embeddings_sha256, state.aggregation.class_embeddings_sha256 if state.aggregation else None}
+    if run.base_round is not None:
+        base = ports.ledger.round_summary(run.id, run.base_round).round.aggregation
+        needed.add(base.class_embeddings_sha256 if base else None)
+    rows = ports.artifacts.keys(object_keys.rows(run.id))
+    ports.artifacts.delete_all([key for key in rows if object_keys.parse_row_key(key) not in needed])
 
 
 def _remove_old_residuals(ports: Ports, run: Run, keep_from: int) -> None:

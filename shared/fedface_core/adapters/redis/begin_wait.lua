@@ -1,11 +1,12 @@
 -- begin_wait.lua: begins a wait of a client in a round, unless it has begun before.
 --
--- KEYS     1 round, 2 its waits
--- ARGV     1 client and what it waits for, 2 how long (µs), 3 the time (µs), or '' for the server's
+-- KEYS     1 the waits of a round
+-- ARGV     1 the key of the round, which is only read, 2 client and what it waits for, 3 how long (µs),
+--          4 the time (µs), or '' for the server's
 -- Returns  how long it still waits (µs), 0 or less if the wait is over; false if the round was never opened. Nothing has
 --          changed if the result is false.
-local round, waits = unpack(KEYS)
-local wait, duration, given = unpack(ARGV)
+local waits = unpack(KEYS)
+local round, wait, duration, given = unpack(ARGV)
 local now = tonumber(time_of_ledger(given))
 
 if redis.call('EXISTS', round) == 0 then

@@ -41,6 +41,7 @@ _REMEDIES: Final = {
     "ASK": "FedFace needs a Redis that is no cluster",
     "DENIED": "set a password in its configuration (requirepass) and in FEDFACE_REDIS_URL",
     "NOPERM": "allow the user in FEDFACE_REDIS_URL all commands, keys and channels of its database",
+    "ACL failure in script": "allow the user in FEDFACE_REDIS_URL all commands, keys and channels of its database",
     "max number of clients": "raise its maxclients, or start fewer workers",
     "DB index is out of range": "correct the database at the end of FEDFACE_REDIS_URL",
 }

@@ -25,8 +25,15 @@ class RedisFailures(RunLookup):
         room = MOST_FAILING_CLIENTS if is_client_step(step) else ""
         counts = self._server.run_script(
             "record_failure.lua",
-            keys=[owner, _failures_key(run_id, number)],
-            args=[step, identity(reason)[:LONGEST_STORED_REASON], reason[:LONGEST_STORED_REASON], self._given_time(), room],
+            keys=[_failures_key(run_id, number)],
+            args=[
+                owner,
+                step,
+                identity(reason)[:LONGEST_STORED_REASON],
+                reason[:LONGEST_STORED_REASON],
+                self._given_time(),
+                room,
+            ],
         )
         if number is None:
             self._require_run(counts is not None, run_id)

@@ -17,8 +17,8 @@ No key expires.
     {run}:answered                  hash        client → training rounds that accepted it      accept restore       delete
     {run}:round:{n}                 hash        record (JSON of the Round without its cohort), save restore         delete
                                                 phase, deadline (µs);
-                                                cohort (JSON), quorum;                         save³ restore        delete
-                                                last_activity (µs)                             save³ restore ⁴      delete
+                                                cohort (JSON), quorum                          save³ restore        delete
+    {run}:round:{n}:activity        string      when the round's last activity was (µs)        save³ restore ⁴      delete
     {run}:round:{n}:members         hash        client → shard, of the whole cohort            save³ restore        delete
     {run}:round:{n}:unsettled       set         clients that were neither accepted nor failed  save³ restore accept delete
                                                                                                fail
@@ -41,6 +41,8 @@ No key expires.
     ⁷ and save, of a run or a round in a new phase; accept, fail, record_partial and forget_failures remove one step
 
 The scripts read no stored JSON. What they need of a run or a round is stored in fields of its own, next to the record.
+What a script only reads is no key of the script but an argument: Redis lets nobody name a key to a script that they may
+not write, and a client worker must not write the round (`fedface_core.access`).
 
 A run and its places in the two indexes ``runs`` and ``active`` are written by one script, so FedFace needs a Redis that is
 no cluster. Versions before wrote the indexes first: they may name a run that is not stored, and readers skip such a run.
@@ -83,6 +85,7 @@ class RoundKeys(NamedTuple):
     waits: str
     folded: str
     failures: str
+    activity: str
 
 
 def run_keys(run_id: str) -> RunKeys:
@@ -94,6 +97,17 @@ def round_keys(run_id: str, number: int) -> RoundKeys:
     """The keys of round ``number`` of a run."""
     key = f"fedface:{{{run_id}}}:round:{number}"
     return RoundKeys(key, *(f"{key}:{part}" for part in RoundKeys._fields[1:]))
+
+
+def run_key_patterns() -> RunKeys:
+    """The keys of all runs, each as one pattern of Redis."""
+    return run_keys("*")
+
+
+def round_key_patterns() -> RoundKeys:
+    """The keys of all rounds, each as one pattern of Redis. No pattern matches a key of another field."""
+    key = "fedface:{*}:round:*"
+    return RoundKeys(f"{key}[0-9]", *(f"{key}:{part}" for part in RoundKeys._fields[1:]))
 
 
 def to_microseconds(time: datetime) -> int:

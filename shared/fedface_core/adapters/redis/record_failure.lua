@@ -1,13 +1,13 @@
 -- record_failure.lua: counts a failure of a step of a run or of a round.
 --
--- KEYS     1 the run, or the round, 2 its failures
--- ARGV     1 step, 2 what the reason has in common with others of its kind, 3 reason,
---          4 the time (µs), or '' for the server's,
---          5 how many steps with failures there may be besides, or else a new one is not kept; '' if any number
+-- KEYS     1 the failures of a run or of a round
+-- ARGV     1 the key of that run or round, which is only read, 2 step,
+--          3 what the reason has in common with others of its kind, 4 reason, 5 the time (µs), or '' for the server's,
+--          6 how many steps with failures there may be besides, or else a new one is not kept; '' if any number
 -- Returns  {failures in a row, failures in total, when the first one in a row was (µs), the time now (µs)}; false if there is no such run or
 --          round. Nothing has changed if the result is false. Neither identity nor reason may have more than one line.
-local owner, failures = unpack(KEYS)
-local step, identity, reason, given, room = unpack(ARGV)
+local failures = unpack(KEYS)
+local owner, step, identity, reason, given, room = unpack(ARGV)
 local now = time_of_ledger(given)
 
 if redis.call('EXISTS', owner) == 0 then

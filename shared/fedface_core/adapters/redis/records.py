@@ -97,6 +97,7 @@ class RedisRecords(RunLookup):
                 keys_of_opened.shards,
                 keys_of_run.failures,
                 keys_of_changed.failures,
+                keys_of_opened.activity,
                 ACTIVE,
             ],
             args=[
@@ -237,9 +238,9 @@ def _put_ended_round(pipeline: Pipeline, run_id: str, ended: EndedRound) -> None
             "phase": record.phase.value,
             "quorum": record.quorum,
             "deadline": to_microseconds(record.deadline_at),
-            "last_activity": to_microseconds(record.finished_at or record.opened_at),
         },
     )
+    pipeline.set(keys.activity, to_microseconds(record.finished_at or record.opened_at))
     # dict(….items()) has the wider types of keys and values that redis-py's annotations ask for.
     pipeline.hset(keys.members, mapping=dict(shard_of.items()))
     pipeline.hset(keys.shards, mapping={shard: unsettled_in_shard[shard] for shard in range(record.shards)})

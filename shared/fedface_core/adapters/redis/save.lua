@@ -6,8 +6,9 @@
 -- KEYS     1 run, 2 its events, 3 its rounds, 4 its invitations
 --          5 changed round, 6 its attempts: not used if ARGV[6] is ''
 --          7 opened round, 8 its members, 9 its unsettled clients, 10 its shards: not used if ARGV[9] is ''
---          11 the run's failures, 13 active runs
+--          11 the run's failures, 14 active runs
 --          12 the changed round's failures: not used if ARGV[6] is ''
+--          13 the opened round's last activity: not used if ARGV[9] is ''
 -- ARGV     1 version that was loaded, 2 run's record (JSON), 3 its phase, 4 event's name, 5 event's data (JSON)
 --          6 changed round's record (JSON), 7 its phase, 8 its deadline (µs): all '' if no round is changed
 --          9 opened round's record (JSON), 10 its cohort (JSON), 11 its number, 12 its kind ('enrolment' or 'training'),
@@ -19,7 +20,7 @@
 --          {'stale', stored version} if the stored version is not the one that was loaded, or {'no_round', stored version}
 --          if the changed round was never opened. The time grows in proportion to the opened cohort.
 local run, events, rounds, invited, changed, attempts, opened, members, unsettled, shards = unpack(KEYS)
-local run_failures, changed_failures = unpack(KEYS, 11)
+local run_failures, changed_failures, activity = unpack(KEYS, 11)
 local version, record, run_phase, name, data, changed_record, changed_phase, changed_deadline = unpack(ARGV)
 local opened_record, opened_cohort, number, kind, deadline, now = unpack(ARGV, 9)
 
@@ -59,7 +60,8 @@ if opened_record ~= '' then
   local cohort = cjson.decode(opened_cohort)
   redis.call('SADD', rounds, number)
   redis.call('HSET', opened, 'record', opened_record, 'cohort', opened_cohort, 'phase', round.phase, 'quorum', round.quorum,
-    'deadline', deadline, 'last_activity', now)
+    'deadline', deadline)
+  redis.call('SET', activity, now)
   -- In batches: unpack() of a whole cohort would overflow Lua's stack, and a call for each client would be slow.
   local batch_size = 1000
   for first = 1, #cohort, batch_size do
@@ -83,7 +85,7 @@ if opened_record ~= '' then
 end
 
 if again ~= '' then
-  redis.call('ZADD', KEYS[13], 'NX', place, again)
+  redis.call('ZADD', KEYS[14], 'NX', place, again)
 end
 redis.call('XADD', events, '*', 'name', name, 'data', data)
 return {'saved', version + 1}

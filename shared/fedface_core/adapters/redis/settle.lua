@@ -2,18 +2,18 @@
 -- invited and unsettled, and the round must accept updates: it is open before its deadline, or suspended. A client that is
 -- accepted in a training round has answered one more invitation. The failures of its attempts are removed.
 --
--- KEYS     1 round, 2 its members, 3 its unsettled clients, 4 its shards, 5 its accepted updates,
---          6 its shards with an accepted update, 7 its failed clients, 8 its late clients, 9 the run's answers,
---          10 the round's failures
--- ARGV     1 client, 2 the time (µs), or '' for the server's, 3 'accepted' or 'failed', 4 the update (JSON) or the reason of
---          the failure, 5 the round's kind ('enrolment' or 'training'), 6 the client's step
+-- KEYS     1 the round's unsettled clients, 2 its shards, 3 its accepted updates, 4 its shards with an accepted update,
+--          5 its failed clients, 6 its late clients, 7 the run's answers, 8 the round's failures, 9 its last activity
+-- ARGV     1 and 2 the keys of the round and of its members, which are only read, 3 client,
+--          4 the time (µs), or '' for the server's, 5 'accepted' or 'failed', 6 the update (JSON) or the reason of
+--          the failure, 7 the round's kind ('enrolment' or 'training'), 8 the client's step
 -- Returns  {refusal, shard, whether every client of the shard has settled (1 or 0), whether the round is ready (1 or 0)};
 --          false if the round was never opened. The refusal is '' if the client has settled by this call. Otherwise nothing
 --          has changed, and the refusal is 'not_invited' (the shard is '' then), 'duplicate' (the client was accepted before)
 --          or 'late' (the round accepts no updates, or the client has failed). An open round is ready if its quorum is
 --          reached or no client is unsettled. The time does not depend on the size of the cohort.
-local round, members, unsettled, shards, accepted, accepted_shards, failed, late, answered, failures = unpack(KEYS)
-local client, given, outcome, value, kind, step = unpack(ARGV)
+local unsettled, shards, accepted, accepted_shards, failed, late, answered, failures, activity = unpack(KEYS)
+local round, members, client, given, outcome, value, kind, step = unpack(ARGV)
 local now = time_of_ledger(given)
 
 local phase, deadline, quorum = unpack(redis.call('HMGET', round, 'phase', 'deadline', 'quorum'))
@@ -36,7 +36,7 @@ else
   redis.call('SREM', late, client) -- it was late, and the deadline has moved since
   redis.call('HINCRBY', shards, shard, -1)
   redis.call('HDEL', failures, step)
-  redis.call('HSET', round, 'last_activity', now)
+  redis.call('SET', activity, now)
   if outcome == 'accepted' then
     redis.call('HSET', accepted, client, value)
     redis.call('SADD', accepted_shards, shard)

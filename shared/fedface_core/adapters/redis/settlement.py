@@ -22,7 +22,9 @@ class RedisSettlement(RunLookup):
         """Count a delivery of the client's task in this round, and record activity."""
         keys = round_keys(run_id, number)
         count: int | None = self._server.run_script(
-            "begin_attempt.lua", keys=[keys.round, keys.unsettled, keys.attempts], args=[client, self._given_time()]
+            "begin_attempt.lua",
+            keys=[keys.unsettled, keys.attempts, keys.activity],
+            args=[keys.round, client, self._given_time()],
         )
         self._require_round(count is not None, run_id, number)
         return count or 0
@@ -30,7 +32,7 @@ class RedisSettlement(RunLookup):
     def take_back_attempt(self, run_id: str, number: int, client: str) -> None:
         """Count one attempt of the client fewer, since what it needed was away."""
         keys = round_keys(run_id, number)
-        known = self._server.run_script("take_back_attempt.lua", keys=[keys.round, keys.attempts], args=[client])
+        known = self._server.run_script("take_back_attempt.lua", keys=[keys.attempts], args=[keys.round, client])
         self._require_round(known is not None, run_id, number)
 
     def begin_wait(self, run_id: str, number: int, client: str, wait: Wait, seconds: float) -> float:
@@ -38,8 +40,8 @@ class RedisSettlement(RunLookup):
         keys = round_keys(run_id, number)
         left = self._server.run_script(
             "begin_wait.lua",
-            keys=[keys.round, keys.waits],
-            args=[f"{client}/{wait}", round(seconds * 1e6), self._given_time()],
+            keys=[keys.waits],
+            args=[keys.round, f"{client}/{wait}", round(seconds * 1e6), self._given_time()],
         )
         self._require_round(left is not None, run_id, number)
         return int(left) / 1e6
@@ -70,8 +72,6 @@ class RedisSettlement(RunLookup):
         answer = self._server.run_script(
             "settle.lua",
             keys=[
-                keys.round,
-                keys.members,
                 keys.unsettled,
                 keys.shards,
                 keys.accepted,
@@ -80,8 +80,18 @@ class RedisSettlement(RunLookup):
                 keys.late,
                 run_keys(run_id).answered,
                 keys.failures,
+                keys.activity,
             ],
-            args=[client, self._given_time(), outcome, value, RoundKind.of(number).value, client_step(client)],
+            args=[
+                keys.round,
+                keys.members,
+                client,
+                self._given_time(),
+                outcome,
+                value,
+                RoundKind.of(number).value,
+                client_step(client),
+            ],
         )
         self._require_round(answer is not None, run_id, number)
         refused, shard, shard_settled, round_ready = answer
@@ -95,7 +105,7 @@ class RedisSettlement(RunLookup):
     def record_late(self, run_id: str, number: int, client: str) -> None:
         """Record that the update of an invited client came too late to count in the round."""
         keys = round_keys(run_id, number)
-        recorded = self._server.run_script("record_late.lua", keys=[keys.round, keys.unsettled, keys.late], args=[client])
+        recorded = self._server.run_script("record_late.lua", keys=[keys.unsettled, keys.late], args=[keys.round, client])
         self._require_round(recorded is not None, run_id, number)
 
     def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
@@ -139,29 +149,32 @@ class RedisSettlement(RunLookup):
         keys = round_keys(run_id, number)
         complete = self._server.run_script(
             "record_partial.lua",
-            keys=[keys.round, keys.accepted_shards, keys.folded, keys.failures],
-            args=[shard, self._given_time(), shard_step(shard)],
+            keys=[keys.folded, keys.failures, keys.activity],
+            args=[keys.round, keys.accepted_shards, shard, self._given_time(), shard_step(shard)],
         )
         self._require_round(complete is not None, run_id, number)
         return bool(complete)
 
     def touch(self, run_id: str, number: int) -> None:
         """Record activity in the round: its commands were published now, so the sweep waits before it repeats them."""
-        touched = self._server.run_script("touch.lua", keys=[round_keys(run_id, number).round], args=[self._given_time()])
+        keys = round_keys(run_id, number)
+        touched = self._server.run_script("touch.lua", keys=[keys.round, keys.activity], args=[self._given_time()])
         self._require_round(touched is not None, run_id, number)
 
     def tally(self, run_id: str, number: int) -> Tally:
         """The progress of the round at one moment: counts, unsettled clients, folded shards and the last activity."""
         keys = round_keys(run_id, number)
         with self._server.pipeline(transaction=True) as pipeline:
-            pipeline.hget(keys.round, "last_activity")
+            pipeline.get(keys.activity)
+            pipeline.hget(keys.round, "last_activity")  # of a round that an earlier version opened
             pipeline.hlen(keys.accepted)
             pipeline.hlen(keys.failed)
             pipeline.scard(keys.late)
             pipeline.smembers(keys.unsettled)
             pipeline.smembers(keys.accepted_shards)
             pipeline.smembers(keys.folded)
-            last_activity, accepted, failed, late, unsettled, accepted_shards, folded_shards = pipeline.execute()
+            activity, earlier, accepted, failed, late, unsettled, accepted_shards, folded_shards = pipeline.execute()
+        last_activity = activity or earlier
         self._require_round(last_activity is not None, run_id, number)
         return Tally(
             accepted=accepted,

@@ -1,0 +1,141 @@
+"""The table: what each service may do in Redis and in S3. Whatever is not here, the servers refuse.
+
+In Redis a service has up to four grants: it reads records, settles or records what it did, takes messages from its own queue
+and publishes to others. In S3 a client worker simulates many clients, so it may read the row of each, but no class
+embeddings as a whole. Control never reads an update, a row, class embeddings or a residual; it lists and removes them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fedface_core.access.permissions import Identity, Permissions, RedisGrant, StoreGrant
+from fedface_core.adapters.redis.keys import RUNS, round_key_patterns, run_key_patterns
+from fedface_core.contracts.broker_keys import DEAD_LETTERS, NOTHING, binding_keys, delayed_keys, unacked_keys
+from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, EVALUATOR, QUEUES
+
+_RUN: Final = run_key_patterns()
+_ROUND: Final = round_key_patterns()
+
+_TRANSACTION: Final = ("multi", "exec", "discard", "watch", "unwatch")
+_SCRIPT: Final = ("evalsha", "script|load")
+_READ: Final = (
+    *("exists", "get", "hexists", "hget", "hgetall", "hkeys", "hlen", "hmget", "scard", "sdiff", "sismember", "smembers"),
+    *("sscan", "xrange", "zrange", "zrevrange", "zrevrank"),
+)
+_WRITE: Final = ("del", "hdel", "hincrby", "hset", "sadd", "set", "srem", "xadd", "zadd", "zrem")
+
+_CONNECT: Final = RedisGrant(
+    "connect, and check that the server takes writes",
+    (
+        *("ping", "hello", "select", "client|setinfo", "client|setname", "info", "time", "setrange"),
+        *_TRANSACTION,
+    ),
+    writes=(NOTHING,),
+)
+
+
+def _takes_from(queue: str) -> RedisGrant:
+    """Take messages from the queue, acknowledge them, put them off, and put back those of a worker that has died.
+
+    What cannot be read goes to the dead letters of all queues, which a worker may add to and bound in length.
+    """
+    keys = (queue, *unacked_keys(queue).values(), *binding_keys(queue), *delayed_keys(queue), DEAD_LETTERS)
+    commands = (
+        *("brpop", "llen", "lpush", "rpush", "hget", "hset", "hdel", "zadd", "zrem", "zrange", "zrevrangebyscore"),
+        *("zscore", "zcard", "zrangebyscore", "xadd", "get", "set", "del", "sadd", "smembers", "eval", *_SCRIPT),
+    )
+    return RedisGrant(f"take messages from {queue}", commands, reads=keys, writes=keys)
+
+
+def _publishes_to(*queues: str) -> RedisGrant:
+    return RedisGrant(f"publish to {', '.join(queues)}", ("lpush", "llen"), writes=queues)
+
+
+def _reads(*keys: str) -> RedisGrant:
+    return RedisGrant("read records", _READ, reads=keys)
+
+
+def _records(what: str, writes: tuple[str, ...], reads: tuple[str, ...] = ()) -> RedisGrant:
+    """Write these keys by the ledger's scripts, or without them, and read others in the same command."""
+    return RedisGrant(what, (*_READ, "hset", "hdel", "hincrby", "sadd", "srem", "set", *_SCRIPT), (*reads, *writes), writes)
+
+
+_FAILURES: Final = (_RUN.failures, _ROUND.failures)
+_EVERY_RECORD: Final = RedisGrant(
+    "read and write all records", (*_READ, *_WRITE, *_SCRIPT), reads=("fedface:*",), writes=("fedface:*",)
+)
+
+_KEPT_BY_CONTROL: Final = ("run", "manifest", "claim")
+
+TABLE: Final = {
+    Identity.CONTROL: Permissions(
+        redis=(_CONNECT, _EVERY_RECORD, _publishes_to(*QUEUES)),
+        store=StoreGrant(
+            reads=(*_KEPT_BY_CONTROL, "aggregation", "report", "model", "upload", "clock"),
+            puts=(*_KEPT_BY_CONTROL, "model", "upload"),
+            lists_and_removes=True,
+        ),
+    ),
+    Identity.SWEEP: Permissions(
+        redis=(_CONNECT, _EVERY_RECORD, _takes_from(CONTROL), _publishes_to(*QUEUES)),
+        store=StoreGrant(
+            reads=(*_KEPT_BY_CONTROL, "aggregation", "upload"),
+            puts=_KEPT_BY_CONTROL,
+            lists_and_removes=True,
+        ),
+    ),
+    Identity.CLIENT: Permissions(
+        redis=(
+            _CONNECT,
+            _reads(_RUN.run, _ROUND.round),
+            _records(
+                "settle clients of a round",
+                (
+                    *(_ROUND.unsettled, _ROUND.shards, _ROUND.accepted, _ROUND.accepted_shards, _ROUND.failed, _ROUND.late),
+                    *(_ROUND.attempts, _ROUND.waits, _ROUND.activity, _RUN.answered, *_FAILURES),
+                ),
+                reads=(_ROUND.round, _ROUND.members, _RUN.run),
+            ),
+            _takes_from(CLIENT),
+            _publishes_to(CONTROL, AGGREGATOR),
+        ),
+        store=StoreGrant(
+            reads=("model", "guidance", "identity_list", "row", "update", "residual"),
+            puts=("update", "residual", "identity_list"),
+        ),
+    ),
+    Identity.AGGREGATOR: Permissions(
+        redis=(
+            _CONNECT,
+            _reads(_RUN.run, _ROUND.round, _ROUND.accepted, _ROUND.failed),
+            _records(
+                "record partials",
+                (_ROUND.folded, _ROUND.activity, *_FAILURES),
+                reads=(_ROUND.round, _ROUND.accepted_shards, _RUN.run),
+            ),
+            _takes_from(AGGREGATOR),
+            _publishes_to(CONTROL),
+        ),
+        store=StoreGrant(
+            reads=("update", "partial", "aggregation", "model", "class_embedding", "server_state", "identity_list"),
+            puts=("partial", "aggregation", "claim", "model", "class_embedding", "row", "server_state", "guidance"),
+        ),
+    ),
+    Identity.EVALUATOR: Permissions(
+        redis=(
+            _CONNECT,
+            _reads(
+                *(RUNS, _RUN.run, _RUN.rounds, _ROUND.round),
+                *(_ROUND.members, _ROUND.accepted, _ROUND.failed, _ROUND.unsettled, _ROUND.late),
+            ),
+            _records("record its failures", _FAILURES, reads=(_RUN.run, _ROUND.round)),
+            _takes_from(EVALUATOR),
+            _publishes_to(CONTROL),
+        ),
+        store=StoreGrant(reads=("model", "identity_list", "report"), puts=("report",)),
+    ),
+    Identity.METRICS: Permissions(),
+    Identity.GATEWAY: Permissions(),
+}
+"""Identity → what it may do."""

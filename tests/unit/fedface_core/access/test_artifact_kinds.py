@@ -1,0 +1,45 @@
+"""A key matches the pattern of its own kind, and of no other: else a right to one kind would be a right to another."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import pytest
+
+from fedface_core.access.artifact_kinds import PATTERNS
+from fedface_core.contracts import object_keys
+
+RUN = "run-0123456789ab"
+SHA256 = "a" * 64
+CLIENT = "client-000001"
+KEYS = {
+    "run": object_keys.run(RUN),
+    "manifest": object_keys.manifest(RUN, 3),
+    "update": object_keys.update(RUN, 3, CLIENT),
+    "partial": object_keys.partial(RUN, 3, 0, SHA256),
+    "aggregation": object_keys.aggregation(RUN, 3, SHA256),
+    "report": object_keys.report(RUN, 3),
+    "class_embedding": object_keys.class_embeddings(RUN, SHA256),
+    "row": object_keys.row(RUN, SHA256, CLIENT),
+    "residual": object_keys.residual(RUN, 3, CLIENT, SHA256),
+    "identity_list": object_keys.identity_list(RUN, SHA256),
+    "server_state": object_keys.server_state(RUN, SHA256),
+    "guidance": object_keys.guidance(RUN, SHA256),
+    "model": object_keys.model(SHA256),
+    "claim": object_keys.claim(SHA256, RUN),
+    "upload": object_keys.upload(SHA256),
+}
+
+
+def test_each_kind_of_artifact_has_a_pattern() -> None:
+    assert {*KEYS} == {*object_keys.KINDS} == {*PATTERNS} - {"clock"}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_key_matches_the_pattern_of_its_kind_alone(kind: str) -> None:
+    assert [other for other, pattern in PATTERNS.items() if fnmatchcase(KEYS[kind], pattern)] == [kind]
+    assert object_keys.kind(KEYS[kind]) == kind
+
+
+def test_the_mark_of_earlier_runs_is_a_claim() -> None:
+    assert fnmatchcase(object_keys.EARLIER_RUNS, PATTERNS["claim"])
