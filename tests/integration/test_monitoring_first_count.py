@@ -33,7 +33,7 @@ from fedface_core.runtime.worker import run_worker
 
 run_worker("client", load_settings(WorkerSettings), "support.slow_worker")
 """
-REFUSED = 'fedface_task_seconds_count{task="client.train", outcome="refused"}'
+REFUSED = 'fedface_dropped_messages_total{queue="client", fault="wrong_command"}'
 
 
 def query(url: str, expression: str) -> list[float]:

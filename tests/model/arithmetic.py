@@ -52,7 +52,8 @@ def cannot_train(plan: Plan, client: str) -> bool:
 @lru_cache(maxsize=10_000)
 def update_of(model_sha256: str, client: str, *, bad: bool = False, started_from: str | None = None) -> Update:
     """The client's update of a model version: equal bytes each time."""
-    metadata: dict[str, Any] = {"images": 1 + client_index(client), "started_from": started_from}
+    losses = {"loss_before": 1.0, "loss_after": 0.5}
+    metadata: dict[str, Any] = {"images": 1 + client_index(client) % 10, "started_from": started_from, **losses}
     data = encode_tensors({f"{'bad' if bad else 'update'}/{model_sha256}/{client}": torch.zeros(1)}, metadata)
     return Update(data, AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)}))
 
@@ -63,6 +64,8 @@ class UpdateNames:
     def __init__(self) -> None:
         self.folded: dict[str, str] = {}
         self.refused: dict[str, str] = {}
+        self.norms: dict[str, float] = {}
+        self.details: dict[str, str] = {}
 
     def size_limit(self, start: StartingPoint) -> int:
         start.open_model()

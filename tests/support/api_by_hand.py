@@ -94,9 +94,9 @@ class ByHand:
 
 def scores_of(number: int) -> Scores:
     return Scores(
-        tar={"1e-1": 0.8 + number / 100, "1e-2": 0.6, "1e-3": 0.4, "1e-4": None},
-        auc=0.9 + number / 100,
-        eer=0.1 - number / 100,
+        tar={"1e-1": min(0.8 + number / 100, 1.0), "1e-2": 0.6, "1e-3": 0.4, "1e-4": None},
+        auc=min(0.9 + number / 100, 1.0),
+        eer=max(0.1 - number / 100, 0.0),
         genuine_pairs=900,
         impostor_pairs=19000,
         mean_genuine_cosine=0.7,

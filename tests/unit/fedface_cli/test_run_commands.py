@@ -121,7 +121,7 @@ def test_clone_prints_the_id_and_has_the_changes(fedface: Invoke, api: ByHand) -
     code, out, err = fedface("run", "clone", run_id, *(part for setting in settings for part in ("--set", setting)))
     clone = api.ports.ledger.load(out.strip())
     assert code == 0
-    assert err == f"{clone.id} is created; start it with: fedface run start {clone.id}\n"
+    assert err.splitlines()[-1] == f"{clone.id} is created; start it with: fedface run start {clone.id}"
     assert (clone.plan.rounds, clone.plan.local_training.learning_rate, clone.plan.cohort.size) == (12, 1e-4, None)
     assert (clone.plan.name, clone.plan.far, clone.cloned_from) == ("again", (0.5,), run_id)
     code, out, _ = fedface("run", "clone", run_id, "--start")

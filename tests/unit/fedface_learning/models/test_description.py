@@ -61,7 +61,7 @@ def test_what_cannot_be_understood_is_an_error(given: Any) -> None:
 
 
 def test_a_network_larger_than_memory_is_not_built() -> None:
-    vast = PLAN.model_copy(update={"widths": (10**6, 10**6, 10**6, 10**6)})
+    vast = PLAN.model_copy(update={"widths": (2**16, 2**16, 2**16, 2**16)})
     data = encode_described_network(initial_network(PLAN, 0), DESCRIPTION.model_copy(update={"model": vast}))
     with pytest.raises(InvalidInputError, match=r"it does not fit spherenet-4 as planned\. Tensors of the wrong shape"):
         load_network(vast, data, "it")
