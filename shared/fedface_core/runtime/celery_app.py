@@ -29,7 +29,7 @@ CommandT = TypeVar("CommandT", bound=BaseModel)
 
 def create_celery(settings: Settings) -> Celery:
     """The Celery app that publishes commands. With `WorkerSettings` it also has the limits of a worker's tasks."""
-    broker = settings.redis_url.get_secret_value()
+    broker = settings.redis_address
     app = Celery("fedface", broker=broker, set_as_current=False)
     app.conf.update(
         task_queues=[Queue(name, routing_key=name) for name in QUEUES],

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from fedface_core.runtime.redis_url import check_redis_url, has_valid_port
+from fedface_core.runtime.tls_files import check_authorities
 
 _LONGEST_SECONDS: Final = 7 * 24 * 3600
 _MOST_PROCESSES: Final = 1024
@@ -90,6 +91,12 @@ def _refuse_empty(value: Any) -> Any:
     return value
 
 
+def _refuse_no_file(value: Any) -> Any:
+    if value == "":
+        raise ValueError("is empty: give the path of a file, or leave the setting out")
+    return value
+
+
 def _checked(check: Any) -> AfterValidator:
     """A validator that applies a check to a text or to a secret."""
 
@@ -111,5 +118,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(gt=0, le=_MOST_PROCESSES)]
 # An empty path would be the folder in which the service was started.
 Folder = Annotated[Path, BeforeValidator(_refuse_empty)]
+File = Annotated[Path, BeforeValidator(_refuse_no_file)]
+AuthoritiesFile = Annotated[Path, BeforeValidator(_refuse_no_file), _checked(check_authorities)]
 Seconds = Annotated[float, Field(ge=0.01, le=_LONGEST_SECONDS, allow_inf_nan=False)]
 WholeSeconds = Annotated[int, Field(gt=0, le=_LONGEST_SECONDS)]
