@@ -65,7 +65,7 @@ def make_certificates(
         for name in SERVERS:
             key = _key(directory / name / "private.key")
             path = directory / name / "public.crt"
-            names = [name, *_OF_EACH, *hosts.get(name, ())]
+            names = list(dict.fromkeys([name, *_OF_EACH, *hosts.get(name, ())]))
             if path.exists():
                 present = _certificate_at(path)
                 if not renew:
