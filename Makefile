@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # `make test COVER=yes` measures which lines the unit and contract tests reach, and takes longer.
 COVERAGE := $(if $(COVER),--cov --cov-report=term:skip-covered --cov-fail-under=80)
 
-.PHONY: help install dev demo up test test-fast test-exhaustive chaos bench-peers digests lint format test-compose clean
+.PHONY: help install dev demo up env certificates lock audit sbom test test-fast test-exhaustive chaos bench-peers digests lint format test-compose clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,6 +31,21 @@ demo: .venv/installed ## FedFace on forty real people, on this machine, in a few
 
 up: .venv/installed ## the local stack in the foreground; Ctrl-C stops it
 	$(BIN)/fedface up
+
+env: ## .env for `docker compose up`, with fresh random secrets; never over one that is there
+	@sh deploy/make_env.sh
+
+certificates: .venv/installed ## an authority and certificates in certificates/, for servers without Docker; options in CERTIFICATES
+	$(BIN)/python -m fedface_core.certificates.make_certificates certificates $(CERTIFICATES)
+
+lock: .venv/dev ## the hashes of what the images install, of the versions in constraints.txt
+	$(BIN)/python deploy/lock_requirements.py
+
+audit: .venv/dev ## known vulnerabilities of what the images install; asks the database of PyPI
+	sh deploy/audit.sh $(BIN)
+
+sbom: .venv/dev ## what each image installs beside our packages, as CycloneDX, in sbom/
+	sh deploy/sbom.sh $(BIN)
 
 test: .venv/dev lint ## the checks of `make lint`, and all tests but those below; COVER=yes measures the lines that unit and contract tests reach
 	$(PYTEST_WITH_SERVERS) -m "not compose and not long" $(COVERAGE)

@@ -24,7 +24,7 @@ def connect(settings: Settings, app: Celery) -> Ports:
     `InvalidInputError` if the settings have a wrong URL or endpoint; `UnavailableError` if the artifact directory cannot be
     written. Redis and S3 are first contacted when they are used.
     """
-    ledger = RedisLedger(settings.redis_url.get_secret_value(), full_at=settings.ledger_full_at)
+    ledger = RedisLedger(settings.redis_address, full_at=settings.ledger_full_at)
     return Ports(
         ledger=ledger,
         artifacts=CountedArtifacts(_artifact_store(settings)),
@@ -63,4 +63,5 @@ def _s3_artifacts(settings: Settings) -> S3Artifacts:
         secret_key=settings.s3_secret_key.get_secret_value(),
         region=settings.s3_region,
         secure=settings.s3_secure,
+        authorities=settings.s3_ca_file,
     )

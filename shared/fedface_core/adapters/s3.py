@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
+from pathlib import Path
 from typing import BinaryIO, cast
 
 from minio import Minio
@@ -19,6 +20,7 @@ from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, MaxRetryError, ResponseError, SSLError
 
 from fedface_core.adapters.artifact_keys import check_key, check_page, check_prefix, check_range, range_past_end
+from fedface_core.domain.certificate_problems import certificate_problem
 from fedface_core.domain.credentials import mask_url
 from fedface_core.domain.errors import ArtifactMissingError, FedFaceError, InvalidInputError, UnavailableError
 from fedface_core.ports import StoredObject
@@ -52,8 +54,10 @@ _WRONG_SETTING = {
 class S3Artifacts:
     """`ArtifactStore` in one bucket of the S3 server at ``endpoint``, which is ``host:port``.
 
-    Waits are bounded. Requests with transient errors are repeated after growing waits. Proxies of the environment are not
-    used. `InvalidInputError` if ``endpoint`` is not of that form; its message hides credentials.
+    With ``secure`` it speaks TLS, and the server's certificate must be signed by one of the ``authorities``, a file in PEM
+    form, or else by one that the machine trusts. Waits are bounded. Requests with transient errors are repeated after
+    growing waits. Proxies of the environment are not used. `InvalidInputError` if ``endpoint`` is not of that form; its
+    message hides credentials.
     """
 
     def __init__(
@@ -65,11 +69,13 @@ class S3Artifacts:
         *,
         region: str = "us-east-1",
         secure: bool = False,
+        authorities: Path | None = None,
     ) -> None:
         self._server = f"the S3 server at {mask_url(endpoint)}"
         self._bucket = bucket
         http = PoolManager(
             maxsize=10,
+            ca_certs=None if authorities is None else str(authorities),
             timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
             retries=Retry(
                 total=RETRIES,
@@ -229,7 +235,8 @@ class S3Artifacts:
                     f"{self._server} fails ({cause}); see its log, and whether its disk is full"
                 ) from error
             setting = "FEDFACE_S3_SECURE" if isinstance(cause, SSLError) else "FEDFACE_S3_ENDPOINT"
-            raise UnavailableError(f"{self._server} does not answer ({cause}); check that it runs, and {setting}") from error
+            remedy = certificate_problem(str(cause), "FEDFACE_S3_CA_FILE") or f"check that it runs, and {setting}"
+            raise UnavailableError(f"{self._server} does not answer ({cause}); {remedy}") from error
         except MinioException as error:
             raise UnavailableError(f"{self._server} does not speak S3 ({error}); check FEDFACE_S3_ENDPOINT") from error
 

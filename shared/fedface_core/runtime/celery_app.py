@@ -33,7 +33,7 @@ def create_celery(settings: Settings, takes_from: str | None = None) -> Celery:
     ``takes_from`` is the queue of a worker. What it has taken and not acknowledged lies under keys of this queue alone, so
     no worker needs to read, or could put back, the messages of other services.
     """
-    broker = settings.redis_url.get_secret_value()
+    broker = settings.redis_address
     app = Celery("fedface", broker=broker, set_as_current=False)
     app.conf.update(
         task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 PLAIN: Final = "redis"
 TLS: Final = "rediss"
@@ -28,6 +28,16 @@ _CHOICES: Final = {"ssl_cert_reqs": ("required", "none"), "ssl_check_hostname": 
 def uses_tls(url: str) -> bool:
     """Whether the URL, which `check_redis_url` accepts, asks for TLS."""
     return url.startswith(f"{TLS}://")
+
+
+def names_authorities(url: str) -> bool:
+    """Whether the URL itself names the file of the authorities that are trusted."""
+    return "ssl_ca_certs" in dict(parse_qsl(urlsplit(url).query))
+
+
+def trusting(url: str, authorities: Path) -> str:
+    """The ``rediss://`` URL with the file of the authorities that are trusted as a parameter."""
+    return f"{url}{'&' if '?' in url else '?'}ssl_ca_certs={quote(str(authorities), safe='')}"
 
 
 def check_redis_url(url: str) -> None:

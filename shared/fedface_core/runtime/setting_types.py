@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from fedface_core.runtime.redis_url import check_redis_url, has_valid_port
+from fedface_core.runtime.tls_files import check_authorities
 
 _LONGEST_SECONDS: Final = 7 * 24 * 3600
 _MOST_PROCESSES: Final = 1024
@@ -111,6 +112,12 @@ def _check_folders(folders: tuple[Path, ...]) -> None:
         raise ValueError("has a path that is empty or relative: each must begin with '/'")
 
 
+def _refuse_no_file(value: Any) -> Any:
+    if value == "":
+        raise ValueError("is empty: give the path of a file, or leave the setting out")
+    return value
+
+
 def _checked(check: Any) -> AfterValidator:
     """A validator that applies a check to a text or to a secret."""
 
@@ -140,5 +147,7 @@ Folders = Annotated[
     Field(max_length=_MOST_FOLDERS),
     _checked(_check_folders),
 ]
+File = Annotated[Path, BeforeValidator(_refuse_no_file)]
+AuthoritiesFile = Annotated[Path, BeforeValidator(_refuse_no_file), _checked(check_authorities)]
 Seconds = Annotated[float, Field(ge=0.01, le=_LONGEST_SECONDS, allow_inf_nan=False)]
 WholeSeconds = Annotated[int, Field(gt=0, le=_LONGEST_SECONDS)]

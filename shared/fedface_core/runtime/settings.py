@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, NoReturn, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.patience import PATIENCE_SECONDS
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
+from fedface_core.runtime.redis_url import names_authorities, trusting, uses_tls
+from fedface_core.runtime.secret_files import SecretFiles
 from fedface_core.runtime.setting_types import (
+    AuthoritiesFile,
     BucketName,
     Count,
     Endpoint,
+    File,
     Folder,
     Folders,
     Host,
@@ -25,6 +33,7 @@ from fedface_core.runtime.setting_types import (
     Token,
     WholeSeconds,
 )
+from fedface_core.runtime.tls_files import check_pair
 
 # The secrets in .env.example contain this word. They are published, so they are refused outside development.
 PLACEHOLDER = "change-me"
@@ -33,7 +42,7 @@ PLACEHOLDER = "change-me"
 class Settings(BaseSettings):
     """The settings of every service: for the ledger and the broker, the artifact store and the logs.
 
-    `pydantic.ValidationError` if a setting is missing or wrong.
+    `pydantic.ValidationError` if a setting is missing or wrong; `InvalidInputError` if the file of a secret is.
     """
 
     model_config = SettingsConfigDict(env_prefix="FEDFACE_", extra="ignore", frozen=True, hide_input_in_errors=True)
@@ -45,6 +54,9 @@ class Settings(BaseSettings):
     ledger_full_at: float = Field(
         default=0.8, gt=0, le=1, description="The share of Redis's maxmemory above which no run is created any more."
     )
+    redis_ca_file: AuthoritiesFile | None = Field(
+        default=None, description="The authorities that are trusted to sign Redis's certificate; by default the machine's."
+    )
     artifacts: Literal["s3", "directory"] = Field(description="The kind of the artifact store.")
     artifact_directory: Folder | None = None
     s3_endpoint: Endpoint | None = Field(default=None, description="host:port")
@@ -53,8 +65,42 @@ class Settings(BaseSettings):
     s3_secret_key: Secret | None = None
     s3_region: Region = "us-east-1"
     s3_secure: bool = False
+    s3_ca_file: AuthoritiesFile | None = Field(
+        default=None, description="The authorities that are trusted to sign the S3 server's; by default the machine's."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - FedFace reads no .env
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours takes its place
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Settings are read from arguments, then from the environment, then from the files of secrets."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+    @property
+    def redis_address(self) -> str:
+        """The URL of Redis with its secret, and with the authorities that are trusted to sign its certificate."""
+        url = self.redis_url.get_secret_value()
+        return url if self.redis_ca_file is None else trusting(url, self.redis_ca_file)
+
+    @model_validator(mode="after")
+    def _authorities_are_for_tls(self) -> Self:
+        url = self.redis_url.get_secret_value()
+        if self.redis_ca_file is not None and not uses_tls(url):
+            raise ValueError(
+                "FEDFACE_REDIS_CA_FILE is for TLS: begin FEDFACE_REDIS_URL with rediss://, or leave the file out"
+            )
+        if self.redis_ca_file is not None and names_authorities(url):
+            raise ValueError("FEDFACE_REDIS_CA_FILE and ssl_ca_certs in FEDFACE_REDIS_URL are both set: set one of them")
+        if self.s3_ca_file is not None and not (self.artifacts == "s3" and self.s3_secure):
+            raise ValueError("FEDFACE_S3_CA_FILE is for TLS: set FEDFACE_S3_SECURE=true, or leave the file out")
+        return self
 
     @model_validator(mode="after")
     def _artifact_store_is_complete(self) -> Self:
@@ -97,6 +143,15 @@ class WorkerSettings(Settings):
     metrics_directory: Folder | None = Field(
         default=None, description="The directory of the processes' metric files, which are removed at start."
     )
+    metrics_tls_certificate_file: File | None = Field(
+        default=None, description="The certificate, with those between it and its authority, that makes /metrics speak TLS."
+    )
+    metrics_tls_key_file: File | None = Field(default=None, description="The private key of that certificate.")
+
+    @model_validator(mode="after")
+    def _metrics_pair_is_whole(self) -> Self:
+        _check_pair("METRICS", self.metrics_tls_certificate_file, self.metrics_tls_key_file)
+        return self
 
     @model_validator(mode="after")
     def _patience_ends_before_the_task(self) -> Self:
@@ -123,6 +178,10 @@ class ControlSettings(WorkerSettings):
 
     api_host: Host = "127.0.0.1"
     api_port: Port = 8000
+    api_tls_certificate_file: File | None = Field(
+        default=None, description="The certificate, with those between it and its authority, that makes the API speak TLS."
+    )
+    api_tls_key_file: File | None = Field(default=None, description="The private key of that certificate.")
     api_root_path: str = Field(
         default="",
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",
@@ -144,6 +203,11 @@ class ControlSettings(WorkerSettings):
         default=60.0, description="The commands of a round are published again after this time without activity."
     )
 
+    @model_validator(mode="after")
+    def _api_pair_is_whole(self) -> Self:
+        _check_pair("API", self.api_tls_certificate_file, self.api_tls_key_file)
+        return self
+
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -156,12 +220,30 @@ def load_settings(kind: type[SettingsT]) -> SettingsT:
     try:
         return kind()
     except ValidationError as error:
-        _exit_with_problems(error)
+        _exit_with_problems([_problem(one) for one in error.errors()])
+    except InvalidInputError as error:  # the files of secrets
+        _exit_with_problems(str(error).splitlines())
 
 
-def _exit_with_problems(error: ValidationError) -> NoReturn:
-    for problem in error.errors():
-        name = "_".join(str(part) for part in problem["loc"]).upper()
-        message = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
-        print(f"settings: FEDFACE_{name} {message}" if name else f"settings: {message}", file=sys.stderr)
+def _check_pair(what: str, certificate: Path | None, key: Path | None) -> None:
+    """Raise `ValueError` if there is one of a server's certificate and key, or if they do not belong together."""
+    names = (f"FEDFACE_{what}_TLS_CERTIFICATE_FILE", f"FEDFACE_{what}_TLS_KEY_FILE")
+    if certificate is not None and key is not None:
+        try:
+            check_pair(certificate, key)
+        except ValueError as error:
+            raise ValueError(f"{names[0]} {error}") from None
+    elif certificate is not None or key is not None:
+        raise ValueError(f"{' and '.join(names)} belong together: set both, or none")
+
+
+def _problem(error: ErrorDetails) -> str:
+    name = "_".join(str(part) for part in error["loc"]).upper()
+    message = "is not set" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
+    return f"FEDFACE_{name} {message}" if name else message
+
+
+def _exit_with_problems(problems: Sequence[str]) -> NoReturn:
+    for problem in problems:
+        print(f"settings: {problem}", file=sys.stderr)
     sys.exit(78)  # EX_CONFIG of sysexits.h

@@ -6,6 +6,7 @@ import glob
 import os
 import shutil
 import signal
+import ssl
 import sys
 import tempfile
 import threading
@@ -13,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 import structlog
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from celery import Celery
 
 log = structlog.get_logger(__name__)
+
+METRICS_CLIENT_SECONDS: Final = 10.0
+"""How long a client of the metrics may say nothing."""
 
 
 def run_worker(
@@ -162,7 +166,14 @@ def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collect
         registry.register(collector)
 
     def start(**_: object) -> None:
-        server, _thread = start_http_server(settings.metrics_port, settings.metrics_host, registry)
+        server, _thread = start_http_server(
+            settings.metrics_port,
+            settings.metrics_host,
+            registry,
+            certfile=_text(settings.metrics_tls_certificate_file),
+            keyfile=_text(settings.metrics_tls_key_file),
+        )
+        _bound_waits(server)
         log.info("worker_ready", metrics_port=server.server_port, pid=os.getpid())
         for collector in collectors:  # a first look, so that what they log is logged though nobody scrapes
             deque(collector.collect(), maxlen=0)
@@ -172,3 +183,19 @@ def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collect
 
     worker_ready.connect(start, weak=False)
     worker_process_shutdown.connect(forget, weak=False)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _bound_waits(server: Any) -> None:
+    """Let no client of the metrics server hold a thread of it for ever, nor, with TLS, the server itself.
+
+    The library waits for a client's handshake before it takes the next client, and for a request as long as it takes.
+    """
+    handler = server.RequestHandlerClass
+    server.RequestHandlerClass = type("BoundedHandler", (handler,), {"timeout": METRICS_CLIENT_SECONDS})
+    if isinstance(server.socket, ssl.SSLSocket):
+        # Shake hands in the thread of the client, when its first byte is read. The stubs lack this attribute.
+        vars(server.socket)["do_handshake_on_connect"] = False

@@ -56,6 +56,8 @@ def main() -> None:
         host=settings.api_host,
         port=settings.api_port,
         root_path=settings.api_root_path,
+        ssl_certfile=settings.api_tls_certificate_file,
+        ssl_keyfile=settings.api_tls_key_file,
         http=protocol_within(capacity),
         backlog=capacity.backlog,
         ws="none",

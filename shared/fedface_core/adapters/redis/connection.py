@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from fedface_core.domain.certificate_problems import certificate_problem
 from fedface_core.domain.errors import InvalidInputError, UnavailableError
 from fedface_core.runtime.redis_server import check_server, memory_left
 
@@ -111,8 +112,9 @@ def _state(error: RedisError) -> str | None:
 
 
 def _connection_remedy(reason: str) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in reason:
-        return "name the file of the CA that signed its certificate: rediss://…?ssl_ca_certs=FILE in FEDFACE_REDIS_URL"
+    refused = certificate_problem(reason, "FEDFACE_REDIS_CA_FILE")
+    if refused is not None:
+        return refused
     if "SSL" in reason:
         return "check that FEDFACE_REDIS_URL names the port where it speaks TLS, or write redis:// if it does not"
     return "check that it runs and that FEDFACE_REDIS_URL names its host and port, with rediss:// if it speaks TLS"

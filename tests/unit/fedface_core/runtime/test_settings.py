@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import trustme
 
 from fedface_core.runtime.settings import ComputeSettings, ControlSettings, Settings, WorkerSettings, load_settings
 
@@ -216,3 +217,75 @@ def test_roots_that_are_none_are_named(
     (line,) = stops_with(monkeypatch, capsys, S3 | {"FEDFACE_PHOTOGRAPH_ROOTS": value}, ComputeSettings)
     assert line.startswith("settings: FEDFACE_PHOTOGRAPH_ROOTS")
     assert complaint in line
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The files of an authority and of a server, by what they are."""
+    folder = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    leaf = authority.issue_cert("127.0.0.1")
+    pems = {"authority": authority.cert_pem, "certificate": leaf.cert_chain_pems[0], "key": leaf.private_key_pem}
+    for name, pem in pems.items():
+        pem.write_to_path(folder / name)
+    return {name: str(folder / name) for name in pems}
+
+
+OF_TLS = {"FEDFACE_REDIS_URL": "rediss://:own@redis:6379/0", "FEDFACE_S3_SECURE": "true"}
+BOTH_OF_A_PAIR = "FEDFACE_{0}_TLS_CERTIFICATE_FILE and FEDFACE_{0}_TLS_KEY_FILE belong together: set both, or none"
+
+
+def test_the_files_of_tls_are_read(monkeypatch: pytest.MonkeyPatch, tls: dict[str, str]) -> None:
+    files = {"FEDFACE_REDIS_CA_FILE": tls["authority"], "FEDFACE_S3_CA_FILE": tls["authority"]}
+    for server in ("API", "METRICS"):
+        files[f"FEDFACE_{server}_TLS_CERTIFICATE_FILE"] = tls["certificate"]
+        files[f"FEDFACE_{server}_TLS_KEY_FILE"] = tls["key"]
+    for name, value in (S3 | OF_TLS | files).items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings(ControlSettings)
+    assert settings.redis_address == f"rediss://:own@redis:6379/0?ssl_ca_certs={tls['authority'].replace('/', '%2F')}"
+    assert settings.s3_ca_file == settings.redis_ca_file == Path(tls["authority"])
+    assert settings.api_tls_key_file == settings.metrics_tls_key_file == Path(tls["key"])
+
+
+def test_without_authorities_the_address_is_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (S3 | OF_TLS).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings(Settings).redis_address == OF_TLS["FEDFACE_REDIS_URL"]
+
+
+WRONG_TLS = [
+    (
+        {"FEDFACE_REDIS_URL": S3["FEDFACE_REDIS_URL"], "FEDFACE_REDIS_CA_FILE": "authority"},
+        "FEDFACE_REDIS_CA_FILE is for TLS",
+    ),
+    (
+        {"FEDFACE_REDIS_CA_FILE": "authority", "FEDFACE_REDIS_URL": "?ssl_ca_certs="},
+        "FEDFACE_REDIS_CA_FILE and ssl_ca_certs",
+    ),
+    ({"FEDFACE_S3_SECURE": "false", "FEDFACE_S3_CA_FILE": "authority"}, "FEDFACE_S3_CA_FILE is for TLS"),
+    ({"FEDFACE_REDIS_CA_FILE": "key"}, "FEDFACE_REDIS_CA_FILE is "),
+    ({"FEDFACE_S3_CA_FILE": "nothing"}, "FEDFACE_S3_CA_FILE is 'nothing': give the path of a file in PEM form"),
+    ({"FEDFACE_S3_CA_FILE": ""}, "FEDFACE_S3_CA_FILE is empty: give the path of a file"),
+    ({"FEDFACE_API_TLS_CERTIFICATE_FILE": "certificate"}, BOTH_OF_A_PAIR.format("API")),
+    ({"FEDFACE_METRICS_TLS_KEY_FILE": "key"}, BOTH_OF_A_PAIR.format("METRICS")),
+    (
+        {"FEDFACE_API_TLS_CERTIFICATE_FILE": "authority", "FEDFACE_API_TLS_KEY_FILE": "key"},
+        "FEDFACE_API_TLS_CERTIFICATE_FILE is ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("wrong", "complaint"), WRONG_TLS)
+def test_files_of_tls_that_cannot_be_used_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tls: dict[str, str],
+    wrong: dict[str, str],
+    complaint: str,
+) -> None:
+    given = {name: tls.get(value, value) for name, value in wrong.items()}
+    if given.get("FEDFACE_REDIS_URL", "").startswith("?"):
+        given["FEDFACE_REDIS_URL"] = f"{OF_TLS['FEDFACE_REDIS_URL']}?ssl_ca_certs={tls['authority']}"
+    (line,) = stops_with(monkeypatch, capsys, S3 | OF_TLS | given, ControlSettings)
+    assert line.startswith(f"settings: {complaint}")
