@@ -11,6 +11,7 @@ from fedface_core.domain.commands import Command, FoldShard, HandleFact, ReduceR
 from fedface_core.domain.facts import StepFailed
 from fedface_core.ports import Ports
 from fedface_core.runtime.failing_steps import command_came_back, counting_failures, round_of
+from fedface_core.signing.life import working_for
 from fedface_worker.workbench import Workbench
 
 CommandT = TypeVar("CommandT", bound=Command)
@@ -21,13 +22,14 @@ Step = Callable[[Workbench, CommandT, str], None]
 def counts_failures(step: Step[CommandT]) -> Step[CommandT]:
     """A decorator: unexpected errors of the step are counted, and raised. After too many the failed step is reported.
 
+    What the step puts is signed for the run with its correlation id, and nothing is believed that was signed for another.
     Control then abandons the round, or ends the run.
     """
 
     @wraps(step)
     def counted(workbench: Workbench, command: CommandT, correlation_id: str) -> None:
         give_up = partial(report_failed_step, workbench.ports, command, correlation_id)
-        with counting_failures(workbench.ports, command, give_up):
+        with working_for(correlation_id), counting_failures(workbench.ports, command, give_up):
             step(workbench, command, correlation_id)
 
     return counted

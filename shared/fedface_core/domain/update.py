@@ -64,6 +64,7 @@ class RefusalReason(StrEnum):
     NORM_EXCEEDED = "norm_exceeded"
     WRONG_IMAGE_COUNT = "wrong_image_count"
     WRONG_MODEL = "wrong_model"
+    UNSIGNED = "unsigned"
 
 
 class Receipt(BaseModel):

@@ -111,5 +111,6 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(gt=0, le=_MOST_PROCESSES)]
 # An empty path would be the folder in which the service was started.
 Folder = Annotated[Path, BeforeValidator(_refuse_empty)]
+File = Annotated[Path, BeforeValidator(_refuse_empty)]
 Seconds = Annotated[float, Field(ge=0.01, le=_LONGEST_SECONDS, allow_inf_nan=False)]
 WholeSeconds = Annotated[int, Field(gt=0, le=_LONGEST_SECONDS)]

@@ -8,11 +8,13 @@ from typing import Literal, NoReturn, Self, TypeVar
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.patience import PATIENCE_SECONDS
 from fedface_core.runtime.setting_types import (
     BucketName,
     Count,
     Endpoint,
+    File,
     Folder,
     Host,
     Port,
@@ -23,9 +25,11 @@ from fedface_core.runtime.setting_types import (
     Token,
     WholeSeconds,
 )
+from fedface_core.signing.keys import load_keyring
 
 # The secrets in .env.example contain this word. They are published, so they are refused outside development.
 PLACEHOLDER = "change-me"
+EX_CONFIG = 78  # of sysexits.h
 
 
 class Settings(BaseSettings):
@@ -48,6 +52,11 @@ class Settings(BaseSettings):
     s3_secret_key: Secret | None = None
     s3_region: Region = "us-east-1"
     s3_secure: bool = False
+    signing_key_file: File | None = Field(default=None, description="The private key that the service signs with, PEM.")
+    trusted_keys_file: File | None = Field(
+        default=None,
+        description="The public keys of all services, JSON; python -m fedface_core.signing.make_keys writes it.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
@@ -120,6 +129,11 @@ class ControlSettings(WorkerSettings):
     restore_on_start: bool = Field(
         default=False, description="Whether the API first restores runs that the ledger has lost from the artifact store."
     )
+    restore_unsigned: bool = Field(
+        default=False,
+        description="Whether run records and manifests without any signature are believed: those of a FedFace that did not "
+        "sign. Set it to restore such runs, and then remove it.",
+    )
     sweep_seconds: Seconds = Field(default=5.0, description="The time between two sweeps.")
     repeat_after_seconds: Seconds = Field(
         default=60.0, description="The commands of a round are published again after this time without activity."
@@ -132,12 +146,35 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 def load_settings(kind: type[SettingsT]) -> SettingsT:
     """The settings of type ``kind`` from the environment.
 
-    If settings are missing or wrong, the process names them on standard error and exits with status 78.
+    If settings are missing or wrong, or the keys that they name cannot be used, the process says so on standard error and
+    exits with status 78.
     """
     try:
-        return kind()
+        settings = kind()
     except ValidationError as error:
         _exit_with_problems(error)
+    _check_keys(settings)
+    return settings
+
+
+def _check_keys(settings: Settings) -> None:
+    """A service that could not sign, or believe others, would only let every run wait: it does not start."""
+    files = {
+        "FEDFACE_SIGNING_KEY_FILE": settings.signing_key_file,
+        "FEDFACE_TRUSTED_KEYS_FILE": settings.trusted_keys_file,
+    }
+    missing = [name for name, file in files.items() if file is None]
+    for name in missing:
+        print(f"settings: {name} is not set: python -m fedface_core.signing.make_keys DIRECTORY makes it", file=sys.stderr)
+    if missing:
+        sys.exit(EX_CONFIG)
+    assert settings.signing_key_file is not None, "not missing"
+    assert settings.trusted_keys_file is not None, "not missing"
+    try:
+        load_keyring(settings.signing_key_file, settings.trusted_keys_file)
+    except InvalidInputError as error:
+        print(f"settings: {error}", file=sys.stderr)
+        sys.exit(EX_CONFIG)
 
 
 def _exit_with_problems(error: ValidationError) -> NoReturn:
@@ -145,4 +182,4 @@ def _exit_with_problems(error: ValidationError) -> NoReturn:
         name = "_".join(str(part) for part in problem["loc"]).upper()
         message = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
         print(f"settings: FEDFACE_{name} {message}" if name else f"settings: {message}", file=sys.stderr)
-    sys.exit(78)  # EX_CONFIG of sysexits.h
+    sys.exit(EX_CONFIG)

@@ -104,7 +104,7 @@ def test_the_models_of_a_deleted_run_go_whatever_the_ledgers_clock_is(faces: Pat
     """The store dates a model by its own clock. If the ledger's is behind, the model is no newer for that."""
     services = InProcess(tiny_plan(faces, rounds=1))
     store_clock = ManualClock(services.clock.now() + timedelta(hours=hours))
-    services.ports = replace(services.ports, artifacts=MemoryArtifacts(store_clock))
+    services.ports = replace(services.ports, artifacts=MemoryArtifacts(store_clock), signatures=NothingSigned())
     services.restart_services()
     run = services.run()
     delete_run(services.ports, run.id, run.id)

@@ -10,6 +10,7 @@ from fedface_control.operate import round as operate_round
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import RoundList, RunDetail
 from fedface_core.domain.results import VerificationReport
+from fedface_core.signing.life import working_for
 
 router = APIRouter(prefix="/runs/{run_id}/rounds", tags=["rounds"])
 
@@ -23,8 +24,9 @@ def rounds(run_id: str, ports: PortsDep) -> RoundList:
 @router.get("/{number}/report", responses=UNKNOWN_RUN)
 def report(run_id: str, number: int, ports: PortsDep) -> VerificationReport:
     """Show the verification report of a round: its scores and its ROC curve."""
-    ports.ledger.load(run_id)
-    return VerificationReport.model_validate_json(ports.artifacts.get(object_keys.report(run_id, number)))
+    run = ports.ledger.load(run_id)
+    with working_for(run.correlation_id):
+        return VerificationReport.model_validate_json(ports.artifacts.get(object_keys.report(run_id, number)))
 
 
 @router.post("/{number}/close", responses=UNKNOWN_RUN | WRONG_PHASE)
