@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.signing import keys_in_environment
+
 
 def start(module: str, folder: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Start a service that must stop."""

@@ -92,7 +92,8 @@ class InProcess:
         self.effect_log = EffectLog(None)
         self.publisher = KillablePublisher(self.effect_log)
         ledger = ledger or MemoryLedger(self.clock)
-        signed = SignedForItsRun(artifacts or MemoryArtifacts(self.clock), ledger)
+        self.store = artifacts or MemoryArtifacts(self.clock)
+        signed = SignedForItsRun(self.store, ledger)
         self.ports = Ports(ledger, signed, self.publisher, self.clock, signed)
         claim_for_earlier_runs(self.ports)  # as the API does when it starts: from now on, claims are put by runs alone
         self._disorder = disorder

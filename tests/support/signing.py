@@ -48,7 +48,7 @@ def key_of_all_services(folder: Path) -> dict[str, str]:
     private = folder / "signing.pem"
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     trusted = folder / "keys.json"
-    trusted.write_text(json.dumps(dict.fromkeys(SIGNERS, [encoded_public(key.public_key())])))
+    trusted.write_text(json.dumps({service: [encoded_public(key.public_key())] for service in SIGNERS}))
     return {"FEDFACE_SIGNING_KEY_FILE": str(private), "FEDFACE_TRUSTED_KEYS_FILE": str(trusted)}
 
 

@@ -21,7 +21,7 @@ class ReadAhead:
 
     ``objects`` are the keys in order, each with the size that was accepted. An object of more than ``limit`` bytes is
     refused: before it is read if its accepted size says so, after one block if its real size is larger. At most
-    one object and `BLOCKS_AHEAD` blocks are in memory, and their memory is used again. ``check`` is called in the thread with
+    one object and `BLOCKS_AHEAD` blocks are in memory, and their memory is used again. The thread calls ``check`` with
     each key before the object is read, and may refuse it.
     """
 

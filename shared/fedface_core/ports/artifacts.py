@@ -23,8 +23,8 @@ class Signatures(Protocol):
     def signed_sha256(self, key: str, size: int) -> str | None:
         """The SHA-256 of an object of ``size`` bytes, as the service that makes such objects has signed it for this key.
 
-        None if nothing in the store is signed. `SignatureError` if it is not signed so, `ArtifactMissingError` if there is no
-        such object. The object itself is not read: the caller compares.
+        None if nothing in the store is signed. `SignatureError` if it is not signed so, `ArtifactMissingError` if there is
+        no such object. The object itself is not read: the caller compares.
         """
 
 

@@ -84,10 +84,11 @@ def register_handler(
     """Register ``handle(command, correlation_id)`` as the Celery task for commands of type ``command_type``.
 
     A message is validated first. If it is no such command, or has an unknown schema version, it is refused: logged in one
-    line, counted and dropped. So is a message that no service has signed, which may send it. An exception of ``handle`` is logged with its traceback and counted, and the message is
-    dropped, since the sweep repeats commands that are still needed. A task that is interrupted since its worker ends goes
-    back into the queue. So does one whose process is killed, which it may cause itself. When it comes back, it is handled in
-    the block of ``came_back(command, correlation_id)``, or dropped if the block gets True.
+    line, counted and dropped. So is a message that is not signed by a service which may send it. An exception of ``handle``
+    is logged with its traceback and counted, and the message is dropped, since the sweep repeats commands that are still
+    needed. A task that is interrupted since its worker ends goes back into the queue. So does one whose process is killed,
+    which it may cause itself. When it comes back, it is handled in the block of ``came_back(command, correlation_id)``, or
+    dropped if the block gets True.
     """
     name = ROUTES[command_type].task
 

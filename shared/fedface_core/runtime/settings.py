@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     signing_key_file: File | None = Field(default=None, description="The private key that the service signs with, PEM.")
     trusted_keys_file: File | None = Field(
         default=None,
-        description="The public keys of all services, JSON; python -m fedface_core.signing.make_keys writes it.",
+        description="The public keys of services, JSON. python -m fedface_core.signing.make_keys makes it.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"

@@ -1,4 +1,4 @@
-"""The errors of signatures. They are of damaged objects: whoever can live with a damaged object can live with a forged one."""
+"""The errors of signatures. They are of damaged objects: who can live with a damaged object can live with a forged one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Keys: a service's own private key, and the public keys that are trusted, service by service.
 
-A private key is a PEM file (PKCS 8, Ed25519). The trusted keys are a JSON file: service → its public keys, each the base64 of
-its 32 bytes. A service may have several, so that a key can be replaced while objects of the old one are still in use.
+A private key is a PEM file (PKCS 8, Ed25519). The trusted keys are a JSON file: service → its public keys, each the base64
+of its 32 bytes. A service may have several, so that a key can be replaced while objects of the old one are still in use.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Keyring:
         key = self._trusted.find(service, identifier)
         if key is None:
             raise SignatureError(
-                f"{what} is signed with the key {identifier!r:.40}, which is not among the trusted keys of {service}; {_REMEDY}"
+                f"{what} is signed with the key {identifier!r:.40}, which is not a trusted key of {service}; {_REMEDY}"
             )
         try:
             key.verify(signed, statement)

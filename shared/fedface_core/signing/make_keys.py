@@ -1,7 +1,7 @@
 """``python -m fedface_core.signing.make_keys DIRECTORY``: makes the keys that are missing, and overwrites none.
 
-DIRECTORY gets ``SERVICE/signing.pem`` for each service, which only that service may read, and ``trusted/keys.json``, which all
-of them read. To replace a service's key, move its file away and run this again: the new public key is added to the old ones.
+DIRECTORY gets ``SERVICE/signing.pem`` for each service, which only that service may read, and ``trusted/keys.json``, which
+all read. To replace a service's key, move its file away and run this again: the new public key is added to the old ones.
 """
 
 from __future__ import annotations

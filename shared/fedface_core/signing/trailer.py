@@ -72,13 +72,12 @@ def has_trailer(data: bytes | memoryview) -> bool:
 def read_trailer(keyring: Keyring, key: str, size: int, trailer: bytes) -> Content:
     """What the trailer of an object says of the ``size`` bytes before it. The bytes themselves are still to be compared.
 
-    `UnsignedError` if there is no trailer; `SignatureError` if it is not by the service that makes such objects, for this key
-    and, in a step, for the life of the run that the step works for.
+    `UnsignedError` if there is no trailer; `SignatureError` if it is not by the service that makes such objects, for this
+    key and, in a step, for the life of the run that the step works for.
     """
     if len(trailer) != TRAILER_BYTES or not has_trailer(trailer):
-        raise UnsignedError(
-            f"the object {key} is not signed by {MAKERS[object_keys.kind(key)]}: it is of a FedFace that did not sign, or forged"
-        )
+        maker = MAKERS[object_keys.kind(key)]
+        raise UnsignedError(f"the object {key} is not signed by {maker}: it is of a FedFace that did not sign, or forged")
     try:
         line = _Line.model_validate(json.loads(trailer))
         signature = b64decode(line.signature, validate=True)

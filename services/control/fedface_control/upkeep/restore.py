@@ -76,7 +76,8 @@ def _newest_state(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
     for done in ended:
         if done.run.correlation_id != record.correlation_id:
             raise SignatureError(
-                f"{object_keys.manifest(run_id, done.round.number)} is of another life of {run_id} than its record: it was put back"
+                f"{object_keys.manifest(run_id, done.round.number)} is of another life of {run_id} than its record: "
+                "it was put back"
             )
     if not ended:
         return _before_enrolment(record)
