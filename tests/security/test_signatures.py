@@ -1,4 +1,4 @@
-"""What a client worker can write, and what nobody believes: objects and messages of others, each forged as an attacker would.
+"""What a client worker can write, and what nobody believes: objects and messages of others, each forged.
 
 The attacker can write to every place in the store and to every queue, and has the key of a client worker.
 """

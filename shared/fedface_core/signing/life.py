@@ -19,7 +19,7 @@ _life: ContextVar[str | None] = ContextVar("life", default=None)
 
 @contextmanager
 def working_for(correlation_id: str) -> Iterator[None]:
-    """Sign, in this block, for the life with this correlation id, and believe only objects that were signed for it.
+    """Sign, in this block, for the life with this correlation id, and believe only the objects of that life.
 
     Threads that copy the context of the block do so too.
     """

@@ -57,4 +57,4 @@ def _statement(service: str, command: BaseModel, body: Any, correlation_id: str)
     """What is signed. The JSON is the same for equal values, whatever the order and the spaces on the way were."""
     route = ROUTES[type(command)]
     parts = ["fedface message", service, route.task, route.queue, correlation_id, body]
-    return json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

@@ -95,4 +95,4 @@ def read_trailer(keyring: Keyring, key: str, size: int, trailer: bytes) -> Conte
 
 def _statement(service: str, key: str, life: str, content: Content) -> bytes:
     """What is signed: also the key, so that an object cannot be moved, and the size, so that none can be cut."""
-    return json.dumps(["fedface object", service, key, life, content.sha256, content.size]).encode()
+    return json.dumps(["fedface object", service, key, life, content.sha256, content.size], allow_nan=False).encode()

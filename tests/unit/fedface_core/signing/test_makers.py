@@ -22,5 +22,5 @@ def test_every_message_has_a_sender_that_signs() -> None:
             assert senders(kind.model_construct()) <= set(SIGNERS)
             assert senders(kind.model_construct())
     for kind in get_args(get_args(Fact)[0]):
-        fact = kind.model_construct(round=0, because="settled")
-        assert senders(HandleFact.model_construct(fact=fact)), kind
+        fact = kind.model_construct(run_id="run-0123456789ab", round=0, because="settled")
+        assert senders(HandleFact.model_construct(run_id=fact.run_id, fact=fact)), kind
