@@ -60,6 +60,7 @@ def test_a_service_serves_exactly_the_commands_of_its_queue(settings: ControlSet
 
 def test_control_sweeps_on_a_schedule(settings: ControlSettings) -> None:
     app, collectors = fedface_control.tasks.create(settings)
+    assert isinstance(app, SigningCelery)
     assert [type(collector) for collector in collectors] == [ClockSkew]
     (entry,) = app.conf.beat_schedule.values()
     assert (entry["task"], entry["schedule"].run_every) == (ROUTES[Sweep].task, timedelta(seconds=7))

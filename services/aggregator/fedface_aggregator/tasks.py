@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from celery import Celery
 from prometheus_client.registry import Collector
 
 from fedface_aggregator.fold import fold_shard
@@ -11,7 +12,7 @@ from fedface_aggregator.prepare import prepare_model
 from fedface_aggregator.reduce import reduce_round
 from fedface_core.bootstrap import connect
 from fedface_core.domain.commands import FoldShard, PrepareModel, ReduceRound
-from fedface_core.runtime.celery_app import SigningCelery, create_celery, register_handler
+from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import WorkerSettings
@@ -19,7 +20,7 @@ from fedface_worker.failing_steps import step_came_back
 from fedface_worker.workbench import Workbench
 
 
-def create(settings: WorkerSettings) -> tuple[SigningCelery, list[Collector]]:
+def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The Celery app with the aggregator's tasks, and the collector of the clock's skew."""
     app = create_celery(settings)
     ports = connect(settings, app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from celery import Celery
 from prometheus_client.registry import Collector
 
 from fedface_client.carry_out_task import carry_out_task
@@ -11,7 +12,7 @@ from fedface_client.device import MAX_IMAGE_BYTES
 from fedface_client.list_identities import list_identities
 from fedface_core.bootstrap import connect
 from fedface_core.domain.commands import EnrolClients, ListIdentities, TrainClients
-from fedface_core.runtime.celery_app import SigningCelery, create_celery, register_handler
+from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import WorkerSettings
@@ -19,7 +20,7 @@ from fedface_worker.failing_steps import step_came_back
 from fedface_worker.workbench import Workbench
 
 
-def create(settings: WorkerSettings) -> tuple[SigningCelery, list[Collector]]:
+def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The Celery app with the client's tasks, and the collector of the clock's skew."""
     app = create_celery(settings)
     ports = connect(settings, app)

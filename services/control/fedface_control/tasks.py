@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
+from celery import Celery
 from celery.schedules import schedule
 from prometheus_client.registry import Collector
 
@@ -16,7 +17,7 @@ from fedface_control.sweep import sweep
 from fedface_core.bootstrap import connect
 from fedface_core.contracts.tasks import CONTROL, CORRELATION_HEADER, ROUTES
 from fedface_core.domain.commands import HandleFact, Sweep
-from fedface_core.runtime.celery_app import SigningCelery, create_celery, register_handler
+from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import ControlSettings
@@ -26,7 +27,7 @@ _SWEEPS: Final = "sweep"
 """The correlation id of sweeps, which are about all runs."""
 
 
-def create(settings: ControlSettings) -> tuple[SigningCelery, list[Collector]]:
+def create(settings: ControlSettings) -> tuple[Celery, list[Collector]]:
     """The Celery app with control's tasks, and the collector of the clock's skew.
 
     The ports connect on first use, after the fork.

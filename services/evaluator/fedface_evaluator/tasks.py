@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
+from celery import Celery
 from prometheus_client.registry import Collector
 
 from fedface_core.bootstrap import connect
 from fedface_core.domain.commands import EvaluateModel
-from fedface_core.runtime.celery_app import SigningCelery, create_celery, register_handler
+from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.patience import with_patience
 from fedface_core.runtime.settings import WorkerSettings
@@ -18,7 +19,7 @@ from fedface_worker.failing_steps import step_came_back
 from fedface_worker.workbench import Workbench
 
 
-def create(settings: WorkerSettings) -> tuple[SigningCelery, list[Collector]]:
+def create(settings: WorkerSettings) -> tuple[Celery, list[Collector]]:
     """The Celery app with the evaluator's task, and the collectors of the verification gauges and of the clock's skew."""
     app = create_celery(settings)
     ports = connect(settings, app)

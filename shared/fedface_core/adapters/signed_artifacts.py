@@ -111,7 +111,11 @@ class SignedArtifacts:
         try:
             trailer = self._store.get_range(key, size, TRAILER_BYTES + 1)
         except InvalidInputError:
-            raise UnsignedError(f"the object {key} is not signed, or has other than {size} bytes") from None
+            trailer = b""
+        if len(trailer) != TRAILER_BYTES or not has_trailer(trailer):  # it has another size than the caller was told
+            stored = self._store.size(key)
+            size = max(0, stored - TRAILER_BYTES)
+            trailer = self._store.get_range(key, size, TRAILER_BYTES) if stored else b""
         return read_trailer(self._keyring, key, size, trailer).sha256
 
     def size(self, key: str) -> int:

@@ -21,7 +21,7 @@ _life: ContextVar[str | None] = ContextVar("life", default=None)
 def working_for(correlation_id: str) -> Iterator[None]:
     """Sign, in this block, for the life with this correlation id, and believe only the objects of that life.
 
-    Threads that copy the context of the block do so too.
+    This holds for threads that copy the context of the block, too.
     """
     token = _life.set(hashlib.sha256(correlation_id.encode()).hexdigest()[: len(OF_NO_LIFE)])
     try:
