@@ -29,6 +29,7 @@ from support.api_by_hand import api, served_api
 from support.command_line import fedface
 from support.finished_study import finished
 from support.servers import S3Server, running, wait_for
+from support.signing import key_of_all_services
 from support.surroundings import audible_interrupts, neutral_environment, traced_processes, unhurried_examples
 
 # Fixtures that pytest finds by their names here.
@@ -125,6 +126,12 @@ def _uses_slow_fixture(item: pytest.Item) -> bool:
 def stride(pytestconfig: pytest.Config) -> int:
     """Which of a run's moments an exhaustive test goes through: each one with ``--exhaustive``, or else every seventh."""
     return 1 if pytestconfig.getoption("exhaustive") else STRIDE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keys(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The processes that tests start believe each other, and this one."""
+    os.environ.update(key_of_all_services(tmp_path_factory.mktemp("keys")))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,10 +9,12 @@ from celery import Celery
 from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.adapters.directory import LocalArtifacts
 from fedface_core.adapters.redis.ledger import RedisLedger
+from fedface_core.adapters.signed_artifacts import SignedArtifacts
 from fedface_core.adapters.system_clock import LedgerClock
 from fedface_core.ports import Ports
+from fedface_core.runtime.keyring import keyring_of
 from fedface_core.runtime.metrics import CountedArtifacts
-from fedface_core.runtime.settings import Settings
+from fedface_core.runtime.settings import ControlSettings, Settings
 
 if TYPE_CHECKING:
     from fedface_core.adapters.s3 import S3Artifacts
@@ -21,15 +23,20 @@ if TYPE_CHECKING:
 def connect(settings: Settings, app: Celery) -> Ports:
     """The ports of a service: a ledger in Redis, the artifact store of the settings, ``app``'s broker, the ledger's clock.
 
+    What the service puts and publishes is signed with its key, and what it reads is checked.
     `InvalidInputError` if the settings have a wrong URL or endpoint; `UnavailableError` if the artifact directory cannot be
     written. Redis and S3 are first contacted when they are used.
     """
     ledger = RedisLedger(settings.redis_address, full_at=settings.ledger_full_at)
+    keyring = keyring_of(settings)
+    may_be_unsigned = ("run", "manifest") if isinstance(settings, ControlSettings) and settings.restore_unsigned else ()
+    signed = SignedArtifacts(_artifact_store(settings), keyring, may_be_unsigned)
     return Ports(
         ledger=ledger,
-        artifacts=CountedArtifacts(_artifact_store(settings)),
-        publisher=CeleryPublisher(app),
+        artifacts=CountedArtifacts(signed),
+        publisher=CeleryPublisher(app, keyring),
         clock=LedgerClock(ledger),
+        signatures=signed,
     )
 
 

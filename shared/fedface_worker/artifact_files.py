@@ -11,13 +11,14 @@ from typing import BinaryIO, Final, cast
 
 from fedface_core.domain.errors import DamagedObjectError, UnavailableError
 from fedface_core.ports import ArtifactStore
+from fedface_core.signing.blocks import BLOCK_BYTES
 
-BLOCK_BYTES: Final = 8 * 2**20
-"""A larger object is not held in memory as a whole."""
+_SMALL_READ_BYTES: Final = 2**16
 
 
 def fetch_artifact(artifacts: ArtifactStore, key: str, sha256: str) -> BinaryIO:
-    """Fetch an object as a file, positioned at its start. It is in memory, or above 8 MB in a temporary file.
+    """Fetch an object as a file, positioned at its start. It is in memory, or above a block of 8 MB in a temporary
+    file.
 
     `DamagedObjectError` if the object has another SHA-256, `ArtifactMissingError` if there is no such object,
     `UnavailableError` if the temporary file cannot be written.
@@ -65,11 +66,12 @@ def _translated_errors(key: str) -> Iterator[None]:
 
 
 def open_artifact(artifacts: ArtifactStore, key: str) -> BinaryIO:
-    """Open an object as a file whose parts are read from the store when they are needed, 8 MB at a time.
+    """Open an object as a file whose parts are read from the store when they are needed, a block of 8 MB at a time.
 
-    The first read raises `ArtifactMissingError` if there is no such object.
+    The first read raises `ArtifactMissingError` if there is no such object. Of a signed object each block is checked: a read
+    raises `SignatureError` if it is not as it was signed.
     """
-    return io.BufferedReader(_Artifact(artifacts, key), BLOCK_BYTES)
+    return io.BufferedReader(_Artifact(artifacts, key), _SMALL_READ_BYTES)
 
 
 class _Artifact(io.RawIOBase):
@@ -78,6 +80,8 @@ class _Artifact(io.RawIOBase):
         self._key = key
         self._position = 0
         self._size: int | None = None  # unknown before the first read
+        self._block = bytearray(BLOCK_BYTES)
+        self._block_start: int | None = None  # where the block in memory lies in the object
 
     def readable(self) -> bool:
         return True
@@ -98,7 +102,13 @@ class _Artifact(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         if self._size is not None and self._position >= self._size:
             return 0
-        self._size = self._artifacts.read_into(self._key, self._position, buffer)
-        count = max(0, min(len(buffer), self._size - self._position))
+        offset = self._position % BLOCK_BYTES
+        if self._block_start != self._position - offset:
+            self._block_start = None  # until the block is read, there is none
+            self._size = self._artifacts.read_into(self._key, self._position - offset, self._block)
+            self._block_start = self._position - offset
+        assert self._size is not None, "known once a block is read"
+        count = max(0, min(len(buffer), BLOCK_BYTES - offset, self._size - self._position))
+        buffer[:count] = memoryview(self._block)[offset : offset + count]
         self._position += count
         return count

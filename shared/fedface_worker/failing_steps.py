@@ -12,6 +12,7 @@ from fedface_core.domain.errors import FedFaceError, TooFewUpdatesError
 from fedface_core.domain.facts import StepFailed
 from fedface_core.ports import Ports
 from fedface_core.runtime.failing_steps import command_came_back, counting_failures, round_of
+from fedface_core.signing.life import working_for
 from fedface_worker.public_reasons import public_reason
 from fedface_worker.workbench import Workbench
 
@@ -25,13 +26,14 @@ Step = Callable[[Workbench, CommandT, str], None]
 def counts_failures(step: Step[CommandT]) -> Step[CommandT]:
     """A decorator: unexpected errors of the step are counted, and raised. After too many the failed step is reported.
 
+    What the step puts is signed for the run with its correlation id, and nothing is believed that was signed for another.
     Control then abandons the round, or ends the run.
     """
 
     @wraps(step)
     def counted(workbench: Workbench, command: CommandT, correlation_id: str) -> None:
         give_up = partial(report_failed_step, workbench.ports, command, correlation_id)
-        with counting_failures(workbench.ports, command, give_up, public_reason):
+        with working_for(correlation_id), counting_failures(workbench.ports, command, give_up, public_reason):
             step(workbench, command, correlation_id)
 
     return counted

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TypeVar
 
+import structlog
 from pydantic import BaseModel
 
 from fedface_core.contracts import object_keys
@@ -14,6 +15,7 @@ from fedface_core.domain.facts import Fact
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundState
 from fedface_core.ports import Ports
+from fedface_core.signing.errors import SignatureError
 from fedface_learning.data import NOWHERE, PhotographRoots
 from fedface_learning.data.cached_dataset import MAX_BYTES
 from fedface_learning.formats.codec import decode_tensors
@@ -22,6 +24,7 @@ from fedface_worker.checked_artifacts import get_checked
 from fedface_worker.data_sets import DataSets, Photographs
 from fedface_worker.model_versions import ModelVersions
 
+log = structlog.get_logger(__name__)
 StoredT = TypeVar("StoredT", bound=BaseModel)
 
 
@@ -79,10 +82,16 @@ class Workbench:
         return self._data_sets.photographs(plan, current)
 
     def stored(self, key: str, kind: type[StoredT]) -> StoredT | None:
-        """The object under ``key``, which an earlier delivery of the task may have put; None if there is none."""
+        """The object under ``key``, which an earlier delivery of the task may have put.
+
+        None if there is none, or if it is not signed by the service that makes it: then it is made again.
+        """
         try:
             return kind.model_validate_json(self.ports.artifacts.get(key))
         except ArtifactMissingError:
+            return None
+        except SignatureError as error:
+            log.warning("object_not_believed", key=key, reason=str(error))
             return None
 
     def report(self, fact: Fact, correlation_id: str) -> None:

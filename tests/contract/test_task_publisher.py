@@ -34,6 +34,7 @@ from fedface_core.ports import TaskPublisher
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.delayed_messages import move_due
 from fedface_core.runtime.settings import Settings
+from support.signing import signed_headers
 
 RUN = "run-0123456789ab"
 FOLD = FoldShard(run_id=RUN, round=2, shard=1)
@@ -141,9 +142,9 @@ def test_depth_counts_what_waits_in_one_queue(tested: PublisherAndQueues) -> Non
 def test_a_message_is_what_celery_itself_sends(broker_url: str, tmp_path: Path) -> None:
     settings = Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=tmp_path)
     with create_celery(settings) as app, redis.Redis.from_url(broker_url, decode_responses=True) as broker:
-        CeleryPublisher(app).publish(FOLD, correlation_id="abc")
+        CeleryPublisher(app, app.keyring).publish(FOLD, correlation_id="abc")
         command = {"command": FOLD.model_dump(mode="json")}
-        headers = {CORRELATION_HEADER: "abc"}
+        headers = signed_headers(app, FOLD, "abc")
         app.send_task("aggregator.fold_shard", kwargs=command, queue=AGGREGATOR, headers=headers, ignore_result=True)
         theirs, ours = (json.loads(raw) for raw in broker.execute_command("LRANGE", AGGREGATOR, 0, -1))
         kombu.pools.reset()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from celery import Celery
 from celery.beat import Scheduler
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, SecretStr
@@ -27,11 +26,14 @@ from fedface_core.domain.facts import StepFailed
 from fedface_core.domain.ids import client_id
 from fedface_core.ports import Ports, RunLedger
 from fedface_core.runtime import patience
+from fedface_core.runtime.celery_app import SigningCelery
 from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.settings import ComputeSettings, ControlSettings
+from fedface_core.signing.messages import SIGNATURE_HEADER, check_message
 from fedface_evaluator.verification_metrics import VerificationMetrics
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
+from support.signing import signed_headers
 from support.tiny_run import tiny_plan
 
 RUN = "run-0123456789ab"
@@ -64,11 +66,14 @@ def test_a_service_serves_exactly_the_commands_of_its_queue(settings: EverySetti
 
 def test_control_sweeps_on_a_schedule(settings: EverySetting) -> None:
     app, collectors = fedface_control.tasks.create(settings)
+    assert isinstance(app, SigningCelery)
     assert [type(collector) for collector in collectors] == [ClockSkew]
     (entry,) = app.conf.beat_schedule.values()
     assert (entry["task"], entry["schedule"].run_every) == (ROUTES[Sweep].task, timedelta(seconds=7))
+    headers = entry["options"].pop("headers")
     assert entry["options"] == {"queue": CONTROL, "expires": 7}
-    Sweep.model_validate(entry["kwargs"]["command"])
+    body = entry["kwargs"]["command"]
+    check_message(app.keyring, Sweep.model_validate(body), body, headers[CORRELATION_HEADER], headers[SIGNATURE_HEADER])
 
 
 def test_the_sweep_goes_on_if_the_clock_is_set_back(settings: EverySetting, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,8 +126,9 @@ def app_over(ledger: AwayForAWhile, queue: str, settings: EverySetting, monkeypa
     return SERVICES[queue].create(settings)
 
 
-def handled(app: Celery, command: BaseModel) -> object:
-    return app.tasks[ROUTES[type(command)].task].apply(kwargs={"command": command.model_dump(mode="json")}).result
+def handled(app: SigningCelery, command: BaseModel) -> object:
+    body = {"command": command.model_dump(mode="json")}
+    return app.tasks[ROUTES[type(command)].task].apply(kwargs=body, headers=signed_headers(app, command)).result
 
 
 @pytest.mark.parametrize("queue", SERVICES)
@@ -144,7 +150,7 @@ def test_a_sweep_and_a_scrape_do_not_wait(settings: EverySetting, monkeypatch: p
 
 def test_a_whole_run_through_the_tasks(faces: Path, settings: EverySetting, monkeypatch: pytest.MonkeyPatch) -> None:
     services = InProcess(tiny_plan(faces, rounds=1))
-    apps: dict[str, Celery] = {}
+    apps: dict[str, SigningCelery] = {}
     for queue, module in SERVICES.items():
         monkeypatch.setattr(module, "connect", lambda settings, app: services.ports)
         apps[queue], _ = module.create(settings)
@@ -154,7 +160,7 @@ def test_a_whole_run_through_the_tasks(faces: Path, settings: EverySetting, monk
 
         def handle(command: BaseModel, correlation_id: str) -> None:
             body = command.model_dump(mode="json")
-            headers = {CORRELATION_HEADER: correlation_id}
+            headers = signed_headers(apps[route.queue], command, correlation_id)
             apps[route.queue].tasks[route.task].apply(kwargs={"command": body}, headers=headers, throw=True)
 
         return handle

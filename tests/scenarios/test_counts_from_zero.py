@@ -67,7 +67,7 @@ TASKS = {
     "fedface_evaluator.tasks": ["evaluator.evaluate_model"],
     "fedface_control.tasks": ["control.handle_fact", "control.sweep"],
 }
-OUTCOMES = ["ok", "error", "refused", "interrupted", "given_up"]
+OUTCOMES = ["ok", "error", "refused", "forged", "interrupted", "given_up"]
 KINDS = [
     *("aggregation", "claim", "class_embedding", "guidance", "identity_list", "manifest", "model", "partial", "report"),
     *("residual", "run", "server_state", "update", "upload", "other"),

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from fedface_core.runtime.settings import ComputeSettings, ControlSettings, Settings, WorkerSettings, load_settings
+from support.signing import keys_in_environment
 
 ROOT = Path(__file__).parents[2]
 DASHBOARDS = sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))
@@ -63,7 +64,7 @@ def composed() -> dict[str, Any]:
 
 
 def test_the_compose_file_has_the_services_of_the_design(composed: dict[str, Any]) -> None:
-    assert set(composed["services"]) == OWN | SERVERS | {"prepare", "access", "minio-setup"}
+    assert set(composed["services"]) == OWN | SERVERS | {"prepare", "access", "minio-setup", "keys"}
 
 
 def test_a_missing_secret_is_named(tmp_path: Path) -> None:
@@ -251,6 +252,7 @@ def test_our_services_wait_for_the_stores(composed: dict[str, Any], name: str) -
         "redis": "service_healthy",
         "minio": "service_healthy",
         "minio-setup": "service_completed_successfully",
+        "keys": "service_completed_successfully",
     }
 
 
@@ -274,6 +276,14 @@ def test_only_who_sets_minio_up_has_its_root_password(composed: dict[str, Any]) 
     assert holders == {"minio", "minio-setup", "prepare"}
 
 
+@pytest.mark.parametrize("name", sorted(OWN))
+def test_a_service_sees_its_own_private_key_and_no_other(composed: dict[str, Any], name: str) -> None:
+    volumes = {volume["source"]: volume for volume in composed["services"][name]["volumes"]}
+    keys = {source: volume for source, volume in volumes.items() if source.startswith("keys-")}
+    assert set(keys) == {f"keys-{'control' if name == 'sweep' else name}", "keys-trusted"}
+    assert all(volume["read_only"] for volume in keys.values())
+
+
 @pytest.mark.parametrize("name", sorted(OWN - {"control"}))
 def test_a_worker_is_killed_only_after_its_grace_period(composed: dict[str, Any], name: str) -> None:
     service = composed["services"][name]
@@ -292,8 +302,9 @@ def test_the_environment_names_settings_that_exist(composed: dict[str, Any], nam
 def test_the_placeholders_are_refused_except_in_development(
     composed: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    keys = keys_in_environment()  # in place of those in the volumes
     for variable, value in composed["services"][name]["environment"].items():
-        monkeypatch.setenv(variable, value)
+        monkeypatch.setenv(variable, keys.get(variable, value))
     with pytest.raises(SystemExit) as stopped:
         load_settings(SETTINGS[name])
     assert stopped.value.code == 78

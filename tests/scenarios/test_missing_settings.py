@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.signing import keys_in_environment
+
 
 def start(module: str, folder: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Start a service that must stop."""
@@ -71,6 +73,7 @@ def test_a_directory_that_is_a_file_is_named(tmp_path: Path, module: str, settin
         "FEDFACE_ARTIFACTS": "directory",
         "FEDFACE_ARTIFACT_DIRECTORY": str(tmp_path / "artifacts"),
         "FEDFACE_METRICS_DIRECTORY": str(tmp_path / "metrics"),
+        **keys_in_environment(),
     }
     stopped = start(module, tmp_path, settings | {setting: str(tmp_path / "file")})
     assert stopped.returncode == status

@@ -50,6 +50,7 @@ from fedface_learning.data import ANYWHERE, PhotographRoots
 from fedface_worker.failing_steps import step_came_back
 from fedface_worker.workbench import Workbench
 from support.killing import EffectLog, KillablePublisher, Killed, killable
+from support.signing import SignedForItsRun
 
 REPEAT_AFTER = timedelta(seconds=60)
 MAX_STEPS = 2000  # a run that takes more steps never ends
@@ -93,9 +94,10 @@ class InProcess:
         self.clock = clock or ManualClock()
         self.effect_log = EffectLog(None)
         self.publisher = KillablePublisher(self.effect_log)
-        self.ports = Ports(
-            ledger or MemoryLedger(self.clock), artifacts or MemoryArtifacts(self.clock), self.publisher, self.clock
-        )
+        ledger = ledger or MemoryLedger(self.clock)
+        self.store = artifacts or MemoryArtifacts(self.clock)
+        signed = SignedForItsRun(self.store, ledger)
+        self.ports = Ports(ledger, signed, self.publisher, self.clock, signed)
         claim_for_earlier_runs(self.ports)  # as the API does when it starts: from now on, claims are put by runs alone
         self._disorder = disorder
         self._random = random.Random(disorder.seed)

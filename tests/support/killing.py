@@ -61,7 +61,7 @@ def killable(ports: Ports, effect_log: EffectLog) -> Ports:
     """Ports of a new process over these ports, whose effects are recorded in the log. The publisher has the log already."""
     ledger: Any = _KillablePort(ports.ledger, effect_log)
     artifacts: Any = _KillablePort(ports.artifacts, effect_log)
-    return Ports(ledger, artifacts, ports.publisher, ports.clock)
+    return Ports(ledger, artifacts, ports.publisher, ports.clock, ports.signatures)
 
 
 class _KillablePort:

@@ -42,7 +42,7 @@ class TaskQueue:
         settings = Settings(redis_url=SecretStr(self._broker_url), artifacts="directory", artifact_directory=self._home)
         with create_celery(settings) as app:
             commands = [TrainClients(run_id=RUN, round=1, clients=clients) for clients in tasks]
-            CeleryPublisher(app).publish_all(commands, correlation_id="abc")
+            CeleryPublisher(app, app.keyring).publish_all(commands, correlation_id="abc")
 
     def work(self, grace_seconds: float, **seconds: float) -> Worker:
         """Start a worker; ``seconds`` says how long each client takes."""

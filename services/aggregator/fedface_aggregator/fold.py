@@ -12,6 +12,7 @@ from itertools import groupby
 import structlog
 
 from fedface_aggregator.read_ahead import ReadAhead
+from fedface_aggregator.signed_updates import SignedUpdates
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import FoldShard, ReduceRound
 from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError
@@ -21,6 +22,7 @@ from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import ArtifactStore, RoundSettlement
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS, UPDATES, AggregationStep
+from fedface_core.signing.errors import SignatureError
 from fedface_learning.aggregation import PARTIALS, Partial, StartingPoint
 from fedface_worker.failing_steps import counts_failures, failed_step
 from fedface_worker.workbench import Workbench
@@ -61,10 +63,16 @@ def fold_shard(workbench: Workbench, command: FoldShard, correlation_id: str) ->
 
 
 def _is_stored(artifacts: ArtifactStore, key: str) -> bool:
-    """Whether an earlier delivery of the task has put the partial. Folding again would only write the same bytes."""
+    """Whether an earlier delivery of the task has put the partial. Folding again would only write the same bytes.
+
+    What lies there and no aggregator has signed is no partial.
+    """
     try:
         return artifacts.size(key) > 0
     except ArtifactMissingError:
+        return False
+    except SignatureError as error:
+        log.warning("object_not_believed", key=key, reason=str(error))
         return False
 
 
@@ -107,7 +115,9 @@ def sum_updates(
         start = _starting_point(workbench, plan, current, base, median_bound)
         admitted = [client for client in clients if partial.admits(client, accepted[client], start)]
         objects = [(object_keys.update(current.run_id, base, client), accepted[client].size) for client in admitted]
-        with ReadAhead(workbench.ports.artifacts, objects, partial.size_limit(start)) as reading:
+        by_key = {key: accepted[client] for client, (key, _) in zip(admitted, objects, strict=True)}
+        signed = SignedUpdates(workbench.ports.signatures, by_key)
+        with ReadAhead(workbench.ports.artifacts, objects, partial.size_limit(start), signed.check) as reading:
             for client in admitted:
                 partial.fold(client, accepted[client], reading.next_object(), start)
     return partial

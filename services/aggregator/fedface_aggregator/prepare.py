@@ -14,6 +14,7 @@ from fedface_core.ports import ArtifactStore
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.models.weights import encode_network, load_network
+from fedface_worker.checked_artifacts import get_checked
 from fedface_worker.failing_steps import counts_failures, failed_step
 from fedface_worker.workbench import Workbench
 
@@ -53,4 +54,6 @@ def initial_model(artifacts: ArtifactStore, plan: Plan) -> EmbeddingNetwork:
     weights = plan.model.stored_weights
     if weights is None:
         return initial_network(plan.model, plan.seed)
-    return load_network(plan.model, artifacts.get(object_keys.model(weights)), source=f"the stored model {weights}")
+    return load_network(
+        plan.model, get_checked(artifacts, object_keys.model(weights), weights), source=f"the stored model {weights}"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Thread
@@ -21,13 +21,21 @@ class ReadAhead:
 
     ``objects`` are the keys in order, each with the size that was accepted. An object of more than ``limit`` bytes is
     refused: before it is read if its accepted size says so, after one block if its real size is larger. At most
-    one object and `BLOCKS_AHEAD` blocks are in memory, and their memory is used again.
+    one object and `BLOCKS_AHEAD` blocks are in memory, and their memory is used again. The thread calls ``check`` with
+    each key before the object is read, and may refuse it.
     """
 
-    def __init__(self, artifacts: ArtifactStore, objects: Sequence[tuple[str, int]], limit: int) -> None:
+    def __init__(
+        self,
+        artifacts: ArtifactStore,
+        objects: Sequence[tuple[str, int]],
+        limit: int,
+        check: Callable[[str], None] = lambda _key: None,
+    ) -> None:
         self._artifacts = artifacts
         self._objects = objects
         self._limit = limit
+        self._check = check
         block_bytes = min(limit + -limit % 8, BLOCK_BYTES)  # a multiple of 8, so that no value is split
         self._free_blocks: SimpleQueue[bytearray] = SimpleQueue()
         for _ in range(-(-limit // block_bytes) + BLOCKS_AHEAD):
@@ -105,6 +113,8 @@ class ReadAhead:
                 raise UpdateRefusedError(
                     RefusalReason.TOO_LARGE, f"{key} has {size} bytes; at most {self._limit} are allowed"
                 )
+            if start == 0:
+                self._check(key)
             if start >= size:
                 return
             block = self._free_blocks.get()

@@ -157,7 +157,8 @@ class Attempt:
         """The record of the update that an earlier attempt put before its worker was killed; None if there is none to use.
 
         An update that started from another model version is of no use. It exists if the ledger of an asynchronous round was
-        lost, and the round was opened again from another model version.
+        lost, and the round was opened again from another model version. Neither is one that no client worker has signed for
+        this client and this life of the run: anybody may have put it there before the client trained.
         """
         try:
             data = self.workbench.ports.artifacts.get(self._key)

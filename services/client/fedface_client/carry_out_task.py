@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
 from typing import Final
 
 import structlog
@@ -16,7 +15,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.runtime.failing_steps import counting_failures
-from fedface_worker.failing_steps import report_failed_step
+from fedface_core.signing.life import working_for
 from fedface_worker.public_reasons import public_reason
 from fedface_worker.workbench import Workbench
 
@@ -39,7 +38,7 @@ def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, c
     clock = workbench.ports.clock
     ends_at = clock.monotonic() + _TIME_SLICE_SECONDS
     try:
-        with BackgroundDelivery() as background:
+        with working_for(correlation_id), BackgroundDelivery() as background:
             while remaining and (len(remaining) == len(command.clients) or clock.monotonic() < ends_at):
                 client = remaining.popleft()
                 attempt = Attempt.begin(workbench, Invitation(plan, opened_round, client, correlation_id))
@@ -64,13 +63,16 @@ def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, c
 
 def _plan_and_round(workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str) -> tuple[Plan, Round]:
     """The plan of the run and the round of the command. An unexpected error is counted as that of the task's first client
-    and others; too many are reported to control.
+    and others. However many there are, no client worker may end a round: its deadline does.
     """
-    give_up = partial(report_failed_step, workbench.ports, command, correlation_id)
-    with counting_failures(workbench.ports, command, give_up, public_reason):
+    with counting_failures(workbench.ports, command, _leave_to_the_deadline, public_reason):
         plan = workbench.plan(command.run_id, correlation_id)
         number = ENROLMENT_ROUND if isinstance(command, EnrolClients) else command.round
         return plan, workbench.opened_round(command.run_id, number, correlation_id)
+
+
+def _leave_to_the_deadline(reason: str) -> None:
+    log.error("task_given_up", reason=reason)
 
 
 def _requeue(

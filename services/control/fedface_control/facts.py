@@ -11,6 +11,7 @@ from fedface_control.phases import aggregating, evaluating, preparing
 from fedface_control.phases import open as open_phase
 from fedface_control.proceed import proceed
 from fedface_control.publish import publish_always, publish_never
+from fedface_core.domain.commands import HandleFact
 from fedface_core.domain.facts import (
     EvaluationSkipped,
     Fact,
@@ -27,6 +28,17 @@ from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import Ports
 
 log = structlog.get_logger(__name__)
+
+
+def handle_fact_of_its_run(ports: Ports, command: HandleFact, correlation_id: str) -> None:
+    """Handle a fact that came with this correlation id, unless that is another life of the run than the ledger's.
+
+    A deleted run that is created again has its old id. Signed messages of its earlier life may still be about.
+    """
+    if ports.ledger.load(command.run_id).correlation_id != correlation_id or command.fact.run_id != command.run_id:
+        log.warning("fact_ignored", fact=command.fact.kind, reason="it is about another run, or another life of this one")
+        return
+    handle_fact(ports, command.fact)
 
 
 def handle_fact(ports: Ports, fact: Fact) -> None:

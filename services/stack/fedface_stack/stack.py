@@ -25,8 +25,10 @@ from typing import Literal, Self
 from fedface_core.access.permissions import Identity
 from fedface_core.access.redis_users import users_file
 from fedface_core.access.secret_names import with_redis_user, with_s3_key
+from fedface_core.contracts.tasks import CONTROL
 from fedface_core.domain.errors import FedFaceError
 from fedface_core.files.whole_file import make_folder
+from fedface_core.signing.make_keys import make_keys, signing_key_file, trusted_keys_file
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, ProcessSpec, prometheus, responds_ok, seaweedfs, valkey
 from fedface_stack.folder_lock import folder_locked
@@ -47,6 +49,8 @@ IDENTITIES = {
     "evaluator": Identity.EVALUATOR,
     "control": Identity.SWEEP,
 }
+SIGNS_AS = {"api": CONTROL}
+"""The process whose messages are signed with the key of another name. The API is a part of control."""
 CLIENT_NICENESS = 5
 _START_SECONDS = 600.0  # for a process that hangs, also on a busy machine; a process that ends is noticed at once
 GRACE_SECONDS = 10.0  # for a worker to finish its present task or put it back into the queue
@@ -118,6 +122,7 @@ class LocalStack:
         self._resources.enter_context(folder_locked(self.workdir / "stack.lock", busy_message))
         try:
             make_folder(self.logs)
+            make_keys(self.workdir / "keys")
             self._resources.enter_context(closing(LogRotation(self.logs)))
             self._children = self._resources.enter_context(closing(Children()))
             servers, services = self._process_specs()
@@ -249,6 +254,7 @@ class LocalStack:
             "FEDFACE_API_HOST": HOST,
             "FEDFACE_API_PORT": str(api_port),
             "FEDFACE_METRICS_HOST": HOST,
+            "FEDFACE_TRUSTED_KEYS_FILE": str(trusted_keys_file(self.workdir / "keys")),
             "FEDFACE_GRACE_SECONDS": f"{GRACE_SECONDS:g}",
             "OMP_NUM_THREADS": "1",  # one core for each worker process
             **self._extra_environment,
@@ -264,6 +270,7 @@ class LocalStack:
     def _service(self, name: str, module: str) -> ProcessSpec:
         target = self.metrics_targets[name]
         environment = self.service_environment[name] | {
+            "FEDFACE_SIGNING_KEY_FILE": str(signing_key_file(self.workdir / "keys", SIGNS_AS.get(name, name))),
             "FEDFACE_METRICS_PORT": target.rsplit(":", 1)[1],
             "FEDFACE_METRICS_DIRECTORY": str(self.workdir / "metrics" / name),
             "FEDFACE_CONCURRENCY": str(self._client_workers if name == "client" else 1),

@@ -19,6 +19,8 @@ from fedface_core.adapters.redis.connection import TIMEOUT_SECONDS, connect, tra
 from fedface_core.contracts.tasks import CORRELATION_HEADER, ROUTES
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.delayed_messages import MOST_WAITING, delay
+from fedface_core.signing.keys import Keyring, own_keys
+from fedface_core.signing.messages import SIGNATURE_HEADER, signature_of
 
 _DELAYED = uuid.UUID("4f1b5cde-6e0d-4a53-9d5c-0f8f6f1c2a77")  # any one; it names the ids of delayed messages
 _MESSAGES_PER_ROUND_TRIP = 500  # a bound on the memory for messages, and on how long one request keeps the broker busy
@@ -27,16 +29,21 @@ _MESSAGES_PER_ROUND_TRIP = 500  # a bound on the memory for messages, and on how
 class CeleryPublisher:
     """`TaskPublisher` on the Redis broker of ``app``. Each attempt to reach the broker waits ``timeout_seconds`` at most.
 
-    `InvalidInputError` if the broker's URL is no Redis URL.
+    Each message is signed with ``keyring``, by default with keys of this process alone. `InvalidInputError` if the broker's
+    URL is no Redis URL.
     """
 
-    def __init__(self, app: Celery, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, app: Celery, keyring: Keyring | None = None, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._app = app
+        self._keyring = keyring or own_keys()
         # Waits and retries are bounded, so that every call ends within seconds. The sweep repeats commands that get lost.
         self._broker = connect(app.conf.broker_url, timeout_seconds=timeout_seconds)
 
     def publish(self, command: BaseModel, *, correlation_id: str) -> None:
-        """Put one command into the queue that `fedface_core.contracts.tasks.ROUTES` names for its type."""
+        """Put one command into the queue that `fedface_core.contracts.tasks.ROUTES` names for its type.
+
+        `SignatureError` if this service may not send it.
+        """
         self.publish_all([command], correlation_id=correlation_id)
 
     def publish_all(self, commands: Sequence[BaseModel], *, correlation_id: str) -> None:
@@ -66,13 +73,18 @@ class CeleryPublisher:
         return depth
 
     def _message(self, command: BaseModel, correlation_id: str) -> str:
-        """The message that `Celery.send_task` would push for this command. A test compares both."""
+        """The message that `Celery.send_task` would push for this command, signed. A test compares both."""
         route = ROUTES[type(command)]
+        body = command.model_dump(mode="json")
+        headers = {
+            CORRELATION_HEADER: correlation_id,
+            SIGNATURE_HEADER: signature_of(self._keyring, command, body, correlation_id),
+        }
         # Celery's texts of the arguments, for its own logs, are left empty: nobody reads them, and they take time to make.
         message = self._app.amqp.as_task_v2(
             str(uuid.uuid4()),
             route.task,
-            kwargs={"command": command.model_dump(mode="json")},
+            kwargs={"command": body},
             argsrepr="()",
             kwargsrepr="{}",
             ignore_result=True,
@@ -89,7 +101,7 @@ class CeleryPublisher:
                 "body": b64encode(json.dumps(message.body, allow_nan=False).encode()).decode(),
                 "content-encoding": "utf-8",
                 "content-type": "application/json",
-                "headers": message.headers | {CORRELATION_HEADER: correlation_id},
+                "headers": message.headers | headers,
                 "properties": message.properties | delivery,
             },
             allow_nan=False,

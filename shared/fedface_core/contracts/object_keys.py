@@ -54,6 +54,7 @@ _PARTS: Final = {
     "identity_list": 4,
     "server_state": 4,
     "residual": 6,
+    "row": 5,
 }
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 

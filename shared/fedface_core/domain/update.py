@@ -81,6 +81,7 @@ class RefusalReason(StrEnum):
     WRONG_MODEL = "wrong_model"
     UNUSABLE = "unusable"
     """Something that no check foresaw went wrong with it."""
+    UNSIGNED = "unsigned"
 
 
 class Receipt(BaseModel):

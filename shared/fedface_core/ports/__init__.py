@@ -6,9 +6,9 @@ libraries into those of `fedface_core.domain.errors`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from fedface_core.ports.artifacts import ArtifactStore, StoredObject
+from fedface_core.ports.artifacts import ArtifactStore, NothingSigned, Signatures, StoredObject
 from fedface_core.ports.clock import Clock
 from fedface_core.ports.ledger import (
     EndedRound,
@@ -26,6 +26,7 @@ __all__ = [
     "ArtifactStore",
     "Clock",
     "EndedRound",
+    "NothingSigned",
     "Ports",
     "RecordedEvent",
     "RoundSettlement",
@@ -33,6 +34,7 @@ __all__ = [
     "RunLedger",
     "RunRecords",
     "RunViews",
+    "Signatures",
     "StepFailures",
     "StoredObject",
     "TaskPublisher",
@@ -47,3 +49,5 @@ class Ports:
     artifacts: ArtifactStore
     publisher: TaskPublisher
     clock: Clock
+    signatures: Signatures = field(default_factory=NothingSigned)
+    """Of the artifact store."""

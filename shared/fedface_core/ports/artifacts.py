@@ -17,6 +17,24 @@ class StoredObject:
     """When the object was last put: an aware datetime in UTC by the store's clock, to the second or finer."""
 
 
+class Signatures(Protocol):
+    """What the services have signed in the artifact store (`fedface_core.signing`)."""
+
+    def signed_sha256(self, key: str, size: int) -> str | None:
+        """The SHA-256 of an object of ``size`` bytes, as the service that makes such objects has signed it for this key.
+
+        None if nothing in the store is signed. `SignatureError` if it is not signed so, `ArtifactMissingError` if there is
+        no such object. The object itself is not read: the caller compares.
+        """
+
+
+class NothingSigned:
+    """`Signatures` of a store that only this process can write, such as one in its memory."""
+
+    def signed_sha256(self, key: str, size: int) -> str | None:
+        """None: nothing in the store is signed."""
+
+
 class ArtifactStore(Protocol):
     """A store of objects by key. A put is atomic: a reader sees the old object, the new object or none, never a part.
 

@@ -17,24 +17,35 @@ from fedface_core.contracts.broker_keys import unacked_keys
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
 from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError
+from fedface_core.runtime.keyring import keyring_of
 from fedface_core.runtime.metrics import TASK_SECONDS, TaskOutcome, export_task
 from fedface_core.runtime.received_message import REMEDY
 from fedface_core.runtime.redis_url import uses_tls
 from fedface_core.runtime.settings import Settings, WorkerSettings
+from fedface_core.signing.errors import SignatureError
+from fedface_core.signing.keys import Keyring
+from fedface_core.signing.messages import SIGNATURE_HEADER, check_message
 
 log = structlog.get_logger(__name__)
 _NAMED_IN_LOGS = {"run_id", "round", "client_id", "shard"}
 CommandT = TypeVar("CommandT", bound=BaseModel)
 
 
-def create_celery(settings: Settings, takes_from: str | None = None) -> Celery:
+class SigningCelery(Celery):
+    """A Celery app that has the keys of its process."""
+
+    keyring: Keyring
+
+
+def create_celery(settings: Settings, takes_from: str | None = None) -> SigningCelery:
     """The Celery app that publishes commands. With `WorkerSettings` it also has the limits of a worker's tasks.
 
     ``takes_from`` is the queue of a worker. What it has taken and not acknowledged lies under keys of this queue alone, so
     no worker needs to read, or could put back, the messages of other services.
     """
     broker = settings.redis_address
-    app = Celery("fedface", broker=broker, set_as_current=False)
+    app = SigningCelery("fedface", broker=broker, set_as_current=False)
+    app.keyring = keyring_of(settings)
     app.conf.update(
         task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
         task_acks_late=True,  # a killed worker's message is delivered again
@@ -76,7 +87,7 @@ def create_celery(settings: Settings, takes_from: str | None = None) -> Celery:
 
 
 def register_handler(
-    app: Celery,
+    app: SigningCelery,
     command_type: type[CommandT],
     handle: Callable[[CommandT, str], None],
     came_back: Callable[[CommandT, str], AbstractContextManager[bool]] = lambda _command, _id: nullcontext(False),
@@ -84,15 +95,17 @@ def register_handler(
     """Register ``handle(command, correlation_id)`` as the Celery task for commands of type ``command_type``.
 
     A message is validated first. If it is no such command, or has an unknown schema version, it is refused: logged in one
-    line, counted and dropped. An exception of ``handle`` is logged with its traceback and counted, and the message is
-    dropped, since the sweep repeats commands that are still needed. A task that is interrupted since its worker ends goes
-    back into the queue. So does one whose process is killed, which it may cause itself. When it comes back, it is handled in
-    the block of ``came_back(command, correlation_id)``, or dropped if the block gets True.
+    line, counted and dropped. So is a message that is not signed by a service which may send it. An exception of ``handle``
+    is logged with its traceback and counted, and the message is dropped, since the sweep repeats commands that are still
+    needed. A task that is interrupted since its worker ends goes back into the queue. So does one whose process is killed,
+    which it may cause itself. When it comes back, it is handled in the block of ``came_back(command, correlation_id)``, or
+    dropped if the block gets True.
     """
     name = ROUTES[command_type].task
 
     def run(task: Task[Any, Any], command: Any = None) -> None:  # None, so that a message without a command is refused
-        correlation_id = str((task.request.headers or {}).get(CORRELATION_HEADER, "none"))
+        headers = task.request.headers or {}
+        correlation_id = str(headers.get(CORRELATION_HEADER, "none"))
         started = time.perf_counter()
         outcome = TaskOutcome.ERROR
         with structlog.contextvars.bound_contextvars(task=name, correlation_id=correlation_id):
@@ -102,6 +115,12 @@ def register_handler(
                 except (UnknownSchemaError, DamagedObjectError) as error:
                     outcome = TaskOutcome.REFUSED
                     log.error("message_refused", reason=str(error))  # noqa: TRY400 - the reason needs no traceback
+                    return
+                try:
+                    check_message(app.keyring, parsed, command, correlation_id, headers.get(SIGNATURE_HEADER))
+                except SignatureError as error:
+                    outcome = TaskOutcome.FORGED
+                    log.error("message_forged", reason=str(error))  # noqa: TRY400 - the reason needs no traceback
                     return
                 structlog.contextvars.bind_contextvars(**parsed.model_dump(include=_NAMED_IN_LOGS))
                 redelivered = (task.request.delivery_info or {}).get("redelivered")

@@ -39,6 +39,8 @@ class TaskOutcome(StrEnum):
     ERROR = "error"
     REFUSED = "refused"
     """Its message cannot be read."""
+    FORGED = "forged"
+    """Its message is not signed by a service that may send it."""
     INTERRUPTED = "interrupted"
     """The worker was stopped."""
     GIVEN_UP = "given_up"

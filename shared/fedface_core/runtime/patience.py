@@ -43,6 +43,7 @@ def with_patience(ports: Ports, seconds: float) -> Ports:
         ledger=_with_patience(Dependency.LEDGER, ports.ledger, seconds),
         clock=_with_patience(Dependency.LEDGER, ports.clock, seconds),  # it asks the ledger
         artifacts=_with_patience(Dependency.ARTIFACT_STORE, ports.artifacts, seconds, report=WaitingEvents(ports.ledger)),
+        signatures=_with_patience(Dependency.ARTIFACT_STORE, ports.signatures, seconds, report=WaitingEvents(ports.ledger)),
         publisher=_with_patience(Dependency.BROKER, ports.publisher, seconds),
     )
 

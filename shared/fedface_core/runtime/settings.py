@@ -34,9 +34,11 @@ from fedface_core.runtime.setting_types import (
     WholeSeconds,
 )
 from fedface_core.runtime.tls_files import check_pair
+from fedface_core.signing.keys import load_keyring
 
 # The secrets in .env.example contain this word. They are published, so they are refused outside development.
 PLACEHOLDER = "change-me"
+EX_CONFIG = 78  # of sysexits.h
 
 
 class Settings(BaseSettings):
@@ -67,6 +69,11 @@ class Settings(BaseSettings):
     s3_secure: bool = False
     s3_ca_file: AuthoritiesFile | None = Field(
         default=None, description="The authorities that are trusted to sign the S3 server's; by default the machine's."
+    )
+    signing_key_file: File | None = Field(default=None, description="The private key that the service signs with, PEM.")
+    trusted_keys_file: File | None = Field(
+        default=None,
+        description="The public keys of services, JSON. python -m fedface_core.signing.make_keys makes it.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
@@ -198,6 +205,11 @@ class ControlSettings(WorkerSettings):
     restore_on_start: bool = Field(
         default=False, description="Whether the API first restores runs that the ledger has lost from the artifact store."
     )
+    restore_unsigned: bool = Field(
+        default=False,
+        description="Whether run records and manifests without any signature are believed: those of a FedFace that did not "
+        "sign. Set it to restore such runs, and then remove it.",
+    )
     sweep_seconds: Seconds = Field(default=5.0, description="The time between two sweeps.")
     repeat_after_seconds: Seconds = Field(
         default=60.0, description="The commands of a round are published again after this time without activity."
@@ -215,14 +227,35 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 def load_settings(kind: type[SettingsT]) -> SettingsT:
     """The settings of type ``kind`` from the environment.
 
-    If settings are missing or wrong, the process names them on standard error and exits with status 78.
+    If settings are missing or wrong, or the keys that they name cannot be used, the process says so on standard error and
+    exits with status 78.
     """
     try:
-        return kind()
+        settings = kind()
     except ValidationError as error:
         _exit_with_problems([_problem(one) for one in error.errors()])
     except InvalidInputError as error:  # the files of secrets
         _exit_with_problems(str(error).splitlines())
+    _check_keys(settings)
+    return settings
+
+
+def _check_keys(settings: Settings) -> None:
+    """A service that could not sign, or believe others, would only let every run wait: it does not start."""
+    files = {
+        "FEDFACE_SIGNING_KEY_FILE": settings.signing_key_file,
+        "FEDFACE_TRUSTED_KEYS_FILE": settings.trusted_keys_file,
+    }
+    missing = [name for name, file in files.items() if file is None]
+    if missing:
+        makes_it = "is not set: python -m fedface_core.signing.make_keys DIRECTORY makes it"
+        _exit_with_problems([f"{name} {makes_it}" for name in missing])
+    assert settings.signing_key_file is not None, "not missing"
+    assert settings.trusted_keys_file is not None, "not missing"
+    try:
+        load_keyring(settings.signing_key_file, settings.trusted_keys_file)
+    except InvalidInputError as error:
+        _exit_with_problems([str(error)])
 
 
 def _check_pair(what: str, certificate: Path | None, key: Path | None) -> None:

@@ -46,7 +46,7 @@ def test_a_round_reduced_twice_is_reported_twice_and_computed_once(faces: Path) 
     assert ledger.load_round(run_id, 0).phase is RoundPhase.AGGREGATING
     for _ in range(2):
         effects = len(services.effect_log.effects)
-        services.deliver(ReduceRound(run_id=run_id, round=0), "again")
+        services.deliver(ReduceRound(run_id=run_id, round=0), ledger.load(run_id).correlation_id)
     assert services.effect_log.effects[effects:] == ["publish HandleFact"]
     first, second = services.publisher.commands
     assert first == second

@@ -98,7 +98,9 @@ def test_a_stored_update_of_another_model_is_made_again(faces: Path, monkeypatch
     run_id = services.start()
     services.until(run_id, in_training)
     key = object_keys.update(run_id, 1, VICTIM)
-    services.deliver(TrainClients(run_id=run_id, round=1, clients=("client-000000",)), "another's")
+    services.deliver(
+        TrainClients(run_id=run_id, round=1, clients=("client-000000",)), services.ports.ledger.load(run_id).correlation_id
+    )
     tensors, metadata = decode_tensors(services.ports.artifacts.get(object_keys.update(run_id, 1, "client-000000")))
     services.ports.artifacts.put(key, encode_tensors(tensors, metadata | {"started_from": "0" * 64}))
     run = services.to_end(run_id)

@@ -69,7 +69,7 @@ def test_a_task_delivered_again_goes_on_with_clients_that_have_not_settled(
     before_updates(monkeypatch, die_once)
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
-    services.deliver(task, "all")
+    services.deliver(task, services.ports.ledger.load(task.run_id).correlation_id)
     assert services.publisher.commands[-1] == task, "the message of a killed process comes again"
     services.drain()
     assert trained[3:] in ([*EVERYONE[2:]], [*EVERYONE[1:]]), "whose update was under way may or may not be stored"

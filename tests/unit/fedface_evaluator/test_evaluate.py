@@ -33,9 +33,10 @@ def test_a_model_evaluated_twice_is_scored_once(faces: Path) -> None:
     run_id = services.start()
     evaluate = EvaluateModel(run_id=run_id, round=0)
     services.until(run_id, lambda run: evaluate in services.publisher.commands)
-    services.deliver(evaluate, "first")
+    correlation_id = services.ports.ledger.load(run_id).correlation_id
+    services.deliver(evaluate, correlation_id)
     effects = len(services.effect_log.effects)
-    services.deliver(evaluate, "second")
+    services.deliver(evaluate, correlation_id)
     assert services.effect_log.effects[effects:] == ["publish HandleFact"]
     services.to_end(run_id)
     effects = len(services.effect_log.effects)

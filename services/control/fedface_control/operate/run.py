@@ -38,6 +38,7 @@ from fedface_core.domain.plan.strategy import IN_PROCESS
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
+from fedface_core.signing.errors import SignatureError
 
 log = structlog.get_logger(__name__)
 
@@ -190,14 +191,22 @@ def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run:
 def _created_before(ports: Ports, run_id: str, plan: Plan, key: str) -> Run | None:
     """The run that this key has created, or None. `InvalidInputError` if it is a run of another plan.
 
+    `SignatureError` if only the artifact store has the run, and its record there is not to be believed.
     `WrongPhaseError` if only the artifact store has the run: creating it anew would overwrite the record that it is restored
     from.
     """
     # The store is read before the ledger, so that a run which another process creates meanwhile does not seem lost.
-    record = _load_record(ports, run_id)
+    record = None
+    not_believed = None
+    try:
+        record = _load_record(ports, run_id)
+    except SignatureError as error:
+        not_believed = error
     try:
         run = ports.ledger.load(run_id)
     except NotFoundError:
+        if not_believed is not None:
+            raise not_believed from None
         if record is None:
             return None
         _require_plan(record, plan, key)

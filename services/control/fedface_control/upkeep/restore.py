@@ -24,6 +24,7 @@ from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import EndedRound, Ports
+from fedface_core.signing.errors import SignatureError
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +33,7 @@ def restore_run(ports: Ports, run_id: str) -> Run:
     """Restore a run that the ledger has lost, and return it.
 
     `WrongPhaseError` if the ledger has the run; `NotFoundError` if the store has no record of it; `DamagedObjectError` or
-    `UnknownSchemaError` if its record or a manifest cannot be read.
+    `UnknownSchemaError` if its record or a manifest cannot be read; `SignatureError` if control has not signed one of them.
     """
     ended = [*manifests(ports.artifacts, run_id)]
     if ended and ended[0].round.kind is RoundKind.TRAINING:
@@ -71,6 +72,12 @@ def _newest_state(ports: Ports, run_id: str, ended: Sequence[Manifest]) -> Run:
         raise NotFoundError(
             f"the artifact store has no record of {run_id}, so it cannot be restored; it would be {object_keys.run(run_id)}"
         ) from None
+    for done in ended:
+        if done.run.correlation_id != record.correlation_id:
+            raise SignatureError(
+                f"{object_keys.manifest(run_id, done.round.number)} is of another life of {run_id} than its record: "
+                "it was put back"
+            )
     if not ended:
         return _before_enrolment(record)
     newest = max((done.run for done in ended), key=lambda run: run.version)

@@ -16,6 +16,7 @@ from fedface_core.adapters.memory import ManualClock, MemoryArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.domain.run import RunPhase
+from fedface_core.ports import NothingSigned
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan
 
@@ -31,7 +32,7 @@ def test_model_versions_that_another_run_names_stay(faces: Path) -> None:
     second = services.run()
     ports = services.ports
     other_plan = tiny_plan(faces, rounds=1, seed=9)
-    other = InProcess(other_plan, clock=services.clock, ledger=ports.ledger, artifacts=ports.artifacts)
+    other = InProcess(other_plan, clock=services.clock, ledger=ports.ledger, artifacts=services.store)
     third = other.run()
     assert first.model_sha256 == second.model_sha256 != third.model_sha256
     delete_run(services.ports, first.id, first.id)
@@ -104,7 +105,7 @@ def test_the_models_of_a_deleted_run_go_whatever_the_ledgers_clock_is(faces: Pat
     """The store dates a model by its own clock. If the ledger's is behind, the model is no newer for that."""
     services = InProcess(tiny_plan(faces, rounds=1))
     store_clock = ManualClock(services.clock.now() + timedelta(hours=hours))
-    services.ports = replace(services.ports, artifacts=MemoryArtifacts(store_clock))
+    services.ports = replace(services.ports, artifacts=MemoryArtifacts(store_clock), signatures=NothingSigned())
     services.restart_services()
     run = services.run()
     delete_run(services.ports, run.id, run.id)

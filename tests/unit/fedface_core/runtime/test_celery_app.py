@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 import structlog
-from celery import Celery
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
 from fedface_core.domain.commands import FoldShard, ReduceRound
 from fedface_core.domain.errors import UnavailableError
-from fedface_core.runtime.celery_app import create_celery, register_handler
+from fedface_core.runtime.celery_app import SigningCelery, create_celery, register_handler
 from fedface_core.runtime.settings import Settings, WorkerSettings
+from support.signing import signed_headers
 
 RUN = "run-0123456789ab"
 TASK = ROUTES[FoldShard].task
@@ -27,7 +27,7 @@ REDIS = SecretStr("redis://:own@127.0.0.1:1/0")  # nothing listens there, and no
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Celery:
+def app(tmp_path: Path) -> SigningCelery:
     return create_celery(WorkerSettings(redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path))
 
 
@@ -35,12 +35,13 @@ def count_of(outcome: str) -> float:
     return REGISTRY.get_sample_value("fedface_task_seconds_count", {"task": TASK, "outcome": outcome}) or 0.0
 
 
-def deliver(app: Celery, body: object, headers: dict[str, str] | None = None) -> Any:
-    """Run the task as a worker does when it gets this message. Returns Celery's result of the task."""
-    return app.tasks[TASK].apply(kwargs={"command": body}, headers=headers)
+def deliver(app: SigningCelery, body: object, headers: dict[str, str] | None = None) -> Any:
+    """Run the task as a worker does when it gets this message, signed. Returns Celery's result of the task."""
+    signed = signed_headers(app, COMMAND, (headers or {}).get(CORRELATION_HEADER, "none"))
+    return app.tasks[TASK].apply(kwargs={"command": body}, headers=signed)
 
 
-def test_a_command_is_handled_with_its_correlation_id(app: Celery) -> None:
+def test_a_command_is_handled_with_its_correlation_id(app: SigningCelery) -> None:
     handled: list[tuple[FoldShard, str]] = []
     register_handler(app, FoldShard, lambda command, correlation_id: handled.append((command, correlation_id)))
     before = count_of("ok")
@@ -49,7 +50,7 @@ def test_a_command_is_handled_with_its_correlation_id(app: Celery) -> None:
     assert count_of("ok") == before + 1
 
 
-def test_logs_of_a_task_name_its_run_round_and_shard(app: Celery) -> None:
+def test_logs_of_a_task_name_its_run_round_and_shard(app: SigningCelery) -> None:
     named: list[dict[str, Any]] = []
     register_handler(app, FoldShard, lambda *_: named.append(structlog.contextvars.get_contextvars()))
     deliver(app, COMMAND.model_dump(mode="json"), {CORRELATION_HEADER: "abc"})
@@ -57,7 +58,7 @@ def test_logs_of_a_task_name_its_run_round_and_shard(app: Celery) -> None:
     assert structlog.contextvars.get_contextvars() == {}
 
 
-def test_an_error_is_logged_counted_and_ends_the_task(app: Celery) -> None:
+def test_an_error_is_logged_counted_and_ends_the_task(app: SigningCelery) -> None:
     def fail(command: FoldShard, correlation_id: str) -> None:
         raise UnavailableError("the S3 server does not answer")
 
@@ -85,7 +86,7 @@ REFUSED: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize(("body", "reason"), REFUSED)
-def test_a_message_that_is_not_such_a_command_is_refused_in_one_line(app: Celery, body: object, reason: str) -> None:
+def test_a_message_that_is_not_such_a_command_is_refused_in_one_line(app: SigningCelery, body: object, reason: str) -> None:
     handled: list[object] = []
     refused = count_of("refused")
     errors = count_of("error")
@@ -100,14 +101,14 @@ def test_a_message_that_is_not_such_a_command_is_refused_in_one_line(app: Celery
     assert "exc_info" not in record
 
 
-def test_a_message_without_a_command_is_refused(app: Celery) -> None:
+def test_a_message_without_a_command_is_refused(app: SigningCelery) -> None:
     refused = count_of("refused")
     register_handler(app, FoldShard, lambda *_: None)
     assert app.tasks[TASK].apply().successful()
     assert count_of("refused") == refused + 1
 
 
-def test_a_task_that_is_interrupted_is_counted_as_such(app: Celery) -> None:
+def test_a_task_that_is_interrupted_is_counted_as_such(app: SigningCelery) -> None:
     def end_of_the_worker(command: FoldShard, correlation_id: str) -> None:
         raise SystemExit
 
@@ -120,10 +121,10 @@ def test_a_task_that_is_interrupted_is_counted_as_such(app: Celery) -> None:
     assert "task_interrupted" in [record["event"] for record in records]
 
 
-def come_back(app: Celery) -> None:
+def come_back(app: SigningCelery) -> None:
     """Run the task as a worker does with a message that a killed process has left, and raise its error."""
     task = app.tasks[TASK]
-    task.push_request(delivery_info={"redelivered": True})
+    task.push_request(delivery_info={"redelivered": True}, headers=signed_headers(app, COMMAND))
     try:
         task.run(command=COMMAND.model_dump(mode="json"))
     finally:
@@ -131,7 +132,7 @@ def come_back(app: Celery) -> None:
 
 
 @pytest.mark.parametrize("given_up", [False, True])
-def test_a_message_that_came_back_is_handled_only_if_it_is_not_given_up(app: Celery, given_up: bool) -> None:
+def test_a_message_that_came_back_is_handled_only_if_it_is_not_given_up(app: SigningCelery, given_up: bool) -> None:
     story: list[object] = []
 
     @contextmanager
@@ -150,7 +151,7 @@ def test_a_message_that_came_back_is_handled_only_if_it_is_not_given_up(app: Cel
     assert count_of("given_up") == before + given_up
 
 
-def test_an_error_of_a_message_that_came_back_ends_its_block(app: Celery) -> None:
+def test_an_error_of_a_message_that_came_back_ends_its_block(app: SigningCelery) -> None:
     ended: list[str] = []
 
     @contextmanager
@@ -170,15 +171,15 @@ def test_an_error_of_a_message_that_came_back_ends_its_block(app: Celery) -> Non
     assert ended == ["again"]
 
 
-def test_each_outcome_of_a_task_is_exported_from_its_registration_on(app: Celery) -> None:
+def test_each_outcome_of_a_task_is_exported_from_its_registration_on(app: SigningCelery) -> None:
     name = ROUTES[ReduceRound].task
     register_handler(app, ReduceRound, lambda *_: None)
-    for outcome in ("ok", "error", "refused", "interrupted", "given_up"):
+    for outcome in ("ok", "error", "refused", "forged", "interrupted", "given_up"):
         labels = {"task": name, "outcome": outcome}
         assert REGISTRY.get_sample_value("fedface_task_seconds_count", labels) is not None, outcome
 
 
-def test_delivery_is_at_least_once_with_json_only(app: Celery) -> None:
+def test_delivery_is_at_least_once_with_json_only(app: SigningCelery) -> None:
     conf = app.conf
     assert conf.task_acks_late
     assert conf.task_reject_on_worker_lost
@@ -205,7 +206,7 @@ def test_a_task_is_not_delivered_again_while_it_may_still_run(tmp_path: Path) ->
     assert conf.broker_transport_options["socket_timeout"] > 0, "waits for the broker are bounded"
 
 
-def test_a_broker_is_waited_for_however_long_it_is_away_or_answers_with_errors(app: Celery) -> None:
+def test_a_broker_is_waited_for_however_long_it_is_away_or_answers_with_errors(app: SigningCelery) -> None:
     assert app.conf.broker_connection_retry_on_startup
     assert app.conf.broker_connection_max_retries is None
     assert app.conf.broker_channel_error_retry

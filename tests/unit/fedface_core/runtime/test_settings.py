@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from fedface_core.runtime.settings import ComputeSettings, ControlSettings, Settings, WorkerSettings, load_settings
+from support.signing import keys_in_environment
 
 S3 = {
     "FEDFACE_REDIS_URL": "redis://:own@redis:6379/0",
@@ -26,7 +27,7 @@ DIRECTORY = {
 
 @pytest.fixture(autouse=True)
 def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("FEDFACE_")]:
+    for name in [name for name in os.environ if name.startswith("FEDFACE_") and name not in keys_in_environment()]:
         monkeypatch.delenv(name)
 
 
@@ -289,3 +290,17 @@ def test_files_of_tls_that_cannot_be_used_are_named(
         given["FEDFACE_REDIS_URL"] = f"{OF_TLS['FEDFACE_REDIS_URL']}?ssl_ca_certs={tls['authority']}"
     (line,) = stops_with(monkeypatch, capsys, S3 | OF_TLS | given, ControlSettings)
     assert line.startswith(f"settings: {complaint}")
+
+
+@pytest.mark.parametrize("missing", ["FEDFACE_SIGNING_KEY_FILE", "FEDFACE_TRUSTED_KEYS_FILE"])
+def test_a_service_without_a_key_is_told_how_to_make_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: str
+) -> None:
+    monkeypatch.delenv(missing)
+    (line,) = stops_with(monkeypatch, capsys, DIRECTORY)
+    assert line == f"settings: {missing} is not set: python -m fedface_core.signing.make_keys DIRECTORY makes it"
+
+
+def test_a_key_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = stops_with(monkeypatch, capsys, DIRECTORY | {"FEDFACE_SIGNING_KEY_FILE": "/no/such/key"})
+    assert line == "settings: cannot read /no/such/key: No such file or directory"

@@ -11,6 +11,7 @@ from fedface_control.readable_rounds import readable_rounds
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import RoundList, RunDetail
 from fedface_core.domain.results import VerificationReport
+from fedface_core.signing.life import working_for
 
 router = APIRouter(prefix="/runs/{run_id}/rounds", tags=["rounds"])
 
@@ -25,8 +26,9 @@ def rounds(run_id: str, ports: PortsDep) -> RoundList:
 @router.get("/{number}/report", responses=UNKNOWN_RUN)
 def report(run_id: str, number: int, ports: PortsDep) -> VerificationReport:
     """Show the verification report of a round: its scores and its ROC curve."""
-    ports.ledger.load(run_id)
-    return VerificationReport.model_validate_json(ports.artifacts.get(object_keys.report(run_id, number)))
+    run = ports.ledger.load(run_id)
+    with working_for(run.correlation_id):
+        return VerificationReport.model_validate_json(ports.artifacts.get(object_keys.report(run_id, number)))
 
 
 @router.post("/{number}/close", responses=UNKNOWN_RUN | WRONG_PHASE)

@@ -1,0 +1,192 @@
+"""An artifact store whose objects are signed by the services that make them, and believed only if they are (ADR 29).
+
+The signature is a trailer of the object, which readers of this store never see. A put with its signature is as atomic as the
+store's own put.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from threading import Lock
+from typing import Final
+
+import structlog
+
+from fedface_core.adapters.artifact_keys import check_range, range_past_end
+from fedface_core.contracts import object_keys
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.ports import ArtifactStore, StoredObject
+from fedface_core.signing.blocks import BLOCK_BYTES, DIGEST_BYTES, block_digests, blocks_in, digest_of, is_block
+from fedface_core.signing.errors import SignatureError, UnsignedError
+from fedface_core.signing.keys import Keyring
+from fedface_core.signing.life import current_life
+from fedface_core.signing.makers import IN_BLOCKS
+from fedface_core.signing.trailer import TRAILER_BYTES, Content, has_trailer, is_signed, make_trailer, read_trailer
+
+log = structlog.get_logger(__name__)
+
+_REMEMBERED: Final = 4
+"""Of how many large objects the digests are remembered: a reducer reads one partial after the other."""
+
+
+class SignedArtifacts:
+    """`ArtifactStore` and `Signatures` over ``store``. Kinds that nobody signs are passed through.
+
+    ``keyring`` signs and checks. Of the kinds ``may_be_unsigned``, an object without any signature is believed, and logged:
+    that of a FedFace which did not sign. Every read of a signed kind raises `SignatureError` if the object is not signed by
+    the service that makes such objects, except `read_into`, which says so itself.
+    """
+
+    def __init__(self, store: ArtifactStore, keyring: Keyring, may_be_unsigned: Collection[str] = ()) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._may_be_unsigned = frozenset(may_be_unsigned)
+        self._digests: dict[tuple[str, str | None], tuple[int, bytes]] = {}
+        self._lock = Lock()
+
+    def put(self, key: str, *data: bytes | memoryview) -> None:
+        """Store an object, or replace it, with its signature. `SignatureError` if this service may not make it."""
+        if not is_signed(key):
+            self._store.put(key, *data)
+            return
+        size = sum(map(len, data))
+        if object_keys.kind(key) in IN_BLOCKS:
+            with self._lock:
+                self._digests.clear()
+            digests = block_digests(data)
+            self._store.put(key, *data, digests, make_trailer(self._keyring, key, Content(size, digest_of(digests))))
+            return
+        content = hashlib.sha256()
+        for part in data:
+            content.update(part)
+        self._store.put(key, *data, make_trailer(self._keyring, key, Content(size, content.hexdigest())))
+
+    def get(self, key: str) -> bytes:
+        """The whole object, without its signature."""
+        data = self._store.get(key)
+        if not is_signed(key):
+            return data
+        if self._believes_unsigned(key, data):
+            return data
+        if object_keys.kind(key) in IN_BLOCKS:
+            size, digests = self._blocks(key)
+            self._check_blocks(key, 0, memoryview(data)[:size], digests)
+            return data[:size]
+        size = max(0, len(data) - TRAILER_BYTES)
+        signed = read_trailer(self._keyring, key, size, data[size:])
+        if hashlib.sha256(memoryview(data)[:size]).hexdigest() != signed.sha256:
+            raise _changed(key)
+        return data[:size]
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """``length`` bytes of the object from byte ``start`` on; fewer if the object ends before."""
+        if not is_signed(key):
+            return self._store.get_range(key, start, length)
+        check_range(key, start, length)
+        data = self.get(key)
+        if start >= len(data):
+            raise range_past_end(key, start)
+        return data[start : start + length]
+
+    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+        """Copy the object's bytes from byte ``start`` on into ``buffer``, until the buffer is full or the object ends.
+
+        A partial is read in whole blocks of `fedface_core.signing.blocks`, each of which is checked. Of any other object the
+        bytes are not checked: the reader compares their SHA-256 with `signed_sha256`. What is in the buffer after the
+        object's end is not a part of it.
+        """
+        if not is_signed(key):
+            return self._store.read_into(key, start, buffer)
+        if object_keys.kind(key) not in IN_BLOCKS:
+            return max(0, self._store.read_into(key, start, buffer) - TRAILER_BYTES)
+        size, digests = self._blocks(key)
+        self._store.read_into(key, start, buffer)
+        self._check_blocks(key, start, memoryview(buffer)[: max(0, size - start)], digests)
+        return size
+
+    def signed_sha256(self, key: str, size: int) -> str:
+        """The SHA-256 of an object of ``size`` bytes, as the service that makes such objects has signed it."""
+        try:
+            trailer = self._store.get_range(key, size, TRAILER_BYTES + 1)
+        except InvalidInputError:
+            trailer = b""
+        if len(trailer) != TRAILER_BYTES or not has_trailer(trailer):  # it has another size than the caller was told
+            stored = self._store.size(key)
+            size = max(0, stored - TRAILER_BYTES)
+            trailer = self._store.get_range(key, size, TRAILER_BYTES) if stored else b""
+        return read_trailer(self._keyring, key, size, trailer).sha256
+
+    def size(self, key: str) -> int:
+        """The object's size in bytes without its signature. Only that of a partial is read and checked."""
+        if not is_signed(key):
+            return self._store.size(key)
+        if object_keys.kind(key) in IN_BLOCKS:
+            return self._blocks(key)[0]
+        return max(0, self._store.size(key) - TRAILER_BYTES)
+
+    def keys(self, prefix: str) -> Sequence[str]:
+        """All keys that start with ``prefix``, sorted."""
+        return self._store.keys(prefix)
+
+    def page(self, prefix: str, after: str, limit: int) -> Sequence[StoredObject]:
+        """The first ``limit`` objects with this ``prefix`` that come after the key ``after``, if it is not empty."""
+        return self._store.page(prefix, after, limit)
+
+    def now(self) -> datetime:
+        """The time of the store's clock, by which objects are dated."""
+        return self._store.now()
+
+    def delete(self, key: str) -> None:
+        """Remove the object."""
+        self._store.delete(key)
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Remove many objects, in few requests if the store allows it."""
+        self._store.delete_all(keys)
+
+    def ping(self) -> None:
+        """Check that the store answers and accepts our credentials."""
+        self._store.ping()
+
+    def _believes_unsigned(self, key: str, data: bytes) -> bool:
+        if object_keys.kind(key) not in self._may_be_unsigned or has_trailer(data):
+            return False
+        log.warning("unsigned_object_believed", key=key)
+        return True
+
+    def _blocks(self, key: str) -> tuple[int, bytes]:
+        """The size of an object that is signed block by block, and the digests of its blocks, which are read once."""
+        name = (key, current_life())
+        with self._lock:
+            if name in self._digests:
+                return self._digests[name]
+        stored = self._store.size(key)
+        rest = stored - TRAILER_BYTES
+        if rest < 0:
+            raise UnsignedError(f"the object {key} is not signed: it is of a FedFace that did not sign, or forged")
+        # An object of n blocks has n digests after it.
+        count = -(-rest // (BLOCK_BYTES + DIGEST_BYTES))
+        size = rest - count * DIGEST_BYTES
+        end = self._store.get_range(key, max(0, size), stored)
+        digests = end[:-TRAILER_BYTES]
+        signed = read_trailer(self._keyring, key, size, end[-TRAILER_BYTES:])
+        if count != blocks_in(size) or digest_of(digests) != signed.sha256:
+            raise _changed(key)
+        with self._lock:
+            while len(self._digests) >= _REMEMBERED:
+                del self._digests[next(iter(self._digests))]
+            self._digests[name] = (size, digests)
+        return size, digests
+
+    def _check_blocks(self, key: str, start: int, data: memoryview, digests: bytes) -> None:
+        """Check the bytes of the object from byte ``start`` on, which are whole blocks."""
+        assert start % BLOCK_BYTES == 0, "who reads blocks begins with one"
+        for offset in range(0, len(data), BLOCK_BYTES):
+            if not is_block(data[offset : offset + BLOCK_BYTES], (start + offset) // BLOCK_BYTES, digests):
+                raise _changed(key)
+
+
+def _changed(key: str) -> SignatureError:
+    return SignatureError(f"the object {key} was changed after it was signed")

@@ -1,0 +1,180 @@
+"""What a client worker can write, and what nobody believes: objects and messages of others, each forged.
+
+The attacker can write to every place in the store and to every queue, and has the key of a client worker.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import BaseModel, SecretStr
+
+from fedface_control.facts import handle_fact_of_its_run
+from fedface_control.upkeep.restore import restore_all
+from fedface_core.adapters.signed_artifacts import SignedArtifacts
+from fedface_core.contracts import object_keys
+from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, ROUTES
+from fedface_core.domain.commands import FoldShard, HandleFact, PrepareModel, ReduceRound
+from fedface_core.domain.facts import EvaluationSkipped, Fact, ModelPrepared, RoundReady, StepFailed
+from fedface_core.domain.run import Run, RunPhase
+from fedface_core.runtime.celery_app import create_celery, register_handler
+from fedface_core.runtime.settings import WorkerSettings
+from fedface_core.signing.errors import SignatureError, UnsignedError
+from fedface_core.signing.keys import Keyring, TrustedKeys, own_keys
+from fedface_core.signing.life import working_for
+from fedface_core.signing.messages import SIGNATURE_HEADER, check_message, signature_of
+from fedface_learning.seeding import use_deterministic_torch
+from fedface_learning.simulation.simulate import simulate
+from support.in_process import InProcess
+from support.lost_ledger import lose
+from support.tiny_run import tiny_plan, write_faces
+
+RUN = "run-0123456789ab"
+KEYS = {service: Ed25519PrivateKey.generate() for service in (CONTROL, CLIENT, AGGREGATOR, EVALUATOR)}
+TRUSTED = TrustedKeys({service: [key.public_key()] for service, key in KEYS.items()})
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    use_deterministic_torch(1)
+    return write_faces(tmp_path_factory.mktemp("faces"))
+
+
+def keyring(service: str) -> Keyring:
+    return Keyring({service: KEYS[service]}, TRUSTED)
+
+
+def forged(data: bytes) -> bytes:
+    """Another object of this kind, of which nobody notices from outside that it is one: one value is different."""
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+@pytest.mark.parametrize("kind", ["partial", "aggregation"])
+def test_what_a_client_puts_in_the_aggregators_place_does_not_become_the_model(faces: Path, kind: str) -> None:
+    """Every object of the kind is replaced right after it was put: by itself without a signature, with a changed value."""
+    services = InProcess(tiny_plan(faces, rounds=1))
+    run_id = services.start()
+    replaced: set[str] = set()
+
+    def replace(run: Run) -> bool:
+        for key in services.store.keys(f"runs/{run_id}/rounds/"):
+            if object_keys.kind(key) == kind and key not in replaced:
+                replaced.add(key)
+                services.store.put(key, forged(services.ports.artifacts.get(key)))
+        return run.phase is RunPhase.COMPLETED
+
+    run = services.until(run_id, replace)
+    assert replaced
+    assert run.model_sha256 == simulate(services.plan).model_sha256
+
+
+def test_an_update_that_lies_there_before_the_client_trained_is_not_adopted(faces: Path) -> None:
+    """It is a good update of another client, which was signed: for that client's key."""
+    services = InProcess(tiny_plan(faces, rounds=1))
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 1)
+    first, second = (object_keys.update(run_id, 1, f"client-00000{index}") for index in (0, 1))
+    services.until(run_id, lambda _: first in services.store.keys(f"runs/{run_id}/rounds/1/"))
+    services.store.put(second, services.store.get(first))
+    run = services.to_end(run_id)
+    assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulate(services.plan).model_sha256)
+
+
+@pytest.mark.parametrize("service", [AGGREGATOR, EVALUATOR, CONTROL])
+def test_only_a_client_worker_may_make_updates(service: str) -> None:
+    services = InProcess(tiny_plan(Path("nowhere"), rounds=1))
+    with pytest.raises(SignatureError, match=f"{service} may not make .*: only client may"):
+        SignedArtifacts(services.store, keyring(service)).put(object_keys.update(RUN, 1, "client-000000"), b"forged")
+
+
+def test_an_object_of_an_earlier_life_of_the_run_is_not_believed() -> None:
+    services = InProcess(tiny_plan(Path("nowhere"), rounds=1))
+    key = object_keys.update(RUN, 1, "client-000000")
+    store = SignedArtifacts(services.store, own_keys())
+    with working_for("first"):
+        store.put(key, b"an update")
+        assert store.get(key) == b"an update"
+    with working_for("second"), pytest.raises(SignatureError, match="another life"):
+        store.get(key)
+
+
+@pytest.mark.parametrize("changed", [lambda data: data.replace(b"images", b"Images", 1), lambda data: data[:-384]])
+def test_a_manifest_that_was_changed_in_the_store_is_refused_by_its_name(faces: Path, changed: Any) -> None:
+    services = InProcess(tiny_plan(faces, rounds=1))
+    run = services.run()
+    key = object_keys.manifest(run.id, 1)
+    data = services.store.get(key)
+    assert changed(data) != data
+    services.store.put(key, changed(data))
+    lose(services, run.id)
+    restored, refused = restore_all(services.ports)
+    assert restored == []
+    assert key in refused[run.id]
+
+
+def test_what_a_fedface_left_that_did_not_sign_is_restored_if_the_operator_says_so(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces, rounds=1))
+    key = object_keys.manifest(RUN, 1)
+    services.store.put(key, b"{}")
+    with pytest.raises(UnsignedError, match=f"{key} is not signed by control"):
+        services.ports.artifacts.get(key)
+    assert SignedArtifacts(services.store, own_keys(), ["manifest"]).get(key) == b"{}"
+
+
+FORGED: list[BaseModel] = [
+    PrepareModel(run_id=RUN),
+    ReduceRound(run_id=RUN, round=1),
+    *(
+        HandleFact(run_id=RUN, fact=fact)
+        for fact in (
+            ModelPrepared(run_id=RUN, model_sha256="0" * 64),
+            StepFailed(run_id=RUN, round=1, reason="forged"),
+            StepFailed(run_id=RUN, round=1, reason="forged", fresh_cohort_may_help=True),
+            EvaluationSkipped(run_id=RUN, round=1),
+            RoundReady(run_id=RUN, round=1, because="operator"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("command", FORGED, ids=lambda command: type(getattr(command, "fact", command)).__name__)
+def test_a_client_worker_cannot_sign_what_only_others_send(command: BaseModel) -> None:
+    body = command.model_dump(mode="json")
+    with pytest.raises(SignatureError, match="client may not make"):
+        signature_of(keyring(CLIENT), command, body, "life")
+    header = signature_of(keyring(CLIENT), FoldShard(run_id=RUN, round=1, shard=0), body, "life")
+    for name in (CLIENT, CONTROL):  # as itself, and in another's name
+        with pytest.raises(SignatureError):
+            check_message(keyring(CONTROL), command, body, "life", header.replace(CLIENT, name))
+    with pytest.raises(UnsignedError):
+        check_message(keyring(CONTROL), command, body, "life", None)
+
+
+@pytest.mark.parametrize("change", ["command", "correlation id", "nothing"])
+def test_a_signed_message_cannot_be_changed_or_sent_again_for_another_life(tmp_path: Path, change: str) -> None:
+    redis = SecretStr("redis://:own@127.0.0.1:1/0")
+    app = create_celery(WorkerSettings(redis_url=redis, artifacts="directory", artifact_directory=tmp_path))
+    handled: list[BaseModel] = []
+    register_handler(app, FoldShard, lambda command, _: handled.append(command))
+    command = FoldShard(run_id=RUN, round=1, shard=0)
+    body = command.model_dump(mode="json")
+    headers = {CORRELATION_HEADER: "life", SIGNATURE_HEADER: signature_of(app.keyring, command, body, "life")}
+    sent = body | ({"shard": 1} if change == "command" else {})
+    headers |= {CORRELATION_HEADER: "another"} if change == "correlation id" else {}
+    with structlog.testing.capture_logs() as logs:
+        app.tasks[ROUTES[FoldShard].task].apply(kwargs={"command": sent}, headers=headers, throw=True)
+    assert handled == ([command] if change == "nothing" else [])
+    forged_events = [entry for entry in logs if entry["event"] == "message_forged"]
+    assert len(forged_events) == (change != "nothing")
+
+
+def test_a_fact_of_an_earlier_life_ends_no_run(faces: Path) -> None:
+    services = InProcess(tiny_plan(faces, rounds=1))
+    run_id = services.start()
+    fact: Fact = StepFailed(run_id=run_id, round=None, reason="of a run that was deleted")
+    handle_fact_of_its_run(services.ports, HandleFact(run_id=run_id, fact=fact), "an earlier life")
+    assert services.ports.ledger.load(run_id).phase is RunPhase.PREPARING
