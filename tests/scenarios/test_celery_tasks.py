@@ -67,7 +67,7 @@ def test_control_sweeps_on_a_schedule(settings: EverySetting) -> None:
     assert [type(collector) for collector in collectors] == [ClockSkew]
     (entry,) = app.conf.beat_schedule.values()
     assert (entry["task"], entry["schedule"].run_every) == (ROUTES[Sweep].task, timedelta(seconds=7))
-    assert entry["options"] == {"queue": CONTROL, "expires": 7}
+    assert entry["options"] == {"queue": CONTROL, "expires": 7, "time_limit": None, "soft_time_limit": None}
     Sweep.model_validate(entry["kwargs"]["command"])
 
 

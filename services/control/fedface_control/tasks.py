@@ -44,8 +44,9 @@ def create(settings: ControlSettings) -> tuple[Celery, list[Collector]]:
             "task": ROUTES[Sweep].task,
             "schedule": schedule(settings.sweep_seconds, nowfun=_steady_now, app=app),
             "kwargs": {"command": Sweep().model_dump(mode="json")},
-            # A sweep that still waits in the queue when the next one is sent is of no use.
-            "options": {"queue": CONTROL, "expires": settings.sweep_seconds},
+            # A sweep that still waits in the queue when the next one is sent is of no use. Its limits are those of the
+            # worker that takes it, as for every message: one that brings its own is dropped.
+            "options": {"queue": CONTROL, "expires": settings.sweep_seconds, "time_limit": None, "soft_time_limit": None},
         }
     }
     return app, [ClockSkew(ports.clock)]

@@ -107,7 +107,7 @@ class RunRecords(Protocol):
         except carried clients. ``changed``: the ledger accepts no update any more if the round is neither open nor
         suspended. An open round gets the deadline of its record. A suspended round that becomes open loses its counts of
         attempts, since a pause is no fault of its clients. The failures of steps are forgotten: those of the ``changed``
-        round if its phase is another one, and those of the run itself if the run's phase is another one.
+        round if its phase is another one, and those of the run itself if its phase is another one or the run has ended.
 
         Nothing is stored if an error is raised: `StaleVersionError` if the stored version is another one, since somebody
         else has changed the run; `NotFoundError` if there is no such run, or ``changed`` was never opened.

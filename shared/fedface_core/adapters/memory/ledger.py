@@ -86,7 +86,7 @@ class MemoryLedger:
             saved = run.next_version()
             if changed is not None:  # before anything is stored: it raises an error if this round was never opened
                 self._state(run.id, changed.number).change_to(changed)
-            if stored.phase is not saved.phase:
+            if stored.phase is not saved.phase or saved.phase in ENDED:
                 self._failures[run.id].clear()
             self._runs[run.id] = saved
             if opened is not None:
