@@ -47,6 +47,7 @@ def check(plan: ModelPlan) -> None:
     assert outputs <= size.activations <= 3 * outputs, "dlib's scale and ReLU are no modules"
 
 
+@pytest.mark.slow  # networks of 150 layers
 @pytest.mark.parametrize("architecture", get_args(Architecture))
 def test_it_is_that_of_the_network(architecture: str) -> None:
     check(ModelPlan.model_validate({"architecture": architecture}))

@@ -97,7 +97,7 @@ def create(
     key: KeyHeader = None,
 ) -> RunDetail:
     """Create a run of a plan. The run does nothing until it is started."""
-    run = operate_run.create_run(ports, plan, key)
+    run = operate_run.create_run(ports, plan, key, budget=request.app.state.budget)
     response.headers["Location"] = _path_of(request, run)
     return run_detail(ports.ledger, run)
 
@@ -113,7 +113,7 @@ def clone(
 ) -> RunDetail:
     """Create a run of another run's plan with changes: a JSON merge patch (RFC 7396), in which null restores the default."""
     try:
-        run = operate_run.clone_run(ports, run_id, changes, key)
+        run = operate_run.clone_run(ports, run_id, changes, key, budget=request.app.state.budget)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
     response.headers["Location"] = _path_of(request, run)
