@@ -20,8 +20,9 @@ from fedface_control.proceed import proceed
 from fedface_control.publish import publish_always, publish_never
 from fedface_control.records import save_new_run, save_run
 from fedface_control.upkeep.retention import delete_run as remove_run
+from fedface_control.upkeep.retention import delete_unreadable_run
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.schema_version import read_versioned
+from fedface_core.contracts.schema_version import UNREADABLE, read_versioned
 from fedface_core.domain.budget import DEFAULT_BUDGET, Budget, require_within
 from fedface_core.domain.errors import (
     ArtifactMissingError,
@@ -168,18 +169,26 @@ def cancel_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
 
 
 @retry_if_stale
-def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run:
+def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run | None:
     """Mark the run as `deleting`, so that the sweep removes its artifacts and its records.
 
-    If Redis takes no more writes, they are removed here: the sweep comes by a message, which a full Redis does not take.
+    If Redis takes no more writes, they are removed here: the sweep comes by a message, which a full Redis does not take. So
+    is a run whose record cannot be read, whatever its phase is, since no sweep sees it; then the answer is None.
 
     `InvalidInputError` unless ``confirm`` is the run's id; `WrongPhaseError` if the run has started and not ended.
     """
-    run = ports.ledger.load(run_id)
+    if not ports.ledger.known_runs([run_id]):
+        raise NotFoundError(f"there is no run {run_id}")
     if confirm != run_id:
         raise InvalidInputError(
             f"deleting {run_id} removes its artifacts and its records for good; to confirm, send ?confirm={run_id}"
         )
+    try:
+        run = ports.ledger.load(run_id)
+    except UNREADABLE as error:
+        log.warning("unreadable_run_deleted", run_id=run_id, reason=str(error))
+        delete_unreadable_run(ports, run_id)
+        return None
     if run.phase is RunPhase.DELETING:
         return run
     deleting = run.deleting()
