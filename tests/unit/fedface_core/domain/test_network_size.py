@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from fedface_core.domain.network_size import network_size
+from fedface_core.domain.network_size import improved_blocks, network_size
 from fedface_core.domain.plan import ModelPlan
 from fedface_core.domain.plan.model import Architecture
 from fedface_learning.models import build_network
@@ -56,6 +56,11 @@ def test_it_is_that_of_the_network(architecture: str) -> None:
 @pytest.mark.parametrize("plan", ODD, ids=lambda plan: f"{plan['architecture']}-{plan['height']}")
 def test_it_is_so_for_odd_sizes(plan: dict[str, Any]) -> None:
     check(ModelPlan.model_validate(plan))
+
+
+def test_the_number_in_the_name_gives_the_blocks() -> None:
+    plan = ModelPlan.model_validate({"architecture": "adaface-ir-101"})
+    assert improved_blocks(plan) == (3, 13, 30, 3)
 
 
 def test_the_largest_plans_are_no_work() -> None:
