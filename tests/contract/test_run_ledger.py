@@ -80,6 +80,7 @@ def test_runs_are_listed_newest_first(ledger: RunLedger) -> None:
     assert ledger.runs(limit=2, before=middle.id) == [oldest]
     assert ledger.runs(before=newest.id) == [middle, oldest]
     assert ledger.runs(before=oldest.id) == []
+    assert ledger.unreadable_runs(limit=2, before=middle.id) == {}
 
 
 def test_runs_are_counted_by_phase(ledger: RunLedger) -> None:

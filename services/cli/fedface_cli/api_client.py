@@ -100,9 +100,13 @@ class ControlApi:
         """Cancel a run that has not ended."""
         return self._change(RunDetail, "POST", f"/runs/{run_id}/cancel")
 
-    def delete(self, run_id: str, confirm: str) -> RunDetail:
-        """Have a run and its artifacts removed; ``confirm`` must be the run's id. `NotFoundError` once the run is gone."""
-        return self._change(RunDetail, "DELETE", f"/runs/{run_id}", params={"confirm": confirm})
+    def delete(self, run_id: str, confirm: str) -> RunDetail | None:
+        """Have a run and its artifacts removed; ``confirm`` must be the run's id. `NotFoundError` once the run is gone.
+
+        None if its record could not be read; then it is gone already.
+        """
+        answer = self._changed("DELETE", f"/runs/{run_id}", params={"confirm": confirm})
+        return None if answer.status_code == httpx.codes.NO_CONTENT else self._body(RunDetail, answer)
 
     def restore(self, run_id: str) -> RunDetail:
         """Restore a run that the ledger has lost. `WrongPhaseError` if it is there, even if an earlier try restored it."""
@@ -215,19 +219,28 @@ class ControlApi:
         self.close()
 
     def _change(self, body: type[BodyT], method: str, path: str, **request: Any) -> BodyT:
+        return self._body(body, self._changed(method, path, **request))
+
+    def _changed(self, method: str, path: str, **request: Any) -> httpx.Response:
         """A call that changes something: it is sent again if it is unknown whether it has arrived.
 
         With its idempotency key, the API carries it out once however often it arrives.
         """
         headers = {"Idempotency-Key": uuid.uuid4().hex} | request.pop("headers", {})
         retrying = Retrying(retry=_should_retry, stop=stop_after_attempt(_ATTEMPTS), wait=RETRY_WAIT, reraise=True)
-        answer: BodyT = retrying(self._call, body, method, path, headers=headers, **request)
+        answer: httpx.Response = retrying(self._answer, method, path, headers=headers, **request)
         return answer
 
     def _call(self, body: type[BodyT], method: str, path: str, **request: Any) -> BodyT:
+        return self._body(body, self._answer(method, path, **request))
+
+    def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         with self._mapped_errors():
             response = self._http.request(method, path, **request)
         raise_for_problem(response, self._through)
+        return response
+
+    def _body(self, body: type[BodyT], response: httpx.Response) -> BodyT:
         try:
             return body.model_validate_json(response.content)
         except ValidationError:

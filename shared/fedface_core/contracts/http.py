@@ -77,6 +77,9 @@ class RunList(Body):
     """A list of runs, newest first."""
 
     runs: list[RunSummary]
+    unreadable: dict[str, str] = Field(
+        default_factory=dict, description="Run → why, of the runs whose records cannot be read. They can be deleted."
+    )
 
 
 class RestoredRuns(Body):

@@ -261,6 +261,9 @@ class RunViews(Protocol):
         A run whose record cannot be read is logged and left out. `NotFoundError` if there is no run ``before``.
         """
 
+    def unreadable_runs(self, limit: int | None = None, before: str | None = None) -> Mapping[str, str]:
+        """Run → why its record cannot be read, of the runs that `runs` leaves out with equal arguments."""
+
     def run_phases(self) -> Sequence[RunPhase]:
         """The phase of every run, in no order. No record of a run is read."""
 

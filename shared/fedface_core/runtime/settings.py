@@ -8,9 +8,11 @@ from typing import Literal, NoReturn, Self, TypeVar
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fedface_core.domain.budget import DEFAULT_BUDGET, Budget
 from fedface_core.domain.patience import PATIENCE_SECONDS
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
 from fedface_core.runtime.setting_types import (
+    Amount,
     BucketName,
     Count,
     Endpoint,
@@ -136,6 +138,18 @@ class ControlSettings(WorkerSettings):
     api_model_bytes: int = Field(
         default=MAX_MODEL_BYTES, ge=1, le=MAX_MODEL_BYTES, description="The largest uploaded model."
     )
+    plan_parameters: Amount = Field(
+        default=DEFAULT_BUDGET.parameters, description="The largest network of a new run, in parameters."
+    )
+    plan_class_numbers: Amount = Field(
+        default=DEFAULT_BUDGET.class_numbers, description="The most clients of a new run, times the embedding size."
+    )
+    plan_numbers_held: Amount = Field(
+        default=DEFAULT_BUDGET.numbers_held, description="The most numbers that a process of a new run holds at once."
+    )
+    plan_multiplications: Amount = Field(
+        default=DEFAULT_BUDGET.multiplications, description="The most multiplications of one task of a new run."
+    )
     restore_on_start: bool = Field(
         default=False, description="Whether the API first restores runs that the ledger has lost from the artifact store."
     )
@@ -143,6 +157,16 @@ class ControlSettings(WorkerSettings):
     repeat_after_seconds: Seconds = Field(
         default=60.0, description="The commands of a round are published again after this time without activity."
     )
+
+    @property
+    def budget(self) -> Budget:
+        """What a new run may cost at most."""
+        return Budget(
+            parameters=self.plan_parameters,
+            class_numbers=self.plan_class_numbers,
+            numbers_held=self.plan_numbers_held,
+            multiplications=self.plan_multiplications,
+        )
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

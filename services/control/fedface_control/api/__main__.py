@@ -52,7 +52,7 @@ def main() -> None:
     skew.compare()  # so that a wrong clock is logged at the start, though nobody scrapes
     REGISTRY.register(skew)
     uvicorn.run(
-        create_app(ports, REGISTRY, capacity),
+        create_app(ports, REGISTRY, capacity, settings.budget),
         host=settings.api_host,
         port=settings.api_port,
         root_path=settings.api_root_path,

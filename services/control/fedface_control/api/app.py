@@ -18,14 +18,17 @@ from fedface_control.api.methods import KnownMethods
 from fedface_control.api.problems import ProblemApi, add_problem_handlers
 from fedface_control.api.routes import events, garbage, health, models, rounds, runs
 from fedface_control.api.run_metrics import RunMetrics
+from fedface_core.domain.budget import DEFAULT_BUDGET, Budget
 from fedface_core.ports import Ports
 
 
-def create_app(ports: Ports, registry: CollectorRegistry, capacity: Capacity = DEFAULT_CAPACITY) -> FastAPI:
+def create_app(
+    ports: Ports, registry: CollectorRegistry, capacity: Capacity = DEFAULT_CAPACITY, budget: Budget = DEFAULT_BUDGET
+) -> FastAPI:
     """The API over ``ports``. Its metrics and those of the runs are added to ``registry``, which /metrics exports.
 
     It serves as many event streams at once as ``capacity`` says, and works in as many threads. The server that runs it has
-    to bound the connections.
+    to bound the connections. A new run may cost what ``budget`` says.
     """
 
     @asynccontextmanager
@@ -40,6 +43,7 @@ def create_app(ports: Ports, registry: CollectorRegistry, capacity: Capacity = D
         description="Create, start, watch, pause, resume and cancel federated runs. Errors are problem details (RFC 9457).",
     )
     app.state.ports = ports
+    app.state.budget = budget
     app.state.event_streams = events.EventStreams(capacity.event_streams)
     app.state.uploads = models.Uploads(capacity.uploads, capacity.model_bytes)
     add_problem_handlers(app)

@@ -20,8 +20,10 @@ from fedface_control.proceed import proceed
 from fedface_control.publish import publish_always, publish_never
 from fedface_control.records import save_new_run, save_run
 from fedface_control.upkeep.retention import delete_run as remove_run
+from fedface_control.upkeep.retention import delete_unreadable_run
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.schema_version import read_versioned
+from fedface_core.contracts.schema_version import UNREADABLE, read_versioned
+from fedface_core.domain.budget import DEFAULT_BUDGET, Budget, require_within
 from fedface_core.domain.errors import (
     ArtifactMissingError,
     InvalidInputError,
@@ -42,12 +44,14 @@ from fedface_core.ports import Ports
 log = structlog.get_logger(__name__)
 
 
-def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from: str | None = None) -> Run:
+def create_run(
+    ports: Ports, plan: Plan, key: str | None = None, *, cloned_from: str | None = None, budget: Budget = DEFAULT_BUDGET
+) -> Run:
     """Create a run of ``plan``, which is not started yet. Its id follows from the key if there is one: one key, one run.
 
     `InvalidInputError` if a text of the plan, such as the name, cannot be shown, if the plan is for one process only, by its
-    strategy or its vectorised clients, or if the key has created a run of another plan; `WrongPhaseError` if the key has
-    created a run that the ledger has lost.
+    strategy or its vectorised clients, if it would cost more than ``budget``, or if the key has created a run of another
+    plan; `WrongPhaseError` if the key has created a run that the ledger has lost.
     """
     check_texts(plan)
     if plan.strategy.name in IN_PROCESS:
@@ -64,6 +68,7 @@ def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from:
     existing = None if key is None else _created_before(ports, run_id, plan, key)
     if existing is not None:
         return existing
+    require_within(plan, budget)
     now = ports.clock.now()
     run = Run(id=run_id, plan=plan, correlation_id=uuid.uuid4().hex, created_at=now, cloned_from=cloned_from)
     stored = save_new_run(ports, run)
@@ -77,14 +82,16 @@ def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from:
     return run
 
 
-def clone_run(ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | None = None) -> Run:
+def clone_run(
+    ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | None = None, *, budget: Budget = DEFAULT_BUDGET
+) -> Run:
     """Create a run of another run's plan with ``changes``, a JSON merge patch (RFC 7396). It is not started yet.
 
     `NotFoundError` if there is no run ``run_id``; pydantic's `ValidationError` if the changed plan is not valid;
     `InvalidInputError` and `WrongPhaseError` as `create_run` raises them.
     """
     original = ports.ledger.load(run_id)
-    return create_run(ports, apply_merge_patch(original.plan, changes), key, cloned_from=run_id)
+    return create_run(ports, apply_merge_patch(original.plan, changes), key, cloned_from=run_id, budget=budget)
 
 
 @retry_if_stale
@@ -162,18 +169,26 @@ def cancel_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
 
 
 @retry_if_stale
-def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run:
+def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run | None:
     """Mark the run as `deleting`, so that the sweep removes its artifacts and its records.
 
-    If Redis takes no more writes, they are removed here: the sweep comes by a message, which a full Redis does not take.
+    If Redis takes no more writes, they are removed here: the sweep comes by a message, which a full Redis does not take. So
+    is a run whose record cannot be read, whatever its phase is, since no sweep sees it; then the answer is None.
 
     `InvalidInputError` unless ``confirm`` is the run's id; `WrongPhaseError` if the run has started and not ended.
     """
-    run = ports.ledger.load(run_id)
+    if not ports.ledger.known_runs([run_id]):
+        raise NotFoundError(f"there is no run {run_id}")
     if confirm != run_id:
         raise InvalidInputError(
             f"deleting {run_id} removes its artifacts and its records for good; to confirm, send ?confirm={run_id}"
         )
+    try:
+        run = ports.ledger.load(run_id)
+    except UNREADABLE as error:
+        log.warning("unreadable_run_deleted", run_id=run_id, reason=str(error))
+        delete_unreadable_run(ports, run_id)
+        return None
     if run.phase is RunPhase.DELETING:
         return run
     deleting = run.deleting()

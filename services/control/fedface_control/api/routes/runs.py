@@ -25,6 +25,7 @@ WRONG_PHASE: Responses = {
         "description": "The phase does not allow the action. The detail names the phase and the actions that it allows.",
     }
 }
+GONE: Responses = {204: {"description": "The record of the run could not be read; the run is removed."}}
 BUSY: Responses = {
     503: {"model": Problem, "description": "The API serves as many as it can. `Retry-After` says when to ask again."}
 }
@@ -97,7 +98,7 @@ def create(
     key: KeyHeader = None,
 ) -> RunDetail:
     """Create a run of a plan. The run does nothing until it is started."""
-    run = operate_run.create_run(ports, plan, key)
+    run = operate_run.create_run(ports, plan, key, budget=request.app.state.budget)
     response.headers["Location"] = _path_of(request, run)
     return run_detail(ports.ledger, run)
 
@@ -113,7 +114,7 @@ def clone(
 ) -> RunDetail:
     """Create a run of another run's plan with changes: a JSON merge patch (RFC 7396), in which null restores the default."""
     try:
-        run = operate_run.clone_run(ports, run_id, changes, key)
+        run = operate_run.clone_run(ports, run_id, changes, key, budget=request.app.state.budget)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
     response.headers["Location"] = _path_of(request, run)
@@ -153,15 +154,22 @@ def cancel(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     return run_detail(ports.ledger, operate_run.cancel_run(ports, run_id, key))
 
 
-@router.delete("/runs/{run_id}", status_code=status.HTTP_202_ACCEPTED, responses=UNKNOWN_RUN | WRONG_PHASE | INVALID)
+@router.delete(
+    "/runs/{run_id}",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_model=RunDetail,
+    responses=UNKNOWN_RUN | WRONG_PHASE | INVALID | GONE,
+)
 def delete(
     run_id: str, ports: PortsDep, confirm: Annotated[str | None, Query(description="The run's id, to confirm.")] = None
-) -> RunDetail:
+) -> RunDetail | Response:
     """Delete a run that has not started or has ended: its artifacts, its records, and models that no other run names.
 
-    The answer comes at once; the run is `deleting` until everything is removed.
+    The answer comes at once; the run is `deleting` until everything is removed. A run whose record cannot be read is removed
+    before the answer, which then has no body.
     """
-    return run_detail(ports.ledger, operate_run.delete_run(ports, run_id, confirm))
+    deleting = operate_run.delete_run(ports, run_id, confirm)
+    return Response(status_code=status.HTTP_204_NO_CONTENT) if deleting is None else run_detail(ports.ledger, deleting)
 
 
 @router.post("/runs/{run_id}/restore", responses=UNKNOWN_RUN | WRONG_PHASE)
@@ -184,7 +192,8 @@ def list_runs(
     before: Annotated[str | None, Query(description="The id of a run: only older runs are listed.")] = None,
 ) -> RunList:
     """List the newest runs, newest first. For the next page, give the id of the last one as `before`."""
-    return RunList(runs=run_summaries(ports.ledger, ports.ledger.runs(limit, before)))
+    runs = run_summaries(ports.ledger, ports.ledger.runs(limit, before))
+    return RunList(runs=runs, unreadable=dict(ports.ledger.unreadable_runs(limit, before)))
 
 
 @router.get("/runs/{run_id}", responses=UNKNOWN_RUN)
