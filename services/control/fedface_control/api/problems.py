@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from fedface_control.api.capacity import RETRY_AFTER_SECONDS
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
@@ -49,6 +50,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(FedFaceError, _fedface_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _client_left)
     app.add_exception_handler(Exception, _unexpected_error)
 
 
@@ -114,6 +116,12 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
     response = problem_response(title, error.status_code, detail)
     response.headers.update(error.headers or {})
     return response
+
+
+def _client_left(request: Request, _error: Exception) -> JSONResponse:
+    """Nobody gets this answer: the client has gone, or was cut, before its body was whole. That is no crash."""
+    log.info("client_left", path=_shortened(request.url.path))
+    return problem_response("Bad Request", HTTPStatus.BAD_REQUEST, "the body of this request has not come whole")
 
 
 def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
