@@ -132,6 +132,10 @@ class ControlSettings(WorkerSettings):
     api_event_streams: int = Field(
         default=100, ge=1, le=2_500, description="Event streams that it serves at once, at most half of the connections."
     )
+    api_event_streams_of_run: int = Field(default=50, ge=1, le=2_500, description="Event streams of one run at once.")
+    api_event_streams_of_client: int = Field(
+        default=50, ge=1, le=2_500, description="Event streams to one client's address at once."
+    )
     api_uploads: int = Field(default=4, ge=1, le=100, description="Uploads of models that the API takes at once.")
     api_model_bytes: int = Field(
         default=MAX_MODEL_BYTES, ge=1, le=MAX_MODEL_BYTES, description="The largest uploaded model."

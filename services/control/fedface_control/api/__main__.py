@@ -38,6 +38,8 @@ def main() -> None:
     patience = settings.patience_seconds
     capacity = replace(
         capacity_within(raise_open_file_limit(), settings.api_connections, settings.api_event_streams),
+        event_streams_of_run=settings.api_event_streams_of_run,
+        event_streams_of_client=settings.api_event_streams_of_client,
         uploads=settings.api_uploads,
         model_bytes=settings.api_model_bytes,
     )

@@ -17,6 +17,7 @@ from fedface_control.api.capacity import DEFAULT_CAPACITY, Capacity
 from fedface_control.api.methods import KnownMethods
 from fedface_control.api.problems import ProblemApi, add_problem_handlers
 from fedface_control.api.routes import events, garbage, health, models, rounds, runs
+from fedface_control.api.run_feed import RunFeeds
 from fedface_control.api.run_metrics import RunMetrics
 from fedface_core.ports import Ports
 
@@ -40,7 +41,9 @@ def create_app(ports: Ports, registry: CollectorRegistry, capacity: Capacity = D
         description="Create, start, watch, pause, resume and cancel federated runs. Errors are problem details (RFC 9457).",
     )
     app.state.ports = ports
-    app.state.event_streams = events.EventStreams(capacity.event_streams)
+    app.state.event_streams = events.EventStreams(
+        RunFeeds(ports.ledger), capacity.event_streams, capacity.event_streams_of_run, capacity.event_streams_of_client
+    )
     app.state.uploads = models.Uploads(capacity.uploads, capacity.model_bytes)
     add_problem_handlers(app)
     # The innermost: what its reading raises would reach the routes as a group of errors through the next one.
