@@ -140,6 +140,10 @@ class ControlSettings(WorkerSettings):
     api_model_bytes: int = Field(
         default=MAX_MODEL_BYTES, ge=1, le=MAX_MODEL_BYTES, description="The largest uploaded model."
     )
+    api_runs: int = Field(default=10_000, ge=1, le=1_000_000, description="The most runs that the ledger may hold.")
+    api_plan_bytes: int = Field(
+        default=2 * 2**20, ge=1_000, le=16 * 2**20, description="The most bytes that a run's plan takes as JSON."
+    )
     restore_on_start: bool = Field(
         default=False, description="Whether the API first restores runs that the ledger has lost from the artifact store."
     )

@@ -19,14 +19,17 @@ from fedface_control.api.problems import ProblemApi, add_problem_handlers
 from fedface_control.api.routes import events, garbage, health, models, rounds, runs
 from fedface_control.api.run_feed import RunFeeds
 from fedface_control.api.run_metrics import RunMetrics
+from fedface_control.operate.quota import DEFAULT_QUOTA, Quota
 from fedface_core.ports import Ports
 
 
-def create_app(ports: Ports, registry: CollectorRegistry, capacity: Capacity = DEFAULT_CAPACITY) -> FastAPI:
+def create_app(
+    ports: Ports, registry: CollectorRegistry, capacity: Capacity = DEFAULT_CAPACITY, quota: Quota = DEFAULT_QUOTA
+) -> FastAPI:
     """The API over ``ports``. Its metrics and those of the runs are added to ``registry``, which /metrics exports.
 
     It serves as many event streams at once as ``capacity`` says, and works in as many threads. The server that runs it has
-    to bound the connections.
+    to bound the connections. It creates runs within ``quota``.
     """
 
     @asynccontextmanager
@@ -41,6 +44,7 @@ def create_app(ports: Ports, registry: CollectorRegistry, capacity: Capacity = D
         description="Create, start, watch, pause, resume and cancel federated runs. Errors are problem details (RFC 9457).",
     )
     app.state.ports = ports
+    app.state.quota = quota
     app.state.event_streams = events.EventStreams(
         RunFeeds(ports.ledger), capacity.event_streams, capacity.event_streams_of_run, capacity.event_streams_of_client
     )

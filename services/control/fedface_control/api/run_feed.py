@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.5
 MOST_WAITING = 32
-"""How many looks wait for a listener that does not read. One more, and it is cut; it can come back with its last event id."""
+"""How many looks wait for a listener that does not read. One more, and it is cut; it can come back with its last id."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from fedface_control.api.views import run_detail, run_summaries
 from fedface_control.operate import run as operate_run
+from fedface_control.operate.quota import Quota
 from fedface_control.upkeep.restore import restore_all, restore_run
 from fedface_core.contracts.http import Problem, RestoredRuns, RunDetail, RunList
 from fedface_core.domain.plan import Plan
@@ -31,7 +32,8 @@ BUSY: Responses = {
 LOST: Responses = {
     409: {
         "model": Problem,
-        "description": "The key has created a run that the ledger has lost. The detail says how to restore it.",
+        "description": "The ledger has as many runs as it may hold, or it has lost the run that the key has created. The "
+        "detail says what to do.",
     }
 }
 INVALID: Responses = {422: {"model": Problem, "description": "The input is not valid. `errors` names each wrong field."}}
@@ -74,6 +76,13 @@ async def ports_of(request: Request) -> Ports:  # async, so that no request goes
     return ports
 
 
+async def quota_of(request: Request) -> Quota:
+    """The quota that the app was created with."""
+    quota: Quota = request.app.state.quota
+    return quota
+
+
+QuotaDep = Annotated[Quota, Depends(quota_of)]
 PortsDep = Annotated[Ports, Depends(ports_of)]
 KeyHeader = Annotated[
     str | None,
@@ -93,11 +102,12 @@ def create(
     plan: Annotated[Plan, Body(openapi_examples=PLAN_EXAMPLES)],
     request: Request,
     ports: PortsDep,
+    quota: QuotaDep,
     response: Response,
     key: KeyHeader = None,
 ) -> RunDetail:
     """Create a run of a plan. The run does nothing until it is started."""
-    run = operate_run.create_run(ports, plan, key)
+    run = operate_run.create_run(ports, plan, key, quota=quota)
     response.headers["Location"] = _path_of(request, run)
     return run_detail(ports.ledger, run)
 
@@ -108,12 +118,13 @@ def clone(
     changes: Annotated[dict[str, Any], Body()],
     request: Request,
     ports: PortsDep,
+    quota: QuotaDep,
     response: Response,
     key: KeyHeader = None,
 ) -> RunDetail:
     """Create a run of another run's plan with changes: a JSON merge patch (RFC 7396), in which null restores the default."""
     try:
-        run = operate_run.clone_run(ports, run_id, changes, key)
+        run = operate_run.clone_run(ports, run_id, changes, key, quota=quota)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
     response.headers["Location"] = _path_of(request, run)

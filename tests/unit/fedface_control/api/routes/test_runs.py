@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from fedface_control.api.routes.runs import PLAN_EXAMPLES
+from fedface_control.operate.quota import Quota
 from fedface_control.operate.run import create_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import ListIdentities, PrepareModel
@@ -167,3 +168,13 @@ def test_vectorised_clients_are_refused(api: TestClient, services: InProcess, pl
     refused = problem(api.post("/runs", json=whole), 422, "Invalid input")
     assert refused.detail.startswith("local_training.vectorised_clients is for a simulation in one process")
     assert not services.ports.ledger.runs()
+
+
+def test_beyond_the_quota_no_run_is_created(api: TestClient, services: InProcess) -> None:
+    run_id = api.post("/runs", json={}).json()["id"]
+    api.app.state.quota = Quota(runs=1)  # type: ignore[attr-defined]
+    for path in ("/runs", f"/runs/{run_id}/clone"):
+        assert "delete runs that have ended" in problem(api.post(path, json={}), 409, "Too many runs").detail
+    api.app.state.quota = Quota(plan_bytes=100)  # type: ignore[attr-defined]
+    for path in ("/runs", f"/runs/{run_id}/clone"):
+        assert "100 are allowed" in problem(api.post(path, json={}), 422, "Invalid input").detail
