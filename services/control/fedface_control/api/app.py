@@ -9,6 +9,7 @@ from importlib.metadata import version
 import structlog
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
 
@@ -41,7 +42,9 @@ def create_app(
         title="FedFace control",
         version=version("fedface-control"),
         lifespan=bounded_threads,
-        description="Create, start, watch, pause, resume and cancel federated runs. Errors are problem details (RFC 9457).",
+        description="Create, start, watch, pause, resume and cancel federated runs. Errors are problem details (RFC 9457), "
+        "also for what no operation describes: an unknown path (404), a method that the path has not (405), or that HTTP has "
+        "not (501).",
     )
     app.state.ports = ports
     app.state.quota = quota
@@ -56,7 +59,9 @@ def create_app(
     for router in (runs.router, rounds.router, events.router, models.router, garbage.router, health.router):
         app.include_router(router)
     registry.register(RunMetrics(ports))
-    Instrumentator(registry=registry, excluded_handlers=["/metrics"]).instrument(app).expose(app, tags=["health"])
+    Instrumentator(registry=registry, excluded_handlers=["/metrics"]).instrument(app).expose(
+        app, tags=["health"], response_class=PlainTextResponse
+    )
     app.add_middleware(KnownMethods)  # the outermost, so that no metric sees an invented method
     return app
 

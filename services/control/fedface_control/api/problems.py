@@ -24,6 +24,13 @@ MOST_ERRORS = 20
 MOST_CHARACTERS = 300
 """How much of a field's name, or of a message about it, an answer repeats."""
 
+_ANY_BODY = {
+    "400": "The body has not come whole, or is no text in UTF-8.",
+    "413": "The body is larger than the API takes.",
+}
+_ANY_OPERATION = {"503": "The API serves as many as it can, or the ledger or the artifact store cannot be used now."}
+_WITHOUT_PORTS = ("/healthz", "/metrics")
+
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _VALIDATION_ERROR = {"$ref": "#/components/schemas/HTTPValidationError"}
 
@@ -34,8 +41,14 @@ class ProblemApi(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, with problem details as the body of each error."""
         described = super().openapi()
-        for operations in described["paths"].values():
+        for path, operations in described["paths"].items():
             for operation in operations.values():
+                common = {} if path in _WITHOUT_PORTS else _ANY_OPERATION
+                if "requestBody" in operation:
+                    common = common | _ANY_BODY
+                for status, description in common.items():
+                    problem = {"description": description, "content": {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM}}}
+                    operation["responses"].setdefault(status, problem)
                 for response in operation["responses"].values():
                     schema = response.get("content", {}).get("application/json", {}).get("schema")
                     if schema in (_PROBLEM, _VALIDATION_ERROR):

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from fedface_control.api.problems import busy_response
-from fedface_control.api.routes.runs import BUSY, UNKNOWN_RUN, PortsDep, Responses
+from fedface_control.api.routes.runs import BUSY, LONGEST_ID, UNKNOWN_RUN, PortsDep, Responses, RunIdPath
 from fedface_control.api.run_feed import Listener, Look, RunFeeds
 from fedface_core.ports import RecordedEvent
 
@@ -95,10 +95,12 @@ router = APIRouter(prefix="/runs", tags=["runs"])
     responses=UNKNOWN_RUN | STREAM | BUSY,
 )
 async def events(
-    run_id: str,
+    run_id: RunIdPath,
     ports: PortsDep,
     streams: Annotated[EventStreams, Depends(streams_of)],
-    last_event_id: Annotated[str | None, Header(description="Only events after the one with this id.")] = None,
+    last_event_id: Annotated[
+        str | None, Header(max_length=LONGEST_ID, description="Only events after the one with this id.")
+    ] = None,
     follow: Annotated[bool, Query(description="If false, the stream ends after the newest event.")] = True,
 ) -> EventSourceResponse:
     """Stream the run's audit trail, oldest event first, and then live until the run ends or is deleted.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response, status
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
@@ -16,6 +16,9 @@ from fedface_core.contracts.http import Problem, RestoredRuns, RunDetail, RunLis
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
+
+LONGEST_ID = 100
+"""Characters of an id in a request. Ours have 16, and what is longer is none."""
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -94,6 +97,7 @@ KeyHeader = Annotated[
         description="A name for the request in printable ASCII, so that sending the request again changes nothing.",
     ),
 ]
+RunIdPath = Annotated[str, Path(max_length=LONGEST_ID, description="The run's id.")]
 router = APIRouter(tags=["runs"])
 
 
@@ -114,7 +118,7 @@ def create(
 
 @router.post("/runs/{run_id}/clone", status_code=status.HTTP_201_CREATED, responses=UNKNOWN_RUN | LOST | INVALID)
 def clone(
-    run_id: str,
+    run_id: RunIdPath,
     changes: Annotated[dict[str, Any], Body()],
     request: Request,
     ports: PortsDep,
@@ -132,14 +136,14 @@ def clone(
 
 
 @router.post("/runs/{run_id}/start", responses=UNKNOWN_RUN | WRONG_PHASE)
-def start(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+def start(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Start a created run: it is prepared, the clients enrol, and the rounds follow."""
     return run_detail(ports.ledger, operate_run.start_run(ports, run_id, key))
 
 
 @router.post("/runs/{run_id}/pause", responses=UNKNOWN_RUN | WRONG_PHASE)
 def pause(
-    run_id: str,
+    run_id: RunIdPath,
     ports: PortsDep,
     now: Annotated[bool, Query(description="If true, do not wait for the round in flight.")] = False,
     key: KeyHeader = None,
@@ -153,20 +157,22 @@ def pause(
 
 
 @router.post("/runs/{run_id}/resume", responses=UNKNOWN_RUN | WRONG_PHASE)
-def resume(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+def resume(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Continue a paused run."""
     return run_detail(ports.ledger, operate_run.resume_run(ports, run_id, key))
 
 
 @router.post("/runs/{run_id}/cancel", responses=UNKNOWN_RUN | WRONG_PHASE)
-def cancel(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+def cancel(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """End a run now. Its artifacts stay; updates that are still under way are refused."""
     return run_detail(ports.ledger, operate_run.cancel_run(ports, run_id, key))
 
 
 @router.delete("/runs/{run_id}", status_code=status.HTTP_202_ACCEPTED, responses=UNKNOWN_RUN | WRONG_PHASE | INVALID)
 def delete(
-    run_id: str, ports: PortsDep, confirm: Annotated[str | None, Query(description="The run's id, to confirm.")] = None
+    run_id: RunIdPath,
+    ports: PortsDep,
+    confirm: Annotated[str | None, Query(max_length=LONGEST_ID, description="The run's id, to confirm.")] = None,
 ) -> RunDetail:
     """Delete a run that has not started or has ended: its artifacts, its records, and models that no other run names.
 
@@ -176,7 +182,7 @@ def delete(
 
 
 @router.post("/runs/{run_id}/restore", responses=UNKNOWN_RUN | WRONG_PHASE)
-def restore(run_id: str, ports: PortsDep) -> RunDetail:
+def restore(run_id: RunIdPath, ports: PortsDep) -> RunDetail:
     """Restore a run that the ledger has lost from its record and its manifests in the artifact store."""
     return run_detail(ports.ledger, restore_run(ports, run_id))
 
@@ -192,14 +198,16 @@ def restore_lost(ports: PortsDep) -> RestoredRuns:
 def list_runs(
     ports: PortsDep,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many runs at most.")] = 50,
-    before: Annotated[str | None, Query(description="The id of a run: only older runs are listed.")] = None,
+    before: Annotated[
+        str | None, Query(max_length=LONGEST_ID, description="The id of a run: only older runs are listed.")
+    ] = None,
 ) -> RunList:
     """List the newest runs, newest first. For the next page, give the id of the last one as `before`."""
     return RunList(runs=run_summaries(ports.ledger, ports.ledger.runs(limit, before)))
 
 
 @router.get("/runs/{run_id}", responses=UNKNOWN_RUN)
-def show(run_id: str, ports: PortsDep) -> RunDetail:
+def show(run_id: RunIdPath, ports: PortsDep) -> RunDetail:
     """Show a run: its phase, its current round with the counts of its clients, its newest scores, its plan."""
     return run_detail(ports.ledger, ports.ledger.load(run_id))
 
