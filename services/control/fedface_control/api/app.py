@@ -43,7 +43,7 @@ def create_app(
         version=version("fedface-control"),
         lifespan=bounded_threads,
         description="Create, start, watch, pause, resume and cancel federated runs. Errors are problem details (RFC 9457), "
-        "also for what no operation describes: an unknown path (404), a method that the path has not (405), or that HTTP has "
+        "also for what no operation describes: an unknown path (404), a method that the path has not (405), or HTTP has "
         "not (501).",
     )
     app.state.ports = ports

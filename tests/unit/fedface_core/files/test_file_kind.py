@@ -74,6 +74,7 @@ CASES = {
     FileKind.HTML: b"\n<!DOCTYPE html>\n<html><head><title>Google Drive: virus scan warning",
     FileKind.XML: b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
     FileKind.JSON: b'{"format": "graph-model"}',
+    FileKind.TOML: b'# a plan\n\nname = "orl"\n[model]\narchitecture = "dlib-resnet"\n',
     FileKind.GIT_LFS: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
     FileKind.IMAGE: b"\xff\xd8\xff\xe0\0\x10JFIF",
 }
