@@ -79,8 +79,8 @@ def server(text: str, at: str, number: float, told: list[Any], whole: Any) -> ht
             f"/runs/{RUN}": detail,
             f"/runs/{RUN}/rounds": {"rounds": []},
         }
-        body = bodies[path] if whole is None else whole
-        return httpx.Response(200, content=json.dumps(body).encode())
+        shown = bodies[path] if whole is None else whole
+        return httpx.Response(200, content=json.dumps(shown).encode())
 
     return httpx.MockTransport(answer)
 
