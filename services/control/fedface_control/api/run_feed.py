@@ -124,7 +124,8 @@ class RunFeeds:
         """Have the run's feed give its looks to the listener. True if the feed is at the event ``after``, too."""
         feed = self._feeds.get(run_id)
         if feed is None:
-            feed = self._feeds[run_id] = _Feed(after)
+            feed = _Feed(after)
+            self._feeds[run_id] = feed
             feed.reader = asyncio.create_task(self._read(run_id, feed))
         feed.listeners.add(listener)
         return feed.after == after

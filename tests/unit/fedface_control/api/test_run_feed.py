@@ -97,7 +97,8 @@ def test_many_listeners_cost_the_reads_of_one(services: InProcess, run_id: str, 
 
 def test_the_reader_ends_with_its_last_listener(services: InProcess, run_id: str, reads: list[str | None]) -> None:
     async def story(feeds: RunFeeds) -> None:
-        one, other = Follower(feeds, run_id), Follower(feeds, run_id)
+        one = Follower(feeds, run_id)
+        other = Follower(feeds, run_id)
         await until(lambda: len(reads) > 10)
         for follower in (one, other):
             assert len(asyncio.all_tasks()) > 1
@@ -134,7 +135,8 @@ def test_a_listener_that_does_not_read_is_cut_and_others_go_on(
     monkeypatch.setattr("fedface_control.api.run_feed.MOST_WAITING", 2)
 
     async def story(feeds: RunFeeds) -> None:
-        reading, stuck = Follower(feeds, run_id), Follower(feeds, run_id)
+        reading = Follower(feeds, run_id)
+        stuck = Follower(feeds, run_id)
         await until(lambda: len(reading.got) >= 2 and len(stuck.got) >= 2)
         await asyncio.sleep(5 * POLL_SECONDS)
         stuck.task.cancel()  # it stays in the feed, and takes nothing any more
