@@ -9,13 +9,14 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
 from httpx_sse import connect_sse
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
 
 from fedface_cli.api_problems import BrokenConnectionError, mapped_transport_errors, raise_for_problem
@@ -28,6 +29,7 @@ from fedface_core.contracts.http import (
     RoundList,
     RunDetail,
     RunList,
+    RunSummary,
     StoredModel,
 )
 from fedface_core.domain.credentials import mask_url
@@ -56,6 +58,15 @@ class RunEvent:
     """What happened, such as ``round_opened``."""
     data: dict[str, Any]
     """What it happened to and why; for `progress` the fields of a `RunSummary`."""
+
+
+class _AuditedEvent(BaseModel):
+    """What the commands rely on in an event of the audit trail. It may say more."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    at: str
+    round: int | None = None
 
 
 class ControlApi:
@@ -170,7 +181,7 @@ class ControlApi:
             raise_for_problem(source.response, self._through)
             for event in source.iter_sse():
                 if event.data:  # a keep-alive is an event without data
-                    yield RunEvent(event.id, event.event, self._event_data(event.data))
+                    yield RunEvent(event.id, event.event, self._event_data(event.event, event.data))
 
     def download_model(self, run_id: str, path: Path) -> str:
         """Write the run's newest model to ``path``, whole or not at all. Returns its SHA-256.
@@ -246,13 +257,17 @@ class ControlApi:
         except ValidationError:
             raise self._not_our_api() from None
 
-    def _event_data(self, text: str) -> dict[str, Any]:
+    def _event_data(self, name: str, text: str) -> dict[str, Any]:
+        """The fields of an event: a run's summary if it is `progress`, else those of the audit trail."""
         try:
-            data = json.loads(text)
-        except json.JSONDecodeError:
+            data: dict[str, Any] = json.loads(text, parse_constant=_refuse_constant)
+            if name == "progress":
+                RunSummary.model_validate(data)
+            else:
+                _AuditedEvent.model_validate(data)
+                datetime.fromisoformat(data["at"])
+        except (ValueError, RecursionError):
             raise self._not_our_api() from None
-        if not isinstance(data, dict):
-            raise self._not_our_api()
         return data
 
     def _not_our_api(self) -> UnavailableError:
@@ -260,6 +275,10 @@ class ControlApi:
 
     def _mapped_errors(self) -> AbstractContextManager[None]:
         return mapped_transport_errors(self.where)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON, although Python's parser takes it")
 
 
 def _should_retry(state: RetryCallState) -> bool:

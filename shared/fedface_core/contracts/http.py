@@ -17,9 +17,9 @@ MODEL_SHA256_HEADER = "X-Model-SHA256"
 
 
 class Body(BaseModel):
-    """The base class of all bodies. They are frozen."""
+    """The base class of all bodies. They are frozen, and their numbers are finite: JSON has no others."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
 class RunSummary(Body):

@@ -267,6 +267,9 @@ class RunViews(Protocol):
     def run_phases(self) -> Sequence[RunPhase]:
         """The phase of every run, in no order. No record of a run is read."""
 
+    def run_count(self) -> int:
+        """How many runs the ledger has, whether their records can be read or not. The cost does not grow with them."""
+
     def known_runs(self, run_ids: Iterable[str]) -> Set[str]:
         """Those of the runs that the ledger has, whether their records can be read or not. No record is read."""
 

@@ -134,9 +134,17 @@ class ControlSettings(WorkerSettings):
     api_event_streams: int = Field(
         default=100, ge=1, le=2_500, description="Event streams that it serves at once, at most half of the connections."
     )
+    api_event_streams_of_run: int = Field(default=50, ge=1, le=2_500, description="Event streams of one run at once.")
+    api_event_streams_of_client: int = Field(
+        default=50, ge=1, le=2_500, description="Event streams to one client's address at once."
+    )
     api_uploads: int = Field(default=4, ge=1, le=100, description="Uploads of models that the API takes at once.")
     api_model_bytes: int = Field(
         default=MAX_MODEL_BYTES, ge=1, le=MAX_MODEL_BYTES, description="The largest uploaded model."
+    )
+    api_runs: int = Field(default=10_000, ge=1, le=1_000_000, description="The most runs that the ledger may hold.")
+    api_plan_bytes: int = Field(
+        default=2 * 2**20, ge=1_000, le=16 * 2**20, description="The most bytes that a run's plan takes as JSON."
     )
     plan_parameters: Amount = Field(
         default=DEFAULT_BUDGET.parameters, description="The largest network of a new run, in parameters."

@@ -15,6 +15,7 @@ import structlog
 
 from fedface_control.compare_and_set import retry_if_stale
 from fedface_control.halt import cancel
+from fedface_control.operate.quota import DEFAULT_QUOTA, Quota
 from fedface_control.phases import preparing
 from fedface_control.proceed import proceed
 from fedface_control.publish import publish_always, publish_never
@@ -23,7 +24,6 @@ from fedface_control.upkeep.retention import delete_run as remove_run
 from fedface_control.upkeep.retention import delete_unreadable_run
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.schema_version import UNREADABLE, read_versioned
-from fedface_core.domain.budget import DEFAULT_BUDGET, Budget, require_within
 from fedface_core.domain.errors import (
     ArtifactMissingError,
     InvalidInputError,
@@ -45,13 +45,14 @@ log = structlog.get_logger(__name__)
 
 
 def create_run(
-    ports: Ports, plan: Plan, key: str | None = None, *, cloned_from: str | None = None, budget: Budget = DEFAULT_BUDGET
+    ports: Ports, plan: Plan, key: str | None = None, *, cloned_from: str | None = None, quota: Quota = DEFAULT_QUOTA
 ) -> Run:
     """Create a run of ``plan``, which is not started yet. Its id follows from the key if there is one: one key, one run.
 
-    `InvalidInputError` if a text of the plan, such as the name, cannot be shown, if the plan is for one process only, by its
-    strategy or its vectorised clients, if it would cost more than ``budget``, or if the key has created a run of another
-    plan; `WrongPhaseError` if the key has created a run that the ledger has lost.
+    `InvalidInputError` if a text of the plan, such as the name, cannot be shown, if it is too large or would cost too much,
+    if it is for one process only, by its strategy or its vectorised clients, or if the key has created a run of another plan;
+    `WrongPhaseError` if the key has created a run that the ledger has lost; `TooManyRunsError` if ``quota`` allows no
+    more runs.
     """
     check_texts(plan)
     if plan.strategy.name in IN_PROCESS:
@@ -68,7 +69,7 @@ def create_run(
     existing = None if key is None else _created_before(ports, run_id, plan, key)
     if existing is not None:
         return existing
-    require_within(plan, budget)
+    quota.check(ports.ledger, plan)
     now = ports.clock.now()
     run = Run(id=run_id, plan=plan, correlation_id=uuid.uuid4().hex, created_at=now, cloned_from=cloned_from)
     stored = save_new_run(ports, run)
@@ -83,15 +84,15 @@ def create_run(
 
 
 def clone_run(
-    ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | None = None, *, budget: Budget = DEFAULT_BUDGET
+    ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | None = None, *, quota: Quota = DEFAULT_QUOTA
 ) -> Run:
     """Create a run of another run's plan with ``changes``, a JSON merge patch (RFC 7396). It is not started yet.
 
     `NotFoundError` if there is no run ``run_id``; pydantic's `ValidationError` if the changed plan is not valid;
-    `InvalidInputError` and `WrongPhaseError` as `create_run` raises them.
+    `InvalidInputError`, `TooManyRunsError` and `WrongPhaseError` as `create_run` raises them.
     """
     original = ports.ledger.load(run_id)
-    return create_run(ports, apply_merge_patch(original.plan, changes), key, cloned_from=run_id, budget=budget)
+    return create_run(ports, apply_merge_patch(original.plan, changes), key, cloned_from=run_id, quota=quota)
 
 
 @retry_if_stale

@@ -268,6 +268,11 @@ class MemoryLedger:
         with self._lock:
             return [run.phase for run in self._runs.values()]
 
+    def run_count(self) -> int:
+        """How many runs the ledger has, whether their records can be read or not."""
+        with self._lock:
+            return len(self._runs)
+
     def known_runs(self, run_ids: Iterable[str]) -> Set[str]:
         """Those of the runs that the ledger has, whether their records can be read or not."""
         with self._lock:

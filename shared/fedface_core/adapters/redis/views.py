@@ -66,6 +66,13 @@ class RedisViews(RunLookup):
                 pipeline.hget(run_keys(run_id).run, "phase")
             return [RunPhase(phase) for phase in pipeline.execute() if phase in [*RunPhase]]  # not what nobody can read
 
+    def run_count(self) -> int:
+        """How many runs the ledger has, whether their records can be read or not."""
+        with self._server.pipeline() as pipeline:
+            pipeline.zcard(RUNS)
+            (count,) = pipeline.execute()
+        return int(count)
+
     def known_runs(self, run_ids: Iterable[str]) -> Set[str]:
         """Those of the runs that the ledger has, whether their records can be read or not."""
         asked = sorted(set(run_ids))

@@ -6,6 +6,7 @@ import hashlib
 
 import pytest
 
+from fedface_control.operate.quota import Quota
 from fedface_control.operate.run import clone_run, create_run, delete_run, pause_run, resume_run
 from fedface_core.domain.budget import Budget
 from fedface_core.domain.errors import InvalidInputError, WrongPhaseError
@@ -51,13 +52,15 @@ def test_a_run_that_costs_too_much_is_neither_created_nor_cloned() -> None:
     with pytest.raises(InvalidInputError, match="spreadout takes"):
         clone_run(control.ports, run.id, {"spreadout": {"steps": 1_000_000}})
     assert control.ledger.runs() == [run]
-    assert clone_run(control.ports, run.id, {"spreadout": {"steps": 1_000_000}}, budget=Budget(multiplications=10**16))
+    assert clone_run(
+        control.ports, run.id, {"spreadout": {"steps": 1_000_000}}, quota=Quota(budget=Budget(multiplications=10**16))
+    )
 
 
 def test_a_run_that_is_there_is_not_judged_again() -> None:
     control = Control.empty()
     run = create_run(control.ports, PLAN, "one")
-    assert create_run(control.ports, PLAN, "one", budget=Budget(parameters=1)) == run
+    assert create_run(control.ports, PLAN, "one", quota=Quota(budget=Budget(parameters=1))) == run
     assert control.ledger.load(run.id) == run
 
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from fedface_control.api.app import create_app
 from fedface_control.api.routes.runs import PLAN_EXAMPLES
+from fedface_control.operate.quota import Quota
 from fedface_control.operate.run import create_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.budget import Budget
@@ -71,7 +72,7 @@ def test_a_wrong_plan_is_refused_by_field(
 
 def test_a_run_may_cost_what_the_setting_of_control_says(services: InProcess, plan: Plan) -> None:
     run = create_run(services.ports, plan)
-    app = create_app(services.ports, CollectorRegistry(), budget=Budget(parameters=9))
+    app = create_app(services.ports, CollectorRegistry(), quota=Quota(budget=Budget(parameters=9)))
     with TestClient(app) as api:
         answers = [
             api.post("/runs", json=plan.model_dump(mode="json")),
@@ -185,3 +186,13 @@ def test_vectorised_clients_are_refused(api: TestClient, services: InProcess, pl
     refused = problem(api.post("/runs", json=whole), 422, "Invalid input")
     assert refused.detail.startswith("local_training.vectorised_clients is for a simulation in one process")
     assert not services.ports.ledger.runs()
+
+
+def test_beyond_the_quota_no_run_is_created(api: TestClient, services: InProcess) -> None:
+    run_id = api.post("/runs", json={}).json()["id"]
+    api.app.state.quota = Quota(runs=1)  # type: ignore[attr-defined]
+    for path in ("/runs", f"/runs/{run_id}/clone"):
+        assert "delete runs that have ended" in problem(api.post(path, json={}), 409, "Too many runs").detail
+    api.app.state.quota = Quota(plan_bytes=100)  # type: ignore[attr-defined]
+    for path in ("/runs", f"/runs/{run_id}/clone"):
+        assert "100 are allowed" in problem(api.post(path, json={}), 422, "Invalid input").detail
