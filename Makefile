@@ -16,7 +16,7 @@ PYTEST_WITH_SERVERS := $(BIN)/pytest --numprocesses $(shell expr $(CORES) \* 3 /
 unexport PYTHONDONTWRITEBYTECODE
 
 # `make test COVER=yes` measures which lines the unit and contract tests reach, and takes longer.
-COVERAGE := $(if $(COVER),--cov --cov-report=term:skip-covered --cov-fail-under=80)
+COVERAGE := $(if $(COVER),--cov --cov-report=term:skip-covered --cov-fail-under=90)
 
 .PHONY: help install dev demo up env certificates lock audit sbom test test-fast test-exhaustive chaos bench-peers digests lint format test-compose clean
 

@@ -39,7 +39,7 @@ ALLOWED: Final[dict[str, set[str]]] = {
 # Control computes nothing: of the packages of ours it knows the core only.
 CONTROL: Final = {
     *("celery", "fastapi", "fedface_core", "prometheus_client", "prometheus_fastapi_instrumentator", "pydantic"),
-    *("anyio", "sse_starlette", "starlette", "structlog", "tenacity", "uvicorn"),
+    *("anyio", "h11", "sse_starlette", "starlette", "structlog", "tenacity", "uvicorn"),
 }
 
 

@@ -80,18 +80,22 @@ def test_runs_are_listed_newest_first(ledger: RunLedger) -> None:
     assert ledger.runs(limit=2, before=middle.id) == [oldest]
     assert ledger.runs(before=newest.id) == [middle, oldest]
     assert ledger.runs(before=oldest.id) == []
+    assert ledger.unreadable_runs(limit=2, before=middle.id) == {}
 
 
 def test_runs_are_counted_by_phase(ledger: RunLedger) -> None:
     assert ledger.run_phases() == []
+    assert ledger.run_count() == 0
     created = created_run()
     started = created_run()
     for run in (created, started):
         ledger.create(run)
     ledger.save(started.started(T0), "run_started")
+    assert ledger.run_count() == 2
     assert sorted(ledger.run_phases()) == [RunPhase.CREATED, RunPhase.PREPARING]
     ledger.delete(started.id)
     assert ledger.run_phases() == [RunPhase.CREATED]
+    assert ledger.run_count() == 1
 
 
 def test_of_some_runs_those_are_known_that_the_ledger_has(ledger: RunLedger, run: Run) -> None:

@@ -60,7 +60,7 @@ KEYS = (None, None, "one", "two", "three")
 # The commands that workers carry out one at a time.
 SERVED = (EnrolClients, TrainClients, PrepareModel, FoldShard, ReduceRound, EvaluateModel, HandleFact)
 
-Action = Callable[[Ports, str, int, str | None], Run]
+Action = Callable[[Ports, str, int, str | None], Run | None]
 # Action of an operator → its function, and the event that it leaves in the audit trail.
 ACTIONS: dict[str, tuple[Action, str]] = {
     "start": (lambda ports, run, _, key: operate_run.start_run(ports, run, key), "run_started"),

@@ -71,7 +71,7 @@ def test_control_sweeps_on_a_schedule(settings: EverySetting) -> None:
     (entry,) = app.conf.beat_schedule.values()
     assert (entry["task"], entry["schedule"].run_every) == (ROUTES[Sweep].task, timedelta(seconds=7))
     headers = entry["options"].pop("headers")
-    assert entry["options"] == {"queue": CONTROL, "expires": 7}
+    assert entry["options"] == {"queue": CONTROL, "expires": 7, "time_limit": None, "soft_time_limit": None}
     body = entry["kwargs"]["command"]
     check_message(app.keyring, Sweep.model_validate(body), body, headers[CORRELATION_HEADER], headers[SIGNATURE_HEADER])
 

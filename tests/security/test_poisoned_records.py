@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis
+import structlog
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 
@@ -19,7 +20,7 @@ from fedface_control.failing import fail_run
 from fedface_control.operate.run import create_run
 from fedface_control.sweep import sweep
 from fedface_core.adapters.memory import ManualClock
-from fedface_core.adapters.redis.keys import round_keys
+from fedface_core.adapters.redis.keys import round_keys, run_keys
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.contracts import object_keys
 from fedface_core.domain.run import RunPhase
@@ -91,14 +92,56 @@ def test_the_run_can_be_cancelled_and_deleted(api: TestClient, services: InProce
     assert artifacts.keys(object_keys.MODELS) == [], "what only an unreadable round has named is garbage"
 
 
+@pytest.fixture(params=["no number", "another version", "no JSON"])
+def unreadable(request: pytest.FixtureRequest, services: InProcess, ledger_url: str) -> str:
+    """A run in round 1 whose own record cannot be read."""
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 1)
+    with redis.Redis.from_url(ledger_url, decode_responses=True) as client:
+        key = run_keys(run_id).run
+        record = json.loads(client.hget(key, "record") or "")
+        wrong = {
+            "no number": json.dumps(record | {"finished_rounds": None}),
+            "another version": json.dumps(record | {"schema_version": 99}),
+            "no JSON": "half a rec",
+        }
+        client.hset(key, "record", wrong[request.param])
+    return run_id
+
+
+def test_a_run_that_cannot_be_read_is_listed_and_deleted(api: TestClient, services: InProcess, unreadable: str) -> None:
+    services.clock.advance(1)
+    other = create_run(services.ports, services.plan)
+    listed = api.get("/runs").raise_for_status().json()
+    assert [run["id"] for run in listed["runs"]] == [other.id]
+    assert listed["unreadable"].keys() == {unreadable}
+    assert "Run" in listed["unreadable"][unreadable]
+    older = api.get("/runs", params={"before": other.id}).raise_for_status().json()
+    assert (older["runs"], older["unreadable"].keys()) == ([], {unreadable})
+    api.get("/metrics").raise_for_status()
+    assert api.get(f"/runs/{unreadable}").json()["title"] in ("Damaged object", "Unknown schema version")
+    assert api.delete(f"/runs/{unreadable}").status_code == 422, "it is to be confirmed"
+    assert api.delete(f"/runs/{unreadable}?confirm={unreadable}").status_code == 204
+    assert api.delete(f"/runs/{unreadable}?confirm={unreadable}").status_code == 404
+    assert api.get("/runs").raise_for_status().json()["unreadable"] == {}
+    artifacts = services.ports.artifacts
+    assert artifacts.keys(object_keys.run_folder(unreadable)) == []
+    services.clock.advance(timedelta(days=8).total_seconds())
+    api.delete("/garbage").raise_for_status()
+    assert artifacts.keys(object_keys.MODELS) == [], "what only the unreadable run has named is garbage"
+    assert services.ports.ledger.load(other.id) == other
+
+
 def test_the_run_fails_once_its_sweep_has_failed_often(services: InProcess, poisoned: str) -> None:
     """A run that nobody cancels is not swept for ever."""
     services.publisher.published.clear()
-    for _ in range(100):
-        services.sweep_after(REPEAT_AFTER.total_seconds() + 1)
-        run = services.ports.ledger.load(poisoned)
-        if run.phase is RunPhase.FAILED:
-            break
+    with structlog.testing.capture_logs() as logs:  # to print the traceback of each sweep takes most of a second
+        for _ in range(100):
+            services.sweep_after(REPEAT_AFTER.total_seconds() + 1)
+            run = services.ports.ledger.load(poisoned)
+            if run.phase is RunPhase.FAILED:
+                break
+    assert "sweep_failed" in {record["event"] for record in logs}
     assert run.failure is not None
     assert "DamagedObjectError: this is no RoundState: quorum" in run.failure
     fail_run(services.ports, poisoned, "again")  # it changes nothing

@@ -9,13 +9,14 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
 from httpx_sse import connect_sse
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
 
 from fedface_cli.api_problems import BrokenConnectionError, mapped_transport_errors, raise_for_problem
@@ -28,6 +29,7 @@ from fedface_core.contracts.http import (
     RoundList,
     RunDetail,
     RunList,
+    RunSummary,
     StoredModel,
 )
 from fedface_core.domain.credentials import mask_url
@@ -56,6 +58,15 @@ class RunEvent:
     """What happened, such as ``round_opened``."""
     data: dict[str, Any]
     """What it happened to and why; for `progress` the fields of a `RunSummary`."""
+
+
+class _AuditedEvent(BaseModel):
+    """What the commands rely on in an event of the audit trail. It may say more."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    at: str
+    round: int | None = None
 
 
 class ControlApi:
@@ -100,9 +111,13 @@ class ControlApi:
         """Cancel a run that has not ended."""
         return self._change(RunDetail, "POST", f"/runs/{run_id}/cancel")
 
-    def delete(self, run_id: str, confirm: str) -> RunDetail:
-        """Have a run and its artifacts removed; ``confirm`` must be the run's id. `NotFoundError` once the run is gone."""
-        return self._change(RunDetail, "DELETE", f"/runs/{run_id}", params={"confirm": confirm})
+    def delete(self, run_id: str, confirm: str) -> RunDetail | None:
+        """Have a run and its artifacts removed; ``confirm`` must be the run's id. `NotFoundError` once the run is gone.
+
+        None if its record could not be read; then it is gone already.
+        """
+        answer = self._changed("DELETE", f"/runs/{run_id}", params={"confirm": confirm})
+        return None if answer.status_code == httpx.codes.NO_CONTENT else self._body(RunDetail, answer)
 
     def restore(self, run_id: str) -> RunDetail:
         """Restore a run that the ledger has lost. `WrongPhaseError` if it is there, even if an earlier try restored it."""
@@ -166,7 +181,7 @@ class ControlApi:
             raise_for_problem(source.response, self._through)
             for event in source.iter_sse():
                 if event.data:  # a keep-alive is an event without data
-                    yield RunEvent(event.id, event.event, self._event_data(event.data))
+                    yield RunEvent(event.id, event.event, self._event_data(event.event, event.data))
 
     def download_model(self, run_id: str, path: Path) -> str:
         """Write the run's newest model to ``path``, whole or not at all. Returns its SHA-256.
@@ -215,31 +230,44 @@ class ControlApi:
         self.close()
 
     def _change(self, body: type[BodyT], method: str, path: str, **request: Any) -> BodyT:
+        return self._body(body, self._changed(method, path, **request))
+
+    def _changed(self, method: str, path: str, **request: Any) -> httpx.Response:
         """A call that changes something: it is sent again if it is unknown whether it has arrived.
 
         With its idempotency key, the API carries it out once however often it arrives.
         """
         headers = {"Idempotency-Key": uuid.uuid4().hex} | request.pop("headers", {})
         retrying = Retrying(retry=_should_retry, stop=stop_after_attempt(_ATTEMPTS), wait=RETRY_WAIT, reraise=True)
-        answer: BodyT = retrying(self._call, body, method, path, headers=headers, **request)
+        answer: httpx.Response = retrying(self._answer, method, path, headers=headers, **request)
         return answer
 
     def _call(self, body: type[BodyT], method: str, path: str, **request: Any) -> BodyT:
+        return self._body(body, self._answer(method, path, **request))
+
+    def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         with self._mapped_errors():
             response = self._http.request(method, path, **request)
         raise_for_problem(response, self._through)
+        return response
+
+    def _body(self, body: type[BodyT], response: httpx.Response) -> BodyT:
         try:
             return body.model_validate_json(response.content)
         except ValidationError:
             raise self._not_our_api() from None
 
-    def _event_data(self, text: str) -> dict[str, Any]:
+    def _event_data(self, name: str, text: str) -> dict[str, Any]:
+        """The fields of an event: a run's summary if it is `progress`, else those of the audit trail."""
         try:
-            data = json.loads(text)
-        except json.JSONDecodeError:
+            data: dict[str, Any] = json.loads(text, parse_constant=_refuse_constant)
+            if name == "progress":
+                RunSummary.model_validate(data)
+            else:
+                _AuditedEvent.model_validate(data)
+                datetime.fromisoformat(data["at"])
+        except (ValueError, RecursionError):
             raise self._not_our_api() from None
-        if not isinstance(data, dict):
-            raise self._not_our_api()
         return data
 
     def _not_our_api(self) -> UnavailableError:
@@ -247,6 +275,10 @@ class ControlApi:
 
     def _mapped_errors(self) -> AbstractContextManager[None]:
         return mapped_transport_errors(self.where)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON, although Python's parser takes it")
 
 
 def _should_retry(state: RetryCallState) -> bool:

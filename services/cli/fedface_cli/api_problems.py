@@ -10,7 +10,15 @@ from pydantic import ValidationError
 
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, Problem
 from fedface_core.domain.certificate_problems import certificate_problem
-from fedface_core.domain.errors import FedFaceError, InvalidInputError, NotFoundError, UnavailableError, WrongPhaseError
+from fedface_core.domain.errors import (
+    DamagedObjectError,
+    FedFaceError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+    UnknownSchemaError,
+    WrongPhaseError,
+)
 
 # A proxy answers 407 if the credentials in its URL are missing or wrong.
 _ERRORS = {
@@ -20,6 +28,8 @@ _ERRORS = {
     413: InvalidInputError,
     422: InvalidInputError,
 }
+# Faults of the server that trying again does not mend: what it has stored cannot be read.
+_ERRORS_BY_TITLE = {kind.title: kind for kind in (DamagedObjectError, UnknownSchemaError)}
 
 
 class BrokenConnectionError(UnavailableError):
@@ -59,7 +69,8 @@ def raise_for_problem(response: httpx.Response, through: str = "") -> None:
     """Raise the error that the API answered with; its message names the wrong fields. Nothing if the answer is a success.
 
     The error's class follows from the HTTP status. A fault of the server, or of a proxy before it, is an `UnavailableError`:
-    trying again may help. It is `FedFaceError` if the status is not one that the API gives. ``through`` names the proxy.
+    trying again may help, unless it is about a record that cannot be read. It is `FedFaceError` if the status
+    is not one that the API gives. ``through`` names the proxy.
     """
     if response.is_success:
         return
@@ -69,7 +80,7 @@ def raise_for_problem(response: httpx.Response, through: str = "") -> None:
     if problem is None:
         raise kind(f"{response.request.url}{through} answered {response.status_code} {response.reason_phrase}")
     fields = "".join(f"\n  {wrong.field}: {wrong.message}" for wrong in problem.errors)
-    raise kind(problem.detail + fields)
+    raise _ERRORS_BY_TITLE.get(problem.title, kind)(problem.detail + fields)
 
 
 def _problem(response: httpx.Response) -> Problem | None:

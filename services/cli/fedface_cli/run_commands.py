@@ -114,22 +114,32 @@ def delete(
 ) -> None:
     """Delete a run that has not started or has ended, and wait until it is gone.
 
-    Its artifacts, its records and the model versions that no other run names are removed.
+    Its artifacts, its records and the model versions that no other run names are removed. A run whose record cannot be read
+    is deleted in any phase.
     """
     from fedface_cli.api_client import ControlApi
     from fedface_cli.api_patience import ApiPatience
     from fedface_cli.wording import status_line
-    from fedface_core.domain.errors import InvalidInputError, NotFoundError
+    from fedface_core.domain.errors import DamagedObjectError, InvalidInputError, NotFoundError, UnknownSchemaError
 
     with ControlApi() as api:
-        run = api.run(run_id)
+        try:
+            known = api.run(run_id)
+            phase: str = known.phase
+            described = f"{known.name}, {phase}"
+        except (DamagedObjectError, UnknownSchemaError) as error:
+            phase = "unreadable"
+            described = f"which cannot be read: {error}"
         if not yes and not sys.stdin.isatty():
             raise InvalidInputError(f"deleting {run_id} cannot be undone, and nobody is here to confirm it: add --yes")
-        if not yes and not confirm(f"Delete {run_id} ({run.name}, {run.phase}) with its artifacts, for good?"):
-            say(f"{run_id} is {run.phase}; nothing was deleted")
+        if not yes and not confirm(f"Delete {run_id} ({described}) with its artifacts, for good?"):
+            say(f"{run_id} is {phase}; nothing was deleted")
             return
         try:
             run = api.delete(run_id, confirm=run_id)
+            if run is None:
+                say(f"{run_id} is gone")
+                return
             say(f"{status_line(run)}; waiting until it is gone")
             patience = ApiPatience(lambda reason: say(reason, err=True))
             while True:

@@ -94,6 +94,10 @@ def list_runs(
     if as_json:
         print_json(listed.model_dump(mode="json"))
         return
+    for unreadable, reason in listed.unreadable.items():
+        say(f"{unreadable} cannot be read: {one_line(reason)}; it can only be deleted", err=True)
+    if not listed.runs and listed.unreadable:
+        return
     if not listed.runs and before is not None:
         say(f"{before} is the oldest run", err=True)
         return

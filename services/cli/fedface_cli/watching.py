@@ -94,7 +94,7 @@ def _watch_in_lines(api: ControlApi, run: RunDetail, console: Console, check: Ca
         console.print(event_line(event), soft_wrap=True)
         if event.name == "round_finished":
             rounds = patience.call(api.rounds, run.id).rounds
-            for scores in (view.scores for view in rounds if view.number == event.data["round"] and view.scores):
+            for scores in (view.scores for view in rounds if view.number == event.data.get("round") and view.scores):
                 console.print(f"  {scores_line(scores)}", soft_wrap=True)
     return patience.call(api.run, run.id)
 

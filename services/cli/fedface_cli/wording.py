@@ -41,12 +41,12 @@ def counted(number: int, noun: str) -> str:
 
 def local_minute(at: datetime | None) -> str:
     """A date and time to the minute, in the reader's time zone; a dash for None."""
-    return "–" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M")
+    return "–" if at is None else _local(at).strftime("%Y-%m-%d %H:%M")
 
 
 def local_second(at: str) -> str:
     """A date and time to the second, in the reader's time zone, from the ISO 8601 text of an event."""
-    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return _local(datetime.fromisoformat(at)).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def duration(seconds: float) -> str:
@@ -80,13 +80,21 @@ def phase_with_reason(run: RunSummary) -> str:
 def failing_line(failing: StepFailure) -> str:
     """A step that fails: ``aggregator.reduce_round: 3 failures, the newest at 14:05: RuntimeError: no memory``."""
     times = counted(failing.total, "failure")
-    return one_line(f"{failing.step}: {times}, the newest at {failing.at.astimezone():%H:%M}: {failing.reason}")
+    return one_line(f"{failing.step}: {times}, the newest at {_local(failing.at):%H:%M}: {failing.reason}")
 
 
 def status_line(run: RunSummary) -> str:
     """The run's phase, and what happens or can be done next, in one line."""
     phase, then = _status(run)
     return f"{run.id} is {phase}; {then}"
+
+
+def _local(at: datetime) -> datetime:
+    """The moment in the reader's time zone, or as it is at the ends of the calendar, where it has none there."""
+    try:
+        return at.astimezone()
+    except OverflowError:
+        return at
 
 
 def _status(run: RunSummary) -> tuple[str, str]:

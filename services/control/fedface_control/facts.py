@@ -22,7 +22,6 @@ from fedface_core.domain.facts import (
     RoundReady,
     StepFailed,
 )
-from fedface_core.domain.failures import LONGEST_STORED_REASON
 from fedface_core.domain.round import ENDED_ROUND
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import Ports
@@ -86,7 +85,6 @@ def _apply(ports: Ports, run: Run, fact: Fact) -> Run | None:
 
 def _step_failed(ports: Ports, run: Run, fact: StepFailed) -> Run | None:
     """Abandon the round or fail the run, unless a repetition of the step has succeeded meanwhile."""
-    fact = fact.model_copy(update={"reason": fact.reason[:LONGEST_STORED_REASON]})
     if fact.round in run.evaluating:
         return fail(ports, run, f"round {fact.round}: {fact.reason}")
     current = ports.ledger.load_round(run.id, run.round) if run.round is not None else None

@@ -50,10 +50,13 @@ def create(settings: ControlSettings) -> tuple[Celery, list[Collector]]:
             "task": ROUTES[Sweep].task,
             "schedule": schedule(settings.sweep_seconds, nowfun=_steady_now, app=app),
             "kwargs": {"command": command},
-            # A sweep that still waits in the queue when the next one is sent is of no use.
             "options": {
                 "queue": CONTROL,
+                # A sweep that still waits in the queue when the next one is sent is of no use.
                 "expires": settings.sweep_seconds,
+                # The limits of the worker that takes it, as for every message: one that brings its own is dropped.
+                "time_limit": None,
+                "soft_time_limit": None,
                 # One signature for all sweeps: a copy of such a message only sweeps once more.
                 "headers": {
                     CORRELATION_HEADER: _SWEEPS,

@@ -17,9 +17,9 @@ MODEL_SHA256_HEADER = "X-Model-SHA256"
 
 
 class Body(BaseModel):
-    """The base class of all bodies. They are frozen."""
+    """The base class of all bodies. They are frozen, and their numbers are finite: JSON has no others."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
 class RunSummary(Body):
@@ -77,6 +77,9 @@ class RunList(Body):
     """A list of runs, newest first."""
 
     runs: list[RunSummary]
+    unreadable: dict[str, str] = Field(
+        default_factory=dict, description="Run → why, of the runs whose records cannot be read. They can be deleted."
+    )
 
 
 class RestoredRuns(Body):

@@ -7,6 +7,7 @@
     ├── NotFoundError             there is no such run, round or object
     │   └── ArtifactMissingError  the artifact store has no object under a key
     ├── WrongPhaseError           the phase of the run or round does not allow what was asked
+    ├── TooManyRunsError          the ledger holds as many runs as it may
     ├── StaleVersionError         somebody else changed the run in the meantime
     ├── UnavailableError          the ledger, the broker or the artifact store does not answer, or cannot serve now
     ├── EvictingLedgerError       the server of the ledger may remove records when its memory is full
@@ -71,6 +72,13 @@ class WrongPhaseError(FedFaceError):
 
     status = 409
     title = "Wrong phase"
+
+
+class TooManyRunsError(FedFaceError):
+    """The ledger holds as many runs as it may. Deleting runs that have ended makes room."""
+
+    status = 409
+    title = "Too many runs"
 
 
 class StaleVersionError(FedFaceError):

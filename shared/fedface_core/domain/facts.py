@@ -6,16 +6,16 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from fedface_core.domain.failures import LONGEST_STORED_REASON
 from fedface_core.domain.ids import RunId, Sha256
 from fedface_core.domain.results import Aggregation, Counted, Scores
 
 MOST_ID_CHARACTERS: Final = 64
-MOST_REASON_CHARACTERS: Final = 4_000
-"""A longer reason is cut: a failure must not be lost because much is wrong."""
 
 
 def _shortened(reason: str) -> str:
-    return reason if len(reason) <= MOST_REASON_CHARACTERS else reason[: MOST_REASON_CHARACTERS - 1] + "…"
+    """The reason, cut if it is longer than the ledger stores: a failure must not be lost because much is wrong."""
+    return reason if len(reason) <= LONGEST_STORED_REASON else reason[: LONGEST_STORED_REASON - 1] + "…"
 
 
 class FactBase(BaseModel):

@@ -42,6 +42,7 @@ class FileKind(StrEnum):
     HTML = "an HTML page: a download that failed"
     XML = "an XML document"
     JSON = "a JSON document"
+    TOML = "a TOML document, such as a plan"
     GIT_LFS = "a Git LFS pointer: the file that it stands for was not downloaded (git lfs pull)"
     IMAGE = "an image"
 
@@ -62,6 +63,10 @@ _SAVED_MODEL: Final = re.compile(rb"\x08\x01\x12" + _LENGTH + rb"\x0a", re.DOTAL
 _ONNX: Final = re.compile(rb"\x08[\x01-\x20][\x12\x1a\x22\x28\x32\x3a\x42]", re.DOTALL)
 _FROZEN_GRAPH: Final = re.compile(rb"\x0a" + _LENGTH + rb"\x0a[\x01-\x7f][\w./-]+\x12[\x01-\x7f]\w+", re.DOTALL)
 _CAFFE: Final = re.compile(rb"\x0a[\x01-\x7f][ -~]*?(\xa2\x06|\x12[\x00-\x7f])", re.DOTALL)
+_TOML: Final = re.compile(  # comments, then a table or a field
+    rb"(?:[ \t]*(?:#[^\n\0]*)?\r?\n)*[ \t]*"
+    rb"""(?:\[\[?[\w."' -]+\]\]?[ \t]*(?:#|\r?\n|\Z)|[\w."'-]+[ \t]*=[ \t]*["'\[{\w+-])"""
+)
 _STARTS: Final[tuple[tuple[bytes, FileKind], ...]] = (
     (b"\x89HDF\r\n\x1a\n", FileKind.HDF5),
     (b"\x12\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0", FileKind.MXNET),
@@ -145,4 +150,6 @@ def _kind_of_text(start: bytes) -> FileKind | None:
         return FileKind.HTML
     if text.startswith(b"<?xml"):
         return FileKind.HTML if b"<html" in text else FileKind.XML
-    return FileKind.JSON if re.match(rb'\{\s*"', text) or re.match(rb"\[\s*[\[{\"]", text) else None
+    if re.match(rb'\{\s*"', text) or re.match(rb"\[\s*[\[{\"]", text):
+        return FileKind.JSON
+    return FileKind.TOML if _TOML.match(text) else None

@@ -107,7 +107,7 @@ class RunRecords(Protocol):
         except carried clients. ``changed``: the ledger accepts no update any more if the round is neither open nor
         suspended. An open round gets the deadline of its record. A suspended round that becomes open loses its counts of
         attempts, since a pause is no fault of its clients. The failures of steps are forgotten: those of the ``changed``
-        round if its phase is another one, and those of the run itself if the run's phase is another one.
+        round if its phase is another one, and those of the run itself if its phase is another one or the run has ended.
 
         Nothing is stored if an error is raised: `StaleVersionError` if the stored version is another one, since somebody
         else has changed the run; `NotFoundError` if there is no such run, or ``changed`` was never opened.
@@ -261,8 +261,14 @@ class RunViews(Protocol):
         A run whose record cannot be read is logged and left out. `NotFoundError` if there is no run ``before``.
         """
 
+    def unreadable_runs(self, limit: int | None = None, before: str | None = None) -> Mapping[str, str]:
+        """Run → why its record cannot be read, of the runs that `runs` leaves out with equal arguments."""
+
     def run_phases(self) -> Sequence[RunPhase]:
         """The phase of every run, in no order. No record of a run is read."""
+
+    def run_count(self) -> int:
+        """How many runs the ledger has, whether their records can be read or not. The cost does not grow with them."""
 
     def known_runs(self, run_ids: Iterable[str]) -> Set[str]:
         """Those of the runs that the ledger has, whether their records can be read or not. No record is read."""

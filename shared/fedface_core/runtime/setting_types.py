@@ -137,6 +137,7 @@ Region = Annotated[str, _checked(_check_region)]
 Host = Annotated[str, _checked(_check_host)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(gt=0, le=_MOST_PROCESSES)]
+Amount = Annotated[int, Field(gt=0, le=10**18)]
 # An empty path would be the folder in which the service was started.
 Folder = Annotated[Path, BeforeValidator(_refuse_empty)]
 # Without NoDecode, a text from the environment would have to be JSON.

@@ -12,12 +12,14 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.budget import DEFAULT_BUDGET, Budget
 from fedface_core.domain.patience import PATIENCE_SECONDS
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
 from fedface_core.runtime.redis_url import names_authorities, trusting, uses_tls
 from fedface_core.runtime.secret_files import SecretFiles
 from fedface_core.runtime.setting_types import (
     AuthoritiesFile,
+    Amount,
     BucketName,
     Count,
     Endpoint,
@@ -198,9 +200,29 @@ class ControlSettings(WorkerSettings):
     api_event_streams: int = Field(
         default=100, ge=1, le=2_500, description="Event streams that it serves at once, at most half of the connections."
     )
+    api_event_streams_of_run: int = Field(default=50, ge=1, le=2_500, description="Event streams of one run at once.")
+    api_event_streams_of_client: int = Field(
+        default=50, ge=1, le=2_500, description="Event streams to one client's address at once."
+    )
     api_uploads: int = Field(default=4, ge=1, le=100, description="Uploads of models that the API takes at once.")
     api_model_bytes: int = Field(
         default=MAX_MODEL_BYTES, ge=1, le=MAX_MODEL_BYTES, description="The largest uploaded model."
+    )
+    api_runs: int = Field(default=10_000, ge=1, le=1_000_000, description="The most runs that the ledger may hold.")
+    api_plan_bytes: int = Field(
+        default=2 * 2**20, ge=1_000, le=16 * 2**20, description="The most bytes that a run's plan takes as JSON."
+    )
+    plan_parameters: Amount = Field(
+        default=DEFAULT_BUDGET.parameters, description="The largest network of a new run, in parameters."
+    )
+    plan_class_numbers: Amount = Field(
+        default=DEFAULT_BUDGET.class_numbers, description="The most clients of a new run, times the embedding size."
+    )
+    plan_numbers_held: Amount = Field(
+        default=DEFAULT_BUDGET.numbers_held, description="The most numbers that a process of a new run holds at once."
+    )
+    plan_multiplications: Amount = Field(
+        default=DEFAULT_BUDGET.multiplications, description="The most multiplications of one task of a new run."
     )
     restore_on_start: bool = Field(
         default=False, description="Whether the API first restores runs that the ledger has lost from the artifact store."
@@ -219,6 +241,15 @@ class ControlSettings(WorkerSettings):
     def _api_pair_is_whole(self) -> Self:
         _check_pair("API", self.api_tls_certificate_file, self.api_tls_key_file)
         return self
+    @property
+    def budget(self) -> Budget:
+        """What a new run may cost at most."""
+        return Budget(
+            parameters=self.plan_parameters,
+            class_numbers=self.plan_class_numbers,
+            numbers_held=self.plan_numbers_held,
+            multiplications=self.plan_multiplications,
+        )
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

@@ -19,30 +19,14 @@ Suffixes of tensor names: N images, D dimensions, C channels, H×W pixels.
 from __future__ import annotations
 
 import math
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
+from fedface_core.domain.network_size import SQUEEZED, improved_blocks
 from fedface_core.domain.plan import ModelPlan
 from fedface_learning.models.network import EmbeddingNetwork, convolution, draw_as_torch_does, linear
 from fedface_learning.models.prelu import PReLU
-
-# The number of blocks of each stage, by the number in the name. InsightFace says 100 where others say 101.
-_BLOCKS: Final = {
-    "18": (2, 2, 2, 2),
-    "34": (3, 4, 6, 3),
-    "50": (3, 4, 14, 3),
-    "100": (3, 13, 30, 3),
-    "101": (3, 13, 30, 3),
-    "152": (3, 8, 36, 3),
-}
-_REDUCTION: Final = 16  # Of the channels, in squeeze-and-excitation. `ModelPlan` makes sure that one is left.
-
-
-def blocks_of_stages(plan: ModelPlan) -> tuple[int, ...]:
-    """The number of blocks of each of the four stages of the plan's network, an improved residual one."""
-    return _BLOCKS[plan.architecture.rsplit("-", 1)[1]]
 
 
 class ImprovedResNet(EmbeddingNetwork):
@@ -59,7 +43,7 @@ class ImprovedResNet(EmbeddingNetwork):
             convolution(plan.channels, inputs, 3, padding=1, bias=False), nn.BatchNorm2d(inputs), PReLU(inputs)
         )
         blocks: list[nn.Module] = []
-        for outputs, count in zip(plan.widths, blocks_of_stages(plan), strict=True):
+        for outputs, count in zip(plan.widths, improved_blocks(plan), strict=True):
             blocks.append(self._block(inputs, outputs, stride=2))
             blocks += [self._block(outputs, outputs, stride=1) for _ in range(count - 1)]
             inputs = outputs
@@ -140,8 +124,8 @@ class _SqueezeAndExcitation(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.squeeze = convolution(width, width // _REDUCTION, 1, bias=False)
-        self.excite = convolution(width // _REDUCTION, width, 1, bias=False)
+        self.squeeze = convolution(width, width // SQUEEZED, 1, bias=False)
+        self.excite = convolution(width // SQUEEZED, width, 1, bias=False)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         means_NC11 = x_NCHW.mean(dim=(2, 3), keepdim=True)

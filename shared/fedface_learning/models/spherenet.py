@@ -8,23 +8,14 @@ Suffixes of tensor names: N images, D dimensions, C channels, H×W pixels.
 from __future__ import annotations
 
 import math
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
+from fedface_core.domain.network_size import SPHERENET_BLOCKS
 from fedface_core.domain.plan import ModelPlan
 from fedface_learning.models.network import EmbeddingNetwork, convolution, linear
 from fedface_learning.models.prelu import PReLU
-
-# The number of residual blocks of each stage. The number in the name is that of all convolutions.
-_BLOCKS: Final = {
-    "spherenet-4": (0, 0, 0, 0),
-    "spherenet-10": (0, 1, 2, 0),
-    "spherenet-20": (1, 2, 4, 1),
-    "spherenet-36": (2, 4, 8, 2),
-    "spherenet-64": (3, 8, 16, 3),
-}
 
 
 class SphereNet(EmbeddingNetwork):
@@ -37,7 +28,7 @@ class SphereNet(EmbeddingNetwork):
         inputs: int = plan.channels
         height = plan.height
         width = plan.width
-        for outputs, blocks in zip(plan.widths, _BLOCKS[plan.architecture], strict=True):
+        for outputs, blocks in zip(plan.widths, SPHERENET_BLOCKS[plan.architecture], strict=True):
             opening = convolution(inputs, outputs, 3, stride=2, padding=1)
             stages.append(nn.Sequential(opening, PReLU(outputs), *(_ResidualBlock(outputs) for _ in range(blocks))))
             inputs = outputs

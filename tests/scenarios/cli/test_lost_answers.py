@@ -44,7 +44,9 @@ def test_a_lost_answer_neither_loses_nor_doubles_a_request(api: ByHand, monkeypa
         assert client.pause(run_id, now=True).phase == "paused"
         assert client.resume(run_id).phase == "preparing"
         assert client.cancel(run_id).phase == "cancelled"
-        assert client.delete(run_id, confirm=run_id).phase == "deleting"
+        deleting = client.delete(run_id, confirm=run_id)
+        assert deleting is not None
+        assert deleting.phase == "deleting"
     story = [event.name for event in ledger.events(run_id)]
     assert story == [
         "run_created",

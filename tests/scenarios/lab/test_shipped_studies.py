@@ -1,4 +1,4 @@
-"""The studies and plans under docs/: each is one, and a study says what it compares."""
+"""The studies and plans under docs/: each is one, within the budget of a new run, and a study says what it compares."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fedface_cli.plan_files import read_plan
+from fedface_core.domain.budget import DEFAULT_BUDGET, require_within
 from fedface_lab.study.grid import expand
 from fedface_lab.study.study_file import read_study
 from fedface_learning.pretraining import PretrainPlan
@@ -20,6 +21,8 @@ STUDIES = sorted((DOCS / "studies").glob("*.toml"))
 def test_every_plan_of_the_study_is_valid_and_its_arms_differ(path: Path) -> None:
     jobs = expand(read_study(path), path)
     assert len({job.digest for job in jobs}) == len(jobs)
+    for job in jobs:
+        require_within(job.plan, DEFAULT_BUDGET)
     assert {job.seed for job in jobs} == set(read_study(path).repeat.seeds)
 
 
@@ -29,7 +32,7 @@ def test_there_are_studies() -> None:
 
 @pytest.mark.parametrize("path", sorted((DOCS / "plans").iterdir()), ids=lambda path: path.stem)
 def test_every_plan_is_valid(path: Path) -> None:
-    read_plan(path)
+    require_within(read_plan(path), DEFAULT_BUDGET)
 
 
 def test_the_run_is_the_studys_arm() -> None:

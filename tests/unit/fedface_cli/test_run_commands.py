@@ -12,8 +12,9 @@ import pytest
 from fedface_cli import run_commands
 from fedface_control.upkeep.retention import delete_run as remove
 from fedface_core.contracts import object_keys
+from fedface_core.domain.errors import DamagedObjectError, FedFaceError, UnknownSchemaError
 from fedface_core.domain.round import RoundPhase
-from fedface_core.domain.run import RunPhase
+from fedface_core.domain.run import Run, RunPhase
 from support.api_by_hand import PLAN, ByHand
 from support.command_line import Invoke
 
@@ -177,6 +178,26 @@ def test_delete_waits_until_the_run_is_gone(fedface: Invoke, api: ByHand) -> Non
     assert out.splitlines()[-1] == f"{run_id} is gone"
     assert api.ports.artifacts.keys(object_keys.run_folder(run_id)) == []
     assert fedface("run", "delete", "--yes", run_id)[0] == 1
+
+
+@pytest.mark.parametrize("error", [DamagedObjectError("this is no Run"), UnknownSchemaError("this is no Run")])
+def test_a_run_that_cannot_be_read_is_deleted_all_the_same(
+    fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch, error: FedFaceError
+) -> None:
+    run_id = api.created()
+
+    def refuse(_run_id: str) -> Run:
+        raise error
+
+    monkeypatch.setattr(api.ports.ledger, "load", refuse)
+    assert fedface("run", "show", run_id) == (1, "", "error: this is no Run\n")
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    code, out, _ = fedface("run", "delete", run_id)
+    assert (code, out.splitlines()[-1][-34:]) == (0, "is unreadable; nothing was deleted")
+    assert f"Delete {run_id} (which cannot be read: this is no Run) with its artifacts, for good? [y/N]" in out
+    assert fedface("run", "delete", "--yes", run_id) == (0, f"{run_id} is gone\n", "")
+    assert not api.ports.ledger.known_runs([run_id])
+    assert api.ports.artifacts.keys(object_keys.run_folder(run_id)) == []
 
 
 class Terminal(io.StringIO):

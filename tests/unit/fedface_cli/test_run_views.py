@@ -14,6 +14,7 @@ import pytest
 from fedface_cli.api_client import ControlApi, RunEvent
 from fedface_control.operate.run import create_run, delete_run
 from fedface_control.upkeep.retention import delete_run as remove
+from support.api_answers import RUN
 from support.api_by_hand import MODEL_SHA256, PLAN, ByHand
 from support.command_line import Invoke
 
@@ -124,6 +125,15 @@ def test_list_has_every_run_newest_first(fedface: Invoke, api: ByHand) -> None:
     assert listed[:2] == [newer, older]
     older_ones = json.loads(fedface("run", "list", "--limit", "1", "--before", newer, "--json")[1])["runs"]
     assert [run["id"] for run in older_ones] == [older]
+
+
+def test_list_names_what_cannot_be_read(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    damaged = {RUN: "this is no Run: rounds: \x1b[31m"}
+    monkeypatch.setattr(api.ports.ledger, "unreadable_runs", lambda *_: damaged)
+    api.created()
+    code, _, err = fedface("run", "list")
+    assert (code, err) == (0, f"{RUN} cannot be read: this is no Run: rounds: \\x1b[31m; it can only be deleted\n")
+    assert json.loads(fedface("run", "list", "--json")[1])["unreadable"] == damaged
 
 
 def test_a_narrow_list_cuts_a_long_name_and_shows_whole_ids(

@@ -29,7 +29,7 @@ class Interrupted(httpx.SyncByteStream):
     """A stream that breaks off after its first event and a keep-alive."""
 
     def __iter__(self) -> Iterator[bytes]:
-        yield b'id: 7-0\nevent: round_opened\ndata: {"phase": "running", "round": 1}\n\n'
+        yield b'id: 7-0\nevent: round_opened\ndata: {"at": "2026-01-02T03:04:05+00:00", "round": 1}\n\n'
         yield b": ping\n\n"
         raise httpx.ReadError("gone")
 
@@ -41,7 +41,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_following_goes_on_after_the_last_event_seen() -> None:
     asked: list[str | None] = []
-    ended = {"phase": "completed"}
+    ended = {"at": "2026-01-02T03:04:05+00:00", "phase": "completed"}
 
     def answer(request: httpx.Request) -> httpx.Response:
         if not request.url.path.endswith("/events"):
@@ -54,7 +54,7 @@ def test_following_goes_on_after_the_last_event_seen() -> None:
 
     events = list(watching.follow(client_of(answer), RUN, ApiPatience(pytest.fail)))
     assert events == [
-        RunEvent("7-0", "round_opened", {"phase": "running", "round": 1}),
+        RunEvent("7-0", "round_opened", {"at": "2026-01-02T03:04:05+00:00", "round": 1}),
         RunEvent("8-0", "run_completed", ended),
     ]
     assert asked == [None, "7-0"]
@@ -97,7 +97,7 @@ class Outages:
             case _, "rounds":
                 return httpx.Response(200, json={"rounds": []})
             case _, "events":
-                event = 'id: 8-0\nevent: round_finished\ndata: {"round": 1}\n\n'
+                event = 'id: 8-0\nevent: round_finished\ndata: {"at": "2026-01-02T03:04:05+00:00", "round": 1}\n\n'
                 return httpx.Response(200, headers={"content-type": "text/event-stream"}, text=event)
             case _:
                 return httpx.Response(200, json=detail())

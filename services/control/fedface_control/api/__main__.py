@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 from fedface_control.api.app import create_app
 from fedface_control.api.capacity import capacity_within
 from fedface_control.api.connections import protocol_within
+from fedface_control.operate.quota import Quota
 from fedface_control.upkeep.claims import claim_for_earlier_runs
 from fedface_control.upkeep.restore import restore_all
 from fedface_core.bootstrap import connect, ensure_bucket
@@ -38,6 +39,8 @@ def main() -> None:
     patience = settings.patience_seconds
     capacity = replace(
         capacity_within(raise_open_file_limit(), settings.api_connections, settings.api_event_streams),
+        event_streams_of_run=settings.api_event_streams_of_run,
+        event_streams_of_client=settings.api_event_streams_of_client,
         uploads=settings.api_uploads,
         model_bytes=settings.api_model_bytes,
     )
@@ -52,7 +55,7 @@ def main() -> None:
     skew.compare()  # so that a wrong clock is logged at the start, though nobody scrapes
     REGISTRY.register(skew)
     uvicorn.run(
-        create_app(ports, REGISTRY, capacity),
+        create_app(ports, REGISTRY, capacity, Quota(settings.api_runs, settings.api_plan_bytes, settings.budget)),
         host=settings.api_host,
         port=settings.api_port,
         root_path=settings.api_root_path,

@@ -9,6 +9,7 @@ from importlib.metadata import version
 import structlog
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
 
@@ -17,15 +18,19 @@ from fedface_control.api.capacity import DEFAULT_CAPACITY, Capacity
 from fedface_control.api.methods import KnownMethods
 from fedface_control.api.problems import ProblemApi, add_problem_handlers
 from fedface_control.api.routes import events, garbage, health, models, rounds, runs
+from fedface_control.api.run_feed import RunFeeds
 from fedface_control.api.run_metrics import RunMetrics
+from fedface_control.operate.quota import DEFAULT_QUOTA, Quota
 from fedface_core.ports import Ports
 
 
-def create_app(ports: Ports, registry: CollectorRegistry, capacity: Capacity = DEFAULT_CAPACITY) -> FastAPI:
+def create_app(
+    ports: Ports, registry: CollectorRegistry, capacity: Capacity = DEFAULT_CAPACITY, quota: Quota = DEFAULT_QUOTA
+) -> FastAPI:
     """The API over ``ports``. Its metrics and those of the runs are added to ``registry``, which /metrics exports.
 
     It serves as many event streams at once as ``capacity`` says, and works in as many threads. The server that runs it has
-    to bound the connections.
+    to bound the connections. It creates runs within ``quota``.
     """
 
     @asynccontextmanager
@@ -37,10 +42,15 @@ def create_app(ports: Ports, registry: CollectorRegistry, capacity: Capacity = D
         title="FedFace control",
         version=version("fedface-control"),
         lifespan=bounded_threads,
-        description="Create, start, watch, pause, resume and cancel federated runs. Errors are problem details (RFC 9457).",
+        description="Create, start, watch, pause, resume and cancel federated runs. Errors are problem details (RFC 9457), "
+        "also for what no operation describes: an unknown path (404), a method that the path has not (405), or HTTP has "
+        "not (501).",
     )
     app.state.ports = ports
-    app.state.event_streams = events.EventStreams(capacity.event_streams)
+    app.state.quota = quota
+    app.state.event_streams = events.EventStreams(
+        RunFeeds(ports.ledger), capacity.event_streams, capacity.event_streams_of_run, capacity.event_streams_of_client
+    )
     app.state.uploads = models.Uploads(capacity.uploads, capacity.model_bytes)
     add_problem_handlers(app)
     # The innermost: what its reading raises would reach the routes as a group of errors through the next one.
@@ -49,7 +59,9 @@ def create_app(ports: Ports, registry: CollectorRegistry, capacity: Capacity = D
     for router in (runs.router, rounds.router, events.router, models.router, garbage.router, health.router):
         app.include_router(router)
     registry.register(RunMetrics(ports))
-    Instrumentator(registry=registry, excluded_handlers=["/metrics"]).instrument(app).expose(app, tags=["health"])
+    Instrumentator(registry=registry, excluded_handlers=["/metrics"]).instrument(app).expose(
+        app, tags=["health"], response_class=PlainTextResponse
+    )
     app.add_middleware(KnownMethods)  # the outermost, so that no metric sees an invented method
     return app
 

@@ -21,14 +21,16 @@ _BACKLOGS = 5
 
 @dataclass(frozen=True)
 class Capacity:
-    """What the API serves at once: connections, event streams among them, uploads of models of so many bytes each, and
-    requests that work in a thread.
+    """What the API serves at once: connections, event streams among them (in all, of one run, to one address), uploads of
+    models of so many bytes each, and requests that work in a thread.
 
     ``backlog`` is how many connections the system may hold until the API takes them.
     """
 
     connections: int = 512
     event_streams: int = 100
+    event_streams_of_run: int = 50
+    event_streams_of_client: int = 50
     threads: int = _THREADS
     backlog: int = _BACKLOG
     uploads: int = 4
@@ -52,4 +54,4 @@ def capacity_within(open_files: int, connections: int, event_streams: int) -> Ca
     threads = min(_THREADS, free // 10)
     backlog = min(_BACKLOG, free // 20)
     most = min(connections, free - threads * _FILES_OF_A_THREAD - backlog * _BACKLOGS)
-    return Capacity(most, min(event_streams, most // 2), threads, backlog)
+    return Capacity(most, min(event_streams, most // 2), threads=threads, backlog=backlog)

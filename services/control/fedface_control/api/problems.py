@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from fedface_control.api.capacity import RETRY_AFTER_SECONDS
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
@@ -23,6 +24,13 @@ MOST_ERRORS = 20
 MOST_CHARACTERS = 300
 """How much of a field's name, or of a message about it, an answer repeats."""
 
+_ANY_BODY = {
+    "400": "The body has not come whole, or is no text in UTF-8.",
+    "413": "The body is larger than the API takes.",
+}
+_ANY_OPERATION = {"503": "The API serves as many as it can, or the ledger or the artifact store cannot be used now."}
+_WITHOUT_PORTS = ("/healthz", "/metrics")
+
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _VALIDATION_ERROR = {"$ref": "#/components/schemas/HTTPValidationError"}
 
@@ -33,8 +41,14 @@ class ProblemApi(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, with problem details as the body of each error."""
         described = super().openapi()
-        for operations in described["paths"].values():
+        for path, operations in described["paths"].items():
             for operation in operations.values():
+                common = {} if path in _WITHOUT_PORTS else _ANY_OPERATION
+                if "requestBody" in operation:
+                    common = common | _ANY_BODY
+                for status, description in common.items():
+                    problem = {"description": description, "content": {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM}}}
+                    operation["responses"].setdefault(status, problem)
                 for response in operation["responses"].values():
                     schema = response.get("content", {}).get("application/json", {}).get("schema")
                     if schema in (_PROBLEM, _VALIDATION_ERROR):
@@ -49,6 +63,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(FedFaceError, _fedface_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _client_left)
     app.add_exception_handler(Exception, _unexpected_error)
 
 
@@ -114,6 +129,12 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
     response = problem_response(title, error.status_code, detail)
     response.headers.update(error.headers or {})
     return response
+
+
+def _client_left(request: Request, _error: Exception) -> JSONResponse:
+    """Nobody gets this answer: the client has gone, or was cut, before its body was whole. That is no crash."""
+    log.info("client_left", path=_shortened(request.url.path))
+    return problem_response("Bad Request", HTTPStatus.BAD_REQUEST, "the body of this request has not come whole")
 
 
 def _unexpected_error(request: Request, error: Exception) -> JSONResponse:

@@ -15,13 +15,15 @@ import structlog
 
 from fedface_control.compare_and_set import retry_if_stale
 from fedface_control.halt import cancel
+from fedface_control.operate.quota import DEFAULT_QUOTA, Quota
 from fedface_control.phases import preparing
 from fedface_control.proceed import proceed
 from fedface_control.publish import publish_always, publish_never
 from fedface_control.records import save_new_run, save_run
 from fedface_control.upkeep.retention import delete_run as remove_run
+from fedface_control.upkeep.retention import delete_unreadable_run
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.schema_version import read_versioned
+from fedface_core.contracts.schema_version import UNREADABLE, read_versioned
 from fedface_core.domain.errors import (
     ArtifactMissingError,
     InvalidInputError,
@@ -43,12 +45,15 @@ from fedface_core.signing.errors import SignatureError
 log = structlog.get_logger(__name__)
 
 
-def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from: str | None = None) -> Run:
+def create_run(
+    ports: Ports, plan: Plan, key: str | None = None, *, cloned_from: str | None = None, quota: Quota = DEFAULT_QUOTA
+) -> Run:
     """Create a run of ``plan``, which is not started yet. Its id follows from the key if there is one: one key, one run.
 
-    `InvalidInputError` if a text of the plan, such as the name, cannot be shown, if the plan is for one process only, by its
-    strategy or its vectorised clients, or if the key has created a run of another plan; `WrongPhaseError` if the key has
-    created a run that the ledger has lost.
+    `InvalidInputError` if a text of the plan, such as the name, cannot be shown, if it is too large or would cost too much,
+    if it is for one process only, by its strategy or its vectorised clients, or if the key has created a run of another plan;
+    `WrongPhaseError` if the key has created a run that the ledger has lost; `TooManyRunsError` if ``quota`` allows no
+    more runs.
     """
     check_texts(plan)
     if plan.strategy.name in IN_PROCESS:
@@ -65,6 +70,7 @@ def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from:
     existing = None if key is None else _created_before(ports, run_id, plan, key)
     if existing is not None:
         return existing
+    quota.check(ports.ledger, plan)
     now = ports.clock.now()
     run = Run(id=run_id, plan=plan, correlation_id=uuid.uuid4().hex, created_at=now, cloned_from=cloned_from)
     stored = save_new_run(ports, run)
@@ -78,14 +84,16 @@ def create_run(ports: Ports, plan: Plan, key: str | None = None, *, cloned_from:
     return run
 
 
-def clone_run(ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | None = None) -> Run:
+def clone_run(
+    ports: Ports, run_id: str, changes: Mapping[str, Any], key: str | None = None, *, quota: Quota = DEFAULT_QUOTA
+) -> Run:
     """Create a run of another run's plan with ``changes``, a JSON merge patch (RFC 7396). It is not started yet.
 
     `NotFoundError` if there is no run ``run_id``; pydantic's `ValidationError` if the changed plan is not valid;
-    `InvalidInputError` and `WrongPhaseError` as `create_run` raises them.
+    `InvalidInputError`, `TooManyRunsError` and `WrongPhaseError` as `create_run` raises them.
     """
     original = ports.ledger.load(run_id)
-    return create_run(ports, apply_merge_patch(original.plan, changes), key, cloned_from=run_id)
+    return create_run(ports, apply_merge_patch(original.plan, changes), key, cloned_from=run_id, quota=quota)
 
 
 @retry_if_stale
@@ -163,18 +171,26 @@ def cancel_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
 
 
 @retry_if_stale
-def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run:
+def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run | None:
     """Mark the run as `deleting`, so that the sweep removes its artifacts and its records.
 
-    If Redis takes no more writes, they are removed here: the sweep comes by a message, which a full Redis does not take.
+    If Redis takes no more writes, they are removed here: the sweep comes by a message, which a full Redis does not take. So
+    is a run whose record cannot be read, whatever its phase is, since no sweep sees it; then the answer is None.
 
     `InvalidInputError` unless ``confirm`` is the run's id; `WrongPhaseError` if the run has started and not ended.
     """
-    run = ports.ledger.load(run_id)
+    if not ports.ledger.known_runs([run_id]):
+        raise NotFoundError(f"there is no run {run_id}")
     if confirm != run_id:
         raise InvalidInputError(
             f"deleting {run_id} removes its artifacts and its records for good; to confirm, send ?confirm={run_id}"
         )
+    try:
+        run = ports.ledger.load(run_id)
+    except UNREADABLE as error:
+        log.warning("unreadable_run_deleted", run_id=run_id, reason=str(error))
+        delete_unreadable_run(ports, run_id)
+        return None
     if run.phase is RunPhase.DELETING:
         return run
     deleting = run.deleting()

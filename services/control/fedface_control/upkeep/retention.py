@@ -72,11 +72,25 @@ def delete_run(ports: Ports, run: Run) -> None:
         # Its own claim goes first: of two runs that are deleted at once, the later one finds none, and removes the model.
         if not is_claimed(artifacts, sha256):
             artifacts.delete(object_keys.model(sha256))
-    record = object_keys.run(run.id)
-    _remove_all(artifacts, object_keys.run_folder(run.id), keep=record)
-    artifacts.delete(record)
-    ports.ledger.delete(run.id)
+    _remove_folder_and_records(ports, run.id)
     log.info("run_deleted")
+
+
+def delete_unreadable_run(ports: Ports, run_id: str) -> None:
+    """Remove the artifacts and the records of a run whose record in the ledger cannot be read.
+
+    Nobody knows which model versions it names. Their claims are now those of a run that is no more, and so the garbage
+    collection removes them, and the models if no other run has claimed them.
+    """
+    claim_for_earlier_runs(ports)
+    _remove_folder_and_records(ports, run_id)
+
+
+def _remove_folder_and_records(ports: Ports, run_id: str) -> None:
+    record = object_keys.run(run_id)
+    _remove_all(ports.artifacts, object_keys.run_folder(run_id), keep=record)
+    ports.artifacts.delete(record)
+    ports.ledger.delete(run_id)
 
 
 def _remove_old_server_states(ports: Ports, run: Run, keep_from: int) -> None:

@@ -86,7 +86,7 @@ class MemoryLedger:
             saved = run.next_version()
             if changed is not None:  # before anything is stored: it raises an error if this round was never opened
                 self._state(run.id, changed.number).change_to(changed)
-            if stored.phase is not saved.phase:
+            if stored.phase is not saved.phase or saved.phase in ENDED:
                 self._failures[run.id].clear()
             self._runs[run.id] = saved
             if opened is not None:
@@ -258,10 +258,20 @@ class MemoryLedger:
             first = 0 if before is None else newest_first.index(self.load(before)) + 1
             return newest_first[first:] if limit is None else newest_first[first : first + limit]
 
+    def unreadable_runs(self, limit: int | None = None, before: str | None = None) -> Mapping[str, str]:
+        """None: this ledger keeps runs, and not their JSON."""
+        self.runs(limit, before)
+        return {}
+
     def run_phases(self) -> Sequence[RunPhase]:
         """The phase of every run, in no order."""
         with self._lock:
             return [run.phase for run in self._runs.values()]
+
+    def run_count(self) -> int:
+        """How many runs the ledger has, whether their records can be read or not."""
+        with self._lock:
+            return len(self._runs)
 
     def known_runs(self, run_ids: Iterable[str]) -> Set[str]:
         """Those of the runs that the ledger has, whether their records can be read or not."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
 
 from fedface_core.adapters.redis.connection import RedisServer
 from fedface_core.adapters.redis.keys import run_keys, to_microseconds
-from fedface_core.contracts.schema_version import read_versioned
-from fedface_core.domain.errors import DamagedObjectError, NotFoundError, UnknownSchemaError
+from fedface_core.contracts.schema_version import UNREADABLE, read_versioned
+from fedface_core.domain.errors import FedFaceError, NotFoundError
 from fedface_core.domain.run import Run
 from fedface_core.ports import Clock
 
@@ -37,11 +37,14 @@ class RunLookup:
 
     def _load_all(self, run_ids: Sequence[str]) -> list[Run]:
         """The runs with these ids, in one round trip. Runs that are missing or cannot be read are left out."""
+        return readable_runs(self._records(run_ids))
+
+    def _records(self, run_ids: Sequence[str]) -> dict[str, str | None]:
+        """The records of these runs, in one round trip; None of a run that is missing."""
         with self._server.pipeline() as pipeline:
             for run_id in run_ids:
                 pipeline.hget(run_keys(run_id).run, "record")
-            records = pipeline.execute()
-        return readable_runs(dict(zip(run_ids, records, strict=True)))
+            return dict(zip(run_ids, pipeline.execute(), strict=True))
 
     def _round_numbers(self, run_id: str) -> list[int]:
         """The numbers of the run's rounds, in order. `NotFoundError` if there is no such run."""
@@ -72,11 +75,25 @@ class RunLookup:
 def readable_runs(records: Mapping[str, str | None]) -> list[Run]:
     """The runs in the records ``run id → JSON``. A record that cannot be read is logged and left out; None is left out."""
     runs = []
+    for run_id, read in _read(records):
+        if isinstance(read, Run):
+            runs.append(read)
+        else:
+            log.warning("record_unreadable", run_id=run_id, reason=str(read))
+    return runs
+
+
+def unreadable_runs(records: Mapping[str, str | None]) -> dict[str, str]:
+    """Run → why, of the records ``run id → JSON`` that cannot be read."""
+    return {run_id: str(read) for run_id, read in _read(records) if not isinstance(read, Run)}
+
+
+def _read(records: Mapping[str, str | None]) -> Iterator[tuple[str, Run | FedFaceError]]:
+    """Each run that is not missing, or the error that its record gives."""
     for run_id, record in records.items():
         if record is None:
             continue
         try:
-            runs.append(read_versioned(Run, record))
-        except (UnknownSchemaError, DamagedObjectError) as error:
-            log.warning("record_unreadable", run_id=run_id, reason=str(error))
-    return runs
+            yield run_id, read_versioned(Run, record)
+        except UNREADABLE as error:
+            yield run_id, error

@@ -11,7 +11,7 @@ from redis.client import Pipeline
 
 from fedface_core.adapters.audit_trail import check_event_id, readable_event
 from fedface_core.adapters.redis.keys import RUNS, from_microseconds, round_keys, run_keys
-from fedface_core.adapters.redis.lookup import RunLookup
+from fedface_core.adapters.redis.lookup import RunLookup, unreadable_runs
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.round import RoundState
@@ -36,9 +36,15 @@ class RedisViews(RunLookup):
 
     def runs(self, limit: int | None = None, before: str | None = None) -> Sequence[Run]:
         """All runs, newest first; only runs older than the run ``before`` if that is given; the first ``limit`` of them."""
+        return self._load_all(self._newest(limit, before))
+
+    def unreadable_runs(self, limit: int | None = None, before: str | None = None) -> Mapping[str, str]:
+        """Run → why its record cannot be read, of the runs that `runs` leaves out with equal arguments."""
+        return unreadable_runs(self._records(self._newest(limit, before)))
+
+    def _newest(self, limit: int | None, before: str | None) -> list[str]:
         first = 0
         if before is not None:
-            self.load(before)
             with self._server.pipeline() as pipeline:
                 pipeline.zrevrank(RUNS, before)
                 (rank,) = pipeline.execute()
@@ -48,7 +54,7 @@ class RedisViews(RunLookup):
         with self._server.pipeline() as pipeline:
             pipeline.zrevrange(RUNS, first, -1 if limit is None else first + limit - 1)
             (run_ids,) = pipeline.execute()
-        return self._load_all(run_ids)
+        return list(run_ids)
 
     def run_phases(self) -> Sequence[RunPhase]:
         """The phase of every run, in no order."""
@@ -59,6 +65,13 @@ class RedisViews(RunLookup):
             for run_id in run_ids:
                 pipeline.hget(run_keys(run_id).run, "phase")
             return [RunPhase(phase) for phase in pipeline.execute() if phase in [*RunPhase]]  # not what nobody can read
+
+    def run_count(self) -> int:
+        """How many runs the ledger has, whether their records can be read or not."""
+        with self._server.pipeline() as pipeline:
+            pipeline.zcard(RUNS)
+            (count,) = pipeline.execute()
+        return int(count)
 
     def known_runs(self, run_ids: Iterable[str]) -> Set[str]:
         """Those of the runs that the ledger has, whether their records can be read or not."""

@@ -111,7 +111,7 @@ class DevicePlan(PlanPart):
         if waits > LONGEST_WAIT_SECONDS:
             raise ValueError(
                 f"mean_seconds and lateness_seconds make {waits:g} together; "
-                f"a device may wait {LONGEST_WAIT_SECONDS:g} seconds at most, for it occupies a worker"
+                f"a device may wait {LONGEST_WAIT_SECONDS:g} seconds at most, or it outlasts the deadlines of rounds"
             )
         return self
 

@@ -7,8 +7,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 # Bounds that no honest plan comes near, so that every stored plan is still read. They keep products of a plan's numbers
-# finite, and each number in the type that computes with it. What a run may cost is bounded far lower, when it is created
-# (`fedface_core.domain.budget`).
+# finite, and each number in the type that computes with it.
 MOST: Final = 1_000_000
 """The largest count in a plan, of steps, rounds, images or clients."""
 MOST_PIXELS: Final = 16_384

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from fedface_core.domain.network_size import improved_blocks
 from fedface_core.domain.plan import ModelPlan
-from fedface_learning.models.improved_resnet import blocks_of_stages
 from fedface_learning.models.layouts.layout import InputConvention, Layout
 from fedface_learning.models.layouts.naming import FeatureNorm, named_layout
 
@@ -60,7 +60,7 @@ def adaface(plan: ModelPlan) -> Layout:
 
 def _insightface_layers(plan: ModelPlan) -> Iterator[str]:
     yield from ("conv1", "bn1", "prelu")
-    for stage, blocks in enumerate(blocks_of_stages(plan), start=1):
+    for stage, blocks in enumerate(improved_blocks(plan), start=1):
         for block in range(blocks):
             for layer in ("bn1", "conv1", "bn2", "prelu", "conv2", "bn3"):
                 yield f"layer{stage}.{block}.{layer}"
@@ -76,7 +76,7 @@ def _body_layers(plan: ModelPlan, squeeze: str) -> Iterator[str]:
     yield from ("input_layer.0", "input_layer.1", "input_layer.2")
     inputs = plan.widths[0]
     number = 0
-    for outputs, blocks in zip(plan.widths, blocks_of_stages(plan), strict=True):
+    for outputs, blocks in zip(plan.widths, improved_blocks(plan), strict=True):
         for _ in range(blocks):
             for layer in range(layers_of_a_block):
                 yield f"body.{number}.res_layer.{layer}"

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from fedface_core.adapters.memory.ledger import MemoryLedger
 from support.in_process import InProcess
+from support.problem_details import problem
 from support.prometheus_text import Samples, scrape, value
 
 
@@ -95,3 +96,18 @@ def test_looking_reads_no_cohort(api: TestClient, services: InProcess, monkeypat
         monkeypatch.setattr(MemoryLedger, reading, whole)
     for path in (f"/runs/{run_id}", "/runs", f"/runs/{run_id}/rounds", "/metrics", f"/runs/{run_id}/events?follow=false"):
         assert api.get(path).status_code == 200, path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("GET", f"/runs/{'x' * 101}", {}),
+        ("GET", f"/runs?before={'x' * 101}", {}),
+        ("DELETE", f"/runs/run-0?confirm={'x' * 101}", {}),
+        ("GET", "/runs/run-0/events", {"Last-Event-ID": "1" * 101}),
+        ("GET", f"/runs/run-0/rounds/{10**9}/report", {}),
+        ("GET", "/runs/run-0/rounds/-1/report", {}),
+    ],
+)
+def test_every_part_of_a_request_is_bounded(api: TestClient, method: str, path: str, headers: dict[str, str]) -> None:
+    assert len(problem(api.request(method, path, headers=headers), 422, "Invalid input").errors) == 1

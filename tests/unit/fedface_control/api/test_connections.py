@@ -1,33 +1,49 @@
-"""Connections above the capacity are answered with a problem, or closed, and none that says nothing stays."""
+"""Connections above the capacity are answered with a problem, or closed, and none whose client only holds it stays."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 import structlog
 import uvicorn
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
-from fedface_control.api import connections
 from fedface_control.api.capacity import Capacity
-from fedface_control.api.connections import protocol_within
+from fedface_control.api.connections import DEFAULT_PACE, Pace, protocol_within
 
 CAPACITY = Capacity(connections=4, event_streams=2, threads=2, backlog=3)
+PACE = Pace(send_seconds=0.2, send_bytes=10_000, read_seconds=0.4)
+LARGE_ANSWER = 64 * 2**20
+"""More bytes than the system buffers."""
 
 
-@pytest.fixture
-def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Where a server of this capacity listens."""
-    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.3)
-    http = protocol_within(CAPACITY)
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Reads the body and says how long it was. At /large, answers with `LARGE_ANSWER`; at /thinking, thinks for a while."""
+    size = 0
+    with suppress(ClientDisconnect):
+        async for chunk in Request(scope, receive).stream():
+            size += len(chunk)
+    if scope["path"] == "/thinking":
+        await asyncio.sleep(0.8)
+    text = "." * LARGE_ANSWER if scope["path"] == "/large" else f"fine, {size} bytes"
+    await PlainTextResponse(text)(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """Where a server of this capacity and this pace listens."""
+    http = protocol_within(CAPACITY, PACE)
     config = uvicorn.Config(
-        PlainTextResponse("fine"), port=0, http=http, backlog=CAPACITY.backlog, log_config=None, ws="none", lifespan="off"
+        app, port=0, http=http, backlog=CAPACITY.backlog, log_config=None, ws="none", lifespan="off", timeout_keep_alive=5
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -38,6 +54,24 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         yield server.servers[0].sockets[0].getsockname()[1]
         server.should_exit = True
         thread.join()
+
+
+def cut_after(connection: socket.socket, part: bytes, most: float = 3.0) -> float:
+    """Send a part every 50 ms until the server cuts the connection; returns after how many seconds it did."""
+    began = time.monotonic()
+    connection.settimeout(0.05)
+    while time.monotonic() - began < most:
+        try:
+            connection.sendall(part)
+            if connection.recv(4096) == b"":
+                break
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            break
+    else:
+        pytest.fail("the server still holds the connection")
+    return time.monotonic() - began
 
 
 def connected(port: int) -> socket.socket:
@@ -86,3 +120,87 @@ def test_a_connection_that_says_nothing_is_closed(port: int) -> None:
         for connection in silent:
             assert connection.recv(4096) == b""
         assert answer_of(held.enter_context(closing(connected(port)))).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"GET / HTTP/1.1\r\nHost: api\r\n",
+        b"PUT / HTTP/1.1\r\nHost: api\r\nContent-Length: 100000\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n",
+    ],
+    ids=["head", "body", "chunk"],
+)
+def test_a_client_that_sends_a_byte_now_and_then_is_cut(port: int, beginning: bytes) -> None:
+    with closing(connected(port)) as connection:
+        connection.sendall(beginning)
+        assert cut_after(connection, b"x") < 3 * PACE.send_seconds
+
+
+def test_so_is_one_that_does_so_after_an_honest_request(port: int) -> None:
+    with closing(connected(port)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: api\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: api\r\n")
+        assert cut_after(connection, b"x") < 4 * PACE.send_seconds
+
+
+@pytest.mark.slow
+def test_a_client_that_does_not_read_its_answer_is_cut(port: int) -> None:
+    with closing(connected(port)) as connection:
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: api\r\n\r\n")
+        time.sleep(PACE.read_seconds + 3 * PACE.send_seconds)
+        size = 0
+        with suppress(ConnectionError):
+            while data := connection.recv(2**20):
+                size += len(data)
+        assert size < LARGE_ANSWER, "what the system had buffered, and no more"
+
+
+@pytest.mark.slow
+def test_a_client_that_reads_slowly_gets_all(port: int) -> None:
+    with closing(connected(port)) as connection:
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: api\r\nConnection: close\r\n\r\n")
+        size = 0
+        while data := connection.recv(4 * 2**20):
+            size += len(data)
+            time.sleep(len(data) / (64 * 2**20))  # in all, longer than the server waits for one that does not read
+        assert size > LARGE_ANSWER
+
+
+@pytest.mark.slow
+def test_a_client_that_sends_at_the_least_pace_is_served(port: int) -> None:
+    """It takes several times as long as a client that brings nothing is given."""
+    parts = 16
+    part = bytes(int(PACE.send_bytes * 0.05 / PACE.send_seconds * 2))
+    with closing(connected(port)) as connection:
+        connection.sendall(b"PUT / HTTP/1.1\r\nHost: api\r\nContent-Length: %d\r\n\r\n" % (parts * len(part)))
+        for _ in range(parts):
+            connection.sendall(part)
+            time.sleep(0.05)
+        assert f"fine, {parts * len(part)} bytes".encode() in connection.recv(4096)
+
+
+@pytest.mark.slow
+def test_a_client_that_waits_for_its_answer_is_not_cut(port: int) -> None:
+    """The API thinks, so whoever waits for it owes nothing."""
+    with closing(connected(port)) as connection:
+        connection.sendall(b"GET /thinking HTTP/1.1\r\nHost: api\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.slow
+def test_a_client_that_sends_small_requests_for_long_is_not_cut(port: int) -> None:
+    with closing(connected(port)) as connection:
+        for _ in range(8):
+            connection.sendall(b"PUT / HTTP/1.1\r\nHost: api\r\nContent-Length: 1\r\n\r\n")
+            time.sleep(0.1)
+            connection.sendall(b"x")
+            answer = b""
+            while not answer.endswith(b"fine, 1 bytes"):
+                answer += connection.recv(4096)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_the_pace_that_is_asked_for_is_one_that_any_line_can_keep() -> None:
+    assert DEFAULT_PACE.send_bytes / DEFAULT_PACE.send_seconds <= 1_000

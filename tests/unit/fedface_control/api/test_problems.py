@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -73,3 +74,36 @@ def test_only_the_first_errors_are_named_and_all_are_counted(api: TestClient) ->
     assert len(refused.errors) == 20
     assert refused.detail.endswith("; these are the first 20 of 1000 errors")
     assert max(len(error.field) for error in refused.errors) == 301
+
+
+@pytest.mark.parametrize("path", [f"/models/{'0' * 64}", "/runs"])
+def test_a_client_that_goes_before_its_body_is_whole_is_no_crash(api: TestClient, path: str) -> None:
+    """So nobody fills the log with tracebacks by leaving."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "PUT" if "models" in path else "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "headers": [(b"content-length", b"100"), (b"content-type", b"application/json")],
+        "client": ("192.0.2.1", 1),
+        "server": ("api", 80),
+    }
+    coming = iter([{"type": "http.request", "body": b"{", "more_body": True}])
+
+    async def receive() -> Any:
+        return next(coming, {"type": "http.disconnect"})
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with structlog.testing.capture_logs() as logs:
+        asyncio.run(api.app(scope, receive, send))
+    assert sent[0]["status"] == 400
+    assert [record["log_level"] for record in logs if record["log_level"] != "info"] == []

@@ -6,9 +6,12 @@ import hashlib
 
 import pytest
 
-from fedface_control.operate.run import create_run, delete_run, pause_run, resume_run
+from fedface_control.operate.quota import Quota
+from fedface_control.operate.run import clone_run, create_run, delete_run, pause_run, resume_run
+from fedface_core.domain.budget import Budget
 from fedface_core.domain.errors import InvalidInputError, WrongPhaseError
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.spreadout import SpreadoutPlan
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ALLOWED, RunPhase
 from support.control_rounds import PLAN, RUN, Control
@@ -38,6 +41,27 @@ def test_the_id_of_a_run_follows_from_its_key() -> None:
     assert create_run(control.ports, PLAN).id != create_run(control.ports, PLAN).id
     with pytest.raises(InvalidInputError, match=f"the idempotency key 'one' created {run.id}, which has another plan"):
         create_run(control.ports, Plan(), "one")
+
+
+def test_a_run_that_costs_too_much_is_neither_created_nor_cloned() -> None:
+    control = Control.empty()
+    costly = PLAN.model_copy(update={"spreadout": SpreadoutPlan(steps=1_000_000)})
+    with pytest.raises(InvalidInputError, match=r"spreadout takes .* raise FEDFACE_PLAN_MULTIPLICATIONS"):
+        create_run(control.ports, costly, "one")
+    run = create_run(control.ports, PLAN)
+    with pytest.raises(InvalidInputError, match="spreadout takes"):
+        clone_run(control.ports, run.id, {"spreadout": {"steps": 1_000_000}})
+    assert control.ledger.runs() == [run]
+    assert clone_run(
+        control.ports, run.id, {"spreadout": {"steps": 1_000_000}}, quota=Quota(budget=Budget(multiplications=10**16))
+    )
+
+
+def test_a_run_that_is_there_is_not_judged_again() -> None:
+    control = Control.empty()
+    run = create_run(control.ports, PLAN, "one")
+    assert create_run(control.ports, PLAN, "one", quota=Quota(budget=Budget(parameters=1))) == run
+    assert control.ledger.load(run.id) == run
 
 
 def test_a_pause_suspends_the_open_round_and_its_end_moves_the_deadline() -> None:

@@ -146,6 +146,8 @@ NUMBERS = {
     "FEDFACE_REPEAT_AFTER_SECONDS": ["nan", "inf", "1e9"],
     "FEDFACE_METRICS_PORT": ["65536", "-1", "http"],
     "FEDFACE_API_PORT": ["65536", "8000.5"],
+    "FEDFACE_PLAN_PARAMETERS": ["0", "1e9", "1000000000000000001"],
+    "FEDFACE_PLAN_MULTIPLICATIONS": ["-1", "inf"],
 }
 
 

@@ -32,7 +32,7 @@ def test_jobs_that_fail_are_named_and_stop_no_others(
     fedface: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commands, "plot", lambda folder: None)  # drawing takes seconds
-    broken = "[arms.sparse]\ndata.images_per_identity = 1\n[arms.wild]\npretrain.learning_rate = 1e30\n"
+    broken = "[arms.sparse]\ndata.images_per_identity = 1\n[arms.wild]\npretrain.learning_rate = 1e9\n"
     file = write_study(tmp_path, ONE_SEED, ONE_POINT, ("[arms.long]", f"{broken}\n[arms.long]"))
     code, _, err = fedface("study", "run", str(file), "-o", str(tmp_path / "out"))
     said = " ".join(err.split())

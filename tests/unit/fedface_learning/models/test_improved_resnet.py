@@ -7,7 +7,6 @@ import torch
 
 from fedface_core.domain.plan import ModelPlan
 from fedface_learning.models import build_network, initial_network
-from fedface_learning.models.improved_resnet import blocks_of_stages
 
 SMALL = {"height": 32, "width": 16, "channels": 1, "embedding_size": 8, "widths": (8, 8, 8, 16)}
 
@@ -17,11 +16,6 @@ def test_published_networks_have_so_many_parameters(architecture: str, millions:
     with torch.device("meta"):
         network = build_network(ModelPlan.model_validate({"architecture": architecture}))
     assert sum(parameter.numel() for parameter in network.parameters()) == pytest.approx(millions * 1e6, rel=0.001)
-
-
-def test_the_number_in_the_name_gives_the_blocks() -> None:
-    plan = ModelPlan.model_validate({"architecture": "adaface-ir-101"})
-    assert blocks_of_stages(plan) == (3, 13, 30, 3)
 
 
 def test_convolutions_start_as_insightface_draws_them() -> None:

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from fedface_control.api.problems import busy_response
-from fedface_control.api.routes.runs import BUSY, UNKNOWN_RUN, PortsDep, Responses
+from fedface_control.api.routes.runs import BUSY, UNKNOWN_RUN, PortsDep, Responses, RunIdPath
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import MODEL_SHA256_HEADER, Problem, StoredModel
 from fedface_core.domain.errors import InvalidInputError, WrongPhaseError
@@ -50,7 +50,7 @@ class Uploads:
     response_class=Response,
     responses=UNKNOWN_RUN | DOWNLOAD,
 )
-def download(run_id: str, ports: PortsDep) -> Response:
+def download(run_id: RunIdPath, ports: PortsDep) -> Response:
     """Download the run's newest model version as safetensors. Its SHA-256 is in the header `X-Model-SHA256`."""
     run = ports.ledger.load(run_id)
     if run.model_sha256 is None:

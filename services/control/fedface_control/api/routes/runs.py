@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response, status
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from fedface_control.api.views import run_detail, run_summaries
 from fedface_control.operate import run as operate_run
+from fedface_control.operate.quota import Quota
 from fedface_control.upkeep.restore import restore_all, restore_run
 from fedface_core.contracts.http import Problem, RestoredRuns, RunDetail, RunList
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
+
+LONGEST_ID = 100
+"""Characters of an id in a request. Ours have 16, and what is longer is none."""
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -25,13 +29,15 @@ WRONG_PHASE: Responses = {
         "description": "The phase does not allow the action. The detail names the phase and the actions that it allows.",
     }
 }
+GONE: Responses = {204: {"description": "The record of the run could not be read; the run is removed."}}
 BUSY: Responses = {
     503: {"model": Problem, "description": "The API serves as many as it can. `Retry-After` says when to ask again."}
 }
 LOST: Responses = {
     409: {
         "model": Problem,
-        "description": "The key has created a run that the ledger has lost. The detail says how to restore it.",
+        "description": "The ledger has as many runs as it may hold, or it has lost the run that the key has created. The "
+        "detail says what to do.",
     }
 }
 INVALID: Responses = {422: {"model": Problem, "description": "The input is not valid. `errors` names each wrong field."}}
@@ -74,6 +80,13 @@ async def ports_of(request: Request) -> Ports:  # async, so that no request goes
     return ports
 
 
+async def quota_of(request: Request) -> Quota:
+    """The quota that the app was created with."""
+    quota: Quota = request.app.state.quota
+    return quota
+
+
+QuotaDep = Annotated[Quota, Depends(quota_of)]
 PortsDep = Annotated[Ports, Depends(ports_of)]
 KeyHeader = Annotated[
     str | None,
@@ -85,6 +98,7 @@ KeyHeader = Annotated[
         description="A name for the request in printable ASCII, so that sending the request again changes nothing.",
     ),
 ]
+RunIdPath = Annotated[str, Path(max_length=LONGEST_ID, description="The run's id.")]
 router = APIRouter(tags=["runs"])
 
 
@@ -93,27 +107,29 @@ def create(
     plan: Annotated[Plan, Body(openapi_examples=PLAN_EXAMPLES)],
     request: Request,
     ports: PortsDep,
+    quota: QuotaDep,
     response: Response,
     key: KeyHeader = None,
 ) -> RunDetail:
     """Create a run of a plan. The run does nothing until it is started."""
-    run = operate_run.create_run(ports, plan, key)
+    run = operate_run.create_run(ports, plan, key, quota=quota)
     response.headers["Location"] = _path_of(request, run)
     return run_detail(ports.ledger, run)
 
 
 @router.post("/runs/{run_id}/clone", status_code=status.HTTP_201_CREATED, responses=UNKNOWN_RUN | LOST | INVALID)
 def clone(
-    run_id: str,
+    run_id: RunIdPath,
     changes: Annotated[dict[str, Any], Body()],
     request: Request,
     ports: PortsDep,
+    quota: QuotaDep,
     response: Response,
     key: KeyHeader = None,
 ) -> RunDetail:
     """Create a run of another run's plan with changes: a JSON merge patch (RFC 7396), in which null restores the default."""
     try:
-        run = operate_run.clone_run(ports, run_id, changes, key)
+        run = operate_run.clone_run(ports, run_id, changes, key, quota=quota)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
     response.headers["Location"] = _path_of(request, run)
@@ -121,14 +137,14 @@ def clone(
 
 
 @router.post("/runs/{run_id}/start", responses=UNKNOWN_RUN | WRONG_PHASE)
-def start(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+def start(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Start a created run: it is prepared, the clients enrol, and the rounds follow."""
     return run_detail(ports.ledger, operate_run.start_run(ports, run_id, key))
 
 
 @router.post("/runs/{run_id}/pause", responses=UNKNOWN_RUN | WRONG_PHASE)
 def pause(
-    run_id: str,
+    run_id: RunIdPath,
     ports: PortsDep,
     now: Annotated[bool, Query(description="If true, do not wait for the round in flight.")] = False,
     key: KeyHeader = None,
@@ -142,30 +158,39 @@ def pause(
 
 
 @router.post("/runs/{run_id}/resume", responses=UNKNOWN_RUN | WRONG_PHASE)
-def resume(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+def resume(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Continue a paused run."""
     return run_detail(ports.ledger, operate_run.resume_run(ports, run_id, key))
 
 
 @router.post("/runs/{run_id}/cancel", responses=UNKNOWN_RUN | WRONG_PHASE)
-def cancel(run_id: str, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+def cancel(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """End a run now. Its artifacts stay; updates that are still under way are refused."""
     return run_detail(ports.ledger, operate_run.cancel_run(ports, run_id, key))
 
 
-@router.delete("/runs/{run_id}", status_code=status.HTTP_202_ACCEPTED, responses=UNKNOWN_RUN | WRONG_PHASE | INVALID)
+@router.delete(
+    "/runs/{run_id}",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_model=RunDetail,
+    responses=UNKNOWN_RUN | WRONG_PHASE | INVALID | GONE,
+)
 def delete(
-    run_id: str, ports: PortsDep, confirm: Annotated[str | None, Query(description="The run's id, to confirm.")] = None
-) -> RunDetail:
+    run_id: RunIdPath,
+    ports: PortsDep,
+    confirm: Annotated[str | None, Query(max_length=LONGEST_ID, description="The run's id, to confirm.")] = None,
+) -> RunDetail | Response:
     """Delete a run that has not started or has ended: its artifacts, its records, and models that no other run names.
 
-    The answer comes at once; the run is `deleting` until everything is removed.
+    The answer comes at once; the run is `deleting` until everything is removed. A run whose record cannot be read is removed
+    before the answer, which then has no body.
     """
-    return run_detail(ports.ledger, operate_run.delete_run(ports, run_id, confirm))
+    deleting = operate_run.delete_run(ports, run_id, confirm)
+    return Response(status_code=status.HTTP_204_NO_CONTENT) if deleting is None else run_detail(ports.ledger, deleting)
 
 
 @router.post("/runs/{run_id}/restore", responses=UNKNOWN_RUN | WRONG_PHASE)
-def restore(run_id: str, ports: PortsDep) -> RunDetail:
+def restore(run_id: RunIdPath, ports: PortsDep) -> RunDetail:
     """Restore a run that the ledger has lost from its record and its manifests in the artifact store."""
     return run_detail(ports.ledger, restore_run(ports, run_id))
 
@@ -181,14 +206,17 @@ def restore_lost(ports: PortsDep) -> RestoredRuns:
 def list_runs(
     ports: PortsDep,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many runs at most.")] = 50,
-    before: Annotated[str | None, Query(description="The id of a run: only older runs are listed.")] = None,
+    before: Annotated[
+        str | None, Query(max_length=LONGEST_ID, description="The id of a run: only older runs are listed.")
+    ] = None,
 ) -> RunList:
     """List the newest runs, newest first. For the next page, give the id of the last one as `before`."""
-    return RunList(runs=run_summaries(ports.ledger, ports.ledger.runs(limit, before)))
+    runs = run_summaries(ports.ledger, ports.ledger.runs(limit, before))
+    return RunList(runs=runs, unreadable=dict(ports.ledger.unreadable_runs(limit, before)))
 
 
 @router.get("/runs/{run_id}", responses=UNKNOWN_RUN)
-def show(run_id: str, ports: PortsDep) -> RunDetail:
+def show(run_id: RunIdPath, ports: PortsDep) -> RunDetail:
     """Show a run: its phase, its current round with the counts of its clients, its newest scores, its plan."""
     return run_detail(ports.ledger, ports.ledger.load(run_id))
 

@@ -66,7 +66,7 @@ def test_a_stream_resumes_after_the_last_event_that_was_seen(api: TestClient, se
 
 def test_a_stream_follows_a_run_until_it_ends(api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each time the stream has shown all there was, one more thing happens; at last the operator cancels."""
-    monkeypatch.setattr("fedface_control.api.routes.events.POLL_SECONDS", 0.001)
+    monkeypatch.setattr("fedface_control.api.run_feed.POLL_SECONDS", 0.001)
     run_id = services.start()
     services.until(run_id, lambda run: run.round == 0)
     read = MemoryLedger.events
@@ -118,7 +118,7 @@ def test_a_stream_that_does_not_follow_ends_with_the_newest_event(api: TestClien
 def test_a_stream_ends_where_its_run_is_deleted(
     api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fedface_control.api.routes.events.POLL_SECONDS", 0.001)
+    monkeypatch.setattr("fedface_control.api.run_feed.POLL_SECONDS", 0.001)
     run_id = services.start()
     read = MemoryLedger.events
 
@@ -160,6 +160,26 @@ def test_no_more_streams_are_open_than_may_be(api: TestClient, services: InProce
     assert streams.open == 1, "a stream that has ended does not count"
 
 
+def test_no_run_and_no_client_takes_all_streams(api: TestClient, services: InProcess) -> None:
+    run = services.run()
+    streams: EventStreams = api.app.state.event_streams  # type: ignore[attr-defined]
+    streams.of_runs["another run"] = streams.most_of_run
+    streams.of_clients["192.0.2.1"] = streams.most_of_client
+    assert recorded(stream(api, run.id))
+    streams.of_runs[run.id] = streams.most_of_run
+    refused = api.get(f"/runs/{run.id}/events")
+    assert problem(refused, 503, "Busy").detail.startswith("the API serves 50 event streams of this run already")
+    assert refused.headers["Retry-After"] == "5"
+    del streams.of_runs[run.id]
+    streams.of_clients["testclient"] = streams.most_of_client
+    refused = api.get(f"/runs/{run.id}/events")
+    assert problem(refused, 503, "Busy").detail.startswith("the API serves 50 event streams to testclient already")
+    streams.of_clients["testclient"] -= 1
+    assert recorded(stream(api, run.id))
+    assert streams.of_clients["testclient"] == streams.most_of_client - 1, "a stream that has ended does not count"
+    assert run.id not in streams.of_runs
+
+
 def test_a_stream_ends_where_the_ledger_goes_away_and_leaves_one_line(
     api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,7 +193,7 @@ def test_a_stream_ends_where_the_ledger_goes_away_and_leaves_one_line(
             raise UnavailableError("Redis at redis:6379 does not answer")
         return found
 
-    monkeypatch.setattr("fedface_control.api.routes.events.POLL_SECONDS", 0.001)
+    monkeypatch.setattr("fedface_control.api.run_feed.POLL_SECONDS", 0.001)
     with monkeypatch.context() as patched, structlog.testing.capture_logs() as logs:
         patched.setattr(MemoryLedger, "events", away_after_the_first)
         events = stream(api, run_id)

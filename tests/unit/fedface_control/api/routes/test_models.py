@@ -58,7 +58,7 @@ def test_a_model_with_another_hash_is_refused(api: TestClient, services: InProce
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
-        (b'[model]\narchitecture = "spherenet-20"\n', r"it begins with b'[model]\n', which is no size of a header"),
+        (b'[model]\narchitecture = "spherenet-20"\n', "it is a TOML document, such as a plan"),
         (MODEL[:-1], "its tensors take 8 bytes, but 7 follow the header"),
         (b"", "it is an empty file"),
     ],
@@ -116,3 +116,9 @@ def test_a_model_goes_up_and_down_in_parts(api: TestClient, services: InProcess,
     assert max(lengths) == 1000
     assert int(response.headers["content-length"]) == len(response.content) == sum(lengths)
     assert api.put(f"/models/{run.model_sha256}", content=response.content).status_code == 201
+
+
+def test_a_plan_that_is_uploaded_as_a_model_is_named(api: TestClient) -> None:
+    plan = b'name = "orl"\n\n[model]\narchitecture = "dlib-resnet"\n'
+    refused = api.put(f"/models/{hashlib.sha256(plan).hexdigest()}", content=plan)
+    assert "it is a TOML document, such as a plan" in problem(refused, 422, "Invalid input").detail

@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry
 
+from fedface_control.api.app import create_app
 from fedface_control.api.routes.runs import PLAN_EXAMPLES
+from fedface_control.operate.quota import Quota
 from fedface_control.operate.run import create_run
 from fedface_core.contracts import object_keys
+from fedface_core.domain.budget import Budget
 from fedface_core.domain.commands import ListIdentities, PrepareModel
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
@@ -48,6 +52,7 @@ WRONG_PLANS: dict[str, tuple[Any, dict[str, str]]] = {
     "weights": ({"model": {"weights": "imagenet"}}, {"model.weights": "String should match pattern"}),
     "contradiction": ({"cohort": {"size": 50}}, {"": "cohort.size is 50, but split.clients is only 20"}),
     "contradiction within": ({"data": {"dataset": "folder"}}, {"data": "give `folder` (a path)"}),
+    "too costly": ({"spreadout": {"steps": 1_000_000}}, {}),
     "no object": ([], {"": "Input should be a valid dictionary"}),
 }
 
@@ -63,6 +68,20 @@ def test_a_wrong_plan_is_refused_by_field(
         assert error.message in refused.detail
         assert error.field in refused.detail
     assert services.ports.ledger.runs() == []
+
+
+def test_a_run_may_cost_what_the_setting_of_control_says(services: InProcess, plan: Plan) -> None:
+    run = create_run(services.ports, plan)
+    app = create_app(services.ports, CollectorRegistry(), quota=Quota(budget=Budget(parameters=9)))
+    with TestClient(app) as api:
+        answers = [
+            api.post("/runs", json=plan.model_dump(mode="json")),
+            api.post(f"/runs/{run.id}/clone", json={"seed": 1}),
+        ]
+        assert api.get(f"/runs/{run.id}").status_code == 200, "what is stored is not judged again"
+    for answer in answers:
+        detail = problem(answer, 422, "Invalid input").detail
+        assert "more than the 9 that control allows; lower model.widths" in detail
 
 
 @pytest.mark.parametrize("character", ["\x1b", "\n", "\x7f", "\x9b", "\u202e", "\u2028"])
@@ -111,7 +130,7 @@ def test_a_run_is_cancelled_once(api: TestClient, services: InProcess) -> None:
 
 
 def test_runs_are_listed_newest_first(api: TestClient, services: InProcess) -> None:
-    assert api.get("/runs").json() == {"runs": []}
+    assert api.get("/runs").json() == {"runs": [], "unreadable": {}}
     older = services.start()
     services.clock.advance(1)
     newer = services.start()
@@ -167,3 +186,13 @@ def test_vectorised_clients_are_refused(api: TestClient, services: InProcess, pl
     refused = problem(api.post("/runs", json=whole), 422, "Invalid input")
     assert refused.detail.startswith("local_training.vectorised_clients is for a simulation in one process")
     assert not services.ports.ledger.runs()
+
+
+def test_beyond_the_quota_no_run_is_created(api: TestClient, services: InProcess) -> None:
+    run_id = api.post("/runs", json={}).json()["id"]
+    api.app.state.quota = Quota(runs=1)  # type: ignore[attr-defined]
+    for path in ("/runs", f"/runs/{run_id}/clone"):
+        assert "delete runs that have ended" in problem(api.post(path, json={}), 409, "Too many runs").detail
+    api.app.state.quota = Quota(plan_bytes=100)  # type: ignore[attr-defined]
+    for path in ("/runs", f"/runs/{run_id}/clone"):
+        assert "100 are allowed" in problem(api.post(path, json={}), 422, "Invalid input").detail

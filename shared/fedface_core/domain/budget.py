@@ -1,0 +1,163 @@
+"""What a run may cost at most, judged from its plan when it is created: a plan of any size is valid, and not every machine
+can carry it out.
+
+The figures are those of one task, since a task is what holds a worker, and of what a process holds in memory at once. They
+are estimates to the factor of two or so; the limits are far above honest plans, and control's settings move them. A plan
+that is stored was judged before, and is not judged again. C clients, D dimensions, K public identities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.network_size import NetworkSize, network_size
+from fedface_core.domain.plan import DataPlan, Plan
+from fedface_core.domain.plan.data import IMAGES_OF_EACH
+from fedface_core.domain.plan.strategy import WITHOUT_SPREADOUT, PublicNegativesPlan
+
+IMAGES_IF_UNKNOWN: Final = 20
+"""The images of an identity, where neither the plan nor the data set says how many there are."""
+LEAST_OF_A_STEP: Final = 2_000_000_000
+"""Multiplications that could be made in the time of the smallest gradient step: some 20 ms of one core."""
+LEAST_OF_AN_IMAGE: Final = 200_000_000
+"""Multiplications that could be made in the time in which an image is read."""
+_BATCH: Final = 32  # images that are embedded at once
+_BACKWARD: Final = 3  # a gradient step is a forward pass, and twice as much work backward
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The limits of a run. `fedface_core.runtime.settings.ControlSettings` has a setting for each."""
+
+    parameters: int = 250_000_000
+    """Of the network; four bytes each, which is the largest model file."""
+    class_numbers: int = 250_000_000
+    """Of the class embeddings of clients, or of public identities that clients are given: their count times D."""
+    numbers_held: int = 10_000_000_000
+    """In the memory of one process: images and the outputs of layers, or the scores of pairs."""
+    multiplications: int = 10**15
+    """Of one task: some hours of one core, or some minutes of a GPU."""
+
+
+DEFAULT_BUDGET: Final = Budget()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a plan, and what limits it."""
+
+    says: str
+    value: int
+    limit: str
+    """The name of the limit in `Budget`."""
+    fields: str
+    """The fields of the plan that make it."""
+
+    def complaint(self, most: int) -> str:
+        """What is wrong, where, and what would be right."""
+        says = self.says.format(f"{self.value:.3g}")
+        setting = f"FEDFACE_PLAN_{self.limit.upper()}"
+        return f"{says}, more than the {most:.3g} that control allows; lower {self.fields}, or raise {setting} of control"
+
+
+def require_within(plan: Plan, budget: Budget) -> None:
+    """`InvalidInputError` if a figure of the plan is above the budget; it names each one, its fields and its setting."""
+    complaints = [
+        figure.complaint(getattr(budget, figure.limit))
+        for figure in figures(plan)
+        if figure.value > getattr(budget, figure.limit)
+    ]
+    if complaints:
+        raise InvalidInputError("this run would cost too much: " + "; ".join(complaints))
+
+
+def figures(plan: Plan) -> Iterator[Figure]:
+    """All figures of a plan that a budget limits."""
+    size = network_size(plan.model)
+    model = "model.widths, model.height, model.width"
+    yield Figure("the network has {} parameters", size.parameters, "parameters", f"{model}, model.embedding_size")
+    yield from _class_figures(plan)
+    yield from _client_figures(plan, size, model)
+    yield from _aggregator_figures(plan, size, model)
+    yield from _evaluator_figures(plan, size, model)
+
+
+def _class_figures(plan: Plan) -> Iterator[Figure]:
+    dimensions = plan.model.embedding_size
+    numbers = plan.split.clients * dimensions
+    yield Figure("the class embeddings have {} numbers", numbers, "class_numbers", "split.clients, model.embedding_size")
+    if isinstance(plan.strategy, PublicNegativesPlan):
+        numbers = plan.split.public * dimensions
+        says = "the class embeddings of the public identities have {} numbers"
+        yield Figure(says, numbers, "class_numbers", "split.public, model.embedding_size")
+
+
+def _client_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[Figure]:
+    local = plan.local_training
+    images = images_of_a_client(plan.data)
+    batch = images if local.batch_size is None else min(local.batch_size, images)
+    negatives = plan.split.public * plan.model.embedding_size if isinstance(plan.strategy, PublicNegativesPlan) else 0
+    passes = 2 if local.losses == "measured" else 1
+    step = max(_BACKWARD * batch * (size.multiplications + negatives), LEAST_OF_A_STEP)
+    work = local.steps * step + passes * images * max(size.multiplications, LEAST_OF_AN_IMAGE)
+    fields = f"local_training.steps, local_training.batch_size, data.images_per_client, data.images_per_identity, {model}"
+    yield Figure("a client's round takes {} multiplications", work, "multiplications", fields)
+    held = images * _pixels(plan) + batch * size.activations
+    fields = f"local_training.batch_size, data.images_per_client, data.images_per_identity, {model}"
+    yield Figure("a client's step holds {} numbers", held, "numbers_held", fields)
+
+
+def _aggregator_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[Figure]:
+    clients = plan.split.clients
+    dimensions = plan.model.embedding_size
+    if plan.strategy.name not in WITHOUT_SPREADOUT:
+        spread = plan.spreadout.steps * max(2 * clients**2 * dimensions, LEAST_OF_A_STEP) + clients**2 * dimensions
+        fields = "spreadout.steps, split.clients, model.embedding_size"
+        yield Figure("spreadout takes {} multiplications in a round", spread, "multiplications", fields)
+    if not isinstance(plan.strategy, PublicNegativesPlan):
+        return
+    public = plan.split.public
+    own_steps = plan.strategy.public_steps
+    steps = plan.local_training.steps if own_steps is None else own_steps
+    images = public * images_of_an_identity(plan.data)
+    step = max(_BACKWARD * images * (size.multiplications + (public + clients) * dimensions), public * LEAST_OF_A_STEP)
+    work = steps * step + 2 * images * max(size.multiplications, LEAST_OF_AN_IMAGE)
+    fields = f"strategy.public_steps, split.public, data.images_per_identity, {model}"
+    yield Figure("the public photographs take {} multiplications in a round", work, "multiplications", fields)
+    held = images * _pixels(plan) + images_of_an_identity(plan.data) * size.activations
+    fields = f"split.public, data.images_per_identity, {model}"
+    yield Figure("a step on the public photographs holds {} numbers", held, "numbers_held", fields)
+
+
+def _evaluator_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[Figure]:
+    each = images_of_an_identity(plan.data)
+    images = plan.split.test * each
+    work = images * max(size.multiplications, LEAST_OF_AN_IMAGE) + images**2 * plan.model.embedding_size // 2
+    fields = f"split.test, data.images_per_identity, {model}"
+    yield Figure("an evaluation takes {} multiplications", work, "multiplications", fields)
+    scores = images * each // 2  # those of the genuine pairs
+    held = images * plan.model.embedding_size + scores + each * _pixels(plan) + min(each, _BATCH) * size.activations
+    yield Figure("an evaluation holds {} numbers", held, "numbers_held", f"{fields}, model.embedding_size")
+
+
+def images_of_an_identity(data: DataPlan) -> int:
+    """How many images a public or a test identity has, as far as the plan tells."""
+    known = IMAGES_OF_EACH.get(data.dataset, IMAGES_IF_UNKNOWN)
+    if data.images_per_identity is None:
+        return known
+    return min(data.images_per_identity, known) if data.dataset == "orl" else data.images_per_identity
+
+
+def images_of_a_client(data: DataPlan) -> int:
+    """How many images a client has, as far as the plan tells."""
+    each = images_of_an_identity(data)
+    if data.images_per_client is None:
+        return each
+    return data.images_per_client if data.dataset in ("folder", "recordio") else min(data.images_per_client, each)
+
+
+def _pixels(plan: Plan) -> int:
+    return plan.model.channels * plan.model.height * plan.model.width

@@ -1,0 +1,73 @@
+"""Whatever request the API's description allows or forbids, the answer is one that the description names."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from prometheus_client import CollectorRegistry
+from schemathesis import Case, GenerationMode
+from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from fedface_control.api.app import create_app
+from fedface_core.adapters.memory import MemoryArtifacts, MemoryLedger, RecordingPublisher
+from fedface_core.adapters.system_clock import SystemClock
+from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE
+from fedface_core.ports import Ports
+from support.api_by_hand import ByHand
+
+EXAMPLES = 3
+MANY_EXAMPLES = 60
+# A plan has rules between its fields, which no schema can say.
+CHECKS_THAT_DO_NOT_APPLY: list[Any] = [positive_data_acceptance]
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "forbidden"])
+def test_every_answer_is_as_described(mode: GenerationMode, pytestconfig: pytest.Config) -> None:
+    """Half of the requests are about a completed run, and most others about none."""
+    clock = SystemClock()
+    ports = Ports(ledger=MemoryLedger(clock), artifacts=MemoryArtifacts(), publisher=RecordingPublisher(), clock=clock)
+    run_id = ByHand("", ports).completed()
+    schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(ports, CollectorRegistry()))
+    examples = MANY_EXAMPLES if pytestconfig.getoption("exhaustive") else EXAMPLES
+    found: set[str] = set()
+    asked: set[str] = set()
+
+    turns = itertools.cycle([True, False])
+
+    def ask(case: Case[Any]) -> None:
+        if "run_id" in (case.path_parameters or {}) and next(turns):
+            case.path_parameters["run_id"] = run_id
+        asked.add(f"{case.method} {case.path}")
+        try:
+            response = case.call_and_validate(excluded_checks=CHECKS_THAT_DO_NOT_APPLY)
+        except FailureGroup as failures:
+            found.update(f"{case.method} {case.path}: {failure}" for failure in failures.exceptions)
+        except Failure as failure:
+            found.add(f"{case.method} {case.path}: {failure}")
+        else:
+            if response.status_code >= 400 and "readyz" not in case.path:
+                assert response.headers["content-type"] == [PROBLEM_MEDIA_TYPE], f"{case.method} {case.path}"
+
+    for result in schema.get_all_operations():
+        operation: Any = result.ok()  # type: ignore[union-attr]  # a description that cannot be read fails here
+        rules = settings(
+            max_examples=examples,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        with suppress(Unsatisfiable):  # an operation without parameters: there is nothing to get wrong
+            rules(given(case=operation.as_strategy(generation_mode=mode))(ask))()
+    assert not found, "\n".join(sorted(found))
+    assert len(asked) >= 10

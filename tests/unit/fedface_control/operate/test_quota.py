@@ -1,0 +1,42 @@
+"""The ledger holds no more runs than it may, and no larger plans."""
+
+from __future__ import annotations
+
+import pytest
+
+from fedface_control.operate.quota import Quota
+from fedface_control.operate.run import clone_run, create_run
+from fedface_core.domain.errors import InvalidInputError, TooManyRunsError
+from fedface_core.domain.plan import Plan
+from support.control_rounds import PLAN, Control
+
+
+def test_a_run_too_many_is_refused_until_one_is_deleted() -> None:
+    ports = Control.empty().ports
+    quota = Quota(runs=2)
+    first = create_run(ports, PLAN, "one", quota=quota)
+    clone_run(ports, first.id, {}, quota=quota)
+    for create in (lambda: create_run(ports, PLAN, quota=quota), lambda: clone_run(ports, first.id, {}, quota=quota)):
+        with pytest.raises(TooManyRunsError, match=r"the ledger holds 2 runs.*FEDFACE_API_RUNS allows 2; delete runs that"):
+            create()
+    assert create_run(ports, PLAN, "one", quota=quota) == first, "a request that comes again creates nothing"
+    ports.ledger.delete(first.id)
+    assert create_run(ports, PLAN, quota=quota).plan == PLAN
+
+
+def test_a_plan_too_large_is_refused_whether_it_is_new_or_a_clone() -> None:
+    ports = Control.empty().ports
+    size = len(PLAN.model_dump_json())
+    quota = Quota(plan_bytes=size)
+    run = create_run(ports, PLAN, quota=quota)
+    for create in (
+        lambda: create_run(ports, PLAN, quota=Quota(plan_bytes=size - 1)),
+        lambda: clone_run(ports, run.id, {"name": PLAN.name + "x"}, quota=quota),
+    ):
+        with pytest.raises(InvalidInputError, match=r"the plan takes [\d,]+ bytes, and [\d,]+ are allowed"):
+            create()
+    assert ports.ledger.run_count() == 1
+
+
+def test_the_quota_that_is_usual_takes_the_usual_plan() -> None:
+    assert Quota().plan_bytes > 100 * len(Plan().model_dump_json())
