@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from fedface_control.operate.quota import Quota
 from fedface_control.operate.run import cancel_run, create_run, start_run
 from fedface_core.domain.budget import Budget
 from fedface_core.domain.errors import InvalidInputError
@@ -109,7 +110,7 @@ def outcome(plan: Plan) -> Run | str:
     """The run at its end, or why control refuses the plan. Who waits too long cancels the run."""
     services = InProcess(plan)
     try:
-        run = create_run(services.ports, plan, budget=SMALL)
+        run = create_run(services.ports, plan, quota=Quota(budget=SMALL))
     except InvalidInputError as error:
         return str(error)
     start_run(services.ports, run.id)

@@ -23,8 +23,8 @@ class Quota:
     def check(self, ledger: RunViews, plan: Plan) -> None:
         """Check that one more run, of this plan, may be created. Requests at the same moment may exceed it by their number.
 
-        `InvalidInputError` if the plan is too large or would cost too much; `TooManyRunsError` if the ledger has as many runs
-        as it may hold.
+        `InvalidInputError` if the plan is too large or would cost too much; `TooManyRunsError` if the ledger has as many
+        runs as it may hold.
         """
         size = len(plan.model_dump_json().encode())
         if size > self.plan_bytes:

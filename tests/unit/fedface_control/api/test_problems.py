@@ -103,7 +103,10 @@ def test_a_client_that_goes_before_its_body_is_whole_is_no_crash(api: TestClient
     async def send(message: Any) -> None:
         sent.append(message)
 
+    async def serve() -> None:
+        await api.app(scope, receive, send)
+
     with structlog.testing.capture_logs() as logs:
-        asyncio.run(api.app(scope, receive, send))
+        asyncio.run(serve())
     assert sent[0]["status"] == 400
     assert [record["log_level"] for record in logs if record["log_level"] != "info"] == []

@@ -8,7 +8,16 @@ from fedface_control.operate.quota import Quota
 from fedface_control.operate.run import clone_run, create_run
 from fedface_core.domain.errors import InvalidInputError, TooManyRunsError
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.run import Run
+from fedface_core.ports import Ports
 from support.control_rounds import PLAN, Control
+
+TOO_LARGE = r"the plan takes [\d,]+ bytes, and [\d,]+ are allowed"
+
+
+def create(ports: Ports, clone_of: str | None, quota: Quota) -> Run:
+    """A new run of the usual plan, or of the plan of another run."""
+    return create_run(ports, PLAN, quota=quota) if clone_of is None else clone_run(ports, clone_of, {}, quota=quota)
 
 
 def test_a_run_too_many_is_refused_until_one_is_deleted() -> None:
@@ -16,9 +25,9 @@ def test_a_run_too_many_is_refused_until_one_is_deleted() -> None:
     quota = Quota(runs=2)
     first = create_run(ports, PLAN, "one", quota=quota)
     clone_run(ports, first.id, {}, quota=quota)
-    for create in (lambda: create_run(ports, PLAN, quota=quota), lambda: clone_run(ports, first.id, {}, quota=quota)):
+    for clone_of in (None, first.id):
         with pytest.raises(TooManyRunsError, match=r"the ledger holds 2 runs.*FEDFACE_API_RUNS allows 2; delete runs that"):
-            create()
+            create(ports, clone_of, quota)
     assert create_run(ports, PLAN, "one", quota=quota) == first, "a request that comes again creates nothing"
     ports.ledger.delete(first.id)
     assert create_run(ports, PLAN, quota=quota).plan == PLAN
@@ -29,12 +38,10 @@ def test_a_plan_too_large_is_refused_whether_it_is_new_or_a_clone() -> None:
     size = len(PLAN.model_dump_json())
     quota = Quota(plan_bytes=size)
     run = create_run(ports, PLAN, quota=quota)
-    for create in (
-        lambda: create_run(ports, PLAN, quota=Quota(plan_bytes=size - 1)),
-        lambda: clone_run(ports, run.id, {"name": PLAN.name + "x"}, quota=quota),
-    ):
-        with pytest.raises(InvalidInputError, match=r"the plan takes [\d,]+ bytes, and [\d,]+ are allowed"):
-            create()
+    with pytest.raises(InvalidInputError, match=TOO_LARGE):
+        create_run(ports, PLAN, quota=Quota(plan_bytes=size - 1))
+    with pytest.raises(InvalidInputError, match=TOO_LARGE):
+        clone_run(ports, run.id, {"name": PLAN.name + "x"}, quota=quota)
     assert ports.ledger.run_count() == 1
 
 
