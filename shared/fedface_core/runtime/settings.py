@@ -11,15 +11,15 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.budget import DEFAULT_BUDGET, Budget
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.patience import PATIENCE_SECONDS
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
 from fedface_core.runtime.redis_url import names_authorities, trusting, uses_tls
 from fedface_core.runtime.secret_files import SecretFiles
 from fedface_core.runtime.setting_types import (
-    AuthoritiesFile,
     Amount,
+    AuthoritiesFile,
     BucketName,
     Count,
     Endpoint,
@@ -241,6 +241,7 @@ class ControlSettings(WorkerSettings):
     def _api_pair_is_whole(self) -> Self:
         _check_pair("API", self.api_tls_certificate_file, self.api_tls_key_file)
         return self
+
     @property
     def budget(self) -> Budget:
         """What a new run may cost at most."""
