@@ -1,4 +1,4 @@
-"""The bodies of the control API. The request body of ``POST /runs`` is a `Plan`."""
+"""The bodies of the control API. The request body of ``POST /v1/runs`` is a `Plan`."""
 
 from __future__ import annotations
 

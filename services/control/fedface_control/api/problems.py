@@ -43,6 +43,7 @@ class ProblemApi(FastAPI):
         described = super().openapi()
         for path, operations in described["paths"].items():
             for operation in operations.values():
+                operation["summary"] = operation["summary"].capitalize()
                 common = {} if path in _WITHOUT_PORTS else _ANY_OPERATION
                 if "requestBody" in operation:
                     common = common | _ANY_BODY

@@ -94,7 +94,7 @@ router = APIRouter(prefix="/runs", tags=["runs"])
     response_class=EventSourceResponse,
     responses=UNKNOWN_RUN | STREAM | BUSY,
 )
-async def events(
+async def watch_run(
     run_id: RunIdPath,
     ports: PortsDep,
     streams: Annotated[EventStreams, Depends(streams_of)],

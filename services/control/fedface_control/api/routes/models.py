@@ -50,7 +50,7 @@ class Uploads:
     response_class=Response,
     responses=UNKNOWN_RUN | DOWNLOAD,
 )
-def download(run_id: RunIdPath, ports: PortsDep) -> Response:
+def download_run_model(run_id: RunIdPath, ports: PortsDep) -> Response:
     """Download the run's newest model version as safetensors. Its SHA-256 is in the header `X-Model-SHA256`."""
     run = ports.ledger.load(run_id)
     if run.model_sha256 is None:
@@ -76,7 +76,7 @@ def download(run_id: RunIdPath, ports: PortsDep) -> Response:
     responses=UPLOAD | BUSY,
     openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}, "required": True}},
 )
-async def upload(sha256: Annotated[Sha256, Path()], request: Request, ports: PortsDep) -> StoredModel | Response:
+async def upload_model(sha256: Annotated[Sha256, Path()], request: Request, ports: PortsDep) -> StoredModel | Response:
     """Store a safetensors file under the SHA-256 of its bytes. A plan starts from it by naming that in `model.weights`."""
     uploads: Uploads = request.app.state.uploads
     if uploads.open >= uploads.most:

@@ -21,14 +21,14 @@ router = APIRouter(prefix="/runs/{run_id}/rounds", tags=["rounds"])
 
 
 @router.get("", responses=UNKNOWN_RUN)
-def rounds(run_id: RunIdPath, ports: PortsDep) -> RoundList:
+def list_rounds(run_id: RunIdPath, ports: PortsDep) -> RoundList:
     """List the run's rounds, with the results of each aggregation and the scores of each model version."""
     readable, unreadable = readable_rounds(ports.ledger, ports.ledger.load(run_id))
     return RoundList(rounds=[round_view(ports.ledger, glance) for glance in readable], unreadable=unreadable)
 
 
 @router.get("/{number}/report", responses=UNKNOWN_RUN)
-def report(run_id: RunIdPath, number: NumberPath, ports: PortsDep) -> VerificationReport:
+def get_round_report(run_id: RunIdPath, number: NumberPath, ports: PortsDep) -> VerificationReport:
     """Show the verification report of a round: its scores and its ROC curve."""
     run = ports.ledger.load(run_id)
     with working_for(run.correlation_id):
@@ -36,18 +36,18 @@ def report(run_id: RunIdPath, number: NumberPath, ports: PortsDep) -> Verificati
 
 
 @router.post("/{number}/close", responses=UNKNOWN_RUN | WRONG_PHASE)
-def close(run_id: RunIdPath, number: NumberPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+def close_round(run_id: RunIdPath, number: NumberPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Close the open round now with the updates accepted so far, which must be at least the minimum."""
     return run_detail(ports.ledger, operate_round.close_round_early(ports, run_id, number, key))
 
 
 @router.post("/{number}/retry", responses=UNKNOWN_RUN | WRONG_PHASE)
-def retry(run_id: RunIdPath, number: NumberPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+def retry_round(run_id: RunIdPath, number: NumberPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Abandon the round, and open another round with a fresh cohort from the same model version."""
     return run_detail(ports.ledger, operate_round.retry_round(ports, run_id, number, key))
 
 
 @router.post("/{number}/skip-evaluation", responses=UNKNOWN_RUN | WRONG_PHASE)
-def skip(run_id: RunIdPath, number: NumberPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+def skip_evaluation(run_id: RunIdPath, number: NumberPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Do not score the round's model version: the round finishes as soon as it is aggregated."""
     return run_detail(ports.ledger, operate_round.skip_evaluation(ports, run_id, number, key))

@@ -23,7 +23,7 @@ SHA256 = hashlib.sha256(MODEL).hexdigest()
 
 def test_the_newest_model_comes_with_its_hash(api: TestClient, services: InProcess) -> None:
     run = services.run()
-    response = api.get(f"/runs/{run.id}/model")
+    response = api.get(f"/v1/runs/{run.id}/model")
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/octet-stream"
     assert response.headers[MODEL_SHA256_HEADER] == run.model_sha256 == hashlib.sha256(response.content).hexdigest()
@@ -33,21 +33,21 @@ def test_the_newest_model_comes_with_its_hash(api: TestClient, services: InProce
 
 def test_before_round_0_there_is_no_model(api: TestClient, services: InProcess) -> None:
     run_id = services.start()
-    response = api.get(f"/runs/{run_id}/model")
+    response = api.get(f"/v1/runs/{run_id}/model")
     assert response.status_code == 409
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["detail"].startswith(f"{run_id} is preparing and has no model version yet")
 
 
 def test_a_model_is_stored_under_its_hash(api: TestClient, services: InProcess) -> None:
-    response = api.put(f"/models/{SHA256}", content=MODEL)
+    response = api.put(f"/v1/models/{SHA256}", content=MODEL)
     assert (response.status_code, response.json()) == (201, {"sha256": SHA256, "size": len(MODEL)})
     assert services.ports.artifacts.get(object_keys.model(SHA256)) == MODEL
-    assert api.put(f"/models/{SHA256}", content=MODEL).status_code == 201, "once more does no harm"
+    assert api.put(f"/v1/models/{SHA256}", content=MODEL).status_code == 201, "once more does no harm"
 
 
 def test_a_model_with_another_hash_is_refused(api: TestClient, services: InProcess) -> None:
-    response = api.put(f"/models/{SHA256}", content=MODEL + b"!")
+    response = api.put(f"/v1/models/{SHA256}", content=MODEL + b"!")
     assert response.status_code == 422
     assert response.headers["content-type"] == "application/problem+json"
     found = hashlib.sha256(MODEL + b"!").hexdigest()
@@ -65,7 +65,7 @@ def test_a_model_with_another_hash_is_refused(api: TestClient, services: InProce
     ids=["TOML", "cut short", "nothing"],
 )
 def test_what_is_not_safetensors_is_refused(api: TestClient, services: InProcess, data: bytes, complaint: str) -> None:
-    response = api.put(f"/models/{hashlib.sha256(data).hexdigest()}", content=data)
+    response = api.put(f"/v1/models/{hashlib.sha256(data).hexdigest()}", content=data)
     assert response.status_code == 422
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["detail"].startswith(f"the model sent is not a safetensors file: {complaint}")
@@ -74,7 +74,7 @@ def test_what_is_not_safetensors_is_refused(api: TestClient, services: InProcess
 
 @pytest.mark.parametrize("wrong", ["abc", SHA256.upper(), SHA256 + "0"])
 def test_a_path_that_names_no_hash_is_refused(api: TestClient, wrong: str) -> None:
-    response = api.put(f"/models/{wrong}", content=MODEL)
+    response = api.put(f"/v1/models/{wrong}", content=MODEL)
     assert response.status_code == 422
     assert response.json()["errors"][0]["field"] == "path.sha256"
 
@@ -82,19 +82,19 @@ def test_a_path_that_names_no_hash_is_refused(api: TestClient, wrong: str) -> No
 def test_a_model_that_is_too_large_is_refused_before_all_of_it_is_read(api: TestClient, services: InProcess) -> None:
     uploads: Uploads = api.app.state.uploads  # type: ignore[attr-defined]
     uploads.most_bytes = len(MODEL) - 1
-    refused = problem(api.put(f"/models/{SHA256}", content=MODEL), 413, "Content Too Large")
-    assert refused.detail == f"PUT /models/{SHA256}: the model is larger than {len(MODEL) - 1} bytes"
+    refused = problem(api.put(f"/v1/models/{SHA256}", content=MODEL), 413, "Content Too Large")
+    assert refused.detail == f"PUT /v1/models/{SHA256}: the model is larger than {len(MODEL) - 1} bytes"
     assert services.ports.artifacts.keys("") == [object_keys.EARLIER_RUNS]
 
 
 def test_an_upload_too_many_is_told_when_to_come_again(api: TestClient) -> None:
     uploads: Uploads = api.app.state.uploads  # type: ignore[attr-defined]
     uploads.open = uploads.most
-    refused = api.put(f"/models/{SHA256}", content=MODEL)
+    refused = api.put(f"/v1/models/{SHA256}", content=MODEL)
     assert problem(refused, 503, "Busy").detail == "the API takes 4 models already; try again in 5 seconds"
     assert refused.headers["Retry-After"] == "5"
     uploads.open = 0
-    assert api.put(f"/models/{SHA256}", content=MODEL).status_code == 201
+    assert api.put(f"/v1/models/{SHA256}", content=MODEL).status_code == 201
     assert uploads.open == 0
 
 
@@ -111,14 +111,14 @@ def test_a_model_goes_up_and_down_in_parts(api: TestClient, services: InProcess,
         return data
 
     monkeypatch.setattr(MemoryArtifacts, "get_range", recorded)
-    response = api.get(f"/runs/{run.id}/model")
+    response = api.get(f"/v1/runs/{run.id}/model")
     assert hashlib.sha256(response.content).hexdigest() == run.model_sha256
     assert max(lengths) == 1000
     assert int(response.headers["content-length"]) == len(response.content) == sum(lengths)
-    assert api.put(f"/models/{run.model_sha256}", content=response.content).status_code == 201
+    assert api.put(f"/v1/models/{run.model_sha256}", content=response.content).status_code == 201
 
 
 def test_a_plan_that_is_uploaded_as_a_model_is_named(api: TestClient) -> None:
     plan = b'name = "orl"\n\n[model]\narchitecture = "dlib-resnet"\n'
-    refused = api.put(f"/models/{hashlib.sha256(plan).hexdigest()}", content=plan)
+    refused = api.put(f"/v1/models/{hashlib.sha256(plan).hexdigest()}", content=plan)
     assert "it is a TOML document, such as a plan" in problem(refused, 422, "Invalid input").detail
