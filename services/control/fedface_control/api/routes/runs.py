@@ -76,6 +76,11 @@ PLAN_EXAMPLES = {
 }
 
 
+CHANGES_EXAMPLE = {
+    "longer": {"summary": "More rounds, with another seed", "value": {"rounds": 20, "seed": 1, "stop": {"patience": None}}}
+}
+
+
 async def ports_of(request: Request) -> Ports:  # async, so that no request goes through one more thread
     """The ports that the app was created with."""
     ports: Ports = request.app.state.ports
@@ -122,7 +127,7 @@ def create_run(
 @router.post("/runs/{run_id}/clone", status_code=status.HTTP_201_CREATED, responses=UNKNOWN_RUN | LOST | INVALID)
 def clone_run(
     run_id: RunIdPath,
-    changes: Annotated[dict[str, Any], Body()],
+    changes: Annotated[dict[str, Any], Body(openapi_examples=CHANGES_EXAMPLE, description="The merge patch.")],
     request: Request,
     ports: PortsDep,
     quota: QuotaDep,

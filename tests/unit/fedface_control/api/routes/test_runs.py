@@ -184,7 +184,7 @@ def test_vectorised_clients_are_refused(api: TestClient, services: InProcess, pl
     whole = plan.model_dump(mode="json")
     whole["local_training"]["vectorised_clients"] = 2
     refused = problem(api.post("/v1/runs", json=whole), 422, "Invalid input")
-    assert refused.detail.startswith("local_training.vectorised_clients is for a simulation in one process")
+    assert refused.detail.startswith("local_training.vectorised_clients: is for a simulation in one process")
     assert not services.ports.ledger.runs()
 
 
