@@ -2,16 +2,69 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import pkgutil
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 from fastapi.testclient import TestClient
 
-from fedface_core.domain.errors import UnavailableError
+import fedface_control
+import fedface_core
+from fedface_control.api.problems import HTTP_TITLES
+from fedface_core.contracts.http import PROBLEM_TYPES, problem_type
+from fedface_core.domain.errors import FedFaceError, UnavailableError
 from support.in_process import InProcess
 from support.problem_details import problem
+
+PAGE = Path(__file__).parents[4] / "docs/problems.md"
+
+
+def kinds_of(kind: type[FedFaceError]) -> Iterator[type[FedFaceError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from kinds_of(below)
+
+
+def titles() -> dict[str, set[int]]:
+    """Title → statuses, of every error of the core and of control, and of those that only HTTP knows."""
+    for package in (fedface_core, fedface_control):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith(("__main__", ".worker", ".tasks")):
+                import_module(module.name)
+    found = {title: {status} for status, title in HTTP_TITLES.items()}
+    for kind in kinds_of(FedFaceError):
+        if kind.__module__.split(".")[0] in ("fedface_core", "fedface_control"):
+            found.setdefault(kind.title, set()).add(kind.status)
+    return found
+
+
+def test_each_type_of_problem_has_a_section_that_says_its_status_and_each_section_a_type() -> None:
+    sections = dict(re.findall(r"^### (\S+)\n([\s\S]*?)(?=^##|\Z)", PAGE.read_text(), re.MULTILINE))
+    types: dict[str, set[int]] = {}
+    for title, statuses in titles().items():
+        types.setdefault(problem_type(title).removeprefix(PROBLEM_TYPES), set()).update(statuses)
+    assert sections.keys() == types.keys()
+    for name, statuses in types.items():
+        (status,) = statuses  # one type, one status
+        assert sections[name].startswith(f"{status}. "), name
+
+
+def test_no_problem_has_a_title_that_the_page_does_not_know() -> None:
+    known = titles()
+    found = set()
+    for file in Path(fedface_control.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "problem_response":
+                found |= {title.value for title in node.args[:1] if isinstance(title, ast.Constant)}
+    assert found
+    assert found <= known.keys()
 
 
 def test_errors_are_described_as_problem_details(described: dict[str, Any]) -> None:
