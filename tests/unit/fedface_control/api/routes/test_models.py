@@ -122,3 +122,50 @@ def test_a_plan_that_is_uploaded_as_a_model_is_named(api: TestClient) -> None:
     plan = b'name = "orl"\n\n[model]\narchitecture = "dlib-resnet"\n'
     refused = api.put(f"/v1/models/{hashlib.sha256(plan).hexdigest()}", content=plan)
     assert "it is a TOML document, such as a plan" in problem(refused, 422, "Invalid input").detail
+
+
+def test_a_model_comes_by_its_name_and_is_sent_once(api: TestClient, services: InProcess) -> None:
+    run = services.run()
+    for path in (f"/v1/models/{run.model_sha256}", f"/v1/runs/{run.id}/model", f"/v1/runs/{run.id}/rounds/1/model"):
+        whole = api.get(path)
+        assert hashlib.sha256(whole.content).hexdigest() == run.model_sha256
+        again = api.get(path, headers={"If-None-Match": whole.headers["ETag"]})
+        assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", whole.headers["ETag"]), path
+        assert api.get(path, headers={"If-None-Match": '"other"'}).content == whole.content
+
+
+def test_a_model_that_is_gone_is_not_unchanged(api: TestClient) -> None:
+    missing = api.get(f"/v1/models/{SHA256}", headers={"If-None-Match": f'"{SHA256}"'})
+    assert problem(missing, 404, "Artifact missing").detail == f"there is no artifact models/{SHA256}.safetensors"
+
+
+def test_models_are_listed_with_their_lineage(api: TestClient, services: InProcess) -> None:
+    run = services.run()
+    api.put(f"/v1/models/{SHA256}", content=MODEL)
+    first = api.get("/v1/models", params={"limit": 1}).json()
+    rest = api.get("/v1/models", params={"after": first["next"]}).json()
+    found = [*first["models"], *rest["models"]]
+    assert [version["source"] for version in found] == ["prepared", "round", "uploaded"]
+    assert found[-2]["sha256"] == run.model_sha256
+    assert found[-2]["base_sha256"] == found[-3]["sha256"]
+    assert found[-1]["sha256"] == SHA256
+    assert rest["next"] is None
+    problem(api.get("/v1/models", params={"after": "x"}), 422, "Invalid input")
+
+
+def test_a_model_has_a_card(api: TestClient, services: InProcess) -> None:
+    run = services.run()
+    card = api.get(f"/v1/models/{run.model_sha256}/card").json()
+    assert card["made_by"][0]["run_id"] == run.id
+    assert card["plan"]["rounds"] == 1
+    api.put(f"/v1/models/{SHA256}", content=MODEL)
+    assert api.get(f"/v1/models/{SHA256}/card").json() == {
+        "sha256": SHA256,
+        "size": len(MODEL),
+        "uploaded": True,
+        "made_by": [],
+        "used_by": [],
+        "plan": None,
+        "parameters": None,
+    }
+    problem(api.get(f"/v1/models/{'0' * 64}/card"), 404, "Artifact missing")
