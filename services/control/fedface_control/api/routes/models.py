@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import mmap
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Annotated, Final
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response, status
@@ -19,7 +21,7 @@ from fedface_control.api.routes.runs import BUSY, INVALID, LONGEST_ID, UNKNOWN_R
 from fedface_control.lineage import model_card, model_page
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import MODEL_SHA256_HEADER, ModelCard, ModelList, Problem, StoredModel
-from fedface_core.domain.errors import InvalidInputError, WrongPhaseError
+from fedface_core.domain.errors import InvalidInputError, UnavailableError, WrongPhaseError
 from fedface_core.domain.ids import Sha256
 from fedface_core.files.safetensors_header import check_safetensors
 from fedface_core.ports import Ports
@@ -116,7 +118,8 @@ async def upload_model(sha256: ModelPath, request: Request, ports: PortsDep) -> 
     uploads.open += 1
     try:
         with tempfile.TemporaryFile() as file:
-            size = await _receive(request, file, uploads.most_bytes)
+            with _room_named():
+                size = await _receive(request, file, uploads.most_bytes)
             await run_in_threadpool(_store, ports, sha256, file, size)  # other requests are answered meanwhile
     finally:
         uploads.open -= 1
@@ -140,6 +143,20 @@ def _download(ports: Ports, sha256: str, name: str, known: str | None) -> Respon
             "Content-Disposition": f'attachment; filename="{name}.safetensors"',
         },
     )
+
+
+@contextmanager
+def _room_named() -> Iterator[None]:
+    """`UnavailableError`, which says what to do, if the disk of the temporary file is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UnavailableError(
+            f"control has no room for the model in {tempfile.gettempdir()}, where it keeps it until all of it has arrived; "
+            "make room, or name a folder on a larger disk in TMPDIR"
+        ) from error
 
 
 async def _receive(request: Request, file: IO[bytes], most_bytes: int) -> int:

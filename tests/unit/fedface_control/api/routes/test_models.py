@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 
 import numpy as np
 import pytest
@@ -169,3 +171,18 @@ def test_a_model_has_a_card(api: TestClient, services: InProcess) -> None:
         "parameters": None,
     }
     problem(api.get(f"/v1/models/{'0' * 64}/card"), 404, "Artifact missing")
+
+
+def test_a_full_disk_is_named_and_the_upload_leaves_nothing(
+    api: TestClient, services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.BytesIO):
+        def write(self, _data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("fedface_control.api.routes.models.tempfile.TemporaryFile", Full)
+    refused = problem(api.put(f"/v1/models/{SHA256}", content=MODEL), 503, "Unavailable")
+    assert "name a folder on a larger disk in TMPDIR" in refused.detail
+    uploads: Uploads = api.app.state.uploads  # type: ignore[attr-defined]
+    assert uploads.open == 0
+    assert services.ports.artifacts.keys("") == [object_keys.EARLIER_RUNS]
