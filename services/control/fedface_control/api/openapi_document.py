@@ -103,7 +103,7 @@ def _complete_response(status: str, response: dict[str, Any]) -> None:
         response["content"] = {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM, "examples": examples}}
         return
     for media_type, content in response.get("content", {}).items():
-        name = _TEXTS.get(media_type) or content["schema"].get("$ref", "").rpartition("/")[2]
+        name = _TEXTS.get(media_type) or content.get("schema", {}).get("$ref", "").rpartition("/")[2]
         if media_type != BINARY:
             content["examples"] = {"typical": _example(name)}
 

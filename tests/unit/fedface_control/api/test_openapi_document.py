@@ -84,7 +84,8 @@ def test_every_versioned_operation_describes_what_any_may_answer(described: dict
 
 def test_every_answer_with_a_body_has_an_example(described: dict[str, Any]) -> None:
     for where, media_type, content in contents(described):
-        assert content.get("schema"), where
+        # Before OpenAPI 3.2, no schema can say of what form each event of a stream is.
+        assert content.get("schema") or media_type == "text/event-stream", where
         assert media_type == BINARY or content.get("examples"), where
 
 
@@ -93,7 +94,7 @@ def test_every_example_is_valid(described: dict[str, Any]) -> None:
     for where, _, content in contents(described):
         for name, example in content.get("examples", {}).items():
             value = resolved(described, example)["value"]
-            whole = content["schema"] | {"components": described["components"]}
+            whole = content.get("schema", {}) | {"components": described["components"]}
             errors = [error.message for error in Draft202012Validator(whole).iter_errors(value)]
             assert errors == [], f"{where} {name}"
             seen += 1

@@ -17,9 +17,7 @@ from fedface_control.api.routes.runs import BUSY, LONGEST_ID, UNKNOWN_RUN, Ports
 from fedface_control.api.run_feed import Listener, Look, RunFeeds
 from fedface_core.ports import RecordedEvent
 
-STREAM: Responses = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Server-sent events."}
-}
+STREAM: Responses = {200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}}
 
 
 class EventStreams:
