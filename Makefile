@@ -2,9 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := $(addprefix shared/,fedface_core fedface_learning fedface_worker) \
-  $(addprefix services/,control client aggregator evaluator cli stack lab) loadtest
+  $(addprefix services/,control client aggregator evaluator cli console stack lab) loadtest
 MYPY_PATHS := $(addprefix shared/,fedface_core fedface_learning fedface_worker) \
-  $(foreach service,control client aggregator evaluator cli stack lab,services/$(service)/fedface_$(service)) loadtest tests
+  $(foreach service,control client aggregator evaluator cli console stack lab,services/$(service)/fedface_$(service)) loadtest tests
 
 # All cores at work; each worker process has servers, ports and folders of its own (tests/conftest.py). Where servers are
 # started, tests wait for them: half as many workers again as there are cores.

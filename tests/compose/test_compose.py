@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 SERVICES = (
     "control",
+    "console",
     "sweep",
     "client",
     "aggregator",

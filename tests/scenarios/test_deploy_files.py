@@ -17,6 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from fedface_console.settings import ConsoleSettings
 from fedface_core.runtime.settings import ComputeSettings, ControlSettings, Settings, WorkerSettings, load_settings
 from support.signing import keys_in_environment
 
@@ -26,6 +27,9 @@ ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 
 OWN = {"control", "sweep", "client", "aggregator", "evaluator"}
 SERVERS = {"redis", "minio", "prometheus", "grafana"}
+CONSOLE = "console"
+"""Ours too, but it reaches the API alone."""
+IMAGES = {"slim": ["control", "console"], "torch": ["client", "aggregator", "evaluator"]}
 SETTINGS: dict[str, type[Settings]] = {"control": ControlSettings, "sweep": ControlSettings} | dict.fromkeys(
     ("client", "aggregator", "evaluator"), ComputeSettings
 )
@@ -64,7 +68,7 @@ def composed() -> dict[str, Any]:
 
 
 def test_the_compose_file_has_the_services_of_the_design(composed: dict[str, Any]) -> None:
-    assert set(composed["services"]) == OWN | SERVERS | {"prepare", "access", "minio-setup", "keys"}
+    assert set(composed["services"]) == OWN | SERVERS | {CONSOLE, "prepare", "access", "minio-setup", "keys"}
 
 
 def test_a_missing_secret_is_named(tmp_path: Path) -> None:
@@ -148,7 +152,7 @@ def test_images_of_others_are_pinned_to_a_release(composed: dict[str, Any], name
     assert re.search(r":(RELEASE\.\d{4}-\d{2}-\d{2}T[\d-]+Z|v?\d+\.\d+\.\d+(-[a-z]+)?)$", image), image
 
 
-@pytest.mark.parametrize("name", sorted(OWN | SERVERS))
+@pytest.mark.parametrize("name", sorted(OWN | SERVERS | {CONSOLE}))
 def test_every_service_is_watched_limited_and_unprivileged(composed: dict[str, Any], name: str) -> None:
     service = composed["services"][name]
     assert service["healthcheck"]["test"]
@@ -175,7 +179,7 @@ def test_only_the_first_step_is_root_and_that_without_a_network(composed: dict[s
 
 def test_published_ports_are_of_this_machine_only(composed: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in composed["services"].items() if "ports" in service}
-    assert set(published) == {"control", "prometheus", "grafana"}
+    assert set(published) == {"control", "console", "prometheus", "grafana"}
     assert {port["host_ip"] for ports in published.values() for port in ports} == {"127.0.0.1"}
 
 
@@ -183,6 +187,7 @@ NETWORKS = {
     "redis": {"broker", "control"},
     "minio": {"store", "control"},
     "control": {"control", "api"},
+    "console": {"api"},
     "sweep": {"control", "monitoring"},
     "client": {"broker", "store", "monitoring"},
     "aggregator": {"broker", "store", "monitoring"},
@@ -194,7 +199,7 @@ NETWORKS = {
 
 def test_each_service_is_only_on_the_networks_that_it_needs(composed: dict[str, Any]) -> None:
     """So a worker reaches no API, and what watches reaches no store."""
-    found = {name: set(composed["services"][name]["networks"]) for name in OWN | SERVERS}
+    found = {name: set(composed["services"][name]["networks"]) for name in OWN | SERVERS | {CONSOLE}}
     assert found == NETWORKS
     internal = {name for name, network in composed["networks"].items() if network.get("internal")}
     assert internal == {"broker", "store", "control", "monitoring"}
@@ -298,6 +303,17 @@ def test_the_environment_names_settings_that_exist(composed: dict[str, Any], nam
     assert set(composed["services"][name]["environment"]) - {"TMPDIR"} <= known
 
 
+def test_the_console_has_an_address_of_the_api_and_no_secret(composed: dict[str, Any], with_tls: dict[str, Any]) -> None:
+    known = {f"FEDFACE_{field.upper()}" for field in ConsoleSettings.model_fields}
+    for described, scheme in ((composed, "http"), (with_tls, "https")):
+        console = described["services"][CONSOLE]
+        assert console["environment"].keys() <= known
+        assert console["environment"]["FEDFACE_API_URL"] == f"{scheme}://control:8000"
+        assert "change-me" not in json.dumps(console)
+        assert {mount["source"] for mount in console.get("volumes", [])} <= {"tls-public"}
+        assert console["depends_on"]["control"]["condition"] == "service_healthy"
+
+
 def test_uploads_lie_on_a_volume_and_not_in_memory(composed: dict[str, Any]) -> None:
     control = composed["services"]["control"]
     volumes = {volume["target"]: volume["type"] for volume in control["volumes"]}
@@ -360,7 +376,9 @@ def project_name(folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("target", "services"), [("slim", ["control"]), ("torch", ["client", "aggregator", "evaluator"])], ids=["slim", "torch"]
+    ("target", "services"),
+    [("slim", ["control", "console"]), ("torch", ["client", "aggregator", "evaluator"])],
+    ids=["slim", "torch"],
 )
 def test_an_image_installs_files_of_known_hashes_and_then_its_own_packages(target: str, services: list[str]) -> None:
     dockerfile = (ROOT / "deploy/docker/Dockerfile").read_text().replace("\\\n", "")
@@ -401,7 +419,9 @@ def test_the_hashes_are_of_the_versions_in_the_constraints(image: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "services"), [("slim", ["control"]), ("torch", ["client", "aggregator", "evaluator"])], ids=["slim", "torch"]
+    ("image", "services"),
+    [("slim", ["control", "console"]), ("torch", ["client", "aggregator", "evaluator"])],
+    ids=["slim", "torch"],
 )
 def test_what_our_packages_ask_for_is_locked_with_all_that_it_asks_for(image: str, services: list[str]) -> None:
     """`make lock` was forgotten if not."""

@@ -57,7 +57,7 @@ def demo(
     plan, weights = _plan_and_weights(preset, rounds, clients, seed, workdir, console)
     make_folder(workdir)
     with tempfile.TemporaryDirectory(prefix="stack-", dir=workdir) as state:  # holds gigabytes: all updates of all rounds
-        stack = LocalStack(Path(state), logs=workdir / "logs")
+        stack = LocalStack(Path(state), console_port=0, logs=workdir / "logs")
         start_with_status(stack, console)
         try:
             comparison, sha256 = _run_plan(stack, plan, weights, workdir / "model.safetensors", console)
@@ -124,7 +124,9 @@ def _run_plan(
         if weights is not None:
             uploaded = api.upload_model(weights).sha256
             plan = apply_merge_patch(plan, {"model": {"weights": uploaded}})
-        started = api.start(api.create(plan).id)
+        created = api.create(plan)
+        console.print(f"watch it in a browser: {stack.console_url}/runs/{created.id}\n", soft_wrap=True)
+        started = api.start(created.id)
         run = watch(api, started.id, console, check=stack.check)
         if run is None:
             raise FedFaceError(f"the run was deleted while it was watched; the logs are in {stack.logs}")

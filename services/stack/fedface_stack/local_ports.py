@@ -27,13 +27,13 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def check_port_is_free(port: int) -> None:
-    """Raise `InvalidInputError` if this process cannot listen on ``port`` of 127.0.0.1."""
+def check_port_is_free(port: int, option: str) -> None:
+    """Raise `InvalidInputError`, which names the ``option``, if this process cannot listen on ``port`` of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
             raise InvalidInputError(
-                f"port {port} on {HOST} cannot be used ({error.strerror}): choose another with --api-port"
+                f"port {port} on {HOST} cannot be used ({error.strerror}): choose another with {option}"
             ) from None

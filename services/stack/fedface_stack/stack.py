@@ -49,6 +49,8 @@ IDENTITIES = {
     "evaluator": Identity.EVALUATOR,
     "control": Identity.SWEEP,
 }
+CONSOLE = "console"
+"""The process that serves the console, if it is asked for. It is no part of `SERVICES`: it reaches the API alone."""
 SIGNS_AS = {"api": CONTROL}
 """The process whose messages are signed with the key of another name. The API is a part of control."""
 CLIENT_NICENESS = 5
@@ -68,14 +70,15 @@ class LocalStack:
     """A stack whose state is in ``workdir``. A stack that is started there later continues its runs.
 
     ``client_workers`` is the number of client worker processes, by default one a core. ``api_port`` 0 takes a free port.
+    ``console_port`` is that of the console, which is left out if it is None; 0 takes a free port.
     ``logs`` is the folder of the log files, by default ``workdir/logs``. A long log is rotated: its older part is in
     ``NAME.log.1``. Plans may name files below the folders ``photographs``, by default below those of the environment's
     ``FEDFACE_PHOTOGRAPH_ROOTS``, if it is set. ``environment`` adds to the services' environment variables, for example
     ``{"FEDFACE_SWEEP_SECONDS": "0.5"}``.
 
-    A started stack has ``api_url``, ``environment`` (the environment variables of an operator, who may do everything in
-    broker and store), ``service_environment`` (of the services, by name, what differs from that), ``metrics_targets`` (job →
-    host:port) and ``processes`` (name → process, whose id is also the id of its process group).
+    A started stack has ``api_url``, ``console_url`` (None without a console), ``environment`` (the environment variables of an
+    operator, who may do everything in broker and store), ``service_environment`` (of the services, by name, what differs from
+    that), ``metrics_targets`` (job → host:port) and ``processes`` (name → process, whose id is also the id of its process group).
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class LocalStack:
         *,
         client_workers: int | None = None,
         api_port: int = 0,
+        console_port: int | None = None,
         artifacts: Literal["directory", "s3"] = "directory",
         with_prometheus: bool = False,
         logs: Path | None = None,
@@ -98,9 +102,11 @@ class LocalStack:
         self.environment: dict[str, str] = {}
         self.service_environment: dict[str, dict[str, str]] = {}
         self.api_url = ""
+        self.console_url: str | None = None
         self.prometheus_url: str | None = None
         self._client_workers = client_workers or os.cpu_count() or 1
         self._api_port = api_port
+        self._console_port = console_port
         self._artifacts = artifacts
         self._with_prometheus = with_prometheus
         roots = {"FEDFACE_PHOTOGRAPH_ROOTS": json.dumps([str(folder.absolute()) for folder in photographs], allow_nan=False)}
@@ -138,7 +144,7 @@ class LocalStack:
         Stopping a stack that does not run is no error.
         """
         try:
-            self._stop(list(SERVICES), GRACE_SECONDS + END_SECONDS)
+            self._stop([*SERVICES, CONSOLE], GRACE_SECONDS + END_SECONDS)
             self._stop(list(self.processes), _SERVER_GRACE_SECONDS)
         finally:  # also if a second Ctrl-C interrupts the wait
             self._resources.close()
@@ -215,9 +221,9 @@ class LocalStack:
 
     def _process_specs(self) -> tuple[list[ProcessSpec], list[ProcessSpec]]:
         """Draw ports and secrets, and describe the servers and the services with them."""
-        ports = free_ports(12)  # as many as all options together take
+        ports = free_ports(13)  # as many as all options together take
         api_port = self._api_port or ports.pop()
-        check_port_is_free(api_port)
+        check_port_is_free(api_port, "--api-port")
         self.api_url = f"http://{HOST}:{api_port}"
         self.metrics_targets = {name: f"{HOST}:{ports.pop()}" for name in SERVICES} | {"api": f"{HOST}:{api_port}"}
 
@@ -261,6 +267,8 @@ class LocalStack:
         }
         self.service_environment = own
         services = [self._service(name, module) for name, module in SERVICES.items()]
+        if self._console_port is not None:
+            services.append(self._console(self._console_port or ports.pop()))
         if self._with_prometheus:
             port = ports.pop()
             self.prometheus_url = f"http://{HOST}:{port}"
@@ -281,6 +289,21 @@ class LocalStack:
         # -P: a `redis.py` in the current folder is not imported in place of the library.
         command = (*low_priority, sys.executable, "-P", "-m", module)
         return ProcessSpec(name, command, lambda: responds_ok(ready_url), environment)
+
+    def _console(self, port: int) -> ProcessSpec:
+        check_port_is_free(port, "--console-port")
+        self.console_url = f"http://{HOST}:{port}"
+        ready_url = f"{self.console_url}/healthz"
+        environment = {
+            "FEDFACE_API_URL": self.api_url,
+            "FEDFACE_CONSOLE_HOST": HOST,
+            "FEDFACE_CONSOLE_PORT": str(port),
+            # It gets none of the operator's secrets.
+            "FEDFACE_REDIS_URL": "",
+            "FEDFACE_S3_SECRET_KEY": "",
+        }
+        command = (sys.executable, "-P", "-m", "fedface_console")
+        return ProcessSpec(CONSOLE, command, lambda: responds_ok(ready_url), environment)
 
     def _start_together(
         self, specs: Sequence[ProcessSpec], on_waiting: Callable[[Sequence[str]], None] | None = None

@@ -29,6 +29,7 @@ def up(
         int | None, typer.Option(min=1, help="Number of client worker processes.", show_default="one a core")
     ] = None,
     api_port: Annotated[int, typer.Option(min=0, max=65535, help="The API's port; 0 takes a free one.")] = 8000,
+    console_port: Annotated[int, typer.Option(min=0, max=65535, help="The console's port; 0 takes a free one.")] = 8080,
     artifacts: Annotated[
         Artifacts, typer.Option(help="Artifacts in a directory or in an embedded S3 server.")
     ] = Artifacts.DIRECTORY,
@@ -45,8 +46,8 @@ def up(
 ) -> None:
     """Start the local stack and keep it running until Ctrl-C.
 
-    Valkey, the API, control, and the workers run as child processes on 127.0.0.1, without Docker or root. One that ends by
-    itself is started again.
+    Valkey, the API, control, the workers and the console run as child processes on 127.0.0.1, without Docker or root. One
+    that ends by itself is started again.
     """
     import time
 
@@ -64,6 +65,7 @@ def up(
         workdir,
         client_workers=clients_workers,
         api_port=api_port,
+        console_port=console_port,
         artifacts=artifacts.value,
         with_prometheus=prometheus,
         photographs=photographs or (),
@@ -96,6 +98,8 @@ def print_addresses(stack: LocalStack, console: Console) -> None:
 
     console.print(Text.assemble(("● ", "green"), ("the local stack is up", "bold"), "; Ctrl-C stops it\n"))
     grid = Table.grid(padding=(0, 3))
+    if stack.console_url:
+        grid.add_row("console", Text(stack.console_url, "bold"))
     grid.add_row("API", stack.api_url)
     grid.add_row("docs", f"{stack.api_url}/docs")
     if stack.prometheus_url:

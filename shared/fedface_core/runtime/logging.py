@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from typing import Protocol
 
 import structlog
 import structlog.tracebacks
@@ -13,13 +14,26 @@ from structlog.typing import Processor
 from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.free_text import one_line
 from fedface_core.runtime.repeated_records import RepeatedRecordHandler
-from fedface_core.runtime.settings import Settings
 
 # Without the local variables, which structlog logs by default: they may be credentials or class embeddings.
 _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
-def configure_logging(settings: Settings, service: str) -> None:
+class LogSettings(Protocol):
+    """What a service's settings say about its logs."""
+
+    @property
+    def log_level(self) -> str:
+        """The least level that is written."""
+        ...
+
+    @property
+    def log_format(self) -> str:
+        """``json``, or ``console`` for people."""
+        ...
+
+
+def configure_logging(settings: LogSettings, service: str) -> None:
     """Write the records of structlog and of the standard library's logging to standard output, by one formatter.
 
     Each record has the name of the ``service``, and hides the credentials in URLs. A record for people is one line, but for

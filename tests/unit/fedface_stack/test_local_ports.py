@@ -27,5 +27,5 @@ def test_only_a_port_that_somebody_listens_on_is_refused() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(InvalidInputError, match=rf"port {port} on 127\.0\.0\.1 cannot be used"):
-            check_port_is_free(port)
-    check_port_is_free(port)
+            check_port_is_free(port, "--console-port")
+    check_port_is_free(port, "--console-port")

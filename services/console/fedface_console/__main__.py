@@ -1,0 +1,35 @@
+"""``python -m fedface_console``: the process that serves the console."""
+
+from __future__ import annotations
+
+import uvicorn
+
+from fedface_console.app import create_app
+from fedface_console.control_api import connection_to
+from fedface_console.settings import load_console_settings
+from fedface_core.runtime.exit_message import exit_message
+from fedface_core.runtime.logging import configure_logging
+
+
+@exit_message("console")
+def main() -> None:
+    """Serve until SIGTERM, then finish the requests under way."""
+    settings = load_console_settings()
+    configure_logging(settings, "console")
+    uvicorn.run(
+        create_app(settings, connection_to(settings.api_url, settings.api_ca_file)),
+        host=settings.console_host,
+        port=settings.console_port,
+        ssl_certfile=settings.console_tls_certificate_file,
+        ssl_keyfile=settings.console_tls_key_file,
+        limit_concurrency=settings.console_connections,
+        ws="none",
+        log_config=None,
+        timeout_graceful_shutdown=2,
+        access_log=False,
+        server_header=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

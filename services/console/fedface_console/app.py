@@ -1,0 +1,101 @@
+"""The console's web application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from urllib.parse import quote
+
+import httpx
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from fedface_console.errors import PageError, SignedOutError
+from fedface_console.live import Streams
+from fedface_console.pages import run, runs, sign_in
+from fedface_console.protection import Protection
+from fedface_console.sessions import Sessions
+from fedface_console.settings import ConsoleSettings
+from fedface_console.sparklines import Sparklines
+from fedface_console.templating import ASSETS, notice, page, templates
+
+ROUTERS: Final = (runs.router, run.router, sign_in.router)
+
+
+class _Assets(StaticFiles):
+    """Files whose addresses have their digests, so that browsers keep them."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        answer = await super().get_response(path, scope)
+        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable" if scope["query_string"] else "no-cache"
+        return answer
+
+
+def create_app(settings: ConsoleSettings, http: httpx.AsyncClient) -> FastAPI:
+    """The console over the API that ``http`` reaches. It closes ``http`` at its end."""
+
+    @asynccontextmanager
+    async def closing(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await http.aclose()
+
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=closing,
+        middleware=[
+            Middleware(Protection, hosts=settings.hosts),
+            Middleware(Sessions, secret=settings.secret, secure=settings.has_secure_cookies),
+        ],
+    )
+    app.state.http = http
+    app.state.settings = settings
+    app.state.templates = templates()
+    app.state.streams = Streams(settings.console_streams)
+    app.state.sparklines = Sparklines()
+    for name, folder in ASSETS.items():
+        app.mount(f"/{name}", _Assets(directory=folder))
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_route("/healthz", _alive)
+    app.add_exception_handler(PageError, _page_error)
+    app.add_exception_handler(RequestValidationError, _wrong_address)
+    app.add_exception_handler(HTTPException, _http_error)
+    return app
+
+
+async def _alive(_request: Request) -> PlainTextResponse:
+    return PlainTextResponse("ok\n")
+
+
+async def _page_error(request: Request, error: Exception) -> Response:
+    """The page of an error; a part of one if only a part was asked for; the sign-in if the reader is signed out."""
+    assert isinstance(error, PageError), "the handler is for these"
+    if "hx-request" in request.headers:
+        return HTMLResponse(notice(request, error), error.status)
+    if isinstance(error, SignedOutError) and request.method == "GET":
+        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/sign-in?back={quote(back, safe='')}", 303)
+    return page(request, "error.html", error.status, error=error)
+
+
+async def _wrong_address(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError), "the handler is for these"
+    where = ", ".join(str(one["loc"][-1]) for one in error.errors()[:5])
+    wrong = PageError(f"The address of this page has a wrong value: {where}.")
+    wrong.status = 422
+    return await _page_error(request, wrong)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException), "the handler is for these"
+    missing = PageError("There is no such page." if error.status_code == 404 else str(error.detail))
+    missing.status = error.status_code
+    return await _page_error(request, missing)

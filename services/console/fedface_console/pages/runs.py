@@ -1,0 +1,62 @@
+"""The page of runs: phase, progress, a sparkline of TAR, a filter, the owner."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import HTMLResponse
+
+from fedface_console.listing import RunFilter, owner_of, run_page
+from fedface_console.templating import ApiDep, fragment, page
+from fedface_core.domain.run import RunPhase
+
+LONGEST_TEXT = 100
+RunIdQuery = Annotated[str | None, Query(pattern=r"^run-[0-9a-f]{12}$")]
+TextQuery = Annotated[str, Query(max_length=LONGEST_TEXT)]
+PhaseQuery = Annotated[str, Query(pattern=f"^({'|'.join(RunPhase)})?$")]
+
+router = APIRouter()
+
+
+@router.get("/")
+async def show_runs(
+    request: Request,
+    api: ApiDep,
+    text: TextQuery = "",
+    phase: PhaseQuery = "",
+    owner: TextQuery = "",
+    before: RunIdQuery = None,
+) -> HTMLResponse:
+    """Show a page of runs, newest first."""
+    wanted = RunFilter(text.strip(), RunPhase(phase) if phase else None, owner.strip())
+    reader = await api.reader()
+    listed = await run_page(api, wanted, before)
+    return page(
+        request,
+        "runs.html",
+        reader=reader,
+        listed=listed,
+        wanted=wanted,
+        before=before,
+        phases=list(RunPhase),
+        owner_of=owner_of,
+        query=wanted.query(before),
+        next_query=wanted.query(listed.next) if listed.next else None,
+    )
+
+
+@router.get("/runs/sparklines")
+async def show_sparklines(
+    request: Request,
+    api: ApiDep,
+    text: TextQuery = "",
+    phase: PhaseQuery = "",
+    owner: TextQuery = "",
+    before: RunIdQuery = None,
+) -> HTMLResponse:
+    """Draw the sparklines of a page of runs, which come after the page itself."""
+    wanted = RunFilter(text.strip(), RunPhase(phase) if phase else None, owner.strip())
+    listed = await run_page(api, wanted, before)
+    drawn = await request.app.state.sparklines.of(api, listed.runs)
+    return HTMLResponse(fragment(request, "_sparklines.html", drawn=drawn))

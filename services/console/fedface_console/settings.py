@@ -1,0 +1,139 @@
+"""The settings of the console, from environment variables with the prefix ``FEDFACE_``."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from typing import Annotated, Final, Literal, Self
+
+import httpx
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.runtime.secret_files import SecretFiles
+from fedface_core.runtime.setting_types import AuthoritiesFile, File, Host, Port, Secret
+from fedface_core.runtime.tls_files import check_pair
+
+EX_CONFIG: Final = 78  # of sysexits.h
+SHORTEST_SECRET: Final = 24
+_MOST_HOSTS: Final = 64
+
+
+def _is_web_address(url: str) -> str:
+    """The URL without a slash at its end. `ValueError` unless it is one of an HTTP server, without credentials."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise ValueError("is no URL: give one such as http://127.0.0.1:8000") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query or parsed.fragment or parsed.userinfo:
+        raise ValueError("is no plain URL of a web server: give scheme, host and port, such as http://127.0.0.1:8000")
+    return url.rstrip("/")
+
+
+WebAddress = Annotated[str, AfterValidator(_is_web_address)]
+
+
+class ConsoleSettings(BaseSettings):
+    """The settings of the console. `pydantic.ValidationError` if one is missing or wrong."""
+
+    model_config = SettingsConfigDict(env_prefix="FEDFACE_", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    api_url: WebAddress = Field(default="http://127.0.0.1:8000", description="Where the control API is.")
+    api_ca_file: AuthoritiesFile | None = Field(
+        default=None, description="The authorities that are trusted to sign the API's certificate; by default the machine's."
+    )
+    console_host: Host = "127.0.0.1"
+    console_port: Port = 8080
+    console_hosts: str = Field(
+        default="",
+        max_length=4096,
+        description="Names by which browsers reach the console, besides its IP addresses and `localhost`, with ',' between "
+        "them.",
+    )
+    console_secret: Secret | None = Field(
+        default=None, description="What the session cookies are encrypted with. By default sessions end with the process."
+    )
+    console_secure_cookies: bool = Field(
+        default=False, description="Whether a proxy before the console speaks TLS, so that cookies never travel without it."
+    )
+    console_tls_certificate_file: File | None = Field(
+        default=None,
+        description="The certificate, with those between it and its authority, that makes the console speak TLS.",
+    )
+    console_tls_key_file: File | None = Field(default=None, description="The private key of that certificate.")
+    console_connections: int = Field(default=512, ge=4, le=5_000, description="Connections that it serves at once.")
+    console_streams: int = Field(
+        default=100, ge=1, le=2_500, description="Live pages that it serves by a stream at once; others ask again and again."
+    )
+    grafana_url: WebAddress | None = Field(default=None, description="Where browsers reach Grafana, for links to it.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - FedFace reads no .env
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours takes its place
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Settings are read from arguments, then from the environment, then from the files of secrets."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of `console_hosts`, in small letters."""
+        return tuple(name.strip().lower() for name in self.console_hosts.split(",") if name.strip())
+
+    @property
+    def has_secure_cookies(self) -> bool:
+        """Whether browsers send the cookie over TLS only."""
+        return self.console_secure_cookies or self.console_tls_certificate_file is not None
+
+    @property
+    def secret(self) -> str:
+        """The secret of the session cookies: the one that is set, or else a fresh one at each call."""
+        return self.console_secret.get_secret_value() if self.console_secret else secrets.token_hex(32)
+
+    @model_validator(mode="after")
+    def _secret_is_long(self) -> Self:
+        if isinstance(self.console_secret, SecretStr) and len(self.console_secret.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(f"FEDFACE_CONSOLE_SECRET has fewer than {SHORTEST_SECRET} characters: give a longer one")
+        return self
+
+    @model_validator(mode="after")
+    def _few_hosts(self) -> Self:
+        if len(self.hosts) > _MOST_HOSTS:
+            raise ValueError(f"FEDFACE_CONSOLE_HOSTS has more than {_MOST_HOSTS} names")
+        return self
+
+    @model_validator(mode="after")
+    def _pair_is_whole(self) -> Self:
+        certificate = self.console_tls_certificate_file
+        key = self.console_tls_key_file
+        names = ("FEDFACE_CONSOLE_TLS_CERTIFICATE_FILE", "FEDFACE_CONSOLE_TLS_KEY_FILE")
+        if certificate is not None and key is not None:
+            try:
+                check_pair(certificate, key)
+            except ValueError as error:
+                raise ValueError(f"{names[0]} {error}") from None
+        elif certificate is not None or key is not None:
+            raise ValueError(f"{' and '.join(names)} belong together: set both, or none")
+        return self
+
+
+def load_console_settings() -> ConsoleSettings:
+    """The settings from the environment. If one is wrong, the process says which, and exits with status 78."""
+    try:
+        return ConsoleSettings()
+    except ValidationError as error:
+        for wrong in error.errors():
+            name = "_".join(str(part) for part in wrong["loc"]).upper()
+            message = wrong["msg"].removeprefix("Value error, ")
+            sys.stderr.write(f"settings: {f'FEDFACE_{name} ' if name else ''}{message}\n")
+        sys.exit(EX_CONFIG)
+    except InvalidInputError as error:  # the files of secrets
+        sys.stderr.writelines(f"settings: {line}\n" for line in str(error).splitlines())
+        sys.exit(EX_CONFIG)

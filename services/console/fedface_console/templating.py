@@ -1,0 +1,121 @@
+"""Pages from templates: what each of them may use, and who looks at it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from fedface_console import wording
+from fedface_console.actions import new_key
+from fedface_console.control_api import ControlApi
+from fedface_console.errors import PageError
+from fedface_console.sessions import session_of
+from fedface_console.settings import ConsoleSettings
+
+FOLDER: Final = Path(__file__).parent
+ASSETS: Final = {"static": FOLDER / "static", "vendor": FOLDER / "vendor"}
+
+PAGES: Final[list[tuple[str, str]]] = []
+"""Address and name of the pages in the navigation, beside the runs."""
+RUN_TABS: Final = (("overview", "", "Overview"), ("curves", "/curves", "Curves"))
+"""The pages of a run: name, end of the address, and label."""
+
+
+async def api_of(request: Request) -> ControlApi:
+    """The API as the reader of this request sees it."""
+    return ControlApi(request.app.state.http, session_of(request).token)
+
+
+async def settings_of(request: Request) -> ConsoleSettings:
+    """The settings of the console."""
+    settings: ConsoleSettings = request.app.state.settings
+    return settings
+
+
+ApiDep = Annotated[ControlApi, Depends(api_of)]
+SettingsDep = Annotated[ConsoleSettings, Depends(settings_of)]
+
+
+def templates() -> Environment:
+    """The environment of all templates. What they show is data, and never HTML, unless a template says so."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=wording.percent,
+        figure=wording.figure,
+        size=wording.size,
+        span=wording.span,
+        counted=wording.counted,
+        moment=moment,
+    )
+    environment.globals.update(
+        asset=_asset,
+        pages=PAGES,
+        page_addresses=[address for address, _ in PAGES],
+        run_tabs=RUN_TABS,
+        marks=wording.MARKS,
+        new_key=new_key,
+        seconds_between=wording.seconds_between,
+        strictest_tar=wording.strictest_tar,
+        why_it_waits=wording.why_it_waits,
+    )
+    return environment
+
+
+def page(request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """A page of the template ``name``."""
+    return HTMLResponse(fragment(request, name, **context), status)
+
+
+def fragment(request: Request, name: str, **context: Any) -> str:
+    """The HTML of the template ``name``."""
+    environment: Environment = request.app.state.templates
+    common = {
+        "form_secret": session_of(request).form_secret,
+        "signed_in": session_of(request).token is not None,
+        "grafana": request.app.state.settings.grafana_url,
+        "path": request.url.path,
+        "now": datetime.now(UTC),
+    }
+    return environment.get_template(name).render(common | context)
+
+
+def notice(request: Request, error: PageError | None) -> str:
+    """What is wrong, as a part of a page; empty if nothing is."""
+    return "" if error is None else fragment(request, "_notice.html", error=error)
+
+
+def moment(at: datetime | None, kind: str = "minute") -> str | Markup:
+    """A time, which the browser shows in the reader's zone; without a script it is shown in UTC. A dash for None."""
+    if at is None:
+        return "–"
+    text = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S" if kind == "second" else "%Y-%m-%d %H:%M")
+    machine = at.astimezone(UTC).isoformat()
+    return Markup('<time datetime="{}" data-kind="{}">{} UTC</time>').format(machine, kind, text)
+
+
+def _asset(name: str) -> str:
+    """The address of one of our files, with its digest, so that a browser may keep it for ever."""
+    folder, _, file = name.partition("/")
+    return f"/{name}?{_digest(ASSETS[folder] / file)}"
+
+
+_digests: dict[Path, str] = {}
+
+
+def _digest(path: Path) -> str:
+    if path not in _digests:
+        _digests[path] = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return _digests[path]

@@ -1,0 +1,282 @@
+"""The console and the control API keep to one contract: pages, actions and errors over the real API in this process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from fedface_core.domain.run import RunPhase
+from support.api_by_hand import ByHand
+from support.console import by_hand, console_answered_by, console_over
+
+NO_RUN = "run-000000000000"
+
+
+@pytest.fixture
+def hand() -> Iterator[tuple[ByHand, TestClient]]:
+    runs, control = by_hand()
+    with console_over(control) as browser:
+        yield runs, browser
+
+
+def form_of(html: str, action: str) -> dict[str, str]:
+    """The hidden fields of the form that is sent to an address."""
+    found = re.search(rf'<form method="post" action="{re.escape(action)}".*?</form>', html, re.DOTALL)
+    assert found, f"no form for {action}"
+    return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', found[0]))
+
+
+def test_the_page_of_runs_shows_each_run_and_its_phase(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    ids = [runs.created(), runs.started(), runs.completed(), runs.failed()]
+    html = browser.get("/").text
+    for run_id, phase in zip(ids, ("created", "running", "completed", "failed"), strict=True):
+        row = html.split(f"<code>{run_id}</code>")[1].split("</tr>")[0]
+        assert f'class="phase {phase}"' in row
+    assert "40.00 %" in html  # TAR at the strictest rate that is resolved
+
+
+def test_sparklines_come_after_the_page(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    run_id = runs.completed()
+    created = runs.created()
+    html = browser.get("/runs/sparklines").text
+    assert f'id="line-{run_id}"' in html
+    assert "polyline" in html
+    assert created not in html
+
+
+def test_a_filter_leaves_the_runs_that_fit(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    done = runs.completed()
+    created = runs.created()
+    html = browser.get("/", params={"phase": "completed"}).text
+    assert done in html
+    assert created not in html
+    assert created in browser.get("/", params={"text": created[-6:]}).text
+    assert "None of the newest 2 runs is one of these" in browser.get("/", params={"owner": "nobody"}).text
+
+
+def test_older_runs_are_on_the_next_page(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    ids = [runs.created() for _ in range(51)]
+    first = browser.get("/").text
+    assert ids[0] not in first
+    following = re.search(r'rel="next" href="([^"]+)"', first)
+    assert following
+    assert ids[0] in browser.get(following[1]).text
+
+
+@pytest.mark.parametrize(
+    ("slug", "phase"), [("pause", RunPhase.PAUSING), ("pause-now", RunPhase.PAUSED), ("cancel", RunPhase.CANCELLED)]
+)
+def test_a_button_does_what_it_says(slug: str, phase: RunPhase, hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    run_id = runs.started()
+    address = f"/runs/{run_id}/actions/{slug}"
+    fields = form_of(browser.get(f"/runs/{run_id}").text, address)
+    answer = browser.post(address, data=fields)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/runs/{run_id}")
+    assert runs.ports.ledger.load(run_id).phase is phase
+
+
+def test_a_form_that_is_sent_twice_acts_once(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    run_id = runs.started()
+    runs.finish_round(run_id, 0)
+    runs.accept(run_id, 1, 1)
+    address = f"/runs/{run_id}/actions/retry-round"
+    fields = form_of(browser.get(f"/runs/{run_id}").text, address)
+    assert [browser.post(address, data=fields).status_code for _ in range(2)] == [303, 303]
+    assert runs.ports.ledger.load(run_id).round == 2
+
+
+def test_a_form_without_the_secret_of_the_session_does_nothing(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    run_id = runs.created()
+    fields = form_of(browser.get(f"/runs/{run_id}").text, f"/runs/{run_id}/actions/start")
+    for wrong in (fields | {"form_secret": "0" * 32}, {}):
+        answer = browser.post(f"/runs/{run_id}/actions/start", data=wrong)
+        assert answer.status_code == 403
+        assert "Nothing was done" in answer.text
+    assert runs.ports.ledger.load(run_id).phase is RunPhase.CREATED
+
+
+def test_an_action_that_came_too_late_says_why(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    run_id = runs.created()
+    fields = form_of(browser.get(f"/runs/{run_id}").text, f"/runs/{run_id}/actions/start")
+    answer = browser.post(f"/runs/{run_id}/actions/resume", data=fields | {"key": "another"})
+    assert answer.status_code == 409
+    assert "which allows start, cancel, delete" in answer.text
+    assert f'href="/runs/{run_id}"' in answer.text
+
+
+def test_a_run_is_deleted_only_with_its_id(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    run_id = runs.completed()
+    address = f"/runs/{run_id}/actions/delete"
+    fields = form_of(browser.get(f"/runs/{run_id}").text, address)
+    assert browser.post(address, data=fields | {"confirm": NO_RUN}).status_code == 422
+    assert runs.ports.ledger.load(run_id).phase is RunPhase.COMPLETED
+    assert browser.post(address, data=fields | {"confirm": run_id}).status_code == 303
+    assert runs.ports.ledger.load(run_id).phase is RunPhase.DELETING
+
+
+def test_a_round_names_its_failed_clients_by_reason(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    run_id = runs.started()
+    cohort = runs.ports.ledger.load_round(run_id, 0).cohort
+    runs.ports.ledger.fail(run_id, 0, cohort[0], "its data: too few images")
+    runs.ports.ledger.fail(run_id, 0, cohort[1], "it crashed")
+    html = browser.get(f"/runs/{run_id}/rounds/0").text
+    assert html.count("its data: too few images") >= 2  # among the reasons, and beside the client
+    chosen = browser.get(f"/runs/{run_id}/rounds/0", params={"reason": "it crashed"}).text
+    table = chosen.split('id="failed"')[1]
+    assert cohort[1] in table
+    assert cohort[0] not in table
+
+
+def test_curves_and_the_roc_curve_are_numbers_of_the_api(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    run_id = runs.completed()
+    curves = browser.get(f"/runs/{run_id}/curves.json").json()
+    assert curves["rounds"] == [0, 1, 2]
+    assert curves["charts"][0]["lines"][0]["values"] == pytest.approx([0.8, 0.81, 0.82])
+    assert browser.get(f"/runs/{run_id}/rounds/1/roc.json").json()["far"] == [0.0, 0.001, 0.01, 0.1, 1.0]
+    assert 'data-chart="tar"' in browser.get(f"/runs/{run_id}/curves").text
+
+
+@pytest.mark.parametrize("end", ["", "/now", "/curves", "/curves.json", "/rounds/0", "/rounds/0/roc.json"])
+def test_what_is_not_there_is_said(end: str, hand: tuple[ByHand, TestClient]) -> None:
+    _, browser = hand
+    answer = browser.get(f"/runs/{NO_RUN}{end}")
+    assert answer.status_code == 404
+    assert NO_RUN in answer.text
+
+
+@pytest.mark.parametrize(
+    "address", ["/runs/x", "/?before=x", "/?phase=x", f"/runs/{NO_RUN}/rounds/-1", "/?text=" + "x" * 101]
+)
+def test_an_address_that_somebody_has_changed_is_explained(address: str, hand: tuple[ByHand, TestClient]) -> None:
+    _, browser = hand
+    answer = browser.get(address)
+    assert answer.status_code in (404, 422)
+    assert "<h1>" in answer.text
+
+
+class _Outside(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = dict(attrs)
+        if tag == "style" or "style" in names or any(name.startswith("on") for name in names):
+            self.found.append(f"{tag} {attrs}")
+        if tag == "script" and not (names.get("src") or "").startswith("/"):
+            self.found.append(f"{tag} {attrs}")
+        for name in ("src", "href", "action", "hx-get", "sse-connect"):
+            if (names.get(name) or "/").startswith(("http", "//", "javascript")):
+                self.found.append(f"{tag} {attrs}")
+
+
+def test_no_page_has_a_script_or_a_style_within_or_names_another_host(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    run_id = runs.completed()
+    live = runs.started()
+    pages = ["/", f"/runs/{run_id}", f"/runs/{live}", f"/runs/{run_id}/curves", f"/runs/{run_id}/rounds/1", "/nowhere"]
+    for address in pages:
+        parser = _Outside()
+        parser.feed(browser.get(address).text)
+        assert parser.found == [], address
+
+
+def test_what_people_wrote_is_text_and_no_html(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    run_id = runs.started()
+    cohort = runs.ports.ledger.load_round(run_id, 0).cohort
+    runs.ports.ledger.fail(run_id, 0, cohort[0], "<script>alert(1)</script>")
+    html = browser.get(f"/runs/{run_id}/rounds/0").text
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(1)" in html
+
+
+def asks_for_sign_in(request: httpx.Request) -> httpx.Response:
+    """An API that takes one key, and nothing without it."""
+    if request.url.path == "/v1/sign-in":
+        return httpx.Response(200, json={"open": False, "issuer": None})
+    if request.headers.get("authorization") != "Bearer ff_good_key":
+        problem = {"title": "Not signed in", "status": 401, "detail": "this request has no token"}
+        return httpx.Response(401, json=problem, headers={"content-type": "application/problem+json"})
+    if request.url.path == "/v1/me":
+        return httpx.Response(200, json={"actor": "key:night-watch", "roles": ["viewer"], "sign_in": True})
+    return httpx.Response(200, json={"runs": []})
+
+
+def test_who_is_not_signed_in_is_led_to_the_form_and_back() -> None:
+    with console_answered_by(asks_for_sign_in) as browser:
+        answer = browser.get("/?phase=failed")
+        assert answer.headers["location"] == "/sign-in?back=%2F%3Fphase%3Dfailed"
+        fields = form_of(browser.get(answer.headers["location"]).text, "/sign-in")
+        assert fields["back"] == "/?phase=failed"
+        refused = browser.post("/sign-in", data=fields | {"token": "ff_wrong_key"})
+        assert refused.status_code == 422
+        assert "does not take this key" in refused.text
+        taken = browser.post("/sign-in", data=fields | {"token": " ff_good_key\n"})
+        assert (taken.status_code, taken.headers["location"]) == (303, "/?phase=failed")
+        html = browser.get("/").text
+        assert "key:night-watch" in html
+        assert "New run" not in html
+        out = form_of(html, "/sign-out")
+        assert browser.post("/sign-out", data=out).headers["location"] == "/sign-in"
+        assert browser.get("/").status_code == 303
+
+
+def test_a_page_that_is_open_when_the_key_ends_says_so_in_its_place() -> None:
+    with console_answered_by(asks_for_sign_in) as browser:
+        answer = browser.get(f"/runs/{NO_RUN}/now", headers={"hx-request": "true"})
+        assert answer.status_code == 401
+        assert "You are signed out" in answer.text
+        assert f"/sign-in?back=/runs/{NO_RUN}" in answer.text
+        assert "<html" not in answer.text
+
+
+@pytest.mark.parametrize("back", ["//evil.example/", "https://evil.example", "/\\evil.example", "javascript:alert(1)", ""])
+def test_signing_in_never_leads_to_another_site(back: str) -> None:
+    with console_answered_by(asks_for_sign_in) as browser:
+        fields = form_of(browser.get("/sign-in").text, "/sign-in")
+        answer = browser.post("/sign-in", data=fields | {"token": "ff_good_key", "back": back})
+        assert answer.headers["location"] == "/"
+
+
+@pytest.mark.parametrize("token", ["", "two words", "x" * 3001, "é"])
+def test_what_is_no_key_is_refused_before_it_is_sent(token: str) -> None:
+    with console_answered_by(asks_for_sign_in) as browser:
+        fields = form_of(browser.get("/sign-in").text, "/sign-in")
+        answer = browser.post("/sign-in", data=fields | {"token": token})
+        assert answer.status_code == 422
+        assert "Give an API key" in answer.text
+
+
+def test_an_api_that_is_away_is_said_plainly() -> None:
+    def away(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    with console_answered_by(away) as browser:
+        answer = browser.get("/")
+        assert answer.status_code == 503
+        assert "The control API does not answer" in answer.text
+        assert "Look whether control runs there" in answer.text
+
+
+def test_what_is_no_control_api_is_said_plainly() -> None:
+    with console_answered_by(lambda _: httpx.Response(200, text="<html>a router</html>")) as browser:
+        answer = browser.get("/")
+        assert answer.status_code == 503
+        assert "is not a control API" in answer.text

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from fedface_console.settings import ConsoleSettings, load_console_settings
+
+
+def test_the_defaults_serve_this_machine_only() -> None:
+    settings = ConsoleSettings()
+    assert (settings.api_url, settings.console_host, settings.console_port) == ("http://127.0.0.1:8000", "127.0.0.1", 8080)
+    assert not settings.has_secure_cookies
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEDFACE_API_URL", "https://control:8000/")
+    monkeypatch.setenv("FEDFACE_CONSOLE_HOSTS", "Faces.example.org, other.example")
+    monkeypatch.setenv("FEDFACE_CONSOLE_SECURE_COOKIES", "true")
+    settings = ConsoleSettings()
+    assert settings.api_url == "https://control:8000"
+    assert settings.hosts == ("faces.example.org", "other.example")
+    assert settings.has_secure_cookies
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FEDFACE_API_URL", "control:8000"),
+        ("FEDFACE_API_URL", "http://user:pass@control"),
+        ("FEDFACE_API_URL", "http://control?x=1"),
+        ("FEDFACE_CONSOLE_PORT", "99999"),
+        ("FEDFACE_CONSOLE_SECRET", "short"),
+        ("FEDFACE_CONSOLE_HOSTS", ",".join(["x"] * 65)),
+        ("FEDFACE_GRAFANA_URL", "javascript:alert(1)"),
+        ("FEDFACE_CONSOLE_TLS_KEY_FILE", "/no/key"),
+    ],
+)
+def test_a_wrong_setting_ends_the_process_and_is_named(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        load_console_settings()
+    assert ended.value.code == 78
+    assert name in capsys.readouterr().err
+
+
+def test_a_secret_is_not_quoted() -> None:
+    with pytest.raises(ValidationError) as refused:
+        ConsoleSettings.model_validate({"console_secret": "hush-hush"})
+    assert "hush-hush" not in str(refused.value)
+
+
+def test_without_a_secret_each_process_draws_its_own() -> None:
+    assert ConsoleSettings().secret != ConsoleSettings().secret
+    given = "of several replicas: a long one"
+    assert ConsoleSettings.model_validate({"console_secret": given}).secret == given
