@@ -375,11 +375,7 @@ def project_name(folder: Path) -> str:
     return f"fedface-{folder.name.removeprefix('fedface_')}"
 
 
-@pytest.mark.parametrize(
-    ("target", "services"),
-    [("slim", ["control", "console"]), ("torch", ["client", "aggregator", "evaluator"])],
-    ids=["slim", "torch"],
-)
+@pytest.mark.parametrize(("target", "services"), IMAGES.items())
 def test_an_image_installs_files_of_known_hashes_and_then_its_own_packages(target: str, services: list[str]) -> None:
     dockerfile = (ROOT / "deploy/docker/Dockerfile").read_text().replace("\\\n", "")
     (stage,) = re.findall(rf"^FROM base AS {target}\n(.*?)(?=^FROM|\Z)", dockerfile, re.MULTILINE | re.DOTALL)
@@ -418,11 +414,7 @@ def test_the_hashes_are_of_the_versions_in_the_constraints(image: str) -> None:
     assert {name: version for name, version in locked.items() if PINNED.get(name) != version} == {}
 
 
-@pytest.mark.parametrize(
-    ("image", "services"),
-    [("slim", ["control", "console"]), ("torch", ["client", "aggregator", "evaluator"])],
-    ids=["slim", "torch"],
-)
+@pytest.mark.parametrize(("image", "services"), IMAGES.items())
 def test_what_our_packages_ask_for_is_locked_with_all_that_it_asks_for(image: str, services: list[str]) -> None:
     """`make lock` was forgotten if not."""
     folders = set[str]().union(*(of_ours(ROOT / "services" / service) for service in services))

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import threading
-import time
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 
 from fedface_console.app import create_app as create_console
-from fedface_console.control_api import connection_to
 from fedface_console.settings import ConsoleSettings
 from fedface_control.api.app import create_app as create_control
 from fedface_core.adapters.memory import MemoryArtifacts, MemoryLedger, RecordingPublisher
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.ports import Ports
+from fedface_stack.children import Children
+from fedface_stack.embedded_servers import HOST, ProcessSpec, responds_ok
+from fedface_stack.local_ports import free_ports
 from support.api_by_hand import ByHand
+from support.servers import running
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -50,19 +53,21 @@ def _browser(http: httpx.AsyncClient, settings: dict[str, object]) -> TestClient
 
 
 @contextmanager
-def served_console(api_url: str, **settings: object) -> Iterator[str]:
-    """The console over the API at a URL, served on a free port; its own URL."""
-    given = ConsoleSettings.model_validate({"api_url": api_url} | settings)
-    app = create_console(given, connection_to(given.api_url))
-    config = uvicorn.Config(app, port=0, log_config=None, ws="none", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        server.force_exit = True
-        thread.join()
+def served_console(children: Children, home: Path, api_url: str, port: int = 0, **settings: object) -> Iterator[str]:
+    """The console as a process of its own over the API at a URL, on a port or on a free one; its own URL.
+
+    ``home`` gets its log. It is killed at the end.
+    """
+    url = f"http://{HOST}:{port or free_ports(1)[0]}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "FEDFACE_API_URL": api_url,
+        "FEDFACE_CONSOLE_PORT": url.rsplit(":", 1)[1],
+        "FEDFACE_CONSOLE_SECRET": "a secret of the tests that is long enough",
+        **{f"FEDFACE_{name.upper()}": str(value) for name, value in settings.items()},
+    }
+    command = (sys.executable, "-P", "-m", "fedface_console")
+    spec = ProcessSpec("console", command, lambda: responds_ok(f"{url}/healthz"), environment)
+    with running(children, spec, home):
+        yield url

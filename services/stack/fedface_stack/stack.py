@@ -76,9 +76,10 @@ class LocalStack:
     ``FEDFACE_PHOTOGRAPH_ROOTS``, if it is set. ``environment`` adds to the services' environment variables, for example
     ``{"FEDFACE_SWEEP_SECONDS": "0.5"}``.
 
-    A started stack has ``api_url``, ``console_url`` (None without a console), ``environment`` (the environment variables of an
-    operator, who may do everything in broker and store), ``service_environment`` (of the services, by name, what differs from
-    that), ``metrics_targets`` (job → host:port) and ``processes`` (name → process, whose id is also the id of its process group).
+    A started stack has ``api_url``, ``console_url`` (None without a console), ``environment`` (the environment variables of
+    an operator, who may do everything in broker and store), ``service_environment`` (of the services, by name, what differs
+    from that), ``metrics_targets`` (job → host:port) and ``processes`` (name → process, whose id is also the id of its
+    process group).
     """
 
     def __init__(

@@ -1,0 +1,328 @@
+"""The console in a real browser, over a real control API whose runs are moved on by hand."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Protocol
+
+import httpx
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect
+from prometheus_client import CollectorRegistry
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fedface_control.api.app import create_app
+from fedface_core.domain.run import RunPhase
+from fedface_stack.children import Children
+from fedface_stack.local_ports import free_ports
+from support.api_by_hand import ByHand
+from support.browser import Scheme, Watched, browser, violations
+from support.console import served_console
+
+__all__ = ["browser"]
+
+
+class Serve(Protocol):
+    """Serves a console over the API at a URL."""
+
+    def __call__(self, api_url: str, port: int = 0, **settings: object) -> AbstractContextManager[str]: ...
+
+
+@pytest.fixture(scope="module")
+def serve(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Serve:
+    return partial(served_console, server_processes, tmp_path_factory.mktemp("consoles"))
+
+
+@pytest.fixture(scope="module")
+def url(served_api: ByHand, serve: Serve) -> Iterator[str]:
+    with serve(served_api.url) as served:
+        yield served
+
+
+@pytest.fixture
+def watched(browser: Browser, url: str) -> Iterator[Watched]:
+    with Watched(browser, url) as made:
+        yield made
+        assert made.complaints == []
+
+
+def press(page: Page, label: str) -> None:
+    """Press an action's button, and confirm it."""
+    page.get_by_role("button", name=label, exact=True).click()
+    page.get_by_role("button", name=f"Yes, {label.lower()}").click()
+
+
+def test_a_run_is_started_paused_resumed_and_cancelled(watched: Watched, api: ByHand) -> None:
+    run_id = api.created()
+    page = watched.page
+    page.goto(f"/runs/{run_id}")
+    press(page, "Start")
+    expect(page.locator("#state")).to_contain_text("preparing")
+    press(page, "Pause now")
+    expect(page.locator("#state")).to_contain_text("It waits for somebody to resume it.")
+    press(page, "Resume")
+    expect(page.locator("#state")).to_contain_text("preparing")
+    press(page, "Cancel run")
+    expect(page.locator("#state")).to_contain_text("cancelled")
+    assert api.ports.ledger.load(run_id).phase is RunPhase.CANCELLED
+
+
+def test_no_is_no(watched: Watched, api: ByHand) -> None:
+    run_id = api.created()
+    page = watched.page
+    page.goto(f"/runs/{run_id}")
+    page.get_by_role("button", name="Cancel run", exact=True).click()
+    expect(page.get_by_role("dialog")).to_contain_text("The run ends now.")
+    page.get_by_role("button", name="No", exact=True).click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert api.ports.ledger.load(run_id).phase is RunPhase.CREATED
+
+
+def test_the_page_of_a_run_is_live_to_its_end(watched: Watched, api: ByHand) -> None:
+    run_id = api.started()
+    page = watched.page
+    page.goto(f"/runs/{run_id}")
+    expect(page.locator("#accepted")).to_have_text("0")
+    api.accept(run_id, 0, 2)
+    expect(page.locator("#accepted")).to_have_text("2")
+    expect(page.locator(".stragglers")).to_contain_text("client-")
+    for number in range(3):
+        api.finish_round(run_id, number)
+        expect(page.locator(f"#round-{number}")).to_be_visible()
+    expect(page.locator("#state")).to_contain_text("completed")
+    expect(page.locator("#actions button")).to_have_count(3)  # delete, and its question's two
+
+
+def test_an_open_question_stays_open_while_the_page_changes(watched: Watched, api: ByHand) -> None:
+    run_id = api.started()
+    page = watched.page
+    page.goto(f"/runs/{run_id}")
+    expect(page.locator("#accepted")).to_have_text("0")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    api.accept(run_id, 0, 1)
+    expect(page.locator("#accepted")).to_have_text("1")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    api.ports.ledger.load(run_id)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_the_clock_of_the_deadline_runs(watched: Watched, api: ByHand) -> None:
+    page = watched.page
+    page.goto(f"/runs/{api.started()}")
+    clock = page.locator(".clock")
+    before = clock.inner_text()
+    assert before.startswith("in ")
+    expect(clock).not_to_have_text(before)
+
+
+def test_curves_and_roc_are_drawn(watched: Watched, api: ByHand) -> None:
+    page = watched.page
+    page.goto(f"/runs/{api.completed()}/curves")
+    expect(page.locator("[data-chart='tar'][data-drawn]")).to_be_visible()
+    expect(page.locator("#roc[data-drawn] canvas")).to_be_visible()
+    assert page.locator("canvas").count() > 8
+    page.locator("#roc-round").select_option("1")
+    expect(page.locator("#roc")).to_contain_text("round 1")
+
+
+def test_times_are_those_of_the_readers_zone(browser: Browser, url: str, api: ByHand) -> None:
+    run_id = api.created()
+    at = api.ports.ledger.load(run_id).created_at
+    with Watched(browser, url, timezone_id="Asia/Kathmandu", locale="en-GB") as watched:
+        watched.page.goto(f"/runs/{run_id}")
+        shown = watched.page.locator(".facts time")
+        expect(shown).not_to_contain_text("UTC")
+        minutes = (at.hour * 60 + at.minute + 345) % (24 * 60)
+        expect(shown).to_contain_text(f"{minutes // 60:02d}:{minutes % 60:02d}")
+
+
+def views(api: ByHand) -> dict[str, str]:
+    """Every view, by name."""
+    done = api.completed()
+    live = api.started()
+    api.ports.ledger.fail(live, 0, api.ports.ledger.load_round(live, 0).cohort[0], "it crashed")
+    return {
+        "runs": "/",
+        "nothing": "/?text=nothing-like-this",
+        "live": f"/runs/{live}",
+        "ended": f"/runs/{done}",
+        "created": f"/runs/{api.created()}",
+        "curves": f"/runs/{done}/curves",
+        "round": f"/runs/{live}/rounds/0",
+        "error": "/runs/run-000000000000",
+    }
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_no_view_shuts_anybody_out(scheme: Scheme, width: int, browser: Browser, url: str, api: ByHand) -> None:
+    found = {}
+    with Watched(browser, url, color_scheme=scheme, viewport={"width": width, "height": 800}) as watched:
+        for name, address in views(api).items():
+            watched.page.goto(address)
+            if name == "curves":
+                watched.page.locator("#roc[data-drawn]").wait_for()
+            if name == "created":
+                watched.page.get_by_role("button", name="Cancel run", exact=True).click()
+            too_wide = watched.page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+            found[name] = [*violations(watched.page), *(["it is wider than the window"] if too_wide else [])]
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_everything_can_be_reached_by_keyboard(watched: Watched, api: ByHand) -> None:
+    run_id = api.created()
+    page = watched.page
+    page.goto(f"/runs/{run_id}")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to the page")
+    reached = []
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.innerText"))
+    assert {"FedFace", "Runs", "Overview", "Curves", "Start", "Cancel run", "Delete run"} <= {*reached}
+    page.get_by_role("button", name="Start", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#state")).to_contain_text("preparing")
+
+
+def asking(app: ASGIApp, tokens: set[str] | None) -> ASGIApp:
+    """The app for those who bring a token, as the API has it where people sign in."""
+    if tokens is None:
+        return app
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/v1/sign-in":
+            await JSONResponse({"open": False, "issuer": None})(scope, receive, send)
+        elif Headers(scope=scope).get("authorization", "").removeprefix("Bearer ") not in tokens:
+            problem = {"title": "Not signed in", "status": 401, "detail": "the key has ended"}
+            await JSONResponse(problem, 401, media_type="application/problem+json")(scope, receive, send)
+        elif scope["path"] == "/v1/me":
+            await JSONResponse({"actor": "key:guest", "roles": ["viewer"], "sign_in": True})(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return asked
+
+
+class Gate:
+    """A control API that can be stopped and started again on one port. It asks for one of the ``tokens``, if given."""
+
+    def __init__(self, api: ByHand, tokens: set[str] | None) -> None:
+        self._api = api
+        self.tokens = tokens
+        self.port = free_ports(1)[0]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread()
+
+    def open(self) -> None:
+        app = asking(create_app(self._api.ports, CollectorRegistry()), self.tokens)
+        self._server = uvicorn.Server(uvicorn.Config(app, port=self.port, log_config=None, ws="none", lifespan="off"))
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+
+    def shut(self) -> None:
+        if self._server is not None:
+            self._server.should_exit = True
+            self._server.force_exit = True
+            self._thread.join()
+
+
+@contextmanager
+def gate_to(api: ByHand, tokens: set[str] | None = None) -> Iterator[Gate]:
+    gate = Gate(api, tokens)
+    gate.open()
+    try:
+        yield gate
+    finally:
+        gate.shut()
+
+
+@pytest.mark.long
+def test_control_goes_away_and_comes_back(browser: Browser, serve: Serve, api: ByHand) -> None:
+    run_id = api.started()
+    with gate_to(api) as gate, serve(gate.url) as url, Watched(browser, url) as watched:
+        page = watched.page
+        page.goto(f"/runs/{run_id}")
+        expect(page.locator("#accepted")).to_have_text("0")
+        gate.shut()
+        expect(page.locator("#notice")).to_contain_text("The control API does not answer", timeout=20_000)
+        expect(page.locator("#accepted")).to_have_text("0")
+        api.accept(run_id, 0, 2)
+        gate.open()
+        expect(page.locator("#accepted")).to_have_text("2", timeout=20_000)
+        expect(page.locator("#notice")).to_be_empty()
+        assert watched.complaints == []
+
+
+@pytest.mark.long
+def test_the_console_goes_away_and_comes_back(browser: Browser, serve: Serve, api: ByHand) -> None:
+    run_id = api.started()
+    port = free_ports(1)[0]
+    with serve(api.url, port=port) as url:
+        watched = Watched(browser, url)
+        watched.page.goto(f"/runs/{run_id}")
+        expect(watched.page.locator("#accepted")).to_have_text("0")
+    page = watched.page
+    expect(page.locator("#unreached")).to_be_visible(timeout=20_000)
+    api.accept(run_id, 0, 2)
+    with serve(api.url, port=port):
+        expect(page.locator("#accepted")).to_have_text("2", timeout=20_000)
+        expect(page.locator("#unreached")).to_be_hidden()
+        watched.context.close()
+
+
+def test_without_a_stream_the_page_asks_again_and_again(browser: Browser, serve: Serve, api: ByHand) -> None:
+    run_id = api.started()
+    with (
+        serve(api.url, console_streams=1) as url,
+        httpx.stream("GET", f"{url}/runs/{run_id}/live"),
+        Watched(browser, url) as watched,
+    ):
+        page = watched.page
+        page.goto(f"/runs/{run_id}")
+        expect(page.locator("#accepted")).to_have_text("0")
+        api.accept(run_id, 0, 3)
+        expect(page.locator("#accepted")).to_have_text("3", timeout=20_000)
+
+
+@pytest.mark.long
+def test_a_guest_signs_in_sees_no_buttons_and_loses_the_session(browser: Browser, serve: Serve, api: ByHand) -> None:
+    run_id = api.started()
+    tokens = {"ff_guest_key"}
+    with gate_to(api, tokens) as gate, serve(gate.url) as url, Watched(browser, url) as watched:
+        page = watched.page
+        page.goto(f"/runs/{run_id}")
+        page.get_by_label("API key or access token").fill("ff_wrong_key")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert").first).to_contain_text("does not take this key")
+        assert violations(page) == []
+        watched.complaints.clear()  # the browser's own line about status 422
+        page.get_by_label("API key or access token").fill("ff_guest_key")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator("#accepted")).to_have_text("0")
+        expect(page.locator(".who")).to_contain_text("key:guest")
+        expect(page.locator("#actions")).to_contain_text("Your roles allow no action here.")
+        tokens.clear()
+        api.accept(run_id, 0, 1)
+        expect(page.locator("#notice")).to_contain_text("You are signed out", timeout=20_000)
+        expect(page.locator("#notice")).to_contain_text("the key has ended")
+        tokens.add("ff_new_key")
+        page.get_by_role("link", name="Sign in again").click()
+        page.get_by_label("API key or access token").fill("ff_new_key")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator("#accepted")).to_have_text("1")
+        assert page.url == f"{url}/runs/{run_id}"

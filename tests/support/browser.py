@@ -1,0 +1,71 @@
+"""A real browser: Debian's Chromium, driven by Playwright, which asks nothing but what it is told to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+AXE: Final = Path(__file__).parent / "axe/axe.min.js"
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS: Final = ("--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server")
+"""The tests may run as root and in small containers, and reach this machine only."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium. Without it the tests are skipped, unless ``FEDFACE_REQUIRE`` names it."""
+    found = next((path for path in map(shutil.which, NAMES) if path), None)
+    if found is None:
+        if "chromium" in os.environ.get("FEDFACE_REQUIRE", ""):
+            pytest.fail("chromium is missing: apt-get install chromium")
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=[*OPTIONS])
+        yield started
+        started.close()
+
+
+class Watched:
+    """A page, and what went wrong in it: complaints of its scripts and of its policy, and requests to other hosts."""
+
+    def __init__(self, browser: Browser, url: str, **context: Any) -> None:
+        self.url = url
+        self.context = browser.new_context(base_url=url, **context)
+        self.context.set_default_timeout(10_000)
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((self.url, "data:")):
+            self.complaints.append(f"a request to {request.url}")
+
+    def __enter__(self) -> Watched:
+        """The page."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.context.close()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds wrong in the page as it is shown, by all its rules of WCAG 2.2 AA and its best practices."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))  # as the developer's tools do, which the page's policy does not bind
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [f"{one['id']}: {node['html'][:200]}" for one in found["violations"] for node in one["nodes"]]
+
+
+Scheme = Literal["light", "dark"]
