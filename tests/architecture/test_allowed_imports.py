@@ -47,7 +47,7 @@ CONSOLE: Final = {
     *("fedface_core.contracts.http", "fedface_core.domain", "fedface_core.runtime.exit_message"),
     *("fedface_core.runtime.logging", "fedface_core.runtime.secret_files", "fedface_core.runtime.setting_types"),
     *("fedface_core.runtime.tls_files", "cryptography", "fastapi", "httpx", "httpx_sse", "jinja2", "markupsafe", "pydantic"),
-    *("pydantic_settings", "sse_starlette", "starlette", "structlog", "uvicorn"),
+    *("prometheus_client", "pydantic_settings", "sse_starlette", "starlette", "structlog", "uvicorn"),
 }
 SERVICES: Final = {"fedface_control": CONTROL, "fedface_console": CONSOLE}
 

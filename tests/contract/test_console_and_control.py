@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import escape, unescape
 from html.parser import HTMLParser
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from fedface_control.api.routes.runs import PLAN_EXAMPLES
+from fedface_control.operate.run import create_run
+from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import RunPhase
-from support.api_by_hand import ByHand
+from support.api_by_hand import MODEL, MODEL_SHA256, PLAN, ByHand
 from support.console import by_hand, console_answered_by, console_over
 
 NO_RUN = "run-000000000000"
@@ -29,6 +33,18 @@ def form_of(html: str, action: str) -> dict[str, str]:
     found = re.search(rf'<form method="post" action="{re.escape(action)}".*?</form>', html, re.DOTALL)
     assert found, f"no form for {action}"
     return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', found[0]))
+
+
+def shown_in(html: str) -> dict[str, str]:
+    """What the fields of the plan's form show, as a browser would send them."""
+    inputs = re.findall(r'<input id="([^"]+)" name="[^"]+" value="([^"]*)"', html)
+    selects = re.findall(r'<select id="([^"]+)".*?</select>', html, re.DOTALL)
+    chosen = {}
+    for name in selects:
+        inside = html.split(f'<select id="{name}"')[1].split("</select>")[0]
+        found = re.search(r"<option selected>([^<]*)", inside)
+        chosen[name] = found[1] if found else ""
+    return {name: unescape(text) for name, text in inputs} | chosen
 
 
 def test_the_page_of_runs_shows_each_run_and_its_phase(hand: tuple[ByHand, TestClient]) -> None:
@@ -152,7 +168,124 @@ def test_curves_and_the_roc_curve_are_numbers_of_the_api(hand: tuple[ByHand, Tes
     assert 'data-chart="tar"' in browser.get(f"/runs/{run_id}/curves").text
 
 
-@pytest.mark.parametrize("end", ["", "/now", "/curves", "/curves.json", "/rounds/0", "/rounds/0/roc.json"])
+def test_runs_are_compared_by_their_plans_and_their_curves(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    first = runs.completed()
+    other = create_run(runs.ports, PLAN.model_copy(update={"rounds": 7, "name": "longer"})).id
+    html = browser.get("/compare", params={"run": [first, other]}).text
+    rows = html.split('id="differences"')[1].split("</table>")[0]
+    assert re.findall(r"<th scope=\"row\"><code>(\S+)</code>", rows) == ["name", "rounds"]
+    assert "<td>7</td>" in rows
+    curves = browser.get("/compare.json", params={"run": [first, other]}).json()
+    assert [line["label"] for line in curves["charts"][0]["lines"]] == [first, other]
+
+
+@pytest.mark.parametrize("count", [0, 1, 11])
+def test_two_to_ten_runs_are_compared(count: int, hand: tuple[ByHand, TestClient]) -> None:
+    _, browser = hand
+    answer = browser.get("/compare", params={"run": [f"run-{number:012x}" for number in range(count)]})
+    assert answer.status_code == 400
+    assert f"Choose 2 to 10 runs in the list of runs; {count} are chosen." in answer.text
+
+
+def test_a_model_has_a_card_a_lineage_and_a_file(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    run_id = runs.completed()
+    assert MODEL_SHA256 in browser.get("/models").text
+    card = browser.get(f"/models/{MODEL_SHA256}").text
+    assert run_id in card
+    assert "dlib-resnet" in card
+    answer = browser.get(f"/models/{MODEL_SHA256}/file")
+    assert answer.content == MODEL
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert browser.get(f"/models/{'0' * 64}/file").status_code == 404
+
+
+def test_the_audit_trail_tells_the_newest_first_and_can_be_searched(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    run_id = runs.completed()
+    html = browser.get(f"/runs/{run_id}/events").text
+    assert html.index("run completed") < html.index("round opened") < html.index("run created")
+    found = browser.get(f"/runs/{run_id}/events", params={"text": "closed"}).text
+    assert "3 events" in found
+    assert "run created" not in found
+
+
+def test_the_fleet_is_shown_as_far_as_the_api_tells(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    runs.completed()
+    html = browser.get("/fleet").text
+    assert "ledger answers" in html
+    assert re.search(r'<th scope="row">client</th><td class="number">\d+</td>', html)
+    assert re.search(r'phase=completed">completed</a></th><td class="number">1</td>', html)
+
+
+def test_who_may_not_read_metrics_sees_the_rest_of_the_fleet() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        match request.url.path:
+            case "/readyz":
+                return httpx.Response(503, json={"status": "unavailable", "checks": {"ledger": "it is full"}})
+            case "/metrics":
+                return httpx.Response(403, json={})
+            case "/v1/me":
+                return httpx.Response(200, json={"actor": "key:v", "roles": ["viewer"], "sign_in": True})
+        return httpx.Response(200, json={"runs": []})
+
+    with console_answered_by(answer) as browser:
+        html = browser.get("/fleet").text
+    assert "ledger: it is full" in html
+    assert "Your roles do not show this" in html
+
+
+@pytest.mark.parametrize("preset", ["orl", "synthetic"])
+def test_a_preset_is_a_valid_plan_and_becomes_a_run(preset: str, hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    html = browser.get("/plans/new", params={"preset": preset}).text
+    fields = form_of(html, "/plans/new") | shown_in(html)
+    assert "The plan is valid." in browser.post("/plans/new", data=fields | {"do": "check"}).text
+    answer = browser.post("/plans/new", data=fields | {"do": "start"})
+    assert answer.status_code == 303
+    run = runs.ports.ledger.load(answer.headers["location"].removeprefix("/runs/"))
+    assert run.phase is RunPhase.PREPARING
+    assert run.plan == Plan.model_validate(PLAN_EXAMPLES[preset]["value"])
+
+
+def test_a_form_of_a_run_makes_an_equal_run(hand: tuple[ByHand, TestClient]) -> None:
+    runs, browser = hand
+    run_id = runs.created()
+    html = browser.get("/plans/new", params={"run": run_id}).text
+    answer = browser.post("/plans/new", data=form_of(html, "/plans/new") | shown_in(html) | {"do": "create"})
+    made = runs.ports.ledger.load(answer.headers["location"].removeprefix("/runs/"))
+    assert made.plan == runs.ports.ledger.load(run_id).plan
+    assert made.phase is RunPhase.CREATED
+
+
+@pytest.mark.parametrize("do", ["check", "create", "start"])
+@pytest.mark.parametrize(
+    ("path", "text", "says"),
+    [
+        ("rounds", "many", "is no whole number"),
+        ("rounds", "0", "greater than 0"),
+        ("cohort.quorum", "99", "cohort.quorum is 99"),
+        ("strategy", "fedmagic", "strategy"),
+        ("far", "[0.1", "is no JSON"),
+        ("model.architecture", "<b>", "model.architecture"),
+    ],
+)
+def test_a_wrong_input_is_named_where_it_is_and_nothing_is_created(
+    do: str, path: str, text: str, says: str, hand: tuple[ByHand, TestClient]
+) -> None:
+    runs, browser = hand
+    fields = form_of(browser.get("/plans/new").text, "/plans/new")
+    answer = browser.post("/plans/new", data=fields | {path: text, "do": do})
+    assert answer.status_code == (422 if do != "check" or "is no" in says else 200)
+    assert "The plan is not valid." in answer.text
+    assert says in answer.text.split('id="wrong"')[1]
+    assert f'name="{path}" value="{escape(text)}"' in answer.text or path == "model.architecture"
+    assert list(runs.ports.ledger.runs(10, None)) == []
+
+
+@pytest.mark.parametrize("end", ["", "/now", "/curves", "/curves.json", "/rounds/0", "/rounds/0/roc.json", "/events"])
 def test_what_is_not_there_is_said(end: str, hand: tuple[ByHand, TestClient]) -> None:
     _, browser = hand
     answer = browser.get(f"/runs/{NO_RUN}{end}")
@@ -190,7 +323,16 @@ def test_no_page_has_a_script_or_a_style_within_or_names_another_host(hand: tupl
     runs, browser = hand
     run_id = runs.completed()
     live = runs.started()
-    pages = ["/", f"/runs/{run_id}", f"/runs/{live}", f"/runs/{run_id}/curves", f"/runs/{run_id}/rounds/1", "/nowhere"]
+    pages = ["/models", f"/models/{MODEL_SHA256}", "/fleet", "/plans/new", f"/compare?run={run_id}&run={live}"]
+    pages += [
+        "/",
+        f"/runs/{run_id}/events",
+        f"/runs/{run_id}",
+        f"/runs/{live}",
+        f"/runs/{run_id}/curves",
+        f"/runs/{run_id}/rounds/1",
+        "/nowhere",
+    ]
     for address in pages:
         parser = _Outside()
         parser.feed(browser.get(address).text)

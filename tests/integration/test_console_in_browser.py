@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import httpx
@@ -22,7 +23,7 @@ from fedface_control.api.app import create_app
 from fedface_core.domain.run import RunPhase
 from fedface_stack.children import Children
 from fedface_stack.local_ports import free_ports
-from support.api_by_hand import ByHand
+from support.api_by_hand import MODEL, MODEL_SHA256, ByHand
 from support.browser import Scheme, Watched, browser, violations
 from support.console import served_console
 
@@ -72,6 +73,41 @@ def test_a_run_is_started_paused_resumed_and_cancelled(watched: Watched, api: By
     press(page, "Cancel run")
     expect(page.locator("#state")).to_contain_text("cancelled")
     assert api.ports.ledger.load(run_id).phase is RunPhase.CANCELLED
+
+
+def test_a_run_is_created_by_the_form_and_wrong_input_is_named(watched: Watched, api: ByHand) -> None:
+    page = watched.page
+    page.goto("/")
+    page.get_by_role("link", name="New run").click()
+    page.get_by_role("link", name="synthetic").click()
+    page.get_by_label("name", exact=True).fill("by a browser")
+    page.get_by_label("rounds", exact=True).fill("0")
+    page.get_by_role("button", name="Check the plan").click()
+    expect(page.locator("#wrong")).to_contain_text("rounds")
+    expect(page.get_by_label("rounds", exact=True)).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("rounds", exact=True).fill("3")
+    page.get_by_role("button", name="Check the plan").click()
+    expect(page.locator("#valid")).to_contain_text("gradient steps")
+    page.get_by_role("button", name="Create and start").click()
+    expect(page.locator("h1")).to_have_text("by a browser")
+    expect(page.locator("#state")).to_contain_text("preparing")
+
+
+def test_runs_are_chosen_compared_and_their_model_downloaded(watched: Watched, api: ByHand, tmp_path: Path) -> None:
+    ids = [api.completed(), api.completed()]
+    page = watched.page
+    page.goto("/")
+    for run_id in ids:
+        page.locator(f"input[value='{run_id}']").check()
+    page.get_by_role("button", name="Compare the chosen runs").click()
+    expect(page.locator("h1")).to_have_text("2 runs side by side")
+    expect(page.locator("[data-drawn]").first).to_be_visible()
+    page.goto(f"/runs/{ids[0]}")
+    page.locator("#model").click()
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download").click()
+    started.value.save_as(tmp_path / "model.safetensors")
+    assert (tmp_path / "model.safetensors").read_bytes() == MODEL
 
 
 def test_no_is_no(watched: Watched, api: ByHand) -> None:
@@ -157,6 +193,12 @@ def views(api: ByHand) -> dict[str, str]:
         "created": f"/runs/{api.created()}",
         "curves": f"/runs/{done}/curves",
         "round": f"/runs/{live}/rounds/0",
+        "events": f"/runs/{done}/events",
+        "plan": "/plans/new?preset=orl",
+        "compare": f"/compare?run={done}&run={live}",
+        "models": "/models",
+        "model": f"/models/{MODEL_SHA256}",
+        "fleet": "/fleet",
         "error": "/runs/run-000000000000",
     }
 
@@ -173,6 +215,8 @@ def test_no_view_shuts_anybody_out(scheme: Scheme, width: int, browser: Browser,
                 watched.page.locator("#roc[data-drawn]").wait_for()
             if name == "created":
                 watched.page.get_by_role("button", name="Cancel run", exact=True).click()
+            if name == "compare":
+                watched.page.locator("[data-drawn]").first.wait_for()
             too_wide = watched.page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
             found[name] = [*violations(watched.page), *(["it is wider than the window"] if too_wide else [])]
     assert {name: wrong for name, wrong in found.items() if wrong} == {}

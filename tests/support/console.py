@@ -6,16 +6,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from prometheus_client import CollectorRegistry
 
 from fedface_console.app import create_app as create_console
 from fedface_console.settings import ConsoleSettings
-from fedface_control.api.app import create_app as create_control
 from fedface_core.adapters.memory import MemoryArtifacts, MemoryLedger, RecordingPublisher
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.ports import Ports
@@ -23,6 +22,7 @@ from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, ProcessSpec, responds_ok
 from fedface_stack.local_ports import free_ports
 from support.api_by_hand import ByHand
+from support.control_fixtures import SharedApp
 from support.servers import running
 
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -32,7 +32,13 @@ def by_hand() -> tuple[ByHand, FastAPI]:
     """Runs that a test moves on by hand, and the control API over them."""
     clock = SystemClock()
     ports = Ports(ledger=MemoryLedger(clock), artifacts=MemoryArtifacts(), publisher=RecordingPublisher(), clock=clock)
-    return ByHand("http://control", ports), create_control(ports, CollectorRegistry())
+    return ByHand("http://control", ports), _shared_app().over(ports)
+
+
+@cache
+def _shared_app() -> SharedApp:
+    """One app for all tests: it makes its OpenAPI document once."""
+    return SharedApp()
 
 
 def console_over(control: FastAPI, **settings: object) -> TestClient:

@@ -18,14 +18,14 @@ from starlette.types import Scope
 
 from fedface_console.errors import PageError, SignedOutError
 from fedface_console.live import Streams
-from fedface_console.pages import run, runs, sign_in
+from fedface_console.pages import compare, events, fleet, models, plans, run, runs, sign_in
 from fedface_console.protection import Protection
 from fedface_console.sessions import Sessions
 from fedface_console.settings import ConsoleSettings
 from fedface_console.sparklines import Sparklines
 from fedface_console.templating import ASSETS, notice, page, templates
 
-ROUTERS: Final = (runs.router, run.router, sign_in.router)
+ROUTERS: Final = tuple(module.router for module in (runs, run, events, compare, plans, models, fleet, sign_in))
 
 
 class _Assets(StaticFiles):

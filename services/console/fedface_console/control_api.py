@@ -15,7 +15,7 @@ from httpx_sse import aconnect_sse
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fedface_console.errors import ApiAwayError, ApiProblemError, SignedOutError
-from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, Problem
+from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, Health, Problem
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 SECONDS: Final = 20.0
@@ -83,6 +83,20 @@ class ControlApi:
     async def json(self, path: str) -> Any:
         """The answer to a GET of ``path``, as plain JSON."""
         return (await self._answer("GET", path)).json()
+
+    async def text(self, path: str) -> str:
+        """The answer to a GET of ``path``, as text."""
+        return (await self._answer("GET", path)).text
+
+    async def health(self) -> dict[str, str]:
+        """Each dependency of the API: ``ok``, or why it cannot be used."""
+        try:
+            answer = await self._http.get("/readyz")
+            return Health.model_validate_json(answer.content).checks
+        except httpx.TransportError as error:
+            raise self._away(error) from None
+        except ValidationError:
+            raise self._unknown() from None
 
     async def change(
         self, body: type[BodyT], method: str, path: str, *, key: str | None = None, **request: Any
@@ -176,9 +190,10 @@ class ControlApi:
         try:
             return body.model_validate_json(answer.content)
         except ValidationError:
-            raise ApiAwayError(
-                f"What answers at {self._http.base_url} is not a control API of this version of FedFace."
-            ) from None
+            raise self._unknown() from None
+
+    def _unknown(self) -> ApiAwayError:
+        return ApiAwayError(f"What answers at {self._http.base_url} is not a control API of this version of FedFace.")
 
 
 async def _parsed_events(stream: AsyncIterator[Any]) -> AsyncIterator[Event]:

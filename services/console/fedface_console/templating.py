@@ -22,9 +22,9 @@ from fedface_console.settings import ConsoleSettings
 FOLDER: Final = Path(__file__).parent
 ASSETS: Final = {"static": FOLDER / "static", "vendor": FOLDER / "vendor"}
 
-PAGES: Final[list[tuple[str, str]]] = []
+PAGES: Final = (("/models", "Models"), ("/fleet", "Fleet"))
 """Address and name of the pages in the navigation, beside the runs."""
-RUN_TABS: Final = (("overview", "", "Overview"), ("curves", "/curves", "Curves"))
+RUN_TABS: Final = (("overview", "", "Overview"), ("curves", "/curves", "Curves"), ("events", "/events", "Audit trail"))
 """The pages of a run: name, end of the address, and label."""
 
 
@@ -59,11 +59,11 @@ def templates() -> Environment:
         span=wording.span,
         counted=wording.counted,
         moment=moment,
+        prose=prose,
     )
     environment.globals.update(
         asset=_asset,
         pages=PAGES,
-        page_addresses=[address for address, _ in PAGES],
         run_tabs=RUN_TABS,
         marks=wording.MARKS,
         new_key=new_key,
@@ -104,6 +104,12 @@ def moment(at: datetime | None, kind: str = "minute") -> str | Markup:
     text = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S" if kind == "second" else "%Y-%m-%d %H:%M")
     machine = at.astimezone(UTC).isoformat()
     return Markup('<time datetime="{}" data-kind="{}">{} UTC</time>').format(machine, kind, text)
+
+
+def prose(text: str) -> Markup:
+    """A text of the API's schema as HTML: what stands between backticks is code."""
+    parts = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts))
 
 
 def _asset(name: str) -> str:
