@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # `make test COVER=yes` measures which lines the unit and contract tests reach, and takes longer.
 COVERAGE := $(if $(COVER),--cov --cov-report=term:skip-covered --cov-fail-under=90)
 
-.PHONY: help install dev demo up env certificates lock audit sbom test test-fast test-exhaustive chaos bench-peers digests lint format test-compose clean
+.PHONY: help install dev demo up env certificates lock audit sbom test test-fast test-exhaustive chaos bench-peers digests screenshots lint format test-compose clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ bench-peers: .venv/dev ## the same rounds on a bare loop, Flower, pfl-research a
 
 digests: .venv/dev ## the SHA-256 of what runs of every kind come to: compare them before and after a change
 	@PYTHONPATH=tests $(BIN)/python -m support.run_digests
+
+screenshots: .venv/dev ## the pictures of docs/console.md, taken of a local stack by a real browser (Debian's chromium)
+	FEDFACE_REQUIRE=chromium SCREENSHOTS=yes $(BIN)/pytest -q tests/e2e/test_console.py -k newcomer
 
 lint: .venv/dev ## ruff, mypy --strict, import-linter, the glossary
 	$(BIN)/ruff check .

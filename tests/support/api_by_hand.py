@@ -52,7 +52,10 @@ class ByHand:
         return create_run(self.ports, PLAN).id
 
     def started(self) -> str:
-        run_id = self.created()
+        return self.started_of(PLAN)
+
+    def started_of(self, plan: Plan) -> str:
+        run_id = create_run(self.ports, plan).id
         start_run(self.ports, run_id)
         self.ports.artifacts.put(object_keys.claim(MODEL_SHA256, run_id), b"")
         self.ports.artifacts.put(object_keys.model(MODEL_SHA256), MODEL)

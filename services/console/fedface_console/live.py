@@ -20,7 +20,7 @@ from fedface_console.errors import ApiAwayError, ApiProblemError, PageError
 
 log = structlog.get_logger(__name__)
 
-SHORTEST_SECONDS: Final = 0.5
+SHORTEST_SECONDS: Final = 1.0
 """Between two looks at a run."""
 LONGEST_SECONDS: Final = 5.0
 """After that the run is looked at again, though nobody has said that it changed."""

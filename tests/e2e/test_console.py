@@ -1,0 +1,96 @@
+"""The console of a local stack in a real browser: a run from its form to its end, and the pictures of docs/console.md."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from architecture.packages import ROOT
+from fedface_stack.stack import CONSOLE, LocalStack
+from support.browser import Watched, browser
+
+__all__ = ["browser"]
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
+SCREENSHOTS = ROOT / "docs/images/console"
+NAMES = ("runs", "run", "curves", "compare", "plan")
+PATIENCE = 180_000  # milliseconds, on a busy machine
+STEPS = "local_training.steps"
+
+
+def create(page: Page, name: str, **texts: str) -> str:
+    """Create and start a small run by the form; its id."""
+    page.goto("/plans/new?preset=synthetic")
+    for path, text in {"name": name, "rounds": "4", **texts}.items():
+        field = page.locator(f"[id='{path}']")
+        if not field.is_visible():
+            page.locator("details", has=field).locator("summary").click()
+        field.fill(text)
+    page.get_by_role("button", name="Create and start").click()
+    expect(page.locator("h1")).to_have_text(name)
+    assert "/runs/run-" in page.url
+    return page.url.rsplit("/", 1)[1]
+
+
+def shoot(page: Page, name: str, folder: Path) -> None:
+    """A screenshot of what the window shows."""
+    page.screenshot(path=folder / f"{name}.png")
+
+
+def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, browser: Browser) -> None:
+    folder = SCREENSHOTS if os.environ.get("SCREENSHOTS") else tmp_path
+    with LocalStack(tmp_path / "stack", client_workers=1, console_port=0) as stack:
+        assert stack.console_url is not None
+        assert not [
+            name for name in ("FEDFACE_REDIS_URL", "FEDFACE_S3_SECRET_KEY") if environment_of(stack, CONSOLE).get(name)
+        ]
+        with Watched(browser, stack.console_url, viewport={"width": 1200, "height": 780}) as watched:
+            page = watched.page
+            first = create(page, "three steps")
+            page.get_by_role("button", name="Pause now", exact=True).click(timeout=PATIENCE)
+            page.get_by_role("button", name="Yes, pause now").click()
+            expect(page.locator("#state")).to_contain_text("It waits for somebody to resume it.")
+            page.get_by_role("button", name="Resume", exact=True).click()
+            page.get_by_role("button", name="Yes, resume").click()
+            expect(page.locator("#round-2")).to_be_visible(timeout=PATIENCE)
+            shoot(page, "run", folder)
+            stack.kill("api")
+            expect(page.locator("#notice")).to_contain_text("The control API does not answer", timeout=PATIENCE)
+            stack.restart("api")
+            expect(page.locator("#state .phase.completed")).to_be_visible(timeout=PATIENCE)
+            expect(page.locator("#notice")).to_be_empty()
+            second = create(page, "one step, no flip", **{STEPS: "1"})
+            expect(page.locator("#state .phase.completed")).to_be_visible(timeout=PATIENCE)
+            create(page, "a long one", rounds="1000")
+            page.goto(f"/runs/{first}/curves")
+            page.locator("#roc[data-drawn]").wait_for()
+            shoot(page, "curves", folder)
+            page.goto(f"/compare?run={first}&run={second}")
+            expect(page.locator("#differences")).to_contain_text(STEPS)
+            page.locator("[data-drawn]").first.wait_for()
+            shoot(page, "compare", folder)
+            page.goto("/plans/new?preset=orl")
+            page.get_by_role("button", name="Check the plan").click()
+            expect(page.locator("#valid")).to_be_visible()
+            shoot(page, "plan", folder)
+            page.goto("/")
+            expect(page.locator(".sparkline")).to_have_count(2)
+            shoot(page, "runs", folder)
+            assert watched.complaints == []
+
+
+def environment_of(stack: LocalStack, name: str) -> dict[str, str]:
+    """The environment that a process of the stack was started with, as the system has it."""
+    raw = Path(f"/proc/{stack.processes[name].pid}/environ").read_bytes()
+    pairs = [entry.decode().partition("=") for entry in raw.split(b"\0") if entry]
+    return {key: value for key, _, value in pairs}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_documentation_has_its_screenshots(name: str) -> None:
+    assert (SCREENSHOTS / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert f"images/console/{name}.png" in (ROOT / "docs/console.md").read_text(encoding="utf-8")
