@@ -145,9 +145,13 @@ def test_an_open_question_stays_open_while_the_page_changes(watched: Watched, ap
     api.accept(run_id, 0, 1)
     expect(page.locator("#accepted")).to_have_text("1")
     expect(page.get_by_role("dialog")).to_be_visible()
-    api.ports.ledger.load(run_id)
+    api.finish_round(run_id, 0)  # the buttons are now about round 1; those of the question are not taken away
+    expect(page.locator("#round-1")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.locator("#actions [data-shows^='0 ']")).to_have_count(1)
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.locator("#actions [data-shows^='1 ']")).to_be_visible()
 
 
 def test_the_clock_of_the_deadline_runs(watched: Watched, api: ByHand) -> None:

@@ -82,12 +82,26 @@
     window.addEventListener("pagehide", finish);
   }
 
-  // Buttons that show the same stay as they are, and with them an open question and the focus.
+  // Buttons that show the same stay as they are, and with them the focus. While a question is open, newer ones wait for its end.
+  let waitingButtons = "";
   function keepsButtons(html) {
     const shown = document.querySelector("#actions [data-shows]");
     const next = /data-shows="([^"]*)"/.exec(html);
-    return Boolean(shown && next && shown.dataset.shows === next[1]);
+    if (!shown || !next) return false;
+    const same = shown.dataset.shows === next[1];
+    const asking = Boolean(document.querySelector("#actions :popover-open"));
+    waitingButtons = asking && !same ? html : "";
+    return same || asking;
   }
+  document.addEventListener(
+    "toggle",
+    (event) => {
+      if (event.newState !== "closed" || !waitingButtons || document.querySelector("#actions :popover-open")) return;
+      htmx.swap("#actions", waitingButtons, { swapStyle: "innerHTML" });
+      waitingButtons = "";
+    },
+    true,
+  );
   document.addEventListener("htmx:sseBeforeMessage", (event) => {
     if (event.target.id === "actions" && keepsButtons(event.detail.data)) event.preventDefault();
   });
