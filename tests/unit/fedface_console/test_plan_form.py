@@ -109,5 +109,5 @@ def test_a_document_without_a_plan_is_of_another_version(document: Any) -> None:
 
 
 def test_plans_differ_where_their_fields_do() -> None:
-    plans = [{"a": {"b": 1, "c": 2}, "n": None}, {"a": {"b": 1, "c": 3}, "d": "x", "n": None}]
+    plans: list[dict[str, Any]] = [{"a": {"b": 1, "c": 2}, "n": None}, {"a": {"b": 1, "c": 3}, "d": "x", "n": None}]
     assert differences(plans) == [("a.c", ["2", "3"]), ("d", ["–", "x"])]
