@@ -34,7 +34,8 @@ def process_seconds(*arguments: str) -> float:
 
 def up_command(workdir: Path) -> tuple[str, ...]:
     """The command `fedface up` with a free port for its API."""
-    return (sys.executable, "-P", "-m", "fedface_cli.main", "up", "--workdir", str(workdir), "--api-port", "0")
+    ports = ("--api-port", "0", "--console-port", "0")
+    return (sys.executable, "-P", "-m", "fedface_cli.main", "up", "--workdir", str(workdir), *ports)
 
 
 def up_seconds() -> float:

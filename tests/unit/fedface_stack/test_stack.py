@@ -105,13 +105,15 @@ def test_a_directory_has_one_stack(stack: LocalStack, stand_in_environment: dict
     stack.check()
 
 
-def test_a_taken_port_is_refused(tmp_path: Path, stand_in_environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("process", ["api", "console"])
+def test_a_taken_port_is_refused(process: str, tmp_path: Path, stand_in_environment: dict[str, str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(InvalidInputError, match=rf"port {port} .* choose another with --api-port"):
-            LocalStack(tmp_path / "work", api_port=port, environment=stand_in_environment).start()
+        with pytest.raises(InvalidInputError, match=rf"port {port} .* choose another with --{process}-port"):
+            ports = {"api_port": 0, "console_port": 0} | {f"{process}_port": port}
+            LocalStack(tmp_path / "work", environment=stand_in_environment, **ports).start()
 
 
 def test_an_owner_that_is_killed_leaves_no_process(tmp_path: Path, stand_in_environment: dict[str, str]) -> None:

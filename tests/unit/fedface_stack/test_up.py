@@ -18,3 +18,13 @@ def test_the_work_directory_is_printed_as_it_is_called(name: str) -> None:
     print_addresses(LocalStack(Path("/stacks") / name), PlainConsole(file=printed, width=200))
     assert f"work directory   /stacks/{name}" in printed.getvalue()
     assert f"/stacks/{name}/logs/*.log" in printed.getvalue()
+
+
+@pytest.mark.parametrize("console_url", [None, "http://127.0.0.1:8080"])
+def test_the_address_of_the_console_is_printed_if_there_is_one(console_url: str | None) -> None:
+    printed = StringIO()
+    stack = LocalStack(Path("/stacks/plain"))
+    stack.console_url = console_url
+    print_addresses(stack, PlainConsole(file=printed, width=200))
+    assert ("console" in printed.getvalue()) == (console_url is not None)
+    assert console_url is None or console_url in printed.getvalue()
