@@ -111,8 +111,8 @@ def test_a_taken_port_is_refused(process: str, tmp_path: Path, stand_in_environm
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
+        ports = {"api_port": 0, "console_port": 0} | {f"{process}_port": port}
         with pytest.raises(InvalidInputError, match=rf"port {port} .* choose another with --{process}-port"):
-            ports = {"api_port": 0, "console_port": 0} | {f"{process}_port": port}
             LocalStack(tmp_path / "work", environment=stand_in_environment, **ports).start()
 
 
