@@ -34,7 +34,8 @@ def counts_failures(step: Step[CommandT]) -> Step[CommandT]:
     def counted(workbench: Workbench, command: CommandT, correlation_id: str) -> None:
         give_up = partial(report_failed_step, workbench.ports, command, correlation_id)
         with working_for(correlation_id), counting_failures(workbench.ports, command, give_up, public_reason):
-            step(workbench, command, correlation_id)
+            if not workbench.is_outdated(command, correlation_id):
+                step(workbench, command, correlation_id)
 
     return counted
 

@@ -57,7 +57,7 @@ def publish(broker_url: str, home: Path) -> None:
     settings = Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=home)
     with create_celery(settings) as app:
         command = TrainClients(run_id=RUN, round=1, clients=(client_id(0),))
-        CeleryPublisher(app).publish(command, correlation_id="abc")
+        CeleryPublisher(app, app.keyring).publish(command, correlation_id="abc")
         app.send_task(ROUTES[TrainClients].task, kwargs={"command": {}}, queue=CLIENT)
 
 

@@ -27,6 +27,7 @@ from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, ProcessSpec
 from fedface_stack.local_ports import free_ports
 from support.servers import running
+from support.signing import keys_in_environment
 from support.tls_servers import SECRET, Certificates, certificates_in, redis_with_tls, s3_with_tls
 
 WRONG = {
@@ -194,7 +195,9 @@ def service(name: str, module: str, settings: Mapping[str, str], url: str, certi
         except httpx.TransportError:
             return False
 
-    return ProcessSpec(name, (sys.executable, "-P", "-m", module), is_ready, {**inherited, **settings})
+    return ProcessSpec(
+        name, (sys.executable, "-P", "-m", module), is_ready, {**inherited, **keys_in_environment(), **settings}
+    )
 
 
 def trusted(certificates: Certificates) -> ssl.SSLContext:

@@ -70,7 +70,7 @@ TASKS = {
 OUTCOMES = ["ok", "error", "refused", "forged", "interrupted", "given_up"]
 KINDS = [
     *("aggregation", "claim", "class_embedding", "guidance", "identity_list", "manifest", "model", "partial", "report"),
-    *("residual", "run", "server_state", "update", "upload", "other"),
+    *("residual", "row", "run", "server_state", "update", "upload", "other"),
 ]
 # Metric → its labels, and the values of each.
 COMMON: dict[str, dict[str, list[str]]] = {

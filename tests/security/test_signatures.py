@@ -18,9 +18,9 @@ from fedface_control.upkeep.restore import restore_all
 from fedface_core.adapters.signed_artifacts import SignedArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, ROUTES
-from fedface_core.domain.commands import FoldShard, HandleFact, PrepareModel, ReduceRound
+from fedface_core.domain.commands import EnrolClients, FoldShard, HandleFact, PrepareModel, ReduceRound, TrainClients
 from fedface_core.domain.facts import EvaluationSkipped, Fact, ModelPrepared, RoundReady, StepFailed
-from fedface_core.domain.run import Run, RunPhase
+from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_core.signing.errors import SignatureError, UnsignedError
@@ -178,3 +178,22 @@ def test_a_fact_of_an_earlier_life_ends_no_run(faces: Path) -> None:
     fact: Fact = StepFailed(run_id=run_id, round=None, reason="of a run that was deleted")
     handle_fact_of_its_run(services.ports, HandleFact(run_id=run_id, fact=fact), "an earlier life")
     assert services.ports.ledger.load(run_id).phase is RunPhase.PREPARING
+
+
+def test_commands_of_an_earlier_life_fail_no_client_and_no_step(faces: Path) -> None:
+    """They were signed, and are delivered once more in the life that the run has now."""
+    services = InProcess(tiny_plan(faces, rounds=1))
+    run_id = services.start()
+    sent: list[BaseModel] = []
+    while services.ports.ledger.load(run_id).phase not in ENDED:
+        commands = [command for command in services.publisher.commands if not isinstance(command, HandleFact)]
+        sent += [command for command in commands if command not in sent]
+        with structlog.testing.capture_logs() as logs:
+            for command in sent:
+                services.deliver(command, "an earlier life")
+        assert [entry["event"] for entry in logs] == ["command_ignored"] * len(sent)
+        services.step()
+    assert {type(command) for command in sent} >= {PrepareModel, EnrolClients, TrainClients, FoldShard, ReduceRound}
+    run = services.ports.ledger.load(run_id)
+    assert (run.phase, services.ports.ledger.failures(run_id)) == (RunPhase.COMPLETED, [])
+    assert [services.ports.ledger.failed(run_id, number) for number in (0, 1)] == [{}, {}]

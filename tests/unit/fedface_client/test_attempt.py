@@ -113,9 +113,9 @@ def test_a_task_delivered_again_after_it_was_done_does_nothing(faces: Path) -> N
     run_id = services.start()
     services.until(run_id, in_training)
     command = TrainClients(run_id=run_id, round=1, clients=(VICTIM,))
-    services.deliver(command, "first")
+    services.deliver_now(command)
     accepted = services.ports.ledger.accepted(run_id, 1)
     effects = len(services.effect_log.effects)
-    services.deliver(command, "second")
+    services.deliver_now(command)
     assert services.ports.ledger.accepted(run_id, 1) == accepted
     assert services.effect_log.effects[effects:] == [f"begin_attempt {run_id}"]

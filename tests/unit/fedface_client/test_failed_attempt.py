@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.failures import MOST_IN_A_ROW, PROCESS_ENDED, client_step
 from fedface_core.domain.ids import client_id
@@ -45,11 +46,11 @@ def in_round_1(faces: Path, monkeypatch: pytest.MonkeyPatch, attempts: int, *err
 
 def train(services: InProcess, run_id: str, times: int = 1) -> None:
     """Deliver tasks of the victim alone; an error drops the task."""
-    command = next(command for command in services.publisher.commands if hasattr(command, "clients"))
+    command = next(command for command in services.publisher.commands if isinstance(command, EnrolClients | TrainClients))
     task = command.model_copy(update={"clients": (VICTIM,)})
     for _ in range(times):
         try:
-            services.deliver(task, "abc")
+            services.deliver_now(task)
         except Exception:
             continue
 

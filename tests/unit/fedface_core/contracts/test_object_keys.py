@@ -19,6 +19,7 @@ KINDS_OF_A_RUN = {
     object_keys.update(RUN, 3, client_id(1)): "update",
     object_keys.partial(RUN, 3, 0, DIGEST): "partial",
     object_keys.class_embeddings(RUN, SHA): "class_embedding",
+    object_keys.row(RUN, SHA, client_id(1)): "row",
     object_keys.server_state(RUN, SHA): "server_state",
     object_keys.guidance(RUN, SHA): "guidance",
     object_keys.identity_list(RUN, SHA): "identity_list",

@@ -9,6 +9,7 @@ import pytest
 
 from fedface_core.runtime.secret_files import MAX_SECRET_BYTES, secret_fields
 from fedface_core.runtime.settings import ControlSettings, Settings, load_settings
+from support.signing import keys_in_environment
 
 URL = "redis://client:own@redis:6379/0"
 OTHERS = {
@@ -21,9 +22,10 @@ OTHERS = {
 
 @pytest.fixture(autouse=True)
 def _other_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = keys_in_environment()
     for name in [name for name in os.environ if name.upper().startswith("FEDFACE_")]:
         monkeypatch.delenv(name)
-    for name, value in OTHERS.items():
+    for name, value in (OTHERS | keys).items():
         monkeypatch.setenv(name, value)
 
 
