@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -57,12 +58,21 @@ class Store:
         return S3Artifacts(f"{HOST}:{self.ports[3]}", BUCKET, "operator", OPERATOR)
 
 
-@pytest.fixture(scope="session")
-def guarded_broker(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+@pytest.fixture(scope="session", params=["valkey", "redis-server"])
+def guarded_broker(
+    request: pytest.FixtureRequest, server_processes: Children, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Broker]:
+    """The embedded Valkey, and the machine's own Redis, which may be as old as 7.0: both must take the users file."""
     home = tmp_path_factory.mktemp("guarded-broker")
     (port,) = free_ports(1)
     users = users_file({identity: secret_of(identity) for identity in with_redis_user()}, operator_secret=OPERATOR)
-    with running(server_processes, valkey(home, port, OPERATOR, users), home):
+    spec = valkey(home, port, OPERATOR, users)
+    if request.param == "redis-server":
+        binary = shutil.which("redis-server")
+        if binary is None:
+            pytest.skip("no redis-server on PATH")
+        spec = replace(spec, command=(*spec.command[:-1], binary))
+    with running(server_processes, spec, home):
         yield Broker(port)
 
 

@@ -36,7 +36,9 @@ def _user(identity: Identity, secret: str) -> str:
 
 
 def _selector(grant: RedisGrant) -> str:
-    commands = [f"+{command}" for command in sorted(set(grant.commands))]
+    categories = sorted({command for command in grant.commands if command.startswith("@")})
+    harmless = [*(f"+{category}" for category in categories), "-@dangerous"] if categories else []
+    commands = harmless + [f"+{command}" for command in sorted(set(grant.commands) - set(categories))]
     both = sorted(set(grant.reads) & set(grant.writes))
     only_read = sorted(set(grant.reads) - set(both))
     only_written = sorted(set(grant.writes) - set(both))

@@ -28,7 +28,7 @@ _WRITE: Final = ("del", "hdel", "hincrby", "hset", "sadd", "set", "srem", "xadd"
 _CONNECT: Final = RedisGrant(
     "connect, and check that the server takes writes",
     (
-        *("ping", "hello", "select", "client|setinfo", "client|setname", "info", "time", "setrange"),
+        *("@connection", "info", "time", "setrange"),  # Redis 7.0 knows no client|setinfo, and refuses a file that names it
         *_TRANSACTION,
     ),
     writes=(NOTHING,),
