@@ -16,7 +16,7 @@ from fedface_core.access.redis_users import users_file
 from fedface_core.access.secret_names import with_redis_user, with_s3_key
 from fedface_core.adapters.s3 import S3Artifacts
 from fedface_stack.children import Children
-from fedface_stack.embedded_servers import HOST, seaweedfs, valkey
+from fedface_stack.embedded_servers import HOST, ProcessSpec, seaweedfs, valkey
 from fedface_stack.local_ports import free_ports
 from support.servers import running
 
@@ -58,21 +58,29 @@ class Store:
         return S3Artifacts(f"{HOST}:{self.ports[3]}", BUCKET, "operator", OPERATOR)
 
 
-@pytest.fixture(scope="session", params=["valkey", "redis-server"])
+SERVERS = ["valkey", "redis-server"]
+"""The embedded Valkey, and the machine's own Redis, which may be as old as 7.0: both must take the users file."""
+
+
+def broker_spec(server: str, home: Path, port: int) -> ProcessSpec:
+    """One of the `SERVERS` with the users of the table; its data are in ``home``."""
+    users = users_file({identity: secret_of(identity) for identity in with_redis_user()}, operator_secret=OPERATOR)
+    spec = valkey(home, port, OPERATOR, users)
+    if server == "valkey":
+        return spec
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("no redis-server on PATH")
+    return replace(spec, command=(*spec.command[:-1], binary))
+
+
+@pytest.fixture(scope="session", params=SERVERS)
 def guarded_broker(
     request: pytest.FixtureRequest, server_processes: Children, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Broker]:
-    """The embedded Valkey, and the machine's own Redis, which may be as old as 7.0: both must take the users file."""
     home = tmp_path_factory.mktemp("guarded-broker")
     (port,) = free_ports(1)
-    users = users_file({identity: secret_of(identity) for identity in with_redis_user()}, operator_secret=OPERATOR)
-    spec = valkey(home, port, OPERATOR, users)
-    if request.param == "redis-server":
-        binary = shutil.which("redis-server")
-        if binary is None:
-            pytest.skip("no redis-server on PATH")
-        spec = replace(spec, command=(*spec.command[:-1], binary))
-    with running(server_processes, spec, home):
+    with running(server_processes, broker_spec(request.param, home, port), home):
         yield Broker(port)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import pytest
 import redis
@@ -22,8 +24,11 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import open_round
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate
+from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST
-from security.conftest import Broker
+from fedface_stack.local_ports import free_ports
+from security.conftest import SERVERS, Broker, broker_spec
+from support.servers import running
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = "run-0123456789ab"
@@ -65,6 +70,40 @@ def test_nobody_connects_without_a_name(broker: Broker) -> None:
     for client in (redis.Redis(host=HOST, port=broker.port), redis.Redis(host=HOST, port=broker.port, password="")):
         with client, pytest.raises(AuthenticationError):
             client.ping()
+
+
+@pytest.mark.parametrize("password", [None, "", "any"])
+def test_the_default_user_may_do_nothing(broker: Broker, password: str | None) -> None:
+    """It has no password that anybody could give, whatever commands it has."""
+    with socket.create_connection((HOST, broker.port)) as connection:
+        login = b"" if password is None else f'AUTH default "{password}"\r\n'.encode()
+        connection.sendall(login + b"GET fedface:runs\r\nQUIT\r\n")
+        answers = connection.makefile("rb").read().splitlines()
+    refusals = [answer for answer in answers if answer.startswith((b"-NOAUTH", b"-WRONGPASS"))]
+    assert len(refusals) >= (1 if password is None else 2)
+    assert all(answer.startswith(b"-") or answer == b"+OK" for answer in answers)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_server_that_is_started_again_has_all_records(server: str, server_processes: Children, tmp_path: Path) -> None:
+    """Redis 7.0 reads its append-only file as the default user, and drops each transaction that this user may not make."""
+    (port,) = free_ports(1)
+    spec = broker_spec(server, tmp_path, port)
+    broker = Broker(port)
+    with running(server_processes, spec, tmp_path):
+        ledger = RedisLedger(broker.url(Identity.CONTROL))
+        made = Run(id=RUN, plan=PLAN, correlation_id="abc", created_at=NOW)
+        ledger.create(made)
+        with broker.connect(Identity.CONTROL) as control, control.pipeline(transaction=True) as pipeline:
+            pipeline.set("fedface:one", 1)
+            pipeline.set("fedface:two", 2)
+            pipeline.execute()
+        with broker.operator() as operator:
+            operator.shutdown(save=False)
+    with running(server_processes, spec, tmp_path):
+        assert RedisLedger(broker.url(Identity.CONTROL)).load(RUN) == made
+        with broker.connect(Identity.CONTROL) as control:
+            assert (control.get("fedface:one"), control.get("fedface:two")) == ("1", "2")
 
 
 @pytest.mark.parametrize("identity", [Identity.METRICS, Identity.GATEWAY])
