@@ -49,6 +49,7 @@ class Store:
 
     ports: tuple[int, int, int, int]
     home: Path
+    pid: int
 
     def connect(self, identity: Identity) -> S3Artifacts:
         return S3Artifacts(f"{HOST}:{self.ports[3]}", BUCKET, str(identity), secret_of(identity))
@@ -79,5 +80,5 @@ def store(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) 
     master, volume, filer, s3 = free_ports(4)
     ports = (master, volume, filer, s3)
     services = {identity: secret_of(identity) for identity in with_s3_key()}
-    with running(server_processes, seaweedfs(home, ports, "operator", OPERATOR, BUCKET, services), home):
-        yield Store(ports, home)
+    with running(server_processes, seaweedfs(home, ports, "operator", OPERATOR, BUCKET, services), home) as process:
+        yield Store(ports, home, process.pid)
