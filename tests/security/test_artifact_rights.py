@@ -18,7 +18,7 @@ from fedface_core.access.table import TABLE
 from fedface_core.domain.errors import UnavailableError
 from fedface_stack.embedded_servers import HOST
 from fedface_stack.seaweedfs_security import write_security
-from security.conftest import Store
+from support.guarded_servers import Store
 
 KEYS = {kind: pattern.replace("*", "0") for kind, pattern in PATTERNS.items()}
 GRPC = 10_000

@@ -22,7 +22,7 @@ from fedface_core.access.table import TABLE
 from fedface_core.adapters.redis.keys import ACTIVE, RUNS, round_keys, run_keys
 from fedface_core.contracts.broker_keys import DEAD_LETTERS, NOTHING, binding_keys, delayed_keys, unacked_keys
 from fedface_core.contracts.tasks import CLIENT, QUEUES
-from security.conftest import Broker
+from support.guarded_servers import Broker
 
 RUN = "run-0123456789ab"
 FREE_FOR_ALL = "no_auth"

@@ -10,7 +10,7 @@ from fedface_core.access.artifact_kinds import PATTERNS, too_long
 from fedface_core.access.permissions import Identity, StoreGrant
 from fedface_core.access.table import TABLE
 from fedface_stack.embedded_servers import HOST
-from security.conftest import BUCKET, OPERATOR, Store, secret_of
+from support.guarded_servers import BUCKET, OPERATOR, Store, secret_of
 from support.raw_s3 import RawS3
 
 WITH_KEY = [identity for identity in Identity if TABLE[identity].store is not None]

@@ -1,0 +1,82 @@
+"""Servers with the users and policies of the table, and connections as each identity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from fedface_core.access.permissions import Identity
+from fedface_core.access.redis_users import users_file
+from fedface_core.access.secret_names import with_redis_user, with_s3_key
+from fedface_core.adapters.s3 import S3Artifacts
+from fedface_stack.children import Children
+from fedface_stack.embedded_servers import HOST, seaweedfs, valkey
+from fedface_stack.local_ports import free_ports
+from support.servers import running
+
+OPERATOR = "operators-own"
+BUCKET = "fedface"
+
+
+def secret_of(identity: Identity) -> str:
+    """The password of an identity in Redis, and its secret key in S3."""
+    return f"secret-of-{identity}"
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A Valkey whose users are those of the table."""
+
+    port: int
+
+    def url(self, identity: Identity) -> str:
+        """The address with the name and the password of this identity."""
+        return f"redis://{identity}:{secret_of(identity)}@{HOST}:{self.port}/0"
+
+    def connect(self, identity: Identity) -> redis.Redis:
+        """A connection as this identity."""
+        return redis.Redis.from_url(self.url(identity), decode_responses=True)
+
+    def operator(self) -> redis.Redis:
+        """A connection as who may do everything."""
+        return redis.Redis(host=HOST, port=self.port, username="operator", password=OPERATOR, decode_responses=True)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A SeaweedFS whose identities are those of the table, and its ports: master, volume, filer, S3."""
+
+    ports: tuple[int, int, int, int]
+    home: Path
+    pid: int
+
+    def connect(self, identity: Identity) -> S3Artifacts:
+        """The bucket as this identity reaches it."""
+        return S3Artifacts(f"{HOST}:{self.ports[3]}", BUCKET, str(identity), secret_of(identity))
+
+    def operator(self) -> S3Artifacts:
+        """The bucket as who may do everything reaches it."""
+        return S3Artifacts(f"{HOST}:{self.ports[3]}", BUCKET, "operator", OPERATOR)
+
+
+@contextmanager
+def guarded_valkey(children: Children, home: Path) -> Iterator[Broker]:
+    """A Valkey whose users are those of the table, until the end of the block."""
+    (port,) = free_ports(1)
+    users = users_file({identity: secret_of(identity) for identity in with_redis_user()}, operator_secret=OPERATOR)
+    with running(children, valkey(home, port, OPERATOR, users), home):
+        yield Broker(port)
+
+
+@contextmanager
+def guarded_seaweedfs(children: Children, home: Path) -> Iterator[Store]:
+    """A SeaweedFS whose identities are those of the table, until the end of the block."""
+    master, volume, filer, s3 = free_ports(4)
+    ports = (master, volume, filer, s3)
+    services = {identity: secret_of(identity) for identity in with_s3_key()}
+    with running(children, seaweedfs(home, ports, "operator", OPERATOR, BUCKET, services), home) as process:
+        yield Store(ports, home, process.pid)
