@@ -43,7 +43,11 @@ class Broker:
 
     def operator(self) -> redis.Redis:
         """A connection as who may do everything."""
-        return redis.Redis(host=HOST, port=self.port, username="operator", password=OPERATOR, decode_responses=True)
+        return redis.Redis.from_url(self.operator_url(), decode_responses=True)
+
+    def operator_url(self, database: int = 0) -> str:
+        """The address with the name and the password of who may do everything."""
+        return f"redis://operator:{OPERATOR}@{HOST}:{self.port}/{database}"
 
 
 @dataclass(frozen=True)

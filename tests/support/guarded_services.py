@@ -30,6 +30,7 @@ from fedface_core.ports import Ports
 from fedface_core.runtime.celery_app import SigningCelery, create_celery
 from fedface_core.runtime.received_message import UnreadableMessageError, read_message
 from fedface_core.runtime.settings import ComputeSettings, ControlSettings
+from fedface_core.signing.keys import Keyring, load_keyring
 from fedface_core.signing.make_keys import make_keys, signing_key_file, trusted_keys_file
 
 TAKEN_BY: Final = {
@@ -76,6 +77,10 @@ class GuardedServices:
         }
         return EverySetting.model_validate({"redis_url": SecretStr("redis://:own@127.0.0.1:1/0")} | given)
 
+    def keyring(self, service: str) -> Keyring:
+        """The keys of a service."""
+        return load_keyring(signing_key_file(self._home, service), trusted_keys_file(self._home))
+
     def ports(self, identity: Identity, signs_as: str) -> Ports:
         """The ports of such a process."""
         settings = self.settings(identity, signs_as)
@@ -102,9 +107,10 @@ class GuardedServices:
 
     def _take_one(self, queue: str) -> bool:
         """Take a message from a queue, as the queue's worker does, and carry it out. False if there was none."""
-        taken = self._queues[queue].brpop([queue], timeout=0.01)
-        if taken is None:
+        if not self._queues[queue].llen(queue):  # to wait for a message takes the server 0.1 s
             return False
+        taken = self._queues[queue].brpop([queue], timeout=0.01)
+        assert isinstance(taken, list | tuple), "nobody else takes from it"
         try:
             message = read_message(taken[1], queue)
         except UnreadableMessageError as error:
