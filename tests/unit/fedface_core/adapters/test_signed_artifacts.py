@@ -156,3 +156,21 @@ def test_an_unsigned_object_is_believed_of_the_kinds_that_may_be_and_no_forged_o
     raw.put(MANIFEST, raw.get(MANIFEST).replace(b"{}", b"[]", 1))
     with pytest.raises(SignatureError, match="changed"):
         lenient.get(MANIFEST)
+
+
+def test_a_digest_that_the_caller_knows_is_signed_and_not_computed_again(
+    store: SignedArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An update is hashed when it is made, and that takes longer than all else that its signature costs."""
+    sha256 = hashlib.sha256(DATA).hexdigest()
+    with monkeypatch.context() as without_hashing:
+        without_hashing.setattr(signed_artifacts.hashlib, "sha256", lambda *_: pytest.fail("it was hashed once more"))
+        store.put(UPDATE, DATA, sha256=sha256)
+    assert store.get(UPDATE) == DATA
+    assert store.signed_sha256(UPDATE, len(DATA)) == sha256
+
+
+def test_a_wrong_digest_makes_an_object_that_nobody_believes(store: SignedArtifacts) -> None:
+    store.put(UPDATE, DATA, sha256="0" * 64)
+    with pytest.raises(SignatureError, match="was changed after it was signed"):
+        store.get(UPDATE)
