@@ -117,7 +117,9 @@ def sum_updates(
         objects = [(object_keys.update(current.run_id, base, client), accepted[client].size) for client in admitted]
         by_key = {key: accepted[client] for client, (key, _) in zip(admitted, objects, strict=True)}
         signed = SignedUpdates(workbench.ports.signatures, by_key)
-        with ReadAhead(workbench.ports.artifacts, objects, partial.size_limit(start), signed.check) as reading:
+        limit = partial.size_limit(start)
+        behind = workbench.ports.signatures.bytes_behind
+        with ReadAhead(workbench.ports.artifacts, objects, limit, signed.check, behind) as reading:
             for client in admitted:
                 partial.fold(client, accepted[client], reading.next_object(), start)
     return partial

@@ -182,7 +182,7 @@ class Attempt:
             key = object_keys.residual(opened_round.run_id, opened_round.number, self.invitation.client_id, residual_sha256)
             artifacts.put(key, update.residual)
         with CLIENT_STEP_SECONDS.labels(ClientStep.PUT).time():
-            return self.device.upload(artifacts, self._key, update.data)
+            return self.device.upload(artifacts, self._key, update.data, update.accepted.sha256)
 
     def _counting_errors(self) -> AbstractContextManager[None]:
         return _counting_errors(self.workbench.ports, self.invitation, self.number)

@@ -66,7 +66,7 @@ _EVERY_RECORD: Final = RedisGrant(
     "read and write all records", (*_READ, *_WRITE, *_SCRIPT), reads=("fedface:*",), writes=("fedface:*",)
 )
 
-_KEPT_BY_CONTROL: Final = ("run", "manifest", "claim")
+_KEPT_BY_CONTROL: Final = ("run", "manifest", "claim", "earlier_runs")
 
 TABLE: Final = {
     Identity.CONTROL: Permissions(

@@ -45,7 +45,7 @@ class LocalArtifacts:
             for file in (self._root / _INCOMING).iterdir():
                 _remove_if_unlocked(file)
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:  # noqa: ARG002 - it signs nothing
         """Store an object, or replace it. After the call the object survives a power cut."""
         target = self._path(key)
         with self._translated_errors(target):

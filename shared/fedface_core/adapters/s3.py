@@ -94,7 +94,7 @@ class S3Artifacts:
                 f"FEDFACE_S3_ENDPOINT must be host:port, such as minio:9000; it is {mask_url(endpoint)!r}: {error}"
             ) from error
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:  # noqa: ARG002 - it signs nothing
         """Store an object, or replace it."""
         check_key(key)
         size = sum(map(len, data))

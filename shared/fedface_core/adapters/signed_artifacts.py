@@ -39,6 +39,8 @@ class SignedArtifacts:
     the service that makes such objects, except `read_into`, which says so itself.
     """
 
+    bytes_behind = TRAILER_BYTES
+
     def __init__(self, store: ArtifactStore, keyring: Keyring, may_be_unsigned: Collection[str] = ()) -> None:
         self._store = store
         self._keyring = keyring
@@ -46,10 +48,13 @@ class SignedArtifacts:
         self._digests: dict[tuple[str, str | None], tuple[int, bytes]] = {}
         self._lock = Lock()
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
-        """Store an object, or replace it, with its signature. `SignatureError` if this service may not make it."""
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:
+        """Store an object, or replace it, with its signature. `SignatureError` if this service may not make it.
+
+        An update is hashed when it is made: ``sha256`` saves most of the time that its signature would take.
+        """
         if not is_signed(key):
-            self._store.put(key, *data)
+            self._store.put(key, *data, sha256=sha256)
             return
         size = sum(map(len, data))
         if object_keys.kind(key) in IN_BLOCKS:
@@ -58,10 +63,12 @@ class SignedArtifacts:
             digests = block_digests(data)
             self._store.put(key, *data, digests, make_trailer(self._keyring, key, Content(size, digest_of(digests))))
             return
-        content = hashlib.sha256()
-        for part in data:
-            content.update(part)
-        self._store.put(key, *data, make_trailer(self._keyring, key, Content(size, content.hexdigest())))
+        if sha256 is None:
+            content = hashlib.sha256()
+            for part in data:
+                content.update(part)
+            sha256 = content.hexdigest()
+        self._store.put(key, *data, make_trailer(self._keyring, key, Content(size, sha256)))
 
     def get(self, key: str) -> bytes:
         """The whole object, without its signature."""
@@ -95,7 +102,7 @@ class SignedArtifacts:
 
         A partial is read in whole blocks of `fedface_core.signing.blocks`, each of which is checked. Of any other object the
         bytes are not checked: the reader compares their SHA-256 with `signed_sha256`. What is in the buffer after the
-        object's end is not a part of it.
+        object's end is not a part of it, but its signature, if the buffer has room for that.
         """
         if not is_signed(key):
             return self._store.read_into(key, start, buffer)
@@ -106,8 +113,10 @@ class SignedArtifacts:
         self._check_blocks(key, start, memoryview(buffer)[: max(0, size - start)], digests)
         return size
 
-    def signed_sha256(self, key: str, size: int) -> str:
+    def signed_sha256(self, key: str, size: int, behind: bytes | None = None) -> str:
         """The SHA-256 of an object of ``size`` bytes, as the service that makes such objects has signed it."""
+        if behind is not None:
+            return read_trailer(self._keyring, key, size, behind).sha256
         try:
             trailer = self._store.get_range(key, size, TRAILER_BYTES + 1)
         except InvalidInputError:

@@ -20,18 +20,24 @@ class StoredObject:
 class Signatures(Protocol):
     """What the services have signed in the artifact store (`fedface_core.signing`)."""
 
-    def signed_sha256(self, key: str, size: int) -> str | None:
+    bytes_behind: int
+    """How many bytes behind an object are its signature."""
+
+    def signed_sha256(self, key: str, size: int, behind: bytes | None = None) -> str | None:
         """The SHA-256 of an object of ``size`` bytes, as the service that makes such objects has signed it for this key.
 
         None if nothing in the store is signed. `SignatureError` if it is not signed so, `ArtifactMissingError` if there is
-        no such object. The object itself is not read: the caller compares.
+        no such object. The object itself is not read: the caller compares. ``behind`` are the `bytes_behind` bytes behind
+        the object, if the caller has read them with its end: then the store is not asked.
         """
 
 
 class NothingSigned:
     """`Signatures` of a store that only this process can write, such as one in its memory."""
 
-    def signed_sha256(self, key: str, size: int) -> str | None:
+    bytes_behind = 0
+
+    def signed_sha256(self, key: str, size: int, behind: bytes | None = None) -> str | None:
         """None: nothing in the store is signed."""
 
 
@@ -43,10 +49,11 @@ class ArtifactStore(Protocol):
     credentials, or is full.
     """
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:
         """Store an object, or replace it. ``data`` is the whole object, or its parts in order.
 
-        After the call every reader sees the new object.
+        After the call every reader sees the new object. ``sha256`` is the SHA-256 of the whole object, if the caller has it:
+        a store that signs need not compute it once more.
         """
 
     def get(self, key: str) -> bytes:

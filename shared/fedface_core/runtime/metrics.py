@@ -157,9 +157,9 @@ class CountedArtifacts:
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:
         """Store an object, or replace it. The bytes are counted."""
-        self._store.put(key, *data)
+        self._store.put(key, *data, sha256=sha256)
         ARTIFACT_BYTES.labels("put", object_keys.kind(key)).inc(sum(map(len, data)))
 
     def get(self, key: str) -> bytes:

@@ -20,7 +20,7 @@ class MemoryArtifacts:
         self._put_at: dict[str, datetime] = {}
         self._clock = clock or SystemClock()
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:  # noqa: ARG002 - it signs nothing
         """Store an object, or replace it."""
         check_key(key)
         self._put_at[key] = self._clock.now()
