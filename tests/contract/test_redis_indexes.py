@@ -1,4 +1,4 @@
-"""The two indexes of runs in Redis name no run that is not stored: neither one of an earlier version nor one just deleted."""
+"""The two indexes of runs in Redis name no run that is not stored: none of an earlier version, none just deleted."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_run_that_cannot_be_read_stays(server: redis.Redis, ledger: RedisLedge
 def test_a_run_that_is_deleted_while_it_is_looked_at_does_not_come_back(
     server: redis.Redis, ledger: RedisLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sweep finds the run ended. An operator begins its deletion just then, and another sweep is done with it at once."""
+    """The sweep finds the run ended. Just then an operator begins its deletion, and another sweep is done with it."""
     cancelled = ledger.save(RUN.cancelled(NOW), "run_cancelled")
     steps = {
         RunPhase.CANCELLED: lambda: ledger.save(cancelled.deleting(), "run_deleting"),

@@ -1,4 +1,4 @@
-"""Reads lists, a line at a time and within bounds: a name may lead to a file without line ends, or to one that never ends."""
+"""Reads lists, a line at a time and within bounds: a file may have no line ends, or never end."""
 
 from __future__ import annotations
 
