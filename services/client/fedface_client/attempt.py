@@ -122,7 +122,11 @@ class Attempt:
             if self._has_to_wait(Wait.DELIVERY):
                 return
             with CLIENT_STEP_SECONDS.labels(ClientStep.RECORD).time():
-                refused = settle(self.workbench.ports, self.invitation, accepted)
+                settled = settle(self.workbench.ports, self.invitation, accepted)
+            if settled.waits:
+                log.debug("waits_for_the_next_round")
+                return
+            refused = settled.refused
             UPDATES.labels("refused" if refused else "accepted", refused or "").inc()
             if refused:
                 log.info("update_refused", reason=refused)

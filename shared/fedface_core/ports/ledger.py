@@ -149,7 +149,7 @@ class RoundSettlement(Protocol):
         """
 
     def begin_wait(self, run_id: str, number: int, client: str, wait: Wait, seconds: float) -> float:
-        """Have a client's simulated device wait for ``seconds`` from now, unless this wait of it has begun before.
+        """Have a client wait for ``seconds`` from now, unless this wait of it has begun before in this round.
 
         Returns how many seconds are left by the ledger's time; 0 or less if the wait is over. `NotFoundError` if there is no
         such run, or the round was never opened.
