@@ -61,10 +61,10 @@ def reduce_round(workbench: Workbench, command: ReduceRound, correlation_id: str
         try:
             aggregation = reduce(workbench, workbench.plan(run, correlation_id), current, accepted)
         except (TooFewUpdatesError, UnusableModelError) as error:
-            workbench.report(failed_step(run, number, "", error), correlation_id)
+            workbench.report(failed_step(command, "", error), correlation_id)
             return
         except (InvalidInputError, DamagedObjectError) as error:
-            workbench.report(failed_step(run, number, "it cannot be reduced", error), correlation_id)
+            workbench.report(failed_step(command, "it cannot be reduced", error), correlation_id)
             return
     log.info("round_reduced", model_sha256=aggregation.model_sha256, folded=aggregation.folded)
     workbench.report(
