@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -47,6 +47,12 @@ class ArtifactStore(Protocol):
         """Store an object, or replace it. ``data`` is the whole object, or its parts in order.
 
         After the call every reader sees the new object.
+        """
+
+    def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
+        """Store many objects, key → its parts in order, some at a time if the store is far away.
+
+        A call that failed or was interrupted may have stored some of the objects; it can be repeated.
         """
 
     def get(self, key: str) -> bytes:
