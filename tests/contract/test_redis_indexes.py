@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,7 +67,7 @@ def test_a_run_that_is_deleted_while_it_is_looked_at_does_not_come_back(
 ) -> None:
     """The sweep finds the run ended. Just then an operator begins its deletion, and another sweep is done with it."""
     cancelled = ledger.save(RUN.cancelled(NOW), "run_cancelled")
-    steps = {
+    steps: dict[RunPhase, Callable[[], object]] = {
         RunPhase.CANCELLED: lambda: ledger.save(cancelled.deleting(), "run_deleting"),
         RunPhase.DELETING: lambda: ledger.delete(RUN.id),
     }

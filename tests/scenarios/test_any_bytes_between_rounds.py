@@ -60,7 +60,7 @@ class LedgerWith:
 
     def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
         """The acceptances, of which the attacker's is the changed one."""
-        stored = self._ledger.accepted(run_id, number, clients)
+        stored: dict[str, AcceptedUpdate] = self._ledger.accepted(run_id, number, clients)
         return stored | {ATTACKER: self._acceptance} if number == 1 and ATTACKER in stored else stored
 
     def __getattr__(self, name: str) -> Any:

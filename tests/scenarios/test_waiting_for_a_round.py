@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from fedface_control.operate.run import cancel_run
@@ -82,7 +80,7 @@ class BetweenRounds:
 
 
 @pytest.fixture
-def between(plan: Plan) -> Iterator[BetweenRounds]:
+def between(plan: Plan) -> BetweenRounds:
     return BetweenRounds(plan)
 
 
