@@ -89,6 +89,11 @@ class _KillablePort:
         self._effect_log = effect_log
         self._kills_before = effect_log.kills
 
+    def put_all(self, objects: Any) -> None:
+        """Record each put as an effect: a process can be killed after it has put some objects."""
+        for key, parts in objects.items():
+            self.put(key, *parts)
+
     def delete_all(self, keys: Any) -> None:
         """Record each removal as an effect: a process can be killed after it has removed some objects."""
         for key in keys:

@@ -56,7 +56,7 @@ def fold_shard(workbench: Workbench, command: FoldShard, correlation_id: str) ->
         try:
             fold(workbench, workbench.plan(run, correlation_id), current, key, accepted)
         except (InvalidInputError, DamagedObjectError) as error:
-            workbench.report(failed_step(run, number, "its updates cannot be summed", error), correlation_id)
+            workbench.report(failed_step(command, "its updates cannot be summed", error), correlation_id)
             return
     if ports.ledger.record_partial(run, number, shard):
         ports.publisher.publish(ReduceRound(run_id=run, round=number), correlation_id=correlation_id)

@@ -68,6 +68,8 @@ class Device:
         The pauses between uploads that break off are part of the wait before the training. So the update need not be kept
         meanwhile.
         """
+        if wait is Wait.NEXT_ROUND:
+            return 0.0
         if wait is Wait.DELIVERY:
             return self.behaviour.late_seconds
         breaking_off = min(self.behaviour.upload_failures, self.upload_attempts - 1)

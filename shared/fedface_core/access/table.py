@@ -11,7 +11,7 @@ from typing import Final
 
 from fedface_core.access.permissions import Identity, Permissions, RedisGrant, StoreGrant
 from fedface_core.adapters.redis.keys import RUNS, round_key_patterns, run_key_patterns
-from fedface_core.contracts.broker_keys import DEAD_LETTERS, NOTHING, binding_keys, delayed_keys, unacked_keys
+from fedface_core.contracts.broker_keys import DEAD_LETTERS, NOTHING, binding_keys, came_back_key, delayed_keys, unacked_keys
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, EVALUATOR, QUEUES
 
 _RUN: Final = run_key_patterns()
@@ -40,10 +40,11 @@ def _takes_from(queue: str) -> RedisGrant:
 
     What cannot be read goes to the dead letters of all queues, which a worker may add to and bound in length.
     """
-    keys = (queue, *unacked_keys(queue).values(), *binding_keys(queue), *delayed_keys(queue), DEAD_LETTERS)
+    kept = (*unacked_keys(queue).values(), *binding_keys(queue), *delayed_keys(queue), came_back_key(queue))
+    keys = (queue, *kept, DEAD_LETTERS)
     commands = (
         *("brpop", "llen", "lpush", "rpush", "hget", "hset", "hdel", "zadd", "zrem", "zrange", "zrevrangebyscore"),
-        *("zscore", "zcard", "zrangebyscore", "xadd", "get", "set", "del", "sadd", "smembers", "eval", *_SCRIPT),
+        *("zscore", "zcard", "zrangebyscore", "xadd", "get", "set", "del", "sadd", "srem", "smembers", "eval", *_SCRIPT),
     )
     return RedisGrant(f"take messages from {queue}", commands, reads=keys, writes=keys)
 

@@ -7,7 +7,7 @@ store's own put.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from threading import Lock
 from typing import Final
@@ -56,19 +56,19 @@ class SignedArtifacts:
         if not is_signed(key):
             self._store.put(key, *data, sha256=sha256)
             return
-        size = sum(map(len, data))
         if object_keys.kind(key) in IN_BLOCKS:
             with self._lock:
                 self._digests.clear()
             digests = block_digests(data)
+            size = sum(map(len, data))
             self._store.put(key, *data, digests, make_trailer(self._keyring, key, Content(size, digest_of(digests))))
             return
-        if sha256 is None:
-            content = hashlib.sha256()
-            for part in data:
-                content.update(part)
-            sha256 = content.hexdigest()
-        self._store.put(key, *data, make_trailer(self._keyring, key, Content(size, sha256)))
+        self._store.put(key, *self._signed(key, data, sha256))
+
+    def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
+        """Store many objects, some at a time if the store is far away. They are not of a kind that is signed in blocks."""
+        assert not any(object_keys.kind(key) in IN_BLOCKS for key in objects), "such an object is put alone"
+        self._store.put_all({key: self._signed(key, parts) if is_signed(key) else parts for key, parts in objects.items()})
 
     def get(self, key: str) -> bytes:
         """The whole object, without its signature."""
@@ -158,6 +158,17 @@ class SignedArtifacts:
     def ping(self) -> None:
         """Check that the store answers and accepts our credentials."""
         self._store.ping()
+
+    def _signed(
+        self, key: str, data: Sequence[bytes | memoryview], sha256: str | None = None
+    ) -> tuple[bytes | memoryview, ...]:
+        """The parts of an object with its signature. ``sha256`` is that of all parts together, if it is known."""
+        if sha256 is None:
+            content = hashlib.sha256()
+            for part in data:
+                content.update(part)
+            sha256 = content.hexdigest()
+        return (*data, make_trailer(self._keyring, key, Content(sum(map(len, data)), sha256)))
 
     def _believes_unsigned(self, key: str, data: bytes) -> bool:
         if object_keys.kind(key) not in self._may_be_unsigned or has_trailer(data):

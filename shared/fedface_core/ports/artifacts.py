@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -54,6 +54,12 @@ class ArtifactStore(Protocol):
 
         After the call every reader sees the new object. ``sha256`` is the SHA-256 of the whole object, if the caller has it:
         a store that signs need not compute it once more.
+        """
+
+    def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
+        """Store many objects, key → its parts in order, some at a time if the store is far away.
+
+        A call that failed or was interrupted may have stored some of the objects; it can be repeated.
         """
 
     def get(self, key: str) -> bytes:

@@ -149,7 +149,7 @@ class RoundSettlement(Protocol):
         """
 
     def begin_wait(self, run_id: str, number: int, client: str, wait: Wait, seconds: float) -> float:
-        """Have a client's simulated device wait for ``seconds`` from now, unless this wait of it has begun before.
+        """Have a client wait for ``seconds`` from now, unless this wait of it has begun before in this round.
 
         Returns how many seconds are left by the ledger's time; 0 or less if the wait is over. `NotFoundError` if there is no
         such run, or the round was never opened.
@@ -240,9 +240,10 @@ class StepFailures(Protocol):
         """Count a failure of a step, in one atomic step, and return how often the step has failed.
 
         The step belongs to round ``number``, or to the run itself if that is None. The count of failures in a row begins
-        again at 1 if the reason is of another kind (`fedface_core.domain.failures.identity`). The failures of
-        `MOST_FAILING_CLIENTS` clients are kept; that of a further client is returned, but not kept. `NotFoundError` if there
-        is no such run, or the round was never opened.
+        again at 1 if the reason is of another kind (`fedface_core.domain.failures.identity`). Of a reason that is longer
+        than `LONGEST_STORED_REASON` only the beginning counts. The failures of `MOST_FAILING_CLIENTS` clients are kept; that
+        of a further client is returned, but not kept. `NotFoundError` if there is no such run, or the round was never
+        opened.
         """
 
     def forget_failures(self, run_id: str, number: int | None, step: str) -> None:

@@ -7,7 +7,7 @@ exported once, is right after a restart, and needs no shared files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from itertools import product
@@ -161,6 +161,12 @@ class CountedArtifacts:
         """Store an object, or replace it. The bytes are counted."""
         self._store.put(key, *data, sha256=sha256)
         ARTIFACT_BYTES.labels("put", object_keys.kind(key)).inc(sum(map(len, data)))
+
+    def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
+        """Store many objects, some at a time if the store is far away. The bytes are counted."""
+        self._store.put_all(objects)
+        for key, parts in objects.items():
+            ARTIFACT_BYTES.labels("put", object_keys.kind(key)).inc(sum(map(len, parts)))
 
     def get(self, key: str) -> bytes:
         """The whole object. The bytes are counted."""

@@ -21,19 +21,13 @@ class RedisFailures(RunLookup):
 
     def record_failure(self, run_id: str, number: int | None, step: str, reason: str) -> StepFailure:
         """Count a failure of a step, in one atomic step, and return how often the step has failed."""
+        reason = reason[:LONGEST_STORED_REASON]
         owner = run_keys(run_id).run if number is None else round_keys(run_id, number).round
         room = MOST_FAILING_CLIENTS if is_client_step(step) else ""
         counts = self._server.run_script(
             "record_failure.lua",
             keys=[_failures_key(run_id, number)],
-            args=[
-                owner,
-                step,
-                identity(reason)[:LONGEST_STORED_REASON],
-                reason[:LONGEST_STORED_REASON],
-                self._given_time(),
-                room,
-            ],
+            args=[owner, step, identity(reason), reason, self._given_time(), room],
         )
         if number is None:
             self._require_run(counts is not None, run_id)

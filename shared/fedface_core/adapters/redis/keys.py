@@ -45,7 +45,8 @@ What a script only reads is no key of the script but an argument: Redis lets nob
 not write, and a client worker must not write the round (`fedface_core.access`).
 
 A run and its places in the two indexes ``runs`` and ``active`` are written by one script, so FedFace needs a Redis that is
-no cluster. Versions before wrote the indexes first: they may name a run that is not stored, and readers skip such a run.
+no cluster. Versions before wrote the indexes first: they may name a run that is not stored. Readers skip such a run, and
+active_runs removes it.
 """
 
 from __future__ import annotations
