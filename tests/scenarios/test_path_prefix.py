@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -85,12 +86,21 @@ def url(request: pytest.FixtureRequest, ports: Ports) -> Iterator[str]:
 
 
 def test_the_documentation_asks_for_its_schema_under_the_prefix(url: str) -> None:
-    page = httpx.get(f"{url}/docs").text
+    page = httpx.URL(f"{url}/docs")
     prefix = httpx.URL(url).path
-    assert f"'{prefix}/openapi.json'" in page
-    described = httpx.get(f"{url}/openapi.json").json()
-    assert described["servers"] == [{"url": prefix}], "where the page's own requests go"
+    links = re.findall(r'(?:src|href)="(docs/[^"]+)"', httpx.get(page).text)
+    assert len(links) == 3
+    for link in links:
+        assert httpx.get(page.join(link)).status_code == 200, link
+    assert 'url: "openapi.json"' in httpx.get(page.join("docs/show_document.js")).text
+    described = httpx.get(page.join("openapi.json")).json()
+    assert [server["url"] for server in described["servers"]] == [prefix], "where the page's own requests go"
     assert "/v1/runs/{run_id}" in described["paths"]
+
+
+def test_the_root_and_the_paths_without_a_version_lead_to_places_under_the_prefix(url: str) -> None:
+    assert httpx.get(f"{url}/", follow_redirects=True).url == f"{url}/docs"
+    assert httpx.get(f"{url}/runs?limit=3", follow_redirects=True).url == f"{url}/v1/runs?limit=3"
 
 
 def test_the_place_of_a_new_run_is_where_the_client_finds_it(url: str) -> None:
