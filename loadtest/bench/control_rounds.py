@@ -101,7 +101,7 @@ def measure_rounds(clients: int, artifacts: Literal["directory", "s3"], limit_se
         with stack, ControlApi(stack.api_url) as api:
             run_id = api.create(plan).id
             processes = {name: process.pid for name, process in stack.processes.items()}
-            paths = (f"/runs/{run_id}", "/runs", f"/runs/{run_id}/rounds")
+            paths = (f"/v1/runs/{run_id}", "/v1/runs", f"/v1/runs/{run_id}/rounds")
             with ApiLatency(stack.api_url, paths) as latency, ProcessUsage(processes) as usage:
                 started = time.monotonic()
                 api.start(run_id)

@@ -29,29 +29,29 @@ class Operator(HttpUser):
     @task(1)
     def follow_a_run(self) -> None:
         """Create a run, start it, read it several times, and cancel it."""
-        run = self._request("POST", "/runs", HTTPStatus.CREATED, json=no_op_plan(clients=4, rounds=2))
+        run = self._request("POST", "/v1/runs", HTTPStatus.CREATED, json=no_op_plan(clients=4, rounds=2))
         if run is None:
             return
-        path = f"/runs/{run['id']}"
-        self._request("POST", f"{path}/start", HTTPStatus.OK, name="/runs/[id]/start")
+        path = f"/v1/runs/{run['id']}"
+        self._request("POST", f"{path}/start", HTTPStatus.OK, name="/v1/runs/[id]/start")
         self._watch(path)
         for _ in range(READS):
-            self._request("GET", path, HTTPStatus.OK, name="/runs/[id]")
-            self._request("GET", f"{path}/rounds", HTTPStatus.OK, name="/runs/[id]/rounds")
+            self._request("GET", path, HTTPStatus.OK, name="/v1/runs/[id]")
+            self._request("GET", f"{path}/rounds", HTTPStatus.OK, name="/v1/runs/[id]/rounds")
             time.sleep(READ_INTERVAL_SECONDS)  # Locust makes this yield to the other users
         # It may have completed meanwhile. Then the API answers that there is nothing to cancel.
-        self._request("POST", f"{path}/cancel", HTTPStatus.OK, HTTPStatus.CONFLICT, name="/runs/[id]/cancel")
+        self._request("POST", f"{path}/cancel", HTTPStatus.OK, HTTPStatus.CONFLICT, name="/v1/runs/[id]/cancel")
 
     @task(1)
     def list_runs(self) -> None:
         """Read the list of all runs."""
-        self._request("GET", "/runs", HTTPStatus.OK)
+        self._request("GET", "/v1/runs", HTTPStatus.OK)
 
     @task(1)
     def send_a_wrong_plan(self) -> None:
         """Send a plan with an unknown field, which the API has to refuse."""
         plan = no_op_plan(clients=4, rounds=1) | {"round": 1}
-        self._request("POST", "/runs", HTTPStatus.UNPROCESSABLE_ENTITY, name="/runs (wrong plan)", json=plan)
+        self._request("POST", "/v1/runs", HTTPStatus.UNPROCESSABLE_ENTITY, name="/v1/runs (wrong plan)", json=plan)
 
     def _request(self, method: str, path: str, *expected: HTTPStatus, name: str | None = None, **request: Any) -> Any:
         """The body of the response. None if its status was not expected, which Locust then counts as a failure."""
@@ -65,7 +65,7 @@ class Operator(HttpUser):
     def _watch(self, path: str) -> None:
         """Read the event stream until the run has started."""
         with self.client.get(
-            f"{path}/events", name="/runs/[id]/events", stream=True, timeout=EVENT_TIMEOUT_SECONDS, catch_response=True
+            f"{path}/events", name="/v1/runs/[id]/events", stream=True, timeout=EVENT_TIMEOUT_SECONDS, catch_response=True
         ) as response:
             response.failure(f"the stream ended without an event run_started; status {response.status_code}")
             for line in response.iter_lines(decode_unicode=True):

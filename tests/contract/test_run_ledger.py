@@ -55,6 +55,7 @@ USES_OF_A_RUN: list[Callable[[RunLedger, str], object]] = [
     lambda ledger, run: ledger.rounds(run),
     lambda ledger, run: ledger.runs(before=run),
     lambda ledger, run: ledger.round_summaries(run),
+    lambda ledger, run: ledger.round_numbers(run),
     lambda ledger, run: ledger.participation(run),
     lambda ledger, run: ledger.events(run),
     lambda ledger, run: ledger.load_round(run, 0),
@@ -162,6 +163,17 @@ def test_rounds_come_back_in_order(ledger: RunLedger, run: Run) -> None:
         run = ledger.save(run, "round_opened", opened=opened)
     assert ledger.rounds(run.id) == rounds
     assert ledger.load_round(run.id, 11) == rounds[11]
+
+
+@pytest.mark.parametrize(
+    ("after", "limit", "numbers"),
+    [(None, None, [*range(12)]), (None, 3, [0, 1, 2]), (9, None, [10, 11]), (1, 2, [2, 3]), (11, 5, []), (0, 1, [1])],
+)
+def test_rounds_come_in_pages(ledger: RunLedger, run: Run, after: int | None, limit: int | None, numbers: list[int]) -> None:
+    for number in range(12):
+        run = ledger.save(run, "round_opened", opened=open_round(PLAN, run.id, number, COHORT, SHA, T0))
+    assert ledger.round_numbers(run.id, after, limit) == numbers
+    assert [glance.round.number for glance in ledger.round_summaries(run.id, after, limit)] == numbers
 
 
 def test_a_round_that_was_never_opened_is_named(ledger: RunLedger, run: Run) -> None:

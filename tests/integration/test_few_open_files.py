@@ -63,7 +63,7 @@ def api(server_processes: Children, valkey_url: str, tmp_path_factory: pytest.Te
 
 def asked_for_events(port: int, run_id: str) -> socket.socket:
     connection = socket.create_connection((HOST, port), timeout=20.0)
-    connection.sendall(f"GET /runs/{run_id}/events HTTP/1.1\r\nHost: api\r\n\r\n".encode())
+    connection.sendall(f"GET /v1/runs/{run_id}/events HTTP/1.1\r\nHost: api\r\n\r\n".encode())
     return connection
 
 
@@ -87,7 +87,7 @@ def test_event_streams_without_end_neither_fill_the_log_nor_stop_other_requests(
         assert statuses.count(503) >= 10, statuses
         for _ in range(20):
             began = time.monotonic()
-            assert httpx.get(f"{api.url}/runs/{run_id}", trust_env=False).status_code == 200
+            assert httpx.get(f"{api.url}/v1/runs/{run_id}", trust_env=False).status_code == 200
             assert time.monotonic() - began < 5.0
             time.sleep(0.1)
         assert api.log.stat().st_size < 100_000
@@ -101,4 +101,5 @@ def test_event_streams_without_end_neither_fill_the_log_nor_stop_other_requests(
 
 
 def test_its_process_offers_the_api_under_the_prefix_of_a_proxy(api: Api) -> None:
-    assert "'/fedface/openapi.json'" in httpx.get(f"{api.url}/docs", trust_env=False).text
+    described = httpx.get(f"{api.url}/openapi.json", trust_env=False).json()
+    assert [server["url"] for server in described["servers"]] == ["/fedface"]

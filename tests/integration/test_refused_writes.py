@@ -114,7 +114,7 @@ def test_the_api_answers_503_with_the_reason(ledger_url: str, server: redis.Redi
     ports = Ports(RedisLedger(ledger_url), MemoryArtifacts(), RecordingPublisher(), SystemClock())
     with TestClient(create_app(ports, CollectorRegistry()), raise_server_exceptions=False) as api:
         with without_replicas(server):
-            refused = problem(api.post("/runs", json=Plan().model_dump(mode="json")), 503, "Unavailable")
+            refused = problem(api.post("/v1/runs", json=Plan().model_dump(mode="json")), 503, "Unavailable")
             ready = api.get("/readyz")
         assert "NOREPLICAS" in refused.detail
         assert "see that they run" in refused.detail

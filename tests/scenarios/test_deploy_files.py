@@ -295,7 +295,15 @@ def test_a_worker_is_killed_only_after_its_grace_period(composed: dict[str, Any]
 @pytest.mark.parametrize("name", sorted(OWN))
 def test_the_environment_names_settings_that_exist(composed: dict[str, Any], name: str) -> None:
     known = {f"FEDFACE_{field.upper()}" for field in SETTINGS[name].model_fields}
-    assert set(composed["services"][name]["environment"]) <= known
+    assert set(composed["services"][name]["environment"]) - {"TMPDIR"} <= known
+
+
+def test_uploads_lie_on_a_volume_and_not_in_memory(composed: dict[str, Any]) -> None:
+    control = composed["services"]["control"]
+    volumes = {volume["target"]: volume["type"] for volume in control["volumes"]}
+    assert volumes[control["environment"]["TMPDIR"]] == "volume"
+    dockerfile = (ROOT / "deploy/docker/Dockerfile").read_text()
+    assert f"install --directory --owner=10001 --group=10001 --mode=0700 {control['environment']['TMPDIR']}\n" in dockerfile
 
 
 @pytest.mark.parametrize("name", sorted(OWN))

@@ -145,7 +145,7 @@ def everything_told(services: InProcess, run: Run, messages: list[Any]) -> str:
         if number is not None and run.round is not None:
             told += [json.dumps(dict(ports.ledger.failed(run.id, number))), str(ports.ledger.load_round(run.id, number))]
     with TestClient(create_app(ports, CollectorRegistry())) as api:
-        told += [api.get(path).text for path in (f"/runs/{run.id}", "/runs", f"/runs/{run.id}/rounds", "/metrics")]
+        told += [api.get(path).text for path in (f"/v1/runs/{run.id}", "/v1/runs", f"/v1/runs/{run.id}/rounds", "/metrics")]
     return "\n".join([*told, generate_latest(REGISTRY).decode()])
 
 

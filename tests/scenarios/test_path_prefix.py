@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def ports() -> Ports:
 
 
 # The second one is a path of the API itself.
-@pytest.fixture(scope="module", params=["/fedface", "/runs", "/a/b-c"])
+@pytest.fixture(scope="module", params=["/fedface", "/v1/runs", "/a/b-c"])
 def url(request: pytest.FixtureRequest, ports: Ports) -> Iterator[str]:
     """The API's URL at the proxy."""
     config = uvicorn.Config(
@@ -85,18 +86,27 @@ def url(request: pytest.FixtureRequest, ports: Ports) -> Iterator[str]:
 
 
 def test_the_documentation_asks_for_its_schema_under_the_prefix(url: str) -> None:
-    page = httpx.get(f"{url}/docs").text
+    page = httpx.URL(f"{url}/docs")
     prefix = httpx.URL(url).path
-    assert f"'{prefix}/openapi.json'" in page
-    described = httpx.get(f"{url}/openapi.json").json()
-    assert described["servers"] == [{"url": prefix}], "where the page's own requests go"
-    assert "/runs/{run_id}" in described["paths"]
+    links = re.findall(r'(?:src|href)="(docs/[^"]+)"', httpx.get(page).text)
+    assert len(links) == 3
+    for link in links:
+        assert httpx.get(page.join(link)).status_code == 200, link
+    assert 'url: "openapi.json"' in httpx.get(page.join("docs/show_document.js")).text
+    described = httpx.get(page.join("openapi.json")).json()
+    assert [server["url"] for server in described["servers"]] == [prefix], "where the page's own requests go"
+    assert "/v1/runs/{run_id}" in described["paths"]
+
+
+def test_the_root_and_the_paths_without_a_version_lead_to_places_under_the_prefix(url: str) -> None:
+    assert httpx.get(f"{url}/", follow_redirects=True).url == f"{url}/docs"
+    assert httpx.get(f"{url}/runs?limit=3", follow_redirects=True).url == f"{url}/v1/runs?limit=3"
 
 
 def test_the_place_of_a_new_run_is_where_the_client_finds_it(url: str) -> None:
-    created = httpx.post(f"{url}/runs", json=PLAN.model_dump(mode="json"))
+    created = httpx.post(f"{url}/v1/runs", json=PLAN.model_dump(mode="json"))
     run_id = created.json()["id"]
-    cloned = httpx.post(f"{url}/runs/{run_id}/clone", json={})
+    cloned = httpx.post(f"{url}/v1/runs/{run_id}/clone", json={})
     for answer in (created, cloned):
         found = httpx.get(httpx.URL(url).join(answer.headers["Location"]))
         assert found.json()["id"] == answer.json()["id"]
@@ -116,5 +126,5 @@ def test_the_command_line_works_through_the_proxy(url: str, ports: Ports) -> Non
 
 
 def test_requests_are_measured_by_route(url: str) -> None:
-    httpx.get(f"{url}/runs")
-    assert 'handler="/runs",method="GET"' in httpx.get(f"{url}/metrics").text
+    httpx.get(f"{url}/v1/runs")
+    assert 'handler="/v1/runs",method="GET"' in httpx.get(f"{url}/metrics").text

@@ -62,33 +62,33 @@ def api(services: InProcess) -> Iterator[TestClient]:
 
 def test_everybody_still_sees_the_runs(api: TestClient, services: InProcess, poisoned: str) -> None:
     other = create_run(services.ports, services.plan)
-    listed = {run["id"]: run for run in api.get("/runs").raise_for_status().json()["runs"]}
+    listed = {run["id"]: run for run in api.get("/v1/runs").raise_for_status().json()["runs"]}
     assert listed.keys() == {poisoned, other.id}
     assert "quorum" in listed[poisoned]["unreadable_round"]
     assert listed[other.id]["unreadable_round"] is None
-    shown = api.get(f"/runs/{poisoned}").raise_for_status().json()
+    shown = api.get(f"/v1/runs/{poisoned}").raise_for_status().json()
     assert shown["phase"] == "running"
     assert "cancel" in shown["allowed"]
-    rounds = api.get(f"/runs/{poisoned}/rounds").raise_for_status().json()
+    rounds = api.get(f"/v1/runs/{poisoned}/rounds").raise_for_status().json()
     assert rounds["rounds"] == []
     assert rounds["unreadable"].keys() == {"0", "1"}
     metrics = api.get("/metrics").raise_for_status().text
     assert f'fedface_run_rounds_planned{{run="{poisoned}"}}' in metrics
     assert f'fedface_run_rounds_planned{{run="{other.id}"}}' in metrics
-    assert api.get("/garbage").raise_for_status().json()["keys"] == []
-    api.post("/restore").raise_for_status()
+    assert api.get("/v1/garbage").raise_for_status().json()["keys"] == []
+    api.post("/v1/restore").raise_for_status()
 
 
 def test_the_run_can_be_cancelled_and_deleted(api: TestClient, services: InProcess, poisoned: str) -> None:
-    cancelled = api.post(f"/runs/{poisoned}/cancel").raise_for_status().json()
+    cancelled = api.post(f"/v1/runs/{poisoned}/cancel").raise_for_status().json()
     assert cancelled["phase"] == "cancelled"
-    assert api.delete(f"/runs/{poisoned}?confirm={poisoned}").raise_for_status().json()["phase"] == "deleting"
+    assert api.delete(f"/v1/runs/{poisoned}?confirm={poisoned}").raise_for_status().json()["phase"] == "deleting"
     sweep(services.ports, REPEAT_AFTER)
-    assert api.get("/runs").raise_for_status().json()["runs"] == []
+    assert api.get("/v1/runs").raise_for_status().json()["runs"] == []
     artifacts = services.ports.artifacts
     assert artifacts.keys(object_keys.run_folder(poisoned)) == []
     services.clock.advance(timedelta(days=8).total_seconds())
-    api.delete("/garbage").raise_for_status()
+    api.delete("/v1/garbage").raise_for_status()
     assert artifacts.keys(object_keys.MODELS) == [], "what only an unreadable round has named is garbage"
 
 
@@ -112,22 +112,22 @@ def unreadable(request: pytest.FixtureRequest, services: InProcess, ledger_url: 
 def test_a_run_that_cannot_be_read_is_listed_and_deleted(api: TestClient, services: InProcess, unreadable: str) -> None:
     services.clock.advance(1)
     other = create_run(services.ports, services.plan)
-    listed = api.get("/runs").raise_for_status().json()
+    listed = api.get("/v1/runs").raise_for_status().json()
     assert [run["id"] for run in listed["runs"]] == [other.id]
     assert listed["unreadable"].keys() == {unreadable}
     assert "Run" in listed["unreadable"][unreadable]
-    older = api.get("/runs", params={"before": other.id}).raise_for_status().json()
+    older = api.get("/v1/runs", params={"before": other.id}).raise_for_status().json()
     assert (older["runs"], older["unreadable"].keys()) == ([], {unreadable})
     api.get("/metrics").raise_for_status()
-    assert api.get(f"/runs/{unreadable}").json()["title"] in ("Damaged object", "Unknown schema version")
-    assert api.delete(f"/runs/{unreadable}").status_code == 422, "it is to be confirmed"
-    assert api.delete(f"/runs/{unreadable}?confirm={unreadable}").status_code == 204
-    assert api.delete(f"/runs/{unreadable}?confirm={unreadable}").status_code == 404
-    assert api.get("/runs").raise_for_status().json()["unreadable"] == {}
+    assert api.get(f"/v1/runs/{unreadable}").json()["title"] in ("Damaged object", "Unknown schema version")
+    assert api.delete(f"/v1/runs/{unreadable}").status_code == 422, "it is to be confirmed"
+    assert api.delete(f"/v1/runs/{unreadable}?confirm={unreadable}").status_code == 204
+    assert api.delete(f"/v1/runs/{unreadable}?confirm={unreadable}").status_code == 404
+    assert api.get("/v1/runs").raise_for_status().json()["unreadable"] == {}
     artifacts = services.ports.artifacts
     assert artifacts.keys(object_keys.run_folder(unreadable)) == []
     services.clock.advance(timedelta(days=8).total_seconds())
-    api.delete("/garbage").raise_for_status()
+    api.delete("/v1/garbage").raise_for_status()
     assert artifacts.keys(object_keys.MODELS) == [], "what only the unreadable run has named is garbage"
     assert services.ports.ledger.load(other.id) == other
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from httpx import Response
 
-from fedface_core.contracts.http import Problem
+from fedface_core.contracts.http import Problem, problem_type
 
 
 def problem(response: Response, status: int, title: str) -> Problem:
@@ -13,5 +13,5 @@ def problem(response: Response, status: int, title: str) -> Problem:
     assert response.headers["content-type"] == "application/problem+json"
     shown = Problem.model_validate(response.json())
     assert response.json().keys() == Problem.model_fields.keys()
-    assert (shown.status, shown.title, shown.type) == (status, title, "about:blank")
+    assert (shown.status, shown.title, shown.type) == (status, title, problem_type(title))
     return shown

@@ -85,7 +85,7 @@ class ControlApi:
             transport, proxy = transport_to(base_url)
             self._through = f" {proxy}" if proxy else ""
         self.where = mask_url(str(base_url)) + self._through
-        self._http = httpx.Client(base_url=base_url, timeout=30.0, transport=transport)
+        self._http = httpx.Client(base_url=base_url, timeout=30.0, transport=transport, follow_redirects=True)
 
     def create(self, plan: Plan) -> RunDetail:
         """Create a run of a plan. The run does nothing until it is started."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
 from fedface_core.contracts.schema_version import UNREADABLE
@@ -12,24 +14,27 @@ from fedface_core.ports import RoundSummary, RunViews
 log = structlog.get_logger(__name__)
 
 
-def readable_rounds(ledger: RunViews, run: Run) -> tuple[list[RoundSummary], dict[int, str]]:
+def readable_rounds(
+    ledger: RunViews, run: Run, after: int | None = None, limit: int | None = None
+) -> tuple[list[RoundSummary], dict[int, str]]:
     """The run's rounds in order, with the counts of their clients; and for each that cannot be read (number → reason) why.
 
-    `NotFoundError` if the run was deleted meanwhile.
+    Only rounds above ``after`` if that is given; the first ``limit`` of them. `NotFoundError` if the run was deleted
+    meanwhile.
     """
     try:
-        return [*ledger.round_summaries(run.id)], {}
+        return [*ledger.round_summaries(run.id, after, limit)], {}
     except UNREADABLE:
-        return _one_by_one(ledger, run)
+        return _one_by_one(ledger, run, ledger.round_numbers(run.id, after, limit))
 
 
-def _one_by_one(ledger: RunViews, run: Run) -> tuple[list[RoundSummary], dict[int, str]]:
+def _one_by_one(ledger: RunViews, run: Run, numbers: Sequence[int]) -> tuple[list[RoundSummary], dict[int, str]]:
     readable: list[RoundSummary] = []
     unreadable: dict[int, str] = {}
-    for number in range(run.round + 1 if run.round is not None else 0):
+    for number in numbers:
         try:
             readable.append(ledger.round_summary(run.id, number))
-        except NotFoundError:  # a restored ledger lacks rounds that were not scored when it was lost
+        except NotFoundError:  # the run was deleted meanwhile
             continue
         except UNREADABLE as error:
             unreadable[number] = str(error)

@@ -1,7 +1,7 @@
 """The local stack: broker, artifact store and all services as child processes, without Docker or root.
 
     with LocalStack(Path("work")) as stack:
-        httpx.get(f"{stack.api_url}/runs")
+        httpx.get(f"{stack.api_url}/v1/runs")
 
 All processes listen on 127.0.0.1 only. Each service has a user of its own on the broker and, with S3, on the artifact store,
 as the table of `fedface_core.access` says; their secrets are drawn at each start. No user of a service may do everything.

@@ -25,7 +25,8 @@ LEAST_OF_A_STEP: Final = 2_000_000_000
 LEAST_OF_AN_IMAGE: Final = 200_000_000
 """Multiplications that could be made in the time in which an image is read."""
 _BATCH: Final = 32  # images that are embedded at once
-_BACKWARD: Final = 3  # a gradient step is a forward pass, and twice as much work backward
+BACKWARD: Final = 3
+"""A gradient step is a forward pass, and twice as much work backward."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _client_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[Figur
     batch = images if local.batch_size is None else min(local.batch_size, images)
     negatives = plan.split.public * plan.model.embedding_size if isinstance(plan.strategy, PublicNegativesPlan) else 0
     passes = 2 if local.losses == "measured" else 1
-    step = max(_BACKWARD * batch * (size.multiplications + negatives), LEAST_OF_A_STEP)
+    step = max(BACKWARD * batch * (size.multiplications + negatives), LEAST_OF_A_STEP)
     work = local.steps * step + passes * images * max(size.multiplications, LEAST_OF_AN_IMAGE)
     fields = f"local_training.steps, local_training.batch_size, data.images_per_client, data.images_per_identity, {model}"
     yield Figure("a client's round takes {} multiplications", work, "multiplications", fields)
@@ -123,7 +124,7 @@ def _aggregator_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[F
     own_steps = plan.strategy.public_steps
     steps = plan.local_training.steps if own_steps is None else own_steps
     images = public * images_of_an_identity(plan.data)
-    step = max(_BACKWARD * images * (size.multiplications + (public + clients) * dimensions), public * LEAST_OF_A_STEP)
+    step = max(BACKWARD * images * (size.multiplications + (public + clients) * dimensions), public * LEAST_OF_A_STEP)
     work = steps * step + 2 * images * max(size.multiplications, LEAST_OF_AN_IMAGE)
     fields = f"strategy.public_steps, split.public, data.images_per_identity, {model}"
     yield Figure("the public photographs take {} multiplications in a round", work, "multiplications", fields)

@@ -26,8 +26,8 @@ class Aggregation(BaseModel):
     # Pydantic would write a number that is not finite as null, and null means that there is none.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    model_sha256: Sha256
-    class_embeddings_sha256: Sha256
+    model_sha256: Sha256 = Field(description="The model version that the round has made.")
+    class_embeddings_sha256: Sha256 = Field(description="The class embeddings that the round has made.")
     server_state_sha256: Sha256 | None = Field(
         default=None, description="What the aggregator keeps for the next round, such as the moments of its optimiser."
     )
@@ -61,16 +61,16 @@ class Scores(BaseModel):
     # Pydantic would write a number that is not finite as null, which means unresolved here.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    protocol: Literal["pairs"] = "pairs"
+    protocol: Literal["pairs"] = Field(default="pairs", description="How it was scored: all pairs of test images.")
     tar: dict[str, _Share | None] = Field(
         max_length=MOST_RATES, description="FAR (as '1e-3') → TAR; none if there are too few impostor pairs for this FAR."
     )
-    auc: _Share
-    eer: _Share
-    genuine_pairs: Counted
-    impostor_pairs: Counted
-    mean_genuine_cosine: _Cosine
-    mean_impostor_cosine: _Cosine
+    auc: _Share = Field(description="The area under the ROC curve.")
+    eer: _Share = Field(description="The equal error rate: FAR where it is as large as 1 − TAR.")
+    genuine_pairs: Counted = Field(description="Pairs of test images of one identity.")
+    impostor_pairs: Counted = Field(description="Pairs of test images of two identities.")
+    mean_genuine_cosine: _Cosine = Field(description="Mean cosine of the genuine pairs.")
+    mean_impostor_cosine: _Cosine = Field(description="Mean cosine of the impostor pairs.")
 
 
 class RocCurve(BaseModel):
@@ -78,8 +78,8 @@ class RocCurve(BaseModel):
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    far: list[_Share] = Field(max_length=_MOST_POINTS)
-    tar: list[_Share] = Field(max_length=_MOST_POINTS)
+    far: list[_Share] = Field(max_length=_MOST_POINTS, description="False accept rates, growing.")
+    tar: list[_Share] = Field(max_length=_MOST_POINTS, description="The true accept rate at each of them.")
 
 
 class VerificationReport(BaseModel):
@@ -87,11 +87,11 @@ class VerificationReport(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    run_id: RunId
-    round: Counted
-    model_sha256: Sha256
-    scores: Scores
-    roc: RocCurve
+    run_id: RunId = Field(description="The run.")
+    round: Counted = Field(description="The number of the round.")
+    model_sha256: Sha256 = Field(description="The model version that was scored.")
+    scores: Scores = Field(description="Its scores.")
+    roc: RocCurve = Field(description="Its ROC curve.")
 
 
 def far_label(far: float) -> str:

@@ -280,8 +280,16 @@ class RunViews(Protocol):
         `NotFoundError` if there is no such run, or the round was never opened.
         """
 
-    def round_summaries(self, run_id: str) -> Sequence[RoundSummary]:
-        """All rounds of the run, in order, with the counts of their clients. `NotFoundError` if there is no such run."""
+    def round_summaries(self, run_id: str, after: int | None = None, limit: int | None = None) -> Sequence[RoundSummary]:
+        """All rounds of the run, in order, with the counts of their clients; only those with a number above ``after`` if
+        that is given; the first ``limit`` of them. `NotFoundError` if there is no such run.
+        """
+
+    def round_numbers(self, run_id: str, after: int | None = None, limit: int | None = None) -> Sequence[int]:
+        """The numbers of the rounds that `round_summaries` gives with equal arguments, whether these can be read or not.
+
+        `NotFoundError` if there is no such run.
+        """
 
     def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
         """``count`` unsettled clients of the round, or all if there are fewer, in client order.

@@ -35,10 +35,10 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_a_clone_has_the_plan_with_the_changes(
     api: TestClient, services: InProcess, original: Run, changes: dict[str, Any], differs: dict[str, Any]
 ) -> None:
-    answer = api.post(f"/runs/{original.id}/clone", json=changes)
+    answer = api.post(f"/v1/runs/{original.id}/clone", json=changes)
     assert answer.status_code == 201
     run = answer.json()
-    assert answer.headers["location"] == f"/runs/{run['id']}"
+    assert answer.headers["location"] == f"/v1/runs/{run['id']}"
     assert (run["phase"], run["cloned_from"], run["name"]) == ("created", original.id, "original")
     expected = original.plan.model_dump(mode="json")
     defaults = Plan().model_dump(mode="json")
@@ -58,7 +58,7 @@ def test_a_clone_takes_what_follows_from_a_change(
     """Also of a run that the ledger has read back, with every field set."""
     given = plan.model_copy(update={"model": Plan().model, "devices": Plan().devices})
     original = create_run(services.ports, Plan.model_validate_json(given.model_dump_json()))
-    run = api.post(f"/runs/{original.id}/clone", json=named).json()
+    run = api.post(f"/v1/runs/{original.id}/clone", json=named).json()
     (part,) = named
     assert run["plan"][part] == Plan.model_validate(named).model_dump(mode="json")[part]
 
@@ -77,7 +77,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_a_wrong_change_is_refused_by_field(
     api: TestClient, services: InProcess, original: Run, changes: dict[str, Any], field: str, message: str
 ) -> None:
-    refused = api.post(f"/runs/{original.id}/clone", json=changes)
+    refused = api.post(f"/v1/runs/{original.id}/clone", json=changes)
     assert refused.status_code == 422
     (error,) = refused.json()["errors"]
     assert error["field"] == field
@@ -88,9 +88,9 @@ def test_a_wrong_change_is_refused_by_field(
 @pytest.mark.parametrize("phase", sorted(set(RunPhase) - {RunPhase.CREATED}))
 def test_a_run_is_cloned_in_any_phase(api: TestClient, services: InProcess, phase: RunPhase) -> None:
     original = run_in(services, phase)
-    clone = api.post(f"/runs/{original}/clone", json={"seed": 5}).json()
+    clone = api.post(f"/v1/runs/{original}/clone", json={"seed": 5}).json()
     assert (clone["phase"], clone["plan"]["seed"], clone["finished_rounds"]) == ("created", 5, 0)
 
 
 def test_changes_are_an_object(api: TestClient, original: Run) -> None:
-    assert api.post(f"/runs/{original.id}/clone", json=[1]).status_code == 422
+    assert api.post(f"/v1/runs/{original.id}/clone", json=[1]).status_code == 422

@@ -26,7 +26,7 @@ def keys(services: InProcess) -> set[str]:
 def test_deleting_is_refused_without_its_confirmation(api: TestClient, services: InProcess, confirm: str | None) -> None:
     run_id = run_in(services, RunPhase.COMPLETED)
     before = services.ports.ledger.load(run_id), keys(services)
-    refused = api.delete(f"/runs/{run_id}", params={} if confirm is None else {"confirm": confirm})
+    refused = api.delete(f"/v1/runs/{run_id}", params={} if confirm is None else {"confirm": confirm})
     assert refused.status_code == 422
     assert refused.json()["detail"].endswith(f"to confirm, send ?confirm={run_id}")
     services.sweep_after(1)
@@ -36,14 +36,14 @@ def test_deleting_is_refused_without_its_confirmation(api: TestClient, services:
 @pytest.mark.parametrize("phase", sorted(ALLOWED["delete"]))
 def test_the_sweep_removes_all_of_a_deleted_run(api: TestClient, services: InProcess, phase: RunPhase) -> None:
     run_id = run_in(services, phase)
-    deleting = api.delete(f"/runs/{run_id}", params={"confirm": run_id})
+    deleting = api.delete(f"/v1/runs/{run_id}", params={"confirm": run_id})
     assert (deleting.status_code, deleting.json()["phase"]) == (202, "deleting")
     assert object_keys.run(run_id) in keys(services), "the sweep does it"
     services.sweep_after(1)
     assert keys(services) == set()
-    assert api.get(f"/runs/{run_id}").status_code == 404
-    assert api.get(f"/runs/{run_id}/events").status_code == 404
-    assert api.delete(f"/runs/{run_id}", params={"confirm": run_id}).status_code == 404
+    assert api.get(f"/v1/runs/{run_id}").status_code == 404
+    assert api.get(f"/v1/runs/{run_id}/events").status_code == 404
+    assert api.delete(f"/v1/runs/{run_id}", params={"confirm": run_id}).status_code == 404
     with pytest.raises(NotFoundError):
         restore_run(services.ports, run_id)
     assert restore_all(services.ports) == ([], {})

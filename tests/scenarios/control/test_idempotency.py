@@ -29,10 +29,10 @@ def placed_for(services: InProcess, action: str) -> tuple[str, str]:
     if action in ("close round", "retry round", "skip evaluation"):
         run_id = round_in(services, RunPhase.RUNNING, RoundPhase.OPEN)
         accept_one(services, run_id)
-        return run_id, f"/runs/{run_id}" + PATHS[action].format(number=1)
+        return run_id, f"/v1/runs/{run_id}" + PATHS[action].format(number=1)
     phase = {"start": RunPhase.CREATED, "resume": RunPhase.PAUSED}.get(action, RunPhase.RUNNING)
     run_id = run_in(services, phase)
-    return run_id, f"/runs/{run_id}{PATHS[action]}"
+    return run_id, f"/v1/runs/{run_id}{PATHS[action]}"
 
 
 @pytest.mark.parametrize("action", PATHS)
@@ -60,17 +60,17 @@ def test_a_request_without_a_key_is_refused_the_second_time(api: TestClient, ser
 def test_a_key_counts_though_the_run_has_moved_on(api: TestClient, services: InProcess) -> None:
     """The answer to a late repetition is the run as it stands: the pause that was resumed does not begin again."""
     run_id = run_in(services, RunPhase.RUNNING)
-    assert api.post(f"/runs/{run_id}/pause?now=true", headers=KEY).json()["phase"] == "paused"
-    assert api.post(f"/runs/{run_id}/resume").json()["phase"] == "running"
-    assert api.post(f"/runs/{run_id}/pause?now=true", headers=KEY).json()["phase"] == "running"
+    assert api.post(f"/v1/runs/{run_id}/pause?now=true", headers=KEY).json()["phase"] == "paused"
+    assert api.post(f"/v1/runs/{run_id}/resume").json()["phase"] == "running"
+    assert api.post(f"/v1/runs/{run_id}/pause?now=true", headers=KEY).json()["phase"] == "running"
 
 
 @pytest.mark.parametrize("other", ["/pause", "/resume", "/cancel", "/rounds/0/close", "/rounds/0/skip-evaluation"])
 def test_a_key_does_not_name_two_requests(api: TestClient, services: InProcess, other: str) -> None:
     run_id = run_in(services, RunPhase.RUNNING)
-    api.post(f"/runs/{run_id}/pause?now=true", headers=KEY)
+    api.post(f"/v1/runs/{run_id}/pause?now=true", headers=KEY)
     before = services.ports.ledger.load(run_id)
-    refused = api.post(f"/runs/{run_id}{other}", headers=KEY)
+    refused = api.post(f"/v1/runs/{run_id}{other}", headers=KEY)
     assert refused.status_code == 422
     assert f"the idempotency key 'one' was used for 'pause now' on {run_id}" in refused.json()["detail"]
     assert services.ports.ledger.load(run_id) == before
@@ -78,12 +78,12 @@ def test_a_key_does_not_name_two_requests(api: TestClient, services: InProcess, 
 
 def test_one_key_serves_another_run(api: TestClient, services: InProcess) -> None:
     for _ in range(2):
-        assert api.post(f"/runs/{run_in(services, RunPhase.CREATED)}/start", headers=KEY).status_code == 200
+        assert api.post(f"/v1/runs/{run_in(services, RunPhase.CREATED)}/start", headers=KEY).status_code == 200
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201])
 def test_a_key_of_a_wrong_length_is_refused(api: TestClient, services: InProcess, key: str) -> None:
-    refused = api.post(f"/runs/{run_in(services, RunPhase.CREATED)}/start", headers={"Idempotency-Key": key})
+    refused = api.post(f"/v1/runs/{run_in(services, RunPhase.CREATED)}/start", headers={"Idempotency-Key": key})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "header.Idempotency-Key")
 
 
@@ -100,9 +100,9 @@ def make(api: TestClient, services: InProcess, request: pytest.FixtureRequest, p
     """Creates a run with the same key, with changes of the plan: from a plan, or as a clone."""
     whole = plan.model_dump(mode="json")
     if request.param == "create":
-        return lambda **changes: api.post("/runs", json=whole | changes, headers=KEY)
+        return lambda **changes: api.post("/v1/runs", json=whole | changes, headers=KEY)
     original = create_run(services.ports, plan).id
-    return lambda **changes: api.post(f"/runs/{original}/clone", json=changes, headers=KEY)
+    return lambda **changes: api.post(f"/v1/runs/{original}/clone", json=changes, headers=KEY)
 
 
 @pytest.mark.parametrize("make", ["create", "clone"], indirect=True)
@@ -120,7 +120,7 @@ def test_one_key_makes_one_run(services: InProcess, make: Callable[..., Response
 
 
 def test_without_a_key_each_request_makes_a_run(api: TestClient, services: InProcess, plan: Plan) -> None:
-    ids = {api.post("/runs", json=plan.model_dump(mode="json")).json()["id"] for _ in range(2)}
+    ids = {api.post("/v1/runs", json=plan.model_dump(mode="json")).json()["id"] for _ in range(2)}
     assert {run.id for run in services.ports.ledger.runs()} == ids
     assert len(ids) == 2
 
@@ -142,7 +142,7 @@ def test_a_run_that_the_ledger_has_lost_is_not_made_anew(
     )
     assert make(seed=8).status_code == 422
     assert services.ports.artifacts.get(object_keys.run(run_id)) == record
-    assert api.post(f"/runs/{run_id}/restore").status_code == 200
+    assert api.post(f"/v1/runs/{run_id}/restore").status_code == 200
     assert make(seed=7).json()["phase"] == started.phase
 
 

@@ -58,15 +58,15 @@ def test_a_run_comes_back_in_its_phase_and_can_be_shown(api: TestClient, service
     run_id = run_in(services, phase)
     before = services.ports.ledger.load(run_id)
     lose(services, run_id)
-    answer = api.post(f"/runs/{run_id}/restore")
+    answer = api.post(f"/v1/runs/{run_id}/restore")
     assert answer.status_code == 200, answer.text
     run = services.ports.ledger.load(run_id)
     phase = RunPhase.PREPARING if phase is RunPhase.RUNNING else phase  # before enrolment has finished, all begins anew
     assert run.phase is phase
     kept = {"failure", "stopped_because", "ended_at", "paused_at", "started_at", "plan", "correlation_id", "requests"}
     assert run.model_dump(include=kept) == before.model_dump(include=kept)
-    assert api.get(f"/runs/{run_id}").json()["phase"] == phase
-    assert api.get(f"/runs/{run_id}/rounds").status_code == 200
+    assert api.get(f"/v1/runs/{run_id}").json()["phase"] == phase
+    assert api.get(f"/v1/runs/{run_id}/rounds").status_code == 200
     (event,) = services.ports.ledger.events(run_id)
     assert event.name == "run_restored"
     services.drain()

@@ -36,7 +36,7 @@ ON_CURRENT = {
 
 def ask(api: TestClient, action: str, run_id: str, number: int = 0) -> Response:
     path = f"?confirm={run_id}" if action == "delete" else PATHS[action].format(number=number)
-    answer: Response = api.request("DELETE" if action == "delete" else "POST", f"/runs/{run_id}{path}")
+    answer: Response = api.request("DELETE" if action == "delete" else "POST", f"/v1/runs/{run_id}{path}")
     return answer
 
 
@@ -62,7 +62,7 @@ def test_an_action_on_a_run_is_allowed_or_refused_by_its_phase(
         assert answer.is_success, answer.text
         assert answer.json()["phase"] == LEADS_TO[action]
         assert answer.json()["allowed"] == allowed_actions(LEADS_TO[action])
-        assert api.get(f"/runs/{run_id}").json() == answer.json()
+        assert api.get(f"/v1/runs/{run_id}").json() == answer.json()
         return
     assert everything(services, run_id) == before
     if (action, phase) == ("delete", RunPhase.DELETING):  # as asked already
@@ -163,13 +163,13 @@ ACTIONS = ["/clone", *PATHS.values()]
 @pytest.mark.parametrize("path", ACTIONS)
 def test_an_unknown_run_is_not_found(api: TestClient, path: str) -> None:
     unknown = "run-00000000dead"
-    answer = api.post(f"/runs/{unknown}" + path.format(number=0), json={})
+    answer = api.post(f"/v1/runs/{unknown}" + path.format(number=0), json={})
     assert (answer.status_code, answer.json()["detail"]) == (404, f"there is no run {unknown}")
 
 
 def test_an_unknown_run_is_neither_deleted_nor_restored(api: TestClient, plan: Plan) -> None:
     unknown = "run-00000000dead"
-    assert api.delete(f"/runs/{unknown}", params={"confirm": unknown}).status_code == 404
-    refused = api.post(f"/runs/{unknown}/restore")
+    assert api.delete(f"/v1/runs/{unknown}", params={"confirm": unknown}).status_code == 404
+    refused = api.post(f"/v1/runs/{unknown}/restore")
     assert refused.status_code == 404
     assert refused.json()["detail"].startswith(f"the artifact store has no record of {unknown}")

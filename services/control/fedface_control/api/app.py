@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import structlog
 from anyio.to_thread import current_default_thread_limiter
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
@@ -16,8 +16,12 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from fedface_control.api.bounded_body import BoundedBody
 from fedface_control.api.capacity import DEFAULT_CAPACITY, Capacity
 from fedface_control.api.methods import KnownMethods
-from fedface_control.api.problems import ProblemApi, add_problem_handlers
-from fedface_control.api.routes import events, garbage, health, models, rounds, runs
+from fedface_control.api.openapi_document import TAGS, DescribedApi
+from fedface_control.api.operation_names import operation_id
+from fedface_control.api.problems import add_problem_handlers
+from fedface_control.api.routes import events, garbage, health, models, plans, rounds, runs
+from fedface_control.api.routes.documentation import add_documentation
+from fedface_control.api.routes.unversioned import add_unversioned_paths
 from fedface_control.api.run_feed import RunFeeds
 from fedface_control.api.run_metrics import RunMetrics
 from fedface_control.operate.quota import DEFAULT_QUOTA, Quota
@@ -38,13 +42,17 @@ def create_app(
         current_default_thread_limiter().total_tokens = capacity.threads
         yield
 
-    app = ProblemApi(
+    app = DescribedApi(
         title="FedFace control",
+        contact={"name": "FedFace developers"},
         version=version("fedface-control"),
+        openapi_tags=TAGS,
+        openapi_url=None,  # `add_documentation` serves it
         lifespan=bounded_threads,
+        generate_unique_id_function=operation_id,
         description="Create, start, watch, pause, resume and cancel federated runs. Errors are problem details (RFC 9457), "
-        "also for what no operation describes: an unknown path (404), a method that the path has not (405), or HTTP has "
-        "not (501).",
+        "each of a type that docs/problems.md explains, also for what no operation describes: an unknown path (404), a "
+        "method that the path has not (405), or HTTP has not (501). A path of the time before `/v1` answers 308.",
     )
     app.state.ports = ports
     app.state.quota = quota
@@ -56,11 +64,16 @@ def create_app(
     # The innermost: what its reading raises would reach the routes as a group of errors through the next one.
     app.add_middleware(BoundedBody, model_bytes=capacity.model_bytes)
     app.middleware("http")(_name_run_in_logs)
-    for router in (runs.router, rounds.router, events.router, models.router, garbage.router, health.router):
-        app.include_router(router)
+    versioned = APIRouter(prefix=runs.V1)
+    for router in (runs.router, rounds.router, events.router, models.router, plans.router, garbage.router):
+        versioned.include_router(router)
+    app.include_router(versioned)
+    app.include_router(health.router)
+    add_unversioned_paths(app)
+    add_documentation(app)
     registry.register(RunMetrics(ports))
     Instrumentator(registry=registry, excluded_handlers=["/metrics"]).instrument(app).expose(
-        app, tags=["health"], response_class=PlainTextResponse
+        app, tags=["health"], response_class=PlainTextResponse, operation_id="getMetrics", summary="Get metrics"
     )
     app.add_middleware(KnownMethods)  # the outermost, so that no metric sees an invented method
     return app

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from fedface_control.api.capacity import RETRY_AFTER_SECONDS
-from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, FieldProblem, Problem
+from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, FieldProblem, Problem, problem_type
 from fedface_core.domain.errors import FedFaceError
 
 log = structlog.get_logger(__name__)
@@ -24,38 +24,21 @@ MOST_ERRORS = 20
 MOST_CHARACTERS = 300
 """How much of a field's name, or of a message about it, an answer repeats."""
 
-_ANY_BODY = {
-    "400": "The body has not come whole, or is no text in UTF-8.",
-    "413": "The body is larger than the API takes.",
+HTTP_TITLES: Final[dict[int, str]] = {
+    400: "Bad Request",
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Content Too Large",  # its name since RFC 9110, which Python 3.11 does not know
+    415: "Unsupported media type",
+    421: "Misdirected request",
+    429: "Too many requests",
+    500: "Internal error",
+    501: "Not Implemented",
+    503: "Busy",
 }
-_ANY_OPERATION = {"503": "The API serves as many as it can, or the ledger or the artifact store cannot be used now."}
-_WITHOUT_PORTS = ("/healthz", "/metrics")
-
-_PROBLEM = {"$ref": "#/components/schemas/Problem"}
-_VALIDATION_ERROR = {"$ref": "#/components/schemas/HTTPValidationError"}
-
-
-class ProblemApi(FastAPI):
-    """A FastAPI whose OpenAPI describes errors as problem details instead of FastAPI's own validation errors."""
-
-    def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, with problem details as the body of each error."""
-        described = super().openapi()
-        for path, operations in described["paths"].items():
-            for operation in operations.values():
-                common = {} if path in _WITHOUT_PORTS else _ANY_OPERATION
-                if "requestBody" in operation:
-                    common = common | _ANY_BODY
-                for status, description in common.items():
-                    problem = {"description": description, "content": {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM}}}
-                    operation["responses"].setdefault(status, problem)
-                for response in operation["responses"].values():
-                    schema = response.get("content", {}).get("application/json", {}).get("schema")
-                    if schema in (_PROBLEM, _VALIDATION_ERROR):
-                        response["content"] = {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM}}
-        for unused in ("HTTPValidationError", "ValidationError"):
-            described["components"]["schemas"].pop(unused, None)
-        return described
+"""The titles of problems that are no `FedFaceError`, by their status. docs/problems.md has a section on each."""
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -72,7 +55,7 @@ def problem_response(title: str, status: int, detail: str, errors: Sequence[Fiel
 
     If the status is 503, the header `Retry-After` says when to ask again.
     """
-    problem = Problem(title=title, status=status, detail=detail, errors=list(errors))
+    problem = Problem(type=problem_type(title), title=title, status=status, detail=detail, errors=list(errors))
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return JSONResponse(problem.model_dump(), status_code=status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)
 
@@ -95,14 +78,15 @@ def _fedface_error(_request: Request, error: Exception) -> JSONResponse:
 def _validation_error(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found_errors = error.errors()
-    errors = [_field_problem(found) for found in found_errors[:MOST_ERRORS]]
+    errors = [field_problem(found) for found in found_errors[:MOST_ERRORS]]
     detail = "; ".join(f"{found.field}: {found.message}" if found.field else found.message for found in errors)
     if len(found_errors) > MOST_ERRORS:
         detail += f"; these are the first {MOST_ERRORS} of {len(found_errors)} errors"
     return problem_response("Invalid input", HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
 
 
-def _field_problem(found: dict[str, Any]) -> FieldProblem:
+def field_problem(found: Mapping[str, Any]) -> FieldProblem:
+    """One error of pydantic's or FastAPI's as an answer names it."""
     if found["type"] == "json_invalid":
         return FieldProblem(
             field="", message=f"the body is not JSON: {found['ctx']['error']} at character {found['loc'][-1]}"
@@ -122,10 +106,7 @@ def _shortened(text: str) -> str:
 def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     detail = f"{_shortened(request.method)} {_shortened(request.url.path)}: {error.detail}"
-    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        title = "Content Too Large"  # its name since RFC 9110, which Python 3.11 does not know
-    else:
-        title = HTTPStatus(error.status_code).phrase
+    title = HTTP_TITLES.get(error.status_code) or HTTPStatus(error.status_code).phrase
     response = problem_response(title, error.status_code, detail)
     response.headers.update(error.headers or {})
     return response

@@ -26,6 +26,16 @@ class Quota:
         `InvalidInputError` if the plan is too large or would cost too much; `TooManyRunsError` if the ledger has as many
         runs as it may hold.
         """
+        self.check_plan(plan)
+        held = ledger.run_count()
+        if held >= self.runs:
+            raise TooManyRunsError(
+                f"the ledger holds {held} runs, and FEDFACE_API_RUNS allows {self.runs}; delete runs that have ended: "
+                "fedface run delete RUN"
+            )
+
+    def check_plan(self, plan: Plan) -> None:
+        """Check the plan alone. `InvalidInputError` if it is too large or would cost too much."""
         size = len(plan.model_dump_json().encode())
         if size > self.plan_bytes:
             raise InvalidInputError(
@@ -33,12 +43,6 @@ class Quota:
                 "such as the trace of the devices"
             )
         require_within(plan, self.budget)
-        held = ledger.run_count()
-        if held >= self.runs:
-            raise TooManyRunsError(
-                f"the ledger holds {held} runs, and FEDFACE_API_RUNS allows {self.runs}; delete runs that have ended: "
-                "fedface run delete RUN"
-            )
 
 
 DEFAULT_QUOTA = Quota()

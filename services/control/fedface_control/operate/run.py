@@ -15,6 +15,7 @@ import structlog
 
 from fedface_control.compare_and_set import retry_if_stale
 from fedface_control.halt import cancel
+from fedface_control.operate.plan_check import require_suited
 from fedface_control.operate.quota import DEFAULT_QUOTA, Quota
 from fedface_control.phases import preparing
 from fedface_control.proceed import proceed
@@ -31,12 +32,10 @@ from fedface_core.domain.errors import (
     UnavailableError,
     WrongPhaseError,
 )
-from fedface_core.domain.free_text import check_texts
 from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.cohort import DEFAULT_MINIMUM
 from fedface_core.domain.plan.merge_patch import apply_merge_patch
-from fedface_core.domain.plan.strategy import IN_PROCESS
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
@@ -55,17 +54,7 @@ def create_run(
     plan; `WrongPhaseError` if the key has created a run that the ledger has lost; `TooManyRunsError` if ``quota`` allows no
     more runs.
     """
-    check_texts(plan)
-    if plan.strategy.name in IN_PROCESS:
-        raise InvalidInputError(
-            f"strategy: {plan.strategy.name!r} is not for services, which never pool photographs nor score a client's own "
-            "model; simulate it in one process, or choose another strategy"
-        )
-    if plan.local_training.vectorised_clients > 1:
-        raise InvalidInputError(
-            "local_training.vectorised_clients is for a simulation in one process: among services it depends on what fails "
-            "who trains beside whom, and with it how results are rounded; leave it out"
-        )
+    require_suited(plan)
     run_id = new_run_id() if key is None else f"run-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     existing = None if key is None else _created_before(ports, run_id, plan, key)
     if existing is not None:

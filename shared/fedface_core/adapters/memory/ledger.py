@@ -283,11 +283,17 @@ class MemoryLedger:
         with self._lock:
             return self._state(run_id, number).summary
 
-    def round_summaries(self, run_id: str) -> Sequence[RoundSummary]:
-        """All rounds of the run, in order, with the counts of their clients."""
+    def round_summaries(self, run_id: str, after: int | None = None, limit: int | None = None) -> Sequence[RoundSummary]:
+        """All rounds of the run, in order, with the counts of their clients; those above ``after``; ``limit`` of them."""
+        with self._lock:
+            return [self._rounds[run_id][number].summary for number in self.round_numbers(run_id, after, limit)]
+
+    def round_numbers(self, run_id: str, after: int | None = None, limit: int | None = None) -> Sequence[int]:
+        """The numbers of the rounds that `round_summaries` gives with equal arguments."""
         with self._lock:
             self.load(run_id)
-            return [state.summary for _, state in sorted(self._rounds[run_id].items())]
+            numbers = sorted(self._rounds[run_id])
+            return [number for number in numbers if after is None or number > after][:limit]
 
     def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
         """``count`` unsettled clients of the round, or all if there are fewer, in client order."""

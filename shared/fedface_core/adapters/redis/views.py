@@ -89,15 +89,20 @@ class RedisViews(RunLookup):
         self._require_round(answers[0] is not None, run_id, number)
         return _summary(*answers)
 
-    def round_summaries(self, run_id: str) -> Sequence[RoundSummary]:
-        """All rounds of the run, in order, with the counts of their clients."""
-        numbers = self._round_numbers(run_id)
+    def round_summaries(self, run_id: str, after: int | None = None, limit: int | None = None) -> Sequence[RoundSummary]:
+        """All rounds of the run, in order, with the counts of their clients; those above ``after``; ``limit`` of them."""
+        numbers = self.round_numbers(run_id, after, limit)
         with self._server.pipeline() as pipeline:
             for number in numbers:
                 _request_summary(pipeline, run_id, number)
             answers = pipeline.execute()
         starts = range(0, len(answers), _ANSWERS_PER_SUMMARY)
         return [_summary(*answers[start : start + _ANSWERS_PER_SUMMARY]) for start in starts]
+
+    def round_numbers(self, run_id: str, after: int | None = None, limit: int | None = None) -> Sequence[int]:
+        """The numbers of the rounds that `round_summaries` gives with equal arguments."""
+        numbers = self._round_numbers(run_id)
+        return [number for number in numbers if after is None or number > after][:limit]
 
     def stragglers(self, run_id: str, number: int, count: int) -> Sequence[str]:
         """``count`` unsettled clients of the round, or all if there are fewer, in client order."""

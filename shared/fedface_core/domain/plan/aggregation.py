@@ -12,15 +12,15 @@ from fedface_core.domain.plan.part import ByName, Decay, PlanPart, PositiveInt, 
 class AveragePlan(PlanPart):
     """Federated averaging: the average of the updates is the next model version."""
 
-    name: Literal["average"] = "average"
+    name: Literal["average"] = Field(default="average", description="Which optimiser it is.")
 
 
 class MomentumPlan(PlanPart):
     """SGD with momentum on the server (FedAvgM: Hsu et al., 2019)."""
 
-    name: Literal["momentum"]
-    learning_rate: Rate = 1.0
-    momentum: Decay = 0.9
+    name: Literal["momentum"] = Field(description="Which optimiser it is.")
+    learning_rate: Rate = Field(default=1.0, description="η: the model moves by so many times the momentum.")
+    momentum: Decay = Field(default=0.9, description="β: how much of the earlier changes stays in the momentum.")
 
 
 class AdaptivePlan(PlanPart):
@@ -29,10 +29,10 @@ class AdaptivePlan(PlanPart):
     Yogi's second moment grows fast with large changes and shrinks slowly after them.
     """
 
-    name: Literal["adam", "yogi"]
+    name: Literal["adam", "yogi"] = Field(description="Which optimiser it is.")
     learning_rate: Rate = Field(default=1e-3, description="η: about how far a parameter moves in a round.")
-    beta1: Decay = 0.9
-    beta2: Decay = 0.99
+    beta1: Decay = Field(default=0.9, description="β₁: how much of its mean of the changes stays from round to round.")
+    beta2: Decay = Field(default=0.99, description="β₂: how much of its mean of their squares stays from round to round.")
     epsilon: Rate = Field(default=1e-3, description="τ: a parameter whose changes are far below τ hardly moves.")
 
 
@@ -42,7 +42,7 @@ OptimiserPlan = Annotated[AveragePlan | MomentumPlan | AdaptivePlan, Field(discr
 class NormClippingPlan(PlanPart):
     """Each update moves the model by a given distance at most."""
 
-    name: Literal["norm"]
+    name: Literal["norm"] = Field(description="Which clipping it is.")
     norm: Annotated[float, Field(gt=0, le=1e9)] = Field(
         description="An update that is farther from the global model (L2 over parameters and buffers) is clipped to this."
     )
@@ -51,7 +51,7 @@ class NormClippingPlan(PlanPart):
 class MedianClippingPlan(PlanPart):
     """Each update moves the model by a multiple of what the middle update of its round moves it (ADR 30)."""
 
-    name: Literal["median"]
+    name: Literal["median"] = Field(description="Which clipping it is.")
     times: Annotated[float, Field(ge=1, le=1000)] = Field(
         default=3.0,
         description="An update that is farther from the global model than this many times the median of its round is "

@@ -12,11 +12,11 @@ from fedface_core.domain.plan.part import LARGEST, Decay, PlanPart, PositiveInt,
 class CosFacePlan(PlanPart):
     """The settings of training with CosFace: epochs, optimiser, schedule, loss and augmentation."""
 
-    epochs: PositiveInt = 30
-    batch_size: PositiveInt = 64
+    epochs: PositiveInt = Field(default=30, description="How often each image is seen.")
+    batch_size: PositiveInt = Field(default=64, description="Images in one step.")
     learning_rate: Rate = Field(default=0.1, description="The highest rate of the schedule.")
-    momentum: Decay = 0.9
-    weight_decay: Annotated[float, Field(ge=0, le=LARGEST)] = 5e-4
+    momentum: Decay = Field(default=0.9, description="The momentum of SGD.")
+    weight_decay: Annotated[float, Field(ge=0, le=LARGEST)] = Field(default=5e-4, description="The weight decay of SGD.")
     schedule: Literal["one-cycle", "step"] = Field(
         default="one-cycle",
         description="one-cycle: a linear rise over the first 30 % of the steps, then half a cosine down to 0; "

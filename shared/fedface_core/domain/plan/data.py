@@ -21,7 +21,11 @@ MOST_IMAGES: Final = 10_000
 class DataPlan(PlanPart):
     """Which photographs a run uses. Each worker opens them by their path; they are never sent."""
 
-    dataset: Literal["orl", "synthetic", "folder", "recordio"] = "orl"
+    dataset: Literal["orl", "synthetic", "folder", "recordio"] = Field(
+        default="orl",
+        description="`orl`: forty people, in the package. `synthetic`: faces that are rendered. `folder`: your photographs, "
+        "a folder for each person. `recordio`: a packed set of InsightFace's.",
+    )
     folder: str | None = Field(
         default=None,
         description="The path of the data: for `folder` a tree identity/image.{jpg,png,pgm,webp,heic,…}, for `recordio` the "
@@ -99,10 +103,10 @@ class DataPlan(PlanPart):
 class SplitPlan(PlanPart):
     """How many identities are public (for pre-training), clients and test: three disjoint sets, drawn by the seed."""
 
-    public: Annotated[int, Field(ge=0, le=MOST_IDENTITIES)] = 0
-    clients: Annotated[int, Field(gt=0, le=MOST_CLIENTS)] = 20
-    test: Annotated[int, Field(ge=2, le=MOST_IDENTITIES)] = 20
-    seed: Seed = 0
+    public: Annotated[int, Field(ge=0, le=MOST_IDENTITIES)] = Field(default=0, description="Public identities.")
+    clients: Annotated[int, Field(gt=0, le=MOST_CLIENTS)] = Field(default=20, description="Client identities: one a client.")
+    test: Annotated[int, Field(ge=2, le=MOST_IDENTITIES)] = Field(default=20, description="Test identities.")
+    seed: Seed = Field(default=0, description="The seed that draws which identities these are.")
 
     @property
     def identities(self) -> int:

@@ -47,7 +47,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 class TraceEntry(PlanPart):
     """What one client does in one round, or in every training round. Fields that are left out are drawn at random."""
 
-    client: ClientId
+    client: ClientId = Field(description="The client of which the entry tells.")
     round: Count | None = Field(default=None, description="Every training round if left out.")
     seconds: Wait | None = Field(default=None, description="How long the client takes, besides the real training.")
     drops_out: bool | None = Field(default=None, description="Whether the client takes its task and never answers.")
@@ -77,7 +77,9 @@ class DevicePlan(PlanPart):
         default=1.0,
         description="The share of each period in which a device answers; it answers at another time for each client.",
     )
-    availability_period_seconds: Annotated[float, Field(gt=0, le=LARGEST)] = 300.0
+    availability_period_seconds: Annotated[float, Field(gt=0, le=LARGEST)] = Field(
+        default=300.0, description="How long a period is, in each of which a device answers for a share of the time."
+    )
     upload_failure: Probability = Field(default=0.0, description="The probability that one attempt to upload fails.")
     upload_attempts: Annotated[int, Field(ge=1, le=10)] = Field(
         default=3, description="How often the client tries to upload before it counts as failed."

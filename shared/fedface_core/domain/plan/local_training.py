@@ -17,8 +17,8 @@ class LocalTrainingPlan(PlanPart):
     batch_size: PositiveInt | None = Field(
         default=None, description="Images in one step; by default all images of the client."
     )
-    learning_rate: Rate = 0.05
-    momentum: Decay = 0.9
+    learning_rate: Rate = Field(default=0.05, description="The learning rate of SGD, which the schedule changes.")
+    momentum: Decay = Field(default=0.9, description="The momentum of SGD.")
     margin: Annotated[float, Field(gt=0, le=1)] = Field(default=0.9, description="m in max(0, m − w·f(x))².")
     flip: bool = Field(default=False, description="Mirror each image left to right with probability ½.")
     shift: Shift = Field(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from fedface_core.domain.plan.part import Pixels, PlanPart, at_most
+from fedface_core.domain.plan.part import Pixels, PlanPart, at_most, default_depends, nothing_required
 
 Architecture = Literal[
     "spherenet-4",
@@ -62,11 +62,15 @@ _LEAST_INCEPTION = 75  # From fewer pixels, the unpadded convolutions of stride 
 class ModelPlan(PlanPart):
     """Which embedding network a run trains, its size, and its initial weights."""
 
-    architecture: Architecture = "dlib-resnet"
-    height: Pixels
-    width: Pixels
-    channels: Literal[1, 3]
-    embedding_size: Width
+    model_config = ConfigDict(json_schema_extra=nothing_required)
+
+    architecture: Architecture = Field(default="dlib-resnet", description="The kind of network, and its depth.")
+    height: Pixels = Field(description="Rows of an image; by default as the architecture was published.")
+    width: Pixels = Field(description="Columns of an image; by default as the architecture was published.")
+    channels: Literal[1, 3] = Field(description="1 for grey, 3 for colour; by default as the architecture was published.")
+    embedding_size: Width = Field(
+        description="D: the numbers of an embedding; by default as the architecture was published."
+    )
     widths: Annotated[tuple[Width, ...], at_most(_MOST_WIDTHS)] = Field(
         max_length=_MOST_WIDTHS,
         description="Channels of each stage; for inception-resnet-v1 of its first convolution, of which the others are "
@@ -74,13 +78,15 @@ class ModelPlan(PlanPart):
     )
     weights: Weights = Field(
         default="random",
-        description="`random` (drawn by the seed), `published` (dlib-resnet only: its published pre-trained weights), "
-        "or the SHA-256 of a model in the artifact store.",
+        json_schema_extra=default_depends,
+        description="`random` (drawn by the seed), `published` (dlib-resnet only, and its default: the published "
+        "weights), or the SHA-256 of a model in the artifact store.",
     )
     centring: bool = Field(
         default=False,
+        json_schema_extra=default_depends,
         description="Subtract the clients' mean feature before normalising. Needed if the cosines of all faces are high "
-        "without it, as dlib's are (about 0.86).",
+        "without it, as dlib's are (about 0.86), which has it by default.",
     )
 
     @model_validator(mode="before")

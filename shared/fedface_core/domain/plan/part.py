@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -44,6 +44,19 @@ def _name_as_object(value: object) -> object:
 
 ByName: Final = BeforeValidator(_name_as_object)
 """Lets a user write just the name of a choice that has parameters: ``"fedprox"`` for ``{"name": "fedprox"}``."""
+
+
+def default_depends(schema: dict[str, Any]) -> None:
+    """Takes the default out of a field's JSON schema, since another field says which it is.
+
+    Generated clients send the defaults that a schema names.
+    """
+    schema.pop("default", None)
+
+
+def nothing_required(schema: dict[str, Any]) -> None:
+    """Takes the required fields out of a part's JSON schema, since a validator fills in those that are missing."""
+    schema.pop("required", None)
 
 
 class PlanPart(BaseModel):

@@ -13,7 +13,7 @@ from fedface_core.domain.plan.data import DataPlan, SplitPlan
 from fedface_core.domain.plan.devices import DevicePlan
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
 from fedface_core.domain.plan.model import ModelPlan
-from fedface_core.domain.plan.part import PlanPart, PositiveInt, Seed, at_most
+from fedface_core.domain.plan.part import PlanPart, PositiveInt, Seed, at_most, default_depends
 from fedface_core.domain.plan.retention import RetentionPlan
 from fedface_core.domain.plan.spreadout import SpreadoutPlan
 from fedface_core.domain.plan.stopping import StopPlan
@@ -27,11 +27,15 @@ MOST_RATES = 1000
 class Plan(PlanPart):
     """Everything that a run was asked for. `pydantic.ValidationError` if a field is wrong or contradicts another field."""
 
-    name: Annotated[str, Field(min_length=1, max_length=80)] = "fedface"
-    model: ModelPlan = Field(default_factory=lambda: ModelPlan.model_validate({}))
-    data: DataPlan = Field(default_factory=DataPlan)
-    split: SplitPlan = Field(default_factory=SplitPlan)
-    cohort: CohortPlan = Field(default_factory=CohortPlan)
+    name: Annotated[str, Field(min_length=1, max_length=80)] = Field(
+        default="fedface", description="What lists call the run. Several runs may have one name."
+    )
+    model: ModelPlan = Field(
+        default_factory=lambda: ModelPlan.model_validate({}), description="The network that is trained, and where it starts."
+    )
+    data: DataPlan = Field(default_factory=DataPlan, description="The photographs.")
+    split: SplitPlan = Field(default_factory=SplitPlan, description="Which identities are clients, public or for the test.")
+    cohort: CohortPlan = Field(default_factory=CohortPlan, description="Whom a round invites, and when it closes.")
     strategy: StrategyPlan = Field(
         default_factory=FedFacePlan,
         description="What clients minimise, and what the aggregator does after it has averaged: a name, or a name with its "
@@ -39,25 +43,30 @@ class Plan(PlanPart):
     )
     initialisation: Literal["mean-feature", "random"] = Field(
         default="mean-feature",
+        json_schema_extra=default_depends,
         description="How class embeddings are initialised. `random` is for the ablation, and the default of `fedaws`.",
     )
-    local_training: LocalTrainingPlan = Field(default_factory=LocalTrainingPlan)
+    local_training: LocalTrainingPlan = Field(
+        default_factory=LocalTrainingPlan, description="What a client does with its images."
+    )
     update_encoding: UpdateEncodingPlan = Field(
         default_factory=Float32Plan, description="How an update is uploaded: a name, or a name with its parameters."
     )
-    spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan)
-    devices: DevicePlan = Field(default_factory=DevicePlan)
-    aggregation: AggregationPlan = Field(default_factory=AggregationPlan)
+    spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan, description="How class embeddings are pushed apart.")
+    devices: DevicePlan = Field(
+        default_factory=DevicePlan, description="How slow and how reliable the simulated devices are."
+    )
+    aggregation: AggregationPlan = Field(default_factory=AggregationPlan, description="When and how updates are averaged.")
     rounds: PositiveInt = Field(default=8, description="How many training rounds follow enrolment (round 0).")
-    stop: StopPlan = Field(default_factory=StopPlan)
-    retention: RetentionPlan = Field(default_factory=RetentionPlan)
+    stop: StopPlan = Field(default_factory=StopPlan, description="What completes the run before its last round.")
+    retention: RetentionPlan = Field(default_factory=RetentionPlan, description="How long the updates of a round are kept.")
     far: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], at_most(MOST_RATES)] = Field(
         default=(1e-1, 1e-2, 1e-3, 1e-4),
         min_length=1,
         max_length=MOST_RATES,
         description="The false accept rates at which TAR is reported.",
     )
-    seed: Seed = 0
+    seed: Seed = Field(default=0, description="The seed of all that is drawn at random, except what has a seed of its own.")
 
     @model_validator(mode="before")
     @classmethod

@@ -16,5 +16,5 @@ class SpreadoutPlan(PlanPart):
     margin: Annotated[float, Field(ge=-1, lt=1)] = Field(
         default=0.3, description="ν: pairs with a cosine below this are not pushed apart."
     )
-    steps: Count = 10
-    learning_rate: Rate = 0.01
+    steps: Count = Field(default=10, description="Gradient steps in a round.")
+    learning_rate: Rate = Field(default=0.01, description="The learning rate of these steps.")

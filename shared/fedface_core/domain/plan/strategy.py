@@ -15,19 +15,19 @@ from fedface_core.domain.plan.part import LARGEST, ByName, Count, Decay, PlanPar
 class FedFacePlan(PlanPart):
     """FedFace (Aggarwal et al., IJCB 2021): class embeddings are fixed on the clients, and spread out on the server."""
 
-    name: Literal["fedface"] = "fedface"
+    name: Literal["fedface"] = Field(default="fedface", description="Which strategy it is.")
 
 
 class FedAvgPlan(PlanPart):
     """Federated averaging (McMahan et al., AISTATS 2017) without spreadout, which shows how embeddings collapse."""
 
-    name: Literal["fedavg"]
+    name: Literal["fedavg"] = Field(description="Which strategy it is.")
 
 
 class FedProxPlan(PlanPart):
     """FedFace with the proximal term of FedProx (Li et al., MLSys 2020) in each client's loss."""
 
-    name: Literal["fedprox"]
+    name: Literal["fedprox"] = Field(description="Which strategy it is.")
     proximal: Annotated[float, Field(ge=0, le=LARGEST)] = Field(
         default=0.01, description="μ in μ/2·‖f − f_global‖²; 0 is FedFace."
     )
@@ -36,7 +36,7 @@ class FedProxPlan(PlanPart):
 class FedAwSPlan(PlanPart):
     """FedAwS (Yu et al., ICML 2020): each client learns its class embedding, which is random at first by default."""
 
-    name: Literal["fedaws"]
+    name: Literal["fedaws"] = Field(description="Which strategy it is.")
     class_learning_rate: Rate = Field(
         default=0.05,
         description="The learning rate of a client's class embedding. The schedule changes it as the clients' rate.",
@@ -49,7 +49,7 @@ class PublicNegativesPlan(PlanPart):
     Choose it if you have the public photographs of the pre-training, together with a server optimiser and augmentation.
     """
 
-    name: Literal["public-negatives"]
+    name: Literal["public-negatives"] = Field(description="Which strategy it is.")
     scale: Rate = Field(default=10.0, description="s: the logits are s times the cosines.")
     margin: Decay = Field(default=0.35, description="m: subtracted from the cosine of the true class.")
     public_steps: Count | None = Field(
@@ -64,13 +64,13 @@ class CentralisedPlan(CosFacePlan):
     Training starts from the plan's model. Each round takes an equal part of the epochs.
     """
 
-    name: Literal["centralised"]
+    name: Literal["centralised"] = Field(description="Which strategy it is.")
 
 
 class LocalOnlyPlan(PlanPart):
     """The lower bound: each client trains a model of its own, and nothing is averaged."""
 
-    name: Literal["local-only"]
+    name: Literal["local-only"] = Field(description="Which strategy it is.")
     scored_clients: PositiveInt = Field(
         default=5, description="How many clients train and are scored: the first ones, or all if there are fewer."
     )

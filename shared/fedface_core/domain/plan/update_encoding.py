@@ -19,7 +19,7 @@ _ErrorFeedback = Annotated[
 class Float32Plan(PlanPart):
     """The whole model in single precision; nothing is lost."""
 
-    name: Literal["float32"] = "float32"
+    name: Literal["float32"] = Field(default="float32", description="Which encoding it is.")
 
     @property
     def error_feedback(self) -> bool:
@@ -30,7 +30,7 @@ class Float32Plan(PlanPart):
 class Float16Plan(PlanPart):
     """The client's change in half precision: half the bytes, with small errors."""
 
-    name: Literal["float16"]
+    name: Literal["float16"] = Field(description="Which encoding it is.")
     error_feedback: _ErrorFeedback = False
 
 
@@ -39,14 +39,14 @@ class Int8Plan(PlanPart):
     absolute value.
     """
 
-    name: Literal["int8"]
+    name: Literal["int8"] = Field(description="Which encoding it is.")
     error_feedback: _ErrorFeedback = True
 
 
 class TopKPlan(PlanPart):
     """The largest numbers of the client's change, each with its position. A share of 0.1 takes a fifth of the bytes."""
 
-    name: Literal["top-k"]
+    name: Literal["top-k"] = Field(description="Which encoding it is.")
     share: Fraction = Field(default=0.1, description="The share of the parameters that is uploaded, over all tensors.")
     error_feedback: _ErrorFeedback = True
 

@@ -16,27 +16,33 @@ from support.prometheus_text import Samples, scrape, value
 def test_every_route_of_the_issue_is_described(described: dict[str, Any]) -> None:
     routes = {f"{method.upper()} {path}" for path, methods in described["paths"].items() for method in methods}
     assert routes == {
-        "POST /runs",
-        "GET /runs",
-        "GET /runs/{run_id}",
-        "POST /runs/{run_id}/start",
-        "POST /runs/{run_id}/clone",
-        "POST /runs/{run_id}/pause",
-        "POST /runs/{run_id}/resume",
-        "POST /runs/{run_id}/cancel",
-        "DELETE /runs/{run_id}",
-        "POST /runs/{run_id}/restore",
-        "POST /restore",
-        "POST /runs/{run_id}/rounds/{number}/close",
-        "POST /runs/{run_id}/rounds/{number}/retry",
-        "POST /runs/{run_id}/rounds/{number}/skip-evaluation",
-        "GET /runs/{run_id}/rounds",
-        "GET /runs/{run_id}/rounds/{number}/report",
-        "GET /runs/{run_id}/events",
-        "GET /runs/{run_id}/model",
-        "PUT /models/{sha256}",
-        "GET /garbage",
-        "DELETE /garbage",
+        "POST /v1/runs",
+        "GET /v1/runs",
+        "GET /v1/runs/{run_id}",
+        "POST /v1/runs/{run_id}/start",
+        "POST /v1/runs/{run_id}/clone",
+        "POST /v1/runs/{run_id}/pause",
+        "POST /v1/runs/{run_id}/resume",
+        "POST /v1/runs/{run_id}/cancel",
+        "DELETE /v1/runs/{run_id}",
+        "POST /v1/runs/{run_id}/restore",
+        "POST /v1/restore",
+        "POST /v1/runs/{run_id}/rounds/{number}/close",
+        "POST /v1/runs/{run_id}/rounds/{number}/retry",
+        "POST /v1/runs/{run_id}/rounds/{number}/skip-evaluation",
+        "GET /v1/runs/{run_id}/rounds",
+        "GET /v1/runs/{run_id}/rounds/{number}/report",
+        "GET /v1/runs/{run_id}/events",
+        "GET /v1/runs/{run_id}/model",
+        "GET /v1/runs/{run_id}/rounds/{number}",
+        "GET /v1/runs/{run_id}/rounds/{number}/model",
+        "POST /v1/plans:check",
+        "GET /v1/models",
+        "GET /v1/models/{sha256}",
+        "GET /v1/models/{sha256}/card",
+        "PUT /v1/models/{sha256}",
+        "GET /v1/garbage",
+        "DELETE /v1/garbage",
         "GET /healthz",
         "GET /readyz",
         "GET /metrics",
@@ -44,7 +50,7 @@ def test_every_route_of_the_issue_is_described(described: dict[str, Any]) -> Non
 
 
 def test_creating_a_run_has_examples(described: dict[str, Any]) -> None:
-    content = described["paths"]["/runs"]["post"]["requestBody"]["content"]["application/json"]
+    content = described["paths"]["/v1/runs"]["post"]["requestBody"]["content"]["application/json"]
     assert set(content["examples"]) == {"orl", "synthetic"}
 
 
@@ -57,13 +63,13 @@ def test_every_route_says_what_it_does(described: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("path", "method", "statuses"),
     [
-        ("/runs", "post", {"422"}),
-        ("/runs/{run_id}", "get", {"404"}),
-        ("/runs/{run_id}/start", "post", {"404", "409"}),
-        ("/runs/{run_id}/cancel", "post", {"404", "409"}),
-        ("/runs/{run_id}/events", "get", {"404", "422"}),
-        ("/runs/{run_id}/model", "get", {"404", "409"}),
-        ("/models/{sha256}", "put", {"422"}),
+        ("/v1/runs", "post", {"422"}),
+        ("/v1/runs/{run_id}", "get", {"404"}),
+        ("/v1/runs/{run_id}/start", "post", {"404", "409"}),
+        ("/v1/runs/{run_id}/cancel", "post", {"404", "409"}),
+        ("/v1/runs/{run_id}/events", "get", {"404", "422"}),
+        ("/v1/runs/{run_id}/model", "get", {"404", "409"}),
+        ("/v1/models/{sha256}", "put", {"422"}),
         ("/readyz", "get", {"503"}),
     ],
 )
@@ -73,12 +79,12 @@ def test_a_route_describes_how_it_refuses(described: dict[str, Any], path: str, 
 
 def test_requests_are_measured_by_route_not_by_run(api: TestClient, services: InProcess) -> None:
     def requests(samples: Samples) -> float:
-        return value(samples, "http_requests_total", handler="/runs/{run_id}", method="GET", status="2xx") or 0
+        return value(samples, "http_requests_total", handler="/v1/runs/{run_id}", method="GET", status="2xx") or 0
 
     run_id = services.start()
     before = requests(scrape(api))
     for _ in range(2):
-        api.get(f"/runs/{run_id}")
+        api.get(f"/v1/runs/{run_id}")
     samples = scrape(api)
     assert requests(samples) == before + 2
     assert not any(run_id in text for name, labels in samples for _, text in labels if name.startswith("http_"))
@@ -94,19 +100,25 @@ def test_looking_reads_no_cohort(api: TestClient, services: InProcess, monkeypat
 
     for reading in ("load_round", "rounds", "tally", "accepted"):
         monkeypatch.setattr(MemoryLedger, reading, whole)
-    for path in (f"/runs/{run_id}", "/runs", f"/runs/{run_id}/rounds", "/metrics", f"/runs/{run_id}/events?follow=false"):
+    for path in (
+        f"/v1/runs/{run_id}",
+        "/v1/runs",
+        f"/v1/runs/{run_id}/rounds",
+        "/metrics",
+        f"/v1/runs/{run_id}/events?follow=false",
+    ):
         assert api.get(path).status_code == 200, path
 
 
 @pytest.mark.parametrize(
     ("method", "path", "headers"),
     [
-        ("GET", f"/runs/{'x' * 101}", {}),
-        ("GET", f"/runs?before={'x' * 101}", {}),
-        ("DELETE", f"/runs/run-0?confirm={'x' * 101}", {}),
-        ("GET", "/runs/run-0/events", {"Last-Event-ID": "1" * 101}),
-        ("GET", f"/runs/run-0/rounds/{10**9}/report", {}),
-        ("GET", "/runs/run-0/rounds/-1/report", {}),
+        ("GET", f"/v1/runs/{'x' * 101}", {}),
+        ("GET", f"/v1/runs?before={'x' * 101}", {}),
+        ("DELETE", f"/v1/runs/run-0?confirm={'x' * 101}", {}),
+        ("GET", "/v1/runs/run-0/events", {"Last-Event-ID": "1" * 101}),
+        ("GET", f"/v1/runs/run-0/rounds/{10**9}/report", {}),
+        ("GET", "/v1/runs/run-0/rounds/-1/report", {}),
     ],
 )
 def test_every_part_of_a_request_is_bounded(api: TestClient, method: str, path: str, headers: dict[str, str]) -> None:

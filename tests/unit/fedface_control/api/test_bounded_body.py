@@ -18,7 +18,7 @@ def in_parts() -> Iterator[bytes]:
         yield b" " * 2**20
 
 
-@pytest.mark.parametrize("path", ["/runs", "/runs/run-000000000000/clone"])
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs/run-000000000000/clone"])
 @pytest.mark.parametrize("told", [True, False])
 def test_a_body_that_is_too_large_is_refused(api: TestClient, path: str, told: bool) -> None:
     content = b" " * (MAX_BODY_BYTES + 1) if told else in_parts()

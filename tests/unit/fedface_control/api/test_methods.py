@@ -19,14 +19,14 @@ def series(api: TestClient) -> set[tuple[str, frozenset[tuple[str, str]]]]:
 
 def test_what_a_request_invents_is_no_label(api: TestClient) -> None:
     for method in ("GET", "PUT"):
-        for path in ("/walks", "/runs"):
+        for path in ("/walks", "/v1/runs"):
             api.request(method, path)
     before = series(api)
 
     @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[*HealthCheck])
     @given(TOKENS, NAMES, NAMES)
     def ask(method: str, path: str, host: str) -> None:
-        api.request(f"X{method}", f"/runs/{path}", headers={"Host": host})
+        api.request(f"X{method}", f"/v1/runs/{path}", headers={"Host": host})
         api.get(f"/x{path}", headers={"Host": host})
 
     ask()
@@ -34,4 +34,4 @@ def test_what_a_request_invents_is_no_label(api: TestClient) -> None:
 
 
 def test_an_invented_method_is_a_problem(api: TestClient) -> None:
-    assert problem(api.request("BREW", "/runs"), 501, "Not Implemented").detail == "the method is none of HTTP's"
+    assert problem(api.request("BREW", "/v1/runs"), 501, "Not Implemented").detail == "the method is none of HTTP's"

@@ -19,7 +19,7 @@ from support.places import run_in
 def test_a_run_that_is_there_is_not_restored(api: TestClient, services: InProcess) -> None:
     run_id = run_in(services, RunPhase.RUNNING)
     before = services.ports.ledger.load(run_id)
-    refused = api.post(f"/runs/{run_id}/restore")
+    refused = api.post(f"/v1/runs/{run_id}/restore")
     assert refused.status_code == 409
     assert refused.json()["detail"] == f"{run_id} is in the ledger: there is nothing to restore"
     assert services.ports.ledger.load(run_id) == before
@@ -36,7 +36,7 @@ def test_all_lost_runs_come_back_and_no_others(api: TestClient, services: InProc
     for run_id in lost:
         services.ports.ledger.delete(run_id)
     services.ports.artifacts.put(object_keys.update("run-00000000dead", 1, "client-000000"), b"of a run without a record")
-    restored = api.post("/restore").json()["runs"]
+    restored = api.post("/v1/restore").json()["runs"]
     assert sorted(run["id"] for run in restored) == sorted(lost)
     assert {run.id for run in services.ports.ledger.runs()} == {kept, *lost}
     assert restore_all(services.ports) == ([], {})
@@ -51,7 +51,7 @@ def test_one_run_that_cannot_be_read_does_not_keep_the_others_from_coming_back(a
     services.ports.artifacts.put(object_keys.run(damaged), b"half a rec")
     record = json.loads(services.ports.artifacts.get(object_keys.run(foreign)))
     services.ports.artifacts.put(object_keys.run(foreign), json.dumps(record | {"schema_version": 9}).encode())
-    answer = api.post("/restore").json()
+    answer = api.post("/v1/restore").json()
     assert [run["id"] for run in answer["runs"]] == [good]
     assert answer["refused"].keys() == {damaged, foreign}
     assert answer["refused"][damaged].startswith("this is no Run: Invalid JSON")

@@ -63,9 +63,9 @@ def test_an_uploaded_model_stays_and_so_does_what_a_plan_starts_from(api: TestCl
     run = services.run()
     model = services.ports.artifacts.get(object_keys.model(run.model_sha256 or ""))
     assert sha256(model).hexdigest() == run.model_sha256
-    assert api.put(f"/models/{run.model_sha256}", content=model).status_code == 201
+    assert api.put(f"/v1/models/{run.model_sha256}", content=model).status_code == 201
     enrolled_from = services.manifest(run.id, 0).round.model_sha256
-    waiting = api.post(f"/runs/{run.id}/clone", json={"model": {"weights": enrolled_from}}).json()["id"]
+    waiting = api.post(f"/v1/runs/{run.id}/clone", json={"model": {"weights": enrolled_from}}).json()["id"]
     delete_run(services.ports, run.id, run.id)
     services.sweep_after(1)
     stay = {object_keys.model(run.model_sha256 or ""), object_keys.model(enrolled_from)}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fedface_core.domain.errors import InvalidInputError
 from loadtest.bench.probes import ApiLatency, Probe, ProcessUsage
 
-LATENCY = ApiLatency("http://127.0.0.1:9", ["/runs"])
+LATENCY = ApiLatency("http://127.0.0.1:9", ["/v1/runs"])
 
 
 def test_the_usage_of_a_process_is_its_cpu_time_and_its_peak() -> None:

@@ -17,7 +17,7 @@ from fedface_control.api.routes.runs import BUSY, LONGEST_ID, UNKNOWN_RUN, Ports
 from fedface_control.api.run_feed import Listener, Look, RunFeeds
 from fedface_core.ports import RecordedEvent
 
-STREAM: Responses = {200: {"content": {"text/event-stream": {}}, "description": "Server-sent events"}}
+STREAM: Responses = {200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}}
 
 
 class EventStreams:
@@ -94,7 +94,7 @@ router = APIRouter(prefix="/runs", tags=["runs"])
     response_class=EventSourceResponse,
     responses=UNKNOWN_RUN | STREAM | BUSY,
 )
-async def events(
+async def watch_run(
     run_id: RunIdPath,
     ports: PortsDep,
     streams: Annotated[EventStreams, Depends(streams_of)],

@@ -28,13 +28,13 @@ router = APIRouter(prefix="/garbage", tags=["artifacts"])
 
 
 @router.get("", responses=INVALID)
-def show(ports: PortsDep, older_than_hours: Hours = 24.0, after: After = "", limit: Limit = 1000) -> Garbage:
+def list_garbage(ports: PortsDep, older_than_hours: Hours = 24.0, after: After = "", limit: Limit = 1000) -> Garbage:
     """Look at one page of the store, and list its artifacts that no claim, manifest, run or upload names."""
     return _page(ports, older_than_hours, after, limit, dry_run=True)
 
 
 @router.delete("", responses=INVALID)
-def collect(ports: PortsDep, older_than_hours: Hours = 24.0, after: After = "", limit: Limit = 1000) -> Garbage:
+def collect_garbage(ports: PortsDep, older_than_hours: Hours = 24.0, after: After = "", limit: Limit = 1000) -> Garbage:
     """Look at one page of the store, and remove and list its artifacts that no claim, manifest, run or upload names."""
     return _page(ports, older_than_hours, after, limit, dry_run=False)
 

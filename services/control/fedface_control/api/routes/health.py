@@ -25,13 +25,13 @@ def check_dependencies(ports: Ports) -> dict[str, str]:
 
 
 @router.get("/healthz")
-def live() -> Health:
+def check_liveness() -> Health:
     """Say that the process is alive."""
     return Health(status="ok")
 
 
 @router.get("/readyz", responses={503: {"model": Health, "description": "A dependency cannot be used."}})
-def ready(ports: PortsDep, response: Response) -> Health:
+def check_readiness(ports: PortsDep, response: Response) -> Health:
     """Say whether ledger and artifact store answer, and the ledger takes writes and keeps them. The status is 503 if not."""
     checks = check_dependencies(ports)
     healthy = all(answer == "ok" for answer in checks.values())

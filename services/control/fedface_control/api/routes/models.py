@@ -1,30 +1,39 @@
-"""Model versions: download the newest one of a run, upload one to start from."""
+"""Model versions: list them with their lineage, show one's card, download one, upload one to start from."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import mmap
 import tempfile
 from collections.abc import Iterator
-from typing import IO, Annotated
+from contextlib import contextmanager
+from typing import IO, Annotated, Final
 
-from fastapi import APIRouter, HTTPException, Path, Request, Response, status
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from fedface_control.api.entity_tags import IfNoneMatch, entity_tag, unchanged
 from fedface_control.api.problems import busy_response
-from fedface_control.api.routes.runs import BUSY, UNKNOWN_RUN, PortsDep, Responses, RunIdPath
+from fedface_control.api.routes.rounds import UNCHANGED, NumberPath
+from fedface_control.api.routes.runs import BUSY, INVALID, LONGEST_ID, UNKNOWN_RUN, PortsDep, Responses, RunIdPath
+from fedface_control.lineage import model_card, model_page
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.http import MODEL_SHA256_HEADER, Problem, StoredModel
-from fedface_core.domain.errors import InvalidInputError, WrongPhaseError
+from fedface_core.contracts.http import MODEL_SHA256_HEADER, ModelCard, ModelList, Problem, StoredModel
+from fedface_core.domain.errors import InvalidInputError, UnavailableError, WrongPhaseError
 from fedface_core.domain.ids import Sha256
 from fedface_core.files.safetensors_header import check_safetensors
 from fedface_core.ports import Ports
 
-DOWNLOAD: Responses = {
-    200: {"content": {"application/octet-stream": {}}, "description": "safetensors"},
-    409: {"model": Problem, "description": "The run has no model version yet."},
+BYTES: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+AFTER_DESCRIPTION = "Where the page begins: `next` of the page before. Empty at first."
+UNKNOWN_MODEL: Responses = {404: {"model": Problem, "description": "The store has no such model version."}}
+DOWNLOAD: Responses = UNCHANGED | {
+    200: {"content": BYTES, "description": "The model version, as safetensors."},
+    409: {"model": Problem, "description": "There is no model version yet."},
 }
+DOWNLOAD_BY_NAME: Responses = UNKNOWN_MODEL | UNCHANGED | {200: DOWNLOAD[200]}
 
 UPLOAD: Responses = {
     413: {"model": Problem, "description": "The model is larger than the API takes."},
@@ -33,6 +42,7 @@ UPLOAD: Responses = {
 CHUNK_BYTES = 4 * 2**20
 """How much of a model is in memory at a time."""
 
+ModelPath = Annotated[Sha256, Path(description="The SHA-256 of the model's bytes, in hexadecimal.")]
 router = APIRouter(tags=["models"])
 
 
@@ -45,28 +55,52 @@ class Uploads:
         self.open = 0
 
 
+@router.get("/models", responses=UNKNOWN_RUN | INVALID)
+def list_models(
+    ports: PortsDep,
+    after: Annotated[str, Query(max_length=LONGEST_ID, description=AFTER_DESCRIPTION)] = "",
+    limit: Annotated[int, Query(ge=1, le=200, description="How many model versions at most.")] = 50,
+) -> ModelList:
+    """List model versions with the run and the round that made each, and the model version it was trained from.
+
+    Those of the newest run come first, in the order of its rounds; uploaded models come last. A page may have few models, or
+    none, and not be the last one: go on until `next` is null.
+    """
+    return model_page(ports, after, limit)
+
+
+@router.get("/models/{sha256}", response_class=Response, responses=DOWNLOAD_BY_NAME | INVALID)
+def download_model(sha256: ModelPath, ports: PortsDep, known: IfNoneMatch = None) -> Response:
+    """Download a model version as safetensors. Its bytes never change, so what a client has of this name is right."""
+    return _download(ports, sha256, sha256, known)
+
+
+@router.get("/models/{sha256}/card", responses=UNKNOWN_MODEL | INVALID)
+def get_model_card(sha256: ModelPath, ports: PortsDep) -> ModelCard:
+    """Show what is known of a model version: who made it, from what, by which plan, and its scores."""
+    return model_card(ports, sha256)
+
+
 @router.get(
     "/runs/{run_id}/model",
     response_class=Response,
     responses=UNKNOWN_RUN | DOWNLOAD,
 )
-def download(run_id: RunIdPath, ports: PortsDep) -> Response:
+def download_run_model(run_id: RunIdPath, ports: PortsDep, known: IfNoneMatch = None) -> Response:
     """Download the run's newest model version as safetensors. Its SHA-256 is in the header `X-Model-SHA256`."""
     run = ports.ledger.load(run_id)
     if run.model_sha256 is None:
         raise WrongPhaseError(f"{run_id} is {run.phase} and has no model version yet; start it, and wait for round 0")
-    key = object_keys.model(run.model_sha256)
-    size = ports.artifacts.size(key)
-    return StreamingResponse(
-        _chunks(ports, key, size),
-        media_type="application/octet-stream",
-        headers={
-            "Content-Length": str(size),
-            MODEL_SHA256_HEADER: run.model_sha256,
-            "ETag": f'"{run.model_sha256}"',
-            "Content-Disposition": f'attachment; filename="{run_id}.safetensors"',
-        },
-    )
+    return _download(ports, run.model_sha256, run_id, known)
+
+
+@router.get("/runs/{run_id}/rounds/{number}/model", response_class=Response, responses=UNKNOWN_RUN | DOWNLOAD | INVALID)
+def download_round_model(run_id: RunIdPath, number: NumberPath, ports: PortsDep, known: IfNoneMatch = None) -> Response:
+    """Download the model version that a round has made, as safetensors."""
+    made = ports.ledger.round_summary(run_id, number).round
+    if made.aggregation is None:
+        raise WrongPhaseError(f"round {number} of {run_id} is {made.phase} and has made no model version")
+    return _download(ports, made.aggregation.model_sha256, f"{run_id}-{number}", known)
 
 
 @router.put(
@@ -74,9 +108,9 @@ def download(run_id: RunIdPath, ports: PortsDep) -> Response:
     status_code=status.HTTP_201_CREATED,
     response_model=StoredModel,
     responses=UPLOAD | BUSY,
-    openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}, "required": True}},
+    openapi_extra={"requestBody": {"content": BYTES, "required": True, "description": "The file, as safetensors."}},
 )
-async def upload(sha256: Annotated[Sha256, Path()], request: Request, ports: PortsDep) -> StoredModel | Response:
+async def upload_model(sha256: ModelPath, request: Request, ports: PortsDep) -> StoredModel | Response:
     """Store a safetensors file under the SHA-256 of its bytes. A plan starts from it by naming that in `model.weights`."""
     uploads: Uploads = request.app.state.uploads
     if uploads.open >= uploads.most:
@@ -84,11 +118,45 @@ async def upload(sha256: Annotated[Sha256, Path()], request: Request, ports: Por
     uploads.open += 1
     try:
         with tempfile.TemporaryFile() as file:
-            size = await _receive(request, file, uploads.most_bytes)
+            with _room_named():
+                size = await _receive(request, file, uploads.most_bytes)
             await run_in_threadpool(_store, ports, sha256, file, size)  # other requests are answered meanwhile
     finally:
         uploads.open -= 1
     return StoredModel(sha256=sha256, size=size)
+
+
+def _download(ports: Ports, sha256: str, name: str, known: str | None) -> Response:
+    """The bytes of a model version as they come from the store, a part at a time, for a file of this name; or 304."""
+    etag = entity_tag(sha256)
+    key = object_keys.model(sha256)
+    size = ports.artifacts.size(key)
+    if (answer := unchanged(known, etag)) is not None:
+        return answer
+    return StreamingResponse(
+        _chunks(ports, key, size),
+        media_type="application/octet-stream",
+        headers={
+            "Content-Length": str(size),
+            MODEL_SHA256_HEADER: sha256,
+            "ETag": etag,
+            "Content-Disposition": f'attachment; filename="{name}.safetensors"',
+        },
+    )
+
+
+@contextmanager
+def _room_named() -> Iterator[None]:
+    """`UnavailableError`, which says what to do, if the disk of the temporary file is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UnavailableError(
+            f"control has no room for the model in {tempfile.gettempdir()}, where it keeps it until all of it has arrived; "
+            "make room, or name a folder on a larger disk in TMPDIR"
+        ) from error
 
 
 async def _receive(request: Request, file: IO[bytes], most_bytes: int) -> int:

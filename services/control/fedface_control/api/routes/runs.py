@@ -11,12 +11,14 @@ from pydantic import ValidationError
 from fedface_control.api.views import run_detail, run_summaries
 from fedface_control.operate import run as operate_run
 from fedface_control.operate.quota import Quota
-from fedface_control.upkeep.restore import restore_all, restore_run
+from fedface_control.upkeep import restore
 from fedface_core.contracts.http import Problem, RestoredRuns, RunDetail, RunList
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
 
+V1 = "/v1"
+"""What the paths of all operations on runs, models and artifacts begin with."""
 LONGEST_ID = 100
 """Characters of an id in a request. Ours have 16, and what is longer is none."""
 
@@ -74,6 +76,11 @@ PLAN_EXAMPLES = {
 }
 
 
+CHANGES_EXAMPLE = {
+    "longer": {"summary": "More rounds, with another seed", "value": {"rounds": 20, "seed": 1, "stop": {"patience": None}}}
+}
+
+
 async def ports_of(request: Request) -> Ports:  # async, so that no request goes through one more thread
     """The ports that the app was created with."""
     ports: Ports = request.app.state.ports
@@ -103,7 +110,7 @@ router = APIRouter(tags=["runs"])
 
 
 @router.post("/runs", status_code=status.HTTP_201_CREATED, responses=LOST | INVALID)
-def create(
+def create_run(
     plan: Annotated[Plan, Body(openapi_examples=PLAN_EXAMPLES)],
     request: Request,
     ports: PortsDep,
@@ -118,9 +125,9 @@ def create(
 
 
 @router.post("/runs/{run_id}/clone", status_code=status.HTTP_201_CREATED, responses=UNKNOWN_RUN | LOST | INVALID)
-def clone(
+def clone_run(
     run_id: RunIdPath,
-    changes: Annotated[dict[str, Any], Body()],
+    changes: Annotated[dict[str, Any], Body(openapi_examples=CHANGES_EXAMPLE, description="The merge patch.")],
     request: Request,
     ports: PortsDep,
     quota: QuotaDep,
@@ -137,13 +144,13 @@ def clone(
 
 
 @router.post("/runs/{run_id}/start", responses=UNKNOWN_RUN | WRONG_PHASE)
-def start(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+def start_run(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Start a created run: it is prepared, the clients enrol, and the rounds follow."""
     return run_detail(ports.ledger, operate_run.start_run(ports, run_id, key))
 
 
 @router.post("/runs/{run_id}/pause", responses=UNKNOWN_RUN | WRONG_PHASE)
-def pause(
+def pause_run(
     run_id: RunIdPath,
     ports: PortsDep,
     now: Annotated[bool, Query(description="If true, do not wait for the round in flight.")] = False,
@@ -158,13 +165,13 @@ def pause(
 
 
 @router.post("/runs/{run_id}/resume", responses=UNKNOWN_RUN | WRONG_PHASE)
-def resume(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+def resume_run(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Continue a paused run."""
     return run_detail(ports.ledger, operate_run.resume_run(ports, run_id, key))
 
 
 @router.post("/runs/{run_id}/cancel", responses=UNKNOWN_RUN | WRONG_PHASE)
-def cancel(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
+def cancel_run(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """End a run now. Its artifacts stay; updates that are still under way are refused."""
     return run_detail(ports.ledger, operate_run.cancel_run(ports, run_id, key))
 
@@ -175,7 +182,7 @@ def cancel(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDeta
     response_model=RunDetail,
     responses=UNKNOWN_RUN | WRONG_PHASE | INVALID | GONE,
 )
-def delete(
+def delete_run(
     run_id: RunIdPath,
     ports: PortsDep,
     confirm: Annotated[str | None, Query(max_length=LONGEST_ID, description="The run's id, to confirm.")] = None,
@@ -190,15 +197,15 @@ def delete(
 
 
 @router.post("/runs/{run_id}/restore", responses=UNKNOWN_RUN | WRONG_PHASE)
-def restore(run_id: RunIdPath, ports: PortsDep) -> RunDetail:
+def restore_run(run_id: RunIdPath, ports: PortsDep) -> RunDetail:
     """Restore a run that the ledger has lost from its record and its manifests in the artifact store."""
-    return run_detail(ports.ledger, restore_run(ports, run_id))
+    return run_detail(ports.ledger, restore.restore_run(ports, run_id))
 
 
 @router.post("/restore")
-def restore_lost(ports: PortsDep) -> RestoredRuns:
+def restore_lost_runs(ports: PortsDep) -> RestoredRuns:
     """Restore every run that the ledger has lost. The answer also says which runs could not be restored, and why."""
-    restored, refused = restore_all(ports)
+    restored, refused = restore.restore_all(ports)
     return RestoredRuns(runs=run_summaries(ports.ledger, restored), refused=refused)
 
 
@@ -216,11 +223,11 @@ def list_runs(
 
 
 @router.get("/runs/{run_id}", responses=UNKNOWN_RUN)
-def show(run_id: RunIdPath, ports: PortsDep) -> RunDetail:
+def get_run(run_id: RunIdPath, ports: PortsDep) -> RunDetail:
     """Show a run: its phase, its current round with the counts of its clients, its newest scores, its plan."""
     return run_detail(ports.ledger, ports.ledger.load(run_id))
 
 
 def _path_of(request: Request, run: Run) -> str:
     """The path under which whoever sent the request finds the run: with the prefix that a reverse proxy has stripped."""
-    return f"{request.scope.get('root_path', '')}/runs/{run.id}"
+    return f"{request.scope.get('root_path', '')}{V1}/runs/{run.id}"

@@ -32,7 +32,9 @@ STORY = [
 
 def stream(api: TestClient, run_id: str, **headers: str) -> list[dict[str, str]]:
     """The events of a stream that ends: each a mapping of its fields."""
-    response = api.get(f"/runs/{run_id}/events", headers={name.replace("_", "-"): value for name, value in headers.items()})
+    response = api.get(
+        f"/v1/runs/{run_id}/events", headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/event-stream")
     blocks = [block for block in response.text.replace("\r\n", "\n").split("\n\n") if block.strip()]
@@ -104,7 +106,7 @@ def test_a_stream_follows_a_run_until_it_ends(api: TestClient, services: InProce
 def test_a_stream_that_does_not_follow_ends_with_the_newest_event(api: TestClient, services: InProcess) -> None:
     run_id = services.start()
     services.until(run_id, lambda run: run.round == 0)
-    response = api.get(f"/runs/{run_id}/events", params={"follow": False})
+    response = api.get(f"/v1/runs/{run_id}/events", params={"follow": False})
     assert [line for line in response.text.splitlines() if line.startswith("event: ")] == [
         "event: run_created",
         "event: run_started",
@@ -138,7 +140,7 @@ def test_a_stream_ends_where_its_run_is_deleted(
 def test_an_event_id_that_is_none_is_refused_before_the_stream_begins(
     api: TestClient, services: InProcess, wrong: str
 ) -> None:
-    response = api.get(f"/runs/{services.start()}/events", headers={"Last-Event-ID": wrong})
+    response = api.get(f"/v1/runs/{services.start()}/events", headers={"Last-Event-ID": wrong})
     assert response.status_code == 422
     assert response.headers["content-type"] == "application/problem+json"
     assert f"{wrong!r} is not an event id" in response.json()["detail"]
@@ -149,11 +151,11 @@ def test_no_more_streams_are_open_than_may_be(api: TestClient, services: InProce
     streams: EventStreams = api.app.state.event_streams  # type: ignore[attr-defined]
     streams.most = 2
     streams.open = 2
-    refused = api.get(f"/runs/{run.id}/events")
+    refused = api.get(f"/v1/runs/{run.id}/events")
     assert problem(refused, 503, "Busy").detail == "the API serves 2 event streams already; try again in 5 seconds"
     assert refused.headers["Retry-After"] == "5"
-    assert api.get(f"/runs/{run.id}").status_code == 200, "other requests are served"
-    assert api.get("/runs/run-unknown/events").status_code == 404
+    assert api.get(f"/v1/runs/{run.id}").status_code == 200, "other requests are served"
+    assert api.get("/v1/runs/run-unknown/events").status_code == 404
     streams.open = 1
     for _ in range(5):
         assert recorded(stream(api, run.id))
@@ -167,12 +169,12 @@ def test_no_run_and_no_client_takes_all_streams(api: TestClient, services: InPro
     streams.of_clients["192.0.2.1"] = streams.most_of_client
     assert recorded(stream(api, run.id))
     streams.of_runs[run.id] = streams.most_of_run
-    refused = api.get(f"/runs/{run.id}/events")
+    refused = api.get(f"/v1/runs/{run.id}/events")
     assert problem(refused, 503, "Busy").detail.startswith("the API serves 50 event streams of this run already")
     assert refused.headers["Retry-After"] == "5"
     del streams.of_runs[run.id]
     streams.of_clients["testclient"] = streams.most_of_client
-    refused = api.get(f"/runs/{run.id}/events")
+    refused = api.get(f"/v1/runs/{run.id}/events")
     assert problem(refused, 503, "Busy").detail.startswith("the API serves 50 event streams to testclient already")
     streams.of_clients["testclient"] -= 1
     assert recorded(stream(api, run.id))

@@ -1,0 +1,98 @@
+"""What a whole run of a plan costs about, before it is created: work, and bytes to and from clients.
+
+`fedface_core.domain.budget` judges single tasks, with the time that a machine needs in any case; here the work of all rounds
+is added up. C clients, D dimensions, K public identities, P parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from fedface_core.domain.budget import BACKWARD, images_of_a_client, images_of_an_identity
+from fedface_core.domain.network_size import NetworkSize, network_size
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.local_training import LocalTrainingPlan
+from fedface_core.domain.plan.strategy import WITHOUT_SPREADOUT, PublicNegativesPlan
+from fedface_core.domain.plan.update_encoding import TopKPlan
+
+_BYTES: Final = 4  # of a number
+_BYTES_OF_ENCODED: Final = {"float32": 4, "float16": 2, "int8": 1, "top-k": 8}  # of a number that is uploaded
+_WITH_OWN_ROW: Final = frozenset({"fedaws", "public-negatives"})  # their clients upload a class embedding too
+_MOST_ROUNDS_LOOKED_AT: Final = 1000
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Estimates, exact to the factor of two or so, if every round finishes and every invited client answers."""
+
+    steps: int
+    """Gradient steps of all clients."""
+    multiplications: int
+    """Of clients, aggregator and evaluator."""
+    bytes_up: int
+    """What clients upload."""
+    bytes_down: int
+    """What clients download, if each gets the model of its round once."""
+    parameters: int
+    """Of the network."""
+
+
+def plan_cost(plan: Plan) -> Cost:
+    """The cost of a run of ``plan``, enrolment and all rounds."""
+    size = network_size(plan.model)
+    clients = plan.split.clients
+    invitations = plan.rounds * plan.cohort.invited(clients)
+    row = _BYTES * plan.model.embedding_size
+    model = _BYTES * size.parameters
+    own_row = row if plan.strategy.name in _WITH_OWN_ROW else 0
+    guidance = plan.split.public * row if isinstance(plan.strategy, PublicNegativesPlan) else 0
+    steps = plan.cohort.invited(clients) * _steps_of_a_client(plan.local_training, plan.rounds)
+    return Cost(
+        steps=steps,
+        multiplications=_of_clients(plan, size, steps, invitations) + plan.rounds * _of_servers(plan, size),
+        bytes_up=clients * row + invitations * (_update_bytes(plan, size) + own_row),
+        bytes_down=clients * model + invitations * (model + row + guidance),
+        parameters=size.parameters,
+    )
+
+
+def _steps_of_a_client(local: LocalTrainingPlan, rounds: int) -> int:
+    """The gradient steps of a client that is invited to every round. Of very many rounds, some are looked at."""
+    if local.final_steps is None:
+        return rounds * local.steps
+    looked_at = range(1, rounds + 1, -(-rounds // _MOST_ROUNDS_LOOKED_AT))
+    return sum(local.steps_in(number, rounds) for number in looked_at) * rounds // len(looked_at)
+
+
+def _update_bytes(plan: Plan, size: NetworkSize) -> int:
+    encoding = plan.update_encoding
+    share = encoding.share if isinstance(encoding, TopKPlan) else 1.0
+    return int(share * size.parameters * _BYTES_OF_ENCODED[encoding.name])
+
+
+def _of_clients(plan: Plan, size: NetworkSize, steps: int, invitations: int) -> int:
+    local = plan.local_training
+    images = images_of_a_client(plan.data)
+    batch = images if local.batch_size is None else min(local.batch_size, images)
+    negatives = plan.split.public * plan.model.embedding_size if isinstance(plan.strategy, PublicNegativesPlan) else 0
+    measured = 2 * images * size.multiplications if local.losses == "measured" else 0
+    enrolment = plan.split.clients * images * size.multiplications
+    return enrolment + steps * BACKWARD * batch * (size.multiplications + negatives) + invitations * measured
+
+
+def _of_servers(plan: Plan, size: NetworkSize) -> int:
+    """Of a round: spreadout, steps on the public photographs, and the evaluation."""
+    clients = plan.split.clients
+    dimensions = plan.model.embedding_size
+    each = images_of_an_identity(plan.data)
+    scored = plan.split.test * each
+    work = scored * size.multiplications + scored**2 * dimensions // 2
+    if plan.strategy.name not in WITHOUT_SPREADOUT:
+        work += (2 * plan.spreadout.steps + 1) * clients**2 * dimensions
+    if isinstance(plan.strategy, PublicNegativesPlan):
+        own = plan.strategy.public_steps
+        images = plan.split.public * each
+        step = BACKWARD * images * (size.multiplications + (plan.split.public + clients) * dimensions)
+        work += (plan.local_training.steps if own is None else own) * step
+    return work
