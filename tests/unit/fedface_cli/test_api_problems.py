@@ -24,7 +24,7 @@ def test_a_problem_names_its_fields() -> None:
 
 
 def test_an_error_of_another_kind_of_server_is_told_by_its_status() -> None:
-    with pytest.raises(FedFaceError, match="http://control/runs answered 502 Bad Gateway"):
+    with pytest.raises(FedFaceError, match="http://control/v1/runs answered 502 Bad Gateway"):
         client_of(lambda _: httpx.Response(502, text="<html>")).runs()
 
 
