@@ -103,7 +103,8 @@ def _app(state: FakeSignIn) -> FastAPI:
 
     @app.post("/v1/keys", status_code=201)
     async def create_key(asked: dict[str, Any]) -> dict[str, Any]:
-        made = {"id": KEY_ID, "name": asked["name"], "roles": asked["roles"], "expires_at": "2027-01-01T00:00:00Z"}
+        made = {"id": KEY_ID, "name": asked["name"], "roles": asked["roles"], "made_at": "2026-10-01T08:00:00Z"}
+        made |= {"made_by": "key:root", "expires_at": "2027-01-01T00:00:00Z", "last_used": None}
         state.keys[KEY_ID] = made | {"days": asked["days"]}
         return made | {"key": KEY}
 
@@ -119,7 +120,13 @@ def _app(state: FakeSignIn) -> FastAPI:
 
     @app.post("/v1/plans:check")
     async def check(fields: dict[str, Any]) -> dict[str, Any]:
-        cost = {"steps": 2400, "multiplications": 3.4e12, "bytes_up": 1e9, "bytes_down": 2e9, "parameters": 5.6e6}
+        cost = {
+            "steps": 2400,
+            "multiplications": 3_400_000_000_000,
+            "bytes_up": 10**9,
+            "bytes_down": 2 * 10**9,
+            "parameters": 5_600_000,
+        }
         valid = not state.plan_errors
         plan = Plan.model_validate(fields).model_dump(mode="json") if valid else None
         return {"valid": valid, "errors": state.plan_errors, "plan": plan, "cost": cost if valid else None}

@@ -20,7 +20,7 @@ from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_e
 
 from fedface_cli.api_problems import NOBODY, BrokenConnectionError, mapped_transport_errors, raise_for_problem
 from fedface_cli.api_url import checked_api_url
-from fedface_cli.bodies import KeyList, Me, NewKey, PlanCheck, SignIn
+from fedface_cli.bodies import KeyList, Me, NewKey, PlanCheck, RoundPage, SignIn
 from fedface_cli.proxies import transport_to
 from fedface_cli.token_auth import ApiAuth
 from fedface_core.contracts.http import (
@@ -176,8 +176,18 @@ class ControlApi:
         return self._call(RunDetail, "GET", f"/runs/{run_id}")
 
     def rounds(self, run_id: str) -> RoundList:
-        """The rounds of a run, in order."""
-        return self._call(RoundList, "GET", f"/runs/{run_id}/rounds")
+        """The rounds of a run, in order: those of all pages."""
+        page = self._call(RoundPage, "GET", f"/runs/{run_id}/rounds")
+        rounds = [*page.rounds]
+        unreadable = dict(page.unreadable)
+        while page.next is not None:
+            after = page.next
+            page = self._call(RoundPage, "GET", f"/runs/{run_id}/rounds", params={"after": after})
+            rounds += page.rounds
+            unreadable |= page.unreadable
+            if page.next is not None and page.next <= after:  # else it would go on for ever
+                raise self._not_our_api()
+        return RoundList(rounds=rounds, unreadable=unreadable)
 
     def report(self, run_id: str, number: int) -> VerificationReport:
         """The verification report of a round: its scores and its ROC curve."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from fedface_core.contracts.http import FieldProblem
+from fedface_core.contracts.http import FieldProblem, RoundList
 from fedface_core.domain.plan import Plan
 
 
@@ -37,9 +36,10 @@ class ApiKey(_Answer):
     id: str
     name: str
     roles: list[str]
-    made_at: datetime | None = None
-    expires_at: datetime | None = None
-    last_used_on: date | None = None
+    made_at: datetime
+    made_by: str | None = None
+    expires_at: datetime
+    last_used: date | None = None
 
 
 class NewKey(ApiKey):
@@ -53,20 +53,15 @@ class KeyList(_Answer):
 
     keys: list[ApiKey]
 
-    @model_validator(mode="before")
-    @classmethod
-    def _a_bare_list_is_all_of_it(cls, given: object) -> object:
-        return {"keys": given} if isinstance(given, list) else given
-
 
 class PlanCost(_Answer):
-    """What a run of a plan costs, estimated from the plan alone. Bytes are those of one run, all clients together."""
+    """What a run of a plan costs, estimated from the plan alone; bytes are those of all clients in all rounds."""
 
-    steps: float | None = None
-    multiplications: float | None = None
-    bytes_up: float | None = None
-    bytes_down: float | None = None
-    parameters: float | None = None
+    steps: int
+    multiplications: int
+    bytes_up: int
+    bytes_down: int
+    parameters: int
 
 
 class PlanCheck(_Answer):
@@ -77,10 +72,8 @@ class PlanCheck(_Answer):
     plan: Plan | None = None
     cost: PlanCost | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _a_bare_error_has_no_field(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or not isinstance(given.get("errors"), list):
-            return given
-        errors = [{"field": "", "message": error} if isinstance(error, str) else error for error in given["errors"]]
-        return given | {"errors": errors}
+
+class RoundPage(RoundList):
+    """Some rounds of a run, and after which number the next ones come; None if there are no more."""
+
+    next: int | None = None

@@ -65,7 +65,7 @@ def list_keys() -> None:
     for column in ("id", "name", "roles", "made", "expires", "last used"):
         table.add_column(column, no_wrap=column != "roles")
     for key in listed.keys:
-        used = "–" if key.last_used_on is None else str(key.last_used_on)
+        used = "–" if key.last_used is None else str(key.last_used)
         table.add_row(key.id, key.name, ", ".join(key.roles), local_minute(key.made_at), local_minute(key.expires_at), used)
     listing_console().print(table)
 

@@ -142,4 +142,4 @@ def _cost_lines(cost: PlanCost | None) -> list[str]:
 
     if cost is None:
         return []
-    return [f"  {name.replace('_', ' ')}: {large(value)}" for name, value in cost if value is not None]
+    return [f"  {name.replace('_', ' ')}: {large(value)}" for name, value in cost]

@@ -11,6 +11,8 @@ import json
 import os
 import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,7 +54,7 @@ def keep_session(session: Session) -> str:
     """Keep a session, instead of an earlier one at the same API. Returns where its tokens are, for the person to know."""
     path = _path(session.api_url)
     text = json.dumps(_with_secrets(session), allow_nan=False)
-    backend = _keyring()
+    backend = system_keyring()
     if backend is not None:
         try:
             backend.set_password(_SERVICE, session.api_url, text)
@@ -91,18 +93,23 @@ def kept_session(api_url: str) -> Session | None:
 
 
 def forget_session(api_url: str) -> bool:
-    """Remove the session at an API from wherever it is kept. False if there was none."""
+    """Remove the session at an API from wherever it is kept. False if there was none.
+
+    `FedFaceError` if the keyring does not answer; then the session stays.
+    """
     path = _path(api_url)
     if not path.exists():
         return False
-    backend = _keyring()
-    if backend is not None and backend.get_password(_SERVICE, api_url) is not None:
-        backend.delete_password(_SERVICE, api_url)
+    backend = system_keyring()
+    if backend is not None:
+        with _asking(backend):
+            if backend.get_password(_SERVICE, api_url) is not None:
+                backend.delete_password(_SERVICE, api_url)
     path.unlink()
     return True
 
 
-def _keyring() -> Any:
+def system_keyring() -> Any:
     """The keyring of this system; None if it has none that keeps anything."""
     import keyring  # looks for D-Bus, so only where it is needed
 
@@ -111,16 +118,23 @@ def _keyring() -> Any:
 
 
 def _of_keyring(api_url: str) -> str | None:
-    backend = _keyring()
+    backend = system_keyring()
     if backend is None:
         raise FedFaceError("the keyring that keeps your session is away: unlock it, or set FEDFACE_TOKEN")
-    try:
+    with _asking(backend):
         kept: str | None = backend.get_password(_SERVICE, api_url)
+    return kept
+
+
+@contextmanager
+def _asking(backend: Any) -> Iterator[None]:
+    """A context in which an error of a keyring is one of ours. Its own message is not quoted: it may have what is kept."""
+    try:
+        yield
     except Exception as error:
         raise FedFaceError(
-            f"the keyring {backend.name} gives no session ({type(error).__name__}): unlock it, or set FEDFACE_TOKEN"
+            f"the keyring {backend.name} does not answer ({type(error).__name__}): unlock it, or set FEDFACE_TOKEN"
         ) from None
-    return kept
 
 
 def _path(api_url: str) -> Path:

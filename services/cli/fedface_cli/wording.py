@@ -43,9 +43,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def large(value: float) -> str:
+def large(value: int) -> str:
     """A count that may have many digits: ``12,000`` below a million, ``3.4e+12`` above."""
-    return f"{value:,.0f}" if value < _READABLE else f"{value:.2g}"
+    return f"{value:,}" if value < _READABLE else f"{value:.2g}"
 
 
 def field_value(value: object) -> str:

@@ -45,7 +45,7 @@ class Keyring:
 @pytest.fixture
 def keyring(home: Path, monkeypatch: pytest.MonkeyPatch) -> Keyring:
     backend = Keyring()
-    monkeypatch.setattr(sessions, "_keyring", lambda: backend)
+    monkeypatch.setattr(sessions, "system_keyring", lambda: backend)
     return backend
 
 
@@ -88,9 +88,13 @@ def test_no_keyring_is_asked_where_nobody_has_signed_in(keyring: Keyring) -> Non
 def test_a_locked_keyring_is_told_and_not_taken_for_no_session(keyring: Keyring) -> None:
     keep_session(session())
     keyring.is_locked = True
-    with pytest.raises(FedFaceError, match=r"gives no session \(OSError\): unlock it, or set FEDFACE_TOKEN") as told:
+    with pytest.raises(FedFaceError, match=r"does not answer \(OSError\): unlock it, or set FEDFACE_TOKEN") as told:
         kept_session(URL)
     assert SECRET not in str(told.value)
+    with pytest.raises(FedFaceError, match="does not answer"):
+        forget_session(URL)
+    keyring.is_locked = False
+    assert kept_session(URL) == session()
 
 
 def test_a_session_that_no_keyring_takes_is_kept_in_the_file(home: Path, keyring: Keyring) -> None:
@@ -124,4 +128,4 @@ def test_a_damaged_file_is_told_without_what_it_holds(home: Path, text: str) -> 
 
 
 def test_a_machine_without_a_keyring_has_none(home: Path) -> None:
-    assert sessions._keyring() is None
+    assert sessions.system_keyring() is None
