@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from fedface_cli.command_group import Subgroup
 from fedface_cli.command_options import open_api, with_api
 from fedface_cli.terminal import answer, json_wanted, note
 
-app = typer.Typer(help="Remove artifacts that nothing names.", no_args_is_help=True)
+app = typer.Typer(cls=Subgroup, help="Remove artifacts that nothing names.", no_args_is_help=True)
 
 
 @app.callback()

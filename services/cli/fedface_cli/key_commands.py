@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedface_cli.command_group import Subgroup
 from fedface_cli.command_options import open_api, with_api
 from fedface_cli.terminal import answer, json_wanted, note, print_json
 
 if TYPE_CHECKING:
     from fedface_cli.bodies import ApiKey
 
-app = typer.Typer(help="Create, list and delete API keys, by which scripts sign in.", no_args_is_help=True)
+app = typer.Typer(cls=Subgroup, help="Create, list and delete API keys, by which scripts sign in.", no_args_is_help=True)
 
 
 class KeyRole(StrEnum):

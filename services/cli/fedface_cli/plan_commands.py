@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedface_cli.arguments import SettingsOption, is_run_id
+from fedface_cli.command_group import Subgroup
 from fedface_cli.command_options import api_options, open_api, with_api, with_json
 from fedface_cli.terminal import answer, json_wanted, note, print_json
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from fedface_cli.bodies import PlanCost
     from fedface_core.domain.plan import Plan
 
-app = typer.Typer(help="Begin a plan file, check one, compare two plans.", no_args_is_help=True)
+app = typer.Typer(cls=Subgroup, help="Begin a plan file, check one, compare two plans.", no_args_is_help=True)
 
 
 class Preset(StrEnum):

@@ -11,6 +11,7 @@ import typer
 
 from fedface_cli import run_views
 from fedface_cli.arguments import RunIdArgument, SettingsOption, check_run_id
+from fedface_cli.command_group import Subgroup
 from fedface_cli.command_options import open_api, with_api
 from fedface_cli.terminal import answer, confirm, json_wanted, note, print_json, say
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from fedface_cli.api_client import ControlApi
     from fedface_core.contracts.http import RunDetail
 
-app = typer.Typer(help="Create, start, watch, pause, resume, clone, cancel, delete and restore runs.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Subgroup, help="Create, start, watch, pause, resume, clone, cancel, delete and restore runs.", no_args_is_help=True
+)
 
 StartOption = Annotated[bool, typer.Option("--start", help="Start the run at once.")]
 POLL_SECONDS = 0.5

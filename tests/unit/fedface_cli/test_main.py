@@ -90,3 +90,19 @@ if __name__ == "__main__":
         [sys.executable, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
     assert said.returncode == 0, said.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("fedface ru", "run"), ("fedface run cre", "create"), ("fedface run list --api", "--api-url")]
+)
+def test_a_shell_completes_commands_and_options(typed: str, offered: str) -> None:
+    shell = {"_FEDFACE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    command = [sys.executable, "-c", "from fedface_cli.main import app; app(prog_name='fedface')"]
+    said = subprocess.run(command, env=os.environ | shell, capture_output=True, text=True, check=False, timeout=60)
+    assert (said.stdout.split(), said.stderr) == ([offered], "")
+
+
+def test_the_script_for_a_shell_is_shown(fedface: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    code, out, _ = fedface("--show-completion", "bash")
+    assert (code, "complete -o default" in out) == (0, True)
