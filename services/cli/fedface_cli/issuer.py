@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from fedface_cli.proxies import is_loopback, transport_to
 from fedface_cli.sessions import Session
 from fedface_cli.sign_in_errors import NotSignedInError
+from fedface_cli.tokens import Token
 from fedface_core.domain.errors import FedFaceError, InvalidInputError, UnavailableError
 from fedface_core.domain.free_text import one_line
 
@@ -53,8 +54,8 @@ class DeviceCode(BaseModel):
 
 
 class _Tokens(BaseModel):
-    access_token: SecretStr = Field(min_length=1, max_length=16_384)
-    refresh_token: SecretStr | None = Field(default=None, max_length=16_384)
+    access_token: Token
+    refresh_token: Token | None = None
     expires_in: Annotated[float, Field(gt=0)] | None = None
 
 
@@ -102,7 +103,8 @@ def ask_for_code(http: httpx.Client, endpoints: Endpoints, client_id: str) -> De
     if not answer.is_success:
         raise FedFaceError(f"the issuer gives no code to sign in with: {_reason(answer)}")
     code = _body(DeviceCode, answer, endpoints.issuer)
-    _secure(code.verification_uri, "the page to confirm the code")
+    for page in filter(None, (code.verification_uri, code.verification_uri_complete)):
+        _secure(page, "the page to confirm the code")
     return code
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from platformdirs import user_state_path
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from fedface_cli.tokens import Token
 from fedface_core.domain.errors import FedFaceError, InvalidInputError
 from fedface_core.files.bounded_file import read_bytes
 from fedface_core.files.whole_file import make_folder, write_whole
@@ -39,8 +40,8 @@ class Session(BaseModel):
     issuer: str
     client_id: str
     token_endpoint: str
-    access_token: SecretStr
-    refresh_token: SecretStr | None = None
+    access_token: Token
+    refresh_token: Token | None = None
     expires_at: float | None = None
     """By this machine's clock, in seconds since 1970; None if the issuer did not say."""
 

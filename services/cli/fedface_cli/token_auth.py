@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from pathlib import Path
-from typing import Final
 
 import httpx
 from pydantic import SecretStr
 
 from fedface_cli.issuer import issuer_client, refreshed
 from fedface_cli.sessions import Session, keep_session, kept_session
+from fedface_cli.tokens import TOKEN_VARIABLE, token_of_environment
 from fedface_core.domain.errors import FedFaceError, InvalidInputError
-from fedface_core.files.bounded_file import read_bytes
-
-TOKEN_VARIABLE: Final = "FEDFACE_TOKEN"  # noqa: S105 - the name of a variable
-MOST_TOKEN_BYTES: Final = 16_384
-"""Of a token. Servers take headers of some more bytes in all."""
-_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class ApiAuth(httpx.Auth):
@@ -94,40 +87,6 @@ def auth_for(url: httpx.URL, ca_file: Path | None) -> ApiAuth | None:
         return None
     session = kept_session(str(url))
     return None if session is None else SessionAuth(session, ca_file)
-
-
-def token_of_environment(environ: Mapping[str, str]) -> SecretStr | None:
-    """The token in FEDFACE_TOKEN, or in the file that FEDFACE_TOKEN_FILE names.
-
-    `InvalidInputError`, which does not quote it, if it cannot be a token.
-    """
-    file_variable = f"{TOKEN_VARIABLE}_FILE"
-    given = environ.get(TOKEN_VARIABLE)
-    path = environ.get(file_variable)
-    if given and path:
-        raise InvalidInputError(f"{TOKEN_VARIABLE} and {file_variable} are both set: set one of them")
-    if path:
-        return checked_token(_text_of(Path(path), file_variable), f"{file_variable}: {path}")
-    return checked_token(given.strip(), TOKEN_VARIABLE) if given else None
-
-
-def checked_token(token: str, where: str) -> SecretStr:
-    """The token. `InvalidInputError`, which names ``where`` it came from and does not quote it, if it cannot be one."""
-    if not _TOKEN.fullmatch(token) or len(token) > MOST_TOKEN_BYTES:
-        raise InvalidInputError(
-            f"{where} is no token: that is one word of at most {MOST_TOKEN_BYTES:,} letters, digits and marks, such as an "
-            "API key, which begins with ff_"
-        )
-    return SecretStr(token)
-
-
-def _text_of(path: Path, variable: str) -> str:
-    if not path.is_file():  # a pipe would be waited for
-        raise InvalidInputError(f"{variable} is {str(path)!r:.300}: give the path of a file with the token in it")
-    try:
-        return read_bytes(path, MOST_TOKEN_BYTES + 2).decode("ascii").strip()
-    except UnicodeDecodeError:
-        raise InvalidInputError(f"{variable}: {path} is not text of ASCII") from None
 
 
 def _with_token(request: httpx.Request, token: SecretStr) -> httpx.Request:

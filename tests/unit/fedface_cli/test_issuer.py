@@ -74,7 +74,7 @@ def test_no_issuer_makes_us_ask_without_a_pause_or_never(pauses: list[float], in
 @pytest.mark.parametrize(("expires_in", "longest"), [(20, 25), (1e9, 3660)])
 def test_a_code_that_nobody_confirms_ends(pauses: list[float], expires_in: float, longest: float) -> None:
     with pytest.raises(NotSignedInError, match="nobody has confirmed the code in time"):
-        waited(pauses, code(expires_in=expires_in), PENDING)
+        waited(pauses, code(interval=expires_in, expires_in=expires_in), PENDING)
     assert sum(pauses) <= longest
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from fedface_cli import issuer
+from fedface_cli.api_client import ControlApi
+from fedface_cli.bodies import SignIn
 from support.command_line import Invoke
 from support.fake_sign_in import CLIENT_ID, CODE, DEVICE_SECRET, PENDING, FakeSignIn
 
@@ -58,6 +60,7 @@ def test_login_in_json_is_one_document(fedface: Invoke, people: FakeSignIn) -> N
         ((400, {"error": "x", "error_description": f"{DEVICE_SECRET} is unknown"}), "x: *** is unknown"),
         ((500, {}), "it answered 500"),
         ((200, {"access_token": ""}), "does not answer as OpenID Connect says (wrong: access_token)"),
+        ((200, {"access_token": f"{ACCESS} \r\nX: y"}), "does not answer as OpenID Connect says (wrong: access_token)"),
         ((200, {"access_token": 7, "refresh_token": REFRESH}), "does not answer as OpenID Connect says"),
     ],
 )
@@ -102,6 +105,7 @@ def test_ctrl_c_ends_a_login_and_keeps_nothing(
         ({"discovery": {"device_authorization_endpoint": None}}, "does not let devices sign in"),
         ({"discovery": {"token_endpoint": "http://issuer.example/token"}}, "tokens travel by HTTPS only"),
         ({"code": {"verification_uri": "javascript:alert(1)"}}, "the page to confirm the code is javascript:alert(1)"),
+        ({"code": {"verification_uri_complete": "http://x.example"}}, "the page to confirm the code is http://x.example"),
         ({"code": {"expires_in": -1}}, "does not answer as OpenID Connect says (wrong: expires_in)"),
     ],
 )
@@ -124,9 +128,6 @@ def test_an_open_api_needs_no_login(fedface: Invoke, people: FakeSignIn, home: P
 
 
 def test_nobody_logs_in_where_others_listen(fedface: Invoke, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fedface_cli.api_client import ControlApi
-    from fedface_cli.bodies import SignIn
-
     how = SignIn(open=False, issuer="https://issuer.example", client_id="x", device_authorization=True)
     monkeypatch.setattr(ControlApi, "sign_in", lambda _api: how)
     code, _, err = fedface("login", "--api-url", "http://faces.example")
