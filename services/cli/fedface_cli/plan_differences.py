@@ -9,7 +9,7 @@ from fedface_core.domain.plan import Plan
 
 
 def differing_fields(plans: Sequence[Plan]) -> dict[str, list[Any]]:
-    """Each field that is not the same in all plans, with its value in each one; None where a plan has no such field.
+    """Each field that is not the same in all plans, with its value in each one, or None if a plan has no such field.
 
     Defaults count as if they had been written: a plan that leaves a field out and one that sets its default are equal.
     """

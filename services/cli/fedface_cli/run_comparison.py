@@ -18,7 +18,7 @@ MOST_RUNS: Final = 20
 
 
 def comparison(runs: Sequence[RunDetail]) -> dict[str, Any]:
-    """The comparison as JSON: each row has a value for each run, in their order; null where a run has none."""
+    """The comparison as JSON: each row has a value for each run, in their order; null if a run has none."""
     return {
         "runs": [run.id for run in runs],
         "plan": differing_fields([run.plan for run in runs]),
