@@ -53,12 +53,15 @@ def transport_to(
     `InvalidInputError` names what is wrong: a proxy that cannot be used, or certificates that cannot be read.
     """
     proxy = proxy_for(url)
-    trusted = True if ca_file is None else _trusting(ca_file, and_the_machines=and_the_machines)
+    trusted: ssl.SSLContext | bool = True
+    if url.scheme == "http" and proxy is None:
+        trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody: to read the machine's authorities takes a while
+    elif ca_file is not None:
+        trusted = _trusting(ca_file, and_the_machines=and_the_machines)
     try:
         # With a transport of its own, httpx.Client does not read the variables: it fails at a network in NO_PROXY.
         return httpx.HTTPTransport(verify=trusted, proxy=proxy.url if proxy else None), proxy
     except OSError as error:
-        # Whether or not the API has a certificate, httpx reads those that it is told to trust.
         names = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
         raise InvalidInputError(
             f"the trusted certificates cannot be read ({error.strerror or error}): "
