@@ -91,3 +91,20 @@ def test_a_slip_in_a_command_is_answered_with_what_was_meant(
 def test_what_is_like_nothing_is_only_unknown(fedface: Invoke) -> None:
     assert json.loads(fedface("qqqqqq", "--json")[2])["detail"] == "No such command 'qqqqqq'."
     assert json.loads(fedface("--qqqqqq", "--json")[2])["detail"] == "No such option: --qqqqqq"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "list", "http://user:pw~1@host"],
+        ["http://user:pw~1@host"],
+        ["run", "http://user:pw~1@host"],
+        ["run", "list", "--limit", "http://user:pw~1@host"],
+        ["run", "list", "--no=http://user:pw~1@host"],
+        ["--no=http://user:pw~1@host"],
+    ],
+)
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
+def test_an_error_about_what_was_typed_quotes_no_password(fedface: Invoke, words: list[str], form: list[str]) -> None:
+    code, out, err = fedface(*words, *form)
+    assert (code, "pw~" in out + err) == (2, False)
