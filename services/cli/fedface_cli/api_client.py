@@ -44,6 +44,7 @@ from fedface_core.files.whole_file import whole_file
 API_PREFIX = "/v1"
 """What the paths of all operations begin with."""
 _ATTEMPTS = 5
+_AUTHORITIES = "SSL_CERT_FILE, or in --ca-file or FEDFACE_API_CA_FILE"
 RETRY_WAIT = wait_random_exponential(multiplier=0.2, max=3)
 _CHUNK_BYTES = 1 << 20
 _SILENCE_SECONDS = 5.0  # a broken connection looks like a run in which nothing happens
@@ -96,7 +97,7 @@ class ControlApi:
             transport, proxy = transport_to(base_url, ca_file)
             self._through = f" {proxy}" if proxy else ""
         self.where = mask_url(str(base_url)) + self._through
-        self._authorities = "SSL_CERT_FILE" if ca_file is None else str(ca_file)
+        self._authorities = _AUTHORITIES if ca_file is None else f"--ca-file, instead of {ca_file}"
         self._remedy = NOBODY if auth is None else auth.remedy
         self._http = httpx.Client(base_url=f"{base_url}{API_PREFIX}", auth=auth, timeout=30.0, transport=transport)
 
