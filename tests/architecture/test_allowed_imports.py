@@ -27,7 +27,7 @@ ALLOWED: Final[dict[str, set[str]]] = {
     # The operator's command is installed by itself, on machines without torch or any server.
     "fedface_cli": {
         *("fedface_core.contracts", "fedface_core.domain", "fedface_core.files"),
-        *("httpx", "httpx_sse", "pydantic", "rich", "tenacity", "typer"),
+        *("httpx", "httpx_sse", "keyring", "platformdirs", "pydantic", "rich", "tenacity", "tomlkit", "typer"),
     },
     # What runs in the environments of the peers, beside their own pinned packages.
     "loadtest.bare": BARE,

@@ -12,7 +12,7 @@ from fedface_cli import api_patience
 from fedface_cli.api_client import ControlApi, RunEvent
 from fedface_cli.api_patience import ApiPatience
 from fedface_cli.run_display import RunDisplay
-from fedface_cli.terminal import say
+from fedface_cli.terminal import note
 from fedface_cli.wording import percent
 from fedface_core.contracts.http import RunDetail, RunSummary
 from fedface_core.domain.errors import NotFoundError, UnavailableError
@@ -87,7 +87,7 @@ def _watch_live(api: ControlApi, run: RunDetail, console: Console, check: Callab
 
 
 def _watch_in_lines(api: ControlApi, run: RunDetail, console: Console, check: Callable[[], None]) -> RunDetail:
-    patience = ApiPatience(lambda reason: say(reason, err=True), check)
+    patience = ApiPatience(note, check)
     for event in follow(api, run.id, patience, check):
         if event.name == "progress":
             continue
