@@ -16,6 +16,7 @@ from typing import TypeVar
 from prometheus_client import Counter, Histogram
 
 from fedface_core.contracts import object_keys
+from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.plan.update_encoding import UPDATE_ENCODINGS
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
@@ -23,6 +24,7 @@ from fedface_core.domain.update import RefusalReason
 from fedface_core.ports import ArtifactStore, StoredObject
 from fedface_core.runtime.received_message import MessageFault
 
+UNKNOWN_QUEUE = "unknown"
 # How many of the newest runs have gauges of their own, in control and in the evaluator: a bound on label values.
 NEWEST_RUNS = 20
 
@@ -136,19 +138,17 @@ SWEEP_REPEATS = at_zero(
     Counter("fedface_sweep_repeats", "Phases whose commands the sweep published again.", ["phase"]),
     [RunPhase.PREPARING, RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING],
 )
-
-
-DROPPED_MESSAGES = Counter("fedface_dropped_messages", "Messages that were dropped unread.", ["queue", "fault"])
+# A message says itself which queue it was taken from, so it may name any; "unknown" is what is none of ours.
+DROPPED_MESSAGES = at_zero(
+    Counter("fedface_dropped_messages", "Messages that were dropped unread.", ["queue", "fault"]),
+    (*QUEUES, UNKNOWN_QUEUE),
+    MessageFault,
+)
 
 
 def export_task(task: str) -> None:
     """Export the durations of a task at 0, for each outcome. A process exports the tasks that it serves, and no others."""
     at_zero(TASK_SECONDS, [task], TaskOutcome)
-
-
-def export_queue(queue: str) -> None:
-    """Export the messages of a queue that were dropped at 0, for each fault. A process exports the queue that it serves."""
-    at_zero(DROPPED_MESSAGES, [queue], MessageFault)
 
 
 class CountedArtifacts:

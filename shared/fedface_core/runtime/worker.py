@@ -66,7 +66,6 @@ def run_worker(
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     app, collectors = import_module(tasks_module).create(settings)
     _serve_metrics_when_ready(settings, directory, collectors)
-    _export_queue(service)
     _interrupt_tasks_after(settings.grace_seconds)
     if in_each_process is not None:
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
@@ -76,12 +75,6 @@ def run_worker(
     finally:
         if settings.metrics_directory is None:
             shutil.rmtree(directory, ignore_errors=True)
-
-
-def _export_queue(service: str) -> None:
-    from fedface_core.runtime.metrics import export_queue  # which imports prometheus_client
-
-    export_queue(service)
 
 
 def _refuse_evicting_server(app: Celery, service: str) -> None:

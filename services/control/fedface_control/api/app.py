@@ -15,6 +15,7 @@ from prometheus_fastapi_instrumentator import Instrumentator
 
 from fedface_control.api.bounded_body import BoundedBody
 from fedface_control.api.capacity import DEFAULT_CAPACITY, Capacity
+from fedface_control.api.http_metrics import HttpMetrics
 from fedface_control.api.methods import KnownMethods
 from fedface_control.api.problems import ProblemApi, add_problem_handlers
 from fedface_control.api.routes import events, garbage, health, models, rounds, runs
@@ -59,9 +60,9 @@ def create_app(
     for router in (runs.router, rounds.router, events.router, models.router, garbage.router, health.router):
         app.include_router(router)
     registry.register(RunMetrics(ports))
-    Instrumentator(registry=registry, excluded_handlers=["/metrics"]).instrument(app).expose(
-        app, tags=["health"], response_class=PlainTextResponse
-    )
+    instrumentator = Instrumentator(registry=registry, excluded_handlers=["^/metrics$"])
+    instrumentator.add(HttpMetrics(app, registry)).instrument(app)
+    instrumentator.expose(app, tags=["health"], response_class=PlainTextResponse)
     app.add_middleware(KnownMethods)  # the outermost, so that no metric sees an invented method
     return app
 
