@@ -1,4 +1,4 @@
-"""Counts and durations of the API's requests, by route. Every combination of labels is exported at 0 before the first request.
+"""Counts and durations of the API's requests, by route, each exported at 0 before the first request.
 
 The instrumentator's own metrics appear with their first count, which `increase` and `rate` then miss: the first 5xx of a
 route would be on no panel.
@@ -26,7 +26,7 @@ _FEW_SECONDS: Final = (0.1, 0.5, 1)
 class HttpMetrics:
     """An instrumentation for `prometheus_fastapi_instrumentator` that counts the requests to the routes of ``app``.
 
-    The app must have all its routes by now. An event stream's duration ends where its answer begins, since it may last hours.
+    The app must have all its routes by now. Of an event stream, which may last hours, the time until its answer begins counts.
     """
 
     def __init__(self, app: FastAPI, registry: CollectorRegistry) -> None:

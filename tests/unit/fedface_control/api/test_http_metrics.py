@@ -1,4 +1,4 @@
-"""The counts of requests are there at 0 before the first one, for each route, method and kind of status, and for no others."""
+"""The counts of requests are there at 0 before the first one: each route, method and kind of status, and no other."""
 
 from __future__ import annotations
 
