@@ -21,7 +21,7 @@ _TRANSACTION: Final = ("multi", "exec", "discard", "watch", "unwatch")
 _SCRIPT: Final = ("evalsha", "script|load")
 _READ: Final = (
     *("exists", "get", "hexists", "hget", "hgetall", "hkeys", "hlen", "hmget", "scard", "sdiff", "sismember", "smembers"),
-    *("sscan", "xrange", "zrange", "zrevrange", "zrevrank"),
+    *("sscan", "xrange", "zcard", "zrange", "zrevrange", "zrevrank"),
 )
 _WRITE: Final = ("del", "hdel", "hincrby", "hset", "sadd", "set", "srem", "xadd", "zadd", "zrem")
 
