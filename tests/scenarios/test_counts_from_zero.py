@@ -108,7 +108,11 @@ def as_dict(samples: list[Any]) -> dict[Any, float]:
 
 def expected(tasks: list[str]) -> set[Any]:
     """Every sample that a process with these tasks exports."""
-    metrics = {**COMMON, "fedface_task_seconds_count": {"task": tasks, "outcome": OUTCOMES}}
+    metrics = {
+        **COMMON,
+        "fedface_task_seconds_count": {"task": tasks, "outcome": OUTCOMES},
+        "fedface_tasks_came_back_total": {"task": tasks},
+    }
     combinations = {
         (name, *sorted(zip(labels, values, strict=True)))
         for name, labels in metrics.items()
@@ -141,4 +145,4 @@ def test_the_api_exports_all_at_zero_too() -> None:
     exported = as_dict(samples)
     assert exported.keys() == expected([])
     assert set(exported.values()) == {0.0}
-    assert set(kinds) == families(set(exported)) | {"fedface_task_seconds"}
+    assert set(kinds) == families(set(exported)) | {"fedface_task_seconds", "fedface_tasks_came_back"}

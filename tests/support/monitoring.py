@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -18,6 +17,7 @@ import httpx
 import pytest
 
 from fedface_stack.children import Children
+from loadtest.dashboards.prometheus_data import configure
 
 HOST = "127.0.0.1"
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -56,23 +56,7 @@ def start_prometheus(
     alertmanager: str | None = None,
 ) -> str:
     """Start a Prometheus with the rules of deploy/, and with fixed addresses as targets. Returns its URL."""
-    jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
-    configuration: dict[str, Any] = {
-        "global": {
-            "scrape_interval": "500ms",
-            "scrape_timeout": "500ms",
-            "evaluation_interval": "1s",
-            "external_labels": {"runbooks": "https://docs.example.org/runbooks"},
-        },
-        "rule_files": [str(DEPLOY / "prometheus/alerts.yml")],
-        "scrape_configs": jobs,
-    }
-    if alertmanager is not None:
-        configuration["alerting"] = {
-            "alert_relabel_configs": [{"action": "labeldrop", "regex": "runbooks"}],
-            "alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}],
-        }
-    (home / "prometheus.yml").write_text(json.dumps(configuration))  # JSON is YAML too
+    configure(home / "prometheus.yml", targets, alertmanager=alertmanager)
     port = free_port()
     command = (
         binary,

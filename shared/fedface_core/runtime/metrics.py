@@ -97,6 +97,9 @@ def at_zero(metric: MetricT, *labels: Iterable[str]) -> MetricT:
 
 # The label values of these metrics are known from the start. No metric here is labelled by run or by client.
 TASK_SECONDS = Histogram("fedface_task_seconds", "Duration of a task.", ["task", "outcome"], buckets=_SECONDS)
+TASKS_CAME_BACK = Counter(
+    "fedface_tasks_came_back", "Tasks that came back to their queue, since the process that worked on them ended.", ["task"]
+)
 UPDATES = Counter("fedface_updates", "Updates by what became of them.", ["outcome", "reason"])
 at_zero(UPDATES, ["accepted"], [""])
 at_zero(UPDATES, ["refused"], RefusalReason)
@@ -147,8 +150,9 @@ DROPPED_MESSAGES = at_zero(
 
 
 def export_task(task: str) -> None:
-    """Export the durations of a task at 0, for each outcome. A process exports the tasks that it serves, and no others."""
+    """Export the counts of a task at 0, for each outcome. A process exports the tasks that it serves, and no others."""
     at_zero(TASK_SECONDS, [task], TaskOutcome)
+    at_zero(TASKS_CAME_BACK, [task])
 
 
 class CountedArtifacts:

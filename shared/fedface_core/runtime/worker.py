@@ -147,6 +147,8 @@ def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collect
     from prometheus_client import CollectorRegistry, start_http_server
     from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+    from fedface_core.runtime.prompt_answers import PromptCollector
+
     class CollectorOfAnyFolder(MultiProcessCollector):
         """The library's own takes the folder for a pattern: it finds nothing if the name has a ``[``."""
 
@@ -156,7 +158,7 @@ def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collect
     registry = CollectorRegistry()
     CollectorOfAnyFolder(registry, str(directory))  # type: ignore[no-untyped-call]
     for collector in collectors:
-        registry.register(collector)
+        registry.register(PromptCollector(collector))
 
     def start(**_: object) -> None:
         server, _thread = start_http_server(

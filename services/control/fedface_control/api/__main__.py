@@ -23,6 +23,7 @@ from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.metrics import Dependency
 from fedface_core.runtime.open_files import raise_open_file_limit
 from fedface_core.runtime.patience import wait_for_dependency, with_patience
+from fedface_core.runtime.prompt_answers import PromptCollector
 from fedface_core.runtime.settings import ControlSettings, load_settings
 
 
@@ -53,7 +54,7 @@ def main() -> None:
         restore_all(patient_ports)
     skew = ClockSkew(ports.clock)
     skew.compare()  # so that a wrong clock is logged at the start, though nobody scrapes
-    REGISTRY.register(skew)
+    REGISTRY.register(PromptCollector(skew))
     uvicorn.run(
         create_app(ports, REGISTRY, capacity, Quota(settings.api_runs, settings.api_plan_bytes, settings.budget)),
         host=settings.api_host,

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute
 
 from fedface_core.runtime.metrics import at_zero
 
-STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
+STATUSES: Final = ("2xx", "3xx", "4xx", "5xx")
 NO_ROUTE: Final = ("none", "other")
 """Path and method of a request that no route takes: what people invent becomes no label."""
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 7.5, 10, 30, 60)
@@ -26,7 +26,7 @@ _FEW_SECONDS: Final = (0.1, 0.5, 1)
 class HttpMetrics:
     """An instrumentation for `prometheus_fastapi_instrumentator` that counts the requests to the routes of ``app``.
 
-    The app must have all its routes by now. Of an event stream, which may last hours, the time until its answer begins counts.
+    The app must have all its routes by now. Of an event stream, which may last hours, the time to its first byte counts.
     """
 
     def __init__(self, app: FastAPI, registry: CollectorRegistry) -> None:
