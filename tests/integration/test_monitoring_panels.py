@@ -135,7 +135,7 @@ def rules(watched: Watched) -> list[dict[str, Any]]:
 
 def test_the_alerts_look_at_metrics_that_are_there(watched: Watched) -> None:
     evaluated = rules(watched)
-    assert len(evaluated) == 11
+    assert len(evaluated) == 12
     for rule in evaluated:
         assert rule["health"] == "ok", rule
         for metric in set(re.findall(r"\b(?:fedface_[a-z_]+|up)\b(?=[{)\[])", rule["query"])):

@@ -59,7 +59,7 @@ def of_alert(watched: Watched, alert: str) -> list[tuple[dict[str, str], float]]
 
 
 def test_every_alert_of_the_file_is_known() -> None:
-    assert len(alert_expressions()) == 11
+    assert len(alert_expressions()) == 12
 
 
 def test_the_runs_went_as_they_should(watched: Watched) -> None:

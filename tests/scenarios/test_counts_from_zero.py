@@ -87,6 +87,7 @@ COMMON: dict[str, dict[str, list[str]]] = {
         "queue": ["client", "aggregator", "evaluator", "control", "unknown"],
         "fault": [*MessageFault],
     },
+    "fedface_webhooks_total": {"outcome": ["delivered", "failed", "dropped"]},
     "fedface_sweep_repeats_total": {"phase": ["preparing", "open", "aggregating", "evaluating"]},
 }
 UPDATES = [("accepted", ""), ("failed", "client"), *(("refused", reason) for reason in RefusalReason)]

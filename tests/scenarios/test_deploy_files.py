@@ -549,7 +549,7 @@ def test_the_data_source_of_the_dashboards_is_provisioned(composed: dict[str, An
 def test_every_alert_says_what_to_do_and_is_tested() -> None:
     alerts = re.split(r"\n\s+- alert: ", ALERTS.read_text())[1:]
     tested = (ROOT / "deploy/prometheus/alerts_test.yml").read_text()
-    assert len(alerts) == 11
+    assert len(alerts) == 12
     for alert in alerts:
         name = alert.split("\n", 1)[0]
         assert re.search(r"summary: .{10}", alert), name
@@ -572,6 +572,21 @@ def test_the_alerts_name_no_way_to_run_services() -> None:
     """They hold for compose, Kubernetes and the local stack; their commands are in the runbooks."""
     rules = ALERTS.read_text().split("groups:")[1]
     assert re.findall(r"docker|compose|kubectl|systemctl", rules) == []
+
+
+def test_only_the_file_of_webhooks_gives_the_sweep_a_way_out(tmp_path: Path) -> None:
+    urls = "WEBHOOK_URLS=https://hooks.example.org/\nWEBHOOK_SECRET=whsec_x\n"
+    (tmp_path / "env").write_text((ROOT / ".env.example").read_text() + urls)
+    both = ("-f", "docker-compose.yml", "-f", "docker-compose.webhooks.yml")
+    answer = compose(*both, "config", "--format", "json", env_file=tmp_path / "env")
+    assert answer.returncode == 0, answer.stderr
+    read = json.loads(answer.stdout)
+    assert set(read["services"]["sweep"]["networks"]) == {*NETWORKS["sweep"], "outward"}
+    assert not read["networks"]["outward"].get("internal")
+    assert {name for name, service in read["services"].items() if "outward" in (service.get("networks") or {})} == {"sweep"}
+    assert {"FEDFACE_WEBHOOK_URLS", "FEDFACE_WEBHOOK_SECRET"} <= read["services"]["sweep"]["environment"].keys()
+    missing = compose(*both, "config", "-q")
+    assert "WEBHOOK_URLS" in missing.stderr
 
 
 def test_prometheus_tells_the_alertmanager_of_compose(composed: dict[str, Any]) -> None:

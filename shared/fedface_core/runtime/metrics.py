@@ -75,6 +75,15 @@ class DeviceEvent(StrEnum):
     LATE = "late"
 
 
+class WebhookOutcome(StrEnum):
+    """What became of an attempt to tell a receiver of an event."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """It is tried again, unless it is dropped, too."""
+    DROPPED = "dropped"
+
+
 class Dependency(StrEnum):
     """What tasks wait for if it does not answer."""
 
@@ -141,6 +150,7 @@ SWEEP_REPEATS = at_zero(
     Counter("fedface_sweep_repeats", "Phases whose commands the sweep published again.", ["phase"]),
     [RunPhase.PREPARING, RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING],
 )
+WEBHOOKS = at_zero(Counter("fedface_webhooks", "Attempts to tell a receiver of an event.", ["outcome"]), WebhookOutcome)
 # A message says itself which queue it was taken from, so it may name any; "unknown" is what is none of ours.
 DROPPED_MESSAGES = at_zero(
     Counter("fedface_dropped_messages", "Messages that were dropped unread.", ["queue", "fault"]),

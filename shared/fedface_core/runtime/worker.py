@@ -43,6 +43,7 @@ def run_worker(
     tasks_module: str,
     *,
     in_each_process: Callable[[], None] | None = None,
+    once_ready: Callable[[threading.Event], None] | None = None,
     beat: bool = False,
 ) -> None:
     """Execute the tasks in the queue of ``service`` until SIGTERM. Running tasks may then finish within the grace period.
@@ -55,7 +56,9 @@ def run_worker(
     for shared metrics is set, since prometheus_client reads that only once, when it is imported. `InvalidInputError` if the
     directory of the metrics cannot be used.
 
-    ``in_each_process`` is called at the start of each worker process. ``beat``: the worker also runs periodic tasks.
+    ``in_each_process`` is called at the start of each worker process. ``once_ready`` is called when the worker takes tasks,
+    with an event that is set when it is asked to end; what it has to do until then it does in threads. ``beat``: the worker
+    also runs periodic tasks.
     """
     configure_logging(settings, service)
     raise_open_file_limit()
@@ -71,7 +74,7 @@ def run_worker(
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
     try:
         _refuse_evicting_server(app, service)
-        _run(app, service, beat=beat)
+        _run(app, service, once_ready=once_ready, beat=beat)
     finally:
         if settings.metrics_directory is None:
             shutil.rmtree(directory, ignore_errors=True)
@@ -87,7 +90,7 @@ def _refuse_evicting_server(app: Celery, service: str) -> None:
             log.warning("broker_unavailable", reason=str(error))  # Celery waits for it, and names each attempt in the log
 
 
-def _run(app: Celery, service: str, *, beat: bool) -> None:
+def _run(app: Celery, service: str, *, once_ready: Callable[[threading.Event], None] | None, beat: bool) -> None:
     name = f"{service}@%h-{os.getpid()}"
     # The plain scheduler keeps its times in memory. The default one needs a file, which an interval does not.
     scheduler = ["--beat", "--scheduler", "celery.beat:Scheduler"] if beat else []
@@ -97,6 +100,8 @@ def _run(app: Celery, service: str, *, beat: bool) -> None:
     asked = threading.Event()
     worker_shutting_down.connect(lambda **_: asked.set(), weak=False)
     _move_delayed_messages(app, service, asked)
+    if once_ready is not None:
+        worker_ready.connect(lambda **_: once_ready(asked), weak=False)
     app.worker_main(["--quiet", "worker", "--queues", service, "--hostname", name, *silent, *scheduler])
     if not asked.is_set():  # Celery has logged why; whoever supervises this process has to see that it failed
         sys.exit(f"{service}: the worker ended though nobody asked it to; its log says why")
