@@ -51,7 +51,8 @@ _PATIENCE: Final = 90.0
 _MODEL: Final = {"architecture": "spherenet-4", "height": 28, "width": 24, "embedding_size": 16, "widths": [4, 8, 8, 16]}
 
 
-def _plan(name: str, clients: int, rounds: int, steps: int, cohort: Mapping[str, float]) -> Plan:
+def plan_of(name: str, clients: int, rounds: int, steps: int, cohort: Mapping[str, float] | None = None) -> Plan:
+    """The plan of a small run on rendered faces."""
     return Plan.model_validate(
         {
             "name": name,
@@ -59,14 +60,14 @@ def _plan(name: str, clients: int, rounds: int, steps: int, cohort: Mapping[str,
             "data": {"dataset": "synthetic", "images_per_identity": 4},
             "split": {"clients": clients, "test": 8},
             "local_training": {"steps": steps},
-            "cohort": dict(cohort),
+            "cohort": dict(cohort or {}),
             "rounds": rounds,
         }
     )
 
 
-DISTURBED: Final = _plan("disturbed, and completes", CLIENTS, ROUNDS, 60, {})
-REFUSED: Final = _plan("every update is refused", REFUSED_CLIENTS, 1, 2, {"max_update_norm": 1e-9, "retries": 0})
+DISTURBED: Final = plan_of("disturbed, and completes", CLIENTS, ROUNDS, 60)
+REFUSED: Final = plan_of("every update is refused", REFUSED_CLIENTS, 1, 2, {"max_update_norm": 1e-9, "retries": 0})
 
 
 @dataclass

@@ -22,6 +22,7 @@ from fedface_core.runtime.metrics import TASK_SECONDS, TASKS_CAME_BACK, TaskOutc
 from fedface_core.runtime.received_message import REMEDY
 from fedface_core.runtime.redis_url import uses_tls
 from fedface_core.runtime.settings import Settings, WorkerSettings
+from fedface_core.runtime.traces import traced_task
 from fedface_core.signing.errors import SignatureError
 from fedface_core.signing.keys import Keyring
 from fedface_core.signing.messages import SIGNATURE_HEADER, check_message
@@ -126,7 +127,10 @@ def register_handler(
                 redelivered = (task.request.delivery_info or {}).get("redelivered")
                 if redelivered:
                     TASKS_CAME_BACK.labels(name).inc()
-                with came_back(parsed, correlation_id) if redelivered else nullcontext(False) as given_up:
+                with (
+                    traced_task(name, parsed, correlation_id),
+                    came_back(parsed, correlation_id) if redelivered else nullcontext(False) as given_up,
+                ):
                     if given_up:
                         outcome = TaskOutcome.GIVEN_UP
                         return

@@ -135,9 +135,14 @@ def _check_urls(urls: tuple[str, ...]) -> None:
         if parts.scheme not in ("http", "https") or not parts.hostname or not has_valid_port(parts):
             raise ValueError("has a URL that is none: each is https://host/path, with commas between them")
         if parts.username is not None or parts.password is not None:
-            raise ValueError("has a URL with credentials: messages are signed, so the receiver needs none")
+            raise ValueError("has a URL with credentials, which would be shown in logs: leave them out")
         if parts.fragment or len(url) > _LONGEST_URL or not url.isascii():
             raise ValueError(f"has a URL with a fragment, of above {_LONGEST_URL} characters, or not in ASCII")
+
+
+def _check_one_url(url: str) -> str:
+    _check_urls((url,))
+    return url
 
 
 def _check_webhook_secret(secret: str) -> None:
@@ -180,6 +185,7 @@ Folders = Annotated[
     _checked(_check_folders),
 ]
 File = Annotated[Path, BeforeValidator(_refuse_no_file)]
+Url = Annotated[str, AfterValidator(_check_one_url)]
 # Without NoDecode, a text from the environment would have to be JSON.
 Urls = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(_split_urls), Field(max_length=_MOST_URLS), _checked(_check_urls)

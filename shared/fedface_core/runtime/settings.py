@@ -33,6 +33,7 @@ from fedface_core.runtime.setting_types import (
     Seconds,
     Secret,
     Token,
+    Url,
     Urls,
     WebhookSecret,
     WholeSeconds,
@@ -81,6 +82,10 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
+    traces_url: Url | None = Field(
+        default=None,
+        description="Where spans are sent, by OTLP over HTTP: http://collector:4318/v1/traces.",
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -27,6 +27,7 @@ from fedface_core.runtime.delayed_messages import keep_moving
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.open_files import raise_open_file_limit
 from fedface_core.runtime.settings import WorkerSettings
+from fedface_core.runtime.traces import end_traces, require_traces, start_traces
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -60,6 +61,7 @@ def run_worker(
     with an event that is set when it is asked to end; what it has to do until then it does in threads. ``beat``: the worker
     also runs periodic tasks.
     """
+    require_traces(settings)
     configure_logging(settings, service)
     raise_open_file_limit()
     # A receiver of this signal keeps Celery from configuring the loggers itself, which would drop all but warnings.
@@ -70,6 +72,9 @@ def run_worker(
     app, collectors = import_module(tasks_module).create(settings)
     _serve_metrics_when_ready(settings, directory, collectors)
     _interrupt_tasks_after(settings.grace_seconds)
+    if settings.traces_url is not None:
+        worker_process_init.connect(lambda **_: start_traces(settings, service), weak=False)
+        worker_process_shutdown.connect(lambda **_: end_traces(), weak=False)
     if in_each_process is not None:
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
     try:
