@@ -25,7 +25,7 @@ DASHBOARDS = sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 
 OWN = {"control", "sweep", "client", "aggregator", "evaluator"}
-SERVERS = {"redis", "minio", "prometheus", "grafana"}
+SERVERS = {"redis", "minio", "prometheus", "alertmanager", "grafana"}
 SETTINGS: dict[str, type[Settings]] = {"control": ControlSettings, "sweep": ControlSettings} | dict.fromkeys(
     ("client", "aggregator", "evaluator"), ComputeSettings
 )
@@ -134,7 +134,7 @@ def test_make_env_keeps_what_is_there_and_names_what_it_lacks(tmp_path: Path) ->
 
 
 def test_every_image_can_be_another_by_a_variable(tmp_path: Path) -> None:
-    names = ("REDIS", "MINIO", "PROMETHEUS", "GRAFANA", "SLIM", "TORCH")
+    names = ("REDIS", "MINIO", "PROMETHEUS", "ALERTMANAGER", "GRAFANA", "SLIM", "TORCH")
     pinned = "".join(f"{name}_IMAGE=mirror/{name.lower()}@sha256:{'0' * 64}\n" for name in names)
     (tmp_path / "env").write_text((ROOT / ".env.example").read_text() + pinned)
     answer = compose(*WITH_TLS, "config", "--format", "json", env_file=tmp_path / "env")
@@ -169,13 +169,13 @@ def test_only_the_first_step_is_root_and_that_without_a_network(composed: dict[s
     assert (prepare["network_mode"], prepare["cap_add"], prepare["restart"]) == ("none", ["CHOWN"], "no")
     assert composed["services"]["access"]["network_mode"] == "none"
     assert composed["services"]["redis"]["depends_on"]["access"]["condition"] == "service_completed_successfully"
-    for name in ("access", "minio", "prometheus", "grafana"):
+    for name in ("access", "minio", "prometheus", "alertmanager", "grafana"):
         assert composed["services"][name]["depends_on"]["prepare"]["condition"] == "service_completed_successfully"
 
 
 def test_published_ports_are_of_this_machine_only(composed: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in composed["services"].items() if "ports" in service}
-    assert set(published) == {"control", "prometheus", "grafana"}
+    assert set(published) == {"control", "prometheus", "alertmanager", "grafana"}
     assert {port["host_ip"] for ports in published.values() for port in ports} == {"127.0.0.1"}
 
 
@@ -188,6 +188,7 @@ NETWORKS = {
     "aggregator": {"broker", "store", "monitoring"},
     "evaluator": {"broker", "store", "monitoring"},
     "prometheus": {"api", "monitoring", "dashboards"},
+    "alertmanager": {"dashboards"},
     "grafana": {"dashboards"},
 }
 
@@ -532,7 +533,7 @@ def test_a_dashboard_explains_its_panels_and_lays_them_side_by_side(file: Path) 
     taken: set[tuple[int, int]] = set()
     for panel in panels:
         assert panel["title"]
-        if panel["type"] != "row":
+        if panel["type"] not in ("row", "text"):
             assert panel["description"], panel["title"]
             assert panel["datasource"] == {"type": "prometheus", "uid": "prometheus"}
             assert panel["targets"]
@@ -556,12 +557,52 @@ def test_the_data_source_of_the_dashboards_is_provisioned(composed: dict[str, An
 def test_every_alert_says_what_to_do_and_is_tested() -> None:
     alerts = re.split(r"\n\s+- alert: ", ALERTS.read_text())[1:]
     tested = (ROOT / "deploy/prometheus/alerts_test.yml").read_text()
-    assert len(alerts) == 9
+    assert len(alerts) == 12
     for alert in alerts:
         name = alert.split("\n", 1)[0]
         assert re.search(r"summary: .{10}", alert), name
         assert re.search(r"action: >-\n\s+.{40}", alert), name
         assert re.search(rf"alertname(: |=\")({name})\b", tested), f"{name} has no test"
+
+
+def test_every_alert_links_to_its_runbook() -> None:
+    """By the label that prometheus.yml sets, to a page whose sections are the alerts, and no others."""
+    names = re.findall(r"- alert: (\w+)", ALERTS.read_text())
+    links = re.findall(r'runbook_url: "\{\{ \$externalLabels.runbooks \}\}#([a-z]+)"', ALERTS.read_text())
+    assert links == [name.lower() for name in names]
+    for configuration in ("prometheus.yml", "prometheus.tls.yml"):
+        text = (ROOT / "deploy/prometheus" / configuration).read_text()
+        (page,) = re.findall(r"external_labels: \{runbooks: ([\w/.]+)\}", text)
+        assert re.findall(r"^## (\w+)$", (ROOT / page).read_text(), re.MULTILINE) == names
+
+
+def test_the_alerts_name_no_way_to_run_services() -> None:
+    """They hold for compose, Kubernetes and the local stack; their commands are in the runbooks."""
+    rules = ALERTS.read_text().split("groups:")[1]
+    assert re.findall(r"docker|compose|kubectl|systemctl", rules) == []
+
+
+def test_only_the_file_of_webhooks_gives_the_sweep_a_way_out(tmp_path: Path) -> None:
+    urls = "WEBHOOK_URLS=https://hooks.example.org/\nWEBHOOK_SECRET=whsec_x\n"
+    (tmp_path / "env").write_text((ROOT / ".env.example").read_text() + urls)
+    both = ("-f", "docker-compose.yml", "-f", "docker-compose.webhooks.yml")
+    answer = compose(*both, "config", "--format", "json", env_file=tmp_path / "env")
+    assert answer.returncode == 0, answer.stderr
+    read = json.loads(answer.stdout)
+    assert set(read["services"]["sweep"]["networks"]) == {*NETWORKS["sweep"], "outward"}
+    assert not read["networks"]["outward"].get("internal")
+    assert {name for name, service in read["services"].items() if "outward" in (service.get("networks") or {})} == {"sweep"}
+    assert {"FEDFACE_WEBHOOK_URLS", "FEDFACE_WEBHOOK_SECRET"} <= read["services"]["sweep"]["environment"].keys()
+    missing = compose(*both, "config", "-q")
+    assert "WEBHOOK_URLS" in missing.stderr
+
+
+def test_prometheus_tells_the_alertmanager_of_compose(composed: dict[str, Any]) -> None:
+    for configuration in ("prometheus.yml", "prometheus.tls.yml"):
+        text = (ROOT / "deploy/prometheus" / configuration).read_text()
+        assert re.findall(r'alertmanagers: .*targets: \["(\w+):(\d+)"\]', text) == [("alertmanager", "9093")]
+    networks = (set(composed["services"][name]["networks"]) for name in ("prometheus", "alertmanager"))
+    assert set.intersection(*networks)
 
 
 def test_the_image_lets_plans_read_where_compose_mounts_the_photographs_and_nowhere_else(composed: dict[str, Any]) -> None:

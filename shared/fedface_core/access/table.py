@@ -21,9 +21,9 @@ _TRANSACTION: Final = ("multi", "exec", "discard", "watch", "unwatch")
 _SCRIPT: Final = ("evalsha", "script|load")
 _READ: Final = (
     *("exists", "get", "hexists", "hget", "hgetall", "hkeys", "hlen", "hmget", "scard", "sdiff", "sismember", "smembers"),
-    *("sscan", "xrange", "zcard", "zrange", "zrevrange", "zrevrank"),
+    *("sscan", "xrange", "xrevrange", "zcard", "zrange", "zrevrange", "zrevrank"),
 )
-_WRITE: Final = ("del", "hdel", "hincrby", "hset", "sadd", "set", "srem", "xadd", "zadd", "zrem")
+_WRITE: Final = ("del", "hdel", "hincrby", "hset", "hsetnx", "sadd", "set", "srem", "xadd", "zadd", "zrem")
 
 _CONNECT: Final = RedisGrant(
     "connect, and check that the server takes writes",
@@ -45,6 +45,7 @@ def _takes_from(queue: str) -> RedisGrant:
     commands = (
         *("brpop", "llen", "lpush", "rpush", "hget", "hset", "hdel", "zadd", "zrem", "zrange", "zrevrangebyscore"),
         *("zscore", "zcard", "zrangebyscore", "xadd", "get", "set", "del", "sadd", "srem", "smembers", "eval", *_SCRIPT),
+        "watch",  # kombu puts back what a process had that has died in a transaction
     )
     return RedisGrant(f"take messages from {queue}", commands, reads=keys, writes=keys)
 

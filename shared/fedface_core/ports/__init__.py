@@ -12,6 +12,7 @@ from fedface_core.ports.artifacts import ArtifactStore, NothingSigned, Signature
 from fedface_core.ports.clock import Clock
 from fedface_core.ports.ledger import (
     EndedRound,
+    EventDeliveries,
     RecordedEvent,
     RoundSettlement,
     RoundSummary,
@@ -26,6 +27,7 @@ __all__ = [
     "ArtifactStore",
     "Clock",
     "EndedRound",
+    "EventDeliveries",
     "NothingSigned",
     "Ports",
     "RecordedEvent",

@@ -1,12 +1,13 @@
-"""The port of the ledger: the small shared state of runs and rounds. It has four parts, by what their users need.
+"""The port of the ledger: the small shared state of runs and rounds. It has five parts, by what their users need.
 
 `RunRecords`       the records of runs and rounds: control stores them, and every service loads them.
 `RoundSettlement`  which clients of a round have settled, and which partials are stored: clients and aggregators record
                    this, and control counts it.
 `StepFailures`     how often a step has failed: every service records this, so that nothing is repeated for ever.
 `RunViews`         what the API and the metrics read. It changes nothing.
+`EventDeliveries`  how far the receivers of webhooks were told of what happened.
 
-`RunLedger` has all four parts. A function takes the narrowest part that it needs.
+`RunLedger` has all five parts. A function takes the narrowest part that it needs.
 
 Every method raises `UnavailableError` if the ledger does not answer or cannot serve now, and `UnknownSchemaError` if another
 version of FedFace wrote a record that the method reads.
@@ -318,5 +319,27 @@ class RunViews(Protocol):
         """
 
 
-class RunLedger(RunRecords, RoundSettlement, StepFailures, RunViews, Protocol):
+class EventDeliveries(Protocol):
+    """How far the receivers of webhooks were told of the audit trails. A receiver has a name of its own."""
+
+    def followed_runs(self, *, ended: bool) -> Sequence[str]:
+        """The ids of runs of which events may come: those that have not ended, or only lately. With ``ended``, all."""
+
+    def undelivered_runs(self, receiver: str, run_ids: Sequence[str]) -> Sequence[str]:
+        """Those of the runs whose newest event the receiver was not told of.
+
+        A receiver is told of what happens after it was first named here.
+        """
+
+    def undelivered_events(self, receiver: str, run_id: str, limit: int) -> Sequence[RecordedEvent]:
+        """The first ``limit`` events of the run that the receiver was not told of, oldest first.
+
+        `NotFoundError` if there is no such run.
+        """
+
+    def mark_delivered(self, receiver: str, run_id: str, event_id: str) -> None:
+        """Record that the receiver was told of this event and those before it. Nothing if there is no such run."""
+
+
+class RunLedger(RunRecords, RoundSettlement, StepFailures, RunViews, EventDeliveries, Protocol):
     """The whole ledger, as adapters implement it."""

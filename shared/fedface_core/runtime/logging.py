@@ -14,6 +14,7 @@ from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.free_text import one_line
 from fedface_core.runtime.repeated_records import RepeatedRecordHandler
 from fedface_core.runtime.settings import Settings
+from fedface_core.runtime.traces import add_trace_id
 
 # Without the local variables, which structlog logs by default: they may be credentials or class embeddings.
 _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -32,6 +33,7 @@ def configure_logging(settings: Settings, service: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _name_service(service),
+        *([add_trace_id] if settings.traces_url is not None else []),
     ]
     renderer: list[Processor] = (
         [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer()]

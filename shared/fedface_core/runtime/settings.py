@@ -33,6 +33,9 @@ from fedface_core.runtime.setting_types import (
     Seconds,
     Secret,
     Token,
+    Url,
+    Urls,
+    WebhookSecret,
     WholeSeconds,
 )
 from fedface_core.runtime.tls_files import check_pair
@@ -79,6 +82,10 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
+    traces_url: Url | None = Field(
+        default=None,
+        description="Where spans are sent, by OTLP over HTTP: http://collector:4318/v1/traces.",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -236,6 +243,19 @@ class ControlSettings(WorkerSettings):
     repeat_after_seconds: Seconds = Field(
         default=60.0, description="The commands of a round are published again after this time without activity."
     )
+
+    webhook_urls: Urls = Field(
+        default=(), description="Who is told of what happens to runs and rounds: URLs with commas between them."
+    )
+    webhook_secret: WebhookSecret | None = Field(
+        default=None, description="The secret by which these messages are signed, and with which receivers check them."
+    )
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed(self) -> Self:
+        if self.webhook_urls and self.webhook_secret is None:
+            raise ValueError("FEDFACE_WEBHOOK_URLS is set, so FEDFACE_WEBHOOK_SECRET (or its _FILE) has to be")
+        return self
 
     @model_validator(mode="after")
     def _api_pair_is_whole(self) -> Self:

@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 from fedface_control.api.app import create_app
 from fedface_control.api.capacity import capacity_within
 from fedface_control.api.connections import protocol_within
+from fedface_control.api.request_traces import trace_requests
 from fedface_control.operate.quota import Quota
 from fedface_control.upkeep.claims import claim_for_earlier_runs
 from fedface_control.upkeep.restore import restore_all
@@ -23,7 +24,9 @@ from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.metrics import Dependency
 from fedface_core.runtime.open_files import raise_open_file_limit
 from fedface_core.runtime.patience import wait_for_dependency, with_patience
+from fedface_core.runtime.prompt_answers import PromptCollector
 from fedface_core.runtime.settings import ControlSettings, load_settings
+from fedface_core.runtime.traces import require_traces, start_traces
 
 
 @exit_message("control")
@@ -34,7 +37,9 @@ def main() -> None:
     process may open too few files.
     """
     settings = load_settings(ControlSettings)
+    require_traces(settings)
     configure_logging(settings, "control")
+    start_traces(settings, "control")
     ports = connect(settings, create_celery(settings))
     patience = settings.patience_seconds
     capacity = replace(
@@ -53,9 +58,11 @@ def main() -> None:
         restore_all(patient_ports)
     skew = ClockSkew(ports.clock)
     skew.compare()  # so that a wrong clock is logged at the start, though nobody scrapes
-    REGISTRY.register(skew)
+    REGISTRY.register(PromptCollector(skew))
+    app = create_app(ports, REGISTRY, capacity, Quota(settings.api_runs, settings.api_plan_bytes, settings.budget))
+    trace_requests(app)
     uvicorn.run(
-        create_app(ports, REGISTRY, capacity, Quota(settings.api_runs, settings.api_plan_bytes, settings.budget)),
+        app,
         host=settings.api_host,
         port=settings.api_port,
         root_path=settings.api_root_path,

@@ -15,6 +15,7 @@ from prometheus_fastapi_instrumentator import Instrumentator
 
 from fedface_control.api.bounded_body import BoundedBody
 from fedface_control.api.capacity import DEFAULT_CAPACITY, Capacity
+from fedface_control.api.http_metrics import HttpMetrics
 from fedface_control.api.methods import KnownMethods
 from fedface_control.api.openapi_document import TAGS, DescribedApi
 from fedface_control.api.operation_names import operation_id
@@ -72,7 +73,9 @@ def create_app(
     add_unversioned_paths(app)
     add_documentation(app)
     registry.register(RunMetrics(ports))
-    Instrumentator(registry=registry, excluded_handlers=["/metrics"]).instrument(app).expose(
+    instrumentator = Instrumentator(registry=registry, excluded_handlers=["^/metrics$"])
+    instrumentator.add(HttpMetrics(app, registry)).instrument(app)
+    instrumentator.expose(
         app, tags=["health"], response_class=PlainTextResponse, operation_id="getMetrics", summary="Get metrics"
     )
     app.add_middleware(KnownMethods)  # the outermost, so that no metric sees an invented method
