@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -17,7 +18,7 @@ class RefusedRequestError(FedFaceError):
 
     status = HTTPStatus.FORBIDDEN
     title = "Refused request"
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class NotSignedInError(RefusedRequestError):
@@ -25,20 +26,20 @@ class NotSignedInError(RefusedRequestError):
 
     status = HTTPStatus.UNAUTHORIZED
     title = "Not signed in"
-    headers = {"WWW-Authenticate": "Bearer"}
+    headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
 
 class BadCredentialsError(NotSignedInError):
     """The request has credentials that are not to be believed."""
 
-    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    headers = MappingProxyType({"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 
 class NotAllowedError(RefusedRequestError):
     """Who has signed in has not the role that the operation needs."""
 
     title = "Not allowed"
-    headers = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+    headers = MappingProxyType({"WWW-Authenticate": 'Bearer error="insufficient_scope"'})
 
 
 class IssuerUnavailableError(RefusedRequestError):
@@ -54,7 +55,7 @@ class TooManyRequestsError(RefusedRequestError):
     status = HTTPStatus.TOO_MANY_REQUESTS
     title = "Too many requests"
 
-    def __init__(self, message: str, seconds: int) -> None:
+    def __init__(self, message: str = "", seconds: int = 60) -> None:
         super().__init__(message)
         self.headers = {"Retry-After": str(seconds)}
 
