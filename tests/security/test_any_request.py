@@ -21,6 +21,7 @@ from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE
 from fedface_core.ports import Ports
 from support.api_by_hand import ByHand
+from support.open_sign_in import open_sign_in
 
 EXAMPLES = 3
 MANY_EXAMPLES = 60
@@ -36,7 +37,7 @@ def test_every_answer_is_as_described(mode: GenerationMode, pytestconfig: pytest
     clock = SystemClock()
     ports = Ports(ledger=MemoryLedger(clock), artifacts=MemoryArtifacts(), publisher=RecordingPublisher(), clock=clock)
     run_id = ByHand("", ports).completed()
-    schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(ports, CollectorRegistry()))
+    schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(ports, CollectorRegistry(), open_sign_in()))
     examples = MANY_EXAMPLES if pytestconfig.getoption("exhaustive") else EXAMPLES
     found: set[str] = set()
     asked: set[str] = set()

@@ -55,6 +55,7 @@ class RunSummary(Body):
     failure: str | None = None
     stopped_because: str | None = Field(default=None, description="Which condition of the plan completed the run.")
     cloned_from: str | None = None
+    owner: str | None = Field(default=None, description="The actor who created it; null where nobody had signed in.")
     allowed: list[str] = Field(
         default_factory=list, description="The actions that an operator may take on the run in its phase."
     )

@@ -28,6 +28,9 @@ class NotSignedInError(RefusedRequestError):
     title = "Not signed in"
     headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
+    def __init__(self, message: str = "sign in: send Authorization: Bearer, with an API key or an access token") -> None:
+        super().__init__(message)
+
 
 class BadCredentialsError(NotSignedInError):
     """The request has credentials that are not to be believed."""

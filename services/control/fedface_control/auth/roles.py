@@ -11,7 +11,7 @@ from fedface_control.auth.errors import NotAllowedError, NotSignedInError
 from fedface_control.auth.principal import Principal
 from fedface_core.domain.role import Role
 
-__all__ = ["OPENID_CONNECT", "Role", "principal_of", "requires"]
+__all__ = ["OPENID_CONNECT", "PrincipalDep", "Role", "described_as_signed_in", "requires"]
 
 OPENID_CONNECT: Final = "openIdConnect"
 """The name of the scheme in the OpenAPI document. It is there if an issuer is set."""
@@ -35,18 +35,19 @@ async def principal_of(request: Request) -> Principal:
     """Who has signed in. `NotSignedInError` if nobody has."""
     principal: Principal | None = request.scope.get("fedface.principal")
     if principal is None:
-        raise NotSignedInError("sign in: send Authorization: Bearer, with an API key or an access token")
+        raise NotSignedInError()
     return principal
 
 
 PrincipalDep = Annotated[Principal, Depends(principal_of)]
 
 
+async def described_as_signed_in(_bearer: Annotated[Any, Depends(_BEARER)], _oidc: Annotated[Any, Depends(_OIDC)]) -> None:
+    """A dependency that has the OpenAPI document say how an operation is called: signed in."""
+
+
 async def _require(
-    scopes: SecurityScopes,
-    principal: PrincipalDep,
-    _bearer: Annotated[Any, Depends(_BEARER)],
-    _oidc: Annotated[Any, Depends(_OIDC)],
+    scopes: SecurityScopes, principal: PrincipalDep, _described: Annotated[None, Depends(described_as_signed_in)]
 ) -> None:
     for scope in scopes.scopes:
         if not principal.has(Role(scope)):

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from fedface_control.api.problems import busy_response
 from fedface_control.api.routes.runs import BUSY, UNKNOWN_RUN, PortsDep, Responses, RunIdPath
+from fedface_control.auth.roles import Role, requires
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import MODEL_SHA256_HEADER, Problem, StoredModel
 from fedface_core.domain.errors import InvalidInputError, WrongPhaseError
@@ -47,6 +48,7 @@ class Uploads:
 
 @router.get(
     "/runs/{run_id}/model",
+    dependencies=[requires(Role.VIEWER)],
     response_class=Response,
     responses=UNKNOWN_RUN | DOWNLOAD,
 )
@@ -71,6 +73,7 @@ def download(run_id: RunIdPath, ports: PortsDep) -> Response:
 
 @router.put(
     "/models/{sha256}",
+    dependencies=[requires(Role.UPLOADER)],
     status_code=status.HTTP_201_CREATED,
     response_model=StoredModel,
     responses=UPLOAD | BUSY,
