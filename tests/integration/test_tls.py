@@ -172,6 +172,7 @@ def services(
         "FEDFACE_S3_SECURE": "true",
         "FEDFACE_S3_CA_FILE": str(certificates.authority),
         "FEDFACE_API_PORT": str(api_port),
+        "FEDFACE_API_OPEN": "true",
         "FEDFACE_METRICS_PORT": str(metrics_port),
     }
     for server in ("API", "METRICS"):
