@@ -61,6 +61,10 @@ def _check_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     return hosts
 
 
+def _none_if_empty(value: Any) -> Any:
+    return None if value == "" else value  # as compose gives a variable that .env leaves out
+
+
 Key = Annotated[Secret, AfterValidator(_check_key)]
 IssuerUrl = Annotated[Token, AfterValidator(_check_issuer)]
 HostNames = Annotated[
@@ -95,16 +99,16 @@ class SignInSettings(BaseModel):
         le=1_000_000,
         description="The most sign-ins from one address that may fail in a minute.",
     )
-    oidc_issuer: IssuerUrl | None = Field(
+    oidc_issuer: Annotated[IssuerUrl | None, BeforeValidator(_none_if_empty)] = Field(
         default=None, description="The OIDC issuer whose access tokens are believed, exactly as it calls itself."
     )
-    oidc_audience: Token | None = Field(default=None, description="The audience that an access token must name: this API.")
+    oidc_audience: Annotated[Token | None, BeforeValidator(_none_if_empty)] = Field(default=None, description="The audience that an access token must name: this API.")
     oidc_roles_claim: str = Field(
         default="roles",
         pattern=_ROLES_CLAIM,
         description="The claim of an access token with the roles, or a path to it with dots: realm_access.roles.",
     )
-    oidc_client_id: Token | None = Field(
+    oidc_client_id: Annotated[Token | None, BeforeValidator(_none_if_empty)] = Field(
         default=None,
         description="The issuer's client for `fedface login`: public, with the device authorization grant.",
     )
