@@ -501,7 +501,9 @@ def tool_folder(name: str) -> str:
 
 def test_prometheus_scrapes_each_of_our_services_where_it_listens(composed: dict[str, Any]) -> None:
     text = (ROOT / "deploy/prometheus/prometheus.yml").read_text()
-    scraped = re.findall(r"job_name: (\w+)\n(?:\s+authorization: .*\n)?\s+dns_sd_configs: \[\{names: \[(\w+)\], type: A, port: (\d+),", text)
+    scraped = re.findall(
+        r"job_name: (\w+)\n(?:\s+authorization: .*\n)?\s+dns_sd_configs: \[\{names: \[(\w+)\], type: A, port: (\d+),", text
+    )
     listening = {
         name: composed["services"][name]["environment"].get("FEDFACE_METRICS_PORT")
         or composed["services"][name]["environment"]["FEDFACE_API_PORT"]

@@ -153,7 +153,8 @@ def test_a_key_makes_no_better_key(api: TestClient) -> None:
 
 
 def test_a_record_that_somebody_has_written_by_hand_is_not_believed(api: TestClient, broker: Broker) -> None:
-    ann, ben = make(api), make(api, "ben", roles=["admin"])
+    ann = make(api)
+    ben = make(api, "ben", roles=["admin"])
     with broker.operator() as server:
         record = server.hget(API_KEYS, ben["id"])
         assert isinstance(record, str)

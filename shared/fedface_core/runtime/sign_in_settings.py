@@ -102,7 +102,9 @@ class SignInSettings(BaseModel):
     oidc_issuer: Annotated[IssuerUrl | None, BeforeValidator(_none_if_empty)] = Field(
         default=None, description="The OIDC issuer whose access tokens are believed, exactly as it calls itself."
     )
-    oidc_audience: Annotated[Token | None, BeforeValidator(_none_if_empty)] = Field(default=None, description="The audience that an access token must name: this API.")
+    oidc_audience: Annotated[Token | None, BeforeValidator(_none_if_empty)] = Field(
+        default=None, description="The audience that an access token must name: this API."
+    )
     oidc_roles_claim: str = Field(
         default="roles",
         pattern=_ROLES_CLAIM,

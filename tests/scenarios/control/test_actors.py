@@ -16,7 +16,8 @@ from support.in_process import InProcess
 from support.lost_ledger import lose
 from support.signing_in import FIRST_KEY, bearer, client_of, closed_sign_in, key_for
 
-ANN, BEN = "key:ann", "key:ben"
+ANN = "key:ann"
+BEN = "key:ben"
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ class Issuer:
         return self._age(published) < self._pace.usable_seconds
 
     def _refresh(self, known: Published | None) -> None:
-        """Fetch anew, unless another thread has done so or does so now.
+        """Fetch anew, unless another thread has fetched or is fetching.
 
         It is not waited for: an issuer that hangs must not hold all threads of the API.
         """

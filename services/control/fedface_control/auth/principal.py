@@ -10,7 +10,7 @@ from fedface_core.domain.role import Role, with_included
 
 @dataclass(frozen=True)
 class Principal:
-    """Who has signed in. ``actor`` is ``key:NAME`` or ``oidc:SUBJECT``, and None where the API asks nobody to sign in."""
+    """Who has signed in. ``actor`` is ``key:NAME`` or ``oidc:SUBJECT``, and None if the API asks nobody to sign in."""
 
     actor: str | None
     roles: frozenset[Role]
