@@ -10,7 +10,7 @@ from fedface_core.runtime.sign_in_settings import is_loopback
 
 OTHERS = {"redis_url": "redis://:own@redis:6379/0", "artifacts": "directory", "artifact_directory": "/artifacts"}
 KEY = "0123456789abcdef01234567"
-ISSUER = {"oidc_issuer": "https://id.example.org/realms/faces", "oidc_audience": "fedface"}
+ISSUER: dict[str, object] = {"oidc_issuer": "https://id.example.org/realms/faces", "oidc_audience": "fedface"}
 
 
 def settings(**given: object) -> ControlSettings:
