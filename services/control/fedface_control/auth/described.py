@@ -34,6 +34,7 @@ def describe_sign_in(described: dict[str, Any], sign_in: SignIn) -> dict[str, An
                 answers = answers | _BODY
             for status, description in answers.items():
                 operation["responses"].setdefault(status, {"description": description, "content": _PROBLEM})
-            if secured and issuer is None:
-                operation["security"] = [way for way in secured if OPENID_CONNECT not in way]
+            if secured:
+                ways = [way for way in secured if way and (issuer is not None or OPENID_CONNECT not in way)]
+                operation["security"] = [{}, *ways] if sign_in.open else ways  # {}: it may be called without any
     return described

@@ -137,7 +137,8 @@ class SignedIn:
                 await refused(scope, receive, send)
                 return
         scope["fedface.principal"] = principal
-        with acting_as(principal.actor), structlog.contextvars.bound_contextvars(actor=principal.actor):
+        told = {} if principal.actor is None else {"actor": principal.actor}
+        with acting_as(principal.actor), structlog.contextvars.bound_contextvars(**told):
             await self._app(scope, receive, send)
 
 

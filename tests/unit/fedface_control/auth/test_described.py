@@ -8,6 +8,7 @@ import pytest
 
 from fedface_control.auth.access_tokens import AccessTokens
 from fedface_control.auth.issuer import Issuer
+from support.open_sign_in import open_sign_in
 from support.signing_in import client_of, closed_sign_in
 
 ISSUER = "https://id.example.org/realms/faces"
@@ -51,3 +52,8 @@ def test_every_operation_that_is_not_open_describes_its_refusals(described: dict
             else:
                 open_to_all.append(path)
     assert sorted(open_to_all) == ["/healthz", "/readyz", "/v1/sign-in"]
+
+
+def test_an_open_api_may_be_called_without_credentials() -> None:
+    open_to_all = client_of(open_sign_in()).get("/openapi.json").json()
+    assert open_to_all["paths"]["/v1/keys"]["get"]["security"] == [{}, {"bearer": ["admin"]}]
