@@ -40,6 +40,7 @@ ALLOWED: Final[dict[str, set[str]]] = {
 CONTROL: Final = {
     *("celery", "fastapi", "fedface_core", "prometheus_client", "prometheus_fastapi_instrumentator", "pydantic"),
     *("anyio", "h11", "sse_starlette", "starlette", "structlog", "tenacity", "uvicorn"),
+    *("jwt", "limits", "redis"),  # sign-in
     *("standardwebhooks", "urllib3"),
     "opentelemetry",  # with the extra of traces alone
 }

@@ -166,6 +166,8 @@ def project(engine: None, request: pytest.FixtureRequest, tmp_path_factory: pyte
     name = f"fedface-test-{secrets.token_hex(4)}"
     override = env_file.with_name("override.yml")
     override.write_text(json.dumps({"services": {}}))
+    # The commands' own client sends it. The project is there as long as this module's tests are.
+    os.environ["FEDFACE_TOKEN"] = secrets_of_env["API_FIRST_KEY"]
     made = Project(name, env_file, override, f"http://{HOST}:{api_port}", f"http://{HOST}:{prometheus_port}")
     failed_before = request.session.testsfailed
     is_up = False
@@ -183,6 +185,7 @@ def project(engine: None, request: pytest.FixtureRequest, tmp_path_factory: pyte
             log.parent.mkdir(exist_ok=True)
             log.write_text(made.compose("ps", "--all").stdout + made.compose("logs", "--timestamps").stdout)
             print(f"the containers' logs are in {log}", file=sys.stderr)
+        del os.environ["FEDFACE_TOKEN"]
         made.must("down", "--volumes", "--timeout", "20", seconds=180)
 
 
@@ -219,6 +222,13 @@ def test_a_run_completes_and_prometheus_has_its_tar(project: Project, synthetic_
     assert rates
     wait_for_values(project, f'max by (far) (fedface_verification_tar{{run="{synthetic_run.id}"}})', rates)
     wait_for_values(project, f'max(fedface_verification_round{{run="{synthetic_run.id}"}})', {"{}": SYNTHETIC.rounds})
+
+
+def test_nobody_gets_in_without_a_key(project: Project) -> None:
+    for path in ("/v1/me", "/metrics"):
+        assert httpx.get(f"{project.api_url}{path}", trust_env=False).status_code == 401
+    headers = {"Authorization": f"Bearer {os.environ['FEDFACE_TOKEN']}"}
+    assert httpx.get(f"{project.api_url}/v1/me", headers=headers, trust_env=False).json()["actor"] == "key:first"
 
 
 def test_the_model_can_be_downloaded(project: Project, synthetic_run: RunDetail, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def api(server_processes: Children, valkey_url: str, tmp_path_factory: pytest.Te
         "FEDFACE_ARTIFACTS": "directory",
         "FEDFACE_ARTIFACT_DIRECTORY": str(home / "artifacts"),
         "FEDFACE_API_PORT": str(port),
+        "FEDFACE_API_OPEN": "true",
         "FEDFACE_API_ROOT_PATH": "/fedface",
     }
     few = ["sh", "-c", f'ulimit -n {OPEN_FILES}; exec "$@"', "sh"]

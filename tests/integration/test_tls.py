@@ -173,6 +173,7 @@ def services(
         "FEDFACE_S3_SECURE": "true",
         "FEDFACE_S3_CA_FILE": str(certificates.authority),
         "FEDFACE_API_PORT": str(api_port),
+        "FEDFACE_API_OPEN": "true",
         "FEDFACE_METRICS_PORT": str(metrics_port),
     }
     for server in ("API", "METRICS"):
@@ -188,6 +189,7 @@ def services(
 
 def service(name: str, module: str, settings: Mapping[str, str], url: str, certificates: Certificates) -> ProcessSpec:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FEDFACE_")}
+    inherited |= keys_in_environment()
 
     def is_ready() -> bool:
         try:

@@ -169,7 +169,8 @@ def test_only_the_first_step_is_root_and_that_without_a_network(composed: dict[s
     assert (prepare["network_mode"], prepare["cap_add"], prepare["restart"]) == ("none", ["CHOWN"], "no")
     assert composed["services"]["access"]["network_mode"] == "none"
     assert composed["services"]["redis"]["depends_on"]["access"]["condition"] == "service_completed_successfully"
-    for name in ("access", "minio", "prometheus", "alertmanager", "grafana"):
+    assert composed["services"]["prometheus"]["depends_on"]["access"]["condition"] == "service_completed_successfully"
+    for name in ("access", "minio", "alertmanager", "grafana"):
         assert composed["services"][name]["depends_on"]["prepare"]["condition"] == "service_completed_successfully"
 
 
@@ -265,7 +266,12 @@ def test_each_of_our_services_has_a_user_of_its_own_and_no_other_secret(composed
         name,
         f"change-me-s3-secret-{name}",
     )
-    assert sum("change-me" in value for value in environment.values()) == 2
+    keys = {"FEDFACE_API_FIRST_KEY", "FEDFACE_API_METRICS_KEY"} if name == "control" else set[str]()
+    assert {variable for variable, value in environment.items() if "change-me" in value} == {
+        *("FEDFACE_REDIS_URL", "FEDFACE_S3_SECRET_KEY"),
+        *keys,
+    }
+    assert "FEDFACE_API_OPEN" not in environment
 
 
 def test_only_who_sets_minio_up_has_its_root_password(composed: dict[str, Any]) -> None:
@@ -275,6 +281,29 @@ def test_only_who_sets_minio_up_has_its_root_password(composed: dict[str, Any]) 
         if "change-me-minio" in (service.get("environment") or {}).values()
     }
     assert holders == {"minio", "minio-setup", "prepare"}
+
+
+def test_only_prometheus_and_the_api_have_the_key_of_the_metrics(composed: dict[str, Any]) -> None:
+    given = {
+        name
+        for name, service in composed["services"].items()
+        if any("change-me-api-metrics-key" in str(value) for value in (service.get("environment") or {}).values())
+    }
+    assert given == {"prepare", "access", "control"}
+    mounted = {
+        name: (volume["target"], volume.get("read_only", False))
+        for name, service in composed["services"].items()
+        for volume in service.get("volumes", [])
+        if volume["source"] == "metrics-key"
+    }
+    assert mounted == {
+        "prepare": ("/volumes/metrics-key", False),
+        "access": ("/access/prometheus", False),
+        "prometheus": ("/etc/fedface/metrics", True),
+    }
+    for name in ("prometheus.yml", "prometheus.tls.yml"):
+        text = (ROOT / "deploy/prometheus" / name).read_text()
+        assert text.count("credentials_file: /etc/fedface/metrics/metrics.key") == 1
 
 
 @pytest.mark.parametrize("name", sorted(OWN))
@@ -481,7 +510,9 @@ def tool_folder(name: str) -> str:
 
 def test_prometheus_scrapes_each_of_our_services_where_it_listens(composed: dict[str, Any]) -> None:
     text = (ROOT / "deploy/prometheus/prometheus.yml").read_text()
-    scraped = re.findall(r"job_name: (\w+)\n\s+dns_sd_configs: \[\{names: \[(\w+)\], type: A, port: (\d+),", text)
+    scraped = re.findall(
+        r"job_name: (\w+)\n(?:\s+authorization: .*\n)?\s+dns_sd_configs: \[\{names: \[(\w+)\], type: A, port: (\d+),", text
+    )
     listening = {
         name: composed["services"][name]["environment"].get("FEDFACE_METRICS_PORT")
         or composed["services"][name]["environment"]["FEDFACE_API_PORT"]

@@ -20,6 +20,7 @@ from fedface_core.adapters.memory import MemoryArtifacts, MemoryLedger, Recordin
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.ports import Ports
 from support.api_by_hand import PLAN
+from support.open_sign_in import open_sign_in
 
 
 class Proxy(BaseHTTPRequestHandler):
@@ -61,7 +62,7 @@ def ports() -> Ports:
 def url(request: pytest.FixtureRequest, ports: Ports) -> Iterator[str]:
     """The API's URL at the proxy."""
     config = uvicorn.Config(
-        create_app(ports, CollectorRegistry()),
+        create_app(ports, CollectorRegistry(), open_sign_in()),
         port=0,
         root_path=request.param,
         log_config=None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from fedface_core.access.permissions import Identity, Permissions, RedisGrant, StoreGrant
+from fedface_core.adapters.redis.api_keys import API_KEYS, USED_ON
 from fedface_core.adapters.redis.keys import RUNS, round_key_patterns, run_key_patterns
 from fedface_core.contracts.broker_keys import DEAD_LETTERS, NOTHING, binding_keys, came_back_key, delayed_keys, unacked_keys
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, EVALUATOR, QUEUES
@@ -17,6 +18,8 @@ from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, EVALUATOR,
 _RUN: Final = run_key_patterns()
 _ROUND: Final = round_key_patterns()
 
+REQUEST_COUNTS: Final = "fedface-api:limits:*"
+"""How many requests an actor has sent, and how many sign-ins have failed: the API counts them (`fedface_control.auth`)."""
 _TRANSACTION: Final = ("multi", "exec", "discard", "watch", "unwatch")
 _SCRIPT: Final = ("evalsha", "script|load")
 _READ: Final = (
@@ -68,11 +71,21 @@ _EVERY_RECORD: Final = RedisGrant(
     "read and write all records", (*_READ, *_WRITE, *_SCRIPT), reads=("fedface:*",), writes=("fedface:*",)
 )
 
+_API_KEYS: Final = RedisGrant(
+    "keep API keys",
+    ("hdel", "hexists", "hget", "hgetall", "hlen", "hset", "hsetnx"),
+    reads=(API_KEYS, USED_ON),
+    writes=(API_KEYS, USED_ON),
+)
+_REQUEST_COUNTS: Final = RedisGrant(
+    "count requests", ("expire", "get", "incrby", "ttl", *_SCRIPT), reads=(REQUEST_COUNTS,), writes=(REQUEST_COUNTS,)
+)
+
 _KEPT_BY_CONTROL: Final = ("run", "manifest", "claim", "earlier_runs")
 
 TABLE: Final = {
     Identity.CONTROL: Permissions(
-        redis=(_CONNECT, _EVERY_RECORD, _publishes_to(*QUEUES)),
+        redis=(_CONNECT, _EVERY_RECORD, _API_KEYS, _REQUEST_COUNTS, _publishes_to(*QUEUES)),
         store=StoreGrant(
             reads=(*_KEPT_BY_CONTROL, "aggregation", "report", "model", "upload", "clock"),
             puts=(*_KEPT_BY_CONTROL, "model", "upload"),

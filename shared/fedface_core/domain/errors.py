@@ -8,6 +8,8 @@
     │   └── ArtifactMissingError  the artifact store has no object under a key
     ├── WrongPhaseError           the phase of the run or round does not allow what was asked
     ├── TooManyRunsError          the ledger holds as many runs as it may
+    ├── KeyExistsError            there is an API key of this name
+    ├── TooManyKeysError          there are as many API keys as there may be
     ├── StaleVersionError         somebody else changed the run in the meantime
     ├── UnavailableError          the ledger, the broker or the artifact store does not answer, or cannot serve now
     ├── EvictingLedgerError       the server of the ledger may remove records when its memory is full
@@ -79,6 +81,20 @@ class TooManyRunsError(FedFaceError):
 
     status = 409
     title = "Too many runs"
+
+
+class KeyExistsError(FedFaceError):
+    """There is an API key of this name. Whoever holds it would share the runs and the audit trail of the new one."""
+
+    status = 409
+    title = "Key exists"
+
+
+class TooManyKeysError(FedFaceError):
+    """There are as many API keys as there may be. Deleting those that have expired makes room."""
+
+    status = 409
+    title = "Too many keys"
 
 
 class StaleVersionError(FedFaceError):

@@ -70,7 +70,10 @@ class RunRecords(Protocol):
     """The records of runs and rounds."""
 
     def create(self, run: Run) -> None:
-        """Store a new run, and the event ``run_created`` in its audit trail. `WrongPhaseError` if the run's id is taken."""
+        """Store a new run, and the event ``run_created`` in its audit trail, which names its owner as the ``actor``.
+
+        `WrongPhaseError` if the run's id is taken.
+        """
 
     def require_room(self) -> None:
         """Check that the ledger has room for a new run, so that those it has can go on. `UnavailableError` if it has not."""
@@ -117,8 +120,13 @@ class RunRecords(Protocol):
     def record_event(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
         """Append an event to the run's audit trail; the run does not change. `NotFoundError` if there is no such run."""
 
-    def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
-        """Store a run whose records were lost, its ended rounds, and the event ``run_restored``.
+    def restore(
+        self,
+        run: Run,
+        rounds: Sequence[EndedRound],
+        detail: Mapping[str, str | int | float | None] | None = None,
+    ) -> None:
+        """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``.
 
         A call that was interrupted has stored no run, and can be repeated. `WrongPhaseError` if the ledger has the run.
         """

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 
-from fedface_core.adapters.audit_trail import EventData, check_event_id, event_data
+from fedface_core.adapters.audit_trail import EventData, check_event_id, creation_data, event_data
 from fedface_core.adapters.memory.failures import counted
 from fedface_core.adapters.memory.round import MemoryRound
 from fedface_core.adapters.system_clock import SystemClock
@@ -48,7 +48,7 @@ class MemoryLedger:
             self._rounds[run.id] = {}
             self._events[run.id] = []
             self._failures[run.id] = {}
-            self._record(run.id, "run_created", event_data(run))
+            self._record(run.id, "run_created", creation_data(run))
 
     def load(self, run_id: str) -> Run:
         """The run as it is stored now."""
@@ -103,8 +103,8 @@ class MemoryLedger:
             self.load(run_id)
             self._record(run_id, event, dict(data))
 
-    def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
-        """Store a run whose records were lost, its ended rounds, and the event ``run_restored``."""
+    def restore(self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None) -> None:
+        """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``."""
         with self._lock:
             if run.id in self._runs:
                 raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
@@ -112,7 +112,7 @@ class MemoryLedger:
             self._rounds[run.id] = {ended.record.number: MemoryRound.ended(ended) for ended in rounds}
             self._events[run.id] = []
             self._failures[run.id] = {}
-            self._record(run.id, "run_restored", event_data(run))
+            self._record(run.id, "run_restored", event_data(run, detail=detail))
 
     def delete(self, run_id: str) -> None:
         """Remove all records of a run."""

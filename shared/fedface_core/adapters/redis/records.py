@@ -9,7 +9,7 @@ from typing import Final
 
 from redis.client import Pipeline
 
-from fedface_core.adapters.audit_trail import EventData, event_data
+from fedface_core.adapters.audit_trail import EventData, creation_data, event_data
 from fedface_core.adapters.redis.keys import ACTIVE, RUNS, round_keys, run_keys, to_microseconds
 from fedface_core.adapters.redis.lookup import RunLookup, readable_runs
 from fedface_core.contracts.schema_version import read_versioned
@@ -30,7 +30,7 @@ class RedisRecords(RunLookup):
 
     def create(self, run: Run) -> None:
         """Store a new run, and the event ``run_created`` in its audit trail."""
-        if not self._store_new(run, "run_created"):
+        if not self._store_new(run, "run_created", creation_data(run)):
             raise WrongPhaseError(f"{run.id} exists already; a new run needs a new id")
 
     def active_runs(self) -> Sequence[Run]:
@@ -128,8 +128,8 @@ class RedisRecords(RunLookup):
         )
         self._require_run(recorded, run_id)
 
-    def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
-        """Store a run whose records were lost, its ended rounds, and the event ``run_restored``."""
+    def restore(self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None) -> None:
+        """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``."""
         keys = run_keys(run.id)
         with self._server.pipeline() as pipeline:
             pipeline.exists(keys.run)
@@ -142,7 +142,7 @@ class RedisRecords(RunLookup):
                 with self._server.pipeline() as pipeline:
                     _put_ended_round(pipeline, run.id, ended)
                     pipeline.execute()
-        if exists or not self._store_new(run, "run_restored"):
+        if exists or not self._store_new(run, "run_restored", event_data(run, detail=detail)):
             raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
 
     def delete(self, run_id: str) -> None:
@@ -161,16 +161,18 @@ class RedisRecords(RunLookup):
             pipeline.zrem(ACTIVE, run_id)
             pipeline.execute()
 
-    def _store_new(self, run: Run, event: str) -> bool:
-        """Store a run and its first event, unless the ledger has the run. Returns whether they were stored."""
+    def _store_new(self, run: Run, event: str, data: EventData) -> bool:
+        """Store a run and its first event with ``data``, unless the ledger has the run. Returns whether they were stored."""
         keys = run_keys(run.id)
         record = run.model_dump_json()
-        data = json.dumps(event_data(run), allow_nan=False)
         return bool(
             self._server.run_script(
                 "create.lua",
                 keys=[keys.run, keys.events, RUNS, ACTIVE],
-                args=[run.version, record, run.phase.value, event, data, run.id, run.created_at.timestamp()],
+                args=[
+                    *(run.version, record, run.phase.value, event, json.dumps(dict(data), allow_nan=False)),
+                    *(run.id, run.created_at.timestamp()),
+                ],
             )
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_an_operator_and_a_root_are_there_if_their_secret_is() -> None:
         ([], "usage: python -m fedface_core.access"),
         (["redis"], "usage: python -m fedface_core.access"),
         (["redis", "a", "b"], "usage: python -m fedface_core.access"),
-        (["postgres", "FOLDER"], "access: 'postgres' is none of redis, minio and seaweedfs"),
+        (["postgres", "FOLDER"], "access: 'postgres' is none of redis, minio, prometheus and seaweedfs"),
     ],
 )
 def test_a_wrong_call_is_said_in_one_line(
@@ -71,3 +72,26 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "file").write_text("")
     assert main(["redis", str(tmp_path / "file")], ENVIRONMENT) == 64
     assert str(tmp_path / "file") in capsys.readouterr().err
+
+
+def test_prometheus_gets_its_key_as_a_file_for_its_owner(tmp_path: Path) -> None:
+    assert main(["prometheus", str(tmp_path)], {"API_METRICS_KEY": "a key of its own"}) == 0
+    made = tmp_path / "metrics.key"
+    assert made.read_text() == "a key of its own"
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+
+
+def test_a_key_from_a_file_is_as_good(tmp_path: Path) -> None:
+    (tmp_path / "given").write_text("a key of its own\n")
+    assert main(["prometheus", str(tmp_path)], {"API_METRICS_KEY_FILE": str(tmp_path / "given")}) == 0
+    assert (tmp_path / "metrics.key").read_text() == "a key of its own"
+
+
+@pytest.mark.parametrize(
+    ("what", "complaint"), [("prometheus", "API_METRICS_KEY is not set"), ("grafana", "is none of redis")]
+)
+def test_what_is_missing_or_unknown_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str, complaint: str
+) -> None:
+    assert main([what, str(tmp_path)], {}) == 64
+    assert complaint in capsys.readouterr().err

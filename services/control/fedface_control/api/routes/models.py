@@ -18,6 +18,7 @@ from fedface_control.api.entity_tags import IfNoneMatch, entity_tag, unchanged
 from fedface_control.api.problems import busy_response
 from fedface_control.api.routes.rounds import UNCHANGED, NumberPath
 from fedface_control.api.routes.runs import BUSY, INVALID, LONGEST_ID, UNKNOWN_RUN, PortsDep, Responses, RunIdPath
+from fedface_control.auth.roles import Role, requires
 from fedface_control.lineage import model_card, model_page
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import MODEL_SHA256_HEADER, ModelCard, ModelList, Problem, StoredModel
@@ -83,6 +84,7 @@ def get_model_card(sha256: ModelPath, ports: PortsDep) -> ModelCard:
 
 @router.get(
     "/runs/{run_id}/model",
+    dependencies=[requires(Role.VIEWER)],
     response_class=Response,
     responses=UNKNOWN_RUN | DOWNLOAD,
 )
@@ -105,6 +107,7 @@ def download_round_model(run_id: RunIdPath, number: NumberPath, ports: PortsDep,
 
 @router.put(
     "/models/{sha256}",
+    dependencies=[requires(Role.UPLOADER)],
     status_code=status.HTTP_201_CREATED,
     response_model=StoredModel,
     responses=UPLOAD | BUSY,
