@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from fedface_control.api.app import create_app
 from loadtest.peers.environments import ROOT, prepare_environment
 from support.in_process import InProcess
+from support.open_sign_in import open_sign_in
 from support.served_app import served
 from support.tiny_run import tiny_plan, write_faces
 
@@ -31,7 +32,7 @@ def services(tmp_path: Path) -> InProcess:
 
 @pytest.fixture
 def url(services: InProcess) -> Iterator[str]:
-    with served(create_app(services.ports, CollectorRegistry())) as url:
+    with served(create_app(services.ports, CollectorRegistry(), open_sign_in())) as url:
         yield url
 
 
@@ -39,7 +40,7 @@ def url(services: InProcess) -> Iterator[str]:
 def generated(services: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The name of the package of the client. Whatever the generator cannot do with the description, it warns of."""
     description = tmp_path / "openapi.json"
-    description.write_text(json.dumps(create_app(services.ports, CollectorRegistry()).openapi()))
+    description.write_text(json.dumps(create_app(services.ports, CollectorRegistry(), open_sign_in()).openapi()))
     settings = tmp_path / "settings.yml"
     settings.write_text("post_hooks: []\n")
     python = prepare_environment("openapi-client", ROOT / ".peers", REQUIREMENTS)

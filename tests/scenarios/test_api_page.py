@@ -20,6 +20,7 @@ from fedface_control.api.app import create_app
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import RunPhase
 from support.in_process import InProcess
+from support.open_sign_in import open_sign_in
 from support.served_app import served
 
 PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text()
@@ -50,7 +51,7 @@ def script(url: str) -> str:
 def test_the_commands_of_the_page_lead_from_the_token_to_the_model(tmp_path: Path) -> None:
     services = InProcess(Plan.model_validate_json(PLAN))
     (tmp_path / "plan.json").write_text(PLAN)
-    with served(create_app(services.ports, CollectorRegistry())) as url:
+    with served(create_app(services.ports, CollectorRegistry(), open_sign_in())) as url:
         workers = threading.Thread(target=carry_out, args=(services,))
         workers.start()
         command = ["bash", "-c", script(url)]

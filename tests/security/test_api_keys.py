@@ -17,8 +17,8 @@ from fedface_core.access.permissions import Identity
 from fedface_core.access.secret_names import with_redis_user
 from fedface_core.adapters.redis.api_keys import API_KEYS, USED_ON, RedisApiKeys
 from fedface_core.domain.role import Role
-from security.conftest import Broker
 from support.control_rounds import Control
+from support.guarded_servers import Broker
 from support.signing_in import FIRST_KEY, bearer, closed_sign_in
 
 OTHERS = [identity for identity in with_redis_user() if identity is not Identity.CONTROL]

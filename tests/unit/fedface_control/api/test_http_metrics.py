@@ -13,6 +13,7 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from fedface_control.api.app import create_app
 from fedface_control.api.http_metrics import STATUSES, HttpMetrics
 from support.control_rounds import Control
+from support.open_sign_in import open_sign_in
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_what_no_route_takes_is_counted_together(
 
 
 def test_every_operation_of_the_api_is_there_at_zero(registry: CollectorRegistry) -> None:
-    app = create_app(Control.empty().ports, registry)
+    app = create_app(Control.empty().ports, registry, open_sign_in())
     operations = {
         (path, method.upper())
         for path, methods in app.openapi()["paths"].items()
