@@ -109,7 +109,8 @@ def raise_for_problem(response: httpx.Response, through: str = "", remedy: str =
             raise NotAllowedError(f"{message}{_needed(response, message)}") from cause
         case 429:
             seconds = _retry_after(response)
-            raise TooManyRequestsError(f"{message}; try again in {seconds:g} s", seconds) from cause
+            when = "" if "try again" in message else f"; try again in {seconds:g} s"
+            raise TooManyRequestsError(message + when, seconds) from cause
         case _:
             raise kind(message) from cause
 

@@ -47,8 +47,8 @@ class CommandGroup(TyperGroup):
         return ""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names for the help: own commands, then added ones in the order of `ADDED_BY`, then others by name."""
-        own = super().list_commands(ctx)
+        """Names for the help: own groups, own commands, then added ones in the order of `ADDED_BY`, then others by name."""
+        own = sorted(super().list_commands(ctx), key=lambda name: not hasattr(self.commands[name], "commands"))
         added = self._added()
         known = [name for name in map(self._own_name, ADDED_BY) if name in added]
         return [*own, *known, *sorted(added.keys() - set(own) - set(known))]

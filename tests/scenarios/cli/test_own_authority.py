@@ -24,8 +24,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def url(certificates: Certificates) -> Iterator[str]:
     app = FastAPI()
     app.get("/v1/runs")(lambda: {"runs": []})
-    files = {"ssl_certfile": certificates.good.certificate, "ssl_keyfile": certificates.good.key}
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="none", lifespan="off", **files))
+    pair = certificates.good
+    config = uvicorn.Config(
+        app, port=0, log_config=None, ws="none", lifespan="off", ssl_certfile=pair.certificate, ssl_keyfile=pair.key
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -110,6 +110,10 @@ def test_who_asks_too_often_is_told_how_long_to_wait(given: str, seconds: float)
     assert str(error) == f"too many requests; try again in {seconds:g} s"
 
 
+def test_an_api_that_says_itself_when_to_ask_again_is_not_repeated() -> None:
+    assert str(refused(429, "try again in 7 seconds", {"Retry-After": "7"})) == "try again in 7 seconds"
+
+
 def test_a_password_in_the_url_is_not_quoted() -> None:
     api = ControlApi("http://user:pw~1@control", httpx.MockTransport(lambda _: httpx.Response(418)))
     with pytest.raises(FedFaceError, match=r"http://\*\*\*@control/v1/me answered 418"):
