@@ -22,7 +22,8 @@ from support.problem_details import problem
 
 def sent(api: TestClient, path: str, plan: Any) -> Response:
     """The answer to a plan, whose text may be such that only JSON's escapes can write it."""
-    return api.post(path, content=json.dumps(plan), headers={"Content-Type": "application/json"})
+    answer: Response = api.post(path, content=json.dumps(plan), headers={"Content-Type": "application/json"})
+    return answer
 
 
 def checked(api: TestClient, plan: Any) -> PlanCheck:
