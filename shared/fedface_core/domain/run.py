@@ -144,8 +144,11 @@ class Run(BaseModel):
     stopped_because: str | None = Field(default=None, description="Which condition of the plan completed the run.")
     cloned_from: RunId | None = None
     requests: dict[str, str] = Field(default_factory=dict, description="Idempotency key → the request that was granted.")
+    # Left out if there is none: the record is then what a FedFace without sign-in writes and reads.
     owner: str | None = Field(
-        default=None, description="The actor who created it; none where nobody had signed in, and in old runs."
+        default=None,
+        exclude_if=lambda owner: owner is None,
+        description="The actor who created it; none if nobody had signed in, and in old runs.",
     )
 
     def active_seconds(self, now: datetime) -> float:

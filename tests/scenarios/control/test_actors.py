@@ -117,6 +117,11 @@ def test_a_key_used_for_two_things_is_shown_as_it_was_sent(post: Callable[..., A
 def test_a_run_of_before_there_were_owners_is_read(services: InProcess) -> None:
     run = services.ports.ledger.load(services.start())
     older = run.model_dump(mode="json")
-    del older["owner"]
+    assert "owner" not in older
     assert Run.model_validate(older) == run
     assert run.owner is None
+
+
+def test_the_owner_is_kept_in_the_record(services: InProcess) -> None:
+    run = services.ports.ledger.load(services.start()).model_copy(update={"owner": ANN})
+    assert Run.model_validate_json(run.model_dump_json()) == run
