@@ -502,6 +502,35 @@ def test_an_audit_that_reaches_no_database_says_so(tmp_path: Path) -> None:
     assert "the database of vulnerabilities cannot be asked here, so nothing is known" in done.stderr
 
 
+SKIPPED = "Dependency not found on PyPI and could not be audited"
+AUDITS = {
+    "knows none": ('sed "s/.*/{skipped}: &/" "$file"; echo "No known vulnerabilities found"', 69),
+    "knows all": ('echo "No known vulnerabilities found"', 0),
+    "knows all but one": ('echo "torch {skipped}: torch"; echo "No known vulnerabilities found"', 0),
+    "finds one": ('echo "Found 1 known vulnerability in 1 package"; exit 1', 1),
+    "breaks off": ('echo "Traceback"; exit 1', 69),
+}
+
+
+@pytest.mark.parametrize("audit", AUDITS)
+def test_an_audit_never_looks_better_than_it_is(tmp_path: Path, audit: str) -> None:
+    """A registry that knew no package gave status 0: "No known vulnerabilities found"."""
+    says, status = AUDITS[audit]
+    script = f"#!/bin/sh\nfor file; do :; done\n{says.format(skipped=SKIPPED)}\n"
+    (tmp_path / "pip-audit").write_text(script)
+    (tmp_path / "pip-audit").chmod(0o700)
+    command = ["sh", "deploy/audit.sh", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert ("nothing is known" in done.stderr) is (status == 69 or audit == "knows all but one")
+
+
+def test_ci_audits_what_is_installed_and_lists_it() -> None:
+    text = (ROOT / ".ci/run").read_text()
+    assert "sh deploy/audit.sh .venv/bin || [ $? -eq 69 ]" in text
+    assert "make sbom" in text
+
+
 def tool_folder(name: str) -> str:
     found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
     assert found is not None, f"{name} is missing: make dev"

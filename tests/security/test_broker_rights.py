@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +17,7 @@ from redis.retry import Retry
 
 from fedface_core.access.permissions import Identity
 from fedface_core.access.secret_names import with_redis_user
+from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, RecordingPublisher
 from fedface_core.adapters.redis.keys import round_keys, run_keys
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.contracts.broker_keys import unacked_keys
@@ -27,6 +29,9 @@ from fedface_core.domain.round import open_round
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_stack.children import Children
+from fedface_core.ports import Ports
+from fedface_core.runtime.failing_steps import count_failure
+from fedface_core.runtime.patience import with_patience
 from fedface_stack.embedded_servers import HOST
 from fedface_stack.local_ports import free_ports
 from support.guarded_servers import SERVERS, Broker, broker_spec
@@ -216,6 +221,17 @@ def test_no_worker_saves_a_run_or_a_round_or_writes_the_audit_trail(broker: Brok
             lambda: own.eval("return redis.call('HSET', ARGV[1], 'phase', 'failed')", 0, keys.run),
         ]
         assert [number for number, action in enumerate(actions) if not is_refused(action)] == []
+
+
+@pytest.mark.parametrize("identity", WORKERS)
+def test_a_failing_step_of_a_worker_is_counted_at_once(broker: Broker, run: Run, identity: Identity) -> None:
+    """Its event belongs into the audit trail, where no worker may write: a first failure held the worker up for minutes."""
+    ledger = RedisLedger(broker.url(identity))
+    ports = with_patience(Ports(ledger, MemoryArtifacts(), RecordingPublisher(), ManualClock()), 60)
+    began = time.monotonic()
+    assert count_failure(ports, RUN, 1, "aggregator.fold_shard of shard 0", "KeyError") is None
+    assert time.monotonic() - began < 5
+    assert ledger.record_failure(RUN, 1, "aggregator.fold_shard of shard 0", "KeyError").total == 2
 
 
 @pytest.mark.parametrize("identity", [Identity.AGGREGATOR, Identity.EVALUATOR])

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,14 @@ from redis.exceptions import NoPermissionError
 from fedface_control.upkeep.restore import restore_all
 from fedface_core.access.permissions import Identity, StoreGrant
 from fedface_core.access.table import TABLE
+from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.adapters.signed_artifacts import SignedArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, EVALUATOR, ROUTES
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import Run, RunPhase
+from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.signing.errors import SignatureError
 from fedface_core.signing.keys import own_keys
 from fedface_core.signing.life import working_for
@@ -272,3 +275,29 @@ def test_an_update_that_lies_there_before_the_client_trained_is_not_adopted(
     run = services.run(plan, place)
     assert len(placed) > 4
     assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulate(plan).model_sha256)
+
+
+def test_an_update_that_nobody_signed_is_not_summed_whatever_the_ledger_says(
+    broker: Broker, store: Store, services: GuardedServices, faces: Path
+) -> None:
+    """Whoever has Redis and the store puts an update for a client, and accepts it, before the client has trained."""
+    plan = tiny_plan(faces, rounds=1)
+    victim = client_id(0)
+    forged: list[str] = []
+    ledger = RedisLedger(broker.operator_url())
+
+    def accept(run: Run) -> None:
+        if run.round != 1 or forged:
+            return
+        data = store.operator().get(object_keys.update(run.id, 0, victim))
+        store.operator().put(object_keys.update(run.id, 1, victim), data)
+        accepted = AcceptedUpdate(sha256=sha256(data).hexdigest(), size=len(data), images=2, loss_before=1, loss_after=1)
+        forged.append(str(ledger.accept(run.id, 1, victim, accepted)))
+
+    run = services.run(plan, accept)
+    assert forged
+    assert run.phase is RunPhase.COMPLETED
+    aggregation = services.api.ledger.load_round(run.id, 1).aggregation
+    assert aggregation is not None
+    assert aggregation.refused == {victim: "unsigned"}
+    assert aggregation.folded == 3

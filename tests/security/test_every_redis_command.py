@@ -77,7 +77,7 @@ def commands(entries: Sequence[Any]) -> Iterator[Command]:
 def served(broker: Broker) -> list[Command]:
     """Every command of the server."""
     with closing(broker.operator()) as operator:
-        connection = operator.connection_pool.get_connection()
+        connection: Any = operator.connection_pool.get_connection()
         connection.encoder.decode_responses = False
         connection.send_command("COMMAND", NEVER_DECODE=True)
         return list(commands(connection.read_response(disable_decoding=True)))
@@ -96,7 +96,7 @@ def refused(broker: Broker, identity: Identity, sent: Sequence[Sequence[str]]) -
     """Of each command, whether the server says that this identity may not use it. Nothing else that it says matters."""
     answers: list[str] = []
     with closing(broker.connect(identity)) as own:
-        connection = own.connection_pool.get_connection()
+        connection: Any = own.connection_pool.get_connection()
         for first in range(0, len(sent), 500):
             part = sent[first : first + 500]
             connection.send_packed_command(connection.pack_commands(part))

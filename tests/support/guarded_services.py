@@ -112,7 +112,7 @@ class GuardedServices:
         taken = self._queues[queue].brpop([queue], timeout=0.01)
         assert isinstance(taken, list | tuple), "nobody else takes from it"
         try:
-            message = read_message(taken[1], queue)
+            message = read_message(_raw(taken[1]), queue)
         except UnreadableMessageError as error:
             self.dropped.append(str(error))
             return True
@@ -127,4 +127,9 @@ class GuardedServices:
 
 def waiting(operator: redis.Redis) -> list[tuple[str, bytes]]:
     """All messages that lie in the queues, each with its queue. ``operator`` may read them."""
-    return [(queue, message) for queue in TAKEN_BY for message in operator.lrange(queue, 0, -1)]
+    return [(queue, _raw(message)) for queue in TAKEN_BY for message in operator.lrange(queue, 0, -1)]
+
+
+def _raw(message: object) -> bytes:
+    assert isinstance(message, bytes), "these connections decode nothing"
+    return message

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from hashlib import md5, sha256
 from urllib.parse import urlsplit
 
-from minio.credentials import Credentials
+from minio.credentials.credentials import Credentials
 from minio.signer import sign_v4_s3
 
 REGION = "us-east-1"
@@ -37,7 +37,7 @@ class RawS3:
         """Send one request; ``path`` may have a query."""
         now = datetime.now(UTC)
         digest = sha256(body).hexdigest()
-        sent = {
+        sent: dict[str, str | list[str] | tuple[str]] = {
             "Host": self.endpoint,
             "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ"),
             "x-amz-content-sha256": digest,

@@ -118,7 +118,7 @@ def sum_updates(
         by_key = {key: accepted[client] for client, (key, _) in zip(admitted, objects, strict=True)}
         signed = SignedUpdates(workbench.ports.signatures, by_key)
         limit = partial.size_limit(start)
-        behind = workbench.ports.signatures.bytes_behind
+        behind = workbench.ports.signatures.bytes_behind()
         with ReadAhead(workbench.ports.artifacts, objects, limit, signed.check, behind) as reading:
             for client in admitted:
                 partial.fold(client, accepted[client], reading.next_object(), start)

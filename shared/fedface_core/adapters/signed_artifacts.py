@@ -39,8 +39,6 @@ class SignedArtifacts:
     the service that makes such objects, except `read_into`, which says so itself.
     """
 
-    bytes_behind = TRAILER_BYTES
-
     def __init__(self, store: ArtifactStore, keyring: Keyring, may_be_unsigned: Collection[str] = ()) -> None:
         self._store = store
         self._keyring = keyring
@@ -112,6 +110,10 @@ class SignedArtifacts:
         self._store.read_into(key, start, buffer)
         self._check_blocks(key, start, memoryview(buffer)[: max(0, size - start)], digests)
         return size
+
+    def bytes_behind(self) -> int:
+        """How many bytes behind an object are its signature."""
+        return TRAILER_BYTES
 
     def signed_sha256(self, key: str, size: int, behind: bytes | None = None) -> str:
         """The SHA-256 of an object of ``size`` bytes, as the service that makes such objects has signed it."""

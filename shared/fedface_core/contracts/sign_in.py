@@ -24,12 +24,12 @@ class NewKey(Body):
 class KeyView(Body):
     """A key, without its secret."""
 
-    id: str
-    name: str
-    roles: list[Role]
-    made_at: datetime
+    id: str = Field(description="What the key is deleted by.")
+    name: str = Field(description="Whose key it is.")
+    roles: list[Role] = Field(description="What its holder may do.")
+    made_at: datetime = Field(description="When it was made.")
     made_by: str | None = Field(description="The actor who made it.")
-    expires_at: datetime
+    expires_at: datetime = Field(description="From when on nobody signs in with it.")
     last_used: date | None = Field(description="The last day, in UTC, on which it was used.")
 
 
@@ -42,7 +42,7 @@ class MadeKey(KeyView):
 class KeyList(Body):
     """All keys, in the order of their names."""
 
-    keys: list[KeyView]
+    keys: list[KeyView] = Field(description="Each key that was made and not deleted.")
 
 
 class Me(Body):

@@ -12,6 +12,7 @@
     ├── TooManyKeysError          there are as many API keys as there may be
     ├── StaleVersionError         somebody else changed the run in the meantime
     ├── UnavailableError          the ledger, the broker or the artifact store does not answer, or cannot serve now
+    │   └── NotAllowedError       it does not let this user do this
     ├── EvictingLedgerError       the server of the ledger may remove records when its memory is full
     ├── UnknownSchemaError        another version of FedFace wrote what was read
     ├── TooFewUpdatesError        too few updates of a round passed their checks
@@ -117,6 +118,12 @@ class UnavailableError(FedFaceError):
 
     status = 503
     title = "Unavailable"
+
+
+class NotAllowedError(UnavailableError):
+    """The server does not let this user do this. Trying again does not help: an operator has to give the user the right."""
+
+    title = "Not allowed"
 
 
 class EvictingLedgerError(FedFaceError):

@@ -20,8 +20,8 @@ class StoredObject:
 class Signatures(Protocol):
     """What the services have signed in the artifact store (`fedface_core.signing`)."""
 
-    bytes_behind: int
-    """How many bytes behind an object are its signature."""
+    def bytes_behind(self) -> int:
+        """How many bytes behind an object are its signature. The store is not asked."""
 
     def signed_sha256(self, key: str, size: int, behind: bytes | None = None) -> str | None:
         """The SHA-256 of an object of ``size`` bytes, as the service that makes such objects has signed it for this key.
@@ -35,7 +35,9 @@ class Signatures(Protocol):
 class NothingSigned:
     """`Signatures` of a store that only this process can write, such as one in its memory."""
 
-    bytes_behind = 0
+    def bytes_behind(self) -> int:
+        """None."""
+        return 0
 
     def signed_sha256(self, key: str, size: int, behind: bytes | None = None) -> str | None:
         """None: nothing in the store is signed."""

@@ -150,7 +150,7 @@ def test_a_refused_object_gives_no_last_block_and_the_next_one_is_read(store: Wa
             raise UpdateRefusedError(RefusalReason.UNSIGNED, "forged")
 
     with ReadAhead(store, sized_objects(store), 3 * BLOCK, refuse_first) as reading:
-        given = []
+        given: list[memoryview] = []
         with pytest.raises(UpdateRefusedError, match="forged"):
             given.extend(reading.next_object())
         assert b"".join(reading.next_object()) == store.get("u/1")

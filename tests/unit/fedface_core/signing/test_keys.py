@@ -16,7 +16,8 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.signing.errors import SignatureError
 from fedface_core.signing.keys import Keyring, TrustedKeys, encoded_public, key_id, load_keyring, own_keys, read_private
 
-OLD, NEW = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+OLD = Ed25519PrivateKey.generate()
+NEW = Ed25519PrivateKey.generate()
 
 
 def write_trusted(file: Path, **keys: list[Ed25519PrivateKey]) -> None:

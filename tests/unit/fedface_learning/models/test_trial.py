@@ -28,7 +28,8 @@ def test_a_fresh_network_passes_and_is_not_changed(model: dict[str, object]) -> 
 
 
 def test_the_noise_is_the_same_every_time_and_differs_from_image_to_image() -> None:
-    first_ND, second_ND = trial_features(network(TINY)), trial_features(network(TINY))
+    first_ND = trial_features(network(TINY))
+    second_ND = trial_features(network(TINY))
     assert first_ND.shape == (4, 16)
     assert torch.equal(first_ND, second_ND)
     assert len({tuple(feature) for feature in first_ND.tolist()}) == 4

@@ -56,7 +56,7 @@ class Uploads:
         self.open = 0
 
 
-@router.get("/models", responses=UNKNOWN_RUN | INVALID)
+@router.get("/models", responses=UNKNOWN_RUN | INVALID, dependencies=[requires(Role.VIEWER)])
 def list_models(
     ports: PortsDep,
     after: Annotated[str, Query(max_length=LONGEST_ID, description=AFTER_DESCRIPTION)] = "",
@@ -70,13 +70,18 @@ def list_models(
     return model_page(ports, after, limit)
 
 
-@router.get("/models/{sha256}", response_class=Response, responses=DOWNLOAD_BY_NAME | INVALID)
+@router.get(
+    "/models/{sha256}",
+    response_class=Response,
+    responses=DOWNLOAD_BY_NAME | INVALID,
+    dependencies=[requires(Role.VIEWER)],
+)
 def download_model(sha256: ModelPath, ports: PortsDep, known: IfNoneMatch = None) -> Response:
     """Download a model version as safetensors. Its bytes never change, so what a client has of this name is right."""
     return _download(ports, sha256, sha256, known)
 
 
-@router.get("/models/{sha256}/card", responses=UNKNOWN_MODEL | INVALID)
+@router.get("/models/{sha256}/card", responses=UNKNOWN_MODEL | INVALID, dependencies=[requires(Role.VIEWER)])
 def get_model_card(sha256: ModelPath, ports: PortsDep) -> ModelCard:
     """Show what is known of a model version: who made it, from what, by which plan, and its scores."""
     return model_card(ports, sha256)
@@ -96,7 +101,12 @@ def download_run_model(run_id: RunIdPath, ports: PortsDep, known: IfNoneMatch = 
     return _download(ports, run.model_sha256, run_id, known)
 
 
-@router.get("/runs/{run_id}/rounds/{number}/model", response_class=Response, responses=UNKNOWN_RUN | DOWNLOAD | INVALID)
+@router.get(
+    "/runs/{run_id}/rounds/{number}/model",
+    response_class=Response,
+    responses=UNKNOWN_RUN | DOWNLOAD | INVALID,
+    dependencies=[requires(Role.VIEWER)],
+)
 def download_round_model(run_id: RunIdPath, number: NumberPath, ports: PortsDep, known: IfNoneMatch = None) -> Response:
     """Download the model version that a round has made, as safetensors."""
     made = ports.ledger.round_summary(run_id, number).round

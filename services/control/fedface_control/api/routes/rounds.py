@@ -53,7 +53,12 @@ def get_round(run_id: RunIdPath, number: NumberPath, ports: PortsDep) -> RoundVi
     return round_view(ports.ledger, ports.ledger.round_summary(run_id, number))
 
 
-@router.get("/{number}/report", response_model=VerificationReport, responses=UNKNOWN_RUN | UNCHANGED)
+@router.get(
+    "/{number}/report",
+    response_model=VerificationReport,
+    responses=UNKNOWN_RUN | UNCHANGED,
+    dependencies=[requires(Role.VIEWER)],
+)
 def get_round_report(run_id: RunIdPath, number: NumberPath, ports: PortsDep, known: IfNoneMatch = None) -> Response:
     """Show the verification report of a round: its scores and its ROC curve."""
     run = ports.ledger.load(run_id)
