@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -65,7 +66,7 @@ class Prometheus:
             for one in found
         ]
 
-    def _ask(self, path: str, parameters: Mapping[str, str | float]) -> list[dict[str, dict[str, str]]]:
+    def _ask(self, path: str, parameters: Mapping[str, str | float]) -> list[dict[str, Any]]:
         try:
             answer = httpx.get(f"{self.url}/api/v1/{path}", params=dict(parameters), trust_env=False, timeout=30)
             body = answer.json()
@@ -73,5 +74,5 @@ class Prometheus:
             raise UnavailableError(f"Prometheus at {self.url} does not answer: {error}") from error
         if body.get("status") != "success":
             raise UnavailableError(f"Prometheus refuses {parameters['query']}: {body.get('error')}")
-        found: list[dict[str, dict[str, str]]] = body["data"]["result"]
+        found: list[dict[str, Any]] = body["data"]["result"]
         return found

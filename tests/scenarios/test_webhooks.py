@@ -177,4 +177,4 @@ def test_wrong_settings_are_named(settings: dict[str, str], problem: str, monkey
     for name, value in settings.items():
         monkeypatch.setenv(f"FEDFACE_{name.upper()}", value)
     with pytest.raises(ValidationError, match=problem):
-        ControlSettings()  # type: ignore[call-arg]
+        ControlSettings()

@@ -125,7 +125,7 @@ def trace_round(run_id: str, correlation_id: str, number: int, opened_at: dateti
 
     token = _given_ids.set(ids_of(correlation_id, number))
     try:
-        attributes = {"fedface.run": run_id, "fedface.round": number, "fedface.phase": phase}
+        attributes: dict[str, str | int] = {"fedface.run": run_id, "fedface.round": number, "fedface.phase": phase}
         span = tracer.start_span(f"round {number}", Context(), attributes=attributes, start_time=_nanoseconds(opened_at))
     finally:
         _given_ids.reset(token)
