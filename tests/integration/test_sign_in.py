@@ -89,13 +89,13 @@ def test_the_documented_commands_work(api: Api) -> None:
 def test_prometheus_reads_the_metrics_with_its_key_and_nothing_else(client: httpx.Client) -> None:
     assert client.get("/metrics").status_code == 401
     assert "http_requests_total" in client.get("/metrics", headers=bearer(METRICS_KEY)).text
-    assert client.get("/runs", headers=bearer(METRICS_KEY)).status_code == 403
+    assert client.get("/v1/runs", headers=bearer(METRICS_KEY)).status_code == 403
 
 
 def test_a_person_signs_in_with_the_issuers_token(api: Api, client: httpx.Client) -> None:
     token = api.issuer.token(roles=["operator"], sub="ann")
     assert client.get("/v1/me", headers=bearer(token)).json()["actor"] == "oidc:ann"
-    assert client.post("/restore", headers=bearer(token)).status_code == 403
+    assert client.post("/v1/restore", headers=bearer(token)).status_code == 403
 
 
 def test_no_secret_is_in_the_log_nor_in_an_answer(api: Api, client: httpx.Client) -> None:

@@ -28,10 +28,10 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import open_round
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate
-from fedface_stack.children import Children
 from fedface_core.ports import Ports
 from fedface_core.runtime.failing_steps import count_failure
 from fedface_core.runtime.patience import with_patience
+from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST
 from fedface_stack.local_ports import free_ports
 from support.guarded_servers import SERVERS, Broker, broker_spec

@@ -12,7 +12,7 @@
     ├── TooManyKeysError          there are as many API keys as there may be
     ├── StaleVersionError         somebody else changed the run in the meantime
     ├── UnavailableError          the ledger, the broker or the artifact store does not answer, or cannot serve now
-    │   └── NotAllowedError       it does not let this user do this
+    │   └── MissingRightError       it does not let this user do this
     ├── EvictingLedgerError       the server of the ledger may remove records when its memory is full
     ├── UnknownSchemaError        another version of FedFace wrote what was read
     ├── TooFewUpdatesError        too few updates of a round passed their checks
@@ -120,10 +120,10 @@ class UnavailableError(FedFaceError):
     title = "Unavailable"
 
 
-class NotAllowedError(UnavailableError):
+class MissingRightError(UnavailableError):
     """The server does not let this user do this. Trying again does not help: an operator has to give the user the right."""
 
-    title = "Not allowed"
+    title = "Missing right"
 
 
 class EvictingLedgerError(FedFaceError):

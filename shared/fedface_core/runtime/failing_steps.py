@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from fedface_core.contracts.tasks import ROUTES
 from fedface_core.domain.commands import Command, EnrolClients, FoldShard, HandleFact, TrainClients
-from fedface_core.domain.errors import NotAllowedError, NotFoundError
+from fedface_core.domain.errors import MissingRightError, NotFoundError
 from fedface_core.domain.failures import OUTLIVED, PROCESS_ENDED, is_client_step, is_final, reason_of, shard_step
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.ports import Ports
@@ -79,7 +79,7 @@ def _note(ports: Ports, run_id: str, data: Mapping[str, str | int | None]) -> No
     """Note a failing step in the audit trail. A worker with a user of its own in Redis may not: then its log has it."""
     try:
         ports.ledger.record_event(run_id, "step_failing", data)
-    except NotAllowedError as error:
+    except MissingRightError as error:
         log.warning("failing_step_not_noted", reason=str(error))
 
 

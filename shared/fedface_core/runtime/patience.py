@@ -24,7 +24,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from fedface_core.domain.errors import FedFaceError, NotAllowedError, UnavailableError
+from fedface_core.domain.errors import FedFaceError, MissingRightError, UnavailableError
 from fedface_core.ports import Ports, RunRecords
 from fedface_core.runtime.metrics import WAITING_SECONDS, Dependency
 
@@ -102,7 +102,7 @@ def wait_for_dependency(dependency: Dependency, seconds: float, operation: Calla
 def _retrying(seconds: float, outage: _Outage) -> Retrying:
     return Retrying(
         # What a server does not allow it does not allow later: an operator has to change that.
-        retry=retry_if_exception_type(UnavailableError) & retry_if_not_exception_type(NotAllowedError),
+        retry=retry_if_exception_type(UnavailableError) & retry_if_not_exception_type(MissingRightError),
         wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
         stop=stop_after_delay(seconds),
         before_sleep=outage.attempt_failed,

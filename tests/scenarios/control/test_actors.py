@@ -44,17 +44,17 @@ def post(api: TestClient, keys: MemoryApiKeys) -> Callable[..., Any]:
 
 
 def test_a_run_belongs_to_who_created_it(services: InProcess, post: Callable[..., Any], plan: Plan) -> None:
-    created = post(ANN, "/runs", json=plan.model_dump(mode="json")).json()
+    created = post(ANN, "/v1/runs", json=plan.model_dump(mode="json")).json()
     assert created["owner"] == ANN
-    clone = post(BEN, f"/runs/{created['id']}/clone", json={}).json()
+    clone = post(BEN, f"/v1/runs/{created['id']}/clone", json={}).json()
     assert (clone["owner"], clone["cloned_from"]) == (BEN, created["id"])
     assert services.ports.ledger.load(created["id"]).owner == ANN
 
 
 def test_the_audit_trail_names_who_did_what(services: InProcess, post: Callable[..., Any], plan: Plan) -> None:
-    run = post(ANN, "/runs", json=plan.model_dump(mode="json")).json()["id"]
+    run = post(ANN, "/v1/runs", json=plan.model_dump(mode="json")).json()["id"]
     for actor, action in ((BEN, "start"), (ANN, "pause?now=true"), (BEN, "resume"), (ANN, "pause"), (BEN, "cancel")):
-        assert post(actor, f"/runs/{run}/{action}").status_code == 200
+        assert post(actor, f"/v1/runs/{run}/{action}").status_code == 200
     trail = [(event.name, event.data.get("actor")) for event in services.ports.ledger.events(run)]
     asked_for = [found for found in trail if found[1] is not None]
     assert asked_for == [
@@ -68,50 +68,50 @@ def test_the_audit_trail_names_who_did_what(services: InProcess, post: Callable[
 
 
 def test_what_control_does_by_itself_has_no_actor(services: InProcess, post: Callable[..., Any], plan: Plan) -> None:
-    run = post(ANN, "/runs", json=plan.model_dump(mode="json")).json()["id"]
-    post(ANN, f"/runs/{run}/start")
+    run = post(ANN, "/v1/runs", json=plan.model_dump(mode="json")).json()["id"]
+    post(ANN, f"/v1/runs/{run}/start")
     services.until(run, lambda state: state.round == 1)
     names = {event.name for event in services.ports.ledger.events(run) if "actor" in event.data}
     assert names == {"run_created", "run_started"}
 
 
 def test_steering_a_round_is_told_too(services: InProcess, post: Callable[..., Any], plan: Plan) -> None:
-    run = post(ANN, "/runs", json=plan.model_dump(mode="json")).json()["id"]
-    post(ANN, f"/runs/{run}/start")
+    run = post(ANN, "/v1/runs", json=plan.model_dump(mode="json")).json()["id"]
+    post(ANN, f"/v1/runs/{run}/start")
     services.until(run, lambda state: state.round == 1)
-    assert post(BEN, f"/runs/{run}/rounds/1/skip-evaluation").status_code == 200
-    assert post(BEN, f"/runs/{run}/rounds/1/retry").status_code == 200
+    assert post(BEN, f"/v1/runs/{run}/rounds/1/skip-evaluation").status_code == 200
+    assert post(BEN, f"/v1/runs/{run}/rounds/1/retry").status_code == 200
     trail = {event.name: event.data.get("actor") for event in services.ports.ledger.events(run)}
     assert (trail["evaluation_skipped"], trail["round_abandoned"]) == (BEN, BEN)
 
 
 def test_deleting_and_restoring_are_told(services: InProcess, api: TestClient, post: Callable[..., Any], plan: Plan) -> None:
-    run = post(ANN, "/runs", json=plan.model_dump(mode="json")).json()["id"]
+    run = post(ANN, "/v1/runs", json=plan.model_dump(mode="json")).json()["id"]
     lose(services, run)
-    assert api.post(f"/runs/{run}/restore", headers=bearer(FIRST_KEY)).json()["owner"] == ANN
-    assert api.delete(f"/runs/{run}?confirm={run}", headers=bearer(FIRST_KEY)).status_code == 202
+    assert api.post(f"/v1/runs/{run}/restore", headers=bearer(FIRST_KEY)).json()["owner"] == ANN
+    assert api.delete(f"/v1/runs/{run}?confirm={run}", headers=bearer(FIRST_KEY)).status_code == 202
     trail = [(event.name, event.data.get("actor")) for event in services.ports.ledger.events(run)]
     assert trail == [("run_restored", "key:first"), ("run_deleting", "key:first")]
 
 
 def test_two_actors_with_one_idempotency_key_never_meet(post: Callable[..., Any], plan: Plan) -> None:
     body = plan.model_dump(mode="json")
-    anns, again, bens = (post(actor, "/runs", "monday", body).json()["id"] for actor in (ANN, ANN, BEN))
+    anns, again, bens = (post(actor, "/v1/runs", "monday", body).json()["id"] for actor in (ANN, ANN, BEN))
     assert anns == again != bens
-    assert post(ANN, f"/runs/{anns}/start", "go").json()["phase"] == "preparing"
-    assert post(ANN, f"/runs/{anns}/start", "go").status_code == 200, "the same request again"
-    assert post(BEN, f"/runs/{anns}/start", "go").status_code == 409, "another request: of ben"
-    assert post(BEN, f"/runs/{anns}/cancel", "go").status_code == 200, "and not the key of ann, used for something else"
+    assert post(ANN, f"/v1/runs/{anns}/start", "go").json()["phase"] == "preparing"
+    assert post(ANN, f"/v1/runs/{anns}/start", "go").status_code == 200, "the same request again"
+    assert post(BEN, f"/v1/runs/{anns}/start", "go").status_code == 409, "another request: of ben"
+    assert post(BEN, f"/v1/runs/{anns}/cancel", "go").status_code == 200, "and not the key of ann, used for something else"
 
 
 def test_a_key_used_for_two_things_is_shown_as_it_was_sent(post: Callable[..., Any], plan: Plan) -> None:
-    run = post(ANN, "/runs", "monday", plan.model_dump(mode="json")).json()["id"]
-    post(ANN, f"/runs/{run}/start", "go")
-    refused = post(ANN, f"/runs/{run}/cancel", "go")
+    run = post(ANN, "/v1/runs", "monday", plan.model_dump(mode="json")).json()["id"]
+    post(ANN, f"/v1/runs/{run}/start", "go")
+    refused = post(ANN, f"/v1/runs/{run}/cancel", "go")
     assert refused.status_code == 422
     assert "the idempotency key 'go' was used for 'start'" in refused.json()["detail"]
     other = plan.model_copy(update={"rounds": 7}).model_dump(mode="json")
-    assert "the idempotency key 'monday' created" in post(ANN, "/runs", "monday", other).json()["detail"]
+    assert "the idempotency key 'monday' created" in post(ANN, "/v1/runs", "monday", other).json()["detail"]
 
 
 def test_a_run_of_before_there_were_owners_is_read(services: InProcess) -> None:

@@ -40,9 +40,9 @@ from fedface_core.ports import Ports
 class _Api(DescribedApi):
     """An API whose OpenAPI document says how its operations are called: signed in, or by everybody."""
 
-    def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document."""
-        return describe_sign_in(super().openapi(), self.state.sign_in)
+    def describe(self, described: dict[str, Any]) -> None:
+        """Add who may call what."""
+        describe_sign_in(described, self.state.sign_in)
 
 
 def create_app(

@@ -166,6 +166,8 @@ _PROBLEMS: Final = (
     ("Artifact missing", 404, f"there is no artifact runs/{_RUN}/rounds/2/report.json"),
     ("Wrong phase", 409, f"cannot start: {_RUN} is running, which allows pause, pause now, cancel"),
     ("Content Too Large", 413, "the body of this request has more than 2,097,152 bytes"),
+    ("Unsupported media type", 415, "the body is declared as 'text/plain'; send Content-Type: application/json"),
+    ("Misdirected request", 421, "this API is not 'faces.example.org'; FEDFACE_API_HOSTS says by which names it is reached"),
     ("Invalid input", 422, f"{_FIELD.field}: {_FIELD.message}"),
     ("Too many requests", 429, "this address has sent 100 requests within a minute; try again in 5 seconds"),
     ("Unavailable", 503, "the ledger at redis:6379 does not answer; check that it runs"),

@@ -63,8 +63,12 @@ class DescribedApi(FastAPI):
         """The OpenAPI document, of a server that no proxy stands before."""
         described = super().openapi()
         if "examples" not in described["components"]:  # FastAPI keeps the document, and makes it anew for a new route
+            self.describe(described)
             _complete(described)
         return described
+
+    def describe(self, described: dict[str, Any]) -> None:
+        """Add to the document what the routes do not say of themselves, before each answer gets its example."""
 
 
 def _complete(described: dict[str, Any]) -> None:

@@ -18,8 +18,8 @@ _ANY: Final = {"421": "The request is for a host that this API is not."}
 _BODY: Final = {"415": "The body is not declared to be JSON."}
 
 
-def describe_sign_in(described: dict[str, Any], sign_in: SignIn) -> dict[str, Any]:
-    """The OpenAPI document with the answers of `fedface_control.auth`, and with the issuer of ``sign_in``, if it has one."""
+def describe_sign_in(described: dict[str, Any], sign_in: SignIn) -> None:
+    """Add to the OpenAPI document the answers of `fedface_control.auth`, and the issuer of ``sign_in``, if it has one."""
     issuer = sign_in.tokens.issuer.url if sign_in.tokens is not None else None
     schemes = described["components"].get("securitySchemes", {})
     if issuer is None:
@@ -37,4 +37,3 @@ def describe_sign_in(described: dict[str, Any], sign_in: SignIn) -> dict[str, An
             if secured:
                 ways = [way for way in secured if way and (issuer is not None or OPENID_CONNECT not in way)]
                 operation["security"] = [{}, *ways] if sign_in.open else ways  # {}: it may be called without any
-    return described

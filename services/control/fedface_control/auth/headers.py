@@ -14,10 +14,10 @@ COMMON: Final = {
 }
 FOR_DATA: Final = "default-src 'none'; frame-ancestors 'none'"
 FOR_PAGES: Final = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Of a page, such as /docs: it loads the API's own files only. Its start and its styles are in the page itself."""
+"""Of a page, such as /docs: it loads the API's own files only. Swagger UI writes styles into the page itself."""
 OVER_TLS: Final = "max-age=31536000"
 """``Strict-Transport-Security``: for a year browsers ask by https only."""
 PERSONAL: Final = "no-store"

@@ -70,7 +70,9 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("case", FOREIGN)
-@pytest.mark.parametrize(("method", "path"), [("POST", "/restore"), ("DELETE", "/garbage"), ("PUT", f"/models/{'0' * 64}")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/restore"), ("DELETE", "/v1/garbage"), ("PUT", f"/v1/models/{'0' * 64}")]
+)
 def test_a_page_of_another_site_changes_nothing(api: TestClient, case: str, method: str, path: str) -> None:
     refused = api.request(method, path, headers=FOREIGN[case])
     assert (refused.status_code, refused.json()["title"]) == (403, "Foreign page")
@@ -81,7 +83,7 @@ def test_a_page_of_another_site_changes_nothing(api: TestClient, case: str, meth
     [{}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": "http://testserver"}],
 )
 def test_programs_and_our_own_pages_are_served(api: TestClient, headers: dict[str, str]) -> None:
-    assert api.post("/restore", headers=headers).status_code == 200
+    assert api.post("/v1/restore", headers=headers).status_code == 200
 
 
 def test_looking_is_allowed_to_a_link_from_anywhere(api: TestClient) -> None:
@@ -90,7 +92,7 @@ def test_looking_is_allowed_to_a_link_from_anywhere(api: TestClient) -> None:
 
 def test_no_page_of_another_origin_may_read_or_ask(api: TestClient) -> None:
     asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT"}
-    answers = [api.options("/runs", headers=asked), api.get("/runs", headers={"Origin": "https://evil.example"})]
+    answers = [api.options("/v1/runs", headers=asked), api.get("/v1/runs", headers={"Origin": "https://evil.example"})]
     assert [name for answer in answers for name in answer.headers if name.startswith("access-control")] == []
 
 
@@ -99,15 +101,15 @@ NOT_JSON = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-d
 
 @pytest.mark.parametrize("kind", NOT_JSON)
 def test_a_body_is_declared_to_be_json(api: TestClient, kind: str) -> None:
-    refused = api.post("/runs", content=b'{"name": "x"}', headers={"Content-Type": kind})
+    refused = api.post("/v1/runs", content=b'{"name": "x"}', headers={"Content-Type": kind})
     assert (refused.status_code, refused.json()["title"]) == (415, "Unsupported media type")
     assert "application/json" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"])
 def test_json_is_json(api: TestClient, kind: str) -> None:
-    assert api.post("/runs", content=b'{"no": "plan"}', headers={"Content-Type": kind}).status_code == 422
+    assert api.post("/v1/runs", content=b'{"no": "plan"}', headers={"Content-Type": kind}).status_code == 422
 
 
 def test_a_request_without_a_body_declares_nothing(api: TestClient) -> None:
-    assert api.post("/restore").status_code == 200
+    assert api.post("/v1/restore").status_code == 200

@@ -16,7 +16,7 @@ def api() -> TestClient:
     return client_of(open_sign_in())
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/runs", "/nothing", "/openapi.json", "/metrics"])
+@pytest.mark.parametrize("path", ["/healthz", "/v1/runs", "/nothing", "/openapi.json", "/metrics"])
 def test_data_is_no_page(api: TestClient, path: str) -> None:
     headers = api.get(path).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -33,13 +33,13 @@ def test_a_page_loads_the_apis_own_files_and_stands_in_no_frame(api: TestClient)
 
 
 def test_a_refusal_has_them_too(api: TestClient) -> None:
-    for refused in (api.get("/healthz", headers={"Host": "evil.example"}), api.request("BREW", "/runs")):
+    for refused in (api.get("/healthz", headers={"Host": "evil.example"}), api.request("BREW", "/v1/runs")):
         assert refused.status_code >= 400
         assert refused.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_what_is_for_one_person_is_kept_by_nobody(api: TestClient) -> None:
-    assert api.get("/runs").headers["Cache-Control"] == "no-store"
+    assert api.get("/v1/runs").headers["Cache-Control"] == "no-store"
     assert "Cache-Control" not in api.get("/healthz").headers
 
 

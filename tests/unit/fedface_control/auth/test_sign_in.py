@@ -164,8 +164,8 @@ def test_all_others_are_not(api: TestClient, path: str) -> None:
 
 def test_the_body_of_who_has_not_signed_in_is_not_read(api: TestClient) -> None:
     headers = {"Content-Type": "application/json", "Content-Length": "100"}
-    assert api.post("/runs", content=b"{", headers=headers).status_code == 401  # and not 422
-    assert api.post("/runs", content=b"{", headers=headers | bearer(FIRST_KEY)).status_code == 422
+    assert api.post("/v1/runs", content=b"{", headers=headers).status_code == 401  # and not 422
+    assert api.post("/v1/runs", content=b"{", headers=headers | bearer(FIRST_KEY)).status_code == 422
 
 
 def test_an_open_api_lets_everybody_in_and_looks_at_no_credentials() -> None:
@@ -187,10 +187,10 @@ def test_redis_away_is_a_503_that_says_when_to_come_again(
         raise UnavailableError("Redis at redis:6379 does not answer")
 
     monkeypatch.setattr(shared.keys, "find", away)
-    response = api.get("/runs", headers=bearer(token))
+    response = api.get("/v1/runs", headers=bearer(token))
     problem(response, 503, "Unavailable")
     assert int(response.headers["Retry-After"]) > 0
-    assert api.get("/runs", headers=bearer(FIRST_KEY)).status_code == 200, "what is known by a setting needs no Redis"
+    assert api.get("/v1/runs", headers=bearer(FIRST_KEY)).status_code == 200, "what is known by a setting needs no Redis"
 
 
 @pytest.mark.parametrize(

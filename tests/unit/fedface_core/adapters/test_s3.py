@@ -20,7 +20,7 @@ class CountingArtifacts(S3Artifacts):
         self.under_way = threading.Semaphore(PUTS_AT_ONCE)
         self.stored: dict[str, bytes] = {}
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:
         """Store the object once `PUTS_AT_ONCE` puts are under way. No more may be."""
         assert self.under_way.acquire(blocking=False), "too many puts at once"
         self.together.wait(timeout=5)
