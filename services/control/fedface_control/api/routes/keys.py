@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Depends, Path, Request, status
+from fastapi import APIRouter, Body, Depends, Path, Request, status
 
 from fedface_control.actor import actor
 from fedface_control.api.routes.runs import INVALID, Responses
@@ -24,6 +24,13 @@ TAKEN: Responses = {
     409: {"model": Problem, "description": "There is a key of this name, or there are as many keys as there may be."}
 }
 UNKNOWN_KEY: Responses = {404: {"model": Problem, "description": "There is no such key."}}
+
+KEY_EXAMPLE = {
+    "operator": {
+        "summary": "A key for a script that runs plans, good for 90 days.",
+        "value": {"name": "nightly", "roles": ["operator"], "days": 90},
+    }
+}
 
 router = APIRouter(prefix="/v1/keys", tags=["sign-in"])
 
@@ -44,7 +51,7 @@ SignInDep = Annotated[SignIn, Depends(sign_in_of)]
     responses=TAKEN | INVALID,
     dependencies=[requires(Role.ADMIN)],
 )
-def create(wanted: NewKey, sign_in: SignInDep) -> MadeKey:
+def create(wanted: Annotated[NewKey, Body(openapi_examples=KEY_EXAMPLE)], sign_in: SignInDep) -> MadeKey:
     """Make an API key. The answer shows it, and nobody can have it shown again: only its digest is kept."""
     if wanted.name in KNOWN_NAMES:
         raise KeyExistsError(f"the name {wanted.name!r} is that of a key in the settings; take another name")
