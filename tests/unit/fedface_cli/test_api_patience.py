@@ -103,6 +103,6 @@ def test_at_the_beginning_only_an_api_that_is_there_is_waited_for(monkeypatch: p
     def answer() -> str:
         raise answers.pop(0)
 
-    with pytest.raises(UnavailableError, match="^away$"):
+    with pytest.raises(UnavailableError, match=r"^away$"):
         ApiPatience(lambda _reason: None).begin(answer)
     assert waited == [7]
