@@ -54,14 +54,15 @@ def stack_speed(
     processes = processes or os.cpu_count() or 1
     with console.status(f"{clients} clients, {processes} processes, {repetitions} repetitions"):
         try:
-            report = _measure(clients, processes, repetitions, artifacts)
+            report = measure_systems(clients, processes, repetitions, artifacts)
         except BareLoopEndedError as error:  # the bare loop imports none of our packages, so it has no FedFaceError
             raise FedFaceError(str(error)) from None
     _show(report, console)
     print_report(report)
 
 
-def _measure(clients: int, processes: int, repetitions: int, artifacts: Artifacts) -> StackSpeedReport:
+def measure_systems(clients: int, processes: int, repetitions: int, artifacts: Artifacts) -> StackSpeedReport:
+    """Start both systems, and measure their rounds in turns."""
     import tempfile
 
     from fedface_stack.stack import CLIENT_NICENESS, LocalStack

@@ -94,7 +94,8 @@ class SmallIssuer:
         if form.get("client_id") != CLIENT_ID:
             return 400, {"error": "invalid_client"}
         if path == "/device":
-            user_code, device_code = secrets.token_hex(4), secrets.token_urlsafe()
+            user_code = secrets.token_hex(4)
+            device_code = secrets.token_urlsafe()
             self.waiting[user_code] = device_code
             codes = {"device_code": device_code, "user_code": user_code, "verification_uri": f"{self.url}/confirm"}
             return 200, codes | {"expires_in": 600, "interval": 1}

@@ -80,7 +80,8 @@ def run(
         _print_pending_work(jobs, pending, folder, processes, console)
         write_whole(folder.study(), study_file.read_bytes())
         failed = _run_with_progress(pending, folder, processes, study.metric, console)
-        tables = plots = None
+        tables: dict[str, Any] | None = None
+        plots: list[str] | None = None
         if any(folder.result(job).exists() for job in jobs):
             tables = _report(folder)
             plots = _plot(folder)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from fedface_lab.study import commands
 from fedface_lab.study.run_study import FinishedWork, PendingWork
 from support.command_line import Invoke
 from support.finished_study import Finished
@@ -35,7 +34,7 @@ def test_a_dry_run_lists_the_jobs_and_runs_none(fedface: Invoke, finished: Finis
 def test_jobs_that_fail_are_named_and_stop_no_others(
     fedface: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "_plot", lambda folder: [])  # drawing takes seconds
+    monkeypatch.setattr("fedface_lab.study.plots.draw_all", lambda *_: [])  # drawing takes seconds
     broken = "[arms.sparse]\ndata.images_per_identity = 1\n[arms.wild]\npretrain.learning_rate = 1e9\n"
     file = write_study(tmp_path, ONE_SEED, ONE_POINT, ("[arms.long]", f"{broken}\n[arms.long]"))
     code, out, err = fedface("study", "run", str(file), "-o", str(tmp_path / "out"))

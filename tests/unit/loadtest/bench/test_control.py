@@ -30,7 +30,7 @@ def test_numbers_of_clients_that_make_no_growth_are_refused(growth: str) -> None
 )
 def test_a_report_that_can_not_be_written_is_refused_at_once(options: dict[str, object], said: str) -> None:
     with pytest.raises(InvalidInputError, match=said):
-        control(**options)  # type: ignore[arg-type]
+        control(**options)
 
 
 def test_the_growth_over_the_sizes_is_reported_and_plotted(

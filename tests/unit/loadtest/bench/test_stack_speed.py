@@ -21,7 +21,7 @@ def test_the_report_is_one_document(fedface: Invoke, monkeypatch: pytest.MonkeyP
         round_seconds={BARE_LOOP: Repeated(values=(1.0,)), "FedFace": Repeated(values=(2.0,))},
         step_ms={"train": 3.0},
     )
-    monkeypatch.setattr(stack_speed, "_measure", lambda *_: report)
+    monkeypatch.setattr(stack_speed, "measure_systems", lambda *_: report)
     status, out, err = fedface("bench", "simulate", "--json")
     assert (status, "mean ms of a client's steps: train 3.00" in err) == (0, True)
     assert StackSpeedReport.model_validate_json(out).round_seconds == report.round_seconds
