@@ -105,7 +105,6 @@ def addresses(stack: LocalStack) -> dict[str, Any]:
         "metrics": {job: f"http://{target}/metrics" for job, target in stack.metrics_targets.items()},
         "work_directory": str(stack.workdir),
         "logs": str(stack.logs),
-        "processes": {name: process.pid for name, process in stack.processes.items()},
     }
 
 

@@ -54,5 +54,4 @@ def test_in_json_the_addresses_are_one_document_as_soon_as_it_is_up(
         "metrics": {"client": "http://127.0.0.1:9000/metrics"},
         "work_directory": str(tmp_path),
         "logs": str(tmp_path / "logs"),
-        "processes": {},
     }
