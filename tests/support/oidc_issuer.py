@@ -1,4 +1,5 @@
-"""A small OIDC issuer over HTTP on a free port: metadata, a key set, and tokens signed with its keys.
+"""A small OIDC issuer over HTTP on a free port: metadata, a key set, tokens signed with its keys, and the device
+authorization grant (RFC 8628), whose codes a test confirms in place of a person with a browser.
 
 It can be told to publish other keys, to answer wrongly, or not at all.
 """
@@ -6,19 +7,23 @@ It can be told to publish other keys, to answer wrongly, or not at all.
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Final
+from urllib.parse import parse_qs
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 AUDIENCE = "fedface-api"
+CLIENT_ID = "fedface-cli"
+_DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 _RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)  # takes long, so it is made once
@@ -39,14 +44,22 @@ class SmallIssuer:
             "issuer": url,
             "jwks_uri": f"{url}/keys",
             "device_authorization_endpoint": f"{url}/device",
+            "token_endpoint": f"{url}/token",
+            "scopes_supported": ["openid", "offline_access"],
         }
+        self.seconds = 300
+        """How long a token is good for."""
+        self.waiting: dict[str, str] = {}
+        """User code → device code, of the codes that nobody has confirmed."""
+        self.granted: dict[str, dict[str, Any]] = {}
+        """Device code or refresh token → the claims of the tokens that it brings, once."""
         self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self.asked: Counter[str] = Counter()
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """The claims of an honest token; None takes one away."""
         now = int(time.time())
-        claims = {"iss": self.url, "aud": AUDIENCE, "sub": "ann", "iat": now, "exp": now + 300, "roles": ["viewer"]}
+        claims = {"iss": self.url, "aud": AUDIENCE, "sub": "ann", "iat": now, "exp": now + self.seconds, "roles": ["viewer"]}
         return {name: value for name, value in (claims | changes).items() if value is not None}
 
     def token(
@@ -70,6 +83,32 @@ class SmallIssuer:
         bodies = {"/.well-known/openid-configuration": self.metadata, "/keys": self.key_set()}
         body = bodies.get(path)
         return (404, {}, b"") if body is None else (200, {}, json.dumps(body).encode())
+
+    def confirm(self, user_code: str, **changes: Any) -> None:
+        """Confirm a code as somebody with these claims, as a person does in a browser."""
+        self.granted[self.waiting.pop(user_code)] = changes
+
+    def answer_to_form(self, path: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        """Status and body of the answer to a POST: RFC 8628, sections 3.2 and 3.5, and RFC 6749, section 6."""
+        self.asked[path] += 1
+        if form.get("client_id") != CLIENT_ID:
+            return 400, {"error": "invalid_client"}
+        if path == "/device":
+            user_code = secrets.token_hex(4)
+            device_code = secrets.token_urlsafe()
+            self.waiting[user_code] = device_code
+            codes = {"device_code": device_code, "user_code": user_code, "verification_uri": f"{self.url}/confirm"}
+            return 200, codes | {"expires_in": 600, "interval": 1}
+        secret = form["device_code"] if form["grant_type"] == _DEVICE_GRANT else form["refresh_token"]
+        if secret in self.waiting.values():
+            return 400, {"error": "authorization_pending"}
+        if secret not in self.granted:
+            return 400, {"error": "invalid_grant"}
+        claims = self.granted.pop(secret)
+        refresh = secrets.token_urlsafe()
+        self.granted[refresh] = claims
+        tokens = {"access_token": self.token(**claims), "token_type": "Bearer", "expires_in": self.seconds}
+        return 200, tokens | {"refresh_token": refresh}
 
 
 def public_jwk(key: PrivateKey) -> dict[str, Any]:
@@ -95,6 +134,15 @@ def serving_issuer() -> Iterator[SmallIssuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, headers, body = made[0].answer(self.path)
+            self._send(status, headers, body)
+
+        def do_POST(self) -> None:
+            sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            form = {name: values[0] for name, values in parse_qs(sent).items()}
+            status, body = made[0].answer_to_form(self.path, form)
+            self._send(status, {"Content-Type": "application/json"}, json.dumps(body).encode())
+
+        def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response(status)
             for name, value in ({"Content-Length": str(len(body))} | headers).items():
                 self.send_header(name, value)

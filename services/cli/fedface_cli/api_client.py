@@ -20,12 +20,12 @@ from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_e
 
 from fedface_cli.api_problems import NOBODY, BrokenConnectionError, mapped_transport_errors, raise_for_problem
 from fedface_cli.api_url import checked_api_url
-from fedface_cli.bodies import KeyList, Me, NewKey, PlanCheck, RoundPage, SignIn
 from fedface_cli.proxies import transport_to
 from fedface_cli.token_auth import ApiAuth
 from fedface_core.contracts.http import (
     MODEL_SHA256_HEADER,
     Garbage,
+    PlanCheck,
     RestoredRuns,
     RoundList,
     RunDetail,
@@ -33,10 +33,12 @@ from fedface_core.contracts.http import (
     RunSummary,
     StoredModel,
 )
+from fedface_core.contracts.sign_in import KeyList, MadeKey, Me, WaysToSignIn
 from fedface_core.domain.credentials import mask_url
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import VerificationReport
+from fedface_core.domain.role import Role
 from fedface_core.files.bounded_file import read_bytes
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES, check_safetensors
 from fedface_core.files.whole_file import whole_file
@@ -178,12 +180,12 @@ class ControlApi:
 
     def rounds(self, run_id: str) -> RoundList:
         """The rounds of a run, in order: those of all pages."""
-        page = self._call(RoundPage, "GET", f"/runs/{run_id}/rounds")
+        page = self._call(RoundList, "GET", f"/runs/{run_id}/rounds")
         rounds = [*page.rounds]
         unreadable = dict(page.unreadable)
         while page.next is not None:
             after = page.next
-            page = self._call(RoundPage, "GET", f"/runs/{run_id}/rounds", params={"after": after})
+            page = self._call(RoundList, "GET", f"/runs/{run_id}/rounds", params={"after": after})
             rounds += page.rounds
             unreadable |= page.unreadable
             if page.next is not None and page.next <= after:  # else it would go on for ever
@@ -239,17 +241,17 @@ class ControlApi:
         headers = {"Content-Type": "application/octet-stream"}
         return self._change(StoredModel, "PUT", f"/models/{sha256}", content=data, headers=headers)
 
-    def sign_in(self) -> SignIn:
+    def sign_in(self) -> WaysToSignIn:
         """How people sign in at this API. It tells everybody."""
-        return self._call(SignIn, "GET", "/sign-in")
+        return self._call(WaysToSignIn, "GET", "/sign-in")
 
     def me(self) -> Me:
         """Who asks, and with which roles."""
         return self._call(Me, "GET", "/me")
 
-    def create_key(self, name: str, roles: Sequence[str], days: int) -> NewKey:
+    def create_key(self, name: str, roles: Sequence[Role], days: int) -> MadeKey:
         """Make an API key. The key itself is in this answer only."""
-        return self._change(NewKey, "POST", "/keys", json={"name": name, "roles": list(roles), "days": days})
+        return self._change(MadeKey, "POST", "/keys", json={"name": name, "roles": list(roles), "days": days})
 
     def keys(self) -> KeyList:
         """All API keys, without their secrets."""

@@ -40,6 +40,20 @@ class ApiPatience:
                 self.answered()
                 return result
 
+    def begin(self, operation: Callable[..., ResultT], *arguments: object) -> ResultT:
+        """The result of ``operation``, with which a command begins: if no API is there, the user should know at once.
+
+        Only an API that is there, and is asked too often, is waited for.
+        """
+        while True:
+            try:
+                result = operation(*arguments)
+            except TooManyRequestsError as error:
+                self.failed(error)
+            else:
+                self.answered()
+                return result
+
     def answered(self) -> None:
         """Take note that the API has just answered."""
         self._answered_at = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,38 +9,28 @@ import typer
 from fedface_cli.command_group import Subgroup
 from fedface_cli.command_options import open_api, with_api
 from fedface_cli.terminal import answer, json_wanted, note, print_json
+from fedface_core.domain.role import Role
 
 if TYPE_CHECKING:
-    from fedface_cli.bodies import ApiKey
+    from fedface_core.contracts.sign_in import KeyView
 
 app = typer.Typer(cls=Subgroup, help="Create, list and delete API keys, by which scripts sign in.", no_args_is_help=True)
-
-
-class KeyRole(StrEnum):
-    """What a key may be for."""
-
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    UPLOADER = "uploader"
-    ADMIN = "admin"
-    METRICS = "metrics"
 
 
 @app.command()
 @with_api
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is: key:NAME stands in the audit trail.")],
-    roles: Annotated[list[KeyRole], typer.Option("--role", help="What it may do. Repeatable.")],
-    days: Annotated[int, typer.Option(min=1, max=3650, help="How long it is believed.")] = 90,
+    roles: Annotated[list[Role], typer.Option("--role", help="What it may do. Repeatable.")],
+    days: Annotated[int, typer.Option(min=1, help="How long it is believed.")] = 90,
 ) -> None:
     """Make an API key, and print it. It is shown this once: only its digest is kept.
 
     Keep it in a file that FEDFACE_TOKEN_FILE names, or in a store of secrets.
     """
     with open_api() as api:
-        made = api.create_key(name, [role.value for role in roles], days)
-    secret = made.key.get_secret_value()
-    answer(made.model_dump(mode="json") | {"key": secret}, secret)
+        made = api.create_key(name, roles, days)
+    answer(made.model_dump(mode="json"), made.key)
     note(f"{made.id}: {_described(made)}; this is the only time that the key is shown")
 
 
@@ -85,7 +74,7 @@ def delete(
     answer({"id": key_id, "deleted": True}, f"{key_id} is deleted")
 
 
-def _described(key: ApiKey) -> str:
+def _described(key: KeyView) -> str:
     from fedface_cli.wording import local_minute
 
     return f"key:{key.name}, {', '.join(key.roles)}, until {local_minute(key.expires_at)}"

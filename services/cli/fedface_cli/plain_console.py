@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.status import Status
 from rich.text import Text
 
+from fedface_cli.terminal import json_wanted
 from fedface_core.domain.free_text import visible
 
 _WIDE: Final = 4000
@@ -45,6 +46,13 @@ class PlainConsole(Console):
     def spinner(self) -> str:
         """The name of rich's spinner that the encoding of the terminal has the characters of."""
         return "line" if self.options.ascii_only else "dots"
+
+
+def talk_console(**options: Any) -> PlainConsole:
+    """A console for what people read while a command works and at its end: on standard output, or on standard error if
+    standard output is for a JSON document. ``options`` are those of rich's `Console`.
+    """
+    return PlainConsole(stderr=json_wanted(), **options)
 
 
 def listing_console() -> PlainConsole:

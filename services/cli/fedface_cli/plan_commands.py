@@ -14,7 +14,7 @@ from fedface_cli.command_options import api_options, open_api, with_api, with_js
 from fedface_cli.terminal import answer, json_wanted, note, print_json
 
 if TYPE_CHECKING:
-    from fedface_cli.bodies import PlanCost
+    from fedface_core.contracts.http import PlanCost
     from fedface_core.domain.plan import Plan
 
 app = typer.Typer(cls=Subgroup, help="Begin a plan file, check one, compare two plans.", no_args_is_help=True)

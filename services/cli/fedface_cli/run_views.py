@@ -153,8 +153,9 @@ def events(
 
     with open_api() as api:
         if follow:
-            api.run(run_id)  # if there is no API or no such run, the user should know at once
-            stream = watching.follow(api, run_id, ApiPatience(note), after=after)
+            patience = ApiPatience(note)
+            patience.begin(api.run, run_id)  # if there is no such run, the user should know at once
+            stream = watching.follow(api, run_id, patience, after=after)
         else:
             stream = api.events(run_id, after, follow=False)
         for event in stream:

@@ -10,10 +10,10 @@ from fedface_cli.command_options import api_options, open_api, with_api
 from fedface_cli.terminal import answer, json_wanted, print_json, say
 
 if TYPE_CHECKING:
-    from fedface_cli.bodies import SignIn
     from fedface_cli.connection import ApiPlace
     from fedface_cli.issuer import DeviceCode
     from fedface_cli.sessions import Session
+    from fedface_core.contracts.sign_in import WaysToSignIn
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,7 +32,7 @@ def login() -> None:
     from fedface_cli.api_client import ControlApi
     from fedface_cli.connection import chosen_place
     from fedface_cli.sessions import keep_session
-    from fedface_cli.token_auth import SessionAuth
+    from fedface_cli.token_auth import SessionAuth, TokenAuth
 
     place = chosen_place(api_options())
     with ControlApi(str(place.url), ca_file=place.ca_file) as api:
@@ -44,8 +44,9 @@ def login() -> None:
         )
         return
     session = _confirmed_session(place, how, where)
-    # Only a session that the API believes is kept.
-    with ControlApi(str(place.url), auth=SessionAuth(session, place.ca_file), ca_file=place.ca_file) as api:
+    # Only a session that the API believes is kept; so it must not be renewed before, which keeps it and changes it.
+    auth = TokenAuth(session.access_token, SessionAuth.remedy)
+    with ControlApi(str(place.url), auth=auth, ca_file=place.ca_file) as api:
         me = api.me()
     kept_in = keep_session(session)
     roles = ", ".join(me.roles) or "none"
@@ -80,7 +81,7 @@ def whoami() -> None:
     answer(shown, f"{who} at {where}; roles: {', '.join(me.roles) or 'none'}")
 
 
-def _confirmed_session(place: ApiPlace, how: SignIn, where: str) -> Session:
+def _confirmed_session(place: ApiPlace, how: WaysToSignIn, where: str) -> Session:
     """The session of a person who confirms a code at the issuer. `FedFaceError` if the API and its issuer offer no codes."""
     from fedface_cli.issuer import ask_for_code, discover, issuer_client, wait_for_session
     from fedface_cli.proxies import is_loopback

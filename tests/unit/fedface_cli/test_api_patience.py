@@ -93,3 +93,15 @@ def test_an_api_that_is_asked_too_often_is_asked_again_when_it_says(clock: Clock
     began = clock.now
     assert ApiPatience(lambda _reason: None).call(answer) == "here"
     assert clock.now - began == 7 + api_patience.RETRY_SECONDS
+
+
+def test_at_the_beginning_only_an_api_that_is_there_is_waited_for(clock: Clock) -> None:
+    answers: list[Exception] = [TooManyRequestsError("too many", 7), UnavailableError("away")]
+
+    def answer() -> str:
+        raise answers.pop(0)
+
+    began = clock.now
+    with pytest.raises(UnavailableError, match=r"^away$"):
+        ApiPatience(lambda _reason: None).begin(answer)
+    assert clock.now - began == 7

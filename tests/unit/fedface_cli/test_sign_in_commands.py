@@ -11,7 +11,7 @@ import pytest
 
 from fedface_cli import issuer
 from fedface_cli.api_client import ControlApi
-from fedface_cli.bodies import SignIn
+from fedface_core.contracts.sign_in import WaysToSignIn
 from support.command_line import Invoke
 from support.fake_sign_in import CLIENT_ID, CODE, DEVICE_SECRET, PENDING, FakeSignIn
 
@@ -128,7 +128,7 @@ def test_an_open_api_needs_no_login(fedface: Invoke, people: FakeSignIn, home: P
 
 
 def test_nobody_logs_in_where_others_listen(fedface: Invoke, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    how = SignIn(open=False, issuer="https://issuer.example", client_id="x", device_authorization=True)
+    how = WaysToSignIn(open=False, issuer="https://issuer.example", client_id="x", device_authorization=True)
     monkeypatch.setattr(ControlApi, "sign_in", lambda _api: how)
     code, _, err = fedface("login", "--api-url", "http://faces.example")
     assert (code, "http://faces.example has no TLS" in err) == (2, True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,7 @@ from support.command_line import Invoke
 from support.small_networks import small_plan
 
 
-def test_each_workload_is_reported(fedface: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_each_workload_is_reported(fedface: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
     def in_memory(_artifacts: str) -> Iterator[tuple[Ports, None]]:
         yield Ports(MemoryLedger(), MemoryArtifacts(), RecordingPublisher(), SystemClock()), None
@@ -32,21 +31,14 @@ def test_each_workload_is_reported(fedface: Invoke, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("loadtest.bench.storage_figures.empty_ports", in_memory)
     monkeypatch.setattr("loadtest.bench.signature_cost.plans", small)
-    file = tmp_path / "signatures.json"
-    status, out, _ = fedface("bench", "signatures", "--clients", "6", "--repetitions", "1", "--json", str(file))
+    status, out, err = fedface("bench", "signatures", "--clients", "6", "--repetitions", "1", "--json")
     assert status == 0
-    report = SignatureReport.model_validate_json(file.read_text())
+    report = SignatureReport.model_validate_json(out)
     assert (report.clients, report.artifacts, [*report.shares]) == (6, "s3", ["do nothing"])
-    assert str(report.shares["do nothing"].percent) in out
+    assert str(report.shares["do nothing"].percent) in err
 
 
-NOWHERE = "/no/such/directory/x.json"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"), [(["--clients", "1"], "clients"), (["--json", NOWHERE], "there is no directory")]
-)
-def test_wrong_options_are_refused_before_anything_is_measured(fedface: Invoke, arguments: list[str], says: str) -> None:
-    status, _, err = fedface("bench", "signatures", *arguments)
-    assert status != 0
-    assert says in err
+def test_a_wrong_option_is_refused_before_anything_is_measured(fedface: Invoke) -> None:
+    status, _, err = fedface("bench", "signatures", "--clients", "1")
+    assert status == 2
+    assert "clients" in err
