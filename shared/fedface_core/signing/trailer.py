@@ -27,6 +27,7 @@ from fedface_core.signing.makers import MAKERS
 TRAILER_BYTES: Final = 384
 _BEGINNING: Final = b'\n{"signed_by":'
 _MOST_HASHES: Final = 32
+_ENCODER: Final = json.JSONEncoder(allow_nan=False)  # `json.dumps` would make one for each statement
 
 
 class _Line(BaseModel):
@@ -178,14 +179,18 @@ def _damaged(key: str) -> SignatureError:
 
 def _statement(service: str, key: str, life: str, content: Content) -> bytes:
     """What is signed: also the key, so that an object cannot be moved, and the size, so that none can be cut."""
-    return json.dumps(["fedface object", service, key, life, content.sha256, content.size], allow_nan=False).encode()
+    return _encoded(["fedface object", service, key, life, content.sha256, content.size])
 
 
 def _shared_statement(service: str, life: str, root: str) -> bytes:
     """What is signed of objects that are put together. All else is in the leaves."""
-    return json.dumps(["fedface objects", service, life, root], allow_nan=False).encode()
+    return _encoded(["fedface objects", service, life, root])
 
 
 def _leaf(key: str, content: Content) -> bytes:
     """An object's leaf, with its key and size for the reasons of `_statement`."""
-    return leaf(json.dumps([key, content.sha256, content.size], allow_nan=False).encode())
+    return leaf(_encoded([key, content.sha256, content.size]))
+
+
+def _encoded(parts: list[str | int]) -> bytes:
+    return _ENCODER.encode(parts).encode()
