@@ -1,13 +1,15 @@
 """The signature of an object: a line of JSON with a fixed length at its end, so that object and signature are put as one.
 
 A JSON object with this line after it is still two lines of JSON, which people and tools can read.
-Objects that are put together have one signature. Each has the path of `fedface_core.signing.hash_tree` before the line.
+Objects that are put together have one signature. Before the line, each has a salt and the path of
+`fedface_core.signing.hash_tree`. The path shows hashes of other objects; the salt, that nobody can guess what they are of.
 """
 
 from __future__ import annotations
 
 import binascii
 import hashlib
+import hmac
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
@@ -26,6 +28,7 @@ from fedface_core.signing.makers import MAKERS
 
 TRAILER_BYTES: Final = 384
 _BEGINNING: Final = b'\n{"signed_by":'
+_SALT_BYTES: Final = 32
 _MOST_HASHES: Final = 32
 _ENCODER: Final = json.JSONEncoder(allow_nan=False)  # `json.dumps` would make one for each statement
 
@@ -41,7 +44,7 @@ class _Line(BaseModel):
     sha256: Sha256
     """Of the object; of the root, if objects were signed together."""
     hashes: int | None = Field(default=None, ge=0, le=_MOST_HASHES)
-    """How many hashes of a path lie before the line; None if the object was signed alone."""
+    """How many hashes of a path lie before the line, after a salt; None if the object was signed alone."""
     signature: str = Field(max_length=88)
 
     def as_trailer(self) -> bytes:
@@ -87,7 +90,7 @@ def make_trailer(keyring: Keyring, key: str, content: Content) -> bytes:
 
 
 def make_shared_trailers(keyring: Keyring, contents: Mapping[str, Content]) -> dict[str, bytes]:
-    """What is put behind each of some objects, which have one maker: its path, and a trailer with the signature of them all.
+    """What is put behind each of some objects of one maker: its salt, its path, and the trailer with their signature.
 
     `SignatureError` if this process may not make objects of this kind.
     """
@@ -97,12 +100,16 @@ def make_shared_trailers(keyring: Keyring, contents: Mapping[str, Content]) -> d
     assert len(makers) == 1, "what is signed together has one maker"
     service = keyring.signer(makers, f"the {len(contents)} objects with {next(iter(contents))}")
     life = current_life() or OF_NO_LIFE
-    root, paths = root_and_paths([_leaf(key, content) for key, content in contents.items()])
+    _, _, secret = keyring.sign(service, _encoded(["fedface salts", service, life]))  # the same when the step is repeated
+    salts = [hmac.digest(secret, key.encode(), "sha256") for key in contents]
+    leaves = [_leaf(salt, key, content) for salt, (key, content) in zip(salts, contents.items(), strict=True)]
+    root, paths = root_and_paths(leaves)
     _, identifier, signature = keyring.sign(service, _shared_statement(service, life, root.hex()))
     line = _Line(signed_by=service, key=identifier, life=life, sha256=root.hex(), signature=b64encode(signature).decode())
     lengths = {len(path) // HASH_BYTES for path in paths}
     trailers = {hashes: line.model_copy(update={"hashes": hashes}).as_trailer() for hashes in lengths}
-    return {key: path + trailers[len(path) // HASH_BYTES] for key, path in zip(contents, paths, strict=True)}
+    ends = zip(contents, salts, paths, strict=True)
+    return {key: salt + path + trailers[len(path) // HASH_BYTES] for key, salt, path in ends}
 
 
 def has_trailer(data: bytes | memoryview) -> bool:
@@ -129,16 +136,18 @@ def read_object(keyring: Keyring, key: str, stored: bytes) -> bytes:
     """
     before = max(0, len(stored) - TRAILER_BYTES)
     line = _read_line(key, stored[before:])
-    size = before - HASH_BYTES * (line.hashes or 0)
-    if size < 0:
-        raise changed(key)
-    content = content_of([memoryview(stored)[:size]])
     if line.hashes is None:
+        size = before
         _check(keyring, key, line, _statement(line.signed_by, key, line.life, Content(size, line.sha256)))
-        found = content.sha256
+        found = content_of([memoryview(stored)[:size]]).sha256
     else:
         _check(keyring, key, line, _shared_statement(line.signed_by, line.life, line.sha256))
-        found = root_of(_leaf(key, content), stored[size:before]).hex()
+        path = before - HASH_BYTES * line.hashes
+        size = path - _SALT_BYTES
+        if size < 0:
+            raise changed(key)
+        own = _leaf(stored[size:path], key, content_of([memoryview(stored)[:size]]))
+        found = root_of(own, stored[path:before]).hex()
     if found != line.sha256:
         raise changed(key)
     return stored[:size]
@@ -187,9 +196,9 @@ def _shared_statement(service: str, life: str, root: str) -> bytes:
     return _encoded(["fedface objects", service, life, root])
 
 
-def _leaf(key: str, content: Content) -> bytes:
+def _leaf(salt: bytes, key: str, content: Content) -> bytes:
     """An object's leaf, with its key and size for the reasons of `_statement`."""
-    return leaf(_encoded([key, content.sha256, content.size]))
+    return leaf(salt + _encoded([key, content.sha256, content.size]))
 
 
 def _encoded(parts: list[str | int]) -> bytes:

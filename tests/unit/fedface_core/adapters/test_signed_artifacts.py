@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.signing import blocks, keys
 from fedface_core.signing.errors import SignatureError, UnsignedError
-from fedface_core.signing.hash_tree import HASH_BYTES
+from fedface_core.signing.hash_tree import HASH_BYTES, leaf
 from fedface_core.signing.keys import Keyring, TrustedKeys, own_keys
 from fedface_core.signing.life import working_for
 from fedface_core.signing.trailer import TRAILER_BYTES
@@ -222,17 +223,36 @@ def test_many_rows_cost_one_signature_and_one_check(raw: MemoryArtifacts, monkey
     put_rows(SignedArtifacts(raw, keyring))
     for key in ROWS:
         assert SignedArtifacts(raw, keyring).get(key) == ROWS[key]
-    assert done == ["signed", "checked"]
+    assert done == ["signed", "signed", "checked"], "the salts of the rows come of a second signature"
 
 
+def test_who_reads_a_row_cannot_tell_what_the_row_beside_it_is(store: SignedArtifacts, raw: MemoryArtifacts) -> None:
+    """Its hash is a part of the path. A salt that only the other client's object has is hashed with the other row."""
+    put_rows(store)
+    first, second = (raw.get(key) for key in list(ROWS)[:2])
+    beside = first[PATH : PATH + HASH_BYTES]
+    key, row = list(ROWS.items())[1]
+    statement = json.dumps([key, hashlib.sha256(row).hexdigest(), len(row)]).encode()
+    assert leaf(second[27:PATH] + statement) == beside
+    assert leaf(first[27:PATH] + statement) != beside
+    assert leaf(statement) != beside
+    put_rows(store)
+    assert raw.get(key) == second, "a step that is repeated puts the same bytes"
+    other = MemoryArtifacts()
+    put_rows(SignedArtifacts(other, Keyring({AGGREGATOR: Ed25519PrivateKey.generate()}, TrustedKeys({}))))
+    assert other.get(key)[27:PATH] != second[27:PATH], "only who has the aggregator's key can compute salts"
+
+
+PATH = 27 + 32  # after the row and its salt
 ROW_CHANGES: dict[str, Callable[[bytes], bytes]] = CHANGES | {
-    "a hash of the path": lambda data: data[:30] + bytes([data[30] ^ 1]) + data[31:],
+    "the salt": lambda data: data[:30] + bytes([data[30] ^ 1]) + data[31:],
+    "a hash of the path": lambda data: data[:PATH] + bytes([data[PATH] ^ 1]) + data[PATH + 1 :],
     "a path cut at its end": lambda data: data[: -TRAILER_BYTES - HASH_BYTES] + data[-TRAILER_BYTES:],
-    "a path cut at its beginning": lambda data: data[:27] + data[27 + HASH_BYTES :],
+    "a path cut at its beginning": lambda data: data[:PATH] + data[PATH + HASH_BYTES :],
     "a path cut, and its length with it": lambda data: (
-        data[:27] + data[27 + HASH_BYTES :].replace(b'"hashes":3', b'"hashes":2')
+        data[:PATH] + data[PATH + HASH_BYTES :].replace(b'"hashes":3', b'"hashes":2')
     ),
-    "no path": lambda data: data[:27] + data[-TRAILER_BYTES:].replace(b'"hashes":3', b'"hashes":0'),
+    "no path": lambda data: data[:PATH] + data[-TRAILER_BYTES:].replace(b'"hashes":3', b'"hashes":0'),
     "a path longer than the object": lambda data: data.replace(b'"hashes":3', b'"hashes":9'),
     "a path without bounds": lambda data: data.replace(b'"hashes":3', b'"hashes":33').replace(b"  \n", b" \n"),
     "a path of no length": lambda data: data.replace(b'"hashes":3', b'"hashes":-1').replace(b"  \n", b" \n"),
@@ -280,6 +300,7 @@ def test_an_empty_row_has_no_part_of_its_path(store: SignedArtifacts, raw: Memor
     store.put_all(dict.fromkeys(ROWS, (b"",)))
     assert store.get(ROW) == b""
     raw.put(ROW, raw.get(ROW).replace(b'"hashes":3', b'"hashes":4'))
+    assert len(raw.get(ROW)) == 4 * HASH_BYTES + TRAILER_BYTES
     with pytest.raises(SignatureError, match=ROW):
         store.get(ROW)
 
