@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 KEY_ID_DIGITS: Final = 16
 _MOST_BYTES: Final = 2**20
-_REMEMBERED: Final = 64
+_REMEMBERED: Final = 256
 """How many right signatures are remembered, of those that many objects share."""
 _TRUSTED: Final = TypeAdapter(dict[str, list[str]])
 _REMEDY: Final = "see 'Signatures' in docs/operations.md"
