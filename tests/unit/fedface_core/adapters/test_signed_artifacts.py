@@ -216,10 +216,18 @@ def test_many_rows_cost_one_signature_and_one_check(raw: MemoryArtifacts, monkey
     keyring = Keyring({AGGREGATOR: own}, TrustedKeys({AGGREGATOR: [own.public_key()]}))
     done: list[str] = []
     sign = Keyring.sign
-    monkeypatch.setattr(Keyring, "sign", lambda *arguments: done.append("signed") or sign(*arguments))
-    check = Ed25519PublicKey.from_public_bytes
-    of_bytes = SimpleNamespace(from_public_bytes=lambda public: done.append("checked") or check(public))
-    monkeypatch.setattr(keys, "Ed25519PublicKey", of_bytes)
+    from_public_bytes = Ed25519PublicKey.from_public_bytes
+
+    def noted_sign(ring: Keyring, service: str, statement: bytes) -> keys.Signature:
+        done.append("signed")
+        return sign(ring, service, statement)
+
+    def noted_key(public: bytes) -> Ed25519PublicKey:
+        done.append("checked")
+        return from_public_bytes(public)
+
+    monkeypatch.setattr(Keyring, "sign", noted_sign)
+    monkeypatch.setattr(keys, "Ed25519PublicKey", SimpleNamespace(from_public_bytes=noted_key))
     put_rows(SignedArtifacts(raw, keyring))
     for key in ROWS:
         assert SignedArtifacts(raw, keyring).get(key) == ROWS[key]
