@@ -36,7 +36,7 @@ from fedface_worker.workbench import Workbench
 from loadtest.bench.reference_workload import reference_plan
 from loadtest.bench.repetitions import Repeated
 from loadtest.bench.report import BenchmarkReport
-from loadtest.bench.signature_meter import MeteredSignatures, SignatureMeter, SignedMessages
+from loadtest.bench.signature_meter import SignatureMeter, SignedMessages, metered_signatures
 
 ROUNDS: Final = 2
 """Training rounds of a run. Enrolment is not counted."""
@@ -94,7 +94,7 @@ def measure_run(ports: Ports, plan: Plan) -> tuple[float, float]:
     """Carry out one run. Returns the seconds of processor time that signatures took in its training rounds, and all."""
     meter = SignatureMeter()
     messages = SignedMessages(own_keys(), meter)
-    store = MeteredSignatures(ports.artifacts, own_keys(), meter)
+    store = metered_signatures(ports.artifacts, own_keys(), meter)
     signed = replace(ports, artifacts=store, publisher=messages, signatures=store)
     handlers = services(signed)
     run = create_run(signed, plan)

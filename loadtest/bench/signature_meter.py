@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from threading import local
 from typing import Any, cast
 
 from pydantic import BaseModel
 
 from fedface_core.adapters.memory import RecordingPublisher
 from fedface_core.adapters.signed_artifacts import SignedArtifacts
-from fedface_core.contracts import object_keys
 from fedface_core.ports import ArtifactStore
 from fedface_core.signing.keys import Keyring
-from fedface_core.signing.makers import IN_BLOCKS
 from fedface_core.signing.messages import check_message, signature_of
 
 
@@ -41,75 +40,59 @@ class SignatureMeter:
         self._parts.append(start - time.thread_time())
 
 
-class MeteredSignatures(SignedArtifacts):
-    """A signed store whose time is counted, but for what the store below it would have to do anyway."""
+class _MeteredSignatures:
+    """The methods of `SignedArtifacts` over ``store``, whose time is counted, but for what is done without signatures too.
+
+    Without signatures, a call would be the same call of ``store``. So while a method works, the time of that method of
+    ``store`` is not counted; that of other methods is, for only signatures ask for them.
+    """
 
     def __init__(self, store: ArtifactStore, keyring: Keyring, meter: SignatureMeter) -> None:
-        super().__init__(cast("ArtifactStore", _BelowSignatures(store, meter)), keyring)
-        self._unmetered = SignedArtifacts(store, keyring)
+        self._below = _BelowSignatures(store, meter)
+        self._signed = SignedArtifacts(cast("ArtifactStore", self._below), keyring)
         self._meter = meter
 
-    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:
-        """As `SignedArtifacts` does."""
-        began = time.thread_time()
-        try:
-            super().put(key, *data, sha256=sha256)
-        finally:
-            self._meter.add_since(began)
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._signed, name)
 
-    def get(self, key: str) -> bytes:
-        """As `SignedArtifacts` does."""
-        began = time.thread_time()
-        try:
-            return super().get(key)
-        finally:
-            self._meter.add_since(began)
+        def metered(*arguments: Any, **named: Any) -> Any:
+            began = time.thread_time()
+            self._below.asked.method = name
+            try:
+                return method(*arguments, **named)
+            finally:
+                self._meter.add_since(began)
 
-    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
-        """As `SignedArtifacts` does."""
-        began = time.thread_time()
-        try:
-            return super().read_into(key, start, buffer)
-        finally:
-            self._meter.add_since(began)
-
-    def size(self, key: str) -> int:
-        """As `SignedArtifacts` does."""
-        began = time.thread_time()
-        try:
-            return super().size(key)
-        finally:
-            self._meter.add_since(began)
-
-    def signed_sha256(self, key: str, size: int, behind: bytes | None = None) -> str:
-        """As `SignedArtifacts` does. Without signatures the store would not be asked at all."""
-        began = time.thread_time()
-        try:
-            return self._unmetered.signed_sha256(key, size, behind)
-        finally:
-            self._meter.add_since(began)
+        return metered
 
 
 class _BelowSignatures:
-    """The store below the signatures. Its own time is not theirs, except where they ask for something of their own."""
+    """The store below the signatures."""
 
     def __init__(self, store: ArtifactStore, meter: SignatureMeter) -> None:
+        self.asked = local()
+        """``method``: what the store above is doing in this thread."""
         self._store = store
         self._meter = meter
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._store, name)
 
-        def metered(key: Any, *arguments: Any, **named: Any) -> Any:
-            if name in ("get_range", "size") and object_keys.kind(key) in IN_BLOCKS:
-                return method(key, *arguments, **named)  # asks for the digests of its blocks
+        def metered(*arguments: Any, **named: Any) -> Any:
+            if name != self.asked.method:
+                return method(*arguments, **named)
             began = time.thread_time()
             try:
-                return method(key, *arguments, **named)
+                return method(*arguments, **named)
             finally:
                 self._meter.take_off_since(began)
 
         return metered
+
+
+def metered_signatures(store: ArtifactStore, keyring: Keyring, meter: SignatureMeter) -> SignedArtifacts:
+    """A signed store whose signatures ``meter`` counts."""
+    return cast("SignedArtifacts", _MeteredSignatures(store, keyring, meter))
 
 
 class SignedMessages(RecordingPublisher):

@@ -39,7 +39,7 @@ from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
-_ROWS_PER_PUT: Final = 1000  # what is put again after an outage of the store
+_ROWS_PER_PUT: Final = 1000  # what shares a signature, and is put again after an outage of the store
 
 
 @counts_failures

@@ -36,6 +36,9 @@ MARKS: Final = ("claim", "upload")
 IN_BLOCKS: Final = frozenset({"partial"})
 """The kinds of objects that are larger than memory, and so are checked block by block while they are read."""
 
+TOGETHER: Final = frozenset({"row"})
+"""The kinds of objects that are small and put many at a time, and so are signed together."""
+
 _COMMANDS: Final[dict[type[BaseModel], frozenset[str]]] = {
     commands.PrepareModel: frozenset({CONTROL}),
     commands.ListIdentities: frozenset({CONTROL}),
