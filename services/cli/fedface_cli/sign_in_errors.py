@@ -25,6 +25,6 @@ class TooManyRequestsError(UnavailableError):
     status = 429
     title = "Too many requests"
 
-    def __init__(self, message: str, seconds: float) -> None:
+    def __init__(self, message: str, seconds: float = 60.0) -> None:
         super().__init__(message)
         self.seconds = seconds

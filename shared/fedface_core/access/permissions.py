@@ -27,9 +27,8 @@ class Identity(StrEnum):
 class RedisGrant:
     """Commands of Redis that may be used on these keys, and on no others.
 
-    A command with ``@`` is a category of Redis, without those commands of it that Redis calls dangerous. ``reads`` and
-    ``writes`` are patterns of Redis. A key in both may be read and written; so may the keys of a script, which Redis cannot
-    tell apart.
+    ``reads`` and ``writes`` are patterns of Redis. A key in both may be read and written; so may the keys of a script, which
+    Redis cannot tell apart.
     """
 
     what: str

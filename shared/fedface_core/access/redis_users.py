@@ -40,9 +40,7 @@ def _user(identity: Identity, secret: str) -> str:
 
 
 def _selector(grant: RedisGrant) -> str:
-    categories = sorted({command for command in grant.commands if command.startswith("@")})
-    harmless = [*(f"+{category}" for category in categories), "-@dangerous"] if categories else []
-    commands = harmless + [f"+{command}" for command in sorted(set(grant.commands) - set(categories))]
+    commands = [f"+{command}" for command in sorted(set(grant.commands))]
     both = sorted(set(grant.reads) & set(grant.writes))
     only_read = sorted(set(grant.reads) - set(both))
     only_written = sorted(set(grant.writes) - set(both))

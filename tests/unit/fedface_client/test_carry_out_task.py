@@ -43,9 +43,9 @@ def test_the_update_before_is_put_and_recorded_while_a_client_trains(faces: Path
     putting: list[str] = []
     put = services.ports.artifacts.put
 
-    def noted_put(key: str, data: bytes) -> None:
+    def noted_put(key: str, data: bytes, sha256: str | None = None) -> None:
         putting.append(threading.current_thread().name)
-        put(key, data)
+        put(key, data, sha256=sha256)
 
     monkeypatch.setattr(services.ports.artifacts, "put", noted_put)
     services.deliver_now(task)
@@ -147,10 +147,10 @@ def test_after_a_failed_delivery_the_client_that_trained_meanwhile_goes_back_wit
     store = services.ports.artifacts
     put = store.put
 
-    def full(key: str, data: bytes) -> None:
+    def full(key: str, data: bytes, sha256: str | None = None) -> None:
         if key.endswith(f"{EVERYONE[1]}.safetensors"):
             raise UnavailableError("the disk is full")
-        put(key, data)
+        put(key, data, sha256=sha256)
 
     monkeypatch.setattr(store, "put", full)
     with pytest.raises(UnavailableError, match="the disk is full") as failed:

@@ -93,7 +93,7 @@ def test_a_store_that_is_away_uses_up_no_attempt(faces: Path, monkeypatch: pytes
 def test_a_delivery_that_fails_is_counted_as_well(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     services, run_id = in_round_1(faces, monkeypatch, 2)
 
-    def full(*_: object) -> None:
+    def full(*_: object, sha256: str | None = None) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(services.ports.artifacts, "put", full)

@@ -46,7 +46,13 @@ def test_a_secret_is_read_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_every_secret_has_a_file_of_its_own() -> None:
-    assert sorted(secret_fields(ControlSettings)) == ["api_first_key", "api_metrics_key", "redis_url", "s3_secret_key"]
+    assert sorted(secret_fields(ControlSettings)) == [
+        "api_first_key",
+        "api_metrics_key",
+        "redis_url",
+        "s3_secret_key",
+        "webhook_secret",
+    ]
 
 
 @pytest.mark.parametrize("field", secret_fields(ControlSettings))
