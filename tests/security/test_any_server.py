@@ -77,9 +77,9 @@ def server(text: str, at: str, number: float, told: list[Any], whole: Any) -> ht
             body = "".join(lines).encode("utf-8", "replace")
             return httpx.Response(200, content=body, headers={"Content-Type": "text/event-stream"})
         bodies = {
-            "/runs": {"runs": [summary(text, at, number)]},
-            f"/runs/{RUN}": detail,
-            f"/runs/{RUN}/rounds": {"rounds": []},
+            "/v1/runs": {"runs": [summary(text, at, number)]},
+            f"/v1/runs/{RUN}": detail,
+            f"/v1/runs/{RUN}/rounds": {"rounds": []},
         }
         shown = bodies[path] if whole is None else whole
         return httpx.Response(200, content=json.dumps(shown).encode())
@@ -96,6 +96,13 @@ def one_line(text: str) -> str:
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(text=texts, at=times, number=numbers, told=events, whole=st.none() | anything)
 @example(text=HOSTILE, at="2026-01-02T03:04:05+00:00", number=1.0, told=[(HOSTILE, HOSTILE, {})], whole=None)
+@example(
+    text="x",
+    at="2026-01-02T03:04:05+00:00",
+    number=1.0,
+    told=[(HOSTILE, HOSTILE, {"at": "2026-01-02T03:04:05+00:00"})],
+    whole=None,
+)
 @example(text="x", at="0001-01-01T00:00:00+14:00", number=float("nan"), told=[("1-0", "progress", {})], whole=None)
 @example(
     text="x",

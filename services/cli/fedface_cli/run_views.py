@@ -10,6 +10,7 @@ from fedface_cli.arguments import RunIdArgument, check_run_id
 from fedface_cli.command_options import open_api, with_api
 from fedface_cli.exit_status import ExitStatus
 from fedface_cli.terminal import json_wanted, note, print_json, say
+from fedface_core.domain.free_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,6 @@ def list_runs(
 
     from fedface_cli.plain_console import listing_console
     from fedface_cli.wording import PHASE_STYLES, local_minute, percent
-    from fedface_core.domain.free_text import one_line
 
     with open_api() as api:
         listed = api.runs(limit, before)
@@ -164,7 +164,7 @@ def events(
             if json_wanted():
                 print_json({"id": event.id, "event": event.name, **event.data}, indent=None)
             else:
-                say(f"{event.id}  {local_second(event.data['at'])}  {watching.event_line(event)}")
+                say(f"{one_line(event.id)}  {local_second(event.data['at'])}  {watching.event_line(event)}")
 
 
 @with_api
@@ -202,7 +202,6 @@ def _details(run: RunDetail, rounds: Sequence[RoundView]) -> RenderableType:
     from rich.text import Text
 
     from fedface_cli.wording import PHASE_STYLES, counted, failing_line, local_minute, progress
-    from fedface_core.domain.free_text import one_line
 
     grid = Table.grid(padding=(0, 3))
     grid.add_row("run", Text(run.id, "bold"))
