@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # `make test COVER=yes` measures which lines the unit and contract tests reach, and takes longer.
 COVERAGE := $(if $(COVER),--cov --cov-report=term:skip-covered --cov-fail-under=90)
 
-.PHONY: help install dev demo up env certificates lock audit sbom test test-fast test-exhaustive chaos bench-peers digests screenshots lint format test-compose clean
+.PHONY: help install dev demo up env certificates lock audit sbom test test-fast test-exhaustive chaos bench-peers dashboards digests screenshots lint format test-compose clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ chaos: .venv/dev ## kill everything while a run goes on, and compare it with a f
 
 bench-peers: .venv/dev ## the same rounds on a bare loop, Flower, pfl-research and ours, on a quiet machine; options in PEERS
 	$(BIN)/fedface bench peers $(PEERS)
+
+dashboards: .venv/dev ## pictures of the dashboards in dashboard-pictures/, from a run to which known things happen; needs Prometheus
+	$(BIN)/python -m loadtest.dashboards
 
 digests: .venv/dev ## the SHA-256 of what runs of every kind come to: compare them before and after a change
 	@PYTHONPATH=tests $(BIN)/python -m support.run_digests

@@ -6,6 +6,7 @@ import typer
 
 from loadtest.bench.aggregate import aggregate
 from loadtest.bench.control import control
+from loadtest.bench.signatures import signatures
 from loadtest.bench.stack_speed import stack_speed
 from loadtest.bench.start import start
 from loadtest.bench.storage import storage
@@ -21,6 +22,7 @@ app.command("aggregate")(aggregate)
 app.command("chaos")(chaos)
 app.command("control")(control)
 app.command("peers")(peers)
+app.command("signatures")(signatures)
 app.command("simulate")(stack_speed)
 app.command("start")(start)
 app.command("storage")(storage)

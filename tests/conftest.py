@@ -18,6 +18,7 @@ import pytest
 import redis
 import structlog
 
+from fedface_core.access.permissions import Identity
 from fedface_core.adapters.memory import ManualClock, MemoryLedger
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.domain.errors import UnavailableError
@@ -28,6 +29,7 @@ from fedface_stack.local_ports import free_ports
 from support.api_by_hand import api, served_api
 from support.command_line import fedface
 from support.finished_study import finished
+from support.guarded_servers import Broker, guarded_ledger_server
 from support.servers import S3Server, running, wait_for
 from support.signing import key_of_all_services
 from support.surroundings import audible_interrupts, neutral_environment, traced_processes, unhurried_examples
@@ -47,7 +49,7 @@ COVERED_SUITES = ("unit", "contract")
 """The tests of single modules. What only a whole run reaches is not called covered, and whole runs are not slowed down."""
 SLOW_SUITES = ("model", "e2e", "integration", "security")
 """The longest first."""
-SLOW_FIXTURES = {"valkey_url", "redis_url", "s3_server", "stack", "finished", "stride"}
+SLOW_FIXTURES = {"valkey_url", "guarded_broker", "guarded_redis", "redis_url", "s3_server", "stack", "finished", "stride"}
 """Real servers, a local stack, a study that takes processes half a minute, and the same code at many moments of a run."""
 SERVER_PARAMETERS = {"valkey", "redis", "s3", "celery"}
 
@@ -158,6 +160,13 @@ def valkey_url(server_processes: Children, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="session")
+def guarded_broker(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A Valkey whose users are those of the table of `fedface_core.access`."""
+    with guarded_ledger_server("valkey", server_processes, tmp_path_factory.mktemp("guarded-broker")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
 def redis_url(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The machine's own Redis server, where it has one."""
     binary = shutil.which("redis-server")
@@ -200,9 +209,14 @@ def ledger_clock() -> ManualClock:
 
 @pytest.fixture(params=["memory", "valkey", "redis"])
 def ledger(request: pytest.FixtureRequest, ledger_clock: ManualClock) -> RunLedger:
-    """An empty ledger, whose time a test can set."""
+    """An empty ledger, whose time a test can set. Valkey's is used with the rights of control, and no others."""
     if request.param == "memory":
         return MemoryLedger(ledger_clock)
+    if request.param == "valkey":
+        broker: Broker = request.getfixturevalue("guarded_broker")
+        with closing(broker.operator()) as operator:
+            operator.flushall()
+        return RedisLedger(broker.url(Identity.CONTROL), clock=ledger_clock)
     return RedisLedger(_empty_database(request.getfixturevalue(f"{request.param}_url"), 9), clock=ledger_clock)
 
 

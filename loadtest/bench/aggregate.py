@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedface_cli.command_options import with_json
 from fedface_stack.up import Artifacts
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from loadtest.bench.report import Column
 
 
+@with_json
 def aggregate(
     updates: Annotated[
         int, typer.Option(min=10, help="Number of small updates in the largest round. Rounds of larger updates have fewer.")
@@ -28,7 +30,6 @@ def aggregate(
         Artifacts, typer.Option(help="Artifacts in a directory or in an embedded S3 server.")
     ] = Artifacts.DIRECTORY,
     repetitions: Annotated[int, typer.Option(min=1, help="How often each rate is measured, in turns.")] = 5,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report to this file.")] = None,
     plot_file: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Plot memory against the number of updates: PNG or PDF.")
     ] = None,
@@ -38,19 +39,18 @@ def aggregate(
     Measures the rate of folding and the rate at which the store alone reads these updates, in turns; memory in a fresh
     process for each number of updates; and the time of a round with one aggregator and with two.
     """
-    from fedface_cli.plain_console import PlainConsole
+    from fedface_cli.plain_console import talk_console
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.aggregate_figures import measure_aggregation, plot_memory
-    from loadtest.bench.report import check_plot_file, check_writable, write_report
+    from loadtest.bench.report import check_plot_file, print_report
 
     exit_on_termination()
     check_plot_file("--plot", plot_file)
-    check_writable(json_file)
-    console = PlainConsole()
+    console = talk_console()
     with console.status("measuring") as status:
         report = measure_aggregation(_parse_sizes(sizes), updates, artifacts.value, repetitions, status.update)
     _show(report, console)
-    write_report(json_file, report)
+    print_report(report)
     if plot_file is not None:
         plot_memory(report, plot_file)
 

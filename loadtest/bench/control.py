@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedface_cli.command_options import with_json
 from fedface_stack.up import Artifacts
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from loadtest.bench.control_rounds import LoadFigures
 
 
+@with_json
 def control(
     clients: Annotated[int, typer.Option(min=1, help="Clients, all of them in every cohort.")] = 10_000,
     growth: Annotated[
@@ -24,7 +26,6 @@ def control(
         Artifacts, typer.Option(help="Artifacts in a directory or in an embedded S3 server.")
     ] = Artifacts.DIRECTORY,
     limit_seconds: Annotated[float, typer.Option(min=1, help="Give a run up if it takes longer than this.")] = 900.0,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report to this file.")] = None,
     plot_file: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Plot the growth to this PNG or PDF.")
     ] = None,
@@ -34,21 +35,20 @@ def control(
     So only the broker, the ledger, the store and the services are measured: updates a second, the time to open a round and
     to go on to the next one, the API's latency during the run, CPU time and memory of each process.
     """
-    from fedface_cli.plain_console import PlainConsole
+    from fedface_cli.plain_console import talk_console
     from fedface_core.domain.errors import InvalidInputError
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.control_growth import ControlReport, fit_growth, plot_growth, show_growth
     from loadtest.bench.control_rounds import measure_rounds
     from loadtest.bench.machine import this_machine
-    from loadtest.bench.report import check_plot_file, check_writable, write_report
+    from loadtest.bench.report import check_plot_file, print_report
 
     exit_on_termination()
     sizes = [clients] if growth is None else _parse_growth(growth)
     if plot_file is not None and len(sizes) < 2:
         raise InvalidInputError("--plot shows growth: give --growth with two or more numbers of clients, such as 100,1000")
     check_plot_file("--plot", plot_file)
-    check_writable(json_file)
-    console = PlainConsole()
+    console = talk_console()
     machine = this_machine()
     measured = []
     for size in sizes:
@@ -57,7 +57,7 @@ def control(
         _show(measured[-1], console)
     report = ControlReport(machine=machine, loads=tuple(measured), growth=fit_growth(measured))
     show_growth(report, console)
-    write_report(json_file, report)
+    print_report(report)
     if plot_file is not None:
         plot_growth(report, plot_file)
 

@@ -1,13 +1,15 @@
-"""What a benchmark gives: a table on the terminal, and a report as JSON."""
+"""What a benchmark gives: a table for people, and a report as JSON."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from fedface_cli.terminal import json_wanted, print_json
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.files import whole_file
 from loadtest.bench.machine import Machine
@@ -64,7 +66,7 @@ def check_plot_file(option: str, file: Path | None) -> None:
     check_writable(file)
 
 
-def write_report(file: Path | None, report: BenchmarkReport) -> None:
-    """Write the report as JSON, if a file is given."""
-    if file is not None:
-        whole_file.write_whole(file, f"{report.model_dump_json(indent=2)}\n".encode())
+def print_report(report: BaseModel) -> None:
+    """Print the report as the one document of ``--json``; nothing without the option. A figure that is no number is null."""
+    if json_wanted():
+        print_json(json.loads(report.model_dump_json()))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedface_cli.command_options import with_json
 from fedface_stack.up import Artifacts
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _WARM_UP_ROUNDS = 3
 _ROUNDS = 2
 
 
+@with_json
 def stack_speed(
     clients: Annotated[int, typer.Option(min=2, help="Clients, all of them in every cohort.")] = 200,
     repetitions: Annotated[int, typer.Option(min=1, help="How often each system is measured, in turns.")] = 5,
@@ -33,7 +35,6 @@ def stack_speed(
     artifacts: Annotated[
         Artifacts, typer.Option(help="Artifacts in a directory or in an embedded S3 server.")
     ] = Artifacts.DIRECTORY,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report to this file.")] = None,
 ) -> None:
     """Train a small network on simulated clients, round after round: on a local stack and on the bare loop, its limit.
 
@@ -42,26 +43,26 @@ def stack_speed(
     twice: with clients that report the losses that their training steps see, and with clients that measure the losses
     separately. `fedface bench peers` measures the simulation in one process without services.
     """
-    from fedface_cli.plain_console import PlainConsole
+    from fedface_cli.plain_console import talk_console
     from fedface_core.domain.errors import FedFaceError
     from fedface_stack.signals import exit_on_termination
     from loadtest.bare.rounds import BareLoopEndedError
-    from loadtest.bench.report import check_writable, write_report
+    from loadtest.bench.report import print_report
 
     exit_on_termination()
-    check_writable(json_file)
-    console = PlainConsole()
+    console = talk_console()
     processes = processes or os.cpu_count() or 1
     with console.status(f"{clients} clients, {processes} processes, {repetitions} repetitions"):
         try:
-            report = _measure(clients, processes, repetitions, artifacts)
+            report = measure_systems(clients, processes, repetitions, artifacts)
         except BareLoopEndedError as error:  # the bare loop imports none of our packages, so it has no FedFaceError
             raise FedFaceError(str(error)) from None
     _show(report, console)
-    write_report(json_file, report)
+    print_report(report)
 
 
-def _measure(clients: int, processes: int, repetitions: int, artifacts: Artifacts) -> StackSpeedReport:
+def measure_systems(clients: int, processes: int, repetitions: int, artifacts: Artifacts) -> StackSpeedReport:
+    """Start both systems, and measure their rounds in turns."""
     import tempfile
 
     from fedface_stack.stack import CLIENT_NICENESS, LocalStack

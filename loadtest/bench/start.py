@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fedface_cli.command_options import with_json
 
+
+@with_json
 def start(
     repetitions: Annotated[int, typer.Option(min=1, help="How often each start is measured, in turns.")] = 5,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report to this file.")] = None,
 ) -> None:
     """Time `fedface --help`, the import of control's API, and `fedface up` until the stack is ready, each as a process."""
-    from fedface_cli.plain_console import PlainConsole
+    from fedface_cli.plain_console import talk_console
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.machine import this_machine
     from loadtest.bench.repetitions import measure_in_turns
-    from loadtest.bench.report import Column, check_writable, show_table, write_report
+    from loadtest.bench.report import Column, print_report, show_table
     from loadtest.bench.start_times import MEASURES, StartReport
 
     exit_on_termination()
-    check_writable(json_file)
-    console = PlainConsole()
+    console = talk_console()
     machine = this_machine()
     with console.status("starting and stopping"):
         seconds = measure_in_turns(MEASURES, repetitions)
     columns = (Column(head="", cells=tuple(seconds)), Column(head="s", cells=tuple(map(str, seconds.values()))))
     show_table(console, f"seconds: median and range of {repetitions}", columns, machine)
-    write_report(json_file, StartReport(machine=machine, seconds=seconds))
+    print_report(StartReport(machine=machine, seconds=seconds))

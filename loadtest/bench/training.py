@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedface_cli.command_options import with_json
 from fedface_core.files.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _VECTORISED_CLIENTS = (4, 8)
 _MOBILEFACENET_COST = 10  # a client takes at least this many times longer than a small one, so fewer clients are enough
 
 
+@with_json
 def training(
     clients: Annotated[int, typer.Option(min=8, help="Clients of a measurement; a tenth of them with mobilefacenet.")] = 40,
     repetitions: Annotated[int, typer.Option(min=1, help="How often each way to train is measured, in turns.")] = 5,
@@ -27,20 +29,18 @@ def training(
         Path | None,
         typer.Option(metavar="PNG", help="Also measure how time grows with the model, and plot it to this PNG or PDF."),
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report to this file.")] = None,
 ) -> None:
     """Train clients in this process on one thread: one at a time, several at once, and by the bare loop in plain PyTorch.
 
     FedFace encodes and hashes each update as for an upload; the bare loop does not. All seconds are processor time.
     """
-    from fedface_cli.plain_console import PlainConsole
+    from fedface_cli.plain_console import talk_console
     from loadtest.bench.machine import this_machine
-    from loadtest.bench.report import check_plot_file, check_writable, write_report
+    from loadtest.bench.report import check_plot_file, print_report
     from loadtest.bench.training_speeds import GROWING_NETWORKS, NETWORKS, TrainingReport, measure_speeds
 
-    check_writable(json_file)
     check_plot_file("--growth", growth)
-    console = PlainConsole()
+    console = talk_console()
     machine = this_machine()
     sizes = []
     growth_speeds = []
@@ -72,7 +72,7 @@ def training(
             f"with multiply-adds to the power of {report.exponent_of_multiply_adds:.2f}"
         )
         _plot(growth_speeds, seconds, growth)
-    write_report(json_file, report)
+    print_report(report)
 
 
 def _exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fedface_core.contracts import object_keys
+from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from loadtest.chaos.adversary import FaultKind, InjectedFault
@@ -88,6 +89,7 @@ def check_unchanged(at_end: RunSnapshot, later: RunSnapshot) -> Check:
 def expected_keys(snapshot: RunSnapshot) -> set[str]:
     """The key of every object that a completed run leaves in its store."""
     run_id = snapshot.run.id
+    clients = snapshot.run.plan.split.clients
     keys = {object_keys.run(run_id), object_keys.identity_list(run_id, snapshot.run.identity_list_sha256 or "")}
     for each in snapshot.rounds:
         number = each.round.number
@@ -98,7 +100,10 @@ def expected_keys(snapshot: RunSnapshot) -> set[str]:
         keys.add(object_keys.model(each.round.model_sha256))
         aggregation = each.round.aggregation
         if aggregation is not None:
-            keys.add(object_keys.class_embeddings(run_id, aggregation.class_embeddings_sha256))
+            class_embeddings = aggregation.class_embeddings_sha256
+            keys.add(object_keys.class_embeddings(run_id, class_embeddings))
+            # No client of a chaos run fails, so every client is enrolled, and has a row.
+            keys |= {object_keys.row(run_id, class_embeddings, client_id(index)) for index in range(clients)}
             if aggregation.server_state_sha256 is not None:
                 keys.add(object_keys.server_state(run_id, aggregation.server_state_sha256))
             if aggregation.guidance_sha256 is not None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fedface_cli.command_options import with_json
 from fedface_stack.up import Artifacts
 
 
@@ -17,6 +18,7 @@ class Preset(StrEnum):
     SYNTHETIC = "synthetic"
 
 
+@with_json
 def chaos(
     preset: Annotated[Preset, typer.Option(help="The plan.")] = Preset.SYNTHETIC,
     clients: Annotated[int, typer.Option(help="Clients, all of them in every cohort.")] = 24,
@@ -28,38 +30,25 @@ def chaos(
     ] = Artifacts.S3,
     limit_seconds: Annotated[float, typer.Option(help="Give up if either run takes longer than this.")] = 1200.0,
     logs: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Keep the logs of both stacks in this folder.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report to this file.")] = None,
 ) -> None:
     """Kill services and servers while a run goes on, and show that its result does not change.
 
     Runs a plan on a local stack without faults, then again on a fresh stack while a seeded adversary kills services and
     servers, duplicates and delays messages, stops the store, and puts clocks wrong. Exit status 1 if any check fails.
     """
-    from rich.text import Text
-
-    from fedface_cli.plain_console import PlainConsole
-    from fedface_core.domain.errors import FedFaceError
-    from fedface_core.files.whole_file import write_whole
+    from fedface_cli.plain_console import talk_console
     from fedface_stack.signals import exit_on_termination
-    from loadtest.bench.report import check_writable
-    from loadtest.chaos.report import ChaosOptions, ChaosReport, FailedChaosReport, show
+    from loadtest.bench.report import print_report
+    from loadtest.chaos.report import ChaosOptions, show
     from loadtest.chaos.scenario import run_scenario
 
-    check_writable(json_file)  # before the runs, which take minutes
     exit_on_termination()
-    console = PlainConsole()
+    console = talk_console()
     options = ChaosOptions(
         preset=preset.value, clients=clients, rounds=rounds, kills=kills, seed=seed, artifacts=artifacts.value
     )
-    report: ChaosReport | FailedChaosReport
-    try:
-        report = run_scenario(options, limit_seconds, logs, console)
-    except FedFaceError as error:
-        console.print(Text(str(error), "red"))
-        report = FailedChaosReport(error=str(error))
-    else:
-        show(report, console)
-    if json_file is not None:
-        write_whole(json_file, f"{report.model_dump_json(indent=2)}\n".encode())
+    report = run_scenario(options, limit_seconds, logs, console)
+    show(report, console)
+    print_report(report)
     if not report.passed:
         raise typer.Exit(1)

@@ -63,13 +63,6 @@ class ChaosReport(_Frozen):
     """Every fault, in the order in which they happened."""
 
 
-class FailedChaosReport(_Frozen):
-    """Why a run did not complete, so that nothing could be checked."""
-
-    passed: Literal[False] = False
-    error: str
-
-
 def make_report(options: ChaosOptions, fault_free: Trial, disturbed: DisturbedTrial, checks: Sequence[Check]) -> ChaosReport:
     """The figures of both runs, with these checks."""
     faults = disturbed.adversary.injected

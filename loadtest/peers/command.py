@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedface_cli.command_options import with_json
 from loadtest.peers.environments import ROOT
 from loadtest.peers.sizes import Size
 from loadtest.peers.systems import SYSTEMS
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from loadtest.peers.systems import System
 
 
+@with_json
 def peers(
     size: Annotated[Size, typer.Option(help="The network, the images and the clients.")] = Size.SPHERENET,
     repetitions: Annotated[int, typer.Option(min=1, help="How often each system is started.")] = 5,
@@ -31,9 +33,6 @@ def peers(
             show_default="all",
         ),
     ] = ",".join(SYSTEMS),
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write every figure to this file.")
-    ] = None,
     markdown_file: Annotated[
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the table to this file.")
     ] = None,
@@ -52,29 +51,23 @@ def peers(
     """
     from rich.text import Text
 
-    from fedface_cli.plain_console import PlainConsole
-    from fedface_core.domain.errors import FedFaceError
+    from fedface_cli.plain_console import talk_console
     from fedface_core.files.whole_file import write_whole
     from fedface_stack.signals import exit_on_termination
-    from loadtest.bench.report import check_plot_file, check_writable, show_table, write_report
+    from loadtest.bench.report import check_plot_file, check_writable, print_report, show_table
     from loadtest.peers.plot import plot_comparison
     from loadtest.peers.tables import format_markdown, terminal_columns, title
 
     chosen = _parse_systems(systems)
     exit_on_termination()
-    console = PlainConsole()
-    try:
-        for file in (json_file, markdown_file):
-            check_writable(file)
-        check_plot_file("--plot", plot_file)
-        comparison = _compare(size, chosen, repetitions, rounds, environments, limit_seconds, console)
-    except FedFaceError as error:
-        console.print(Text(str(error), "red"))
-        raise typer.Exit(1) from None
+    console = talk_console()
+    check_writable(markdown_file)
+    check_plot_file("--plot", plot_file)
+    comparison = _compare(size, chosen, repetitions, rounds, environments, limit_seconds, console)
     show_table(console, title(comparison), terminal_columns(comparison), comparison.machine)
     for name, reason in comparison.unavailable.items():
         console.print(Text.assemble((f"{SYSTEMS[name].label} was not measured:", "yellow"), f" {reason}"))
-    write_report(json_file, comparison)
+    print_report(comparison)
     if markdown_file is not None:
         write_whole(markdown_file, format_markdown(comparison).encode())
     if plot_file is not None:

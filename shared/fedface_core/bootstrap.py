@@ -8,10 +8,11 @@ from celery import Celery
 
 from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.adapters.directory import LocalArtifacts
+from fedface_core.adapters.redis.api_keys import RedisApiKeys
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.adapters.signed_artifacts import SignedArtifacts
 from fedface_core.adapters.system_clock import LedgerClock
-from fedface_core.ports import Ports
+from fedface_core.ports import ApiKeys, Ports
 from fedface_core.runtime.keyring import keyring_of
 from fedface_core.runtime.metrics import CountedArtifacts
 from fedface_core.runtime.settings import ControlSettings, Settings
@@ -38,6 +39,11 @@ def connect(settings: Settings, app: Celery) -> Ports:
         clock=LedgerClock(ledger),
         signatures=signed,
     )
+
+
+def connect_api_keys(settings: ControlSettings) -> ApiKeys:
+    """The store of API keys: in the ledger's Redis, which is first contacted when it is used."""
+    return RedisApiKeys(settings.redis_address)
 
 
 def ensure_bucket(settings: Settings) -> None:

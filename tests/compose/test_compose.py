@@ -18,8 +18,10 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from fedface_cli.api_client import ControlApi
+from fedface_cli.token_auth import TokenAuth
 from fedface_core.access.__main__ import files
 from fedface_core.contracts.http import RunDetail
 from fedface_core.domain.plan import Plan
@@ -70,7 +72,13 @@ class Project:
     env_file: Path
     override: Path
     api_url: str
+    key: SecretStr
+    """The API key of an admin that `make env` wrote."""
     prometheus: str
+
+    def api(self) -> ControlApi:
+        """The API, as an admin."""
+        return ControlApi(self.api_url, auth=TokenAuth(self.key, remedy=""))
 
     def compose(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         binary = shutil.which("docker-compose", path=str(Path(sys.executable).parent)) or shutil.which("docker-compose")
@@ -167,7 +175,8 @@ def project(engine: None, request: pytest.FixtureRequest, tmp_path_factory: pyte
     name = f"fedface-test-{secrets.token_hex(4)}"
     override = env_file.with_name("override.yml")
     override.write_text(json.dumps({"services": {}}))
-    made = Project(name, env_file, override, f"http://{HOST}:{api_port}", f"http://{HOST}:{prometheus_port}")
+    key = SecretStr(secrets_of_env["API_FIRST_KEY"])
+    made = Project(name, env_file, override, f"http://{HOST}:{api_port}", key, f"http://{HOST}:{prometheus_port}")
     failed_before = request.session.testsfailed
     is_up = False
     try:
@@ -188,7 +197,7 @@ def project(engine: None, request: pytest.FixtureRequest, tmp_path_factory: pyte
 
 
 def run_to_its_end(project: Project, plan: Plan) -> RunDetail:
-    with ControlApi(project.api_url) as api:
+    with project.api() as api:
         run_id = api.create(plan).id
         api.start(run_id)
         deadline = time.monotonic() + 420
@@ -222,8 +231,15 @@ def test_a_run_completes_and_prometheus_has_its_tar(project: Project, synthetic_
     wait_for_values(project, f'max(fedface_verification_round{{run="{synthetic_run.id}"}})', {"{}": SYNTHETIC.rounds})
 
 
+def test_nobody_gets_in_without_a_key(project: Project) -> None:
+    for path in ("/v1/me", "/metrics"):
+        assert httpx.get(f"{project.api_url}{path}", trust_env=False).status_code == 401
+    headers = {"Authorization": f"Bearer {project.key.get_secret_value()}"}
+    assert httpx.get(f"{project.api_url}/v1/me", headers=headers, trust_env=False).json()["actor"] == "key:first"
+
+
 def test_the_model_can_be_downloaded(project: Project, synthetic_run: RunDetail, tmp_path: Path) -> None:
-    with ControlApi(project.api_url) as api:
+    with project.api() as api:
         assert api.download_model(synthetic_run.id, tmp_path / "model.safetensors") == synthetic_run.model_sha256
 
 
@@ -276,6 +292,60 @@ def test_a_client_reaches_its_stores_and_no_api(project: Project) -> None:
     assert project.must("exec", "-T", "client", "python", "-c", program).split() == ["redis", "minio"]
 
 
+# Tries, with the address, the name and the secrets that the container has, what a client worker has no business with, and
+# prints what was not refused. `the model` is what it may get: a check that the rest is not refused for being out of reach.
+ATTACKS = """
+import os, sys
+from io import BytesIO
+from urllib.parse import urlsplit
+import minio, redis
+run, model = sys.argv[1:]
+broker = redis.Redis.from_url(os.environ["FEDFACE_REDIS_URL"])
+secret = os.environ["FEDFACE_S3_SECRET_KEY"]
+store = minio.Minio(os.environ["FEDFACE_S3_ENDPOINT"], os.environ["FEDFACE_S3_ACCESS_KEY"], secret, secure=False)
+bucket = os.environ.get("FEDFACE_S3_BUCKET", "fedface")
+get = lambda key: store.get_object(bucket, key).read()
+put = lambda key: store.put_object(bucket, key, BytesIO(b"forged"), 6)
+attempts = {
+    "the model": lambda: get(f"models/{model}"),
+    "end the run": lambda: broker.hset(f"fedface:{{{run}}}:run", "phase", "failed"),
+    "forget the run": lambda: broker.delete(f"fedface:{{{run}}}:run"),
+    "all keys": lambda: broker.keys("*"),
+    "flush": broker.flushall,
+    "settings of the server": lambda: broker.config_get("*"),
+    "users": broker.acl_list,
+    "remote control": lambda: broker.publish("/0.celery.pidbox", "shutdown"),
+    "messages of the evaluator": lambda: broker.lrange("evaluator", 0, -1),
+    "take from control": lambda: broker.rpop("control"),
+    "API keys": lambda: broker.hgetall("fedface-api:keys"),
+    "list": lambda: list(store.list_objects(bucket, f"runs/{run}/", recursive=True)),
+    "the record": lambda: get(f"runs/{run}/run.json"),
+    "a manifest": lambda: get(f"runs/{run}/rounds/1/manifest.json"),
+    "put a manifest": lambda: put(f"runs/{run}/rounds/1/manifest.json"),
+    "put a report": lambda: put(f"runs/{run}/rounds/1/report.json"),
+    "put an aggregation": lambda: put(f"runs/{run}/rounds/1/aggregations/{'0' * 16}.json"),
+    "put a model": lambda: put(f"models/{'0' * 64}"),
+    "remove the model": lambda: store.remove_object(bucket, f"models/{model}"),
+    "remove the bucket": lambda: store.remove_bucket(bucket),
+}
+for name, attempt in attempts.items():
+    try:
+        attempt()
+        print(name)
+    except (redis.exceptions.NoPermissionError, minio.error.S3Error) as error:
+        if isinstance(error, minio.error.S3Error) and error.code != "AccessDenied":
+            print(name, error)
+"""
+
+
+def test_a_client_container_is_refused_by_the_servers(project: Project, synthetic_run: RunDetail) -> None:
+    assert synthetic_run.model_sha256 is not None
+    program = ("exec", "-T", "client", "python", "-c", ATTACKS, synthetic_run.id, synthetic_run.model_sha256)
+    assert project.must(*program).splitlines() == ["the model"]
+    with project.api() as api:
+        assert api.run(synthetic_run.id) == synthetic_run
+
+
 def test_the_image_has_one_of_dlibs_models(project: Project) -> None:
     program = (
         "import importlib.util as u, os\n"
@@ -295,6 +365,6 @@ def test_real_photographs_and_the_published_network_are_in_the_image(project: Pr
 def test_runs_survive_a_restart_of_everything(project: Project, synthetic_run: RunDetail) -> None:
     project.must("restart", "--timeout", "20", seconds=180)
     project.must("up", "--detach", "--wait", "--no-recreate", "--scale", f"client={CLIENTS}", *SERVICES, seconds=400)
-    with ControlApi(project.api_url) as api:
+    with project.api() as api:
         assert api.run(synthetic_run.id) == synthetic_run
     assert run_to_its_end(project, SYNTHETIC).model_sha256 == synthetic_run.model_sha256

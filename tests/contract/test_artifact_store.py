@@ -159,6 +159,18 @@ def test_many_are_removed_at_once(store: ArtifactStore) -> None:
         store.delete_all(["../outside"])
 
 
+def test_many_objects_are_put_each_under_its_key(store: ArtifactStore) -> None:
+    many = {f"runs/run-0/rows/{index:04d}.f32": (bytes([index % 256]) * 9, memoryview(b"end")) for index in range(50)}
+    store.put_all(many)
+    assert store.keys("") == sorted(many)
+    assert [store.get(key) for key in many] == [b"".join(parts) for parts in many.values()]
+    store.put_all(dict.fromkeys(many, (b"new",)))
+    assert {store.get(key) for key in many} == {b"new"}
+    store.put_all({})
+    with pytest.raises(InvalidInputError, match="artifact key"):
+        store.put_all({"../outside": (b"x",)})
+
+
 UPWARDS = ["/etc/passwd", "../x", "a/../../x", "a/..", "./a", "a/./b"]
 MALFORMED = ["", "a//b", "a/", "a\\b", "a b", "a\n", "~a", "ä", "a\0b", "a?x=1"]
 

@@ -46,12 +46,14 @@ def ledger(ledger_url: str) -> RedisLedger:
     ledger.record_partial(RUN.id, 12, 0)
     ledger.record_failure(RUN.id, None, "control.sweep", "KeyError")
     ledger.record_failure(RUN.id, 12, "aggregator.reduce_round", "KeyError")
+    ledger.undelivered_runs("0123456789abcdef", [RUN.id])
+    ledger.mark_delivered("0123456789abcdef", RUN.id, "1-0")
     return ledger
 
 
 # A key, its type, and the rest of its row, with the lines below whose first two columns are empty.
 ROW = re.compile(
-    r"^    ((?:\{run\}|runs|active)\S*) +(hash|set|sorted set|stream|string) (.*\n(?: {40}.*\n)*)", re.MULTILINE
+    r"^    ((?:\{run\}|runs|active|receivers)\S*) +(hash|set|sorted set|stream|string) (.*\n(?: {40}.*\n)*)", re.MULTILINE
 )
 
 
@@ -82,4 +84,4 @@ def test_each_field_of_a_record_is_in_its_row(server: redis.Redis, ledger: Redis
 
 def test_a_deleted_run_leaves_no_key(server: redis.Redis, ledger: RedisLedger) -> None:
     ledger.delete(RUN.id)
-    assert server.keys("*") == []
+    assert server.keys("*") == ["fedface:receivers"], "which belongs to no run"

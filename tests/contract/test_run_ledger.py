@@ -294,6 +294,16 @@ def test_a_restored_run_is_as_it_was(ledger: RunLedger) -> None:
     assert [event.name for event in ledger.events(run.id)] == ["run_restored"]
 
 
+def test_who_created_and_who_restored_a_run_is_told(ledger: RunLedger) -> None:
+    run = created_run().model_copy(update={"owner": "key:ann"})
+    ledger.create(run)
+    lost = created_run().model_copy(update={"owner": "key:ann"})
+    ledger.restore(lost, [], {"actor": "oidc:ben"})
+    assert [dict(event.data) for event in ledger.events(run.id)] == [{"phase": "created", "actor": "key:ann"}]
+    assert [dict(event.data) for event in ledger.events(lost.id)] == [{"phase": "created", "actor": "oidc:ben"}]
+    assert ledger.load(run.id).owner == ledger.load(lost.id).owner == "key:ann"
+
+
 def test_a_restored_run_goes_on(ledger: RunLedger) -> None:
     run, _ = restored(ledger)
     update = AcceptedUpdate(sha256=SHA, size=1, images=1)

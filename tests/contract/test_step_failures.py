@@ -9,7 +9,7 @@ import pytest
 
 from fedface_core.adapters.memory import ManualClock
 from fedface_core.domain.errors import NotFoundError
-from fedface_core.domain.failures import MOST_FAILING_CLIENTS, StepFailure, client_step, shard_step
+from fedface_core.domain.failures import LONGEST_STORED_REASON, MOST_FAILING_CLIENTS, StepFailure, client_step, shard_step
 from fedface_core.domain.ids import client_id, new_run_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import RoundPhase, open_round
@@ -72,6 +72,14 @@ def test_a_reason_may_have_any_characters_but_ends_of_lines(ledger: RunLedger, r
     for count in (1, 2):
         assert ledger.record_failure(run.id, 1, REDUCE, reason).in_a_row == count
     assert [failure.reason for failure in ledger.failures(run.id, 1)] == [reason]
+
+
+def test_only_the_beginning_of_a_long_reason_counts(ledger: RunLedger, run: Run) -> None:
+    beginning = "é" * LONGEST_STORED_REASON
+    for count, end in enumerate(("x", "another end"), start=1):
+        failure = ledger.record_failure(run.id, 1, REDUCE, beginning + end)
+        assert (failure.reason, failure.in_a_row) == (beginning, count)
+    assert [failure.reason for failure in ledger.failures(run.id, 1)] == [beginning]
 
 
 def test_a_step_that_has_succeeded_is_forgotten(ledger: RunLedger, run: Run) -> None:

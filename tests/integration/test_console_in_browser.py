@@ -15,17 +15,18 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect
 from prometheus_client import CollectorRegistry
-from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fedface_control.api.app import create_app
+from fedface_control.auth.sign_in import SignIn
+from fedface_core.domain.role import Role
 from fedface_core.domain.run import RunPhase
 from fedface_stack.children import Children
 from fedface_stack.local_ports import free_ports
 from support.api_by_hand import MODEL, MODEL_SHA256, ByHand
 from support.browser import Scheme, Watched, browser, violations
 from support.console import served_console
+from support.open_sign_in import open_sign_in
+from support.signing_in import closed_sign_in, key_for
 
 __all__ = ["browser"]
 
@@ -244,38 +245,19 @@ def test_everything_can_be_reached_by_keyboard(watched: Watched, api: ByHand) ->
     expect(page.locator("#state")).to_contain_text("preparing")
 
 
-def asking(app: ASGIApp, tokens: set[str] | None) -> ASGIApp:
-    """The app for those who bring a token, as the API has it where people sign in."""
-    if tokens is None:
-        return app
-
-    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == "/v1/sign-in":
-            await JSONResponse({"open": False, "issuer": None})(scope, receive, send)
-        elif Headers(scope=scope).get("authorization", "").removeprefix("Bearer ") not in tokens:
-            problem = {"title": "Not signed in", "status": 401, "detail": "the key has ended"}
-            await JSONResponse(problem, 401, media_type="application/problem+json")(scope, receive, send)
-        elif scope["path"] == "/v1/me":
-            await JSONResponse({"actor": "key:guest", "roles": ["viewer"], "sign_in": True})(scope, receive, send)
-        else:
-            await app(scope, receive, send)
-
-    return asked
-
-
 class Gate:
-    """A control API that can be stopped and started again on one port. It asks for one of the ``tokens``, if given."""
+    """A control API that can be stopped and started again on one port. Callers have to sign in if ``sign_in`` says so."""
 
-    def __init__(self, api: ByHand, tokens: set[str] | None) -> None:
+    def __init__(self, api: ByHand, sign_in: SignIn) -> None:
         self._api = api
-        self.tokens = tokens
+        self._sign_in = sign_in
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread()
 
     def open(self) -> None:
-        app = asking(create_app(self._api.ports, CollectorRegistry()), self.tokens)
+        app = create_app(self._api.ports, CollectorRegistry(), self._sign_in)
         self._server = uvicorn.Server(uvicorn.Config(app, port=self.port, log_config=None, ws="none", lifespan="off"))
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()
@@ -290,8 +272,8 @@ class Gate:
 
 
 @contextmanager
-def gate_to(api: ByHand, tokens: set[str] | None = None) -> Iterator[Gate]:
-    gate = Gate(api, tokens)
+def gate_to(api: ByHand, sign_in: SignIn) -> Iterator[Gate]:
+    gate = Gate(api, sign_in)
     gate.open()
     try:
         yield gate
@@ -302,7 +284,7 @@ def gate_to(api: ByHand, tokens: set[str] | None = None) -> Iterator[Gate]:
 @pytest.mark.long
 def test_control_goes_away_and_comes_back(browser: Browser, serve: Serve, api: ByHand) -> None:
     run_id = api.started()
-    with gate_to(api) as gate, serve(gate.url) as url, Watched(browser, url) as watched:
+    with gate_to(api, open_sign_in()) as gate, serve(gate.url) as url, Watched(browser, url) as watched:
         page = watched.page
         page.goto(f"/runs/{run_id}")
         expect(page.locator("#accepted")).to_have_text("0")
@@ -350,8 +332,9 @@ def test_without_a_stream_the_page_asks_again_and_again(browser: Browser, serve:
 @pytest.mark.long
 def test_a_guest_signs_in_sees_no_buttons_and_loses_the_session(browser: Browser, serve: Serve, api: ByHand) -> None:
     run_id = api.started()
-    tokens = {"ff_guest_key"}
-    with gate_to(api, tokens) as gate, serve(gate.url) as url, Watched(browser, url) as watched:
+    sign_in = closed_sign_in()
+    token = key_for(sign_in.keys, "guest", [Role.VIEWER])
+    with gate_to(api, sign_in) as gate, serve(gate.url) as url, Watched(browser, url) as watched:
         page = watched.page
         page.goto(f"/runs/{run_id}")
         page.get_by_label("API key or access token").fill("ff_wrong_key")
@@ -359,18 +342,19 @@ def test_a_guest_signs_in_sees_no_buttons_and_loses_the_session(browser: Browser
         expect(page.get_by_role("alert").first).to_contain_text("does not take this key")
         assert violations(page) == []
         watched.complaints.clear()  # the browser's own line about status 422
-        page.get_by_label("API key or access token").fill("ff_guest_key")
+        page.get_by_label("API key or access token").fill(token)
         page.get_by_role("button", name="Sign in").click()
         expect(page.locator("#accepted")).to_have_text("0")
         expect(page.locator(".who")).to_contain_text("key:guest")
         expect(page.locator("#actions")).to_contain_text("Your roles allow no action here.")
-        tokens.clear()
+        ((key, _),) = sign_in.keys.all()
+        sign_in.keys.delete(key.id)
         api.accept(run_id, 0, 1)
         expect(page.locator("#notice")).to_contain_text("You are signed out", timeout=20_000)
-        expect(page.locator("#notice")).to_contain_text("the key has ended")
-        tokens.add("ff_new_key")
+        expect(page.locator("#notice")).to_contain_text("key")
+        token = key_for(sign_in.keys, "guest", [Role.VIEWER])
         page.get_by_role("link", name="Sign in again").click()
-        page.get_by_label("API key or access token").fill("ff_new_key")
+        page.get_by_label("API key or access token").fill(token)
         page.get_by_role("button", name="Sign in").click()
         expect(page.locator("#accepted")).to_have_text("1")
         assert page.url == f"{url}/runs/{run_id}"

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-import httpx
-import pytest
 from pydantic import SecretStr
 
 from fedface_core.adapters.celery import CeleryPublisher
@@ -21,7 +18,7 @@ from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 from fedface_stack.children import Children
 from fedface_stack.local_ports import free_ports
-from integration.test_monitoring_panels import HOST, start_prometheus
+from support.monitoring import HOST, monitoring_binary, start_prometheus, values
 from support.servers import wait_for
 from support.slow_worker import JOURNAL, RUN, SECONDS
 
@@ -36,20 +33,9 @@ run_worker("client", load_settings(WorkerSettings), "support.slow_worker")
 REFUSED = 'fedface_dropped_messages_total{queue="client", fault="wrong_command"}'
 
 
-def query(url: str, expression: str) -> list[float]:
-    """The values of an expression at this moment; none while Prometheus is starting."""
-    try:
-        answer = httpx.get(f"{url}/api/v1/query", params={"query": expression}, trust_env=False)
-    except httpx.TransportError:
-        return []
-    if answer.status_code != httpx.codes.OK:
-        return []
-    return [float(one["value"][1]) for one in answer.json()["data"]["result"]]
-
-
 def reads(url: str, expression: str, value: float) -> bool:
     """Whether the expression has this one value."""
-    return query(url, expression) == [value]
+    return values(url, expression) == [value]
 
 
 def publish(broker_url: str, home: Path) -> None:
@@ -57,23 +43,18 @@ def publish(broker_url: str, home: Path) -> None:
     settings = Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=home)
     with create_celery(settings) as app:
         command = TrainClients(run_id=RUN, round=1, clients=(client_id(0),))
-        CeleryPublisher(app).publish(command, correlation_id="abc")
+        CeleryPublisher(app, app.keyring).publish(command, correlation_id="abc")
         app.send_task(ROUTES[TrainClients].task, kwargs={"command": {}}, queue=CLIENT)
 
 
 def increases_by_one(url: str, counter: str) -> bool:
-    return [round(value) for value in query(url, f"increase({counter}[1h])")] == [1]
+    return [round(value) for value in values(url, f"increase({counter}[1h])")] == [1]
 
 
 def test_a_first_failure_and_a_first_refusal_are_increases_of_one(
     server_processes: Children, broker_url: str, tmp_path: Path
 ) -> None:
-    binary = shutil.which("prometheus")
-    if binary is None:
-        missing = "no prometheus on PATH (Debian: apt-get install prometheus)"
-        if "prometheus" in os.environ.get("FEDFACE_REQUIRE", ""):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    binary = monitoring_binary("prometheus")
     (port,) = free_ports(1)
     environment = os.environ | {
         "FEDFACE_REDIS_URL": broker_url,
@@ -95,4 +76,4 @@ def test_a_first_failure_and_a_first_refusal_are_increases_of_one(
             # Prometheus extrapolates by up to a scrape at each end, so the first answers may be above one.
             wait_for(f"{counter} at 1", partial(reads, url, counter, 1.0))
             wait_for(f"an increase of {counter} by 1", partial(increases_by_one, url, counter))
-            assert query(url, f"rate({counter}[1m])")[0] > 0
+            assert values(url, f"rate({counter}[1m])")[0] > 0

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,14 +19,11 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED
 from fedface_stack.children import Children
 from fedface_stack.stack import LocalStack
-
-DEPLOY = Path(__file__).parents[2] / "deploy"
-HOST = "127.0.0.1"
+from loadtest.dashboards.dashboard_files import dashboards
+from loadtest.dashboards.prometheus_data import JOBS
+from support.monitoring import DEPLOY, monitoring_binary, start_prometheus
 
 pytestmark = pytest.mark.timeout(600)  # the first test waits for the run, which takes long on a busy machine
-
-# Process of the stack → job of deploy/prometheus/prometheus.yml.
-JOBS = {"api": "control", "control": "sweep", "client": "client", "aggregator": "aggregator", "evaluator": "evaluator"}
 
 PLAN = Plan.model_validate(
     {
@@ -73,12 +66,7 @@ class Watched:
 @pytest.fixture(scope="module")
 def watched(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """The local stack, a Prometheus with our alerts that scrapes it, and a run that has ended."""
-    binary = shutil.which("prometheus")
-    if binary is None:
-        missing = "no prometheus on PATH (Debian: apt-get install prometheus)"
-        if "prometheus" in os.environ.get("FEDFACE_REQUIRE", ""):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    binary = monitoring_binary("prometheus")
     home = tmp_path_factory.mktemp("monitoring")
     with LocalStack(home / "stack", client_workers=1) as stack, ExitStack() as ending:
         targets = {JOBS[name]: target for name, target in stack.metrics_targets.items()}
@@ -95,28 +83,6 @@ def watched(server_processes: Children, tmp_path_factory: pytest.TempPathFactory
         last = 'fedface_run_phase{run="$run", phase="completed"} and on (run) fedface_verification_round == %d'
         wait_for("the last round's scores", lambda: watched.query(last % PLAN.rounds, instant=True) == [1.0])
         yield watched
-
-
-def start_prometheus(binary: str, home: Path, targets: dict[str, str], children: Children, ending: ExitStack) -> str:
-    """Start a Prometheus with the rules of deploy/, and with fixed addresses as targets."""
-    jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
-    configuration = {
-        "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "1s"},
-        "rule_files": [str(DEPLOY / "prometheus/alerts.yml")],
-        "scrape_configs": jobs,
-    }
-    (home / "prometheus.yml").write_text(json.dumps(configuration))  # JSON is YAML too
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
-    command = (
-        binary,
-        f"--config.file={home / 'prometheus.yml'}",
-        f"--storage.tsdb.path={home / 'data'}",
-        f"--web.listen-address={HOST}:{port}",
-    )
-    ending.callback(children.kill, children.start(command, dict(os.environ), home / "prometheus.log"))
-    return f"http://{HOST}:{port}"
 
 
 def up(url: str) -> dict[str, float]:
@@ -138,13 +104,13 @@ def wait_for(what: str, is_so: Any, seconds: float = 120.0) -> None:
 
 def panel_queries() -> list[Any]:
     """Each query of each panel of each dashboard."""
-    found = []
-    for file in sorted((DEPLOY / "grafana/dashboards").glob("*.json")):
-        for panel in json.loads(file.read_text())["panels"]:
-            for target in panel.get("targets", []):
-                name = f"{file.stem}: {panel['title']}, {target['refId']}"
-                found.append(pytest.param(target["expr"], bool(target.get("instant")), id=name))
-    return found
+    return [
+        pytest.param(query.expression, query.instant, id=f"{name}: {panel.title}, {query.ref}")
+        for name, dashboard in dashboards().items()
+        for panel in dashboard.panels
+        for query in panel.queries
+        if not query.expression.endswith("> 0")  # it shows only what happened: test_monitoring_values
+    ]
 
 
 @pytest.mark.parametrize(("expression", "instant"), panel_queries())
@@ -155,9 +121,8 @@ def test_a_panel_has_values(watched: Watched, expression: str, instant: bool) ->
 
 def test_the_variable_of_the_run_dashboard_offers_the_run(watched: Watched) -> None:
     variable = json.loads((DEPLOY / "grafana/dashboards/run.json").read_text())["templating"]["list"][0]
-    query = re.fullmatch(r"query_result\((.+)\)", variable["definition"])
+    query = re.fullmatch(r"query_result\((.+)\)", variable["query"]["query"])
     assert query is not None
-    assert variable["query"]["query"] == variable["definition"]
     answer = httpx.get(f"{watched.prometheus}/api/v1/query", params={"query": query[1]}, trust_env=False).json()
     offered = [f'{{run="{one["metric"]["run"]}"}}' for one in answer["data"]["result"]]  # as Grafana writes a series
     assert [re.findall(variable["regex"].strip("/"), text) for text in offered] == [[watched.run.id]]
@@ -170,7 +135,7 @@ def rules(watched: Watched) -> list[dict[str, Any]]:
 
 def test_the_alerts_look_at_metrics_that_are_there(watched: Watched) -> None:
     evaluated = rules(watched)
-    assert len(evaluated) == 9
+    assert len(evaluated) == 12
     for rule in evaluated:
         assert rule["health"] == "ok", rule
         for metric in set(re.findall(r"\b(?:fedface_[a-z_]+|up)\b(?=[{)\[])", rule["query"])):

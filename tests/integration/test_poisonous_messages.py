@@ -63,7 +63,7 @@ def test_a_poisonous_message_is_reported_and_taken_from_the_queue(
     ledger.save(run, "round_opened", opened=open_round(PLAN, RUN, 0, (client_id(0), client_id(1)), "0" * 64, NOW))
     settings = Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=tmp_path)
     with create_celery(settings) as app:
-        CeleryPublisher(app).publish(command, correlation_id="abc")
+        CeleryPublisher(app, app.keyring).publish(command, correlation_id="abc")
     journal = tmp_path / "journal"
     environment = os.environ | {
         "FEDFACE_REDIS_URL": broker_url,

@@ -21,6 +21,7 @@ from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.ports import Ports
 from fedface_stack.children import Children
+from support.open_sign_in import open_sign_in
 from support.problem_details import problem
 from support.redis_states import (
     REFUSING_WRITES,
@@ -112,7 +113,7 @@ def test_a_worker_whose_acknowledgement_is_refused_takes_the_next_task(
 
 def test_the_api_answers_503_with_the_reason(ledger_url: str, server: redis.Redis) -> None:
     ports = Ports(RedisLedger(ledger_url), MemoryArtifacts(), RecordingPublisher(), SystemClock())
-    with TestClient(create_app(ports, CollectorRegistry()), raise_server_exceptions=False) as api:
+    with TestClient(create_app(ports, CollectorRegistry(), open_sign_in()), raise_server_exceptions=False) as api:
         with without_replicas(server):
             refused = problem(api.post("/v1/runs", json=Plan().model_dump(mode="json")), 503, "Unavailable")
             ready = api.get("/readyz")

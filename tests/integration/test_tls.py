@@ -27,6 +27,7 @@ from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, ProcessSpec
 from fedface_stack.local_ports import free_ports
 from support.servers import running
+from support.signing import keys_in_environment
 from support.tls_servers import SECRET, Certificates, certificates_in, redis_with_tls, s3_with_tls
 
 WRONG = {
@@ -172,6 +173,7 @@ def services(
         "FEDFACE_S3_SECURE": "true",
         "FEDFACE_S3_CA_FILE": str(certificates.authority),
         "FEDFACE_API_PORT": str(api_port),
+        "FEDFACE_API_OPEN": "true",
         "FEDFACE_METRICS_PORT": str(metrics_port),
     }
     for server in ("API", "METRICS"):
@@ -187,6 +189,7 @@ def services(
 
 def service(name: str, module: str, settings: Mapping[str, str], url: str, certificates: Certificates) -> ProcessSpec:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FEDFACE_")}
+    inherited |= keys_in_environment()
 
     def is_ready() -> bool:
         try:
@@ -194,7 +197,9 @@ def service(name: str, module: str, settings: Mapping[str, str], url: str, certi
         except httpx.TransportError:
             return False
 
-    return ProcessSpec(name, (sys.executable, "-P", "-m", module), is_ready, {**inherited, **settings})
+    return ProcessSpec(
+        name, (sys.executable, "-P", "-m", module), is_ready, {**inherited, **keys_in_environment(), **settings}
+    )
 
 
 def trusted(certificates: Certificates) -> ssl.SSLContext:

@@ -503,7 +503,8 @@ def test_an_average_of_an_earlier_life_of_the_round_does_not_count() -> None:
     _, other = world.ledger.accepted(run_id, 1)
     machine.the_ledger_is_lost_and_restored()
     world.sweep()
-    world.queues.published[:] = [(TrainClients(run_id=run_id, round=1, clients=(other,)), "other")]
+    correlation_id = world.ledger.load(run_id).correlation_id
+    world.queues.published[:] = [(TrainClients(run_id=run_id, round=1, clients=(other,)), correlation_id)]
     machine.deliver_in_order(2)  # the one client's task, and that the round is ready
     assert world.ledger.load_round(run_id, 1).phase is RoundPhase.AGGREGATING
     world.deliver(earlier)

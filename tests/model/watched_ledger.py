@@ -116,9 +116,9 @@ class WatchedLedger(MemoryLedger):
             self._check_settled(run_id, number, client)
         return receipt
 
-    def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
+    def restore(self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None) -> None:
         """Restore, and take the ended rounds' accepted sets for final."""
-        super().restore(run, rounds)
+        super().restore(run, rounds, detail)
         self.frozen |= {(run.id, ended.record.number): dict(ended.accepted) for ended in rounds}
         self.used_keys[run.id] = set(run.requests)
         self.check(run.id)

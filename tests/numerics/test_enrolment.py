@@ -16,8 +16,12 @@ from fedface_learning.client.enrolment import enrol, mean_embedding, random_clas
 from fedface_learning.client.update import enrolment_update
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
+from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models import initial_network
+from fedface_learning.models.embedding import embed, raw_features
+from fedface_learning.simulation.federated_rounds import Federation, federated_rounds
+from fedface_learning.simulation.simulation_data import SimulationData
 from fedface_learning.updates.form import in_one_block
 from support.server_rounds import server_round, starting_point, stored_again
 
@@ -123,3 +127,20 @@ def test_an_enrolment_is_compared_with_no_model(tiny_plan: Callable[..., Plan], 
     assert partial.admits("client-000000", update.accepted, start)
     partial.fold("client-000000", update.accepted, in_one_block(update.data), start)
     assert (partial.folded, partial.refused) == (1, {})
+
+
+def test_without_centring_imported_weights_keep_their_centre(
+    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset
+) -> None:
+    """It is a part of the published network: without it, class embeddings and scores would be of two networks."""
+    plan = tiny_plan(strategy="fedavg", rounds=1)
+    data = SimulationData.of(plan, tiny_faces)
+    network = initial_network(plan.model, 0)
+    imported_D = raw_features(network, tiny_faces.images("person-0")).mean(dim=0) / 2
+    network.centre.copy_(imported_D)
+    enrolled = Federation(plan, network, data).enrol()
+    assert torch.equal(network.centre, imported_D)
+    first_D = normalize(embed(network, tiny_faces.images(data.split.clients[0])).double().mean(dim=0), dim=0)
+    torch.testing.assert_close(decode_class_embeddings(enrolled.class_embeddings, 16)[0].double(), first_D)
+    *_, (reduced, _) = federated_rounds(plan, network, data)
+    assert torch.equal(decode_tensors(reduced.model)[0]["centre"], imported_D), "nor do later rounds move it"

@@ -211,7 +211,7 @@ def test_encoded_each_goes_on_from_its_own_residual(tiny_plan: PlanOf, tiny_face
         model = encoding_of.decode(tensors, started_from)
         assert update.residual is not None
         changes = [(model[name] - started_from[name]).reshape(-1) for name in encoding_of.parameters]
-        return torch.cat(changes) + decode_residual(update.residual)
+        return torch.cat(changes) + decode_residual(update.residual, parameters)
 
     one, several = (updates(plan_with(together), counts, tiny_faces, residuals) for together in (1, 3))
     unencoded = updates(tiny_plan(local_training={"steps": 3, "learning_rate": 0.05}), counts, tiny_faces)

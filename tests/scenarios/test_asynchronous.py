@@ -123,7 +123,7 @@ def test_evaluation_holds_nobody_up_and_the_run_waits_for_it_at_its_end(many_fac
     assert ledger.load(run_id).phase is RunPhase.RUNNING
     services.handlers[EvaluateModel] = evaluate
     for command in reversed(withheld):
-        services.deliver(command, "at last")
+        services.deliver_now(command)
     run = services.to_end(run_id)
     assert (run.phase, run.finished_rounds, run.evaluating) == (RunPhase.COMPLETED, 5, ())
     assert all(services.manifest(run_id, number).round.scores for number in range(6))

@@ -63,11 +63,11 @@ class HeldBack(MemoryArtifacts):
         self.somebody_died = threading.Event()
         self._held_back = f"rounds/1/updates/{client}.safetensors"
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:
         if key.endswith(self._held_back) and threading.current_thread() is not threading.main_thread():
             assert self.somebody_died.wait(60)
             raise Killed(key)
-        super().put(key, *data)
+        super().put(key, *data, sha256=sha256)
 
 
 @pytest.mark.usefixtures("one_task_a_round")

@@ -26,7 +26,7 @@ DASHBOARDS = sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 
 OWN = {"control", "sweep", "client", "aggregator", "evaluator"}
-SERVERS = {"redis", "minio", "prometheus", "grafana"}
+SERVERS = {"redis", "minio", "prometheus", "alertmanager", "grafana"}
 CONSOLE = "console"
 """Ours too, but it reaches the API alone."""
 IMAGES = {"slim": ["control", "console"], "torch": ["client", "aggregator", "evaluator"]}
@@ -138,7 +138,7 @@ def test_make_env_keeps_what_is_there_and_names_what_it_lacks(tmp_path: Path) ->
 
 
 def test_every_image_can_be_another_by_a_variable(tmp_path: Path) -> None:
-    names = ("REDIS", "MINIO", "PROMETHEUS", "GRAFANA", "SLIM", "TORCH")
+    names = ("REDIS", "MINIO", "PROMETHEUS", "ALERTMANAGER", "GRAFANA", "SLIM", "TORCH")
     pinned = "".join(f"{name}_IMAGE=mirror/{name.lower()}@sha256:{'0' * 64}\n" for name in names)
     (tmp_path / "env").write_text((ROOT / ".env.example").read_text() + pinned)
     answer = compose(*WITH_TLS, "config", "--format", "json", env_file=tmp_path / "env")
@@ -173,13 +173,14 @@ def test_only_the_first_step_is_root_and_that_without_a_network(composed: dict[s
     assert (prepare["network_mode"], prepare["cap_add"], prepare["restart"]) == ("none", ["CHOWN"], "no")
     assert composed["services"]["access"]["network_mode"] == "none"
     assert composed["services"]["redis"]["depends_on"]["access"]["condition"] == "service_completed_successfully"
-    for name in ("access", "minio", "prometheus", "grafana"):
+    assert composed["services"]["prometheus"]["depends_on"]["access"]["condition"] == "service_completed_successfully"
+    for name in ("access", "minio", "alertmanager", "grafana"):
         assert composed["services"][name]["depends_on"]["prepare"]["condition"] == "service_completed_successfully"
 
 
 def test_published_ports_are_of_this_machine_only(composed: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in composed["services"].items() if "ports" in service}
-    assert set(published) == {"control", "console", "prometheus", "grafana"}
+    assert set(published) == {"control", "console", "prometheus", "alertmanager", "grafana"}
     assert {port["host_ip"] for ports in published.values() for port in ports} == {"127.0.0.1"}
 
 
@@ -193,6 +194,7 @@ NETWORKS = {
     "aggregator": {"broker", "store", "monitoring"},
     "evaluator": {"broker", "store", "monitoring"},
     "prometheus": {"api", "monitoring", "dashboards"},
+    "alertmanager": {"dashboards"},
     "grafana": {"dashboards"},
 }
 
@@ -269,7 +271,12 @@ def test_each_of_our_services_has_a_user_of_its_own_and_no_other_secret(composed
         name,
         f"change-me-s3-secret-{name}",
     )
-    assert sum("change-me" in value for value in environment.values()) == 2
+    keys = {"FEDFACE_API_FIRST_KEY", "FEDFACE_API_METRICS_KEY"} if name == "control" else set[str]()
+    assert {variable for variable, value in environment.items() if "change-me" in value} == {
+        *("FEDFACE_REDIS_URL", "FEDFACE_S3_SECRET_KEY"),
+        *keys,
+    }
+    assert "FEDFACE_API_OPEN" not in environment
 
 
 def test_only_who_sets_minio_up_has_its_root_password(composed: dict[str, Any]) -> None:
@@ -279,6 +286,29 @@ def test_only_who_sets_minio_up_has_its_root_password(composed: dict[str, Any]) 
         if "change-me-minio" in (service.get("environment") or {}).values()
     }
     assert holders == {"minio", "minio-setup", "prepare"}
+
+
+def test_only_prometheus_and_the_api_have_the_key_of_the_metrics(composed: dict[str, Any]) -> None:
+    given = {
+        name
+        for name, service in composed["services"].items()
+        if any("change-me-api-metrics-key" in str(value) for value in (service.get("environment") or {}).values())
+    }
+    assert given == {"prepare", "access", "control"}
+    mounted = {
+        name: (volume["target"], volume.get("read_only", False))
+        for name, service in composed["services"].items()
+        for volume in service.get("volumes", [])
+        if volume["source"] == "metrics-key"
+    }
+    assert mounted == {
+        "prepare": ("/volumes/metrics-key", False),
+        "access": ("/access/prometheus", False),
+        "prometheus": ("/etc/fedface/metrics", True),
+    }
+    for name in ("prometheus.yml", "prometheus.tls.yml"):
+        text = (ROOT / "deploy/prometheus" / name).read_text()
+        assert text.count("credentials_file: /etc/fedface/metrics/metrics.key") == 1
 
 
 @pytest.mark.parametrize("name", sorted(OWN))
@@ -484,6 +514,35 @@ def test_an_audit_that_reaches_no_database_says_so(tmp_path: Path) -> None:
     assert "the database of vulnerabilities cannot be asked here, so nothing is known" in done.stderr
 
 
+SKIPPED = "Dependency not found on PyPI and could not be audited"
+AUDITS = {
+    "knows none": ('sed "s/.*/{skipped}: &/" "$file"; echo "No known vulnerabilities found"', 69),
+    "knows all": ('echo "No known vulnerabilities found"', 0),
+    "knows all but one": ('echo "torch {skipped}: torch"; echo "No known vulnerabilities found"', 0),
+    "finds one": ('echo "Found 1 known vulnerability in 1 package"; exit 1', 1),
+    "breaks off": ('echo "Traceback"; exit 1', 69),
+}
+
+
+@pytest.mark.parametrize("audit", AUDITS)
+def test_an_audit_never_looks_better_than_it_is(tmp_path: Path, audit: str) -> None:
+    """A registry that knew no package gave status 0: "No known vulnerabilities found"."""
+    says, status = AUDITS[audit]
+    script = f"#!/bin/sh\nfor file; do :; done\n{says.format(skipped=SKIPPED)}\n"
+    (tmp_path / "pip-audit").write_text(script)
+    (tmp_path / "pip-audit").chmod(0o700)
+    command = ["sh", "deploy/audit.sh", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert ("nothing is known" in done.stderr) is (status == 69 or audit == "knows all but one")
+
+
+def test_ci_audits_what_is_installed_and_lists_it() -> None:
+    text = (ROOT / ".ci/run").read_text()
+    assert "sh deploy/audit.sh .venv/bin || [ $? -eq 69 ]" in text
+    assert "make sbom" in text
+
+
 def tool_folder(name: str) -> str:
     found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
     assert found is not None, f"{name} is missing: make dev"
@@ -492,7 +551,9 @@ def tool_folder(name: str) -> str:
 
 def test_prometheus_scrapes_each_of_our_services_where_it_listens(composed: dict[str, Any]) -> None:
     text = (ROOT / "deploy/prometheus/prometheus.yml").read_text()
-    scraped = re.findall(r"job_name: (\w+)\n\s+dns_sd_configs: \[\{names: \[(\w+)\], type: A, port: (\d+),", text)
+    scraped = re.findall(
+        r"job_name: (\w+)\n(?:\s+authorization: .*\n)?\s+dns_sd_configs: \[\{names: \[(\w+)\], type: A, port: (\d+),", text
+    )
     listening = {
         name: composed["services"][name]["environment"].get("FEDFACE_METRICS_PORT")
         or composed["services"][name]["environment"]["FEDFACE_API_PORT"]
@@ -544,7 +605,7 @@ def test_a_dashboard_explains_its_panels_and_lays_them_side_by_side(file: Path) 
     taken: set[tuple[int, int]] = set()
     for panel in panels:
         assert panel["title"]
-        if panel["type"] != "row":
+        if panel["type"] not in ("row", "text"):
             assert panel["description"], panel["title"]
             assert panel["datasource"] == {"type": "prometheus", "uid": "prometheus"}
             assert panel["targets"]
@@ -568,12 +629,52 @@ def test_the_data_source_of_the_dashboards_is_provisioned(composed: dict[str, An
 def test_every_alert_says_what_to_do_and_is_tested() -> None:
     alerts = re.split(r"\n\s+- alert: ", ALERTS.read_text())[1:]
     tested = (ROOT / "deploy/prometheus/alerts_test.yml").read_text()
-    assert len(alerts) == 9
+    assert len(alerts) == 12
     for alert in alerts:
         name = alert.split("\n", 1)[0]
         assert re.search(r"summary: .{10}", alert), name
         assert re.search(r"action: >-\n\s+.{40}", alert), name
         assert re.search(rf"alertname(: |=\")({name})\b", tested), f"{name} has no test"
+
+
+def test_every_alert_links_to_its_runbook() -> None:
+    """By the label that prometheus.yml sets, to a page whose sections are the alerts, and no others."""
+    names = re.findall(r"- alert: (\w+)", ALERTS.read_text())
+    links = re.findall(r'runbook_url: "\{\{ \$externalLabels.runbooks \}\}#([a-z]+)"', ALERTS.read_text())
+    assert links == [name.lower() for name in names]
+    for configuration in ("prometheus.yml", "prometheus.tls.yml"):
+        text = (ROOT / "deploy/prometheus" / configuration).read_text()
+        (page,) = re.findall(r"external_labels: \{runbooks: ([\w/.]+)\}", text)
+        assert re.findall(r"^## (\w+)$", (ROOT / page).read_text(), re.MULTILINE) == names
+
+
+def test_the_alerts_name_no_way_to_run_services() -> None:
+    """They hold for compose, Kubernetes and the local stack; their commands are in the runbooks."""
+    rules = ALERTS.read_text().split("groups:")[1]
+    assert re.findall(r"docker|compose|kubectl|systemctl", rules) == []
+
+
+def test_only_the_file_of_webhooks_gives_the_sweep_a_way_out(tmp_path: Path) -> None:
+    urls = "WEBHOOK_URLS=https://hooks.example.org/\nWEBHOOK_SECRET=whsec_x\n"
+    (tmp_path / "env").write_text((ROOT / ".env.example").read_text() + urls)
+    both = ("-f", "docker-compose.yml", "-f", "docker-compose.webhooks.yml")
+    answer = compose(*both, "config", "--format", "json", env_file=tmp_path / "env")
+    assert answer.returncode == 0, answer.stderr
+    read = json.loads(answer.stdout)
+    assert set(read["services"]["sweep"]["networks"]) == {*NETWORKS["sweep"], "outward"}
+    assert not read["networks"]["outward"].get("internal")
+    assert {name for name, service in read["services"].items() if "outward" in (service.get("networks") or {})} == {"sweep"}
+    assert {"FEDFACE_WEBHOOK_URLS", "FEDFACE_WEBHOOK_SECRET"} <= read["services"]["sweep"]["environment"].keys()
+    missing = compose(*both, "config", "-q")
+    assert "WEBHOOK_URLS" in missing.stderr
+
+
+def test_prometheus_tells_the_alertmanager_of_compose(composed: dict[str, Any]) -> None:
+    for configuration in ("prometheus.yml", "prometheus.tls.yml"):
+        text = (ROOT / "deploy/prometheus" / configuration).read_text()
+        assert re.findall(r'alertmanagers: .*targets: \["(\w+):(\d+)"\]', text) == [("alertmanager", "9093")]
+    networks = (set(composed["services"][name]["networks"]) for name in ("prometheus", "alertmanager"))
+    assert set.intersection(*networks)
 
 
 def test_the_image_lets_plans_read_where_compose_mounts_the_photographs_and_nowhere_else(composed: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -18,9 +19,11 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=[page.relative_to(ROOT).a
 
 
 def command_lines(page: Path) -> list[list[str]]:
-    """The lines of a page's blocks of code that begin with a dollar, as words, without comments and what follows a pipe."""
+    """The lines of a page's blocks of code that begin with a dollar, as words, without comments and what follows a pipe or
+    goes into a file."""
     lines = re.findall(r"^\$ (?:\.venv/bin/)?(.*)$", page.read_text(), re.MULTILINE)
-    return [shlex.split(line.split(" | ")[0].replace("…", ""), comments=True) for line in lines]
+    words = [shlex.split(line.replace("…", ""), comments=True) for line in lines]
+    return [[*itertools.takewhile(lambda word: word not in {"|", ">", "2>", "&"}, line)] for line in words]
 
 
 def problems(words: list[str]) -> list[str]:
@@ -35,7 +38,11 @@ def problems(words: list[str]) -> list[str]:
             return [f"no command {name}"]
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     known |= {"--help", "--version"}
-    return [f"no option {word}" for word in rest if re.match(r"--?[a-z]", word) and word.split("=")[0] not in known]
+    wrong = [f"no option {word}" for word in rest if re.match(r"--?[a-z]", word) and word.split("=")[0] not in known]
+    if wrong or {"--help", "--version"} & {*rest}:
+        return wrong
+    _, left, _ = command.make_parser(command.make_context("fedface", [], resilient_parsing=True)).parse_args(rest)
+    return [f"no argument {word}" for word in left]
 
 
 @each_page
@@ -56,3 +63,4 @@ def test_a_wrong_command_and_a_wrong_option_are_noticed() -> None:
     assert problems(["fedface", "run", "begin"]) == ["no command begin"]
     assert problems(["fedface", "run", "create", "plan.toml", "--begin"]) == ["no option --begin"]
     assert problems(["fedface", "bench", "chaos", "--seed", "1"]) == []
+    assert problems(["fedface", "bench", "chaos", "--json", "chaos.json"]) == ["no argument chaos.json"]

@@ -79,7 +79,7 @@ def test_facts_that_come_twice_or_too_late_change_nothing(faces: Path) -> None:
     }
     before = services.ports.ledger.load(run_id)
     for command in list(facts):
-        services.deliver(command, "again")
+        services.deliver_now(command)
     assert services.ports.ledger.load(run_id) == before
 
 
@@ -92,7 +92,7 @@ def test_a_fact_about_a_run_that_has_not_started_changes_nothing(faces: Path, ki
         "model_prepared": ModelPrepared(run_id=run.id, model_sha256="0" * 64),
         "step_failed": StepFailed(run_id=run.id, round=None, reason="no such weights"),
     }
-    services.deliver(HandleFact(run_id=run.id, fact=facts[kind]), "late")
+    services.deliver_now(HandleFact(run_id=run.id, fact=facts[kind]))
     assert services.ports.ledger.load(run.id) == run
     assert not services.publisher.published
 
@@ -113,7 +113,7 @@ def test_a_fact_is_handled_again_if_another_was_faster(faces: Path, monkeypatch:
     monkeypatch.setattr(services.ports.ledger, "save", overtaken_twice)
     for client in services.ports.ledger.load_round(run_id, 0).cohort:
         services.ports.ledger.fail(run_id, 0, client, "no photographs")
-    services.deliver(HandleFact(run_id=run_id, fact=RoundReady(run_id=run_id, round=0, because="settled")), "race")
+    services.deliver_now(HandleFact(run_id=run_id, fact=RoundReady(run_id=run_id, round=0, because="settled")))
     assert len(overtaken) == 2
     assert services.ports.ledger.load_round(run_id, 0).phase is RoundPhase.ABANDONED
 
@@ -125,7 +125,7 @@ def test_a_failed_step_ends_the_run_with_the_reason(faces: Path, started: bool) 
     if started:
         services.until(run_id, in_round(services, RoundPhase.OPEN))
     fact = StepFailed(run_id=run_id, round=1 if started else None, reason="no disk")
-    services.deliver(HandleFact(run_id=run_id, fact=fact), "fails")
+    services.deliver_now(HandleFact(run_id=run_id, fact=fact))
     run = services.ports.ledger.load(run_id)
     assert run.phase is RunPhase.FAILED
     assert run.failure == ("round 1: no disk" if started else "no disk")
@@ -146,9 +146,9 @@ def test_a_failure_that_the_run_has_outlived_does_not_end_it(faces: Path) -> Non
     services.until(run_id, lambda run: len(services.effect_log.effects) > finished)
     assert services.ports.ledger.load_round(run_id, 0).phase is RoundPhase.FINISHED
     outlived = HandleFact(run_id=run_id, fact=StepFailed(run_id=run_id, round=0, reason="no disk"))
-    services.deliver(outlived, "fails")
+    services.deliver_now(outlived)
     services.until(run_id, lambda run: run.round == 1)
-    services.deliver(outlived, "fails")
+    services.deliver_now(outlived)
     run = services.to_end(run_id)
     assert (run.phase, run.failure) == (RunPhase.COMPLETED, None)
 

@@ -212,10 +212,10 @@ def test_a_dependency_that_is_away_for_long_is_waited_for(
     put = services.ports.artifacts.put
     refusals = iter(range(60))
 
-    def away(key: str, *data: bytes) -> None:
+    def away(key: str, *data: bytes, sha256: str | None = None) -> None:
         if ("/updates/" in key or "/partials/" in key) and next(refusals, None) is not None:
             raise error
-        put(key, *data)
+        put(key, *data, sha256=sha256)
 
     monkeypatch.setattr(services.ports.artifacts, "put", away)
     run_id = services.start()

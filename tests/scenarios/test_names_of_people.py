@@ -26,6 +26,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_learning.data import open_photographs, split_identities
 from support.in_process import InProcess
+from support.open_sign_in import open_sign_in
 from support.recordio import packed, with_identities, write_records
 from support.tiny_run import SIDE, tiny_plan
 
@@ -144,7 +145,7 @@ def everything_told(services: InProcess, run: Run, messages: list[Any]) -> str:
         told += [failure.model_dump_json() for failure in ports.ledger.failures(run.id, number)]
         if number is not None and run.round is not None:
             told += [json.dumps(dict(ports.ledger.failed(run.id, number))), str(ports.ledger.load_round(run.id, number))]
-    with TestClient(create_app(ports, CollectorRegistry())) as api:
+    with TestClient(create_app(ports, CollectorRegistry(), open_sign_in())) as api:
         told += [api.get(path).text for path in (f"/v1/runs/{run.id}", "/v1/runs", f"/v1/runs/{run.id}/rounds", "/metrics")]
     return "\n".join([*told, generate_latest(REGISTRY).decode()])
 

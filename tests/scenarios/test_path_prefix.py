@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from fedface_core.adapters.memory import MemoryArtifacts, MemoryLedger, Recordin
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.ports import Ports
 from support.api_by_hand import PLAN
+from support.open_sign_in import open_sign_in
 
 
 class Proxy(BaseHTTPRequestHandler):
@@ -60,7 +62,7 @@ def ports() -> Ports:
 def url(request: pytest.FixtureRequest, ports: Ports) -> Iterator[str]:
     """The API's URL at the proxy."""
     config = uvicorn.Config(
-        create_app(ports, CollectorRegistry()),
+        create_app(ports, CollectorRegistry(), open_sign_in()),
         port=0,
         root_path=request.param,
         log_config=None,
@@ -85,12 +87,21 @@ def url(request: pytest.FixtureRequest, ports: Ports) -> Iterator[str]:
 
 
 def test_the_documentation_asks_for_its_schema_under_the_prefix(url: str) -> None:
-    page = httpx.get(f"{url}/docs").text
+    page = httpx.URL(f"{url}/docs")
     prefix = httpx.URL(url).path
-    assert f"'{prefix}/openapi.json'" in page
-    described = httpx.get(f"{url}/openapi.json").json()
-    assert described["servers"] == [{"url": prefix}], "where the page's own requests go"
+    links = re.findall(r'(?:src|href)="(docs/[^"]+)"', httpx.get(page).text)
+    assert len(links) == 3
+    for link in links:
+        assert httpx.get(page.join(link)).status_code == 200, link
+    assert 'url: "openapi.json"' in httpx.get(page.join("docs/show_document.js")).text
+    described = httpx.get(page.join("openapi.json")).json()
+    assert [server["url"] for server in described["servers"]] == [prefix], "where the page's own requests go"
     assert "/v1/runs/{run_id}" in described["paths"]
+
+
+def test_the_root_and_the_paths_without_a_version_lead_to_places_under_the_prefix(url: str) -> None:
+    assert httpx.get(f"{url}/", follow_redirects=True).url == f"{url}/docs"
+    assert httpx.get(f"{url}/runs?limit=3", follow_redirects=True).url == f"{url}/v1/runs?limit=3"
 
 
 def test_the_place_of_a_new_run_is_where_the_client_finds_it(url: str) -> None:

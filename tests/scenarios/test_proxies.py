@@ -78,6 +78,6 @@ def test_an_api_elsewhere_is_asked_through_the_proxy(proxy: str, fedface: Invoke
     monkeypatch.setenv("FEDFACE_API_URL", "http://control.example:8000")
     monkeypatch.setenv("HTTP_PROXY", f"http://user:pw~1@{proxy}")
     code, _, err = fedface("run", "list")
-    assert Proxy.asked == ["http://control.example:8000/runs?limit=50"]
+    assert Proxy.asked == ["http://control.example:8000/v1/runs?limit=50"]
     assert (code, "pw~1" in err) == (2, False)
     assert f"through the proxy http://***@{proxy} of HTTP_PROXY answered 407 Proxy Authentication Required" in err

@@ -61,7 +61,7 @@ def test_the_sweep_asks_only_clients_that_have_not_settled(faces: Path) -> None:
     run_id = services.start()
     services.until(run_id, in_round(services, RoundPhase.OPEN))
     services.publisher.published.clear()
-    services.deliver(TrainClients(run_id=run_id, round=1, clients=("client-000002",)), "one")
+    services.deliver_now(TrainClients(run_id=run_id, round=1, clients=("client-000002",)))
     services.sweep_after(LONG)
     assert [
         client for command in services.publisher.commands if isinstance(command, TrainClients) for client in command.clients

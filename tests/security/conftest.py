@@ -1,83 +1,31 @@
-"""A Valkey and a SeaweedFS with the users and policies of the table, and connections as each identity."""
+"""Servers with the users and policies of the table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import redis
 
-from fedface_core.access.permissions import Identity
-from fedface_core.access.redis_users import users_file
-from fedface_core.access.secret_names import with_redis_user, with_s3_key
-from fedface_core.adapters.s3 import S3Artifacts
 from fedface_stack.children import Children
-from fedface_stack.embedded_servers import HOST, seaweedfs, valkey
-from fedface_stack.local_ports import free_ports
-from support.servers import running
-
-OPERATOR = "operators-own"
-BUCKET = "fedface"
-
-
-def secret_of(identity: Identity) -> str:
-    return f"secret-of-{identity}"
-
-
-@dataclass(frozen=True)
-class Broker:
-    """A Valkey whose users are those of the table."""
-
-    port: int
-
-    def url(self, identity: Identity) -> str:
-        return f"redis://{identity}:{secret_of(identity)}@{HOST}:{self.port}/0"
-
-    def connect(self, identity: Identity) -> redis.Redis:
-        return redis.Redis.from_url(self.url(identity), decode_responses=True)
-
-    def operator(self) -> redis.Redis:
-        return redis.Redis(host=HOST, port=self.port, username="operator", password=OPERATOR, decode_responses=True)
-
-
-@dataclass(frozen=True)
-class Store:
-    """A SeaweedFS whose identities are those of the table, and its ports: master, volume, filer, S3."""
-
-    ports: tuple[int, int, int, int]
-    home: Path
-
-    def connect(self, identity: Identity) -> S3Artifacts:
-        return S3Artifacts(f"{HOST}:{self.ports[3]}", BUCKET, str(identity), secret_of(identity))
-
-    def operator(self) -> S3Artifacts:
-        return S3Artifacts(f"{HOST}:{self.ports[3]}", BUCKET, "operator", OPERATOR)
+from support.guarded_servers import SERVERS, Broker, Store, guarded_ledger_server, guarded_seaweedfs
 
 
 @pytest.fixture(scope="session")
-def guarded_broker(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    home = tmp_path_factory.mktemp("guarded-broker")
-    (port,) = free_ports(1)
-    users = users_file({identity: secret_of(identity) for identity in with_redis_user()}, operator_secret=OPERATOR)
-    with running(server_processes, valkey(home, port, OPERATOR, users), home):
-        yield Broker(port)
+def guarded_redis(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with guarded_ledger_server("redis-server", server_processes, tmp_path_factory.mktemp("guarded-redis")) as started:
+        yield started
 
 
-@pytest.fixture
-def broker(guarded_broker: Broker) -> Broker:
-    with closing(guarded_broker.operator()) as client:
+@pytest.fixture(params=SERVERS)
+def broker(request: pytest.FixtureRequest) -> Broker:
+    guarded: Broker = request.getfixturevalue("guarded_broker" if request.param == "valkey" else "guarded_redis")
+    with closing(guarded.operator()) as client:
         client.flushdb()
-    return guarded_broker
+    return guarded
 
 
 @pytest.fixture(scope="session")
 def store(server_processes: Children, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    home = tmp_path_factory.mktemp("guarded-store")
-    master, volume, filer, s3 = free_ports(4)
-    ports = (master, volume, filer, s3)
-    services = {identity: secret_of(identity) for identity in with_s3_key()}
-    with running(server_processes, seaweedfs(home, ports, "operator", OPERATOR, BUCKET, services), home):
-        yield Store(ports, home)
+    with guarded_seaweedfs(server_processes, tmp_path_factory.mktemp("guarded-store")) as started:
+        yield started

@@ -13,31 +13,38 @@ from hypothesis.errors import Unsatisfiable
 from prometheus_client import CollectorRegistry
 from schemathesis import Case, GenerationMode
 from schemathesis.core.failures import Failure, FailureGroup
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi import checks
 
 from fedface_control.api.app import create_app
 from fedface_core.adapters.memory import MemoryArtifacts, MemoryLedger, RecordingPublisher
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE
+from fedface_core.domain.role import Role
 from fedface_core.ports import Ports
 from support.api_by_hand import MODEL_SHA256, ByHand
+from support.signing_in import bearer, closed_sign_in, key_for
 
 EXAMPLES = 3
 MANY_EXAMPLES = 60
 READS = {"getRun", "listRounds", "getRound", "getRoundReport", "downloadRoundModel", "downloadModel", "getModelCard"}
 # A plan has rules between its fields, which no schema can say.
-CHECKS_THAT_DO_NOT_APPLY: list[Any] = [positive_data_acceptance]
+CHECKS_THAT_DO_NOT_APPLY: list[Any] = [checks.positive_data_acceptance]
 
 
 @pytest.mark.slow
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "forbidden"])
 def test_every_answer_is_as_described(mode: GenerationMode, pytestconfig: pytest.Config) -> None:
-    """Half of the requests are about a completed run, and most others about none."""
+    """Half of the requests are about a completed run, and most others about none. Half are an admin's, and the others are of
+    each other role in turn. Each is sent again without credentials, and with wrong ones.
+    """
     clock = SystemClock()
     ports = Ports(ledger=MemoryLedger(clock), artifacts=MemoryArtifacts(), publisher=RecordingPublisher(), clock=clock)
     run_id = ByHand("", ports).completed()
-    app = create_app(ports, CollectorRegistry())
+    sign_in = closed_sign_in()
+    roles = [one for role in Role if role is not Role.ADMIN for one in (Role.ADMIN, role)]
+    callers = itertools.cycle([bearer(key_for(sign_in.keys, f"caller {index}", [role])) for index, role in enumerate(roles)])
+    app = create_app(ports, CollectorRegistry(), sign_in)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     described = app.openapi()
     examples = MANY_EXAMPLES if pytestconfig.getoption("exhaustive") else EXAMPLES
@@ -48,11 +55,14 @@ def test_every_answer_is_as_described(mode: GenerationMode, pytestconfig: pytest
     turns = itertools.cycle([True, False])
 
     def ask(case: Case[Any]) -> None:
-        if next(turns):
+        # What is there takes the place of a wrong name, and then nothing may be wrong any more.
+        is_there = next(turns)
+        excluded = [*CHECKS_THAT_DO_NOT_APPLY, checks.negative_data_rejection] if is_there else CHECKS_THAT_DO_NOT_APPLY
+        if is_there:
             case.path_parameters = {name: there.get(name, value) for name, value in (case.path_parameters or {}).items()}
         asked.add(f"{case.method} {case.path}")
         try:
-            response = case.call_and_validate(excluded_checks=CHECKS_THAT_DO_NOT_APPLY)
+            response = case.call_and_validate(headers=next(callers), excluded_checks=excluded)
         except FailureGroup as failures:
             found.update(f"{case.method} {case.path}: {failure}" for failure in failures.exceptions)
         except Failure as failure:
@@ -76,7 +86,7 @@ def test_every_answer_is_as_described(mode: GenerationMode, pytestconfig: pytest
             rules(given(case=operation.as_strategy(generation_mode=mode))(ask))()
     assert not found, "\n".join(sorted(found))
     operations = {operation["operationId"] for path in described["paths"].values() for operation in path.values()}
-    without_a_wrong_request = {"restoreLostRuns", "checkLiveness", "checkReadiness", "getMetrics"}
+    without_a_wrong_request = {"restoreLostRuns", "checkLiveness", "checkReadiness", "getMetrics", "getSignIn"}
     missed = operations - {name for name, _ in answered}
     assert missed <= (without_a_wrong_request if mode is GenerationMode.NEGATIVE else set())
     if mode is GenerationMode.POSITIVE:

@@ -18,9 +18,11 @@ RUN = "run-0123456789ab"
 OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 SHOWN_AS_THEY_ARE = "\n\u200c\u200d"
 HOSTILE = "[/red] [bold]:smile: \x1b[2J\x1b]0;t\x07\n\r\t\x9b\u202e\u2066\u2028\ud800 {0} %s"
+# torch, which other tests of this process use, has the processor take subnormal numbers for 0.
+numbers = st.floats(allow_subnormal=False)
 texts = st.text(st.characters() | st.sampled_from(HOSTILE), max_size=60) | st.just(HOSTILE)
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    st.none() | st.booleans() | st.integers() | numbers | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
 )
@@ -75,9 +77,9 @@ def server(text: str, at: str, number: float, told: list[Any], whole: Any) -> ht
             body = "".join(lines).encode("utf-8", "replace")
             return httpx.Response(200, content=body, headers={"Content-Type": "text/event-stream"})
         bodies = {
-            "/runs": {"runs": [summary(text, at, number)]},
-            f"/runs/{RUN}": detail,
-            f"/runs/{RUN}/rounds": {"rounds": []},
+            "/v1/runs": {"runs": [summary(text, at, number)]},
+            f"/v1/runs/{RUN}": detail,
+            f"/v1/runs/{RUN}/rounds": {"rounds": []},
         }
         shown = bodies[path] if whole is None else whole
         return httpx.Response(200, content=json.dumps(shown).encode())
@@ -92,8 +94,15 @@ def one_line(text: str) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
-@given(text=texts, at=times, number=st.floats(), told=events, whole=st.none() | anything)
+@given(text=texts, at=times, number=numbers, told=events, whole=st.none() | anything)
 @example(text=HOSTILE, at="2026-01-02T03:04:05+00:00", number=1.0, told=[(HOSTILE, HOSTILE, {})], whole=None)
+@example(
+    text="x",
+    at="2026-01-02T03:04:05+00:00",
+    number=1.0,
+    told=[(HOSTILE, HOSTILE, {"at": "2026-01-02T03:04:05+00:00"})],
+    whole=None,
+)
 @example(text="x", at="0001-01-01T00:00:00+14:00", number=float("nan"), told=[("1-0", "progress", {})], whole=None)
 @example(
     text="x",
@@ -113,7 +122,7 @@ def test_no_answer_ends_a_command_with_a_traceback_or_steers_the_terminal(
     whole: Any,
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("fedface_cli.api_client.transport_to", lambda _: (server(text, at, number, told, whole), None))
+        patched.setattr("fedface_cli.api_client.transport_to", lambda *_: (server(text, at, number, told, whole), None))
         code, out, err = fedface("run", *command)
     assert "Traceback" not in err
     assert code in (0, 5), (code, out, err)

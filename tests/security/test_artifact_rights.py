@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from fedface_core.access.artifact_kinds import PATTERNS
@@ -13,9 +17,12 @@ from fedface_core.access.permissions import Identity, StoreGrant
 from fedface_core.access.table import TABLE
 from fedface_core.domain.errors import UnavailableError
 from fedface_stack.embedded_servers import HOST
-from security.conftest import Store
+from fedface_stack.seaweedfs_security import write_security
+from support.guarded_servers import Store
 
 KEYS = {kind: pattern.replace("*", "0") for kind, pattern in PATTERNS.items()}
+GRPC = 10_000
+"""What SeaweedFS adds to the port of a part for its gRPC."""
 WITH_KEY = [identity for identity in Identity if TABLE[identity].store is not None]
 
 
@@ -105,9 +112,47 @@ def test_the_ports_beside_s3_serve_nobody(store: Store, method: str) -> None:
     assert store.operator().get("models/kept") == b"model"
 
 
-def test_the_parts_of_the_store_ask_each_other_for_certificates(store: Store) -> None:
-    for name in ("authority.pem", "certificate.pem", "key.pem", "security.toml"):
-        assert (store.home / "seaweedfs" / name).stat().st_size > 0
-    for port in store.ports[:3]:
-        with pytest.raises(httpx.TransportError):  # the port of gRPC wants TLS
-            httpx.get(f"http://{HOST}:{port + 10000}", trust_env=False, timeout=2.0)
+def listening(pid: int) -> set[tuple[str, int]]:
+    """The addresses at which a process takes connections."""
+    process = psutil.Process(pid)
+    return {one.laddr for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN}
+
+
+def test_the_store_listens_at_no_other_port_and_on_no_other_machine(store: Store) -> None:
+    """Each port that is open is one of those that the tests of this file try."""
+    known = {*store.ports, *(port + GRPC for port in store.ports)}
+    assert listening(store.pid) == {(HOST, port) for port in known}
+
+
+def speaks_grpc(store: Store, port: int, certificate: Path | None) -> bool:
+    """Whether a server takes a connection, and answers the beginning of HTTP/2, by which gRPC speaks."""
+    context = ssl.create_default_context(cafile=store.home / "seaweedfs/authority.pem")
+    context.set_alpn_protocols(["h2"])
+    if certificate is not None:
+        context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    with socket.create_connection((HOST, port), timeout=2.0) as plain:
+        try:
+            with context.wrap_socket(plain, server_hostname="localhost") as connection:
+                connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+                return len(connection.recv(9)) == 9  # the head of the server's SETTINGS
+        except (ssl.SSLError, ConnectionResetError):
+            return False
+
+
+@pytest.mark.parametrize("part", range(4), ids=["master", "volume", "filer", "s3"])
+def test_the_parts_of_the_store_ask_each_other_for_certificates(store: Store, tmp_path: Path, part: int) -> None:
+    """By gRPC whoever is let in may do everything: read, write and remove, and change identities."""
+    port = store.ports[part] + GRPC
+    with socket.create_connection((HOST, port), timeout=2.0) as plain:
+        plain.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        assert plain.recv(9)[3:4] != b"\x04", "it speaks without TLS"
+    write_security(tmp_path)  # as good as the server's own, but of another authority
+    assert speaks_grpc(store, port, store.home / "seaweedfs/certificate.pem")
+    assert not speaks_grpc(store, port, None)
+    assert not speaks_grpc(store, port, tmp_path / "certificate.pem")
+
+
+def test_the_keys_of_the_store_are_read_by_its_owner_alone(store: Store) -> None:
+    folder = store.home / "seaweedfs"
+    assert folder.stat().st_mode & 0o077 == 0
+    assert {path.name for path in folder.iterdir()} >= {"key.pem", "security.toml", "identities.json"}

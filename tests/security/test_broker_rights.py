@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
+from redis.retry import Retry
 
 from fedface_core.access.permissions import Identity
 from fedface_core.access.secret_names import with_redis_user
+from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, RecordingPublisher
 from fedface_core.adapters.redis.keys import round_keys, run_keys
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.contracts.broker_keys import unacked_keys
@@ -22,8 +28,14 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import open_round
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.ports import Ports
+from fedface_core.runtime.failing_steps import count_failure
+from fedface_core.runtime.patience import with_patience
+from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST
-from security.conftest import Broker
+from fedface_stack.local_ports import free_ports
+from support.guarded_servers import SERVERS, Broker, broker_spec
+from support.servers import running
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = "run-0123456789ab"
@@ -46,7 +58,8 @@ def is_refused(action: Callable[[], object]) -> bool:
     except NoPermissionError:
         return True
     except ResponseError as error:
-        return str(error).startswith("ACL failure in script")
+        # Valkey and Redis from 7.2, and Redis 7.0.
+        return str(error).startswith(("ACL failure in script", "The user executing the script can't access"))
     return False
 
 
@@ -61,9 +74,45 @@ def run(broker: Broker) -> Run:
 
 
 def test_nobody_connects_without_a_name(broker: Broker) -> None:
-    for client in (redis.Redis(host=HOST, port=broker.port), redis.Redis(host=HOST, port=broker.port, password="")):
+    once = Retry(NoBackoff(), 0)  # by default redis-py asks four times, for nine seconds
+    for password in (None, ""):
+        client = redis.Redis(host=HOST, port=broker.port, password=password, retry=once)
         with client, pytest.raises(AuthenticationError):
             client.ping()
+
+
+@pytest.mark.parametrize("password", [None, "", "any"])
+def test_the_default_user_may_do_nothing(broker: Broker, password: str | None) -> None:
+    """It has no password that anybody could give, whatever commands it has."""
+    with socket.create_connection((HOST, broker.port)) as connection:
+        login = b"" if password is None else f'AUTH default "{password}"\r\n'.encode()
+        connection.sendall(login + b"GET fedface:runs\r\nQUIT\r\n")
+        answers = connection.makefile("rb").read().splitlines()
+    refusals = [answer for answer in answers if answer.startswith((b"-NOAUTH", b"-WRONGPASS"))]
+    assert len(refusals) >= (1 if password is None else 2)
+    assert all(answer.startswith(b"-") or answer == b"+OK" for answer in answers)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_server_that_is_started_again_has_all_records(server: str, server_processes: Children, tmp_path: Path) -> None:
+    """Redis 7.0 reads its append-only file as the default user, and drops each transaction that this user may not make."""
+    (port,) = free_ports(1)
+    spec = broker_spec(server, tmp_path, port)
+    broker = Broker(port)
+    with running(server_processes, spec, tmp_path):
+        ledger = RedisLedger(broker.url(Identity.CONTROL))
+        made = Run(id=RUN, plan=PLAN, correlation_id="abc", created_at=NOW)
+        ledger.create(made)
+        with broker.connect(Identity.CONTROL) as control, control.pipeline(transaction=True) as pipeline:
+            pipeline.set("fedface:one", 1)
+            pipeline.set("fedface:two", 2)
+            pipeline.execute()
+        with broker.operator() as operator:
+            operator.shutdown(save=False)
+    with running(server_processes, spec, tmp_path):
+        assert RedisLedger(broker.url(Identity.CONTROL)).load(RUN) == made
+        with broker.connect(Identity.CONTROL) as control:
+            assert (control.get("fedface:one"), control.get("fedface:two")) == ("1", "2")
 
 
 @pytest.mark.parametrize("identity", [Identity.METRICS, Identity.GATEWAY])
@@ -87,7 +136,7 @@ def test_no_service_administers_the_server(broker: Broker, identity: Identity) -
             lambda: own.acl_setuser("client", enabled=True, nopass=True),
             lambda: own.replicaof("127.0.0.1", "1"),
         ]
-        assert [action for action in actions if not is_refused(action)] == []
+        assert [number for number, action in enumerate(actions) if not is_refused(action)] == []
 
 
 @pytest.mark.parametrize("identity", with_redis_user())
@@ -171,7 +220,18 @@ def test_no_worker_saves_a_run_or_a_round_or_writes_the_audit_trail(broker: Brok
             lambda: own.eval("return redis.call('HSET', KEYS[1], 'phase', 'failed')", 1, keys.run),
             lambda: own.eval("return redis.call('HSET', ARGV[1], 'phase', 'failed')", 0, keys.run),
         ]
-        assert [action for action in actions if not is_refused(action)] == []
+        assert [number for number, action in enumerate(actions) if not is_refused(action)] == []
+
+
+@pytest.mark.parametrize("identity", WORKERS)
+def test_a_failing_step_of_a_worker_is_counted_at_once(broker: Broker, run: Run, identity: Identity) -> None:
+    """Its event belongs into the audit trail, where no worker may write: a first failure held the worker up for minutes."""
+    ledger = RedisLedger(broker.url(identity))
+    ports = with_patience(Ports(ledger, MemoryArtifacts(), RecordingPublisher(), ManualClock()), 60)
+    began = time.monotonic()
+    assert count_failure(ports, RUN, 1, "aggregator.fold_shard of shard 0", "KeyError") is None
+    assert time.monotonic() - began < 5
+    assert ledger.record_failure(RUN, 1, "aggregator.fold_shard of shard 0", "KeyError").total == 2
 
 
 @pytest.mark.parametrize("identity", [Identity.AGGREGATOR, Identity.EVALUATOR])

@@ -25,6 +25,7 @@ from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.contracts import object_keys
 from fedface_core.domain.run import RunPhase
 from support.in_process import REPEAT_AFTER, InProcess
+from support.open_sign_in import open_sign_in
 from support.tiny_run import tiny_plan, write_faces
 
 
@@ -56,7 +57,9 @@ def poisoned(services: InProcess, ledger_url: str) -> str:
 
 @pytest.fixture
 def api(services: InProcess) -> Iterator[TestClient]:
-    with TestClient(create_app(services.ports, CollectorRegistry()), raise_server_exceptions=False) as client:
+    with TestClient(
+        create_app(services.ports, CollectorRegistry(), open_sign_in()), raise_server_exceptions=False
+    ) as client:
         yield client
 
 

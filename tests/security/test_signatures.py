@@ -5,6 +5,8 @@ The attacker can write to every place in the store and to every queue, and has t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +17,21 @@ from pydantic import BaseModel, SecretStr
 
 from fedface_control.facts import handle_fact_of_its_run
 from fedface_control.upkeep.restore import restore_all
+from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.adapters.signed_artifacts import SignedArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, ROUTES
-from fedface_core.domain.commands import FoldShard, HandleFact, PrepareModel, ReduceRound
+from fedface_core.domain.commands import EnrolClients, FoldShard, HandleFact, PrepareModel, ReduceRound, TrainClients
 from fedface_core.domain.facts import EvaluationSkipped, Fact, ModelPrepared, RoundReady, StepFailed
-from fedface_core.domain.run import Run, RunPhase
+from fedface_core.domain.run import ENDED, Run, RunPhase
+from fedface_core.ports import ArtifactStore
 from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_core.signing.errors import SignatureError, UnsignedError
 from fedface_core.signing.keys import Keyring, TrustedKeys, own_keys
 from fedface_core.signing.life import working_for
 from fedface_core.signing.messages import SIGNATURE_HEADER, check_message, signature_of
+from fedface_core.signing.trailer import TRAILER_BYTES
 from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
@@ -100,6 +105,80 @@ def test_an_object_of_an_earlier_life_of_the_run_is_not_believed() -> None:
         assert store.get(key) == b"an update"
     with working_for("second"), pytest.raises(SignatureError, match="another life"):
         store.get(key)
+
+
+def row_of_another_client(rows: Rows, key: str) -> bytes:
+    return rows.store.get(sorted(rows.new - {key})[0])
+
+
+def row_of_another_w(rows: Rows, key: str) -> bytes:
+    return rows.store.get(next(old for old in rows.old if old.endswith(key.rpartition("/")[2])))
+
+
+def row_of_another_life(rows: Rows, key: str) -> bytes:
+    return rows.signed_by(AGGREGATOR, "another life", key)
+
+
+def row_that_a_client_worker_signed(rows: Rows, key: str) -> bytes:
+    return rows.signed_by(CLIENT, rows.run.correlation_id, key)
+
+
+def row_with_a_changed_value(rows: Rows, key: str) -> bytes:
+    data = rows.store.get(key)
+    return bytes([data[0] ^ 1]) + data[1:]
+
+
+def row_with_a_path_that_was_cut(rows: Rows, key: str) -> bytes:
+    data = rows.store.get(key)
+    return data[: -TRAILER_BYTES - 32] + data[-TRAILER_BYTES:].replace(b'"hashes":2', b'"hashes":1')
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a run's round with an attacker, and how he puts others in their place."""
+
+    store: ArtifactStore
+    run: Run
+    old: frozenset[str]
+    new: frozenset[str]
+
+    def signed_by(self, service: str, life: str, key: str) -> bytes:
+        """All rows of this W, signed together with what is the key of ``service`` in truth, for a life."""
+        of_nobody = MemoryArtifacts()
+        trusted_by_all = own_keys() if service == AGGREGATOR else Keyring({AGGREGATOR: KEYS[service]}, TRUSTED)
+        with working_for(life):
+            values = {name: (self.store.get(name)[:16],) for name in self.new}
+            SignedArtifacts(of_nobody, trusted_by_all).put_all(values)
+        return of_nobody.get(key)
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        *(row_of_another_client, row_of_another_w, row_of_another_life),
+        *(row_that_a_client_worker_signed, row_with_a_changed_value, row_with_a_path_that_was_cut),
+    ],
+)
+def test_no_client_trains_with_a_forged_row(faces: Path, forge: Callable[[Rows, str], bytes]) -> None:
+    """All rows of a W share a signature: it makes no row of another client, another W or another life a right one."""
+    services = InProcess(tiny_plan(faces, rounds=2))
+    run_id = services.start()
+    services.until(run_id, lambda run: run.round == 1)
+    old = frozenset(services.store.keys(object_keys.rows(run_id)))
+    services.until(run_id, lambda run: run.round == 2)
+    new = frozenset(services.store.keys(object_keys.rows(run_id))) - old
+    assert (len(old), len(new)) == (4, 4)
+    before = services.ports.ledger.load(run_id)
+    rows = Rows(services.store, before, old, new)
+    forged = {key: forge(rows, key) for key in new}
+    for key, data in forged.items():
+        assert data != services.store.get(key)
+        services.store.put(key, data)
+    with structlog.testing.capture_logs() as logs:
+        run = services.to_end(run_id)
+    assert (run.phase, run.model_sha256) == (RunPhase.FAILED, before.model_sha256)
+    assert any(key in str(run.failure) for key in new)
+    assert not [entry for entry in logs if entry["event"] == "update_delivered"]
 
 
 @pytest.mark.parametrize("changed", [lambda data: data.replace(b"images", b"Images", 1), lambda data: data[:-384]])
@@ -178,3 +257,22 @@ def test_a_fact_of_an_earlier_life_ends_no_run(faces: Path) -> None:
     fact: Fact = StepFailed(run_id=run_id, round=None, reason="of a run that was deleted")
     handle_fact_of_its_run(services.ports, HandleFact(run_id=run_id, fact=fact), "an earlier life")
     assert services.ports.ledger.load(run_id).phase is RunPhase.PREPARING
+
+
+def test_commands_of_an_earlier_life_fail_no_client_and_no_step(faces: Path) -> None:
+    """They were signed, and are delivered once more in the life that the run has now."""
+    services = InProcess(tiny_plan(faces, rounds=1))
+    run_id = services.start()
+    sent: list[BaseModel] = []
+    while services.ports.ledger.load(run_id).phase not in ENDED:
+        commands = [command for command in services.publisher.commands if not isinstance(command, HandleFact)]
+        sent += [command for command in commands if command not in sent]
+        with structlog.testing.capture_logs() as logs:
+            for command in sent:
+                services.deliver(command, "an earlier life")
+        assert [entry["event"] for entry in logs] == ["command_ignored"] * len(sent)
+        services.step()
+    assert {type(command) for command in sent} >= {PrepareModel, EnrolClients, TrainClients, FoldShard, ReduceRound}
+    run = services.ports.ledger.load(run_id)
+    assert (run.phase, services.ports.ledger.failures(run_id)) == (RunPhase.COMPLETED, [])
+    assert [services.ports.ledger.failed(run_id, number) for number in (0, 1)] == [{}, {}]

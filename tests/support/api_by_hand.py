@@ -34,6 +34,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation, RocCurve, Scores, VerificationReport
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import Ports
+from support.open_sign_in import open_sign_in
 
 MODEL = save({"weight": np.zeros(2, np.float32)})
 MODEL_SHA256 = hashlib.sha256(MODEL).hexdigest()
@@ -128,7 +129,9 @@ def _aggregation() -> Aggregation:
 def served_api() -> Iterator[ByHand]:
     clock = SystemClock()
     ports = Ports(ledger=MemoryLedger(clock), artifacts=MemoryArtifacts(), publisher=RecordingPublisher(), clock=clock)
-    config = uvicorn.Config(create_app(ports, CollectorRegistry()), port=0, log_config=None, ws="none", lifespan="off")
+    config = uvicorn.Config(
+        create_app(ports, CollectorRegistry(), open_sign_in()), port=0, log_config=None, ws="none", lifespan="off"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -25,7 +25,7 @@ def unclaimed(ports: Ports) -> set[tuple[str, str]]:
 
 def models_of_nobody(ports: Ports) -> set[str]:
     """SHA-256 of the model versions in the store that nobody has claimed or uploaded."""
-    claims = {*ports.artifacts.keys(object_keys.CLAIMS)} - {object_keys.EARLIER_RUNS}
+    claims = filter(object_keys.is_claim, ports.artifacts.keys(object_keys.CLAIMS))
     claimed = {object_keys.parse_claim_key(key)[0] for key in claims}
     uploaded = {key.removeprefix(object_keys.UPLOADS) for key in ports.artifacts.keys(object_keys.UPLOADS)}
     stored = {object_keys.parse_model_key(key) for key in ports.artifacts.keys(object_keys.MODELS)}

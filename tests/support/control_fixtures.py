@@ -23,6 +23,7 @@ from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import Update, training_update
 from support.control_rounds import Control
 from support.in_process import InProcess
+from support.open_sign_in import open_sign_in
 from support.tiny_run import tiny_plan
 
 
@@ -52,11 +53,11 @@ class SharedApp:
 
     def __init__(self) -> None:
         self._registry = SharedRegistry()
-        self._app = create_app(Control.empty().ports, self._registry)
+        self._app = create_app(Control.empty().ports, self._registry, open_sign_in())
 
     def over(self, ports: Ports) -> FastAPI:
         """The API, as if it had been made for ``ports``. Only its counters of requests go on from the tests before."""
-        self._app.state = create_app(ports, CollectorRegistry()).state
+        self._app.state = create_app(ports, CollectorRegistry(), open_sign_in()).state
         self._registry.unregister(self._registry.run_metrics)
         self._registry.register(RunMetrics(ports))
         return self._app

@@ -16,6 +16,7 @@ from fedface_core.adapters.directory import LocalArtifacts
 from fedface_core.adapters.memory import MemoryLedger, RecordingPublisher
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.ports import Ports
+from support.open_sign_in import open_sign_in
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
     folder, port = sys.argv[1:]
     clock = SystemClock()
     ports = Ports(MemoryLedger(clock), LocalArtifacts(Path(folder)), RecordingPublisher(), clock)
-    uvicorn.run(create_app(ports, CollectorRegistry()), port=int(port), log_config=None)
+    uvicorn.run(create_app(ports, CollectorRegistry(), open_sign_in()), port=int(port), log_config=None)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.tasks import ROUTES
 from fedface_core.domain.commands import (
+    Command,
     EnrolClients,
     EvaluateModel,
     FoldShard,
@@ -175,6 +176,10 @@ class InProcess:
         """Advance the clock, then sweep."""
         self.clock.advance(seconds)
         self.deliver(Sweep(), "beat")
+
+    def deliver_now(self, command: Command) -> None:
+        """Hand a command of a run to its service, as that run's own messages come."""
+        self.deliver(command, self.ports.ledger.load(command.run_id).correlation_id)
 
     def deliver(self, command: BaseModel, correlation_id: str) -> None:
         """Hand one message to its service, through JSON. A service that is killed is restarted.

@@ -84,10 +84,21 @@ class _KillablePort:
     )
     _EFFECTS = frozenset({"put", "delete", "create", "restore", "save"}) | _RECORDS
 
-    def __init__(self, port: object, effect_log: EffectLog) -> None:
+    def __init__(self, port: Any, effect_log: EffectLog) -> None:
         self._port = port
         self._effect_log = effect_log
         self._kills_before = effect_log.kills
+
+    def put_all(self, objects: Any) -> None:
+        """Record each put as an effect: a process can be killed after it has put some objects."""
+        reached = {}
+        try:
+            for key, parts in objects.items():
+                self._before("put")
+                reached[key] = parts
+                self._effect_log.record(f"put {key}")
+        finally:
+            self._port.put_all(reached)  # they share a signature, as in a service
 
     def delete_all(self, keys: Any) -> None:
         """Record each removal as an effect: a process can be killed after it has removed some objects."""
@@ -100,12 +111,15 @@ class _KillablePort:
             return method
 
         def act(*args: Any, **kwargs: Any) -> Any:
-            self._effect_log.before_effect(name)
-            if self._effect_log.kills != self._kills_before:
-                raise Killed("the process was killed before")
+            self._before(name)
             result = method(*args, **kwargs)
             words = [arg for arg in args if isinstance(arg, str)]
             self._effect_log.record(" ".join([name, *words[:1]]))
             return result
 
         return act
+
+    def _before(self, name: str) -> None:
+        self._effect_log.before_effect(name)
+        if self._effect_log.kills != self._kills_before:
+            raise Killed("the process was killed before")

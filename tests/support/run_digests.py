@@ -28,6 +28,7 @@ from fedface_learning.pretraining import PretrainPlan, pretrain
 from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import Disorder, InProcess
+from support.open_sign_in import open_sign_in
 from support.slow_clients import make_slow
 from support.tiny_run import tiny_plan, write_faces
 
@@ -133,7 +134,7 @@ def every_digest(faces: Path) -> Iterator[Digest]:
     yield "simulated orl dlib", of_simulation(Plan.model_validate(ORL))
     yield "simulated synthetic spherenet-4", of_simulation(Plan.model_validate(RENDERED))
     yield "plan schema", sha256(json.dumps(Plan.model_json_schema(), sort_keys=True))
-    described = create_app(InProcess(tiny_plan(faces)).ports, CollectorRegistry()).openapi()
+    described = create_app(InProcess(tiny_plan(faces)).ports, CollectorRegistry(), open_sign_in()).openapi()
     yield "openapi", sha256(json.dumps(described, sort_keys=True))
 
 

@@ -29,11 +29,11 @@ class SignedForItsRun(SignedArtifacts):
         super().__init__(store, own_keys())
         self._ledger = ledger
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:
         """Store an object as the service that makes it does."""
         correlation_id = self._correlation_id(key) if current_life() is None and key.startswith("runs/") else None
         with nullcontext() if correlation_id is None else working_for(correlation_id):
-            super().put(key, *data)
+            super().put(key, *data, sha256=sha256)
 
     def _correlation_id(self, key: str) -> str | None:
         try:

@@ -10,6 +10,9 @@ import hypothesis
 NOT_OURS = ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PYTHON_COLORS", "LANG", "LANGUAGE")
 NEUTRAL = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "TERM": "dumb"}
 NO_PROXY = {"no_proxy": "127.0.0.1,localhost", "NO_PROXY": "127.0.0.1,localhost"}
+NOWHERE = {"XDG_CONFIG_HOME": "/nonexistent/config", "XDG_STATE_HOME": "/nonexistent/state"}
+"""Where no profile and no session of whoever starts the tests is. The keyring keeps nothing."""
+NO_KEYRING = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 KEPT = "FEDFACE_REQUIRE"
 """What the tests may not skip, said by whoever starts them."""
@@ -26,7 +29,7 @@ def neutral_environment() -> None:
     for name in list(os.environ):
         if name in NOT_OURS or (name.startswith("FEDFACE_") and name != KEPT):
             del os.environ[name]
-    os.environ.update(NEUTRAL | NO_PROXY | THREADS)
+    os.environ.update(NEUTRAL | NO_PROXY | NOWHERE | NO_KEYRING | THREADS)
 
 
 def audible_interrupts() -> None:

@@ -56,7 +56,7 @@ def fold_shard(workbench: Workbench, command: FoldShard, correlation_id: str) ->
         try:
             fold(workbench, workbench.plan(run, correlation_id), current, key, accepted)
         except (InvalidInputError, DamagedObjectError) as error:
-            workbench.report(failed_step(run, number, "its updates cannot be summed", error), correlation_id)
+            workbench.report(failed_step(command, "its updates cannot be summed", error), correlation_id)
             return
     if ports.ledger.record_partial(run, number, shard):
         ports.publisher.publish(ReduceRound(run_id=run, round=number), correlation_id=correlation_id)
@@ -117,7 +117,9 @@ def sum_updates(
         objects = [(object_keys.update(current.run_id, base, client), accepted[client].size) for client in admitted]
         by_key = {key: accepted[client] for client, (key, _) in zip(admitted, objects, strict=True)}
         signed = SignedUpdates(workbench.ports.signatures, by_key)
-        with ReadAhead(workbench.ports.artifacts, objects, partial.size_limit(start), signed.check) as reading:
+        limit = partial.size_limit(start)
+        behind = workbench.ports.signatures.bytes_behind()
+        with ReadAhead(workbench.ports.artifacts, objects, limit, signed.check, behind) as reading:
             for client in admitted:
                 partial.fold(client, accepted[client], reading.next_object(), start)
     return partial

@@ -36,7 +36,7 @@ def prepare_model(workbench: Workbench, command: PrepareModel, correlation_id: s
     try:
         data = encode_network(initial_model(ports.artifacts, plan))
     except (InvalidInputError, DamagedObjectError, ArtifactMissingError) as error:
-        workbench.report(failed_step(command.run_id, None, "model.weights", error), correlation_id)
+        workbench.report(failed_step(command, "model.weights", error), correlation_id)
         return
     sha256 = sha256_hex(data)
     ports.artifacts.put(object_keys.claim(sha256, command.run_id), b"")

@@ -21,8 +21,10 @@ class ReadAhead:
 
     ``objects`` are the keys in order, each with the size that was accepted. An object of more than ``limit`` bytes is
     refused: before it is read if its accepted size says so, after one block if its real size is larger. At most
-    one object and `BLOCKS_AHEAD` blocks are in memory, and their memory is used again. The thread calls ``check`` with
-    each key before the object is read, and may refuse it.
+    one object and `BLOCKS_AHEAD` blocks are in memory, and their memory is used again.
+
+    The thread calls ``check`` with each key before it gives the object's last block, and may refuse it. ``check`` also gets
+    the object's size, and the ``behind`` bytes of the store behind the object if they came with that block, else None.
     """
 
     def __init__(
@@ -30,13 +32,15 @@ class ReadAhead:
         artifacts: ArtifactStore,
         objects: Sequence[tuple[str, int]],
         limit: int,
-        check: Callable[[str], None] = lambda _key: None,
+        check: Callable[[str, int, bytes | None], None] = lambda _key, _size, _behind: None,
+        behind: int = 0,
     ) -> None:
         self._artifacts = artifacts
         self._objects = objects
         self._limit = limit
         self._check = check
-        block_bytes = min(limit + -limit % 8, BLOCK_BYTES)  # a multiple of 8, so that no value is split
+        self._behind = behind
+        block_bytes = min(limit + behind + -(limit + behind) % 8, BLOCK_BYTES)  # a multiple of 8, so that no value is split
         self._free_blocks: SimpleQueue[bytearray] = SimpleQueue()
         for _ in range(-(-limit // block_bytes) + BLOCKS_AHEAD):
             self._free_blocks.put(bytearray(block_bytes))
@@ -108,14 +112,15 @@ class ReadAhead:
     def _read_object(self, key: str, accepted_size: int) -> None:
         size = accepted_size
         start = 0
+        is_checked = False
         while not self._stopped:
             if size > self._limit:
                 raise UpdateRefusedError(
                     RefusalReason.TOO_LARGE, f"{key} has {size} bytes; at most {self._limit} are allowed"
                 )
-            if start == 0:
-                self._check(key)
             if start >= size:
+                if not is_checked:  # it is empty, or became smaller while it was read
+                    self._check(key, size, None)
                 return
             block = self._free_blocks.get()
             if self._stopped:
@@ -125,5 +130,17 @@ class ReadAhead:
             except ArtifactMissingError as error:
                 self._free_blocks.put(block)
                 raise UpdateRefusedError(RefusalReason.MISSING, str(error)) from error
+            if size <= self._limit and start < size <= start + len(block):
+                self._check_read(key, size, block, size - start)
+                is_checked = True
             self._read.put(memoryview(block)[: max(0, size - start)])
             start += len(block)
+
+    def _check_read(self, key: str, size: int, block: bytearray, end: int) -> None:
+        """Check an object of which ``block`` is the last one, up to its byte ``end``."""
+        behind = bytes(memoryview(block)[end : end + self._behind])
+        try:
+            self._check(key, size, behind if len(behind) == self._behind else None)
+        except BaseException:
+            self._free_blocks.put(block)
+            raise

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import structlog
 import torch
@@ -38,6 +39,8 @@ from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
+_ROWS_PER_PUT: Final = 1000  # what shares a signature, and is put again after an outage of the store
+
 
 @counts_failures
 def reduce_round(workbench: Workbench, command: ReduceRound, correlation_id: str) -> None:
@@ -61,10 +64,10 @@ def reduce_round(workbench: Workbench, command: ReduceRound, correlation_id: str
         try:
             aggregation = reduce(workbench, workbench.plan(run, correlation_id), current, accepted)
         except (TooFewUpdatesError, UnusableModelError) as error:
-            workbench.report(failed_step(run, number, "", error), correlation_id)
+            workbench.report(failed_step(command, "", error), correlation_id)
             return
         except (InvalidInputError, DamagedObjectError) as error:
-            workbench.report(failed_step(run, number, "it cannot be reduced", error), correlation_id)
+            workbench.report(failed_step(command, "it cannot be reduced", error), correlation_id)
             return
     log.info("round_reduced", model_sha256=aggregation.model_sha256, folded=aggregation.folded)
     workbench.report(
@@ -99,12 +102,16 @@ def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[s
 def _put_rows(workbench: Workbench, plan: Plan, run: str, reduced: ReducedRound) -> None:
     """Put the row of each enrolled client as an object of its own, so that nobody but the aggregator need read all rows."""
     rows = memoryview(reduced.class_embeddings)
+    waiting: dict[str, Sequence[memoryview]] = {}
     for index in range(plan.split.clients):
         first, length = row_range(index, plan.model.embedding_size)
         row = rows[first : first + length]
         if any(row):  # the row of a client that is not enrolled is zero, and it trains in no round
-            key = object_keys.row(run, reduced.aggregation.class_embeddings_sha256, client_id(index))
-            workbench.ports.artifacts.put(key, row)
+            waiting[object_keys.row(run, reduced.aggregation.class_embeddings_sha256, client_id(index))] = (row,)
+        if len(waiting) == _ROWS_PER_PUT:
+            workbench.ports.artifacts.put_all(waiting)
+            waiting = {}
+    workbench.ports.artifacts.put_all(waiting)
 
 
 def _reduced_round(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> ReducedRound:

@@ -22,11 +22,14 @@ class SignedUpdates:
     signatures: Signatures
     accepted: Mapping[str, AcceptedUpdate]
 
-    def check(self, key: str) -> None:
-        """Raise `UpdateRefusedError` unless a client worker has signed the update that was accepted for this key."""
+    def check(self, key: str, size: int, behind: bytes | None) -> None:
+        """Raise `UpdateRefusedError` unless a client worker has signed the update that was accepted for this key.
+
+        ``size`` is how many bytes it has in the store, ``behind`` what was read behind them.
+        """
         accepted = self.accepted[key]
         try:
-            signed = self.signatures.signed_sha256(key, accepted.size)
+            signed = self.signatures.signed_sha256(key, size, behind)
         except ArtifactMissingError as error:
             raise UpdateRefusedError(RefusalReason.MISSING, str(error)) from error
         except SignatureError as error:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,12 +18,14 @@ from httpx_sse import connect_sse
 from pydantic import BaseModel, ConfigDict, ValidationError
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
 
-from fedface_cli.api_problems import BrokenConnectionError, mapped_transport_errors, raise_for_problem
+from fedface_cli.api_problems import NOBODY, BrokenConnectionError, mapped_transport_errors, raise_for_problem
 from fedface_cli.api_url import checked_api_url
 from fedface_cli.proxies import transport_to
+from fedface_cli.token_auth import ApiAuth
 from fedface_core.contracts.http import (
     MODEL_SHA256_HEADER,
     Garbage,
+    PlanCheck,
     RestoredRuns,
     RoundList,
     RunDetail,
@@ -32,16 +33,20 @@ from fedface_core.contracts.http import (
     RunSummary,
     StoredModel,
 )
+from fedface_core.contracts.sign_in import KeyList, MadeKey, Me, WaysToSignIn
 from fedface_core.domain.credentials import mask_url
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import VerificationReport
+from fedface_core.domain.role import Role
 from fedface_core.files.bounded_file import read_bytes
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES, check_safetensors
 from fedface_core.files.whole_file import whole_file
 
-DEFAULT_URL = "http://127.0.0.1:8000"
+API_PREFIX = "/v1"
+"""What the paths of all operations begin with."""
 _ATTEMPTS = 5
+_AUTHORITIES = "SSL_CERT_FILE, or in --ca-file or FEDFACE_API_CA_FILE"
 RETRY_WAIT = wait_random_exponential(multiplier=0.2, max=3)
 _CHUNK_BYTES = 1 << 20
 _SILENCE_SECONDS = 5.0  # a broken connection looks like a run in which nothing happens
@@ -70,22 +75,33 @@ class _AuditedEvent(BaseModel):
 
 
 class ControlApi:
-    """A connection to the control API at ``url`` (by default FEDFACE_API_URL, then `DEFAULT_URL`).
+    """A connection to the control API at ``url``, as who ``auth`` says; None for nobody.
 
-    Every method raises the error that the API answers with: `NotFoundError`, `WrongPhaseError`, `InvalidInputError` or
-    `UnavailableError`, and `UnavailableError` too if there is no answer. A request that changes something is sent again,
-    with one idempotency key, if it is unknown whether it has arrived. `InvalidInputError` if ``url`` is not an HTTP URL, or
-    if the environment names a proxy that cannot be used. ``where`` says in messages where the API is, without credentials.
+    Every method raises the error that the API answers with: `NotFoundError`, `WrongPhaseError`, `InvalidInputError`,
+    `UnavailableError` or those of `fedface_cli.sign_in_errors`, and `UnavailableError` too if there is no answer. A request
+    that changes something is sent again, with one idempotency key, if it is unknown whether it has arrived.
+    `InvalidInputError` if ``url`` is not an HTTP URL, if the environment names a proxy that cannot be used, or if the
+    ``ca_file`` has no certificates of authorities; without it, the machine's are trusted. ``where`` says in messages where
+    the API is, without credentials.
     """
 
-    def __init__(self, url: str | None = None, transport: httpx.BaseTransport | None = None) -> None:
-        base_url = checked_api_url((url or os.environ.get("FEDFACE_API_URL") or DEFAULT_URL).strip())
+    def __init__(
+        self,
+        url: str,
+        transport: httpx.BaseTransport | None = None,
+        *,
+        auth: ApiAuth | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
+        base_url = checked_api_url(url.strip())
         self._through = ""
         if transport is None:
-            transport, proxy = transport_to(base_url)
+            transport, proxy = transport_to(base_url, ca_file)
             self._through = f" {proxy}" if proxy else ""
         self.where = mask_url(str(base_url)) + self._through
-        self._http = httpx.Client(base_url=base_url, timeout=30.0, transport=transport, follow_redirects=True)
+        self._authorities = _AUTHORITIES if ca_file is None else f"--ca-file, instead of {ca_file}"
+        self._remedy = NOBODY if auth is None else auth.remedy
+        self._http = httpx.Client(base_url=f"{base_url}{API_PREFIX}", auth=auth, timeout=30.0, transport=transport)
 
     def create(self, plan: Plan) -> RunDetail:
         """Create a run of a plan. The run does nothing until it is started."""
@@ -163,8 +179,18 @@ class ControlApi:
         return self._call(RunDetail, "GET", f"/runs/{run_id}")
 
     def rounds(self, run_id: str) -> RoundList:
-        """The rounds of a run, in order."""
-        return self._call(RoundList, "GET", f"/runs/{run_id}/rounds")
+        """The rounds of a run, in order: those of all pages."""
+        page = self._call(RoundList, "GET", f"/runs/{run_id}/rounds")
+        rounds = [*page.rounds]
+        unreadable = dict(page.unreadable)
+        while page.next is not None:
+            after = page.next
+            page = self._call(RoundList, "GET", f"/runs/{run_id}/rounds", params={"after": after})
+            rounds += page.rounds
+            unreadable |= page.unreadable
+            if page.next is not None and page.next <= after:  # else it would go on for ever
+                raise self._not_our_api()
+        return RoundList(rounds=rounds, unreadable=unreadable)
 
     def report(self, run_id: str, number: int) -> VerificationReport:
         """The verification report of a round: its scores and its ROC curve."""
@@ -178,7 +204,7 @@ class ControlApi:
         headers = {"Last-Event-ID": after} if after else {}
         request = {"headers": headers, "params": {"follow": follow}, "timeout": _SILENCE_SECONDS}
         with self._mapped_errors(), connect_sse(self._http, "GET", f"/runs/{run_id}/events", **request) as source:
-            raise_for_problem(source.response, self._through)
+            raise_for_problem(source.response, self._through, self._remedy)
             for event in source.iter_sse():
                 if event.data:  # a keep-alive is an event without data
                     yield RunEvent(event.id, event.event, self._event_data(event.event, event.data))
@@ -191,7 +217,7 @@ class ControlApi:
         """
         digest = hashlib.sha256()
         with self._mapped_errors(), self._http.stream("GET", f"/runs/{run_id}/model") as response:
-            raise_for_problem(response, self._through)
+            raise_for_problem(response, self._through, self._remedy)
             expected = response.headers.get(MODEL_SHA256_HEADER)
             with whole_file(path) as file:
                 for chunk in response.iter_bytes(_CHUNK_BYTES):
@@ -214,6 +240,30 @@ class ControlApi:
         sha256 = hashlib.sha256(data).hexdigest()
         headers = {"Content-Type": "application/octet-stream"}
         return self._change(StoredModel, "PUT", f"/models/{sha256}", content=data, headers=headers)
+
+    def sign_in(self) -> WaysToSignIn:
+        """How people sign in at this API. It tells everybody."""
+        return self._call(WaysToSignIn, "GET", "/sign-in")
+
+    def me(self) -> Me:
+        """Who asks, and with which roles."""
+        return self._call(Me, "GET", "/me")
+
+    def create_key(self, name: str, roles: Sequence[Role], days: int) -> MadeKey:
+        """Make an API key. The key itself is in this answer only."""
+        return self._change(MadeKey, "POST", "/keys", json={"name": name, "roles": list(roles), "days": days})
+
+    def keys(self) -> KeyList:
+        """All API keys, without their secrets."""
+        return self._call(KeyList, "GET", "/keys")
+
+    def delete_key(self, key_id: str) -> None:
+        """Have an API key believed no more. `NotFoundError` if there is none of this id."""
+        self._changed("DELETE", f"/keys/{key_id}")
+
+    def check_plan(self, fields: Mapping[str, Any]) -> PlanCheck:
+        """Whether the API takes these fields for a plan, with the defaults filled in and the costs of a run of it."""
+        return self._body(PlanCheck, self._answer("POST", "/plans:check", json=fields))
 
     def close(self) -> None:
         """Close the connections."""
@@ -248,7 +298,7 @@ class ControlApi:
     def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         with self._mapped_errors():
             response = self._http.request(method, path, **request)
-        raise_for_problem(response, self._through)
+        raise_for_problem(response, self._through, self._remedy)
         return response
 
     def _body(self, body: type[BodyT], response: httpx.Response) -> BodyT:
@@ -274,7 +324,7 @@ class ControlApi:
         return UnavailableError(f"the server that answers at {self.where} is not a control API of this version of FedFace")
 
     def _mapped_errors(self) -> AbstractContextManager[None]:
-        return mapped_transport_errors(self.where)
+        return mapped_transport_errors(self.where, self._authorities)
 
 
 def _refuse_constant(name: str) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from fedface_cli.sign_in_errors import TooManyRequestsError
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.patience import PATIENCE_VARIABLE, patience_seconds
 
@@ -39,6 +40,20 @@ class ApiPatience:
                 self.answered()
                 return result
 
+    def begin(self, operation: Callable[..., ResultT], *arguments: object) -> ResultT:
+        """The result of ``operation``, with which a command begins: if no API is there, the user should know at once.
+
+        Only an API that is there, and is asked too often, is waited for.
+        """
+        while True:
+            try:
+                result = operation(*arguments)
+            except TooManyRequestsError as error:
+                self.failed(error)
+            else:
+                self.answered()
+                return result
+
     def answered(self) -> None:
         """Take note that the API has just answered."""
         self._answered_at = time.monotonic()
@@ -55,4 +70,9 @@ class ApiPatience:
         if not self._announced:
             self._announced = True
             self._announce(f"waiting for the control API, {self._seconds:g} s at most: {error}")
-        time.sleep(min(RETRY_SECONDS, left))
+        time.sleep(min(_pause(error), left))
+
+
+def _pause(error: UnavailableError) -> float:
+    """How long to wait before the next try: as long as an API says that is asked too often."""
+    return error.seconds if isinstance(error, TooManyRequestsError) else RETRY_SECONDS

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
-from fedface_cli.terminal import say
+from fedface_cli.command_group import Subgroup
+from fedface_cli.command_options import open_api, with_api
+from fedface_cli.terminal import answer, json_wanted, note
 
-app = typer.Typer(help="Remove artifacts that nothing names.", no_args_is_help=True)
+app = typer.Typer(cls=Subgroup, help="Remove artifacts that nothing names.", no_args_is_help=True)
 
 
 @app.callback()
@@ -17,6 +19,7 @@ def group() -> None:
 
 
 @app.command()
+@with_api
 def collect(
     older_than_hours: Annotated[
         float,
@@ -27,7 +30,6 @@ def collect(
     """Remove artifacts that no manifest, no run and no upload names: killed processes have left them."""
     from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
-    from fedface_cli.api_client import ControlApi
     from fedface_cli.plain_console import PlainConsole, text_column
     from fedface_cli.wording import counted
 
@@ -37,17 +39,20 @@ def collect(
     # How many artifacts the store has is known at the end only, so the bar moves without an end. Standard output may be a
     # file: it is left alone, and has the keys once the bar has gone.
     columns = (BarColumn(bar_width=20), text_column("{task.fields[figures]}"), TimeElapsedColumn())
-    bars = Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal)
-    with ControlApi() as api, bars as progress:
+    bars = Progress(
+        *columns, console=console, transient=True, redirect_stdout=False, disable=json_wanted() or not console.is_terminal
+    )
+    with open_api() as api, bars as progress:
         bar = progress.add_task("", total=None, figures="")
         looked_at = 0
+        complete = False
         try:
             for page in api.garbage(older_than_hours, remove=not dry_run):
                 keys += page.keys
                 looked_at += page.looked_at
                 progress.update(bar, figures=f"{looked_at} looked at, {len(keys)} {what}")
+            complete = True
         finally:  # an error must not hide what has been removed before it
             progress.stop()
-            for key in keys:
-                say(key)
-    say(f"{counted(len(keys), 'artifact')} {what}", err=True)
+            answer({"keys": keys, "removed": not dry_run, "looked_at": looked_at, "complete": complete}, *keys)
+    note(f"{counted(len(keys), 'artifact')} {what}")

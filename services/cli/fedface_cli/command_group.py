@@ -7,15 +7,20 @@ object is a function or a Typer app. A dot in the name leads into a group of the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 
+from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.errors import InvalidInputError
 
 GROUP: Final = "fedface.commands"
+_MOST_ALIKE: Final = 4
 
 # Command → the package that adds it. The help lists these commands in this order.
 ADDED_BY: Final = {
@@ -42,8 +47,8 @@ class CommandGroup(TyperGroup):
         return ""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names for the help: own commands, then added ones in the order of `ADDED_BY`, then others by name."""
-        own = super().list_commands(ctx)
+        """Names for the help: own groups, own commands, then added ones in the order of `ADDED_BY`, then others by name."""
+        own = sorted(super().list_commands(ctx), key=lambda name: not hasattr(self.commands[name], "commands"))
         added = self._added()
         known = [name for name in map(self._own_name, ADDED_BY) if name in added]
         return [*own, *known, *sorted(added.keys() - set(own) - set(known))]
@@ -61,6 +66,33 @@ class CommandGroup(TyperGroup):
             path = f"{self.prefix}{cmd_name}".replace(".", " ")
             raise InvalidInputError(f"`fedface {path}` is not installed here; it comes with the package {package}")
         return None
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """What is left for a command. An error about the options of the group hides the credentials in URLs."""
+        with _credentials_hidden():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. An error about its options and arguments hides the credentials in URLs."""
+        with _credentials_hidden():
+            return super().invoke(ctx)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that ``args`` begin with. For one that there is not, the error says which ones are like it."""
+        self.suggest_commands = False  # typer knows those of this group only that are not added
+        try:
+            return super().resolve_command(ctx, args)
+        except typer.TyperException as error:
+            alike = self._alike(ctx, args[0]) if args and not args[0].startswith("-") else []
+            if alike:
+                path = ctx.command_path
+                error.message = f"{error.message} Did you mean {' or '.join(f'`{path} {name}`' for name in alike)}?"
+            raise
+
+    def _alike(self, ctx: Any, typed: str) -> list[str]:
+        """The commands whose names are like what was typed, and those of this name in groups below."""
+        deeper = [f"{name} {typed}" for name, group in self.commands.items() if typed in getattr(group, "commands", {})]
+        return (get_close_matches(typed, self.list_commands(ctx)) + deeper)[:_MOST_ALIKE]
 
     def _added(self) -> dict[str, EntryPoint]:
         """The entry points of this group's commands, by the commands' names."""
@@ -80,6 +112,16 @@ class Subgroup(CommandGroup):
     def prefix(self) -> str:
         """The group's name and a dot."""
         return f"{self.name}."
+
+
+@contextmanager
+def _credentials_hidden() -> Iterator[None]:
+    """A context in which typer's errors, which quote what was typed, quote no password."""
+    try:
+        yield
+    except typer.TyperException as error:
+        error.message = mask_credentials(error.message)
+        raise
 
 
 def _load_command(entry_point: EntryPoint) -> Any:

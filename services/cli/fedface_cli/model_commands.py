@@ -12,7 +12,8 @@ import typer
 
 from fedface_cli.arguments import RunIdArgument
 from fedface_cli.command_group import Subgroup
-from fedface_cli.terminal import say
+from fedface_cli.command_options import open_api, with_api
+from fedface_cli.terminal import answer, json_wanted, print_json, say
 
 app = typer.Typer(
     cls=Subgroup, help="Download the newest model of a run, upload a model to start from.", no_args_is_help=True
@@ -20,6 +21,7 @@ app = typer.Typer(
 
 
 @app.command()
+@with_api
 def download(
     run_id: RunIdArgument,
     output: Annotated[
@@ -27,19 +29,21 @@ def download(
     ] = None,
 ) -> None:
     """Download the newest model version of a run, and print its SHA-256, which is checked."""
-    from fedface_cli.api_client import ControlApi
 
     path = output or Path(f"{run_id}.safetensors")
-    with ControlApi() as api:
+    with open_api() as api:
         sha256 = api.download_model(run_id, path)
-    say(f"{sha256}  {path}", err=not path.is_file())  # a pipe may be standard output, and gets the model alone
+    is_elsewhere = not path.is_file()  # a pipe may be standard output, and gets the model alone
+    if json_wanted():
+        print_json({"sha256": sha256, "file": str(path)}, err=is_elsewhere)
+    else:
+        say(f"{sha256}  {path}", err=is_elsewhere)
 
 
 @app.command()
+@with_api
 def upload(model_file: Annotated[Path, typer.Argument(metavar="FILE", help="A safetensors file.")]) -> None:
     """Store a model, and print its SHA-256. A plan starts from the model by naming that in `model.weights`."""
-    from fedface_cli.api_client import ControlApi
-
-    with ControlApi() as api:
+    with open_api() as api:
         stored = api.upload_model(model_file)
-    say(stored.sha256)
+    answer(stored.model_dump(mode="json"), stored.sha256)

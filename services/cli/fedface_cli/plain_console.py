@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import ProgressColumn, Task, TextColumn
@@ -11,7 +12,11 @@ from rich.segment import Segment
 from rich.status import Status
 from rich.text import Text
 
+from fedface_cli.terminal import json_wanted
 from fedface_core.domain.free_text import visible
+
+_WIDE: Final = 4000
+_SHORT_DIGEST: Final = 12
 
 
 class PlainConsole(Console):
@@ -41,6 +46,26 @@ class PlainConsole(Console):
     def spinner(self) -> str:
         """The name of rich's spinner that the encoding of the terminal has the characters of."""
         return "line" if self.options.ascii_only else "dots"
+
+
+def talk_console(**options: Any) -> PlainConsole:
+    """A console for what people read while a command works and at its end: on standard output, or on standard error if
+    standard output is for a JSON document. ``options`` are those of rich's `Console`.
+    """
+    return PlainConsole(stderr=json_wanted(), **options)
+
+
+def listing_console() -> PlainConsole:
+    """A console for tables on standard output. Into a file or a pipe a table is as wide as it has to be: nothing is cut,
+    unless COLUMNS says how wide it may be.
+    """
+    console = PlainConsole()
+    return console if console.is_terminal or os.environ.get("COLUMNS") else PlainConsole(width=_WIDE)
+
+
+def shown_digest(sha256: str, console: Console) -> str:
+    """A SHA-256 for a table: its beginning on a terminal, else all of it, since what is piped is used."""
+    return sha256[:_SHORT_DIGEST] if console.is_terminal else sha256
 
 
 class _PlainStatus(Status):

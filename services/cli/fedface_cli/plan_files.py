@@ -11,6 +11,9 @@ from typing import Any, Final, Literal, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from fedface_cli.device_trace import read_trace
+from fedface_cli.field_names import like_field
+from fedface_cli.problem_json import wrong_fields
+from fedface_core.contracts.http import FieldProblem
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.free_text import check_texts
 from fedface_core.domain.plan import Plan
@@ -18,6 +21,7 @@ from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.files.bounded_file import read_text
 
 _MAX_DEPTH: Final = 32
+_ONLY_OF_PLANS: Final = frozenset(Plan.model_fields) - {"name"}
 PartT = TypeVar("PartT", bound=BaseModel)
 
 
@@ -27,16 +31,34 @@ def read_plan(path: Path) -> Plan:
     If the plan names a trace file, relative to its own folder (for standard input, to the working directory), the entries of
     that file become part of the plan.
     """
+    return make_part(Plan, read_plan_fields(path), f"{display_name(path)} is not a plan")
+
+
+def read_plan_fields(path: Path) -> dict[str, Any]:
+    """The fields of the plan in a file, not checked yet, with the entries of its trace file, if it names one.
+
+    `InvalidInputError` if the file has a study.
+    """
     fields = read_document(path)
+    if kind_of_document(fields) == "study":
+        name = display_name(path)
+        raise InvalidInputError(f"{name} is a study, of many runs, and a plan is of one: fedface study run {name}")
     devices = fields.get("devices")
     if isinstance(devices, dict) and isinstance(devices.get("trace"), str):
         devices["trace"] = read_trace(path.parent / devices["trace"])
-    return make_part(Plan, fields, f"{_display_name(path)} is not a plan")
+    return fields
+
+
+def kind_of_document(fields: Mapping[str, object]) -> Literal["plan", "study"] | None:
+    """What these fields look like; None if they could be anything."""
+    if isinstance(fields.get("arms"), Mapping) and {"repeat", "plan", "grid"} & fields.keys():
+        return "study"
+    return "plan" if (_ONLY_OF_PLANS & fields.keys()) and "arms" not in fields else None
 
 
 def read_document(path: Path) -> dict[str, Any]:
     """Read the fields of a TOML or JSON file, or of standard input for ``-``. `InvalidInputError` if it is neither."""
-    name = _display_name(path)
+    name = display_name(path)
     text = read_text(path, "a TOML or JSON file was expected")
     # A TOML document cannot begin with a brace, and a JSON object always does.
     return parse_document(text, "JSON" if text.lstrip().startswith("{") else "TOML", name)
@@ -59,9 +81,11 @@ def with_changes(plan: Plan, settings: Sequence[str]) -> Plan:
     try:
         changed = apply_merge_patch(plan, read_changes(settings))
     except ValidationError as error:
-        raise InvalidInputError(f"with these settings it is not a plan:{_describe(error)}") from None
-    check_texts(changed)
-    return changed
+        problem = _problem(Plan, error, "with these settings it is not a plan")
+    else:
+        check_texts(changed)
+        return changed
+    raise problem
 
 
 def make_part(kind: type[PartT], fields: Mapping[str, object], complaint: str = "these options do not go together") -> PartT:
@@ -69,12 +93,14 @@ def make_part(kind: type[PartT], fields: Mapping[str, object], complaint: str = 
     try:
         part = kind.model_validate(fields)
     except ValidationError as error:
-        raise InvalidInputError(f"{complaint}:{_describe(error)}") from None
-    try:
-        check_texts(part)
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{complaint}:\n  {error}") from None
-    return part
+        problem = _problem(kind, error, complaint)
+    else:
+        try:
+            check_texts(part)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{complaint}:\n  {error}") from None
+        return part
+    raise problem
 
 
 def read_changes(settings: Sequence[str]) -> dict[str, Any]:
@@ -110,19 +136,20 @@ def _check_depth(fields: dict[str, Any]) -> None:
         raise RecursionError
 
 
-def _display_name(path: Path) -> str:
+def display_name(path: Path) -> str:
+    """What messages call a file that a person names."""
     return "standard input" if str(path) == "-" else str(path)
 
 
-def _describe(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        field = ".".join(str(part) for part in problem["loc"])
+def _problem(kind: type[BaseModel], error: ValidationError, complaint: str) -> InvalidInputError:
+    wrong = []
+    for problem in error.errors(include_url=False):
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
-            message = "there is no such field"
-        lines.append(f"\n  {field}: {message}" if field else f"\n  {message}")
-    return "".join(lines)
+            alike = like_field(kind, problem["loc"])
+            message = "there is no such field" + (f"; did you mean {alike}?" if alike else "")
+        wrong.append(FieldProblem(field=".".join(str(part) for part in problem["loc"]), message=message))
+    return wrong_fields(complaint, wrong)
 
 
 def _json_or_text(text: str) -> Any:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -35,25 +37,31 @@ def proxy_for(url: httpx.URL) -> ProxySetting | None:
     """The proxy for requests to ``url``, or None."""
     proxies = getproxies()
     kind = next((kind for kind in (url.scheme, "all") if proxies.get(kind)), None)
-    if kind is None or _is_loopback(url.host) or _is_bypassed(url, proxies):
+    if kind is None or is_loopback(url.host) or _is_bypassed(url, proxies):
         return None
     given = proxies[kind]
     names = [name for name in os.environ if name.lower() == f"{kind}_proxy" and os.environ[name] == given]
     return ProxySetting(given if "://" in given else f"http://{given}", names[0] if names else "the system's settings")
 
 
-def transport_to(url: httpx.URL) -> tuple[httpx.BaseTransport, ProxySetting | None]:
+def transport_to(
+    url: httpx.URL, ca_file: Path | None = None, *, and_the_machines: bool = False
+) -> tuple[httpx.BaseTransport, ProxySetting | None]:
     """A transport for requests to ``url``, and the proxy that it uses.
 
-    `InvalidInputError` names the environment variable that is wrong: a proxy that cannot be used, or certificates that
-    cannot be read.
+    It trusts the authorities in ``ca_file``, ``and_the_machines`` if that is said, or else the machine's alone.
+    `InvalidInputError` names what is wrong: a proxy that cannot be used, or certificates that cannot be read.
     """
     proxy = proxy_for(url)
+    trusted: ssl.SSLContext | bool = True
+    if url.scheme == "http" and proxy is None:
+        trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody: to read the machine's authorities takes a while
+    elif ca_file is not None:
+        trusted = _trusting(ca_file, and_the_machines=and_the_machines)
     try:
         # With a transport of its own, httpx.Client does not read the variables: it fails at a network in NO_PROXY.
-        return httpx.HTTPTransport(proxy=proxy.url if proxy else None), proxy
+        return httpx.HTTPTransport(verify=trusted, proxy=proxy.url if proxy else None), proxy
     except OSError as error:
-        # Whether or not the API has a certificate, httpx reads those that it is told to trust.
         names = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
         raise InvalidInputError(
             f"the trusted certificates cannot be read ({error.strerror or error}): "
@@ -74,11 +82,23 @@ def transport_to(url: httpx.URL) -> tuple[httpx.BaseTransport, ProxySetting | No
         ) from None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, which nobody else hears."""
     address = _address(host)
     if address is None:
         return host == "localhost" or host.endswith(".localhost")
     return address.is_loopback or address.is_unspecified  # 0.0.0.0, where a server listens, is this machine for a client
+
+
+def _trusting(ca_file: Path, *, and_the_machines: bool) -> ssl.SSLContext:
+    try:
+        context = httpx.create_ssl_context() if and_the_machines else ssl.create_default_context(cafile=ca_file)
+        context.load_verify_locations(ca_file)
+    except ssl.SSLError:
+        raise InvalidInputError(f"{ca_file} has no certificates: give a PEM file of the authorities to trust") from None
+    except OSError as error:
+        raise InvalidInputError(f"the trusted certificates in {ca_file} cannot be read: {error.strerror or error}") from None
+    return context
 
 
 def _is_bypassed(url: httpx.URL, proxies: Mapping[str, str]) -> bool:

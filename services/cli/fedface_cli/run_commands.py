@@ -10,63 +10,58 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedface_cli import run_views
-from fedface_cli.arguments import RunIdArgument, check_run_id
-from fedface_cli.terminal import confirm, say
+from fedface_cli.arguments import RunIdArgument, SettingsOption, check_run_id
+from fedface_cli.command_group import Subgroup
+from fedface_cli.command_options import open_api, with_api
+from fedface_cli.terminal import answer, confirm, json_wanted, note, print_json, say
 
 if TYPE_CHECKING:
     from fedface_cli.api_client import ControlApi
     from fedface_core.contracts.http import RunDetail
 
-app = typer.Typer(help="Create, start, watch, pause, resume, clone, cancel, delete and restore runs.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Subgroup, help="Create, start, watch, pause, resume, clone, cancel, delete and restore runs.", no_args_is_help=True
+)
 
-SettingsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="FIELD=VALUE",
-        help="Change the plan, such as local_training.learning_rate=1e-4; null restores the default. Repeatable.",
-    ),
-]
 StartOption = Annotated[bool, typer.Option("--start", help="Start the run at once.")]
 POLL_SECONDS = 0.5
 
 
 @app.command()
+@with_api
 def create(
     plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, TOML or JSON; - for standard input.")],
     settings: SettingsOption = None,
     start_now: StartOption = False,
 ) -> None:
     """Create a run of a plan, and print its id."""
-    from fedface_cli.api_client import ControlApi
     from fedface_cli.plan_files import read_plan, with_changes
 
     plan = with_changes(read_plan(plan_file), settings or [])
-    with ControlApi() as api:
+    with open_api() as api:
         _print_created(api, api.create(plan), start_now)
 
 
 @app.command()
+@with_api
 def clone(
     run_id: RunIdArgument,
     settings: SettingsOption = None,
     start_now: StartOption = False,
 ) -> None:
     """Create a run of another run's plan with changes, and print its id."""
-    from fedface_cli.api_client import ControlApi
     from fedface_cli.plan_files import read_changes
 
     changes = read_changes(settings or [])
-    with ControlApi() as api:
+    with open_api() as api:
         _print_created(api, api.clone(run_id, changes), start_now)
 
 
 @app.command()
+@with_api
 def start(run_id: RunIdArgument) -> None:
     """Start a created run."""
-    from fedface_cli.api_client import ControlApi
-
-    with ControlApi() as api:
+    with open_api() as api:
         _print_status(api.start(run_id))
 
 
@@ -74,6 +69,7 @@ run_views.add_to(app)
 
 
 @app.command()
+@with_api
 def pause(
     run_id: RunIdArgument,
     now: Annotated[bool, typer.Option("--now", help="Suspend the round in flight instead of finishing it.")] = False,
@@ -83,31 +79,28 @@ def pause(
     The round in flight is finished first. With --now it is suspended: no further client starts, updates of clients under way
     are still accepted, and the deadline moves by the length of the pause.
     """
-    from fedface_cli.api_client import ControlApi
-
-    with ControlApi() as api:
+    with open_api() as api:
         _print_status(api.pause(run_id, now=now))
 
 
 @app.command()
+@with_api
 def resume(run_id: RunIdArgument) -> None:
     """Continue a paused run."""
-    from fedface_cli.api_client import ControlApi
-
-    with ControlApi() as api:
+    with open_api() as api:
         _print_status(api.resume(run_id))
 
 
 @app.command()
+@with_api
 def cancel(run_id: RunIdArgument) -> None:
     """Cancel a run that has not ended. Its artifacts stay."""
-    from fedface_cli.api_client import ControlApi
-
-    with ControlApi() as api:
+    with open_api() as api:
         _print_status(api.cancel(run_id))
 
 
 @app.command()
+@with_api
 def delete(
     run_id: RunIdArgument,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
@@ -117,12 +110,11 @@ def delete(
     Its artifacts, its records and the model versions that no other run names are removed. A run whose record cannot be read
     is deleted in any phase.
     """
-    from fedface_cli.api_client import ControlApi
     from fedface_cli.api_patience import ApiPatience
     from fedface_cli.wording import status_line
     from fedface_core.domain.errors import DamagedObjectError, InvalidInputError, NotFoundError, UnknownSchemaError
 
-    with ControlApi() as api:
+    with open_api() as api:
         try:
             known = api.run(run_id)
             phase: str = known.phase
@@ -130,7 +122,7 @@ def delete(
         except (DamagedObjectError, UnknownSchemaError) as error:
             phase = "unreadable"
             described = f"which cannot be read: {error}"
-        if not yes and not sys.stdin.isatty():
+        if not yes and (json_wanted() or not sys.stdin.isatty()):
             raise InvalidInputError(f"deleting {run_id} cannot be undone, and nobody is here to confirm it: add --yes")
         if not yes and not confirm(f"Delete {run_id} ({described}) with its artifacts, for good?"):
             say(f"{run_id} is {phase}; nothing was deleted")
@@ -138,18 +130,20 @@ def delete(
         try:
             run = api.delete(run_id, confirm=run_id)
             if run is None:
-                say(f"{run_id} is gone")
+                _print_gone(run_id)
                 return
-            say(f"{status_line(run)}; waiting until it is gone")
-            patience = ApiPatience(lambda reason: say(reason, err=True))
+            if not json_wanted():
+                say(f"{status_line(run)}; waiting until it is gone")
+            patience = ApiPatience(note)
             while True:
                 time.sleep(POLL_SECONDS)
                 patience.call(api.run, run_id)
         except NotFoundError:
-            say(f"{run_id} is gone")
+            _print_gone(run_id)
 
 
 @app.command()
+@with_api
 def restore(
     run_id: Annotated[
         str | None,
@@ -157,22 +151,20 @@ def restore(
     ] = None,
 ) -> None:
     """Restore runs that the ledger has lost from the artifact store. They continue where they were."""
-    from fedface_cli.api_client import ControlApi
     from fedface_cli.wording import status_line
 
-    with ControlApi() as api:
+    with open_api() as api:
         if run_id is not None:
             _print_status(api.restore(run_id))
             return
-        answer = api.restore_all()
-    for run in answer.runs:
-        say(status_line(run))
-    for refused, reason in answer.refused.items():
-        say(f"{refused} is not restored: {reason}", err=True)
-    if answer.refused:
+        restored = api.restore_all()
+    nothing = ["the ledger has every run that the artifact store knows; nothing was restored"]
+    lines = [status_line(run) for run in restored.runs] or ([] if restored.refused else nothing)
+    answer(restored.model_dump(mode="json"), *lines)
+    for refused, reason in restored.refused.items():
+        note(f"{refused} is not restored: {reason}")
+    if restored.refused:
         raise typer.Exit(1)
-    if not answer.runs:
-        say("the ledger has every run that the artifact store knows; nothing was restored")
 
 
 def _print_created(api: ControlApi, run: RunDetail, start_now: bool) -> None:
@@ -180,18 +172,25 @@ def _print_created(api: ControlApi, run: RunDetail, start_now: bool) -> None:
     from fedface_cli.wording import counted, status_line
     from fedface_core.domain.plan.cohort import DEFAULT_MINIMUM
 
-    say(run.id)
+    if not json_wanted():
+        say(run.id)  # before anything else can fail
     least = run.plan.cohort.minimum_for(run.plan.split.clients)
     if least < DEFAULT_MINIMUM:
-        say(
+        note(
             f"note: a model of this run may be made of {counted(least, 'update')} only (cohort.minimum), "
-            "and then tell about single people",
-            err=True,
+            "and then tell about single people"
         )
-    say(status_line(api.start(run.id) if start_now else run), err=True)
+    started = api.start(run.id) if start_now else run
+    note(status_line(started))
+    if json_wanted():
+        print_json(started.model_dump(mode="json"))
 
 
 def _print_status(run: RunDetail) -> None:
     from fedface_cli.wording import status_line
 
-    say(status_line(run))
+    answer(run.model_dump(mode="json"), status_line(run))
+
+
+def _print_gone(run_id: str) -> None:
+    answer({"id": run_id, "phase": "deleted"}, f"{run_id} is gone")

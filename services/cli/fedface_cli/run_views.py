@@ -1,4 +1,4 @@
-"""`fedface run watch|show|list|events`: the commands that show runs and change nothing."""
+"""`fedface run watch|show|list|compare|events`: the commands that show runs and change nothing."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedface_cli.arguments import JsonOption, RunIdArgument, check_run_id
+from fedface_cli.arguments import RunIdArgument, check_run_id
+from fedface_cli.command_options import open_api, with_api
 from fedface_cli.exit_status import ExitStatus
-from fedface_cli.terminal import print_json, say
+from fedface_cli.terminal import json_wanted, note, print_json, say
+from fedface_core.domain.free_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +22,11 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to ``fedface run``."""
-    for name, command in (("watch", watch), ("show", show), ("list", list_runs), ("events", events)):
+    for name, command in _COMMANDS.items():
         app.command(name)(command)
 
 
+@with_api
 def watch(run_id: RunIdArgument) -> None:
     """Watch a run until it has ended, also through its pauses.
 
@@ -33,37 +36,43 @@ def watch(run_id: RunIdArgument) -> None:
     run, 5 if the control API stayed away, so that the run may be well.
     """
     from fedface_cli import watching
-    from fedface_cli.api_client import ControlApi
     from fedface_cli.plain_console import PlainConsole
     from fedface_cli.terminal import say_error
     from fedface_cli.wording import phase_with_reason
     from fedface_core.domain.errors import NotFoundError
     from fedface_core.domain.run import RunPhase
 
+    console = PlainConsole(quiet=True, force_terminal=False) if json_wanted() else PlainConsole()
     try:
-        with ControlApi() as api:
-            run = watching.watch(api, run_id, PlainConsole())
+        with open_api() as api:
+            run = watching.watch(api, run_id, console)
     except NotFoundError as error:
         say_error(error)
         raise typer.Exit(ExitStatus.DELETED) from None
     if run is None or run.phase is RunPhase.DELETING:
-        say(f"{run_id} was deleted", err=True)
+        if json_wanted():
+            print_json({"id": run_id, "phase": "deleted"})
+        else:
+            say(f"{run_id} was deleted", err=True)
         raise typer.Exit(ExitStatus.DELETED)
-    say(f"{run.id} {phase_with_reason(run)}", err=run.phase is not RunPhase.COMPLETED)
+    if json_wanted():
+        print_json(run.model_dump(mode="json"))
+    else:
+        say(f"{run.id} {phase_with_reason(run)}", err=run.phase is not RunPhase.COMPLETED)
     statuses = {RunPhase.COMPLETED: ExitStatus.DONE, RunPhase.CANCELLED: ExitStatus.CANCELLED}
     raise typer.Exit(statuses.get(run.phase, ExitStatus.FAILED))
 
 
-def show(run_id: RunIdArgument, as_json: JsonOption = False) -> None:
+@with_api
+def show(run_id: RunIdArgument) -> None:
     """Show a run: phase, round, accepted updates, newest scores, plan."""
-    from fedface_cli.api_client import ControlApi
     from fedface_cli.plain_console import PlainConsole
     from fedface_cli.run_display import RunDisplay
 
-    with ControlApi() as api:
+    with open_api() as api:
         run = api.run(run_id)
         rounds = api.rounds(run_id).rounds
-    if as_json:
+    if json_wanted():
         print_json(run.model_dump(mode="json"))
         return
     console = PlainConsole()
@@ -73,25 +82,23 @@ def show(run_id: RunIdArgument, as_json: JsonOption = False) -> None:
         console.print(RunDisplay(run, rounds).scores_table())
 
 
+@with_api
 def list_runs(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many runs at most.")] = 50,
     before: Annotated[
         str | None, typer.Option(metavar="RUN", help="Only runs older than this one.", callback=check_run_id)
     ] = None,
-    as_json: JsonOption = False,
 ) -> None:
     """List the newest runs, newest first."""
     from rich.table import Table
     from rich.text import Text
 
-    from fedface_cli.api_client import ControlApi
-    from fedface_cli.plain_console import PlainConsole
+    from fedface_cli.plain_console import listing_console
     from fedface_cli.wording import PHASE_STYLES, local_minute, percent
-    from fedface_core.domain.free_text import one_line
 
-    with ControlApi() as api:
+    with open_api() as api:
         listed = api.runs(limit, before)
-    if as_json:
+    if json_wanted():
         print_json(listed.model_dump(mode="json"))
         return
     for unreadable, reason in listed.unreadable.items():
@@ -104,7 +111,7 @@ def list_runs(
     if not listed.runs:
         say("no runs yet: create one with `fedface run create PLAN.toml`", err=True)
         return
-    console = PlainConsole()
+    console = listing_console()
     table = Table(box=None, padding=(0, 1), collapse_padding=True, header_style="dim")
     # In a narrow terminal the name is cut, and never an id: each other column has the room that it needs.
     widths = {"run": 16, "name": 4, "phase": 9, "rounds": 6, "AUC": 6, "EER": 7, "created": 16}
@@ -130,31 +137,59 @@ def list_runs(
     console.print(table)
 
 
+@with_api
 def events(
     run_id: RunIdArgument,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new events too, until the run has ended.")] = False,
     after: Annotated[str, typer.Option(metavar="ID", help="Only events after this one.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on each line, for scripts.")] = False,
 ) -> None:
-    """Print a run's audit trail: the id of each event, its time, and what happened."""
+    """Print a run's audit trail: the id of each event, its time, and what happened.
+
+    With --json, each line is a JSON document: one event.
+    """
     from fedface_cli import watching
-    from fedface_cli.api_client import ControlApi
     from fedface_cli.api_patience import ApiPatience
     from fedface_cli.wording import local_second
 
-    with ControlApi() as api:
+    with open_api() as api:
         if follow:
-            api.run(run_id)  # if there is no API or no such run, the user should know at once
-            stream = watching.follow(api, run_id, ApiPatience(lambda reason: say(reason, err=True)), after=after)
+            patience = ApiPatience(note)
+            patience.begin(api.run, run_id)  # if there is no such run, the user should know at once
+            stream = watching.follow(api, run_id, patience, after=after)
         else:
             stream = api.events(run_id, after, follow=False)
         for event in stream:
             if event.name == "progress":
                 continue
-            if as_json:
+            if json_wanted():
                 print_json({"id": event.id, "event": event.name, **event.data}, indent=None)
             else:
-                say(f"{event.id}  {local_second(event.data['at'])}  {watching.event_line(event)}")
+                say(f"{one_line(event.id)}  {local_second(event.data['at'])}  {watching.event_line(event)}")
+
+
+@with_api
+def compare(
+    run_ids: Annotated[list[str], typer.Argument(metavar="RUN RUN…", help="The ids of two runs or more.")],
+) -> None:
+    """Show runs side by side: the fields of their plans that differ, and their newest scores."""
+    from fedface_cli.plain_console import listing_console
+    from fedface_cli.run_comparison import MOST_RUNS, comparison, comparison_table
+    from fedface_core.domain.errors import InvalidInputError
+
+    for run_id in run_ids:
+        check_run_id(run_id)
+    if not 1 < len(run_ids) <= MOST_RUNS:
+        raise InvalidInputError(f"{len(run_ids)} runs are given: name 2 to {MOST_RUNS}, to see them side by side")
+    with open_api() as api:
+        runs = [api.run(run_id) for run_id in run_ids]
+    if json_wanted():
+        print_json(comparison(runs))
+        return
+    console = listing_console()
+    console.print(comparison_table(runs, console))
+
+
+_COMMANDS = {"watch": watch, "show": show, "list": list_runs, "compare": compare, "events": events}
 
 
 def _late(run: RunDetail) -> str:
@@ -167,7 +202,6 @@ def _details(run: RunDetail, rounds: Sequence[RoundView]) -> RenderableType:
     from rich.text import Text
 
     from fedface_cli.wording import PHASE_STYLES, counted, failing_line, local_minute, progress
-    from fedface_core.domain.free_text import one_line
 
     grid = Table.grid(padding=(0, 3))
     grid.add_row("run", Text(run.id, "bold"))

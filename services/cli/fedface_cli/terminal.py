@@ -10,12 +10,36 @@ import io
 import json
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.free_text import one_line, visible
+
+if TYPE_CHECKING:
+    from fedface_core.domain.errors import FedFaceError
+
+_json_wanted: Final[ContextVar[bool]] = ContextVar("json_wanted", default=False)
+
+
+@contextmanager
+def json_output(*, wanted: bool) -> Iterator[None]:
+    """A context in which commands print JSON for scripts, or text for people."""
+    token = _json_wanted.set(wanted)
+    try:
+        yield
+    finally:
+        _json_wanted.reset(token)
+
+
+def json_wanted() -> bool:
+    """Whether the command is to print one JSON document, and nothing else."""
+    return _json_wanted.get()
 
 
 def prepare_streams() -> None:
@@ -31,8 +55,28 @@ def say(text: object, *, err: bool = False) -> None:
     print(visible(str(text)), file=sys.stderr if err else sys.stdout, flush=True)
 
 
-def say_error(error: BaseException) -> None:
-    """Print why a command ends, on standard error."""
+def answer(value: object, *lines: object) -> None:
+    """Print what a command has to say: ``value`` as JSON for scripts, or the ``lines`` for people."""
+    if json_wanted():
+        print_json(value)
+        return
+    for line in lines:
+        say(line)
+
+
+def note(text: object) -> None:
+    """Tell a person something beside the answer, on standard error. A script is told nothing beside its answer."""
+    if not json_wanted():
+        say(text, err=True)
+
+
+def say_error(error: FedFaceError) -> None:
+    """Print why a command ends, on standard error: in words, or as a problem of RFC 9457 for scripts."""
+    if json_wanted():
+        from fedface_cli.problem_json import problem_of
+
+        print_json(problem_of(error), err=True)
+        return
     typer.secho("error: ", fg="red", err=True, nl=False)
     say(error, err=True)
 
@@ -42,12 +86,13 @@ def confirm(question: str) -> bool:
     return typer.confirm(one_line(question))
 
 
-def print_json(value: object, *, indent: int | None = 2) -> None:
+def print_json(value: object, *, indent: int | None = 2, err: bool = False) -> None:
     """Print a value as JSON, for scripts. All of it is ASCII, so that it is whole JSON in every encoding.
 
     `ValueError` if a number in it is not finite: JSON has no word for it.
     """
-    print(json.dumps(value, indent=indent, allow_nan=False).replace("\x7f", "\\u007f"), flush=True)
+    text = json.dumps(value, indent=indent, allow_nan=False).replace("\x7f", "\\u007f")
+    print(text, file=sys.stderr if err else sys.stdout, flush=True)
 
 
 def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -12,7 +12,7 @@ from fedface_cli import api_patience
 from fedface_cli.api_client import ControlApi, RunEvent
 from fedface_cli.api_patience import ApiPatience
 from fedface_cli.run_display import RunDisplay
-from fedface_cli.terminal import say
+from fedface_cli.terminal import note
 from fedface_cli.wording import percent
 from fedface_core.contracts.http import RunDetail, RunSummary
 from fedface_core.domain.errors import NotFoundError, UnavailableError
@@ -27,7 +27,7 @@ def watch(api: ControlApi, run_id: str, console: Console, check: Callable[[], No
     ``check`` is called after each event and while the API is away, and may end the watching by raising an error. If the API
     goes away, the command says so and waits; `UnavailableError` if it stays away, or if it is away at the start.
     """
-    run = api.run(run_id)
+    run = ApiPatience(note, check).begin(api.run, run_id)
     show = _watch_live if console.is_terminal else _watch_in_lines
     try:
         return show(api, run, console, check)
@@ -65,7 +65,7 @@ def follow(
 
 
 def _watch_live(api: ControlApi, run: RunDetail, console: Console, check: Callable[[], None]) -> RunDetail:
-    display = RunDisplay(run, api.rounds(run.id).rounds)
+    display = RunDisplay(run, ApiPatience(note, check).begin(api.rounds, run.id).rounds)
 
     def show_waiting(reason: str) -> None:
         display.waiting = reason
@@ -87,7 +87,7 @@ def _watch_live(api: ControlApi, run: RunDetail, console: Console, check: Callab
 
 
 def _watch_in_lines(api: ControlApi, run: RunDetail, console: Console, check: Callable[[], None]) -> RunDetail:
-    patience = ApiPatience(lambda reason: say(reason, err=True), check)
+    patience = ApiPatience(note, check)
     for event in follow(api, run.id, patience, check):
         if event.name == "progress":
             continue

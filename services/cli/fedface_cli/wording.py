@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Final
 
@@ -23,6 +24,9 @@ PHASE_STYLES: Final = {
     RunPhase.DELETING: "red",
 }
 
+_READABLE: Final = 1e6
+_MOST_CHARACTERS: Final = 200
+
 
 def percent(share: float | None) -> str:
     """A share (0 to 1) in per cent: ``93.30 %``; a dash for None."""
@@ -37,6 +41,19 @@ def cosine(value: float) -> str:
 def counted(number: int, noun: str) -> str:
     """A number and its noun: ``1 round``, ``2 rounds``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def large(value: int) -> str:
+    """A count that may have many digits: ``12,000`` below a million, ``3.4e+12`` above."""
+    return f"{value:,}" if value < _READABLE else f"{value:.2g}"
+
+
+def field_value(value: object) -> str:
+    """The value of a plan's field for a table, on one line; a dash where a plan has no such field."""
+    if value is None:
+        return "–"
+    text = value if isinstance(value, str) else json.dumps(value, allow_nan=False)
+    return one_line(text) if len(text) <= _MOST_CHARACTERS else f"{one_line(text[:_MOST_CHARACTERS])}…"
 
 
 def local_minute(at: datetime | None) -> str:

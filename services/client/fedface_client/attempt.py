@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import structlog
 from pydantic import ValidationError
@@ -25,16 +25,22 @@ from fedface_core.domain.errors import (
     LostResidualError,
     UpdateRefusedError,
 )
+from fedface_core.domain.network_size import network_size
+from fedface_core.domain.plan import ModelPlan
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES, ClientStep
 from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
+from fedface_worker.checked_artifacts import get_bounded
 from fedface_worker.public_reasons import public_reason
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
+
+_BYTES_A_PARAMETER: Final = 8  # four, and as many for the buffers, which are far fewer
+_BYTES_BESIDE: Final = 1 << 20  # names and shapes of the tensors
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,11 @@ class Attempt:
             if self._has_to_wait(Wait.DELIVERY):
                 return
             with CLIENT_STEP_SECONDS.labels(ClientStep.RECORD).time():
-                refused = settle(self.workbench.ports, self.invitation, accepted)
+                settled = settle(self.workbench.ports, self.invitation, accepted)
+            if settled.waits:
+                log.debug("waits_for_the_next_round")
+                return
+            refused = settled.refused
             UPDATES.labels("refused" if refused else "accepted", refused or "").inc()
             if refused:
                 log.info("update_refused", reason=refused)
@@ -161,7 +171,7 @@ class Attempt:
         this client and this life of the run: anybody may have put it there before the client trained.
         """
         try:
-            data = self.workbench.ports.artifacts.get(self._key)
+            data = get_bounded(self.workbench.ports.artifacts, self._key, _most_bytes(self.invitation.plan.model))
             _, metadata = decode_tensors(data)
             stored = AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)})
             check_declaration(stored, self.invitation.plan, self.invitation.opened_round.kind)
@@ -182,7 +192,7 @@ class Attempt:
             key = object_keys.residual(opened_round.run_id, opened_round.number, self.invitation.client_id, residual_sha256)
             artifacts.put(key, update.residual)
         with CLIENT_STEP_SECONDS.labels(ClientStep.PUT).time():
-            return self.device.upload(artifacts, self._key, update.data)
+            return self.device.upload(artifacts, self._key, update.data, update.accepted.sha256)
 
     def _counting_errors(self) -> AbstractContextManager[None]:
         return _counting_errors(self.workbench.ports, self.invitation, self.number)
@@ -191,6 +201,11 @@ class Attempt:
     def _key(self) -> str:
         opened_round = self.invitation.opened_round
         return object_keys.update(opened_round.run_id, opened_round.number, self.invitation.client_id)
+
+
+def _most_bytes(model: ModelPlan) -> int:
+    """More than an update of this model can have, and not much more: whoever may put updates could put a huge one."""
+    return _BYTES_A_PARAMETER * (network_size(model).parameters + model.embedding_size) + _BYTES_BESIDE
 
 
 def _waits(ports: Ports, invitation: Invitation) -> Mapping[Wait, float]:

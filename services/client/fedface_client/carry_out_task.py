@@ -34,7 +34,10 @@ def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, c
     it go back to the queue too, and its error is raised.
     """
     remaining = deque(command.clients)
-    plan, opened_round = _plan_and_round(workbench, command, correlation_id)
+    opened = _plan_and_round(workbench, command, correlation_id)
+    if opened is None:
+        return
+    plan, opened_round = opened
     clock = workbench.ports.clock
     ends_at = clock.monotonic() + _TIME_SLICE_SECONDS
     try:
@@ -61,11 +64,17 @@ def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, c
     log.info("clients_done", clients=len(command.clients) - len(remaining), handed_back=len(remaining))
 
 
-def _plan_and_round(workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str) -> tuple[Plan, Round]:
-    """The plan of the run and the round of the command. An unexpected error is counted as that of the task's first client
-    and others. However many there are, no client worker may end a round: its deadline does.
+def _plan_and_round(
+    workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str
+) -> tuple[Plan, Round] | None:
+    """The plan of the run and the round of the command; None if it is for an earlier life of its run.
+
+    An unexpected error is counted as that of the task's first client and others. However many there are, no client worker
+    may end a round: its deadline does.
     """
     with counting_failures(workbench.ports, command, _leave_to_the_deadline, public_reason):
+        if workbench.is_outdated(command, correlation_id):
+            return None
         plan = workbench.plan(command.run_id, correlation_id)
         number = ENROLMENT_ROUND if isinstance(command, EnrolClients) else command.round
         return plan, workbench.opened_round(command.run_id, number, correlation_id)

@@ -68,6 +68,8 @@ class Device:
         The pauses between uploads that break off are part of the wait before the training. So the update need not be kept
         meanwhile.
         """
+        if wait is Wait.NEXT_ROUND:
+            return 0.0
         if wait is Wait.DELIVERY:
             return self.behaviour.late_seconds
         breaking_off = min(self.behaviour.upload_failures, self.upload_attempts - 1)
@@ -78,8 +80,8 @@ class Device:
         """Whether the device waits at all."""
         return any(self.seconds_of(wait) > 0 for wait in Wait)
 
-    def upload(self, artifacts: ArtifactStore, key: str, data: bytes) -> bool:
-        """Put an object after the simulated attempts that break off.
+    def upload(self, artifacts: ArtifactStore, key: str, data: bytes, sha256: str) -> bool:
+        """Put an object, which has this SHA-256, after the simulated attempts that break off.
 
         Returns False and puts nothing if all attempts that the plan allows break off.
         """
@@ -87,7 +89,7 @@ class Device:
             _count_event(DeviceEvent.UPLOAD_FAILED, upload=attempt + 1, of=self.upload_attempts)
             if attempt + 1 == self.upload_attempts:
                 return False
-        artifacts.put(key, data)
+        artifacts.put(key, data, sha256=sha256)
         return True
 
     def is_late(self) -> None:

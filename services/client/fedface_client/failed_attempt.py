@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 def fail(ports: Ports, invitation: Invitation, reason: str) -> None:
     """Settle the invited client as failed, so that the round does not wait for it. The ``reason`` leaves the device."""
     log.warning("client_failed", reason=reason)
-    if not settle(ports, invitation, ClientFailure(reason)):
+    if settle(ports, invitation, ClientFailure(reason)).counts:
         UPDATES.labels("failed", "client").inc()
 
 

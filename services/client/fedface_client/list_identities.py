@@ -34,7 +34,7 @@ def list_identities(workbench: Workbench, command: ListIdentities, correlation_i
     try:
         data = list_identities_now(run.plan, workbench.roots)
     except InvalidInputError as error:
-        workbench.report(failed_step(run.id, None, "the identities cannot be listed", error), correlation_id)
+        workbench.report(failed_step(command, "the identities cannot be listed", error), correlation_id)
         return
     sha256 = sha256_hex(data)
     ports.artifacts.put(object_keys.identity_list(run.id, sha256), data)

@@ -17,7 +17,7 @@ from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, TRAINING_IMAGES, C
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.update import Update, enrolment_update, training_update
 from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
-from fedface_learning.updates.encoding import decode_residual
+from fedface_learning.updates.encoding import decode_residual, residual_limit, update_encoding_of
 from fedface_worker.checked_artifacts import get_checked
 from fedface_worker.workbench import Workbench
 
@@ -63,7 +63,7 @@ def _train(workbench: Workbench, invitation: Invitation) -> Update:
         images_NCHW = photographs(workbench, invitation)
         own_D = own_class_embedding(workbench.ports.artifacts, opened, client, plan.model.embedding_size)
         guidance = workbench.guidance(opened.run_id, opened.guidance_sha256)
-        residual_P = _own_residual(workbench.ports, opened, client)
+        residual_P = _own_residual(workbench.ports, invitation)
         trainer = workbench.models.trainer(plan.model, opened.model_sha256)
     trainee = Trainee(client, images_NCHW, own_D, residual_P)
     training = TrainingRound(plan, opened.number, guidance, started_from(opened))
@@ -87,12 +87,14 @@ def own_class_embedding(artifacts: ArtifactStore, opened_round: Round, client: s
     return decode_class_embeddings(row, size)[0]
 
 
-def _own_residual(ports: Ports, opened_round: Round, client: str) -> Tensor | None:
+def _own_residual(ports: Ports, invitation: Invitation) -> Tensor | None:
     """The residual (P,) of the client's last update that counted; None if it left no residual.
 
     `DamagedObjectError` if the residual is damaged, `LostResidualError` if it is gone: training without it would give
     another model.
     """
+    opened_round = invitation.opened_round
+    client = invitation.client_id
     number = opened_round.residuals.get(client)
     if number is None:
         return None
@@ -100,7 +102,8 @@ def _own_residual(ports: Ports, opened_round: Round, client: str) -> Tensor | No
     if sha256 is None:  # the update lost nothing
         return None
     key = object_keys.residual(opened_round.run_id, number, client, sha256)
+    count = update_encoding_of(invitation.plan).count
     try:
-        return decode_residual(get_checked(ports.artifacts, key, sha256))
+        return decode_residual(get_checked(ports.artifacts, key, sha256, residual_limit(count)), count)
     except ArtifactMissingError as error:
         raise LostResidualError(f"the residual of round {number} is gone: {error}") from error

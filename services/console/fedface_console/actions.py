@@ -9,6 +9,7 @@ from typing import Any, Final
 from fedface_console.control_api import ControlApi, Reader
 from fedface_console.errors import PageError
 from fedface_core.contracts.http import RunDetail, RunSummary
+from fedface_core.domain.role import Role
 from fedface_core.domain.round import RoundPhase
 
 _UNFINISHED: Final = frozenset({RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING})
@@ -23,7 +24,7 @@ class Action:
     effect: str
     method: str = "POST"
     path: str = ""
-    role: str = "operator"
+    role: Role = Role.OPERATOR
     grave: bool = False
     round_phases: frozenset[RoundPhase] | None = None
     """Of the current round; None if the action is not about a round."""
@@ -80,7 +81,7 @@ ACTIONS: Final = (
         "Delete run",
         "Its artifacts, its records and the models that no other run names are removed for ever.",
         method="DELETE",
-        role="admin",
+        role=Role.ADMIN,
         grave=True,
     ),
 )

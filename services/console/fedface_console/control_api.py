@@ -12,40 +12,26 @@ from typing import Any, Final, TypeVar
 
 import httpx
 from httpx_sse import aconnect_sse
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from fedface_console.errors import ApiAwayError, ApiProblemError, SignedOutError
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, Health, Problem
+from fedface_core.contracts.sign_in import Me, WaysToSignIn
+from fedface_core.domain.role import Role
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 SECONDS: Final = 20.0
 STREAM_SILENCE_SECONDS: Final = 30.0
 """The API sends a keep-alive more often than that."""
 MOST_EVENTS: Final = 100_000
-ALL_ROLES: Final = frozenset({"viewer", "operator", "uploader", "admin", "metrics"})
 
 
-class Reader(BaseModel):
+class Reader(Me):
     """Who looks at a page, as the API knows them (`GET /v1/me`)."""
 
-    model_config = ConfigDict(frozen=True)
-
-    actor: str | None = None
-    roles: frozenset[str] = ALL_ROLES
-    sign_in: bool = False
-
-    def may(self, role: str) -> bool:
-        """Whether the reader has the role. Admins have all of them."""
-        return role in self.roles or "admin" in self.roles
-
-
-class WaysToSignIn(BaseModel):
-    """How people sign in (`GET /v1/sign-in`)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    open: bool = True
-    issuer: str | None = None
+    def may(self, role: Role) -> bool:
+        """Whether the reader has the role."""
+        return role in self.roles
 
 
 @dataclass(frozen=True)
@@ -107,22 +93,12 @@ class ControlApi:
         return None if answer.status_code == httpx.codes.NO_CONTENT else self._parsed(body, answer)
 
     async def reader(self) -> Reader:
-        """Who the reader is. An API that has no `GET /v1/me` asks nobody to sign in."""
-        try:
-            return await self.get(Reader, "/v1/me")
-        except ApiProblemError as error:
-            if error.status != httpx.codes.NOT_FOUND:
-                raise
-            return Reader()
+        """Who the reader is."""
+        return await self.get(Reader, "/v1/me")
 
     async def ways_to_sign_in(self) -> WaysToSignIn:
         """How people sign in."""
-        try:
-            return await self.get(WaysToSignIn, "/v1/sign-in")
-        except ApiProblemError as error:
-            if error.status != httpx.codes.NOT_FOUND:
-                raise
-            return WaysToSignIn()
+        return await self.get(WaysToSignIn, "/v1/sign-in")
 
     async def changes(self, run_id: str) -> AsyncIterator[None]:
         """Yield whenever something happens in the run, until it ends."""

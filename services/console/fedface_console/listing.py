@@ -34,7 +34,7 @@ class RunFilter:
         return (
             (text in run.name.casefold() or text in run.id)
             and self.phase in (None, run.phase)
-            and self.owner.casefold() in (owner_of(run) or "").casefold()
+            and self.owner.casefold() in (run.owner or "").casefold()
         )
 
     def query(self, before: str | None) -> str:
@@ -66,9 +66,3 @@ async def run_page(api: ControlApi, wanted: RunFilter, before: str | None) -> Ru
     elif whole and listed.runs:
         following = listed.runs[-1].id
     return RunPage(shown, {} if wanted.is_set else listed.unreadable, following, len(listed.runs))
-
-
-def owner_of(run: RunSummary) -> str | None:
-    """Who created the run; None if nobody had signed in."""
-    owner: str | None = getattr(run, "owner", None)
-    return owner

@@ -17,12 +17,13 @@ from fedface_core.domain.facts import (
     Fact,
     IdentitiesListed,
     ModelPrepared,
+    OwnedStep,
     RoundAggregated,
     RoundEvaluated,
     RoundReady,
     StepFailed,
 )
-from fedface_core.domain.round import ENDED_ROUND
+from fedface_core.domain.round import ENDED_ROUND, Round, RoundPhase
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import Ports
 
@@ -84,13 +85,30 @@ def _apply(ports: Ports, run: Run, fact: Fact) -> Run | None:
 
 
 def _step_failed(ports: Ports, run: Run, fact: StepFailed) -> Run | None:
-    """Abandon the round or fail the run, unless a repetition of the step has succeeded meanwhile."""
-    if fact.round in run.evaluating:
+    """Abandon the round or fail the run, unless a repetition of the step has succeeded meanwhile, or nobody asked for it."""
+    if fact.round in run.evaluating and fact.step in (None, OwnedStep.EVALUATE_MODEL):
         return fail(ports, run, f"round {fact.round}: {fact.reason}")
     current = ports.ledger.load_round(run.id, run.round) if run.round is not None else None
-    if fact.round != run.round or (current and current.phase in ENDED_ROUND) or (not current and run.is_prepared):
-        log.info("failure_outlived", failed_round=fact.round, reason=fact.reason)
+    if fact.round != run.round or not _waits_for(run, current, fact.step):
+        log.info("failure_outlived", failed_round=fact.round, step=fact.step, reason=fact.reason)
         return None
     if current and fact.fresh_cohort_may_help:
         return abandon_round(ports, run, current, fact.reason)
     return fail(ports, run, fact.reason if fact.round is None else f"round {fact.round}: {fact.reason}")
+
+
+def _waits_for(run: Run, current: Round | None, step: OwnedStep | None) -> bool:
+    """Whether the run, in its ``current`` round, waits for this step. So a service can fail only what it is asked for."""
+    match step:
+        case None:  # a fact of an earlier version
+            return current.phase not in ENDED_ROUND if current else not run.is_prepared
+        case OwnedStep.PREPARE_MODEL:
+            return run.model_sha256 is None
+        case OwnedStep.LIST_IDENTITIES:
+            return run.identity_list_sha256 is None
+        case OwnedStep.FOLD_SHARD:
+            return current is not None and current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED, RoundPhase.AGGREGATING)
+        case OwnedStep.REDUCE_ROUND:
+            return current is not None and current.phase is RoundPhase.AGGREGATING
+        case OwnedStep.EVALUATE_MODEL:
+            return current is not None and current.phase is RoundPhase.EVALUATING

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import structlog
 
-from fedface_control.records import save_run
+from fedface_control.records import Detail, save_run
 from fedface_core.contracts.schema_version import UNREADABLE
 from fedface_core.domain.round import ENDED_ROUND, Round
 from fedface_core.domain.round_kind import RoundKind
@@ -38,15 +38,17 @@ def fail(ports: Ports, run: Run, reason: str) -> Run:
     return _end(ports, run.failed(ports.clock.now(), reason), "run_failed")
 
 
-def cancel(ports: Ports, run: Run) -> Run:
+def cancel(ports: Ports, run: Run, detail: Detail | None = None) -> Run:
     """End a run because its operator cancels it. `WrongPhaseError` if it has ended already."""
-    cancelled = _end(ports, run.cancelled(ports.clock.now()), "run_cancelled")
+    cancelled = _end(ports, run.cancelled(ports.clock.now()), "run_cancelled", detail)
     log.info("run_cancelled", run_id=run.id, correlation_id=run.correlation_id)
     return cancelled
 
 
-def abandon_round(ports: Ports, run: Run, current: Round, because: str, *, by_operator: bool = False) -> Run:
-    """Abandon a round; ``because`` says why. Returns the run as stored.
+def abandon_round(
+    ports: Ports, run: Run, current: Round, because: str, *, by_operator: bool = False, detail: Detail | None = None
+) -> Run:
+    """Abandon a round; ``because`` says why, and ``detail`` what else the event says. Returns the run as stored.
 
     The run fails if the round is enrolment, or if more rounds in a row were abandoned than the plan's `cohort.retries`
     allows. Rounds that an operator abandons do not count. Otherwise a round with a fresh cohort follows.
@@ -60,17 +62,18 @@ def abandon_round(ports: Ports, run: Run, current: Round, because: str, *, by_op
     if not enrolled or run.abandoned_in_a_row > retries:
         in_a_row = f"; {run.abandoned_in_a_row} rounds in a row were abandoned" if enrolled and retries else ""
         run = run.failed(now, f"round {current.number}: {because}{in_a_row}")
-    run = save_run(ports, run, "round_abandoned", changed=abandoned, detail={"because": because})
+    run = save_run(ports, run, "round_abandoned", changed=abandoned, detail={"because": because, **(detail or {})})
     log.warning("round_abandoned", round=current.number, reason=because, run_phase=run.phase)
     return run
 
 
-def _end(ports: Ports, ended: Run, event: str) -> Run:
+def _end(ports: Ports, ended: Run, event: str, detail: Detail | None = None) -> Run:
     """Save the ended run, and with it abandon its current round if that has not ended and can be read."""
     current = _current_round(ports, ended)
     if current is None or current.phase in ENDED_ROUND:
-        return save_run(ports, ended, event)
-    return save_run(ports, ended, event, changed=current.abandoned(ports.clock.now(), f"the run has {ended.phase}"))
+        return save_run(ports, ended, event, detail=detail)
+    abandoned = current.abandoned(ports.clock.now(), f"the run has {ended.phase}")
+    return save_run(ports, ended, event, changed=abandoned, detail=detail)
 
 
 def _current_round(ports: Ports, run: Run) -> Round | None:

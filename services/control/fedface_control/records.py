@@ -16,6 +16,7 @@ from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
+from fedface_core.runtime.traces import trace_round
 
 Detail = Mapping[str, str | int | float | None]
 """What an event of the audit trail says beside its name."""
@@ -65,12 +66,15 @@ def save_ended_round(ports: Ports, run: Run, event: str, ended: Round, detail: D
     """
     _put_manifest(ports, run.next_version(), ended)
     try:
-        return ports.ledger.save(run, event, changed=ended, detail=detail)
+        saved = ports.ledger.save(run, event, changed=ended, detail=detail)
     except StaleVersionError:
         stored = ports.ledger.load_round(run.id, ended.number)
         if stored.phase in ENDED_ROUND:
             _put_manifest(ports, ports.ledger.load(run.id).replace(round=ended.number), stored)
         raise
+    ended_at = ended.finished_at or ports.clock.now()
+    trace_round(run.id, run.correlation_id, ended.number, ended.opened_at, ended_at, ended.phase)
+    return saved
 
 
 def accepted_updates(ports: Ports, run_id: str, number: int) -> Iterator[tuple[str, AcceptedUpdate]]:

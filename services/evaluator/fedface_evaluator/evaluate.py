@@ -41,7 +41,7 @@ def evaluate_model(workbench: Workbench, command: EvaluateModel, correlation_id:
         log.info("model_evaluated", auc=report.scores.auc, eer=report.scores.eer)
         fact = RoundEvaluated(run_id=run, round=number, model_sha256=report.model_sha256, scores=report.scores)
     except (InvalidInputError, DamagedObjectError) as error:
-        fact = failed_step(run, number, "the test identities cannot be scored", error)
+        fact = failed_step(command, "the test identities cannot be scored", error)
     workbench.report(fact, correlation_id)
 
 

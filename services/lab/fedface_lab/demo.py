@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedface_cli.command_options import with_json
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -23,27 +25,27 @@ class Preset(StrEnum):
     SYNTHETIC = "synthetic"
 
 
+@with_json
 def demo(
     preset: Annotated[Preset, typer.Option(help="Real photographs with dlib's network, or rendered faces.")] = Preset.ORL,
     rounds: Annotated[int | None, typer.Option(min=1, help="Training rounds.", show_default="the preset's")] = None,
     clients: Annotated[int | None, typer.Option(min=1, help="Client identities.", show_default="the preset's")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all random draws; one seed always gives one model.")] = 0,
     workdir: Annotated[Path, typer.Option(help="For the plot, the model and the logs.")] = Path("demo-output"),
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
 ) -> None:
     """Run FedFace end to end on this machine, and show what training changed.
 
     Starts a local stack, trains with live progress, and ends with the scores before and after, a ROC plot, and the model.
     """
-    import json
     import tempfile
     import time
 
     from rich.text import Text
 
-    from fedface_cli.plain_console import PlainConsole
+    from fedface_cli.plain_console import talk_console
+    from fedface_cli.terminal import json_wanted, print_json
     from fedface_cli.wording import counted
-    from fedface_core.files.whole_file import check_writable, make_folder, write_whole
+    from fedface_core.files.whole_file import make_folder
     from fedface_lab import results
     from fedface_stack.signals import exit_on_termination
     from fedface_stack.stack import LocalStack
@@ -51,9 +53,7 @@ def demo(
 
     exit_on_termination()
     start = time.monotonic()
-    console = PlainConsole()
-    if json_file is not None:
-        check_writable(json_file)
+    console = talk_console()
     plan, weights = _plan_and_weights(preset, rounds, clients, seed, workdir, console)
     make_folder(workdir)
     with tempfile.TemporaryDirectory(prefix="stack-", dir=workdir) as state:  # holds gigabytes: all updates of all rounds
@@ -73,15 +73,17 @@ def demo(
     console.print(f"model         {workdir / 'model.safetensors'}")
     console.print(f"its SHA-256   {sha256}")
     console.print(Text(f"{size}, {seconds:.0f} s in all", "dim"))
-    if json_file is not None:
+    if json_wanted():
         figures = {
             "before": results.figures(comparison.before.scores),
             "after": results.figures(comparison.after.scores),
             "rounds": plan.rounds,
             "model_sha256": sha256,
+            "model": str(workdir / "model.safetensors"),
+            "roc_plot": str(workdir / "roc.png"),
             "seconds": round(seconds, 1),
         }
-        write_whole(json_file, f"{json.dumps(figures, indent=2, allow_nan=False)}\n".encode())
+        print_json(figures)
 
 
 def _plan_and_weights(

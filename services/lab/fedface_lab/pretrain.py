@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedface_cli.command_options import with_json
 from fedface_lab.evaluation.commands import (
     PLAN_OPTIONS,
     Dataset,
@@ -39,6 +40,7 @@ _NO_PLAN = (
 )
 
 
+@with_json
 def pretrain(
     context: typer.Context,
     output: Annotated[Path, typer.Option("--output", "-o", help="The weights to write, safetensors.")],
@@ -78,7 +80,7 @@ def pretrain(
     """
     from fedface_cli.plain_console import PlainConsole
     from fedface_cli.plan_files import make_part, read_document, read_plan
-    from fedface_cli.terminal import say
+    from fedface_cli.terminal import answer
     from fedface_core.domain.plan import Plan
     from fedface_learning.pretraining import PretrainPlan
 
@@ -106,13 +108,15 @@ def pretrain(
         plan = read_plan(plan_file)
     else:
         console.print(_NO_PLAN, soft_wrap=True)
-        fields = {
+        asked = {
             "model": {"architecture": architecture, "weights": "random", "centring": False},
             "data": data_fields(dataset, folder, labels, skip_damaged, seed=settings.seed),
             "split": {"public": identities, "clients": 1, "test": 2, "seed": settings.seed},
         }
-        plan = make_part(Plan, fields)
-    say(f"{pretrain_to_file(plan, settings, output, console)}  {output}")
+        plan = make_part(Plan, asked)
+    sha256 = pretrain_to_file(plan, settings, output, console)
+    fields = {"sha256": sha256, "file": str(output), "model": plan.model.model_dump(mode="json")}
+    answer(fields | {"settings": settings.model_dump(mode="json")}, f"{sha256}  {output}")
 
 
 def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: Console) -> str:

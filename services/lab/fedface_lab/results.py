@@ -33,7 +33,7 @@ class RunComparison:
 
 
 def figures(scores: Scores) -> dict[str, float | None]:
-    """The scores as `fedface demo --json` writes them; a TAR is None if too few pairs resolve its FAR."""
+    """The scores as `--json` prints them; a TAR is None if too few pairs resolve its FAR."""
     return {
         **{f"tar@{far}": tar for far, tar in scores.tar.items()},
         "auc": scores.auc,

@@ -260,6 +260,7 @@ class LocalStack:
             "FEDFACE_REDIS_URL": f"redis://operator:{secret}@{HOST}:{broker_port}/0",
             "FEDFACE_API_HOST": HOST,
             "FEDFACE_API_PORT": str(api_port),
+            "FEDFACE_API_OPEN": "true",  # whoever has this machine has the stack
             "FEDFACE_METRICS_HOST": HOST,
             "FEDFACE_TRUSTED_KEYS_FILE": str(trusted_keys_file(self.workdir / "keys")),
             "FEDFACE_GRACE_SECONDS": f"{GRACE_SECONDS:g}",

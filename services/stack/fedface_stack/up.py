@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from fedface_cli.command_options import with_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +23,7 @@ class Artifacts(StrEnum):
     S3 = "s3"
 
 
+@with_json
 def up(
     workdir: Annotated[
         Path, typer.Option(help="Folder of state and logs; a stack that is started there again continues its runs.")
@@ -50,9 +53,10 @@ def up(
     that ends by itself is started again.
     """
     import time
+    from functools import partial
 
-    from fedface_cli.plain_console import PlainConsole
-    from fedface_cli.terminal import say
+    from fedface_cli.plain_console import talk_console
+    from fedface_cli.terminal import json_wanted, print_json, say
     from fedface_core.runtime.open_files import raise_open_file_limit
     from fedface_stack.signals import exit_on_termination
     from fedface_stack.stack import LocalStack
@@ -60,7 +64,7 @@ def up(
 
     exit_on_termination()
     raise_open_file_limit()  # for the servers: they inherit it
-    console = PlainConsole()
+    console = talk_console()
     stack = LocalStack(
         workdir,
         client_workers=clients_workers,
@@ -72,8 +76,11 @@ def up(
     )
     start_with_status(stack, console)
     try:
-        print_addresses(stack, console)
-        supervision = Supervision(stack, say)
+        if json_wanted():
+            print_json(addresses(stack))
+        else:
+            print_addresses(stack, console)
+        supervision = Supervision(stack, partial(say, err=json_wanted()))
         while True:
             supervision.look()
             time.sleep(0.5)
@@ -89,6 +96,18 @@ def start_with_status(stack: LocalStack, console: Console) -> None:
     """Start the stack; meanwhile a status line names the processes that are not ready yet."""
     with console.status("starting the local stack") as status:
         stack.start(lambda names: status.update(f"starting the local stack: waiting for {', '.join(names)}"))
+
+
+def addresses(stack: LocalStack) -> dict[str, Any]:
+    """Where a started stack is, as ``--json`` prints it."""
+    return {
+        "api_url": stack.api_url,
+        "docs_url": f"{stack.api_url}/docs",
+        "prometheus_url": stack.prometheus_url,
+        "metrics": {job: f"http://{target}/metrics" for job, target in stack.metrics_targets.items()},
+        "work_directory": str(stack.workdir),
+        "logs": str(stack.logs),
+    }
 
 
 def print_addresses(stack: LocalStack, console: Console) -> None:

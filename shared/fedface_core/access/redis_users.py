@@ -1,8 +1,8 @@
 """The users file of Redis or Valkey (``aclfile``), made from the table. It has the SHA-256 of passwords, and no password.
 
-The default user, which needs no name, is off. Each grant is a selector of its own, in parentheses: a command must be allowed
-by one grant with all its keys, so that the commands of one grant cannot be used on the keys of another. Nobody may use a
-channel, so there is no remote control of workers. Needs Redis 7 or Valkey.
+Nobody can be the default user, which needs no name. Each grant is a selector of its own, in parentheses: a command must be
+allowed by one grant with all its keys, so that the commands of one grant cannot be used on the keys of another. Nobody may
+use a channel, so there is no remote control of workers. Needs Redis 7 or Valkey.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from fedface_core.access.table import TABLE
 PROBE: Final = "probe"
 """A user without a password that may only PING: for health checks."""
 
+# Nobody can be the default user: it is off, and has no password. But Redis 7.0 reads its own append-only file as this user
+# when it starts, and would drop each transaction that the user may not make.
+_DEFAULT_USER: Final = "user default off resetpass ~* &* +@all"
+
 
 def users_file(secrets: Mapping[Identity, str], operator_secret: str | None = None) -> str:
     """The text of the users file, for the passwords of `secret_names.redis_secrets`.
 
     ``operator_secret`` adds a user ``operator``, who may do everything: for people, never for a service.
     """
-    lines = ["user default off resetpass resetkeys resetchannels -@all", f"user {PROBE} on nopass resetchannels -@all +ping"]
+    lines = [_DEFAULT_USER, f"user {PROBE} on nopass resetchannels -@all +ping"]
     lines += [_user(identity, secrets[identity]) for identity, permissions in TABLE.items() if permissions.redis]
     if operator_secret is not None:
         lines.append(f"user operator on {_hashed(operator_secret)} ~* &* +@all")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fedface_core.access.artifact_kinds import PATTERNS
+from fedface_core.access.artifact_kinds import PATTERNS, too_long
 from fedface_core.access.permissions import Identity
 from fedface_core.access.table import TABLE
 
@@ -18,9 +18,10 @@ def policy(identity: Identity, bucket: str) -> Policy:
     grant = TABLE[identity].store
     assert grant is not None, "an identity with a key has a grant"
     statements = [
-        _allow(["s3:GetObject"], [_objects(bucket, kind) for kind in grant.reads]),
+        _allow(["s3:GetObject"], [_objects(bucket, PATTERNS[kind]) for kind in grant.reads]),
         # A large object is put in parts. Those of an upload that broke off are removed by the store, after a day.
-        _allow(["s3:PutObject"], [_objects(bucket, kind) for kind in grant.puts]),
+        _allow(["s3:PutObject"], [_objects(bucket, PATTERNS[kind]) for kind in grant.puts]),
+        _deny(["s3:PutObject"], [_objects(bucket, pattern) for kind in grant.puts for pattern in too_long(kind)]),
     ]
     if grant.lists_and_removes:
         statements.append(_allow(["s3:ListBucket"], [f"arn:aws:s3:::{bucket}"]))
@@ -56,5 +57,9 @@ def _allow(actions: list[str], resources: list[str]) -> Policy:
     return {"Effect": "Allow", "Action": actions, "Resource": resources}
 
 
-def _objects(bucket: str, kind: str) -> str:
-    return f"arn:aws:s3:::{bucket}/{PATTERNS[kind]}"
+def _deny(actions: list[str], resources: list[str]) -> Policy:
+    return {"Effect": "Deny", "Action": actions, "Resource": resources}
+
+
+def _objects(bucket: str, pattern: str) -> str:
+    return f"arn:aws:s3:::{bucket}/{pattern}"

@@ -10,25 +10,29 @@ from __future__ import annotations
 from typing import Final
 
 from fedface_core.access.permissions import Identity, Permissions, RedisGrant, StoreGrant
+from fedface_core.adapters.redis.api_keys import API_KEYS, USED_ON
 from fedface_core.adapters.redis.keys import RUNS, round_key_patterns, run_key_patterns
-from fedface_core.contracts.broker_keys import DEAD_LETTERS, NOTHING, binding_keys, delayed_keys, unacked_keys
+from fedface_core.contracts.broker_keys import DEAD_LETTERS, NOTHING, binding_keys, came_back_key, delayed_keys, unacked_keys
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, EVALUATOR, QUEUES
 
 _RUN: Final = run_key_patterns()
 _ROUND: Final = round_key_patterns()
 
+REQUEST_COUNTS: Final = "fedface-api:limits:*"
+"""How many requests an actor has sent, and how many sign-ins have failed: the API counts them (`fedface_control.auth`)."""
 _TRANSACTION: Final = ("multi", "exec", "discard", "watch", "unwatch")
 _SCRIPT: Final = ("evalsha", "script|load")
 _READ: Final = (
     *("exists", "get", "hexists", "hget", "hgetall", "hkeys", "hlen", "hmget", "scard", "sdiff", "sismember", "smembers"),
-    *("sscan", "xrange", "zcard", "zrange", "zrevrange", "zrevrank"),
+    *("sscan", "xrange", "xrevrange", "zcard", "zrange", "zrevrange", "zrevrank"),
 )
-_WRITE: Final = ("del", "hdel", "hincrby", "hset", "sadd", "set", "srem", "xadd", "zadd", "zrem")
+_WRITE: Final = ("del", "hdel", "hincrby", "hset", "hsetnx", "sadd", "set", "srem", "xadd", "zadd", "zrem")
 
 _CONNECT: Final = RedisGrant(
     "connect, and check that the server takes writes",
     (
-        *("ping", "hello", "select", "client|setinfo", "client|setname", "info", "time", "setrange"),
+        # Redis 7.0 knows no client|setinfo, and refuses a file that names it. redis-py goes on without.
+        *("ping", "hello", "select", "client|setname", "info", "time", "setrange"),
         *_TRANSACTION,
     ),
     writes=(NOTHING,),
@@ -40,10 +44,12 @@ def _takes_from(queue: str) -> RedisGrant:
 
     What cannot be read goes to the dead letters of all queues, which a worker may add to and bound in length.
     """
-    keys = (queue, *unacked_keys(queue).values(), *binding_keys(queue), *delayed_keys(queue), DEAD_LETTERS)
+    kept = (*unacked_keys(queue).values(), *binding_keys(queue), *delayed_keys(queue), came_back_key(queue))
+    keys = (queue, *kept, DEAD_LETTERS)
     commands = (
         *("brpop", "llen", "lpush", "rpush", "hget", "hset", "hdel", "zadd", "zrem", "zrange", "zrevrangebyscore"),
-        *("zscore", "zcard", "zrangebyscore", "xadd", "get", "set", "del", "sadd", "smembers", "eval", *_SCRIPT),
+        *("zscore", "zcard", "zrangebyscore", "xadd", "get", "set", "del", "sadd", "srem", "smembers", "eval", *_SCRIPT),
+        "watch",  # kombu puts back what a process had that has died in a transaction
     )
     return RedisGrant(f"take messages from {queue}", commands, reads=keys, writes=keys)
 
@@ -66,11 +72,21 @@ _EVERY_RECORD: Final = RedisGrant(
     "read and write all records", (*_READ, *_WRITE, *_SCRIPT), reads=("fedface:*",), writes=("fedface:*",)
 )
 
-_KEPT_BY_CONTROL: Final = ("run", "manifest", "claim")
+_API_KEYS: Final = RedisGrant(
+    "keep API keys",
+    ("hdel", "hexists", "hget", "hgetall", "hlen", "hset", "hsetnx"),
+    reads=(API_KEYS, USED_ON),
+    writes=(API_KEYS, USED_ON),
+)
+_REQUEST_COUNTS: Final = RedisGrant(
+    "count requests", ("expire", "get", "incrby", "ttl", *_SCRIPT), reads=(REQUEST_COUNTS,), writes=(REQUEST_COUNTS,)
+)
+
+_KEPT_BY_CONTROL: Final = ("run", "manifest", "claim", "earlier_runs")
 
 TABLE: Final = {
     Identity.CONTROL: Permissions(
-        redis=(_CONNECT, _EVERY_RECORD, _publishes_to(*QUEUES)),
+        redis=(_CONNECT, _EVERY_RECORD, _API_KEYS, _REQUEST_COUNTS, _publishes_to(*QUEUES)),
         store=StoreGrant(
             reads=(*_KEPT_BY_CONTROL, "aggregation", "report", "model", "upload", "clock"),
             puts=(*_KEPT_BY_CONTROL, "model", "upload"),

@@ -47,6 +47,11 @@ def event_data(
     return data | dict(detail or {})
 
 
+def creation_data(run: Run) -> dict[str, str | int | float | None]:
+    """The data of the event ``run_created``: those of `event_data`, and who has created the run."""
+    return event_data(run, detail=None if run.owner is None else {"actor": run.owner})
+
+
 def readable_event(event_id: str, at: datetime, fields: Mapping[str, str]) -> RecordedEvent:
     """The event with these fields, as the ledger stores them: ``name``, and ``data`` in JSON.
 

@@ -12,7 +12,7 @@ import fcntl
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice, takewhile
@@ -45,7 +45,7 @@ class LocalArtifacts:
             for file in (self._root / _INCOMING).iterdir():
                 _remove_if_unlocked(file)
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:  # noqa: ARG002 - it signs nothing
         """Store an object, or replace it. After the call the object survives a power cut."""
         target = self._path(key)
         with self._translated_errors(target):
@@ -60,6 +60,11 @@ class LocalArtifacts:
                     temporary.unlink(missing_ok=True)
                     raise
             _flush_directory(target.parent)
+
+    def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
+        """Store many objects, key → its parts in order, some at a time if the store is far away."""
+        for key, parts in objects.items():
+            self.put(key, *parts)
 
     def get(self, key: str) -> bytes:
         """The whole object."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -31,6 +32,8 @@ RETRIES = 4
 READ_RETRIES = 1  # fewer than RETRIES, since each may take READ_SECONDS
 MIN_PART_BYTES = 5 * 2**20  # S3 refuses smaller parts, except the last one
 LARGE_PART_BYTES = 32 * 2**20
+CONNECTIONS = 10
+PUTS_AT_ONCE = 8  # at most `CONNECTIONS`, so that no connection is closed after its request
 CHUNK_BYTES = 2**18  # what `read_into` reads at a time; it needs this much memory besides the caller's buffer
 
 _TO_THE_END = 0
@@ -74,7 +77,7 @@ class S3Artifacts:
         self._server = f"the S3 server at {mask_url(endpoint)}"
         self._bucket = bucket
         http = PoolManager(
-            maxsize=10,
+            maxsize=CONNECTIONS,
             ca_certs=None if authorities is None else str(authorities),
             timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
             retries=Retry(
@@ -94,7 +97,7 @@ class S3Artifacts:
                 f"FEDFACE_S3_ENDPOINT must be host:port, such as minio:9000; it is {mask_url(endpoint)!r}: {error}"
             ) from error
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:  # noqa: ARG002 - it signs nothing
         """Store an object, or replace it."""
         check_key(key)
         size = sum(map(len, data))
@@ -106,6 +109,15 @@ class S3Artifacts:
         body = cast("BinaryIO", _PartsAsFile(data))
         with self._translated_errors(key):
             self._client.put_object(self._bucket, key, body, size, part_size=part_size, num_parallel_uploads=1)
+
+    def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
+        """Store many objects, `PUTS_AT_ONCE` at a time: each is a request of its own, which mostly waits for the server."""
+        for key in objects:
+            check_key(key)
+        with ThreadPoolExecutor(PUTS_AT_ONCE, "put") as pool:
+            # The first error ends the loop, which cancels the puts that have not begun.
+            for _ in pool.map(lambda key: self.put(key, *objects[key]), objects):
+                pass
 
     def get(self, key: str) -> bytes:
         """The whole object."""

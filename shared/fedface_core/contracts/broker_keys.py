@@ -27,3 +27,11 @@ def unacked_keys(queue: str) -> dict[str, str]:
 def delayed_keys(queue: str) -> tuple[str, str]:
     """The keys of a queue's delayed messages: their ids by the time when they are due, and the messages by their ids."""
     return f"fedface:delayed:{queue}", f"fedface:delayed:{queue}:messages"
+
+
+def came_back_key(queue: str) -> str:
+    """The key of the set of messages, by their ids, that a worker of this queue has put back into it.
+
+    A message in a queue says itself whether it came back, and whoever may publish to the queue could have it say so.
+    """
+    return f"fedface:came-back:{queue}"

@@ -59,6 +59,7 @@ class RunSummary(Body):
     failure: str | None = Field(default=None, description="Why the run failed, and what can be done about it.")
     stopped_because: str | None = Field(default=None, description="Which condition of the plan completed the run.")
     cloned_from: str | None = Field(default=None, description="The run whose plan this one's was made of.")
+    owner: str | None = Field(default=None, description="The actor who created it; null where nobody had signed in.")
     allowed: list[str] = Field(
         default_factory=list, description="The actions that an operator may take on the run in its phase."
     )

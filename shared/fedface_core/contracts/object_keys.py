@@ -201,6 +201,11 @@ def parse_claim_key(key: str) -> tuple[str, str]:
     return sha256, run
 
 
+def is_claim(key: str) -> bool:
+    """Whether the key is that of a run's claim on a model version, so that `parse_claim_key` can read it."""
+    return kind(key) == "claim" and key != EARLIER_RUNS
+
+
 def run_folder(run: str) -> str:
     """The prefix of all artifacts of a run, except model versions and claims on them."""
     return f"runs/{run}/"

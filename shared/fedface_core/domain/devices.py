@@ -19,12 +19,14 @@ from fedface_core.domain.round_kind import RoundKind
 
 
 class Wait(StrEnum):
-    """What a simulated device waits for, with its task back in the queue."""
+    """What a client waits for, with its task back in the queue."""
 
     TRAINING = "training"
     """Until it has taken its time, and its uploads have broken off as often as they do."""
     DELIVERY = "delivery"
     """Until its update is late."""
+    NEXT_ROUND = "next_round"
+    """Until a round is open, in asynchronous aggregation. No device is the cause."""
 
 
 @dataclass(frozen=True)

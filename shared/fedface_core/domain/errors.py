@@ -8,8 +8,11 @@
     │   └── ArtifactMissingError  the artifact store has no object under a key
     ├── WrongPhaseError           the phase of the run or round does not allow what was asked
     ├── TooManyRunsError          the ledger holds as many runs as it may
+    ├── KeyExistsError            there is an API key of this name
+    ├── TooManyKeysError          there are as many API keys as there may be
     ├── StaleVersionError         somebody else changed the run in the meantime
     ├── UnavailableError          the ledger, the broker or the artifact store does not answer, or cannot serve now
+    │   └── MissingRightError       it does not let this user do this
     ├── EvictingLedgerError       the server of the ledger may remove records when its memory is full
     ├── UnknownSchemaError        another version of FedFace wrote what was read
     ├── TooFewUpdatesError        too few updates of a round passed their checks
@@ -81,6 +84,20 @@ class TooManyRunsError(FedFaceError):
     title = "Too many runs"
 
 
+class KeyExistsError(FedFaceError):
+    """There is an API key of this name. Whoever holds it would share the runs and the audit trail of the new one."""
+
+    status = 409
+    title = "Key exists"
+
+
+class TooManyKeysError(FedFaceError):
+    """There are as many API keys as there may be. Deleting those that have expired makes room."""
+
+    status = 409
+    title = "Too many keys"
+
+
 class StaleVersionError(FedFaceError):
     """Somebody else changed the run after it was loaded. The caller has to load the run again and to decide again."""
 
@@ -101,6 +118,12 @@ class UnavailableError(FedFaceError):
 
     status = 503
     title = "Unavailable"
+
+
+class MissingRightError(UnavailableError):
+    """The server does not let this user do this. Trying again does not help: an operator has to give the user the right."""
+
+    title = "Missing right"
 
 
 class EvictingLedgerError(FedFaceError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from enum import StrEnum
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from fedface_core.domain.failures import LONGEST_STORED_REASON
 from fedface_core.domain.ids import RunId, Sha256
@@ -82,6 +83,26 @@ class EvaluationSkipped(FactBase):
     round: Counted
 
 
+class OwnedStep(StrEnum):
+    """A step whose failure a service reports to control. Before the dot stands the service that owns it."""
+
+    PREPARE_MODEL = "aggregator.prepare_model"
+    LIST_IDENTITIES = "client.list_identities"
+    FOLD_SHARD = "aggregator.fold_shard"
+    REDUCE_ROUND = "aggregator.reduce_round"
+    EVALUATE_MODEL = "evaluator.evaluate_model"
+
+    @property
+    def owner(self) -> str:
+        """The service that takes this step, and so the only one that knows that it failed."""
+        return self.value.partition(".")[0]
+
+
+PREPARATION: Final = frozenset({OwnedStep.PREPARE_MODEL, OwnedStep.LIST_IDENTITIES})
+"""The steps of a run before its first round."""
+_OF_ONE_COHORT: Final = frozenset({OwnedStep.FOLD_SHARD, OwnedStep.REDUCE_ROUND})
+
+
 class StepFailed(FactBase):
     """A service cannot do its step of a run: weights are wrong, data cannot be read, or the like.
 
@@ -89,11 +110,22 @@ class StepFailed(FactBase):
     """
 
     kind: Literal["step_failed"] = "step_failed"
+    step: OwnedStep | None = Field(default=None, description="Which step failed; None in facts of earlier versions.")
     round: Counted | None = Field(description="None while the run is prepared.")
     reason: Annotated[str, AfterValidator(_shortened)]
     fresh_cohort_may_help: bool = Field(
         default=False, description="Whether only the round failed, so that the run can go on with a fresh cohort."
     )
+
+    @model_validator(mode="after")
+    def _is_of_its_step(self) -> Self:
+        if self.step is None:
+            return self
+        if (self.step in PREPARATION) is not (self.round is None):
+            raise ValueError(f"round: {self.step} is {'no' if self.step in PREPARATION else 'a'} step of a round")
+        if self.fresh_cohort_may_help and self.step not in _OF_ONE_COHORT:
+            raise ValueError(f"fresh_cohort_may_help: {self.step} does not depend on the cohort")
+        return self
 
 
 Fact = Annotated[

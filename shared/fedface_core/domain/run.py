@@ -144,6 +144,12 @@ class Run(BaseModel):
     stopped_because: str | None = Field(default=None, description="Which condition of the plan completed the run.")
     cloned_from: RunId | None = None
     requests: dict[str, str] = Field(default_factory=dict, description="Idempotency key → the request that was granted.")
+    # Left out if there is none: the record is then what a FedFace without sign-in writes and reads.
+    owner: str | None = Field(
+        default=None,
+        exclude_if=lambda owner: owner is None,
+        description="The actor who created it; none if nobody had signed in, and in old runs.",
+    )
 
     def active_seconds(self, now: datetime) -> float:
         """The time from the start of the run to ``now``, in seconds, without its pauses."""
@@ -168,7 +174,8 @@ class Run(BaseModel):
         granted = self.requests.get(key) if key is not None else None
         if granted is not None and granted != request:
             raise InvalidInputError(
-                f"the idempotency key {key!r} was used for '{granted}' on {self.id}, and not for '{request}'; take a new key"
+                f"the idempotency key {shown_key(key or '')!r} was used for '{granted}' on {self.id}, and not for "
+                f"'{request}'; take a new key"
             )
         return granted is not None
 
@@ -300,6 +307,11 @@ class Run(BaseModel):
         RUN_TRANSITIONS[move].require(self.phase, target)
         changes["phase"] = target
         return self.replace(**changes)
+
+
+def shown_key(key: str) -> str:
+    """An idempotency key as its sender wrote it. Where people sign in, the actor and a line break stand before it."""
+    return key.rpartition("\n")[2]
 
 
 def allowed_actions(phase: RunPhase) -> list[str]:

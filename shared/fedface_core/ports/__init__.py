@@ -1,4 +1,5 @@
-"""The four ports: the interfaces to ledger, artifact store, broker and clock.
+"""The four ports of every service: the interfaces to ledger, artifact store, broker and clock. The API has one more, the
+store of API keys.
 
 Each port has one contract suite in tests/contract, which every adapter passes. Adapters translate the errors of other
 libraries into those of `fedface_core.domain.errors`.
@@ -8,10 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fedface_core.ports.api_keys import MOST_KEYS, ApiKeys
 from fedface_core.ports.artifacts import ArtifactStore, NothingSigned, Signatures, StoredObject
 from fedface_core.ports.clock import Clock
 from fedface_core.ports.ledger import (
     EndedRound,
+    EventDeliveries,
     RecordedEvent,
     RoundSettlement,
     RoundSummary,
@@ -23,9 +26,12 @@ from fedface_core.ports.ledger import (
 from fedface_core.ports.publisher import TaskPublisher
 
 __all__ = [
+    "MOST_KEYS",
+    "ApiKeys",
     "ArtifactStore",
     "Clock",
     "EndedRound",
+    "EventDeliveries",
     "NothingSigned",
     "Ports",
     "RecordedEvent",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -20,18 +20,26 @@ class StoredObject:
 class Signatures(Protocol):
     """What the services have signed in the artifact store (`fedface_core.signing`)."""
 
-    def signed_sha256(self, key: str, size: int) -> str | None:
+    def bytes_behind(self) -> int:
+        """How many bytes behind an object are its signature. The store is not asked."""
+
+    def signed_sha256(self, key: str, size: int, behind: bytes | None = None) -> str | None:
         """The SHA-256 of an object of ``size`` bytes, as the service that makes such objects has signed it for this key.
 
         None if nothing in the store is signed. `SignatureError` if it is not signed so, `ArtifactMissingError` if there is
-        no such object. The object itself is not read: the caller compares.
+        no such object. The object itself is not read: the caller compares. ``behind`` are the `bytes_behind` bytes behind
+        the object, if the caller has read them with its end: then the store is not asked.
         """
 
 
 class NothingSigned:
     """`Signatures` of a store that only this process can write, such as one in its memory."""
 
-    def signed_sha256(self, key: str, size: int) -> str | None:
+    def bytes_behind(self) -> int:
+        """None."""
+        return 0
+
+    def signed_sha256(self, key: str, size: int, behind: bytes | None = None) -> str | None:
         """None: nothing in the store is signed."""
 
 
@@ -43,10 +51,17 @@ class ArtifactStore(Protocol):
     credentials, or is full.
     """
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:
         """Store an object, or replace it. ``data`` is the whole object, or its parts in order.
 
-        After the call every reader sees the new object.
+        After the call every reader sees the new object. ``sha256`` is the SHA-256 of the whole object, if the caller has it:
+        a store that signs need not compute it once more.
+        """
+
+    def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
+        """Store many objects, key → its parts in order, some at a time if the store is far away.
+
+        A call that failed or was interrupted may have stored some of the objects; it can be repeated.
         """
 
     def get(self, key: str) -> bytes:

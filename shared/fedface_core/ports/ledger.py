@@ -1,12 +1,13 @@
-"""The port of the ledger: the small shared state of runs and rounds. It has four parts, by what their users need.
+"""The port of the ledger: the small shared state of runs and rounds. It has five parts, by what their users need.
 
 `RunRecords`       the records of runs and rounds: control stores them, and every service loads them.
 `RoundSettlement`  which clients of a round have settled, and which partials are stored: clients and aggregators record
                    this, and control counts it.
 `StepFailures`     how often a step has failed: every service records this, so that nothing is repeated for ever.
 `RunViews`         what the API and the metrics read. It changes nothing.
+`EventDeliveries`  how far the receivers of webhooks were told of what happened.
 
-`RunLedger` has all four parts. A function takes the narrowest part that it needs.
+`RunLedger` has all five parts. A function takes the narrowest part that it needs.
 
 Every method raises `UnavailableError` if the ledger does not answer or cannot serve now, and `UnknownSchemaError` if another
 version of FedFace wrote a record that the method reads.
@@ -69,7 +70,10 @@ class RunRecords(Protocol):
     """The records of runs and rounds."""
 
     def create(self, run: Run) -> None:
-        """Store a new run, and the event ``run_created`` in its audit trail. `WrongPhaseError` if the run's id is taken."""
+        """Store a new run, and the event ``run_created`` in its audit trail, which names its owner as the ``actor``.
+
+        `WrongPhaseError` if the run's id is taken.
+        """
 
     def require_room(self) -> None:
         """Check that the ledger has room for a new run, so that those it has can go on. `UnavailableError` if it has not."""
@@ -116,8 +120,13 @@ class RunRecords(Protocol):
     def record_event(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
         """Append an event to the run's audit trail; the run does not change. `NotFoundError` if there is no such run."""
 
-    def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
-        """Store a run whose records were lost, its ended rounds, and the event ``run_restored``.
+    def restore(
+        self,
+        run: Run,
+        rounds: Sequence[EndedRound],
+        detail: Mapping[str, str | int | float | None] | None = None,
+    ) -> None:
+        """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``.
 
         A call that was interrupted has stored no run, and can be repeated. `WrongPhaseError` if the ledger has the run.
         """
@@ -149,7 +158,7 @@ class RoundSettlement(Protocol):
         """
 
     def begin_wait(self, run_id: str, number: int, client: str, wait: Wait, seconds: float) -> float:
-        """Have a client's simulated device wait for ``seconds`` from now, unless this wait of it has begun before.
+        """Have a client wait for ``seconds`` from now, unless this wait of it has begun before in this round.
 
         Returns how many seconds are left by the ledger's time; 0 or less if the wait is over. `NotFoundError` if there is no
         such run, or the round was never opened.
@@ -240,9 +249,10 @@ class StepFailures(Protocol):
         """Count a failure of a step, in one atomic step, and return how often the step has failed.
 
         The step belongs to round ``number``, or to the run itself if that is None. The count of failures in a row begins
-        again at 1 if the reason is of another kind (`fedface_core.domain.failures.identity`). The failures of
-        `MOST_FAILING_CLIENTS` clients are kept; that of a further client is returned, but not kept. `NotFoundError` if there
-        is no such run, or the round was never opened.
+        again at 1 if the reason is of another kind (`fedface_core.domain.failures.identity`). Of a reason that is longer
+        than `LONGEST_STORED_REASON` only the beginning counts. The failures of `MOST_FAILING_CLIENTS` clients are kept; that
+        of a further client is returned, but not kept. `NotFoundError` if there is no such run, or the round was never
+        opened.
         """
 
     def forget_failures(self, run_id: str, number: int | None, step: str) -> None:
@@ -317,5 +327,27 @@ class RunViews(Protocol):
         """
 
 
-class RunLedger(RunRecords, RoundSettlement, StepFailures, RunViews, Protocol):
+class EventDeliveries(Protocol):
+    """How far the receivers of webhooks were told of the audit trails. A receiver has a name of its own."""
+
+    def followed_runs(self, *, ended: bool) -> Sequence[str]:
+        """The ids of runs of which events may come: those that have not ended, or only lately. With ``ended``, all."""
+
+    def undelivered_runs(self, receiver: str, run_ids: Sequence[str]) -> Sequence[str]:
+        """Those of the runs whose newest event the receiver was not told of.
+
+        A receiver is told of what happens after it was first named here.
+        """
+
+    def undelivered_events(self, receiver: str, run_id: str, limit: int) -> Sequence[RecordedEvent]:
+        """The first ``limit`` events of the run that the receiver was not told of, oldest first.
+
+        `NotFoundError` if there is no such run.
+        """
+
+    def mark_delivered(self, receiver: str, run_id: str, event_id: str) -> None:
+        """Record that the receiver was told of this event and those before it. Nothing if there is no such run."""
+
+
+class RunLedger(RunRecords, RoundSettlement, StepFailures, RunViews, EventDeliveries, Protocol):
     """The whole ledger, as adapters implement it."""

@@ -22,6 +22,10 @@ Here both go by the clock of the Redis server.
 *A message that nobody can read.* Kombu and Celery believe what they take, and some of it would end the worker, again and
 again. Here each message is read first (`fedface_core.runtime.received_message`); one that FedFace does not send is dropped
 once, and kept among the dead letters.
+
+*A message that says it came back*, which counts as the end of the process that had it, and in the end gives up its step.
+Whoever may publish to a queue could write that. So a worker that puts a message back notes its id where only workers of this
+queue may write, and a message that says so without a note is taken as a new one.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ from kombu.utils.json import dumps
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from fedface_core.contracts.broker_keys import came_back_key
 from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.errors import EvictingLedgerError
 from fedface_core.runtime.dead_letters import bury
@@ -186,8 +191,28 @@ class Channel(redis.Channel):
             with self.conn_or_acquire() as client:
                 bury(client, queue, raw, error)
             raise Empty from None
+        self._check_that_it_came_back(message, queue)
         self.connection._deliver(message, queue)  # noqa: SLF001 - as kombu's own channel hands it on
         return True
+
+    def _check_that_it_came_back(self, message: dict[str, Any], queue: str) -> None:
+        """Leave the mark of a message that came back only if a worker of this queue has put it back."""
+        delivery = message["properties"]["delivery_info"]
+        if not delivery["redelivered"]:
+            return
+        try:
+            with self.conn_or_acquire() as client:
+                delivery["redelivered"] = bool(client.srem(came_back_key(queue), message["headers"]["id"]))
+        except RedisError:
+            _unrecorded.append((queue, message))
+            raise
+
+    def _do_restore_message(
+        self, payload: dict[str, Any], exchange: str, routing_key: str, pipe: Any, leftmost: bool = False
+    ) -> None:
+        """Put a message back, and note that it was put back, in one step."""
+        pipe.sadd(came_back_key(routing_key), payload["headers"]["id"])
+        super()._do_restore_message(payload, exchange, routing_key, pipe, leftmost)  # type: ignore[misc]  # as above
 
     def _connparams(self, asynchronous: bool = False) -> Any:
         if self.connection is None or self.connection.client is None:

@@ -18,10 +18,11 @@ from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
 from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError
 from fedface_core.runtime.keyring import keyring_of
-from fedface_core.runtime.metrics import TASK_SECONDS, TaskOutcome, export_task
+from fedface_core.runtime.metrics import TASK_SECONDS, TASKS_CAME_BACK, TaskOutcome, export_task
 from fedface_core.runtime.received_message import REMEDY
 from fedface_core.runtime.redis_url import uses_tls
 from fedface_core.runtime.settings import Settings, WorkerSettings
+from fedface_core.runtime.traces import traced_task
 from fedface_core.signing.errors import SignatureError
 from fedface_core.signing.keys import Keyring
 from fedface_core.signing.messages import SIGNATURE_HEADER, check_message
@@ -124,7 +125,12 @@ def register_handler(
                     return
                 structlog.contextvars.bind_contextvars(**parsed.model_dump(include=_NAMED_IN_LOGS))
                 redelivered = (task.request.delivery_info or {}).get("redelivered")
-                with came_back(parsed, correlation_id) if redelivered else nullcontext(False) as given_up:
+                if redelivered:
+                    TASKS_CAME_BACK.labels(name).inc()
+                with (
+                    traced_task(name, parsed, correlation_id),
+                    came_back(parsed, correlation_id) if redelivered else nullcontext(False) as given_up,
+                ):
                     if given_up:
                         outcome = TaskOutcome.GIVEN_UP
                         return

@@ -21,7 +21,7 @@ from fedface_core.contracts.broker_keys import DEAD_LETTERS
 from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.failures import masked, shortened
 from fedface_core.runtime.exit_message import exit_message
-from fedface_core.runtime.metrics import DROPPED_MESSAGES
+from fedface_core.runtime.metrics import DROPPED_MESSAGES, UNKNOWN_QUEUE
 from fedface_core.runtime.received_message import UnreadableMessageError
 from fedface_core.runtime.settings import Settings, load_settings
 
@@ -37,7 +37,7 @@ def bury(client: redis.Redis, queue: str, raw: bytes, error: UnreadableMessageEr
     If the broker does not take it, the message is gone; that is logged. No error is raised.
     """
     reason = shortened(masked(str(error)))
-    DROPPED_MESSAGES.labels(queue if queue in QUEUES else "", error.fault).inc()
+    DROPPED_MESSAGES.labels(queue if queue in QUEUES else UNKNOWN_QUEUE, error.fault).inc()
     log.error("message_refused", queue=queue, fault=error.fault, reason=reason, bytes=len(raw))
     letter: dict[Any, Any] = {
         "queue": queue[:100],

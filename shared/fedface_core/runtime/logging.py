@@ -14,6 +14,7 @@ from structlog.typing import Processor
 from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.free_text import one_line
 from fedface_core.runtime.repeated_records import RepeatedRecordHandler
+from fedface_core.runtime.traces import add_trace_id
 
 # Without the local variables, which structlog logs by default: they may be credentials or class embeddings.
 _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -33,12 +34,12 @@ class LogSettings(Protocol):
         ...
 
 
-def configure_logging(settings: LogSettings, service: str) -> None:
+def configure_logging(settings: LogSettings, service: str, *, with_trace_ids: bool = False) -> None:
     """Write the records of structlog and of the standard library's logging to standard output, by one formatter.
 
     Each record has the name of the ``service``, and hides the credentials in URLs. A record for people is one line, but for
     tracebacks, and spells out the characters that a terminal would obey. A record that is repeated without end is written a
-    few times a minute (`RepeatedRecordHandler`). Call it once in a process.
+    few times a minute (`RepeatedRecordHandler`). ``with_trace_ids`` adds the ids of its span. Call it once in a process.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -46,6 +47,7 @@ def configure_logging(settings: LogSettings, service: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _name_service(service),
+        *([add_trace_id] if with_trace_ids else []),
     ]
     renderer: list[Processor] = (
         [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer()]

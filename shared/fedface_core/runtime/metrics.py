@@ -7,7 +7,7 @@ exported once, is right after a restart, and needs no shared files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from itertools import product
@@ -16,6 +16,7 @@ from typing import TypeVar
 from prometheus_client import Counter, Histogram
 
 from fedface_core.contracts import object_keys
+from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.plan.update_encoding import UPDATE_ENCODINGS
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
@@ -23,6 +24,7 @@ from fedface_core.domain.update import RefusalReason
 from fedface_core.ports import ArtifactStore, StoredObject
 from fedface_core.runtime.received_message import MessageFault
 
+UNKNOWN_QUEUE = "unknown"
 # How many of the newest runs have gauges of their own, in control and in the evaluator: a bound on label values.
 NEWEST_RUNS = 20
 
@@ -73,6 +75,15 @@ class DeviceEvent(StrEnum):
     LATE = "late"
 
 
+class WebhookOutcome(StrEnum):
+    """What became of an attempt to tell a receiver of an event."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """It is tried again, unless it is dropped, too."""
+    DROPPED = "dropped"
+
+
 class Dependency(StrEnum):
     """What tasks wait for if it does not answer."""
 
@@ -95,6 +106,9 @@ def at_zero(metric: MetricT, *labels: Iterable[str]) -> MetricT:
 
 # The label values of these metrics are known from the start. No metric here is labelled by run or by client.
 TASK_SECONDS = Histogram("fedface_task_seconds", "Duration of a task.", ["task", "outcome"], buckets=_SECONDS)
+TASKS_CAME_BACK = Counter(
+    "fedface_tasks_came_back", "Tasks that came back to their queue, since the process that worked on them ended.", ["task"]
+)
 UPDATES = Counter("fedface_updates", "Updates by what became of them.", ["outcome", "reason"])
 at_zero(UPDATES, ["accepted"], [""])
 at_zero(UPDATES, ["refused"], RefusalReason)
@@ -136,19 +150,19 @@ SWEEP_REPEATS = at_zero(
     Counter("fedface_sweep_repeats", "Phases whose commands the sweep published again.", ["phase"]),
     [RunPhase.PREPARING, RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING],
 )
-
-
-DROPPED_MESSAGES = Counter("fedface_dropped_messages", "Messages that were dropped unread.", ["queue", "fault"])
+WEBHOOKS = at_zero(Counter("fedface_webhooks", "Attempts to tell a receiver of an event.", ["outcome"]), WebhookOutcome)
+# A message says itself which queue it was taken from, so it may name any; "unknown" is what is none of ours.
+DROPPED_MESSAGES = at_zero(
+    Counter("fedface_dropped_messages", "Messages that were dropped unread.", ["queue", "fault"]),
+    (*QUEUES, UNKNOWN_QUEUE),
+    MessageFault,
+)
 
 
 def export_task(task: str) -> None:
-    """Export the durations of a task at 0, for each outcome. A process exports the tasks that it serves, and no others."""
+    """Export the counts of a task at 0, for each outcome. A process exports the tasks that it serves, and no others."""
     at_zero(TASK_SECONDS, [task], TaskOutcome)
-
-
-def export_queue(queue: str) -> None:
-    """Export the messages of a queue that were dropped at 0, for each fault. A process exports the queue that it serves."""
-    at_zero(DROPPED_MESSAGES, [queue], MessageFault)
+    at_zero(TASKS_CAME_BACK, [task])
 
 
 class CountedArtifacts:
@@ -157,10 +171,16 @@ class CountedArtifacts:
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:
         """Store an object, or replace it. The bytes are counted."""
-        self._store.put(key, *data)
+        self._store.put(key, *data, sha256=sha256)
         ARTIFACT_BYTES.labels("put", object_keys.kind(key)).inc(sum(map(len, data)))
+
+    def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
+        """Store many objects, some at a time if the store is far away. The bytes are counted."""
+        self._store.put_all(objects)
+        for key, parts in objects.items():
+            ARTIFACT_BYTES.labels("put", object_keys.kind(key)).inc(sum(map(len, parts)))
 
     def get(self, key: str) -> bytes:
         """The whole object. The bytes are counted."""

@@ -15,9 +15,16 @@ from dataclasses import replace
 from typing import Any, Final, Self, TypeVar, cast
 
 import structlog
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
-from fedface_core.domain.errors import FedFaceError, UnavailableError
+from fedface_core.domain.errors import FedFaceError, MissingRightError, UnavailableError
 from fedface_core.ports import Ports, RunRecords
 from fedface_core.runtime.metrics import WAITING_SECONDS, Dependency
 
@@ -94,7 +101,8 @@ def wait_for_dependency(dependency: Dependency, seconds: float, operation: Calla
 
 def _retrying(seconds: float, outage: _Outage) -> Retrying:
     return Retrying(
-        retry=retry_if_exception_type(UnavailableError),
+        # What a server does not allow it does not allow later: an operator has to change that.
+        retry=retry_if_exception_type(UnavailableError) & retry_if_not_exception_type(MissingRightError),
         wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
         stop=stop_after_delay(seconds),
         before_sleep=outage.attempt_failed,

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import os
 import re
+from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ from fedface_core.runtime.tls_files import check_authorities
 _LONGEST_SECONDS: Final = 7 * 24 * 3600
 _MOST_PROCESSES: Final = 1024
 _MOST_FOLDERS: Final = 64
+_MOST_URLS: Final = 10
+_LONGEST_URL: Final = 2000
 
 _ENDPOINT_FORM: Final = "give host:port, such as minio:9000"
 # Lower-case letters, digits, hyphens and dots; no label begins or ends with a hyphen.
@@ -118,6 +121,39 @@ def _refuse_no_file(value: Any) -> Any:
     return value
 
 
+def _split_urls(value: Any) -> Any:
+    """The URLs in a text, with white space or commas between them."""
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _check_urls(urls: tuple[str, ...]) -> None:
+    for url in urls:
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise ValueError("has a URL that is none: each is https://host/path") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname or not has_valid_port(parts):
+            raise ValueError("has a URL that is none: each is https://host/path, with commas between them")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("has a URL with credentials, which would be shown in logs: leave them out")
+        if parts.fragment or len(url) > _LONGEST_URL or not url.isascii():
+            raise ValueError(f"has a URL with a fragment, of above {_LONGEST_URL} characters, or not in ASCII")
+
+
+def _check_one_url(url: str) -> str:
+    _check_urls((url,))
+    return url
+
+
+def _check_webhook_secret(secret: str) -> None:
+    try:
+        length = len(b64decode(secret.removeprefix("whsec_"), validate=True))
+    except ValueError:
+        length = 0
+    if not 24 <= length <= 64:
+        raise ValueError("is no secret of webhooks: whsec_ and 24 to 64 random bytes in base64 (openssl rand -base64 32)")
+
+
 def _checked(check: Any) -> AfterValidator:
     """A validator that applies a check to a text or to a secret."""
 
@@ -149,6 +185,12 @@ Folders = Annotated[
     _checked(_check_folders),
 ]
 File = Annotated[Path, BeforeValidator(_refuse_no_file)]
+Url = Annotated[str, AfterValidator(_check_one_url)]
+# Without NoDecode, a text from the environment would have to be JSON.
+Urls = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(_split_urls), Field(max_length=_MOST_URLS), _checked(_check_urls)
+]
+WebhookSecret = Annotated[SecretStr, _checked(_check_webhook_secret)]
 AuthoritiesFile = Annotated[Path, BeforeValidator(_refuse_no_file), _checked(check_authorities)]
 Seconds = Annotated[float, Field(ge=0.01, le=_LONGEST_SECONDS, allow_inf_nan=False)]
 WholeSeconds = Annotated[int, Field(gt=0, le=_LONGEST_SECONDS)]

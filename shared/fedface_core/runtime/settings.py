@@ -16,7 +16,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.patience import PATIENCE_SECONDS
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
 from fedface_core.runtime.redis_url import names_authorities, trusting, uses_tls
-from fedface_core.runtime.secret_files import SecretFiles
+from fedface_core.runtime.secret_files import SecretFiles, secret_fields
 from fedface_core.runtime.setting_types import (
     Amount,
     AuthoritiesFile,
@@ -33,8 +33,12 @@ from fedface_core.runtime.setting_types import (
     Seconds,
     Secret,
     Token,
+    Url,
+    Urls,
+    WebhookSecret,
     WholeSeconds,
 )
+from fedface_core.runtime.sign_in_settings import SignInSettings, is_loopback
 from fedface_core.runtime.tls_files import check_pair
 from fedface_core.signing.keys import load_keyring
 
@@ -79,6 +83,10 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
+    traces_url: Url | None = Field(
+        default=None,
+        description="Where spans are sent, by OTLP over HTTP: http://collector:4318/v1/traces.",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -123,7 +131,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_placeholder_secrets(self) -> Self:
-        secrets = {"FEDFACE_REDIS_URL": self.redis_url, "FEDFACE_S3_SECRET_KEY": self.s3_secret_key}
+        secrets = {f"FEDFACE_{name.upper()}": getattr(self, name) for name in secret_fields(type(self))}
         published = [name for name, value in secrets.items() if value and PLACEHOLDER in value.get_secret_value()]
         if published and self.environment != "development":
             raise ValueError(
@@ -182,8 +190,8 @@ class ComputeSettings(WorkerSettings):
     )
 
 
-class ControlSettings(WorkerSettings):
-    """The settings of control: those of a worker, and of the API and the sweep."""
+class ControlSettings(WorkerSettings, SignInSettings):
+    """The settings of control: those of a worker, of the API and the sweep, and of who may use the API."""
 
     api_host: Host = "127.0.0.1"
     api_port: Port = 8000
@@ -237,9 +245,31 @@ class ControlSettings(WorkerSettings):
         default=60.0, description="The commands of a round are published again after this time without activity."
     )
 
+    webhook_urls: Urls = Field(
+        default=(), description="Who is told of what happens to runs and rounds: URLs with commas between them."
+    )
+    webhook_secret: WebhookSecret | None = Field(
+        default=None, description="The secret by which these messages are signed, and with which receivers check them."
+    )
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed(self) -> Self:
+        if self.webhook_urls and self.webhook_secret is None:
+            raise ValueError("FEDFACE_WEBHOOK_URLS is set, so FEDFACE_WEBHOOK_SECRET (or its _FILE) has to be")
+        return self
+
     @model_validator(mode="after")
     def _api_pair_is_whole(self) -> Self:
         _check_pair("API", self.api_tls_certificate_file, self.api_tls_key_file)
+        return self
+
+    @model_validator(mode="after")
+    def _an_open_api_is_for_its_own_machine(self) -> Self:
+        if self.api_open and not is_loopback(self.api_host):
+            raise ValueError(
+                f"FEDFACE_API_OPEN=true lets everybody who reaches {self.api_host:.80} do everything: set "
+                "FEDFACE_API_HOST=127.0.0.1, or leave it out and set FEDFACE_API_FIRST_KEY or FEDFACE_OIDC_ISSUER"
+            )
         return self
 
     @property

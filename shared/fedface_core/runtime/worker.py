@@ -27,6 +27,7 @@ from fedface_core.runtime.delayed_messages import keep_moving
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.open_files import raise_open_file_limit
 from fedface_core.runtime.settings import WorkerSettings
+from fedface_core.runtime.traces import end_traces, require_traces, start_traces
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -43,6 +44,7 @@ def run_worker(
     tasks_module: str,
     *,
     in_each_process: Callable[[], None] | None = None,
+    once_ready: Callable[[threading.Event], None] | None = None,
     beat: bool = False,
 ) -> None:
     """Execute the tasks in the queue of ``service`` until SIGTERM. Running tasks may then finish within the grace period.
@@ -55,9 +57,12 @@ def run_worker(
     for shared metrics is set, since prometheus_client reads that only once, when it is imported. `InvalidInputError` if the
     directory of the metrics cannot be used.
 
-    ``in_each_process`` is called at the start of each worker process. ``beat``: the worker also runs periodic tasks.
+    ``in_each_process`` is called at the start of each worker process. ``once_ready`` is called when the worker takes tasks,
+    with an event that is set when it is asked to end; what it has to do until then it does in threads. ``beat``: the worker
+    also runs periodic tasks.
     """
-    configure_logging(settings, service)
+    require_traces(settings)
+    configure_logging(settings, service, with_trace_ids=settings.traces_url is not None)
     raise_open_file_limit()
     # A receiver of this signal keeps Celery from configuring the loggers itself, which would drop all but warnings.
     setup_logging.connect(lambda **_: None, weak=False)
@@ -66,22 +71,18 @@ def run_worker(
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     app, collectors = import_module(tasks_module).create(settings)
     _serve_metrics_when_ready(settings, directory, collectors)
-    _export_queue(service)
     _interrupt_tasks_after(settings.grace_seconds)
+    if settings.traces_url is not None:
+        worker_process_init.connect(lambda **_: start_traces(settings, service), weak=False)
+        worker_process_shutdown.connect(lambda **_: end_traces(), weak=False)
     if in_each_process is not None:
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
     try:
         _refuse_evicting_server(app, service)
-        _run(app, service, beat=beat)
+        _run(app, service, once_ready=once_ready, beat=beat)
     finally:
         if settings.metrics_directory is None:
             shutil.rmtree(directory, ignore_errors=True)
-
-
-def _export_queue(service: str) -> None:
-    from fedface_core.runtime.metrics import export_queue  # which imports prometheus_client
-
-    export_queue(service)
 
 
 def _refuse_evicting_server(app: Celery, service: str) -> None:
@@ -94,7 +95,7 @@ def _refuse_evicting_server(app: Celery, service: str) -> None:
             log.warning("broker_unavailable", reason=str(error))  # Celery waits for it, and names each attempt in the log
 
 
-def _run(app: Celery, service: str, *, beat: bool) -> None:
+def _run(app: Celery, service: str, *, once_ready: Callable[[threading.Event], None] | None, beat: bool) -> None:
     name = f"{service}@%h-{os.getpid()}"
     # The plain scheduler keeps its times in memory. The default one needs a file, which an interval does not.
     scheduler = ["--beat", "--scheduler", "celery.beat:Scheduler"] if beat else []
@@ -104,6 +105,8 @@ def _run(app: Celery, service: str, *, beat: bool) -> None:
     asked = threading.Event()
     worker_shutting_down.connect(lambda **_: asked.set(), weak=False)
     _move_delayed_messages(app, service, asked)
+    if once_ready is not None:
+        worker_ready.connect(lambda **_: once_ready(asked), weak=False)
     app.worker_main(["--quiet", "worker", "--queues", service, "--hostname", name, *silent, *scheduler])
     if not asked.is_set():  # Celery has logged why; whoever supervises this process has to see that it failed
         sys.exit(f"{service}: the worker ended though nobody asked it to; its log says why")
@@ -154,6 +157,8 @@ def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collect
     from prometheus_client import CollectorRegistry, start_http_server
     from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+    from fedface_core.runtime.prompt_answers import PromptCollector
+
     class CollectorOfAnyFolder(MultiProcessCollector):
         """The library's own takes the folder for a pattern: it finds nothing if the name has a ``[``."""
 
@@ -163,7 +168,7 @@ def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collect
     registry = CollectorRegistry()
     CollectorOfAnyFolder(registry, str(directory))  # type: ignore[no-untyped-call]
     for collector in collectors:
-        registry.register(collector)
+        registry.register(PromptCollector(collector))
 
     def start(**_: object) -> None:
         server, _thread = start_http_server(

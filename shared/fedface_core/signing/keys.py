@@ -10,7 +10,7 @@ import binascii
 import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 KEY_ID_DIGITS: Final = 16
 _MOST_BYTES: Final = 2**20
+_REMEMBERED: Final = 256
+"""How many right signatures are remembered, of those that many objects share."""
 _TRUSTED: Final = TypeAdapter(dict[str, list[str]])
 _REMEDY: Final = "see 'Signatures' in docs/operations.md"
 
@@ -107,8 +109,14 @@ class Keyring:
         identifier, key = self._own[service]
         return service, identifier, key.sign(statement)
 
-    def check(self, signature: Signature, statement: bytes, makers: Collection[str], what: str) -> None:
-        """Raise `SignatureError` unless one of ``makers`` has signed the statement; ``what`` it is about is named."""
+    def check(
+        self, signature: Signature, statement: bytes, makers: Collection[str], what: str, *, once: bool = False
+    ) -> None:
+        """Raise `SignatureError` unless one of ``makers`` has signed the statement; ``what`` it is about is named.
+
+        If many objects share the signature, it is computed ``once``, and remembered that it is right. Whether its key is
+        trusted is looked up each time.
+        """
         service, identifier, signed = signature
         if service not in makers:
             raise SignatureError(f"{what} is signed by {service!r:.40}, and only {_names(makers)} may make it")
@@ -118,7 +126,10 @@ class Keyring:
                 f"{what} is signed with the key {identifier!r:.40}, which is not a trusted key of {service}; {_REMEDY}"
             )
         try:
-            key.verify(signed, statement)
+            if once:
+                _verify_once(key.public_bytes_raw(), signed, statement)
+            else:
+                key.verify(signed, statement)
         except InvalidSignature:
             raise SignatureError(f"{what} has a wrong signature of {service}: it was changed or forged") from None
 
@@ -185,6 +196,12 @@ def read_trusted(file: Path) -> dict[str, list[Ed25519PublicKey]]:
         raise InvalidInputError(
             f'{file} is no list of trusted keys: it must be JSON such as {{"client": ["BASE64 OF A PUBLIC KEY"], …}}'
         ) from None
+
+
+@lru_cache(_REMEMBERED)
+def _verify_once(public: bytes, signed: bytes, statement: bytes) -> None:
+    """`InvalidSignature` is raised each time: a call that raised is not remembered."""
+    Ed25519PublicKey.from_public_bytes(public).verify(signed, statement)
 
 
 def _by_id(keys: Mapping[str, Collection[Ed25519PublicKey]]) -> dict[str, dict[str, Ed25519PublicKey]]:

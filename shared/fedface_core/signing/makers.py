@@ -36,6 +36,9 @@ MARKS: Final = ("claim", "upload")
 IN_BLOCKS: Final = frozenset({"partial"})
 """The kinds of objects that are larger than memory, and so are checked block by block while they are read."""
 
+TOGETHER: Final = frozenset({"row"})
+"""The kinds of objects that are small and put many at a time, and so are signed together."""
+
 _COMMANDS: Final[dict[type[BaseModel], frozenset[str]]] = {
     commands.PrepareModel: frozenset({CONTROL}),
     commands.ListIdentities: frozenset({CONTROL}),
@@ -70,7 +73,9 @@ def senders(command: BaseModel) -> frozenset[str]:
 
 
 def _owners_of_failed_step(fact: facts.StepFailed) -> frozenset[str]:
-    """The services whose step may have failed. A client worker may end a run only before its first round."""
-    if fact.round is None:
-        return frozenset({AGGREGATOR, CLIENT})
-    return frozenset({AGGREGATOR}) if fact.fresh_cohort_may_help else frozenset({AGGREGATOR, EVALUATOR})
+    """The service whose step has failed. So a client worker may end a run only before its first round.
+
+    A fact of an earlier version does not say which step it is about. It is believed from the aggregator only, which may end
+    every round; the other services report again what they cannot do, once they are asked again.
+    """
+    return frozenset({AGGREGATOR if fact.step is None else fact.step.owner})

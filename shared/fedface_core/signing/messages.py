@@ -16,6 +16,7 @@ from fedface_core.signing.makers import senders
 
 SIGNATURE_HEADER: Final = "fedface_signature"
 """The message header with the service, the id of its key and the signature in base64, with a space between them."""
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def signature_of(keyring: Keyring, command: BaseModel, body: Any, correlation_id: str) -> str:
@@ -57,4 +58,4 @@ def _statement(service: str, command: BaseModel, body: Any, correlation_id: str)
     """What is signed. The JSON is the same for equal values, whatever the order and the spaces on the way were."""
     route = ROUTES[type(command)]
     parts = ["fedface message", service, route.task, route.queue, correlation_id, body]
-    return json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return _ENCODER.encode(parts).encode()

@@ -117,7 +117,7 @@ class EnrolmentPartial:
     def average(self, before: ServerRound) -> AveragedRound:
         """Make the class embeddings (C, D) of all clients, from their mean embeddings or at random, as the plan says.
 
-        The centre is written into the network of ``before``. With centring, a client whose mean is far longer than the
+        With centring, the centre is written into the network of ``before``, and a client whose mean is far longer than the
         others' is refused first: it would be the centre. The partial is empty afterwards.
         """
         plan = before.plan
@@ -134,7 +134,8 @@ class EnrolmentPartial:
         if plan.initialisation == "random":
             drawn_CD = random_class_embeddings(plan.split.clients, plan.model.embedding_size, plan.seed)
             class_embeddings_CD = drawn_CD * (images_C > 0).unsqueeze(1)
-        before.network.centre.copy_(enrolment.centre_D)
+        if plan.model.centring:  # else the network keeps what its weights brought, which is a part of each mean embedding
+            before.network.centre.copy_(enrolment.centre_D)
         return AveragedRound(replace(before, class_embeddings_CD=class_embeddings_CD), images=int(images_C.sum()))
 
     def _refuse_long_means(self, network: EmbeddingNetwork) -> None:

@@ -27,7 +27,7 @@ class Enrolment:
     class_embeddings_CD: Tensor
     """Rows of unit length (C, D); the row of a client that is not enrolled is zero."""
     centre_D: Tensor
-    """The centre (D,); zero without centring."""
+    """The centre (D,); zero without centring: what the network subtracts then, its embeddings are without already."""
 
 
 def mean_embedding(network: EmbeddingNetwork, images_NCHW: Tensor, *, centring: bool) -> Tensor:

@@ -15,6 +15,8 @@ _SALT: Final = "fedface identity list/"
 """Keeps the lines apart from other digests of names. It is no secret."""
 _DIGITS: Final = 16
 """Among a million identities, two have equal lines with a probability of 3e-8."""
+MOST_BYTES: Final = (_DIGITS + 1) * 10_000_000
+"""Of a list that is read from a store: ten million identities. A client worker wrote it, and could write a huge one."""
 
 
 def identity_list(identities: Iterable[str]) -> bytes:

@@ -16,16 +16,16 @@ from typing import Final
 from fedface_core.domain.data_error import DataError, DataReason
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.free_text import check_text
+from fedface_core.files.bounded_lines import LineBounds, read_bounded_lines
 from fedface_learning.data.dataset import composed
 from fedface_learning.data.image_files import is_image_name
 from fedface_learning.data.photograph_roots import ANYWHERE, PhotographRoots
 
 MOST_LABELS: Final = 50_000_000
 """How many lines a list may have; as many as a tree may have files."""
-_LONGEST_LINE: Final = 8192  # bytes
+_MOST_BYTES: Final = 4 << 30
 _MOST_COMMENTS: Final = 10_000  # lines that are empty, a comment or a heading
 _LONGEST_LABEL: Final = 255  # characters, as of a folder's name
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -97,22 +97,18 @@ def _lines(file: Path, roots: PhotographRoots, most: int) -> Iterator[tuple[int,
     """The number and the text of each line that is neither empty nor a comment."""
     try:
         with roots.open(file) as lines:
-            number = 0
-            while line := lines.readline(_LONGEST_LINE + 1):
-                number += 1
-                if number > most + _MOST_COMMENTS:
-                    raise _wrong(f"{file} has more than {most:,} lines, which is too many")
-                if len(line) > _LONGEST_LINE:
-                    raise _wrong(f"{file}, line {number} is longer than {_LONGEST_LINE} bytes: is it a list?")
-                text = line.removeprefix(_BYTE_ORDER_MARK if number == 1 else b"").decode().strip()
+            for number, line in read_bounded_lines(lines, str(file), LineBounds(_MOST_BYTES, most + _MOST_COMMENTS)):
+                text = line.strip()
                 if text and not text.startswith("#"):
                     yield number, text
     except FileNotFoundError as error:
         raise DataError(f"cannot read the labels in {file}: {error.strerror}", DataReason.LABELS_NOT_THERE) from None
     except OSError as error:
         raise _wrong(f"cannot read the labels in {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise _wrong(f"{file} is not text in UTF-8: a list of paths and labels was expected") from None
+    except DataError:
+        raise
+    except InvalidInputError as error:
+        raise _wrong(f"{error}; a list of paths and labels was expected") from None
 
 
 def _fields(line: str) -> tuple[str, str] | None:

@@ -26,7 +26,7 @@ from fedface_learning.evaluation.figures import ProtocolResult
 from fedface_learning.evaluation.image_files import ImageFiles
 from fedface_learning.evaluation.template_files import Faces, Templates, refuse_overlap
 from fedface_learning.evaluation.template_scores import Comparisons, Searches, template_figures
-from fedface_learning.evaluation.text_files import read_lines, read_table, whole_number, wrong_line
+from fedface_learning.evaluation.text_files import BOUNDS, read_lines, read_table, whole_number, wrong_line
 
 FAR = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 GALLERIES = {"ijb-b": ("S1", "S2"), "ijb-c": ("G1", "G2")}
@@ -169,16 +169,12 @@ def _read_comparisons(path: Path, templates: Templates, media: Path) -> Comparis
 def _read_numbers(path: Path) -> npt.NDArray[np.int64]:
     """Read three whole numbers a line (P, 3). There are millions of lines, so NumPy reads them.
 
-    If NumPy cannot, `InvalidInputError` names the first malformed line.
+    If NumPy cannot, or there is too much to read, `InvalidInputError` says what is wrong, and names the line.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # if a file has no numbers, NumPy only warns
-            pairs_P3 = np.loadtxt(path, dtype=np.int64, comments=None, ndmin=2, encoding="utf-8-sig")
-        if pairs_P3.shape[1:] == (3,) and pairs_P3.min(initial=0) >= 0:
-            return pairs_P3
-    except (OSError, ValueError, UserWarning):
-        pass
+    within_bounds = path.is_file() and path.stat().st_size <= BOUNDS.most_bytes
+    pairs_P3 = _numbers_of(path) if within_bounds else None
+    if pairs_P3 is not None and pairs_P3.shape[1:] == (3,) and pairs_P3.min(initial=0) >= 0:
+        return pairs_P3
     for number, line in _filled_lines(path):
         fields = line.split()
         if len(fields) != 3:
@@ -186,6 +182,19 @@ def _read_numbers(path: Path) -> npt.NDArray[np.int64]:
         for value, what in zip(fields, ("a template number", "a template number", "a label"), strict=True):
             whole_number(value, path, number, what)
     raise InvalidInputError(f"{path} cannot be read as {_PAIR} a line")
+
+
+def _numbers_of(path: Path) -> npt.NDArray[np.int64] | None:
+    """The whole numbers of a file, a row a line; None if NumPy cannot read it, or if it has too many lines."""
+    most = BOUNDS.most_lines
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # if a file has no numbers, NumPy only warns
+            warnings.filterwarnings("ignore", "Input line .* contained no data")  # of a blank line, as it has max_rows
+            rows = np.loadtxt(path, dtype=np.int64, comments=None, ndmin=2, encoding="utf-8-sig", max_rows=most + 1)
+    except (OSError, ValueError, UserWarning):
+        return None
+    return rows if len(rows) <= most else None
 
 
 def _filled_lines(path: Path) -> list[tuple[int, str]]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.files.bounded_file import read_open_file
+from fedface_core.files.bounded_lines import LineBounds, read_bounded_lines
 
-MAX_LIST_BYTES: Final = 1 << 30
-"""Of one list. The longest of a published protocol, IJB-C's 16 million pairs, has some 200 MB. A device may never end."""
+BOUNDS: Final = LineBounds(most_bytes=1 << 30, most_lines=20_000_000)
+"""Of one list. The longest of a published protocol, IJB-C's 16 million pairs, has some 200 MB."""
 _SHOWN = 200  # characters of a wrong line that a message shows; a file without line ends is one line
 _DIGITS = 18  # most digits of a number; every such number fits 64 bits
 
@@ -24,15 +24,15 @@ def wrong_line(path: Path, number: int, expected: str, found: str) -> InvalidInp
 def read_lines(path: Path, expected: str) -> list[str]:
     """The lines of a UTF-8 file, without blank lines at its end.
 
-    `InvalidInputError`, which names what was ``expected``, if the file cannot be read or has no lines.
+    `InvalidInputError`, which names what was ``expected``, if the file cannot be read, has no lines or is beyond `BOUNDS`.
     """
     try:
         with path.open("rb") as file:
-            lines = read_open_file(file, str(path), MAX_LIST_BYTES).decode("utf-8-sig").splitlines()
+            lines = [line for _, line in read_bounded_lines(file, str(path), BOUNDS)]
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}; it should hold {expected}") from None
-    except UnicodeDecodeError:
-        raise InvalidInputError(f"{path} is not text; it should hold {expected}") from None
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{error}; it should hold {expected}") from None
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:

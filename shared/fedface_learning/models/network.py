@@ -21,8 +21,8 @@ class EmbeddingNetwork(nn.Module, ABC):
     """An embedding network of the size that ``plan`` asks for.
 
     Its state is its parameters and buffers. One buffer is ``centre`` (D,), which is subtracted from features before they
-    are normalised; it is zero unless the plan asks for centring. The parameters of a new network hold no values: set them
-    with `initialise` or `fedface_learning.models.weights.load_tensors`.
+    are normalised; it is zero unless the plan asks for centring, or imported weights bring one. The parameters of a new
+    network hold no values: set them with `initialise` or `fedface_learning.models.weights.load_tensors`.
     """
 
     centre: Tensor

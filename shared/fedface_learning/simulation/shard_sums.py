@@ -17,7 +17,7 @@ from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.simulation.client_work import CLIENT_WORK, RoundInputs
 from fedface_learning.strategies import ServerRound, Tensors
-from fedface_learning.updates.encoding import decode_residual
+from fedface_learning.updates.encoding import decode_residual, update_encoding_of
 from fedface_learning.updates.form import in_one_block
 
 
@@ -99,5 +99,5 @@ class ShardSums:
                 continue
             partial.fold(client, update.accepted, in_one_block(update.data), start)
             if update.residual is not None and client not in partial.refused:
-                self.new_residuals[client] = decode_residual(update.residual)
+                self.new_residuals[client] = decode_residual(update.residual, update_encoding_of(self._plan).count)
         return partial

@@ -29,6 +29,7 @@ from fedface_learning.strategies import Tensors
 from fedface_learning.updates.change_encodings import ChangeEncoding, Float16, Int8, TopK
 
 _RESIDUAL: Final = "residual_P"
+_HEADER_BYTES: Final = 4096  # more than safetensors' framing of one tensor needs
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class UpdateEncoding:
     """The names of the parameters whose changes are encoded, in order. All other tensors are uploaded unchanged."""
     error_feedback: bool = False
     """Whether clients keep residuals."""
+    count: int = 0
+    """P, the length of an encoded change and of a residual; 0 if updates are whole models."""
 
     def layout(self, model: Tensors) -> Tensors:
         """Names, shapes and dtypes of the tensors that stand for a model in an update. Allocates no memory for values."""
@@ -109,7 +112,7 @@ def _encoding_for(model: ModelPlan, plan: UpdateEncodingPlan) -> UpdateEncoding:
         case TopKPlan():
             # Round up, to one number at least. Before that, remove the rounding error of the product.
             change = TopK(count, max(1, ceil(round(plan.share * count, 6))))
-    return UpdateEncoding(change, tuple(sizes), plan.error_feedback)
+    return UpdateEncoding(change, tuple(sizes), plan.error_feedback, count)
 
 
 def encode_residual(residual_P: Tensor) -> bytes:
@@ -117,9 +120,24 @@ def encode_residual(residual_P: Tensor) -> bytes:
     return encode_tensors({_RESIDUAL: residual_P})
 
 
-def decode_residual(data: bytes) -> Tensor:
-    """Decode a residual (P,) from the object that `encode_residual` made. `DamagedObjectError` if it holds no residual."""
+def residual_limit(count: int) -> int:
+    """The largest size in bytes of the object of a residual with ``count`` numbers."""
+    return _HEADER_BYTES + count * torch.float32.itemsize
+
+
+def decode_residual(data: bytes, count: int) -> Tensor:
+    """Decode a residual (P,), where P is ``count``, from the object that `encode_residual` made.
+
+    `DamagedObjectError` if it holds no residual of this length, or one that is not finite.
+    """
     tensors, _ = decode_tensors(data)
     if tensors.keys() != {_RESIDUAL}:
         raise DamagedObjectError(f"a residual is one tensor, {_RESIDUAL}, not {', '.join(sorted(tensors)) or 'nothing'}")
-    return tensors[_RESIDUAL]
+    residual_P = tensors[_RESIDUAL]
+    if residual_P.dtype is not torch.float32 or residual_P.shape != (count,):
+        raise DamagedObjectError(
+            f"a residual has {count} float32 numbers; this one is {residual_P.dtype} {tuple(residual_P.shape)}"
+        )
+    if not bool(residual_P.isfinite().all()):
+        raise DamagedObjectError("a residual has finite numbers; this one has others")
+    return residual_P

@@ -20,6 +20,7 @@ from fedface_core.ports import Ports
 from fedface_stack.local_ports import free_ports
 from support.api_by_hand import PLAN, ByHand
 from support.command_line import Invoke
+from support.open_sign_in import open_sign_in
 
 AWAY_SECONDS = 2.0
 
@@ -33,7 +34,7 @@ class RestartedApi:
         self.url = f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        app = create_app(self._ports, CollectorRegistry())
+        app = create_app(self._ports, CollectorRegistry(), open_sign_in())
         config = uvicorn.Config(app, port=self._port, log_config=None, ws="none", lifespan="off")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)

@@ -108,7 +108,7 @@ def test_a_failure_in_the_middle_of_a_round_is_not_forgotten(faces: Path) -> Non
     services = InProcess(tiny_plan(faces))
     run_id = services.start()
     services.until(run_id, in_round(services, 1, RoundPhase.AGGREGATING))
-    services.deliver(HandleFact(run_id=run_id, fact=StepFailed(run_id=run_id, round=1, reason="no disk")), "fails")
+    services.deliver_now(HandleFact(run_id=run_id, fact=StepFailed(run_id=run_id, round=1, reason="no disk")))
     lose(services, run_id)
     run = restore_run(services.ports, run_id)
     assert (run.phase, run.failure) == (RunPhase.FAILED, "round 1: no disk")

@@ -46,5 +46,5 @@ def test_a_shard_of_a_finished_round_is_not_folded_again(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run = services.run()
     effects = len(services.effect_log.effects)
-    services.deliver(FoldShard(run_id=run.id, round=1, shard=0), "late")
+    services.deliver_now(FoldShard(run_id=run.id, round=1, shard=0))
     assert services.effect_log.effects[effects:] == []

@@ -53,7 +53,7 @@ def test_a_model_prepared_twice_is_the_same_object(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run_id = services.start()
     for _ in range(2):
-        services.deliver(PrepareModel(run_id=run_id), "again")
+        services.deliver_now(PrepareModel(run_id=run_id))
     assert len(services.ports.artifacts.keys("models/")) == 1
     run = services.to_end(run_id)
     assert run.model_sha256 == simulate(services.plan).model_sha256

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
+from typing import cast
 
 import pytest
 
@@ -11,6 +12,7 @@ from fedface_aggregator import read_ahead
 from fedface_aggregator.read_ahead import ReadAhead
 from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.domain.errors import UnavailableError, UpdateRefusedError
+from fedface_core.domain.update import RefusalReason
 from fedface_core.ports import ArtifactStore
 
 BLOCK = 64
@@ -85,6 +87,73 @@ def test_an_object_declared_too_large_is_not_read_and_one_that_is_too_large_no_f
         assert b"".join(reading.next_object()) == store.get("u/2")
     assert [key for key, _ in store.read].count("u/1") == 1
     assert "u/0" not in {key for key, _ in store.read}
+
+
+BEHIND = 8
+
+
+def checks(store: Watched, objects: list[tuple[str, int]], limit: int) -> list[tuple[str, int, bytes | None, int]]:
+    """What is checked: key, size, what was read behind it, and how many reads there were until then."""
+    found: list[tuple[str, int, bytes | None, int]] = []
+
+    def check(key: str, size: int, behind: bytes | None) -> None:
+        found.append((key, size, behind, len(store.read)))
+
+    with ReadAhead(cast("ArtifactStore", Shortened(store)), objects, limit, check, BEHIND) as reading:
+        for _ in objects:
+            list(reading.next_object())
+    return found
+
+
+class Shortened:
+    """A store whose objects have 8 bytes more than it says: their signatures."""
+
+    def __init__(self, store: Watched) -> None:
+        self._store = store
+
+    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+        return max(0, self._store.read_into(key, start, buffer) - BEHIND)
+
+
+def test_an_object_is_checked_with_what_was_read_behind_it_and_without_a_further_read(store: Watched) -> None:
+    store.put("u/0", b"content!" + b"SIGNED_0")
+    store.put("u/1", b"co" + b"SIGNED_1")
+    assert checks(store, [("u/0", 8), ("u/1", 2)], limit=8) == [("u/0", 8, b"SIGNED_0", 1), ("u/1", 2, b"SIGNED_1", 2)]
+    assert len(store.read) == 2
+
+
+def test_the_check_comes_before_the_last_block_and_asks_itself_if_the_signature_is_in_no_block(store: Watched) -> None:
+    store.put("u/0", bytes(2 * BLOCK - 4) + b"SIGNED_0")
+    store.put("u/1", bytes(2 * BLOCK - BEHIND) + b"SIGNED_1")
+    objects = [("u/0", 2 * BLOCK - 4), ("u/1", 2 * BLOCK - BEHIND)]
+    found = checks(store, objects, limit=3 * BLOCK)
+    assert found == [("u/0", 2 * BLOCK - 4, None, 2), ("u/1", 2 * BLOCK - BEHIND, b"SIGNED_1", 4)]
+
+
+def test_an_object_that_becomes_smaller_or_empty_meanwhile_is_checked_all_the_same(store: Watched) -> None:
+    class Shrinking(Watched):
+        def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+            if start:
+                self.put(key, bytes(BLOCK // 2))
+            return super().read_into(key, start, buffer)
+
+    shrinking = Shrinking()
+    shrinking.put("u/0", bytes(2 * BLOCK))
+    shrinking.put("u/1", bytes(BEHIND))
+    found = checks(shrinking, [("u/0", 2 * BLOCK - BEHIND), ("u/1", 0)], limit=3 * BLOCK)
+    assert [(key, size, behind) for key, size, behind, _ in found] == [("u/0", BLOCK // 2 - BEHIND, None), ("u/1", 0, None)]
+
+
+def test_a_refused_object_gives_no_last_block_and_the_next_one_is_read(store: Watched) -> None:
+    def refuse_first(key: str, _size: int, _behind: bytes | None) -> None:
+        if key == "u/0":
+            raise UpdateRefusedError(RefusalReason.UNSIGNED, "forged")
+
+    with ReadAhead(store, sized_objects(store), 3 * BLOCK, refuse_first) as reading:
+        given: list[memoryview] = []
+        with pytest.raises(UpdateRefusedError, match="forged"):
+            given.extend(reading.next_object())
+        assert b"".join(reading.next_object()) == store.get("u/1")
 
 
 def test_a_store_that_is_away_ends_the_fold_and_the_thread(store: Watched) -> None:

@@ -33,7 +33,7 @@ def test_a_finished_round_is_not_reduced_again(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run = services.run()
     effects = len(services.effect_log.effects)
-    services.deliver(ReduceRound(run_id=run.id, round=1), "late")
+    services.deliver_now(ReduceRound(run_id=run.id, round=1))
     assert services.effect_log.effects[effects:] == []
 
 

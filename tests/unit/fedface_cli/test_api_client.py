@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,10 +12,14 @@ from tenacity import wait_none
 
 from fedface_cli import api_client
 from fedface_cli.api_client import ControlApi
+from fedface_control.api.routes import rounds as rounds_route
+from fedface_control.readable_rounds import readable_rounds
 from fedface_core.contracts.http import MODEL_SHA256_HEADER
 from fedface_core.domain.errors import UnavailableError, WrongPhaseError
 from fedface_core.domain.plan import Plan
+from fedface_core.ports import RoundSummary
 from support.api_answers import RUN, client_of, detail
+from support.api_by_hand import ByHand
 
 
 def test_an_answer_of_something_else_is_not_taken_for_ours() -> None:
@@ -101,3 +106,47 @@ def test_a_refusal_is_an_answer_and_not_asked_for_again(sent: list[httpx.Request
     with pytest.raises(WrongPhaseError):
         client_of(refuse).start(RUN)
     assert len(sent) == 1
+
+
+class SmallPages(httpx.BaseTransport):
+    """A connection to a real API on which each list of rounds is asked for in pages of ``limit`` rounds."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._real = httpx.HTTPTransport()
+        self.pages = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/rounds"):
+            self.pages += 1
+            request.url = request.url.copy_merge_params({"limit": self._limit})
+        return self._real.handle_request(request)
+
+    def close(self) -> None:
+        self._real.close()
+
+
+@pytest.mark.parametrize(("limit", "pages"), [(1, 3), (2, 2), (3, 1), (1000, 1)])
+def test_the_rounds_of_all_pages_of_the_real_api_are_one_list(api: ByHand, limit: int, pages: int) -> None:
+    run_id = api.completed()
+    transport = SmallPages(limit)
+    with ControlApi(api.url, transport) as client:
+        listed = client.rounds(run_id)
+    assert ([view.number for view in listed.rounds], listed.next) == ([0, 1, 2], None)
+    assert transport.pages == pages
+
+
+def without_round_1(*asked: Any) -> tuple[list[RoundSummary], dict[int, str]]:
+    """The rounds that can be read, of which round 1 is none."""
+    readable, _ = readable_rounds(*asked)
+    unreadable = {glance.round.number: "it is damaged" for glance in readable if glance.round.number == 1}
+    return [glance for glance in readable if glance.round.number != 1], unreadable
+
+
+def test_the_rounds_that_cannot_be_read_are_those_of_all_pages(api: ByHand) -> None:
+    run_id = api.completed()
+    with ControlApi(api.url, SmallPages(1)) as client, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rounds_route, "readable_rounds", without_round_1)
+        listed = client.rounds(run_id)
+    assert [view.number for view in listed.rounds] == [0, 2]
+    assert listed.unreadable == {1: "it is damaged"}

@@ -8,6 +8,7 @@ import pytest
 
 from fedface_cli import api_patience
 from fedface_cli.api_patience import ApiPatience
+from fedface_cli.sign_in_errors import TooManyRequestsError
 from fedface_core.domain.errors import FedFaceError, NotFoundError, UnavailableError
 
 
@@ -79,3 +80,28 @@ def test_the_wait_ends_with_whatever_is_checked(clock: Clock) -> None:
 
     with pytest.raises(FedFaceError, match="a worker died"):
         ApiPatience(lambda _: None, check).call(away_until(clock, 2000.0))
+
+
+def test_an_api_that_is_asked_too_often_is_asked_again_when_it_says(clock: Clock) -> None:
+    answers: list[Exception] = [TooManyRequestsError("too many", 7), UnavailableError("away")]
+
+    def answer() -> str:
+        if answers:
+            raise answers.pop(0)
+        return "here"
+
+    began = clock.now
+    assert ApiPatience(lambda _reason: None).call(answer) == "here"
+    assert clock.now - began == 7 + api_patience.RETRY_SECONDS
+
+
+def test_at_the_beginning_only_an_api_that_is_there_is_waited_for(clock: Clock) -> None:
+    answers: list[Exception] = [TooManyRequestsError("too many", 7), UnavailableError("away")]
+
+    def answer() -> str:
+        raise answers.pop(0)
+
+    began = clock.now
+    with pytest.raises(UnavailableError, match=r"^away$"):
+        ApiPatience(lambda _reason: None).begin(answer)
+    assert clock.now - began == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -10,6 +11,7 @@ import typer
 from fedface_cli import command_group
 from fedface_cli.command_group import ADDED_BY, GROUP, CommandGroup, Subgroup
 from fedface_core.domain.errors import InvalidInputError
+from support.command_line import Invoke
 
 app = typer.Typer()
 app.command("list")(lambda: None)
@@ -64,3 +66,45 @@ def test_a_function_or_an_app_is_a_command_of_its_entry_points_name(
     command = group.get_command(None, "study")
     assert command.name == "study"
     assert (set(command.commands) if subcommands else None) == subcommands
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["stduy"], "`fedface study`"),
+        (["rnu"], "`fedface run`"),
+        (["run", "creat"], "`fedface run create`"),
+        (["model", "exprt"], "`fedface model export`"),
+        (["restore"], "`fedface run restore`"),
+        (["login1"], "`fedface login`"),
+    ],
+)
+def test_a_slip_in_a_command_is_answered_with_what_was_meant(
+    fedface: Invoke, monkeypatch: pytest.MonkeyPatch, words: list[str], meant: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["fedface"])
+    code, _, err = fedface(*words, "--json")
+    detail = json.loads(err)["detail"]
+    assert (code, detail.startswith(f"No such command '{words[-1]}'. Did you mean {meant}")) == (2, True), detail
+
+
+def test_what_is_like_nothing_is_only_unknown(fedface: Invoke) -> None:
+    assert json.loads(fedface("qqqqqq", "--json")[2])["detail"] == "No such command 'qqqqqq'."
+    assert json.loads(fedface("--qqqqqq", "--json")[2])["detail"] == "No such option: --qqqqqq"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "list", "http://user:pw~1@host"],
+        ["http://user:pw~1@host"],
+        ["run", "http://user:pw~1@host"],
+        ["run", "list", "--limit", "http://user:pw~1@host"],
+        ["run", "list", "--no=http://user:pw~1@host"],
+        ["--no=http://user:pw~1@host"],
+    ],
+)
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
+def test_an_error_about_what_was_typed_quotes_no_password(fedface: Invoke, words: list[str], form: list[str]) -> None:
+    code, out, err = fedface(*words, *form)
+    assert (code, "pw~" in out + err) == (2, False)

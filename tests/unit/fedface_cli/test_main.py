@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fedface_cli.exit_status import ExitStatus
+from fedface_cli.main import app
 from support.command_line import Invoke
 
 
@@ -90,3 +91,23 @@ if __name__ == "__main__":
         [sys.executable, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
     )
     assert said.returncode == 0, said.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("fedface ru", "run"), ("fedface run cre", "create"), ("fedface run list --api", "--api-url")]
+)
+def test_a_shell_completes_commands_and_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str, offered: str
+) -> None:
+    shell = {"_FEDFACE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        app(args=[], prog_name="fedface")
+    assert capsys.readouterr().out.split() == [offered]
+
+
+def test_the_script_for_a_shell_is_shown(fedface: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    code, out, _ = fedface("--show-completion", "bash")
+    assert (code, "complete -o default" in out) == (0, True)

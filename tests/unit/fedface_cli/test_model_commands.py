@@ -54,7 +54,7 @@ def test_a_model_goes_through_a_link_and_into_a_pipe(fedface: Invoke, api: ByHan
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("plan.toml", b'name = "a plan"\n[model]\n', "it begins with b'name = \"', which is no size of a header"),
+        ("plan.toml", b'name = "a plan"\n[model]\n', "it is a TOML document, such as a plan"),
         ("half.safetensors", MODEL[:-1], "its tensors take 8 bytes, but 7 follow the header"),
         ("empty", b"", "it is an empty file"),
         (

@@ -13,7 +13,8 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from fedface_cli.plain_console import PlainConsole, text_column
+from fedface_cli.plain_console import PlainConsole, listing_console, shown_digest, talk_console, text_column
+from fedface_cli.terminal import json_output
 from support.command_line import terminal
 
 NAME = "study [/old] [lr=1e-4] :smile: \x1b[2J"
@@ -89,3 +90,30 @@ def test_tables_and_bars_are_drawn_in_every_encoding(encoding: str) -> None:
     assert drawn.count(SHOWN) > 8
     assert "|" in drawn, "the frame of a table in ASCII"
     assert "\\u28" not in drawn, "the spinner has characters that the encoding has"
+
+
+def test_a_table_in_a_pipe_is_as_wide_as_it_has_to_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = Table(box=None)
+    table.add_column("name")
+    table.add_row("x" * 500)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    listing_console().print(table)
+    assert "x" * 500 in capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "80")
+    listing_console().print(table)
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_a_digest_is_short_on_a_terminal_only() -> None:
+    assert shown_digest("a" * 64, terminal()) == "a" * 12
+    assert shown_digest("a" * 64, PlainConsole(file=io.StringIO())) == "a" * 64
+
+
+def test_talk_leaves_standard_output_to_a_document(capsys: pytest.CaptureFixture[str]) -> None:
+    talk_console().print("for people")
+    assert capsys.readouterr() == ("for people\n", "")
+    with json_output(wanted=True):
+        talk_console().print("beside the document")
+    assert capsys.readouterr() == ("", "beside the document\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
 
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import TrainClients
@@ -113,9 +114,23 @@ def test_a_task_delivered_again_after_it_was_done_does_nothing(faces: Path) -> N
     run_id = services.start()
     services.until(run_id, in_training)
     command = TrainClients(run_id=run_id, round=1, clients=(VICTIM,))
-    services.deliver(command, "first")
+    services.deliver_now(command)
     accepted = services.ports.ledger.accepted(run_id, 1)
     effects = len(services.effect_log.effects)
-    services.deliver(command, "second")
+    services.deliver_now(command)
     assert services.ports.ledger.accepted(run_id, 1) == accepted
     assert services.effect_log.effects[effects:] == [f"begin_attempt {run_id}"]
+
+
+def test_an_object_that_is_too_large_for_an_update_is_not_used(faces: Path) -> None:
+    """Whoever may put updates could put one of gigabytes, which would end every worker that reads it whole."""
+    services = InProcess(tiny_plan(faces, rounds=1))
+    run_id = services.start()
+    services.until(run_id, in_training)
+    key = object_keys.update(run_id, 1, VICTIM)
+    services.ports.artifacts.put(key, bytes(2**20 + 10_000))
+    with structlog.testing.capture_logs() as logs:
+        run = services.to_end(run_id)
+    (reason,) = [entry["reason"] for entry in logs if entry["event"] == "stored_update_unusable"]
+    assert f"the object {key} has {2**20 + 10_000} bytes; it may have" in reason
+    assert run.model_sha256 == simulate(services.plan).model_sha256

@@ -43,12 +43,12 @@ def test_the_update_before_is_put_and_recorded_while_a_client_trains(faces: Path
     putting: list[str] = []
     put = services.ports.artifacts.put
 
-    def noted_put(key: str, data: bytes) -> None:
+    def noted_put(key: str, data: bytes, sha256: str | None = None) -> None:
         putting.append(threading.current_thread().name)
-        put(key, data)
+        put(key, data, sha256=sha256)
 
     monkeypatch.setattr(services.ports.artifacts, "put", noted_put)
-    services.deliver(task, "all")
+    services.deliver_now(task)
     assert [name.startswith("background-delivery") for name in putting] == [True, True, True, False]
     delivered = [effect for effect in services.effect_log.effects if effect.startswith(("put", "accept"))]
     expected = [(f"put {object_keys.update(task.run_id, 1, client)}", f"accept {task.run_id}") for client in EVERYONE]
@@ -86,10 +86,11 @@ def test_after_its_time_slice_a_task_hands_the_other_clients_back(
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
     before_updates(monkeypatch, lambda _: services.clock.advance(seconds))
-    services.deliver(task, "all")
+    services.deliver_now(task)
     back = [command.clients for command in services.publisher.commands if isinstance(command, TrainClients)]
     assert back == handed_back
-    assert {correlation_id for _, correlation_id in services.publisher.published} == {"all"}
+    of_the_run = services.ports.ledger.load(task.run_id).correlation_id
+    assert {correlation_id for _, correlation_id in services.publisher.published} == {of_the_run}
     services.drain()
     assert list(services.ports.ledger.accepted(task.run_id, 1)) == list(EVERYONE)
 
@@ -106,7 +107,7 @@ def test_a_clock_that_is_set_forward_or_back_does_not_end_or_lengthen_the_time_s
         services.clock.advance(0.4)
 
     before_updates(monkeypatch, jump)
-    services.deliver(task, "all")
+    services.deliver_now(task)
     back = [command.clients for command in services.publisher.commands if isinstance(command, TrainClients)]
     assert back == [EVERYONE[3:]]
 
@@ -118,7 +119,7 @@ def test_an_enrolment_hands_the_other_clients_back_as_an_enrolment(faces: Path, 
     services.publisher.published.clear()
 
     before_updates(monkeypatch, lambda _: services.clock.advance(0.6), RoundKind.ENROLMENT)
-    services.deliver(EnrolClients(run_id=run_id, clients=EVERYONE), "all")
+    services.deliver_now(EnrolClients(run_id=run_id, clients=EVERYONE))
     back = [command for command in services.publisher.commands if isinstance(command, EnrolClients)]
     assert back == [EnrolClients(run_id=run_id, clients=EVERYONE[2:])]
 
@@ -132,7 +133,7 @@ def test_a_client_that_fails_unexpectedly_fails_alone(faces: Path, monkeypatch: 
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
     with pytest.raises(ArithmeticError) as failed:
-        services.deliver(task, "all")
+        services.deliver_now(task)
     assert failed.value.__notes__ == [f"at work for {EVERYONE[1]}"], "which the log shows"
     assert list(services.ports.ledger.accepted(task.run_id, 1)) == [EVERYONE[0]], "it was delivered all the same"
     assert services.publisher.commands[-1] == TrainClients(run_id=task.run_id, round=1, clients=EVERYONE[2:])
@@ -146,14 +147,14 @@ def test_after_a_failed_delivery_the_client_that_trained_meanwhile_goes_back_wit
     store = services.ports.artifacts
     put = store.put
 
-    def full(key: str, data: bytes) -> None:
+    def full(key: str, data: bytes, sha256: str | None = None) -> None:
         if key.endswith(f"{EVERYONE[1]}.safetensors"):
             raise UnavailableError("the disk is full")
-        put(key, data)
+        put(key, data, sha256=sha256)
 
     monkeypatch.setattr(store, "put", full)
     with pytest.raises(UnavailableError, match="the disk is full") as failed:
-        services.deliver(task, "all")
+        services.deliver_now(task)
     assert failed.value.__notes__ == [f"at work for {EVERYONE[1]}"]
     assert list(services.ports.ledger.accepted(task.run_id, 1)) == [EVERYONE[0]]
     assert services.publisher.commands[-1] == TrainClients(run_id=task.run_id, round=1, clients=EVERYONE[2:])
@@ -168,7 +169,7 @@ def test_what_the_end_of_a_worker_interrupts_is_left_to_its_message(faces: Path,
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
     with pytest.raises(SystemExit):
-        services.deliver(task, "all")
+        services.deliver_now(task)
     assert not any(isinstance(command, TrainClients) for command in services.publisher.commands)
 
 
@@ -176,7 +177,7 @@ def test_logs_name_the_client_also_in_the_background(faces: Path) -> None:
     services = InProcess(tiny_plan(faces, rounds=1))
     task = ready_to_train(services)
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as records:
-        services.deliver(task, "all")
+        services.deliver_now(task)
     assert [record["client_id"] for record in records if record["event"] == "update_delivered"] == list(EVERYONE)
 
 

@@ -63,14 +63,14 @@ def test_photographs_that_are_not_there_are_invalid_input(tmp_path: Path, workbe
 def test_an_upload_succeeds_after_the_attempts_that_break_off(failures: int) -> None:
     store = MemoryArtifacts()
     before = counter("device_events", event="upload_failed")
-    assert device(Behaviour(upload_failures=failures)).upload(store, "key", b"data")
+    assert device(Behaviour(upload_failures=failures)).upload(store, "key", b"data", "0" * 64)
     assert store.get("key") == b"data"
     assert counter("device_events", event="upload_failed") - before == failures
 
 
 def test_nothing_is_put_if_every_attempt_to_upload_breaks_off() -> None:
     store = MemoryArtifacts()
-    assert not device(Behaviour(upload_failures=9)).upload(store, "key", b"data")
+    assert not device(Behaviour(upload_failures=9)).upload(store, "key", b"data", "0" * 64)
     assert store.keys("") == []
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.failures import MOST_IN_A_ROW, PROCESS_ENDED, client_step
 from fedface_core.domain.ids import client_id
@@ -45,11 +46,11 @@ def in_round_1(faces: Path, monkeypatch: pytest.MonkeyPatch, attempts: int, *err
 
 def train(services: InProcess, run_id: str, times: int = 1) -> None:
     """Deliver tasks of the victim alone; an error drops the task."""
-    command = next(command for command in services.publisher.commands if hasattr(command, "clients"))
+    command = next(command for command in services.publisher.commands if isinstance(command, EnrolClients | TrainClients))
     task = command.model_copy(update={"clients": (VICTIM,)})
     for _ in range(times):
         try:
-            services.deliver(task, "abc")
+            services.deliver_now(task)
         except Exception:
             continue
 
@@ -92,7 +93,7 @@ def test_a_store_that_is_away_uses_up_no_attempt(faces: Path, monkeypatch: pytes
 def test_a_delivery_that_fails_is_counted_as_well(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     services, run_id = in_round_1(faces, monkeypatch, 2)
 
-    def full(*_: object) -> None:
+    def full(*_: object, sha256: str | None = None) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(services.ports.artifacts, "put", full)

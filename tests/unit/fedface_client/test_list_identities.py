@@ -18,7 +18,7 @@ from support.tiny_run import tiny_plan
 def listed(services: InProcess, run_id: str) -> list[object]:
     """What is reported if the run's identities are to be listed now."""
     services.publisher.published.clear()
-    services.deliver(ListIdentities(run_id=run_id), "named")
+    services.deliver_now(ListIdentities(run_id=run_id))
     return [command.fact for command in services.publisher.commands if isinstance(command, HandleFact)]
 
 

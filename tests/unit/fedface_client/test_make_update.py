@@ -12,6 +12,8 @@ from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.runtime.metrics import CountedArtifacts
+from fedface_core.signing.hash_tree import HASH_BYTES
+from fedface_core.signing.trailer import TRAILER_BYTES
 from support.in_process import InProcess
 from support.metrics import counter
 from support.tiny_run import tiny_plan
@@ -28,7 +30,10 @@ def in_training(run: Run) -> bool:
 
 
 def test_a_client_reads_no_class_embedding_but_its_own(faces: Path) -> None:
-    """A row has 16 bytes, four float32 numbers; the rows of the four clients have 64."""
+    """A row has 16 bytes, four float32 numbers, and its signature; the rows of the four clients have 64.
+
+    The signature is that of the four rows. A salt and two hashes lead to it from each.
+    """
     services = InProcess(tiny_plan(faces), artifacts=CountedArtifacts(MemoryArtifacts()))
     run_id = services.start()
     services.until(run_id, in_training)
@@ -38,8 +43,8 @@ def test_a_client_reads_no_class_embedding_but_its_own(faces: Path) -> None:
         rows_before = bytes_read("row")
         whole_before = bytes_read("class_embedding")
         updates_before = bytes_read("update")
-        services.deliver(TrainClients(run_id=run_id, round=1, clients=(f"client-{index:06d}",)), "own row")
-        assert bytes_read("row") - rows_before == 16
+        services.deliver_now(TrainClients(run_id=run_id, round=1, clients=(f"client-{index:06d}",)))
+        assert bytes_read("row") - rows_before == 16 + 3 * HASH_BYTES + TRAILER_BYTES
         assert bytes_read("class_embedding") == whole_before
         assert bytes_read("update") == updates_before
 
@@ -56,7 +61,7 @@ def test_each_step_counts_the_images_that_it_saw(faces: Path, local: dict[str, A
     run_id = services.start()
     services.until(run_id, lambda run: run.round == number)
     before = counter("training_images")
-    services.deliver(TrainClients(run_id=run_id, round=number, clients=(VICTIM,)), "one")
+    services.deliver_now(TrainClients(run_id=run_id, round=number, clients=(VICTIM,)))
     assert counter("training_images") - before == seen, "of the client's two images"
 
 

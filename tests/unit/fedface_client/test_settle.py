@@ -32,7 +32,7 @@ def test_two_deliveries_at_once_count_once(faces: Path, monkeypatch: pytest.Monk
         if client == VICTIM and not overtaken:
             overtaken.append(client)
             services.restart_services()  # another process
-            services.deliver(TrainClients(run_id=run_id, round=1, clients=(VICTIM,)), "overtakes")
+            services.deliver_now(TrainClients(run_id=run_id, round=1, clients=(VICTIM,)))
 
     before_updates(monkeypatch, overtake)
     before = counter("updates", outcome="refused", reason="duplicate")
@@ -66,7 +66,7 @@ def test_a_failure_after_the_deadline_is_not_counted(faces: Path, monkeypatch: p
     services.ports.ledger.begin_attempt(run_id, 1, last.clients[0])
     services.clock.advance(100)
     before = counter("updates", outcome="failed", reason="client")
-    services.deliver(last, "too often, and late")
+    services.deliver_now(last)
     assert counter("updates", outcome="failed", reason="client") == before
     assert services.ports.ledger.failed(run_id, 1) == {}
 
@@ -78,8 +78,9 @@ def test_a_client_tells_the_aggregator_of_a_settled_shard_or_control_of_a_ready_
     services.publisher.published.clear()
     messages = []
     for index in range(4):
-        services.deliver(EnrolClients(run_id=run_id, clients=(f"client-{index:06d}",)), "named")
+        services.deliver_now(EnrolClients(run_id=run_id, clients=(f"client-{index:06d}",)))
         messages.append([type(command) for command in services.publisher.commands])
-        assert {correlation_id for _, correlation_id in services.publisher.published} <= {"named"}
+        of_the_run = services.ports.ledger.load(run_id).correlation_id
+        assert {correlation_id for _, correlation_id in services.publisher.published} <= {of_the_run}
         services.publisher.published.clear()
     assert messages == [[], [FoldShard], [], [HandleFact]]

@@ -6,12 +6,13 @@ import pytest
 
 from fedface_console.actions import ACTIONS, actions_for, buttons
 from fedface_console.control_api import Reader
+from fedface_core.domain.role import Role
 from fedface_core.domain.run import ALLOWED, RunPhase, allowed_actions
 from support.api_answers import a_run
 
-ADMIN = Reader()
-OPERATOR = Reader(actor="key:o", roles=frozenset({"viewer", "operator"}), sign_in=True)
-VIEWER = Reader(actor="key:v", roles=frozenset({"viewer"}), sign_in=True)
+ADMIN = Reader(actor=None, roles=list(Role), sign_in=False)
+OPERATOR = Reader(actor="key:o", roles=[Role.OPERATOR, Role.VIEWER], sign_in=True)
+VIEWER = Reader(actor="key:v", roles=[Role.VIEWER], sign_in=True)
 
 
 def shown(phase: str, reader: Reader = ADMIN, **fields: Any) -> set[str]:

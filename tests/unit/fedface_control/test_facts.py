@@ -6,9 +6,10 @@ import pytest
 
 from fedface_control.facts import handle_fact
 from fedface_core.domain.errors import NotFoundError
-from fedface_core.domain.facts import Fact, ModelPrepared, RoundReady, StepFailed
+from fedface_core.domain.facts import PREPARATION, Fact, ModelPrepared, OwnedStep, RoundReady, StepFailed
+from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import ENDED, RunPhase
-from support.control_rounds import MODEL, RUN, Control
+from support.control_rounds import MODEL, RUN, Control, a_round, an_aggregation
 
 PREPARED = ModelPrepared(run_id=RUN, model_sha256=MODEL)
 FAILED = StepFailed(run_id=RUN, round=None, reason="no disk")
@@ -59,3 +60,53 @@ def test_a_round_that_is_not_ready_by_the_ledgers_counts_stays_open() -> None:
     control.accept(0, 1)
     handle_fact(control.ports, RoundReady(run_id=RUN, round=0, because="settled"))
     assert control.ledger.load(RUN) == before
+
+
+WAITS_FOR = {
+    OwnedStep.FOLD_SHARD: {RoundPhase.OPEN, RoundPhase.SUSPENDED, RoundPhase.AGGREGATING},
+    OwnedStep.REDUCE_ROUND: {RoundPhase.AGGREGATING},
+    OwnedStep.EVALUATE_MODEL: {RoundPhase.EVALUATING},
+}
+
+
+@pytest.mark.parametrize("step", WAITS_FOR)
+@pytest.mark.parametrize("phase", RoundPhase)
+def test_a_service_fails_a_round_only_with_a_step_that_the_round_waits_for(step: OwnedStep, phase: RoundPhase) -> None:
+    """Else an evaluator could end a run whose round is being aggregated."""
+    control = Control.empty()
+    run = control.open()
+    before = control.ledger.save(run, "placed", changed=a_round(phase, 0))
+    handle_fact(control.ports, StepFailed(run_id=RUN, step=step, round=0, reason="no disk"))
+    after = control.ledger.load(RUN)
+    if phase in WAITS_FOR[step]:
+        assert (after.phase, after.failure) == (RunPhase.FAILED, "round 0: no disk")
+    else:
+        assert after == before
+
+
+@pytest.mark.parametrize(
+    ("step", "fails"), [(OwnedStep.EVALUATE_MODEL, True), (OwnedStep.REDUCE_ROUND, False), (OwnedStep.FOLD_SHARD, False)]
+)
+def test_an_earlier_round_that_is_being_scored_fails_only_by_its_evaluation(step: OwnedStep, fails: bool) -> None:
+    control = Control.empty()
+    scored = a_round(RoundPhase.EVALUATING, 0).replace(aggregation=an_aggregation())
+    run = control.open().starting_from_unscored(0, MODEL).in_round(1)
+    before = control.ledger.save(run, "placed", changed=scored, opened=a_round())
+    handle_fact(control.ports, StepFailed(run_id=RUN, step=step, round=0, reason="no disk"))
+    after = control.ledger.load(RUN)
+    assert (after.phase is RunPhase.FAILED) is fails
+    assert fails or after == before
+
+
+@pytest.mark.parametrize(
+    ("step", "fails"), [(OwnedStep.PREPARE_MODEL, False), (OwnedStep.LIST_IDENTITIES, True), (OwnedStep.REDUCE_ROUND, False)]
+)
+def test_a_half_prepared_run_fails_only_by_what_it_lacks(step: OwnedStep, fails: bool) -> None:
+    control = Control.empty()
+    run = control.create(RunPhase.PREPARING)
+    before = control.ledger.save(run.with_model(MODEL), "model_prepared")
+    number = None if step in PREPARATION else 0
+    handle_fact(control.ports, StepFailed(run_id=RUN, step=step, round=number, reason="no disk"))
+    after = control.ledger.load(RUN)
+    assert (after.phase is RunPhase.FAILED) is fails
+    assert fails or after == before

@@ -40,7 +40,7 @@ def test_a_model_evaluated_twice_is_scored_once(faces: Path) -> None:
     assert services.effect_log.effects[effects:] == ["publish HandleFact"]
     services.to_end(run_id)
     effects = len(services.effect_log.effects)
-    services.deliver(evaluate, "after the end")
+    services.deliver_now(evaluate)
     assert services.effect_log.effects[effects:] == []
 
 

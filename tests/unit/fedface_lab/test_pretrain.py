@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -16,7 +17,12 @@ def test_pretrained_weights_can_be_evaluated(fedface: Invoke, plan: str, tmp_pat
     output = tmp_path / "deep" / "weights.safetensors"
     code, out, err = fedface("pretrain", plan, "--epochs", "1", "--batch-size", "8", "--output", str(output))
     assert code == 0, err
-    assert out.strip() == f"{sha256_hex(output.read_bytes())}  {output}"
+    sha256 = sha256_hex(output.read_bytes())
+    assert out.strip() == f"{sha256}  {output}"
+    code, out, err = fedface("pretrain", plan, "--epochs", "1", "--batch-size", "8", "--output", str(output), "--json")
+    told = json.loads(out)
+    assert (code, told["sha256"], told["file"]) == (0, sha256, str(output))
+    assert (told["settings"]["epochs"], told["model"]["weights"]) == (1, "random")
     assert [path.name for path in output.parent.iterdir()] == ["weights.safetensors"]  # no checkpoint is left
     assert fedface("evaluate", plan, "--model", str(output), "--json")[1] != fedface("evaluate", plan, "--json")[1]
 

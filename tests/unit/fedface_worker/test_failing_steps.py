@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
+from fedface_core.contracts.tasks import ROUTES
 from fedface_core.domain.commands import Command, EvaluateModel, FoldShard, HandleFact, PrepareModel, ReduceRound
 from fedface_core.domain.facts import StepFailed
 from fedface_core.domain.failures import MOST_IN_A_ROW
@@ -65,6 +66,7 @@ def test_a_step_that_fails_too_often_is_reported(
     assert isinstance(reported, HandleFact)
     assert isinstance(reported.fact, StepFailed)
     assert (reported.fact.round, reported.fact.fresh_cohort_may_help, correlation_id) == (number, helps, "abc")
+    assert reported.fact.step == ROUTES[type(command)].task
     assert re.search(r"failed 5 times, in the end with RuntimeError \(code [0-9a-f]{8}\)$", reported.fact.reason)
 
 

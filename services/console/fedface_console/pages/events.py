@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse
 
 from fedface_console.control_api import Event
-from fedface_console.listing import owner_of
 from fedface_console.pages.run import RunIdPath, load_run
 from fedface_console.templating import ApiDep, page
 
@@ -38,7 +37,6 @@ async def show_events(
         "events.html",
         reader=reader,
         run=run,
-        owner=owner_of(run),
         tab="events",
         events=found[first : first + ON_A_PAGE],
         count=len(found),

@@ -15,7 +15,6 @@ from fedface_console.control_api import ControlApi, Reader
 from fedface_console.curves import Curves, curves_of
 from fedface_console.errors import PageError
 from fedface_console.forms import read_form
-from fedface_console.listing import owner_of
 from fedface_console.live import LiveResponse, Parts, Streams, live_parts
 from fedface_console.pictures import round_bars
 from fedface_console.rounds import all_rounds, newest_rounds
@@ -50,7 +49,6 @@ async def show_run(
         run=run,
         parts=parts,
         live=before is None and _may_change(run),
-        owner=owner_of(run),
         tab="overview",
     )
 
@@ -111,7 +109,6 @@ async def show_curves(request: Request, run_id: RunIdPath, api: ApiDep) -> HTMLR
         charts=[(chart.id, chart.title) for chart in drawn],
         scored=scored[::-1][:1000],
         live=run.phase not in ENDED,
-        owner=owner_of(run),
         tab="curves",
     )
 
@@ -151,7 +148,6 @@ async def show_round(
         first=first,
         following=first + CLIENTS_ON_A_PAGE if len(clients) > first + CLIENTS_ON_A_PAGE else None,
         count=len(clients),
-        owner=owner_of(run),
         tab="round",
     )
 

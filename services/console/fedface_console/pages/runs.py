@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse
 
-from fedface_console.listing import RunFilter, owner_of, run_page
+from fedface_console.listing import RunFilter, run_page
 from fedface_console.templating import ApiDep, fragment, page
 from fedface_core.domain.run import RunPhase
 
@@ -40,7 +40,6 @@ async def show_runs(
         wanted=wanted,
         before=before,
         phases=list(RunPhase),
-        owner_of=owner_of,
         query=wanted.query(before),
         next_query=wanted.query(listed.next) if listed.next else None,
     )

@@ -58,7 +58,7 @@ async def sign_out(request: Request) -> Response:
 
 def _form(request: Request, back: str, issuer: str | None, *, ended: bool = False, refused: str = "") -> HTMLResponse:
     status = 422 if refused else 200
-    nobody = Reader(roles=frozenset(), sign_in=False)
+    nobody = Reader(actor=None, roles=[], sign_in=False)
     return page(
         request, "sign_in.html", status, reader=nobody, back=_local(back), issuer=issuer, ended=ended, refused=refused
     )

@@ -11,10 +11,12 @@ from prometheus_client import REGISTRY
 from fedface_control.api.app import create_app
 from fedface_control.api.capacity import capacity_within
 from fedface_control.api.connections import protocol_within
+from fedface_control.api.request_traces import trace_requests
+from fedface_control.auth.by_settings import sign_in_by
 from fedface_control.operate.quota import Quota
 from fedface_control.upkeep.claims import claim_for_earlier_runs
 from fedface_control.upkeep.restore import restore_all
-from fedface_core.bootstrap import connect, ensure_bucket
+from fedface_core.bootstrap import connect, connect_api_keys, ensure_bucket
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.clock_skew import ClockSkew
@@ -23,19 +25,24 @@ from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.metrics import Dependency
 from fedface_core.runtime.open_files import raise_open_file_limit
 from fedface_core.runtime.patience import wait_for_dependency, with_patience
+from fedface_core.runtime.prompt_answers import PromptCollector
 from fedface_core.runtime.settings import ControlSettings, load_settings
+from fedface_core.runtime.traces import require_traces, start_traces
 
 
 @exit_message("control")
 def main() -> None:
     """Serve until SIGTERM, then finish the requests under way.
 
-    Exit with a message if the artifact store is away at the start, if the ledger's server may evict records, or if the
-    process may open too few files.
+    Exit with a message if nobody could sign in, if the artifact store is away at the start, if the ledger's server may evict
+    records, or if the process may open too few files.
     """
     settings = load_settings(ControlSettings)
-    configure_logging(settings, "control")
+    require_traces(settings)
+    configure_logging(settings, "control", with_trace_ids=settings.traces_url is not None)
+    start_traces(settings, "control")
     ports = connect(settings, create_celery(settings))
+    sign_in = sign_in_by(settings, connect_api_keys(settings))
     patience = settings.patience_seconds
     capacity = replace(
         capacity_within(raise_open_file_limit(), settings.api_connections, settings.api_event_streams),
@@ -53,9 +60,11 @@ def main() -> None:
         restore_all(patient_ports)
     skew = ClockSkew(ports.clock)
     skew.compare()  # so that a wrong clock is logged at the start, though nobody scrapes
-    REGISTRY.register(skew)
+    REGISTRY.register(PromptCollector(skew))
+    app = create_app(ports, REGISTRY, sign_in, capacity, Quota(settings.api_runs, settings.api_plan_bytes, settings.budget))
+    trace_requests(app)
     uvicorn.run(
-        create_app(ports, REGISTRY, capacity, Quota(settings.api_runs, settings.api_plan_bytes, settings.budget)),
+        app,
         host=settings.api_host,
         port=settings.api_port,
         root_path=settings.api_root_path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 import structlog
 from anyio.to_thread import current_default_thread_limiter
@@ -15,23 +16,44 @@ from prometheus_fastapi_instrumentator import Instrumentator
 
 from fedface_control.api.bounded_body import BoundedBody
 from fedface_control.api.capacity import DEFAULT_CAPACITY, Capacity
+from fedface_control.api.http_metrics import HttpMetrics
 from fedface_control.api.methods import KnownMethods
 from fedface_control.api.openapi_document import TAGS, DescribedApi
 from fedface_control.api.operation_names import operation_id
 from fedface_control.api.problems import add_problem_handlers
-from fedface_control.api.routes import events, garbage, health, models, plans, rounds, runs
+from fedface_control.api.routes import events, garbage, health, keys, models, plans, rounds, runs
+from fedface_control.api.routes import sign_in as sign_in_routes
 from fedface_control.api.routes.documentation import add_documentation
 from fedface_control.api.routes.unversioned import add_unversioned_paths
 from fedface_control.api.run_feed import RunFeeds
 from fedface_control.api.run_metrics import RunMetrics
+from fedface_control.auth.browsers import OwnHost, OwnPages
+from fedface_control.auth.described import describe_sign_in
+from fedface_control.auth.errors import add_refusals
+from fedface_control.auth.headers import SecurityHeaders
+from fedface_control.auth.roles import Role, requires
+from fedface_control.auth.sign_in import SignedIn, SignIn
 from fedface_control.operate.quota import DEFAULT_QUOTA, Quota
 from fedface_core.ports import Ports
 
 
+class _Api(DescribedApi):
+    """An API whose OpenAPI document says how its operations are called: signed in, or by everybody."""
+
+    def describe(self, described: dict[str, Any]) -> None:
+        """Add who may call what."""
+        describe_sign_in(described, self.state.sign_in)
+
+
 def create_app(
-    ports: Ports, registry: CollectorRegistry, capacity: Capacity = DEFAULT_CAPACITY, quota: Quota = DEFAULT_QUOTA
+    ports: Ports,
+    registry: CollectorRegistry,
+    sign_in: SignIn,
+    capacity: Capacity = DEFAULT_CAPACITY,
+    quota: Quota = DEFAULT_QUOTA,
 ) -> FastAPI:
-    """The API over ``ports``. Its metrics and those of the runs are added to ``registry``, which /metrics exports.
+    """The API over ``ports``, for those whom ``sign_in`` lets in. Its metrics and those of the runs are added to
+    ``registry``, which /metrics exports.
 
     It serves as many event streams at once as ``capacity`` says, and works in as many threads. The server that runs it has
     to bound the connections. It creates runs within ``quota``.
@@ -42,7 +64,7 @@ def create_app(
         current_default_thread_limiter().total_tokens = capacity.threads
         yield
 
-    app = DescribedApi(
+    app = _Api(
         title="FedFace control",
         contact={"name": "FedFace developers"},
         version=version("fedface-control"),
@@ -56,26 +78,39 @@ def create_app(
     )
     app.state.ports = ports
     app.state.quota = quota
+    app.state.sign_in = sign_in
     app.state.event_streams = events.EventStreams(
         RunFeeds(ports.ledger), capacity.event_streams, capacity.event_streams_of_run, capacity.event_streams_of_client
     )
     app.state.uploads = models.Uploads(capacity.uploads, capacity.model_bytes)
     add_problem_handlers(app)
+    add_refusals(app)
     # The innermost: what its reading raises would reach the routes as a group of errors through the next one.
     app.add_middleware(BoundedBody, model_bytes=capacity.model_bytes)
+    app.add_middleware(SignedIn, sign_in=sign_in)
     app.middleware("http")(_name_run_in_logs)
     versioned = APIRouter(prefix=runs.V1)
     for router in (runs.router, rounds.router, events.router, models.router, plans.router, garbage.router):
         versioned.include_router(router)
-    app.include_router(versioned)
-    app.include_router(health.router)
+    for router in (versioned, keys.router, sign_in_routes.router, health.router):
+        app.include_router(router)
     add_unversioned_paths(app)
     add_documentation(app)
     registry.register(RunMetrics(ports))
-    Instrumentator(registry=registry, excluded_handlers=["/metrics"]).instrument(app).expose(
-        app, tags=["health"], response_class=PlainTextResponse, operation_id="getMetrics", summary="Get metrics"
+    instrumentator = Instrumentator(registry=registry, excluded_handlers=["^/metrics$"])
+    instrumentator.add(HttpMetrics(app, registry)).instrument(app)
+    instrumentator.expose(
+        app,
+        tags=["health"],
+        response_class=PlainTextResponse,
+        operation_id="getMetrics",
+        summary="Get metrics",
+        dependencies=[requires(Role.METRICS)],
     )
-    app.add_middleware(KnownMethods)  # the outermost, so that no metric sees an invented method
+    app.add_middleware(OwnPages)
+    app.add_middleware(OwnHost, hosts=sign_in.hosts)
+    app.add_middleware(KnownMethods)  # outside of what measures, so that no metric sees an invented method
+    app.add_middleware(SecurityHeaders, over_tls=sign_in.over_tls)  # the outermost: every answer has them
     return app
 
 

@@ -27,10 +27,12 @@ from fedface_core.contracts.http import (
     StoredModel,
     problem_type,
 )
+from fedface_core.contracts.sign_in import KeyList, KeyView, MadeKey, Me, WaysToSignIn
 from fedface_core.domain.cost import plan_cost
 from fedface_core.domain.network_size import network_size
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation, RocCurve, Scores, VerificationReport
+from fedface_core.domain.role import Role
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase, allowed_actions
 
@@ -108,6 +110,14 @@ _MADE: Final = ModelVersion(
     made_at=_ROUND.finished_at,
     scores=_SCORES,
 )
+_KEY: Final[dict[str, Any]] = {
+    "id": "5f1d8c2ab07e43d9",
+    "name": "nightly",
+    "roles": [Role.OPERATOR],
+    "made_at": _START,
+    "made_by": "key:first",
+    "expires_at": _START + timedelta(days=90),
+}
 BODIES: Final[tuple[BaseModel, ...]] = (
     RunDetail(**_PROGRESS, plan=_PLAN),
     RunList(runs=[RunSummary(**_PROGRESS)]),
@@ -134,6 +144,10 @@ BODIES: Final[tuple[BaseModel, ...]] = (
     ),
     PlanCheck(valid=True, errors=[], plan=_PLAN, cost=PlanCost(**asdict(plan_cost(_PLAN)))),
     Garbage(keys=[f"runs/{_RUN}/rounds/1/report.json"], removed=False, looked_at=1000, next=f"runs/{_RUN}/run.json"),
+    KeyList(keys=[KeyView(**_KEY, last_used=_START.date())]),
+    MadeKey(**_KEY, last_used=None, key="ff_5f1d8c2ab07e43d9_SECRET"),
+    Me(actor="key:nightly", roles=[Role.OPERATOR, Role.VIEWER], sign_in=True),
+    WaysToSignIn(open=False, issuer="https://id.example.org/realms/faces", client_id="cli", device_authorization=True),
     Health(status="ok", checks={"ledger": "ok", "artifacts": "ok"}),
 )
 """One example of each body that the API answers with."""
@@ -152,6 +166,8 @@ _PROBLEMS: Final = (
     ("Artifact missing", 404, f"there is no artifact runs/{_RUN}/rounds/2/report.json"),
     ("Wrong phase", 409, f"cannot start: {_RUN} is running, which allows pause, pause now, cancel"),
     ("Content Too Large", 413, "the body of this request has more than 2,097,152 bytes"),
+    ("Unsupported media type", 415, "the body is declared as 'text/plain'; send Content-Type: application/json"),
+    ("Misdirected request", 421, "this API is not 'faces.example.org'; FEDFACE_API_HOSTS says by which names it is reached"),
     ("Invalid input", 422, f"{_FIELD.field}: {_FIELD.message}"),
     ("Too many requests", 429, "this address has sent 100 requests within a minute; try again in 5 seconds"),
     ("Unavailable", 503, "the ledger at redis:6379 does not answer; check that it runs"),

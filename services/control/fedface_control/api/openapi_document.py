@@ -28,6 +28,7 @@ TAGS: Final = [
         "description": "A plan is everything that a run is asked for. It can be checked beforehand.",
     },
     {"name": "artifacts", "description": "Objects of the artifact store that nothing names, and that can be removed."},
+    {"name": "sign-in", "description": "Who may use the API: API keys, and how people sign in."},
     {"name": "health", "description": "Whether the process is alive, whether it can serve, and its metrics."},
 ]
 
@@ -62,8 +63,12 @@ class DescribedApi(FastAPI):
         """The OpenAPI document, of a server that no proxy stands before."""
         described = super().openapi()
         if "examples" not in described["components"]:  # FastAPI keeps the document, and makes it anew for a new route
+            self.describe(described)
             _complete(described)
         return described
+
+    def describe(self, described: dict[str, Any]) -> None:
+        """Add to the document what the routes do not say of themselves, before each answer gets its example."""
 
 
 def _complete(described: dict[str, Any]) -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from fedface_control.api.routes.health import check_dependencies
+from fedface_control.api.routes.health import check_dependency, dependencies
 from fedface_control.readable_rounds import readable_rounds
 from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.errors import UnavailableError
@@ -20,17 +21,26 @@ from fedface_core.domain.round import RoundPhase, RoundState
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import NEWEST_RUNS
+from fedface_core.runtime.prompt_answers import PROMPT_SECONDS, PromptAnswers
 
 
 class RunMetrics(Collector):
-    """Collects the state of dependencies and queues, counts of runs and rounds by phase, and gauges of the newest runs."""
+    """Collects the state of dependencies and queues, counts of runs and rounds by phase, and gauges of the newest runs.
 
-    def __init__(self, ports: Ports) -> None:
+    A dependency that has not answered after ``seconds`` is down.
+    """
+
+    def __init__(self, ports: Ports, seconds: float = PROMPT_SECONDS) -> None:
         self._ports = ports
+        self._checks = {
+            name: PromptAnswers(partial(check_dependency, ping), seconds) for name, ping in dependencies(ports).items()
+        }
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """All gauges as of now. If the ledger does not answer, only the state of the dependencies."""
-        checks = check_dependencies(self._ports)
+        for check in self._checks.values():
+            check.begin()
+        checks = {name: check.ask() or "does not answer in time" for name, check in self._checks.items()}
         families: list[GaugeMetricFamily] = []
         if checks["ledger"] == "ok":
             try:

@@ -73,6 +73,7 @@ def _summary(ledger: RunViews, run: Run) -> dict[str, Any]:
         "failure": run.failure,
         "stopped_because": run.stopped_because,
         "cloned_from": run.cloned_from,
+        "owner": run.owner,
         "allowed": allowed_actions(run.phase),
         "created_at": run.created_at,
         "started_at": run.started_at,

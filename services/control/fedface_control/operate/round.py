@@ -5,6 +5,7 @@ A request that comes again with its idempotency key changes nothing, and returns
 
 from __future__ import annotations
 
+from fedface_control.actor import by_actor, own_key
 from fedface_control.compare_and_set import retry_if_stale
 from fedface_control.halt import abandon_round
 from fedface_control.phases import evaluating
@@ -37,7 +38,7 @@ def close_round_early(ports: Ports, run_id: str, number: int, key: str | None = 
             f"cannot close round {number} of {run_id}: {accepted} updates are accepted, fewer than the minimum "
             f"{current.minimum}; wait for more, or retry it with a fresh cohort"
         )
-    proceed(ports, close_round(ports, run, current, because="operator"))
+    proceed(ports, close_round(ports, run, current, because="operator", detail=by_actor()))
     return ports.ledger.load(run_id)
 
 
@@ -56,7 +57,7 @@ def retry_round(ports: Ports, run_id: str, number: int, key: str | None = None) 
             f"cannot retry round 0 of {run_id}: enrolment invites every client, so there is no fresh cohort; "
             "close it early, or cancel the run and clone it"
         )
-    proceed(ports, abandon_round(ports, run, current, "an operator retried it", by_operator=True))
+    proceed(ports, abandon_round(ports, run, current, "an operator retried it", by_operator=True, detail=by_actor()))
     return ports.ledger.load(run_id)
 
 
@@ -71,7 +72,7 @@ def skip_evaluation(ports: Ports, run_id: str, number: int, key: str | None = No
     if current is None:
         return run
     skipping = current.skipping_evaluation()
-    run = ports.ledger.save(run, "evaluation_skipped", changed=skipping)
+    run = ports.ledger.save(run, "evaluation_skipped", changed=skipping, detail=by_actor())
     if current.phase is RoundPhase.EVALUATING:  # in an earlier phase, its commands are under way already
         evaluating.publish(ports, Snapshot(run, skipping, ports.ledger.tally(run_id, number)))
     return ports.ledger.load(run_id)
@@ -86,6 +87,7 @@ def _load(
     round does not allow the action.
     """
     request = f"{action} {number}"
+    key = own_key(key)
     run = ports.ledger.load(run_id)
     if run.has_granted(key, request):
         return run, None

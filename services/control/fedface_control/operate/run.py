@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from fedface_control.actor import actor, by_actor, own_key
 from fedface_control.compare_and_set import retry_if_stale
 from fedface_control.halt import cancel
 from fedface_control.operate.plan_check import require_suited
@@ -37,7 +38,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.cohort import DEFAULT_MINIMUM
 from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.domain.round import RoundPhase
-from fedface_core.domain.run import Run, RunPhase
+from fedface_core.domain.run import Run, RunPhase, shown_key
 from fedface_core.ports import Ports
 from fedface_core.signing.errors import SignatureError
 
@@ -55,13 +56,21 @@ def create_run(
     more runs.
     """
     require_suited(plan)
+    key = own_key(key)
     run_id = new_run_id() if key is None else f"run-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     existing = None if key is None else _created_before(ports, run_id, plan, key)
     if existing is not None:
         return existing
     quota.check(ports.ledger, plan)
     now = ports.clock.now()
-    run = Run(id=run_id, plan=plan, correlation_id=uuid.uuid4().hex, created_at=now, cloned_from=cloned_from)
+    run = Run(
+        id=run_id,
+        plan=plan,
+        correlation_id=uuid.uuid4().hex,
+        created_at=now,
+        cloned_from=cloned_from,
+        owner=actor(),
+    )
     stored = save_new_run(ports, run)
     if stored != run:  # of two requests at once, the other one was faster
         _require_plan(stored, plan, key)
@@ -91,11 +100,12 @@ def start_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
 
     `InvalidInputError` if the key was used for another request on this run.
     """
+    key = own_key(key)
     run = ports.ledger.load(run_id)
     if run.has_granted(key, "start"):
         return run
     started = run.started(ports.clock.now()).with_request(key, "start")
-    started = save_run(ports, started, "run_started")
+    started = save_run(ports, started, "run_started", detail=by_actor())
     log.info("run_started", run_id=run_id, correlation_id=run.correlation_id)
     preparing.request(ports, started)
     return started
@@ -110,20 +120,22 @@ def pause_run(ports: Ports, run_id: str, key: str | None = None, *, now: bool = 
     another request on this run.
     """
     action = "pause now" if now else "pause"
+    key = own_key(key)
     run = ports.ledger.load(run_id)
     if run.has_granted(key, action):
         return run
     if not now:
         pausing = run.pausing().with_request(key, action)
         # If no round is in flight, the run is paused at once.
-        proceed(ports, save_run(ports, pausing, "run_pausing"), publish_never)
+        proceed(ports, save_run(ports, pausing, "run_pausing", detail=by_actor()), publish_never)
         return ports.ledger.load(run_id)
     moment = ports.clock.now()
     paused = run.paused_at_once(moment).with_request(key, action)
     current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
     opened = current if current and current.phase is RoundPhase.OPEN else None
     log.info("run_paused", run_id=run_id, correlation_id=run.correlation_id, round=run.round)
-    return save_run(ports, paused, "run_paused", changed=opened.suspended(moment) if opened else None)
+    suspended = opened.suspended(moment) if opened else None
+    return save_run(ports, paused, "run_paused", changed=suspended, detail=by_actor())
 
 
 @retry_if_stale
@@ -133,6 +145,7 @@ def resume_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     `WrongPhaseError` unless the run is `paused` or `pausing`; `InvalidInputError` if the key was used for another request on
     this run.
     """
+    key = own_key(key)
     run = ports.ledger.load(run_id)
     if run.has_granted(key, "resume"):
         return run
@@ -140,7 +153,8 @@ def resume_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
     resumed = run.resumed(moment).with_request(key, "resume")
     current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
     suspended = current if current and current.phase is RoundPhase.SUSPENDED else None
-    resumed = save_run(ports, resumed, "run_resumed", changed=suspended.reopened(moment) if suspended else None)
+    reopened = suspended.reopened(moment) if suspended else None
+    resumed = save_run(ports, resumed, "run_resumed", changed=reopened, detail=by_actor())
     log.info("run_resumed", run_id=run_id, correlation_id=run.correlation_id)
     # The commands of a run that was only `pausing` are all under way.
     proceed(ports, resumed, publish_always if run.phase is RunPhase.PAUSED else publish_never)
@@ -153,10 +167,11 @@ def cancel_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
 
     `WrongPhaseError` if the run has ended; `InvalidInputError` if the key was used for another request on this run.
     """
+    key = own_key(key)
     run = ports.ledger.load(run_id)
     if run.has_granted(key, "cancel"):
         return run
-    return cancel(ports, run.with_request(key, "cancel"))
+    return cancel(ports, run.with_request(key, "cancel"), detail=by_actor())
 
 
 @retry_if_stale
@@ -184,7 +199,7 @@ def delete_run(ports: Ports, run_id: str, confirm: str | None) -> Run | None:
         return run
     deleting = run.deleting()
     log.info("run_deleting", run_id=run_id, correlation_id=run.correlation_id)
-    stored = save_run(ports, deleting, "run_deleting")
+    stored = save_run(ports, deleting, "run_deleting", detail=by_actor())
     try:
         ports.ledger.ping()
     except UnavailableError as error:
@@ -219,8 +234,8 @@ def _created_before(ports: Ports, run_id: str, plan: Plan, key: str) -> Run | No
         if record.phase is RunPhase.CREATED:
             return None
         raise WrongPhaseError(
-            f"the idempotency key {key!r} created {run_id}, which the ledger has lost and the artifact store still has; "
-            f"restore it with: fedface run restore {run_id}"
+            f"the idempotency key {shown_key(key)!r} created {run_id}, which the ledger has lost and the artifact store "
+            f"still has; restore it with: fedface run restore {run_id}"
         ) from None
     _require_plan(run, plan, key)
     return run
@@ -235,4 +250,6 @@ def _load_record(ports: Ports, run_id: str) -> Run | None:
 
 def _require_plan(run: Run, plan: Plan, key: str | None) -> None:
     if run.plan != plan:
-        raise InvalidInputError(f"the idempotency key {key!r} created {run.id}, which has another plan; use a new key")
+        raise InvalidInputError(
+            f"the idempotency key {shown_key(key or '')!r} created {run.id}, which has another plan; use a new key"
+        )

@@ -11,7 +11,7 @@ import structlog
 
 from fedface_control.phases.phase import Snapshot
 from fedface_control.publish import publish_commands
-from fedface_control.records import enrolled_clients
+from fedface_control.records import Detail, enrolled_clients
 from fedface_control.upkeep.retention import remove_old_updates_in_open_round
 from fedface_core.contracts.tasks import CLIENT
 from fedface_core.domain.client_tasks import split_into_tasks
@@ -86,14 +86,15 @@ def next_step(ports: Ports, snapshot: Snapshot) -> Run | None:
     return None if because is None else close_round(ports, snapshot.run, snapshot.round, because)
 
 
-def close_round(ports: Ports, run: Run, current: Round, because: str) -> Run:
-    """End acceptance, which makes the accepted set final; ``because`` says why. Returns the run as stored.
+def close_round(ports: Ports, run: Run, current: Round, because: str, detail: Detail | None = None) -> Run:
+    """End acceptance, which makes the accepted set final; ``because`` says why, and ``detail`` what else the event says.
+    Returns the run as stored.
 
     The phase `aggregating` decides what follows: if there are fewer updates than the minimum, the round is abandoned; else
     the remaining shards are folded, and the round is reduced to a model version.
     """
     closed = current.closed(ports.clock.now())
-    run = ports.ledger.save(run, "round_closed", changed=closed, detail={"because": because})
+    run = ports.ledger.save(run, "round_closed", changed=closed, detail={"because": because, **(detail or {})})
     log.info("round_closed", round=current.number, because=because)
     return run
 

@@ -69,7 +69,7 @@ def _garbage_among(ports: Ports, keys: Sequence[str]) -> list[str]:
             folders[key.split("/")[1]].append(key)
         elif object_keys.kind(key) == "model":
             models.append(key)
-        elif object_keys.kind(key) == "claim" and key != object_keys.EARLIER_RUNS:
+        elif object_keys.is_claim(key):
             claims.append(key)
     garbage = {*_claims_of_nobody(ports, claims), *_unclaimed(ports, models), *_unnamed_in_folders(ports, folders)}
     return [key for key in keys if key in garbage]
@@ -101,9 +101,7 @@ def _claimants(artifacts: ArtifactStore, first: str, last: str) -> Mapping[str, 
     claimants: defaultdict[str, set[str]] = defaultdict(set)
     after = object_keys.claim(first, BEFORE_ANY_RUN)
     while page := artifacts.page(object_keys.CLAIMS, after, CLAIMS_PER_READ):
-        for key in (stored.key for stored in page if object_keys.kind(stored.key) == "claim"):
-            if key == object_keys.EARLIER_RUNS:
-                continue
+        for key in (stored.key for stored in page if object_keys.is_claim(stored.key)):
             sha256, run_id = object_keys.parse_claim_key(key)
             if sha256 > last:
                 return claimants

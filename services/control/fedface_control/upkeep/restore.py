@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from fedface_control.actor import by_actor
 from fedface_control.upkeep.named_artifacts import manifests, read_run_record, restorable_runs
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
@@ -39,7 +40,7 @@ def restore_run(ports: Ports, run_id: str) -> Run:
     if ended and ended[0].round.kind is RoundKind.TRAINING:
         ended = []  # enrolment of an asynchronous run was not scored yet; without its manifest the run begins anew
     run = _newest_state(ports, run_id, ended)
-    ports.ledger.restore(run, [EndedRound(done.round, done.accepted, done.failed) for done in ended])
+    ports.ledger.restore(run, [EndedRound(done.round, done.accepted, done.failed) for done in ended], by_actor())
     log.warning("run_restored", run_id=run_id, correlation_id=run.correlation_id, phase=run.phase, rounds=len(ended))
     return run
 

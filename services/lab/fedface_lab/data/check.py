@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from fedface_cli.command_options import with_json
+
 _LISTED = 10  # damaged images on the screen; the list has all of them
 
 
@@ -18,6 +20,7 @@ class FilesDataset(StrEnum):
     RECORDIO = "recordio"
 
 
+@with_json
 def check(
     folder: Annotated[
         Path,
@@ -34,7 +37,7 @@ def check(
 
     from fedface_cli.plain_console import PlainConsole, text_column
     from fedface_cli.plan_files import make_part
-    from fedface_cli.terminal import say
+    from fedface_cli.terminal import answer
     from fedface_core.domain.errors import InvalidInputError
     from fedface_core.domain.free_text import one_line
     from fedface_core.domain.plan import DataPlan
@@ -49,10 +52,11 @@ def check(
         bar = progress.add_task("", total=None)
         damaged, images = find_damaged(data, lambda done, total: progress.update(bar, completed=done, total=total))
     write_damaged(output, damaged)
-    for image in damaged[:_LISTED]:
-        say(f"  {one_line(f'{image.name}: {image.reason}')}")
+    lines = [f"  {one_line(f'{image.name}: {image.reason}')}" for image in damaged[:_LISTED]]
     if len(damaged) > _LISTED:
-        say(f"  … and {len(damaged) - _LISTED:,} more")
+        lines.append(f"  … and {len(damaged) - _LISTED:,} more")
+    if len(damaged) < images:
+        lines.append(f"{len(damaged):,} of {images:,} images are damaged; the list: {output}")
+    answer({"images": images, "damaged": len(damaged), "list": str(output)}, *lines)
     if len(damaged) == images:
         raise InvalidInputError(f"none of the {images:,} images of {folder} can be used; why: {output}")
-    say(f"{len(damaged):,} of {images:,} images are damaged; the list: {output}")

@@ -7,7 +7,6 @@ leading ``./``.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import math
 import posixpath
@@ -20,11 +19,13 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.files.bounded_lines import LineBounds, read_bounded_lines
 from fedface_lab.data.face_points import Face
 from fedface_learning.data.alignment import POINTS
 from fedface_learning.data.dataset import composed
 
-_MAX_LINE: Final = 10_000  # bytes
+_BOUNDS: Final = LineBounds(most_bytes=8 << 30, most_lines=50_010_000)
+"""A tree may have 50 million photographs; there may be headings."""
 _MOST_NAMED: Final = 10  # lines that a report names
 _SHOWN: Final = 100  # characters of a line in a message
 _NUMBERS: Final = 2 * POINTS
@@ -159,22 +160,12 @@ def _texts(file: Path) -> Iterator[tuple[int, str]]:
     """Each line that is not empty, and its number."""
     try:
         with file.open("rb") as data:
-            lines = iter(lambda: data.readline(_MAX_LINE + 1), b"")
-            for number, line in enumerate(lines, 1):
-                if len(line) > _MAX_LINE:
-                    raise InvalidInputError(f"{file}, line {number} has more than {_MAX_LINE:,} bytes")
-                text = _decoded(line, f"{file}, line {number}").strip()
+            for number, line in read_bounded_lines(data, str(file), _BOUNDS):
+                text = line.strip()
                 if text:
                     yield number, text
     except OSError as error:
         raise InvalidInputError(f"cannot read {file}: {error.strerror}") from None
-
-
-def _decoded(line: bytes, place: str) -> str:
-    try:
-        return line.removeprefix(codecs.BOM_UTF8).decode()
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(f"{place} is no line of a CSV file in UTF-8: {error}") from None
 
 
 def _fields(line: str, place: str) -> list[str]:

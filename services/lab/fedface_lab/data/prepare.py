@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from fedface_cli.command_options import with_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +26,7 @@ class TemplateName(StrEnum):
     SPHEREFACE = "112x96"
 
 
+@with_json
 def prepare(
     source: Annotated[
         Path, typer.Argument(help="A tree of raw photographs, such as identity/image.jpg; it is not changed.")
@@ -54,6 +57,7 @@ def prepare(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from fedface_cli.plain_console import PlainConsole, text_column
+    from fedface_cli.terminal import json_wanted, print_json
     from fedface_core.domain.errors import InvalidInputError
     from fedface_lab.data.face_points import dlib_face_finder
     from fedface_lab.data.listed_faces import ListedFaces
@@ -82,7 +86,28 @@ def prepare(
                 f"cannot write {error.filename or target}: {error.strerror}; "
                 "give the command again, and it goes on where it stopped"
             ) from error
-    _print_report(report, target, PlainConsole())
+    if json_wanted():
+        print_json(_figures(report, target))
+    else:
+        _print_report(report, target, PlainConsole())
+
+
+def _figures(report: PreparationReport, target: Path) -> dict[str, Any]:
+    """The counts of the report. Its file lists every photograph, and there may be millions."""
+    from fedface_lab.data.prepare_journal import REPORT
+
+    return {
+        "folder": str(target),
+        "report": str(target / REPORT),
+        "photographs": report.photographs,
+        "aligned": report.aligned,
+        "of_several_faces": len(report.several_faces),
+        "no_face": len(report.no_face),
+        "refused": len(report.refused),
+        "renamed": len(report.renamed),
+        "passed_over": report.passed_over,
+        "landmarks": None if report.landmarks is None else report.landmarks.model_dump(mode="json"),
+    }
 
 
 def _print_report(report: PreparationReport, target: Path, console: Console) -> None:

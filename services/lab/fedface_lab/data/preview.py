@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fedface_cli.command_options import with_json
 from fedface_lab.evaluation.commands import (
     Dataset,
     DatasetOption,
@@ -18,6 +19,7 @@ from fedface_lab.evaluation.commands import (
 )
 
 
+@with_json
 def preview(
     dataset: DatasetOption = Dataset.SYNTHETIC,
     folder: FolderOption = None,
@@ -32,7 +34,7 @@ def preview(
 ) -> None:
     """Write a contact sheet: a row for each identity, a column for each of its images. Count what is passed over."""
     from fedface_cli.plan_files import make_part
-    from fedface_cli.terminal import say
+    from fedface_cli.terminal import answer
     from fedface_core.domain.free_text import one_line
     from fedface_core.domain.plan import DataPlan
     from fedface_core.files.whole_file import whole_file
@@ -45,9 +47,18 @@ def preview(
     shown = opened.identities[:identities]
     with whole_file(output) as file:
         contact_sheet(opened, shown, images).save(file, format="PNG")
-    say(f"{output}: {len(shown)} of {len(opened.identities)} identities of {opened.name}")
-    for note in skipped_notes(data):
-        say(f"  {note}")
-    if isinstance(opened, PhotographDataset):
-        for kind, count in opened.passed_over.items():
-            say(one_line(f"  passed over: {count:,} {kind}"))
+    passed_over = opened.passed_over if isinstance(opened, PhotographDataset) else {}
+    notes = skipped_notes(data)
+    answer(
+        {
+            "file": str(output),
+            "dataset": opened.name,
+            "identities": len(opened.identities),
+            "shown": list(shown),
+            "passed_over": dict(passed_over),
+            "notes": notes,
+        },
+        f"{output}: {len(shown)} of {len(opened.identities)} identities of {opened.name}",
+        *(f"  {note}" for note in notes),
+        *(one_line(f"  passed over: {count:,} {kind}") for kind, count in passed_over.items()),
+    )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from fedface_cli.command_options import with_json
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -57,6 +59,7 @@ _PAIRS_OPTIONS = ("dataset", "folder", "labels", "skip_damaged", "identities")
 _PROTOCOL_OPTIONS = ("files", "images", "flip", "skip_missing")
 
 
+@with_json
 def evaluate(
     context: typer.Context,
     plan_file: Annotated[
@@ -101,7 +104,6 @@ def evaluate(
     bootstrap: Annotated[
         int, typer.Option(min=0, max=100_000, help="Resamples of the people for 95 % intervals; 0 leaves them out.")
     ] = 1000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
     """Score a model by a published protocol, or by 1:1 verification of all pairs of a data set.
 
@@ -139,11 +141,11 @@ def evaluate(
         network = initial_network(model_plan, plan.seed if plan is not None else 0)
     notes = centre_network(network, plan)
     if files is None:
-        evaluate_pairs(network, data, plan, identities, bootstrap, [*notes, *skipped_notes(data)], as_json=as_json)
+        evaluate_pairs(network, data, plan, identities, bootstrap, [*notes, *skipped_notes(data)])
         return
     name = cast("ProtocolName", protocol.value)
     options = ProtocolOptions(name, files, images, aligned=aligned, flip=flip, skip_missing=skip_missing)
-    evaluate_protocol(network, options, bootstrap, notes, as_json=as_json)
+    evaluate_protocol(network, options, bootstrap, notes)
 
 
 def _refuse_unused(context: typer.Context, protocol: ProtocolChoice) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fedface_cli.plain_console import PlainConsole
-from fedface_cli.terminal import print_json, say
+from fedface_cli.terminal import json_wanted, print_json, say
 from fedface_core.domain.plan import DataPlan, Plan
 from fedface_core.domain.results import far_label
 from fedface_lab import results
@@ -26,8 +26,6 @@ def evaluate_pairs(
     identities: int,
     resamples: int,
     notes: Sequence[str],
-    *,
-    as_json: bool,
 ) -> None:
     """Score the test identities of ``plan``, or without a plan all identities of ``data``, and print the scores.
 
@@ -46,7 +44,7 @@ def evaluate_pairs(
         if resamples and resolved and not too_many_pairs(len(labels_N)):
             found = tar_intervals(embeddings_ND, labels_N, resolved, resamples)
             intervals = {far_label(rate): interval for rate, interval in zip(resolved, found, strict=True)}
-    if as_json:
+    if json_wanted():
         by_figure = {f"tar@{far}": interval for far, interval in intervals.items()}
         print_json({**results.figures(scores), "intervals": by_figure, "notes": list(notes)})
         return

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from fedface_cli.plain_console import PlainConsole, text_column
-from fedface_cli.terminal import print_json, say
+from fedface_cli.terminal import json_wanted, print_json, say
 from fedface_lab.evaluation.protocol_views import remark_lines, result_fields, result_table
 from fedface_learning.data import ImageSize
 from fedface_learning.data.framing import Framing
@@ -31,9 +31,7 @@ class ProtocolOptions:
     skip_missing: bool
 
 
-def evaluate_protocol(
-    network: EmbeddingNetwork, options: ProtocolOptions, resamples: int, notes: Sequence[str], *, as_json: bool
-) -> None:
+def evaluate_protocol(network: EmbeddingNetwork, options: ProtocolOptions, resamples: int, notes: Sequence[str]) -> None:
     """Read the protocol's files, embed its faces, score them, and print the figures and ``notes``.
 
     ``resamples`` is the number of bootstrap resamples for 95 % intervals; 0 leaves the intervals out. Raises
@@ -48,7 +46,7 @@ def evaluate_protocol(
     with console.status("scoring"):
         result = protocol.score(faces, resamples)
     result = replace(result, notes=[*result.notes, *notes])
-    if as_json:
+    if json_wanted():
         print_json(result_fields(result))
         return
     PlainConsole().print(result_table(result))

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedface_cli.command_options import with_json
+
 if TYPE_CHECKING:
     from fedface_core.domain.plan import ModelPlan
 
 
+@with_json
 def export(
     model_file: Annotated[Path, typer.Argument(metavar="MODEL", help="A model of FedFace, safetensors.")],
     onnx: Annotated[Path, typer.Option("--onnx", help="The ONNX graph to write.")],
@@ -25,7 +28,7 @@ def export(
     Its input is `images`: float32, (N, C, H, W), RGB or grey, 0 to 255. Mean, scale and centre are in the graph. Its output
     is `embeddings`: float32, (N, D), of unit length.
     """
-    from fedface_cli.terminal import say
+    from fedface_cli.terminal import answer
     from fedface_core.domain.errors import InvalidInputError
     from fedface_core.files.whole_file import check_writable, write_whole
     from fedface_lab.evaluation.model_file import network_in, open_model_file
@@ -43,8 +46,19 @@ def export(
     graph = encode_onnx(network, sha256_hex(model.data))
     write_whole(onnx, graph)
     pixels = f"(N, {plan.channels}, {plan.height}, {plan.width}), 0 to 255"
-    say(f"{plan.architecture}: images {pixels} → embeddings (N, {plan.embedding_size})")
-    say(f"{sha256_hex(graph)}  {onnx}")
+    sha256 = sha256_hex(graph)
+    answer(
+        {
+            "sha256": sha256,
+            "file": str(onnx),
+            "model_sha256": sha256_hex(model.data),
+            "architecture": plan.architecture,
+            "images": [None, plan.channels, plan.height, plan.width],
+            "embeddings": [None, plan.embedding_size],
+        },
+        f"{plan.architecture}: images {pixels} → embeddings (N, {plan.embedding_size})",
+        f"{sha256}  {onnx}",
+    )
 
 
 def _asked(architecture: str | None, plan_file: Path | None) -> ModelPlan | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from fedface_cli.command_options import with_json
 
 if TYPE_CHECKING:
     from fedface_core.domain.plan import ModelPlan
@@ -22,6 +25,7 @@ class ChannelOrder(StrEnum):
     BGR = "bgr"
 
 
+@with_json
 def import_weights(
     weights_file: Annotated[
         Path, typer.Argument(metavar="FILE", help="Published weights: a PyTorch file, safetensors, or an ONNX graph.")
@@ -48,7 +52,7 @@ def import_weights(
     Their network is known by the tensors, fed as its authors do, and tried on two faces. Nothing in the file is executed.
     `docs/models.md` lists the networks whose weights are known.
     """
-    from fedface_cli.terminal import say
+    from fedface_cli.terminal import answer
     from fedface_core.domain.errors import InvalidInputError
     from fedface_core.files.whole_file import check_writable, write_whole
     from fedface_lab.model.find_layout import Wanted, in_words
@@ -68,15 +72,29 @@ def import_weights(
     place = f", in {fit.tensors.place}" if fit.tensors.place else ""
     prefix = f", without {fit.prefix!r}" if fit.prefix else ""
     colours = "RGB" if plan.channels == 3 else "grey"
-    say(f"found         {fit.layout.name}{place}{prefix}: {model.kind}")
-    say(f"architecture  {plan.architecture}, {plan.height}×{plan.width} {colours}, {plan.embedding_size} numbers a face")
-    say(f"tensors       {len(fit.used):,} used, {_left_out(fit.left_out)}")
-    say(f"its input     {in_words(model.convention)}: kept in the first convolution, so the model is fed as all of ours are")
-    say("checked       two rendered faces: their features are finite, and differ")
     sha256 = sha256_hex(model.data)
-    say(f"{sha256}  {path}")
-    say(f"\nScore it:         fedface evaluate --model {path}\nStart runs of it: fedface model upload {path}\n")
-    say("\n".join(plan_lines(plan, sha256)))
+    answer(
+        {
+            "sha256": sha256,
+            "file": str(path),
+            "layout": fit.layout.name,
+            "kind": model.kind,
+            "place": fit.tensors.place,
+            "prefix": fit.prefix,
+            "tensors": len(fit.used),
+            "left_out": fit.left_out,
+            "input": asdict(model.convention),
+            "plan": {"model": plan.model_dump(mode="json") | {"weights": sha256}},
+        },
+        f"found         {fit.layout.name}{place}{prefix}: {model.kind}",
+        f"architecture  {plan.architecture}, {plan.height}×{plan.width} {colours}, {plan.embedding_size} numbers a face",
+        f"tensors       {len(fit.used):,} used, {_left_out(fit.left_out)}",
+        f"its input     {in_words(model.convention)}: kept in the first convolution, so the model is fed as all of ours are",
+        "checked       two rendered faces: their features are finite, and differ",
+        f"{sha256}  {path}",
+        f"\nScore it:         fedface evaluate --model {path}\nStart runs of it: fedface model upload {path}\n",
+        "\n".join(plan_lines(plan, sha256)),
+    )
 
 
 def plan_lines(plan: ModelPlan, sha256: str) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fedface_cli.command_options import with_json
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
@@ -25,6 +27,7 @@ FolderArgument = Annotated[
 
 
 @app.command()
+@with_json
 def run(
     study_file: Annotated[Path, typer.Argument(metavar="STUDY", help="The study, a TOML file.")],
     output: Annotated[
@@ -45,7 +48,7 @@ def run(
     that the change affects. It names each job that fails, with the reason, and runs the other jobs.
     """
     from fedface_cli.plain_console import PlainConsole
-    from fedface_cli.terminal import say
+    from fedface_cli.terminal import answer
     from fedface_cli.wording import counted
     from fedface_core.domain.errors import FedFaceError
     from fedface_core.domain.free_text import one_line
@@ -65,8 +68,9 @@ def run(
         pending = PendingWork.of(jobs, folder)
         _print_pending_work(jobs, pending, folder, processes, console)
         to_run = {job.digest for job in pending.jobs}
-        for job in jobs:
-            say(f"{job.digest}  {'missing' if job.digest in to_run else 'done   '}  {one_line(job.title)}")
+        states = {job.digest: "missing" if job.digest in to_run else "done" for job in jobs}
+        lines = (f"{job.digest}  {states[job.digest]:7}  {one_line(job.title)}" for job in jobs)
+        answer({"folder": str(folder.root), "jobs": _job_fields(jobs, states)}, *lines)
         return
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the child processes: one core each
     exit_on_termination()
@@ -76,35 +80,67 @@ def run(
         _print_pending_work(jobs, pending, folder, processes, console)
         write_whole(folder.study(), study_file.read_bytes())
         failed = _run_with_progress(pending, folder, processes, study.metric, console)
+        tables: dict[str, Any] | None = None
+        plots: list[str] | None = None
         if any(folder.result(job).exists() for job in jobs):
-            report(folder.root)
-            plot(folder.root)
+            tables = _report(folder)
+            plots = _plot(folder)
+    failed_digests = {finished.work.digest for finished in failed}
+    states = {job.digest: "failed" if job.digest in failed_digests else "done" for job in jobs}
+    answer({"folder": str(folder.root), "jobs": _job_fields(jobs, states), "report": tables, "plots": plots})
     if failed:
         raise FedFaceError(f"{counted(len(failed), 'piece')} of work failed; the others are done, and will not be repeated")
 
 
 @app.command()
+@with_json
 def report(folder: FolderArgument) -> None:
     """Write results.csv, summary.csv and summary.md again, from the results in the folder."""
-    from fedface_cli.terminal import say
+    from fedface_cli.terminal import answer
     from fedface_lab.study.job_results import ResultFolder
-    from fedface_lab.study.study_results import load_results
-    from fedface_lab.study.tables import write_tables
 
-    write_tables(load_results(ResultFolder(folder)), ResultFolder(folder))
-    say(folder / "summary.md")
+    answer(_report(ResultFolder(folder)))
 
 
 @app.command()
+@with_json
 def plot(folder: FolderArgument) -> None:
     """Draw all plots again, from the results in the folder."""
-    from fedface_cli.terminal import say
+    from fedface_cli.terminal import answer
     from fedface_lab.study.job_results import ResultFolder
+
+    answer({"plots": _plot(ResultFolder(folder))})
+
+
+def _report(folder: ResultFolder) -> dict[str, Any]:
+    """Write the tables, and tell a person of them. Returns what ``--json`` prints: the summary and the files."""
+    from fedface_cli.terminal import json_wanted, say
+    from fedface_lab.study.study_results import load_results
+    from fedface_lab.study.tables import summary_lines, write_tables
+
+    results = load_results(folder)
+    files = write_tables(results, folder)
+    if not json_wanted():
+        say(folder.root / "summary.md")
+    return {"files": [str(file) for file in files], "summary": summary_lines(results)}
+
+
+def _plot(folder: ResultFolder) -> list[str]:
+    """Draw all plots, and tell a person of them. Returns their files."""
+    from fedface_cli.terminal import json_wanted, say
     from fedface_lab.study.plots import draw_all
     from fedface_lab.study.study_results import load_results
 
-    for path in draw_all(load_results(ResultFolder(folder)), ResultFolder(folder)):
-        say(path)
+    paths = draw_all(load_results(folder), folder)
+    if not json_wanted():
+        for path in paths:
+            say(path)
+    return [str(path) for path in paths]
+
+
+def _job_fields(jobs: Sequence[Job], states: Mapping[str, str]) -> list[dict[str, str]]:
+    """The jobs as ``--json`` lists them; ``states`` are those of their digests."""
+    return [{"digest": job.digest, "title": job.title, "state": states[job.digest]} for job in jobs]
 
 
 def _print_pending_work(

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from fedface_cli.plan_files import make_part, parse_document
+from fedface_cli.plan_files import kind_of_document, make_part, parse_document
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan.part import PositiveInt, Seed
 from fedface_core.files.bounded_file import read_text
 
@@ -90,6 +91,8 @@ class Study(_StudyPart):
 def read_study(path: Path) -> Study:
     """Read a study from a TOML file. Raises `InvalidInputError`, which names each wrong field, if it is not a study."""
     given = parse_document(read_text(path, "a study is a TOML file"), "TOML", str(path))
+    if kind_of_document(given) == "plan":
+        raise InvalidInputError(f"{path} is a plan, of one run, and a study is of many: fedface run create {path}")
     return make_part(Study, given, f"{path} is not a study")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from fedface_core.files.whole_file import write_whole
@@ -26,11 +27,21 @@ _AGGREGATION_FIELDS = (
 )
 
 
-def write_tables(results: StudyResults, folder: ResultFolder) -> None:
+def write_tables(results: StudyResults, folder: ResultFolder) -> list[Path]:
     """Write ``results.csv`` (a line for each round), ``summary.csv`` and ``summary.md`` (the gain of each arm)."""
-    write_whole(folder.root / "results.csv", _csv(list(_round_lines(results))))
-    write_whole(folder.root / "summary.csv", _csv([_summary_line(results, group) for group in results.groups_with_results]))
-    write_whole(folder.root / "summary.md", summary_markdown(results).encode())
+    files = {
+        "results.csv": _csv(list(_round_lines(results))),
+        "summary.csv": _csv(summary_lines(results)),
+        "summary.md": summary_markdown(results).encode(),
+    }
+    for name, data in files.items():
+        write_whole(folder.root / name, data)
+    return [folder.root / name for name in files]
+
+
+def summary_lines(results: StudyResults) -> list[dict[str, Any]]:
+    """The gain of each arm and grid point, in shares: the lines of ``summary.csv`` by its columns."""
+    return [_summary_line(results, group) for group in results.groups_with_results]
 
 
 def summary_markdown(results: StudyResults) -> str:

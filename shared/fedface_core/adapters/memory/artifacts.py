@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from heapq import nsmallest
 
@@ -20,11 +20,16 @@ class MemoryArtifacts:
         self._put_at: dict[str, datetime] = {}
         self._clock = clock or SystemClock()
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:  # noqa: ARG002 - it signs nothing
         """Store an object, or replace it."""
         check_key(key)
         self._put_at[key] = self._clock.now()
         self._objects[key] = b"".join(data)
+
+    def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
+        """Store many objects, key → its parts in order, some at a time if the store is far away."""
+        for key, parts in objects.items():
+            self.put(key, *parts)
 
     def get(self, key: str) -> bytes:
         """The whole object."""

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fedface_core.domain.failures import MOST_FAILING_CLIENTS, StepFailure, identity, is_client_step
+from fedface_core.domain.failures import (
+    LONGEST_STORED_REASON,
+    MOST_FAILING_CLIENTS,
+    StepFailure,
+    identity,
+    is_client_step,
+)
 
 
 def counted(failures: dict[str, StepFailure], step: str, reason: str, now: datetime) -> StepFailure:
     """The failures of a step with one more, which is kept in ``failures`` (step → its failures) if there is room."""
+    reason = reason[:LONGEST_STORED_REASON]
     before = failures.get(step)
     repeats = before is not None and identity(before.reason) == identity(reason)
     failure = StepFailure(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 
-from fedface_core.adapters.audit_trail import EventData, check_event_id, event_data
+from fedface_core.adapters.audit_trail import EventData, check_event_id, creation_data, event_data
 from fedface_core.adapters.memory.failures import counted
 from fedface_core.adapters.memory.round import MemoryRound
 from fedface_core.adapters.system_clock import SystemClock
@@ -33,6 +33,9 @@ class MemoryLedger:
         self._events: dict[str, list[RecordedEvent]] = {}
         # Run → step → its failures, of steps that belong to no round.
         self._failures: dict[str, dict[str, StepFailure]] = {}
+        # Run → receiver of webhooks → id of the last event that it was told of; receiver → when it was first named.
+        self._delivered: dict[str, dict[str, str]] = {}
+        self._receivers: dict[str, datetime] = {}
 
     # RunRecords
 
@@ -45,7 +48,7 @@ class MemoryLedger:
             self._rounds[run.id] = {}
             self._events[run.id] = []
             self._failures[run.id] = {}
-            self._record(run.id, "run_created", event_data(run))
+            self._record(run.id, "run_created", creation_data(run))
 
     def load(self, run_id: str) -> Run:
         """The run as it is stored now."""
@@ -100,8 +103,8 @@ class MemoryLedger:
             self.load(run_id)
             self._record(run_id, event, dict(data))
 
-    def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
-        """Store a run whose records were lost, its ended rounds, and the event ``run_restored``."""
+    def restore(self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None) -> None:
+        """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``."""
         with self._lock:
             if run.id in self._runs:
                 raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
@@ -109,13 +112,50 @@ class MemoryLedger:
             self._rounds[run.id] = {ended.record.number: MemoryRound.ended(ended) for ended in rounds}
             self._events[run.id] = []
             self._failures[run.id] = {}
-            self._record(run.id, "run_restored", event_data(run))
+            self._record(run.id, "run_restored", event_data(run, detail=detail))
 
     def delete(self, run_id: str) -> None:
         """Remove all records of a run."""
         with self._lock:
-            for records in (self._runs, self._rounds, self._events, self._failures):
+            for records in (self._runs, self._rounds, self._events, self._failures, self._delivered):
                 records.pop(run_id, None)
+
+    # EventDeliveries
+
+    def followed_runs(self, *, ended: bool) -> Sequence[str]:
+        """The ids of runs of which events may come."""
+        with self._lock:
+            return [
+                run.id for run in self._runs.values() if ended or run.phase not in ENDED or run.phase is RunPhase.DELETING
+            ]
+
+    def undelivered_runs(self, receiver: str, run_ids: Sequence[str]) -> Sequence[str]:
+        """Those of the runs whose newest event the receiver was not told of."""
+        with self._lock:
+            self._receivers.setdefault(receiver, self._clock.now())
+        return [run_id for run_id in run_ids if self._undelivered(receiver, run_id)]
+
+    def undelivered_events(self, receiver: str, run_id: str, limit: int) -> Sequence[RecordedEvent]:
+        """The first ``limit`` events of the run that the receiver was not told of, oldest first."""
+        with self._lock:
+            self.load(run_id)
+            return self._undelivered(receiver, run_id)[:limit]
+
+    def mark_delivered(self, receiver: str, run_id: str, event_id: str) -> None:
+        """Record that the receiver was told of this event and those before it."""
+        with self._lock:
+            if run_id in self._runs:
+                self._delivered.setdefault(run_id, {})[receiver] = event_id
+
+    def _undelivered(self, receiver: str, run_id: str) -> list[RecordedEvent]:
+        with self._lock:
+            since = self._receivers.setdefault(receiver, self._clock.now())
+            told = self._delivered.get(run_id, {}).get(receiver)
+            events = self._events.get(run_id, [])
+            if told is None:
+                return [event for event in events if event.at >= since]
+            places = [event.id for event in events]
+            return events[places.index(told) + 1 :]
 
     # RoundSettlement
 

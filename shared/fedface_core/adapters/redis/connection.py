@@ -17,7 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from fedface_core.domain.certificate_problems import certificate_problem
-from fedface_core.domain.errors import InvalidInputError, UnavailableError
+from fedface_core.domain.errors import InvalidInputError, MissingRightError, UnavailableError
 from fedface_core.runtime.redis_server import check_server, memory_left
 
 TIMEOUT_SECONDS = 5.0
@@ -46,6 +46,7 @@ _REMEDIES: Final = {
     "max number of clients": "raise its maxclients, or start fewer workers",
     "DB index is out of range": "correct the database at the end of FEDFACE_REDIS_URL",
 }
+_NOT_ALLOWED: Final = ("NOPERM", "ACL failure in script")
 _STATE: Final = re.compile(rf"(?:{'|'.join(map(re.escape, _REMEDIES))})\b")
 
 
@@ -91,7 +92,8 @@ def translated_errors(client: redis.Redis) -> Iterator[None]:
     except RedisError as error:
         state = _state(error)
         if state is not None:
-            raise UnavailableError(f"{server} cannot serve us now: {error}; {_REMEDIES[state]}") from error
+            kind = MissingRightError if state in _NOT_ALLOWED else UnavailableError
+            raise kind(f"{server} cannot serve us now: {error}; {_REMEDIES[state]}") from error
         if isinstance(error, RedisConnectionError | RedisTimeoutError):
             raise UnavailableError(f"{server} does not answer ({error}); {_connection_remedy(str(error))}") from error
         if type(error) is ResponseError:

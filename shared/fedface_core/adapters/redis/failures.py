@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import structlog
 
 from fedface_core.adapters.redis.keys import from_microseconds, round_keys, run_keys
 from fedface_core.adapters.redis.lookup import RunLookup
@@ -15,25 +17,21 @@ from fedface_core.domain.failures import (
     newest_first,
 )
 
+log = structlog.get_logger(__name__)
+
 
 class RedisFailures(RunLookup):
     """The methods of `RunLedger` about failures of steps, in Redis or Valkey."""
 
     def record_failure(self, run_id: str, number: int | None, step: str, reason: str) -> StepFailure:
         """Count a failure of a step, in one atomic step, and return how often the step has failed."""
+        reason = reason[:LONGEST_STORED_REASON]
         owner = run_keys(run_id).run if number is None else round_keys(run_id, number).round
         room = MOST_FAILING_CLIENTS if is_client_step(step) else ""
         counts = self._server.run_script(
             "record_failure.lua",
             keys=[_failures_key(run_id, number)],
-            args=[
-                owner,
-                step,
-                identity(reason)[:LONGEST_STORED_REASON],
-                reason[:LONGEST_STORED_REASON],
-                self._given_time(),
-                room,
-            ],
+            args=[owner, step, identity(reason), reason, self._given_time(), room],
         )
         if number is None:
             self._require_run(counts is not None, run_id)
@@ -54,16 +52,21 @@ class RedisFailures(RunLookup):
             if number is not None:
                 pipeline.hgetall(_failures_key(run_id, number))
             stored = pipeline.execute()
-        return newest_first(_stored_failure(step, value) for of_one in stored for step, value in of_one.items())
+        return newest_first(failure for of_one in stored for failure in readable_failures(of_one))
 
 
 def _failures_key(run_id: str, number: int | None) -> str:
     return run_keys(run_id).failures if number is None else round_keys(run_id, number).failures
 
 
-def _stored_failure(step: str, stored: str) -> StepFailure:
-    counts, _, reason = stored.split("\n", 2)
-    return _failure(step, reason, counts.split(" "))
+def readable_failures(stored: Mapping[str, str]) -> Iterator[StepFailure]:
+    """The failures in ``step → value``. A value that cannot be read is logged and left out: every service may write here."""
+    for step, value in stored.items():
+        try:
+            counts, _, reason = value.split("\n", 2)
+            yield _failure(step, reason, counts.split(" "))
+        except (ValueError, OverflowError) as error:  # another form, or a time that no calendar has
+            log.warning("failure_unreadable", step=step, reason=str(error))
 
 
 def _failure(step: str, reason: str, counts: Iterable[str]) -> StepFailure:

@@ -11,6 +11,8 @@ No key expires.
     {run}:run                       hash        version, phase, record (JSON of the Run)       create restore save  delete
     {run}:events                    stream      name, data (JSON): the whole audit trail       create restore save  delete
                                                                                                record_event
+    receivers                       hash        receiver → id before the first event for it    undelivered_runs     never
+    {run}:delivered                 hash        receiver → id of the last event it was told of mark_delivered       delete
     {run}:failures                  hash        step that belongs to no round → its failures⁶  record_failure       delete⁷
     {run}:rounds                    set         numbers of the rounds that were opened         save³ restore        delete
     {run}:invited                   hash        client → training rounds it was invited to     save³ restore        delete
@@ -45,7 +47,8 @@ What a script only reads is no key of the script but an argument: Redis lets nob
 not write, and a client worker must not write the round (`fedface_core.access`).
 
 A run and its places in the two indexes ``runs`` and ``active`` are written by one script, so FedFace needs a Redis that is
-no cluster. Versions before wrote the indexes first: they may name a run that is not stored, and readers skip such a run.
+no cluster. Versions before wrote the indexes first: they may name a run that is not stored. Readers skip such a run, and
+active_runs removes it.
 """
 
 from __future__ import annotations
@@ -55,6 +58,7 @@ from typing import Final, NamedTuple
 
 RUNS: Final = "fedface:runs"
 ACTIVE: Final = "fedface:active"
+RECEIVERS: Final = "fedface:receivers"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -68,6 +72,7 @@ class RunKeys(NamedTuple):
     invited: str
     answered: str
     failures: str
+    delivered: str
 
 
 class RoundKeys(NamedTuple):

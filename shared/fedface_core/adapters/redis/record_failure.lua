@@ -17,7 +17,7 @@ local in_a_row, total, since = 0, 0, now
 local stored = redis.call('HGET', failures, step)
 if stored then
   local stored_in_a_row, stored_total, stored_since, stored_identity = string.match(stored, '^(%d+) (%d+) (%d+) %d+\n([^\n]*)\n')
-  total = tonumber(stored_total)
+  total = tonumber(stored_total) or 0 -- every service may write here: what cannot be read counts as none
   if stored_identity == identity then
     in_a_row, since = tonumber(stored_in_a_row), stored_since
   end

@@ -9,9 +9,9 @@ from typing import Final
 
 from redis.client import Pipeline
 
-from fedface_core.adapters.audit_trail import EventData, event_data
+from fedface_core.adapters.audit_trail import EventData, creation_data, event_data
 from fedface_core.adapters.redis.keys import ACTIVE, RUNS, round_keys, run_keys, to_microseconds
-from fedface_core.adapters.redis.lookup import RunLookup
+from fedface_core.adapters.redis.lookup import RunLookup, readable_runs
 from fedface_core.contracts.schema_version import read_versioned
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import Round, RoundState
@@ -30,25 +30,23 @@ class RedisRecords(RunLookup):
 
     def create(self, run: Run) -> None:
         """Store a new run, and the event ``run_created`` in its audit trail."""
-        if not self._store_new(run, "run_created"):
+        if not self._store_new(run, "run_created", creation_data(run)):
             raise WrongPhaseError(f"{run.id} exists already; a new run needs a new id")
 
     def active_runs(self) -> Sequence[Run]:
         """The runs that have started and not ended, and the runs that are being deleted, oldest first. Ended runs are
-        removed from the index of active runs.
+        removed from the index of active runs, and runs that are not stored from both indexes: versions before left such.
         """
         with self._server.pipeline() as pipeline:
             pipeline.zrange(ACTIVE, 0, -1)
             (run_ids,) = pipeline.execute()
-        runs = self._load_all(run_ids)
-        inactive = [run.id for run in runs if run.phase in _INACTIVE]
-        if inactive:  # an ended run never starts again, so the next call need not load it
-            with self._server.pipeline() as pipeline:
-                pipeline.zrem(ACTIVE, *inactive)
-                pipeline.execute()
-            for run in self._load_all(inactive):  # an operator may have started a deletion meanwhile
-                if run.phase is RunPhase.DELETING:
-                    self._index(run)
+        records = self._records(run_ids)
+        runs = readable_runs(records)
+        found = {run.id: run.phase.value for run in runs if run.phase in _INACTIVE}
+        found |= {run_id: "" for run_id, record in records.items() if record is None}
+        if found:  # an ended run never starts again, so the next call need not load it
+            args = [arg for run_id, phase in found.items() for arg in (run_id, run_keys(run_id).run, phase)]
+            self._server.run_script("unindex.lua", keys=[RUNS, ACTIVE], args=args)
         return [run for run in runs if run.phase not in _INACTIVE | {RunPhase.CREATED}]
 
     def load_round(self, run_id: str, number: int) -> Round:
@@ -130,8 +128,8 @@ class RedisRecords(RunLookup):
         )
         self._require_run(recorded, run_id)
 
-    def restore(self, run: Run, rounds: Sequence[EndedRound]) -> None:
-        """Store a run whose records were lost, its ended rounds, and the event ``run_restored``."""
+    def restore(self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None) -> None:
+        """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``."""
         keys = run_keys(run.id)
         with self._server.pipeline() as pipeline:
             pipeline.exists(keys.run)
@@ -144,7 +142,7 @@ class RedisRecords(RunLookup):
                 with self._server.pipeline() as pipeline:
                     _put_ended_round(pipeline, run.id, ended)
                     pipeline.execute()
-        if exists or not self._store_new(run, "run_restored"):
+        if exists or not self._store_new(run, "run_restored", event_data(run, detail=detail)):
             raise WrongPhaseError(f"{run.id} is in the ledger: there is nothing to restore")
 
     def delete(self, run_id: str) -> None:
@@ -157,31 +155,26 @@ class RedisRecords(RunLookup):
             with self._server.pipeline() as pipeline:
                 pipeline.delete(*round_keys(run_id, number))
                 pipeline.execute()
-        with self._server.pipeline() as pipeline:
+        with self._server.pipeline(transaction=True) as pipeline:  # else an index could name a run that is not there
             pipeline.delete(*keys)
             pipeline.zrem(RUNS, run_id)
             pipeline.zrem(ACTIVE, run_id)
             pipeline.execute()
 
-    def _store_new(self, run: Run, event: str) -> bool:
-        """Store a run and its first event, unless the ledger has the run. Returns whether they were stored."""
+    def _store_new(self, run: Run, event: str, data: EventData) -> bool:
+        """Store a run and its first event with ``data``, unless the ledger has the run. Returns whether they were stored."""
         keys = run_keys(run.id)
         record = run.model_dump_json()
-        data = json.dumps(event_data(run), allow_nan=False)
         return bool(
             self._server.run_script(
                 "create.lua",
                 keys=[keys.run, keys.events, RUNS, ACTIVE],
-                args=[run.version, record, run.phase.value, event, data, run.id, run.created_at.timestamp()],
+                args=[
+                    *(run.version, record, run.phase.value, event, json.dumps(dict(data), allow_nan=False)),
+                    *(run.id, run.created_at.timestamp()),
+                ],
             )
         )
-
-    def _index(self, run: Run) -> None:
-        """Add the run to the indexes of all runs and of active runs."""
-        with self._server.pipeline() as pipeline:
-            for index in (RUNS, ACTIVE):
-                pipeline.zadd(index, {run.id: run.created_at.timestamp()}, nx=True)
-            pipeline.execute()
 
 
 def _changed_args(changed: Round | None) -> tuple[str | int, ...]:

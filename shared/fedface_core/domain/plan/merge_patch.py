@@ -7,14 +7,15 @@ from typing import Any
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.part import PlanPart
-from fedface_core.domain.plan.strategy import default_initialisation
+from fedface_core.domain.plan.strategy import IN_PROCESS, WITHOUT_SPREADOUT, default_initialisation, strategy_name
 
 
 def apply_merge_patch(plan: Plan, patch: Mapping[str, Any]) -> Plan:
     """The plan with the changes of ``patch``. `pydantic.ValidationError` if the result is no plan.
 
     A patch that names another architecture or device profile also gets the defaults of that architecture or profile. A patch
-    that names another strategy, server optimiser or update encoding gets none of the old one's parameters.
+    that names another strategy, server optimiser or update encoding gets none of the old one's parameters; nor parts of the
+    plan that the new strategy has not.
     """
     document = plan.model_dump(mode="json")
     document["model"] = _without_defaults(plan.model, "architecture")
@@ -27,10 +28,19 @@ def apply_merge_patch(plan: Plan, patch: Mapping[str, Any]) -> Plan:
         del document["update_encoding"]
     if "strategy" in patch and _names_another(patch["strategy"], plan.strategy.name):
         del document["strategy"]
+        for part in _parts_without_use(strategy_name(patch["strategy"])):
+            del document[part]
         # Not by a plan of the old strategy alone: public-negatives is none without public identities.
         if plan.initialisation == default_initialisation(plan.strategy.name):
             del document["initialisation"]
     return Plan.model_validate(_merge(document, patch))
+
+
+def _parts_without_use(strategy: object) -> tuple[str, ...]:
+    """The parts of a plan that the strategy of this name has not. A patch that names one of them is refused by the plan."""
+    if not isinstance(strategy, str) or strategy not in WITHOUT_SPREADOUT:
+        return ()
+    return ("spreadout", "aggregation", "update_encoding") if strategy in IN_PROCESS else ("spreadout",)
 
 
 def _names_another(value: object, name: str) -> bool:

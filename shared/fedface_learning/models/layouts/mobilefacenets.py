@@ -20,8 +20,8 @@ _EPSILON: Final = 1e-5
 def insightface_pytorch(plan: ModelPlan) -> Layout:
     """InsightFace_Pytorch's MobileFaceNet with the sizes of the plan, whose architecture is ``mobilefacenet``.
 
-    Its last BatchNorm becomes a part of the embedding layer and of the centre. So the plan should have centring: without
-    it, a run would set the centre to zero.
+    Its last BatchNorm becomes a part of the embedding layer and of the centre. A run with centring makes a new centre of its
+    clients; one without keeps this one.
     """
     return named_layout(
         "InsightFace_Pytorch's MobileFaceNet",

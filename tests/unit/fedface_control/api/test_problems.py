@@ -144,7 +144,7 @@ def test_a_client_that_goes_before_its_body_is_whole_is_no_crash(api: TestClient
         "query_string": b"",
         "root_path": "",
         "scheme": "http",
-        "headers": [(b"content-length", b"100"), (b"content-type", b"application/json")],
+        "headers": [(b"host", b"localhost"), (b"content-length", b"100"), (b"content-type", b"application/json")],
         "client": ("192.0.2.1", 1),
         "server": ("api", 80),
     }

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry
 
+from fedface_control.api.run_metrics import RunMetrics
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.metrics import NEWEST_RUNS
 from support.in_process import InProcess
@@ -98,3 +103,17 @@ def test_a_dependency_that_is_down_is_zero_and_without_a_ledger_there_are_no_run
     samples = scrape(api)
     assert value(samples, "fedface_dependency_up", dependency=dependency) == 0
     assert (value(samples, "fedface_runs", phase="created") is None) is (dependency == "ledger")
+
+
+def test_a_ledger_that_hangs_is_down_and_the_scrape_does_not_wait_for_it(
+    services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scrape that waits is given up by Prometheus, which then knows nothing: no alert told of a Redis that hung."""
+    ended = threading.Event()
+    monkeypatch.setattr(services.ports.ledger, "ping", lambda: ended.wait(20.0))
+    registry = CollectorRegistry()
+    registry.register(RunMetrics(services.ports, seconds=0.02))
+    started = time.monotonic()
+    assert registry.get_sample_value("fedface_dependency_up", {"dependency": "ledger"}) == 0
+    assert time.monotonic() - started < 5.0
+    ended.set()

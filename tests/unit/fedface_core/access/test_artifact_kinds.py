@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from fedface_core.access.artifact_kinds import PATTERNS
+from fedface_core.access.artifact_kinds import PATTERNS, too_long
 from fedface_core.contracts import object_keys
 
 RUN = "run-0123456789ab"
@@ -32,7 +32,7 @@ KEYS = {
 
 
 def test_each_kind_of_artifact_has_a_pattern() -> None:
-    assert {*KEYS} == {*object_keys.KINDS} == {*PATTERNS} - {"clock"}
+    assert {*KEYS} == {*object_keys.KINDS} == {*PATTERNS} - {"clock", "earlier_runs"}
 
 
 @pytest.mark.parametrize("kind", KEYS)
@@ -41,5 +41,19 @@ def test_a_key_matches_the_pattern_of_its_kind_alone(kind: str) -> None:
     assert object_keys.kind(KEYS[kind]) == kind
 
 
-def test_the_mark_of_earlier_runs_is_a_claim() -> None:
-    assert fnmatchcase(object_keys.EARLIER_RUNS, PATTERNS["claim"])
+def test_the_mark_of_earlier_runs_is_no_claim() -> None:
+    assert [kind for kind, pattern in PATTERNS.items() if fnmatchcase(object_keys.EARLIER_RUNS, pattern)] == ["earlier_runs"]
+
+
+@pytest.mark.parametrize("denied", sorted({pattern for kind in PATTERNS for pattern in too_long(kind)}))
+def test_no_key_of_ours_is_too_long(denied: str) -> None:
+    assert [key for key in (*KEYS.values(), object_keys.EARLIER_RUNS) if fnmatchcase(key, denied)] == []
+
+
+@pytest.mark.parametrize("kind", PATTERNS)
+def test_a_key_with_a_part_too_many_is_too_long(kind: str) -> None:
+    pattern = PATTERNS[kind]
+    for star in (place for place, letter in enumerate(pattern) if letter == "*"):
+        key = f"{pattern[:star]}1/2{pattern[star + 1 :]}".replace("*", "0")
+        assert fnmatchcase(key, pattern), "S3 would take it for a key of this kind"
+        assert any(fnmatchcase(key, denied) for denied in too_long(kind))

@@ -19,6 +19,7 @@ KINDS_OF_A_RUN = {
     object_keys.update(RUN, 3, client_id(1)): "update",
     object_keys.partial(RUN, 3, 0, DIGEST): "partial",
     object_keys.class_embeddings(RUN, SHA): "class_embedding",
+    object_keys.row(RUN, SHA, client_id(1)): "row",
     object_keys.server_state(RUN, SHA): "server_state",
     object_keys.guidance(RUN, SHA): "guidance",
     object_keys.identity_list(RUN, SHA): "identity_list",
@@ -74,3 +75,8 @@ def test_the_keys_of_a_model_version_and_of_its_claims_name_it() -> None:
     assert claim.startswith(object_keys.claims(SHA))
     assert object_keys.parse_claim_key(claim) == (SHA, RUN)
     assert not object_keys.EARLIER_RUNS.startswith(object_keys.claims("e" * 64))
+
+
+def test_only_the_claims_of_runs_are_claims() -> None:
+    assert [key for key in KINDS if object_keys.is_claim(key)] == [object_keys.claim(SHA, RUN)]
+    assert not object_keys.is_claim(f"{object_keys.CLAIMS}{SHA}"), "a stray object"

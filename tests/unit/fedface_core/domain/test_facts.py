@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from fedface_core.domain.facts import EvaluationSkipped, Fact, IdentitiesListed, ModelPrepared, RoundReady, StepFailed
+from fedface_core.domain.facts import (
+    EvaluationSkipped,
+    Fact,
+    IdentitiesListed,
+    ModelPrepared,
+    OwnedStep,
+    RoundReady,
+    StepFailed,
+)
 
 RUN = "run-0123456789ab"
 FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
@@ -19,6 +27,7 @@ FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
         RoundReady(run_id=RUN, round=0, because="settled"),
         EvaluationSkipped(run_id=RUN, round=2),
         StepFailed(run_id=RUN, round=None, reason="no disk"),
+        StepFailed(run_id=RUN, step=OwnedStep.EVALUATE_MODEL, round=2, reason="no disk"),
     ],
     ids=lambda fact: fact.kind,
 )
@@ -30,3 +39,23 @@ def test_a_fact_is_read_back_by_its_kind(fact: Fact) -> None:
 def test_an_unknown_kind_and_wrong_fields_are_refused(kind: str, fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         FACT.validate_python({"kind": kind, "run_id": RUN} | fields)
+
+
+@pytest.mark.parametrize(
+    ("step", "number", "helps", "complaint"),
+    [
+        (OwnedStep.PREPARE_MODEL, 1, False, "round: aggregator.prepare_model is no step of a round"),
+        (OwnedStep.LIST_IDENTITIES, 0, False, "round: client.list_identities is no step of a round"),
+        (OwnedStep.FOLD_SHARD, None, True, "round: aggregator.fold_shard is a step of a round"),
+        (OwnedStep.EVALUATE_MODEL, 1, True, "fresh_cohort_may_help: evaluator.evaluate_model does not depend on the cohort"),
+    ],
+)
+def test_a_failed_step_is_of_the_run_or_of_a_round(step: OwnedStep, number: int | None, helps: bool, complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        StepFailed(run_id=RUN, step=step, round=number, reason="no disk", fresh_cohort_may_help=helps)
+
+
+def test_a_failed_step_of_an_earlier_version_is_read() -> None:
+    """It said neither which step had failed, nor whose it was."""
+    stored = f'{{"schema_version": 3, "run_id": "{RUN}", "kind": "step_failed", "round": 1, "reason": "no disk"}}'
+    assert FACT.validate_json(stored) == StepFailed(run_id=RUN, step=None, round=1, reason="no disk")

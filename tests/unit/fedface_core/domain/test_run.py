@@ -91,7 +91,7 @@ def test_what_a_run_changes_are_its_fields() -> None:
     changes = get_type_hints(RunChanges)
     assert changes == {name: fields[name] for name in changes}
     assert fields.keys() - changes.keys() == {
-        "schema_version", "id", "plan", "correlation_id", "created_at", "cloned_from",
+        "schema_version", "id", "plan", "correlation_id", "created_at", "cloned_from", "owner",
     }  # fmt: skip
 
 

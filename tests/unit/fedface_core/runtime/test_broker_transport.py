@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from kombu.transport import redis as redis_transport
 from pydantic import SecretStr
 
 from fedface_core.adapters.celery import CeleryPublisher
+from fedface_core.contracts.broker_keys import came_back_key
 from fedface_core.contracts.tasks import CLIENT
 from fedface_core.domain.commands import EnrolClients
 from fedface_core.domain.errors import EvictingLedgerError
@@ -180,3 +182,41 @@ def test_a_message_that_was_taken_and_not_recorded_goes_back(
         (message,) = messages
         assert message.payload[1] == {"command": COMMAND.model_dump(mode="json")}
         message.ack()
+
+
+def taken(app: Celery) -> Any:
+    """The next message of the queue, taken and acknowledged."""
+    with app.connection_for_read() as connection:
+        messages: list[Any] = []
+        callbacks = [lambda _, message: messages.append(message)]
+        app.amqp.TaskConsumer(connection.default_channel, callbacks=callbacks).consume()
+        connection.drain_events(timeout=10)
+        (message,) = messages
+        message.ack()
+        return message
+
+
+def test_a_message_that_a_worker_has_put_back_came_back(delivery: Delivery, app: Celery, server: redis.Redis) -> None:
+    assert not delivery.message.delivery_info["redelivered"]
+    delivery.message.requeue()
+    assert taken(app).delivery_info["redelivered"]
+    assert not server.exists(came_back_key(CLIENT))
+
+
+def test_a_message_that_only_says_so_did_not_come_back(app: Celery, publisher: CeleryPublisher, server: redis.Redis) -> None:
+    """Whoever may publish could have a step given up by five copies of its message."""
+    publisher.publish(COMMAND, correlation_id="abc")
+    copy = json.loads(server.lrange(CLIENT, 0, -1)[0])
+    copy["properties"]["delivery_info"]["redelivered"] = True
+    for _ in range(3):
+        server.lpush(CLIENT, json.dumps(copy))
+    assert [bool(taken(app).delivery_info["redelivered"]) for _ in range(4)] == [False] * 4
+
+
+def test_a_copy_of_a_message_that_came_back_came_back_no_more_often(
+    delivery: Delivery, app: Celery, server: redis.Redis
+) -> None:
+    delivery.message.requeue()
+    (put_back,) = server.lrange(CLIENT, 0, -1)
+    server.lpush(CLIENT, put_back, put_back)
+    assert [bool(taken(app).delivery_info["redelivered"]) for _ in range(3)] == [True, False, False]

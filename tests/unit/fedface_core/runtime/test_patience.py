@@ -39,9 +39,9 @@ class FlakyArtifacts(MemoryArtifacts):
         if self.calls <= self.failures:
             raise UnavailableError(REASON)
 
-    def put(self, key: str, *data: bytes | memoryview) -> None:
+    def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:
         self._call()
-        super().put(key, *data)
+        super().put(key, *data, sha256=sha256)
 
     def get(self, key: str) -> bytes:
         self._call()

@@ -9,6 +9,7 @@ import pytest
 
 from fedface_core.runtime.secret_files import MAX_SECRET_BYTES, secret_fields
 from fedface_core.runtime.settings import ControlSettings, Settings, load_settings
+from support.signing import keys_in_environment
 
 URL = "redis://client:own@redis:6379/0"
 OTHERS = {
@@ -21,7 +22,7 @@ OTHERS = {
 
 @pytest.fixture(autouse=True)
 def _other_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.upper().startswith("FEDFACE_")]:
+    for name in [name for name in os.environ if name.upper().startswith("FEDFACE_") and name not in keys_in_environment()]:
         monkeypatch.delenv(name)
     for name, value in OTHERS.items():
         monkeypatch.setenv(name, value)
@@ -45,7 +46,13 @@ def test_a_secret_is_read_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_every_secret_has_a_file_of_its_own() -> None:
-    assert secret_fields(ControlSettings) == ["redis_url", "s3_secret_key"]
+    assert sorted(secret_fields(ControlSettings)) == [
+        "api_first_key",
+        "api_metrics_key",
+        "redis_url",
+        "s3_secret_key",
+        "webhook_secret",
+    ]
 
 
 @pytest.mark.parametrize("field", secret_fields(ControlSettings))
@@ -55,6 +62,7 @@ def test_a_secret_given_twice_is_refused(
     variable = f"FEDFACE_{field.upper()}"
     monkeypatch.setenv("FEDFACE_REDIS_URL", URL)
     (tmp_path / "secret").write_text("nobody")
+    monkeypatch.setenv(variable, OTHERS.get(variable, URL))
     monkeypatch.setenv(f"{variable}_FILE", str(tmp_path / "secret"))
     assert stops_with(capsys) == [f"settings: {variable} and {variable}_FILE are both set: set one of them"]
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import get_args
 
+import pytest
+
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.tasks import ROUTES
+from fedface_core.contracts.tasks import AGGREGATOR, ROUTES
 from fedface_core.domain.commands import HandleFact
-from fedface_core.domain.facts import Fact
+from fedface_core.domain.facts import PREPARATION, Fact, OwnedStep, StepFailed
 from fedface_core.signing.makers import MAKERS, MARKS, NAMED_BY_DIGEST, SIGNERS, senders
+
+RUN = "run-0123456789ab"
 
 
 def test_every_kind_of_object_is_signed_or_named_by_its_digest_or_only_a_mark() -> None:
@@ -24,3 +28,10 @@ def test_every_message_has_a_sender_that_signs() -> None:
     for kind in get_args(get_args(Fact)[0]):
         fact = kind.model_construct(run_id="run-0123456789ab", round=0, because="settled")
         assert senders(HandleFact.model_construct(run_id=fact.run_id, fact=fact)), kind
+
+
+@pytest.mark.parametrize("step", [None, *OwnedStep])
+def test_a_failed_step_is_believed_from_the_service_that_takes_it(step: OwnedStep | None) -> None:
+    fact = StepFailed(run_id=RUN, step=step, round=None if step in PREPARATION else 1, reason="no disk")
+    owner = AGGREGATOR if step is None else {route.task: route.queue for route in ROUTES.values()}[step]
+    assert senders(HandleFact(run_id=RUN, fact=fact)) == {owner}

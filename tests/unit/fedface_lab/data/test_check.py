@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ def test_the_list_is_written_and_leaves_the_images_out(fedface: Invoke, folder: 
     assert "2: " in out
     assert "2 of 9 images are damaged; the list: " in out
     assert [line.split(",")[0] for line in listed.read_text().splitlines()] == ["2", "9"]
+    told = json.loads(fedface("data", "check", *data, "-o", str(listed), "--json")[1])
+    assert told == {"images": 9, "damaged": 2, "list": str(listed)}
     code, out, err = fedface("data", "preview", *data, "--skip-damaged", str(listed), *sheet)
     assert code == 0, err
     assert "3 of 3 identities of recordio" in out

@@ -108,7 +108,7 @@ def test_a_list_that_joins_nothing_is_an_error(tmp_path: Path) -> None:
         (f"a,{POINTS}\nb,{POINTS.replace('51.6963', 'nan')}\n", "line 2: a path and 10 numbers were expected"),
         (f"a,{POINTS}\nb\n", "line 2: a path and 10 numbers were expected"),
         (f"a,{POINTS}\npath,x,y\n", "line 2: a path and 10 numbers were expected"),
-        (f"a,{POINTS}\n{'b' * 10_001},1\n", "line 2 has more than 10,000 bytes"),
+        (f"a,{POINTS}\n{'b' * 10_001},1\n", "line 2 is longer than 8,192 bytes"),
     ],
 )
 def test_points_that_are_wrong_are_named_by_line(tmp_path: Path, text: str, complaint: str) -> None:
@@ -121,5 +121,5 @@ def test_a_file_that_is_missing_or_no_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"cannot read .*none\.csv: No such file"):
         ListedFaces(tmp_path / "none.csv").join(["a.png"])
     (tmp_path / "points.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InvalidInputError, match=r"points\.csv, line 1 is no line of a CSV file in UTF-8"):
+    with pytest.raises(InvalidInputError, match=r"points\.csv, line 1 is not text in UTF-8"):
         ListedFaces(tmp_path / "points.csv").join(["a.png"])

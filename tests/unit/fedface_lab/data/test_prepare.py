@@ -264,3 +264,15 @@ def test_a_name_that_is_no_text_is_named(fedface: Invoke, source: Path, points: 
     code, _, err = fedface("data", "prepare", str(source), str(tmp_path / "out"), "--landmarks", str(points))
     assert code == 2
     assert r"the name b'\xff2.png' is not in UTF-8: rename the file or folder" in err
+
+
+def test_in_json_the_counts_are_those_of_the_report(fedface: Invoke, source: Path, points: Path, tmp_path: Path) -> None:
+    (source / "ann" / "1.png").write_bytes(b"no image")
+    options = (str(source), str(tmp_path / "aligned"), "--landmarks", str(points), "--json")
+    code, out, err = fedface("data", "prepare", *options)
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["report"] == str(tmp_path / "aligned" / REPORT)
+    assert (told["photographs"], told["aligned"], told["refused"], told["no_face"]) == (3, 2, 1, 0)
+    stored = report(tmp_path / "aligned")
+    assert (told["passed_over"], told["landmarks"]) == (stored["passed_over"], stored["landmarks"])

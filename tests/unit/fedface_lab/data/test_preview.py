@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from PIL import Image
@@ -34,6 +35,9 @@ def test_what_a_folder_passes_over_is_counted(fedface: Invoke, tmp_path: Path) -
     assert "2 of 2 identities of folder" in out
     assert "passed over: 1 .psd" in out
     assert "passed over: 1 __MACOSX/" in out
+    told = json.loads(fedface("data", "preview", *options, "--json")[1])
+    assert (told["file"], told["identities"], told["shown"]) == (str(tmp_path / "sheet.png"), 2, ["ann", "bob"])
+    assert told["passed_over"] == {".psd": 1, "__MACOSX/": 1}
 
 
 def test_labels_say_who_is_in_a_row(fedface: Invoke, tmp_path: Path) -> None:

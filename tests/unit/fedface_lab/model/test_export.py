@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import onnx
@@ -39,6 +40,9 @@ def test_a_described_model_needs_no_option(fedface: Invoke) -> None:
     ]
     said = {each.key: each.value for each in onnx.load_model_from_string(graph).metadata_props}
     assert said["model_sha256"] == sha256_hex(described())
+    told = json.loads(fedface("model", "export", "m.safetensors", "--onnx", "m.onnx", "--json")[1])
+    assert (told["sha256"], told["file"], told["model_sha256"]) == (sha256_hex(graph), "m.onnx", sha256_hex(described()))
+    assert (told["images"], told["embeddings"]) == ([None, 3, 32, 32], [None, 16])
 
 
 def test_a_model_of_a_run_takes_its_plan(fedface: Invoke, plan: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_the_model_needs_no_architecture(fedface: Invoke, weights: Path) -> None
     code, out, err = fedface("evaluate", "--model", "m.safetensors", *options)
     assert code == 0, err
     assert '"auc"' in out
-    code, _, err = fedface("evaluate", "--model", "m.safetensors", "--architecture", "spherenet-20", *options)
+    code, _, err = fedface("evaluate", "--model", "m.safetensors", "--architecture", "spherenet-20", *options[:-1])
     assert code == 2
     assert "m.safetensors has architecture mobilefacenet, height 32, width 32, embedding_size 16, widths 8×8×8" in err
     assert "as it says itself (Somebody's MobileFaceNet), not architecture spherenet-20, height 112" in err
@@ -89,3 +90,16 @@ def test_other_files_are_named_for_what_they_are(fedface: Invoke, weights: Path)
 def test_default_sizes_are_left_out_of_the_plan() -> None:
     plan = ModelPlan.model_validate({"architecture": "mobilefacenet"})
     assert plan_lines(plan, "a" * 64) == ["[model]", 'architecture = "mobilefacenet"', f'weights = "{"a" * 64}"']
+
+
+def test_in_json_it_says_what_it_found_and_the_model_of_a_plan(fedface: Invoke, weights: Path) -> None:
+    code, out, err = fedface("model", "import", str(weights), "--json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    sha256 = sha256_hex(Path("backbone.safetensors").read_bytes())
+    assert (told["sha256"], told["file"], told["layout"]) == (sha256, "backbone.safetensors", SMALL_LAYOUT.name)
+    assert (told["tensors"], told["place"]) == (len(SMALL_LAYOUT.shapes), "net")
+    assert "classifier.weight" in told["left_out"]
+    assert told["input"] == {"channel_order": "bgr", "pixel_mean": 127.5, "pixel_scale": 128.0}
+    plan = ModelPlan.model_validate(told["plan"]["model"])
+    assert (plan.architecture, plan.height, plan.stored_weights) == ("mobilefacenet", 32, sha256)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fedface_lab.study import commands
+from fedface_lab.study.run_study import FinishedWork, PendingWork
 from support.command_line import Invoke
 from support.finished_study import Finished
 from support.tiny_study import ONE_POINT, ONE_SEED, write_study
@@ -31,12 +34,12 @@ def test_a_dry_run_lists_the_jobs_and_runs_none(fedface: Invoke, finished: Finis
 def test_jobs_that_fail_are_named_and_stop_no_others(
     fedface: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "plot", lambda folder: None)  # drawing takes seconds
+    monkeypatch.setattr("fedface_lab.study.plots.draw_all", lambda *_: [])  # drawing takes seconds
     broken = "[arms.sparse]\ndata.images_per_identity = 1\n[arms.wild]\npretrain.learning_rate = 1e9\n"
     file = write_study(tmp_path, ONE_SEED, ONE_POINT, ("[arms.long]", f"{broken}\n[arms.long]"))
-    code, _, err = fedface("study", "run", str(file), "-o", str(tmp_path / "out"))
+    code, out, err = fedface("study", "run", str(file), "-o", str(tmp_path / "out"))
     said = " ".join(err.split())
-    assert code == 1
+    assert (code, out) == (1, f"{tmp_path / 'out' / 'summary.md'}\n")
     assert "failed sparse, split.clients=4, seed 3: verification needs two identities and two images of one of them" in said
     assert "failed wild, split.clients=4, seed 3: its pre-training" in said
     assert "failed: pre-training diverged at step" in said
@@ -81,3 +84,41 @@ def test_a_damaged_result_is_named(fedface: Invoke, finished: Finished, tmp_path
     code, _, err = fedface("study", "report", str(tmp_path / "out"))
     assert code == 2
     assert f"{damaged.name} is not a result of this study: remove it" in " ".join(err.split())
+
+
+def test_in_json_a_study_has_its_jobs_its_gains_and_its_files(
+    fedface: Invoke, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    shutil.copytree(finished.folder, folder)
+    monkeypatch.setattr("fedface_lab.study.plots.draw_all", lambda *_: [folder / "plots" / "gain.png"])
+    run = ("study", "run", str(finished.file), "-o", str(folder), "--json")
+    code, out, err = fedface(*run)
+    assert (code, "12 jobs, 12 done" in err) == (0, True)
+    told = json.loads(out)
+    assert (told["folder"], told["plots"]) == (str(folder), [str(folder / "plots" / "gain.png")])
+    assert {job["state"] for job in told["jobs"]} == {"done"}
+    assert len({job["digest"] for job in told["jobs"]}) == len(told["jobs"]) == 12
+    assert [Path(file).name for file in told["report"]["files"]] == ["results.csv", "summary.csv", "summary.md"]
+    with (folder / "summary.csv").open() as file:
+        lines = [*csv.DictReader(file)]
+    assert [
+        {name: "" if each is None else str(each) for name, each in line.items()} for line in told["report"]["summary"]
+    ] == lines
+    assert json.loads(fedface("study", "report", str(folder), "--json")[1]) == told["report"]
+    assert json.loads(fedface("study", "plot", str(folder), "--json")[1]) == {"plots": told["plots"]}
+    assert json.loads(fedface(*run, "--dry-run")[1]) == {"folder": str(folder), "jobs": told["jobs"]}
+
+
+def test_a_job_that_fails_is_so_in_the_document_too(
+    fedface: Invoke, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_all(pending: PendingWork, _folder: object, _processes: int, show: Callable[[FinishedWork], None]) -> None:
+        for work in pending.jobs:
+            show(FinishedWork(work, "no memory"))
+
+    monkeypatch.setattr("fedface_lab.study.run_study.run_pending_work", fail_all)
+    code, out, err = fedface("study", "run", str(finished.file), "-o", str(tmp_path), "--json")
+    told = json.loads(out)
+    assert (code, told["report"], {job["state"] for job in told["jobs"]}) == (1, None, {"failed"})
+    assert json.loads(err[err.index("\n{\n") :])["detail"].startswith("12 pieces of work failed")

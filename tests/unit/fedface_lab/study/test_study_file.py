@@ -53,3 +53,10 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 
 def test_nested_tables_and_dotted_names_are_the_same_fields() -> None:
     assert leaves({"a": {"b": 1, "c": {"d": [2]}}, "e.f": 3}) == [("a.b", 1), ("a.c.d", [2]), ("e.f", 3)]
+
+
+def test_a_plan_is_no_study_and_says_how_to_run_it(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text("rounds = 3\n[split]\nclients = 4\n")
+    with pytest.raises(InvalidInputError, match=f"{path} is a plan, of one run, and a study is of many: fedface run create"):
+        read_study(path)

@@ -63,7 +63,7 @@ def test_headings_comments_and_byte_order_marks_are_skipped(tmp_path: Path, text
         ("/1.jpg 7\n", "line 1: '/1.jpg' is no path below the folder"),
         ("1.jpg\t\u202eevil\n", "line 1: the label is '\\u202eevil', of which character 1 (U+202E) cannot be shown"),
         (f"1.jpg {'x' * 256}\n", "line 1: a label of 256 characters; 255 are allowed"),
-        (f"1.jpg {'x' * 9000}\n", "line 1 is longer than 8192 bytes: is it a list?"),
+        (f"1.jpg {'x' * 9000}\n", "line 1 is longer than 8,192 bytes: is it a list?"),
         (b"1.jpg \xff\n", "is not text in UTF-8"),
         ('1.jpg 7\n"2.jpg,7\n', "line 2: a path and a label were expected"),
     ],

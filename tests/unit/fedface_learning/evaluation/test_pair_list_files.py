@@ -87,7 +87,7 @@ PATHS_AND_LABEL = "two paths and 1 (same person) or 0"
         ),
         ("1 Protocol/Images/001.jpg\n", f"FILE, line 1: expected {LAYOUTS}, not '1 Protocol/Images/001.jpg'"),
         ("a.jpg\n", f"FILE, line 1: expected {LAYOUTS}, not 'a.jpg'"),
-        (f"{'a' * 200_000},b.jpg,1\n", f"FILE, line 1: expected {LAYOUTS}, not '{'a' * 200}' and so on"),
+        (f"{'a' * 8_000}\n", f"FILE, line 1: expected {LAYOUTS}, not '{'a' * 200}' and so on"),
         ("a.jpg b.jpg yes\n", f"FILE, line 1: expected {PATHS_AND_LABEL}, not 'a.jpg b.jpg yes'"),
         ("a.jpg b.jpg 1\na.jpg b.jpg 2\n", f"FILE, line 2: expected {PATHS_AND_LABEL}, not 'a.jpg b.jpg 2'"),
         ("a.jpg b.jpg 1\n\na.jpg 1\n", f"FILE, line 3: expected {PATHS_AND_LABEL}, not 'a.jpg 1'"),

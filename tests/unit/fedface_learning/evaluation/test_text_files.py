@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.files.bounded_lines import LineBounds
+from fedface_learning.evaluation import text_files
 from fedface_learning.evaluation.text_files import pixels, read_lines, read_table, whole_number, wrong_line
 
 PATH = Path("list.txt")
@@ -21,7 +24,7 @@ def test_lines_are_read_without_a_byte_order_mark_and_without_blank_lines_at_the
     ("content", "message"),
     [
         (None, "cannot read {}: No such file or directory; it should hold pairs"),
-        (b"\xff\xd8\xff", "{} is not text; it should hold pairs"),
+        (b"\xff\xd8\xff", "{}, line 1 is not text in UTF-8; it should hold pairs"),
         (b" \n\n", "{} is empty; it should hold pairs"),
     ],
     ids=["missing", "binary", "blank"],
@@ -59,9 +62,22 @@ def test_a_message_shows_the_start_of_a_very_long_line() -> None:
     assert str(wrong_line(PATH, 1, "a pair", "x" * 300)) == f"list.txt, line 1: expected a pair, not '{'x' * 200}' and so on"
 
 
-def test_a_list_that_is_too_large_or_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fedface_learning.evaluation.text_files.MAX_LIST_BYTES", 1000)
-    (tmp_path / "pairs.txt").write_text("a b\n" * 251)
-    for path in (tmp_path / "pairs.txt", Path("/dev/zero")):
-        with pytest.raises(InvalidInputError, match=f"{path} has more than 1,000 bytes"):
-            read_lines(path, "pairs")
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (f"{'a' * 19}\n" * 51, "has more than 1,000 bytes, which is too large; it should hold pairs"),
+        ("a\n" * 101, "has more than 100 lines, which is too many; it should hold pairs"),
+        ("a b\n" + "c" * 31, "line 2 is longer than 30 bytes: is it a list?; it should hold pairs"),
+        (None, "line 1 is longer than 30 bytes"),
+    ],
+    ids=["bytes", "lines", "line", "endless"],
+)
+def test_a_list_beyond_the_bounds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, complaint: str
+) -> None:
+    monkeypatch.setattr(text_files, "BOUNDS", LineBounds(most_bytes=1000, most_lines=100, longest_line=30))
+    path = Path("/dev/zero") if content is None else tmp_path / "pairs.txt"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InvalidInputError, match=re.escape(complaint)):
+        read_lines(path, "pairs")

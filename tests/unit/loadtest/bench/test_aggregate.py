@@ -15,7 +15,7 @@ from fedface_core.domain.errors import InvalidInputError
         (["--sizes", "tiny"], "--sizes 'tiny': give some of small, medium, large, each once"),
         (["--sizes", "small,small"], "each once"),
         (["--plot", "memory.txt"], "ends in .png or .pdf"),
-        (["--json", "/no/such/directory/report.json"], "there is no directory /no/such/directory"),
+        (["--plot", "/no/such/directory/memory.png"], "there is no directory /no/such/directory"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_measured(arguments: list[str], says: str) -> None:

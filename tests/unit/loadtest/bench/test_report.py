@@ -1,23 +1,33 @@
-"""A report is written as JSON and printed as a table, and unusable files are found before the measurement."""
+"""A report is printed as JSON and as a table, and unusable files are found before the measurement."""
 
 from __future__ import annotations
 
+import math
 from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from fedface_cli.plain_console import PlainConsole
+from fedface_cli.terminal import json_output
 from fedface_core.domain.errors import InvalidInputError
 from loadtest.bench.machine import this_machine
-from loadtest.bench.report import BenchmarkReport, Column, check_plot_file, check_writable, show_table, write_report
+from loadtest.bench.report import BenchmarkReport, Column, check_plot_file, check_writable, print_report, show_table
 
 
-def test_a_report_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    report = BenchmarkReport(machine=this_machine())
-    write_report(None, report)
-    write_report(tmp_path / "report.json", report)
-    assert BenchmarkReport.model_validate_json((tmp_path / "report.json").read_text()) == report
+class Rate(BenchmarkReport):
+    rate: float | None
+
+
+@pytest.mark.parametrize("rate", [0.1, math.nan])
+def test_a_report_is_read_back_as_it_was_printed(capsys: pytest.CaptureFixture[str], rate: float) -> None:
+    report = Rate(machine=this_machine(), rate=rate)
+    print_report(report)
+    assert capsys.readouterr().out == ""
+    with json_output(wanted=True):
+        print_report(report)
+    read = Rate.model_validate_json(capsys.readouterr().out)
+    assert (read.machine, read.rate) == (report.machine, None if math.isnan(rate) else rate)
 
 
 def test_a_table_has_its_whole_title() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,7 @@ from loadtest.bench.storage_figures import StorageReport
 from support.command_line import Invoke
 
 
-def test_every_step_is_reported(fedface: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_every_step_is_reported(fedface: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
     def in_memory(_artifacts: str) -> Iterator[tuple[Ports, Callable[[], None]]]:
         ports = Ports(MemoryLedger(), MemoryArtifacts(), RecordingPublisher(), SystemClock())
@@ -27,21 +26,17 @@ def test_every_step_is_reported(fedface: Invoke, monkeypatch: pytest.MonkeyPatch
         yield ports, lose_ledger
 
     monkeypatch.setattr("loadtest.bench.storage_figures.empty_ports", in_memory)
-    file = tmp_path / "storage.json"
-    status, out, _ = fedface("bench", "storage", "--runs", "2", "--json", str(file))
+    status, out, err = fedface("bench", "storage", "--runs", "2", "--json")
     assert status == 0
-    report = StorageReport.model_validate_json(file.read_text())
+    report = StorageReport.model_validate_json(out)
     assert (report.runs, report.artifacts) == (2, "s3")
     assert report.objects > 15
-    assert f"2 ended runs, {report.objects} objects in s3" in out
+    assert f"2 ended runs, {report.objects} objects in s3" in err
     for what in report.seconds:
-        assert what in out
+        assert what in err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"), [(["--runs", "1"], "runs"), (["--json", "/no/such/directory/x.json"], "there is no directory")]
-)
-def test_wrong_options_are_refused_before_anything_is_measured(fedface: Invoke, arguments: list[str], says: str) -> None:
-    status, _, err = fedface("bench", "storage", *arguments)
-    assert status != 0
-    assert says in err
+def test_a_wrong_option_is_refused_before_anything_is_measured(fedface: Invoke) -> None:
+    status, _, err = fedface("bench", "storage", "--runs", "1")
+    assert status == 2
+    assert "runs" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,20 +30,18 @@ def test_wrong_options_are_refused_at_once(fedface: Invoke, options: tuple[str, 
     assert complaint in err
 
 
-def test_a_report_that_cannot_be_written_is_refused_at_once(fedface: Invoke, tmp_path: Path) -> None:
-    status, out, err = fedface("bench", "peers", "--json", str(tmp_path / "nowhere" / "report.json"))
-    assert status == 1
-    assert "there is no directory" in out
-    assert "Traceback" not in out + err
+def test_a_file_that_cannot_be_written_is_refused_at_once(fedface: Invoke, tmp_path: Path) -> None:
+    status, out, err = fedface("bench", "peers", "--markdown", str(tmp_path / "nowhere" / "table.md"))
+    assert (status, out) == (2, "")
+    assert "there is no directory" in err
+    assert "Traceback" not in err
     status, out, err = fedface("bench", "peers", "--plot", str(tmp_path / "plot.txt"))
-    assert status == 1
-    assert "give a file that ends in .png or .pdf" in out
+    assert (status, out) == (2, "")
+    assert "give a file that ends in .png or .pdf" in err
 
 
-def test_without_any_system_there_is_no_comparison(fedface: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_any_system_there_is_no_comparison(fedface: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loadtest.peers.comparison.prepare_environments", lambda *_: ({}, {"flower": "no network"}))
-    file = tmp_path / "report.json"
-    status, out, _ = fedface("bench", "peers", "--systems", "flower", "--json", str(file))
-    assert status == 1
-    assert "none of the systems can be measured: no network" in out
-    assert not file.exists()
+    status, out, err = fedface("bench", "peers", "--systems", "flower", "--json")
+    assert (status, out) == (1, "")
+    assert json.loads(err)["detail"] == "none of the systems can be measured: no network"

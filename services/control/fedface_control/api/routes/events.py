@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from fedface_control.api.problems import busy_response
 from fedface_control.api.routes.runs import BUSY, LONGEST_ID, UNKNOWN_RUN, PortsDep, Responses, RunIdPath
 from fedface_control.api.run_feed import Listener, Look, RunFeeds
+from fedface_control.auth.roles import Role, requires
 from fedface_core.ports import RecordedEvent
 
 STREAM: Responses = {200: {"content": {"text/event-stream": {}}, "description": "Server-sent events."}}
@@ -91,6 +92,7 @@ router = APIRouter(prefix="/runs", tags=["runs"])
 
 @router.get(
     "/{run_id}/events",
+    dependencies=[requires(Role.VIEWER)],
     response_class=EventSourceResponse,
     responses=UNKNOWN_RUN | STREAM | BUSY,
 )

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from fedface_control.api.routes.runs import INVALID, PortsDep
+from fedface_control.auth.roles import Role, requires
 from fedface_control.upkeep.garbage import collect_garbage_page
 from fedface_core.contracts.http import Garbage
 from fedface_core.ports import Ports
@@ -27,13 +28,13 @@ Limit = Annotated[int, Query(ge=1, le=10_000, description="How many artifacts th
 router = APIRouter(prefix="/garbage", tags=["artifacts"])
 
 
-@router.get("", responses=INVALID)
+@router.get("", responses=INVALID, dependencies=[requires(Role.VIEWER)])
 def list_garbage(ports: PortsDep, older_than_hours: Hours = 24.0, after: After = "", limit: Limit = 1000) -> Garbage:
     """Look at one page of the store, and list its artifacts that no claim, manifest, run or upload names."""
     return _page(ports, older_than_hours, after, limit, dry_run=True)
 
 
-@router.delete("", responses=INVALID)
+@router.delete("", responses=INVALID, dependencies=[requires(Role.ADMIN)])
 def collect_garbage(ports: PortsDep, older_than_hours: Hours = 24.0, after: After = "", limit: Limit = 1000) -> Garbage:
     """Look at one page of the store, and remove and list its artifacts that no claim, manifest, run or upload names."""
     return _page(ports, older_than_hours, after, limit, dry_run=False)

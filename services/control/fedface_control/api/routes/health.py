@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import APIRouter, Response, status
 
 from fedface_control.api.routes.runs import PortsDep
@@ -12,16 +14,23 @@ from fedface_core.ports import Ports
 router = APIRouter(tags=["health"])
 
 
+def dependencies(ports: Ports) -> dict[str, Callable[[], None]]:
+    """Dependency → what raises an error if it cannot be used."""
+    return {"ledger": lambda: ports.ledger.ping(), "artifacts": lambda: ports.artifacts.ping()}
+
+
+def check_dependency(ping: Callable[[], None]) -> str:
+    """``ok``, or why a dependency cannot be used."""
+    try:
+        ping()
+    except (UnavailableError, EvictingLedgerError) as error:
+        return str(error)
+    return "ok"
+
+
 def check_dependencies(ports: Ports) -> dict[str, str]:
     """Dependency → ``ok``, or why it cannot be used."""
-    checks = {}
-    for name, ping in (("ledger", ports.ledger.ping), ("artifacts", ports.artifacts.ping)):
-        try:
-            ping()
-            checks[name] = "ok"
-        except (UnavailableError, EvictingLedgerError) as error:
-            checks[name] = str(error)
-    return checks
+    return {name: check_dependency(ping) for name, ping in dependencies(ports).items()}
 
 
 @router.get("/healthz")

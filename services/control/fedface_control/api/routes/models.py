@@ -18,6 +18,7 @@ from fedface_control.api.entity_tags import IfNoneMatch, entity_tag, unchanged
 from fedface_control.api.problems import busy_response
 from fedface_control.api.routes.rounds import UNCHANGED, NumberPath
 from fedface_control.api.routes.runs import BUSY, INVALID, LONGEST_ID, UNKNOWN_RUN, PortsDep, Responses, RunIdPath
+from fedface_control.auth.roles import Role, requires
 from fedface_control.lineage import model_card, model_page
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import MODEL_SHA256_HEADER, ModelCard, ModelList, Problem, StoredModel
@@ -55,7 +56,7 @@ class Uploads:
         self.open = 0
 
 
-@router.get("/models", responses=UNKNOWN_RUN | INVALID)
+@router.get("/models", responses=UNKNOWN_RUN | INVALID, dependencies=[requires(Role.VIEWER)])
 def list_models(
     ports: PortsDep,
     after: Annotated[str, Query(max_length=LONGEST_ID, description=AFTER_DESCRIPTION)] = "",
@@ -69,13 +70,18 @@ def list_models(
     return model_page(ports, after, limit)
 
 
-@router.get("/models/{sha256}", response_class=Response, responses=DOWNLOAD_BY_NAME | INVALID)
+@router.get(
+    "/models/{sha256}",
+    response_class=Response,
+    responses=DOWNLOAD_BY_NAME | INVALID,
+    dependencies=[requires(Role.VIEWER)],
+)
 def download_model(sha256: ModelPath, ports: PortsDep, known: IfNoneMatch = None) -> Response:
     """Download a model version as safetensors. Its bytes never change, so what a client has of this name is right."""
     return _download(ports, sha256, sha256, known)
 
 
-@router.get("/models/{sha256}/card", responses=UNKNOWN_MODEL | INVALID)
+@router.get("/models/{sha256}/card", responses=UNKNOWN_MODEL | INVALID, dependencies=[requires(Role.VIEWER)])
 def get_model_card(sha256: ModelPath, ports: PortsDep) -> ModelCard:
     """Show what is known of a model version: who made it, from what, by which plan, and its scores."""
     return model_card(ports, sha256)
@@ -83,6 +89,7 @@ def get_model_card(sha256: ModelPath, ports: PortsDep) -> ModelCard:
 
 @router.get(
     "/runs/{run_id}/model",
+    dependencies=[requires(Role.VIEWER)],
     response_class=Response,
     responses=UNKNOWN_RUN | DOWNLOAD,
 )
@@ -94,7 +101,12 @@ def download_run_model(run_id: RunIdPath, ports: PortsDep, known: IfNoneMatch = 
     return _download(ports, run.model_sha256, run_id, known)
 
 
-@router.get("/runs/{run_id}/rounds/{number}/model", response_class=Response, responses=UNKNOWN_RUN | DOWNLOAD | INVALID)
+@router.get(
+    "/runs/{run_id}/rounds/{number}/model",
+    response_class=Response,
+    responses=UNKNOWN_RUN | DOWNLOAD | INVALID,
+    dependencies=[requires(Role.VIEWER)],
+)
 def download_round_model(run_id: RunIdPath, number: NumberPath, ports: PortsDep, known: IfNoneMatch = None) -> Response:
     """Download the model version that a round has made, as safetensors."""
     made = ports.ledger.round_summary(run_id, number).round
@@ -105,6 +117,7 @@ def download_round_model(run_id: RunIdPath, number: NumberPath, ports: PortsDep,
 
 @router.put(
     "/models/{sha256}",
+    dependencies=[requires(Role.UPLOADER)],
     status_code=status.HTTP_201_CREATED,
     response_model=StoredModel,
     responses=UPLOAD | BUSY,

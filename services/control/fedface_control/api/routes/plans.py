@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from fedface_control.api.problems import MOST_ERRORS, field_problem
 from fedface_control.api.routes.runs import INVALID, PLAN_EXAMPLES, QuotaDep
+from fedface_control.auth.roles import Role, requires
 from fedface_control.operate.plan_check import objections
 from fedface_core.contracts.http import FieldProblem, PlanCheck, PlanCost
 from fedface_core.domain.cost import plan_cost
@@ -18,7 +19,7 @@ from fedface_core.domain.plan import Plan
 router = APIRouter(tags=["plans"])
 
 
-@router.post("/plans:check", responses=INVALID)
+@router.post("/plans:check", responses=INVALID, dependencies=[requires(Role.OPERATOR)])
 def check_plan(plan: Annotated[dict[str, Any], Body(openapi_examples=PLAN_EXAMPLES)], quota: QuotaDep) -> PlanCheck:
     """Say whether a run of this plan would be created: each wrong field, the plan with its defaults, and what it costs.
 

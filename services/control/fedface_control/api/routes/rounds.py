@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fedface_control.api.entity_tags import IfNoneMatch, entity_tag, unchanged
 from fedface_control.api.routes.runs import UNKNOWN_RUN, WRONG_PHASE, KeyHeader, PortsDep, Responses, RunIdPath
 from fedface_control.api.views import round_view, run_detail
+from fedface_control.auth.roles import Role, requires
 from fedface_control.operate import round as operate_round
 from fedface_control.readable_rounds import readable_rounds
 from fedface_core.contracts import object_keys
@@ -25,7 +26,7 @@ NumberPath = Annotated[int, Path(ge=0, le=MOST_NUMBER, description="The round's 
 router = APIRouter(prefix="/runs/{run_id}/rounds", tags=["rounds"])
 
 
-@router.get("", responses=UNKNOWN_RUN)
+@router.get("", responses=UNKNOWN_RUN, dependencies=[requires(Role.VIEWER)])
 def list_rounds(
     run_id: RunIdPath,
     ports: PortsDep,
@@ -46,13 +47,18 @@ def list_rounds(
     )
 
 
-@router.get("/{number}", responses=UNKNOWN_RUN)
+@router.get("/{number}", responses=UNKNOWN_RUN, dependencies=[requires(Role.VIEWER)])
 def get_round(run_id: RunIdPath, number: NumberPath, ports: PortsDep) -> RoundView:
     """Show one round of a run."""
     return round_view(ports.ledger, ports.ledger.round_summary(run_id, number))
 
 
-@router.get("/{number}/report", response_model=VerificationReport, responses=UNKNOWN_RUN | UNCHANGED)
+@router.get(
+    "/{number}/report",
+    response_model=VerificationReport,
+    responses=UNKNOWN_RUN | UNCHANGED,
+    dependencies=[requires(Role.VIEWER)],
+)
 def get_round_report(run_id: RunIdPath, number: NumberPath, ports: PortsDep, known: IfNoneMatch = None) -> Response:
     """Show the verification report of a round: its scores and its ROC curve."""
     run = ports.ledger.load(run_id)
@@ -63,19 +69,19 @@ def get_round_report(run_id: RunIdPath, number: NumberPath, ports: PortsDep, kno
     return unchanged(known, etag) or Response(body, media_type="application/json", headers={"ETag": etag})
 
 
-@router.post("/{number}/close", responses=UNKNOWN_RUN | WRONG_PHASE)
+@router.post("/{number}/close", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
 def close_round(run_id: RunIdPath, number: NumberPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Close the open round now with the updates accepted so far, which must be at least the minimum."""
     return run_detail(ports.ledger, operate_round.close_round_early(ports, run_id, number, key))
 
 
-@router.post("/{number}/retry", responses=UNKNOWN_RUN | WRONG_PHASE)
+@router.post("/{number}/retry", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
 def retry_round(run_id: RunIdPath, number: NumberPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Abandon the round, and open another round with a fresh cohort from the same model version."""
     return run_detail(ports.ledger, operate_round.retry_round(ports, run_id, number, key))
 
 
-@router.post("/{number}/skip-evaluation", responses=UNKNOWN_RUN | WRONG_PHASE)
+@router.post("/{number}/skip-evaluation", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
 def skip_evaluation(run_id: RunIdPath, number: NumberPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Do not score the round's model version: the round finishes as soon as it is aggregated."""
     return run_detail(ports.ledger, operate_round.skip_evaluation(ports, run_id, number, key))

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from fedface_control.api.views import run_detail, run_summaries
+from fedface_control.auth.roles import Role, requires
 from fedface_control.operate import run as operate_run
 from fedface_control.operate.quota import Quota
 from fedface_control.upkeep import restore
@@ -109,7 +110,7 @@ RunIdPath = Annotated[str, Path(max_length=LONGEST_ID, description="The run's id
 router = APIRouter(tags=["runs"])
 
 
-@router.post("/runs", status_code=status.HTTP_201_CREATED, responses=LOST | INVALID)
+@router.post("/runs", status_code=status.HTTP_201_CREATED, responses=LOST | INVALID, dependencies=[requires(Role.OPERATOR)])
 def create_run(
     plan: Annotated[Plan, Body(openapi_examples=PLAN_EXAMPLES)],
     request: Request,
@@ -124,7 +125,12 @@ def create_run(
     return run_detail(ports.ledger, run)
 
 
-@router.post("/runs/{run_id}/clone", status_code=status.HTTP_201_CREATED, responses=UNKNOWN_RUN | LOST | INVALID)
+@router.post(
+    "/runs/{run_id}/clone",
+    status_code=status.HTTP_201_CREATED,
+    responses=UNKNOWN_RUN | LOST | INVALID,
+    dependencies=[requires(Role.OPERATOR)],
+)
 def clone_run(
     run_id: RunIdPath,
     changes: Annotated[dict[str, Any], Body(openapi_examples=CHANGES_EXAMPLE, description="The merge patch.")],
@@ -143,13 +149,13 @@ def clone_run(
     return run_detail(ports.ledger, run)
 
 
-@router.post("/runs/{run_id}/start", responses=UNKNOWN_RUN | WRONG_PHASE)
+@router.post("/runs/{run_id}/start", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
 def start_run(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Start a created run: it is prepared, the clients enrol, and the rounds follow."""
     return run_detail(ports.ledger, operate_run.start_run(ports, run_id, key))
 
 
-@router.post("/runs/{run_id}/pause", responses=UNKNOWN_RUN | WRONG_PHASE)
+@router.post("/runs/{run_id}/pause", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
 def pause_run(
     run_id: RunIdPath,
     ports: PortsDep,
@@ -164,13 +170,13 @@ def pause_run(
     return run_detail(ports.ledger, operate_run.pause_run(ports, run_id, key, now=now))
 
 
-@router.post("/runs/{run_id}/resume", responses=UNKNOWN_RUN | WRONG_PHASE)
+@router.post("/runs/{run_id}/resume", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
 def resume_run(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Continue a paused run."""
     return run_detail(ports.ledger, operate_run.resume_run(ports, run_id, key))
 
 
-@router.post("/runs/{run_id}/cancel", responses=UNKNOWN_RUN | WRONG_PHASE)
+@router.post("/runs/{run_id}/cancel", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
 def cancel_run(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """End a run now. Its artifacts stay; updates that are still under way are refused."""
     return run_detail(ports.ledger, operate_run.cancel_run(ports, run_id, key))
@@ -178,6 +184,7 @@ def cancel_run(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> Run
 
 @router.delete(
     "/runs/{run_id}",
+    dependencies=[requires(Role.ADMIN)],
     status_code=status.HTTP_202_ACCEPTED,
     response_model=RunDetail,
     responses=UNKNOWN_RUN | WRONG_PHASE | INVALID | GONE,
@@ -196,20 +203,20 @@ def delete_run(
     return Response(status_code=status.HTTP_204_NO_CONTENT) if deleting is None else run_detail(ports.ledger, deleting)
 
 
-@router.post("/runs/{run_id}/restore", responses=UNKNOWN_RUN | WRONG_PHASE)
+@router.post("/runs/{run_id}/restore", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.ADMIN)])
 def restore_run(run_id: RunIdPath, ports: PortsDep) -> RunDetail:
     """Restore a run that the ledger has lost from its record and its manifests in the artifact store."""
     return run_detail(ports.ledger, restore.restore_run(ports, run_id))
 
 
-@router.post("/restore")
+@router.post("/restore", dependencies=[requires(Role.ADMIN)])
 def restore_lost_runs(ports: PortsDep) -> RestoredRuns:
     """Restore every run that the ledger has lost. The answer also says which runs could not be restored, and why."""
     restored, refused = restore.restore_all(ports)
     return RestoredRuns(runs=run_summaries(ports.ledger, restored), refused=refused)
 
 
-@router.get("/runs", responses=UNKNOWN_RUN)
+@router.get("/runs", responses=UNKNOWN_RUN, dependencies=[requires(Role.VIEWER)])
 def list_runs(
     ports: PortsDep,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many runs at most.")] = 50,
@@ -222,7 +229,7 @@ def list_runs(
     return RunList(runs=runs, unreadable=dict(ports.ledger.unreadable_runs(limit, before)))
 
 
-@router.get("/runs/{run_id}", responses=UNKNOWN_RUN)
+@router.get("/runs/{run_id}", responses=UNKNOWN_RUN, dependencies=[requires(Role.VIEWER)])
 def get_run(run_id: RunIdPath, ports: PortsDep) -> RunDetail:
     """Show a run: its phase, its current round with the counts of its clients, its newest scores, its plan."""
     return run_detail(ports.ledger, ports.ledger.load(run_id))

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse
-from starlette.routing import get_route_path
 
 from fedface_control.api.methods import METHODS
 from fedface_control.api.routes.runs import V1
@@ -28,5 +27,6 @@ def add_unversioned_paths(app: FastAPI) -> None:
 async def _moved(request: Request) -> RedirectResponse:
     prefix = request.scope.get("root_path", "")
     query = f"?{request.url.query}" if request.url.query else ""
-    place = f"{prefix}{V1}{quote(get_route_path(request.scope))}{query}"
+    path = request.scope["path"].removeprefix(prefix)  # a server that knows its prefix puts it before the path
+    place = f"{prefix}{V1}{quote(path)}{query}"
     return RedirectResponse(place, HTTPStatus.PERMANENT_REDIRECT)

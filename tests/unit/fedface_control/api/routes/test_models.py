@@ -61,10 +61,12 @@ def test_a_model_with_another_hash_is_refused(api: TestClient, services: InProce
     ("data", "complaint"),
     [
         (b'[model]\narchitecture = "spherenet-20"\n', "it is a TOML document, such as a plan"),
+        (bytes(range(255, -1, -1)) * 4, "it begins with"),
+        (b"junk", "it begins with b'junk'"),
         (MODEL[:-1], "its tensors take 8 bytes, but 7 follow the header"),
         (b"", "it is an empty file"),
     ],
-    ids=["TOML", "cut short", "nothing"],
+    ids=["TOML", "junk", "little junk", "cut short", "nothing"],
 )
 def test_what_is_not_safetensors_is_refused(api: TestClient, services: InProcess, data: bytes, complaint: str) -> None:
     response = api.put(f"/v1/models/{hashlib.sha256(data).hexdigest()}", content=data)

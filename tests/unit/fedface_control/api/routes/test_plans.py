@@ -16,12 +16,14 @@ from fedface_core.contracts.http import PlanCheck
 from fedface_core.domain.budget import Budget
 from fedface_core.domain.plan import Plan
 from support.in_process import InProcess
+from support.open_sign_in import open_sign_in
 from support.problem_details import problem
 
 
 def sent(api: TestClient, path: str, plan: Any) -> Response:
     """The answer to a plan, whose text may be such that only JSON's escapes can write it."""
-    return api.post(path, content=json.dumps(plan), headers={"Content-Type": "application/json"})
+    answer: Response = api.post(path, content=json.dumps(plan), headers={"Content-Type": "application/json"})
+    return answer
 
 
 def checked(api: TestClient, plan: Any) -> PlanCheck:
@@ -77,7 +79,7 @@ def test_a_plan_that_is_right_and_no_run_for_services_is_refused_with_its_cost(
 
 
 def test_the_budget_of_this_control_counts(services: InProcess) -> None:
-    app = create_app(services.ports, CollectorRegistry(), quota=Quota(budget=Budget(parameters=9)))
+    app = create_app(services.ports, CollectorRegistry(), open_sign_in(), quota=Quota(budget=Budget(parameters=9)))
     with TestClient(app) as api:
         assert "more than the 9 that control allows" in checked(api, {}).errors[0].message
 

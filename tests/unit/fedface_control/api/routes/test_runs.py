@@ -18,6 +18,7 @@ from fedface_core.domain.commands import ListIdentities, PrepareModel
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from support.in_process import InProcess
+from support.open_sign_in import open_sign_in
 from support.problem_details import problem
 
 UNKNOWN = "run-00000000dead"
@@ -72,7 +73,7 @@ def test_a_wrong_plan_is_refused_by_field(
 
 def test_a_run_may_cost_what_the_setting_of_control_says(services: InProcess, plan: Plan) -> None:
     run = create_run(services.ports, plan)
-    app = create_app(services.ports, CollectorRegistry(), quota=Quota(budget=Budget(parameters=9)))
+    app = create_app(services.ports, CollectorRegistry(), open_sign_in(), quota=Quota(budget=Budget(parameters=9)))
     with TestClient(app) as api:
         answers = [
             api.post("/v1/runs", json=plan.model_dump(mode="json")),

@@ -64,7 +64,10 @@ def test_the_state_of_a_server_is_translated_with_the_remedy(answer: str, remedy
     [
         (AuthenticationError("invalid password"), "refuses our credentials; correct the password in FEDFACE_REDIS_URL"),
         (RedisConnectionError("Connection closed by server."), "names its host and port, with rediss:// if it speaks TLS"),
-        (RedisConnectionError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed"), "ssl_ca_certs=FILE in FEDFACE_REDIS_URL"),
+        (
+            RedisConnectionError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed"),
+            "name the file of .* in FEDFACE_REDIS_CA_FILE",
+        ),
         (RedisConnectionError("[SSL: WRONG_VERSION_NUMBER] wrong version"), "write redis:// if it does not"),
     ],
 )

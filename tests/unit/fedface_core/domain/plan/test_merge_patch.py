@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.merge_patch import apply_merge_patch
@@ -47,6 +48,21 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     ),
     "a strategy starts class embeddings as it does": ({}, {"strategy": "fedaws"}, {"strategy": "fedaws"}),
     "and another one as that does": ({"strategy": "fedaws"}, {"strategy": {"name": "fedavg"}}, {"strategy": "fedavg"}),
+    "a strategy without spreadout takes none": (
+        {"spreadout": {"weight": 3.0, "steps": 7}},
+        {"strategy": "fedavg"},
+        {"strategy": "fedavg"},
+    ),
+    "a strategy with spreadout keeps it": (
+        {"spreadout": {"weight": 3.0}},
+        {"strategy": {"name": "fedaws"}},
+        {"strategy": "fedaws", "spreadout": {"weight": 3.0}},
+    ),
+    "a strategy of one process takes nothing of an aggregator": (
+        {"spreadout": {"weight": 3.0}, "aggregation": {"optimiser": "adam"}, "update_encoding": "int8"},
+        {"strategy": "local-only"},
+        {"strategy": "local-only"},
+    ),
     "an initialisation of the user's own stays": (
         {"initialisation": "random"},
         {"strategy": "fedprox"},
@@ -117,6 +133,18 @@ def test_sizes_of_the_users_own_are_refused_if_the_new_architecture_is_fixed() -
     plan = Plan.model_validate({"model": {"architecture": "spherenet-4", "height": 56}})
     with pytest.raises(ValueError, match=r"dlib-resnet is fixed at .*; leave out height"):
         apply_merge_patch(plan, {"model": {"architecture": "dlib-resnet"}})
+
+
+def test_a_spreadout_for_a_strategy_without_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="spreadout: the strategy 'fedavg' has none; leave it out"):
+        apply_merge_patch(Plan(), {"strategy": "fedavg", "spreadout": {"weight": 3.0}})
+
+
+@pytest.mark.parametrize("strategy", [["fedavg"], {"name": ["fedavg"]}, {"name": {}}, 3])
+def test_what_names_no_strategy_gives_an_error_of_the_plan(strategy: object) -> None:
+    with pytest.raises(ValidationError) as refused:
+        apply_merge_patch(Plan(), {"strategy": strategy})
+    assert refused.value.errors()[0]["loc"][0] == "strategy"
 
 
 @pytest.mark.parametrize("name", ["fedface", "fedavg", "fedprox", "fedaws"])

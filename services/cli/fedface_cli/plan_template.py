@@ -1,0 +1,113 @@
+"""A plan file to begin with: every field of a plan with its meaning, and the default of what the preset leaves alone."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, get_args
+
+import tomlkit
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from fedface_cli.field_names import parts_of
+from fedface_core.domain.plan import Plan
+
+PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "folder": {
+        "name": "my people",
+        "model": {"architecture": "dlib-resnet"},
+        "data": {"dataset": "folder", "folder": "/photographs"},
+        "split": {"clients": 100, "test": 50},
+        "cohort": {"size": 40, "quorum": 30},
+        "local_training": {"steps": 3, "learning_rate": 1e-4},
+    },
+    "orl": {
+        "name": "ORL",
+        "model": {"architecture": "dlib-resnet"},
+        "data": {"dataset": "orl", "low_resolution": 20},
+        "split": {"clients": 20, "test": 20},
+        "local_training": {"steps": 3, "learning_rate": 1e-4},
+        "rounds": 6,
+    },
+    "synthetic": {
+        "name": "rendered faces",
+        "model": {
+            "architecture": "spherenet-4",
+            "height": 56,
+            "width": 48,
+            "embedding_size": 128,
+            "widths": [16, 32, 64, 128],
+        },
+        "data": {"dataset": "synthetic", "images_per_identity": 12},
+        "split": {"clients": 24, "test": 40},
+        "local_training": {"steps": 3, "learning_rate": 0.05},
+        "rounds": 4,
+    },
+}
+"""The presets by name, each with the fields that it sets: own photographs, the ORL database, rendered faces."""
+_WIDTH: Final = 110
+
+
+def plan_template(preset: str) -> str:
+    """The TOML text of a preset. What it does not set stands as a comment with its default, which becomes a setting without
+    the ``#``.
+    """
+    given = PRESETS[preset]
+    plan = Plan.model_validate(given).model_dump(mode="json")
+    document = tomlkit.document()
+    document.add(tomlkit.comment("A plan of a run. A line that begins with `# ` and a field has the field's default."))
+    parts: dict[str, type[BaseModel]] = {}
+    for name, field in Plan.model_fields.items():
+        kinds = parts_of(field)
+        if len(kinds) == 1:  # TOML has tables after all plain values
+            parts[name] = kinds[0]
+        else:
+            _add(document, name, field, plan[name], is_set=name in given)
+    for name, kind in parts.items():
+        table = tomlkit.table()
+        for field_name, field in kind.model_fields.items():
+            if field_name in plan[name] or field.exclude_if is not None:
+                value = plan[name].get(field_name)
+                _add(table, field_name, field, value, is_set=field_name in given.get(name, {}))
+        document.add(name, table)
+    return tomlkit.dumps(document)
+
+
+def _add(to: Any, name: str, field: FieldInfo, value: Any, *, is_set: bool) -> None:
+    to.add(tomlkit.nl())
+    for line in _meaning(field):
+        to.add(tomlkit.comment(line))
+    if isinstance(value, dict):  # a choice: its name stands for it
+        value = value["name"]
+    if is_set:
+        to.add(name, value)
+    elif value is None:
+        to.add(tomlkit.comment(f"{name} is not set."))
+    else:
+        to.add(tomlkit.comment(f"{name} = {tomlkit.item(value).as_string()}"))
+
+
+def _meaning(field: FieldInfo) -> Iterator[str]:
+    text = field.description or ""
+    choices = _choices(field.annotation)
+    if choices:
+        text = f"{text} One of: {', '.join(choices)}.".strip()
+    for paragraph in text.splitlines():
+        yield from textwrap.wrap(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The names that a field takes, if it takes only some."""
+    found: dict[str, None] = {}
+    pending = [annotation]
+    while pending:
+        one = pending.pop(0)
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            name = one.model_fields.get("name")
+            pending[:0] = [] if name is None else [name.annotation]
+        elif isinstance(one, str):
+            found[one] = None
+        else:
+            pending[:0] = get_args(one)
+    return list(found)
