@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # `make test COVER=yes` measures which lines the unit and contract tests reach, and takes longer.
 COVERAGE := $(if $(COVER),--cov --cov-report=term:skip-covered --cov-fail-under=90)
 
-.PHONY: help install dev demo up env certificates lock audit sbom test test-fast test-exhaustive chaos bench-peers dashboards digests screenshots lint format test-compose clean
+.PHONY: help install dev demo up env certificates lock audit sbom test test-fast test-exhaustive chaos bench-peers dashboards digests screenshots lint lint-api format test-compose clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -79,6 +79,10 @@ lint: .venv/dev ## ruff, mypy --strict, import-linter, the glossary
 	$(BIN)/mypy $(MYPY_PATHS)
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/architecture/test_glossary.py
+
+lint-api: .venv/dev ## Spectral, a linter for OpenAPI, on the document of the API; needs npx of Node.js
+	document=$$(mktemp); trap 'rm -f "$$document"' EXIT; PYTHONPATH=tests $(BIN)/python -m support.described_api > "$$document"; \
+	npx --yes @stoplight/spectral-cli@6.16.3 lint --ruleset tests/support/spectral.yaml --fail-severity hint "$$document"
 
 format: .venv/dev ## rewrite the code as ruff has it
 	$(BIN)/ruff check --fix .

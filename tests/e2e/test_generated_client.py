@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from fedface_control.api.app import create_app
 from loadtest.peers.environments import ROOT, prepare_environment
+from support.described_api import described_api
 from support.in_process import InProcess
 from support.open_sign_in import open_sign_in
 from support.served_app import served
@@ -37,10 +38,10 @@ def url(services: InProcess) -> Iterator[str]:
 
 
 @pytest.fixture
-def generated(services: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The name of the package of the client. Whatever the generator cannot do with the description, it warns of."""
     description = tmp_path / "openapi.json"
-    description.write_text(json.dumps(create_app(services.ports, CollectorRegistry(), open_sign_in()).openapi()))
+    description.write_text(json.dumps(described_api()))
     settings = tmp_path / "settings.yml"
     settings.write_text("post_hooks: []\n")
     python = prepare_environment("openapi-client", ROOT / ".peers", REQUIREMENTS)

@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry
 
-from fedface_control.api.app import create_app
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_learning.data import open_photographs, split_identities
@@ -27,8 +25,8 @@ from fedface_learning.models.weights import encode_network
 from fedface_learning.pretraining import PretrainPlan, pretrain
 from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import simulate
+from support.described_api import described_api
 from support.in_process import Disorder, InProcess
-from support.open_sign_in import open_sign_in
 from support.slow_clients import make_slow
 from support.tiny_run import tiny_plan, write_faces
 
@@ -134,8 +132,7 @@ def every_digest(faces: Path) -> Iterator[Digest]:
     yield "simulated orl dlib", of_simulation(Plan.model_validate(ORL))
     yield "simulated synthetic spherenet-4", of_simulation(Plan.model_validate(RENDERED))
     yield "plan schema", sha256(json.dumps(Plan.model_json_schema(), sort_keys=True))
-    described = create_app(InProcess(tiny_plan(faces)).ports, CollectorRegistry(), open_sign_in()).openapi()
-    yield "openapi", sha256(json.dumps(described, sort_keys=True))
+    yield "openapi", sha256(json.dumps(described_api(), sort_keys=True))
 
 
 def of_kind(name: str, plan: Plan) -> Iterator[Digest]:
