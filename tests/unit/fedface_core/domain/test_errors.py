@@ -8,7 +8,6 @@ import re
 from fedface_cli.api_problems import BrokenConnectionError
 from fedface_core.domain import errors
 from fedface_core.domain.errors import FedFaceError, TooFewUpdatesError, UpdateRefusedError
-from fedface_core.runtime.received_message import UnreadableMessageError
 from fedface_stack.stack import StackError
 
 KINDS = {name: kind for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, FedFaceError)}
