@@ -352,7 +352,7 @@ def test_what_people_wrote_is_text_and_no_html(hand: tuple[ByHand, TestClient]) 
 def asks_for_sign_in(request: httpx.Request) -> httpx.Response:
     """An API that takes one key, and nothing without it."""
     if request.url.path == "/v1/sign-in":
-        return httpx.Response(200, json={"open": False, "issuer": None})
+        return httpx.Response(200, json={"open": False, "issuer": None, "client_id": None, "device_authorization": False})
     if request.headers.get("authorization") != "Bearer ff_good_key":
         problem = {"title": "Not signed in", "status": 401, "detail": "this request has no token"}
         return httpx.Response(401, json=problem, headers={"content-type": "application/problem+json"})
