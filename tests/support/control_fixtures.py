@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
-from fedface_control.api.app import create_app
+from fedface_control.api.app import create_app, state_of
 from fedface_control.api.run_metrics import RunMetrics
 from fedface_core.domain.plan import Plan
 from fedface_core.ports import Ports
@@ -57,7 +57,7 @@ class SharedApp:
 
     def over(self, ports: Ports) -> FastAPI:
         """The API, as if it had been made for ``ports``. Only its counters of requests go on from the tests before."""
-        self._app.state = create_app(ports, CollectorRegistry(), open_sign_in()).state
+        self._app.state = state_of(ports, open_sign_in())
         self._registry.unregister(self._registry.run_metrics)
         self._registry.register(RunMetrics(ports))
         return self._app

@@ -9,10 +9,11 @@ from typing import Any
 
 import structlog
 from anyio.to_thread import current_default_thread_limiter
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
+from starlette.datastructures import State
 
 from fedface_control.api.bounded_body import BoundedBody
 from fedface_control.api.capacity import DEFAULT_CAPACITY, Capacity
@@ -76,23 +77,16 @@ def create_app(
         "each of a type that docs/problems.md explains, also for what no operation describes: an unknown path (404), a "
         "method that the path has not (405), or HTTP has not (501). A path of the time before `/v1` answers 308.",
     )
-    app.state.ports = ports
-    app.state.quota = quota
-    app.state.sign_in = sign_in
-    app.state.event_streams = events.EventStreams(
-        RunFeeds(ports.ledger), capacity.event_streams, capacity.event_streams_of_run, capacity.event_streams_of_client
-    )
-    app.state.uploads = models.Uploads(capacity.uploads, capacity.model_bytes)
+    app.state = state_of(ports, sign_in, capacity, quota)
     add_problem_handlers(app)
     add_refusals(app)
     # The innermost: what its reading raises would reach the routes as a group of errors through the next one.
     app.add_middleware(BoundedBody, model_bytes=capacity.model_bytes)
     app.add_middleware(SignedIn, sign_in=sign_in)
     app.middleware("http")(_name_run_in_logs)
-    versioned = APIRouter(prefix=runs.V1)
     for router in (runs.router, rounds.router, events.router, models.router, plans.router, garbage.router):
-        versioned.include_router(router)
-    for router in (versioned, keys.router, sign_in_routes.router, health.router):
+        app.include_router(router, prefix=runs.V1)
+    for router in (keys.router, sign_in_routes.router, health.router):
         app.include_router(router)
     add_unversioned_paths(app)
     add_documentation(app)
@@ -112,6 +106,23 @@ def create_app(
     app.add_middleware(KnownMethods)  # outside of what measures, so that no metric sees an invented method
     app.add_middleware(SecurityHeaders, over_tls=sign_in.over_tls)  # the outermost: every answer has them
     return app
+
+
+def state_of(
+    ports: Ports, sign_in: SignIn, capacity: Capacity = DEFAULT_CAPACITY, quota: Quota = DEFAULT_QUOTA
+) -> State:
+    """What the operations of an API find in ``request.app.state``, by the arguments of `create_app`."""
+    feeds = RunFeeds(ports.ledger)
+    streams = (capacity.event_streams, capacity.event_streams_of_run, capacity.event_streams_of_client)
+    return State(
+        {
+            "ports": ports,
+            "quota": quota,
+            "sign_in": sign_in,
+            "event_streams": events.EventStreams(feeds, *streams),
+            "uploads": models.Uploads(capacity.uploads, capacity.model_bytes),
+        }
+    )
 
 
 async def _name_run_in_logs(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
