@@ -92,6 +92,11 @@ def _is_ip_address(text: str) -> bool:
     return True
 
 
+def none_if_empty(value: Any) -> Any:
+    """None for an empty text, as compose gives a variable that .env leaves out."""
+    return None if value == "" else value
+
+
 def _refuse_empty(value: Any) -> Any:
     if value == "":
         raise ValueError("is empty: give the path of a directory")
