@@ -57,7 +57,8 @@ def place(served: Place) -> Iterator[Place]:
     issuer = served.issuer
     issuer.seconds = 300
     issuer.person = {"sub": "ann"}
-    issuer.nonce = issuer.console_secret = None
+    issuer.nonce = None
+    issuer.console_secret = None
     issuer.asked.clear()
     issuer.granted.clear()
     issuer.answers.clear()

@@ -1,7 +1,7 @@
 """Signing in to the console at an issuer of another site, and the page Access, in a real browser.
 
-The console is at ``localhost`` and the issuer at ``127.0.0.1``, which are two sites for a browser: cookies that do not travel
-from one site to another are lost here as they would be between two hosts.
+The console is at ``localhost`` and the issuer at ``127.0.0.1``, which are two sites for a browser: cookies that do not
+travel from one site to another are lost here as they would be between two hosts.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationErro
 
 from fedface_console.errors import IssuerAwayError, NotSignedInError, SignedOutError
 from fedface_core.domain.free_text import one_line
-from fedface_core.runtime.sign_in_settings import is_loopback
+from fedface_core.runtime.setting_types import is_loopback
 
 MOST_BYTES: Final = 256 * 2**10
 """Of an answer of the issuer."""

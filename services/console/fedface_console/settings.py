@@ -12,8 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.runtime.secret_files import SecretFiles
-from fedface_core.runtime.setting_types import AuthoritiesFile, File, Host, Port, Secret, Token, none_if_empty
-from fedface_core.runtime.sign_in_settings import is_loopback
+from fedface_core.runtime.setting_types import AuthoritiesFile, File, Host, Port, Secret, Token, is_loopback, none_if_empty
 from fedface_core.runtime.tls_files import check_pair
 
 EX_CONFIG: Final = 78  # of sysexits.h

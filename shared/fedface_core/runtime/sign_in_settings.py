@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from fedface_core.runtime.setting_types import AuthoritiesFile, Secret, Token, none_if_empty
+from fedface_core.runtime.setting_types import AuthoritiesFile, Secret, Token, is_loopback, none_if_empty
 
 SHORTEST_KEY: Final = 24
 """Characters of a key that a setting gives. `make env` draws 48 digits of hexadecimal: 192 bits."""
@@ -19,14 +18,6 @@ _HOST: Final = re.compile(
     r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?)*"
 )
 _ROLES_CLAIM: Final = r"^[!-~]{1,200}$"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a server that listens on this host is reached from its own machine only."""
-    try:
-        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_key(secret: Any) -> Any:

@@ -40,13 +40,7 @@ async def sign_in(request: Request) -> Response:
     form = await read_form(request)
     back = form.get("back", "/")
     token = form.get("token", "").strip()
-    if (
-        not token
-        or not token.isascii()
-        or not token.isprintable()
-        or " " in token
-        or len(json.dumps(token)) - 2 > LONGEST_TOKEN
-    ):
+    if not token or not token.isascii() or not token.isprintable() or " " in token or _length(token) > LONGEST_TOKEN:
         wanted = f"Give an API key or an access token: up to {LONGEST_TOKEN:,} letters, digits and signs."
         return await sign_in_page(request, back, refused=wanted)
     try:
@@ -106,6 +100,11 @@ async def end_session(request: Request) -> None:
         ended = sessions.take(session.at_issuer)
         if ended is not None:
             await ended.end()
+
+
+def _length(token: str) -> int:
+    """The characters that the token takes in the session's cookie."""
+    return len(json.dumps(token, allow_nan=False)) - 2
 
 
 def local(address: str) -> str:
