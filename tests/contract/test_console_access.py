@@ -89,6 +89,9 @@ def test_the_table_of_operations_is_that_of_the_routes(place: Place, browser: Te
                 cells = re.findall(r">(yes|no)<", row)
                 assert cells == ["yes" if scopes <= with_included([role]) else "no" for role in Role]
     assert shown == {}
+    summaries = re.findall(r'<th scope="row">([^<]+)</th><td><code>[A-Z]+ /', html)
+    assert len({*summaries}) == len(summaries), "each says what it does, and to what"
+    assert {"Create key", "Delete key"} <= {*summaries}
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR, Role.UPLOADER])
