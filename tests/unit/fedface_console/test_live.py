@@ -18,7 +18,7 @@ class Quiet(ControlApi):
     def __init__(self) -> None:
         super().__init__(httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(404))), None)
 
-    async def changes(self, run_id: str) -> AsyncIterator[None]:  # noqa: ARG002 - of any run
+    async def changes(self, run_id: str) -> AsyncIterator[None]:
         await asyncio.Event().wait()
         yield
 
