@@ -47,13 +47,9 @@ CONTROL: Final = {
 
 # The console knows of the core what people send and get, and how a service starts: no port, no adapter, no signature.
 CONSOLE: Final = {
-    *("fedface_core.contracts.http", "fedface_core.contracts.sign_in", "fedface_core.domain"),
-    *(
-        "fedface_core.runtime.exit_message",
-        "fedface_core.runtime.logging",
-        "fedface_core.runtime.secret_files",
-        "fedface_core.runtime.setting_types",
-    ),
+    *("fedface_core.contracts.http", "fedface_core.contracts.sign_in", "fedface_core.domain", "jwt"),
+    *("fedface_core.runtime.exit_message", "fedface_core.runtime.logging"),
+    *("fedface_core.runtime.secret_files", "fedface_core.runtime.setting_types"),
     *("fedface_core.runtime.tls_files", "cryptography", "fastapi", "httpx", "httpx_sse", "jinja2", "markupsafe", "pydantic"),
     *("prometheus_client", "pydantic_settings", "sse_starlette", "starlette", "structlog", "uvicorn"),
 }

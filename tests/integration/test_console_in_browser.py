@@ -204,6 +204,7 @@ def views(api: ByHand) -> dict[str, str]:
         "models": "/models",
         "model": f"/models/{MODEL_SHA256}",
         "fleet": "/fleet",
+        "access": "/access",
         "error": "/runs/run-000000000000",
     }
 

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from fedface_core.adapters.memory import MemoryApiKeys
-from fedface_core.domain.role import Role, with_included
+from fedface_core.domain.role import MAY, Role, with_included
 from support.signing_in import bearer, client_of, closed_sign_in, key_for
 
 PAGE = Path(__file__).parents[2] / "docs/sign-in.md"
@@ -59,6 +59,11 @@ def test_what_changes_something_is_for_no_viewer(operations: Operations) -> None
     harmless = {"POST /v1/plans:check"}
     changing = {operation for operation, role in operations.items() if not operation.startswith("GET ")} - harmless
     assert {operation for operation in changing if operations[operation] is Role.VIEWER} == set()
+
+
+def test_what_a_role_may_is_said_in_the_documentation_as_in_the_console() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert rows == {str(role): text for role, text in MAY.items()}
 
 
 def test_the_documented_table_is_that_of_the_routes(operations: Operations) -> None:

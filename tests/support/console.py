@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import httpx
 from fastapi import FastAPI
@@ -23,6 +26,7 @@ from fedface_stack.embedded_servers import HOST, ProcessSpec, responds_ok
 from fedface_stack.local_ports import free_ports
 from support.api_by_hand import ByHand
 from support.control_fixtures import SharedApp
+from support.oidc_issuer import SmallIssuer, client_of
 from support.servers import running
 
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -41,21 +45,47 @@ def _shared_app() -> SharedApp:
     return SharedApp()
 
 
-def console_over(control: FastAPI, **settings: object) -> TestClient:
+def console_over(control: FastAPI, issuer: Answer | None = None, **settings: object) -> TestClient:
     """The console over a control API in this process. It is the browser of one reader."""
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app=control), base_url="http://control")
-    return _browser(http, settings)
+    return _browser(http, issuer, settings)
 
 
-def console_answered_by(answer: Answer, **settings: object) -> TestClient:
-    """The console over an API whose answers a function gives."""
+def console_answered_by(answer: Answer, issuer: Answer | None = None, **settings: object) -> TestClient:
+    """The console over an API whose answers a function gives, and perhaps an issuer whose answers another one gives."""
     http = httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://control")
-    return _browser(http, settings)
+    return _browser(http, issuer, settings)
 
 
-def _browser(http: httpx.AsyncClient, settings: dict[str, object]) -> TestClient:
-    app = create_console(ConsoleSettings.model_validate(settings), http)
+def _browser(http: httpx.AsyncClient, issuer: Answer | None, settings: dict[str, object]) -> TestClient:
+    at_issuer = httpx.AsyncClient(transport=httpx.MockTransport(issuer or _no_issuer))
+    app = create_console(ConsoleSettings.model_validate(settings), http, at_issuer)
     return TestClient(app, base_url="http://localhost", follow_redirects=False, raise_server_exceptions=False)
+
+
+def form_of(html: str, action: str) -> dict[str, str]:
+    """The hidden fields of the form that is sent to an address."""
+    found = re.search(rf'<form method="post" action="{re.escape(action)}".*?</form>', html, re.DOTALL)
+    assert found, f"no form for {action}"
+    return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', found[0]))
+
+
+def answers_of(issuer: SmallIssuer) -> Answer:
+    """What an issuer answers the console, without a server."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            status, headers, body = issuer.answer(request.url.raw_path.decode())
+            return httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
+        form = dict(parse_qsl(request.content.decode())) | client_of(request.headers.get("authorization"))
+        status, said = issuer.answer_to_form(request.url.path, form)
+        return httpx.Response(status, stream=httpx.ByteStream(json.dumps(said).encode()))
+
+    return answer
+
+
+def _no_issuer(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("there is no issuer", request=request)
 
 
 @contextmanager

@@ -1,11 +1,15 @@
-"""A small OIDC issuer over HTTP on a free port: metadata, a key set, tokens signed with its keys, and the device
-authorization grant (RFC 8628), whose codes a test confirms in place of a person with a browser.
+"""A small OIDC issuer over HTTP on a free port: metadata, a key set, and tokens signed with its keys.
+
+It has the device authorization grant (RFC 8628), whose codes a test confirms in place of a person with a browser, and the
+authorization code grant with PKCE, whose page has a link to follow.
 
 It can be told to publish other keys, to answer wrongly, or not at all.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import secrets
 import threading
@@ -15,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -23,6 +27,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 AUDIENCE = "fedface-api"
 CLIENT_ID = "fedface-cli"
+CONSOLE_CLIENT_ID = "fedface-console"
 _DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -45,14 +50,25 @@ class SmallIssuer:
             "jwks_uri": f"{url}/keys",
             "device_authorization_endpoint": f"{url}/device",
             "token_endpoint": f"{url}/token",
+            "authorization_endpoint": f"{url}/authorize?realm=faces",
+            "revocation_endpoint": f"{url}/revoke",
+            "end_session_endpoint": f"{url}/sign-out",
             "scopes_supported": ["openid", "offline_access"],
         }
-        self.seconds = 300
+        self.seconds: float = 300
         """How long a token is good for."""
         self.waiting: dict[str, str] = {}
         """User code → device code, of the codes that nobody has confirmed."""
         self.granted: dict[str, dict[str, Any]] = {}
         """Device code or refresh token → the claims of the tokens that it brings, once."""
+        self.person: dict[str, Any] = {}
+        """The claims of whoever follows the link of the page."""
+        self.nonce: str | None = None
+        """What stands in ID tokens in place of the nonce that was asked for."""
+        self.console_secret: str | None = None
+        """What the console's client shows that it is itself with; None if it is public."""
+        self.begun: dict[str, dict[str, str]] = {}
+        """Code → what the browser was sent here with."""
         self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self.asked: Counter[str] = Counter()
 
@@ -77,12 +93,39 @@ class SmallIssuer:
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of the answer to a GET."""
+        path, _, query = path.partition("?")
         self.asked[path] += 1
         if path in self.answers:
             return self.answers[path]
+        if path == "/authorize":
+            return 200, {"Content-Type": "text/html"}, self._page_to_sign_in(dict(parse_qsl(query))).encode()
         bodies = {"/.well-known/openid-configuration": self.metadata, "/keys": self.key_set()}
         body = bodies.get(path)
         return (404, {}, b"") if body is None else (200, {}, json.dumps(body).encode())
+
+    def _page_to_sign_in(self, asked: dict[str, str]) -> str:
+        """The page with the link that leads back with a code."""
+        assert {"code", "S256"} == {asked["response_type"], asked["code_challenge_method"]}
+        code = secrets.token_urlsafe()
+        self.begun[code] = asked
+        back = {"code": code, "state": asked["state"], "iss": self.url}
+        link = f"{asked['redirect_uri']}?{urlencode(back)}".replace("&", "&amp;")
+        return f'<!doctype html><html lang="en"><title>Issuer</title><a href="{link}">I am who I say</a></html>'
+
+    def _tokens_for_code(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        asked = self.begun.pop(form["code"], None)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).decode().rstrip("=")
+        if asked is None or challenge != asked["code_challenge"] or form["redirect_uri"] != asked["redirect_uri"]:
+            return 400, {"error": "invalid_grant", "error_description": "no such code"}
+        status, tokens = self._tokens(dict(self.person))
+        own = {"aud": CONSOLE_CLIENT_ID, "nonce": self.nonce or asked["nonce"], "roles": None}
+        return status, tokens | {"id_token": self.token(**(self.person | own))}
+
+    def _tokens(self, claims: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        refresh = secrets.token_urlsafe()
+        self.granted[refresh] = claims
+        tokens = {"access_token": self.token(**claims), "token_type": "Bearer", "expires_in": self.seconds}
+        return 200, tokens | {"refresh_token": refresh}
 
     def confirm(self, user_code: str, **changes: Any) -> None:
         """Confirm a code as somebody with these claims, as a person does in a browser."""
@@ -91,8 +134,15 @@ class SmallIssuer:
     def answer_to_form(self, path: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         """Status and body of the answer to a POST: RFC 8628, sections 3.2 and 3.5, and RFC 6749, section 6."""
         self.asked[path] += 1
-        if form.get("client_id") != CLIENT_ID:
+        if form.get("client_id") not in (CLIENT_ID, CONSOLE_CLIENT_ID):
             return 400, {"error": "invalid_client"}
+        if form["client_id"] == CONSOLE_CLIENT_ID and form.get("client_secret") != self.console_secret:
+            return 401, {"error": "invalid_client"}
+        if path == "/revoke":
+            self.granted.pop(form["token"], None)
+            return 200, {}
+        if form.get("grant_type") == "authorization_code":
+            return self._tokens_for_code(form)
         if path == "/device":
             user_code = secrets.token_hex(4)
             device_code = secrets.token_urlsafe()
@@ -104,11 +154,15 @@ class SmallIssuer:
             return 400, {"error": "authorization_pending"}
         if secret not in self.granted:
             return 400, {"error": "invalid_grant"}
-        claims = self.granted.pop(secret)
-        refresh = secrets.token_urlsafe()
-        self.granted[refresh] = claims
-        tokens = {"access_token": self.token(**claims), "token_type": "Bearer", "expires_in": self.seconds}
-        return 200, tokens | {"refresh_token": refresh}
+        return self._tokens(self.granted.pop(secret))
+
+
+def client_of(authorization: str | None) -> dict[str, str]:
+    """The client that an ``Authorization: Basic`` header names (RFC 6749, section 2.3.1)."""
+    if authorization is None:
+        return {}
+    client_id, _, secret = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
+    return {"client_id": unquote_plus(client_id), "client_secret": unquote_plus(secret)}
 
 
 def public_jwk(key: PrivateKey) -> dict[str, Any]:
@@ -138,7 +192,7 @@ def serving_issuer() -> Iterator[SmallIssuer]:
 
         def do_POST(self) -> None:
             sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            form = {name: values[0] for name, values in parse_qs(sent).items()}
+            form = {name: values[0] for name, values in parse_qs(sent).items()} | client_of(self.headers["Authorization"])
             status, body = made[0].answer_to_form(self.path, form)
             self._send(status, {"Content-Type": "application/json"}, json.dumps(body).encode())
 

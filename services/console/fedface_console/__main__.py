@@ -6,6 +6,7 @@ import uvicorn
 
 from fedface_console.app import create_app
 from fedface_console.control_api import connection_to
+from fedface_console.issuer import issuer_connection
 from fedface_console.settings import load_console_settings
 from fedface_core.runtime.exit_message import exit_message
 from fedface_core.runtime.logging import configure_logging
@@ -16,8 +17,9 @@ def main() -> None:
     """Serve until SIGTERM, then finish the requests under way."""
     settings = load_console_settings()
     configure_logging(settings, "console")
+    api = connection_to(settings.api_url, settings.api_ca_file)
     uvicorn.run(
-        create_app(settings, connection_to(settings.api_url, settings.api_ca_file)),
+        create_app(settings, api, issuer_connection(settings.oidc_ca_file)),
         host=settings.console_host,
         port=settings.console_port,
         ssl_certfile=settings.console_tls_certificate_file,

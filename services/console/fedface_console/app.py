@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -16,16 +17,21 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from fedface_console.begun_sign_ins import BegunSignIns
 from fedface_console.errors import PageError, SignedOutError
+from fedface_console.issuer import OidcClient, Registration
+from fedface_console.issuer_sessions import IssuerSessions
 from fedface_console.live import Streams
-from fedface_console.pages import compare, events, fleet, models, plans, run, runs, sign_in
+from fedface_console.pages import access, compare, events, fleet, models, plans, run, runs, sign_in, sign_in_at_issuer
 from fedface_console.protection import Protection
 from fedface_console.sessions import Sessions
 from fedface_console.settings import ConsoleSettings
 from fedface_console.sparklines import Sparklines
 from fedface_console.templating import ASSETS, notice, page, templates
 
-ROUTERS: Final = tuple(module.router for module in (runs, run, events, compare, plans, models, fleet, sign_in))
+ROUTERS: Final = tuple(
+    module.router for module in (runs, run, events, compare, plans, models, fleet, access, sign_in, sign_in_at_issuer)
+)
 
 
 class _Assets(StaticFiles):
@@ -37,13 +43,15 @@ class _Assets(StaticFiles):
         return answer
 
 
-def create_app(settings: ConsoleSettings, http: httpx.AsyncClient) -> FastAPI:
-    """The console over the API that ``http`` reaches. It closes ``http`` at its end."""
+def create_app(settings: ConsoleSettings, http: httpx.AsyncClient, issuer: httpx.AsyncClient) -> FastAPI:
+    """The console over the API that ``http`` reaches, and the issuer that ``issuer`` does. It closes both at its end."""
+    secret = settings.secret
 
     @asynccontextmanager
     async def closing(_app: FastAPI) -> AsyncIterator[None]:
         yield
         await http.aclose()
+        await issuer.aclose()
 
     app = FastAPI(
         openapi_url=None,
@@ -52,11 +60,14 @@ def create_app(settings: ConsoleSettings, http: httpx.AsyncClient) -> FastAPI:
         lifespan=closing,
         middleware=[
             Middleware(Protection, hosts=settings.hosts),
-            Middleware(Sessions, secret=settings.secret, secure=settings.has_secure_cookies),
+            Middleware(Sessions, secret=secret, secure=settings.has_secure_cookies),
         ],
     )
     app.state.http = http
     app.state.settings = settings
+    app.state.oidc = _own_client(settings, issuer)
+    app.state.begun_sign_ins = BegunSignIns(secret)
+    app.state.issuer_sessions = IssuerSessions()
     app.state.templates = templates()
     app.state.streams = Streams(settings.console_streams)
     app.state.sparklines = Sparklines()
@@ -71,6 +82,19 @@ def create_app(settings: ConsoleSettings, http: httpx.AsyncClient) -> FastAPI:
     return app
 
 
+def _own_client(settings: ConsoleSettings, issuer: httpx.AsyncClient) -> OidcClient | None:
+    """The console's client at the issuer; None if it has none."""
+    if settings.console_oidc_client_id is None:
+        return None
+    registration = Registration(
+        client_id=settings.console_oidc_client_id,
+        client_secret=settings.console_oidc_client_secret,
+        scopes=settings.console_oidc_scopes,
+        redirect_uri=f"{settings.console_url}{sign_in_at_issuer.DONE}",
+    )
+    return OidcClient(issuer, registration)
+
+
 async def _alive(_request: Request) -> PlainTextResponse:
     return PlainTextResponse("ok\n")
 
@@ -83,7 +107,13 @@ async def _page_error(request: Request, error: Exception) -> Response:
     if isinstance(error, SignedOutError) and request.method == "GET":
         back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?back={quote(back, safe='')}", 303)
-    return page(request, "error.html", error.status, error=error)
+    sent_by = _page_of(request.url.path) if isinstance(error, SignedOutError) else None
+    return page(request, "error.html", error.status, error=error, back=sent_by)
+
+
+def _page_of(path: str) -> str:
+    """The page that has a form which is sent to an address."""
+    return re.sub(r"^(/runs/run-[0-9a-f]{12})/actions/.*|^(/access)/.*", r"\1\2", path)
 
 
 async def _wrong_address(request: Request, error: Exception) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import httpx
 from httpx_sse import aconnect_sse
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from fedface_console.errors import ApiAwayError, ApiProblemError, SignedOutError
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, Health, Problem
@@ -50,16 +50,28 @@ def connection_to(url: str, authorities: Path | None = None) -> httpx.AsyncClien
     return httpx.AsyncClient(base_url=url, timeout=SECONDS, trust_env=False, verify=trusted, limits=limits)
 
 
+class TokenAuth(httpx.Auth):
+    """An API key or an access token that a reader has given, which ends when it ends."""
+
+    def __init__(self, token: str) -> None:
+        self._token = SecretStr(token)
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
+        """The request with the token."""
+        request.headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
+        yield request
+
+
 class ControlApi:
-    """The API as one reader sees it.
+    """The API as one reader sees it. ``auth`` says who that is; without it the reader has not signed in.
 
     Every method raises what the API answers with, as an `ApiProblemError`, or `SignedOutError` for status 401, and
-    `ApiAwayError` if there is no answer.
+    `AwayError` if there is no answer, of the API or of the issuer that has to renew the reader's token.
     """
 
-    def __init__(self, http: httpx.AsyncClient, token: str | None) -> None:
+    def __init__(self, http: httpx.AsyncClient, auth: httpx.Auth | None) -> None:
         self._http = http
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._auth = auth
 
     async def get(self, body: type[BodyT], path: str, **params: str | int | None) -> BodyT:
         """The answer to a GET of ``path``. Parameters that are None are left out."""
@@ -118,9 +130,9 @@ class ControlApi:
     @asynccontextmanager
     async def download(self, path: str) -> AsyncIterator[httpx.Response]:
         """A GET whose body is read in parts, within the context."""
-        request = self._http.build_request("GET", path, headers=self._headers)
+        request = self._http.build_request("GET", path)
         try:
-            answer = await self._http.send(request, stream=True)
+            answer = await self._http.send(request, stream=True, auth=self._auth)
         except httpx.TransportError as error:
             raise self._away(error) from None
         try:
@@ -134,7 +146,7 @@ class ControlApi:
     @asynccontextmanager
     async def _events(self, run_id: str, *, follow: bool) -> AsyncIterator[AsyncIterator[Event]]:
         asked: dict[str, Any] = {
-            "headers": self._headers,
+            "auth": self._auth,
             "params": {"follow": str(follow).lower()},
             "timeout": httpx.Timeout(SECONDS, read=STREAM_SILENCE_SECONDS),
         }
@@ -151,7 +163,7 @@ class ControlApi:
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **request: Any
     ) -> httpx.Response:
         try:
-            answer = await self._http.request(method, path, headers=self._headers | dict(headers or {}), **request)
+            answer = await self._http.request(method, path, headers=headers, auth=self._auth, **request)
         except httpx.TransportError as error:
             raise self._away(error) from None
         if not answer.is_success:

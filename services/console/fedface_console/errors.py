@@ -3,8 +3,12 @@
 FedFaceError
 └── PageError             a page cannot be shown, or an action was not carried out; it has a status and a heading
     ├── ApiProblemError   the API has answered with a problem
-    │   └── SignedOutError  it takes the reader's token no longer, or never did
-    └── ApiAwayError      there was no answer
+    │   └── SignedOutError  it takes the reader's token no longer, or never did; or the issuer renews it no more
+    ├── AwayError         there was no answer; it may come later
+    │   ├── ApiAwayError     of the control API
+    │   └── IssuerAwayError  of the OIDC issuer
+    ├── NotSignedInError  a sign-in at the issuer came to nothing
+    └── ForgedFormError   a form is of another session
 """
 
 from __future__ import annotations
@@ -51,8 +55,25 @@ class SignedOutError(ApiProblemError):
         super().__init__(401, "You are signed out", detail)
 
 
-class ApiAwayError(PageError):
-    """The control API has not answered."""
+class NotSignedInError(PageError):
+    """A sign-in at the issuer came to nothing: it was not begun here, or the issuer or the API says no."""
+
+    title = "You are not signed in"
+
+
+class AwayError(PageError):
+    """There was no answer. It may come later."""
 
     status = 503
+
+
+class ApiAwayError(AwayError):
+    """The control API has not answered."""
+
     title = "The control API does not answer"
+
+
+class IssuerAwayError(AwayError):
+    """The OIDC issuer has not answered, or not as OpenID Connect says."""
+
+    title = "The issuer does not answer"

@@ -16,7 +16,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from fedface_console.control_api import ControlApi
-from fedface_console.errors import ApiAwayError, ApiProblemError, PageError
+from fedface_console.errors import ApiProblemError, AwayError, PageError
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +80,7 @@ async def live_parts(
             ended = False
             try:
                 found, ended = await parts()
-            except ApiAwayError as away:
+            except AwayError as away:
                 error = away
             except ApiProblemError as problem:
                 error = problem

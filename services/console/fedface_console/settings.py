@@ -7,12 +7,12 @@ import sys
 from typing import Annotated, Final, Literal, Self
 
 import httpx
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.runtime.secret_files import SecretFiles
-from fedface_core.runtime.setting_types import AuthoritiesFile, File, Host, Port, Secret
+from fedface_core.runtime.setting_types import AuthoritiesFile, File, Host, Port, Secret, Token, is_loopback, none_if_empty
 from fedface_core.runtime.tls_files import check_pair
 
 EX_CONFIG: Final = 78  # of sysexits.h
@@ -31,7 +31,18 @@ def _is_web_address(url: str) -> str:
     return url.rstrip("/")
 
 
+def _is_own_address(url: str) -> str:
+    """The URL. `ValueError` unless the console works there, and an issuer may lead back to it."""
+    parsed = httpx.URL(url)
+    if parsed.path != "/":
+        raise ValueError("has a path, below which the console does not work: give scheme, host and port")
+    if parsed.scheme != "https" and not is_loopback(parsed.host):
+        raise ValueError("begins with http://, by which codes and cookies would travel in clear: give an https:// address")
+    return url
+
+
 WebAddress = Annotated[str, AfterValidator(_is_web_address)]
+OwnAddress = Annotated[WebAddress, AfterValidator(_is_own_address)]
 
 
 class ConsoleSettings(BaseSettings):
@@ -50,6 +61,27 @@ class ConsoleSettings(BaseSettings):
         max_length=4096,
         description="Names by which browsers reach the console, besides its IP addresses and `localhost`, with ',' between "
         "them.",
+    )
+    console_url: Annotated[OwnAddress | None, BeforeValidator(none_if_empty)] = Field(
+        default=None,
+        description="By which address browsers reach the console, and where the OIDC issuer leads them back to.",
+    )
+    console_oidc_client_id: Annotated[Token | None, BeforeValidator(none_if_empty)] = Field(
+        default=None,
+        description="The console's client at the API's OIDC issuer, with which people sign in by their browser.",
+    )
+    console_oidc_client_secret: Secret | None = Field(
+        default=None, description="The secret of that client. A public client has none."
+    )
+    console_oidc_scopes: str = Field(
+        default="openid",
+        pattern=r"^([!#-\[\]-~]+ )*openid( [!#-\[\]-~]+)*$",
+        max_length=500,
+        description="What the console asks the issuer for, with blanks between them; `openid` among it.",
+    )
+    oidc_ca_file: AuthoritiesFile | None = Field(
+        default=None,
+        description="The authorities that are trusted to sign the issuer's certificate; by default the machine's.",
     )
     console_secret: Secret | None = Field(
         default=None, description="What the session cookies are encrypted with. By default sessions end with the process."
@@ -84,13 +116,15 @@ class ConsoleSettings(BaseSettings):
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The names of `console_hosts`, in small letters."""
-        return tuple(name.strip().lower() for name in self.console_hosts.split(",") if name.strip())
+        """The names of `console_hosts`, and that of `console_url`, in small letters."""
+        own = [] if self.console_url is None else [httpx.URL(self.console_url).host]
+        return tuple(name.strip().lower() for name in [*self.console_hosts.split(","), *own] if name.strip())
 
     @property
     def has_secure_cookies(self) -> bool:
         """Whether browsers send the cookie over TLS only."""
-        return self.console_secure_cookies or self.console_tls_certificate_file is not None
+        by_url = self.console_url is not None and self.console_url.startswith("https:")
+        return self.console_secure_cookies or self.console_tls_certificate_file is not None or by_url
 
     @property
     def secret(self) -> str:
@@ -101,6 +135,16 @@ class ConsoleSettings(BaseSettings):
     def _secret_is_long(self) -> Self:
         if isinstance(self.console_secret, SecretStr) and len(self.console_secret.get_secret_value()) < SHORTEST_SECRET:
             raise ValueError(f"FEDFACE_CONSOLE_SECRET has fewer than {SHORTEST_SECRET} characters: give a longer one")
+        return self
+
+    @model_validator(mode="after")
+    def _client_is_whole(self) -> Self:
+        if self.console_oidc_client_id is not None and self.console_url is None:
+            raise ValueError(
+                "FEDFACE_CONSOLE_OIDC_CLIENT_ID needs FEDFACE_CONSOLE_URL, where the issuer leads browsers back to"
+            )
+        if self.console_oidc_client_id is None and self.console_oidc_client_secret is not None:
+            raise ValueError("FEDFACE_CONSOLE_OIDC_CLIENT_SECRET is of a client: set FEDFACE_CONSOLE_OIDC_CLIENT_ID too")
         return self
 
     @model_validator(mode="after")

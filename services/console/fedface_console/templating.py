@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import httpx
 from fastapi import Depends, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -14,23 +15,37 @@ from starlette.responses import HTMLResponse
 
 from fedface_console import wording
 from fedface_console.actions import new_key
-from fedface_console.control_api import ControlApi
+from fedface_console.control_api import ControlApi, TokenAuth
 from fedface_console.errors import PageError
+from fedface_console.issuer_sessions import IssuerSessions
 from fedface_console.sessions import session_of
 from fedface_console.settings import ConsoleSettings
 
 FOLDER: Final = Path(__file__).parent
 ASSETS: Final = {"static": FOLDER / "static", "vendor": FOLDER / "vendor"}
 
-PAGES: Final = (("/models", "Models"), ("/fleet", "Fleet"))
+PAGES: Final = (("/models", "Models"), ("/fleet", "Fleet"), ("/access", "Access"))
 """Address and name of the pages in the navigation, beside the runs."""
 RUN_TABS: Final = (("overview", "", "Overview"), ("curves", "/curves", "Curves"), ("events", "/events", "Audit trail"))
 """The pages of a run: name, end of the address, and label."""
 
 
 async def api_of(request: Request) -> ControlApi:
-    """The API as the reader of this request sees it."""
-    return ControlApi(request.app.state.http, session_of(request).token)
+    """The API as the reader of this request sees it. `SignedOutError` if the reader's session at the issuer is gone."""
+    return ControlApi(request.app.state.http, _auth_of(request))
+
+
+def api_of_nobody(request: Request) -> ControlApi:
+    """The API as somebody sees it who has not signed in."""
+    return ControlApi(request.app.state.http, None)
+
+
+def _auth_of(request: Request) -> httpx.Auth | None:
+    session = session_of(request)
+    if session.at_issuer is not None:
+        sessions: IssuerSessions = request.app.state.issuer_sessions
+        return sessions.find(session.at_issuer)
+    return None if session.token is None else TokenAuth(session.token)
 
 
 async def settings_of(request: Request) -> ConsoleSettings:
@@ -84,7 +99,6 @@ def fragment(request: Request, name: str, **context: Any) -> str:
     environment: Environment = request.app.state.templates
     common = {
         "form_secret": session_of(request).form_secret,
-        "signed_in": session_of(request).token is not None,
         "grafana": request.app.state.settings.grafana_url,
         "path": request.url.path,
         "now": datetime.now(UTC),

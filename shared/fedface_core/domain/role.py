@@ -11,17 +11,20 @@ class Role(StrEnum):
     """A role. The value is its name in keys, in tokens, and as an OAuth scope in the OpenAPI document."""
 
     VIEWER = "viewer"
-    """Sees runs, rounds, models and reports."""
     OPERATOR = "operator"
-    """Creates runs and steers them, and sees what a viewer sees."""
     UPLOADER = "uploader"
-    """Uploads models, and sees what a viewer sees."""
     ADMIN = "admin"
-    """May do everything: delete and restore runs, remove garbage, make and delete keys."""
     METRICS = "metrics"
-    """Reads ``/metrics``, and nothing else."""
 
 
+MAY: Final = {
+    Role.VIEWER: "see runs, rounds, models and reports",
+    Role.OPERATOR: "create, clone, start, pause, resume and cancel runs, steer rounds; and what a viewer may",
+    Role.UPLOADER: "upload models; and what a viewer may",
+    Role.ADMIN: "everything: delete and restore runs, remove garbage, make and delete keys",
+    Role.METRICS: "read `/metrics`, and nothing else",
+}
+"""What each role may do, for people. Which operation takes which role, the routes of the API say."""
 _INCLUDED: Final = {
     Role.VIEWER: frozenset({Role.VIEWER}),
     Role.OPERATOR: frozenset({Role.OPERATOR, Role.VIEWER}),

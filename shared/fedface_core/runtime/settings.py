@@ -37,8 +37,9 @@ from fedface_core.runtime.setting_types import (
     Urls,
     WebhookSecret,
     WholeSeconds,
+    is_loopback,
 )
-from fedface_core.runtime.sign_in_settings import SignInSettings, is_loopback
+from fedface_core.runtime.sign_in_settings import SignInSettings
 from fedface_core.runtime.tls_files import check_pair
 from fedface_core.signing.keys import load_keyring
 

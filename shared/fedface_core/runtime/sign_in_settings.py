@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from fedface_core.runtime.setting_types import AuthoritiesFile, Secret, Token
+from fedface_core.runtime.setting_types import AuthoritiesFile, Secret, Token, is_loopback, none_if_empty
 
 SHORTEST_KEY: Final = 24
 """Characters of a key that a setting gives. `make env` draws 48 digits of hexadecimal: 192 bits."""
@@ -19,14 +18,6 @@ _HOST: Final = re.compile(
     r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?)*"
 )
 _ROLES_CLAIM: Final = r"^[!-~]{1,200}$"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a server that listens on this host is reached from its own machine only."""
-    try:
-        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_key(secret: Any) -> Any:
@@ -59,10 +50,6 @@ def _check_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
             f"has {wrong[0]!r:.80}: give names with ',' between them, such as faces.example.org,*.lab.example.org"
         )
     return hosts
-
-
-def _none_if_empty(value: Any) -> Any:
-    return None if value == "" else value  # as compose gives a variable that .env leaves out
 
 
 Key = Annotated[Secret, AfterValidator(_check_key)]
@@ -99,10 +86,10 @@ class SignInSettings(BaseModel):
         le=1_000_000,
         description="The most sign-ins from one address that may fail in a minute.",
     )
-    oidc_issuer: Annotated[IssuerUrl | None, BeforeValidator(_none_if_empty)] = Field(
+    oidc_issuer: Annotated[IssuerUrl | None, BeforeValidator(none_if_empty)] = Field(
         default=None, description="The OIDC issuer whose access tokens are believed, exactly as it calls itself."
     )
-    oidc_audience: Annotated[Token | None, BeforeValidator(_none_if_empty)] = Field(
+    oidc_audience: Annotated[Token | None, BeforeValidator(none_if_empty)] = Field(
         default=None, description="The audience that an access token must name: this API."
     )
     oidc_roles_claim: str = Field(
@@ -110,7 +97,7 @@ class SignInSettings(BaseModel):
         pattern=_ROLES_CLAIM,
         description="The claim of an access token with the roles, or a path to it with dots: realm_access.roles.",
     )
-    oidc_client_id: Annotated[Token | None, BeforeValidator(_none_if_empty)] = Field(
+    oidc_client_id: Annotated[Token | None, BeforeValidator(none_if_empty)] = Field(
         default=None,
         description="The issuer's client for `fedface login`: public, with the device authorization grant.",
     )

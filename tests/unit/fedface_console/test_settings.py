@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -33,6 +35,12 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("FEDFACE_CONSOLE_HOSTS", ",".join(["x"] * 65)),
         ("FEDFACE_GRAFANA_URL", "javascript:alert(1)"),
         ("FEDFACE_CONSOLE_TLS_KEY_FILE", "/no/key"),
+        ("FEDFACE_CONSOLE_URL", "http://faces.example.org"),
+        ("FEDFACE_CONSOLE_URL", "https://faces.example.org/console"),
+        ("FEDFACE_CONSOLE_OIDC_SCOPES", "profile"),
+        ("FEDFACE_CONSOLE_OIDC_CLIENT_ID", "fedface-console"),
+        ("FEDFACE_CONSOLE_OIDC_CLIENT_SECRET", "a secret of no client"),
+        ("FEDFACE_OIDC_CA_FILE", "/no/file"),
     ],
 )
 def test_a_wrong_setting_ends_the_process_and_is_named(
@@ -43,6 +51,32 @@ def test_a_wrong_setting_ends_the_process_and_is_named(
         load_console_settings()
     assert ended.value.code == 78
     assert name in capsys.readouterr().err
+
+
+def test_the_consoles_own_address_is_served_and_its_cookies_are_as_safe() -> None:
+    settings = ConsoleSettings.model_validate({"console_url": "https://Faces.example.org", "console_hosts": "other.example"})
+    assert settings.hosts == ("other.example", "faces.example.org")
+    assert settings.has_secure_cookies
+    assert not ConsoleSettings.model_validate({"console_url": "http://localhost:8080"}).has_secure_cookies
+
+
+def test_a_client_of_the_issuer_and_what_it_asks_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hush-hush\n")
+    monkeypatch.setenv("FEDFACE_CONSOLE_URL", "http://localhost:8080/")
+    monkeypatch.setenv("FEDFACE_CONSOLE_OIDC_CLIENT_ID", "fedface-console")
+    monkeypatch.setenv("FEDFACE_CONSOLE_OIDC_CLIENT_SECRET_FILE", str(tmp_path / "secret"))
+    monkeypatch.setenv("FEDFACE_CONSOLE_OIDC_SCOPES", "openid offline_access")
+    settings = ConsoleSettings()
+    assert (settings.console_url, settings.console_oidc_scopes) == ("http://localhost:8080", "openid offline_access")
+    assert settings.console_oidc_client_secret is not None
+    assert settings.console_oidc_client_secret.get_secret_value() == "hush-hush"
+
+
+def test_what_compose_leaves_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FEDFACE_CONSOLE_URL", "FEDFACE_CONSOLE_OIDC_CLIENT_ID"):
+        monkeypatch.setenv(name, "")
+    settings = ConsoleSettings()
+    assert (settings.console_url, settings.console_oidc_client_id) == (None, None)
 
 
 def test_a_secret_is_not_quoted() -> None:

@@ -147,7 +147,27 @@
     for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
   });
 
+  // What is shown once can be copied, where the browser lets pages do that.
+  function offerCopies() {
+    if (!navigator.clipboard) return;
+    for (const button of document.querySelectorAll("button[data-copies]")) {
+      const field = document.getElementById(button.dataset.copies);
+      const said = document.getElementById(`${field.id}-copied`);
+      button.hidden = false;
+      button.addEventListener("click", async () => {
+        field.select();
+        try {
+          await navigator.clipboard.writeText(field.value);
+          said.textContent = "It is copied.";
+        } catch {
+          said.textContent = "The browser does not copy it: press Ctrl+C.";
+        }
+      });
+    }
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
+    offerCopies();
     localTimes(document);
     startClocks(document);
     window.setInterval(tick, 1000);

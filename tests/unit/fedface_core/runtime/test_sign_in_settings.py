@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from fedface_core.runtime.setting_types import is_loopback
 from fedface_core.runtime.settings import ControlSettings
-from fedface_core.runtime.sign_in_settings import is_loopback
 
 OTHERS = {"redis_url": "redis://:own@redis:6379/0", "artifacts": "directory", "artifact_directory": "/artifacts"}
 KEY = "0123456789abcdef01234567"

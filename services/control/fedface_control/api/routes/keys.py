@@ -51,7 +51,7 @@ SignInDep = Annotated[SignIn, Depends(sign_in_of)]
     responses=TAKEN | INVALID,
     dependencies=[requires(Role.ADMIN)],
 )
-def create(wanted: Annotated[NewKey, Body(openapi_examples=KEY_EXAMPLE)], sign_in: SignInDep) -> MadeKey:
+def create_key(wanted: Annotated[NewKey, Body(openapi_examples=KEY_EXAMPLE)], sign_in: SignInDep) -> MadeKey:
     """Make an API key. The answer shows it, and nobody can have it shown again: only its digest is kept."""
     if wanted.name in KNOWN_NAMES:
         raise KeyExistsError(f"the name {wanted.name!r} is that of a key in the settings; take another name")
@@ -74,7 +74,7 @@ def list_keys(sign_in: SignInDep) -> KeyList:
     responses=UNKNOWN_KEY | INVALID,
     dependencies=[requires(Role.ADMIN)],
 )
-def delete(key_id: Annotated[KeyId, Path(description="The key's id.")], sign_in: SignInDep) -> None:
+def delete_key(key_id: Annotated[KeyId, Path(description="The key's id.")], sign_in: SignInDep) -> None:
     """Delete an API key. From now on nobody signs in with it."""
     sign_in.keys.delete(key_id)
     log.info("api_key_deleted", key_id=key_id)
