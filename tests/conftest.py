@@ -27,6 +27,7 @@ from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, seaweedfs, valkey
 from fedface_stack.local_ports import free_ports
 from support.api_by_hand import api, served_api
+from support.browser import browser
 from support.command_line import fedface
 from support.finished_study import finished
 from support.guarded_servers import Broker, guarded_ledger_server
@@ -35,7 +36,7 @@ from support.signing import key_of_all_services
 from support.surroundings import audible_interrupts, neutral_environment, traced_processes, unhurried_examples
 
 # Fixtures that pytest finds by their names here.
-__all__ = ["api", "fedface", "finished", "served_api"]
+__all__ = ["api", "browser", "fedface", "finished", "served_api"]
 
 neutral_environment()
 audible_interrupts()

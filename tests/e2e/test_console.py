@@ -10,9 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from architecture.packages import ROOT
 from fedface_stack.stack import CONSOLE, LocalStack
-from support.browser import Watched, browser
-
-__all__ = ["browser"]
+from support.browser import Watched
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 

@@ -11,10 +11,8 @@ from playwright.sync_api import Browser, expect
 from fedface_core.domain.plan import Plan
 from fedface_stack.children import Children
 from support.api_by_hand import ByHand
-from support.browser import Watched, browser
+from support.browser import Watched
 from support.console import served_console
-
-__all__ = ["browser"]
 
 pytestmark = pytest.mark.long
 

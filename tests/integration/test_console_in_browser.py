@@ -23,12 +23,10 @@ from fedface_core.domain.run import RunPhase
 from fedface_stack.children import Children
 from fedface_stack.local_ports import free_ports
 from support.api_by_hand import MODEL, MODEL_SHA256, ByHand
-from support.browser import Scheme, Watched, browser, violations
+from support.browser import Scheme, Watched, violations
 from support.console import served_console
 from support.open_sign_in import open_sign_in
 from support.signing_in import closed_sign_in, key_for
-
-__all__ = ["browser"]
 
 
 class Serve(Protocol):

@@ -21,13 +21,11 @@ from fedface_core.domain.role import Role
 from fedface_stack.children import Children
 from fedface_stack.local_ports import free_ports
 from support.api_by_hand import ByHand
-from support.browser import Watched, browser, violations
+from support.browser import Watched, violations
 from support.console import served_console
 from support.oidc_issuer import AUDIENCE, CONSOLE_CLIENT_ID, SmallIssuer, serving_issuer
 from support.served_app import served
 from support.signing_in import closed_sign_in, key_for
-
-__all__ = ["browser"]
 
 
 @dataclass(frozen=True)

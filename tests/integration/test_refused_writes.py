@@ -132,6 +132,7 @@ def test_a_service_refuses_a_server_that_may_evict(
         "FEDFACE_REDIS_URL": broker_url,
         "FEDFACE_ARTIFACTS": "directory",
         "FEDFACE_ARTIFACT_DIRECTORY": str(tmp_path),
+        "FEDFACE_API_OPEN": "true",
         "TEST_TASK_SECONDS": f"{FIRST}=1",
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }

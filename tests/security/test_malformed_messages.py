@@ -61,7 +61,8 @@ class Queue:
         self.journal = home / "journal"
         self.journal.touch()
         settings = Settings(redis_url=SecretStr(url), artifacts="directory", artifact_directory=home)
-        self.publisher = CeleryPublisher(create_celery(settings))
+        app = create_celery(settings)
+        self.publisher = CeleryPublisher(app, app.keyring)
 
     def publish(self, shard: int) -> None:
         self.publisher.publish(FoldShard(run_id=RUN, round=0, shard=shard), correlation_id="abc")

@@ -108,9 +108,7 @@ def create_app(
     return app
 
 
-def state_of(
-    ports: Ports, sign_in: SignIn, capacity: Capacity = DEFAULT_CAPACITY, quota: Quota = DEFAULT_QUOTA
-) -> State:
+def state_of(ports: Ports, sign_in: SignIn, capacity: Capacity = DEFAULT_CAPACITY, quota: Quota = DEFAULT_QUOTA) -> State:
     """What the operations of an API find in ``request.app.state``, by the arguments of `create_app`."""
     feeds = RunFeeds(ports.ledger)
     streams = (capacity.event_streams, capacity.event_streams_of_run, capacity.event_streams_of_client)
