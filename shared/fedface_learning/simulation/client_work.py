@@ -31,7 +31,7 @@ class RoundInputs:
     guidance: Tensors
     """The tensors that every client may read."""
     residuals: Tensors
-    """With error feedback: client → the residual (P,) of its last update that is in the model."""
+    """Client → what it keeps of its last update that is in the model: its residual (P,), or its class embedding (D,)."""
 
 
 def _enrol(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update]]:
@@ -45,8 +45,10 @@ def _train(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[
         Trainee(
             client=client,
             images_NCHW=images_NCHW,
-            class_embedding_D=inputs.class_embeddings_CD[client_index(client)],
-            residual_P=inputs.residuals.get(client),
+            class_embedding_D=inputs.residuals[client]
+            if inputs.plan.only_sums
+            else inputs.class_embeddings_CD[client_index(client)],
+            residual_P=None if inputs.plan.only_sums else inputs.residuals.get(client),
         )
         for client, images_NCHW in images.items()
     ]

@@ -52,7 +52,7 @@ class Federation:
         self._network = network
         self._data = data
         self._base = _Base(encode_network(network), torch.empty(0, plan.model.embedding_size))
-        self._residuals: dict[str, Tensor] = {}  # with error feedback: of each client's last update that is in the model
+        self._residuals: dict[str, Tensor] = {}  # what each client keeps of its last update that is in the model
 
     def enrol(self) -> ReducedRound:
         """Enrol every client; this is round 0."""
@@ -92,9 +92,10 @@ class _Base:
 
     @classmethod
     def of(cls, reduced: ReducedRound, embedding_size: int) -> Self:
+        rows = reduced.class_embeddings
         return cls(
             reduced.model,
-            decode_class_embeddings(reduced.class_embeddings, embedding_size),
+            decode_class_embeddings(rows, embedding_size) if rows else torch.empty(0, embedding_size),
             _decode(reduced.server_state),
             _decode(reduced.guidance),
         )

@@ -58,6 +58,15 @@ class PublicNegativesPlan(PlanPart):
     )
 
 
+class GaussianNegativesPlan(PublicNegativesPlan):
+    """CosFace against the public identities, if there are any, and against all other clients as one Gaussian.
+
+    Class embeddings stay with their clients: the aggregator keeps the sums Σ w_c and Σ w_c·w_cᵀ only.
+    """
+
+    name: Literal["gaussian-negatives"] = Field(description="Which strategy it is.")  # type: ignore[assignment]
+
+
 class CentralisedPlan(CosFacePlan):
     """The upper bound: CosFace on the photographs of clients and public identities, pooled in one process.
 
@@ -79,7 +88,10 @@ class LocalOnlyPlan(PlanPart):
 IN_PROCESS = frozenset({"centralised", "local-only"})
 """Strategies for simulations only: services never pool photographs, and never score the model of one client."""
 
-WITHOUT_SPREADOUT = frozenset({"fedavg"}) | IN_PROCESS
+ONLY_SUMS = frozenset({"gaussian-negatives"})
+"""Strategies whose class embeddings stay with their clients: there is no W, and the aggregator keeps sums only."""
+
+WITHOUT_SPREADOUT = frozenset({"fedavg"}) | ONLY_SUMS | IN_PROCESS
 """Strategies that have no spreadout."""
 
 
@@ -95,7 +107,14 @@ def default_initialisation(name: str) -> str:
 
 
 StrategyPlan = Annotated[
-    FedFacePlan | FedAvgPlan | FedProxPlan | FedAwSPlan | PublicNegativesPlan | CentralisedPlan | LocalOnlyPlan,
+    FedFacePlan
+    | FedAvgPlan
+    | FedProxPlan
+    | FedAwSPlan
+    | PublicNegativesPlan
+    | GaussianNegativesPlan
+    | CentralisedPlan
+    | LocalOnlyPlan,
     Field(discriminator="name"),
     ByName,
 ]
