@@ -34,11 +34,17 @@ def encoded_plan(faces: Path, **changes: Any) -> Plan:
     return tiny_plan(faces, update_encoding={"name": "top-k", "share": 0.2}, **{"rounds": 3} | changes)
 
 
+def summing_plan(faces: Path, **changes: Any) -> Plan:
+    """Its clients keep their class embeddings, from enrolment on."""
+    return tiny_plan(faces, strategy="gaussian-negatives", **{"rounds": 3} | changes)
+
+
+@pytest.mark.parametrize("plan_of", [encoded_plan, summing_plan])
 @pytest.mark.parametrize("seed", range(6))
-def test_only_the_accepted_sets_decide_which_residuals_count(faces: Path, seed: int) -> None:
+def test_only_the_accepted_sets_decide_which_residuals_count(faces: Path, seed: int, plan_of: Callable[..., Plan]) -> None:
     """With a quorum some updates come late. Their residuals are in the store and must not count."""
     cohort = {"quorum": 2, "shard_size": 32}
-    services = InProcess(encoded_plan(faces, cohort=cohort, rounds=5), Disorder(seed, reorder=True, duplicate=0.2, drop=0.1))
+    services = InProcess(plan_of(faces, cohort=cohort, rounds=5), Disorder(seed, reorder=True, duplicate=0.2, drop=0.1))
     run = services.run()
     counted = accepted_sets(services, run.id)
     assert any(len(clients) < 4 for _, clients in counted)
@@ -107,10 +113,13 @@ def test_a_pause_changes_nothing(faces: Path) -> None:
     assert services.to_end(run_id).model_sha256 == simulate(services.plan).model_sha256
 
 
+@pytest.mark.parametrize("plan_of", [encoded_plan, summing_plan])
 @pytest.mark.parametrize("lost", [False, True], ids=["ledger kept", "ledger lost"])
-def test_garbage_may_be_collected_and_the_ledger_lost_at_any_moment(faces: Path, stride: int, lost: bool) -> None:
+def test_garbage_may_be_collected_and_the_ledger_lost_at_any_moment(
+    faces: Path, stride: int, lost: bool, plan_of: Callable[..., Plan]
+) -> None:
     """Each round invites one client, and updates of one round are kept: a residual is needed long after its update."""
-    plan = encoded_plan(
+    plan = plan_of(
         faces,
         split={"clients": 3},
         cohort={"size": 1, "shard_size": 1},
