@@ -1,4 +1,4 @@
-"""With gaussian-negatives class embeddings stay with their clients, and a hostile client spoils nobody's part of the sums."""
+"""With gaussian-negatives class embeddings stay with their clients; a hostile client spoils nobody's part of the sums."""
 
 from __future__ import annotations
 

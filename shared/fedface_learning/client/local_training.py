@@ -136,7 +136,7 @@ def train_clients(networks: TraineeNetworks, trainees: Sequence[Trainee], traini
     all_pixels = networks.stack(pixels)
     images = len(pixels[0])
     step_gives_before = _first_step_gives_loss_before(network, training, images)
-    of_base = None if step_gives_before and not strategy.uploads_of_base else networks.measure(all_pixels)
+    of_base = None if step_gives_before and not strategy.uploads_of_base(plan) else networks.measure(all_pixels)
     before = None if of_base is None or step_gives_before else of_base.losses
     network.train(_normalises_by_batch(network, training, images))
     if uses_all_unaugmented(plan.local_training, images):
@@ -147,7 +147,7 @@ def train_clients(networks: TraineeNetworks, trainees: Sequence[Trainee], traini
     models = [networks.model(index) for index in range(len(trainees))]
     needs_measuring = not training.reports_seen_losses or _needs_features_after(plan)
     measured = networks.measure(all_pixels) if needs_measuring else None
-    described = of_base if strategy.uploads_of_base else measured
+    described = of_base if strategy.uploads_of_base(plan) else measured
     after = step_losses[-1] if training.reports_seen_losses or measured is None else measured.losses
     uploads = (
         [NOTHING] * len(trainees)
@@ -221,4 +221,4 @@ def _normalises_by_batch(network: EmbeddingNetwork, training: TrainingRound, ima
 def _needs_features_after(plan: Plan) -> bool:
     """Whether the features of the images by the trained network are needed for more than the loss."""
     strategy = strategy_of(plan)
-    return plan.model.centring or (bool(strategy.upload_shapes(plan)) and not strategy.uploads_of_base)
+    return plan.model.centring or (bool(strategy.upload_shapes(plan)) and not strategy.uploads_of_base(plan))

@@ -29,7 +29,7 @@ from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums, 
 from fedface_learning.objectives.gaussian_negatives import cosface_with_gaussian
 from fedface_learning.objectives.spreadout import SpreadoutStats
 from fedface_learning.strategies.fedface import FEDFACE
-from fedface_learning.strategies.public_negatives import PUBLIC
+from fedface_learning.strategies.public_negatives import PUBLIC, embeds_by_base
 from fedface_learning.strategies.public_steps import public_class_embeddings, take_public_steps
 from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
 
@@ -51,8 +51,8 @@ def cosface_against_all_others(client_round: ClientRound, features_ND: Tensor) -
 def upload_parts(client_round: ClientRound, features_ND: Tensor) -> Tensors:
     """The class embedding that is in the class sums and the one that takes its place, (2, D).
 
-    The new one is the mean embedding of all the client's images by the network that the round started from, whose raw
-    features (N, D) are given.
+    The new one is the mean embedding of all the client's images. Their raw features (N, D) are given, by default those by
+    the network that the round started from.
     """
     embeddings_ND = normalize(features_ND - client_round.network.centre)
     after_D = on_the_grid(mean_feature(embeddings_ND))
@@ -107,7 +107,7 @@ GAUSSIAN_NEGATIVES = replace(
     loss=cosface_against_all_others,
     uploads=upload_parts,
     upload_shapes=_shapes,
-    uploads_of_base=True,
+    uploads_of_base=embeds_by_base,
     take_part=train_on_public_photographs,
     finish=add_parts,
 )

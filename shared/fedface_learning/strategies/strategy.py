@@ -106,5 +106,5 @@ class Strategy:
     which is the weight in the average. With 0 images, or None for this function, the aggregator takes no part."""
     finish: Callable[[ServerRound], ServerResult]
     """Ends a round on the aggregator: makes the next W. It may also train the network further, in place."""
-    uploads_of_base: bool = False
+    uploads_of_base: Callable[[Plan], bool] = lambda _plan: False
     """Whether ``uploads`` gets the raw features by the network that the client started from, not by the one it trained."""

@@ -11,6 +11,8 @@ from pydantic import Field
 from fedface_core.domain.plan.cosface import CosFacePlan
 from fedface_core.domain.plan.part import LARGEST, ByName, Count, Decay, PlanPart, PositiveInt, Rate
 
+EmbeddedBy = Literal["trained", "base"]
+
 
 class FedFacePlan(PlanPart):
     """FedFace (Aggarwal et al., IJCB 2021): class embeddings are fixed on the clients, and spread out on the server."""
@@ -56,6 +58,12 @@ class PublicNegativesPlan(PlanPart):
         default=None,
         description="How many gradient steps the aggregator makes in a round; by default as many as a client, 0 for none.",
     )
+    embedded_by: EmbeddedBy = Field(
+        default="trained",
+        exclude_if=lambda embedded_by: embedded_by == "trained",  # plans without it are as they were in earlier versions
+        description="By which network a client makes the class embedding that it uploads: the one that it has `trained`, or "
+        "the `base` that it started from. Fused rounds of a study need the latter.",
+    )
 
 
 class GaussianNegativesPlan(PublicNegativesPlan):
@@ -65,6 +73,11 @@ class GaussianNegativesPlan(PublicNegativesPlan):
     """
 
     name: Literal["gaussian-negatives"] = Field(description="Which strategy it is.")  # type: ignore[assignment]
+    embedded_by: EmbeddedBy = Field(
+        default="base",
+        description="By which network a client makes the class embedding whose part it uploads: the one that it has "
+        "`trained`, or the `base` that it started from. Fused rounds of a study need the latter.",
+    )
 
 
 class CentralisedPlan(CosFacePlan):
