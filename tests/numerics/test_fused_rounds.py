@@ -86,6 +86,15 @@ def test_every_way_to_make_one_step_can_be_fused(
     assert_fused_is_faithful(plan_of(tiny_plan, strategy=strategy, local_training=local), tiny_faces)
 
 
+def test_the_smallest_epsilon_that_is_allowed_keeps_rounding_from_deciding_steps(
+    tiny_plan: PlanOf, tiny_faces: FaceDataset
+) -> None:
+    adam = {"name": "adam", "learning_rate": 4e-3, "epsilon": 2.4e-5}
+    local = {"learning_rate": 1.0}
+    plan = plan_of(tiny_plan, strategy="gaussian-negatives", aggregation={"optimiser": adam}, local_training=local)
+    assert_fused_is_faithful(plan, tiny_faces)
+
+
 def test_many_images_are_computed_in_parts(
     tiny_plan: PlanOf, tiny_faces: FaceDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,8 +2,9 @@
 
 Client c makes ``f − η·∇L_c`` of the global model f, so the average of the models is ``f − η·Σ n_c ∇L_c / Σ n_c``: one step
 on the mean loss of all images. It takes one batch instead of one after the other, encodes no update and checks none. The
-average equals that of the faithful way within 1e-5, since sums are rounded in another order. It is for studies: whatever
-acts on single updates, such as clipping, an encoding or a refusal, has nothing to act on.
+next model equals that of the faithful way within 1e-5: sums are rounded in another order, and over many rounds such a
+difference grows, as between two kinds of CPU. It is for studies: whatever acts on single updates, such as clipping, an
+encoding or a refusal, has nothing to act on.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.aggregation import AdaptivePlan
 from fedface_core.domain.plan.strategy import IN_PROCESS
 from fedface_core.domain.plan.update_encoding import Float32Plan
 from fedface_learning.aggregation import TrainingPartial
@@ -33,8 +35,14 @@ from fedface_learning.strategies import NOTHING, Tensors, strategy_of
 from fedface_learning.updates.careful_check import unit_directions
 from fedface_learning.updates.norm import update_norm
 
-_IMAGES_AT_ONCE: Final = 480
+_IMAGES_AT_ONCE: Final = 120
 """How many images a forward pass has, or one client's if these are more. Gradients of several passes are added."""
+
+
+_ROUNDING: Final = 2.0**-24
+"""How much the changes of a parameter below 1 may differ between the two ways: two roundings of the parameter."""
+_MOST_DIFFERENCE: Final = 1e-5
+"""Between the parameters of the next model."""
 
 
 def require_fusable(plan: Plan) -> None:
@@ -67,6 +75,14 @@ def _why_not(plan: Plan) -> Iterator[str]:
         yield f"model.architecture: {plan.model.architecture} normalises each client's batch by itself"
     if plan.aggregation.is_asynchronous:
         yield "aggregation.mode is asynchronous"
+    optimiser = plan.aggregation.optimiser
+    if isinstance(optimiser, AdaptivePlan):
+        least = optimiser.learning_rate * _ROUNDING / _MOST_DIFFERENCE
+        if optimiser.epsilon < least:
+            yield (
+                f"aggregation.optimiser.epsilon is {optimiser.epsilon:g}, and rounding would decide steps; it must be "
+                f"{1.1 * least:.2g} or more (raise local_training.learning_rate as much, and the run stays the same)"
+            )
     if plan.aggregation.clipping is not None:
         yield "aggregation.clipping acts on single updates"
     if not isinstance(plan.update_encoding, Float32Plan):

@@ -57,6 +57,10 @@ def test_rounds_of_one_step_can_be_fused(changes: dict[str, Any]) -> None:
             {"model": {"architecture": "mobilefacenet", "height": 16, "width": 16, "widths": [4, 8, 8]}},
             "mobilefacenet normalises each client's batch",
         ),
+        (
+            {"aggregation": {"optimiser": {"name": "adam", "learning_rate": 4e-3, "epsilon": 1e-8}}},
+            "aggregation.optimiser.epsilon is 1e-08, .*it must be 2.6e-05 or more",
+        ),
         ({"aggregation": {"clipping": "median"}}, "aggregation.clipping acts on single updates"),
         ({"aggregation": {"mode": "asynchronous"}, "cohort": {"size": 6, "quorum": 3}}, "aggregation.mode is asynchronous"),
         ({"update_encoding": "int8"}, "update_encoding: int8 loses something"),
