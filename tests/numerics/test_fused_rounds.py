@@ -54,7 +54,7 @@ def assert_fused_is_faithful(plan: Plan, faces: FaceDataset) -> None:
             assert sums.clients == others.clients == 8
             # Rounding may move a number of a class embedding to the next multiple of 2^-15.
             torch.testing.assert_close(others.second_DD, sums.second_DD, rtol=0, atol=1e-3)
-        one, other = expected.aggregation, found.aggregation
+        one, other = (each.aggregation for each in (expected, found))
         assert (one.folded, one.images, one.refused) == (other.folded, other.images, other.refused)
         assert other.uploaded_bytes == pytest.approx(one.uploaded_bytes, rel=0.05)
         losses = [(each.loss_before or 0.0, each.loss_after or 0.0) for each in (one, other)]
@@ -98,5 +98,5 @@ def test_the_smallest_epsilon_that_is_allowed_keeps_rounding_from_deciding_steps
 def test_many_images_are_computed_in_parts(
     tiny_plan: PlanOf, tiny_faces: FaceDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fused_rounds, "_IMAGES_AT_ONCE", 13)  # two clients of six images
+    monkeypatch.setattr(fused_rounds, "IMAGES_AT_ONCE", 13)  # two clients of six images
     assert_fused_is_faithful(plan_of(tiny_plan, strategy="gaussian-negatives"), tiny_faces)

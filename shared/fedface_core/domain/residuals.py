@@ -1,4 +1,4 @@
-"""Residuals: what a client keeps of an update for its next one, and of which update that is (ADR 10, ADR 38).
+"""Residuals: what a client keeps of an update for its next one, and of which update that is (ADR 10, ADR 39).
 
 With error feedback it is what the encoding left out of its change; a strategy that has only sums of class embeddings lets a
 client keep its own.

@@ -133,7 +133,9 @@ class ClassSums:
         `DamagedObjectError` if tensors are missing, of other shapes or types, not finite or not symmetric.
         """
         try:
-            clients, first_D, second_DD = tensors[_CLIENTS], tensors[_FIRST], tensors[_SECOND]
+            clients = tensors[_CLIENTS]
+            first_D = tensors[_FIRST]
+            second_DD = tensors[_SECOND]
         except KeyError as error:
             raise DamagedObjectError(f"class sums need the tensor {error}") from None
         size = len(first_D) if first_D.dim() == 1 else 0

@@ -35,7 +35,7 @@ from fedface_learning.strategies import NOTHING, Tensors, strategy_of
 from fedface_learning.updates.careful_check import unit_directions
 from fedface_learning.updates.norm import update_norm
 
-_IMAGES_AT_ONCE: Final = 120
+IMAGES_AT_ONCE: Final = 120
 """How many images a forward pass has, or one client's if these are more. Gradients of several passes are added."""
 
 
@@ -133,9 +133,10 @@ def _groups(trainees: Iterable[Trainee]) -> Iterator[list[Trainee]]:
     group: list[Trainee] = []
     images = 0
     for trainee in trainees:
-        if group and images + len(trainee.images_NCHW) > _IMAGES_AT_ONCE:
+        if group and images + len(trainee.images_NCHW) > IMAGES_AT_ONCE:
             yield group
-            group, images = [], 0
+            group = []
+            images = 0
         group.append(trainee)
         images += len(trainee.images_NCHW)
     yield group

@@ -1,4 +1,4 @@
-"""The part of the class sums that an update of a client brings, if class embeddings stay with their clients (ADR 38).
+"""The part of the class sums that an update of a client brings, if class embeddings stay with their clients (ADR 39).
 
 A client uploads its class embedding w_c at enrolment. In a later round it uploads the one that is in the sums and the one
 that takes its place. Both parts of the sums follow from w_c, so no more is uploaded, and all of it is checked: a client can

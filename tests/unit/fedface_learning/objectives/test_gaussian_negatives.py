@@ -62,7 +62,8 @@ def test_a_single_other_client_is_exact() -> None:
 
 
 def test_without_other_classes_it_is_cosface() -> None:
-    rows_KD, embeddings_ND = unit(4, 0), unit(6, 1)
+    rows_KD = unit(4, 0)
+    embeddings_ND = unit(6, 1)
     labels_N = torch.tensor([0, 1, 2, 3, 0, 1])
     found = cosface_with_gaussian(embeddings_ND, rows_KD, labels_N, None, scale=SCALE, margin=0.35)
     assert torch.equal(found, cosface(embeddings_ND @ rows_KD.T, labels_N, scale=SCALE, margin=0.35))
