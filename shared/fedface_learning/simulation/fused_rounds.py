@@ -155,7 +155,7 @@ def _add_gradients(
         next(batches(own_NCHW, plan.local_training, 1, training.seed_of(trainee.client)))
         for own_NCHW, trainee in zip(pixels, group, strict=True)
     ]
-    features = network.features_of_pixels(torch.cat(seen)).split([len(seen_NCHW) for seen_NCHW in seen])
+    features = torch.split(network.features_of_pixels(torch.cat(seen)), [len(seen_NCHW) for seen_NCHW in seen])
     losses = torch.stack([strategy.loss(own, each_ND) for own, each_ND in zip(rounds, features, strict=True)])
     weights = torch.tensor([len(trainee.images_NCHW) / total for trainee in group])
     torch.autograd.backward((losses * weights).sum())
@@ -164,7 +164,8 @@ def _add_gradients(
     if all(uses_all_unaugmented(plan.local_training, len(own_NCHW)) for own_NCHW in pixels):
         whole = [each_ND.detach() for each_ND in features]
     else:
-        whole = list(features_of_pixels(network, torch.cat(pixels)).split([len(own_NCHW) for own_NCHW in pixels]))
+        all_ND = features_of_pixels(network, torch.cat(pixels))
+        whole = list(torch.split(all_ND, [len(own_NCHW) for own_NCHW in pixels]))
     return losses.tolist(), [strategy.uploads(own, each_ND) for own, each_ND in zip(rounds, whole, strict=True)]
 
 
