@@ -138,13 +138,15 @@ def test_garbage_may_be_collected_and_the_ledger_lost_at_any_moment(
         assert services.to_end(run_id).model_sha256 == expected
 
 
-def test_old_residuals_are_removed_but_those_that_are_gone_on_from(faces: Path) -> None:
-    plan = encoded_plan(faces, cohort={"size": 1}, rounds=8, retention={"rounds_of_updates": 1}, seed=1)
+@pytest.mark.parametrize("plan_of", [encoded_plan, summing_plan])
+def test_old_residuals_are_removed_but_those_that_are_gone_on_from(faces: Path, plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of(faces, cohort={"size": 1}, rounds=8, retention={"rounds_of_updates": 1}, seed=1)
     services = InProcess(plan)
     run = services.run()
     artifacts = services.ports.artifacts
     took_part = {number: services.manifest(run.id, number).round.cohort[0] for number in range(1, 9)}
-    newest = {client: number for number, client in took_part.items() if number < 8}
+    enrolled = dict.fromkeys(services.manifest(run.id, 0).round.cohort, 0) if plan.only_sums else {}
+    newest = enrolled | {client: number for number, client in took_part.items() if number < 8}
     kept = {object_keys.parse_residual_key(key) for key in artifacts.keys(object_keys.residuals(run.id))}
     assert len(newest) > 1
     assert kept == {(number, client) for client, number in newest.items()} | {(8, took_part[8])}
