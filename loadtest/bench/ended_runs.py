@@ -118,6 +118,7 @@ def _objects_of_round(run: Run, done: Round, accepted: Mapping[str, AcceptedUpda
     yield object_keys.partial(run.id, number, 0, digest), b"partial"
     yield object_keys.claim(aggregation.model_sha256, run.id), b""
     yield object_keys.model(aggregation.model_sha256), b"model version"
+    assert aggregation.class_embeddings_sha256 is not None, "made above"
     yield object_keys.class_embeddings(run.id, aggregation.class_embeddings_sha256), b"class embeddings"
     yield object_keys.aggregation(run.id, number, digest), aggregation.model_dump_json(indent=1).encode()
     yield object_keys.report(run.id, number), report.model_dump_json().encode()

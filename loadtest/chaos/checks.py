@@ -101,6 +101,7 @@ def expected_keys(snapshot: RunSnapshot) -> set[str]:
         aggregation = each.round.aggregation
         if aggregation is not None:
             class_embeddings = aggregation.class_embeddings_sha256
+            assert class_embeddings is not None, "the strategy of a chaos run has W"
             keys.add(object_keys.class_embeddings(run_id, class_embeddings))
             # No client of a chaos run fails, so every client is enrolled, and has a row.
             keys |= {object_keys.row(run_id, class_embeddings, client_id(index)) for index in range(clients)}

@@ -194,7 +194,7 @@ class World:
                 made = fact.aggregation
                 needed = [
                     object_keys.model(made.model_sha256),
-                    object_keys.class_embeddings(fact.run_id, made.class_embeddings_sha256),
+                    object_keys.class_embeddings(fact.run_id, made.class_embeddings_sha256 or ""),
                     object_keys.aggregation(fact.run_id, fact.round, fact.accepted_digest),
                 ]
             case RoundEvaluated():

@@ -270,7 +270,7 @@ class WatchedLedger(MemoryLedger):
                 needed.add(object_keys.manifest(run.id, current.number))
             if current.aggregation is not None:
                 needed.add(object_keys.model(current.aggregation.model_sha256))
-                needed.add(object_keys.class_embeddings(run.id, current.aggregation.class_embeddings_sha256))
+                needed.add(object_keys.class_embeddings(run.id, current.aggregation.class_embeddings_sha256 or ""))
             if current.number > newest_ended - keep:
                 accepted = self.accepted(run.id, current.number)
                 needed |= {object_keys.update(run.id, current.number, client) for client in accepted}

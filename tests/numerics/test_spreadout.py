@@ -71,7 +71,7 @@ def test_one_spreadout_parts_similar_clients_however_many_they_are(clients: int,
     rows_CD = similar_rows(clients, 128, cosine)
     spread_CD, stats = spread(rows_CD, DEFAULTS)
     assert abs(stats.mean_off_diagonal_cosine) < 0.08
-    assert stats.max_off_diagonal_cosine < 0.45
+    assert (stats.max_off_diagonal_cosine or 1) < 0.45
     torch.testing.assert_close(spread_CD.norm(dim=1), torch.ones(clients))
 
 

@@ -73,7 +73,7 @@ def test_fedavg_never_spreads(tiny_plan: Callable[..., Plan], tiny_faces: FaceDa
     plain = simulate(tiny_plan(strategy="fedavg"), dataset=tiny_faces)
     assert plain.rounds == simulate(tiny_plan(spreadout={"steps": 0}), dataset=tiny_faces).rounds
     assert len({done.aggregation.class_embeddings_sha256 for done in plain.rounds}) == 1
-    assert plain.rounds[-1].aggregation.max_off_diagonal_cosine > 0.3
+    assert (plain.rounds[-1].aggregation.max_off_diagonal_cosine or 0) > 0.3
 
 
 @pytest.mark.parametrize(
@@ -162,5 +162,5 @@ def test_fedaws_spreads_what_it_has_learnt(tiny_plan: Callable[..., Plan], tiny_
         tiny_plan(strategy="fedaws", local_training={"steps": 4, "learning_rate": 0.1}), dataset=tiny_faces
     ).rounds
     assert len({done.aggregation.class_embeddings_sha256 for done in rounds}) == 3
-    assert all(done.aggregation.max_off_diagonal_cosine < 0.5 for done in rounds)
+    assert all((done.aggregation.max_off_diagonal_cosine or 1) < 0.5 for done in rounds)
     assert (rounds[-1].aggregation.loss_after or 1) < (rounds[-1].aggregation.loss_before or 0)

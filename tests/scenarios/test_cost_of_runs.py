@@ -19,6 +19,15 @@ WIDER = {"widths": [16, 16, 32, 32], "embedding_size": 32}
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=str)
 @pytest.mark.parametrize("strategy", ["fedface", "fedaws", {"name": "public-negatives"}], ids=str)
 def test_the_bytes_are_about_those_of_a_run(faces: Path, encoding: Any, strategy: Any) -> None:
+    assert_bytes_are_estimated(faces, encoding, strategy)
+
+
+@pytest.mark.parametrize("encoding", ["float32", {"name": "int8", "error_feedback": False}], ids=str)
+def test_the_bytes_are_about_those_of_a_run_that_sums_class_embeddings(faces: Path, encoding: Any) -> None:
+    assert_bytes_are_estimated(faces, encoding, "gaussian-negatives")
+
+
+def assert_bytes_are_estimated(faces: Path, encoding: Any, strategy: Any) -> None:
     plan = tiny_plan(faces, model=WIDER, update_encoding=encoding, strategy=strategy, split={"clients": 3, "public": 2})
     services = InProcess(plan)
     run = services.run()

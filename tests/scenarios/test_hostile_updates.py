@@ -271,7 +271,7 @@ def test_a_wrong_class_embedding_is_refused_and_its_row_stays(
         aggregation = services.manifest(run.id, number).round.aggregation
         assert aggregation is not None
         assert aggregation.refused == ({VICTIM: reason} if number else {})
-        key = object_keys.class_embeddings(run.id, aggregation.class_embeddings_sha256)
+        key = object_keys.class_embeddings(run.id, aggregation.class_embeddings_sha256 or "")
         rows.append(decode_class_embeddings(services.ports.artifacts.get(key), 4))
     assert torch.equal(rows[0][1], rows[2][1])
     assert not torch.equal(rows[0][2], rows[2][2])

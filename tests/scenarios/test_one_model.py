@@ -94,6 +94,14 @@ def test_a_cohort_smaller_than_all_clients_is_drawn_alike(faces: Path, shard_siz
             "local_training": {"flip": True, "shift": 2},
             "aggregation": {"optimiser": "adam"},
         },
+        {"strategy": "gaussian-negatives"},
+        {
+            "strategy": "gaussian-negatives",
+            "split": {"public": 2},
+            "cohort": {"size": 3, "shard_size": 2},
+            "local_training": {"flip": True, "shift": 2, "losses": "seen", "learning_rate": 0.001},
+            "aggregation": {"optimiser": "adam", "clipping": {"name": "median", "times": 1.0}},
+        },
     ],
 )
 def test_other_plans_agree_with_their_simulation_too(faces: Path, changes: dict[str, object]) -> None:
@@ -107,8 +115,9 @@ def test_other_plans_agree_with_their_simulation_too(faces: Path, changes: dict[
         (True, {"rounds": 1}),
         (False, {"rounds": 1}),
         (True, {"rounds": 2, "strategy": "fedaws", "aggregation": {"optimiser": "adam"}}),
+        (True, {"rounds": 2, "strategy": "gaussian-negatives"}),
     ],
-    ids=["redelivered", "lost", "with a server state"],
+    ids=["redelivered", "lost", "with a server state", "with class sums"],
 )
 def test_a_service_may_be_killed_after_any_effect(
     faces: Path, stride: int, redeliver: bool, changes: dict[str, object]

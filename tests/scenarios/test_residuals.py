@@ -34,11 +34,17 @@ def encoded_plan(faces: Path, **changes: Any) -> Plan:
     return tiny_plan(faces, update_encoding={"name": "top-k", "share": 0.2}, **{"rounds": 3} | changes)
 
 
+def summing_plan(faces: Path, **changes: Any) -> Plan:
+    """Its clients keep their class embeddings, from enrolment on."""
+    return tiny_plan(faces, strategy="gaussian-negatives", **{"rounds": 3} | changes)
+
+
+@pytest.mark.parametrize("plan_of", [encoded_plan, summing_plan])
 @pytest.mark.parametrize("seed", range(6))
-def test_only_the_accepted_sets_decide_which_residuals_count(faces: Path, seed: int) -> None:
+def test_only_the_accepted_sets_decide_which_residuals_count(faces: Path, seed: int, plan_of: Callable[..., Plan]) -> None:
     """With a quorum some updates come late. Their residuals are in the store and must not count."""
     cohort = {"quorum": 2, "shard_size": 32}
-    services = InProcess(encoded_plan(faces, cohort=cohort, rounds=5), Disorder(seed, reorder=True, duplicate=0.2, drop=0.1))
+    services = InProcess(plan_of(faces, cohort=cohort, rounds=5), Disorder(seed, reorder=True, duplicate=0.2, drop=0.1))
     run = services.run()
     counted = accepted_sets(services, run.id)
     assert any(len(clients) < 4 for _, clients in counted)
@@ -107,10 +113,13 @@ def test_a_pause_changes_nothing(faces: Path) -> None:
     assert services.to_end(run_id).model_sha256 == simulate(services.plan).model_sha256
 
 
+@pytest.mark.parametrize("plan_of", [encoded_plan, summing_plan])
 @pytest.mark.parametrize("lost", [False, True], ids=["ledger kept", "ledger lost"])
-def test_garbage_may_be_collected_and_the_ledger_lost_at_any_moment(faces: Path, stride: int, lost: bool) -> None:
+def test_garbage_may_be_collected_and_the_ledger_lost_at_any_moment(
+    faces: Path, stride: int, lost: bool, plan_of: Callable[..., Plan]
+) -> None:
     """Each round invites one client, and updates of one round are kept: a residual is needed long after its update."""
-    plan = encoded_plan(
+    plan = plan_of(
         faces,
         split={"clients": 3},
         cohort={"size": 1, "shard_size": 1},
@@ -129,13 +138,15 @@ def test_garbage_may_be_collected_and_the_ledger_lost_at_any_moment(faces: Path,
         assert services.to_end(run_id).model_sha256 == expected
 
 
-def test_old_residuals_are_removed_but_those_that_are_gone_on_from(faces: Path) -> None:
-    plan = encoded_plan(faces, cohort={"size": 1}, rounds=8, retention={"rounds_of_updates": 1}, seed=1)
+@pytest.mark.parametrize("plan_of", [encoded_plan, summing_plan])
+def test_old_residuals_are_removed_but_those_that_are_gone_on_from(faces: Path, plan_of: Callable[..., Plan]) -> None:
+    plan = plan_of(faces, cohort={"size": 1}, rounds=8, retention={"rounds_of_updates": 1}, seed=1)
     services = InProcess(plan)
     run = services.run()
     artifacts = services.ports.artifacts
     took_part = {number: services.manifest(run.id, number).round.cohort[0] for number in range(1, 9)}
-    newest = {client: number for number, client in took_part.items() if number < 8}
+    enrolled = dict.fromkeys(services.manifest(run.id, 0).round.cohort, 0) if plan.only_sums else {}
+    newest = enrolled | {client: number for number, client in took_part.items() if number < 8}
     kept = {object_keys.parse_residual_key(key) for key in artifacts.keys(object_keys.residuals(run.id))}
     assert len(newest) > 1
     assert kept == {(number, client) for client, number in newest.items()} | {(8, took_part[8])}

@@ -67,6 +67,12 @@ KINDS: dict[str, dict[str, Any]] = {
         "aggregation": {"optimiser": "adam"},
         "model": {"centring": True},
     },
+    "gaussian-negatives": {
+        "strategy": "gaussian-negatives",
+        "split": {"public": 2},
+        "local_training": {"flip": True, "shift": 2, "learning_rate": 0.001},
+        "aggregation": {"optimiser": "adam"},
+    },
     "float16": {"update_encoding": {"name": "float16", "error_feedback": True}},
     "int8": {"update_encoding": "int8"},
     "top-k": {"update_encoding": {"name": "top-k", "share": 0.2}},

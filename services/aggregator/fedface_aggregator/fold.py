@@ -110,9 +110,10 @@ def sum_updates(
     ``median_bound`` is the norm at which the round's updates are clipped, once it is known. Errors as `fold` raises them.
     """
     partial = PARTIALS[current.kind]()
+    kept = _kept(workbench, plan, current, accepted)
     # First by the round that the client started from, so that one model at a time is in memory; then in client order.
     for base, clients in groupby(sorted(accepted, key=lambda client: (current.base_of(client), client)), current.base_of):
-        start = _starting_point(workbench, plan, current, base, median_bound)
+        start = _starting_point(workbench, plan, current, base, median_bound, kept)
         admitted = [client for client in clients if partial.admits(client, accepted[client], start)]
         objects = [(object_keys.update(current.run_id, base, client), accepted[client].size) for client in admitted]
         by_key = {key: accepted[client] for client, (key, _) in zip(admitted, objects, strict=True)}
@@ -125,12 +126,30 @@ def sum_updates(
     return partial
 
 
+def _kept(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[str, AcceptedUpdate]) -> dict[str, str]:
+    """Client → the SHA-256 of the residual that it goes on from, if class embeddings stay with their clients."""
+    if not plan.only_sums:
+        return {}
+    left_by: dict[int, list[str]] = {}
+    for client in accepted:
+        if (number := current.residuals.get(client)) is not None:
+            left_by.setdefault(number, []).append(client)
+    ledger = workbench.ports.ledger
+    kept = [ledger.accepted(current.run_id, number, clients).items() for number, clients in left_by.items()]
+    return {client: sha256 for items in kept for client, update in items if (sha256 := update.residual_sha256)}
+
+
 def _starting_point(
-    workbench: Workbench, plan: Plan, current: Round, base: int, median_bound: float | None
+    workbench: Workbench,
+    plan: Plan,
+    current: Round,
+    base: int,
+    median_bound: float | None,
+    kept: Mapping[str, str],
 ) -> StartingPoint:
     """What clients started from whose task came from round ``base``."""
     base_round = current if base == current.number else workbench.ports.ledger.load_round(current.run_id, base)
     model_sha256 = base_round.model_sha256
     return StartingPoint(
-        plan, model_sha256, lambda: workbench.models.reference(model_sha256), current.number - base, median_bound
+        plan, model_sha256, lambda: workbench.models.reference(model_sha256), current.number - base, median_bound, kept
     )

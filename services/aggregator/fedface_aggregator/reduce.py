@@ -88,8 +88,9 @@ def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[s
     aggregation = reduced.aggregation
     artifacts.put(object_keys.claim(aggregation.model_sha256, run), b"")
     artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
-    artifacts.put(object_keys.class_embeddings(run, aggregation.class_embeddings_sha256), reduced.class_embeddings)
-    _put_rows(workbench, plan, run, reduced)
+    if aggregation.class_embeddings_sha256 is not None:
+        artifacts.put(object_keys.class_embeddings(run, aggregation.class_embeddings_sha256), reduced.class_embeddings)
+        _put_rows(workbench, plan, run, aggregation.class_embeddings_sha256, reduced.class_embeddings)
     if reduced.server_state is not None and aggregation.server_state_sha256 is not None:
         artifacts.put(object_keys.server_state(run, aggregation.server_state_sha256), reduced.server_state)
     if reduced.guidance is not None and aggregation.guidance_sha256 is not None:
@@ -99,15 +100,15 @@ def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[s
     return aggregation
 
 
-def _put_rows(workbench: Workbench, plan: Plan, run: str, reduced: ReducedRound) -> None:
+def _put_rows(workbench: Workbench, plan: Plan, run: str, sha256: str, class_embeddings: bytes) -> None:
     """Put the row of each enrolled client as an object of its own, so that nobody but the aggregator need read all rows."""
-    rows = memoryview(reduced.class_embeddings)
+    rows = memoryview(class_embeddings)
     waiting: dict[str, Sequence[memoryview]] = {}
     for index in range(plan.split.clients):
         first, length = row_range(index, plan.model.embedding_size)
         row = rows[first : first + length]
         if any(row):  # the row of a client that is not enrolled is zero, and it trains in no round
-            waiting[object_keys.row(run, reduced.aggregation.class_embeddings_sha256, client_id(index))] = (row,)
+            waiting[object_keys.row(run, sha256, client_id(index))] = (row,)
         if len(waiting) == _ROWS_PER_PUT:
             workbench.ports.artifacts.put_all(waiting)
             waiting = {}

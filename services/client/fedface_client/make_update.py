@@ -17,6 +17,7 @@ from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, TRAINING_IMAGES, C
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.update import Update, enrolment_update, training_update
 from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
+from fedface_learning.updates.class_parts import decode_kept, kept_limit
 from fedface_learning.updates.encoding import decode_residual, residual_limit, update_encoding_of
 from fedface_worker.checked_artifacts import get_checked
 from fedface_worker.workbench import Workbench
@@ -61,9 +62,13 @@ def _train(workbench: Workbench, invitation: Invitation) -> Update:
     client = invitation.client_id
     with CLIENT_STEP_SECONDS.labels(ClientStep.FETCH).time():
         images_NCHW = photographs(workbench, invitation)
-        own_D = own_class_embedding(workbench.ports.artifacts, opened, client, plan.model.embedding_size)
+        residual_P = None
+        if plan.only_sums:
+            own_D = _kept_class_embedding(workbench.ports, invitation)
+        else:
+            own_D = own_class_embedding(workbench.ports.artifacts, opened, client, plan.model.embedding_size)
+            residual_P = _own_residual(workbench.ports, invitation)
         guidance = workbench.guidance(opened.run_id, opened.guidance_sha256)
-        residual_P = _own_residual(workbench.ports, invitation)
         trainer = workbench.models.trainer(plan.model, opened.model_sha256)
     trainee = Trainee(client, images_NCHW, own_D, residual_P)
     training = TrainingRound(plan, opened.number, guidance, started_from(opened))
@@ -87,8 +92,30 @@ def own_class_embedding(artifacts: ArtifactStore, opened_round: Round, client: s
     return decode_class_embeddings(row, size)[0]
 
 
+def _kept_class_embedding(ports: Ports, invitation: Invitation) -> Tensor:
+    """The class embedding (D,) that the client has in the class sums: the residual of its last update that counted.
+
+    Errors as `_read_residual` raises them; `LostResidualError` too if the update left none.
+    """
+    size = invitation.plan.model.embedding_size
+    data = _read_residual(ports, invitation, kept_limit(size))
+    if data is None:
+        raise LostResidualError(f"{invitation.client_id} has no class embedding in the sums, and so nothing to go on from")
+    return decode_kept(data, size)
+
+
 def _own_residual(ports: Ports, invitation: Invitation) -> Tensor | None:
     """The residual (P,) of the client's last update that counted; None if it left no residual.
+
+    Errors as `_read_residual` raises them.
+    """
+    count = update_encoding_of(invitation.plan).count
+    data = _read_residual(ports, invitation, residual_limit(count))
+    return None if data is None else decode_residual(data, count)
+
+
+def _read_residual(ports: Ports, invitation: Invitation, limit: int) -> bytes | None:
+    """The object, of ``limit`` bytes at most, that the client's last update that counted left; None if it left none.
 
     `DamagedObjectError` if the residual is damaged, `LostResidualError` if it is gone: training without it would give
     another model.
@@ -102,8 +129,7 @@ def _own_residual(ports: Ports, invitation: Invitation) -> Tensor | None:
     if sha256 is None:  # the update lost nothing
         return None
     key = object_keys.residual(opened_round.run_id, number, client, sha256)
-    count = update_encoding_of(invitation.plan).count
     try:
-        return decode_residual(get_checked(ports.artifacts, key, sha256, residual_limit(count)), count)
+        return get_checked(ports.artifacts, key, sha256, limit)
     except ArtifactMissingError as error:
         raise LostResidualError(f"the residual of round {number} is gone: {error}") from error

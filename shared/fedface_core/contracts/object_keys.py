@@ -137,6 +137,8 @@ def guidance(run: str, sha256: str) -> str:
 def residual(run: str, number: int, client: str, sha256: str) -> str:
     """The key of a client's residual after a round, safetensors, named by the SHA-256 of its bytes.
 
+    It is what the client keeps of its update for the next one: what the encoding left out, or its class embedding.
+
     A real device would keep its residual. Here clients are tasks on any worker, so residuals are in the artifact store; only
     the client's own tasks read them.
     """

@@ -88,8 +88,12 @@ def figures(plan: Plan) -> Iterator[Figure]:
 
 def _class_figures(plan: Plan) -> Iterator[Figure]:
     dimensions = plan.model.embedding_size
-    numbers = plan.split.clients * dimensions
-    yield Figure("the class embeddings have {} numbers", numbers, "class_numbers", "split.clients, model.embedding_size")
+    if plan.only_sums:
+        numbers = (dimensions + 1) * dimensions
+        yield Figure("the class sums have {} numbers", numbers, "class_numbers", "model.embedding_size")
+    else:
+        numbers = plan.split.clients * dimensions
+        yield Figure("the class embeddings have {} numbers", numbers, "class_numbers", "split.clients, model.embedding_size")
     if isinstance(plan.strategy, PublicNegativesPlan):
         numbers = plan.split.public * dimensions
         says = "the class embeddings of the public identities have {} numbers"
@@ -100,7 +104,7 @@ def _client_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[Figur
     local = plan.local_training
     images = images_of_a_client(plan.data)
     batch = images if local.batch_size is None else min(local.batch_size, images)
-    negatives = plan.split.public * plan.model.embedding_size if isinstance(plan.strategy, PublicNegativesPlan) else 0
+    negatives = multiplications_of_negatives(plan)
     passes = 2 if local.losses == "measured" else 1
     step = max(BACKWARD * batch * (size.multiplications + negatives), LEAST_OF_A_STEP)
     work = local.steps * step + passes * images * max(size.multiplications, LEAST_OF_AN_IMAGE)
@@ -124,7 +128,8 @@ def _aggregator_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[F
     own_steps = plan.strategy.public_steps
     steps = plan.local_training.steps if own_steps is None else own_steps
     images = public * images_of_an_identity(plan.data)
-    step = max(BACKWARD * images * (size.multiplications + (public + clients) * dimensions), public * LEAST_OF_A_STEP)
+    negatives = multiplications_of_negatives(plan) + (0 if plan.only_sums else clients * dimensions)
+    step = max(BACKWARD * images * (size.multiplications + negatives), public * LEAST_OF_A_STEP)
     work = steps * step + 2 * images * max(size.multiplications, LEAST_OF_AN_IMAGE)
     fields = f"strategy.public_steps, split.public, data.images_per_identity, {model}"
     yield Figure("the public photographs take {} multiplications in a round", work, "multiplications", fields)
@@ -142,6 +147,14 @@ def _evaluator_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[Fi
     scores = images * each // 2  # those of the genuine pairs
     held = images * plan.model.embedding_size + scores + each * _pixels(plan) + min(each, _BATCH) * size.activations
     yield Figure("an evaluation holds {} numbers", held, "numbers_held", f"{fields}, model.embedding_size")
+
+
+def multiplications_of_negatives(plan: Plan) -> int:
+    """How many multiplications a strategy's negatives take for each image: a row each, and the covariance of a Gaussian."""
+    dimensions = plan.model.embedding_size
+    if not isinstance(plan.strategy, PublicNegativesPlan):
+        return 0
+    return plan.split.public * dimensions + (dimensions**2 if plan.only_sums else 0)
 
 
 def images_of_an_identity(data: DataPlan) -> int:

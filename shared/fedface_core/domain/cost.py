@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from fedface_core.domain.budget import BACKWARD, images_of_a_client, images_of_an_identity
+from fedface_core.domain.budget import BACKWARD, images_of_a_client, images_of_an_identity, multiplications_of_negatives
 from fedface_core.domain.network_size import NetworkSize, network_size
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
@@ -17,6 +17,7 @@ from fedface_core.domain.plan.strategy import WITHOUT_SPREADOUT, PublicNegatives
 from fedface_core.domain.plan.update_encoding import TopKPlan
 
 _BYTES: Final = 4  # of a number
+_BYTES_OF_A_SUM: Final = 8  # of a number of the class sums
 _BYTES_OF_ENCODED: Final = {"float32": 4, "float16": 2, "int8": 1, "top-k": 8}  # of a number that is uploaded
 _WITH_OWN_ROW: Final = frozenset({"fedaws", "public-negatives"})  # their clients upload a class embedding too
 _MOST_ROUNDS_LOOKED_AT: Final = 1000
@@ -47,12 +48,17 @@ def plan_cost(plan: Plan) -> Cost:
     model = _BYTES * size.parameters
     own_row = row if plan.strategy.name in _WITH_OWN_ROW else 0
     guidance = plan.split.public * row if isinstance(plan.strategy, PublicNegativesPlan) else 0
+    given_row = row
+    if plan.only_sums:  # a client uploads two class embeddings, keeps its own, and is given the sums
+        own_row = 2 * row
+        given_row = 0
+        guidance += _BYTES_OF_A_SUM * (plan.model.embedding_size + 1) * plan.model.embedding_size
     steps = plan.cohort.invited(clients) * _steps_of_a_client(plan.local_training, plan.rounds)
     return Cost(
         steps=steps,
         multiplications=_of_clients(plan, size, steps, invitations) + plan.rounds * _of_servers(plan, size),
         bytes_up=clients * row + invitations * (_update_bytes(plan, size) + own_row),
-        bytes_down=clients * model + invitations * (model + row + guidance),
+        bytes_down=clients * model + invitations * (model + given_row + guidance),
         parameters=size.parameters,
     )
 
@@ -75,7 +81,7 @@ def _of_clients(plan: Plan, size: NetworkSize, steps: int, invitations: int) -> 
     local = plan.local_training
     images = images_of_a_client(plan.data)
     batch = images if local.batch_size is None else min(local.batch_size, images)
-    negatives = plan.split.public * plan.model.embedding_size if isinstance(plan.strategy, PublicNegativesPlan) else 0
+    negatives = multiplications_of_negatives(plan)
     measured = 2 * images * size.multiplications if local.losses == "measured" else 0
     enrolment = plan.split.clients * images * size.multiplications
     return enrolment + steps * BACKWARD * batch * (size.multiplications + negatives) + invitations * measured
@@ -93,6 +99,7 @@ def _of_servers(plan: Plan, size: NetworkSize) -> int:
     if isinstance(plan.strategy, PublicNegativesPlan):
         own = plan.strategy.public_steps
         images = plan.split.public * each
-        step = BACKWARD * images * (size.multiplications + (plan.split.public + clients) * dimensions)
+        negatives = multiplications_of_negatives(plan) + (0 if plan.only_sums else clients * dimensions)
+        step = BACKWARD * images * (size.multiplications + negatives)
         work += (plan.local_training.steps if own is None else own) * step
     return work

@@ -27,7 +27,9 @@ class Aggregation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model_sha256: Sha256 = Field(description="The model version that the round has made.")
-    class_embeddings_sha256: Sha256 = Field(description="The class embeddings that the round has made.")
+    class_embeddings_sha256: Sha256 | None = Field(
+        description="The class embeddings that the round has made; none if they stay with their clients."
+    )
     server_state_sha256: Sha256 | None = Field(
         default=None, description="What the aggregator keeps for the next round, such as the moments of its optimiser."
     )
@@ -52,7 +54,9 @@ class Aggregation(BaseModel):
     )
     spreadout_loss: _Length = Field(description="The spreadout loss after spreadout.")
     mean_off_diagonal_cosine: _Cosine = Field(description="Mean cosine of two class embeddings, after spreadout.")
-    max_off_diagonal_cosine: _Cosine = Field(description="Largest cosine of two class embeddings, after spreadout.")
+    max_off_diagonal_cosine: _Cosine | None = Field(
+        description="Largest cosine of two class embeddings, after spreadout; none if they stay with their clients."
+    )
 
 
 class Scores(BaseModel):

@@ -87,13 +87,14 @@ class RoundState(BaseModel):
         default=None, description="The identity list of the run's data set; none in runs of older versions."
     )
     class_embeddings_sha256: Sha256 | None = Field(
-        default=None, description="The class embeddings that the cohort starts from; none at enrolment."
+        default=None,
+        description="The class embeddings that the cohort starts from; none at enrolment, or if clients keep them.",
     )
     server_state_sha256: Sha256 | None = Field(default=None, description="The aggregator's state, if it keeps any.")
     guidance_sha256: Sha256 | None = Field(default=None, description="The clients' guidance, if the strategy gives any.")
     residuals: dict[ClientId, Counted] = Field(
         default_factory=dict,
-        description="Error feedback: client → the round whose residual it uses. Clients that are not here have no residual.",
+        description="Client → the round whose residual it uses. Clients that are not here have no residual.",
     )
     skip_evaluation: bool = Field(default=False, description="Whether an operator asked to skip the evaluation.")
     abandoned_because: str | None = None

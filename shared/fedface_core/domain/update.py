@@ -24,7 +24,7 @@ class AcceptedUpdate(BaseModel):
     loss_after: float | None = Field(default=None, description="Mean loss after local training; none at enrolment.")
     started_from: Sha256 | None = Field(default=None, description="The model version that was trained; none at enrolment.")
     residual_sha256: Sha256 | None = Field(
-        default=None, description="The residual of its encoding, if the plan has error feedback."
+        default=None, description="What the client keeps of it for its next update, if anything."
     )
 
 

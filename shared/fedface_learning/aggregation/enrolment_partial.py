@@ -16,13 +16,16 @@ from fedface_core.domain.ids import client_index
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.aggregation.partial import AveragedRound, StartingPoint
+from fedface_learning.aggregation.partial_sums import add_sums, read_sums
 from fedface_learning.client.enrolment import enrol, random_class_embeddings
 from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.trial import trial_features
+from fedface_learning.objectives.class_sums import ClassSums
 from fedface_learning.strategies import ServerRound
 from fedface_learning.updates.checks import check_mean_embedding, enrolment_reference
+from fedface_learning.updates.class_parts import part_at_enrolment
 from fedface_learning.updates.form import size_limit
 from fedface_learning.updates.norm import check_mean_norm
 
@@ -52,6 +55,8 @@ class EnrolmentPartial:
     """No client, as with ``clipped``."""
     size: int = 0
     """Bytes of the updates that `fold` did not refuse, as they were uploaded."""
+    sums: ClassSums | None = None
+    """The class sums over the shard, in the place of ``mean_embeddings`` if class embeddings stay with their clients."""
 
     @property
     def folded(self) -> int:
@@ -63,15 +68,17 @@ class EnrolmentPartial:
         """Read a stored partial. `DamagedObjectError` if it is damaged."""
         stored = StoredTensors(file)
         try:
-            means = {client: stored.tensor(client) for client in sorted(stored.places)}
+            means = {client: stored.tensor(client) for client in sorted(stored.places) if "/" not in client}
             counts = {name: stored.metadata[name] for name in ("images", "refused", "size")}
-            return cls(means, **counts)
+            return cls(means, **counts, sums=read_sums(stored))
         except KeyError as error:
             raise DamagedObjectError(f"not the metadata of a partial: {error!r}") from error
 
     def encoded_parts(self) -> list[bytes | memoryview]:
         """Encode the partial as an object, in parts."""
-        return encoded_parts(self.mean_embeddings, {"images": self.images, "refused": self.refused, "size": self.size})
+        sums = {} if self.sums is None else self.sums.tensors()
+        counts = {"images": self.images, "refused": self.refused, "size": self.size}
+        return encoded_parts({**self.mean_embeddings, **sums}, counts)
 
     def size_limit(self, start: StartingPoint) -> int:
         """The largest size in bytes of an update with a mean embedding (D,) of the plan's network."""
@@ -90,7 +97,7 @@ class EnrolmentPartial:
         return True
 
     def fold(self, client: str, accepted: AcceptedUpdate, blocks: Iterable[memoryview], start: StartingPoint) -> None:
-        """Check one client's enrolment update and keep its mean embedding.
+        """Check one client's enrolment update and keep its mean embedding, or add its class embedding to the class sums.
 
         If reading ``blocks`` or a check refuses the update, only the reason is kept. With centring, the mean is of raw
         features, which may be of any length; `average` compares it with the others.
@@ -100,10 +107,13 @@ class EnrolmentPartial:
         try:
             check_declaration(accepted, start.plan, RoundKind.ENROLMENT)
             mean_D = check_mean_embedding(blocks, accepted, model.embedding_size, max_norm)
+            part = part_at_enrolment(mean_D, accepted) if start.plan.only_sums else None
         except UpdateRefusedError as error:
             self._refuse(client, error)
         else:
-            self.mean_embeddings[client] = mean_D
+            if part is None:
+                self.mean_embeddings[client] = mean_D
+            self.sums = add_sums(self.sums, part)
             self.images[client] = accepted.images
             self.size += accepted.size
 
@@ -113,14 +123,19 @@ class EnrolmentPartial:
         self.images |= other.images
         self.refused |= other.refused
         self.size += other.size
+        self.sums = add_sums(self.sums, other.sums)
 
     def average(self, before: ServerRound) -> AveragedRound:
         """Make the class embeddings (C, D) of all clients, from their mean embeddings or at random, as the plan says.
+
+        If class embeddings stay with their clients, there is nothing to make.
 
         With centring, the centre is written into the network of ``before``, and a client whose mean is far longer than the
         others' is refused first: it would be the centre. The partial is empty afterwards.
         """
         plan = before.plan
+        if plan.only_sums:
+            return AveragedRound(replace(before, sums=self.sums), images=sum(self.images.values()))
         if plan.model.centring:
             self._refuse_long_means(before.network)
         means_CD = torch.zeros(plan.split.clients, plan.model.embedding_size)

@@ -7,7 +7,7 @@ round's kind from `fedface_learning.aggregation.PARTIALS`, and use only what the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import BinaryIO, Protocol, Self
@@ -17,6 +17,7 @@ from fedface_core.domain.plan.aggregation import MedianClippingPlan, NormClippin
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.strategies import ServerRound, Tensors, strategy_of
+from fedface_learning.updates.class_parts import check_class_embeddings
 from fedface_learning.updates.encoding import update_encoding_of
 from fedface_learning.updates.form import UpdateForm, further_reference
 from fedface_learning.updates.norm import NormBounds
@@ -34,6 +35,8 @@ class StartingPoint:
     """How many rounds ago the round of the model version was opened; above 0 in asynchronous runs only."""
     median_bound: float | None = None
     """Where the round's updates are clipped by the median of their norms; None as long as that is not known."""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """Client → the SHA-256 of its residual before this update, if class embeddings stay with their clients."""
 
     @cached_property
     def trained_form(self) -> UpdateForm:
@@ -42,7 +45,13 @@ class StartingPoint:
         Opens the model version, once.
         """
         further = further_reference(strategy_of(self.plan).upload_shapes(self.plan))
-        return UpdateForm(self.open_model(), further, update_encoding_of(self.plan), steps=self.plan.local_training.steps)
+        return UpdateForm(
+            self.open_model(),
+            further,
+            update_encoding_of(self.plan),
+            steps=self.plan.local_training.steps,
+            check_further=check_class_embeddings if self.plan.only_sums else None,
+        )
 
     @property
     def norm_bounds(self) -> NormBounds:

@@ -22,7 +22,7 @@ class ReducedRound:
     model: bytes
     """The next model version."""
     class_embeddings: bytes
-    """The next W."""
+    """The next W; empty if class embeddings stay with their clients, and there is none to store."""
     server_state: bytes | None
     """What the aggregator keeps for the next round; None if it keeps nothing."""
     guidance: bytes | None
@@ -57,12 +57,13 @@ def reduced_round(
         "the largest cosine of class embeddings": stats.max_off_diagonal_cosine,
     }
     require_finite({**statistics, **result.state, **result.guidance}, "spreadout", "lower spreadout.weight and its rate")
-    class_embeddings = encode_class_embeddings(result.class_embeddings_CD)
+    class_embeddings_CD = result.class_embeddings_CD
+    class_embeddings = b"" if class_embeddings_CD is None else encode_class_embeddings(class_embeddings_CD)
     server_state = encode_tensors(result.state) if result.state else None
     guidance = encode_tensors(result.guidance) if result.guidance else None
     aggregation = Aggregation(
         model_sha256=sha256_hex(model),
-        class_embeddings_sha256=sha256_hex(class_embeddings),
+        class_embeddings_sha256=None if class_embeddings_CD is None else sha256_hex(class_embeddings),
         server_state_sha256=sha256_hex(server_state) if server_state else None,
         guidance_sha256=sha256_hex(guidance) if guidance else None,
         folded=folded,

@@ -19,14 +19,17 @@ from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_learning.aggregation.averaging import StoredSum, WeightedSum
 from fedface_learning.aggregation.partial import AveragedRound, StartingPoint
+from fedface_learning.aggregation.partial_sums import add_sums, is_of_sums, read_sums
 from fedface_learning.aggregation.server_optimiser import take_server_step
 from fedface_learning.aggregation.server_state import OPTIMISER, STRATEGY, select_state
 from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models.weights import load_tensors, network_tensors
+from fedface_learning.objectives.class_sums import ClassSums
 from fedface_learning.strategies import ServerRound, strategy_of
 from fedface_learning.updates.buffer_ranges import VARIANCE, last_part
 from fedface_learning.updates.checks import check_update
+from fedface_learning.updates.class_parts import part_of_round
 from fedface_learning.updates.form import PlacedValues, UpdateForm
 from fedface_learning.updates.norm import update_norm
 
@@ -57,6 +60,8 @@ class TrainingPartial:
     """Σ n_c · the client's loss after training."""
     uploaded: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     """Client → the tensors that it uploaded beside the model, by name. They are not summed, so they should be small."""
+    sums: ClassSums | None = None
+    """What the updates change of the class sums. It replaces ``uploaded`` if class embeddings stay with their clients."""
 
     def encoded_parts(self) -> list[bytes | memoryview]:
         """Encode the partial as an object, in parts that share the sum's memory."""
@@ -71,8 +76,9 @@ class TrainingPartial:
         further = {
             f"{client}/{name}": tensor for client, tensors in self.uploaded.items() for name, tensor in tensors.items()
         }
+        sums = {} if self.sums is None else self.sums.tensors()
         return encoded_parts(
-            self.models.tensors() | further,
+            self.models.tensors() | further | sums,
             counts | norms | {"loss_before": self.loss_before, "loss_after": self.loss_after},
         )
 
@@ -84,14 +90,15 @@ class TrainingPartial:
         """
         stored = StoredTensors(file)
         uploaded: dict[str, dict[str, Tensor]] = {}
+        sums = read_sums(stored)
         for key in stored.places:
             client, _, name = key.rpartition("/")
-            if client:
+            if client and not is_of_sums(key):
                 uploaded.setdefault(client, {})[name] = stored.tensor(key)
         counts = dict(stored.metadata)
         try:
             models = StoredSum(stored, (name for name in stored.places if "/" not in name), counts.pop("weight"))
-            return cls(models, **counts, uploaded=uploaded)
+            return cls(models, **counts, uploaded=uploaded, sums=sums)
         except (KeyError, TypeError) as error:
             raise DamagedObjectError(f"not the metadata of a partial: {error!r}") from error
 
@@ -127,6 +134,8 @@ class TrainingPartial:
         try:
             check_declaration(accepted, plan, RoundKind.TRAINING)
             update = check_update(blocks, accepted, form, bounds)
+            further = update.further_tensors
+            part = part_of_round(further, accepted, start.kept.get(client)) if plan.only_sums else None
         except UpdateRefusedError as error:
             self._refuse(client, error)
             return
@@ -137,8 +146,9 @@ class TrainingPartial:
         else:
             values = _models(update.values, form, share)
             self.models.add_parts(form.model, values, update.counters, accepted.images)
-        if update.further_tensors:
-            self.uploaded[client] = dict(update.further_tensors)
+        self.sums = add_sums(self.sums, part)
+        if further and part is None:
+            self.uploaded[client] = dict(further)
         if update.norm is not None and share < 1:
             self.clipped[client] = update.norm
         if update.norm is not None and bounds.norms_are_needed:
@@ -163,6 +173,7 @@ class TrainingPartial:
         self.loss_before += other.loss_before
         self.loss_after += other.loss_after
         self.uploaded |= other.uploaded
+        self.sums = add_sums(self.sums, other.sums)
 
     def average(self, before: ServerRound) -> AveragedRound:
         """Make the next model version in the network of ``before``, by the plan's server optimiser.
@@ -172,9 +183,9 @@ class TrainingPartial:
         """
         plan = before.plan
         network = before.network
-        assert len(before.class_embeddings_CD), "a training round starts from class embeddings"
+        assert plan.only_sums or len(before.class_embeddings_CD), "a training round starts from class embeddings"
         old = network_tensors(network)
-        server_round = replace(before, uploaded=self.uploaded, state=select_state(before.state, STRATEGY))
+        server_round = replace(before, uploaded=self.uploaded, state=select_state(before.state, STRATEGY), sums=self.sums)
         if take_part := strategy_of(plan).take_part:
             old = {name: tensor.clone() for name, tensor in old.items()}
             if aggregator_images := take_part(server_round):

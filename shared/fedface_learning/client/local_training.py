@@ -135,7 +135,9 @@ def train_clients(networks: TraineeNetworks, trainees: Sequence[Trainee], traini
     pixels = [network.pixels(trainee.images_NCHW) for trainee in trainees]
     all_pixels = networks.stack(pixels)
     images = len(pixels[0])
-    before = None if _first_step_gives_loss_before(network, training, images) else networks.measure(all_pixels).losses
+    step_gives_before = _first_step_gives_loss_before(network, training, images)
+    of_base = None if step_gives_before and not strategy.uploads_of_base(plan) else networks.measure(all_pixels)
+    before = None if of_base is None or step_gives_before else of_base.losses
     network.train(_normalises_by_batch(network, training, images))
     if uses_all_unaugmented(plan.local_training, images):
         step_losses = _take_steps(networks, repeat(all_pixels, training.steps), training)
@@ -143,14 +145,20 @@ def train_clients(networks: TraineeNetworks, trainees: Sequence[Trainee], traini
         step_losses = _take_steps(networks, map(networks.stack, _batches_of_all(pixels, trainees, training)), training)
     before = step_losses[0] if before is None else before
     models = [networks.model(index) for index in range(len(trainees))]
-    if training.reports_seen_losses and not _needs_features_after(plan):
-        return _results(before, step_losses[-1], models, [NOTHING] * len(trainees))
-    measured = networks.measure(all_pixels)
-    after = step_losses[-1] if training.reports_seen_losses else measured.losses
-    uploads = [
-        strategy.uploads(networks.client_round(index), features_ND) for index, features_ND in enumerate(measured.features)
-    ]
+    needs_measuring = not training.reports_seen_losses or _needs_features_after(plan)
+    measured = networks.measure(all_pixels) if needs_measuring else None
+    described = of_base if strategy.uploads_of_base(plan) else measured
+    after = step_losses[-1] if training.reports_seen_losses or measured is None else measured.losses
+    uploads = (
+        [NOTHING] * len(trainees)
+        if described is None
+        else [
+            strategy.uploads(networks.client_round(index), features_ND)
+            for index, features_ND in enumerate(described.features)
+        ]
+    )
     if plan.model.centring and training.steps:
+        assert measured is not None, "the centre needs the features by the trained network"
         for model, features_ND in zip(models, measured.features, strict=True):
             model["centre"].copy_(mean_feature(features_ND))
     return _results(before, after, models, uploads)
@@ -212,4 +220,5 @@ def _normalises_by_batch(network: EmbeddingNetwork, training: TrainingRound, ima
 
 def _needs_features_after(plan: Plan) -> bool:
     """Whether the features of the images by the trained network are needed for more than the loss."""
-    return plan.model.centring or bool(strategy_of(plan).upload_shapes(plan))
+    strategy = strategy_of(plan)
+    return plan.model.centring or (bool(strategy.upload_shapes(plan)) and not strategy.uploads_of_base(plan))

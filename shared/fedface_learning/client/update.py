@@ -22,8 +22,10 @@ from fedface_learning.client.vectorised_training import train_vectorised
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.memory_errors import is_out_of_memory
 from fedface_learning.models import EmbeddingNetwork
+from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, on_the_grid
 from fedface_learning.strategies import Tensors
 from fedface_learning.updates.checks import MEAN_EMBEDDING
+from fedface_learning.updates.class_parts import encode_kept
 from fedface_learning.updates.encoding import encode_residual, update_encoding_of
 
 
@@ -36,7 +38,7 @@ class Update:
     accepted: AcceptedUpdate
     """What the ledger records of the object once it is stored."""
     residual: bytes | None = None
-    """With error feedback, the residual as an object: the client adds it to its next change if this update is accepted."""
+    """The residual as an object, if the client keeps one: it uses it for its next update if this one is accepted."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,20 @@ class TrainingFailure:
 def enrolment_update(network: EmbeddingNetwork, images_NCHW: Tensor, plan: Plan) -> Update:
     """The update of a client at enrolment: the mean embedding (D,) of its images (N, C, H, W) by the initial network.
 
+    If class embeddings stay with their clients, it is the client's class embedding, which the client keeps.
+
     `InvalidInputError` if the network's features of an image are not finite.
     """
     mean_D = mean_embedding(network, images_NCHW, centring=plan.model.centring)
-    images = len(images_NCHW)
-    data = encode_tensors({MEAN_EMBEDDING: mean_D}, {"images": images})
-    return Update(data, AcceptedUpdate(sha256=sha256_hex(data), size=len(data), images=images))
+    metadata: dict[str, Any] = {"images": len(images_NCHW)}
+    residual: bytes | None = None
+    if plan.only_sums:
+        mean_D = on_the_grid(mean_D)
+        residual = encode_kept(mean_D)
+        metadata["residual_sha256"] = sha256_hex(residual)
+    data = encode_tensors({MEAN_EMBEDDING: mean_D}, metadata)
+    accepted = AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)})
+    return Update(data, accepted, residual)
 
 
 def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> Update:
@@ -158,6 +168,9 @@ def _update(result: LocalResult, trainee: Trainee, training: TrainingRound, glob
         "tensors beside the model must not have the names of the model's tensors"
     )
     residual = None if residual_P is None else encode_residual(residual_P)
+    if training.plan.only_sums:
+        _, after_D = result.uploads[BEFORE_AND_AFTER]
+        residual = encode_kept(after_D)
     if residual is not None:
         metadata["residual_sha256"] = sha256_hex(residual)
     data = encode_tensors({**model, **result.uploads}, metadata)

@@ -33,8 +33,8 @@ class SpreadoutStats:
     loss: float
     mean_off_diagonal_cosine: float
     """The mean over all pairs of different clients."""
-    max_off_diagonal_cosine: float
-    """The largest of all pairs of different clients."""
+    max_off_diagonal_cosine: float | None
+    """The largest of all pairs of different clients; None if class embeddings stay with their clients."""
 
 
 def spread(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> tuple[Tensor, SpreadoutStats]:

@@ -31,7 +31,7 @@ class RoundInputs:
     guidance: Tensors
     """The tensors that every client may read."""
     residuals: Tensors
-    """With error feedback: client → the residual (P,) of its last update that is in the model."""
+    """Client → what it keeps of its last update that is in the model: its residual (P,), or its class embedding (D,)."""
 
 
 def _enrol(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update]]:
@@ -41,16 +41,18 @@ def _enrol(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[
 
 def _train(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[str, Update | TrainingFailure]]:
     training = TrainingRound(inputs.plan, inputs.number, inputs.guidance, inputs.model_sha256)
-    trainees = [
-        Trainee(
-            client=client,
-            images_NCHW=images_NCHW,
-            class_embedding_D=inputs.class_embeddings_CD[client_index(client)],
-            residual_P=inputs.residuals.get(client),
-        )
+    return training_updates(inputs.trainer, trainees_of(inputs, images), training)
+
+
+def trainees_of(inputs: RoundInputs, images: Mapping[str, Tensor]) -> list[Trainee]:
+    """The clients of a training round, in order, from client → images (N, C, H, W), uint8."""
+    if inputs.plan.only_sums:
+        return [Trainee(client, images_NCHW, inputs.residuals[client]) for client, images_NCHW in images.items()]
+    rows_CD = inputs.class_embeddings_CD
+    return [
+        Trainee(client, images_NCHW, rows_CD[client_index(client)], inputs.residuals.get(client))
         for client, images_NCHW in images.items()
     ]
-    return training_updates(inputs.trainer, trainees, training)
 
 
 ClientWork = Callable[[RoundInputs, Mapping[str, Tensor]], Iterator[tuple[str, Update | TrainingFailure]]]

@@ -16,21 +16,24 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.aggregation.reduced_round import ReducedRound
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
-from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.formats.codec import decode_tensors, sha256_hex
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.weights import encode_network
+from fedface_learning.simulation.client_work import RoundInputs
+from fedface_learning.simulation.fused_rounds import fused_partial, require_fusable
 from fedface_learning.simulation.shard_sums import ShardSums
 from fedface_learning.simulation.simulation_data import Rounds, SimulationData
 from fedface_learning.strategies import NOTHING, ServerRound, Tensors
 
 
-def federated_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> Rounds:
+def federated_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData, *, fused: bool = False) -> Rounds:
     """Enrolment, then ``plan.rounds`` training rounds, in which every invited client takes part.
 
-    ``network`` is the initial network; it is changed in place.
+    ``network`` is the initial network; it is changed in place. ``fused``: see `Federation`.
     """
-    federation = Federation(plan, network, data)
+    federation = Federation(plan, network, data, fused=fused)
     clients = tuple(data.images)
     participations = Counter[str]()
     yield federation.enrol(), data.score(ENROLMENT_ROUND, network)
@@ -44,15 +47,19 @@ def federated_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData
 class Federation:
     """The clients and the aggregator of a federated run, in one process. Each round starts from the result of the last one.
 
-    ``network`` is the initial network; after each round it is the round's model version.
+    ``network`` is the initial network; after each round it is the round's model version. If rounds are ``fused``, each is
+    computed as one batch (`fused_rounds.py`), for plans that allow it.
     """
 
-    def __init__(self, plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> None:
+    def __init__(self, plan: Plan, network: EmbeddingNetwork, data: SimulationData, *, fused: bool = False) -> None:
+        if fused:
+            require_fusable(plan)
+        self._fused = fused
         self._plan = plan
         self._network = network
         self._data = data
         self._base = _Base(encode_network(network), torch.empty(0, plan.model.embedding_size))
-        self._residuals: dict[str, Tensor] = {}  # with error feedback: of each client's last update that is in the model
+        self._residuals: dict[str, Tensor] = {}  # what each client keeps of its last update that is in the model
 
     def enrol(self) -> ReducedRound:
         """Enrol every client; this is round 0."""
@@ -69,6 +76,8 @@ class Federation:
             state=self._base.state,
             photographs=lambda: self._data.dataset,
         )
+        if self._fused and number != ENROLMENT_ROUND:
+            return self._fused_round(before, cohort)
         shards = ShardSums(before, cohort, self._data.images, self._base.model, self._base.guidance, self._residuals)
         try:
             reduced = reduce_partials(shards.in_order(), before)
@@ -77,6 +86,23 @@ class Federation:
                 raise InvalidInputError(next(iter(shards.failed.values()))) from None
             raise
         self._residuals |= shards.new_residuals
+        self._base = _Base.of(reduced, self._plan.model.embedding_size)
+        return reduced
+
+    def _fused_round(self, before: ServerRound, cohort: Sequence[str]) -> ReducedRound:
+        base = self._base
+        inputs = RoundInputs(
+            self._plan,
+            before.number,
+            LocalTrainer(before.network),
+            sha256_hex(base.model),
+            base.class_embeddings_CD,
+            base.guidance,
+            self._residuals,
+        )
+        partial, kept = fused_partial(inputs, {client: self._data.images[client] for client in cohort})
+        reduced = reduce_partials([partial], before)
+        self._residuals |= kept
         self._base = _Base.of(reduced, self._plan.model.embedding_size)
         return reduced
 
@@ -92,9 +118,10 @@ class _Base:
 
     @classmethod
     def of(cls, reduced: ReducedRound, embedding_size: int) -> Self:
+        rows = reduced.class_embeddings
         return cls(
             reduced.model,
-            decode_class_embeddings(reduced.class_embeddings, embedding_size),
+            decode_class_embeddings(rows, embedding_size) if rows else torch.empty(0, embedding_size),
             _decode(reduced.server_state),
             _decode(reduced.guidance),
         )

@@ -17,6 +17,7 @@ from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.simulation.client_work import CLIENT_WORK, RoundInputs
 from fedface_learning.strategies import ServerRound, Tensors
+from fedface_learning.updates.class_parts import decode_kept, encode_kept
 from fedface_learning.updates.encoding import decode_residual, update_encoding_of
 from fedface_learning.updates.form import in_one_block
 
@@ -55,7 +56,7 @@ class ShardSums:
         self.failed: dict[str, str] = {}
         """Client → why its training gave no update. As in the services, the round goes on without it."""
         self.new_residuals: dict[str, Tensor] = {}
-        """With error feedback: client → the residual (P,) of its update of this round, if it was not refused."""
+        """Client → what it keeps of its update of this round, if it keeps anything and the update was not refused."""
 
     def in_order(self) -> Iterator[Partial]:
         """The partial of each shard, in shard order. A shard is a slice of the cohort.
@@ -91,6 +92,7 @@ class ShardSums:
             self._inputs.model_sha256,
             lambda: StoredTensors(io.BytesIO(self._model)),
             median_bound=bound,
+            kept=self._kept(clients),
         )
         partial = PARTIALS[self._kind]()
         for client, update in CLIENT_WORK[self._kind](self._inputs, {client: self._images[client] for client in clients}):
@@ -99,5 +101,15 @@ class ShardSums:
                 continue
             partial.fold(client, update.accepted, in_one_block(update.data), start)
             if update.residual is not None and client not in partial.refused:
-                self.new_residuals[client] = decode_residual(update.residual, update_encoding_of(self._plan).count)
+                self.new_residuals[client] = self._decode(update.residual)
         return partial
+
+    def _kept(self, clients: Sequence[str]) -> dict[str, str]:
+        if not self._plan.only_sums or self._kind is RoundKind.ENROLMENT:
+            return {}
+        return {client: sha256_hex(encode_kept(self._inputs.residuals[client])) for client in clients}
+
+    def _decode(self, residual: bytes) -> Tensor:
+        if self._plan.only_sums:
+            return decode_kept(residual, self._plan.model.embedding_size)
+        return decode_residual(residual, update_encoding_of(self._plan).count)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
@@ -19,6 +20,7 @@ from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.simulation.centralised import centralised_rounds
 from fedface_learning.simulation.federated_rounds import federated_rounds
+from fedface_learning.simulation.fused_rounds import require_fusable
 from fedface_learning.simulation.local_only import local_rounds
 from fedface_learning.simulation.simulation_data import Rounds, SimulationData
 
@@ -61,19 +63,23 @@ def simulate(
     initial: EmbeddingNetwork | None = None,
     dataset: FaceDataset | None = None,
     evaluate_at: Callable[[int], bool] = lambda _number: True,
+    fused: bool = False,
 ) -> SimulationResult:
     """Simulate a run. ``on_round`` is called with each round when it ends.
 
     ``initial`` replaces the network that the plan starts from. It must be given if the plan names a stored model by its
     SHA-256. It is changed in place, and holds the round's model when ``on_round`` is called. ``dataset`` replaces the plan's
-    data set. ``evaluate_at`` says by its number whether a round is evaluated; by default every round is. `InvalidInputError`
-    if the plan's aggregation is asynchronous.
+    data set. ``evaluate_at`` says by its number whether a round is evaluated; by default every round is. If rounds are
+    ``fused``, each is computed as one batch, which rounds differently (`fused_rounds.py`). `InvalidInputError` if the plan's
+    aggregation is asynchronous, or if its rounds are to be fused and cannot be.
     """
     if plan.aggregation.mode == "asynchronous":
         raise InvalidInputError("one process trains one client at a time, and has nothing asynchronous to simulate")
+    if fused:
+        require_fusable(plan)
     network = initial or initial_network(plan.model, plan.seed)
     data = SimulationData.of(plan, dataset or open_photographs(plan), evaluate_at)
-    rounds_of = BOUNDS.get(plan.strategy.name, federated_rounds)
+    rounds_of = BOUNDS.get(plan.strategy.name, partial(federated_rounds, fused=fused))
     rounds: list[SimulatedRound] = []
     for reduced, verification in rounds_of(plan, network, data):
         rounds.append(SimulatedRound(len(rounds), reduced.aggregation, verification))

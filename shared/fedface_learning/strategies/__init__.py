@@ -12,6 +12,7 @@ from fedface_learning.strategies.fedavg import FEDAVG
 from fedface_learning.strategies.fedaws import FEDAWS
 from fedface_learning.strategies.fedface import FEDFACE
 from fedface_learning.strategies.fedprox import FEDPROX
+from fedface_learning.strategies.gaussian_negatives import GAUSSIAN_NEGATIVES
 from fedface_learning.strategies.public_negatives import PUBLIC_NEGATIVES
 from fedface_learning.strategies.strategy import NOTHING, ClientRound, ServerResult, ServerRound, Strategy, Tensors
 
@@ -23,6 +24,7 @@ STRATEGIES: dict[str, Strategy] = {
     "fedprox": FEDPROX,
     "fedaws": FEDAWS,
     "public-negatives": PUBLIC_NEGATIVES,
+    "gaussian-negatives": GAUSSIAN_NEGATIVES,
 }
 
 

@@ -14,9 +14,10 @@ MEAN_EMBEDDING = "mean_embedding"
 
 
 def upload_mean_embedding(client_round: ClientRound, features_ND: Tensor) -> Tensors:
-    """The tensor that a client uploads: its mean embedding (D,) by the network that it has trained, of unit length.
+    """The tensor that a client uploads: its mean embedding (D,) of unit length.
 
-    ``features_ND`` are the raw features (N, D) of all its images.
+    ``features_ND`` are the raw features (N, D) of all its images, by the network that it has trained unless the plan says
+    otherwise.
     """
     embeddings_ND = normalize(features_ND - client_round.network.centre)
     return {MEAN_EMBEDDING: normalize(mean_feature(embeddings_ND), dim=0)}

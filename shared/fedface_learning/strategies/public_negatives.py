@@ -68,11 +68,18 @@ def _cosface(cosines_NK: Tensor, labels_N: Tensor, plan: Plan) -> Tensor:
     return cosface(cosines_NK, labels_N, scale=plan.strategy.scale, margin=plan.strategy.margin)
 
 
+def embeds_by_base(plan: Plan) -> bool:
+    """Whether clients make the class embeddings that they upload by the network that they started from."""
+    assert isinstance(plan.strategy, PublicNegativesPlan)
+    return plan.strategy.embedded_by == "base"
+
+
 PUBLIC_NEGATIVES = replace(
     FEDFACE,
     loss=cosface_with_public_negatives,
     uploads=upload_mean_embedding,
     upload_shapes=mean_embedding_shape,
+    uploads_of_base=embeds_by_base,
     take_part=train_on_public_photographs,
     finish=renew_class_embeddings,
 )

@@ -18,6 +18,7 @@ from torch import Tensor
 from fedface_core.domain.plan import Plan
 from fedface_learning.data import FaceDataset
 from fedface_learning.models import EmbeddingNetwork
+from fedface_learning.objectives.class_sums import ClassSums
 from fedface_learning.objectives.spreadout import SpreadoutStats
 
 Tensors = Mapping[str, Tensor]
@@ -40,7 +41,8 @@ class ClientRound:
     global_model: Tensors
     """The parameters and buffers that ``network`` started from, by name."""
     guidance: Tensors
-    """What the aggregator gives to every client of the round. It may tell of public identities, never of another client."""
+    """What the aggregator gives to every client of the round: of public identities, and sums over all clients. It must never
+    tell of one other client."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +55,24 @@ class ServerRound:
     network: EmbeddingNetwork
     """The next model version, which is the average. A strategy may train it further, in place."""
     class_embeddings_CD: Tensor
-    """W (C, D) at the start of the round; at enrolment, W as just made. Clients that are not enrolled have zero rows."""
+    """W (C, D) at the start of the round; at enrolment, W as just made. Clients that are not enrolled have zero rows. If
+    class embeddings stay with their clients (`Plan.only_sums`), there are no rows."""
     uploaded: Mapping[str, Tensors]
     """Client → the further tensors of its update, of unit length in their last dimension. Only clients in the average."""
     state: Tensors
     """What the strategy kept for itself at the end of the previous round."""
     photographs: Callable[[], FaceDataset]
     """Opens the plan's data set. The aggregator may look at its public identities only."""
+    sums: ClassSums | None = None
+    """If class embeddings stay with their clients: what the round's updates change of the class sums."""
 
 
 @dataclass(frozen=True)
 class ServerResult:
     """What a strategy returns at the end of a round, beside the network that it may have changed in place."""
 
-    class_embeddings_CD: Tensor
-    """The next W (C, D), float32, rows of unit length."""
+    class_embeddings_CD: Tensor | None
+    """The next W (C, D), float32, rows of unit length; None if class embeddings stay with their clients."""
     stats: SpreadoutStats
     """The statistics of the cosines between the rows of W."""
     state: Tensors = field(default_factory=dict)
@@ -90,13 +95,16 @@ class Strategy:
     uploads: Callable[[ClientRound, Tensor], Tensors]
     """``uploads(client_round, features_ND)``: further tensors for a client's update.
 
-    The raw features (N, D) are those of all the client's images by the trained network.
+    The raw features (N, D) are those of all the client's images by the trained network, or as ``uploads_of_base`` says.
     """
     upload_shapes: Callable[[Plan], Mapping[str, tuple[int, ...]]]
     """Name → shape of each tensor of ``uploads``. They are float32 and of unit length in the last dimension; an update with
-    other tensors is refused."""
+    other tensors is refused. If class embeddings stay with their clients, that is
+    `objectives.class_sums.BEFORE_AND_AFTER` alone."""
     take_part: Callable[[ServerRound], int] | None
     """Trains the network in place before the average, on what the aggregator itself holds. Returns the number of images,
     which is the weight in the average. With 0 images, or None for this function, the aggregator takes no part."""
     finish: Callable[[ServerRound], ServerResult]
     """Ends a round on the aggregator: makes the next W. It may also train the network further, in place."""
+    uploads_of_base: Callable[[Plan], bool] = lambda _plan: False
+    """Whether ``uploads`` gets the raw features by the network that the client started from, not by the one it trained."""

@@ -7,7 +7,8 @@
 5. Image count: the update reports as many images as were accepted.
 6. Norm: the distance of the client's model from the global model is at most `cohort.max_update_norm` (`norm.py`).
 7. Ranges: the model's buffers are what training can make of the global model's (`buffer_ranges.py`).
-8. Directions: the tensors beside the model, which the strategy asks for, are of unit length but for rounding.
+8. Directions: the tensors beside the model, which the strategy asks for, are of unit length but for rounding; class
+   embeddings that enter sums are also on the grid on which these are exact (`class_parts.py`).
 
 Every function here raises `UpdateRefusedError`, with the reason and what was found, if its invariant does not hold.
 """
@@ -54,7 +55,7 @@ def check_carefully(blocks: Blocks, accepted: AcceptedUpdate, form: UpdateForm, 
     norm = exact_norm(form.values_by_name(model), form)
     check_norm(norm, max_norm)
     form.buffer_ranges.check(model)
-    directions = {name: unit_directions(name, tensors[name]) for name in form.further_tensors}
+    directions = {name: check_further(name, tensors[name], form) for name in form.further_tensors}
     counters = {name: model[name] for name, tensor in form.model.items() if not tensor.is_floating_point()}
     return CheckedUpdate(form.values_by_name(model), counters, directions, norm)
 
@@ -122,6 +123,11 @@ def check_image_count(metadata: Mapping[str, Any], accepted: AcceptedUpdate) -> 
         raise UpdateRefusedError(
             RefusalReason.WRONG_IMAGE_COUNT, f"the update says {images!r} images, but {accepted.images} were accepted"
         )
+
+
+def check_further(name: str, tensor: Tensor, form: UpdateForm) -> Tensor:
+    """What is used of a further tensor of an update of this form. `UpdateRefusedError` if it is not as the form asks."""
+    return (form.check_further or unit_directions)(name, tensor)
 
 
 def unit_directions(name: str, tensor: Tensor) -> Tensor:

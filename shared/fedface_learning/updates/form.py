@@ -8,7 +8,7 @@ core's cache. P values.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -89,6 +89,10 @@ def in_one_block(data: bytes) -> Blocks:
     return [memoryview(bytearray(data))]
 
 
+CheckFurther = Callable[[str, Tensor], Tensor]
+"""Checks a further tensor of an update, with its name, and returns what is used of it. `UpdateRefusedError` if it is bad."""
+
+
 class UpdateForm:
     """The form of an update: of the global model in an encoding, and of further tensors that are uploaded beside it."""
 
@@ -99,8 +103,11 @@ class UpdateForm:
         encoding: UpdateEncoding = WHOLE_MODEL,
         *,
         steps: int,
+        check_further: CheckFurther | None = None,
     ) -> None:
         """``reference`` is the global model, from which a client trained with ``steps`` gradient steps at most.
+
+        ``check_further`` checks each further tensor; by default it must be of unit length in its last dimension.
 
         `DamagedObjectError` if the model is damaged.
         """
@@ -108,6 +115,7 @@ class UpdateForm:
         self.buffer_ranges = BufferRanges(reference, steps)
         self.further_tensors = further_tensors
         self.encoding = encoding
+        self.check_further = check_further
         self.model = reference.meta_tensors(reference.places)
         """Names, shapes and dtypes of the global model's tensors, without values."""
         self.expected: Tensors = {**encoding.layout(self.model), **further_tensors}

@@ -104,7 +104,8 @@ def _set_aggregation_gauges(gauges: _RunGauges, run: Run, rounds: Sequence[Round
         return
     gauges.set("fedface_run_spreadout_loss", run, newest.spreadout_loss)
     gauges.set("fedface_run_class_embedding_cosine_mean", run, newest.mean_off_diagonal_cosine)
-    gauges.set("fedface_run_class_embedding_cosine_max", run, newest.max_off_diagonal_cosine)
+    if newest.max_off_diagonal_cosine is not None:
+        gauges.set("fedface_run_class_embedding_cosine_max", run, newest.max_off_diagonal_cosine)
     # Enrolment trains nothing, so these are missing until round 1.
     if newest.update_norm is not None:
         gauges.set("fedface_run_update_norm", run, newest.update_norm)

@@ -63,8 +63,10 @@ def open_training_round(ports: Ports, run: Run) -> Run:
     drawn = draw_cohort(plan, number, free, history, training=len(carried))
     cohort = tuple(sorted([*carried, *drawn]))
     base = ports.ledger.round_summary(run.id, run.base_round).round
-    has_residuals = plan.update_encoding.error_feedback
-    residuals = residuals_after(base, ports.ledger.accepted_clients(run.id, base.number)) if has_residuals else {}
+    residuals: dict[str, int] = {}
+    if plan.keeps_residuals:
+        accepted = ports.ledger.accepted_clients(run.id, base.number)
+        residuals = residuals_after(base, accepted, of_enrolment=plan.only_sums)
     opened = open_round(
         plan,
         run.id,

@@ -49,7 +49,7 @@ def remove_old_updates(ports: Ports, run: Run, *, ended: int, needed: Iterable[i
     if keep_from > run.updates_kept_from:
         _remove_old_server_states(ports, run, keep_from)
         _remove_old_rows(ports, run, keep_from)
-        if run.plan.update_encoding.error_feedback:
+        if run.plan.keeps_residuals:
             _remove_old_residuals(ports, run, keep_from)
     return run.with_updates_kept_from(keep_from)
 

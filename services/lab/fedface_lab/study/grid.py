@@ -18,6 +18,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import far_label
 from fedface_lab.study.study_file import Study, Tree, leaves
 from fedface_learning.pretraining import PretrainPlan
+from fedface_learning.simulation.fused_rounds import require_fusable
 
 # Part of the name of every result: raise it if a plan gives another result than before, or if its form changes.
 RESULT_SCHEMA: Final = 1
@@ -37,11 +38,14 @@ class Job:
     pretrain: PretrainPlan | None
     scored_rounds: tuple[int, ...]
     keeps_embeddings: bool
+    fused: bool = False
+    """Whether each round is computed as one batch."""
 
     @property
     def title(self) -> str:
-        """The job's name for people: arm, grid point and seed."""
-        return ", ".join([self.arm, *(f"{field}={value}" for field, value in self.point), f"seed {self.seed}"])
+        """The job's name for people: arm, grid point and seed, and whether its rounds are fused."""
+        parts = [self.arm, *(f"{field}={value}" for field, value in self.point), f"seed {self.seed}"]
+        return ", ".join([*parts, "fused rounds"] if self.fused else parts)
 
     @cached_property
     def digest(self) -> str:
@@ -55,6 +59,7 @@ class Job:
                 "scored": self.scored_rounds,
                 "embeddings": self.keeps_embeddings,
             }
+            | ({"fused": True} if self.fused else {})  # other results keep the names that they had
         )
 
 
@@ -88,10 +93,12 @@ def expand(study: Study, source: Path) -> list[Job]:
         if pretrain_fields is not None:
             pretrain = make_part(PretrainPlan, pretrain_fields, f"{where}: [pretrain] is wrong")
         _check_plan(plan, pretrain, study.metric, where)
+        fused = arm in study.fused
+        if fused:
+            _check_fusable(plan, where)
         is_first_seed = seed == study.repeat.seeds[0]
-        jobs.append(
-            Job(arm, point, seed, plan, pretrain, tuple(_scored_rounds(plan, study)), keeps_embeddings=is_first_seed)
-        )
+        scored = tuple(_scored_rounds(plan, study))
+        jobs.append(Job(arm, point, seed, plan, pretrain, scored, keeps_embeddings=is_first_seed, fused=fused))
     return jobs
 
 
@@ -102,6 +109,13 @@ def _check_plan(plan: Plan, pretrain: PretrainPlan | None, metric: str, where: s
     known = [*(f"tar@{far_label(far)}" for far in plan.far), "auc", "eer"]
     if metric not in known:
         raise InvalidInputError(f"{where}: metric is {metric!r}, but the plan gives {', '.join(known)}")
+
+
+def _check_fusable(plan: Plan, where: str) -> None:
+    try:
+        require_fusable(plan)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{where}: {error}") from error
 
 
 def _scored_rounds(plan: Plan, study: Study) -> Iterator[int]:

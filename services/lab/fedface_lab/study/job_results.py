@@ -50,6 +50,8 @@ class JobResult(_ResultPart):
     pretrain: PretrainPlan | None
     identity_list_sha256: str | None = None
     """The identity list of the data set when the job was run; None in results of older versions."""
+    fused: bool = False
+    """Whether each round was computed as one batch."""
     rounds: tuple[RoundResult, ...]
     before: Snapshot
     after: Snapshot

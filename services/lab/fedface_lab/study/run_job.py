@@ -42,7 +42,7 @@ def run_job(job: Job, folder: ResultFolder) -> None:
             embeddings.append(torch.cat([embed(network, dataset.images(identity)) for identity in test]))
             snapshots.append(Snapshot(roc=verification.roc, cosines=cosine_counts(embeddings[-1], labels_N)))
 
-    simulate(plan, keep, initial=network, dataset=dataset, evaluate_at=job.scored_rounds.__contains__)
+    simulate(plan, keep, initial=network, dataset=dataset, evaluate_at=job.scored_rounds.__contains__, fused=job.fused)
     before, after = snapshots
     if job.keeps_embeddings:
         tensors = {"before_ND": embeddings[0], "after_ND": embeddings[1], "labels_N": labels_N}
@@ -54,6 +54,7 @@ def run_job(job: Job, folder: ResultFolder) -> None:
         rounds=tuple(rounds),
         before=before,
         after=after,
+        fused=job.fused,
         seconds=round(time.perf_counter() - start, 1),
     )
     write_whole(folder.result(job), result.model_dump_json().encode())

@@ -53,6 +53,9 @@ class Study(_StudyPart):
     metric: str = Field(default="tar@1e-3", description="The metric of the plots: tar@FAR, auc or eer.")
     score_every: PositiveInt = Field(default=1, description="Score every n-th round; round 0 and the last one always.")
     upper_bound: str | None = Field(default=None, description="The arm that shows the largest possible gain.")
+    fused: tuple[str, ...] = Field(
+        default=(), description="The arms whose rounds are computed as one batch each: faster, and equal but for rounding."
+    )
 
     @field_validator("grid", mode="before")
     @classmethod
@@ -71,6 +74,13 @@ class Study(_StudyPart):
     def _upper_bound_is_an_arm(self) -> Self:
         if self.upper_bound is not None and self.upper_bound not in self.arms:
             raise ValueError(f"upper_bound is {self.upper_bound!r}, but the arms are {', '.join(self.arms)}")
+        return self
+
+    @model_validator(mode="after")
+    def _fused_arms_are_arms(self) -> Self:
+        unknown = [arm for arm in self.fused if arm not in self.arms]
+        if unknown:
+            raise ValueError(f"fused names {', '.join(map(repr, unknown))}, but the arms are {', '.join(self.arms)}")
         return self
 
     @model_validator(mode="after")

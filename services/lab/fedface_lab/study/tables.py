@@ -56,6 +56,11 @@ def summary_markdown(results: StudyResults) -> str:
     ]
     if study.upper_bound:
         lines.append(f"*Recovered*: (after − before) / (upper − before) of the means, upper being {study.upper_bound}.")
+    if study.fused:
+        fused = ", ".join(study.fused)
+        lines.append(
+            f"*Fused rounds*: each round of {fused} was computed as one batch, which equals its clients' but for rounding."
+        )
     for metric in results.metrics:
         lines += ["", f"## {metric_title(metric)}", "", *_metric_table(results, metric)]
     return "\n".join(lines) + "\n"

@@ -17,7 +17,14 @@ from fedface_core.domain.plan.part import PlanPart, PositiveInt, Seed, at_most, 
 from fedface_core.domain.plan.retention import RetentionPlan
 from fedface_core.domain.plan.spreadout import SpreadoutPlan
 from fedface_core.domain.plan.stopping import StopPlan
-from fedface_core.domain.plan.strategy import IN_PROCESS, WITHOUT_SPREADOUT, FedFacePlan, StrategyPlan, strategy_name
+from fedface_core.domain.plan.strategy import (
+    IN_PROCESS,
+    ONLY_SUMS,
+    WITHOUT_SPREADOUT,
+    FedFacePlan,
+    StrategyPlan,
+    strategy_name,
+)
 from fedface_core.domain.plan.update_encoding import Float32Plan, UpdateEncodingPlan
 
 MOST_RATES = 1000
@@ -84,6 +91,16 @@ class Plan(PlanPart):
         share = self.local_training.rate_share(number, self.rounds)
         return (1.0, share) if isinstance(self.aggregation.optimiser, AdaptivePlan) else (share, 1.0)
 
+    @property
+    def only_sums(self) -> bool:
+        """Whether class embeddings stay with their clients, so that others have nothing but sums over all of them."""
+        return self.strategy.name in ONLY_SUMS
+
+    @property
+    def keeps_residuals(self) -> bool:
+        """Whether a client keeps something of each update for its next one: see `fedface_core.domain.residuals`."""
+        return self.update_encoding.error_feedback or self.only_sums
+
     @model_validator(mode="after")
     def _cohort_fits(self) -> Self:
         cohort = self.cohort
@@ -138,10 +155,29 @@ class Plan(PlanPart):
             raise ValueError(f"split.public is {self.split.public}; the strategy 'public-negatives' needs 2 at least")
         if name == "public-negatives" and self.aggregation.is_asynchronous:
             raise ValueError("aggregation.mode: the strategy 'public-negatives' is synchronous")
+        if self.only_sums:
+            self._require_fit_for_sums()
         warmup = self.local_training.warmup_rounds
         if warmup >= self.rounds:
             raise ValueError(f"local_training.warmup_rounds is {warmup}; it must be below rounds, {self.rounds}")
         return self
+
+    def _require_fit_for_sums(self) -> None:
+        name = self.strategy.name
+        if self.aggregation.is_asynchronous:
+            raise ValueError(f"aggregation.mode: the strategy {name!r} is synchronous")
+        if self.model.centring:
+            raise ValueError(
+                f"model.centring: the centre is made of the clients' mean features, and with the strategy {name!r} these "
+                "stay with the clients; set it to false"
+            )
+        if self.initialisation == "random":
+            raise ValueError(f"initialisation: with the strategy {name!r} each client makes its own; leave it out")
+        if self.update_encoding.error_feedback:
+            raise ValueError(
+                f"update_encoding.error_feedback: with the strategy {name!r} a client keeps its class embedding from round "
+                "to round, and nothing else; set it to false"
+            )
 
     @model_validator(mode="after")
     def _encoding_fits(self) -> Self:

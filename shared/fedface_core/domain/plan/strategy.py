@@ -11,6 +11,8 @@ from pydantic import Field
 from fedface_core.domain.plan.cosface import CosFacePlan
 from fedface_core.domain.plan.part import LARGEST, ByName, Count, Decay, PlanPart, PositiveInt, Rate
 
+EmbeddedBy = Literal["trained", "base"]
+
 
 class FedFacePlan(PlanPart):
     """FedFace (Aggarwal et al., IJCB 2021): class embeddings are fixed on the clients, and spread out on the server."""
@@ -56,6 +58,26 @@ class PublicNegativesPlan(PlanPart):
         default=None,
         description="How many gradient steps the aggregator makes in a round; by default as many as a client, 0 for none.",
     )
+    embedded_by: EmbeddedBy = Field(
+        default="trained",
+        exclude_if=lambda embedded_by: embedded_by == "trained",  # plans without it are as they were in earlier versions
+        description="By which network a client makes the class embedding that it uploads: the one that it has `trained`, or "
+        "the `base` that it started from. Fused rounds of a study need the latter.",
+    )
+
+
+class GaussianNegativesPlan(PublicNegativesPlan):
+    """CosFace against the public identities, if there are any, and against all other clients as one Gaussian.
+
+    Class embeddings stay with their clients: the aggregator keeps the sums Σ w_c and Σ w_c·w_cᵀ only.
+    """
+
+    name: Literal["gaussian-negatives"] = Field(description="Which strategy it is.")  # type: ignore[assignment]
+    embedded_by: EmbeddedBy = Field(
+        default="base",
+        description="By which network a client makes the class embedding whose part it uploads: the one that it has "
+        "`trained`, or the `base` that it started from. Fused rounds of a study need the latter.",
+    )
 
 
 class CentralisedPlan(CosFacePlan):
@@ -79,7 +101,10 @@ class LocalOnlyPlan(PlanPart):
 IN_PROCESS = frozenset({"centralised", "local-only"})
 """Strategies for simulations only: services never pool photographs, and never score the model of one client."""
 
-WITHOUT_SPREADOUT = frozenset({"fedavg"}) | IN_PROCESS
+ONLY_SUMS = frozenset({"gaussian-negatives"})
+"""Strategies whose class embeddings stay with their clients: there is no W, and the aggregator keeps sums only."""
+
+WITHOUT_SPREADOUT = frozenset({"fedavg"}) | ONLY_SUMS | IN_PROCESS
 """Strategies that have no spreadout."""
 
 
@@ -95,7 +120,14 @@ def default_initialisation(name: str) -> str:
 
 
 StrategyPlan = Annotated[
-    FedFacePlan | FedAvgPlan | FedProxPlan | FedAwSPlan | PublicNegativesPlan | CentralisedPlan | LocalOnlyPlan,
+    FedFacePlan
+    | FedAvgPlan
+    | FedProxPlan
+    | FedAwSPlan
+    | PublicNegativesPlan
+    | GaussianNegativesPlan
+    | CentralisedPlan
+    | LocalOnlyPlan,
     Field(discriminator="name"),
     ByName,
 ]

@@ -83,7 +83,7 @@ def test_updates_of_old_rounds_are_removed_and_results_stay(faces: Path, keep: i
         aggregation = services.manifest(run.id, number).round.aggregation
         assert aggregation is not None
         assert object_keys.model(aggregation.model_sha256) in keys(services)
-        assert object_keys.class_embeddings(run.id, aggregation.class_embeddings_sha256) in keys(services)
+        assert object_keys.class_embeddings(run.id, aggregation.class_embeddings_sha256 or "") in keys(services)
     assert run.updates_kept_from == max(0, 5 - keep)
 
 

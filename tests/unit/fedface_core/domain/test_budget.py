@@ -40,6 +40,11 @@ TOO_LARGE: dict[str, tuple[dict[str, Any], str, str]] = {
         "of the public identities",
         "CLASS_NUMBERS",
     ),
+    "class sums": (
+        {"strategy": "gaussian-negatives", "model": SMALL | {"embedding_size": 20_000}},
+        "the class sums have 4e+08 numbers",
+        "CLASS_NUMBERS",
+    ),
     "test identities": ({"split": {"test": 10_000_000}}, "an evaluation takes 1.2e+17", "MULTIPLICATIONS"),
     "pairs": (
         {"data": {"dataset": "synthetic", "images_per_identity": 1_000_000}, "split": {"test": 2}},

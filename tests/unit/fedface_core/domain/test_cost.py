@@ -45,5 +45,17 @@ def test_more_work_costs_more(more: dict[str, Any]) -> None:
     assert plan_cost(Plan.model_validate(more)).multiplications > plan_cost(plan).multiplications
 
 
+def test_class_sums_are_given_to_clients_instead_of_rows() -> None:
+    """Two sums of D and D² numbers of eight bytes, and no row; a client uploads two class embeddings instead of one."""
+    settings: dict[str, Any] = {"split": {"public": 10, "clients": 20, "test": 10}, "cohort": {"size": 5}, "rounds": 3}
+    settings |= {"model": {"architecture": "spherenet-4"}}
+    rows, sums = (
+        plan_cost(Plan.model_validate(settings | {"strategy": name})) for name in ("public-negatives", "gaussian-negatives")
+    )
+    size = Plan.model_validate(settings).model.embedding_size
+    assert sums.bytes_up - rows.bytes_up == 15 * 4 * size
+    assert sums.bytes_down - rows.bytes_down == 15 * (8 * size * (size + 1) - 4 * size)
+
+
 def test_parameters_are_those_of_the_network() -> None:
     assert plan_cost(Plan()).parameters == network_size(Plan().model).parameters

@@ -28,5 +28,11 @@ def test_residuals_are_those_of_the_newest_updates_in_the_model() -> None:
     assert residuals_after(third, []) == known
 
 
-def test_enrolment_leaves_no_residuals() -> None:
+def test_enrolment_leaves_no_residuals_of_an_encoding() -> None:
     assert residuals_after(ended_round(0, {}, refused={}), COHORT) == {}
+
+
+def test_enrolment_leaves_class_embeddings_that_clients_keep() -> None:
+    enrolled = ended_round(0, {}, refused={client_id(1): "not_finite"})
+    expected = {client: 0 for client in COHORT if client != client_id(1)}
+    assert residuals_after(enrolled, COHORT, of_enrolment=True) == expected

@@ -44,6 +44,27 @@ def test_the_least_number_of_updates_in_a_model_changes_no_digest_of_older_resul
     assert as_it_was.digest == job.digest
 
 
+FUSED = ('upper_bound = "long"', 'fused = ["no spreadout"]')
+SEEN = ("learning_rate = 0.05}", 'learning_rate = 0.05, losses = "seen"}')
+
+
+def test_an_arm_may_have_fused_rounds_and_says_so(tmp_path: Path) -> None:
+    before = {job.title: job.digest for job in jobs_of(write_study(tmp_path, SEEN))}
+    jobs = jobs_of(write_study(tmp_path, SEEN, FUSED))
+    assert {job.arm for job in jobs if job.fused} == {"no spreadout"}
+    assert next(job.title for job in jobs if job.fused) == "no spreadout, split.clients=2, seed 3, fused rounds"
+    # It rounds differently, so it is another result; those of the other arms keep their names.
+    assert all((before.get(job.title) == job.digest) is not job.fused for job in jobs)
+    assert not {job.digest for job in jobs if job.fused} & set(before.values())
+
+
+def test_an_arm_whose_rounds_cannot_be_fused_is_named(tmp_path: Path) -> None:
+    path = write_study(tmp_path, SEEN, ('upper_bound = "long"', 'fused = ["long"]'))
+    complaint = r"arm long, split.clients=2, seed 3: the rounds of this plan cannot be fused: local_training.steps is 3"
+    with pytest.raises(InvalidInputError, match=complaint):
+        jobs_of(path)
+
+
 def test_without_a_grid_there_is_one_job_an_arm_and_seed(tmp_path: Path) -> None:
     jobs = jobs_of(write_study(tmp_path, ("[grid]\nsplit.clients = [2, 4]\n", "")))
     assert [job.title for job in jobs[:3]] == ["fedface, seed 3", "no spreadout, seed 3", "long, seed 3"]

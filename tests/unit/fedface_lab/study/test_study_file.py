@@ -22,6 +22,10 @@ WRONG: list[tuple[tuple[str, str], str]] = [
         "upper_bound is 'best', but the arms are fedface, no",
     ),
     (
+        ('upper_bound = "long"', 'fused = ["fedface", "best"]'),
+        "fused names 'best', but the arms are fedface, no",
+    ),
+    (
         ("[pretrain]\nepochs = 2\nbatch_size = 4\n", "[arms.x]\npretrain.epochs = 1\n"),
         "fields of pretrain are set, but there is no [pretrain]",
     ),

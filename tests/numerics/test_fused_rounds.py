@@ -1,0 +1,102 @@
+"""Fused rounds against the faithful way: equal models within 1e-5, for every strategy that allows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from fedface_core.domain.plan import Plan
+from fedface_learning.data import FaceDataset
+from fedface_learning.formats.class_embeddings import decode_class_embeddings
+from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.models import initial_network
+from fedface_learning.objectives.class_sums import ClassSums
+from fedface_learning.simulation import fused_rounds
+from fedface_learning.simulation.federated_rounds import federated_rounds
+from fedface_learning.simulation.simulation_data import SimulationData
+
+PlanOf = Callable[..., Plan]
+STRATEGIES: list[Any] = [
+    "fedface",
+    "fedavg",
+    {"name": "fedprox", "proximal": 0.5},
+    {"name": "public-negatives", "embedded_by": "base"},
+    "gaussian-negatives",
+]
+
+
+def plan_of(tiny_plan: PlanOf, **changes: Any) -> Plan:
+    local = {"steps": 1, "learning_rate": 0.01, "losses": "seen"} | changes.pop("local_training", {})
+    split = {"public": 4, "clients": 8, "test": 8}
+    return tiny_plan(**{"split": split, "rounds": 3, "local_training": local} | changes)
+
+
+def assert_fused_is_faithful(plan: Plan, faces: FaceDataset) -> None:
+    faithful, fused = (
+        list(federated_rounds(plan, initial_network(plan.model, 0), SimulationData.of(plan, faces), fused=fused))
+        for fused in (False, True)
+    )
+    assert len(faithful) == len(fused) == plan.rounds + 1
+    for (expected, _), (found, _) in zip(faithful, fused, strict=True):
+        model, _ = decode_tensors(found.model)
+        for name, tensor in decode_tensors(expected.model)[0].items():
+            torch.testing.assert_close(model[name], tensor, rtol=0, atol=1e-5)
+        if expected.class_embeddings:
+            rows_CD, found_CD = (decode_class_embeddings(each.class_embeddings, 16) for each in (expected, found))
+            torch.testing.assert_close(found_CD, rows_CD, rtol=0, atol=1e-5)
+        if plan.only_sums:
+            assert expected.guidance is not None
+            assert found.guidance is not None
+            sums, others = (ClassSums.read(decode_tensors(each.guidance or b"")[0], 16) for each in (expected, found))
+            assert sums.clients == others.clients == 8
+            # Rounding may move a number of a class embedding to the next multiple of 2^-15.
+            torch.testing.assert_close(others.second_DD, sums.second_DD, rtol=0, atol=1e-3)
+        one, other = (each.aggregation for each in (expected, found))
+        assert (one.folded, one.images, one.refused) == (other.folded, other.images, other.refused)
+        assert other.uploaded_bytes == pytest.approx(one.uploaded_bytes, rel=0.05)
+        losses = [(each.loss_before or 0.0, each.loss_after or 0.0) for each in (one, other)]
+        assert losses[1] == pytest.approx(losses[0], rel=1e-4, abs=1e-6)
+    start = decode_tensors(faithful[0][0].model)[0]
+    last = decode_tensors(faithful[-1][0].model)[0]
+    assert max(float((last[name] - start[name]).abs().max()) for name in start) > 1e-3, "the model has moved by far more"
+
+
+@pytest.mark.parametrize("optimiser", ["average", "momentum", {"name": "adam", "learning_rate": 0.01}], ids=str)
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda each: each if isinstance(each, str) else each["name"])
+def test_a_fused_round_is_a_round(tiny_plan: PlanOf, tiny_faces: FaceDataset, strategy: Any, optimiser: Any) -> None:
+    assert_fused_is_faithful(plan_of(tiny_plan, strategy=strategy, aggregation={"optimiser": optimiser}), tiny_faces)
+
+
+@pytest.mark.parametrize(
+    "local",
+    [
+        {"flip": True, "shift": 2},
+        {"batch_size": 4},
+        {"schedule": "cosine", "final_learning_rate": 0.1, "warmup_rounds": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("strategy", ["fedface", "gaussian-negatives"])
+def test_every_way_to_make_one_step_can_be_fused(
+    tiny_plan: PlanOf, tiny_faces: FaceDataset, strategy: str, local: dict[str, Any]
+) -> None:
+    assert_fused_is_faithful(plan_of(tiny_plan, strategy=strategy, local_training=local), tiny_faces)
+
+
+def test_the_smallest_epsilon_that_is_allowed_keeps_rounding_from_deciding_steps(
+    tiny_plan: PlanOf, tiny_faces: FaceDataset
+) -> None:
+    adam = {"name": "adam", "learning_rate": 4e-3, "epsilon": 2.4e-5}
+    local = {"learning_rate": 1.0}
+    plan = plan_of(tiny_plan, strategy="gaussian-negatives", aggregation={"optimiser": adam}, local_training=local)
+    assert_fused_is_faithful(plan, tiny_faces)
+
+
+def test_many_images_are_computed_in_parts(
+    tiny_plan: PlanOf, tiny_faces: FaceDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fused_rounds, "IMAGES_AT_ONCE", 13)  # two clients of six images
+    assert_fused_is_faithful(plan_of(tiny_plan, strategy="gaussian-negatives"), tiny_faces)
