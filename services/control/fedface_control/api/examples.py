@@ -31,7 +31,7 @@ from fedface_core.contracts.sign_in import KeyList, KeyView, MadeKey, Me, WaysTo
 from fedface_core.domain.cost import plan_cost
 from fedface_core.domain.network_size import network_size
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.results import Aggregation, RocCurve, Scores, VerificationReport
+from fedface_core.domain.results import Aggregation, CosineCounts, RocCurve, Scores, VerificationReport
 from fedface_core.domain.role import Role
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase, allowed_actions
@@ -130,6 +130,8 @@ BODIES: Final[tuple[BaseModel, ...]] = (
         model_sha256=_MODEL,
         scores=_SCORES,
         roc=RocCurve(far=[0.0, 0.001, 0.01, 0.1, 1.0], tar=[0.0, 0.918, 0.962, 0.991, 1.0]),
+        thresholds={"1e-1": 0.214, "1e-2": 0.297, "1e-3": 0.363},
+        cosines=CosineCounts(genuine=[0, 3, 97, 800], impostor=[240, 14_960, 3_790, 10]),
     ),
     StoredModel(sha256=_MODEL, size=22_300_000),
     ModelList(models=[_MADE, ModelVersion(sha256=_BASE, source="uploaded", made_at=_START)], next=None),
