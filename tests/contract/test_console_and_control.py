@@ -165,6 +165,9 @@ def test_curves_and_the_roc_curve_are_numbers_of_the_api(hand: tuple[ByHand, Tes
     assert curves["rounds"] == [0, 1, 2]
     assert curves["charts"][0]["lines"][0]["values"] == pytest.approx([0.8, 0.81, 0.82])
     assert browser.get(f"/runs/{run_id}/rounds/1/roc.json").json()["far"] == [0.0, 0.001, 0.01, 0.1, 1.0]
+    cosines = browser.get(f"/runs/{run_id}/rounds/1/cosines.json").json()
+    assert sum(cosines["genuine"]) / 100 == pytest.approx(1.0)
+    assert [one["far"] for one in cosines["thresholds"]] == ["1e-1", "1e-2", "1e-3"]
     assert 'data-chart="tar"' in browser.get(f"/runs/{run_id}/curves").text
 
 
@@ -285,7 +288,7 @@ def test_a_wrong_input_is_named_where_it_is_and_nothing_is_created(
     assert list(runs.ports.ledger.runs(10, None)) == []
 
 
-@pytest.mark.parametrize("end", ["", "/now", "/curves", "/curves.json", "/rounds/0", "/rounds/0/roc.json", "/events"])
+@pytest.mark.parametrize("end", ["", "/now", "/curves", "/curves.json", "/rounds/0", "/rounds/0/roc.json", "/rounds/0/cosines.json", "/events"])
 def test_what_is_not_there_is_said(end: str, hand: tuple[ByHand, TestClient]) -> None:
     _, browser = hand
     answer = browser.get(f"/runs/{NO_RUN}{end}")

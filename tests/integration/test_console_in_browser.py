@@ -18,6 +18,8 @@ from prometheus_client import CollectorRegistry
 
 from fedface_control.api.app import create_app
 from fedface_control.auth.sign_in import SignIn
+from fedface_core.contracts import object_keys
+from fedface_core.domain.results import VerificationReport
 from fedface_core.domain.role import Role
 from fedface_core.domain.run import RunPhase
 from fedface_stack.children import Children
@@ -174,6 +176,32 @@ def test_curves_and_roc_are_drawn(watched: Watched, api: ByHand) -> None:
     expect(page.locator("#roc")).to_contain_text("round 1")
 
 
+def test_the_histograms_of_two_rounds_are_drawn_with_thresholds(watched: Watched, api: ByHand) -> None:
+    page = watched.page
+    run_id = api.completed()
+    page.goto(f"/runs/{run_id}/curves")
+    expect(page.locator("#cosines[data-drawn] canvas")).to_be_visible()
+    for line in ("genuine, round 2", "impostor, round 2", "genuine, round 0", "impostor, round 0"):
+        expect(page.locator("#cosines")).to_contain_text(line)
+    page.locator("#roc-round").select_option("1")
+    expect(page.locator("#cosines")).to_contain_text("genuine, round 1")
+    page.goto(f"/runs/{run_id}/rounds/1")
+    expect(page.locator("#cosines[data-drawn] canvas")).to_be_visible()
+    expect(page.locator("#thresholds")).to_contain_text("0.3500")
+
+
+def test_a_report_of_an_earlier_version_says_that_it_has_no_histograms(watched: Watched, api: ByHand) -> None:
+    run_id = api.completed()
+    key = object_keys.report(run_id, 1)
+    report = VerificationReport.model_validate_json(api.ports.artifacts.get(key))
+    old = report.model_copy(update={"cosines": None, "thresholds": None})
+    api.ports.artifacts.put(key, old.model_dump_json().encode())
+    watched.page.goto(f"/runs/{run_id}/rounds/1")
+    expect(watched.page.locator("#no-cosines")).to_be_visible()
+    expect(watched.page.locator("#cosines")).to_be_hidden()
+    expect(watched.page.locator("#thresholds")).to_have_count(0)
+
+
 def test_times_are_those_of_the_readers_zone(browser: Browser, url: str, api: ByHand) -> None:
     run_id = api.created()
     at = api.ports.ledger.load(run_id).created_at
@@ -198,6 +226,7 @@ def views(api: ByHand) -> dict[str, str]:
         "created": f"/runs/{api.created()}",
         "curves": f"/runs/{done}/curves",
         "round": f"/runs/{live}/rounds/0",
+        "scored round": f"/runs/{done}/rounds/2",
         "events": f"/runs/{done}/events",
         "plan": "/plans/new?preset=orl",
         "compare": f"/compare?run={done}&run={live}",
@@ -218,6 +247,8 @@ def test_no_view_shuts_anybody_out(scheme: Scheme, width: int, browser: Browser,
             watched.page.goto(address)
             if name == "curves":
                 watched.page.locator("#roc[data-drawn]").wait_for()
+            if name in ("curves", "scored round"):
+                watched.page.locator("#cosines[data-drawn]").wait_for()
             if name == "created":
                 watched.page.get_by_role("button", name="Cancel run", exact=True).click()
             if name == "compare":
