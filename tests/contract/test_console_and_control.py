@@ -75,7 +75,7 @@ def test_a_filter_leaves_the_runs_that_fit(hand: tuple[ByHand, TestClient]) -> N
     assert done in html
     assert created not in html
     assert created in browser.get("/", params={"text": created[-6:]}).text
-    assert "None of the newest 2 runs is one of these" in browser.get("/", params={"owner": "nobody"}).text
+    assert "None of the 2 runs that were looked at is one of these" in browser.get("/", params={"owner": "nobody"}).text
 
 
 def test_older_runs_are_on_the_next_page(hand: tuple[ByHand, TestClient]) -> None:
@@ -288,7 +288,9 @@ def test_a_wrong_input_is_named_where_it_is_and_nothing_is_created(
     assert list(runs.ports.ledger.runs(10, None)) == []
 
 
-@pytest.mark.parametrize("end", ["", "/now", "/curves", "/curves.json", "/rounds/0", "/rounds/0/roc.json", "/rounds/0/cosines.json", "/events"])
+@pytest.mark.parametrize(
+    "end", ["", "/now", "/curves", "/curves.json", "/rounds/0", "/rounds/0/roc.json", "/rounds/0/cosines.json", "/events"]
+)
 def test_what_is_not_there_is_said(end: str, hand: tuple[ByHand, TestClient]) -> None:
     _, browser = hand
     answer = browser.get(f"/runs/{NO_RUN}{end}")

@@ -168,9 +168,20 @@ class ControlApi:
         """Have the round finish without scores of its model version."""
         return self._change(RunDetail, "POST", f"/runs/{run_id}/rounds/{number}/skip-evaluation")
 
-    def runs(self, limit: int | None = None, before: str | None = None) -> RunList:
-        """The newest runs, newest first: ``limit`` of them at most, and only runs older than the run ``before`` if given."""
-        given = {"limit": limit, "before": before}
+    def runs(
+        self,
+        limit: int | None = None,
+        before: str | None = None,
+        *,
+        text: str | None = None,
+        phase: str | None = None,
+        owner: str | None = None,
+    ) -> RunList:
+        """The newest runs, newest first: ``limit`` of them at most, and only runs older than the run ``before`` if given.
+
+        Only those whose name or id has the ``text``, in the ``phase``, whose owner's name has the text ``owner``, if given.
+        """
+        given = {"limit": limit, "before": before, "text": text, "phase": phase, "owner": owner}
         params = {name: value for name, value in given.items() if value is not None}
         return self._call(RunList, "GET", "/runs", params=params)
 

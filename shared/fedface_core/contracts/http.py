@@ -85,6 +85,10 @@ class RunList(Body):
     unreadable: dict[str, str] = Field(
         default_factory=dict, description="Run → why, of the runs whose records cannot be read. They can be deleted."
     )
+    next: str | None = Field(
+        default=None, description="What to give as `before` for the next page; none if there are no older runs."
+    )
+    looked_at: int = Field(default=0, description="Runs that were looked at, with those that a filter left out.")
 
 
 class RestoredRuns(Body):
