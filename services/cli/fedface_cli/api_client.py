@@ -24,6 +24,7 @@ from fedface_cli.proxies import transport_to
 from fedface_cli.token_auth import ApiAuth
 from fedface_core.contracts.http import (
     MODEL_SHA256_HEADER,
+    DeadLetterList,
     Garbage,
     PlanCheck,
     RestoredRuns,
@@ -184,6 +185,10 @@ class ControlApi:
         given = {"limit": limit, "before": before, "text": text, "phase": phase, "owner": owner}
         params = {name: value for name, value in given.items() if value is not None}
         return self._call(RunList, "GET", "/runs", params=params)
+
+    def dead_letters(self, limit: int) -> DeadLetterList:
+        """The newest messages that a worker has dropped, ``limit`` at most."""
+        return self._call(DeadLetterList, "GET", "/dead-letters", params={"limit": limit})
 
     def run(self, run_id: str) -> RunDetail:
         """One run with its plan."""

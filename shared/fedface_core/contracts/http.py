@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fedface_core.domain.dead_letter import DeadLetter
 from fedface_core.domain.failures import StepFailure
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation, Scores
@@ -201,6 +202,12 @@ class PlanCheck(Body):
     errors: list[FieldProblem] = Field(description="Each wrong field, twenty at most; none if it is valid.")
     plan: Plan | None = Field(description="The plan with defaults filled in; null if a field is wrong.")
     cost: PlanCost | None = Field(description="What a run of it costs about; null if a field is wrong.")
+
+
+class DeadLetterList(Body):
+    """Messages between services that a worker has dropped, the newest first."""
+
+    letters: list[DeadLetter] = Field(description="The letters.")
 
 
 class Garbage(Body):
