@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from html import escape, unescape
 from html.parser import HTMLParser
 
@@ -13,10 +15,13 @@ from fastapi.testclient import TestClient
 
 from fedface_control.api.routes.runs import PLAN_EXAMPLES
 from fedface_control.operate.run import create_run
+from fedface_core.adapters.memory import MemoryDeadLetters
+from fedface_core.domain.dead_letter import DeadLetter
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import RunPhase
 from support.api_by_hand import MODEL, MODEL_SHA256, PLAN, ByHand
 from support.console import by_hand, console_answered_by, console_over
+from support.prometheus_answers import watching
 
 NO_RUN = "run-000000000000"
 
@@ -238,6 +243,68 @@ def test_who_may_not_read_metrics_sees_the_rest_of_the_fleet() -> None:
         html = browser.get("/fleet").text
     assert "ledger: it is full" in html
     assert "Your roles do not show this" in html
+
+
+def test_the_fleet_has_processes_alerts_and_dead_letters() -> None:
+    runs, control = by_hand()
+    letters = MemoryDeadLetters()
+    letters.put(
+        DeadLetter(
+            id="1-0",
+            at=datetime(2026, 11, 27, tzinfo=UTC),
+            queue="client",
+            fault="not_json",
+            reason="it is not JSON",
+            bytes=5,
+            beginning="<img src=x>",
+        )
+    )
+    control.state.ports = replace(runs.ports, dead_letters=letters)
+    with console_over(control, watching) as browser:
+        html = browser.get("/fleet").text
+    assert "client: 1 of 2 alive" in html
+    assert html.index("10.0.0.2:9100") < html.index("10.0.0.1:9100")
+    assert "A worker of client is gone &lt;b&gt;now&lt;/b&gt;" in html
+    assert 'href="https://runbooks.example/#workergone"' in html
+    assert "&lt;img src=x&gt;" in html
+
+
+def test_a_fleet_without_prometheus_says_what_to_set(hand: tuple[ByHand, TestClient]) -> None:
+    html = hand[1].get("/fleet").text
+    assert html.count("set FEDFACE_PROMETHEUS_URL") == 2
+    assert "None: every message could be read." in html
+
+
+def test_a_prometheus_that_is_away_hides_nothing_else() -> None:
+    def away(_request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    with console_over(by_hand()[1], away) as browser:
+        answer = browser.get("/fleet")
+    assert answer.status_code == 200
+    assert "Nothing answers at http://prometheus:9090" in answer.text
+    assert "ledger answers" in answer.text
+
+
+def test_prometheus_is_not_asked_for_who_may_not_see_metrics() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        match request.url.path:
+            case "/readyz":
+                return httpx.Response(200, json={"status": "ok", "checks": {}})
+            case "/metrics" | "/v1/dead-letters":
+                return httpx.Response(403, json={})
+            case "/v1/me":
+                return httpx.Response(200, json={"actor": "key:v", "roles": ["viewer"], "sign_in": True})
+        return httpx.Response(200, json={"runs": []})
+
+    def refuse(_request: httpx.Request) -> httpx.Response:
+        raise AssertionError("it was asked")
+
+    with console_answered_by(answer, refuse) as browser:
+        page = browser.get("/fleet")
+    assert page.status_code == 200
+    assert page.text.count("it takes the role metrics or admin") == 3
+    assert "it takes the role operator or admin" in page.text
 
 
 @pytest.mark.parametrize("preset", ["orl", "synthetic"])

@@ -41,20 +41,29 @@ def _shared_app() -> SharedApp:
     return SharedApp()
 
 
-def console_over(control: FastAPI, **settings: object) -> TestClient:
-    """The console over a control API in this process. It is the browser of one reader."""
+def console_over(control: FastAPI, prometheus: Answer | None = None, **settings: object) -> TestClient:
+    """The console over a control API in this process, with a Prometheus whose answers a function gives.
+
+    It is the browser of one reader.
+    """
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app=control), base_url="http://control")
-    return _browser(http, settings)
+    return _browser(http, settings, prometheus)
 
 
-def console_answered_by(answer: Answer, **settings: object) -> TestClient:
-    """The console over an API whose answers a function gives."""
+def console_answered_by(answer: Answer, prometheus: Answer | None = None, **settings: object) -> TestClient:
+    """The console over an API whose answers a function gives, with such a Prometheus."""
     http = httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://control")
-    return _browser(http, settings)
+    return _browser(http, settings, prometheus)
 
 
-def _browser(http: httpx.AsyncClient, settings: dict[str, object]) -> TestClient:
-    app = create_console(ConsoleSettings.model_validate(settings), http)
+def prometheus_answered_by(answer: Answer) -> httpx.AsyncClient:
+    """A client of a Prometheus whose answers a function gives."""
+    return httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://prometheus:9090")
+
+
+def _browser(http: httpx.AsyncClient, settings: dict[str, object], prometheus: Answer | None) -> TestClient:
+    watching = None if prometheus is None else prometheus_answered_by(prometheus)
+    app = create_console(ConsoleSettings.model_validate(settings), http, watching)
     return TestClient(app, base_url="http://localhost", follow_redirects=False, raise_server_exceptions=False)
 
 

@@ -16,8 +16,9 @@ def main() -> None:
     """Serve until SIGTERM, then finish the requests under way."""
     settings = load_console_settings()
     configure_logging(settings, "console")
+    prometheus = connection_to(settings.prometheus_url) if settings.prometheus_url is not None else None
     uvicorn.run(
-        create_app(settings, connection_to(settings.api_url, settings.api_ca_file)),
+        create_app(settings, connection_to(settings.api_url, settings.api_ca_file), prometheus),
         host=settings.console_host,
         port=settings.console_port,
         ssl_certfile=settings.console_tls_certificate_file,

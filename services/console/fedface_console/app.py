@@ -19,6 +19,7 @@ from starlette.types import Scope
 from fedface_console.errors import PageError, SignedOutError
 from fedface_console.live import Streams
 from fedface_console.pages import compare, events, fleet, models, plans, run, runs, sign_in
+from fedface_console.prometheus import Prometheus
 from fedface_console.protection import Protection
 from fedface_console.sessions import Sessions
 from fedface_console.settings import ConsoleSettings
@@ -37,13 +38,18 @@ class _Assets(StaticFiles):
         return answer
 
 
-def create_app(settings: ConsoleSettings, http: httpx.AsyncClient) -> FastAPI:
-    """The console over the API that ``http`` reaches. It closes ``http`` at its end."""
+def create_app(settings: ConsoleSettings, http: httpx.AsyncClient, prometheus: httpx.AsyncClient | None = None) -> FastAPI:
+    """The console over the API that ``http`` reaches, and the Prometheus that ``prometheus`` reaches, if there is one.
+
+    It closes both at its end.
+    """
 
     @asynccontextmanager
     async def closing(_app: FastAPI) -> AsyncIterator[None]:
         yield
         await http.aclose()
+        if prometheus is not None:
+            await prometheus.aclose()
 
     app = FastAPI(
         openapi_url=None,
@@ -56,6 +62,7 @@ def create_app(settings: ConsoleSettings, http: httpx.AsyncClient) -> FastAPI:
         ],
     )
     app.state.http = http
+    app.state.prometheus = None if prometheus is None else Prometheus(prometheus)
     app.state.settings = settings
     app.state.templates = templates()
     app.state.streams = Streams(settings.console_streams)

@@ -4,7 +4,8 @@ FedFaceError
 └── PageError             a page cannot be shown, or an action was not carried out; it has a status and a heading
     ├── ApiProblemError   the API has answered with a problem
     │   └── SignedOutError  it takes the reader's token no longer, or never did
-    └── ApiAwayError      there was no answer
+    ├── ApiAwayError      there was no answer
+    └── PrometheusError   Prometheus does not say how the services do
 """
 
 from __future__ import annotations
@@ -56,3 +57,10 @@ class ApiAwayError(PageError):
 
     status = 503
     title = "The control API does not answer"
+
+
+class PrometheusError(PageError):
+    """Prometheus does not answer, or with what is not understood."""
+
+    status = 503
+    title = "Prometheus does not answer"
