@@ -113,6 +113,17 @@ def test_runs_are_chosen_compared_and_their_model_downloaded(watched: Watched, a
     assert (tmp_path / "model.safetensors").read_bytes() == MODEL
 
 
+def test_a_command_for_onnx_is_copied(watched: Watched, api: ByHand) -> None:
+    api.completed()
+    page = watched.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"/models/{MODEL_SHA256}")
+    page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == f"fedface model export {MODEL_SHA256} --onnx {MODEL_SHA256[:16]}.onnx"
+
+
 def test_no_is_no(watched: Watched, api: ByHand) -> None:
     run_id = api.created()
     page = watched.page

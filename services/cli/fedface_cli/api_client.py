@@ -26,6 +26,7 @@ from fedface_core.contracts.http import (
     MODEL_SHA256_HEADER,
     DeadLetterList,
     Garbage,
+    ModelCard,
     PlanCheck,
     RestoredRuns,
     RoundList,
@@ -231,18 +232,28 @@ class ControlApi:
         `UnavailableError` if the bytes that arrived have another SHA-256 than the API says. `OSError`, which names
         ``path``, if it cannot be written.
         """
+        return self._download(f"/runs/{run_id}/model", path, f"the model of {run_id}")
+
+    def download_model_version(self, sha256: str, path: Path) -> str:
+        """Write the model version to ``path``, as `download_model` does."""
+        return self._download(f"/models/{sha256}", path, f"the model {sha256}", expected=sha256)
+
+    def model_card(self, sha256: str) -> ModelCard:
+        """What is known of a model version: which run made it, by which plan."""
+        return self._call(ModelCard, "GET", f"/models/{sha256}/card")
+
+    def _download(self, address: str, path: Path, what: str, expected: str | None = None) -> str:
         digest = hashlib.sha256()
-        with self._mapped_errors(), self._http.stream("GET", f"/runs/{run_id}/model") as response:
+        with self._mapped_errors(), self._http.stream("GET", address) as response:
             raise_for_problem(response, self._through, self._remedy)
-            expected = response.headers.get(MODEL_SHA256_HEADER)
+            wanted = expected or response.headers.get(MODEL_SHA256_HEADER)
             with whole_file(path) as file:
                 for chunk in response.iter_bytes(_CHUNK_BYTES):
                     digest.update(chunk)
                     file.write(chunk)
-                if digest.hexdigest() != expected:
+                if digest.hexdigest() != wanted:
                     raise UnavailableError(
-                        f"the model of {run_id} arrived damaged: its SHA-256 is {digest.hexdigest()}, not {expected}; "
-                        "try again"
+                        f"{what} arrived damaged: its SHA-256 is {digest.hexdigest()}, not {wanted}; try again"
                     )
         return digest.hexdigest()
 

@@ -37,8 +37,10 @@ def test_the_broker_asks_for_a_secret_that_no_command_line_shows(stack: LocalSta
 
 
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus on PATH")
-def test_prometheus_scrapes_every_service(tmp_path: Path, stand_in_environment: dict[str, str]) -> None:
-    with LocalStack(tmp_path / "work", with_prometheus=True, environment=stand_in_environment) as stack:
+def test_prometheus_scrapes_every_service_for_the_console(tmp_path: Path, stand_in_environment: dict[str, str]) -> None:
+    with LocalStack(tmp_path / "work", with_prometheus=True, console_port=0, environment=stand_in_environment) as stack:
+        told = psutil.Process(stack.processes["console"].pid).environ()["FEDFACE_PROMETHEUS_URL"]
+        assert told == stack.prometheus_url
         scraped: set[tuple[str, str]] = set()
         deadline = time.monotonic() + 30.0
         while len(scraped) < 2 and time.monotonic() < deadline:  # it reads its targets after it is ready
