@@ -74,6 +74,7 @@ def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, brows
             page.goto(f"/runs/{first}/rounds/4")
             page.locator("#cosines[data-drawn]").wait_for()
             expect(page.locator("#thresholds")).to_contain_text("1e-1")
+            page.locator("#cosines .u-legend").scroll_into_view_if_needed()
             shoot(page, "round", folder)
             page.goto(f"/compare?run={first}&run={second}")
             expect(page.locator("#differences")).to_contain_text(STEPS)

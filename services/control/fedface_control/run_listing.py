@@ -11,7 +11,8 @@ from fedface_core.ports import RunViews
 
 LOOKED_AT: Final = 1000
 """Runs that one page of a filtered list looks at, at most. The next page goes on behind them."""
-_AT_ONCE: Final = 250
+AT_ONCE: Final = 250
+"""Of them, how many are in memory at one time."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def list_runs(ledger: RunViews, wanted: RunFilter, limit: int, before: str | Non
     looked_at = 0
     ended = False
     while not ended and looked_at < most and len(fitting) <= limit:
-        count = min(_AT_ONCE, most - looked_at) if wanted.is_set else most
+        count = min(AT_ONCE, most - looked_at) if wanted.is_set else most
         runs = ledger.runs(count, before)
         broken = ledger.unreadable_runs(count, before) if len(runs) < count else {}
         fitting += filter(wanted.fits, runs)

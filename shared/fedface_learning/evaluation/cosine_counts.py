@@ -13,7 +13,7 @@ from fedface_core.domain.results import COSINE_BINS, CosineCounts
 
 _BINS_A_UNIT: Final = COSINE_BINS // 2
 
-Cosines = npt.NDArray[np.float32]
+Cosines = npt.NDArray[np.floating]
 
 
 class CosineCounter:

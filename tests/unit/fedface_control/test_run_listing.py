@@ -92,7 +92,7 @@ def test_the_pages_have_each_run_that_fits_once(
     wanted: RunFilter, limit: int, unreadable: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_listing, "LOOKED_AT", 9)
-    monkeypatch.setattr(run_listing, "_AT_ONCE", 4)
+    monkeypatch.setattr(run_listing, "AT_ONCE", 4)
     ledger = Ledger(RUNS, unreadable)
     expected = [run.id for run in ledger.readable() if wanted.fits(run)]
     found, broken, _ = walked(ledger, wanted, limit)
