@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from fedface_control.api.app import create_app
 from fedface_control.auth.sign_in import SignIn
 from fedface_core.contracts import object_keys
+from fedface_core.domain.dead_letter import DeadLetter
 from fedface_core.domain.results import VerificationReport
 from fedface_core.domain.role import Role
 from fedface_core.domain.run import RunPhase
@@ -28,6 +30,7 @@ from support.api_by_hand import MODEL, MODEL_SHA256, ByHand
 from support.browser import Scheme, Watched, browser, violations
 from support.console import served_console
 from support.open_sign_in import open_sign_in
+from support.prometheus_answers import served_prometheus
 from support.signing_in import closed_sign_in, key_for
 
 __all__ = ["browser"]
@@ -267,6 +270,34 @@ def test_no_view_shuts_anybody_out(scheme: Scheme, width: int, browser: Browser,
             too_wide = watched.page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
             found[name] = [*violations(watched.page), *(["it is wider than the window"] if too_wide else [])]
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+@pytest.mark.long
+def test_a_fleet_with_alerts_and_dead_letters_shuts_nobody_out(
+    browser: Browser, serve: Serve, api: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = DeadLetter(
+        id="1-0",
+        at=datetime.now(UTC),
+        queue="client",
+        fault="not_json",
+        reason="it is not JSON",
+        bytes=12345,
+        beginning="\x1b[2J<b>" + "x" * 500,
+    )
+    monkeypatch.setattr(api.ports.dead_letters, "newest", lambda limit: [letter] * limit)
+    schemes: tuple[Scheme, ...] = ("light", "dark")
+    with served_prometheus() as prometheus, serve(api.url, prometheus_url=prometheus) as url:
+        for scheme, width in zip(schemes, (1280, 360), strict=True):
+            with Watched(browser, url, color_scheme=scheme, viewport={"width": width, "height": 800}) as watched:
+                page = watched.page
+                page.goto("/fleet")
+                expect(page.locator("#services")).to_contain_text("client: 1 of 2 alive")
+                expect(page.locator("#alerts")).to_contain_text("A worker of client is gone <b>now</b>")
+                expect(page.locator("#letters tbody tr")).to_have_count(20)
+                assert violations(page) == []
+                assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+                assert watched.complaints == []
 
 
 def test_everything_can_be_reached_by_keyboard(watched: Watched, api: ByHand) -> None:

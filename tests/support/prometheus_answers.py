@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -50,3 +54,30 @@ def watching(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json=rules(alert(), alert("pending")))
     query = request.url.params["query"]
     return httpx.Response(200, json=vector(TASKS if "fedface_task_seconds" in query else UP))
+
+
+@contextmanager
+def served_prometheus() -> Iterator[str]:
+    """Such a Prometheus on a port of this machine, until the end of the block: its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = watching(httpx.Request("GET", f"http://{self.headers['Host']}{self.path}")).content
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
