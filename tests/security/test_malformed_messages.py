@@ -22,8 +22,9 @@ from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.contracts.broker_keys import DEAD_LETTERS
 from fedface_core.contracts.tasks import AGGREGATOR
 from fedface_core.domain.commands import FoldShard
+from fedface_core.domain.dead_letter import MOST_LETTERS
 from fedface_core.runtime.celery_app import create_celery
-from fedface_core.runtime.dead_letters import MOST_KEPT_BYTES, MOST_LETTERS, bury, dead_letters
+from fedface_core.runtime.dead_letters import MOST_KEPT_BYTES, bury, dead_letters
 from fedface_core.runtime.received_message import MessageFault, UnreadableMessageError
 from fedface_core.runtime.settings import Settings
 from fedface_stack.children import Children
