@@ -50,7 +50,8 @@ def export(
     if _SHA256.fullmatch(str(model)) and not model.exists():
         file, of_its_run = _from_api(str(model))
     else:
-        file, of_its_run = open_model_file(model), None
+        file = open_model_file(model)
+        of_its_run = None
     plan = asked or of_its_run or file.described_plan
     if plan is None:
         raise InvalidInputError(f"{model} does not say which network it is: give --architecture or --plan")
