@@ -9,10 +9,11 @@ from celery import Celery
 from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.adapters.directory import LocalArtifacts
 from fedface_core.adapters.redis.api_keys import RedisApiKeys
+from fedface_core.adapters.redis.dead_letters import RedisDeadLetters
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.adapters.signed_artifacts import SignedArtifacts
 from fedface_core.adapters.system_clock import LedgerClock
-from fedface_core.ports import ApiKeys, Ports
+from fedface_core.ports import ApiKeys, DeadLetters, Ports
 from fedface_core.runtime.keyring import keyring_of
 from fedface_core.runtime.metrics import CountedArtifacts
 from fedface_core.runtime.settings import ControlSettings, Settings
@@ -44,6 +45,11 @@ def connect(settings: Settings, app: Celery) -> Ports:
 def connect_api_keys(settings: ControlSettings) -> ApiKeys:
     """The store of API keys: in the ledger's Redis, which is first contacted when it is used."""
     return RedisApiKeys(settings.redis_address)
+
+
+def connect_dead_letters(settings: ControlSettings) -> DeadLetters:
+    """The messages that workers have dropped: in the broker's Redis, which is first contacted when it is used."""
+    return RedisDeadLetters(settings.redis_address)
 
 
 def ensure_bucket(settings: Settings) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from html import escape, unescape
 from html.parser import HTMLParser
 
@@ -13,10 +15,13 @@ from fastapi.testclient import TestClient
 
 from fedface_control.api.routes.runs import PLAN_EXAMPLES
 from fedface_control.operate.run import create_run
+from fedface_core.adapters.memory import MemoryDeadLetters
+from fedface_core.domain.dead_letter import DeadLetter
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import RunPhase
 from support.api_by_hand import MODEL, MODEL_SHA256, PLAN, ByHand
 from support.console import by_hand, console_answered_by, console_over, form_of
+from support.prometheus_answers import watching
 
 NO_RUN = "run-000000000000"
 
@@ -68,7 +73,7 @@ def test_a_filter_leaves_the_runs_that_fit(hand: tuple[ByHand, TestClient]) -> N
     assert done in html
     assert created not in html
     assert created in browser.get("/", params={"text": created[-6:]}).text
-    assert "None of the newest 2 runs is one of these" in browser.get("/", params={"owner": "nobody"}).text
+    assert "None of the 2 runs that were looked at is one of these" in browser.get("/", params={"owner": "nobody"}).text
 
 
 def test_older_runs_are_on_the_next_page(hand: tuple[ByHand, TestClient]) -> None:
@@ -158,6 +163,9 @@ def test_curves_and_the_roc_curve_are_numbers_of_the_api(hand: tuple[ByHand, Tes
     assert curves["rounds"] == [0, 1, 2]
     assert curves["charts"][0]["lines"][0]["values"] == pytest.approx([0.8, 0.81, 0.82])
     assert browser.get(f"/runs/{run_id}/rounds/1/roc.json").json()["far"] == [0.0, 0.001, 0.01, 0.1, 1.0]
+    cosines = browser.get(f"/runs/{run_id}/rounds/1/cosines.json").json()
+    assert sum(cosines["genuine"]) * 2 / len(cosines["genuine"]) == pytest.approx(1.0)
+    assert [one["far"] for one in cosines["thresholds"]] == ["1e-1", "1e-2", "1e-3"]
     assert 'data-chart="tar"' in browser.get(f"/runs/{run_id}/curves").text
 
 
@@ -230,6 +238,68 @@ def test_who_may_not_read_metrics_sees_the_rest_of_the_fleet() -> None:
     assert "Your roles do not show this" in html
 
 
+def test_the_fleet_has_processes_alerts_and_dead_letters() -> None:
+    runs, control = by_hand()
+    letters = MemoryDeadLetters()
+    letters.put(
+        DeadLetter(
+            id="1-0",
+            at=datetime(2026, 11, 27, tzinfo=UTC),
+            queue="client",
+            fault="not_json",
+            reason="it is not JSON",
+            bytes=5,
+            beginning="<img src=x>",
+        )
+    )
+    control.state.ports = replace(runs.ports, dead_letters=letters)
+    with console_over(control, prometheus=watching) as browser:
+        html = browser.get("/fleet").text
+    assert "client: 1 of 2 alive" in html
+    assert html.index("10.0.0.2:9100") < html.index("10.0.0.1:9100")
+    assert "A worker of client is gone &lt;b&gt;now&lt;/b&gt;" in html
+    assert 'href="https://runbooks.example/#workergone"' in html
+    assert "&lt;img src=x&gt;" in html
+
+
+def test_a_fleet_without_prometheus_says_what_to_set(hand: tuple[ByHand, TestClient]) -> None:
+    html = hand[1].get("/fleet").text
+    assert html.count("set FEDFACE_PROMETHEUS_URL") == 2
+    assert "None: every message could be read." in html
+
+
+def test_a_prometheus_that_is_away_hides_nothing_else() -> None:
+    def away(_request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    with console_over(by_hand()[1], prometheus=away) as browser:
+        answer = browser.get("/fleet")
+    assert answer.status_code == 200
+    assert "Nothing answers at http://prometheus:9090" in answer.text
+    assert "ledger answers" in answer.text
+
+
+def test_prometheus_is_not_asked_for_who_may_not_see_metrics() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        match request.url.path:
+            case "/readyz":
+                return httpx.Response(200, json={"status": "ok", "checks": {}})
+            case "/metrics" | "/v1/dead-letters":
+                return httpx.Response(403, json={})
+            case "/v1/me":
+                return httpx.Response(200, json={"actor": "key:v", "roles": ["viewer"], "sign_in": True})
+        return httpx.Response(200, json={"runs": []})
+
+    def refuse(_request: httpx.Request) -> httpx.Response:
+        raise AssertionError("it was asked")
+
+    with console_answered_by(answer, prometheus=refuse) as browser:
+        page = browser.get("/fleet")
+    assert page.status_code == 200
+    assert page.text.count("it takes the role metrics or admin") == 3
+    assert "it takes the role operator or admin" in page.text
+
+
 @pytest.mark.parametrize("preset", ["orl", "synthetic"])
 def test_a_preset_is_a_valid_plan_and_becomes_a_run(preset: str, hand: tuple[ByHand, TestClient]) -> None:
     runs, browser = hand
@@ -278,7 +348,9 @@ def test_a_wrong_input_is_named_where_it_is_and_nothing_is_created(
     assert list(runs.ports.ledger.runs(10, None)) == []
 
 
-@pytest.mark.parametrize("end", ["", "/now", "/curves", "/curves.json", "/rounds/0", "/rounds/0/roc.json", "/events"])
+@pytest.mark.parametrize(
+    "end", ["", "/now", "/curves", "/curves.json", "/rounds/0", "/rounds/0/roc.json", "/rounds/0/cosines.json", "/events"]
+)
 def test_what_is_not_there_is_said(end: str, hand: tuple[ByHand, TestClient]) -> None:
     _, browser = hand
     answer = browser.get(f"/runs/{NO_RUN}{end}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from support.browser import Watched
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 SCREENSHOTS = ROOT / "docs/images/console"
-NAMES = ("runs", "run", "curves", "compare", "plan")
+NAMES = ("runs", "run", "curves", "round", "compare", "plan", "fleet")
 PATIENCE = 180_000  # milliseconds, on a busy machine
 STEPS = "local_training.steps"
 
@@ -41,7 +42,8 @@ def shoot(page: Page, name: str, folder: Path) -> None:
 
 def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, browser: Browser) -> None:
     folder = SCREENSHOTS if os.environ.get("SCREENSHOTS") else tmp_path
-    with LocalStack(tmp_path / "stack", client_workers=1, console_port=0) as stack:
+    has_prometheus = shutil.which("prometheus") is not None
+    with LocalStack(tmp_path / "stack", client_workers=1, console_port=0, with_prometheus=has_prometheus) as stack:
         assert stack.console_url is not None
         assert not [
             name for name in ("FEDFACE_REDIS_URL", "FEDFACE_S3_SECRET_KEY") if environment_of(stack, CONSOLE).get(name)
@@ -67,6 +69,11 @@ def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, brows
             page.goto(f"/runs/{first}/curves")
             page.locator("#roc[data-drawn]").wait_for()
             shoot(page, "curves", folder)
+            page.goto(f"/runs/{first}/rounds/4")
+            page.locator("#cosines[data-drawn]").wait_for()
+            expect(page.locator("#thresholds")).to_contain_text("1e-1")
+            page.locator("#cosines .u-legend").scroll_into_view_if_needed()
+            shoot(page, "round", folder)
             page.goto(f"/compare?run={first}&run={second}")
             expect(page.locator("#differences")).to_contain_text(STEPS)
             page.locator("[data-drawn]").first.wait_for()
@@ -79,6 +86,10 @@ def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, brows
             for run_id in (first, second):
                 expect(page.locator(f"#line-{run_id} .sparkline")).to_be_visible()
             shoot(page, "runs", folder)
+            page.goto("/fleet")
+            if has_prometheus:
+                expect(page.locator("#services")).to_contain_text("client: 1 of 1 alive")
+            shoot(page, "fleet", folder)
             assert watched.complaints == []
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +19,9 @@ from prometheus_client import CollectorRegistry
 
 from fedface_control.api.app import create_app
 from fedface_control.auth.sign_in import SignIn
+from fedface_core.contracts import object_keys
+from fedface_core.domain.dead_letter import DeadLetter
+from fedface_core.domain.results import VerificationReport
 from fedface_core.domain.role import Role
 from fedface_core.domain.run import RunPhase
 from fedface_stack.children import Children
@@ -26,6 +30,7 @@ from support.api_by_hand import MODEL, MODEL_SHA256, ByHand
 from support.browser import Scheme, Watched, violations
 from support.console import served_console
 from support.open_sign_in import open_sign_in
+from support.prometheus_answers import served_prometheus
 from support.signing_in import closed_sign_in, key_for
 
 
@@ -109,6 +114,17 @@ def test_runs_are_chosen_compared_and_their_model_downloaded(watched: Watched, a
     assert (tmp_path / "model.safetensors").read_bytes() == MODEL
 
 
+def test_a_command_for_onnx_is_copied(watched: Watched, api: ByHand) -> None:
+    api.completed()
+    page = watched.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"/models/{MODEL_SHA256}")
+    page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == f"fedface model export {MODEL_SHA256} --onnx {MODEL_SHA256[:16]}.onnx"
+
+
 def test_no_is_no(watched: Watched, api: ByHand) -> None:
     run_id = api.created()
     page = watched.page
@@ -172,6 +188,32 @@ def test_curves_and_roc_are_drawn(watched: Watched, api: ByHand) -> None:
     expect(page.locator("#roc")).to_contain_text("round 1")
 
 
+def test_the_histograms_of_two_rounds_are_drawn_with_thresholds(watched: Watched, api: ByHand) -> None:
+    page = watched.page
+    run_id = api.completed()
+    page.goto(f"/runs/{run_id}/curves")
+    expect(page.locator("#cosines[data-drawn] canvas")).to_be_visible()
+    for line in ("genuine, round 2", "impostor, round 2", "genuine, round 0", "impostor, round 0"):
+        expect(page.locator("#cosines")).to_contain_text(line)
+    page.locator("#roc-round").select_option("1")
+    expect(page.locator("#cosines")).to_contain_text("genuine, round 1")
+    page.goto(f"/runs/{run_id}/rounds/1")
+    expect(page.locator("#cosines[data-drawn] canvas")).to_be_visible()
+    expect(page.locator("#thresholds")).to_contain_text("0.3500")
+
+
+def test_a_report_of_an_earlier_version_says_that_it_has_no_histograms(watched: Watched, api: ByHand) -> None:
+    run_id = api.completed()
+    key = object_keys.report(run_id, 1)
+    report = VerificationReport.model_validate_json(api.ports.artifacts.get(key))
+    old = report.model_copy(update={"cosines": None, "thresholds": None})
+    api.ports.artifacts.put(key, old.model_dump_json().encode())
+    watched.page.goto(f"/runs/{run_id}/rounds/1")
+    expect(watched.page.locator("#no-cosines")).to_be_visible()
+    expect(watched.page.locator("#cosines")).to_be_hidden()
+    expect(watched.page.locator("#thresholds")).to_have_count(0)
+
+
 def test_times_are_those_of_the_readers_zone(browser: Browser, url: str, api: ByHand) -> None:
     run_id = api.created()
     at = api.ports.ledger.load(run_id).created_at
@@ -196,6 +238,7 @@ def views(api: ByHand) -> dict[str, str]:
         "created": f"/runs/{api.created()}",
         "curves": f"/runs/{done}/curves",
         "round": f"/runs/{live}/rounds/0",
+        "scored round": f"/runs/{done}/rounds/2",
         "events": f"/runs/{done}/events",
         "plan": "/plans/new?preset=orl",
         "compare": f"/compare?run={done}&run={live}",
@@ -217,6 +260,8 @@ def test_no_view_shuts_anybody_out(scheme: Scheme, width: int, browser: Browser,
             watched.page.goto(address)
             if name == "curves":
                 watched.page.locator("#roc[data-drawn]").wait_for()
+            if name in ("curves", "scored round"):
+                watched.page.locator("#cosines[data-drawn]").wait_for()
             if name == "created":
                 watched.page.get_by_role("button", name="Cancel run", exact=True).click()
             if name == "compare":
@@ -224,6 +269,34 @@ def test_no_view_shuts_anybody_out(scheme: Scheme, width: int, browser: Browser,
             too_wide = watched.page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
             found[name] = [*violations(watched.page), *(["it is wider than the window"] if too_wide else [])]
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+@pytest.mark.long
+def test_a_fleet_with_alerts_and_dead_letters_shuts_nobody_out(
+    browser: Browser, serve: Serve, api: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = DeadLetter(
+        id="1-0",
+        at=datetime.now(UTC),
+        queue="client",
+        fault="not_json",
+        reason="it is not JSON",
+        bytes=12345,
+        beginning="\x1b[2J<b>" + "x" * 500,
+    )
+    monkeypatch.setattr(api.ports.dead_letters, "newest", lambda limit: [letter] * limit)
+    schemes: tuple[Scheme, ...] = ("light", "dark")
+    with served_prometheus() as prometheus, serve(api.url, prometheus_url=prometheus) as url:
+        for scheme, width in zip(schemes, (1280, 360), strict=True):
+            with Watched(browser, url, color_scheme=scheme, viewport={"width": width, "height": 800}) as watched:
+                page = watched.page
+                page.goto("/fleet")
+                expect(page.locator("#services")).to_contain_text("client: 1 of 2 alive")
+                expect(page.locator("#alerts")).to_contain_text("A worker of client is gone <b>now</b>")
+                expect(page.locator("#letters tbody tr")).to_have_count(20)
+                assert violations(page) == []
+                assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+                assert watched.complaints == []
 
 
 def test_everything_can_be_reached_by_keyboard(watched: Watched, api: ByHand) -> None:

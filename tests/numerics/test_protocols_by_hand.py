@@ -11,6 +11,7 @@ import pytest
 from fedface_learning.evaluation import EvaluationProtocol, open_protocol
 from fedface_learning.evaluation.bootstrap import draw_people
 from fedface_learning.evaluation.faces import EmbeddedFaces
+from fedface_learning.evaluation.figures import ProtocolResult
 from fedface_learning.evaluation.ijb_a import IjbA
 from fedface_learning.evaluation.insightface import PackedPairs
 from fedface_learning.evaluation.template_scores import verification
@@ -28,6 +29,16 @@ LFW = "2\t2\nA\t1\t2\nB\t1\t2\nA\t1\tB\t1\nA\t2\tC\t1\nC\t1\t2\nD\t1\t2\nC\t1\tD
 FACES = {"A_0001": 0, "A_0002": 20, "B_0001": 100, "B_0002": 130, "C_0001": 60, "C_0002": 110, "D_0001": 200, "D_0002": 230}
 
 
+def assert_every_pair_is_counted(result: ProtocolResult) -> None:
+    """The histograms hold each 1:1 pair whose faces or templates are all there."""
+    assert result.cosines is not None
+    counts = result.counts
+    missing = counts.get("pairs with a missing image", 0)
+    pairs = counts["genuine pairs"] + counts["impostor pairs"] - missing
+    assert sum(result.cosines.genuine) + sum(result.cosines.impostor) == pairs
+    assert sum(result.cosines.genuine) <= counts["genuine pairs"]
+
+
 def test_lfw_view_2(tmp_path: Path) -> None:
     # Fold 1, angles: A–A 20, B–B 30; A–B 100, A–C 40. Parted at cos between 30° and 40°: 0.8160.
     # Fold 2, angles: C–C 50, D–D 30; C–D 140, C–A 110. Parted between 50° and 110°: (0.6428 − 0.3420)/2 = 0.1504.
@@ -36,6 +47,7 @@ def test_lfw_view_2(tmp_path: Path) -> None:
     (tmp_path / "pairs.txt").write_text(LFW)
     protocol = open_protocol("lfw", tmp_path / "pairs.txt", tmp_path)
     result = protocol.score(at_angles(protocol, FACES), 200)
+    assert_every_pair_is_counted(result)
     accuracy = result.figures["accuracy"]
     assert (accuracy.value, accuracy.spread) == (0.75, 0.0)
     # In a resample a genuine pair of A counts a times, a pair of A and C a·c times. Wrong are A–C of fold 1 and C–C.
@@ -92,6 +104,7 @@ def test_a_packed_set(tmp_path: Path) -> None:
     angles[19, 1] = 10
     vectors_ND = np.stack([np.cos(np.radians(angles.ravel())), np.sin(np.radians(angles.ravel()))], axis=1)
     result = protocol.score(EmbeddedFaces(vectors_ND.astype(np.float32), np.ones(40, dtype=np.bool_)), 100)
+    assert_every_pair_is_counted(result)
     assert result.protocol == "toy"
     assert result.figures["accuracy"].value == pytest.approx(0.95)
     assert result.figures["accuracy"].spread == pytest.approx(0.15)
@@ -121,7 +134,8 @@ def test_ijb_a(tmp_path: Path) -> None:
     faces = at_angles(protocol, IJB_A)
     # 1:1, a split: genuine at 5°, 38°, 0°. The 17 impostor pairs, nearest first: 2°, 35°, 40° (three times), 42° …
     # At FAR 0.1 one may be accepted: above cos 35°, which 38° does not reach: 2 of 3. 1e-2 is not resolved by 17.
-    figures, counts = verification(protocol.comparisons, faces, [0.1], None)
+    figures, counts, cosines = verification(protocol.comparisons, faces, [0.1], None)
+    assert sum(cosines.genuine) + sum(cosines.impostor) == counts["genuine pairs"] + counts["impostor pairs"]
     assert figures["1:1 TAR at FAR 1e-1"].value == pytest.approx(2 / 3)
     assert figures["1:1 TAR at FAR 1e-1"].spread == pytest.approx(0)
     assert (counts["genuine pairs"], counts["impostor pairs"]) == (30, 170)
@@ -155,6 +169,7 @@ def test_ijb_a_evaluates_the_task_that_is_there_and_says_so(tmp_path: Path) -> N
     (tmp_path / "protocol" / "IJB-A_11_sets").rename(tmp_path / "elsewhere")
     protocol = open_protocol("ijb-a", tmp_path / "protocol", tmp_path / "images")
     result = protocol.score(at_angles(protocol, IJB_A), 0)
+    assert result.cosines is None
     assert result.notes == ["not evaluated: IJB-A_11_sets is not among the files"]
     assert not any(name.startswith("1:1") for name in result.figures)
 
@@ -172,6 +187,7 @@ def test_ijb_b_and_ijb_c(tmp_path: Path, name: str, prefix: str, galleries: tupl
     assert name in ("ijb-b", "ijb-c")
     protocol = open_protocol(name, tmp_path / "meta", tmp_path / "images")  # type: ignore[arg-type]
     result = protocol.score(at_angles(protocol, degrees), 200)
+    assert_every_pair_is_counted(result)
     # 1:1: 12 genuine pairs at 0°, 5° and one at 40°; 60 impostor pairs, nearest first: 20° (probe at 40° against 1), then
     # 55° and more. At FAR 0.1 six may be accepted: 20° and five at 55°; 40° is above 55°: all accepted. 1e-2 is unresolved.
     assert result.figures["1:1 TAR at FAR 1e-1"].value == 1
@@ -192,6 +208,7 @@ def test_ijb_b_without_the_searches_has_no_people(tmp_path: Path) -> None:
         path.unlink()
     protocol = open_protocol("ijb-b", tmp_path / "meta", tmp_path / "images")
     result = protocol.score(at_angles(protocol, {str(image): 12 * image for image in range(1, 31)}), 200)
+    assert_every_pair_is_counted(result)
     absent = "ijbb_1N_probe_mixed.csv, ijbb_1N_gallery_S1.csv, ijbb_1N_gallery_S2.csv"
     assert result.notes == [
         f"1:N not evaluated: {absent} are not among the files",

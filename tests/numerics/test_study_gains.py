@@ -6,13 +6,11 @@ import math
 import statistics
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from fedface_lab.study.gains import Estimate, paired_gain, recovered_share
-from fedface_lab.study.run_job import cosine_counts
 
 SHARES = st.integers(0, 1000).map(lambda thousandths: thousandths / 1000)
 
@@ -59,25 +57,3 @@ def test_the_recovered_share_is_of_the_means() -> None:
     assert recovered_share([0.2], [0.1], [0.0]) is None, "nothing to recover"
     assert recovered_share([0.2], [0.1], [0.2]) is None
     assert recovered_share([], [], []) is None
-
-
-def test_cosines_are_counted_as_by_hand() -> None:
-    angles = torch.tensor([0.0, 10.0, 90.0, 180.0]).deg2rad()
-    embeddings_ND = torch.stack([angles.cos(), angles.sin()], dim=1)
-    counts = cosine_counts(embeddings_ND, torch.tensor([0, 0, 1, 1]), bins=4)
-    # genuine: cos 10° = 0.98, cos 90° = 0; impostor: cos 90°, 180°, 80° = 0.17, 170° = −0.98. Just below 0 is a 0 in floats.
-    assert counts.genuine[3] == 1
-    assert sum(counts.genuine) == 2
-    assert counts.impostor[0] == 2
-    assert sum(counts.impostor) == 4
-
-
-@given(st.integers(2, 30), st.integers(1, 4), st.integers(0, 9))
-def test_every_pair_is_counted_once(images: int, people: int, seed: int) -> None:
-    draws = torch.Generator().manual_seed(seed)
-    embeddings_ND = torch.nn.functional.normalize(torch.randn(images, 3, generator=draws))
-    labels_N = torch.randint(people, (images,), generator=draws)
-    counts = cosine_counts(embeddings_ND, labels_N)
-    genuine = sum(int(count) * (int(count) - 1) // 2 for count in labels_N.bincount())
-    assert sum(counts.genuine) == genuine
-    assert sum(counts.genuine) + sum(counts.impostor) == images * (images - 1) // 2

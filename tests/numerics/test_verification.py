@@ -8,7 +8,7 @@ from math import floor
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor
@@ -107,3 +107,27 @@ def test_the_roc_curve_is_thinned_but_keeps_its_ends_and_its_points() -> None:
     assert roc.tar == sorted(roc.tar)
     far, tar, _ = roc_curve(genuine, scores, drop_intermediate=False)
     np.testing.assert_allclose(roc.tar, np.interp(roc.far, far, tar), atol=2e-3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=3, max_size=14))
+def test_histograms_and_thresholds_are_those_of_every_pair(images: list[tuple[int, int]]) -> None:
+    embeddings_ND = DIRECTIONS[[direction for direction, _ in images]]
+    labels_N = torch.tensor([label for _, label in images])
+    scores, genuine = all_pairs(embeddings_ND, labels_N)
+    true = np.array([score for score, same in zip(scores, genuine, strict=True) if same])
+    false = np.array([score for score, same in zip(scores, genuine, strict=True) if not same])
+    assume(true.size and false.size)
+    ours = verify_pairs(embeddings_ND, labels_N, [0.5, 0.25, 0.1, 1e-9])
+    for counts, kind in ((ours.cosines.genuine, true), (ours.cosines.impostor, false)):
+        assert counts == np.histogram(kind, bins=200, range=(-1.0, 1.0))[0].tolist()
+    for label, threshold in ours.thresholds.items():
+        if threshold is None:
+            assert not ours.scores.tar[label]
+            continue
+        allowed = floor(float(label) * len(false))
+        assert np.mean(true >= threshold) == ours.scores.tar[label]
+        assert np.sum(false >= threshold) <= allowed
+        lower = true[true < threshold]
+        assert not lower.size or np.sum(false >= lower.max()) > allowed
+    assert ours.thresholds["1e-9"] is None

@@ -18,19 +18,22 @@ from redis.retry import Retry
 from fedface_core.access.permissions import Identity
 from fedface_core.access.secret_names import with_redis_user
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, RecordingPublisher
+from fedface_core.adapters.redis.dead_letters import RedisDeadLetters
 from fedface_core.adapters.redis.keys import round_keys, run_keys
 from fedface_core.adapters.redis.ledger import RedisLedger
 from fedface_core.contracts.broker_keys import unacked_keys
 from fedface_core.contracts.tasks import QUEUES
-from fedface_core.domain.errors import UnavailableError
+from fedface_core.domain.errors import MissingRightError, UnavailableError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import open_round
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
+from fedface_core.runtime.dead_letters import bury
 from fedface_core.runtime.failing_steps import count_failure
 from fedface_core.runtime.patience import with_patience
+from fedface_core.runtime.received_message import MessageFault, UnreadableMessageError
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST
 from fedface_stack.local_ports import free_ports
@@ -113,6 +116,18 @@ def test_a_server_that_is_started_again_has_all_records(server: str, server_proc
         assert RedisLedger(broker.url(Identity.CONTROL)).load(RUN) == made
         with broker.connect(Identity.CONTROL) as control:
             assert (control.get("fedface:one"), control.get("fedface:two")) == ("1", "2")
+
+
+def test_control_reads_the_dead_letters_and_workers_put_them_down_only(broker: Broker) -> None:
+    unreadable = UnreadableMessageError(MessageFault.NOT_JSON, "it is not JSON")
+    for identity in (*WORKERS, Identity.SWEEP):
+        with broker.connect(identity) as worker:
+            bury(worker, str(identity), b"?", unreadable)
+    read = RedisDeadLetters(broker.url(Identity.CONTROL)).newest(10)
+    assert [letter.queue for letter in read] == [str(one) for one in (Identity.SWEEP, *reversed(WORKERS))]
+    for identity in WORKERS:
+        with pytest.raises(MissingRightError):
+            RedisDeadLetters(broker.url(identity)).newest(10)
 
 
 @pytest.mark.parametrize("identity", [Identity.METRICS, Identity.GATEWAY])

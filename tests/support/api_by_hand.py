@@ -31,7 +31,7 @@ from fedface_core.domain.facts import (
     StepFailed,
 )
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.results import Aggregation, RocCurve, Scores, VerificationReport
+from fedface_core.domain.results import Aggregation, CosineCounts, RocCurve, Scores, VerificationReport
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import Ports
 from support.open_sign_in import open_sign_in
@@ -80,7 +80,15 @@ class ByHand:
         handle_fact(self.ports, aggregated)
         scores = scores_of(number)
         roc = RocCurve(far=[0.0, 0.001, 0.01, 0.1, 1.0], tar=[0.0, 0.4, 0.6, 0.8 + number / 100, 1.0])
-        report = VerificationReport(run_id=run_id, round=number, model_sha256=MODEL_SHA256, scores=scores, roc=roc)
+        report = VerificationReport(
+            run_id=run_id,
+            round=number,
+            model_sha256=MODEL_SHA256,
+            scores=scores,
+            roc=roc,
+            thresholds={"1e-1": 0.2, "1e-2": 0.35, "1e-3": 0.5, "1e-4": None},
+            cosines=cosines_of(number),
+        )
         self.ports.artifacts.put(object_keys.report(run_id, number), report.model_dump_json().encode())
         handle_fact(self.ports, RoundEvaluated(run_id=run_id, round=number, model_sha256=MODEL_SHA256, scores=scores))
 
@@ -106,6 +114,19 @@ def scores_of(number: int) -> Scores:
         mean_genuine_cosine=0.7,
         mean_impostor_cosine=0.1 - number / 1000,
     )
+
+
+def cosines_of(number: int) -> CosineCounts:
+    """As many pairs as `scores_of` says: around a cosine of 0.7 and, a little lower in each round, of 0.1."""
+    heights = [1, 4, 6, 4, 1]
+    genuine = [0] * 200
+    impostor = [0] * 200
+    for place, height in enumerate(heights):
+        genuine[168 + place] = 900 * height // 16
+        impostor[108 + place - number] = 19000 * height // 16
+    genuine[170] += 900 - sum(genuine)
+    impostor[110 - number] += 19000 - sum(impostor)
+    return CosineCounts(genuine=genuine, impostor=impostor)
 
 
 def _aggregation() -> Aggregation:

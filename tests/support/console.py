@@ -45,21 +45,36 @@ def _shared_app() -> SharedApp:
     return SharedApp()
 
 
-def console_over(control: FastAPI, issuer: Answer | None = None, **settings: object) -> TestClient:
-    """The console over a control API in this process. It is the browser of one reader."""
+def console_over(
+    control: FastAPI, issuer: Answer | None = None, prometheus: Answer | None = None, **settings: object
+) -> TestClient:
+    """The console over a control API in this process, perhaps with an issuer and a Prometheus whose answers functions give.
+
+    It is the browser of one reader.
+    """
     http = httpx.AsyncClient(transport=httpx.ASGITransport(app=control), base_url="http://control")
-    return _browser(http, issuer, settings)
+    return _browser(http, issuer, prometheus, settings)
 
 
-def console_answered_by(answer: Answer, issuer: Answer | None = None, **settings: object) -> TestClient:
-    """The console over an API whose answers a function gives, and perhaps an issuer whose answers another one gives."""
+def console_answered_by(
+    answer: Answer, issuer: Answer | None = None, prometheus: Answer | None = None, **settings: object
+) -> TestClient:
+    """The console over an API whose answers a function gives, and perhaps such an issuer and such a Prometheus."""
     http = httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://control")
-    return _browser(http, issuer, settings)
+    return _browser(http, issuer, prometheus, settings)
 
 
-def _browser(http: httpx.AsyncClient, issuer: Answer | None, settings: dict[str, object]) -> TestClient:
+def prometheus_answered_by(answer: Answer) -> httpx.AsyncClient:
+    """A client of a Prometheus whose answers a function gives."""
+    return httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://prometheus:9090")
+
+
+def _browser(
+    http: httpx.AsyncClient, issuer: Answer | None, prometheus: Answer | None, settings: dict[str, object]
+) -> TestClient:
     at_issuer = httpx.AsyncClient(transport=httpx.MockTransport(issuer or _no_issuer))
-    app = create_console(ConsoleSettings.model_validate(settings), http, at_issuer)
+    watching = None if prometheus is None else prometheus_answered_by(prometheus)
+    app = create_console(ConsoleSettings.model_validate(settings), http, at_issuer, watching)
     return TestClient(app, base_url="http://localhost", follow_redirects=False, raise_server_exceptions=False)
 
 

@@ -24,7 +24,9 @@ from fedface_cli.proxies import transport_to
 from fedface_cli.token_auth import ApiAuth
 from fedface_core.contracts.http import (
     MODEL_SHA256_HEADER,
+    DeadLetterList,
     Garbage,
+    ModelCard,
     PlanCheck,
     RestoredRuns,
     RoundList,
@@ -168,11 +170,26 @@ class ControlApi:
         """Have the round finish without scores of its model version."""
         return self._change(RunDetail, "POST", f"/runs/{run_id}/rounds/{number}/skip-evaluation")
 
-    def runs(self, limit: int | None = None, before: str | None = None) -> RunList:
-        """The newest runs, newest first: ``limit`` of them at most, and only runs older than the run ``before`` if given."""
-        given = {"limit": limit, "before": before}
+    def runs(
+        self,
+        limit: int | None = None,
+        before: str | None = None,
+        *,
+        text: str | None = None,
+        phase: str | None = None,
+        owner: str | None = None,
+    ) -> RunList:
+        """The newest runs, newest first: ``limit`` of them at most, and only runs older than the run ``before`` if given.
+
+        Only those whose name or id has the ``text``, in the ``phase``, whose owner's name has the text ``owner``, if given.
+        """
+        given = {"limit": limit, "before": before, "text": text, "phase": phase, "owner": owner}
         params = {name: value for name, value in given.items() if value is not None}
         return self._call(RunList, "GET", "/runs", params=params)
+
+    def dead_letters(self, limit: int) -> DeadLetterList:
+        """The newest messages that a worker has dropped, ``limit`` at most."""
+        return self._call(DeadLetterList, "GET", "/dead-letters", params={"limit": limit})
 
     def run(self, run_id: str) -> RunDetail:
         """One run with its plan."""
@@ -215,18 +232,28 @@ class ControlApi:
         `UnavailableError` if the bytes that arrived have another SHA-256 than the API says. `OSError`, which names
         ``path``, if it cannot be written.
         """
+        return self._download(f"/runs/{run_id}/model", path, f"the model of {run_id}")
+
+    def download_model_version(self, sha256: str, path: Path) -> str:
+        """Write the model version to ``path``, as `download_model` does."""
+        return self._download(f"/models/{sha256}", path, f"the model {sha256}", expected=sha256)
+
+    def model_card(self, sha256: str) -> ModelCard:
+        """What is known of a model version: which run made it, by which plan."""
+        return self._call(ModelCard, "GET", f"/models/{sha256}/card")
+
+    def _download(self, address: str, path: Path, what: str, expected: str | None = None) -> str:
         digest = hashlib.sha256()
-        with self._mapped_errors(), self._http.stream("GET", f"/runs/{run_id}/model") as response:
+        with self._mapped_errors(), self._http.stream("GET", address) as response:
             raise_for_problem(response, self._through, self._remedy)
-            expected = response.headers.get(MODEL_SHA256_HEADER)
+            wanted = expected or response.headers.get(MODEL_SHA256_HEADER)
             with whole_file(path) as file:
                 for chunk in response.iter_bytes(_CHUNK_BYTES):
                     digest.update(chunk)
                     file.write(chunk)
-                if digest.hexdigest() != expected:
+                if digest.hexdigest() != wanted:
                     raise UnavailableError(
-                        f"the model of {run_id} arrived damaged: its SHA-256 is {digest.hexdigest()}, not {expected}; "
-                        "try again"
+                        f"{what} arrived damaged: its SHA-256 is {digest.hexdigest()}, not {wanted}; try again"
                     )
         return digest.hexdigest()
 

@@ -27,6 +27,15 @@ def check_run_id(run_id: str | None) -> str | None:
     return run_id
 
 
+def check_phase(phase: str | None) -> str | None:
+    """The option as it is. `InvalidInputError` if it is no phase of a run."""
+    from fedface_core.domain.run import RunPhase
+
+    if phase is not None and phase not in [*RunPhase]:
+        raise InvalidInputError(f"{phase!r} is no phase of a run; the phases are {', '.join(RunPhase)}")
+    return phase
+
+
 RunIdArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id, such as run-0123456789ab.", callback=check_run_id)
 ]

@@ -21,6 +21,7 @@ import typer
 
 from fedface_cli import (
     artifact_commands,
+    dead_letters,
     key_commands,
     model_commands,
     plan_commands,
@@ -50,6 +51,7 @@ app.add_typer(round_commands.app, name="round")
 app.add_typer(model_commands.app, name="model")
 app.add_typer(artifact_commands.app, name="artifacts")
 app.add_typer(key_commands.app, name="keys")
+app.command("dead-letters")(dead_letters.list_dead_letters)
 sign_in_commands.add_to(app)
 
 

@@ -44,7 +44,9 @@ def report_table(report: VerificationReport, console: Console) -> Table:
     table.add_row("round", str(report.round))
     table.add_row("model", shown_digest(report.model_sha256, console))
     for rate, tar in scores.tar.items():
-        table.add_row(f"TAR@{rate}", "unresolved: too few impostor pairs" if tar is None else percent(tar))
+        threshold = (report.thresholds or {}).get(rate)
+        accepts = "" if threshold is None else f", from cosine {cosine(threshold)}"
+        table.add_row(f"TAR@{rate}", "unresolved: too few impostor pairs" if tar is None else f"{percent(tar)}{accepts}")
     table.add_row("AUC", f"{scores.auc:.4f}")
     table.add_row("EER", percent(scores.eer))
     table.add_row("genuine pairs", f"{scores.genuine_pairs:,}, mean cosine {cosine(scores.mean_genuine_cosine)}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedface_cli.arguments import RunIdArgument, check_run_id
+from fedface_cli.arguments import RunIdArgument, check_phase, check_run_id
 from fedface_cli.command_options import open_api, with_api
 from fedface_cli.exit_status import ExitStatus
 from fedface_cli.terminal import json_wanted, note, print_json, say
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from fedface_core.contracts.http import RoundView, RunDetail
+    from fedface_core.contracts.http import RoundView, RunDetail, RunList
 
 
 def add_to(app: typer.Typer) -> None:
@@ -88,8 +88,14 @@ def list_runs(
     before: Annotated[
         str | None, typer.Option(metavar="RUN", help="Only runs older than this one.", callback=check_run_id)
     ] = None,
+    text: Annotated[str | None, typer.Option(help="Only runs that have it in their name or their id.")] = None,
+    phase: Annotated[str | None, typer.Option(help="Only runs in this phase.", callback=check_phase)] = None,
+    owner: Annotated[str | None, typer.Option(help="Only runs whose owner's name has it.")] = None,
 ) -> None:
-    """List the newest runs, newest first."""
+    """List the newest runs, newest first.
+
+    With a filter, the newest 1,000 runs are looked at; --before goes on behind them.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -97,13 +103,17 @@ def list_runs(
     from fedface_cli.wording import PHASE_STYLES, local_minute, percent
 
     with open_api() as api:
-        listed = api.runs(limit, before)
+        listed = api.runs(limit, before, text=text, phase=phase, owner=owner)
     if json_wanted():
         print_json(listed.model_dump(mode="json"))
         return
     for unreadable, reason in listed.unreadable.items():
         say(f"{unreadable} cannot be read: {one_line(reason)}; it can only be deleted", err=True)
     if not listed.runs and listed.unreadable:
+        return
+    if not listed.runs and (text or phase or owner):
+        say(f"none of the {listed.looked_at:,} runs that were looked at is one of these", err=True)
+        _say_next(listed)
         return
     if not listed.runs and before is not None:
         say(f"{before} is the oldest run", err=True)
@@ -135,6 +145,12 @@ def list_runs(
             local_minute(run.created_at),
         )
     console.print(table)
+    _say_next(listed)
+
+
+def _say_next(listed: RunList) -> None:
+    if listed.next is not None:
+        say(f"older runs: --before {listed.next}", err=True)
 
 
 @with_api

@@ -18,8 +18,9 @@ def main() -> None:
     settings = load_console_settings()
     configure_logging(settings, "console")
     api = connection_to(settings.api_url, settings.api_ca_file)
+    prometheus = connection_to(settings.prometheus_url) if settings.prometheus_url is not None else None
     uvicorn.run(
-        create_app(settings, api, issuer_connection(settings.oidc_ca_file)),
+        create_app(settings, api, issuer_connection(settings.oidc_ca_file), prometheus),
         host=settings.console_host,
         port=settings.console_port,
         ssl_certfile=settings.console_tls_certificate_file,

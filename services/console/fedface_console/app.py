@@ -23,6 +23,7 @@ from fedface_console.issuer import OidcClient, Registration
 from fedface_console.issuer_sessions import IssuerSessions
 from fedface_console.live import Streams
 from fedface_console.pages import access, compare, events, fleet, models, plans, run, runs, sign_in, sign_in_at_issuer
+from fedface_console.prometheus import Prometheus
 from fedface_console.protection import Protection
 from fedface_console.sessions import Sessions
 from fedface_console.settings import ConsoleSettings
@@ -43,8 +44,15 @@ class _Assets(StaticFiles):
         return answer
 
 
-def create_app(settings: ConsoleSettings, http: httpx.AsyncClient, issuer: httpx.AsyncClient) -> FastAPI:
-    """The console over the API that ``http`` reaches, and the issuer that ``issuer`` does. It closes both at its end."""
+def create_app(
+    settings: ConsoleSettings,
+    http: httpx.AsyncClient,
+    issuer: httpx.AsyncClient,
+    prometheus: httpx.AsyncClient | None = None,
+) -> FastAPI:
+    """The console over the API that ``http`` reaches, the issuer that ``issuer`` does, and the Prometheus that
+    ``prometheus`` does, if there is one. It closes all of them at its end.
+    """
     secret = settings.secret
 
     @asynccontextmanager
@@ -52,6 +60,8 @@ def create_app(settings: ConsoleSettings, http: httpx.AsyncClient, issuer: httpx
         yield
         await http.aclose()
         await issuer.aclose()
+        if prometheus is not None:
+            await prometheus.aclose()
 
     app = FastAPI(
         openapi_url=None,
@@ -64,6 +74,7 @@ def create_app(settings: ConsoleSettings, http: httpx.AsyncClient, issuer: httpx
         ],
     )
     app.state.http = http
+    app.state.prometheus = None if prometheus is None else Prometheus(prometheus)
     app.state.settings = settings
     app.state.oidc = _own_client(settings, issuer)
     app.state.begun_sign_ins = BegunSignIns(secret)

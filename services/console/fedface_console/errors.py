@@ -8,7 +8,8 @@ FedFaceError
     │   ├── ApiAwayError     of the control API
     │   └── IssuerAwayError  of the OIDC issuer
     ├── NotSignedInError  a sign-in at the issuer came to nothing
-    └── ForgedFormError   a form is of another session
+    ├── ForgedFormError   a form is of another session
+    └── PrometheusError   Prometheus does not say how the services do
 """
 
 from __future__ import annotations
@@ -77,3 +78,10 @@ class IssuerAwayError(AwayError):
     """The OIDC issuer has not answered, or not as OpenID Connect says."""
 
     title = "The issuer does not answer"
+
+
+class PrometheusError(PageError):
+    """Prometheus does not answer, or with what is not understood."""
+
+    status = 503
+    title = "Prometheus does not answer"

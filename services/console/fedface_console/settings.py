@@ -99,6 +99,9 @@ class ConsoleSettings(BaseSettings):
         default=100, ge=1, le=2_500, description="Live pages that it serves by a stream at once; others ask again and again."
     )
     grafana_url: WebAddress | None = Field(default=None, description="Where browsers reach Grafana, for links to it.")
+    prometheus_url: WebAddress | None = Field(
+        default=None, description="Where the console reaches Prometheus, for the processes and alerts of the page Fleet."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 

@@ -66,4 +66,6 @@ def score(workbench: Workbench, plan: Plan, current: Round) -> VerificationRepor
         model_sha256=model_sha256,
         scores=verification.scores,
         roc=verification.roc,
+        thresholds=dict(verification.thresholds),
+        cosines=verification.cosines,
     )

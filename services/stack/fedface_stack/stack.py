@@ -269,12 +269,12 @@ class LocalStack:
         }
         self.service_environment = own
         services = [self._service(name, module) for name, module in SERVICES.items()]
-        if self._console_port is not None:
-            services.append(self._console(self._console_port or ports.pop()))
         if self._with_prometheus:
             port = ports.pop()
             self.prometheus_url = f"http://{HOST}:{port}"
             services.append(prometheus(self.workdir, port, self.metrics_targets))
+        if self._console_port is not None:
+            services.append(self._console(self._console_port or ports.pop()))
         return servers, services
 
     def _service(self, name: str, module: str) -> ProcessSpec:
@@ -304,6 +304,8 @@ class LocalStack:
             "FEDFACE_REDIS_URL": "",
             "FEDFACE_S3_SECRET_KEY": "",
         }
+        if self.prometheus_url is not None:
+            environment["FEDFACE_PROMETHEUS_URL"] = self.prometheus_url
         command = (sys.executable, "-P", "-m", "fedface_console")
         return ProcessSpec(CONSOLE, command, lambda: responds_ok(ready_url), environment)
 

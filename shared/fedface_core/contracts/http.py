@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fedface_core.domain.dead_letter import DeadLetter
 from fedface_core.domain.failures import StepFailure
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation, Scores
@@ -85,6 +86,10 @@ class RunList(Body):
     unreadable: dict[str, str] = Field(
         default_factory=dict, description="Run → why, of the runs whose records cannot be read. They can be deleted."
     )
+    next: str | None = Field(
+        default=None, description="What to give as `before` for the next page; none if there are no older runs."
+    )
+    looked_at: int = Field(default=0, description="Runs that were looked at, with those that a filter left out.")
 
 
 class RestoredRuns(Body):
@@ -197,6 +202,12 @@ class PlanCheck(Body):
     errors: list[FieldProblem] = Field(description="Each wrong field, twenty at most; none if it is valid.")
     plan: Plan | None = Field(description="The plan with defaults filled in; null if a field is wrong.")
     cost: PlanCost | None = Field(description="What a run of it costs about; null if a field is wrong.")
+
+
+class DeadLetterList(Body):
+    """Messages between services that a worker has dropped, the newest first."""
+
+    letters: list[DeadLetter] = Field(description="The letters.")
 
 
 class Garbage(Body):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fedface_core.domain.ids import RunId, Sha256
 from fedface_core.domain.plan.plan import MOST_RATES
 
 MOST_COUNTED: Final = 2**63 - 1
 """The largest count of a record, which is also the largest integer of Redis and numpy."""
+COSINE_BINS: Final = 200
+"""Bins of equal width over the cosines from −1 to 1: each is a hundredth wide."""
 _MOST_POINTS: Final = 10_000
+_MOST_BINS: Final = 1000
 
 Counted = Annotated[int, Field(ge=0, le=MOST_COUNTED)]
 _Length = Annotated[float, Field(ge=0)]
@@ -86,16 +89,51 @@ class RocCurve(BaseModel):
     tar: list[_Share] = Field(max_length=_MOST_POINTS, description="The true accept rate at each of them.")
 
 
-class VerificationReport(BaseModel):
-    """What the evaluator stores about a round's model version, under the key `object_keys.report`: scores and ROC curve."""
+class CosineCounts(BaseModel):
+    """The histograms of the cosines of all pairs: how many are in each bin. The bins are of equal width, from −1 to 1.
 
-    model_config = ConfigDict(frozen=True)
+    A bin begins with its lower end and ends before its upper one; the last one has 1 too.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    genuine: list[Counted] = Field(min_length=1, max_length=_MOST_BINS, description="Genuine pairs in each bin.")
+    impostor: list[Counted] = Field(min_length=1, max_length=_MOST_BINS, description="Impostor pairs in each bin.")
+
+    @model_validator(mode="after")
+    def _same_bins(self) -> Self:
+        if len(self.genuine) != len(self.impostor):
+            raise ValueError(
+                f"genuine has {len(self.genuine)} bins and impostor {len(self.impostor)}: they share their bins"
+            )
+        return self
+
+
+class VerificationReport(BaseModel):
+    """What the evaluator stores about a round's model version, under the key `object_keys.report`.
+
+    Reports of earlier versions have neither thresholds nor cosines.
+    """
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     run_id: RunId = Field(description="The run.")
     round: Counted = Field(description="The number of the round.")
     model_sha256: Sha256 = Field(description="The model version that was scored.")
     scores: Scores = Field(description="Its scores.")
     roc: RocCurve = Field(description="Its ROC curve.")
+    thresholds: dict[str, _Cosine | None] | None = Field(
+        default=None,
+        max_length=MOST_RATES,
+        exclude_if=lambda thresholds: thresholds is None,
+        description="FAR (as '1e-3') → the smallest cosine from which a pair is accepted at this FAR; none if there are too "
+        "few impostor pairs, or if no genuine pair is accepted.",
+    )
+    cosines: CosineCounts | None = Field(
+        default=None,
+        exclude_if=lambda cosines: cosines is None,
+        description="The histograms of the cosines of all genuine and all impostor pairs.",
+    )
 
 
 def far_label(far: float) -> str:

@@ -1,5 +1,5 @@
-"""The four ports of every service: the interfaces to ledger, artifact store, broker and clock. The API has one more, the
-store of API keys.
+"""The four ports of every service: the interfaces to ledger, artifact store, broker and clock. The API has two more,
+the store of API keys and the dead letters.
 
 Each port has one contract suite in tests/contract, which every adapter passes. Adapters translate the errors of other
 libraries into those of `fedface_core.domain.errors`.
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fedface_core.ports.api_keys import MOST_KEYS, ApiKeys
 from fedface_core.ports.artifacts import ArtifactStore, NothingSigned, Signatures, StoredObject
 from fedface_core.ports.clock import Clock
+from fedface_core.ports.dead_letters import DeadLetters, NoDeadLetters
 from fedface_core.ports.ledger import (
     EndedRound,
     EventDeliveries,
@@ -30,8 +31,10 @@ __all__ = [
     "ApiKeys",
     "ArtifactStore",
     "Clock",
+    "DeadLetters",
     "EndedRound",
     "EventDeliveries",
+    "NoDeadLetters",
     "NothingSigned",
     "Ports",
     "RecordedEvent",
@@ -57,3 +60,5 @@ class Ports:
     clock: Clock
     signatures: Signatures = field(default_factory=NothingSigned)
     """Of the artifact store."""
+    dead_letters: DeadLetters = field(default_factory=NoDeadLetters)
+    """For the API alone."""

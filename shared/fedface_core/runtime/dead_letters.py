@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import redis
 import structlog
+from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from fedface_core.contracts.broker_keys import DEAD_LETTERS
 from fedface_core.contracts.tasks import QUEUES
+from fedface_core.domain.credentials import mask_credentials
+from fedface_core.domain.dead_letter import LONGEST_BEGINNING, MOST_LETTERS, DeadLetter
 from fedface_core.domain.failures import masked, shortened
 from fedface_core.runtime.exit_message import exit_message
 from fedface_core.runtime.metrics import DROPPED_MESSAGES, UNKNOWN_QUEUE
@@ -27,8 +30,7 @@ from fedface_core.runtime.settings import Settings, load_settings
 
 log = structlog.get_logger(__name__)
 
-MOST_LETTERS: Final = 200
-MOST_KEPT_BYTES: Final = 8192
+MOST_KEPT_BYTES: Final = LONGEST_BEGINNING
 
 
 def bury(client: redis.Redis, queue: str, raw: bytes, error: UnreadableMessageError) -> None:
@@ -52,18 +54,30 @@ def bury(client: redis.Redis, queue: str, raw: bytes, error: UnreadableMessageEr
         log.warning("dead_letter_not_kept", reason=str(failure))
 
 
-def dead_letters(client: redis.Redis) -> Iterator[dict[str, object]]:
+def dead_letters(client: redis.Redis) -> Iterator[DeadLetter]:
     """The dead letters, the newest first: when and from which queue it was taken, why it was dropped, how it begins."""
     entries: Any = client.xrevrange(DEAD_LETTERS, count=MOST_LETTERS)
+    return letters_in(entries)
+
+
+def letters_in(entries: Iterable[tuple[str | bytes, Mapping[Any, Any]]]) -> Iterator[DeadLetter]:
+    """The dead letters in entries of the stream. An entry that is none is left out: any worker may write to the stream."""
     for entry_id, fields in entries:
-        letter = {_text(name): _text(value) for name, value in fields.items()}
-        at = datetime.fromtimestamp(int(_text(entry_id).split("-")[0]) / 1000, UTC)
-        beginning = b64decode(letter.pop("beginning", "")).decode(errors="replace")
-        yield {"at": at.isoformat(timespec="seconds"), **letter, "beginning": beginning}
+        written = {_text(name): _text(value) for name, value in fields.items()}
+        try:
+            milliseconds = int(_text(entry_id).split("-")[0])
+            kept = b64decode(written.get("beginning", ""), validate=True).decode(errors="replace")
+            beginning = mask_credentials(kept)[:LONGEST_BEGINNING]
+            at = datetime.fromtimestamp(milliseconds / 1000, UTC)
+            letter = DeadLetter.model_validate(written | {"id": _text(entry_id), "at": at, "beginning": beginning})
+        except (ValidationError, ValueError, OverflowError, OSError):
+            log.warning("dead_letter_unreadable", id=_text(entry_id))
+            continue
+        yield letter
 
 
-def _text(value: bytes) -> str:
-    return value.decode(errors="replace")
+def _text(value: str | bytes) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 @exit_message("dead letters")
@@ -72,7 +86,8 @@ def main() -> None:
     url = load_settings(Settings).redis_url.get_secret_value()
     with closing(redis.Redis.from_url(url)) as client:
         for letter in dead_letters(client):
-            print(json.dumps(letter, allow_nan=False).replace("\x7f", "\\u007f"))
+            text = json.dumps(letter.model_dump(mode="json"), allow_nan=False)
+            print(text.replace("\x7f", "\\u007f"))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from fedface_core.domain.results import far_label
+from fedface_core.domain.results import CosineCounts, far_label
 from fedface_learning.evaluation.bootstrap import Multiplicities, interval, resample_accepted
 from fedface_learning.evaluation.trials import Trials
 
@@ -38,6 +38,8 @@ class ProtocolResult:
     """The kind of the figures' spread, such as ``standard error over folds``."""
     notes: Sequence[str] = field(default_factory=tuple)
     """Sentences that a reader of the figures needs."""
+    cosines: CosineCounts | None = None
+    """The histograms of the cosines of all 1:1 pairs; None if the protocol has no such pairs."""
 
 
 def mean_figure(values: Sequence[float | None], resampled: Sequence[npt.NDArray[np.float64]] | None) -> Figure:

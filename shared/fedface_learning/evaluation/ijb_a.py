@@ -75,8 +75,8 @@ class IjbA:
         times = draw_people(self.people, resamples) if resamples else None
         tasks = ((_VERIFICATION, self.comparisons), (_SEARCH, self.searches))
         notes = [f"not evaluated: {name} is not among the files" for name, parts in tasks if not parts]
-        figures, counts = template_figures(self.comparisons, self.searches, faces, FAR, times)
-        return ProtocolResult("ijb-a", figures, counts, "standard deviation over 10 splits", notes)
+        figures, counts, cosines = template_figures(self.comparisons, self.searches, faces, FAR, times)
+        return ProtocolResult("ijb-a", figures, counts, "standard deviation over 10 splits", notes, cosines)
 
 
 def _read_comparisons(folder: Path, split: int, faces: Faces, people: dict[int, int], find: FindFace) -> Comparisons:

@@ -90,8 +90,8 @@ class IjbBC:
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
         """1:1 TAR at FAR, and 1:N figures as the mean over both galleries ± their standard deviation."""
         times = draw_people(self.people, resamples) if resamples and self.people else None
-        figures, counts = template_figures(self.comparisons, self.searches, faces, FAR, times)
-        return ProtocolResult(self.name, figures, counts, "standard deviation over both galleries", self.notes)
+        figures, counts, cosines = template_figures(self.comparisons, self.searches, faces, FAR, times)
+        return ProtocolResult(self.name, figures, counts, "standard deviation over both galleries", self.notes, cosines)
 
 
 def _read_media(path: Path, images: Path, faces: Faces, templates: Templates) -> None:

@@ -57,16 +57,18 @@ class PackedPairs:
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
         """Accuracy and TAR at FAR. The accuracy's spread is the standard deviation over folds (n in the denominator)."""
         scores_P = self.pairs.scores(faces)
+        trials = self.pairs.trials(scores_P)
         accuracy = fold_accuracy(scores_P, self.pairs.genuine_P, self.pairs.fold_P, grid_threshold)
         return ProtocolResult(
             self.name,
             {
                 "accuracy": Figure(accuracy.mean, float(accuracy.accuracy_F.std())),
-                **rate_figures("TAR at FAR", [self.pairs.trials(scores_P)], FAR, self.pairs.multiplicities(resamples)),
+                **rate_figures("TAR at FAR", [trials], FAR, self.pairs.multiplicities(resamples)),
             },
             {"folds": FOLDS, **self.pairs.counts(faces, scores_P)},
             "standard deviation over folds",
             ("no intervals: a .bin set does not say who is in its images, so people cannot be resampled",),
+            trials.cosines(),
         )
 
 

@@ -37,14 +37,16 @@ class LfwView2:
         """The mean accuracy over folds ± its standard error, and TAR at FAR over the pairs of all folds."""
         scores_P = self.pairs.scores(faces)
         times = self.pairs.multiplicities(resamples)
+        trials = self.pairs.trials(scores_P)
         return ProtocolResult(
             "lfw",
             {
                 "accuracy": self.pairs.accuracy(scores_P, times),
-                **rate_figures("TAR at FAR", [self.pairs.trials(scores_P)], FAR, times),
+                **rate_figures("TAR at FAR", [trials], FAR, times),
             },
             {"folds": len(np.unique(self.pairs.fold_P)), **self.pairs.counts(faces, scores_P)},
             "standard error over folds",
+            cosines=trials.cosines(),
         )
 
 
@@ -71,14 +73,16 @@ class LfwView1:
         scores_P = test.scores(faces)
         correct_P = correct_answers(scores_P, test.genuine_P, threshold)
         times = test.multiplicities(resamples)
+        trials = test.trials(scores_P)
         bounds = None if times is None else interval(resample_share(correct_P, test.people_of_trials(), times))
         return ProtocolResult(
             "lfw-view-1",
             {
                 "accuracy": Figure(float(correct_P.mean()), None, bounds),
-                **rate_figures("TAR at FAR", [test.trials(scores_P)], FAR, times),
+                **rate_figures("TAR at FAR", [trials], FAR, times),
             },
             {"training pairs": len(train.genuine_P), **test.counts(faces, scores_P)},
+            cosines=trials.cosines(),
         )
 
 

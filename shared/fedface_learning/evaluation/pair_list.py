@@ -75,6 +75,7 @@ class PairList:
             {"folds": len(np.unique(self.pairs.fold_P)), **self.pairs.counts(faces, scores_P)},
             "standard error over folds",
             self.notes,
+            trials.cosines(),
         )
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fedface_core.domain.results import CosineCounts
 from fedface_learning.evaluation.bootstrap import Multiplicities, resample_share
 from fedface_learning.evaluation.compare import pair_scores
+from fedface_learning.evaluation.cosine_counts import summed
 from fedface_learning.evaluation.faces import EmbeddedFaces
 from fedface_learning.evaluation.figures import Figure, mean_figure, rate_figures
 from fedface_learning.evaluation.search import SearchResult, search
@@ -71,28 +73,30 @@ def template_figures(
     faces: EmbeddedFaces,
     far: Sequence[float],
     times: Multiplicities | None,
-) -> tuple[Mapping[str, Figure], Mapping[str, int]]:
-    """Figures and counts by name, of the 1:1 and the 1:N task, or of one if the other has no parts.
+) -> tuple[Mapping[str, Figure], Mapping[str, int], CosineCounts | None]:
+    """Figures and counts by name, of the 1:1 and the 1:N task, or of one if the other has no parts; and the histograms of
+    the 1:1 task, None without one.
 
     ``times`` are the resamples of people; None leaves intervals out.
     """
     figures = dict[str, Figure]()
     counts = {"images": len(faces.enrolled_N), "missing images": int(np.sum(~faces.enrolled_N))}
+    cosines = None
     if comparisons:
-        verification_figures, verification_counts = verification(comparisons, faces, far, times)
+        verification_figures, verification_counts, cosines = verification(comparisons, faces, far, times)
         figures |= verification_figures
         counts |= verification_counts
     if searches:
         identification_figures, identification_counts = identification(searches, faces, times)
         figures |= identification_figures
         counts |= identification_counts
-    return figures, counts
+    return figures, counts, cosines
 
 
 def verification(
     parts: Sequence[Comparisons], faces: EmbeddedFaces, far: Sequence[float], times: Multiplicities | None
-) -> tuple[Mapping[str, Figure], Mapping[str, int]]:
-    """1:1: TAR at each rate in ``far`` as the mean over ``parts``, and counts as sums over ``parts``, by name."""
+) -> tuple[Mapping[str, Figure], Mapping[str, int], CosineCounts]:
+    """1:1: TAR at each rate in ``far`` as the mean over ``parts``, by name; counts by name and histograms as their sums."""
     scored = [part.score(faces) for part in parts]
     trials = [part_trials for part_trials, _ in scored]
     counts = {
@@ -101,7 +105,8 @@ def verification(
         "genuine pairs": sum(len(part_trials.positives.scores) for part_trials in trials),
         "impostor pairs": sum(len(part_trials.negatives.scores) for part_trials in trials),
     }
-    return rate_figures("1:1 TAR at FAR", trials, far, times), counts
+    cosines = summed([part_trials.cosines() for part_trials in trials])
+    return rate_figures("1:1 TAR at FAR", trials, far, times), counts, cosines
 
 
 def identification(

@@ -12,6 +12,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from fedface_core.domain.results import CosineCounts
+from fedface_learning.evaluation.cosine_counts import CosineCounter
 from fedface_learning.evaluation.verification import allowed_false_accepts
 
 Scores = npt.NDArray[np.floating]
@@ -84,6 +86,12 @@ class Trials:
             for kind in (self.positives, self.negatives)
         )
         return float(np.interp(1.0, far + tar, far))
+
+    def cosines(self) -> CosineCounts:
+        """The histograms of the scores, which must be cosines. Trials that failed to enrol (−∞) are left out."""
+        counter = CosineCounter()
+        counter.count(*(kind.scores[np.isfinite(kind.scores)] for kind in (self.positives, self.negatives)))
+        return counter.counts
 
     def accepted_at(self, rate: float) -> float | None:
         """TAR at FAR ``rate``, or TPIR at FPIR ``rate``.

@@ -9,7 +9,7 @@ not kept (ADR 19): memory grows with G and the size of a block, not with the num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
 
@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.domain.results import RocCurve, Scores, far_label
+from fedface_core.domain.results import CosineCounts, RocCurve, Scores, far_label
 from fedface_learning.data import FaceDataset
+from fedface_learning.evaluation.cosine_counts import CosineCounter, summed
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import embed
 
@@ -36,6 +37,10 @@ class Verification:
 
     scores: Scores
     roc: RocCurve
+    thresholds: Mapping[str, float | None]
+    """FAR → the smallest cosine from which a pair is accepted at this FAR; None if there is none."""
+    cosines: CosineCounts
+    """The histograms of the cosines of all pairs."""
 
 
 def evaluate(
@@ -62,8 +67,9 @@ def verify_pairs(embeddings_ND: Tensor, labels_N: Tensor, far: Sequence[float]) 
     """Score all N(N−1)/2 pairs of unit embeddings (N, D). Two images with equal labels (N,) are a genuine pair.
 
     *TAR at FAR x* is the largest share of genuine pairs that a threshold ``score ≥ t`` accepts, if it accepts at most
-    ``x · M`` impostor pairs; a score of exactly t is accepted. None if ``x · M < 1``. *AUC* is exact; ties count half. *EER*
-    is the FAR of the point at which FAR = 1 − TAR on the ROC curve, which is linear between its points.
+    ``x · M`` impostor pairs; a score of exactly t is accepted. None if ``x · M < 1``. The *threshold* is the smallest
+    genuine score that is such a t, or None. *AUC* is exact; ties count half. *EER* is the FAR of the point at which FAR =
+    1 − TAR on the ROC curve, which is linear between its points.
 
     `InvalidInputError` if there are no genuine or no impostor pairs.
     """
@@ -76,7 +82,8 @@ def verify_pairs(embeddings_ND: Tensor, labels_N: Tensor, far: Sequence[float]) 
             f"{genuine_pairs} genuine and {impostor_pairs} impostor pairs"
         )
     thresholds, genuine_at = np.unique(genuine_G, return_counts=True)
-    above, at_or_above, impostor_sum = _count_impostors(embeddings_ND, labels_N, thresholds)
+    counter = CosineCounter()
+    above, at_or_above, impostor_sum = _count_impostors(embeddings_ND, labels_N, thresholds, counter)
     # The curve starts at the strictest threshold. Each genuine score gives two points: just above it, and at it.
     accepted = np.cumsum(genuine_at[::-1])
     true_accepts = _curve(accepted - genuine_at[::-1], accepted, genuine_pairs)
@@ -92,7 +99,8 @@ def verify_pairs(embeddings_ND: Tensor, labels_N: Tensor, far: Sequence[float]) 
         mean_genuine_cosine=float(genuine_G.mean(dtype=np.float64)),
         mean_impostor_cosine=impostor_sum / impostor_pairs,
     )
-    return Verification(scores, _thin(far_curve, tar_curve))
+    accepted_from = {far_label(rate): _threshold_at(rate, impostor_pairs, thresholds, at_or_above) for rate in far}
+    return Verification(scores, _thin(far_curve, tar_curve), accepted_from, counter.counts)
 
 
 def allowed_false_accepts(far: float, impostor_pairs: int) -> int:
@@ -104,7 +112,7 @@ def mean_verification(of_models: Sequence[Verification]) -> Verification:
     """The mean of the verifications of several models over equal pairs.
 
     Each score is averaged. The ROC curve has the mean TAR at each FAR of the first model's curve. A TAR that is None stays
-    None.
+    None. The histograms are those of all models together. There are no thresholds: each model has its own.
     """
     scores = [each.scores for each in of_models]
     first = scores[0]
@@ -127,7 +135,8 @@ def mean_verification(of_models: Sequence[Verification]) -> Verification:
         mean_genuine_cosine=mean(lambda each: each.mean_genuine_cosine),
         mean_impostor_cosine=mean(lambda each: each.mean_impostor_cosine),
     )
-    return Verification(averaged, RocCurve(far=far, tar=tars.tolist()))
+    curve = RocCurve(far=far, tar=tars.tolist())
+    return Verification(averaged, curve, dict.fromkeys(first.tar), summed([each.cosines for each in of_models]))
 
 
 def _genuine_scores(embeddings_ND: Tensor, labels_N: Tensor) -> npt.NDArray[np.float32]:
@@ -135,14 +144,18 @@ def _genuine_scores(embeddings_ND: Tensor, labels_N: Tensor) -> npt.NDArray[np.f
 
 
 def _count_impostors(
-    embeddings_ND: Tensor, labels_N: Tensor, thresholds: npt.NDArray[np.float32]
+    embeddings_ND: Tensor, labels_N: Tensor, thresholds: npt.NDArray[np.float32], counter: CosineCounter
 ) -> tuple[_Counts, _Counts, float]:
-    """The number of impostor scores above each threshold, the number at or above it, and the sum of all impostor scores."""
+    """The number of impostor scores above each threshold, the number at or above it, and the sum of all impostor scores.
+
+    ``counter`` counts the cosines of all pairs.
+    """
     above = np.zeros(len(thresholds) + 1, dtype=np.int64)
     at_or_above = np.zeros_like(above)
     total = 0.0
     for scores, genuine in _pair_blocks(embeddings_ND, labels_N):
         impostors = scores[~genuine]
+        counter.count(scores[genuine], impostors)
         total += float(impostors.sum(dtype=np.float64))
         # A score with k thresholds below it is above the first k thresholds.
         above += np.bincount(np.searchsorted(thresholds, impostors, side="left"), minlength=len(above))
@@ -175,6 +188,15 @@ def _tar_at(far: float, false_accepts: _Counts, tar_curve: npt.NDArray[np.float6
     if not allowed:
         return None
     return float(tar_curve[np.searchsorted(false_accepts, allowed, side="right") - 1])
+
+
+def _threshold_at(
+    far: float, impostor_pairs: int, thresholds: npt.NDArray[np.float32], at_or_above: _Counts
+) -> float | None:
+    """The smallest of the growing ``thresholds`` that has no more impostor scores at or above it than allowed."""
+    allowed = allowed_false_accepts(far, impostor_pairs)
+    place = int(np.searchsorted(-at_or_above, -allowed, side="left"))
+    return float(thresholds[place]) if allowed and place < len(thresholds) else None
 
 
 def _thin(far_curve: npt.NDArray[np.float64], tar_curve: npt.NDArray[np.float64]) -> RocCurve:

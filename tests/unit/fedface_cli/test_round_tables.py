@@ -16,7 +16,10 @@ from support.command_line import Invoke, terminal
 
 def report() -> VerificationReport:
     roc = RocCurve(far=[0.0, 1.0], tar=[0.0, 1.0])
-    return VerificationReport(run_id=RUN, round=3, model_sha256="a" * 64, scores=scores_of(3), roc=roc)
+    thresholds = {"1e-1": 0.25, "1e-2": None}
+    return VerificationReport(
+        run_id=RUN, round=3, model_sha256="a" * 64, scores=scores_of(3), roc=roc, thresholds=thresholds
+    )
 
 
 def test_a_report_on_a_terminal_is_short() -> None:
@@ -26,6 +29,8 @@ def test_a_report_on_a_terminal_is_short() -> None:
     assert "a" * 12 in shown
     assert "a" * 13 not in shown
     assert "TAR@1e-4         unresolved: too few impostor pairs" in shown
+    assert "TAR@1e-1         83.00 %, from cosine +0.250" in shown
+    assert shown.count("from cosine") == 1
 
 
 def test_a_round_without_results_has_dashes() -> None:

@@ -127,6 +127,20 @@ def test_list_has_every_run_newest_first(fedface: Invoke, api: ByHand) -> None:
     assert [run["id"] for run in older_ones] == [older]
 
 
+def test_list_is_filtered(fedface: Invoke, api: ByHand) -> None:
+    done = api.completed()
+    created = api.created()
+    listed = json.loads(fedface("run", "list", "--text", done, "--phase", "completed", "--json")[1])
+    assert [run["id"] for run in listed["runs"]] == [done]
+    assert created not in fedface("run", "list", "--phase", "completed")[1]
+    code, out, err = fedface("run", "list", "--text", done, "--owner", "nobody")
+    assert (code, out) == (0, "")
+    assert "is one of these" in err
+    assert f"older runs: --before {created}" in fedface("run", "list", "--limit", "1")[2]
+    code, _, err = fedface("run", "list", "--phase", "flying")
+    assert (code, "'flying' is no phase of a run; the phases are created, preparing, running" in err) == (2, True)
+
+
 def test_list_names_what_cannot_be_read(fedface: Invoke, api: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
     damaged = {RUN: "this is no Run: rounds: \x1b[31m"}
     monkeypatch.setattr(api.ports.ledger, "unreadable_runs", lambda *_: damaged)

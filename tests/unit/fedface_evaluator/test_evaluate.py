@@ -14,7 +14,7 @@ from support.in_process import InProcess
 from support.tiny_run import tiny_plan, write_faces
 
 
-def test_each_round_has_a_report_with_its_roc_curve(faces: Path) -> None:
+def test_each_round_has_a_report_with_its_roc_curve_and_histograms(faces: Path) -> None:
     services = InProcess(tiny_plan(faces))
     run = services.run()
     for expected in simulate(services.plan).rounds:
@@ -26,6 +26,11 @@ def test_each_round_has_a_report_with_its_roc_curve(faces: Path) -> None:
         assert expected.verification is not None
         assert report.scores == expected.verification.scores
         assert report.roc == expected.verification.roc
+        assert report.thresholds == expected.verification.thresholds
+        assert report.cosines == expected.verification.cosines
+        assert report.cosines is not None
+        assert sum(report.cosines.genuine) == report.scores.genuine_pairs
+        assert sum(report.cosines.impostor) == report.scores.impostor_pairs
 
 
 def test_a_model_evaluated_twice_is_scored_once(faces: Path) -> None:

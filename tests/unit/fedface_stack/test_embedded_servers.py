@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -37,8 +39,11 @@ def test_the_broker_asks_for_a_secret_that_no_command_line_shows(stack: LocalSta
 
 
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus on PATH")
-def test_prometheus_scrapes_every_service(tmp_path: Path, stand_in_environment: dict[str, str]) -> None:
-    with LocalStack(tmp_path / "work", with_prometheus=True, environment=stand_in_environment) as stack:
+def test_prometheus_scrapes_every_service_for_the_console(tmp_path: Path, stand_in_environment: dict[str, str]) -> None:
+    with_console = {"PYTHONPATH": os.pathsep.join([stand_in_environment["PYTHONPATH"], *sys.path])}
+    with LocalStack(tmp_path / "work", with_prometheus=True, console_port=0, environment=with_console) as stack:
+        told = psutil.Process(stack.processes["console"].pid).environ()["FEDFACE_PROMETHEUS_URL"]
+        assert told == stack.prometheus_url
         scraped: set[tuple[str, str]] = set()
         deadline = time.monotonic() + 30.0
         while len(scraped) < 2 and time.monotonic() < deadline:  # it reads its targets after it is ready

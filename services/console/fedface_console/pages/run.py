@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -13,13 +12,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from fedface_console.actions import actions_for, buttons, take_action
 from fedface_console.control_api import ControlApi, Reader
 from fedface_console.curves import Curves, curves_of
-from fedface_console.errors import PageError
+from fedface_console.errors import ApiProblemError
 from fedface_console.forms import read_form
+from fedface_console.histograms import Histograms, accepted_from, histograms_of
 from fedface_console.live import LiveResponse, Parts, Streams, live_parts
 from fedface_console.pictures import round_bars
 from fedface_console.rounds import all_rounds, newest_rounds
 from fedface_console.templating import ApiDep, fragment, notice, page
 from fedface_core.contracts.http import RoundView, RunDetail
+from fedface_core.domain.results import RocCurve, VerificationReport
 from fedface_core.domain.run import ENDED, RunPhase
 
 RunIdPath = Annotated[str, Path(pattern=r"^run-[0-9a-f]{12}$")]
@@ -141,6 +142,7 @@ async def show_round(
         reader=reader,
         run=run,
         view=view,
+        thresholds=await _thresholds(api, view, run_id),
         reasons=reasons.most_common(MOST_REASONS),
         refused=refused.most_common(MOST_REASONS),
         failed=[(client, view.failed[client]) for client in clients[first : first + CLIENTS_ON_A_PAGE]],
@@ -153,12 +155,32 @@ async def show_round(
 
 
 @router.get("/rounds/{number}/roc.json")
-async def get_roc(run_id: RunIdPath, number: NumberPath, api: ApiDep) -> Response:
+async def get_roc(run_id: RunIdPath, number: NumberPath, api: ApiDep) -> RocCurve:
     """The ROC curve of a round."""
-    report = await api.json(f"/v1/runs/{run_id}/rounds/{number}/report")
-    if not isinstance(report, dict) or not isinstance(report.get("roc"), dict):
-        raise PageError("The API has answered with no verification report.")
-    return Response(json.dumps(report["roc"], allow_nan=False), media_type="application/json")
+    return (await load_report(api, run_id, number)).roc
+
+
+@router.get("/rounds/{number}/cosines.json")
+async def get_cosines(run_id: RunIdPath, number: NumberPath, api: ApiDep) -> Histograms:
+    """The histograms of a round's cosines."""
+    return histograms_of(await load_report(api, run_id, number))
+
+
+async def load_report(api: ControlApi, run_id: str, number: int) -> VerificationReport:
+    """The verification report of a round. `ApiProblemError` if there is none."""
+    return await api.get(VerificationReport, f"/v1/runs/{run_id}/rounds/{number}/report")
+
+
+async def _thresholds(api: ControlApi, view: RoundView, run_id: str) -> list[tuple[str, float]]:
+    """From which cosine on a pair is accepted, by FAR. None if the round was not scored, or its report is gone."""
+    if view.scores is None:
+        return []
+    try:
+        return accepted_from(await load_report(api, run_id, view.number))
+    except ApiProblemError as error:
+        if error.status != 404:
+            raise
+        return []
 
 
 async def load_run(api: ControlApi, run_id: str) -> RunDetail:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse
 
-from fedface_console.listing import RunFilter, run_page
+from fedface_console.listing import RunFilter
 from fedface_console.templating import ApiDep, fragment, page
 from fedface_core.domain.run import RunPhase
 
@@ -31,7 +31,7 @@ async def show_runs(
     """Show a page of runs, newest first."""
     wanted = RunFilter(text.strip(), RunPhase(phase) if phase else None, owner.strip())
     reader = await api.reader()
-    listed = await run_page(api, wanted, before)
+    listed = await wanted.page(api, before)
     return page(
         request,
         "runs.html",
@@ -56,6 +56,6 @@ async def show_sparklines(
 ) -> HTMLResponse:
     """Draw the sparklines of a page of runs, which come after the page itself."""
     wanted = RunFilter(text.strip(), RunPhase(phase) if phase else None, owner.strip())
-    listed = await run_page(api, wanted, before)
+    listed = await wanted.page(api, before)
     drawn = await request.app.state.sparklines.of(api, listed.runs)
     return HTMLResponse(fragment(request, "_sparklines.html", drawn=drawn))

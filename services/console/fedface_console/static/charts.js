@@ -52,14 +52,15 @@
         axes: [{ ...axis("number"), ...options.x }, { ...axis(options.unit), size: 66 }],
         series: [
           options.first,
-          ...options.lines.map((line, number) => ({
-            label: line.label,
+          ...options.lines.map(({ label, look }, number) => ({
+            label,
             stroke: colour(`--data-${(number % 10) + 1}`),
             dash: DASHES[number % DASHES.length],
             width: 2,
             spanGaps: true,
             points: { show: options.data[0].length < 60 },
             value: (_, value) => written(options.unit, value),
+            ...look,
           })),
         ],
       },
@@ -105,17 +106,24 @@
     }
   }
 
-  async function drawRoc() {
-    const place = document.getElementById("roc");
+  function drawChosen() {
     const chosen = document.getElementById("roc-round");
     const beside = document.getElementById("roc-beside");
     const numbers = [...new Set([chosen.value, beside.value].filter(Boolean))];
+    const of = (what) => numbers.map((number) => ({ number, address: `${chosen.dataset.rounds}${number}/${what}.json` }));
+    drawRoc(of("roc"));
+    drawCosines(of("cosines"));
+  }
+
+  async function drawRoc(rounds) {
+    const place = document.getElementById("roc");
+    const asked = (place.asked = {});
     const curves = [];
-    for (const number of numbers) {
-      const roc = await json(`${chosen.dataset.roc}${number}/roc.json`);
+    for (const { number, address } of rounds) {
+      const roc = await json(address);
       if (roc) curves.push({ number, roc });
     }
-    if (!curves.length) return;
+    if (!curves.length || place.asked !== asked) return;
     const tables = curves.map(({ roc }) => {
       const kept = roc.far.map((far, place) => [far, roc.tar[place]]).filter(([far]) => far > 0);
       return [kept.map(([far]) => far), kept.map(([, tar]) => tar)];
@@ -128,6 +136,88 @@
         settings: { height: 320, scales: { x: { time: false, distr: 3 }, y: { range: [0, 1.02] } } },
         first: { label: "FAR", value: (_, value) => (value === null ? "–" : value.toExponential(1)) },
         x: { values: (_, ticks) => ticks.map((tick) => (tick === null || !Number.isInteger(Math.log10(tick)) ? "" : `1e${Math.round(Math.log10(tick))}`)) },
+      }),
+    );
+    place.dataset.drawn = "yes";
+  }
+
+  // Upright lines at the thresholds, each with the name of its false accept rate; those that lie close are not on one height.
+  function thresholdLines(thresholds) {
+    return (plot) => {
+      const context = plot.ctx;
+      const { left, top, width, height } = plot.bbox;
+      const scale = window.devicePixelRatio;
+      context.save();
+      context.strokeStyle = colour("--text");
+      context.fillStyle = colour("--text");
+      context.lineWidth = scale;
+      context.setLineDash([2 * scale, 3 * scale]);
+      context.font = `${11 * scale}px system-ui, sans-serif`;
+      context.textBaseline = "top";
+      thresholds.forEach(({ far, cosine }, place) => {
+        const x = plot.valToPos(cosine, "x", true);
+        if (x < left || x > left + width) return;
+        context.beginPath();
+        context.moveTo(x, top);
+        context.lineTo(x, top + height);
+        context.stroke();
+        const name = `FAR ${far}`;
+        const before = x + context.measureText(name).width + 4 * scale > left + width;
+        context.textAlign = before ? "right" : "left";
+        context.fillText(name, x + (before ? -4 : 4) * scale, top + (2 + 14 * (place % 4)) * scale);
+      });
+      context.restore();
+    };
+  }
+
+  // The first round is filled, the one beside it is dashed. Kinds of pairs differ by colour, and by where they lie.
+  async function drawCosines(rounds) {
+    const place = document.getElementById("cosines");
+    const asked = (place.asked = {}); // whoever chooses faster than the console answers sees what was chosen last
+    const found = [];
+    for (const { number, address } of rounds) {
+      const histograms = await json(address);
+      if (histograms && histograms.cosines.length) found.push({ number, histograms });
+    }
+    if (place.asked !== asked) return;
+    document.getElementById("no-cosines").hidden = found.length > 0;
+    place.hidden = found.length === 0;
+    if (!found.length) return;
+    const tables = found.map(({ histograms }) => [
+      [...histograms.cosines, 1],
+      [...histograms.genuine, 0],
+      [...histograms.impostor, 0],
+    ]);
+    const [cosines, ...densities] = uPlot.join(tables);
+    const used = cosines.filter((_, bin) => densities.some((density) => density[bin] > 0));
+    const lines = () => found.flatMap(({ number }, beside) =>
+      ["genuine", "impostor"].map((kind, pairs) => {
+        const stroke = colour(`--data-${pairs + 1}`);
+        return {
+          label: `${kind}, round ${number}`,
+          look: {
+            stroke,
+            dash: beside ? [5, 4] : [],
+            width: beside ? 1.5 : 2,
+            fill: beside ? undefined : `${stroke}40`,
+            paths: uPlot.paths.stepped({ align: 1 }),
+            points: { show: false },
+          },
+        };
+      }),
+    );
+    keep(place, () =>
+      draw(place, {
+        unit: "number",
+        lines: lines(),
+        data: [cosines, ...densities],
+        settings: {
+          height: 320,
+          scales: { x: { time: false, range: [used[0] - 0.03, used[used.length - 1] + 0.04] }, y: { range: (_, low, high) => [0, 1.25 * (high || 1)] } },
+          hooks: { draw: [thresholdLines(found[0].histograms.thresholds)] },
+        },
+        first: { label: "cosine", value: (_, value) => (value === null || value === undefined ? "–" : value.toFixed(2)) },
+        x: {},
       }),
     );
     place.dataset.drawn = "yes";
@@ -148,8 +238,11 @@
       }
     }
     if (document.getElementById("roc")) {
-      drawRoc();
-      for (const name of ["roc-round", "roc-beside"]) document.getElementById(name).addEventListener("change", drawRoc);
+      drawChosen();
+      for (const name of ["roc-round", "roc-beside"]) document.getElementById(name).addEventListener("change", drawChosen);
+    } else if (document.getElementById("cosines")) {
+      const { cosines, round } = document.getElementById("cosines").dataset;
+      drawCosines([{ number: round, address: cosines }]);
     }
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAgain);
     let waiting = 0;

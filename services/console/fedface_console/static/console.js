@@ -137,6 +137,21 @@
     }, every);
   }
 
+  // A command is copied; where the browser allows that to no script, it is selected, to be copied by hand.
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const text = document.getElementById(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      button.textContent = "Copied";
+    } catch {
+      window.getSelection().selectAllChildren(text);
+      button.textContent = "Selected";
+    }
+    window.setTimeout(() => (button.textContent = "Copy"), 3000);
+  });
+
   // A form is sent once, however often its button is pressed.
   document.addEventListener("submit", (event) => {
     if (event.target.method !== "post") return;

@@ -16,7 +16,7 @@ from fedface_control.auth.by_settings import sign_in_by
 from fedface_control.operate.quota import Quota
 from fedface_control.upkeep.claims import claim_for_earlier_runs
 from fedface_control.upkeep.restore import restore_all
-from fedface_core.bootstrap import connect, connect_api_keys, ensure_bucket
+from fedface_core.bootstrap import connect, connect_api_keys, connect_dead_letters, ensure_bucket
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.clock_skew import ClockSkew
@@ -41,7 +41,7 @@ def main() -> None:
     require_traces(settings)
     configure_logging(settings, "control", with_trace_ids=settings.traces_url is not None)
     start_traces(settings, "control")
-    ports = connect(settings, create_celery(settings))
+    ports = replace(connect(settings, create_celery(settings)), dead_letters=connect_dead_letters(settings))
     sign_in = sign_in_by(settings, connect_api_keys(settings))
     patience = settings.patience_seconds
     capacity = replace(

@@ -22,7 +22,7 @@ from fedface_control.api.methods import KnownMethods
 from fedface_control.api.openapi_document import TAGS, DescribedApi
 from fedface_control.api.operation_names import operation_id
 from fedface_control.api.problems import add_problem_handlers
-from fedface_control.api.routes import events, garbage, health, keys, models, plans, rounds, runs
+from fedface_control.api.routes import dead_letters, events, garbage, health, keys, models, plans, rounds, runs
 from fedface_control.api.routes import sign_in as sign_in_routes
 from fedface_control.api.routes.documentation import add_documentation
 from fedface_control.api.routes.unversioned import add_unversioned_paths
@@ -84,7 +84,15 @@ def create_app(
     app.add_middleware(BoundedBody, model_bytes=capacity.model_bytes)
     app.add_middleware(SignedIn, sign_in=sign_in)
     app.middleware("http")(_name_run_in_logs)
-    for router in (runs.router, rounds.router, events.router, models.router, plans.router, garbage.router):
+    for router in (
+        runs.router,
+        rounds.router,
+        events.router,
+        models.router,
+        plans.router,
+        garbage.router,
+        dead_letters.router,
+    ):
         app.include_router(router, prefix=runs.V1)
     for router in (keys.router, sign_in_routes.router, health.router):
         app.include_router(router)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from fedface_core.contracts.http import (
+    DeadLetterList,
     FieldProblem,
     Garbage,
     Health,
@@ -29,9 +30,10 @@ from fedface_core.contracts.http import (
 )
 from fedface_core.contracts.sign_in import KeyList, KeyView, MadeKey, Me, WaysToSignIn
 from fedface_core.domain.cost import plan_cost
+from fedface_core.domain.dead_letter import DeadLetter
 from fedface_core.domain.network_size import network_size
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.results import Aggregation, RocCurve, Scores, VerificationReport
+from fedface_core.domain.results import Aggregation, CosineCounts, RocCurve, Scores, VerificationReport
 from fedface_core.domain.role import Role
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase, allowed_actions
@@ -130,6 +132,8 @@ BODIES: Final[tuple[BaseModel, ...]] = (
         model_sha256=_MODEL,
         scores=_SCORES,
         roc=RocCurve(far=[0.0, 0.001, 0.01, 0.1, 1.0], tar=[0.0, 0.918, 0.962, 0.991, 1.0]),
+        thresholds={"1e-1": 0.214, "1e-2": 0.297, "1e-3": 0.363},
+        cosines=CosineCounts(genuine=[0, 3, 97, 800], impostor=[240, 14_960, 3_790, 10]),
     ),
     StoredModel(sha256=_MODEL, size=22_300_000),
     ModelList(models=[_MADE, ModelVersion(sha256=_BASE, source="uploaded", made_at=_START)], next=None),
@@ -144,6 +148,19 @@ BODIES: Final[tuple[BaseModel, ...]] = (
     ),
     PlanCheck(valid=True, errors=[], plan=_PLAN, cost=PlanCost(**asdict(plan_cost(_PLAN)))),
     Garbage(keys=[f"runs/{_RUN}/rounds/1/report.json"], removed=False, looked_at=1000, next=f"runs/{_RUN}/run.json"),
+    DeadLetterList(
+        letters=[
+            DeadLetter(
+                id="1795781040000-0",
+                at=_START,
+                queue="client",
+                fault="not_json",
+                reason="it is not JSON: JSONDecodeError",
+                bytes=12,
+                beginning="GET / HTTP/1",
+            )
+        ]
+    ),
     KeyList(keys=[KeyView(**_KEY, last_used=_START.date())]),
     MadeKey(**_KEY, last_used=None, key="ff_5f1d8c2ab07e43d9_SECRET"),
     Me(actor="key:nightly", roles=[Role.OPERATOR, Role.VIEWER], sign_in=True),

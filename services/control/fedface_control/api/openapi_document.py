@@ -28,6 +28,7 @@ TAGS: Final = [
         "description": "A plan is everything that a run is asked for. It can be checked beforehand.",
     },
     {"name": "artifacts", "description": "Objects of the artifact store that nothing names, and that can be removed."},
+    {"name": "messages", "description": "Messages between the services that a worker has dropped."},
     {"name": "sign-in", "description": "Who may use the API: API keys, and how people sign in."},
     {"name": "health", "description": "Whether the process is alive, whether it can serve, and its metrics."},
 ]

@@ -39,14 +39,16 @@ def evaluate_pairs(
     intervals: Intervals = {}
     with PlainConsole(stderr=True).status(f"scoring {len(tested)} identities of {photographs.name}"):
         embeddings_ND, labels_N = embed_identities(network, photographs, tested)
-        scores = verify_pairs(embeddings_ND, labels_N, far).scores
+        verification = verify_pairs(embeddings_ND, labels_N, far)
+        scores = verification.scores
         resolved = [rate for rate in far if scores.tar[far_label(rate)] is not None]
         if resamples and resolved and not too_many_pairs(len(labels_N)):
             found = tar_intervals(embeddings_ND, labels_N, resolved, resamples)
             intervals = {far_label(rate): interval for rate, interval in zip(resolved, found, strict=True)}
     if json_wanted():
         by_figure = {f"tar@{far}": interval for far, interval in intervals.items()}
-        print_json({**results.figures(scores), "intervals": by_figure, "notes": list(notes)})
+        beside = {"thresholds": dict(verification.thresholds), "cosines": verification.cosines.model_dump()}
+        print_json({**results.figures(scores), "intervals": by_figure, **beside, "notes": list(notes)})
         return
     PlainConsole().print(results.scores_table(scores))
     pairs = f"{scores.genuine_pairs:,} genuine and {scores.impostor_pairs:,} impostor pairs"

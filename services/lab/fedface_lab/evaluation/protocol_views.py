@@ -50,6 +50,7 @@ def result_fields(result: ProtocolResult) -> Mapping[str, Any]:
         "figures": {name: _figure_fields(figure) for name, figure in result.figures.items()},
         "spread_is": result.spread_is,
         "counts": dict(result.counts),
+        "cosines": None if result.cosines is None else result.cosines.model_dump(),
         "notes": list(result.notes),
     }
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from fedface_cli.command_options import with_json
+from fedface_cli.command_options import open_api, with_api
 
 if TYPE_CHECKING:
     from fedface_core.domain.plan import ModelPlan
+    from fedface_lab.evaluation.model_file import ModelFile
+
+_SHA256: Final = re.compile("[0-9a-f]{64}")
 
 
-@with_json
+@with_api
 def export(
-    model_file: Annotated[Path, typer.Argument(metavar="MODEL", help="A model of FedFace, safetensors.")],
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A model of FedFace, safetensors; or the SHA-256 of one in the API."),
+    ],
     onnx: Annotated[Path, typer.Option("--onnx", help="The ONNX graph to write.")],
     architecture: Annotated[
         str | None,
@@ -38,12 +46,17 @@ def export(
     if architecture is not None and plan_file is not None:
         raise InvalidInputError("--plan names the network, so --architecture would have no effect; leave it out")
     check_writable(onnx)
-    model = open_model_file(model_file)
-    plan = _asked(architecture, plan_file) or model.described_plan
+    asked = _asked(architecture, plan_file)
+    if _SHA256.fullmatch(str(model)) and not model.exists():
+        file, of_its_run = _from_api(str(model))
+    else:
+        file = open_model_file(model)
+        of_its_run = None
+    plan = asked or of_its_run or file.described_plan
     if plan is None:
-        raise InvalidInputError(f"{model_file} does not say which network it is: give --architecture or --plan")
-    network = network_in(model, plan)
-    graph = encode_onnx(network, sha256_hex(model.data))
+        raise InvalidInputError(f"{model} does not say which network it is: give --architecture or --plan")
+    network = network_in(file, plan)
+    graph = encode_onnx(network, sha256_hex(file.data))
     write_whole(onnx, graph)
     pixels = f"(N, {plan.channels}, {plan.height}, {plan.width}), 0 to 255"
     sha256 = sha256_hex(graph)
@@ -51,7 +64,7 @@ def export(
         {
             "sha256": sha256,
             "file": str(onnx),
-            "model_sha256": sha256_hex(model.data),
+            "model_sha256": sha256_hex(file.data),
             "architecture": plan.architecture,
             "images": [None, plan.channels, plan.height, plan.width],
             "embeddings": [None, plan.embedding_size],
@@ -59,6 +72,17 @@ def export(
         f"{plan.architecture}: images {pixels} → embeddings (N, {plan.embedding_size})",
         f"{sha256}  {onnx}",
     )
+
+
+def _from_api(sha256: str) -> tuple[ModelFile, ModelPlan | None]:
+    """The model version of the API, and the network that the plan of its run has; None if no run has made it."""
+    from fedface_lab.evaluation.model_file import open_model_file
+
+    with TemporaryDirectory() as folder, open_api() as api:
+        card = api.model_card(sha256)
+        path = Path(folder) / f"{sha256}.safetensors"
+        api.download_model_version(sha256, path)
+        return open_model_file(path), card.plan.model if card.plan is not None else None
 
 
 def _asked(architecture: str | None, plan_file: Path | None) -> ModelPlan | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.results import Aggregation, RocCurve, Scores
+from fedface_core.domain.results import Aggregation, CosineCounts, RocCurve, Scores
 from fedface_lab.study.grid import RESULT_SCHEMA, Job
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.pretraining import PretrainPlan
@@ -26,13 +26,6 @@ class RoundResult(_ResultPart):
     number: int
     aggregation: Aggregation
     scores: Scores | None
-
-
-class CosineCounts(_ResultPart):
-    """The number of test pairs by their cosine, in bins of equal width from −1 to 1."""
-
-    genuine: list[int]
-    impostor: list[int]
 
 
 class Snapshot(_ResultPart):

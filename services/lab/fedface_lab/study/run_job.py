@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from fedface_core.files.whole_file import write_whole
 from fedface_lab.study.grid import Job
-from fedface_lab.study.job_results import CosineCounts, JobResult, ResultFolder, RoundResult, Snapshot
+from fedface_lab.study.job_results import JobResult, ResultFolder, RoundResult, Snapshot
 from fedface_lab.study.pretrained import starting_network
 from fedface_learning.data import CachedDataset, open_photographs, split_identities
 from fedface_learning.data.identity_list import identity_list
+from fedface_learning.evaluation.cosine_counts import count_cosines
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.models.embedding import embed
 from fedface_learning.simulation.simulate import SimulatedRound, simulate
-
-COSINE_BINS = 200
 
 
 def run_job(job: Job, folder: ResultFolder) -> None:
@@ -40,7 +38,7 @@ def run_job(job: Job, folder: ResultFolder) -> None:
         if finished.number in (0, plan.rounds):
             assert verification is not None, "the first and the last round are always scored"
             embeddings.append(torch.cat([embed(network, dataset.images(identity)) for identity in test]))
-            snapshots.append(Snapshot(roc=verification.roc, cosines=cosine_counts(embeddings[-1], labels_N)))
+            snapshots.append(Snapshot(roc=verification.roc, cosines=count_cosines(embeddings[-1], labels_N)))
 
     simulate(plan, keep, initial=network, dataset=dataset, evaluate_at=job.scored_rounds.__contains__, fused=job.fused)
     before, after = snapshots
@@ -58,19 +56,3 @@ def run_job(job: Job, folder: ResultFolder) -> None:
         seconds=round(time.perf_counter() - start, 1),
     )
     write_whole(folder.result(job), result.model_dump_json().encode())
-
-
-def cosine_counts(embeddings_ND: Tensor, labels_N: Tensor, bins: int = COSINE_BINS) -> CosineCounts:
-    """Count the cosines of all N(N−1)/2 pairs of unit-length embeddings, genuine and impostor pairs separately.
-
-    The ``bins`` have equal width from −1 to 1. ``labels_N`` holds the integer identity of each image.
-    """
-    edges = np.linspace(-1.0, 1.0, bins + 1)
-    genuine = np.zeros(bins, dtype=np.int64)
-    impostor = np.zeros(bins, dtype=np.int64)
-    for image in range(len(labels_N) - 1):
-        cosines = (embeddings_ND[image + 1 :] @ embeddings_ND[image]).clamp(-1.0, 1.0).numpy()
-        same = (labels_N[image + 1 :] == labels_N[image]).numpy()
-        genuine += np.histogram(cosines[same], edges)[0]
-        impostor += np.histogram(cosines[~same], edges)[0]
-    return CosineCounts(genuine=genuine.tolist(), impostor=impostor.tolist())

@@ -41,6 +41,7 @@ def test_every_route_of_the_issue_is_described(described: dict[str, Any]) -> Non
         "GET /v1/models/{sha256}",
         "GET /v1/models/{sha256}/card",
         "PUT /v1/models/{sha256}",
+        "GET /v1/dead-letters",
         "GET /v1/garbage",
         "DELETE /v1/garbage",
         "POST /v1/keys",

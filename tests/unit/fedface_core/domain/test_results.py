@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fedface_core.domain.results import Scores, far_label
+from fedface_core.domain.results import CosineCounts, RocCurve, Scores, VerificationReport, far_label
+from support.api_by_hand import scores_of
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,20 @@ def test_scores_are_finite_or_unresolved(field: str, value: float) -> None:
     for broken in (scores | {field: value}, scores | {"tar": {"1e-1": value}}):
         with pytest.raises(ValidationError, match="finite number"):
             Scores.model_validate(broken)
+
+
+def test_a_report_of_an_earlier_version_is_read_and_stays_as_it_is() -> None:
+    roc = RocCurve(far=[0.0, 1.0], tar=[0.0, 1.0])
+    old = VerificationReport(run_id="run-0123456789ab", round=1, model_sha256="a" * 64, scores=scores_of(1), roc=roc)
+    written = old.model_dump_json()
+    assert "cosines" not in old.model_dump()
+    assert "thresholds" not in old.model_dump()
+    assert VerificationReport.model_validate_json(written).model_dump_json() == written
+
+
+@pytest.mark.parametrize(
+    ("genuine", "impostor"), [([], []), ([1], [1, 2]), ([-1], [0]), ([0] * 1001, [0] * 1001), ([2**63], [0])]
+)
+def test_histograms_have_the_same_few_bins(genuine: list[int], impostor: list[int]) -> None:
+    with pytest.raises(ValidationError):
+        CosineCounts(genuine=genuine, impostor=impostor)

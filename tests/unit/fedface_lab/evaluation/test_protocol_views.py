@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from fedface_core.domain.results import CosineCounts
 from fedface_lab.evaluation.protocol_views import percent_interval, remark_lines, result_fields, result_table
 from fedface_learning.evaluation.figures import Figure, ProtocolResult
 
@@ -41,3 +44,9 @@ def test_json_has_null_for_what_is_unresolved() -> None:
     assert result_fields(FULL)["figures"]["TAR at FAR 1e-6"] == {"value": None, "spread": None, "interval": None}
     assert result_fields(PLAIN)["counts"] == {"pairs": 4, "missing images": 0}
     assert percent_interval(None) == "–"
+
+
+def test_json_has_the_histograms_of_a_protocol_with_pairs() -> None:
+    assert result_fields(PLAIN)["cosines"] is None
+    counted = replace(PLAIN, cosines=CosineCounts(genuine=[0, 1], impostor=[2, 0]))
+    assert result_fields(counted)["cosines"] == {"genuine": [0, 1], "impostor": [2, 0]}

@@ -9,10 +9,16 @@ import onnx
 import pytest
 
 from fedface_cli.plan_files import read_plan
+from fedface_control.facts import handle_fact
+from fedface_control.operate.run import create_run, start_run
+from fedface_core.contracts import object_keys
+from fedface_core.domain.facts import ModelPrepared
+from fedface_core.domain.plan import Plan
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import initial_network
 from fedface_learning.models.description import ModelDescription
 from fedface_learning.models.weights import encode_described_network, encode_network
+from support.api_by_hand import ByHand
 from support.command_line import Invoke
 from support.small_layout import PLAN
 
@@ -64,3 +70,28 @@ def test_what_contradicts_the_model_is_refused(fedface: Invoke, plan: str) -> No
     )
     assert code == 2
     assert "--plan names the network" in err
+
+
+def test_a_model_version_of_the_api_needs_its_digest_alone(fedface: Invoke, api: ByHand) -> None:
+    run_id = create_run(api.ports, Plan(model=PLAN)).id
+    data = encode_network(initial_network(PLAN, 0))
+    sha256 = sha256_hex(data)
+    start_run(api.ports, run_id)
+    api.ports.artifacts.put(object_keys.claim(sha256, run_id), b"")
+    api.ports.artifacts.put(object_keys.model(sha256), data)
+    handle_fact(api.ports, ModelPrepared(run_id=run_id, model_sha256=sha256))
+    code, out, err = fedface("model", "export", sha256, "--onnx", "m.onnx")
+    assert code == 0, err
+    assert out.splitlines()[0] == "mobilefacenet: images (N, 3, 32, 32), 0 to 255 → embeddings (N, 16)"
+    said = {each.key: each.value for each in onnx.load("m.onnx").metadata_props}
+    assert said["model_sha256"] == sha256
+
+
+def test_a_digest_that_no_model_has_is_told(fedface: Invoke, api: ByHand) -> None:
+    code, _, err = fedface("model", "export", "0" * 64, "--onnx", "m.onnx")
+    assert (code, "0" * 64 in err, Path("m.onnx").exists()) == (1, True, False)
+
+
+def test_a_file_may_be_named_as_a_digest(fedface: Invoke) -> None:
+    Path("0" * 64).write_bytes(described())
+    assert fedface("model", "export", "0" * 64, "--onnx", "m.onnx")[0] == 0

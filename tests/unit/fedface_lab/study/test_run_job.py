@@ -6,10 +6,11 @@ from pathlib import Path
 
 from fedface_lab.study.grid import expand
 from fedface_lab.study.job_results import ResultFolder
-from fedface_lab.study.run_job import cosine_counts, run_job
+from fedface_lab.study.run_job import run_job
 from fedface_lab.study.study_file import read_study
 from fedface_lab.study.study_results import Group, StudyResults
 from fedface_lab.study.tables import summary_markdown
+from fedface_learning.evaluation.cosine_counts import count_cosines
 from fedface_learning.evaluation.verification import verify_pairs
 from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import simulate
@@ -38,7 +39,7 @@ def test_a_job_is_the_simulation_of_its_plan(tmp_path: Path) -> None:
         assert verification is not None
         assert snapshot.roc == verification.roc == again.roc
         assert verification.scores == again.scores
-        assert snapshot.cosines == cosine_counts(tensors[name], tensors["labels_N"])
+        assert snapshot.cosines == count_cosines(tensors[name], tensors["labels_N"])
 
 
 def test_a_job_with_fused_rounds_says_so_in_its_result_and_in_the_summary(tmp_path: Path) -> None:

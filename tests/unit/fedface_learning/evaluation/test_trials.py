@@ -40,3 +40,10 @@ def test_auc_and_eer_by_hand() -> None:
     assert np.isclose(trials.auc(), 5 / 9)
     # Points (FAR, TAR): (0, ⅓) at 0.9, (⅓, ⅓) at 0.6, (⅔, ⅔) at 0.4. FAR + TAR is 1 midway between the last two.
     assert np.isclose(trials.eer(), 0.5)
+
+
+def test_cosines_are_counted_without_those_that_failed_to_enrol() -> None:
+    trials = Trials.of_pairs(np.array([0.955, 0.405, -np.inf, 0.605]), np.array([True, False, True, False]), None)
+    counts = trials.cosines()
+    assert (counts.genuine[195], sum(counts.genuine)) == (1, 1)
+    assert (counts.impostor[140], counts.impostor[160], sum(counts.impostor)) == (1, 1, 2)

@@ -8,20 +8,24 @@ from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Resp
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
+from fedface_control import run_listing
 from fedface_control.api.views import run_detail, run_summaries
 from fedface_control.auth.roles import Role, requires
 from fedface_control.operate import run as operate_run
 from fedface_control.operate.quota import Quota
+from fedface_control.run_listing import RunFilter
 from fedface_control.upkeep import restore
 from fedface_core.contracts.http import Problem, RestoredRuns, RunDetail, RunList
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.run import Run
+from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
 
 V1 = "/v1"
 """What the paths of all operations on runs, models and artifacts begin with."""
 LONGEST_ID = 100
 """Characters of an id in a request. Ours have 16, and what is longer is none."""
+LONGEST_TEXT = 200
+"""Characters of what a list is filtered by."""
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -223,10 +227,24 @@ def list_runs(
     before: Annotated[
         str | None, Query(max_length=LONGEST_ID, description="The id of a run: only older runs are listed.")
     ] = None,
+    text: Annotated[
+        str, Query(max_length=LONGEST_TEXT, description="Only runs that have it in their name or their id.")
+    ] = "",
+    phase: Annotated[RunPhase | None, Query(description="Only runs in this phase.")] = None,
+    owner: Annotated[str, Query(max_length=LONGEST_TEXT, description="Only runs whose owner's name has it.")] = "",
 ) -> RunList:
-    """List the newest runs, newest first. For the next page, give the id of the last one as `before`."""
-    runs = run_summaries(ports.ledger, ports.ledger.runs(limit, before))
-    return RunList(runs=runs, unreadable=dict(ports.ledger.unreadable_runs(limit, before)))
+    """List the newest runs, newest first. For the next page, give `next` as `before`.
+
+    A page of a filtered list looks at 1,000 runs, so it may have few runs or none, and a next page. Small and capital
+    letters are the same. Runs whose records cannot be read fit no filter.
+    """
+    found = run_listing.list_runs(ports.ledger, RunFilter(text, phase, owner), limit, before)
+    return RunList(
+        runs=run_summaries(ports.ledger, found.runs),
+        unreadable=dict(found.unreadable),
+        next=found.next,
+        looked_at=found.looked_at,
+    )
 
 
 @router.get("/runs/{run_id}", responses=UNKNOWN_RUN, dependencies=[requires(Role.VIEWER)])

@@ -131,7 +131,7 @@ def test_a_run_is_cancelled_once(api: TestClient, services: InProcess) -> None:
 
 
 def test_runs_are_listed_newest_first(api: TestClient, services: InProcess) -> None:
-    assert api.get("/v1/runs").json() == {"runs": [], "unreadable": {}}
+    assert api.get("/v1/runs").json() == {"runs": [], "unreadable": {}, "next": None, "looked_at": 0}
     older = services.start()
     services.clock.advance(1)
     newer = services.start()
@@ -151,8 +151,29 @@ def test_runs_are_listed_a_page_at_a_time(api: TestClient, services: InProcess) 
     assert page(limit=2, before=created[1]) == created[2:4]
     assert page(before=created[3]) == created[4:]
     assert page(before=created[4]) == []
+    assert api.get("/v1/runs", params={"limit": 2}).json()["next"] == created[1]
+    assert api.get("/v1/runs", params={"limit": 5}).json()["next"] is None
     unknown = api.get("/v1/runs", params={"before": "run-00000000dead"})
     assert (unknown.status_code, unknown.json()["detail"]) == (404, "there is no run run-00000000dead")
+
+
+def test_runs_are_filtered_by_text_phase_and_owner(api: TestClient, services: InProcess) -> None:
+    paper = create_run(services.ports, services.plan.model_copy(update={"name": "Paper, arm 1"}))
+    services.clock.advance(1)
+    started = services.start()
+
+    def page(**asked: Any) -> list[str]:
+        return [run["id"] for run in api.get("/v1/runs", params=asked).json()["runs"]]
+
+    assert page(text="paper") == [paper.id]
+    assert page(text=started) == [started]
+    assert page(phase="preparing") == [started]
+    assert page(phase="created", text="nothing") == []
+    assert page(owner="") == [started, paper.id]
+    assert page(owner="somebody") == []
+    wrong = api.get("/v1/runs", params={"phase": "flying"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "query.phase")
+    assert api.get("/v1/runs", params={"text": "x" * 201}).status_code == 422
 
 
 ASKS = [

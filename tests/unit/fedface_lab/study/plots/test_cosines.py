@@ -9,7 +9,8 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.patches import StepPatch
 
-from fedface_lab.study.job_results import CosineCounts, ResultFolder
+from fedface_core.domain.results import CosineCounts
+from fedface_lab.study.job_results import ResultFolder
 from fedface_lab.study.plots.cosines import plot_cosines
 from fedface_lab.study.study_results import load_results
 from support.finished_study import Finished
