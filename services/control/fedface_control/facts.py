@@ -22,10 +22,13 @@ from fedface_core.domain.facts import (
     RoundEvaluated,
     RoundReady,
     StepFailed,
+    StepFailing,
+    Waiting,
 )
 from fedface_core.domain.round import ENDED_ROUND, Round, RoundPhase
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import Ports
+from fedface_core.runtime.trail_notes import write_note
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +60,9 @@ def handle(ports: Ports, fact: Fact) -> None:
     run = ports.ledger.load(fact.run_id)
     if run.phase in ENDED or run.phase is RunPhase.CREATED:
         log.info("fact_ignored", fact=fact.kind, run_phase=run.phase)
+        return
+    if isinstance(fact, StepFailing | Waiting):
+        write_note(ports.ledger, run, fact)
         return
     changed = _apply(ports, run, fact)
     if changed is None:

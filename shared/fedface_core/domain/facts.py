@@ -7,11 +7,12 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from fedface_core.domain.failures import LONGEST_STORED_REASON
+from fedface_core.domain.failures import LONGEST_STORED_REASON, shortened
 from fedface_core.domain.ids import RunId, Sha256
 from fedface_core.domain.results import Aggregation, Counted, Scores
 
 MOST_ID_CHARACTERS: Final = 64
+_STEP: Final = r"^(client|aggregator|evaluator|control)\.[ -~]{1,90}$"
 
 
 def _shortened(reason: str) -> str:
@@ -128,7 +129,50 @@ class StepFailed(FactBase):
         return self
 
 
+class StepFailing(FactBase):
+    """A step has failed for a new reason, and is tried again. It changes nothing but the audit trail."""
+
+    kind: Literal["step_failing"] = "step_failing"
+    step: str = Field(pattern=_STEP, description="As `fedface_core.runtime.failing_steps.step_of` names it.")
+    round: Counted | None = Field(description="None if it is a step of the run itself.")
+    reason: Annotated[str, AfterValidator(shortened)]
+
+    @property
+    def service(self) -> str:
+        """The service whose step it is."""
+        return self.step.partition(".")[0]
+
+    @property
+    def event_data(self) -> dict[str, str | int | None]:
+        """The data of the event, whose name is the fact's kind."""
+        return {"round": self.round, "reason": f"{self.step}: {self.reason}"}
+
+
+class Waiting(FactBase):
+    """The work of a service for the run waits for a server that is away. It changes nothing but the audit trail."""
+
+    kind: Literal["waiting"] = "waiting"
+    service: Literal["client", "aggregator", "evaluator", "control"]
+    reason: Annotated[str, AfterValidator(shortened)]
+
+    @property
+    def event_data(self) -> dict[str, str | int | None]:
+        """The data of the event, whose name is the fact's kind."""
+        return {"service": self.service, "reason": self.reason}
+
+
+Note = StepFailing | Waiting
+"""What control writes into the audit trail for a service that may not."""
+
 Fact = Annotated[
-    ModelPrepared | IdentitiesListed | RoundReady | RoundAggregated | RoundEvaluated | EvaluationSkipped | StepFailed,
+    ModelPrepared
+    | IdentitiesListed
+    | RoundReady
+    | RoundAggregated
+    | RoundEvaluated
+    | EvaluationSkipped
+    | StepFailed
+    | StepFailing
+    | Waiting,
     Field(discriminator="kind"),
 ]
