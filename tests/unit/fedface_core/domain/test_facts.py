@@ -66,7 +66,9 @@ def test_a_failed_step_of_an_earlier_version_is_read() -> None:
     assert FACT.validate_json(stored) == StepFailed(run_id=RUN, step=None, round=1, reason="no disk")
 
 
-@pytest.mark.parametrize("step", ["", "sweep", "gateway.train", "client.", "client.train\n", "client.\x1b[2J", "client." + "a" * 91])
+@pytest.mark.parametrize(
+    "step", ["", "sweep", "gateway.train", "client.", "client.train\n", "client.\x1b[2J", "client." + "a" * 91]
+)
 def test_a_failing_step_is_named_by_a_service(step: str) -> None:
     with pytest.raises(ValidationError):
         StepFailing(run_id=RUN, step=step, round=1, reason="no disk")

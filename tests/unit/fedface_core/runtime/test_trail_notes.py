@@ -1,4 +1,4 @@
-"""Control writes notes into the audit trail: its own at once, those of others as it gets them, and no more than there is room."""
+"""Control writes notes into the audit trail: its own at once, those of others as they come, and no more than fit."""
 
 from __future__ import annotations
 
