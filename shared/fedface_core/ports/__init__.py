@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fedface_core.ports.api_keys import MOST_KEYS, ApiKeys
 from fedface_core.ports.artifacts import ArtifactStore, NothingSigned, Signatures, StoredObject
 from fedface_core.ports.clock import Clock
+from fedface_core.ports.forwarded_artifacts import ForwardedArtifacts
 from fedface_core.ports.ledger import (
     EndedRound,
     EventDeliveries,
@@ -32,6 +33,7 @@ __all__ = [
     "Clock",
     "EndedRound",
     "EventDeliveries",
+    "ForwardedArtifacts",
     "NothingSigned",
     "Ports",
     "RecordedEvent",
