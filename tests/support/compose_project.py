@@ -220,7 +220,15 @@ def started(
     finally:
         if not is_well:
             keep_logs(made)
-        made.must("down", "--volumes", "--timeout", "20", seconds=180)
+        remove(made)
+
+
+def remove(project: Project) -> None:
+    """Remove the containers, networks and volumes."""
+    down = ("down", "--volumes", "--timeout", "20")
+    if project.compose(*down, seconds=180).returncode != 0:  # a busy engine is late to see that a process has ended
+        time.sleep(5)
+        project.must(*down, seconds=180)
 
 
 def keep_logs(project: Project) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from fedface_core.domain.failures import LONGEST_STORED_REASON, shortened
+from fedface_core.domain.free_text import cut
 from fedface_core.domain.ids import RunId, Sha256
 from fedface_core.domain.results import Aggregation, Counted, Scores
 
@@ -15,9 +16,9 @@ MOST_ID_CHARACTERS: Final = 64
 _STEP: Final = r"^(client|aggregator|evaluator|control)\.[ -~]{1,90}$"
 
 
-def _shortened(reason: str) -> str:
+def _as_stored(reason: str) -> str:
     """The reason, cut if it is longer than the ledger stores: a failure must not be lost because much is wrong."""
-    return reason if len(reason) <= LONGEST_STORED_REASON else reason[: LONGEST_STORED_REASON - 1] + "…"
+    return cut(reason, LONGEST_STORED_REASON)
 
 
 class FactBase(BaseModel):
@@ -113,7 +114,7 @@ class StepFailed(FactBase):
     kind: Literal["step_failed"] = "step_failed"
     step: OwnedStep | None = Field(default=None, description="Which step failed; None in facts of earlier versions.")
     round: Counted | None = Field(description="None while the run is prepared.")
-    reason: Annotated[str, AfterValidator(_shortened)]
+    reason: Annotated[str, AfterValidator(_as_stored)]
     fresh_cohort_may_help: bool = Field(
         default=False, description="Whether only the round failed, so that the run can go on with a fresh cohort."
     )
