@@ -13,6 +13,7 @@ from fedface_control.proceed import proceed
 from fedface_control.publish import publish_always, publish_never
 from fedface_core.domain.commands import HandleFact
 from fedface_core.domain.facts import (
+    Change,
     EvaluationSkipped,
     Fact,
     IdentitiesListed,
@@ -73,7 +74,7 @@ def handle(ports: Ports, fact: Fact) -> None:
     proceed(ports, changed, publish_never if under_way else publish_always)
 
 
-def _apply(ports: Ports, run: Run, fact: Fact) -> Run | None:
+def _apply(ports: Ports, run: Run, fact: Change) -> Run | None:
     """Record the fact, and return the run as stored; None if the fact changes nothing."""
     match fact:
         case ModelPrepared():

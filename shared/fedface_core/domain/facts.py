@@ -165,15 +165,7 @@ class Waiting(FactBase):
 Note = StepFailing | Waiting
 """What control writes into the audit trail for a service that may not."""
 
-Fact = Annotated[
-    ModelPrepared
-    | IdentitiesListed
-    | RoundReady
-    | RoundAggregated
-    | RoundEvaluated
-    | EvaluationSkipped
-    | StepFailed
-    | StepFailing
-    | Waiting,
-    Field(discriminator="kind"),
-]
+Change = ModelPrepared | IdentitiesListed | RoundReady | RoundAggregated | RoundEvaluated | EvaluationSkipped | StepFailed
+"""What may change the run."""
+
+Fact = Annotated[Change | Note, Field(discriminator="kind")]
