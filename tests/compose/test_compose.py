@@ -149,6 +149,8 @@ import os, sys
 from io import BytesIO
 from urllib.parse import urlsplit
 import minio, redis
+from fedface_core.adapters.redis.keys import run_keys
+from fedface_core.contracts import object_keys
 run, model = sys.argv[1:]
 broker = redis.Redis.from_url(os.environ["FEDFACE_REDIS_URL"])
 secret = os.environ["FEDFACE_S3_SECRET_KEY"]
@@ -157,9 +159,9 @@ bucket = os.environ.get("FEDFACE_S3_BUCKET", "fedface")
 get = lambda key: store.get_object(bucket, key).read()
 put = lambda key: store.put_object(bucket, key, BytesIO(b"forged"), 6)
 attempts = {
-    "the model": lambda: get(f"models/{model}"),
-    "end the run": lambda: broker.hset(f"fedface:{{{run}}}:run", "phase", "failed"),
-    "forget the run": lambda: broker.delete(f"fedface:{{{run}}}:run"),
+    "the model": lambda: get(object_keys.model(model)),
+    "end the run": lambda: broker.hset(run_keys(run).run, "phase", "failed"),
+    "forget the run": lambda: broker.delete(run_keys(run).run),
     "all keys": lambda: broker.keys("*"),
     "flush": broker.flushall,
     "settings of the server": lambda: broker.config_get("*"),
@@ -168,14 +170,14 @@ attempts = {
     "messages of the evaluator": lambda: broker.lrange("evaluator", 0, -1),
     "take from control": lambda: broker.rpop("control"),
     "API keys": lambda: broker.hgetall("fedface-api:keys"),
-    "list": lambda: list(store.list_objects(bucket, f"runs/{run}/", recursive=True)),
-    "the record": lambda: get(f"runs/{run}/run.json"),
-    "a manifest": lambda: get(f"runs/{run}/rounds/1/manifest.json"),
-    "put a manifest": lambda: put(f"runs/{run}/rounds/1/manifest.json"),
-    "put a report": lambda: put(f"runs/{run}/rounds/1/report.json"),
-    "put an aggregation": lambda: put(f"runs/{run}/rounds/1/aggregations/{'0' * 16}.json"),
-    "put a model": lambda: put(f"models/{'0' * 64}"),
-    "remove the model": lambda: store.remove_object(bucket, f"models/{model}"),
+    "list": lambda: list(store.list_objects(bucket, object_keys.run_folder(run), recursive=True)),
+    "the record": lambda: get(object_keys.run(run)),
+    "a manifest": lambda: get(object_keys.manifest(run, 1)),
+    "put a manifest": lambda: put(object_keys.manifest(run, 1)),
+    "put a report": lambda: put(object_keys.report(run, 1)),
+    "put an aggregation": lambda: put(object_keys.aggregation(run, 1, "0" * 16)),
+    "put a model": lambda: put(object_keys.model("0" * 64)),
+    "remove the model": lambda: store.remove_object(bucket, object_keys.model(model)),
     "remove the bucket": lambda: store.remove_bucket(bucket),
 }
 for name, attempt in attempts.items():
