@@ -154,7 +154,8 @@ from fedface_core.contracts import object_keys
 run, model = sys.argv[1:]
 broker = redis.Redis.from_url(os.environ["FEDFACE_REDIS_URL"])
 secret = os.environ["FEDFACE_S3_SECRET_KEY"]
-store = minio.Minio(os.environ["FEDFACE_S3_ENDPOINT"], os.environ["FEDFACE_S3_ACCESS_KEY"], secret, secure=False)
+endpoint, user = os.environ["FEDFACE_S3_ENDPOINT"], os.environ["FEDFACE_S3_ACCESS_KEY"]
+store = minio.Minio(endpoint, user, secret, secure=False, region="us-east-1")  # to ask for it is refused
 bucket = os.environ.get("FEDFACE_S3_BUCKET", "fedface")
 get = lambda key: store.get_object(bucket, key).read()
 put = lambda key: store.put_object(bucket, key, BytesIO(b"forged"), 6)
