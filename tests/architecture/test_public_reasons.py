@@ -14,7 +14,7 @@ DATA = ROOT / "shared/fedface_learning/data"
 OF_COMMANDS = {"alignment.py"}
 WORKERS = [ROOT / "shared/fedface_worker", *(ROOT / "services" / name for name in ("client", "aggregator", "evaluator"))]
 # What leaves a worker: a client's failure, a failed step, a counted failure, an event of the audit trail.
-EXITS = {"fail", "ClientFailure", "StepFailed", "record_failure", "record_event", "count_failure"}
+EXITS = {"fail", "ClientFailure", "StepFailed", "record_failure", "record_event", "count_failure", "StepFailing", "Waiting"}
 
 
 def raised(code: str) -> set[str]:

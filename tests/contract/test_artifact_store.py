@@ -1,4 +1,4 @@
-"""What every `ArtifactStore` promises: memory, a directory, a real S3 server."""
+"""What every `ArtifactStore` promises: memory, a directory, a real S3 server, and a store that passes calls on."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from fedface_core.adapters.directory import LocalArtifacts
 from fedface_core.adapters.memory import MemoryArtifacts
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.ports import ArtifactStore
+from fedface_core.runtime.metrics import CountedArtifacts
 
 KEY = "runs/run-0123456789ab/rounds/1/updates/client-000001.safetensors"
 SECOND = timedelta(seconds=1)
 
 
-@pytest.fixture(params=["memory", "directory", "s3"])
+@pytest.fixture(params=["memory", "counted", "directory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ArtifactStore]:
     match request.param:
         case "memory":
             yield MemoryArtifacts()
+        case "counted":
+            yield CountedArtifacts(MemoryArtifacts())
         case "directory":
             yield LocalArtifacts(tmp_path / "artifacts")
         case _:

@@ -131,6 +131,28 @@ def test_an_action_that_came_too_late_says_why(hand: tuple[ByHand, TestClient]) 
     assert f'href="/runs/{run_id}"' in answer.text
 
 
+@pytest.mark.parametrize(
+    ("slug", "changed"),
+    [
+        ("start", {"key": "clé"}),
+        ("start", {"key": "a\nX-Evil: b"}),
+        ("delete", {"confirm": "x" * 70_000}),
+        ("delete", {"confirm": "\x00\ud7ff"}),
+        ("close-round", {"round": "1" * 70_000}),
+        ("close-round", {"round": "../../../keys"}),
+    ],
+)
+def test_a_field_that_a_page_never_sends_is_an_error_of_the_form(
+    slug: str, changed: dict[str, str], hand: tuple[ByHand, TestClient]
+) -> None:
+    runs, browser = hand
+    run_id = runs.created()
+    fields = form_of(browser.get(f"/runs/{run_id}").text, f"/runs/{run_id}/actions/start")
+    answer = browser.post(f"/runs/{run_id}/actions/{slug}", data=fields | changed)
+    assert 400 <= answer.status_code < 500
+    assert runs.ports.ledger.load(run_id).phase is RunPhase.CREATED
+
+
 def test_a_run_is_deleted_only_with_its_id(hand: tuple[ByHand, TestClient]) -> None:
     runs, browser = hand
     run_id = runs.completed()
@@ -485,8 +507,13 @@ def test_an_api_that_is_away_is_said_plainly() -> None:
         assert "Look whether control runs there" in answer.text
 
 
-def test_what_is_no_control_api_is_said_plainly() -> None:
-    with console_answered_by(lambda _: httpx.Response(200, text="<html>a router</html>")) as browser:
-        answer = browser.get("/")
+@pytest.mark.parametrize("address", ["/", f"/runs/{NO_RUN}", f"/runs/{NO_RUN}/rounds/0/roc.json"])
+@pytest.mark.parametrize("headers", [{}, {"content-encoding": "gzip"}])
+def test_what_is_no_control_api_is_said_plainly(address: str, headers: dict[str, str]) -> None:
+    def router(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(b"<html>a router</html>"))
+
+    with console_answered_by(router) as browser:
+        answer = browser.get(address)
         assert answer.status_code == 503
-        assert "is not a control API" in answer.text
+        assert "is not a control API" in answer.text or "(DecodingError)" in answer.text

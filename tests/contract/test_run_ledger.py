@@ -231,6 +231,13 @@ def test_a_recorded_event_does_not_change_the_run(ledger: RunLedger, run: Run) -
     assert [event.name for event in events] == ["run_created", "waiting", "run_started"]
 
 
+def test_an_event_is_not_recorded_in_a_trail_that_has_as_many_as_it_may(ledger: RunLedger, run: Run) -> None:
+    recorded = [most for most in (1, 2, 2, 3, 2, 9) if ledger.record_event(run.id, "waiting", {}, most)]
+    assert recorded == [2, 3, 9]
+    assert ledger.record_event(run.id, "waiting", {})
+    assert len(ledger.events(run.id)) == 5
+
+
 def test_an_event_of_an_unknown_run_is_not_recorded(ledger: RunLedger, run: Run) -> None:
     unknown = created_run()
     with pytest.raises(NotFoundError):

@@ -450,7 +450,8 @@ def test_what_our_packages_ask_for_is_locked_with_all_that_it_asks_for(image: st
     folders = set[str]().union(*(of_ours(ROOT / "services" / service) for service in services))
     projects = [tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"] for folder in folders]
     asked = [line for project in projects for line in project["dependencies"]]
-    asked += [line for project in projects for line in project.get("optional-dependencies", {}).get("services", [])]
+    extras_of = [project.get("optional-dependencies", {}) for project in projects]
+    asked += [line for extras in extras_of for extra in ("services", "traces") for line in extras.get(extra, [])]
     waiting = [Requirement(line) for line in asked if not line.startswith("fedface")]
     needed: set[str] = set()
     while waiting:
@@ -667,6 +668,22 @@ def test_only_the_file_of_webhooks_gives_the_sweep_a_way_out(tmp_path: Path) -> 
     assert {"FEDFACE_WEBHOOK_URLS", "FEDFACE_WEBHOOK_SECRET"} <= read["services"]["sweep"]["environment"].keys()
     missing = compose(*both, "config", "-q")
     assert "WEBHOOK_URLS" in missing.stderr
+
+
+def test_the_file_of_traces_gives_no_worker_a_way_to_the_api_or_out(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text((ROOT / ".env.example").read_text() + "TRACES_URL=http://collector:4318/v1/traces\n")
+    both = ("-f", "docker-compose.yml", "-f", "docker-compose.traces.yml")
+    answer = compose(*both, "config", "--format", "json", env_file=tmp_path / "env")
+    assert answer.returncode == 0, answer.stderr
+    read = json.loads(answer.stdout)
+    assert read["networks"]["traces"]["internal"] is True
+    workers = {"sweep", "client", "aggregator", "evaluator"}
+    for name, networks in NETWORKS.items():
+        added = {"traces"} if name in workers else set()
+        assert set(read["services"][name]["networks"]) == networks | added, name
+        traced = "FEDFACE_TRACES_URL" in (read["services"][name].get("environment") or {})
+        assert traced == (name in workers | {"control"}), name
+    assert "TRACES_URL" in compose(*both, "config", "-q").stderr
 
 
 def test_prometheus_tells_the_alertmanager_of_compose(composed: dict[str, Any]) -> None:

@@ -243,10 +243,11 @@ def test_a_failing_step_of_a_worker_is_counted_at_once(broker: Broker, run: Run,
     """Its event belongs into the audit trail, where no worker may write: a first failure held the worker up for minutes."""
     ledger = RedisLedger(broker.url(identity))
     ports = with_patience(Ports(ledger, MemoryArtifacts(), RecordingPublisher(), ManualClock()), 60)
+    step = f"{OWN_QUEUE[identity]}.step of shard 0"
     began = time.monotonic()
-    assert count_failure(ports, RUN, 1, "aggregator.fold_shard of shard 0", "KeyError") is None
+    assert count_failure(ports, RUN, 1, step, "KeyError") is None
     assert time.monotonic() - began < 5
-    assert ledger.record_failure(RUN, 1, "aggregator.fold_shard of shard 0", "KeyError").total == 2
+    assert ledger.record_failure(RUN, 1, step, "KeyError").total == 2
 
 
 @pytest.mark.parametrize("identity", [Identity.AGGREGATOR, Identity.EVALUATOR])

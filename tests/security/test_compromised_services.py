@@ -30,6 +30,8 @@ from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.runtime.failing_steps import count_failure
+from fedface_core.runtime.patience import WaitingNotes
 from fedface_core.signing.errors import SignatureError
 from fedface_core.signing.keys import own_keys
 from fedface_core.signing.life import working_for
@@ -163,6 +165,33 @@ def test_a_run_goes_on_as_if_nobody_attacked_it(
     forged = [entry for entry in logs if entry["event"] == "message_forged"]
     assert len(forged) == attacker.done["forged message sent"] > 0
     assert services.dropped == []
+
+
+@pytest.mark.parametrize("identity", SERVICE_OF)
+def test_what_a_worker_notes_is_in_the_audit_trail_that_it_may_not_write(
+    services: GuardedServices, faces: Path, identity: Identity
+) -> None:
+    """Its failing step and its wait for the store come to control, signed, and control's worker writes them down."""
+    service = SERVICE_OF[identity]
+    ports = services.ports(identity, service)
+    noted: list[str] = []
+
+    def work(run: Run) -> None:
+        if run.phase is not RunPhase.RUNNING or noted:
+            return
+        noted.append(run.id)
+        assert count_failure(ports, run.id, None, f"{service}.step", "KeyError") is None
+        with structlog.contextvars.bound_contextvars(
+            run_id=run.id, task=f"{service}.step", correlation_id=run.correlation_id
+        ):
+            WaitingNotes(ports)("S3 does not answer")
+
+    run = services.run(tiny_plan(faces, rounds=1), work)
+    events = services.api.ledger.events(run.id)
+    assert [(event.name, event.data) for event in events if event.name in ("step_failing", "waiting")] == [
+        ("step_failing", {"round": None, "reason": f"{service}.step: KeyError"}),
+        ("waiting", {"service": service, "reason": "S3 does not answer"}),
+    ]
 
 
 class Replacer:

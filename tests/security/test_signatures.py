@@ -22,7 +22,15 @@ from fedface_core.adapters.signed_artifacts import SignedArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, ROUTES
 from fedface_core.domain.commands import EnrolClients, FoldShard, HandleFact, PrepareModel, ReduceRound, TrainClients
-from fedface_core.domain.facts import EvaluationSkipped, Fact, ModelPrepared, RoundReady, StepFailed
+from fedface_core.domain.facts import (
+    EvaluationSkipped,
+    Fact,
+    ModelPrepared,
+    RoundReady,
+    StepFailed,
+    StepFailing,
+    Waiting,
+)
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import ArtifactStore
 from fedface_core.runtime.celery_app import create_celery, register_handler
@@ -215,6 +223,8 @@ FORGED: list[BaseModel] = [
             StepFailed(run_id=RUN, round=1, reason="forged", fresh_cohort_may_help=True),
             EvaluationSkipped(run_id=RUN, round=1),
             RoundReady(run_id=RUN, round=1, because="operator"),
+            StepFailing(run_id=RUN, step="aggregator.reduce_round", round=1, reason="forged"),
+            Waiting(run_id=RUN, service="evaluator", reason="forged"),
         )
     ),
 ]

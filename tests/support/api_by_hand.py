@@ -66,6 +66,13 @@ class ByHand:
         handle_fact(self.ports, listed)
         return run_id
 
+    def clear(self) -> None:
+        """Remove all runs and objects, whatever a test has left: the next one finds the API as it was at first."""
+        artifacts = self.ports.artifacts
+        artifacts.delete_all(artifacts.keys(""))
+        for run in self.ports.ledger.runs():
+            self.ports.ledger.delete(run.id)
+
     def accept(self, run_id: str, number: int, clients: int) -> None:
         ledger = self.ports.ledger
         for client in ledger.load_round(run_id, number).cohort[:clients]:
@@ -170,3 +177,4 @@ def api(served_api: ByHand, monkeypatch: pytest.MonkeyPatch) -> Iterator[ByHand]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield served_api
     structlog.reset_defaults()
+    served_api.clear()

@@ -21,7 +21,15 @@ from fedface_core.domain.commands import (
     Sweep,
     TrainClients,
 )
-from fedface_core.domain.facts import EvaluationSkipped, Fact, ModelPrepared, RoundReady, StepFailed
+from fedface_core.domain.facts import (
+    EvaluationSkipped,
+    Fact,
+    ModelPrepared,
+    RoundReady,
+    StepFailed,
+    StepFailing,
+    Waiting,
+)
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import Run
 from fedface_core.runtime.celery_app import create_celery
@@ -94,6 +102,8 @@ def commands_about(run: Run) -> list[BaseModel]:
         EvaluationSkipped(run_id=run.id, round=number),
         RoundReady(run_id=run.id, round=number, because="deadline"),
         RoundReady(run_id=run.id, round=number, because="settled"),
+        StepFailing(run_id=run.id, step="control.sweep", round=number, reason="forged"),
+        Waiting(run_id=run.id, service="control", reason="forged"),
     ]
     return [
         *(HandleFact(run_id=run.id, fact=fact) for fact in facts),

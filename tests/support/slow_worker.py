@@ -26,6 +26,7 @@ from fedface_core.domain.round import open_round
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import RunLedger
 from fedface_core.runtime.celery_app import create_celery, register_handler
+from fedface_core.runtime.exit_message import exit_message
 from fedface_core.runtime.settings import WorkerSettings, load_settings
 from fedface_core.runtime.worker import run_worker
 from fedface_learning.client.update import Update
@@ -80,4 +81,5 @@ def write_to_journal(line: str) -> None:
 
 
 if __name__ == "__main__":
-    run_worker(CLIENT, load_settings(WorkerSettings), "support.slow_worker")
+    with exit_message(CLIENT):
+        run_worker(CLIENT, load_settings(WorkerSettings), "support.slow_worker")

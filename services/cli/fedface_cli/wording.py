@@ -8,7 +8,7 @@ from typing import Final
 
 from fedface_core.contracts.http import RunSummary
 from fedface_core.domain.failures import StepFailure
-from fedface_core.domain.free_text import one_line
+from fedface_core.domain.free_text import cut, one_line
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.domain.run import RunPhase
 
@@ -53,7 +53,7 @@ def field_value(value: object) -> str:
     if value is None:
         return "–"
     text = value if isinstance(value, str) else json.dumps(value, allow_nan=False)
-    return one_line(text) if len(text) <= _MOST_CHARACTERS else f"{one_line(text[:_MOST_CHARACTERS])}…"
+    return one_line(cut(text, _MOST_CHARACTERS))
 
 
 def local_minute(at: datetime | None) -> str:

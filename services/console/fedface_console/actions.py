@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,6 +87,7 @@ ACTIONS: Final = (
         grave=True,
     ),
 )
+_KEY: Final = re.compile(r"[\w-]{1,100}", re.ASCII)
 _BY_SLUG: Final = {action.slug: action for action in ACTIONS}
 
 
@@ -101,6 +104,14 @@ def buttons(run: RunSummary, reader: Reader) -> str:
 def new_key() -> str:
     """A new idempotency key, for a form: sending the form twice does the action once."""
     return uuid.uuid4().hex
+
+
+def key_of(form: Mapping[str, str]) -> str:
+    """The idempotency key of a form, or a new one if it has none. `PageError` if no page of ours has made it."""
+    key = form.get("key") or new_key()
+    if not _KEY.fullmatch(key):
+        raise PageError("The form has a key that no page has made. Load the page again.")
+    return key
 
 
 async def take_action(api: ControlApi, run_id: str, slug: str, form: dict[str, str]) -> RunDetail | None:
@@ -120,8 +131,7 @@ async def take_action(api: ControlApi, run_id: str, slug: str, form: dict[str, s
         path += "/" + action.path.format(round=number)
     else:
         request["params"] = {"confirm": form.get("confirm", "").strip()}
-    key = form.get("key") or new_key()
-    return await api.change(RunDetail, action.method, path, key=key[:200], **request)
+    return await api.change(RunDetail, action.method, path, key=key_of(form), **request)
 
 
 def _fits(action: Action, run: RunSummary) -> bool:

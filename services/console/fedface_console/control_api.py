@@ -14,7 +14,7 @@ import httpx
 from httpx_sse import aconnect_sse
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from fedface_console.errors import ApiAwayError, ApiProblemError, SignedOutError
+from fedface_console.errors import ApiAwayError, ApiProblemError, PageError, SignedOutError
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, Health, Problem
 from fedface_core.contracts.sign_in import Me, WaysToSignIn
 from fedface_core.domain.role import Role
@@ -80,7 +80,11 @@ class ControlApi:
 
     async def json(self, path: str) -> Any:
         """The answer to a GET of ``path``, as plain JSON."""
-        return (await self._answer("GET", path)).json()
+        answer = await self._answer("GET", path)
+        try:
+            return answer.json()
+        except ValueError:
+            raise self._unknown() from None
 
     async def text(self, path: str) -> str:
         """The answer to a GET of ``path``, as text."""
@@ -91,7 +95,7 @@ class ControlApi:
         try:
             answer = await self._http.get("/readyz")
             return Health.model_validate_json(answer.content).checks
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self._away(error) from None
         except ValidationError:
             raise self._unknown() from None
@@ -133,7 +137,7 @@ class ControlApi:
         request = self._http.build_request("GET", path)
         try:
             answer = await self._http.send(request, stream=True, auth=self._auth)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self._away(error) from None
         try:
             if not answer.is_success:
@@ -156,7 +160,7 @@ class ControlApi:
                     await source.response.aread()
                     raise _problem(source.response)
                 yield _parsed_events(source.aiter_sse())
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self._away(error) from None
 
     async def _answer(
@@ -164,13 +168,15 @@ class ControlApi:
     ) -> httpx.Response:
         try:
             answer = await self._http.request(method, path, headers=headers, auth=self._auth, **request)
-        except httpx.TransportError as error:
+        except httpx.InvalidURL:
+            raise PageError("A field of this form or address is too long.") from None
+        except httpx.RequestError as error:
             raise self._away(error) from None
         if not answer.is_success:
             raise _problem(answer)
         return answer
 
-    def _away(self, error: httpx.TransportError) -> ApiAwayError:
+    def _away(self, error: httpx.RequestError) -> ApiAwayError:
         what = "in time" if isinstance(error, httpx.TimeoutException) else f"({type(error).__name__})"
         return ApiAwayError(f"Nothing answers at {self._http.base_url} {what}. Look whether control runs there.")
 

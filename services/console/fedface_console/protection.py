@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fedface_core.domain.page_origin import host_name, is_address, is_of_another_site
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
@@ -58,29 +58,10 @@ class Protection:
         app = self._app
         if not self._is_ours(host):
             app = PlainTextResponse("This name is not one of the console: set FEDFACE_CONSOLE_HOSTS.\n", 421)
-        elif scope["method"] not in _SAFE and not _is_same_site(headers, host):
+        elif scope["method"] not in _SAFE and is_of_another_site(headers.get("sec-fetch-site"), headers.get("origin"), host):
             app = PlainTextResponse("A page of another site has sent this form. Nothing was done.\n", 403)
         await app(scope, receive, send_protected)
 
     def _is_ours(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
-        return name == "localhost" or name in self._hosts or _is_address(name)
-
-
-def _is_same_site(headers: Headers, host: str) -> bool:
-    """Whether the browser says that a page of ours sends the request. What is no browser says nothing."""
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        return False
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == host
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+        name = host_name(host)
+        return name == "localhost" or name in self._hosts or is_address(name)

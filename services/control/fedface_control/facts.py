@@ -13,6 +13,7 @@ from fedface_control.proceed import proceed
 from fedface_control.publish import publish_always, publish_never
 from fedface_core.domain.commands import HandleFact
 from fedface_core.domain.facts import (
+    Change,
     EvaluationSkipped,
     Fact,
     IdentitiesListed,
@@ -22,10 +23,13 @@ from fedface_core.domain.facts import (
     RoundEvaluated,
     RoundReady,
     StepFailed,
+    StepFailing,
+    Waiting,
 )
 from fedface_core.domain.round import ENDED_ROUND, Round, RoundPhase
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.ports import Ports
+from fedface_core.runtime.trail_notes import write_note
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +62,9 @@ def handle(ports: Ports, fact: Fact) -> None:
     if run.phase in ENDED or run.phase is RunPhase.CREATED:
         log.info("fact_ignored", fact=fact.kind, run_phase=run.phase)
         return
+    if isinstance(fact, StepFailing | Waiting):
+        write_note(ports.ledger, run, fact)
+        return
     changed = _apply(ports, run, fact)
     if changed is None:
         return
@@ -67,7 +74,7 @@ def handle(ports: Ports, fact: Fact) -> None:
     proceed(ports, changed, publish_never if under_way else publish_always)
 
 
-def _apply(ports: Ports, run: Run, fact: Fact) -> Run | None:
+def _apply(ports: Ports, run: Run, fact: Change) -> Run | None:
     """Record the fact, and return the run as stored; None if the fact changes nothing."""
     match fact:
         case ModelPrepared():

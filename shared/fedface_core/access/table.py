@@ -24,7 +24,7 @@ _TRANSACTION: Final = ("multi", "exec", "discard", "watch", "unwatch")
 _SCRIPT: Final = ("evalsha", "script|load")
 _READ: Final = (
     *("exists", "get", "hexists", "hget", "hgetall", "hkeys", "hlen", "hmget", "scard", "sdiff", "sismember", "smembers"),
-    *("sscan", "xrange", "xrevrange", "zcard", "zrange", "zrevrange", "zrevrank"),
+    *("sscan", "xlen", "xrange", "xrevrange", "zcard", "zrange", "zrevrange", "zrevrank"),
 )
 _WRITE: Final = ("del", "hdel", "hincrby", "hset", "hsetnx", "sadd", "set", "srem", "xadd", "zadd", "zrem")
 

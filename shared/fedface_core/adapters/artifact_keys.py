@@ -53,3 +53,13 @@ def range_past_end(key: str, start: int, size: int | None = None) -> InvalidInpu
     """The error for a range that starts at or past the end of the object. It names the object's ``size`` if given."""
     of_size = "" if size is None else f", which has {size} bytes"
     return InvalidInputError(f"{key}: cannot read from byte {start}: it is past the end of the object{of_size}")
+
+
+def part_of(key: str, data: bytes, start: int, length: int) -> bytes:
+    """``length`` bytes of the object from byte ``start`` on; fewer if it ends before. ``data`` is the whole object.
+
+    `InvalidInputError` if the range starts at or past its end.
+    """
+    if start >= len(data):
+        raise range_past_end(key, start, len(data))
+    return data[start : start + length]

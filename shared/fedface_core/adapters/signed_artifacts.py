@@ -7,16 +7,15 @@ store's own put.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from threading import Lock
 from typing import Final
 
 import structlog
 
-from fedface_core.adapters.artifact_keys import check_range, range_past_end
+from fedface_core.adapters.artifact_keys import check_range, part_of
 from fedface_core.contracts import object_keys
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.ports import ArtifactStore, StoredObject
+from fedface_core.ports import ArtifactStore, ForwardedArtifacts
 from fedface_core.signing.blocks import BLOCK_BYTES, DIGEST_BYTES, block_digests, blocks_in, digest_of, is_block
 from fedface_core.signing.errors import UnsignedError
 from fedface_core.signing.keys import Keyring
@@ -42,8 +41,8 @@ _REMEMBERED: Final = 4
 """Of how many large objects the digests are remembered: a reducer reads one partial after the other."""
 
 
-class SignedArtifacts:
-    """`ArtifactStore` and `Signatures` over ``store``. Kinds that nobody signs are passed through.
+class SignedArtifacts(ForwardedArtifacts):
+    """`ArtifactStore` and `Signatures` over ``store``. Kinds that nobody signs are passed on.
 
     ``keyring`` signs and checks. Of the kinds ``may_be_unsigned``, an object without any signature is believed, and logged:
     that of a FedFace which did not sign. Every read of a signed kind raises `SignatureError` if the object is not signed by
@@ -51,7 +50,7 @@ class SignedArtifacts:
     """
 
     def __init__(self, store: ArtifactStore, keyring: Keyring, may_be_unsigned: Collection[str] = ()) -> None:
-        self._store = store
+        super().__init__(store)
         self._keyring = keyring
         self._may_be_unsigned = frozenset(may_be_unsigned)
         self._digests: dict[tuple[str, str | None], tuple[int, bytes]] = {}
@@ -99,10 +98,7 @@ class SignedArtifacts:
         if not is_signed(key):
             return self._store.get_range(key, start, length)
         check_range(key, start, length)
-        data = self.get(key)
-        if start >= len(data):
-            raise range_past_end(key, start)
-        return data[start : start + length]
+        return part_of(key, self.get(key), start, length)
 
     def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
         """Copy the object's bytes from byte ``start`` on into ``buffer``, until the buffer is full or the object ends.
@@ -155,30 +151,6 @@ class SignedArtifacts:
         if object_keys.kind(key) in IN_BLOCKS:
             return self._blocks(key, self._store.size(key))[0]
         return max(0, self._store.size(key) - TRAILER_BYTES)
-
-    def keys(self, prefix: str) -> Sequence[str]:
-        """All keys that start with ``prefix``, sorted."""
-        return self._store.keys(prefix)
-
-    def page(self, prefix: str, after: str, limit: int) -> Sequence[StoredObject]:
-        """The first ``limit`` objects with this ``prefix`` that come after the key ``after``, if it is not empty."""
-        return self._store.page(prefix, after, limit)
-
-    def now(self) -> datetime:
-        """The time of the store's clock, by which objects are dated."""
-        return self._store.now()
-
-    def delete(self, key: str) -> None:
-        """Remove the object."""
-        self._store.delete(key)
-
-    def delete_all(self, keys: Sequence[str]) -> None:
-        """Remove many objects, in few requests if the store allows it."""
-        self._store.delete_all(keys)
-
-    def ping(self) -> None:
-        """Check that the store answers and accepts our credentials."""
-        self._store.ping()
 
     def _signed(
         self, key: str, data: Sequence[bytes | memoryview], sha256: str | None = None

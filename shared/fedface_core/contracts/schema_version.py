@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError
+from fedface_core.domain.free_text import cut
 
 UNREADABLE: Final = (UnknownSchemaError, DamagedObjectError)
 """What `read_versioned` raises. What is wrong with one record must not keep anybody from the others."""
@@ -35,9 +36,9 @@ def read_versioned(kind: type[ModelT], data: bytes | str | Mapping[str, Any], *,
         problems = error.errors(include_url=False)
     for problem in problems:
         if problem["loc"] and problem["loc"][-1] == _FIELD:
-            part = _shortened(".".join([kind.__name__, *map(str, problem["loc"][:-1])]))
+            part = cut(".".join([kind.__name__, *map(str, problem["loc"][:-1])]), _LONGEST_NAME)
             known = problem.get("ctx", {}).get("expected", "none")
-            version = _shortened(repr(problem["input"]))
+            version = cut(repr(problem["input"]), _LONGEST_NAME)
             raise UnknownSchemaError(
                 f"schema version {version} of {part} is not known here: this FedFace reads version {known}; {remedy}"
             )
@@ -47,9 +48,5 @@ def read_versioned(kind: type[ModelT], data: bytes | str | Mapping[str, Any], *,
 
 def _describe(problem: ErrorDetails) -> str:
     message = {"extra_forbidden": "there is no such field", "missing": "is required"}.get(problem["type"], problem["msg"])
-    field = _shortened(".".join(map(str, problem["loc"])))
+    field = cut(".".join(map(str, problem["loc"])), _LONGEST_NAME)
     return f"{field}: {message.removeprefix('Value error, ')}" if field else message
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + "…"

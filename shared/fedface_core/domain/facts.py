@@ -7,16 +7,18 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from fedface_core.domain.failures import LONGEST_STORED_REASON
+from fedface_core.domain.failures import LONGEST_STORED_REASON, shortened
+from fedface_core.domain.free_text import cut
 from fedface_core.domain.ids import RunId, Sha256
 from fedface_core.domain.results import Aggregation, Counted, Scores
 
 MOST_ID_CHARACTERS: Final = 64
+_STEP: Final = r"^(client|aggregator|evaluator|control)\.[ -~]{1,90}$"
 
 
-def _shortened(reason: str) -> str:
+def _as_stored(reason: str) -> str:
     """The reason, cut if it is longer than the ledger stores: a failure must not be lost because much is wrong."""
-    return reason if len(reason) <= LONGEST_STORED_REASON else reason[: LONGEST_STORED_REASON - 1] + "…"
+    return cut(reason, LONGEST_STORED_REASON)
 
 
 class FactBase(BaseModel):
@@ -112,7 +114,7 @@ class StepFailed(FactBase):
     kind: Literal["step_failed"] = "step_failed"
     step: OwnedStep | None = Field(default=None, description="Which step failed; None in facts of earlier versions.")
     round: Counted | None = Field(description="None while the run is prepared.")
-    reason: Annotated[str, AfterValidator(_shortened)]
+    reason: Annotated[str, AfterValidator(_as_stored)]
     fresh_cohort_may_help: bool = Field(
         default=False, description="Whether only the round failed, so that the run can go on with a fresh cohort."
     )
@@ -128,7 +130,42 @@ class StepFailed(FactBase):
         return self
 
 
-Fact = Annotated[
-    ModelPrepared | IdentitiesListed | RoundReady | RoundAggregated | RoundEvaluated | EvaluationSkipped | StepFailed,
-    Field(discriminator="kind"),
-]
+class StepFailing(FactBase):
+    """A step has failed for a new reason, and is tried again. It changes nothing but the audit trail."""
+
+    kind: Literal["step_failing"] = "step_failing"
+    step: str = Field(pattern=_STEP, description="As `fedface_core.runtime.failing_steps.step_of` names it.")
+    round: Counted | None = Field(description="None if it is a step of the run itself.")
+    reason: Annotated[str, AfterValidator(shortened)]
+
+    @property
+    def service(self) -> str:
+        """The service whose step it is."""
+        return self.step.partition(".")[0]
+
+    @property
+    def event_data(self) -> dict[str, str | int | None]:
+        """The data of the event, whose name is the fact's kind."""
+        return {"round": self.round, "reason": f"{self.step}: {self.reason}"}
+
+
+class Waiting(FactBase):
+    """The work of a service for the run waits for a server that is away. It changes nothing but the audit trail."""
+
+    kind: Literal["waiting"] = "waiting"
+    service: Literal["client", "aggregator", "evaluator", "control"]
+    reason: Annotated[str, AfterValidator(shortened)]
+
+    @property
+    def event_data(self) -> dict[str, str | int | None]:
+        """The data of the event, whose name is the fact's kind."""
+        return {"service": self.service, "reason": self.reason}
+
+
+Note = StepFailing | Waiting
+"""What control writes into the audit trail for a service that may not."""
+
+Change = ModelPrepared | IdentitiesListed | RoundReady | RoundAggregated | RoundEvaluated | EvaluationSkipped | StepFailed
+"""What may change the run."""
+
+Fact = Annotated[Change | Note, Field(discriminator="kind")]

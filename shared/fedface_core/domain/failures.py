@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fedface_core.domain.credentials import mask_credentials
 from fedface_core.domain.errors import StaleVersionError, UnavailableError, UnknownSchemaError
+from fedface_core.domain.free_text import cut, one_line
 
 MOST_IN_A_ROW: Final = 5
 """A step that has failed so often for one reason is given up, unless the plan's `cohort.attempts` is larger."""
@@ -96,9 +97,8 @@ def masked(text: str) -> str:
 
 
 def shortened(text: str, longest: int = LONGEST_REASON) -> str:
-    """The text in one line of ``longest`` characters at most. Characters that a terminal would obey are left out."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    """The text in one line of ``longest`` characters at most. Characters that a terminal would obey are spelled out."""
+    return cut(one_line(" ".join(text.split())), longest)
 
 
 def identity(reason: str) -> str:

@@ -39,6 +39,11 @@ def one_line(text: str) -> str:
     return _spelled_out(text, kept="")
 
 
+def cut(text: str, longest: int) -> str:
+    """``text``, or its beginning and an ellipsis if it has more than ``longest`` characters: that many then."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 def check_texts(part: BaseModel) -> None:
     """Check every text of a plan, or of a part of one, that a person has written anew.
 

@@ -13,6 +13,7 @@ from fedface_core.ports.api_keys import MOST_KEYS, ApiKeys
 from fedface_core.ports.artifacts import ArtifactStore, NothingSigned, Signatures, StoredObject
 from fedface_core.ports.clock import Clock
 from fedface_core.ports.dead_letters import DeadLetters, NoDeadLetters
+from fedface_core.ports.forwarded_artifacts import ForwardedArtifacts
 from fedface_core.ports.ledger import (
     EndedRound,
     EventDeliveries,
@@ -34,6 +35,7 @@ __all__ = [
     "DeadLetters",
     "EndedRound",
     "EventDeliveries",
+    "ForwardedArtifacts",
     "NoDeadLetters",
     "NothingSigned",
     "Ports",

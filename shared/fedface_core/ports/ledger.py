@@ -117,8 +117,13 @@ class RunRecords(Protocol):
         else has changed the run; `NotFoundError` if there is no such run, or ``changed`` was never opened.
         """
 
-    def record_event(self, run_id: str, event: str, data: Mapping[str, str | int | float | None]) -> None:
-        """Append an event to the run's audit trail; the run does not change. `NotFoundError` if there is no such run."""
+    def record_event(
+        self, run_id: str, event: str, data: Mapping[str, str | int | float | None], most: int | None = None
+    ) -> bool:
+        """Append an event to the run's audit trail; the run does not change. `NotFoundError` if there is no such run.
+
+        False if the trail has ``most`` events already: then nothing is appended.
+        """
 
     def restore(
         self,

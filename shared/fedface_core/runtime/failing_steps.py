@@ -6,7 +6,7 @@ happened, and the end of a process when the message that it worked on comes back
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -15,10 +15,12 @@ from pydantic import BaseModel
 
 from fedface_core.contracts.tasks import ROUTES
 from fedface_core.domain.commands import Command, EnrolClients, FoldShard, HandleFact, TrainClients
-from fedface_core.domain.errors import MissingRightError, NotFoundError
+from fedface_core.domain.errors import NotFoundError
+from fedface_core.domain.facts import StepFailing
 from fedface_core.domain.failures import OUTLIVED, PROCESS_ENDED, is_client_step, is_final, reason_of, shard_step
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.ports import Ports
+from fedface_core.runtime.trail_notes import note
 
 log = structlog.get_logger(__name__)
 
@@ -68,19 +70,12 @@ def count_failure(ports: Ports, run_id: str, number: int | None, step: str, reas
     `NotFoundError` if there is no such run or round.
     """
     failure = ports.ledger.record_failure(run_id, number, step, reason)
-    final = is_final(failure, ports.ledger.load(run_id).plan.cohort.attempts, times)
+    run = ports.ledger.load(run_id)
+    final = is_final(failure, run.plan.cohort.attempts, times)
     log.warning("failure_counted", step=step, reason=reason, in_a_row=failure.in_a_row, total=failure.total, final=final)
     if failure.in_a_row == 1 and not is_client_step(step):  # too many for the audit trail; the round names failed clients
-        _note(ports, run_id, {"round": number, "reason": f"{step}: {reason}"})
+        note(ports, run_id, run.correlation_id, StepFailing(run_id=run_id, step=step, round=number, reason=reason))
     return f"{step} failed {failure.total} times, in the end with {reason}" if final else None
-
-
-def _note(ports: Ports, run_id: str, data: Mapping[str, str | int | None]) -> None:
-    """Note a failing step in the audit trail. A worker with a user of its own in Redis may not: then its log has it."""
-    try:
-        ports.ledger.record_event(run_id, "step_failing", data)
-    except MissingRightError as error:
-        log.warning("failing_step_not_noted", reason=str(error))
 
 
 def count_safely(count: Callable[[], object]) -> None:

@@ -8,7 +8,6 @@ exported once, is right after a restart, and needs no shared files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from enum import StrEnum
 from itertools import product
 from typing import TypeVar
@@ -21,7 +20,7 @@ from fedface_core.domain.plan.update_encoding import UPDATE_ENCODINGS
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import RefusalReason
-from fedface_core.ports import ArtifactStore, StoredObject
+from fedface_core.ports import ForwardedArtifacts
 from fedface_core.runtime.received_message import MessageFault
 
 UNKNOWN_QUEUE = "unknown"
@@ -165,11 +164,8 @@ def export_task(task: str) -> None:
     at_zero(TASKS_CAME_BACK, [task])
 
 
-class CountedArtifacts:
-    """An `ArtifactStore` that passes every call to ``store`` and counts the bytes put and got, by kind of artifact."""
-
-    def __init__(self, store: ArtifactStore) -> None:
-        self._store = store
+class CountedArtifacts(ForwardedArtifacts):
+    """An `ArtifactStore` over another one, which counts the bytes put and got, by kind of artifact."""
 
     def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:
         """Store an object, or replace it. The bytes are counted."""
@@ -201,31 +197,3 @@ class CountedArtifacts:
         size = self._store.read_into(key, start, buffer)
         ARTIFACT_BYTES.labels("get", object_keys.kind(key)).inc(max(0, min(len(buffer), size - start)))
         return size
-
-    def size(self, key: str) -> int:
-        """The object's size in bytes; the object is not read."""
-        return self._store.size(key)
-
-    def keys(self, prefix: str) -> Sequence[str]:
-        """All keys that start with ``prefix``, sorted."""
-        return self._store.keys(prefix)
-
-    def page(self, prefix: str, after: str, limit: int) -> Sequence[StoredObject]:
-        """The first ``limit`` objects with this ``prefix`` that come after the key ``after``, if it is not empty."""
-        return self._store.page(prefix, after, limit)
-
-    def now(self) -> datetime:
-        """The time of the store's clock, by which objects are dated."""
-        return self._store.now()
-
-    def delete(self, key: str) -> None:
-        """Remove the object."""
-        self._store.delete(key)
-
-    def delete_all(self, keys: Sequence[str]) -> None:
-        """Remove many objects, in few requests if the store allows it."""
-        self._store.delete_all(keys)
-
-    def ping(self) -> None:
-        """Check that the store answers and accepts our credentials."""
-        self._store.ping()

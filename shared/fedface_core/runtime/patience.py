@@ -24,14 +24,17 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from fedface_core.domain.errors import FedFaceError, MissingRightError, UnavailableError
-from fedface_core.ports import Ports, RunRecords
+from fedface_core.domain.errors import MissingRightError, UnavailableError
+from fedface_core.domain.facts import Waiting
+from fedface_core.domain.failures import masked
+from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import WAITING_SECONDS, Dependency
+from fedface_core.runtime.trail_notes import note
 
 log = structlog.get_logger(__name__)
 
 LONGEST_PAUSE_SECONDS = 5.0
-_EVENT_INTERVAL_SECONDS: Final = 60.0
+_NOTE_INTERVAL_SECONDS: Final = 60.0
 
 PortT = TypeVar("PortT")
 ResultT = TypeVar("ResultT")
@@ -42,15 +45,16 @@ Report = Callable[[str], None]
 def with_patience(ports: Ports, seconds: float) -> Ports:
     """``ports`` with operations that are repeated for up to ``seconds`` while they raise `UnavailableError`.
 
-    A wait for the artifact store is recorded in the audit trail of the run. A wait for Redis is not, since the audit trail
+    A wait for the artifact store is noted in the audit trail of the run. A wait for Redis is not, since the audit trail
     is in Redis.
     """
+    report = WaitingNotes(ports)
     return replace(
         ports,
         ledger=_with_patience(Dependency.LEDGER, ports.ledger, seconds),
         clock=_with_patience(Dependency.LEDGER, ports.clock, seconds),  # it asks the ledger
-        artifacts=_with_patience(Dependency.ARTIFACT_STORE, ports.artifacts, seconds, report=WaitingEvents(ports.ledger)),
-        signatures=_with_patience(Dependency.ARTIFACT_STORE, ports.signatures, seconds, report=WaitingEvents(ports.ledger)),
+        artifacts=_with_patience(Dependency.ARTIFACT_STORE, ports.artifacts, seconds, report),
+        signatures=_with_patience(Dependency.ARTIFACT_STORE, ports.signatures, seconds, report),
         publisher=_with_patience(Dependency.BROKER, ports.publisher, seconds),
     )
 
@@ -150,31 +154,29 @@ class _Outage:
         self._counted_until = now
 
 
-class WaitingEvents:
-    """Records in a run's audit trail that its work waits, and why: at most once a minute for each run.
+class WaitingNotes:
+    """Notes for a run's audit trail that its work waits, and why: at most one a minute for each run.
 
     ``clock`` gives the seconds of a monotonic clock.
     """
 
-    def __init__(self, ledger: RunRecords, clock: Callable[[], float] = time.monotonic) -> None:
-        self._ledger = ledger
+    def __init__(self, ports: Ports, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ports = ports
         self._clock = clock
-        self._recorded_at: dict[str, float] = {}
+        self._noted_at: dict[str, float] = {}
 
     def __call__(self, reason: str) -> None:
-        """Record the event ``waiting`` for the run that the present task is about, if any.
+        """Have the event ``waiting`` written for the run that the present task is about, if any.
 
-        `register_handler` has bound the run and the task to the logs. If the ledger cannot record the event, this is logged.
+        `register_handler` has bound the run, its correlation id and the task to the logs.
         """
         context = structlog.contextvars.get_contextvars()
         run_id = context.get("run_id")
         now = self._clock()
-        self._recorded_at = {run: at for run, at in self._recorded_at.items() if now - at < _EVENT_INTERVAL_SECONDS}
-        if run_id is None or run_id in self._recorded_at:
+        self._noted_at = {run: at for run, at in self._noted_at.items() if now - at < _NOTE_INTERVAL_SECONDS}
+        if run_id is None or run_id in self._noted_at:
             return
-        self._recorded_at[run_id] = now
-        service = str(context.get("task", "")).split(".")[0]  # the name of a task begins with its service
-        try:
-            self._ledger.record_event(run_id, "waiting", {"service": service, "reason": reason})
-        except FedFaceError as error:
-            log.warning("waiting_not_noted", reason=str(error))
+        self._noted_at[run_id] = now
+        service = context["task"].split(".")[0]  # the name of a task begins with its service
+        noted = Waiting(run_id=run_id, service=service, reason=masked(reason))
+        note(self._ports, run_id, context["correlation_id"], noted)

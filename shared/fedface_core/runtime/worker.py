@@ -78,19 +78,19 @@ def run_worker(
     if in_each_process is not None:
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
     try:
-        _refuse_evicting_server(app, service)
+        _refuse_evicting_server(app)
         _run(app, service, once_ready=once_ready, beat=beat)
     finally:
         if settings.metrics_directory is None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _refuse_evicting_server(app: Celery, service: str) -> None:
+def _refuse_evicting_server(app: Celery) -> None:
     with app.connection_for_read() as connection:
         try:
             connection.connect()  # our transport checks the server
-        except EvictingLedgerError as error:
-            sys.exit(f"{service}: {error}")
+        except EvictingLedgerError:
+            raise  # it is a connection error, too, but waiting does not help
         except (*connection.connection_errors, *connection.channel_errors) as error:
             log.warning("broker_unavailable", reason=str(error))  # Celery waits for it, and names each attempt in the log
 

@@ -68,6 +68,8 @@ def senders(command: BaseModel) -> frozenset[str]:
             return frozenset({CLIENT if fact.because == "settled" else CONTROL})
         case facts.StepFailed():
             return _owners_of_failed_step(fact)
+        case facts.StepFailing() | facts.Waiting():
+            return frozenset({fact.service})
         case _:
             return _FACTS[type(fact)]
 

@@ -23,7 +23,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.evaluation.bootstrap import draw_people
 from fedface_learning.evaluation.faces import EmbeddedFaces, FaceFile
 from fedface_learning.evaluation.figures import ProtocolResult
-from fedface_learning.evaluation.image_files import ImageFiles
+from fedface_learning.evaluation.named_images import ImageFiles
 from fedface_learning.evaluation.template_files import Faces, Templates, refuse_overlap
 from fedface_learning.evaluation.template_scores import Comparisons, Searches, template_figures
 from fedface_learning.evaluation.text_files import BOUNDS, read_lines, read_table, whole_number, wrong_line

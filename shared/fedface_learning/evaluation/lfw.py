@@ -13,9 +13,9 @@ from fedface_learning.evaluation.bootstrap import interval, resample_share
 from fedface_learning.evaluation.faces import EmbeddedFaces, FaceFile
 from fedface_learning.evaluation.figures import Figure, ProtocolResult, rate_figures
 from fedface_learning.evaluation.fold_accuracy import best_threshold, correct_answers
-from fedface_learning.evaluation.image_files import ImageFiles
 from fedface_learning.evaluation.lfw_files import NamedPair, read_folds, read_view_1
 from fedface_learning.evaluation.listed_pairs import FAR, ListedPairs, index_names
+from fedface_learning.evaluation.named_images import ImageFiles
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.evaluation.faces import EmbeddedFaces, FaceFile
 from fedface_learning.evaluation.figures import Figure, ProtocolResult, rate_figures
-from fedface_learning.evaluation.image_files import ImageFiles
 from fedface_learning.evaluation.listed_pairs import FAR, ListedPairs, index_names, same_sized_folds
+from fedface_learning.evaluation.named_images import ImageFiles
 from fedface_learning.evaluation.pair_list_files import Pair, read_pair_list
 from fedface_learning.evaluation.template_files import Faces
 from fedface_learning.evaluation.trials import People

@@ -252,6 +252,5 @@ def test_restore_says_which_run_cannot_be_brought_back(fedface: Invoke, api: ByH
     api.ports.ledger.delete(run_id)
     api.ports.artifacts.put(object_keys.run(run_id), b"half a rec")
     code, out, err = fedface("run", "restore")
-    api.ports.artifacts.delete(object_keys.run(run_id))  # the store is that of the other tests too
     assert (code, out) == (1, "")
     assert err.startswith(f"{run_id} is not restored: this is no Run: Invalid JSON")

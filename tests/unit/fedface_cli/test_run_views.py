@@ -49,7 +49,6 @@ def test_a_name_that_an_older_version_took_is_shown_harmlessly_everywhere(
         assert (code, json.dumps(HOSTILE_NAME) in out) == (0, True)
     monkeypatch.setattr("sys.stdin", AtATerminal("n\n"))
     assert f"Delete {run_id} ({HARMLESS_NAME}, failed)" in fedface("run", "delete", run_id)[1]
-    api.ports.ledger.delete(run_id)  # the store is that of the other tests too
 
 
 def stored(api: ByHand, name: str, failure: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from fedface_console.actions import new_key
+from fedface_console.actions import key_of
 from fedface_console.control_api import ControlApi
 from fedface_console.errors import ApiProblemError, PageError
 from fedface_console.forms import read_form
@@ -51,8 +51,9 @@ async def use_form(request: Request, api: ApiDep) -> Response:
     if given.get("do") == "check":
         checked = await api.change(PlanCheck, "POST", "/v1/plans:check", json=plan)
         return await _page(request, api, form, given, wrong=checked.errors if checked else (), checked=checked)
+    key = key_of(given)
     try:
-        run = await api.change(RunDetail, "POST", "/v1/runs", key=given.get("key", new_key())[:200], json=plan)
+        run = await api.change(RunDetail, "POST", "/v1/runs", key=key, json=plan)
     except ApiProblemError as error:
         if error.status != 422:
             raise
@@ -60,7 +61,7 @@ async def use_form(request: Request, api: ApiDep) -> Response:
         return await _page(request, api, form, given, wrong=found, status=422)
     assert run is not None, "a run that was created is in the answer"
     if given.get("do") == "start":
-        await api.change(RunDetail, "POST", f"/v1/runs/{run.id}/start", key=f"{given.get('key', new_key())[:190]}-start")
+        await api.change(RunDetail, "POST", f"/v1/runs/{run.id}/start", key=f"{key}-start")
     return RedirectResponse(f"/runs/{run.id}", 303)
 
 

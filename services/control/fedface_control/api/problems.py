@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from fedface_control.api.capacity import RETRY_AFTER_SECONDS
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, FieldProblem, Problem, problem_type
 from fedface_core.domain.errors import FedFaceError
+from fedface_core.domain.free_text import cut
 
 log = structlog.get_logger(__name__)
 
@@ -96,16 +97,12 @@ def field_problem(found: Mapping[str, Any]) -> FieldProblem:
         "extra_forbidden": "there is no such field",
         "missing": "is required",
     }.get(found["type"], str(found["msg"]).removeprefix("Value error, "))
-    return FieldProblem(field=_shortened(path), message=_shortened(message))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+    return FieldProblem(field=cut(path, MOST_CHARACTERS), message=cut(message, MOST_CHARACTERS))
 
 
 def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    detail = f"{_shortened(request.method)} {_shortened(request.url.path)}: {error.detail}"
+    detail = f"{cut(request.method, MOST_CHARACTERS)} {cut(request.url.path, MOST_CHARACTERS)}: {error.detail}"
     title = HTTP_TITLES.get(error.status_code) or HTTPStatus(error.status_code).phrase
     response = problem_response(title, error.status_code, detail)
     response.headers.update(error.headers or {})
@@ -114,7 +111,7 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 def _client_left(request: Request, _error: Exception) -> JSONResponse:
     """Nobody gets this answer: the client has gone, or was cut, before its body was whole. That is no crash."""
-    log.info("client_left", path=_shortened(request.url.path))
+    log.info("client_left", path=cut(request.url.path, MOST_CHARACTERS))
     return problem_response("Bad Request", HTTPStatus.BAD_REQUEST, "the body of this request has not come whole")
 
 

@@ -10,10 +10,8 @@ sign in. It cannot choose the headers that are looked at here.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,6 +23,7 @@ from fedface_control.auth.errors import (
     UnsupportedBodyError,
     refusal,
 )
+from fedface_core.domain.page_origin import host_name, is_address, is_of_another_site
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _OWN_NAMES: Final = ("localhost", "control")
@@ -45,11 +44,8 @@ class Hosts:
 
     def has(self, host: str) -> bool:
         """Whether a ``Host`` header, with a port or without, names one of them."""
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:  # a single bracket
-            return False
-        return name in self._exact or name.endswith(self._endings) or _is_address(name)
+        name = host_name(host)
+        return name in self._exact or name.endswith(self._endings) or is_address(name)
 
 
 class OwnHost:
@@ -87,7 +83,7 @@ class OwnPages:
         """Pass the request on, or refuse it."""
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
             headers = Headers(scope=scope)
-            if _is_of_another_site(headers):
+            if is_of_another_site(headers.get("sec-fetch-site"), headers.get("origin"), headers.get("host", "")):
                 complaint = "a page of another site has sent this request; no page but the API's own may change anything"
                 await _refuse(ForeignPageError(complaint), scope, receive, send)
                 return
@@ -99,20 +95,6 @@ class OwnPages:
         await self._app(scope, receive, send)
 
 
-def _is_of_another_site(headers: Headers) -> bool:
-    """Whether a page of another site has sent the request. No page has sent one that has neither of the two headers."""
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site not in ("same-origin", "none")
-    origin = headers.get("origin")
-    if origin is None:
-        return False
-    try:
-        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
-    except ValueError:
-        return True
-
-
 def _has_body(headers: Headers) -> bool:
     return headers.get("content-length", "0").strip() not in ("", "0") or "transfer-encoding" in headers
 
@@ -120,14 +102,6 @@ def _has_body(headers: Headers) -> bool:
 def _is_json(content_type: str) -> bool:
     kind = content_type.partition(";")[0].strip().lower()
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 async def _refuse(error: RefusedRequestError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from heapq import nsmallest
 
-from fedface_core.adapters.artifact_keys import check_key, check_page, check_prefix, check_range, range_past_end
+from fedface_core.adapters.artifact_keys import check_key, check_page, check_prefix, check_range, part_of
 from fedface_core.adapters.system_clock import SystemClock
 from fedface_core.domain.errors import ArtifactMissingError
 from fedface_core.ports import Clock, StoredObject
@@ -42,10 +42,7 @@ class MemoryArtifacts:
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """``length`` bytes of the object from byte ``start`` on; fewer if the object ends before."""
         check_range(key, start, length)
-        data = self.get(key)
-        if start >= len(data):
-            raise range_past_end(key, start)
-        return data[start : start + length]
+        return part_of(key, self.get(key), start, length)
 
     def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
         """Copy the object's bytes from byte ``start`` on into ``buffer``, until the buffer is full or the object ends."""

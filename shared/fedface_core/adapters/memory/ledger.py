@@ -97,11 +97,14 @@ class MemoryLedger:
             self._record(run.id, event, event_data(saved, opened, changed, detail))
             return saved
 
-    def record_event(self, run_id: str, event: str, data: EventData) -> None:
-        """Append an event to the run's audit trail; the run does not change."""
+    def record_event(self, run_id: str, event: str, data: EventData, most: int | None = None) -> bool:
+        """Append an event to the run's audit trail, unless it has ``most`` events; the run does not change."""
         with self._lock:
             self.load(run_id)
+            if most is not None and len(self._events[run_id]) >= most:
+                return False
             self._record(run_id, event, dict(data))
+            return True
 
     def restore(self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None) -> None:
         """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``."""

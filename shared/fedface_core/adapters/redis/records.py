@@ -120,13 +120,16 @@ class RedisRecords(RunLookup):
                 raise StaleVersionError(f"{run.id} is at version {version}, not {run.version}; load it again")
         return saved
 
-    def record_event(self, run_id: str, event: str, data: EventData) -> None:
-        """Append an event to the run's audit trail; the run does not change."""
+    def record_event(self, run_id: str, event: str, data: EventData, most: int | None = None) -> bool:
+        """Append an event to the run's audit trail, unless it has ``most`` events; the run does not change."""
         keys = run_keys(run_id)
-        recorded = self._server.run_script(
-            "record_event.lua", keys=[keys.run, keys.events], args=[event, json.dumps(dict(data), allow_nan=False)]
+        outcome = self._server.run_script(
+            "record_event.lua",
+            keys=[keys.run, keys.events],
+            args=[event, json.dumps(dict(data), allow_nan=False), "" if most is None else most],
         )
-        self._require_run(recorded, run_id)
+        self._require_run(outcome != "no_run", run_id)
+        return bool(outcome == "recorded")
 
     def restore(self, run: Run, rounds: Sequence[EndedRound], detail: EventData | None = None) -> None:
         """Store a run whose records were lost, its ended rounds, and the event ``run_restored`` with ``detail``."""

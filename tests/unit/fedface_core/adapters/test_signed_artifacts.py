@@ -17,6 +17,7 @@ from fedface_core.adapters.signed_artifacts import SignedArtifacts
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
+from fedface_core.ports import ForwardedArtifacts
 from fedface_core.signing import blocks, keys
 from fedface_core.signing.errors import SignatureError, UnsignedError
 from fedface_core.signing.hash_tree import HASH_BYTES, leaf
@@ -360,15 +361,14 @@ def test_the_digests_of_a_partial_come_with_its_last_block(store: SignedArtifact
     assert asked.calls == ["read_into", "get"]
 
 
-class Asked(MemoryArtifacts):
-    """Notes what it was asked for its objects, which are those of another store."""
+class Asked(ForwardedArtifacts):
+    """Notes what it was asked for the objects of another store."""
 
     def __init__(self, store: MemoryArtifacts) -> None:
+        super().__init__(store)
         self.calls: list[str] = []
-        self._store = store
 
     def __getattribute__(self, name: str) -> Any:
         if name in ("get", "get_range", "read_into", "size"):
             self.calls.append(name)
-            return getattr(self._store, name)
         return super().__getattribute__(name)

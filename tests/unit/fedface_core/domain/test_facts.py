@@ -13,7 +13,10 @@ from fedface_core.domain.facts import (
     OwnedStep,
     RoundReady,
     StepFailed,
+    StepFailing,
+    Waiting,
 )
+from fedface_core.domain.failures import LONGEST_REASON
 
 RUN = "run-0123456789ab"
 FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
@@ -28,6 +31,8 @@ FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
         EvaluationSkipped(run_id=RUN, round=2),
         StepFailed(run_id=RUN, round=None, reason="no disk"),
         StepFailed(run_id=RUN, step=OwnedStep.EVALUATE_MODEL, round=2, reason="no disk"),
+        StepFailing(run_id=RUN, step="aggregator.fold_shard of shard 3", round=2, reason="no disk"),
+        Waiting(run_id=RUN, service="client", reason="S3 does not answer"),
     ],
     ids=lambda fact: fact.kind,
 )
@@ -59,3 +64,22 @@ def test_a_failed_step_of_an_earlier_version_is_read() -> None:
     """It said neither which step had failed, nor whose it was."""
     stored = f'{{"schema_version": 3, "run_id": "{RUN}", "kind": "step_failed", "round": 1, "reason": "no disk"}}'
     assert FACT.validate_json(stored) == StepFailed(run_id=RUN, step=None, round=1, reason="no disk")
+
+
+@pytest.mark.parametrize(
+    "step", ["", "sweep", "gateway.train", "client.", "client.train\n", "client.\x1b[2J", "client." + "a" * 91]
+)
+def test_a_failing_step_is_named_by_a_service(step: str) -> None:
+    with pytest.raises(ValidationError):
+        StepFailing(run_id=RUN, step=step, round=1, reason="no disk")
+
+
+@pytest.mark.parametrize("note", [StepFailing, Waiting])
+def test_the_reason_of_a_note_is_one_bounded_line(note: type[StepFailing] | type[Waiting]) -> None:
+    noted = note.model_validate(
+        {"run_id": RUN, "reason": "\x1b[2J" + "x\n" * 500}
+        | ({"step": "client.train", "round": 1} if note is StepFailing else {"service": "client"})
+    )
+    assert len(noted.reason) == LONGEST_REASON
+    assert noted.reason.isprintable()
+    assert noted.service == "client"

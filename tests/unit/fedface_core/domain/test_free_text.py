@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.domain.free_text import MOST_CHARACTERS, check_texts, one_line, visible
+from fedface_core.domain.free_text import MOST_CHARACTERS, check_texts, cut, one_line, visible
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.data import DataPlan
 
@@ -71,3 +71,8 @@ def test_every_text_of_a_plan_is_checked_and_bounded() -> None:
         check_texts(Plan.model_validate({"data": data}))
     with pytest.raises(InvalidInputError, match=rf"^folder has {MOST_CHARACTERS + 1} characters; {MOST_CHARACTERS} are"):
         check_texts(DataPlan.model_validate({"dataset": "folder", "folder": "a" * (MOST_CHARACTERS + 1)}))
+
+
+@pytest.mark.parametrize(("text", "shown"), [("", ""), ("abcd", "abcd"), ("abcde", "abc…")])
+def test_a_text_that_is_too_long_is_cut_to_the_longest(text: str, shown: str) -> None:
+    assert cut(text, 4) == shown

@@ -13,15 +13,16 @@ from pydantic import BaseModel
 from structlog.typing import EventDict
 
 from fedface_core.adapters.memory import ManualClock, MemoryArtifacts, MemoryLedger, RecordingPublisher
-from fedface_core.domain.commands import Sweep
+from fedface_core.domain.commands import HandleFact, Sweep
 from fedface_core.domain.errors import ArtifactMissingError, UnavailableError
+from fedface_core.domain.facts import Waiting
 from fedface_core.domain.ids import new_run_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
 from fedface_core.runtime import patience
 from fedface_core.runtime.metrics import Dependency
-from fedface_core.runtime.patience import WaitingEvents, wait_for_dependency, with_patience
+from fedface_core.runtime.patience import WaitingNotes, wait_for_dependency, with_patience
 
 REASON = "the S3 server at minio:9000 does not answer"
 
@@ -49,9 +50,9 @@ class FlakyArtifacts(MemoryArtifacts):
 
 
 class AbsentLedger(MemoryLedger):
-    """Records no events."""
+    """Answers nothing."""
 
-    def record_event(self, run_id: str, event: str, data: object) -> None:
+    def load(self, run_id: str) -> Run:
         raise UnavailableError("Redis does not answer")
 
 
@@ -156,38 +157,48 @@ def test_a_batch_of_messages_is_published_whole_at_last() -> None:
     assert publisher.commands == [Sweep()] * 3, "one twice, which is harmless; none is missing"
 
 
-def test_a_wait_is_recorded_in_the_audit_trail_of_its_run(run: Run, ledger: MemoryLedger) -> None:
-    ports = ports_over(FlakyArtifacts(failures=3), ledger)
-    with structlog.contextvars.bound_contextvars(run_id=run.id, task="client.train"):
+def test_a_wait_of_a_worker_is_noted_for_the_audit_trail_of_its_run(run: Run, ledger: MemoryLedger) -> None:
+    publisher = RecordingPublisher()
+    ports = with_patience(Ports(ledger, FlakyArtifacts(failures=3), publisher, ManualClock()), 60.0)
+    with structlog.contextvars.bound_contextvars(run_id=run.id, task="client.train", correlation_id="abc"):
         ports.artifacts.put("a/b", b"x")
+    note = Waiting(run_id=run.id, service="client", reason=REASON)
+    assert publisher.published == [(HandleFact(run_id=run.id, fact=note), "abc")]
+
+
+def test_a_wait_of_control_is_in_the_audit_trail_at_once(run: Run, ledger: MemoryLedger) -> None:
+    """A message to itself would come when the wait is over."""
+    with structlog.contextvars.bound_contextvars(run_id=run.id, task="control.handle_fact", correlation_id="abc"):
+        ports_over(FlakyArtifacts(failures=3), ledger).artifacts.put("a/b", b"x")
     event = ledger.events(run.id)[-1]
-    assert (event.name, event.data) == ("waiting", {"service": "client", "reason": REASON})
+    assert (event.name, event.data) == ("waiting", {"service": "control", "reason": REASON})
 
 
-def test_a_wait_is_recorded_once_a_minute_for_each_run(run: Run, ledger: MemoryLedger) -> None:
+def test_a_wait_is_noted_once_a_minute_for_each_run(run: Run, ledger: MemoryLedger) -> None:
     now = 1000.0
-    record = WaitingEvents(ledger, clock=lambda: now)
+    ports = Ports(ledger, MemoryArtifacts(), RecordingPublisher(), ManualClock())
+    report = WaitingNotes(ports, clock=lambda: now)
     another = run.model_copy(update={"id": new_run_id()})
     ledger.create(another)
     for moment, run_id in ((1000.0, run.id), (1030.0, another.id), (1059.0, run.id), (1061.0, run.id), (1062.0, run.id)):
         now = moment
-        with structlog.contextvars.bound_contextvars(run_id=run_id, task="client.train"):
-            record(REASON)
+        with structlog.contextvars.bound_contextvars(run_id=run_id, task="control.handle_fact", correlation_id="abc"):
+            report(REASON)
     assert [event.name for event in ledger.events(run.id)] == ["run_created", "waiting", "waiting"]
     assert [event.name for event in ledger.events(another.id)] == ["run_created", "waiting"]
 
 
-def test_a_wait_for_no_run_is_not_recorded(ledger: MemoryLedger, run: Run) -> None:
+def test_a_wait_for_no_run_is_not_noted(ledger: MemoryLedger, run: Run) -> None:
     ports_over(FlakyArtifacts(failures=1), ledger).artifacts.put("a/b", b"x")
     assert [event.name for event in ledger.events(run.id)] == ["run_created"]
 
 
 @pytest.mark.parametrize("ledger_kind", [AbsentLedger, MemoryLedger], ids=["away", "without the run"])
-def test_an_event_that_cannot_be_recorded_is_no_reason_to_fail(
+def test_a_note_that_cannot_be_written_is_no_reason_to_fail(
     run: Run, ledger_kind: type[MemoryLedger], logs: list[EventDict]
 ) -> None:
     store = FlakyArtifacts(failures=2)
-    with structlog.contextvars.bound_contextvars(run_id=run.id, task="client.train"):
+    with structlog.contextvars.bound_contextvars(run_id=run.id, task="control.handle_fact", correlation_id="abc"):
         ports_over(store, ledger_kind()).artifacts.put("a/b", b"x")
     assert store.get("a/b") == b"x"
-    assert events_in(logs) == ["waiting_for_dependency", "waiting_not_noted", "dependency_back"]
+    assert events_in(logs) == ["waiting_for_dependency", "not_noted", "dependency_back"]

@@ -19,6 +19,7 @@ import resource
 import sys
 from pathlib import Path
 from pydantic import SecretStr
+from fedface_core.runtime.exit_message import exit_message
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_core.runtime.worker import run_worker
 
@@ -27,7 +28,8 @@ for metrics_directory in (Path(sys.argv[1]), None):
         redis_url=SecretStr("redis://:own@redis:6379/0"), artifacts="directory", artifact_directory=Path("/artifacts"),
         metrics_directory=metrics_directory,
     )
-    run_worker("client", settings, "tasks_of_test", beat=True)
+    with exit_message("client"):
+        run_worker("client", settings, "tasks_of_test", beat=True)
 print(*resource.getrlimit(resource.RLIMIT_NOFILE))
 """
 

@@ -9,7 +9,7 @@ import pytest
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.tasks import AGGREGATOR, ROUTES
 from fedface_core.domain.commands import HandleFact
-from fedface_core.domain.facts import PREPARATION, Fact, OwnedStep, StepFailed
+from fedface_core.domain.facts import PREPARATION, Fact, OwnedStep, StepFailed, StepFailing, Waiting
 from fedface_core.signing.makers import MAKERS, MARKS, NAMED_BY_DIGEST, SIGNERS, senders
 
 RUN = "run-0123456789ab"
@@ -26,7 +26,8 @@ def test_every_message_has_a_sender_that_signs() -> None:
             assert senders(kind.model_construct()) <= set(SIGNERS)
             assert senders(kind.model_construct())
     for kind in get_args(get_args(Fact)[0]):
-        fact = kind.model_construct(run_id="run-0123456789ab", round=0, because="settled")
+        step = "client.train" if kind is StepFailing else None
+        fact = kind.model_construct(run_id=RUN, round=0, because="settled", step=step, service="client")
         assert senders(HandleFact.model_construct(run_id=fact.run_id, fact=fact)), kind
 
 
@@ -35,3 +36,11 @@ def test_a_failed_step_is_believed_from_the_service_that_takes_it(step: OwnedSte
     fact = StepFailed(run_id=RUN, step=step, round=None if step in PREPARATION else 1, reason="no disk")
     owner = AGGREGATOR if step is None else {route.task: route.queue for route in ROUTES.values()}[step]
     assert senders(HandleFact(run_id=RUN, fact=fact)) == {owner}
+
+
+@pytest.mark.parametrize("service", SIGNERS)
+def test_a_note_for_the_audit_trail_is_believed_from_the_service_that_it_is_about(service: str) -> None:
+    failing = StepFailing(run_id=RUN, step=f"{service}.step", round=1, reason="no disk")
+    waiting = Waiting.model_validate({"run_id": RUN, "service": service, "reason": "S3 does not answer"})
+    for note in (failing, waiting):
+        assert senders(HandleFact(run_id=RUN, fact=note)) == {service}

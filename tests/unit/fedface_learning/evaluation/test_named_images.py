@@ -11,7 +11,7 @@ from unicodedata import normalize
 import pytest
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_learning.evaluation.image_files import ImageFiles
+from fedface_learning.evaluation.named_images import ImageFiles
 
 COMPOSED = normalize("NFC", "José_Ángel")
 DECOMPOSED = normalize("NFD", COMPOSED)
