@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.plan.cosface import CosFacePlan
+from fedface_core.domain.plan.one_cycle import one_cycle_rate
 from fedface_core.domain.plan.part import PositiveInt, Seed
 from fedface_core.files.whole_file import write_whole
 from fedface_learning.data import FaceDataset
@@ -91,9 +92,7 @@ def learning_rate(step: int, steps: int, plan: PretrainPlan) -> float:
     share_done = (step + 0.5) / steps
     if plan.schedule == "step":
         return plan.learning_rate * (1.0 if share_done < 0.5 else 0.1 if share_done < 0.75 else 0.01)
-    if share_done < 0.3:
-        return plan.learning_rate * share_done / 0.3
-    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * (share_done - 0.3) / 0.7))
+    return one_cycle_rate(plan.learning_rate, share_done)
 
 
 class CosFaceHead(nn.Module):

@@ -88,6 +88,10 @@ def test_a_cohort_smaller_than_all_clients_is_drawn_alike(faces: Path, shard_siz
         {"aggregation": {"optimiser": "yogi"}, "strategy": "fedaws"},
         {"local_training": {"steps": 2, "flip": True, "shift": 1}},
         {
+            "aggregation": {"optimiser": {"name": "sgd", "weight_decay": 0.01}},
+            "local_training": {"steps": 1, "schedule": "one-cycle"},
+        },
+        {
             "strategy": "public-negatives",
             "split": {"public": 2},
             "model": {"centring": True},

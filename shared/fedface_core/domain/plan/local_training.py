@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fedface_core.domain.plan.one_cycle import one_cycle_rate
 from fedface_core.domain.plan.part import Count, Decay, Fraction, PlanPart, PositiveInt, Rate, Shift
 
 
@@ -36,8 +37,10 @@ class LocalTrainingPlan(PlanPart):
         description="How many clients a simulation trains at once, as one computation. This is faster for small networks, "
         "and rounds differently. In one process only.",
     )
-    schedule: Literal["constant", "cosine", "linear"] = Field(
-        default="constant", description="How the learning rate falls from round to round."
+    schedule: Literal["constant", "cosine", "linear", "one-cycle"] = Field(
+        default="constant",
+        description="How the learning rate changes from round to round. `one-cycle`: a linear rise over the first 30 % of the "
+        "rounds, then half a cosine down to 0.",
     )
     final_learning_rate: Fraction | None = Field(
         default=None, description="The rate of the plan's last round, as a share of `learning_rate`."
@@ -53,13 +56,16 @@ class LocalTrainingPlan(PlanPart):
 
     @model_validator(mode="after")
     def _final_values_belong_to_a_schedule(self) -> Self:
-        if (self.schedule == "constant") != (self.final_learning_rate is None):
+        if self.schedule == "one-cycle" and self.warmup_rounds:
+            raise ValueError("schedule 'one-cycle' begins with a rise of its own: leave warmup_rounds out")
+        if (self.schedule in ("constant", "one-cycle")) != (self.final_learning_rate is None):
             raise ValueError(
                 "give final_learning_rate (a share of learning_rate) with schedule 'cosine' or 'linear', and with no other"
             )
-        if self.final_steps is not None and (self.schedule == "constant" or self.final_steps > self.steps):
+        if self.final_steps is not None and (self.final_learning_rate is None or self.final_steps > self.steps):
             raise ValueError(
-                f"final_steps is {self.final_steps}: it needs a schedule, and to be at most steps, {self.steps}"
+                f"final_steps is {self.final_steps}: it needs schedule 'cosine' or 'linear', and to be at most steps, "
+                f"{self.steps}"
             )
         return self
 
@@ -72,8 +78,10 @@ class LocalTrainingPlan(PlanPart):
 
         The share rises to 1 in the first round after the warm-up, and falls from there to its final value in round
         ``rounds``. It stays there in later rounds, which come if rounds were retried. If the warm-up leaves one round,
-        its share is 1.
+        its share is 1. With one-cycle it is that of the middle of the round, so it is never 0.
         """
+        if self.schedule == "one-cycle":
+            return one_cycle_rate(1.0, (min(number, rounds) - 0.5) / rounds)
         if number <= self.warmup_rounds:
             return number / (self.warmup_rounds + 1)
         if self.final_learning_rate is None:
