@@ -164,7 +164,7 @@ class CosFaceTraining:
             group["lr"] = learning_rate(self.step, self.steps, plan)
         self._network.train()
         self._optimiser.zero_grad()
-        images_NCHW = augment(self._images_NCHW[chosen_N], plan.seed, self.step, flip=plan.flip, shift=plan.shift)
+        images_NCHW = augment(self._images_NCHW[chosen_N], plan.seed, self.step, plan.augmentations)
         loss, accuracy = self._head(self._network(images_NCHW), self._labels_N[chosen_N])
         torch.autograd.backward(loss)
         self._optimiser.step()
@@ -197,7 +197,8 @@ class CosFaceTraining:
         except DamagedObjectError as error:
             raise InvalidInputError(f"checkpoint {path}: {error}") from None
         plan = self._plan.model_dump()
-        changed = [name for name in plan if metadata.get("plan", {}).get(name) != plan[name]]
+        written = metadata.get("plan", {})
+        changed = [name for name in written | plan if written.get(name) != plan.get(name)]  # each may lack a default
         if changed:
             raise InvalidInputError(
                 f"checkpoint {path} belongs to a pre-training with another {', '.join(changed)}; "

@@ -93,6 +93,8 @@ def _of_servers(plan: Plan, size: NetworkSize) -> int:
     if isinstance(plan.strategy, PublicNegativesPlan):
         own = plan.strategy.public_steps
         images = plan.split.public * each
+        if plan.strategy.public_batch is not None:
+            images = min(plan.strategy.public_batch, images)
         step = BACKWARD * images * (size.multiplications + (plan.split.public + clients) * dimensions)
         work += (plan.local_training.steps if own is None else own) * step
     return work

@@ -1,9 +1,8 @@
 """The server optimiser: the step from the old model to the next one, given the clients' average (Reddi et al., ICLR 2021).
 
-``Δ = average − f`` takes the place of the negative gradient; SGD divides it by the clients' learning rate r, so that with one
-local step ``−Δ/r`` is the gradient itself. The optimiser's state are the moments of Δ, float32, which are
-kept from round to round. Buffers (BatchNorm's statistics, the centre) are no parameters: they take the average with every
-optimiser.
+``Δ = average − f`` takes the place of the negative gradient; SGD divides it by the clients' learning rate r, so that with
+one local step ``−Δ/r`` is the gradient itself. The optimiser's state are the moments of Δ, float32, which are kept from
+round to round. Buffers (BatchNorm's statistics, the centre) are no parameters: they take the average with every optimiser.
 """
 
 from __future__ import annotations

@@ -7,6 +7,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fedface_core.domain.plan.augmentation import (
+    FLIP,
+    SHIFT,
+    AugmentationPlan,
+    PlainAugmentationPlan,
+    StrongAugmentationPlan,
+    is_plain,
+    require_no_other,
+    resolved,
+)
 from fedface_core.domain.plan.one_cycle import one_cycle_rate
 from fedface_core.domain.plan.part import Count, Decay, Fraction, PlanPart, PositiveInt, Rate, Shift
 
@@ -21,10 +31,13 @@ class LocalTrainingPlan(PlanPart):
     learning_rate: Rate = Field(default=0.05, description="The learning rate of SGD, which the schedule changes.")
     momentum: Decay = Field(default=0.9, description="The momentum of SGD.")
     margin: Annotated[float, Field(gt=0, le=1)] = Field(default=0.9, description="m in max(0, m − w·f(x))².")
-    flip: bool = Field(default=False, description="Mirror each image left to right with probability ½.")
-    shift: Shift = Field(
-        default=0,
-        description="Shift each image at random by up to this many pixels, horizontally and vertically, in each step.",
+    flip: bool = Field(default=False, description=FLIP)
+    shift: Shift = Field(default=0, description=SHIFT)
+    augmentation: AugmentationPlan = Field(
+        default_factory=PlainAugmentationPlan,
+        exclude_if=is_plain,
+        description="How training images are changed at random: a name, or a name with its parameters. `plain` does what "
+        "`flip` and `shift` say; `strong` has these among its own parameters.",
     )
     losses: Literal["measured", "seen"] = Field(
         default="measured",
@@ -39,8 +52,8 @@ class LocalTrainingPlan(PlanPart):
     )
     schedule: Literal["constant", "cosine", "linear", "one-cycle"] = Field(
         default="constant",
-        description="How the learning rate changes from round to round. `one-cycle`: a linear rise over the first 30 % of the "
-        "rounds, then half a cosine down to 0.",
+        description="How the learning rate changes from round to round. `one-cycle`: a linear rise over the first 30 % of "
+        "the rounds, then half a cosine down to 0.",
     )
     final_learning_rate: Fraction | None = Field(
         default=None, description="The rate of the plan's last round, as a share of `learning_rate`."
@@ -68,6 +81,16 @@ class LocalTrainingPlan(PlanPart):
                 f"{self.steps}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _moves_by_one_field(self) -> Self:
+        require_no_other(self.augmentation, flip=self.flip, shift=self.shift != 0)
+        return self
+
+    @property
+    def augmentations(self) -> StrongAugmentationPlan:
+        """What is done to the images of a training step."""
+        return resolved(self.augmentation, flip=self.flip, shift=self.shift)
 
     def reports_seen_losses(self, steps: int) -> bool:
         """Whether a client reports the losses of its ``steps`` gradient steps. Without a step it has to measure them."""

@@ -10,7 +10,10 @@ RISING: Final = 0.3
 
 
 def one_cycle_rate(peak: float, share_done: float) -> float:
-    """The learning rate when ``share_done`` (0 to 1) of all steps is done: a linear rise to ``peak``, then half a cosine to 0."""
+    """The learning rate when ``share_done`` (0 to 1) of all steps is done.
+
+    It rises in a straight line to ``peak``, and falls from there to 0 along half a cosine.
+    """
     if share_done < RISING:
         return peak * share_done / RISING
     return peak * 0.5 * (1 + cos(pi * (share_done - RISING) / (1 - RISING)))

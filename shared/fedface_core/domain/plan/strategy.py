@@ -56,6 +56,19 @@ class PublicNegativesPlan(PlanPart):
         default=None,
         description="How many gradient steps the aggregator makes in a round; by default as many as a client, 0 for none.",
     )
+    public_batch: PositiveInt | None = Field(
+        default=None,
+        # Left out of the JSON, so that plans without it keep their digests, and older services read them.
+        exclude_if=lambda batch: batch is None,
+        description="How many public photographs, drawn anew in each round, a step of the aggregator takes. They are its "
+        "weight in the average too. By default all.",
+    )
+    guidance_every: PositiveInt = Field(
+        default=1,
+        exclude_if=lambda rounds: rounds == 1,
+        description="The class embeddings of the public identities are made anew at enrolment, and in each round whose "
+        "number this divides.",
+    )
 
 
 class CentralisedPlan(CosFacePlan):

@@ -41,6 +41,26 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"model": {"architecture": None}},
         {},
     ),
+    "another augmentation takes its own parameters": (
+        {"local_training": {"augmentation": {"name": "strong", "blur": 2}}},
+        {"local_training": {"augmentation": {"name": "plain"}, "shift": 1}},
+        {"local_training": {"shift": 1}},
+    ),
+    "the augmentation of a strategy too": (
+        {"strategy": {"name": "centralised", "epochs": 3, "augmentation": "strong"}},
+        {"strategy": {"augmentation": {"name": "plain"}}},
+        {"strategy": {"name": "centralised", "epochs": 3}},
+    ),
+    "the same augmentation keeps its parameters": (
+        {"local_training": {"augmentation": {"name": "strong", "blur": 2}}},
+        {"local_training": {"augmentation": {"name": "strong", "shift": 1}}},
+        {"local_training": {"augmentation": {"name": "strong", "blur": 2, "shift": 1}}},
+    ),
+    "from plain to strong": (
+        {},
+        {"local_training": {"augmentation": {"name": "strong"}}},
+        {"local_training": {"augmentation": "strong"}},
+    ),
     "another strategy takes its own parameters": (
         {"strategy": {"name": "fedprox", "proximal": 0.5}},
         {"strategy": {"name": "fedavg"}},
