@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation
-from fedface_learning.data import FaceDataset, open_photographs
+from fedface_learning.data import FaceDataset, ScoredPart, open_photographs
 from fedface_learning.evaluation.verification import Verification
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import EmbeddingNetwork, initial_network
@@ -61,18 +61,20 @@ def simulate(
     initial: EmbeddingNetwork | None = None,
     dataset: FaceDataset | None = None,
     evaluate_at: Callable[[int], bool] = lambda _number: True,
+    scored_part: ScoredPart = "test",
 ) -> SimulationResult:
     """Simulate a run. ``on_round`` is called with each round when it ends.
 
     ``initial`` replaces the network that the plan starts from. It must be given if the plan names a stored model by its
     SHA-256. It is changed in place, and holds the round's model when ``on_round`` is called. ``dataset`` replaces the plan's
-    data set. ``evaluate_at`` says by its number whether a round is evaluated; by default every round is. `InvalidInputError`
-    if the plan's aggregation is asynchronous.
+    data set. ``evaluate_at`` says by its number whether a round is evaluated; by default every round is.
+    ``scored_part`` is the part of the split on whose identities. `InvalidInputError` if the plan's aggregation is
+    asynchronous.
     """
     if plan.aggregation.mode == "asynchronous":
         raise InvalidInputError("one process trains one client at a time, and has nothing asynchronous to simulate")
     network = initial or initial_network(plan.model, plan.seed)
-    data = SimulationData.of(plan, dataset or open_photographs(plan), evaluate_at)
+    data = SimulationData.of(plan, dataset or open_photographs(plan), evaluate_at, scored_part)
     rounds_of = BOUNDS.get(plan.strategy.name, federated_rounds)
     rounds: list[SimulatedRound] = []
     for reduced, verification in rounds_of(plan, network, data):

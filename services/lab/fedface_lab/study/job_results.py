@@ -12,6 +12,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation, RocCurve, Scores
 from fedface_lab.study.grid import RESULT_SCHEMA, Job
+from fedface_learning.data import ScoredPart
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.pretraining import PretrainPlan
 
@@ -29,7 +30,7 @@ class RoundResult(_ResultPart):
 
 
 class CosineCounts(_ResultPart):
-    """The number of test pairs by their cosine, in bins of equal width from −1 to 1."""
+    """The number of pairs of scored people by their cosine, in bins of equal width from −1 to 1."""
 
     genuine: list[int]
     impostor: list[int]
@@ -48,6 +49,7 @@ class JobResult(_ResultPart):
     schema_version: Literal[1] = RESULT_SCHEMA
     plan: Plan
     pretrain: PretrainPlan | None
+    scored_part: ScoredPart = "test"
     identity_list_sha256: str | None = None
     """The identity list of the data set when the job was run; None in results of older versions."""
     rounds: tuple[RoundResult, ...]

@@ -27,8 +27,8 @@ def run_job(job: Job, folder: ResultFolder) -> None:
     plan = job.plan
     network = starting_network(job, folder)
     dataset = CachedDataset(open_photographs(plan))
-    test = split_identities(dataset.identities, plan.split).test
-    labels_N = torch.cat([torch.full((len(dataset.images(identity)),), label) for label, identity in enumerate(test)])
+    people = split_identities(dataset.identities, plan.split).scored(job.scored_part)
+    labels_N = torch.cat([torch.full((len(dataset.images(identity)),), label) for label, identity in enumerate(people)])
     rounds: list[RoundResult] = []
     embeddings: list[Tensor] = []
     snapshots: list[Snapshot] = []
@@ -39,10 +39,17 @@ def run_job(job: Job, folder: ResultFolder) -> None:
         rounds.append(RoundResult(number=finished.number, aggregation=finished.aggregation, scores=scores))
         if finished.number in (0, plan.rounds):
             assert verification is not None, "the first and the last round are always scored"
-            embeddings.append(torch.cat([embed(network, dataset.images(identity)) for identity in test]))
+            embeddings.append(torch.cat([embed(network, dataset.images(identity)) for identity in people]))
             snapshots.append(Snapshot(roc=verification.roc, cosines=cosine_counts(embeddings[-1], labels_N)))
 
-    simulate(plan, keep, initial=network, dataset=dataset, evaluate_at=job.scored_rounds.__contains__)
+    simulate(
+        plan,
+        keep,
+        initial=network,
+        dataset=dataset,
+        evaluate_at=job.scored_rounds.__contains__,
+        scored_part=job.scored_part,
+    )
     before, after = snapshots
     if job.keeps_embeddings:
         tensors = {"before_ND": embeddings[0], "after_ND": embeddings[1], "labels_N": labels_N}
@@ -50,6 +57,7 @@ def run_job(job: Job, folder: ResultFolder) -> None:
     result = JobResult(
         plan=plan,
         pretrain=job.pretrain,
+        scored_part=job.scored_part,
         identity_list_sha256=sha256_hex(identity_list(dataset.identities)),
         rounds=tuple(rounds),
         before=before,

@@ -12,6 +12,7 @@ from fedface_cli.plan_files import kind_of_document, make_part, parse_document
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan.part import PositiveInt, Seed
 from fedface_core.files.bounded_file import read_text
+from fedface_learning.data import ScoredPart
 
 # Names become parts of file names and of column names.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$", max_length=80)]
@@ -52,6 +53,11 @@ class Study(_StudyPart):
     repeat: RepeatPlan
     metric: str = Field(default="tar@1e-3", description="The metric of the plots: tar@FAR, auc or eer.")
     score_every: PositiveInt = Field(default=1, description="Score every n-th round; round 0 and the last one always.")
+    scored_part: ScoredPart = Field(
+        default="test",
+        description="The part of the split whose people are scored: `validation` while settings are chosen. If the split "
+        "has validation people, the test people are scored in round 0 and after the last round only.",
+    )
     upper_bound: str | None = Field(default=None, description="The arm that shows the largest possible gain.")
 
     @field_validator("grid", mode="before")

@@ -53,6 +53,7 @@ def summary_markdown(results: StudyResults) -> str:
         "Mean ± standard error over seeds, in per cent; the gain, after − before on the same seed, in percentage points, "
         f"with its {100 * CONFIDENCE:.0f} % t-interval. *Seeds*: in how many of them the metric is better after. "
         "*Update*, *round*: what is uploaded, on average (kB: 1,000 bytes).",
+        f"Scored on the {study.scored_part} people.",
     ]
     if study.upper_bound:
         lines.append(f"*Recovered*: (after − before) / (upper − before) of the means, upper being {study.upper_bound}.")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from fedface_lab.study.grid import expand
 from fedface_lab.study.job_results import ResultFolder
 from fedface_lab.study.run_job import cosine_counts, run_job
 from fedface_lab.study.study_file import read_study
+from fedface_learning.data import open_photographs, split_identities
 from fedface_learning.evaluation.verification import verify_pairs
 from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import simulate
@@ -37,3 +40,34 @@ def test_a_job_is_the_simulation_of_its_plan(tmp_path: Path) -> None:
         assert snapshot.roc == verification.roc == again.roc
         assert verification.scores == again.scores
         assert snapshot.cosines == cosine_counts(tensors[name], tensors["labels_N"])
+
+
+VALIDATION = ("test = 5\n", "test = 4\nvalidation = 2\n")
+CHOOSING = ("score_every = 2\n", 'score_every = 2\nscored_part = "validation"\n')
+
+
+@pytest.mark.parametrize("changes", [(VALIDATION, CHOOSING), (VALIDATION,)], ids=["choosing", "at the end"])
+def test_test_people_are_not_looked_at_while_settings_are_chosen_and_validation_people_not_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: tuple[tuple[str, str], ...]
+) -> None:
+    use_deterministic_torch(1)
+    file = write_study(tmp_path, NO_PRETRAINING, *changes)
+    job = expand(read_study(file), file)[0]
+    faces = open_photographs(job.plan)
+    looked_at: set[str] = set()
+    images = type(faces).images
+    monkeypatch.setattr(type(faces), "images", lambda self, identity: looked_at.add(identity) or images(self, identity))
+    folder = ResultFolder(tmp_path / "out")
+    run_job(job, folder)
+    split = split_identities(faces.identities, job.plan.split)
+    chooses = CHOOSING in changes
+    assert looked_at.isdisjoint(split.test if chooses else split.validation)
+    assert looked_at >= set(split.validation if chooses else split.test)
+    result = folder.load(job)
+    assert result is not None
+    assert result.scored_part == ("validation" if chooses else "test")
+    scored = [finished.number for finished in result.rounds if finished.scores]
+    assert scored == ([0, 2, 3] if chooses else [0, 3]), "test people are scored before, and once at the end"
+    people, images_each = (2, 2) if chooses else (4, 2)
+    assert result.rounds[0].scores is not None
+    assert result.rounds[0].scores.genuine_pairs == people * images_each * (images_each - 1) // 2
