@@ -95,6 +95,11 @@ def learning_rate(step: int, steps: int, plan: PretrainPlan) -> float:
     return one_cycle_rate(plan.learning_rate, share_done)
 
 
+def steps_of_an_epoch(images: int, plan: PretrainPlan) -> int:
+    """How many whole batches ``images`` images make; one at least, of fewer images than a batch if need be."""
+    return max(1, images // plan.batch_size)
+
+
 class CosFaceHead(nn.Module):
     """The classification layer of CosFace: a weight row for each identity, drawn by the plan's seed."""
 
@@ -124,9 +129,11 @@ class CosFaceTraining:
         plan: PretrainPlan,
         *,
         folder: Path | None = None,
+        steps: int | None = None,
     ) -> None:
         """Read all images of ``identities`` into an unnamed file in ``folder``; ``network`` is trained in place.
 
+        ``steps`` replaces the number of steps that the plan's epochs make.
         `InvalidInputError` if there are fewer than two identities, or if the file cannot be written.
         """
         self._images_NCHW, self._labels_N = _read_images(dataset, identities, folder)
@@ -139,9 +146,9 @@ class CosFaceTraining:
         self._optimiser = torch.optim.SGD(
             self._parameters, lr=plan.learning_rate, momentum=plan.momentum, weight_decay=plan.weight_decay
         )
-        self._batches_in_epoch = max(1, len(self._images_NCHW) // plan.batch_size)
+        self._batches_in_epoch = steps_of_an_epoch(len(self._images_NCHW), plan)
         self.step = 0
-        self.steps = plan.epochs * self._batches_in_epoch
+        self.steps = plan.epochs * self._batches_in_epoch if steps is None else steps
 
     @property
     def images(self) -> int:

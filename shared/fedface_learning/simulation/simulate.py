@@ -1,4 +1,4 @@
-"""Simulation: whole runs in one process. Federated runs equal those of the services; the two bounds exist only here.
+"""Simulation: whole runs in one process. Federated runs equal those of the services; the bounds exist only here.
 
 A federated run calls the functions that the services call, in equal order, so its model equals theirs to the bit if the
 services accept the updates of the whole cohort. With a quorum below the cohort's size, the services accept the fastest
@@ -20,12 +20,17 @@ from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.simulation.centralised import centralised_rounds
 from fedface_learning.simulation.federated_rounds import federated_rounds
 from fedface_learning.simulation.local_only import local_rounds
+from fedface_learning.simulation.public_only import public_only_rounds
 from fedface_learning.simulation.simulation_data import Rounds, SimulationData
 
 RoundsOf = Callable[[Plan, EmbeddingNetwork, SimulationData], Rounds]
 """Simulates the rounds of a plan from the initial network, which it changes in place."""
 
-BOUNDS: dict[str, RoundsOf] = {"centralised": centralised_rounds, "local-only": local_rounds}
+BOUNDS: dict[str, RoundsOf] = {
+    "centralised": centralised_rounds,
+    "public-only": public_only_rounds,
+    "local-only": local_rounds,
+}
 """The name that a plan gives for its strategy → the simulation of that bound. All other names are those of strategies."""
 
 

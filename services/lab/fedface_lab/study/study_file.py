@@ -59,6 +59,9 @@ class Study(_StudyPart):
         "has validation people, the test people are scored in round 0 and after the last round only.",
     )
     upper_bound: str | None = Field(default=None, description="The arm that shows the largest possible gain.")
+    without_clients: str | None = Field(
+        default=None, description="The arm that learns from no client; what is recovered is also told net of its gain."
+    )
 
     @field_validator("grid", mode="before")
     @classmethod
@@ -74,9 +77,14 @@ class Study(_StudyPart):
         return grid
 
     @model_validator(mode="after")
-    def _upper_bound_is_an_arm(self) -> Self:
-        if self.upper_bound is not None and self.upper_bound not in self.arms:
-            raise ValueError(f"upper_bound is {self.upper_bound!r}, but the arms are {', '.join(self.arms)}")
+    def _bounds_are_arms(self) -> Self:
+        for field, arm in (("upper_bound", self.upper_bound), ("without_clients", self.without_clients)):
+            if arm is not None and arm not in self.arms:
+                raise ValueError(f"{field} is {arm!r}, but the arms are {', '.join(self.arms)}")
+        if self.without_clients is not None and self.upper_bound in (None, self.without_clients):
+            raise ValueError(
+                "without_clients needs an upper_bound, which is another arm: it tells what lies between the two"
+            )
         return self
 
     @model_validator(mode="after")

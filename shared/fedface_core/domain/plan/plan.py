@@ -134,8 +134,8 @@ class Plan(PlanPart):
             raise ValueError(
                 f"local_training.vectorised_clients: with the strategy {name!r} no two clients share a model; leave it out"
             )
-        if name == "public-negatives" and self.split.public < 2:
-            raise ValueError(f"split.public is {self.split.public}; the strategy 'public-negatives' needs 2 at least")
+        if name in ("public-negatives", "public-only") and self.split.public < 2:
+            raise ValueError(f"split.public is {self.split.public}; the strategy {name!r} needs 2 at least")
         if name == "public-negatives" and self.aggregation.is_asynchronous:
             raise ValueError("aggregation.mode: the strategy 'public-negatives' is synchronous")
         warmup = self.local_training.warmup_rounds

@@ -80,6 +80,15 @@ class CentralisedPlan(CosFacePlan):
     name: Literal["centralised"] = Field(description="Which strategy it is.")
 
 
+class PublicOnlyPlan(CosFacePlan):
+    """What can be learnt without any client: CosFace on the photographs of the public identities alone.
+
+    It makes as many steps as `centralised` with equal settings, so it sees each public photograph more often.
+    """
+
+    name: Literal["public-only"] = Field(description="Which strategy it is.")
+
+
 class LocalOnlyPlan(PlanPart):
     """The lower bound: each client trains a model of its own, and nothing is averaged."""
 
@@ -89,7 +98,7 @@ class LocalOnlyPlan(PlanPart):
     )
 
 
-IN_PROCESS = frozenset({"centralised", "local-only"})
+IN_PROCESS = frozenset({"centralised", "public-only", "local-only"})
 """Strategies for simulations only: services never pool photographs, and never score the model of one client."""
 
 WITHOUT_SPREADOUT = frozenset({"fedavg"}) | IN_PROCESS
@@ -108,7 +117,14 @@ def default_initialisation(name: str) -> str:
 
 
 StrategyPlan = Annotated[
-    FedFacePlan | FedAvgPlan | FedProxPlan | FedAwSPlan | PublicNegativesPlan | CentralisedPlan | LocalOnlyPlan,
+    FedFacePlan
+    | FedAvgPlan
+    | FedProxPlan
+    | FedAwSPlan
+    | PublicNegativesPlan
+    | CentralisedPlan
+    | PublicOnlyPlan
+    | LocalOnlyPlan,
     Field(discriminator="name"),
     ByName,
 ]
