@@ -103,7 +103,8 @@ def _filtered(values_NCHW: Tensor, axis: int) -> Tensor:
 
 def _reduced_alike(images_NCHW: Tensor, parts: int) -> Tensor:
     count, channels, height, width = images_NCHW.shape
-    blocks_high, blocks_wide = -(-height // parts), -(-width // parts)
+    blocks_high = -(-height // parts)
+    blocks_wide = -(-width // parts)
     rows = torch.arange(blocks_high * parts).clamp(max=height - 1)
     columns = torch.arange(blocks_wide * parts).clamp(max=width - 1)
     full_NCHW = images_NCHW.index_select(2, rows).index_select(3, columns)
