@@ -60,7 +60,7 @@ def reduced(images_NCHW: Tensor, parts_N: Tensor) -> Tensor:
     lines between the middles of blocks.
     """
     result_NCHW = images_NCHW.clone()
-    for parts in parts_N.unique().tolist():
+    for parts in sorted(set(parts_N.tolist())):
         if parts > 1:
             chosen_n = (parts_N == parts).nonzero().squeeze(1)
             result_NCHW[chosen_n] = _reduced_alike(images_NCHW[chosen_n], parts)

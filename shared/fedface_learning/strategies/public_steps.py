@@ -79,7 +79,7 @@ def _losses_of_batches(
 
     def part(labels_n: Tensor, images_nCHW: Tensor) -> Tensor:
         embeddings_nD = server_round.network(images_nCHW)
-        seen = [(label, embeddings_nD[labels_n == label]) for label in labels_n.unique().tolist()]
+        seen = [(label, embeddings_nD[labels_n == label]) for label in sorted(set(labels_n.tolist()))]
         return torch.stack([loss(label, own_nD) * (len(own_nD) / size) for label, own_nD in seen]).sum()
 
     for step, drawn_n in enumerate(drawn_batches(len(all_NCHW), size, steps, generator(seed, "batches"))):

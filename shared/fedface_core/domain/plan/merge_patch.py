@@ -30,7 +30,7 @@ def apply_merge_patch(plan: Plan, patch: Mapping[str, Any]) -> Plan:
     if "strategy" in patch and _names_another(patch["strategy"], plan.strategy.name):
         del document["strategy"]
         for part in _parts_without_use(strategy_name(patch["strategy"])):
-            del document[part]
+            document.pop(part, None)  # the patch may name another update encoding too
         # Not by a plan of the old strategy alone: public-negatives is none without public identities.
         if plan.initialisation == default_initialisation(plan.strategy.name):
             del document["initialisation"]

@@ -172,3 +172,9 @@ def test_a_plan_of_public_negatives_takes_another_strategy(name: str) -> None:
     plan = Plan.model_validate({"strategy": "public-negatives", "split": {"public": 4}})
     changed = apply_merge_patch(plan, {"strategy": name})
     assert changed == Plan.model_validate({"strategy": name, "split": {"public": 4}})
+
+
+def test_an_encoding_for_a_strategy_that_uploads_nothing_is_refused() -> None:
+    """It once was a KeyError: the old encoding was removed twice."""
+    with pytest.raises(ValidationError, match="'centralised' uploads nothing; leave it out"):
+        apply_merge_patch(Plan(), {"strategy": "centralised", "update_encoding": "float16"})
