@@ -85,7 +85,11 @@ def _losses_of_batches(
     for step, drawn_n in enumerate(drawn_batches(len(all_NCHW), size, steps, generator(seed, "batches"))):
         chosen_n = drawn_n.sort().values
         images_nCHW = augment(all_NCHW[chosen_n], seed, step, plan.local_training.augmentations)
-        yield map(part, labels_N[chosen_n].split(EMBEDDED_AT_ONCE), images_nCHW.split(EMBEDDED_AT_ONCE))
+        yield map(
+            part,
+            torch.split(labels_N[chosen_n], EMBEDDED_AT_ONCE),
+            torch.split(images_nCHW, EMBEDDED_AT_ONCE),
+        )
 
 
 def public_class_embeddings(server_round: ServerRound) -> Tensor:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 from fedface_lab.study.grid import expand
 from fedface_lab.study.job_results import ResultFolder
 from fedface_lab.study.run_job import cosine_counts, run_job
 from fedface_lab.study.study_file import read_study
-from fedface_learning.data import open_photographs, split_identities
+from fedface_learning.data import FaceDataset, open_photographs, split_identities
 from fedface_learning.evaluation.verification import verify_pairs
 from fedface_learning.seeding import use_deterministic_torch
 from fedface_learning.simulation.simulate import simulate
@@ -56,7 +57,12 @@ def test_test_people_are_not_looked_at_while_settings_are_chosen_and_validation_
     faces = open_photographs(job.plan)
     looked_at: set[str] = set()
     images = type(faces).images
-    monkeypatch.setattr(type(faces), "images", lambda self, identity: looked_at.add(identity) or images(self, identity))
+
+    def noted_images(self: FaceDataset, identity: str) -> Tensor:
+        looked_at.add(identity)
+        return images(self, identity)
+
+    monkeypatch.setattr(type(faces), "images", noted_images)
     folder = ResultFolder(tmp_path / "out")
     run_job(job, folder)
     split = split_identities(faces.identities, job.plan.split)
