@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.plan.cosface import CosFacePlan
+from fedface_core.domain.plan.one_cycle import one_cycle_rate
 from fedface_core.domain.plan.part import PositiveInt, Seed
 from fedface_core.files.whole_file import write_whole
 from fedface_learning.data import FaceDataset
@@ -91,9 +92,12 @@ def learning_rate(step: int, steps: int, plan: PretrainPlan) -> float:
     share_done = (step + 0.5) / steps
     if plan.schedule == "step":
         return plan.learning_rate * (1.0 if share_done < 0.5 else 0.1 if share_done < 0.75 else 0.01)
-    if share_done < 0.3:
-        return plan.learning_rate * share_done / 0.3
-    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * (share_done - 0.3) / 0.7))
+    return one_cycle_rate(plan.learning_rate, share_done)
+
+
+def steps_of_an_epoch(images: int, plan: PretrainPlan) -> int:
+    """How many whole batches ``images`` images make; one at least, of fewer images than a batch if need be."""
+    return max(1, images // plan.batch_size)
 
 
 class CosFaceHead(nn.Module):
@@ -125,9 +129,11 @@ class CosFaceTraining:
         plan: PretrainPlan,
         *,
         folder: Path | None = None,
+        steps: int | None = None,
     ) -> None:
         """Read all images of ``identities`` into an unnamed file in ``folder``; ``network`` is trained in place.
 
+        ``steps`` replaces the number of steps that the plan's epochs make.
         `InvalidInputError` if there are fewer than two identities, or if the file cannot be written.
         """
         self._images_NCHW, self._labels_N = _read_images(dataset, identities, folder)
@@ -140,9 +146,9 @@ class CosFaceTraining:
         self._optimiser = torch.optim.SGD(
             self._parameters, lr=plan.learning_rate, momentum=plan.momentum, weight_decay=plan.weight_decay
         )
-        self._batches_in_epoch = max(1, len(self._images_NCHW) // plan.batch_size)
+        self._batches_in_epoch = steps_of_an_epoch(len(self._images_NCHW), plan)
         self.step = 0
-        self.steps = plan.epochs * self._batches_in_epoch
+        self.steps = plan.epochs * self._batches_in_epoch if steps is None else steps
 
     @property
     def images(self) -> int:
@@ -165,7 +171,7 @@ class CosFaceTraining:
             group["lr"] = learning_rate(self.step, self.steps, plan)
         self._network.train()
         self._optimiser.zero_grad()
-        images_NCHW = augment(self._images_NCHW[chosen_N], plan.seed, self.step, flip=plan.flip, shift=plan.shift)
+        images_NCHW = augment(self._images_NCHW[chosen_N], plan.seed, self.step, plan.augmentations)
         loss, accuracy = self._head(self._network(images_NCHW), self._labels_N[chosen_N])
         torch.autograd.backward(loss)
         self._optimiser.step()
@@ -198,7 +204,8 @@ class CosFaceTraining:
         except DamagedObjectError as error:
             raise InvalidInputError(f"checkpoint {path}: {error}") from None
         plan = self._plan.model_dump()
-        changed = [name for name in plan if metadata.get("plan", {}).get(name) != plan[name]]
+        written = metadata.get("plan", {})
+        changed = [name for name in written | plan if written.get(name) != plan.get(name)]  # each may lack a default
         if changed:
             raise InvalidInputError(
                 f"checkpoint {path} belongs to a pre-training with another {', '.join(changed)}; "

@@ -70,6 +70,32 @@ def test_pooled_training_beats_the_federated_and_its_rounds_are_its_checkpoints(
     assert all((done.aggregation.update_norm or 0) > 0 for done in rounds[1:])
 
 
+def test_without_clients_it_is_pre_training_on_public_identities_for_as_many_steps_as_all_would_take(
+    pooled: Callable[..., Plan], tiny_faces: FaceDataset
+) -> None:
+    plan = pooled(strategy=POOLED | {"name": "public-only", "epochs": 4, "augmentation": "strong"})
+    split = split_identities(tiny_faces.identities, plan.split)
+    network = initial_network(plan.model, plan.seed)
+    # Half as many photographs, so twice as many epochs.
+    fields = POOLED | {"epochs": 2 * 4, "augmentation": "strong"}
+    how = PretrainPlan.model_validate({name: value for name, value in fields.items() if name != "name"})
+    pretrain(network, tiny_faces, split.public, how)
+    result = simulate(plan, dataset=tiny_faces)
+    assert result.model == encode_network(network)
+    assert result.rounds[-1].verification == evaluate(network, tiny_faces, split.test, plan.far)
+    rows = {done.aggregation.class_embeddings_sha256 for done in result.rounds}
+    assert len(rows) == 1, "no client's row is learnt"
+    assert [(done.aggregation.folded, done.aggregation.images) for done in result.rounds] == [(8, 48), *[(0, 48)] * 3]
+
+
+def test_the_augmentation_of_a_bound_is_in_its_training(pooled: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    models = {
+        simulate(pooled(strategy=POOLED | {"epochs": 1} | more, rounds=1), dataset=tiny_faces).model_sha256
+        for more in ({}, {"augmentation": "strong"}, {"augmentation": {"name": "strong", "blur": 1}})
+    }
+    assert len(models) == 3
+
+
 def test_more_rounds_score_the_same_training_more_often(pooled: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
     once, often = (simulate(pooled(rounds=rounds), dataset=tiny_faces) for rounds in (1, 7))
     assert once.model_sha256 == often.model_sha256
@@ -129,11 +155,11 @@ def test_a_plan_names_a_strategy_or_a_bound_and_services_refuse_just_the_bounds(
 
 
 @pytest.mark.parametrize("initialisation", ["mean-feature", "random"])
-@pytest.mark.parametrize("strategy", [POOLED, {"name": "local-only", "scored_clients": 2}])
+@pytest.mark.parametrize("strategy", [POOLED, POOLED | {"name": "public-only"}, {"name": "local-only", "scored_clients": 2}])
 def test_a_bound_enrols_by_its_own_plan_but_for_the_strategy(
     tiny_plan: Callable[..., Plan], strategy: dict[str, Any], initialisation: str
 ) -> None:
-    changes = {"initialisation": initialisation, "far": [0.3], "seed": 7, "model": {"centring": True}}
+    changes = {"initialisation": initialisation, "far": [0.3], "seed": 7, "model": {"centring": True}, "split": SPLIT}
     plan = tiny_plan(strategy=strategy, cohort={}, **changes)
     assert as_fedavg(plan) == tiny_plan(strategy="fedavg", cohort={}, **changes)
 
@@ -141,6 +167,7 @@ def test_a_bound_enrols_by_its_own_plan_but_for_the_strategy(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"strategy": "public-only", "split": {"public": 1, "clients": 8, "test": 8}}, "'public-only' needs 2 at least"),
         (
             {"strategy": "centralised", "aggregation": {"optimiser": "adam"}},
             "aggregation: the strategy 'centralised' has none",

@@ -61,6 +61,22 @@ def test_it_learns_to_tell_other_people_apart(network: Callable[[], EmbeddingNet
     assert after.mean_impostor_cosine < before.mean_impostor_cosine - 0.2
 
 
+def test_pre_training_sees_what_the_augmentation_makes_of_the_images(
+    network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset
+) -> None:
+    plans = [
+        PretrainPlan.model_validate(PLAN.model_dump() | {"epochs": 1} | more)
+        for more in ({}, {"augmentation": "plain"}, {"augmentation": "strong"}, {"augmentation": "strong", "seed": 1})
+    ]
+    models = []
+    for plan in plans:
+        trained = network()
+        pretrain(trained, tiny_faces, tiny_faces.identities[:8], plan)
+        models.append(encode_network(trained))
+    assert models[0] == models[1]
+    assert len(set(models)) == 3
+
+
 @pytest.mark.parametrize("stop_after", [1, 3, 10, 24])
 def test_a_resumed_run_ends_with_the_same_bits(
     network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset, tmp_path: Path, stop_after: int
@@ -94,6 +110,12 @@ def test_a_checkpoint_of_another_pre_training_is_refused(
         pretrain(
             network(), tiny_faces, people[:8], short.model_copy(update={"epochs": 2, "momentum": 0.5}), checkpoint=checkpoint
         )
+    strong = PretrainPlan.model_validate(short.model_dump() | {"augmentation": "strong"})
+    with pytest.raises(InvalidInputError, match=r"belongs to a pre-training with another augmentation;"):
+        pretrain(network(), tiny_faces, people[:8], strong, checkpoint=checkpoint)
+    pretrain(network(), tiny_faces, people[:8], strong, checkpoint=tmp_path / "strong")
+    with pytest.raises(InvalidInputError, match=r"belongs to a pre-training with another augmentation;"):
+        pretrain(network(), tiny_faces, people[:8], short, checkpoint=tmp_path / "strong")
     with pytest.raises(InvalidInputError, match=r"checkpoint.safetensors was trained on 8 identities, not 9"):
         pretrain(network(), tiny_faces, people[:9], short, checkpoint=checkpoint)
     with pytest.raises(InvalidInputError, match=r"checkpoint.safetensors was trained on other identities: the data set or"):

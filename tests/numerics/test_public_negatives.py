@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -19,6 +20,9 @@ from fedface_learning.objectives.spreadout import spread
 from fedface_learning.simulation.federated_rounds import Federation, federated_rounds
 from fedface_learning.simulation.simulate import simulate
 from fedface_learning.simulation.simulation_data import SimulationData
+from fedface_learning.strategies import public_steps
+from fedface_learning.strategies.public_steps import take_public_steps
+from support.server_rounds import server_round
 
 RATE = 1e-4
 SCALE = 10.0
@@ -107,6 +111,90 @@ def test_the_centre_counts_public_photographs_too(plan: Plan, tiny_faces: FaceDa
     centre_D = decode_tensors(result.model)[0]["centre"]
     assert not torch.equal(centre_D, enrolled_D)
     assert 0 < float((centre_D - enrolled_D).norm()) < float(enrolled_D.norm())
+
+
+def with_strategy(plan: Plan, **fields: int) -> Plan:
+    return plan.model_copy(update={"strategy": plan.strategy.model_copy(update=fields), "rounds": 4})
+
+
+def model_after(plan: Plan, faces: FaceDataset) -> bytes:
+    return simulate(plan, dataset=faces, evaluate_at=lambda _number: False).model
+
+
+def test_a_batch_of_all_public_photographs_is_no_batch(plan: Plan, tiny_faces: FaceDataset) -> None:
+    expected = model_after(with_strategy(plan), tiny_faces)
+    assert model_after(with_strategy(plan, public_batch=30), tiny_faces) == expected
+    assert model_after(with_strategy(plan, public_batch=100), tiny_faces) == expected
+    assert model_after(with_strategy(plan, public_batch=29), tiny_faces) != expected
+
+
+class OneRound:
+    """The aggregator's own steps in one round, and what its loss was asked for."""
+
+    def __init__(self, plan: Plan, faces: FaceDataset, number: int, steps: int, batch: int) -> None:
+        self.network = initial_network(plan.model, plan.seed)
+        self.asked: list[tuple[int, Tensor]] = []
+        before = replace(server_round(plan, self.network, torch.zeros(7, 16)), number=number, photographs=lambda: faces)
+        self.images = take_public_steps(before, steps, self._loss, batch)
+
+    def _loss(self, label: int, embeddings_ND: Tensor) -> Tensor:
+        self.asked.append((label, embeddings_ND.detach()))
+        return (1 + label) * embeddings_ND[:, 0].mean()
+
+
+def test_a_step_sees_a_drawn_batch_whose_loss_is_the_mean_over_its_photographs(
+    plan: Plan, tiny_faces: FaceDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(public_steps, "EMBEDDED_AT_ONCE", 5)
+    whole = OneRound(plan, tiny_faces, 3, steps=1, batch=12)
+    assert whole.images == 12
+    assert sum(len(embeddings_ND) for _, embeddings_ND in whole.asked) == 12
+    start = initial_network(plan.model, plan.seed)
+    public = [tiny_faces.images(identity) for identity in SimulationData.of(plan, tiny_faces).split.public]
+    with torch.no_grad():
+        known = [start(images_NCHW) for images_NCHW in public]
+    seen = [
+        (label, int((known[label] - embedding_D).norm(dim=1).argmin()))
+        for label, embeddings_ND in whole.asked
+        for embedding_D in embeddings_ND
+    ]
+    assert len(set(seen)) == 12, "no photograph twice, and each with the label of its person"
+    loss = torch.stack([(1 + label) * start(public[label][image : image + 1])[0, 0] for label, image in seen]).mean()
+    gradients = torch.autograd.grad(loss, list(start.parameters()))
+    for before, after, gradient in zip(start.parameters(), whole.network.parameters(), gradients, strict=True):
+        torch.testing.assert_close((before - after).detach() / RATE, gradient, rtol=1e-2, atol=2e-3)
+
+
+def test_photographs_are_drawn_anew_in_each_round_and_again_only_once_all_were_seen(
+    plan: Plan, tiny_faces: FaceDataset
+) -> None:
+    by_round = [
+        [label for label, embeddings_ND in OneRound(plan, tiny_faces, number, 3, 10).asked for _ in embeddings_ND]
+        for number in (1, 1, 2)
+    ]
+    assert by_round[0] == by_round[1] != by_round[2]
+    assert sorted(by_round[0]) == sorted(list(range(5)) * 6)
+
+
+def test_a_batch_weighs_as_many_images_as_it_has(plan: Plan, tiny_faces: FaceDataset) -> None:
+    """Clients that do not train hold the average back: all the more, the fewer photographs the aggregator looks at."""
+    still = plan.model_copy(update={"local_training": plan.local_training.model_copy(update={"steps": 0})})
+    moved = []
+    for batch in (30, 6):
+        one_step = with_strategy(still, public_steps=1, public_batch=batch)
+        *_, last = simulate(one_step, dataset=tiny_faces, evaluate_at=lambda _number: False).rounds
+        moved.append(last.aggregation.update_norm or 0)
+    assert 0 < moved[1] < moved[0]
+
+
+def test_guidance_is_renewed_every_so_many_rounds(plan: Plan, tiny_faces: FaceDataset) -> None:
+    rounds = simulate(with_strategy(plan, guidance_every=2), dataset=tiny_faces).rounds
+    shas = [done.aggregation.guidance_sha256 for done in rounds]
+    assert shas[0] == shas[1] != shas[2] == shas[3] != shas[4]
+    renewed = simulate(with_strategy(plan), dataset=tiny_faces).rounds
+    assert len({done.aggregation.guidance_sha256 for done in renewed}) == 5
+    assert renewed[1].aggregation.model_sha256 == rounds[1].aggregation.model_sha256
+    assert renewed[2].aggregation.model_sha256 != rounds[2].aggregation.model_sha256
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,13 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.aggregation import OptimiserPlan
 from fedface_learning.aggregation.server_optimiser import take_server_step
 from fedface_learning.data import FaceDataset
+from fedface_learning.formats.class_embeddings import decode_class_embeddings
+from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.models import initial_network
 from fedface_learning.seeding import generator
+from fedface_learning.simulation.federated_rounds import Federation
 from fedface_learning.simulation.simulate import simulate
+from fedface_learning.simulation.simulation_data import SimulationData
 
 
 def plan_of(**fields: Any) -> OptimiserPlan:
@@ -92,6 +97,54 @@ def test_adaptive_steps_are_the_papers(name: str) -> None:
         assert float(found) == pytest.approx(sum(BY_HAND[name][:rounds]), rel=1e-5)
 
 
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_sgd_is_torchs_on_the_gradient_that_the_change_was_made_of(weight_decay: float) -> None:
+    """Weight decay too: it is a part of the gradient, so it goes into the momentum."""
+    client_rate = 1e-2
+    parameter = torch.nn.Parameter(torch.ones(50))
+    torchs = torch.optim.SGD([parameter], lr=0.5, momentum=0.9, weight_decay=weight_decay)
+    plan = plan_of(name="sgd", learning_rate=0.5, weight_decay=weight_decay)
+    model = {"weight": torch.ones(50)}
+    state = dict[str, Tensor]()
+    for share, gradient_P in zip((0.2, 0.6, 1.0, 0.7, 0.4, 0.1), draws(6), strict=True):
+        parameter.grad = gradient_P
+        torchs.param_groups[0]["lr"] = 0.5 * share
+        torchs.step()
+        average = {"weight": model["weight"] - client_rate * gradient_P}
+        model, state = take_server_step(average, model, ["weight"], plan, state, share, client_rate)
+    torch.testing.assert_close(model["weight"], parameter.detach(), rtol=1e-4, atol=1e-5)
+    assert state.keys() == {"first/weight"}
+
+
+def test_a_run_of_single_steps_with_sgd_is_torchs_sgd_on_all_images_together(
+    tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset
+) -> None:
+    """Whatever the clients' rate: with the one-cycle schedule, momentum, and weight decay."""
+    rounds = 6
+    rates = {"local_training": {"steps": 1, "learning_rate": 1e-3, "schedule": "one-cycle"}, "rounds": rounds}
+    optimiser = {"name": "sgd", "learning_rate": 0.05, "weight_decay": 0.01}
+    plan = tiny_plan(strategy="fedavg", aggregation={"optimiser": optimiser}, cohort={}, **rates)
+    data = SimulationData.of(plan, tiny_faces)
+    network = initial_network(plan.model, plan.seed)
+    enrolled = Federation(plan, network, data).enrol()
+    class_embeddings_CD = decode_class_embeddings(enrolled.class_embeddings, plan.model.embedding_size)
+    torchs = torch.optim.SGD(network.parameters(), lr=1.0, momentum=0.9, weight_decay=0.01)
+    for number in range(1, rounds + 1):
+        torchs.param_groups[0]["lr"] = 0.05 * plan.local_training.rate_share(number, rounds)
+        torchs.zero_grad()
+        cosines = [
+            network(images_NCHW) @ class_embedding_D
+            for images_NCHW, class_embedding_D in zip(data.images.values(), class_embeddings_CD, strict=True)
+        ]
+        torch.autograd.backward((0.9 - torch.cat(cosines)).clamp(min=0).square().mean())
+        torchs.step()
+    found = decode_tensors(simulate(plan, dataset=tiny_faces, evaluate_at=lambda _number: False).model)[0]
+    start = initial_network(plan.model, plan.seed)
+    for (name, parameter), before in zip(network.named_parameters(), start.parameters(), strict=True):
+        assert not torch.equal(parameter, before)
+        torch.testing.assert_close(found[name], parameter.detach(), rtol=2e-3, atol=2e-5)
+
+
 def test_buffers_are_averaged() -> None:
     average = {"weight": torch.ones(2), "running_mean": torch.ones(2), "batches": torch.tensor(7)}
     old = {"weight": torch.zeros(2), "running_mean": torch.zeros(2), "batches": torch.tensor(3)}
@@ -103,7 +156,7 @@ def test_buffers_are_averaged() -> None:
     assert {moment.dtype for moment in state.values()} == {torch.float32}, "as large as the model twice, not four times"
 
 
-@pytest.mark.parametrize("name", ["momentum", "adam", "yogi"])
+@pytest.mark.parametrize("name", ["momentum", "adam", "yogi", "sgd"])
 def test_a_run_keeps_its_moments_from_round_to_round(
     tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset, name: str
 ) -> None:
@@ -112,7 +165,11 @@ def test_a_run_keeps_its_moments_from_round_to_round(
     assert states[0] is None
     assert len(set(states)) == 4
     without_past = simulate(
-        tiny_plan(aggregation={"optimiser": {"name": name} | ({"momentum": 0.0} if name == "momentum" else {"beta1": 0.0})}),
+        tiny_plan(
+            aggregation={
+                "optimiser": {"name": name} | ({"momentum": 0.0} if name in ("momentum", "sgd") else {"beta1": 0.0})
+            }
+        ),
         dataset=tiny_faces,
     )
     assert without_past.rounds[2].aggregation.model_sha256 != result.rounds[2].aggregation.model_sha256

@@ -68,7 +68,9 @@ def test_a_run_with_too_few_identities_fails_before_its_first_round(faces: Path)
     run = InProcess(tiny_plan(faces, split={"clients": 7})).run()
     assert (run.phase, run.round) == (RunPhase.FAILED, None)
     assert run.failure is not None
-    assert run.failure.startswith("the identities cannot be listed: split: 0 public + 7 clients + 2 test are 9 identities")
+    assert run.failure.startswith(
+        "the identities cannot be listed: split: 0 public + 7 clients + 2 test + 0 validation are 9 identities"
+    )
 
 
 def test_the_deadline_closes_a_round_without_clients_that_do_not_respond(faces: Path) -> None:

@@ -88,6 +88,17 @@ def test_a_cohort_smaller_than_all_clients_is_drawn_alike(faces: Path, shard_siz
         {"aggregation": {"optimiser": "yogi"}, "strategy": "fedaws"},
         {"local_training": {"steps": 2, "flip": True, "shift": 1}},
         {
+            "aggregation": {"optimiser": {"name": "sgd", "weight_decay": 0.01}},
+            "local_training": {"steps": 1, "schedule": "one-cycle"},
+        },
+        {"local_training": {"steps": 2, "augmentation": {"name": "strong", "gamma": 0.3, "reduction": 2, "blur": 1}}},
+        {
+            "strategy": {"name": "public-negatives", "public_batch": 3, "guidance_every": 2},
+            "split": {"public": 2},
+            "local_training": {"augmentation": "strong"},
+            "aggregation": {"optimiser": "sgd"},
+        },
+        {
             "strategy": "public-negatives",
             "split": {"public": 2},
             "model": {"centring": True},

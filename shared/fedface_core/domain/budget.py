@@ -128,12 +128,15 @@ def _aggregator_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[F
     own_steps = plan.strategy.public_steps
     steps = plan.local_training.steps if own_steps is None else own_steps
     images = public * images_of_an_identity(plan.data)
+    seen = images if plan.strategy.public_batch is None else min(plan.strategy.public_batch, images)
+    passes = public if seen == images else -(-seen // _BATCH)
     negatives = multiplications_of_negatives(plan) + (0 if plan.only_sums else clients * dimensions)
-    step = max(BACKWARD * images * (size.multiplications + negatives), public * LEAST_OF_A_STEP)
+    step = max(BACKWARD * seen * (size.multiplications + negatives), passes * LEAST_OF_A_STEP)
     work = steps * step + 2 * images * max(size.multiplications, LEAST_OF_AN_IMAGE)
-    fields = f"strategy.public_steps, split.public, data.images_per_identity, {model}"
+    fields = f"strategy.public_steps, strategy.public_batch, split.public, data.images_per_identity, {model}"
     yield Figure("the public photographs take {} multiplications in a round", work, "multiplications", fields)
-    held = images * _pixels(plan) + images_of_an_identity(plan.data) * size.activations
+    at_once = images_of_an_identity(plan.data) if seen == images else min(seen, _BATCH)
+    held = images * _pixels(plan) + at_once * size.activations
     fields = f"split.public, data.images_per_identity, {model}"
     yield Figure("a step on the public photographs holds {} numbers", held, "numbers_held", fields)
 

@@ -99,6 +99,8 @@ def _of_servers(plan: Plan, size: NetworkSize) -> int:
     if isinstance(plan.strategy, PublicNegativesPlan):
         own = plan.strategy.public_steps
         images = plan.split.public * each
+        if plan.strategy.public_batch is not None:
+            images = min(plan.strategy.public_batch, images)
         negatives = multiplications_of_negatives(plan) + (0 if plan.only_sums else clients * dimensions)
         step = BACKWARD * images * (size.multiplications + negatives)
         work += (plan.local_training.steps if own is None else own) * step

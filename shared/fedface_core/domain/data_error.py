@@ -57,8 +57,8 @@ _SENTENCES = {
     DataReason.PHOTOGRAPH_UNUSABLE: "a photograph cannot be used; `fedface data check` finds such photographs",
     DataReason.READER_MISSING: "the worker lacks a package that the data set needs",
     DataReason.NO_SUCH_IDENTITY: "the data set has no such identity among its {identities}",
-    DataReason.TOO_FEW_IDENTITIES: "split: {public} public + {clients} clients + {test} test are {needed} identities, but "
-    "the data set has {found}",
+    DataReason.TOO_FEW_IDENTITIES: "split: {public} public + {clients} clients + {test} test + {validation} validation are "
+    "{needed} identities, but the data set has {found}",
     DataReason.CHANGED: "the data set has changed since the run was prepared: +{added} −{removed} people; put it back as it "
     "was, or clone the run to learn from it as it is now",
     DataReason.RESOLUTION_TOO_HIGH: "low_resolution is {low_resolution}, but it must be below the height of the model's "

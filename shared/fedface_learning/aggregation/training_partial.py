@@ -195,9 +195,11 @@ class TrainingPartial:
         average = {name: tensor.clamp_min(0) if last_part(name) == VARIANCE else tensor for name, tensor in average.items()}
         self.models = WeightedSum()  # to free the sum's memory before more is allocated
         parameters = [name for name, _ in network.named_parameters()]
-        _, share = plan.rate_shares(before.number)
+        client_share, share = plan.rate_shares(before.number)
+        client_rate = plan.local_training.learning_rate * client_share
         state = select_state(before.state, OPTIMISER)
-        new, moments = take_server_step(average, old, parameters, plan.aggregation.optimiser, state, share)
+        optimiser = plan.aggregation.optimiser
+        new, moments = take_server_step(average, old, parameters, optimiser, state, share, client_rate)
         new_norm = update_norm(new, old)
         load_tensors(network, new, "the average")
         return AveragedRound(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor
 
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
 from fedface_learning.data.augmentation import augment
+from fedface_learning.data.drawn_batches import drawn_batches
 from fedface_learning.seeding import generator
 
 
@@ -19,29 +19,24 @@ def images_in_a_step(local: LocalTrainingPlan, images: int) -> int:
 
 def uses_all_unaugmented(local: LocalTrainingPlan, images: int) -> bool:
     """Whether each step sees all ``images`` of a client, and none of them is augmented."""
-    return images_in_a_step(local, images) == images and not local.flip and not local.shift
+    return images_in_a_step(local, images) == images and local.augmentations.is_none
 
 
-def batches(pixels_NCHW: Tensor, local: LocalTrainingPlan, steps: int, seed: int) -> Iterator[Tensor]:
-    """The batch (n, C, H, W) of each of ``steps`` steps, drawn and augmented as the plan says. Equal seeds give equal bits.
+def batches(images_NCHW: Tensor, local: LocalTrainingPlan, steps: int, seed: int) -> Iterator[Tensor]:
+    """The batch (n, C, H, W), uint8, of each of ``steps`` steps, drawn and augmented as the plan says, by the seed alone.
 
     If a batch is smaller than N, batches are cut from a sequence of seeded permutations, so every image is used before any
     image is used again.
     """
-    for step, batch_NCHW in enumerate(_unaugmented(pixels_NCHW, local, steps, seed)):
-        yield augment(batch_NCHW, seed, step, flip=local.flip, shift=local.shift)
+    for step, batch_NCHW in enumerate(_unaugmented(images_NCHW, local, steps, seed)):
+        yield augment(batch_NCHW, seed, step, local.augmentations)
 
 
-def _unaugmented(pixels_NCHW: Tensor, local: LocalTrainingPlan, steps: int, seed: int) -> Iterator[Tensor]:
-    images = len(pixels_NCHW)
+def _unaugmented(images_NCHW: Tensor, local: LocalTrainingPlan, steps: int, seed: int) -> Iterator[Tensor]:
+    images = len(images_NCHW)
     size = images_in_a_step(local, images)
     if size == images:
-        yield from [pixels_NCHW] * steps
+        yield from [images_NCHW] * steps
         return
-    draws = generator(seed, "batches")
-    remaining_n = torch.empty(0, dtype=torch.int64)
-    for _ in range(steps):
-        if len(remaining_n) < size:
-            remaining_n = torch.cat([remaining_n, torch.randperm(images, generator=draws)])
-        yield pixels_NCHW[remaining_n[:size]]
-        remaining_n = remaining_n[size:]
+    for chosen_n in drawn_batches(images, size, steps, generator(seed, "batches")):
+        yield images_NCHW[chosen_n]

@@ -132,9 +132,8 @@ def train_clients(networks: TraineeNetworks, trainees: Sequence[Trainee], traini
     plan = training.plan
     strategy = strategy_of(plan)
     network = networks.network
-    pixels = [network.pixels(trainee.images_NCHW) for trainee in trainees]
-    all_pixels = networks.stack(pixels)
-    images = len(pixels[0])
+    all_pixels = networks.stack([network.pixels(trainee.images_NCHW) for trainee in trainees])
+    images = len(trainees[0].images_NCHW)
     step_gives_before = _first_step_gives_loss_before(network, training, images)
     of_base = None if step_gives_before and not strategy.uploads_of_base(plan) else networks.measure(all_pixels)
     before = None if of_base is None or step_gives_before else of_base.losses
@@ -142,7 +141,7 @@ def train_clients(networks: TraineeNetworks, trainees: Sequence[Trainee], traini
     if uses_all_unaugmented(plan.local_training, images):
         step_losses = _take_steps(networks, repeat(all_pixels, training.steps), training)
     else:
-        step_losses = _take_steps(networks, map(networks.stack, _batches_of_all(pixels, trainees, training)), training)
+        step_losses = _take_steps(networks, map(networks.stack, _batches_of_all(network, trainees, training)), training)
     before = step_losses[0] if before is None else before
     models = [networks.model(index) for index in range(len(trainees))]
     needs_measuring = not training.reports_seen_losses or _needs_features_after(plan)
@@ -194,13 +193,12 @@ def _take_steps(networks: TraineeNetworks, inputs: Iterable[Tensor], training: T
 
 
 def _batches_of_all(
-    pixels: Sequence[Tensor], trainees: Sequence[Trainee], training: TrainingRound
-) -> Iterator[tuple[Tensor, ...]]:
-    """The K batches of each step."""
+    network: EmbeddingNetwork, trainees: Sequence[Trainee], training: TrainingRound
+) -> Iterator[list[Tensor]]:
+    """The K batches of each step, as pixels."""
     local = training.plan.local_training
-    seeds = [training.seed_of(trainee.client) for trainee in trainees]
-    drawn = [batches(own_NCHW, local, training.steps, seed) for own_NCHW, seed in zip(pixels, seeds, strict=True)]
-    return zip(*drawn, strict=True)
+    drawn = [batches(trainee.images_NCHW, local, training.steps, training.seed_of(trainee.client)) for trainee in trainees]
+    return ([network.pixels(batch_NCHW) for batch_NCHW in of_step] for of_step in zip(*drawn, strict=True))
 
 
 def _first_step_gives_loss_before(network: EmbeddingNetwork, training: TrainingRound, images: int) -> bool:

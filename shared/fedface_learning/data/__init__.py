@@ -9,7 +9,7 @@ from fedface_learning.data.folder import open_folder
 from fedface_learning.data.orl import open_orl
 from fedface_learning.data.photograph_roots import ANYWHERE, NOWHERE, PhotographRoots
 from fedface_learning.data.recordio import open_recordio
-from fedface_learning.data.split import IdentitySplit, split_identities
+from fedface_learning.data.split import IdentitySplit, ScoredPart, split_identities
 from fedface_learning.data.synthetic import SyntheticDataset
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "IdentitySplit",
     "ImageSize",
     "PhotographRoots",
+    "ScoredPart",
     "open_dataset",
     "open_photographs",
     "split_identities",

@@ -1,4 +1,9 @@
-"""Augmentation of training images: they are mirrored, and moved by a few pixels.
+"""Augmentation of training images: at random they are mirrored, moved, changed in tone, made coarse, and partly covered.
+
+Every machine gets equal bytes. What changes pixels takes and gives uint8, sums in integers, and computes each pixel from few
+numbers by additions, multiplications and divisions only, which IEEE 754 rounds in one way; there is no power, exponential or
+sine, which processors round differently. What is drawn for an image depends on the seed, the step and the image's place in
+its batch, and on no other image.
 
 Suffixes of tensor names: N images, C channels, H×W pixels.
 """
@@ -8,36 +13,60 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fedface_core.domain.plan.augmentation import StrongAugmentationPlan
+from fedface_learning.data.image_changes import (
+    blurred,
+    brightened,
+    contrasted,
+    covered,
+    flipped,
+    gamma_corrected,
+    moved,
+    reduced,
+)
 from fedface_learning.seeding import generator
 
 
-def augment(images_NCHW: Tensor, seed: int, step: int, *, flip: bool, shift: int) -> Tensor:
-    """Augment the images of a training step. The result has the shape and dtype of the images.
+def augment(images_NCHW: Tensor, seed: int, step: int, plan: StrongAugmentationPlan) -> Tensor:
+    """Augment the images of a training step, uint8, as ``plan`` says; the result has their shape.
 
-    It depends on nothing but the images, the options, ``seed`` and ``step``. If ``flip`` is set, each image is mirrored,
-    left to right, with probability 1/2. Each image is moved by −``shift`` to ``shift`` pixels across and down; the pixels
-    at its edge fill what is then empty.
+    It depends on nothing but the images, the plan, ``seed`` and ``step``. If the plan changes nothing, the images are
+    returned as they are. A plan that does nothing but flip and shift also takes normalised pixels, and keeps their dtype.
     """
-    if flip:
-        images_NCHW = _flip_randomly(images_NCHW, generator(seed, "flip", step))
-    if shift:
-        images_NCHW = _shift_randomly(images_NCHW, shift, generator(seed, "shift", step))
+    count = len(images_NCHW)
+    if plan.flip:
+        images_NCHW = flipped(images_NCHW, torch.rand(count, generator=generator(seed, "flip", step)) < 0.5)
+    if plan.shift:
+        draws = generator(seed, "shift", step)
+        down_N1, across_N1 = torch.randint(-plan.shift, plan.shift + 1, (2, count, 1), generator=draws)
+        images_NCHW = moved(images_NCHW, down_N1, across_N1)
+    if plan.contrast:
+        images_NCHW = contrasted(images_NCHW, _factors(plan.contrast, count, generator(seed, "contrast", step)))
+    if plan.brightness:
+        images_NCHW = brightened(images_NCHW, _factors(plan.brightness, count, generator(seed, "brightness", step)))
+    if plan.gamma:
+        images_NCHW = gamma_corrected(images_NCHW, _factors(plan.gamma, count, generator(seed, "gamma", step)))
+    if plan.reduction > 1:
+        parts_N = torch.randint(1, plan.reduction + 1, (count,), generator=generator(seed, "reduction", step))
+        images_NCHW = reduced(images_NCHW, parts_N)
+    if plan.blur:
+        passes_N = torch.randint(0, plan.blur + 1, (count,), generator=generator(seed, "blur", step))
+        images_NCHW = blurred(images_NCHW, passes_N)
+    if plan.erased:
+        images_NCHW = _partly_covered(images_NCHW, plan, generator(seed, "erased", step))
     return images_NCHW
 
 
-def _flip_randomly(images_NCHW: Tensor, draws: torch.Generator) -> Tensor:
-    flipped_N = torch.rand(len(images_NCHW), generator=draws) < 0.5
-    return torch.where(flipped_N.view(-1, 1, 1, 1), images_NCHW.flip(-1), images_NCHW)
+def _factors(spread: float, count: int, draws: torch.Generator) -> Tensor:
+    """Factors (N,), float32, uniform from 1 − ``spread`` to 1 + ``spread``."""
+    return 1 + spread * (2 * torch.rand(count, generator=draws) - 1)
 
 
-def _shift_randomly(images_NCHW: Tensor, shift: int, draws: torch.Generator) -> Tensor:
-    count, channels, height, width = images_NCHW.shape
-    down_N1, across_N1 = torch.randint(-shift, shift + 1, (2, count, 1), generator=draws)
-    rows_NH = (torch.arange(height) + down_N1).clamp(0, height - 1)
-    columns_NW = (torch.arange(width) + across_N1).clamp(0, width - 1)
-    return images_NCHW[
-        torch.arange(count).view(-1, 1, 1, 1),
-        torch.arange(channels).view(1, -1, 1, 1),
-        rows_NH.view(count, 1, height, 1),
-        columns_NW.view(count, 1, 1, width),
-    ]
+def _partly_covered(images_NCHW: Tensor, plan: StrongAugmentationPlan, draws: torch.Generator) -> Tensor:
+    count, _, height, width = images_NCHW.shape
+    rows, columns = (max(1, round(plan.erased_side * side)) for side in (height, width))
+    chance_N, down_N, across_N = torch.rand(count, 3, generator=draws).unbind(dim=1)
+    # A number below 1 times a whole number can round up to it: hence the minimum.
+    top_N = (down_N * (height - rows + 1)).long().clamp(max=height - rows)
+    left_N = (across_N * (width - columns + 1)).long().clamp(max=width - columns)
+    return covered(images_NCHW, chance_N < plan.erased, top_N, left_N, (rows, columns))

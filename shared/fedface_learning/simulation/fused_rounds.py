@@ -150,20 +150,20 @@ def _add_gradients(
     strategy = strategy_of(plan)
     network = inputs.trainer.network
     rounds = [inputs.trainer.client_round(training, trainee.class_embedding_D.clone()) for trainee in group]
-    pixels = [network.pixels(trainee.images_NCHW) for trainee in group]
-    seen = [
-        next(batches(own_NCHW, plan.local_training, 1, training.seed_of(trainee.client)))
-        for own_NCHW, trainee in zip(pixels, group, strict=True)
+    drawn = [
+        next(batches(trainee.images_NCHW, plan.local_training, 1, training.seed_of(trainee.client))) for trainee in group
     ]
+    seen = [network.pixels(batch_NCHW) for batch_NCHW in drawn]
     features = torch.split(network.features_of_pixels(torch.cat(seen)), [len(seen_NCHW) for seen_NCHW in seen])
     losses = torch.stack([strategy.loss(own, each_ND) for own, each_ND in zip(rounds, features, strict=True)])
     weights = torch.tensor([len(trainee.images_NCHW) / total for trainee in group])
     torch.autograd.backward((losses * weights).sum())
     if not strategy.upload_shapes(plan):
         return losses.tolist(), [NOTHING] * len(group)
-    if all(uses_all_unaugmented(plan.local_training, len(own_NCHW)) for own_NCHW in pixels):
+    if all(uses_all_unaugmented(plan.local_training, len(trainee.images_NCHW)) for trainee in group):
         whole = [each_ND.detach() for each_ND in features]
     else:
+        pixels = [network.pixels(trainee.images_NCHW) for trainee in group]
         all_ND = features_of_pixels(network, torch.cat(pixels))
         whole = list(torch.split(all_ND, [len(own_NCHW) for own_NCHW in pixels]))
     return losses.tolist(), [strategy.uploads(own, each_ND) for own, each_ND in zip(rounds, whole, strict=True)]

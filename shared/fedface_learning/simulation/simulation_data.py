@@ -11,7 +11,7 @@ from torch import Tensor
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_learning.aggregation.reduced_round import ReducedRound
-from fedface_learning.data import FaceDataset, IdentitySplit, split_identities
+from fedface_learning.data import FaceDataset, IdentitySplit, ScoredPart, split_identities
 from fedface_learning.evaluation.verification import Verification, evaluate
 from fedface_learning.models import EmbeddingNetwork
 
@@ -21,7 +21,7 @@ Rounds = Iterator[tuple[ReducedRound, Verification | None]]
 
 @dataclass(frozen=True)
 class SimulationData:
-    """The photographs of clients, public and test identities, and which rounds are scored on the test identities."""
+    """The photographs of all identities, and which rounds are scored on which of them."""
 
     dataset: FaceDataset
     split: IdentitySplit
@@ -31,15 +31,24 @@ class SimulationData:
     """The false accept rates (FAR) at which a model is scored."""
     evaluate_at: Callable[[int], bool]
     """Says by the number of a round whether its model is scored."""
+    scored_part: ScoredPart
+    """The part of the split on which models are scored."""
 
     @classmethod
-    def of(cls, plan: Plan, dataset: FaceDataset, evaluate_at: Callable[[int], bool] = lambda _number: False) -> Self:
+    def of(
+        cls,
+        plan: Plan,
+        dataset: FaceDataset,
+        evaluate_at: Callable[[int], bool] = lambda _number: False,
+        scored_part: ScoredPart = "test",
+    ) -> Self:
         """Split the data set as the plan says. No round is scored by default."""
         split = split_identities(dataset.identities, plan.split)
         clients = {client_id(index): identity for index, identity in enumerate(split.clients)}
         images = {client: dataset.images(identity)[: plan.data.images_per_client] for client, identity in clients.items()}
-        return cls(dataset, split, images, plan.far, evaluate_at)
+        return cls(dataset, split, images, plan.far, evaluate_at, scored_part)
 
     def score(self, number: int, network: EmbeddingNetwork) -> Verification | None:
-        """The verification of the network after round ``number``, on the test identities; None if it is not to be scored."""
-        return evaluate(network, self.dataset, self.split.test, self.far) if self.evaluate_at(number) else None
+        """The verification of the network after round ``number``; None if it is not to be scored."""
+        people = self.split.scored(self.scored_part)
+        return evaluate(network, self.dataset, people, self.far) if self.evaluate_at(number) else None

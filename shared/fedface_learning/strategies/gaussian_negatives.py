@@ -29,8 +29,8 @@ from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums, 
 from fedface_learning.objectives.gaussian_negatives import cosface_with_gaussian
 from fedface_learning.objectives.spreadout import SpreadoutStats
 from fedface_learning.strategies.fedface import FEDFACE
-from fedface_learning.strategies.public_negatives import PUBLIC, embeds_by_base
-from fedface_learning.strategies.public_steps import public_class_embeddings, take_public_steps
+from fedface_learning.strategies.public_negatives import PUBLIC, embeds_by_base, renewed_public
+from fedface_learning.strategies.public_steps import take_public_steps
 from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
 
 
@@ -60,7 +60,7 @@ def upload_parts(client_round: ClientRound, features_ND: Tensor) -> Tensors:
 
 
 def train_on_public_photographs(server_round: ServerRound) -> int:
-    """Train the network in place as the aggregator's own update, and return the number of public photographs; 0 if none."""
+    """Train the network in place as the aggregator's own update, and return how many public photographs a step saw."""
     plan = server_round.plan
     assert isinstance(plan.strategy, GaussianNegativesPlan)
     if not plan.split.public:
@@ -71,13 +71,13 @@ def train_on_public_photographs(server_round: ServerRound) -> int:
     def loss(label: int, embeddings_ND: Tensor) -> Tensor:
         return _loss(embeddings_ND, rows_KD, torch.full((len(embeddings_ND),), label), clients, plan)
 
-    return take_public_steps(server_round, plan.strategy.public_steps, loss)
+    return take_public_steps(server_round, plan.strategy.public_steps, loss, plan.strategy.public_batch)
 
 
 def add_parts(server_round: ServerRound) -> ServerResult:
-    """The class sums with what the round's updates changed, and the public class embeddings (K, D) by the round's network.
+    """The class sums with what the round's updates changed, and the public class embeddings (K, D).
 
-    Both are the strategy's state and the next round's guidance.
+    The latter are computed anew as in `public_negatives.py`. Both are the strategy's state and the next round's guidance.
     """
     plan = server_round.plan
     size = plan.model.embedding_size
@@ -85,7 +85,7 @@ def add_parts(server_round: ServerRound) -> ServerResult:
     enrols = server_round.number == ENROLMENT_ROUND
     before = ClassSums.empty(size) if enrols else ClassSums.read(server_round.state, size)
     sums = before + server_round.sums
-    public = {PUBLIC: public_class_embeddings(server_round)} if plan.split.public else {}
+    public = renewed_public(server_round) if plan.split.public else {}
     known = {**sums.tensors(), **public}
     stats = SpreadoutStats(0.0, sums.mean_cosine, None)
     return ServerResult(None, stats, state=known, guidance=known)

@@ -25,7 +25,7 @@ from fedface_learning.objectives.spreadout import spread
 from fedface_learning.strategies.fedface import FEDFACE
 from fedface_learning.strategies.mean_embeddings import mean_embedding_shape, upload_mean_embedding, with_uploaded_means
 from fedface_learning.strategies.public_steps import public_class_embeddings, take_public_steps
-from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound
+from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
 
 PUBLIC = "public_KD"
 
@@ -41,7 +41,7 @@ def cosface_with_public_negatives(client_round: ClientRound, features_ND: Tensor
 
 
 def train_on_public_photographs(server_round: ServerRound) -> int:
-    """Train the network in place as the aggregator's own update, and return the number of public photographs."""
+    """Train the network in place as the aggregator's own update, and return how many public photographs a step saw."""
     assert isinstance(server_round.plan.strategy, PublicNegativesPlan)
     enrolled_CD = server_round.class_embeddings_CD[server_round.class_embeddings_CD.any(dim=1)]
     rows_KD = torch.cat([server_round.state[PUBLIC], enrolled_CD])
@@ -49,18 +49,26 @@ def train_on_public_photographs(server_round: ServerRound) -> int:
     def loss(label: int, embeddings_ND: Tensor) -> Tensor:
         return _cosface(embeddings_ND @ rows_KD.T, torch.full((len(embeddings_ND),), label), server_round.plan)
 
-    return take_public_steps(server_round, server_round.plan.strategy.public_steps, loss)
+    own = server_round.plan.strategy
+    return take_public_steps(server_round, own.public_steps, loss, own.public_batch)
 
 
 def renew_class_embeddings(server_round: ServerRound) -> ServerResult:
     """W (C, D) with the mean embeddings that clients uploaded, after one spreadout.
 
-    The class embeddings of the public identities (K, D) are computed anew with the round's network. They are the strategy's
-    state and the next round's guidance.
+    The class embeddings of the public identities (K, D) are computed anew with the round's network, at enrolment and in
+    each round that the plan says. They are the strategy's state and the next round's guidance.
     """
-    public = {PUBLIC: public_class_embeddings(server_round)}
+    public = renewed_public(server_round)
     spread_CD, stats = spread(with_uploaded_means(server_round), server_round.plan.spreadout)
     return ServerResult(spread_CD, stats, state=public, guidance=public)
+
+
+def renewed_public(server_round: ServerRound) -> Tensors:
+    """The class embeddings of the public identities (K, D): by the round's network if the plan renews them in this round."""
+    assert isinstance(server_round.plan.strategy, PublicNegativesPlan)
+    is_renewed = server_round.number % server_round.plan.strategy.guidance_every == 0
+    return {PUBLIC: public_class_embeddings(server_round) if is_renewed else server_round.state[PUBLIC]}
 
 
 def _cosface(cosines_NK: Tensor, labels_N: Tensor, plan: Plan) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -10,18 +10,24 @@ from torch.nn.functional import normalize
 
 from fedface_learning.data import split_identities
 from fedface_learning.data.augmentation import augment
+from fedface_learning.data.drawn_batches import drawn_batches
 from fedface_learning.gradient_descent import GradientDescent, ParameterGroup
 from fedface_learning.models.embedding import embed, mean_feature, raw_features
-from fedface_learning.seeding import derive_seed
+from fedface_learning.seeding import derive_seed, generator
 from fedface_learning.strategies.strategy import ServerRound
 
+EMBEDDED_AT_ONCE = 32
+"""Of a drawn batch, so many photographs go through the network together: memory does not grow with the batch."""
+Loss = Callable[[int, Tensor], Tensor]
+"""``loss(label, embeddings_ND)``: the mean loss, a scalar, over photographs of the public identity ``label``."""
 
-def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Callable[[int, Tensor], Tensor]) -> int:
-    """Train the network in place, and return how many public photographs it was trained on.
 
-    Each of ``own_steps`` steps sees all public photographs. None means as many steps as a client takes; with 0 steps nothing
-    is trained and 0 is returned. Learning rate, momentum and augmentation are those of the clients.
-    ``loss(label, embeddings_ND)`` is the mean loss, a scalar, over the photographs of public identity ``label``.
+def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Loss, batch: int | None = None) -> int:
+    """Train the network in place, and return how many public photographs each step saw; 0 if there was no step.
+
+    Each of ``own_steps`` steps sees ``batch`` photographs of any identities, drawn for the round, or all if it is None. If
+    ``own_steps`` is None, there are as many as a client takes. Learning rate, momentum and augmentation are those of the
+    clients.
     """
     plan = server_round.plan
     network = server_round.network
@@ -32,19 +38,58 @@ def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Ca
     rate = local.learning_rate * plan.rate_shares(server_round.number)[0]
     photographs = list(_public_photographs(server_round))
     images = sum(len(images_NCHW) for images_NCHW in photographs)
+    size = images if batch is None else min(batch, images)
     optimiser = GradientDescent([ParameterGroup([*network.parameters()], rate)], local.momentum, fused=False)
     network.eval()
-    for step in range(steps):
+    of_steps = _losses_of_all if size == images else _losses_of_batches
+    for parts in of_steps(server_round, photographs, size, steps, loss):
         optimiser.zero_grad()
-        for label, images_NCHW in enumerate(photographs):
-            seed = derive_seed(plan.seed, server_round.number, "public", label)
-            seen_NCHW = augment(images_NCHW, seed, step, flip=local.flip, shift=local.shift)
-            torch.autograd.backward(loss(label, network(seen_NCHW)) * (len(images_NCHW) / images))
+        for part in parts:
+            torch.autograd.backward(part)
         optimiser.step()
     optimiser.zero_grad()
     if plan.model.centring:
         network.centre.copy_(mean_feature(torch.cat([raw_features(network, each_NCHW) for each_NCHW in photographs])))
-    return images
+    return size
+
+
+def _losses_of_all(
+    server_round: ServerRound, photographs: Sequence[Tensor], size: int, steps: int, loss: Loss
+) -> Iterator[Iterator[Tensor]]:
+    """For each step the losses of all ``size`` photographs, in parts that add up to their mean: one for each identity."""
+    plan = server_round.plan
+    augmentations = plan.local_training.augmentations
+
+    def part(step: int, label: int, images_NCHW: Tensor) -> Tensor:
+        seed = derive_seed(plan.seed, server_round.number, "public", label)
+        embeddings_ND = server_round.network(augment(images_NCHW, seed, step, augmentations))
+        return loss(label, embeddings_ND) * (len(images_NCHW) / size)
+
+    return ((part(step, *labelled) for labelled in enumerate(photographs)) for step in range(steps))
+
+
+def _losses_of_batches(
+    server_round: ServerRound, photographs: Sequence[Tensor], size: int, steps: int, loss: Loss
+) -> Iterator[Iterator[Tensor]]:
+    """For each step the losses of ``size`` photographs that are drawn for it, in parts that add up to their mean."""
+    plan = server_round.plan
+    seed = derive_seed(plan.seed, server_round.number, "public batches")
+    all_NCHW = torch.cat(list(photographs))
+    labels_N = torch.cat([torch.full((len(images_NCHW),), label) for label, images_NCHW in enumerate(photographs)])
+
+    def part(labels_n: Tensor, images_nCHW: Tensor) -> Tensor:
+        embeddings_nD = server_round.network(images_nCHW)
+        seen = [(label, embeddings_nD[labels_n == label]) for label in sorted(set(labels_n.tolist()))]
+        return torch.stack([loss(label, own_nD) * (len(own_nD) / size) for label, own_nD in seen]).sum()
+
+    for step, drawn_n in enumerate(drawn_batches(len(all_NCHW), size, steps, generator(seed, "batches"))):
+        chosen_n = drawn_n.sort().values
+        images_nCHW = augment(all_NCHW[chosen_n], seed, step, plan.local_training.augmentations)
+        yield map(
+            part,
+            torch.split(labels_N[chosen_n], EMBEDDED_AT_ONCE),
+            torch.split(images_nCHW, EMBEDDED_AT_ONCE),
+        )
 
 
 def public_class_embeddings(server_round: ServerRound) -> Tensor:

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import far_label
 from fedface_lab.study.study_file import Study, Tree, leaves
+from fedface_learning.data import ScoredPart
 from fedface_learning.pretraining import PretrainPlan
 from fedface_learning.simulation.fused_rounds import require_fusable
 
@@ -38,6 +39,7 @@ class Job:
     pretrain: PretrainPlan | None
     scored_rounds: tuple[int, ...]
     keeps_embeddings: bool
+    scored_part: ScoredPart = "test"
     fused: bool = False
     """Whether each round is computed as one batch."""
 
@@ -52,15 +54,18 @@ class Job:
         """The digest of everything that determines the result; the result's file is named by it."""
         plan = self.plan.model_dump(mode="json")
         plan["cohort"].setdefault("minimum", 1)  # as it once was by default: it changes no result of a simulation
-        return digest_of(
-            {
-                "plan": plan,
-                "pretrain": self.pretrain and self.pretrain.model_dump(mode="json"),
-                "scored": self.scored_rounds,
-                "embeddings": self.keeps_embeddings,
-            }
-            | ({"fused": True} if self.fused else {})  # other results keep the names that they had
-        )
+        parts: dict[str, Any] = {
+            "plan": plan,
+            "pretrain": self.pretrain and self.pretrain.model_dump(mode="json"),
+            "scored": self.scored_rounds,
+            "embeddings": self.keeps_embeddings,
+        }
+        # Other results keep the names that they had: all are of test people, and of faithful rounds.
+        if self.scored_part != "test":
+            parts["part"] = self.scored_part
+        if self.fused:
+            parts["fused"] = True
+        return digest_of(parts)
 
 
 def digest_of(parts: Mapping[str, Any]) -> str:
@@ -92,23 +97,25 @@ def expand(study: Study, source: Path) -> list[Job]:
         pretrain: PretrainPlan | None = None
         if pretrain_fields is not None:
             pretrain = make_part(PretrainPlan, pretrain_fields, f"{where}: [pretrain] is wrong")
-        _check_plan(plan, pretrain, study.metric, where)
+        _check_plan(plan, pretrain, study, where)
         fused = arm in study.fused
         if fused:
             _check_fusable(plan, where)
         is_first_seed = seed == study.repeat.seeds[0]
-        scored = tuple(_scored_rounds(plan, study))
-        jobs.append(Job(arm, point, seed, plan, pretrain, scored, keeps_embeddings=is_first_seed, fused=fused))
+        scored = _scored_rounds(plan, study)
+        jobs.append(Job(arm, point, seed, plan, pretrain, scored, is_first_seed, study.scored_part, fused))
     return jobs
 
 
-def _check_plan(plan: Plan, pretrain: PretrainPlan | None, metric: str, where: str) -> None:
+def _check_plan(plan: Plan, pretrain: PretrainPlan | None, study: Study, where: str) -> None:
     if plan.model.weights not in (("random",) if pretrain else ("random", "published")):
         allowed = "random, for [pretrain] trains the initial network" if pretrain else "random or published"
         raise InvalidInputError(f"{where}: model.weights is {plan.model.weights}; in this study it must be {allowed}")
     known = [*(f"tar@{far_label(far)}" for far in plan.far), "auc", "eer"]
-    if metric not in known:
-        raise InvalidInputError(f"{where}: metric is {metric!r}, but the plan gives {', '.join(known)}")
+    if study.metric not in known:
+        raise InvalidInputError(f"{where}: metric is {study.metric!r}, but the plan gives {', '.join(known)}")
+    if study.scored_part == "validation" and not plan.split.validation:
+        raise InvalidInputError(f"{where}: scored_part is validation, but the plan has no such people: set split.validation")
 
 
 def _check_fusable(plan: Plan, where: str) -> None:
@@ -118,8 +125,11 @@ def _check_fusable(plan: Plan, where: str) -> None:
         raise InvalidInputError(f"{where}: {error}") from error
 
 
-def _scored_rounds(plan: Plan, study: Study) -> Iterator[int]:
-    return (number for number in range(plan.rounds + 1) if number % study.score_every == 0 or number == plan.rounds)
+def _scored_rounds(plan: Plan, study: Study) -> tuple[int, ...]:
+    """The rounds to score. Where settings are chosen on validation people, test people are for the end."""
+    if study.scored_part == "test" and plan.split.validation:
+        return (0, plan.rounds)
+    return tuple(number for number in range(plan.rounds + 1) if number % study.score_every == 0 or number == plan.rounds)
 
 
 def _set_field(tree: Tree, field: str, value: Any, where: str) -> None:

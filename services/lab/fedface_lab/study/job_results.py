@@ -12,6 +12,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation, CosineCounts, RocCurve, Scores
 from fedface_lab.study.grid import RESULT_SCHEMA, Job
+from fedface_learning.data import ScoredPart
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.pretraining import PretrainPlan
 
@@ -41,6 +42,7 @@ class JobResult(_ResultPart):
     schema_version: Literal[1] = RESULT_SCHEMA
     plan: Plan
     pretrain: PretrainPlan | None
+    scored_part: ScoredPart = "test"
     identity_list_sha256: str | None = None
     """The identity list of the data set when the job was run; None in results of older versions."""
     fused: bool = False

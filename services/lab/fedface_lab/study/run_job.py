@@ -13,9 +13,7 @@ from fedface_lab.study.job_results import JobResult, ResultFolder, RoundResult, 
 from fedface_lab.study.pretrained import starting_network
 from fedface_learning.data import CachedDataset, open_photographs, split_identities
 from fedface_learning.data.identity_list import identity_list
-from fedface_learning.evaluation.cosine_counts import count_cosines
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
-from fedface_learning.models.embedding import embed
 from fedface_learning.simulation.simulate import SimulatedRound, simulate
 
 
@@ -25,8 +23,8 @@ def run_job(job: Job, folder: ResultFolder) -> None:
     plan = job.plan
     network = starting_network(job, folder)
     dataset = CachedDataset(open_photographs(plan))
-    test = split_identities(dataset.identities, plan.split).test
-    labels_N = torch.cat([torch.full((len(dataset.images(identity)),), label) for label, identity in enumerate(test)])
+    people = split_identities(dataset.identities, plan.split).scored(job.scored_part)
+    labels_N = torch.cat([torch.full((len(dataset.images(identity)),), label) for label, identity in enumerate(people)])
     rounds: list[RoundResult] = []
     embeddings: list[Tensor] = []
     snapshots: list[Snapshot] = []
@@ -37,10 +35,16 @@ def run_job(job: Job, folder: ResultFolder) -> None:
         rounds.append(RoundResult(number=finished.number, aggregation=finished.aggregation, scores=scores))
         if finished.number in (0, plan.rounds):
             assert verification is not None, "the first and the last round are always scored"
-            embeddings.append(torch.cat([embed(network, dataset.images(identity)) for identity in test]))
-            snapshots.append(Snapshot(roc=verification.roc, cosines=count_cosines(embeddings[-1], labels_N)))
 
-    simulate(plan, keep, initial=network, dataset=dataset, evaluate_at=job.scored_rounds.__contains__, fused=job.fused)
+    simulate(
+        plan,
+        keep,
+        initial=network,
+        dataset=dataset,
+        evaluate_at=job.scored_rounds.__contains__,
+        scored_part=job.scored_part,
+        fused=job.fused,
+    )
     before, after = snapshots
     if job.keeps_embeddings:
         tensors = {"before_ND": embeddings[0], "after_ND": embeddings[1], "labels_N": labels_N}
@@ -48,6 +52,7 @@ def run_job(job: Job, folder: ResultFolder) -> None:
     result = JobResult(
         plan=plan,
         pretrain=job.pretrain,
+        scored_part=job.scored_part,
         identity_list_sha256=sha256_hex(identity_list(dataset.identities)),
         rounds=tuple(rounds),
         before=before,

@@ -12,6 +12,7 @@ from fedface_cli.plan_files import kind_of_document, make_part, parse_document
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan.part import PositiveInt, Seed
 from fedface_core.files.bounded_file import read_text
+from fedface_learning.data import ScoredPart
 
 # Names become parts of file names and of column names.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$", max_length=80)]
@@ -52,9 +53,17 @@ class Study(_StudyPart):
     repeat: RepeatPlan
     metric: str = Field(default="tar@1e-3", description="The metric of the plots: tar@FAR, auc or eer.")
     score_every: PositiveInt = Field(default=1, description="Score every n-th round; round 0 and the last one always.")
+    scored_part: ScoredPart = Field(
+        default="test",
+        description="The part of the split whose people are scored: `validation` while settings are chosen. If the split "
+        "has validation people, the test people are scored in round 0 and after the last round only.",
+    )
     upper_bound: str | None = Field(default=None, description="The arm that shows the largest possible gain.")
     fused: tuple[str, ...] = Field(
         default=(), description="The arms whose rounds are computed as one batch each: faster, and equal but for rounding."
+    )
+    without_clients: str | None = Field(
+        default=None, description="The arm that learns from no client; what is recovered is also told net of its gain."
     )
 
     @field_validator("grid", mode="before")
@@ -71,9 +80,14 @@ class Study(_StudyPart):
         return grid
 
     @model_validator(mode="after")
-    def _upper_bound_is_an_arm(self) -> Self:
-        if self.upper_bound is not None and self.upper_bound not in self.arms:
-            raise ValueError(f"upper_bound is {self.upper_bound!r}, but the arms are {', '.join(self.arms)}")
+    def _bounds_are_arms(self) -> Self:
+        for field, arm in (("upper_bound", self.upper_bound), ("without_clients", self.without_clients)):
+            if arm is not None and arm not in self.arms:
+                raise ValueError(f"{field} is {arm!r}, but the arms are {', '.join(self.arms)}")
+        if self.without_clients is not None and self.upper_bound in (None, self.without_clients):
+            raise ValueError(
+                "without_clients needs an upper_bound, which is another arm: it tells what lies between the two"
+            )
         return self
 
     @model_validator(mode="after")

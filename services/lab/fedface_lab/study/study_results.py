@@ -60,9 +60,13 @@ class Group:
             return None
         return uploaded_bytes / sum(aggregation.folded for aggregation in trained), uploaded_bytes / len(trained)
 
-    def recovered_share(self, metric: str, upper: Group) -> float | None:
-        """The share of the metric's gap to the group ``upper`` that is closed, over the seeds that both groups resolve."""
-        before, after, bound = _common_seeds(self.by_seed(metric, 0), self.by_seed(metric, -1), upper.by_seed(metric, -1))
+    def recovered_share(self, metric: str, upper: Group, lower: Group | None = None) -> float | None:
+        """The share of the metric's gap to the group ``upper`` that is closed, over the seeds that all groups resolve.
+
+        The gap begins where the group ``lower`` has ended, or without one where this group has begun.
+        """
+        start = self.by_seed(metric, 0) if lower is None else lower.by_seed(metric, -1)
+        before, after, bound = _common_seeds(start, self.by_seed(metric, -1), upper.by_seed(metric, -1))
         return recovered_share(before, after, bound, lower_is_better=metric in LOWER_IS_BETTER)
 
 
@@ -90,9 +94,16 @@ class StudyResults:
 
     def upper_bound(self, group: Group) -> Group | None:
         """The upper-bound arm at the point of ``group``; None if there is no such arm, or if it is the arm of ``group``."""
-        if self.study.upper_bound in (None, group.arm):
+        return self._beside(group, self.study.upper_bound)
+
+    def without_clients(self, group: Group) -> Group | None:
+        """The arm without clients at the point of ``group``; None if there is none, or if it is the arm of ``group``."""
+        return self._beside(group, self.study.without_clients)
+
+    def _beside(self, group: Group, arm: str | None) -> Group | None:
+        if arm in (None, group.arm):
             return None
-        return next(other for other in self.groups if (other.arm, other.point) == (self.study.upper_bound, group.point))
+        return next(other for other in self.groups if (other.arm, other.point) == (arm, group.point))
 
 
 def load_results(folder: ResultFolder) -> StudyResults:

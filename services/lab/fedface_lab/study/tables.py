@@ -53,6 +53,7 @@ def summary_markdown(results: StudyResults) -> str:
         "Mean ± standard error over seeds, in per cent; the gain, after − before on the same seed, in percentage points, "
         f"with its {100 * CONFIDENCE:.0f} % t-interval. *Seeds*: in how many of them the metric is better after. "
         "*Update*, *round*: what is uploaded, on average (kB: 1,000 bytes).",
+        f"Scored on the {study.scored_part} people.",
     ]
     if study.upper_bound:
         lines.append(f"*Recovered*: (after − before) / (upper − before) of the means, upper being {study.upper_bound}.")
@@ -61,6 +62,8 @@ def summary_markdown(results: StudyResults) -> str:
         lines.append(
             f"*Fused rounds*: each round of {fused} was computed as one batch, which equals its clients' but for rounding."
         )
+    if study.without_clients:
+        lines.append(f"*Net*: the same from {study.without_clients}'s *after* on, instead of *before*.")
     for metric in results.metrics:
         lines += ["", f"## {metric_title(metric)}", "", *_metric_table(results, metric)]
     return "\n".join(lines) + "\n"
@@ -69,6 +72,7 @@ def summary_markdown(results: StudyResults) -> str:
 def _metric_table(results: StudyResults, metric: str) -> Iterator[str]:
     axes = list(results.study.grid)
     upper = ["recovered"] if results.study.upper_bound else []
+    upper += ["net"] if results.study.without_clients else []
     heads = ["arm", *axes, "before", "after", "gain", "interval", "seeds", *upper, "update", "round"]
     yield f"| {' | '.join(heads)} |"
     yield "|" + "---|" * (1 + len(axes)) + "---:|" * (len(heads) - 1 - len(axes))
@@ -76,9 +80,8 @@ def _metric_table(results: StudyResults, metric: str) -> Iterator[str]:
         gain = group.gain(metric)
         names = [group.arm, *(str(value) for _, value in group.point)]
         cells = ["–"] * 5 if gain is None else _gain_cells(gain)
-        if upper:
-            share = _recovered_share(results, group, metric)
-            cells.append("–" if share is None else f"{100 * share:.1f} %".replace("-", "−"))
+        shares = (_recovered_share(results, group, metric), _net_share(results, group, metric))
+        cells += ["–" if share is None else f"{100 * share:.1f} %".replace("-", "−") for share in shares[: len(upper)]]
         yield f"| {' | '.join([*names, *cells, *_upload_cells(group)])} |"
 
 
@@ -107,6 +110,8 @@ def _summary_line(results: StudyResults, group: Group) -> dict[str, Any]:
     line: dict[str, Any] = {"arm": group.arm, **dict(group.point), "seeds": len(group.results)}
     for metric in results.metrics:
         columns = _gain_columns(group.gain(metric)) | {"recovered": _recovered_share(results, group, metric)}
+        if results.study.without_clients:
+            columns["recovered net"] = _net_share(results, group, metric)
         line |= {f"{metric} {name}": value for name, value in columns.items()}
     of_update, of_round = group.mean_upload() or (None, None)
     return line | {"bytes an update": of_update, "bytes a round": of_round}
@@ -126,6 +131,12 @@ def _gain_columns(gain: Gain | None) -> dict[str, float | None]:
 def _recovered_share(results: StudyResults, group: Group, metric: str) -> float | None:
     upper = results.upper_bound(group)
     return group.recovered_share(metric, upper) if upper else None
+
+
+def _net_share(results: StudyResults, group: Group, metric: str) -> float | None:
+    upper = results.upper_bound(group)
+    lower = results.without_clients(group)
+    return group.recovered_share(metric, upper, lower) if upper and lower else None
 
 
 def _round_lines(results: StudyResults) -> Iterator[dict[str, Any]]:

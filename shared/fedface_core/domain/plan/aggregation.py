@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fedface_core.domain.plan.part import ByName, Decay, PlanPart, PositiveInt, Rate
+from fedface_core.domain.plan.part import LARGEST, ByName, Decay, PlanPart, PositiveInt, Rate
 
 
 class AveragePlan(PlanPart):
@@ -36,7 +36,24 @@ class AdaptivePlan(PlanPart):
     epsilon: Rate = Field(default=1e-3, description="τ: a parameter whose changes are far below τ hardly moves.")
 
 
-OptimiserPlan = Annotated[AveragePlan | MomentumPlan | AdaptivePlan, Field(discriminator="name"), ByName]
+class SgdPlan(PlanPart):
+    """SGD on the server as `torch.optim.SGD` does it: momentum, and weight decay as a part of the gradient.
+
+    The gradient is the clients' mean change divided by their learning rate, with the sign changed. With one local step it is
+    that of the mean loss of the round's images, so rate and weight decay mean what they mean in training without clients.
+    """
+
+    name: Literal["sgd"] = Field(description="Which optimiser it is.")
+    learning_rate: Rate = Field(
+        default=0.1, description="η: the highest rate of the schedule, which `local_training.schedule` names."
+    )
+    momentum: Decay = Field(default=0.9, description="β: how much of the earlier gradients stays in the momentum.")
+    weight_decay: Annotated[float, Field(ge=0, le=LARGEST)] = Field(
+        default=0.0, description="λ: λ times each parameter is added to its gradient, as L2 regularisation does."
+    )
+
+
+OptimiserPlan = Annotated[AveragePlan | MomentumPlan | AdaptivePlan | SgdPlan, Field(discriminator="name"), ByName]
 
 
 class NormClippingPlan(PlanPart):

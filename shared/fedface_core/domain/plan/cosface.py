@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from fedface_core.domain.plan.augmentation import (
+    FLIP,
+    SHIFT,
+    AugmentationPlan,
+    PlainAugmentationPlan,
+    StrongAugmentationPlan,
+    is_plain,
+    require_no_other,
+    resolved,
+)
 from fedface_core.domain.plan.part import LARGEST, Decay, PlanPart, PositiveInt, Rate, Shift
 
 
@@ -24,7 +34,21 @@ class CosFacePlan(PlanPart):
     )
     scale: Rate = Field(default=30.0, description="s: the logits are s times the cosines.")
     margin: Decay = Field(default=0.35, description="m: subtracted from the cosine of the true class.")
-    flip: bool = Field(default=True, description="Mirror each image left to right with probability ½.")
-    shift: Shift = Field(
-        default=0, description="Shift each image at random by up to this many pixels, horizontally and vertically."
+    flip: bool = Field(default=True, description=FLIP)
+    shift: Shift = Field(default=0, description=SHIFT)
+    augmentation: AugmentationPlan = Field(
+        default_factory=PlainAugmentationPlan,
+        exclude_if=is_plain,
+        description="How training images are changed at random: a name, or a name with its parameters. `plain` does what "
+        "`flip` and `shift` say; `strong` has these among its own parameters.",
     )
+
+    @model_validator(mode="after")
+    def _moves_by_one_field(self) -> Self:
+        require_no_other(self.augmentation, flip=not self.flip, shift=self.shift != 0)
+        return self
+
+    @property
+    def augmentations(self) -> StrongAugmentationPlan:
+        """What is done to the images of a training step."""
+        return resolved(self.augmentation, flip=self.flip, shift=self.shift)

@@ -101,14 +101,27 @@ class DataPlan(PlanPart):
 
 
 class SplitPlan(PlanPart):
-    """How many identities are public (for pre-training), clients and test: three disjoint sets, drawn by the seed."""
+    """How many identities are public (for pre-training), clients, test and validation: disjoint sets, drawn by the seed."""
 
     public: Annotated[int, Field(ge=0, le=MOST_IDENTITIES)] = Field(default=0, description="Public identities.")
     clients: Annotated[int, Field(gt=0, le=MOST_CLIENTS)] = Field(default=20, description="Client identities: one a client.")
     test: Annotated[int, Field(ge=2, le=MOST_IDENTITIES)] = Field(default=20, description="Test identities.")
+    validation: Annotated[int, Field(ge=0, le=MOST_IDENTITIES)] = Field(
+        default=0,
+        # Left out of the JSON, so that plans without it keep their digests, and older services read them.
+        exclude_if=lambda validation: validation == 0,
+        description="Identities on whom a study chooses settings, so that the test identities are scored only once; two at "
+        "least, or none. A run leaves them alone.",
+    )
     seed: Seed = Field(default=0, description="The seed that draws which identities these are.")
 
     @property
     def identities(self) -> int:
         """How many identities the split needs."""
-        return self.public + self.clients + self.test
+        return self.public + self.clients + self.test + self.validation
+
+    @model_validator(mode="after")
+    def _validation_has_impostors(self) -> Self:
+        if self.validation == 1:
+            raise ValueError("validation is 1: of a single identity no impostor pair can be made; give 2 at least, or none")
+        return self

@@ -7,6 +7,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fedface_core.domain.plan.augmentation import (
+    FLIP,
+    SHIFT,
+    AugmentationPlan,
+    PlainAugmentationPlan,
+    StrongAugmentationPlan,
+    is_plain,
+    require_no_other,
+    resolved,
+)
+from fedface_core.domain.plan.one_cycle import one_cycle_rate
 from fedface_core.domain.plan.part import Count, Decay, Fraction, PlanPart, PositiveInt, Rate, Shift
 
 
@@ -20,10 +31,13 @@ class LocalTrainingPlan(PlanPart):
     learning_rate: Rate = Field(default=0.05, description="The learning rate of SGD, which the schedule changes.")
     momentum: Decay = Field(default=0.9, description="The momentum of SGD.")
     margin: Annotated[float, Field(gt=0, le=1)] = Field(default=0.9, description="m in max(0, m − w·f(x))².")
-    flip: bool = Field(default=False, description="Mirror each image left to right with probability ½.")
-    shift: Shift = Field(
-        default=0,
-        description="Shift each image at random by up to this many pixels, horizontally and vertically, in each step.",
+    flip: bool = Field(default=False, description=FLIP)
+    shift: Shift = Field(default=0, description=SHIFT)
+    augmentation: AugmentationPlan = Field(
+        default_factory=PlainAugmentationPlan,
+        exclude_if=is_plain,
+        description="How training images are changed at random: a name, or a name with its parameters. `plain` does what "
+        "`flip` and `shift` say; `strong` has these among its own parameters.",
     )
     losses: Literal["measured", "seen"] = Field(
         default="measured",
@@ -36,8 +50,10 @@ class LocalTrainingPlan(PlanPart):
         description="How many clients a simulation trains at once, as one computation. This is faster for small networks, "
         "and rounds differently. In one process only.",
     )
-    schedule: Literal["constant", "cosine", "linear"] = Field(
-        default="constant", description="How the learning rate falls from round to round."
+    schedule: Literal["constant", "cosine", "linear", "one-cycle"] = Field(
+        default="constant",
+        description="How the learning rate changes from round to round. `one-cycle`: a linear rise over the first 30 % of "
+        "the rounds, then half a cosine down to 0.",
     )
     final_learning_rate: Fraction | None = Field(
         default=None, description="The rate of the plan's last round, as a share of `learning_rate`."
@@ -53,15 +69,28 @@ class LocalTrainingPlan(PlanPart):
 
     @model_validator(mode="after")
     def _final_values_belong_to_a_schedule(self) -> Self:
-        if (self.schedule == "constant") != (self.final_learning_rate is None):
+        if self.schedule == "one-cycle" and self.warmup_rounds:
+            raise ValueError("schedule 'one-cycle' begins with a rise of its own: leave warmup_rounds out")
+        if (self.schedule in ("constant", "one-cycle")) != (self.final_learning_rate is None):
             raise ValueError(
                 "give final_learning_rate (a share of learning_rate) with schedule 'cosine' or 'linear', and with no other"
             )
-        if self.final_steps is not None and (self.schedule == "constant" or self.final_steps > self.steps):
+        if self.final_steps is not None and (self.final_learning_rate is None or self.final_steps > self.steps):
             raise ValueError(
-                f"final_steps is {self.final_steps}: it needs a schedule, and to be at most steps, {self.steps}"
+                f"final_steps is {self.final_steps}: it needs schedule 'cosine' or 'linear', and to be at most steps, "
+                f"{self.steps}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _moves_by_one_field(self) -> Self:
+        require_no_other(self.augmentation, flip=self.flip, shift=self.shift != 0)
+        return self
+
+    @property
+    def augmentations(self) -> StrongAugmentationPlan:
+        """What is done to the images of a training step."""
+        return resolved(self.augmentation, flip=self.flip, shift=self.shift)
 
     def reports_seen_losses(self, steps: int) -> bool:
         """Whether a client reports the losses of its ``steps`` gradient steps. Without a step it has to measure them."""
@@ -72,8 +101,10 @@ class LocalTrainingPlan(PlanPart):
 
         The share rises to 1 in the first round after the warm-up, and falls from there to its final value in round
         ``rounds``. It stays there in later rounds, which come if rounds were retried. If the warm-up leaves one round,
-        its share is 1.
+        its share is 1. With one-cycle it is that of the middle of the round, so it is never 0.
         """
+        if self.schedule == "one-cycle":
+            return one_cycle_rate(1.0, (min(number, rounds) - 0.5) / rounds)
         if number <= self.warmup_rounds:
             return number / (self.warmup_rounds + 1)
         if self.final_learning_rate is None:

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.part import PlanPart
 from fedface_core.domain.plan.strategy import IN_PROCESS, WITHOUT_SPREADOUT, default_initialisation, strategy_name
+
+_CHOICES: Final = (("aggregation", "optimiser"), ("local_training", "augmentation"), ("strategy", "augmentation"))
+"""Parts of a plan, and the choice in each that has parameters of its own."""
 
 
 def apply_merge_patch(plan: Plan, patch: Mapping[str, Any]) -> Plan:
     """The plan with the changes of ``patch``. `pydantic.ValidationError` if the result is no plan.
 
     A patch that names another architecture or device profile also gets the defaults of that architecture or profile. A patch
-    that names another strategy, server optimiser or update encoding gets none of the old one's parameters; nor parts of the
-    plan that the new strategy has not.
+    that names another strategy, server optimiser, augmentation or update encoding gets none of the old one's parameters; nor
+    parts of the plan that the new strategy has not.
     """
     document = plan.model_dump(mode="json")
     document["model"] = _without_defaults(plan.model, "architecture")
     document["devices"] = _without_defaults(plan.devices, "profile")
-    aggregation = patch.get("aggregation")
-    optimiser = plan.aggregation.optimiser.name
-    if isinstance(aggregation, Mapping) and _names_another(aggregation.get("optimiser", optimiser), optimiser):
-        del document["aggregation"]["optimiser"]
+    for part, choice in _CHOICES:
+        _drop_another(document[part], choice, patch.get(part))
     if "update_encoding" in patch and _names_another(patch["update_encoding"], plan.update_encoding.name):
         del document["update_encoding"]
     if "strategy" in patch and _names_another(patch["strategy"], plan.strategy.name):
         del document["strategy"]
         for part in _parts_without_use(strategy_name(patch["strategy"])):
-            del document[part]
+            document.pop(part, None)  # the patch may name another update encoding too
         # Not by a plan of the old strategy alone: public-negatives is none without public identities.
         if plan.initialisation == default_initialisation(plan.strategy.name):
             del document["initialisation"]
@@ -41,6 +42,16 @@ def _parts_without_use(strategy: object) -> tuple[str, ...]:
     if not isinstance(strategy, str) or strategy not in WITHOUT_SPREADOUT:
         return ()
     return ("spreadout", "aggregation", "update_encoding") if strategy in IN_PROCESS else ("spreadout",)
+
+
+def _drop_another(part: dict[str, Any], choice: str, patch: object) -> None:
+    """Remove the ``choice`` from a part of a plan if the part's patch names another one."""
+    if (
+        isinstance(patch, Mapping)
+        and choice in part
+        and _names_another(patch.get(choice, part[choice]), part[choice]["name"])
+    ):
+        del part[choice]
 
 
 def _names_another(value: object, name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from fedface_core.domain.ids import client_index
-from fedface_core.domain.plan.aggregation import AdaptivePlan, AggregationPlan
+from fedface_core.domain.plan.aggregation import AdaptivePlan, AggregationPlan, SgdPlan
 from fedface_core.domain.plan.cohort import CohortPlan
 from fedface_core.domain.plan.data import DataPlan, SplitPlan
 from fedface_core.domain.plan.devices import DevicePlan
@@ -85,11 +85,11 @@ class Plan(PlanPart):
     def rate_shares(self, number: int) -> tuple[float, float]:
         """The clients' and the server's learning rate in round ``number``, each as a share of the plan's rate.
 
-        The schedule changes the clients' rate. With an adaptive server optimiser it changes the server's rate instead, since
-        the length of an adaptive step does not depend on the size of the clients' changes.
+        The schedule changes the clients' rate. If the length of the server's step does not depend on the size of the
+        clients' changes, as with an adaptive optimiser and with SGD, it changes the server's rate instead.
         """
         share = self.local_training.rate_share(number, self.rounds)
-        return (1.0, share) if isinstance(self.aggregation.optimiser, AdaptivePlan) else (share, 1.0)
+        return (1.0, share) if isinstance(self.aggregation.optimiser, AdaptivePlan | SgdPlan) else (share, 1.0)
 
     @property
     def only_sums(self) -> bool:
@@ -151,8 +151,8 @@ class Plan(PlanPart):
             raise ValueError(
                 f"local_training.vectorised_clients: with the strategy {name!r} no two clients share a model; leave it out"
             )
-        if name == "public-negatives" and self.split.public < 2:
-            raise ValueError(f"split.public is {self.split.public}; the strategy 'public-negatives' needs 2 at least")
+        if name in ("public-negatives", "public-only") and self.split.public < 2:
+            raise ValueError(f"split.public is {self.split.public}; the strategy {name!r} needs 2 at least")
         if name == "public-negatives" and self.aggregation.is_asynchronous:
             raise ValueError("aggregation.mode: the strategy 'public-negatives' is synchronous")
         if self.only_sums:

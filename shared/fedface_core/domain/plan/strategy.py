@@ -58,6 +58,19 @@ class PublicNegativesPlan(PlanPart):
         default=None,
         description="How many gradient steps the aggregator makes in a round; by default as many as a client, 0 for none.",
     )
+    public_batch: PositiveInt | None = Field(
+        default=None,
+        # Left out of the JSON, so that plans without it keep their digests, and older services read them.
+        exclude_if=lambda batch: batch is None,
+        description="How many public photographs, drawn anew in each round, a step of the aggregator takes. They are its "
+        "weight in the average too. By default all.",
+    )
+    guidance_every: PositiveInt = Field(
+        default=1,
+        exclude_if=lambda rounds: rounds == 1,
+        description="The class embeddings of the public identities are made anew at enrolment, and in each round whose "
+        "number this divides.",
+    )
     embedded_by: EmbeddedBy = Field(
         default="trained",
         exclude_if=lambda embedded_by: embedded_by == "trained",  # plans without it are as they were in earlier versions
@@ -89,6 +102,15 @@ class CentralisedPlan(CosFacePlan):
     name: Literal["centralised"] = Field(description="Which strategy it is.")
 
 
+class PublicOnlyPlan(CosFacePlan):
+    """What can be learnt without any client: CosFace on the photographs of the public identities alone.
+
+    It makes as many steps as `centralised` with equal settings, so it sees each public photograph more often.
+    """
+
+    name: Literal["public-only"] = Field(description="Which strategy it is.")
+
+
 class LocalOnlyPlan(PlanPart):
     """The lower bound: each client trains a model of its own, and nothing is averaged."""
 
@@ -98,7 +120,7 @@ class LocalOnlyPlan(PlanPart):
     )
 
 
-IN_PROCESS = frozenset({"centralised", "local-only"})
+IN_PROCESS = frozenset({"centralised", "public-only", "local-only"})
 """Strategies for simulations only: services never pool photographs, and never score the model of one client."""
 
 ONLY_SUMS = frozenset({"gaussian-negatives"})
@@ -127,6 +149,7 @@ StrategyPlan = Annotated[
     | PublicNegativesPlan
     | GaussianNegativesPlan
     | CentralisedPlan
+    | PublicOnlyPlan
     | LocalOnlyPlan,
     Field(discriminator="name"),
     ByName,

@@ -132,3 +132,21 @@ def test_a_step_is_a_forward_pass_and_twice_as_much_backward() -> None:
 )
 def test_how_many_images_a_client_has(data: dict[str, Any], images: int) -> None:
     assert images_of_a_client(DataPlan.model_validate(data)) == images
+
+
+def test_a_batch_of_public_photographs_makes_the_aggregators_steps_cheaper() -> None:
+    steps = {"name": "public-negatives", "public_steps": 100_000}
+    whole, part, small = (
+        Plan.model_validate(
+            {
+                "model": SMALL,
+                "data": FOLDER,
+                "split": {"public": 500},
+                "strategy": steps | ({"public_batch": batch} if batch else {}),
+            }
+        )
+        for batch in (None, 10_000, 100)
+    )
+    assert [figure.value for figure in figures(whole)] == [figure.value for figure in figures(part)]
+    assert "the public photographs take 1e+17" in refusal(whole)
+    require_within(small, DEFAULT_BUDGET)

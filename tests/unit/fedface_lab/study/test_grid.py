@@ -65,6 +65,20 @@ def test_an_arm_whose_rounds_cannot_be_fused_is_named(tmp_path: Path) -> None:
         jobs_of(path)
 
 
+VALIDATION = ("test = 5\n", "test = 5\nvalidation = 2\n")
+CHOOSING = ("score_every = 2\n", 'score_every = 2\nscored_part = "validation"\n')
+
+
+def test_scores_of_validation_people_are_other_results_than_those_of_test_people(tmp_path: Path) -> None:
+    at_the_end = jobs_of(write_study(tmp_path, VALIDATION))
+    choosing = jobs_of(write_study(tmp_path, VALIDATION, CHOOSING))
+    assert {job.scored_rounds for job in choosing} == {(0, 2, 3)}
+    assert {job.scored_rounds for job in at_the_end} == {(0, 3)}, "test people are scored once, before and after"
+    assert {job.digest for job in choosing}.isdisjoint(replace(job, scored_part="test").digest for job in choosing)
+    with pytest.raises(InvalidInputError, match=r"scored_part is validation, but the plan has no such people: set split\."):
+        jobs_of(write_study(tmp_path, CHOOSING))
+
+
 def test_without_a_grid_there_is_one_job_an_arm_and_seed(tmp_path: Path) -> None:
     jobs = jobs_of(write_study(tmp_path, ("[grid]\nsplit.clients = [2, 4]\n", "")))
     assert [job.title for job in jobs[:3]] == ["fedface, seed 3", "no spreadout, seed 3", "long, seed 3"]

@@ -34,7 +34,9 @@ def test_jobs_share_a_pretraining_exactly_where_it_is_the_same(tmp_path: Path) -
 
 def test_too_few_people_are_refused_before_anything_runs(tmp_path: Path) -> None:
     path = write_study(tmp_path, ("[2, 4]", "[2, 7]"))
-    complaint = "fedface, split.clients=7, seed 3: split: 3 public + 7 clients + 5 test are 15 identities.* has 14"
+    complaint = (
+        "fedface, split.clients=7, seed 3: split: 3 public + 7 clients + 5 test + 0 validation are 15 identities.* has 14"
+    )
     with pytest.raises(InvalidInputError, match=complaint.replace("+", r"\+")):
         [pretraining_of(job) for job in jobs_of(path)]
 

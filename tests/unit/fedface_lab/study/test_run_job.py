@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from torch import Tensor
+
 from fedface_lab.study.grid import expand
 from fedface_lab.study.job_results import ResultFolder
 from fedface_lab.study.run_job import run_job
 from fedface_lab.study.study_file import read_study
 from fedface_lab.study.study_results import Group, StudyResults
 from fedface_lab.study.tables import summary_markdown
+from fedface_learning.data import FaceDataset, open_photographs, split_identities
 from fedface_learning.evaluation.cosine_counts import count_cosines
 from fedface_learning.evaluation.verification import verify_pairs
 from fedface_learning.seeding import use_deterministic_torch
@@ -59,3 +63,39 @@ def test_a_job_with_fused_rounds_says_so_in_its_result_and_in_the_summary(tmp_pa
     group = Group(job.arm, job.point, {job.seed: job}, {job.seed: results[1]})
     summary = summary_markdown(StudyResults(read_study(file), (group,)))
     assert "*Fused rounds*: each round of no spreadout was computed as one batch" in summary
+
+
+VALIDATION = ("test = 5\n", "test = 4\nvalidation = 2\n")
+CHOOSING = ("score_every = 2\n", 'score_every = 2\nscored_part = "validation"\n')
+
+
+@pytest.mark.parametrize("changes", [(VALIDATION, CHOOSING), (VALIDATION,)], ids=["choosing", "at the end"])
+def test_test_people_are_not_looked_at_while_settings_are_chosen_and_validation_people_not_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: tuple[tuple[str, str], ...]
+) -> None:
+    use_deterministic_torch(1)
+    file = write_study(tmp_path, NO_PRETRAINING, *changes)
+    job = expand(read_study(file), file)[0]
+    faces = open_photographs(job.plan)
+    looked_at: set[str] = set()
+    images = type(faces).images
+
+    def noted_images(self: FaceDataset, identity: str) -> Tensor:
+        looked_at.add(identity)
+        return images(self, identity)
+
+    monkeypatch.setattr(type(faces), "images", noted_images)
+    folder = ResultFolder(tmp_path / "out")
+    run_job(job, folder)
+    split = split_identities(faces.identities, job.plan.split)
+    chooses = CHOOSING in changes
+    assert looked_at.isdisjoint(split.test if chooses else split.validation)
+    assert looked_at >= set(split.validation if chooses else split.test)
+    result = folder.load(job)
+    assert result is not None
+    assert result.scored_part == ("validation" if chooses else "test")
+    scored = [finished.number for finished in result.rounds if finished.scores]
+    assert scored == ([0, 2, 3] if chooses else [0, 3]), "test people are scored before, and once at the end"
+    people, images_each = (2, 2) if chooses else (4, 2)
+    assert result.rounds[0].scores is not None
+    assert result.rounds[0].scores.genuine_pairs == people * images_each * (images_each - 1) // 2

@@ -26,6 +26,18 @@ WRONG: list[tuple[tuple[str, str], str]] = [
         "fused names 'best', but the arms are fedface, no",
     ),
     (
+        ('upper_bound = "long"', 'upper_bound = "long"\nwithout_clients = "public"'),
+        "without_clients is 'public', but the arms are fedface, no",
+    ),
+    (
+        ('upper_bound = "long"', 'without_clients = "long"'),
+        "without_clients needs an upper_bound, which is another arm",
+    ),
+    (
+        ('upper_bound = "long"', 'scored_part = "clients"'),
+        "scored_part: Input should be 'test' or 'validation'",
+    ),
+    (
         ("[pretrain]\nepochs = 2\nbatch_size = 4\n", "[arms.x]\npretrain.epochs = 1\n"),
         "fields of pretrain are set, but there is no [pretrain]",
     ),

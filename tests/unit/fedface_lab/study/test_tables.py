@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from fedface_lab.study.grid import expand
 from fedface_lab.study.job_results import ResultFolder
 from fedface_lab.study.study_file import read_study
+from fedface_lab.study.study_results import load_results
+from fedface_lab.study.tables import summary_lines, write_tables
 from support.finished_study import Finished
 
 
@@ -89,3 +92,32 @@ def test_the_markdown_has_a_table_for_each_metric(finished: Finished) -> None:
     assert "upper being long" in text
     assert "| seeds | recovered | update | round |" in text
     assert text.count(" kB | ") == 4 * 6, "each line of each table says what an update and a round cost"
+
+
+def test_recovery_is_also_told_net_of_what_is_learnt_without_clients(finished: Finished, tmp_path: Path) -> None:
+    """The arm without clients changes no digest: a study that is done can name one."""
+    shutil.copytree(finished.folder, tmp_path / "out")
+    folder = ResultFolder(tmp_path / "out")
+    upper = 'upper_bound = "long"\n'
+    folder.study().write_text(finished.file.read_text().replace(upper, f'{upper}without_clients = "no spreadout"\n'))
+    results = load_results(folder)
+    write_tables(results, folder)
+    resolved = 0
+    for line in summary_lines(results):
+        of_arm = {
+            group.arm: group for group in results.groups if dict(group.point)["split.clients"] == line["split.clients"]
+        }
+        after = {arm: np.mean(list(group.by_seed("auc", -1).values())) for arm, group in of_arm.items()}
+        gap = after["long"] - after["no spreadout"]
+        if line["arm"] != "fedface" or gap <= 0:
+            assert line["auc recovered net"] is None
+        else:
+            resolved += 1
+            share = (after["fedface"] - after["no spreadout"]) / gap
+            assert line["auc recovered net"] == pytest.approx(share)
+    assert resolved, "a study of this test has a gap"
+    text = (folder.root / "summary.md").read_text()
+    assert "| seeds | recovered | net | update | round |" in text
+    assert "*Net*: the same from no spreadout's *after* on" in text
+    heads = {line.count("|") for line in text.splitlines() if line.startswith("|")}
+    assert len(heads) == 1, "every line has every column"

@@ -13,13 +13,23 @@ from fedface_learning.data import split_identities
 PEOPLE = tuple(f"s{number}" for number in range(1, 41))
 
 
-@given(st.integers(0, 20), st.integers(1, 20), st.integers(2, 20), st.integers(0, 2**40), st.integers(0, 5))
-def test_parts_are_disjoint_and_of_the_sizes_asked(public: int, clients: int, test: int, seed: int, spare: int) -> None:
-    plan = SplitPlan(public=public, clients=clients, test=test, seed=seed)
+@given(
+    st.integers(0, 20),
+    st.integers(1, 20),
+    st.integers(2, 20),
+    st.integers(0, 20).filter(lambda people: people != 1),
+    st.integers(0, 2**40),
+    st.integers(0, 5),
+)
+def test_parts_are_disjoint_and_of_the_sizes_asked(
+    public: int, clients: int, test: int, validation: int, seed: int, spare: int
+) -> None:
+    plan = SplitPlan(public=public, clients=clients, test=test, validation=validation, seed=seed)
     identities = [f"person-{number}" for number in range(plan.identities + spare)]
     split = split_identities(identities, plan)
-    assert (len(split.public), len(split.clients), len(split.test)) == (public, clients, test)
-    drawn = {*split.public, *split.clients, *split.test}
+    parts = (split.public, split.clients, split.test, split.validation)
+    assert tuple(map(len, parts)) == (public, clients, test, validation)
+    drawn = {identity for part in parts for identity in part}
     assert len(drawn) == plan.identities
     assert drawn <= set(identities)
 
@@ -46,6 +56,20 @@ def test_more_clients_leave_test_and_public_identities_alone_and_keep_the_first_
     assert many.clients[:5] == few.clients
 
 
+def test_validation_identities_change_no_other_part_and_do_not_depend_on_the_clients() -> None:
+    without = split_identities(PEOPLE, SplitPlan(public=5, clients=10, test=10))
+    few, many = (
+        split_identities(PEOPLE, SplitPlan(public=5, clients=clients, test=10, validation=6)) for clients in (10, 19)
+    )
+    assert without.validation == ()
+    assert (few.test, few.public, few.clients) == (without.test, without.public, without.clients)
+    assert few.validation == many.validation
+    assert few.scored("validation") == few.validation
+    assert few.scored("test") == few.test
+
+
 def test_too_few_identities_says_how_many_there_are_and_how_many_are_needed() -> None:
-    with pytest.raises(InvalidInputError, match=r"10 public \+ 20 clients \+ 15 test are 45 identities.* has 40"):
+    with pytest.raises(
+        InvalidInputError, match=r"10 public \+ 20 clients \+ 15 test \+ 0 validation are 45 identities.* has 40"
+    ):
         split_identities(PEOPLE, SplitPlan(public=10, clients=20, test=15))

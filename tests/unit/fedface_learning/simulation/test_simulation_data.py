@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from fedface_learning.data import split_identities
+from typing import get_args
+
+from fedface_learning.data import ScoredPart, split_identities
+from fedface_learning.evaluation.verification import evaluate
 from fedface_learning.models import initial_network
 from fedface_learning.simulation.simulation_data import SimulationData
 from support.patterned_faces import PatternedFaces
 from support.small_networks import small_plan
+
+
+def test_models_are_scored_on_the_part_that_was_asked_for() -> None:
+    plan = small_plan(split={"clients": 2, "test": 2, "validation": 3})
+    faces = PatternedFaces(8)
+    network = initial_network(plan.model, 0)
+    split = split_identities(faces.identities, plan.split)
+    for part in get_args(ScoredPart):
+        found = SimulationData.of(plan, faces, lambda _number: True, part).score(0, network)
+        assert found == evaluate(network, faces, split.scored(part), plan.far)
 
 
 def test_clients_have_as_many_images_as_the_plan_says_and_nothing_is_scored_unasked() -> None:

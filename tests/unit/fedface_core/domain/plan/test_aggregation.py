@@ -24,7 +24,7 @@ def test_a_name_alone_takes_the_optimisers_own_defaults() -> None:
 @pytest.mark.parametrize(
     ("optimiser", "field", "message"),
     [
-        ("sgd", "optimiser", "'momentum'"),
+        ("lamb", "optimiser", "'momentum'"),
         ({"momentum": 0.9}, "optimiser", "'name'"),
         ({"name": "average", "momentum": 0.9}, "optimiser.average.momentum", "not permitted"),
         ({"name": "yogi", "beta2": 1}, "optimiser.yogi.beta2", "less than 1"),

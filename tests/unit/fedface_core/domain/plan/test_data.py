@@ -49,3 +49,11 @@ def test_a_plan_without_labels_is_written_as_before_there_were_any() -> None:
     assert "labels" not in DataPlan(dataset="folder", folder="/faces").model_dump_json()
     labelled = DataPlan(dataset="folder", folder="/faces", labels="/identity_CelebA.txt")
     assert DataPlan.model_validate_json(labelled.model_dump_json()) == labelled
+
+
+def test_validation_people_are_none_or_enough_for_an_impostor_pair_and_older_plans_have_none() -> None:
+    assert "validation" not in SplitPlan().model_dump(mode="json")
+    assert SplitPlan.model_validate_json(SplitPlan(validation=2).model_dump_json()).validation == 2
+    assert SplitPlan(public=1, clients=2, test=3, validation=4).identities == 10
+    with pytest.raises(ValidationError, match="give 2 at least, or none"):
+        SplitPlan(validation=1)

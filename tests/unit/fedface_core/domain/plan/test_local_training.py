@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -73,7 +74,10 @@ def test_no_share_leaves_its_bounds(schedule: Any, final: float, rounds: int, wa
     [
         ({"schedule": "cosine"}, "give final_learning_rate"),
         ({"final_learning_rate": 0.1}, "give final_learning_rate"),
-        ({"final_steps": 2}, "final_steps is 2: it needs a schedule"),
+        ({"final_steps": 2}, "final_steps is 2: it needs schedule 'cosine' or 'linear'"),
+        ({"schedule": "one-cycle", "final_steps": 2}, "final_steps is 2: it needs schedule 'cosine' or 'linear'"),
+        ({"schedule": "one-cycle", "final_learning_rate": 0.1}, "with schedule 'cosine' or 'linear', and with no other"),
+        ({"schedule": "one-cycle", "warmup_rounds": 1}, "leave warmup_rounds out"),
         ({"schedule": "linear", "final_learning_rate": 0.1, "final_steps": 9}, "at most steps, 4"),
     ],
 )
@@ -85,3 +89,26 @@ def test_a_schedule_that_cannot_be_is_refused(fields: dict[str, Any], message: s
 def test_a_warm_up_ends_within_the_plan() -> None:
     with pytest.raises(ValidationError, match=r"local_training.warmup_rounds is 3; it must be below rounds, 3"):
         Plan.model_validate({"rounds": 3, "local_training": {"warmup_rounds": 3}})
+
+
+def test_one_cycle_rises_in_three_tenths_of_the_rounds_and_then_falls_to_almost_nothing() -> None:
+    found = shares(100, schedule="one-cycle")
+    assert found[:30] == pytest.approx([(number - 0.5) / 30 for number in range(1, 31)])
+    assert sorted(found[30:], reverse=True) == found[30:]
+    assert found[30] > 0.999
+    assert found[64] == pytest.approx(0.5 * (1 + math.cos(math.pi * 34.5 / 70)))
+    assert 0 < found[-1] < 1e-3
+    assert LocalTrainingPlan(schedule="one-cycle").rate_share(101, 100) == found[-1], "of a round that was retried"
+    assert 0 < LocalTrainingPlan(schedule="one-cycle").rate_share(1, 1) <= 1
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "of_clients", "of_server"),
+    [("average", 0.5, 1.0), ("momentum", 0.5, 1.0), ("adam", 1.0, 0.5), ("yogi", 1.0, 0.5), ("sgd", 1.0, 0.5)],
+)
+def test_the_schedule_changes_the_rate_that_decides_how_far_the_model_moves(
+    optimiser: str, of_clients: float, of_server: float
+) -> None:
+    local = {"schedule": "linear", "final_learning_rate": 0.5}
+    plan = Plan.model_validate({"rounds": 2, "local_training": local, "aggregation": {"optimiser": optimiser}})
+    assert plan.rate_shares(2) == (of_clients, of_server)

@@ -41,6 +41,26 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"model": {"architecture": None}},
         {},
     ),
+    "another augmentation takes its own parameters": (
+        {"local_training": {"augmentation": {"name": "strong", "blur": 2}}},
+        {"local_training": {"augmentation": {"name": "plain"}, "shift": 1}},
+        {"local_training": {"shift": 1}},
+    ),
+    "the augmentation of a strategy too": (
+        {"strategy": {"name": "centralised", "epochs": 3, "augmentation": "strong"}},
+        {"strategy": {"augmentation": {"name": "plain"}}},
+        {"strategy": {"name": "centralised", "epochs": 3}},
+    ),
+    "the same augmentation keeps its parameters": (
+        {"local_training": {"augmentation": {"name": "strong", "blur": 2}}},
+        {"local_training": {"augmentation": {"name": "strong", "shift": 1}}},
+        {"local_training": {"augmentation": {"name": "strong", "blur": 2, "shift": 1}}},
+    ),
+    "from plain to strong": (
+        {},
+        {"local_training": {"augmentation": {"name": "strong"}}},
+        {"local_training": {"augmentation": "strong"}},
+    ),
     "another strategy takes its own parameters": (
         {"strategy": {"name": "fedprox", "proximal": 0.5}},
         {"strategy": {"name": "fedavg"}},
@@ -152,3 +172,9 @@ def test_a_plan_of_public_negatives_takes_another_strategy(name: str) -> None:
     plan = Plan.model_validate({"strategy": "public-negatives", "split": {"public": 4}})
     changed = apply_merge_patch(plan, {"strategy": name})
     assert changed == Plan.model_validate({"strategy": name, "split": {"public": 4}})
+
+
+def test_an_encoding_for_a_strategy_that_uploads_nothing_is_refused() -> None:
+    """It once was a KeyError: the old encoding was removed twice."""
+    with pytest.raises(ValidationError, match="'centralised' uploads nothing; leave it out"):
+        apply_merge_patch(Plan(), {"strategy": "centralised", "update_encoding": "float16"})
