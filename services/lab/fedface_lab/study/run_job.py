@@ -35,6 +35,8 @@ def run_job(job: Job, folder: ResultFolder) -> None:
         rounds.append(RoundResult(number=finished.number, aggregation=finished.aggregation, scores=scores))
         if finished.number in (0, plan.rounds):
             assert verification is not None, "the first and the last round are always scored"
+            embeddings.append(torch.cat([embed(network, dataset.images(identity)) for identity in people]))
+            snapshots.append(Snapshot(roc=verification.roc, cosines=count_cosines(embeddings[-1], labels_N)))
 
     simulate(
         plan,
