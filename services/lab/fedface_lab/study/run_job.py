@@ -13,7 +13,9 @@ from fedface_lab.study.job_results import JobResult, ResultFolder, RoundResult, 
 from fedface_lab.study.pretrained import starting_network
 from fedface_learning.data import CachedDataset, open_photographs, split_identities
 from fedface_learning.data.identity_list import identity_list
+from fedface_learning.evaluation.cosine_counts import count_cosines
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
+from fedface_learning.models.embedding import embed
 from fedface_learning.simulation.simulate import SimulatedRound, simulate
 
 
