@@ -6,6 +6,7 @@ Each server is started once in each worker process, on a free port of 127.0.0.1,
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import shutil
 from collections.abc import Generator, Iterator
@@ -74,6 +75,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
             item.add_marker("no_cover")
     yield
     _share_out(items)
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over what stays until the end: modules and tests. It looks at them again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _share_out(items: list[pytest.Item]) -> None:
