@@ -22,7 +22,7 @@ from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import EndedRound, RunLedger
 
-EXAMPLES = 200
+EXAMPLES = 100
 STEPS = 30
 T0 = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 DEADLINE = 100.0

@@ -51,7 +51,7 @@ from support.claimed_models import unclaimed
 from support.in_process import REPEAT_AFTER
 from support.killing import Killed
 
-EXAMPLES = 500
+EXAMPLES = 250
 STEPS = 40
 DEADLINE_SECONDS = 200.0
 MOST_SWEEPS = 200  # a run that takes more sweeps to end is stuck
