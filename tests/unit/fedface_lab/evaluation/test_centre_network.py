@@ -24,7 +24,8 @@ def test_a_plan_with_centring_is_evaluated_as_its_round_0_is(fedface: Invoke, tm
     assert enrolled is not None
     found = json.loads(out)
     assert found.pop("notes") == ["centred by the plan's 2 clients, as its round 0 is"]
-    assert found == {**figures(enrolled.scores), "intervals": {}}
+    beside = {"thresholds": dict(enrolled.thresholds), "cosines": enrolled.cosines.model_dump(), "intervals": {}}
+    assert found == figures(enrolled.scores) | beside
     # A model that a run has trained brings its centre along.
     (tmp_path / "trained").write_bytes(result.model)
     options = ("--model", str(tmp_path / "trained"), "--json")

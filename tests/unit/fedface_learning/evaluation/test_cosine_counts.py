@@ -22,7 +22,7 @@ def bin_of(cosine: float) -> int:
     return counter.counts.genuine.index(1)
 
 
-@given(st.floats(-1, 1, width=32))
+@given(st.floats(-1, 1, width=32, allow_subnormal=False))  # deterministic torch has none
 def test_a_cosine_is_in_the_bin_that_holds_it(cosine: float) -> None:
     exactly = floor(Fraction(cosine) * COSINE_BINS / 2) + COSINE_BINS // 2
     assert bin_of(cosine) == min(exactly, COSINE_BINS - 1)
