@@ -19,7 +19,8 @@ class Role(StrEnum):
 
 MAY: Final = {
     Role.VIEWER: "see runs, rounds, models and reports",
-    Role.OPERATOR: "create, clone, start, pause, resume and cancel runs, steer rounds, see dead letters; and what a viewer may",
+    Role.OPERATOR: "create, clone, start, pause, resume and cancel runs, steer rounds, see dead letters; and what a viewer "
+    "may",
     Role.UPLOADER: "upload models; and what a viewer may",
     Role.ADMIN: "everything: delete and restore runs, remove garbage, make and delete keys",
     Role.METRICS: "read `/metrics`, and nothing else",
