@@ -82,7 +82,7 @@ def test_a_poisonous_message_is_reported_and_taken_from_the_queue(
     }
     worker = server_processes.start([sys.executable, "-m", "support.poisoned_worker"], environment, tmp_path / "worker.log")
     try:
-        wait_for("the report", lambda: reports(broker))
+        wait_for("the report", lambda: bool(reports(broker)))
         wait_for("the acknowledgement", lambda: broker.hlen("unacked") == 0)
     finally:
         server_processes.kill(worker)
