@@ -52,7 +52,7 @@ def test_no_run_is_created_in_a_ledger_that_is_nearly_full_and_nothing_of_it_sta
 def test_a_full_ledger_is_not_ready_and_cancels_and_deletes_nevertheless(server: Any, ledger_url: str) -> None:
     ports = ports_of(RedisLedger(ledger_url, full_at=1))
     runs = [create_run(ports, LARGE) for _ in range(3)]
-    server.config_set("maxmemory", int(server.info("memory")["used_memory"]) - 1)
+    server.config_set("maxmemory", 1)  # not a byte below what is used: that goes down as buffers are given back
     with pytest.raises(UnavailableError):
         ports.ledger.ping()
     with pytest.raises(UnavailableError):
@@ -62,7 +62,6 @@ def test_a_full_ledger_is_not_ready_and_cancels_and_deletes_nevertheless(server:
         cancel_run(ports, run.id)
         delete_run(ports, run.id, run.id)
         assert run.id not in {left.id for left in ports.ledger.runs()}  # no sweep comes: its message is refused
-        server.config_set("maxmemory", int(server.info("memory")["used_memory"]) - 1)
     assert server.keys("fedface:*") == []
     server.config_set("maxmemory", 0)
     ports.ledger.ping()
