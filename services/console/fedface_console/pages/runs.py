@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse
 
 from fedface_console.listing import RunFilter
@@ -19,17 +19,16 @@ PhaseQuery = Annotated[str, Query(pattern=f"^({'|'.join(RunPhase)})?$")]
 router = APIRouter()
 
 
+def _wanted(text: TextQuery = "", phase: PhaseQuery = "", owner: TextQuery = "") -> RunFilter:
+    return RunFilter(text.strip(), RunPhase(phase) if phase else None, owner.strip())
+
+
+WantedDep = Annotated[RunFilter, Depends(_wanted)]
+
+
 @router.get("/")
-async def show_runs(
-    request: Request,
-    api: ApiDep,
-    text: TextQuery = "",
-    phase: PhaseQuery = "",
-    owner: TextQuery = "",
-    before: RunIdQuery = None,
-) -> HTMLResponse:
+async def show_runs(request: Request, api: ApiDep, wanted: WantedDep, before: RunIdQuery = None) -> HTMLResponse:
     """Show a page of runs, newest first."""
-    wanted = RunFilter(text.strip(), RunPhase(phase) if phase else None, owner.strip())
     reader = await api.reader()
     listed = await wanted.page(api, before)
     return page(
@@ -46,16 +45,8 @@ async def show_runs(
 
 
 @router.get("/runs/sparklines")
-async def show_sparklines(
-    request: Request,
-    api: ApiDep,
-    text: TextQuery = "",
-    phase: PhaseQuery = "",
-    owner: TextQuery = "",
-    before: RunIdQuery = None,
-) -> HTMLResponse:
+async def show_sparklines(request: Request, api: ApiDep, wanted: WantedDep, before: RunIdQuery = None) -> HTMLResponse:
     """Draw the sparklines of a page of runs, which come after the page itself."""
-    wanted = RunFilter(text.strip(), RunPhase(phase) if phase else None, owner.strip())
     listed = await wanted.page(api, before)
     drawn = await request.app.state.sparklines.of(api, listed.runs)
     return HTMLResponse(fragment(request, "_sparklines.html", drawn=drawn))
