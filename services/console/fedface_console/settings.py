@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.runtime.secret_files import SecretFiles
 from fedface_core.runtime.setting_types import AuthoritiesFile, File, Host, Port, Secret, Token, is_loopback, none_if_empty
-from fedface_core.runtime.tls_files import check_pair
+from fedface_core.runtime.tls_files import check_pair_of
 
 EX_CONFIG: Final = 78  # of sysexits.h
 SHORTEST_SECRET: Final = 24
@@ -158,16 +158,7 @@ class ConsoleSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _pair_is_whole(self) -> Self:
-        certificate = self.console_tls_certificate_file
-        key = self.console_tls_key_file
-        names = ("FEDFACE_CONSOLE_TLS_CERTIFICATE_FILE", "FEDFACE_CONSOLE_TLS_KEY_FILE")
-        if certificate is not None and key is not None:
-            try:
-                check_pair(certificate, key)
-            except ValueError as error:
-                raise ValueError(f"{names[0]} {error}") from None
-        elif certificate is not None or key is not None:
-            raise ValueError(f"{' and '.join(names)} belong together: set both, or none")
+        check_pair_of("CONSOLE", self.console_tls_certificate_file, self.console_tls_key_file)
         return self
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, NoReturn, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
@@ -40,7 +39,7 @@ from fedface_core.runtime.setting_types import (
     is_loopback,
 )
 from fedface_core.runtime.sign_in_settings import SignInSettings
-from fedface_core.runtime.tls_files import check_pair
+from fedface_core.runtime.tls_files import check_pair_of
 from fedface_core.signing.keys import load_keyring
 
 # The secrets in .env.example contain this word. They are published, so they are refused outside development.
@@ -168,7 +167,7 @@ class WorkerSettings(Settings):
 
     @model_validator(mode="after")
     def _metrics_pair_is_whole(self) -> Self:
-        _check_pair("METRICS", self.metrics_tls_certificate_file, self.metrics_tls_key_file)
+        check_pair_of("METRICS", self.metrics_tls_certificate_file, self.metrics_tls_key_file)
         return self
 
     @model_validator(mode="after")
@@ -261,7 +260,7 @@ class ControlSettings(WorkerSettings, SignInSettings):
 
     @model_validator(mode="after")
     def _api_pair_is_whole(self) -> Self:
-        _check_pair("API", self.api_tls_certificate_file, self.api_tls_key_file)
+        check_pair_of("API", self.api_tls_certificate_file, self.api_tls_key_file)
         return self
 
     @model_validator(mode="after")
@@ -319,18 +318,6 @@ def _check_keys(settings: Settings) -> None:
         load_keyring(settings.signing_key_file, settings.trusted_keys_file)
     except InvalidInputError as error:
         _exit_with_problems([str(error)])
-
-
-def _check_pair(what: str, certificate: Path | None, key: Path | None) -> None:
-    """Raise `ValueError` if there is one of a server's certificate and key, or if they do not belong together."""
-    names = (f"FEDFACE_{what}_TLS_CERTIFICATE_FILE", f"FEDFACE_{what}_TLS_KEY_FILE")
-    if certificate is not None and key is not None:
-        try:
-            check_pair(certificate, key)
-        except ValueError as error:
-            raise ValueError(f"{names[0]} {error}") from None
-    elif certificate is not None or key is not None:
-        raise ValueError(f"{' and '.join(names)} belong together: set both, or none")
 
 
 def _problem(error: ErrorDetails) -> str:

@@ -49,6 +49,20 @@ def check_pair(certificate: Path, key: Path) -> None:
         raise ValueError(f"is {certificate}, which ended on {end:%Y-%m-%d}: renew it")
 
 
+def check_pair_of(service: str, certificate: Path | None, key: Path | None) -> None:
+    """Raise `ValueError`, which names the settings, if there is one of a service's certificate and key, or if they do not
+    belong together. ``service`` is its name within the settings: ``API``.
+    """
+    names = (f"FEDFACE_{service}_TLS_CERTIFICATE_FILE", f"FEDFACE_{service}_TLS_KEY_FILE")
+    if certificate is not None and key is not None:
+        try:
+            check_pair(certificate, key)
+        except ValueError as error:
+            raise ValueError(f"{names[0]} {error}") from None
+    elif certificate is not None or key is not None:
+        raise ValueError(f"{' and '.join(names)} belong together: set both, or none")
+
+
 def _no_password() -> str:
     return ""
 
