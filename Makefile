@@ -15,10 +15,14 @@ PYTEST_WITH_SERVERS := $(BIN)/pytest --numprocesses $(shell expr $(CORES) \* 3 /
 # The tests start hundreds of processes: each would compile what it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-# `make test COVER=yes` measures which lines the unit and contract tests reach, and takes longer.
+# `make test COVER=yes` measures which lines the unit and contract tests reach, and takes longer. LONG=yes adds the tests that
+# take long. STRIDE says which moments of a run are gone through where a test could go through all: every seventh, or
+# STRIDE=3:1 for every third, from number 1 on.
 COVERAGE := $(if $(COVER),--cov --cov-report=term:skip-covered --cov-fail-under=90)
+STRIDE ?= 7
+MARKED := $(if $(LONG),not compose,not compose and not long)
 
-.PHONY: help install dev demo up env certificates lock audit sbom test test-fast test-exhaustive chaos bench-peers dashboards digests screenshots lint lint-api format test-compose clean
+.PHONY: help install dev demo up env certificates lock audit sbom test tests test-fast test-exhaustive chaos bench-peers dashboards digests screenshots lint lint-api format test-compose clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -47,14 +51,16 @@ audit: .venv/dev ## known vulnerabilities of what the images install; asks the d
 sbom: .venv/dev ## what each image installs beside our packages, as CycloneDX, in sbom/
 	sh deploy/sbom.sh $(BIN)
 
-test: .venv/dev lint ## the checks of `make lint`, and all tests but those below; COVER=yes measures the lines that unit and contract tests reach
-	$(PYTEST_WITH_SERVERS) -m "not compose and not long" $(COVERAGE)
+test: lint tests ## the checks of `make lint`, and all tests but those below; options are COVER, LONG and STRIDE
+
+tests: .venv/dev
+	$(PYTEST_WITH_SERVERS) --stride $(STRIDE) -m "$(MARKED)" $(COVERAGE)
 
 test-fast: .venv/dev ## the tests that start no server and take no time: for the loop of a developer
 	$(PYTEST) -m "not slow" tests/unit tests/architecture tests/contract
 
 test-exhaustive: .venv/dev ## a kill after every effect, all examples, the chaos proof and the benchmarks: what takes long
-	$(PYTEST_WITH_SERVERS) --exhaustive -m "exhaustive or long" --durations=20
+	$(PYTEST_WITH_SERVERS) --stride 1 -m "exhaustive or long" --durations=20
 
 chaos: .venv/dev ## kill everything while a run goes on, and compare it with a fault-free run: five seeds
 	set -e; for seed in 1 2 3 4 5; do \
@@ -100,5 +106,5 @@ clean: ## remove the environment and all that the tools left
 
 .venv/dev: .venv/installed pyproject.toml
 	@echo 'Installing what the tests need…'
-	$(BIN)/pip install -qq -c constraints.txt --group dev
+	$(BIN)/pip install -qq --no-compile -c constraints.txt --group dev
 	touch $@

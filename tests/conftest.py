@@ -34,6 +34,7 @@ from support.finished_study import finished
 from support.guarded_servers import Broker, guarded_ledger_server
 from support.servers import S3Server, running, wait_for
 from support.signing import key_of_all_services
+from support.stride import Stride
 from support.surroundings import audible_interrupts, neutral_environment, traced_processes, unhurried_examples
 
 # Fixtures that pytest finds by their names here.
@@ -44,7 +45,7 @@ audible_interrupts()
 unhurried_examples()
 
 
-STRIDE = 7
+DEFAULT_STRIDE = Stride(7)
 """An odd one: what alternates from one moment to the next is met in both states."""
 TESTS = Path(__file__).parent
 COVERED_SUITES = ("unit", "contract")
@@ -57,9 +58,13 @@ SERVER_PARAMETERS = {"valkey", "redis", "s3", "celery"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--exhaustive``."""
+    """Add ``--stride``."""
     parser.addoption(
-        "--exhaustive", action="store_true", help="every moment of a run and all examples, not every seventh: `stride` is 1"
+        "--stride",
+        type=Stride.parsed,
+        default=DEFAULT_STRIDE,
+        metavar="STEP[:FIRST]",
+        help="tests of a run's moments go through each STEP-th, from number FIRST on, and try so many fewer examples",
     )
 
 
@@ -134,9 +139,11 @@ def _uses_slow_fixture(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="session")
-def stride(pytestconfig: pytest.Config) -> int:
-    """Which of a run's moments an exhaustive test goes through: each one with ``--exhaustive``, or else every seventh."""
-    return 1 if pytestconfig.getoption("exhaustive") else STRIDE
+def stride(pytestconfig: pytest.Config) -> Stride:
+    """Which of a run's moments an exhaustive test goes through: those that ``--stride`` says."""
+    chosen = pytestconfig.getoption("stride")
+    assert isinstance(chosen, Stride)
+    return chosen
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -63,7 +63,7 @@ def api(server_processes: Children, valkey_url: str, tmp_path_factory: pytest.Te
 
 
 def asked_for_events(port: int, run_id: str) -> socket.socket:
-    connection = socket.create_connection((HOST, port), timeout=20.0)
+    connection = socket.create_connection((HOST, port), timeout=60.0)  # of many at once, perhaps on a busy machine
     connection.sendall(f"GET /v1/runs/{run_id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     return connection
 

@@ -40,7 +40,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 def shown(watched: Watched, dashboard: str, title: str, ref: str = "A", **variables: str) -> dict[tuple[str, ...], float]:
     """What a panel shows at this moment, by the values of the labels of its series, in order of the labels' names.
 
-    ``increase`` extrapolates by up to a scrape, so a count may be a little above.
+    ``increase`` extrapolates to the ends of its hour, so a count may be above what happened: `extrapolated`.
     """
     (query,) = [query for query in dashboards()[dashboard].panel(title).queries if query.ref == ref]
     found = watched.prometheus.now(filled_in(query.expression, variables))
@@ -49,6 +49,11 @@ def shown(watched: Watched, dashboard: str, title: str, ref: str = "A", **variab
 
 def counts(values: Mapping[tuple[str, ...], float]) -> dict[tuple[str, ...], int]:
     return {labels: round(value) for labels, value in values.items()}
+
+
+def extrapolated(count: float) -> Any:
+    """What ``increase`` may show of ``count`` events: by a sixth more, where a busy machine has put off a scrape or two."""
+    return pytest.approx(13 / 12 * count, rel=1 / 13)
 
 
 def of_alert(watched: Watched, alert: str) -> list[tuple[dict[str, str], float]]:
@@ -72,7 +77,9 @@ def test_the_runs_went_as_they_should(watched: Watched) -> None:
 
 
 def test_the_refused_updates_are_shown_by_their_reason(watched: Watched) -> None:
-    assert counts(shown(watched, "fleet", "Refused in the last hour")) == {("norm_exceeded",): REFUSED_CLIENTS}
+    assert watched.value('sum(fedface_updates_total{outcome="refused",reason="norm_exceeded"})') == REFUSED_CLIENTS
+    panel = {labels: value for labels, value in shown(watched, "fleet", "Refused in the last hour").items() if value}
+    assert panel == {("norm_exceeded",): extrapolated(REFUSED_CLIENTS)}
 
 
 def test_the_alert_on_refused_updates_has_their_share(watched: Watched) -> None:
@@ -83,7 +90,7 @@ def test_the_alert_on_refused_updates_has_their_share(watched: Watched) -> None:
 
 def test_the_alert_on_updates_out_of_bounds_counts_them(watched: Watched) -> None:
     ((_, count),) = of_alert(watched, "UpdatesOutOfBounds")
-    assert round(count) == REFUSED_CLIENTS
+    assert count == extrapolated(REFUSED_CLIENTS)
 
 
 def test_the_alert_on_failed_runs_names_the_one_that_failed(watched: Watched) -> None:

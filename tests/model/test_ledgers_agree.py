@@ -21,6 +21,7 @@ from fedface_core.domain.round import Round, RoundPhase, open_round
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import EndedRound, RunLedger
+from support.stride import Stride
 
 EXAMPLES = 100
 STEPS = 30
@@ -187,10 +188,10 @@ class LedgerMachine(RuleBasedStateMachine):
         return answers[0][0]
 
 
-def test_the_ledgers_agree(ledger_url: str, stride: int) -> None:
+def test_the_ledgers_agree(ledger_url: str, stride: Stride) -> None:
     LedgerMachine.url = ledger_url
     LedgerMachine.completed = 0
-    examples = EXAMPLES // (2 * stride - 1)  # a test of all of them has a stride of 1
+    examples = EXAMPLES // (2 * stride.step - 1)  # a test of all of them has a stride of 1
     thorough = settings(
         max_examples=examples,
         stateful_step_count=STEPS,

@@ -50,6 +50,7 @@ from model.watched_ledger import WatchedLedger
 from support.claimed_models import unclaimed
 from support.in_process import REPEAT_AFTER
 from support.killing import Killed
+from support.stride import Stride
 
 EXAMPLES = 250
 STEPS = 40
@@ -429,8 +430,8 @@ def quick() -> Iterator[None]:
 
 @pytest.mark.timeout(900)  # hundreds of examples, perhaps on a busy machine
 @pytest.mark.usefixtures("quick")
-def test_the_invariants_hold_whatever_happens(stride: int) -> None:
-    examples = EXAMPLES // (2 * stride - 1)  # a test of all of them has a stride of 1
+def test_the_invariants_hold_whatever_happens(stride: Stride) -> None:
+    examples = EXAMPLES // (2 * stride.step - 1)  # a test of all of them has a stride of 1
     thorough = settings(
         max_examples=examples,
         stateful_step_count=STEPS,

@@ -1,6 +1,6 @@
 """A round of ten thousand clients: the real control code and the sweep, a clock that the test moves, devices that drop out.
 
-All of the 13,000 enrolled devices are invited, and 10,000 updates are wanted; a seventh of both without `--exhaustive`.
+All of the 13,000 enrolled devices are invited, and 10,000 updates are wanted: with `--stride 1`, and else their share of it.
 Nothing trains: when its time has come, a device records an update in the ledger, as its client's task would.
 """
 
@@ -34,6 +34,7 @@ from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import Ports, RunLedger
+from support.stride import Stride
 
 ENROLLED = 13_000
 WANTED = 10_000
@@ -158,13 +159,13 @@ class Fleet:
         print(f"\n{which}: {figures}")
 
 
-def plan_of(stride: int, **cohort: float) -> Plan:
+def plan_of(stride: Stride, **cohort: float) -> Plan:
     """Devices of which some drop out, some are late, and some are away for a while."""
-    wanted = {"size": WANTED // stride, "over_selection": 1.3, "minimum": 1000 // stride, "deadline_seconds": 600}
+    wanted = {"size": WANTED // stride.step, "over_selection": 1.3, "minimum": 1000 // stride.step, "deadline_seconds": 600}
     devices = {"mean_seconds": 20, "speed_spread": 0.5, "dropout": 0.04, "lateness": 0.1, "lateness_seconds": 60}
     return Plan.model_validate(
         {
-            "split": {"clients": ENROLLED // stride, "test": 2},
+            "split": {"clients": ENROLLED // stride.step, "test": 2},
             "cohort": wanted | cohort,
             "devices": devices | {"available_fraction": 0.7, "availability_period_seconds": 300},
             "rounds": 1,
@@ -201,32 +202,32 @@ def check_closed_with_exactly_those(fleet: Fleet, closed: Round) -> None:
         assert max(fleet.seconds[steps]) < most  # the goal is 2 s; a busy machine is no failure
 
 
-def test_the_quorum_closes_the_round(fleet_of: partial[Fleet], stride: int) -> None:
+def test_the_quorum_closes_the_round(fleet_of: partial[Fleet], stride: Stride) -> None:
     fleet = fleet_of(plan_of(stride))
     fleet.enrol()
     closed = fleet.sweep_until_closed()
     fleet.report(type(fleet.ports.ledger).__name__)
     assert closed.closed_at is not None
     assert closed.closed_at <= closed.deadline_at
-    assert len(closed.cohort) == ENROLLED // stride
-    assert len(fleet.accepted) >= WANTED // stride
+    assert len(closed.cohort) == ENROLLED // stride.step
+    assert len(fleet.accepted) >= WANTED // stride.step
     assert any(asked > 1 for asked in fleet.asked.values()), "nobody was away, so that nothing was repeated"
     check_closed_with_exactly_those(fleet, closed)
     assert fleet.late, "everybody was in time"
 
 
-def test_the_deadline_closes_the_round_with_those_who_are_there(fleet_of: partial[Fleet], stride: int) -> None:
+def test_the_deadline_closes_the_round_with_those_who_are_there(fleet_of: partial[Fleet], stride: Stride) -> None:
     fleet = fleet_of(plan_of(stride, deadline_seconds=40))
     fleet.enrol()
     closed = fleet.sweep_until_closed()
     fleet.report(type(fleet.ports.ledger).__name__)
     assert closed.closed_at is not None
     assert closed.deadline_at < closed.closed_at <= closed.deadline_at + timedelta(seconds=2 * SWEEP_SECONDS)
-    assert 1000 // stride <= len(fleet.accepted) < WANTED // stride
+    assert 1000 // stride.step <= len(fleet.accepted) < WANTED // stride.step
     check_closed_with_exactly_those(fleet, closed)
 
 
-def test_control_keeps_nothing_of_a_rounds_clients(ledger_url: str, stride: int) -> None:
+def test_control_keeps_nothing_of_a_rounds_clients(ledger_url: str, stride: Stride) -> None:
     """The records are in Redis: closing a round of all clients takes control a few megabytes for a moment."""
     clock = ManualClock()
     fleet = Fleet(RedisLedger(ledger_url, clock=clock), clock, plan_of(stride))
@@ -241,6 +242,6 @@ def test_control_keeps_nothing_of_a_rounds_clients(ledger_url: str, stride: int)
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert fleet.ports.ledger.load_round(fleet.run_id, 1).phase is RoundPhase.ABANDONED
-    print(f"\na sweep of {ENROLLED // stride} clients: {peak / 2**20:.1f} MiB at its peak, {kept / 2**20:.1f} MiB kept")
-    assert peak < 64 * 2**20 / stride
-    assert kept < 4 * 2**20 / stride
+    print(f"\na sweep of {ENROLLED // stride.step} clients: {peak / 2**20:.1f} MiB at its peak, {kept / 2**20:.1f} MiB kept")
+    assert peak < 64 * 2**20 / stride.step
+    assert kept < 4 * 2**20 / stride.step

@@ -23,6 +23,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from support.in_process import InProcess
+from support.stride import Stride
 from support.tiny_run import tiny_plan, write_faces
 
 EXAMPLES = 168
@@ -130,10 +131,10 @@ def test_the_schema_names_every_part_of_a_plan() -> None:
     assert all(values for _, values in FIELDS)
 
 
-def test_any_plan_ends_with_a_reason(stride: int) -> None:
+def test_any_plan_ends_with_a_reason(stride: Stride) -> None:
     ends: set[str] = set()
 
-    @settings(max_examples=EXAMPLES // stride, suppress_health_check=list(HealthCheck), deadline=None)
+    @settings(max_examples=stride.share(EXAMPLES), suppress_health_check=list(HealthCheck), deadline=None)
     @given(patches())
     @example({"seed": 1})
     @example({"spreadout": {"steps": 1_000_000}})

@@ -28,6 +28,7 @@ from fedface_learning.simulation.simulate import simulate
 from fedface_worker.workbench import Workbench
 from support.in_process import Disorder, InProcess
 from support.slow_clients import make_slow
+from support.stride import Stride
 from support.tiny_run import tiny_plan, write_faces
 
 
@@ -129,14 +130,14 @@ def test_evaluation_holds_nobody_up_and_the_run_waits_for_it_at_its_end(many_fac
     assert all(services.manifest(run_id, number).round.scores for number in range(6))
 
 
-def test_a_service_may_be_killed_after_any_effect(many_faces: Path, stride: int) -> None:
+def test_a_service_may_be_killed_after_any_effect(many_faces: Path, stride: Stride) -> None:
     """The killed process's message comes again after every second effect, and is lost after the others.
 
     `test_one_model` has both for each effect.
     """
     plan = asynchronous(many_faces, split={"clients": 3}, cohort={"size": 3, "quorum": 1, "shard_size": 1}, rounds=2)
     effects = len(_run(plan).effect_log.effects)
-    for last_effect in range(1, effects + 1, stride):
+    for last_effect in stride.of(range(1, effects + 1)):
         services = InProcess(plan, kill_after=last_effect, redeliver=last_effect % 2 == 0)
         run = services.to_end(services.start())
         assert (run.phase, run.failure, run.finished_rounds) == (RunPhase.COMPLETED, None, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from fedface_learning.simulation.simulate import simulate
 from support.claimed_models import models_of_nobody, unclaimed
 from support.in_process import InProcess
 from support.moments import lose_ledger, moments
+from support.stride import Stride
 from support.tiny_run import tiny_plan
 
 
@@ -21,7 +23,7 @@ from support.tiny_run import tiny_plan
     [{}, {"model": {"centring": True}}, {"aggregation": {"mode": "asynchronous"}, "cohort": {"quorum": 2}, "rounds": 3}],
     ids=["synchronous", "centred", "asynchronous"],
 )
-def test_whatever_a_run_names_at_any_moment_is_claimed(faces: Path, stride: int, changes: dict[str, object]) -> None:
+def test_whatever_a_run_names_at_any_moment_is_claimed(faces: Path, stride: Stride, changes: dict[str, object]) -> None:
     for services, _ in moments(tiny_plan(faces, **changes), stride):
         assert unclaimed(services.ports) == set()
         assert models_of_nobody(services.ports) == set()
@@ -29,11 +31,11 @@ def test_whatever_a_run_names_at_any_moment_is_claimed(faces: Path, stride: int,
         assert unclaimed(services.ports) == set()
 
 
-def test_whatever_a_run_names_is_claimed_though_a_process_is_killed_after_any_effect(faces: Path, stride: int) -> None:
+def test_whatever_a_run_names_is_claimed_though_a_process_is_killed_after_any_effect(faces: Path, stride: Stride) -> None:
     plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, rounds=1)
     unharmed = InProcess(plan)
     unharmed.run()
-    for last_effect in range(1, len(unharmed.effect_log.effects) + 1, stride):
+    for last_effect in stride.of(range(1, len(unharmed.effect_log.effects) + 1)):
         services = InProcess(plan, kill_after=last_effect)
         run_id = services.start()
         while not services.effect_log.kills:
@@ -97,11 +99,10 @@ def delete_two_at_once(faces: Path, before: int) -> bool:
     return approached >= before
 
 
-def test_two_runs_that_are_deleted_at_once_leave_none_of_their_models(faces: Path, stride: int) -> None:
-    before = 1
-    while delete_two_at_once(faces, before):
-        before += stride
-    assert before > 20
+def test_two_runs_that_are_deleted_at_once_leave_none_of_their_models(faces: Path, stride: Stride) -> None:
+    moments = stride.of(itertools.count(1))
+    reached = next(before for before in moments if not delete_two_at_once(faces, before))
+    assert reached > 20
 
 
 def test_a_run_of_the_same_plan_that_goes_on_during_a_deletion_keeps_its_models(faces: Path) -> None:

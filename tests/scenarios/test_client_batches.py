@@ -17,6 +17,7 @@ from fedface_learning.simulation.simulate import simulate
 from support.client_updates import before_updates
 from support.in_process import InProcess
 from support.killing import Killed
+from support.stride import Stride
 from support.tiny_run import tiny_plan
 
 EVERYONE = tuple(client_id(index) for index in range(4))
@@ -39,14 +40,14 @@ def test_a_run_in_one_task_a_round_has_the_simulated_model(faces: Path) -> None:
 
 
 @pytest.mark.usefixtures("one_task_a_round")
-def test_a_process_may_die_after_every_effect(faces: Path, stride: int) -> None:
+def test_a_process_may_die_after_every_effect(faces: Path, stride: Stride) -> None:
     """The killed process's message comes again after every second effect, and is lost after the others.
 
     `test_one_model` has both for each effect.
     """
     plan = tiny_plan(faces, split={"clients": 3}, rounds=1)
     expected = simulate(plan).model_sha256
-    for kill_after in itertools.count(1, stride):
+    for kill_after in stride.of(itertools.count(1)):
         services = InProcess(plan, kill_after=kill_after, redeliver=kill_after % 2 == 0)
         run = services.run()
         assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, expected)

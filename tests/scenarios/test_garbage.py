@@ -17,6 +17,7 @@ from fedface_learning.simulation.simulate import simulate
 from support.garbage import collect_garbage
 from support.in_process import InProcess
 from support.moments import lose_ledger, moments
+from support.stride import Stride
 from support.tiny_run import tiny_plan
 
 HOUR = timedelta(hours=1)
@@ -76,7 +77,7 @@ def test_updates_that_the_retention_has_missed_are_garbage(faces: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["ledger kept", "ledger lost"])
-def test_a_collection_at_any_moment_changes_nothing(faces: Path, stride: int, lost: bool) -> None:
+def test_a_collection_at_any_moment_changes_nothing(faces: Path, stride: Stride, lost: bool) -> None:
     plan = tiny_plan(faces, rounds=1, split={"clients": 2}, cohort={"shard_size": 1})
     expected = simulate(plan).model_sha256
     for services, run_id in moments(plan, stride, max_steps=40):

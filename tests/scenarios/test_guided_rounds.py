@@ -29,6 +29,7 @@ from support.guiding_strategy import GUIDING
 from support.in_process import Disorder, InProcess
 from support.moments import lose_ledger, moments
 from support.places import in_round
+from support.stride import Stride
 from support.tiny_run import tiny_plan
 
 HOUR = timedelta(hours=1)
@@ -96,7 +97,7 @@ def test_a_client_process_fetches_guidance_once_a_round(plan: Plan, monkeypatch:
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["ledger kept", "ledger lost"])
-def test_nothing_that_is_needed_is_garbage_and_a_lost_run_comes_back(plan: Plan, stride: int, lost: bool) -> None:
+def test_nothing_that_is_needed_is_garbage_and_a_lost_run_comes_back(plan: Plan, stride: Stride, lost: bool) -> None:
     expected = simulate(plan).model_sha256
     for services, run_id in moments(plan, stride):
         if lost:
@@ -108,13 +109,13 @@ def test_nothing_that_is_needed_is_garbage_and_a_lost_run_comes_back(plan: Plan,
         assert services.to_end(run_id).model_sha256 == expected
 
 
-def test_a_service_may_be_killed_after_any_effect(plan: Plan, stride: int) -> None:
+def test_a_service_may_be_killed_after_any_effect(plan: Plan, stride: Stride) -> None:
     """One training round is enough: it starts from a state and guidance, and leaves others."""
     plan = plan.model_copy(update={"rounds": 1})
     expected = simulate(plan).model_sha256
     unharmed = InProcess(plan)
     unharmed.run()
-    for last_effect in range(1, len(unharmed.effect_log.effects) + 1, stride):
+    for last_effect in stride.of(range(1, len(unharmed.effect_log.effects) + 1)):
         assert InProcess(plan, kill_after=last_effect).run().model_sha256 == expected
 
 

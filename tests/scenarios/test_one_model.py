@@ -13,6 +13,7 @@ from fedface_core.domain.run import RunPhase
 from fedface_learning.formats.codec import sha256_hex
 from support.in_process import Disorder, InProcess
 from support.places import simulated
+from support.stride import Stride
 from support.tiny_run import tiny_plan
 
 
@@ -131,7 +132,7 @@ def test_other_plans_agree_with_their_simulation_too(faces: Path, changes: dict[
     ids=["redelivered", "lost", "with a server state", "with class sums"],
 )
 def test_a_service_may_be_killed_after_any_effect(
-    faces: Path, stride: int, redeliver: bool, changes: dict[str, object]
+    faces: Path, stride: Stride, redeliver: bool, changes: dict[str, object]
 ) -> None:
     """For every put, ledger step and message of a run, a process is killed right after it."""
     plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, **changes)
@@ -139,7 +140,7 @@ def test_a_service_may_be_killed_after_any_effect(
     assert_as_simulated(unharmed, unharmed.run().id)
     effects = len(unharmed.effect_log.effects)
     assert effects > 50
-    for last_effect in range(1, effects + 1, stride):
+    for last_effect in stride.of(range(1, effects + 1)):
         services = InProcess(plan, kill_after=last_effect, redeliver=redeliver)
         run_id = services.run().id
         assert len(services.effect_log.effects) >= last_effect, "it was killed"

@@ -25,6 +25,7 @@ from support.garbage import collect_garbage
 from support.in_process import Disorder, InProcess
 from support.moments import lose_ledger, moments
 from support.replayed import accepted_sets, replayed
+from support.stride import Stride
 from support.tiny_run import tiny_plan
 
 VICTIM = "client-000001"
@@ -116,7 +117,7 @@ def test_a_pause_changes_nothing(faces: Path) -> None:
 @pytest.mark.parametrize("plan_of", [encoded_plan, summing_plan])
 @pytest.mark.parametrize("lost", [False, True], ids=["ledger kept", "ledger lost"])
 def test_garbage_may_be_collected_and_the_ledger_lost_at_any_moment(
-    faces: Path, stride: int, lost: bool, plan_of: Callable[..., Plan]
+    faces: Path, stride: Stride, lost: bool, plan_of: Callable[..., Plan]
 ) -> None:
     """Each round invites one client, and updates of one round are kept: a residual is needed long after its update."""
     plan = plan_of(

@@ -12,6 +12,7 @@ from fedface_core.domain.run import Run, RunPhase
 from support.in_process import Disorder, InProcess
 from support.metrics import counter
 from support.places import simulated
+from support.stride import Stride
 from support.tiny_run import tiny_plan
 
 TOP_K = {"name": "top-k", "share": 0.2}
@@ -87,7 +88,7 @@ def test_error_feedback_makes_another_model_and_float32_the_one_it_always_made(f
     assert models[0] == simulated(tiny_plan(faces, rounds=3)).model_sha256
 
 
-def test_a_service_may_be_killed_after_any_effect(faces: Path, stride: int) -> None:
+def test_a_service_may_be_killed_after_any_effect(faces: Path, stride: Stride) -> None:
     """The killed process's message comes again after every second effect, and is lost after the others.
 
     `test_one_model` has both for each effect.
@@ -97,7 +98,7 @@ def test_a_service_may_be_killed_after_any_effect(faces: Path, stride: int) -> N
     services.run()
     effects = services.effect_log.effects
     assert sum("residuals/" in effect for effect in effects) == 4
-    for number in range(1, len(effects) + 1, stride):
+    for number in stride.of(range(1, len(effects) + 1)):
         services = InProcess(plan, kill_after=number, redeliver=number % 2 == 0)
         assert_as_simulated(services, services.run())
 

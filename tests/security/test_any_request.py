@@ -24,18 +24,17 @@ from fedface_core.domain.role import Role
 from fedface_core.ports import Ports
 from support.api_by_hand import MODEL_SHA256, ByHand
 from support.signing_in import bearer, closed_sign_in, key_for
+from support.stride import Stride
 
-EXAMPLES = 3
-MANY_EXAMPLES = 25
+EXAMPLES = 25
 READS = {"getRun", "listRounds", "getRound", "getRoundReport", "downloadRoundModel", "downloadModel", "getModelCard"}
 # A plan has rules between its fields, which no schema can say.
 CHECKS_THAT_DO_NOT_APPLY: list[Any] = [checks.positive_data_acceptance]
 
 
 @pytest.mark.slow
-@pytest.mark.exhaustive
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "forbidden"])
-def test_every_answer_is_as_described(mode: GenerationMode, pytestconfig: pytest.Config) -> None:
+def test_every_answer_is_as_described(mode: GenerationMode, stride: Stride) -> None:
     """Half of the requests are about a completed run, and most others about none. Half are an admin's, and the others are of
     each other role in turn. Each is sent again without credentials, and with wrong ones.
     """
@@ -49,7 +48,7 @@ def test_every_answer_is_as_described(mode: GenerationMode, pytestconfig: pytest
     app = create_app(ports, CollectorRegistry(), sign_in)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     described = app.openapi()
-    examples = MANY_EXAMPLES if pytestconfig.getoption("exhaustive") else EXAMPLES
+    examples = stride.share(EXAMPLES)
     found: set[str] = set()
     asked: set[str] = set()
     answered: set[tuple[str, int]] = set()

@@ -9,14 +9,15 @@ from fedface_core.adapters.memory import MemoryLedger
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import RunPhase
 from support.in_process import InProcess
+from support.stride import Stride
 
 
-def moments(plan: Plan, stride: int, max_steps: int = 100) -> Iterator[tuple[InProcess, str]]:
-    """For each ``stride``-th number of steps up to a run's end: services that have done so many steps, and the run's id.
+def moments(plan: Plan, stride: Stride, max_steps: int = 100) -> Iterator[tuple[InProcess, str]]:
+    """For some numbers of steps up to a run's end: services that have done so many steps, and the run's id.
 
     A run must have fewer than ``max_steps`` steps.
     """
-    for steps in range(1, max_steps + stride, stride):
+    for steps in stride.of(range(1, max_steps + stride.step + 1)):
         services = InProcess(plan)
         run_id = services.start()
         for _ in range(steps):

@@ -14,6 +14,7 @@ from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.run import ALLOWED, RunPhase
 from support.in_process import InProcess
 from support.places import in_round, run_in
+from support.stride import Stride
 from support.tiny_run import tiny_plan
 
 
@@ -63,7 +64,7 @@ def test_messages_that_come_after_the_deletion_leave_nothing(faces: Path) -> Non
     assert keys(services) == set()
 
 
-def test_a_deletion_killed_after_any_effect_is_finished_by_a_later_sweep(faces: Path, stride: int) -> None:
+def test_a_deletion_killed_after_any_effect_is_finished_by_a_later_sweep(faces: Path, stride: Stride) -> None:
     """Nothing it needs to know is removed before what it is needed for."""
     plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, rounds=1)
 
@@ -78,7 +79,7 @@ def test_a_deletion_killed_after_any_effect_is_finished_by_a_later_sweep(faces: 
     services.sweep_after(1)
     effects = len(services.effect_log.effects)
     assert effects > 15
-    for last in range(1, effects + 1, stride):
+    for last in stride.of(range(1, effects + 1)):
         services, run_id = ended()
         services.record_effects(last)
         services.sweep_after(1)

@@ -11,6 +11,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ALLOWED, RunPhase
 from support.in_process import InProcess
 from support.pausing import LONG, check_ends_as_simulated, check_stands_still
+from support.stride import Stride
 from support.tiny_run import tiny_plan
 
 
@@ -25,11 +26,11 @@ def steps_of(plan: Plan) -> int:
 
 
 @pytest.mark.parametrize("now", [False, True], ids=["drained", "now"])
-def test_the_model_is_the_same_whenever_the_pause_comes(faces: Path, stride: int, now: bool) -> None:
+def test_the_model_is_the_same_whenever_the_pause_comes(faces: Path, stride: Stride, now: bool) -> None:
     plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1, "deadline_seconds": 5000}, rounds=2)
     steps = steps_of(plan)
     assert steps > 20
-    for at in range(0, steps, stride):
+    for at in stride.of(range(steps)):
         services = InProcess(plan)
         run_id = services.start()
         for _ in range(at):

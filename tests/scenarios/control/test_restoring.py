@@ -22,16 +22,17 @@ from fedface_core.domain.run import ENDED, RunPhase
 from support.in_process import InProcess
 from support.lost_ledger import lose
 from support.places import in_round, run_in, simulated
+from support.stride import Stride
 from support.tiny_run import tiny_plan
 
 
 @pytest.mark.parametrize("workers_too", [True, False], ids=["all gone", "workers live on"])
 def test_a_run_is_restored_from_any_moment_and_nothing_is_trained_twice(
-    faces: Path, trained: list[tuple[int, str]], stride: int, workers_too: bool
+    faces: Path, trained: list[tuple[int, str]], stride: Stride, workers_too: bool
 ) -> None:
     plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, rounds=2)
     expected = simulated(plan).model_sha256
-    for at in itertools.count(0, stride):
+    for at in stride.of(itertools.count()):
         trained.clear()
         services = InProcess(plan)
         run_id = services.start()
