@@ -63,16 +63,16 @@ def api(server_processes: Children, valkey_url: str, tmp_path_factory: pytest.Te
 
 
 def asked_for_events(port: int, run_id: str) -> socket.socket:
-    connection = socket.create_connection((HOST, port), timeout=60.0)  # of many at once, perhaps on a busy machine
+    connection = socket.create_connection((HOST, port), timeout=20.0)
     connection.sendall(f"GET /v1/runs/{run_id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     return connection
 
 
 def status_of(connection: socket.socket) -> int:
-    """The status of the answer; 0 if the connection was closed without one."""
+    """The status of the answer; 0 if there is none: the connection was closed, or never left the system's full queue."""
     try:
         return int((connection.recv(64).split() or [b"", b"0"])[1])
-    except ConnectionError:
+    except (ConnectionError, TimeoutError):
         return 0
 
 
@@ -82,7 +82,7 @@ def test_event_streams_without_end_neither_fill_the_log_nor_stop_other_requests(
     with ExitStack() as held, ThreadPoolExecutor(STREAMS) as pool:
         asked = [pool.submit(asked_for_events, api.port, run_id) for _ in range(STREAMS)]
         streams = [held.enter_context(closing(future.result())) for future in asked]
-        statuses = [status_of(stream) for stream in streams]
+        statuses = list(pool.map(status_of, streams))
         assert set(statuses) <= {200, 503, 0}
         assert 10 <= statuses.count(200) < OPEN_FILES / 2, statuses
         assert statuses.count(503) >= 10, statuses
