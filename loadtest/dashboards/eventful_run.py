@@ -36,8 +36,8 @@ from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 from fedface_stack.children import Children
 from fedface_stack.local_ports import free_ports
-from fedface_stack.stack import LocalStack
-from loadtest.dashboards.prometheus_data import JOBS, Prometheus, configure
+from fedface_stack.stack import JOBS, LocalStack
+from loadtest.dashboards.prometheus_data import Prometheus, configure
 
 CLIENTS: Final = 4
 ROUNDS: Final = 3

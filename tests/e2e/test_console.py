@@ -89,6 +89,7 @@ def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, brows
             page.goto("/fleet")
             if has_prometheus:
                 expect(page.locator("#services")).to_contain_text("client: 1 of 1 alive")
+                expect(page.get_by_label("Alerts", exact=True)).not_to_contain_text("has no rules")
             shoot(page, "fleet", folder)
             assert watched.complaints == []
 

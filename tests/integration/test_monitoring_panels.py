@@ -18,9 +18,8 @@ from fedface_core.contracts.http import RunDetail
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED
 from fedface_stack.children import Children
-from fedface_stack.stack import LocalStack
+from fedface_stack.stack import JOBS, LocalStack
 from loadtest.dashboards.dashboard_files import dashboards
-from loadtest.dashboards.prometheus_data import JOBS
 from support.monitoring import DEPLOY, monitoring_binary, start_prometheus
 
 pytestmark = pytest.mark.timeout(600)  # the first test waits for the run, which takes long on a busy machine
