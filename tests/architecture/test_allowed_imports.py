@@ -50,9 +50,9 @@ CONSOLE: Final = {
     *("fedface_core.contracts.http", "fedface_core.contracts.sign_in", "fedface_core.domain", "jwt"),
     *("fedface_core.http_server", "fedface_core.runtime.exit_message", "fedface_core.runtime.logging"),
     *("fedface_core.runtime.open_files", "anyio"),
-    *("fedface_core.runtime.secret_files", "fedface_core.runtime.setting_types"),
+    *("fedface_core.runtime.environment_settings", "fedface_core.runtime.setting_types"),
     *("fedface_core.runtime.tls_files", "cryptography", "fastapi", "httpx", "httpx_sse", "jinja2", "markupsafe", "pydantic"),
-    *("prometheus_client", "pydantic_settings", "sse_starlette", "starlette", "structlog"),
+    *("prometheus_client", "sse_starlette", "starlette", "structlog"),
 }
 SERVICES: Final = {"fedface_control": CONTROL, "fedface_console": CONSOLE}
 

@@ -9,9 +9,10 @@ from starlette.responses import PlainTextResponse
 from fedface_console.app import create_app
 from fedface_console.control_api import connection_to
 from fedface_console.issuer import issuer_connection
-from fedface_console.settings import load_console_settings
+from fedface_console.settings import ConsoleSettings
 from fedface_core.http_server.capacity import RETRY_AFTER_SECONDS, Capacity, capacity_within
 from fedface_core.http_server.serve import Listening, serve
+from fedface_core.runtime.environment_settings import settings_or_exit
 from fedface_core.runtime.exit_message import exit_message
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.open_files import raise_open_file_limit
@@ -26,7 +27,7 @@ BUSY: Final = PlainTextResponse(
 @exit_message("console")
 def main() -> None:
     """Serve until SIGTERM, then finish the requests under way. Exit with a message if the process may open too few files."""
-    settings = load_console_settings()
+    settings = settings_or_exit(ConsoleSettings)
     configure_logging(settings, "console")
     wanted = Capacity(settings.console_connections, settings.console_streams)
     # A live page holds a stream of the API for as long as it is open.
