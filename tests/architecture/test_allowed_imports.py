@@ -47,7 +47,13 @@ CONTROL: Final = {
 
 # The console knows of the core what people send and get, and how a service starts: no port, no adapter, no signature.
 CONSOLE: Final = {
-    *("fedface_core.contracts.http", "fedface_core.contracts.sign_in", "fedface_core.domain", "jwt"),
+    *(
+        "fedface_core.contracts.http",
+        "fedface_core.contracts.oidc",
+        "fedface_core.contracts.sign_in",
+        "fedface_core.domain",
+        "jwt",
+    ),
     *("fedface_core.http_server", "fedface_core.runtime.exit_message", "fedface_core.runtime.logging"),
     *("fedface_core.runtime.open_files", "anyio"),
     *("fedface_core.runtime.environment_settings", "fedface_core.runtime.setting_types"),

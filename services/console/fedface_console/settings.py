@@ -8,8 +8,9 @@ from typing import Annotated, Final, Self
 import httpx
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from fedface_core.domain.loopback import hides_what_is_sent
 from fedface_core.runtime.environment_settings import EnvironmentSettings
-from fedface_core.runtime.setting_types import AuthoritiesFile, File, Host, Port, Secret, Token, is_loopback, none_if_empty
+from fedface_core.runtime.setting_types import AuthoritiesFile, File, Host, Port, Secret, Token, none_if_empty
 from fedface_core.runtime.tls_files import check_pair_of
 
 SHORTEST_SECRET: Final = 24
@@ -32,7 +33,7 @@ def _is_own_address(url: str) -> str:
     parsed = httpx.URL(url)
     if parsed.path != "/":
         raise ValueError("has a path, below which the console does not work: give scheme, host and port")
-    if parsed.scheme != "https" and not is_loopback(parsed.host):
+    if not hides_what_is_sent(parsed.scheme, parsed.host):
         raise ValueError("begins with http://, by which codes and cookies would travel in clear: give an https:// address")
     return url
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from fedface_core.domain.budget import DEFAULT_BUDGET, Budget
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.loopback import is_loopback
 from fedface_core.domain.patience import PATIENCE_SECONDS
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
 from fedface_core.runtime.environment_settings import EnvironmentSettings, exit_with_problems, settings_or_exit
@@ -33,7 +34,6 @@ from fedface_core.runtime.setting_types import (
     Urls,
     WebhookSecret,
     WholeSeconds,
-    is_loopback,
 )
 from fedface_core.runtime.sign_in_settings import SignInSettings
 from fedface_core.runtime.tls_files import check_pair_of

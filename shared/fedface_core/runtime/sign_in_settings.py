@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from fedface_core.runtime.setting_types import AuthoritiesFile, Secret, Token, is_loopback, none_if_empty
+from fedface_core.domain.loopback import hides_what_is_sent
+from fedface_core.runtime.setting_types import AuthoritiesFile, Secret, Token, none_if_empty
 
 SHORTEST_KEY: Final = 24
 """Characters of a key that a setting gives. `make env` draws 48 digits of hexadecimal: 192 bits."""
@@ -32,7 +33,7 @@ def _check_issuer(url: str) -> str:
         raise ValueError("is no URL of an issuer: give one such as https://id.example.org/realms/faces")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("has credentials, a query or a fragment: an issuer's URL has none")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if not hides_what_is_sent(parts.scheme, parts.hostname):
         raise ValueError(
             "begins with http://, so anybody between could put in keys of their own: give the issuer's https://"
         )

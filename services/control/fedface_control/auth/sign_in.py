@@ -20,13 +20,13 @@ from fedface_control.auth.browsers import Hosts
 from fedface_control.auth.errors import BadCredentialsError, NotSignedInError, refusal
 from fedface_control.auth.limits import RequestLimits
 from fedface_control.auth.principal import EVERYBODY, Principal
+from fedface_core.contracts.oidc import LONGEST_TOKEN
 from fedface_core.domain.api_key import split_key
 from fedface_core.domain.errors import FedFaceError, UnavailableError
 from fedface_core.ports import ApiKeys
 
 log = structlog.get_logger(__name__)
 
-LONGEST_TOKEN: Final = 8192
 OPEN_PATHS: Final = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/docs", "/v1/sign-in"})
 """What nobody has to sign in for. Below /docs are the files of that page."""
 _OPEN_BELOW: Final = "/docs/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from fedface_core.runtime.setting_types import is_loopback
+from fedface_core.domain.loopback import is_loopback
 from fedface_core.runtime.settings import ControlSettings
 
 OTHERS = {"redis_url": "redis://:own@redis:6379/0", "artifacts": "directory", "artifact_directory": "/artifacts"}
