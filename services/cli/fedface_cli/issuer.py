@@ -79,11 +79,14 @@ def discover(http: httpx.Client, issuer: str) -> Endpoints:
     return endpoints
 
 
-def ask_for_code(http: httpx.Client, endpoints: Endpoints, client_id: str) -> DeviceCode:
-    """A code for a person to confirm. `FedFaceError` if the issuer gives none."""
+def ask_for_code(http: httpx.Client, endpoints: Endpoints, client_id: str, audience: str | None = None) -> DeviceCode:
+    """A code for a person to confirm, for tokens with this ``audience`` if the issuer wants to be asked for it.
+
+    `FedFaceError` if the issuer gives none.
+    """
     assert endpoints.device_authorization_endpoint is not None, "discover() has checked it"
     scopes = ["openid", *(scope for scope in ("offline_access",) if scope in endpoints.scopes_supported)]
-    form = {"client_id": client_id, "scope": " ".join(scopes)}
+    form = {"client_id": client_id, "scope": " ".join(scopes)} | ({"audience": audience} if audience else {})
     answer = _ask(http, "POST", endpoints.device_authorization_endpoint, form)
     if not answer.is_success:
         raise FedFaceError(f"the issuer gives no code to sign in with: {_reason(answer)}")

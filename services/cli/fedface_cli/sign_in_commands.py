@@ -95,7 +95,7 @@ def _confirmed_session(place: ApiPlace, how: WaysToSignIn, where: str) -> Sessio
         )
     with issuer_client(how.issuer, place.ca_file) as issuer:
         endpoints = discover(issuer, how.issuer)
-        code = ask_for_code(issuer, endpoints, how.client_id)
+        code = ask_for_code(issuer, endpoints, how.client_id, how.audience)
         _show(code)
         return wait_for_session(issuer, endpoints, how.client_id, code, str(place.url))
 

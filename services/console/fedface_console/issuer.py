@@ -111,8 +111,13 @@ class OidcClient:
         self._fetched = (time.monotonic(), found)
         return found
 
-    async def authorization_url(self, issuer: str, state: str, nonce: str, verifier: str) -> str:
-        """Where the browser is sent to sign in. ``verifier`` is PKCE's secret, of which the issuer gets the SHA-256 now."""
+    async def authorization_url(
+        self, issuer: str, state: str, nonce: str, verifier: str, audience: str | None = None
+    ) -> str:
+        """Where the browser is sent to sign in. ``verifier`` is PKCE's secret, of which the issuer gets the SHA-256 now.
+
+        ``audience`` is what the tokens are for, if the issuer wants to be asked for it.
+        """
         endpoints = await self.endpoints(issuer)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         asked = {
@@ -124,7 +129,7 @@ class OidcClient:
             "nonce": nonce,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
-        }
+        } | ({"audience": audience} if audience else {})
         return str(httpx.URL(endpoints.authorization_endpoint).copy_merge_params(asked))
 
     async def exchanged(self, issuer: str, code: str, nonce: str, verifier: str) -> SignedInTokens:

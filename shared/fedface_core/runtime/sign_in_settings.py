@@ -93,6 +93,10 @@ class SignInSettings(BaseModel):
     oidc_audience: Annotated[Token | None, BeforeValidator(none_if_empty)] = Field(
         default=None, description="The audience that an access token must name: this API."
     )
+    oidc_ask_for_audience: bool = Field(
+        default=False,
+        description="Whether the command line and the console ask the issuer for the audience by name, as Auth0 wants it.",
+    )
     oidc_roles_claim: str = Field(
         default="roles",
         pattern=_ROLES_CLAIM,
@@ -111,7 +115,7 @@ class SignInSettings(BaseModel):
     def _issuer_and_audience_belong_together(self) -> Self:
         if (self.oidc_issuer is None) != (self.oidc_audience is None):
             raise ValueError("FEDFACE_OIDC_ISSUER and FEDFACE_OIDC_AUDIENCE belong together: set both, or none")
-        unused = [name for name in ("oidc_client_id", "oidc_ca_file") if getattr(self, name) is not None]
+        unused = [name for name in ("oidc_client_id", "oidc_ca_file", "oidc_ask_for_audience") if getattr(self, name)]
         if unused and self.oidc_issuer is None:
             raise ValueError(f"FEDFACE_{unused[0].upper()} is for an issuer: set FEDFACE_OIDC_ISSUER too, or leave it out")
         return self

@@ -56,6 +56,8 @@ class SignIn:
     tokens: AccessTokens | None = None
     client_id: str | None = None
     """The client of the OIDC issuer with which people sign in on the command line."""
+    audience: str | None = None
+    """What these people, and those of the console, have to ask the issuer for as ``audience``."""
     over_tls: bool = False
     """Whether the API itself speaks TLS."""
 
