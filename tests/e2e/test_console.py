@@ -41,7 +41,7 @@ def shoot(page: Page, name: str, folder: Path, last: Locator | None = None) -> N
     if last is not None:
         bottom = last.evaluate("part => part.getBoundingClientRect().bottom + window.scrollY")
         buttons = page.evaluate("document.querySelector('.sticky')?.offsetHeight ?? 0")
-        page.set_viewport_size({**WINDOW, "height": round(bottom + buttons) + 16})
+        page.set_viewport_size({**WINDOW, "height": round(bottom + buttons) + 10})
         page.wait_for_timeout(300)  # charts are drawn anew in a window of another size
     page.screenshot(path=folder / f"{name}.png")
     page.set_viewport_size(WINDOW)
@@ -72,7 +72,6 @@ def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, brows
             expect(page.locator("#notice")).to_be_empty()
             second = create(page, "one step", **{STEPS: "1"})
             expect(page.locator("#state .phase.completed")).to_be_visible(timeout=PATIENCE)
-            create(page, "a long one", rounds="1000")
             page.goto(f"/runs/{first}/curves")
             page.locator("#roc[data-drawn]").wait_for()
             shoot(page, "curves", folder, page.locator("figure.chart").nth(3))
@@ -88,6 +87,8 @@ def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, brows
             page.get_by_role("button", name="Check the plan").click()
             expect(page.locator("#valid")).to_be_visible()
             shoot(page, "plan", folder, page.locator("details.group").first)
+            create(page, "a long one", rounds="1000")  # not before: it keeps the cores busy from now on
+            expect(page.locator("#round-1")).to_be_visible(timeout=PATIENCE)
             page.goto("/")
             for run_id in (first, second):
                 expect(page.locator(f"#line-{run_id} .sparkline")).to_be_visible()
