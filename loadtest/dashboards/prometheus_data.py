@@ -13,9 +13,6 @@ import httpx
 from fedface_core.domain.errors import UnavailableError
 from loadtest.dashboards.dashboard_files import DEPLOY
 
-# Process of the stack → job of deploy/prometheus/prometheus.yml.
-JOBS = {"api": "control", "control": "sweep", "client": "client", "aggregator": "aggregator", "evaluator": "evaluator"}
-
 
 @dataclass(frozen=True)
 class Series:

@@ -39,7 +39,7 @@ ALLOWED: Final[dict[str, set[str]]] = {
 # Control computes nothing: of the packages of ours it knows the core only.
 CONTROL: Final = {
     *("celery", "fastapi", "fedface_core", "prometheus_client", "prometheus_fastapi_instrumentator", "pydantic"),
-    *("anyio", "h11", "sse_starlette", "starlette", "structlog", "tenacity", "uvicorn"),
+    *("anyio", "sse_starlette", "starlette", "structlog", "tenacity"),
     *("jwt", "limits", "redis"),  # sign-in
     *("standardwebhooks", "urllib3"),
     "opentelemetry",  # with the extra of traces alone
@@ -47,11 +47,18 @@ CONTROL: Final = {
 
 # The console knows of the core what people send and get, and how a service starts: no port, no adapter, no signature.
 CONSOLE: Final = {
-    *("fedface_core.contracts.http", "fedface_core.contracts.sign_in", "fedface_core.domain", "jwt"),
-    *("fedface_core.runtime.exit_message", "fedface_core.runtime.logging"),
-    *("fedface_core.runtime.secret_files", "fedface_core.runtime.setting_types"),
+    *(
+        "fedface_core.contracts.http",
+        "fedface_core.contracts.oidc",
+        "fedface_core.contracts.sign_in",
+        "fedface_core.domain",
+        "jwt",
+    ),
+    *("fedface_core.http_server", "fedface_core.runtime.exit_message", "fedface_core.runtime.logging"),
+    *("fedface_core.runtime.open_files", "anyio"),
+    *("fedface_core.runtime.environment_settings", "fedface_core.runtime.setting_types"),
     *("fedface_core.runtime.tls_files", "cryptography", "fastapi", "httpx", "httpx_sse", "jinja2", "markupsafe", "pydantic"),
-    *("prometheus_client", "pydantic_settings", "sse_starlette", "starlette", "structlog", "uvicorn"),
+    *("prometheus_client", "sse_starlette", "starlette", "structlog"),
 }
 SERVICES: Final = {"fedface_control": CONTROL, "fedface_console": CONSOLE}
 

@@ -44,6 +44,7 @@ NOT_IMPORTED = {
     },
 }
 WITHOUT_THE_SERVICES_EXTRA = ("fedface_core.domain", "fedface_core.contracts", "fedface_core.files")
+SERVER = "fedface_core.http_server"
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +89,14 @@ def test_domain_and_contracts_do_without_the_services_extra(imports: dict[str, s
 
 
 @each_project
-def test_who_needs_the_services_extra_of_the_core_asks_for_it(name: str, imports: dict[str, set[str]]) -> None:
+def test_who_needs_an_extra_of_the_core_asks_for_it(name: str, imports: dict[str, set[str]]) -> None:
     core = {module for module in imported_by(PACKAGES[name], imports) if module.split(".")[0] == "fedface_core"}
-    needed = {module for module in core if not module.startswith((*WITHOUT_THE_SERVICES_EXTRA, "fedface_core.ports"))}
+    served = {module for module in core if module.startswith(SERVER)}
+    without = (*WITHOUT_THE_SERVICES_EXTRA, "fedface_core.ports", SERVER)
+    needed = {module for module in core if not module.startswith(without)}
     extras = set[str]().union(*(asked.extras for asked in declared(name) if asked.name == "fedface-core"))
     assert ("services" in extras) == bool(needed), sorted(needed)
+    assert ("http-server" in extras) == bool(served), sorted(served)
 
 
 def test_a_distribution_is_asked_for_in_the_same_versions_everywhere() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -59,6 +59,7 @@ def place(served: Place) -> Iterator[Place]:
     issuer.person = {"sub": "ann"}
     issuer.nonce = None
     issuer.console_secret = None
+    issuer.wants_to_be_asked_for_audience = False
     issuer.asked.clear()
     issuer.granted.clear()
     issuer.answers.clear()
@@ -305,3 +306,19 @@ def test_without_a_client_of_its_own_the_console_offers_no_issuer(place: Place) 
         answer = browser.get("/sign-in/issuer")
         assert answer.status_code == 400
         assert "FEDFACE_CONSOLE_OIDC_CLIENT_ID" in said(answer)
+
+
+@pytest.mark.parametrize("audience", [AUDIENCE, None])
+def test_an_issuer_that_wants_to_be_asked_for_the_audience_is_if_the_api_says_so(place: Place, audience: str | None) -> None:
+    place.issuer.wants_to_be_asked_for_audience = True
+    sign_in = closed_sign_in(tokens=AccessTokens(Issuer(place.issuer.url), AUDIENCE, "roles"))
+    asking = Place(
+        place.issuer,
+        create_app(Control.empty().ports, CollectorRegistry(), replace(sign_in, audience=audience)),
+        place.browsers,
+    )
+    browser = asking.browser()
+    way = way_to_issuer(browser)
+    assert parse_qs(urlsplit(way).query).get("audience") == ([audience] if audience else None)
+    answer = browser.get(way_back(asking, way))
+    assert (answer.status_code == 303) is (audience is not None), "a token for nothing but the issuer opens nothing"

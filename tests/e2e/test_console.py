@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
 from architecture.packages import ROOT
 from fedface_stack.stack import CONSOLE, LocalStack
@@ -19,6 +19,7 @@ SCREENSHOTS = ROOT / "docs/images/console"
 NAMES = ("runs", "run", "curves", "round", "compare", "plan", "fleet")
 PATIENCE = 180_000  # milliseconds, on a busy machine
 STEPS = "local_training.steps"
+WINDOW: ViewportSize = {"width": 1200, "height": 780}
 
 
 def create(page: Page, name: str, **texts: str) -> str:
@@ -35,9 +36,15 @@ def create(page: Page, name: str, **texts: str) -> str:
     return page.url.rsplit("/", 1)[1]
 
 
-def shoot(page: Page, name: str, folder: Path) -> None:
-    """A screenshot of what the window shows."""
+def shoot(page: Page, name: str, folder: Path, last: Locator | None = None) -> None:
+    """A screenshot of what the window shows; of the page from its top to the end of ``last``, if that is given."""
+    if last is not None:
+        bottom = last.evaluate("part => part.getBoundingClientRect().bottom + window.scrollY")
+        buttons = page.evaluate("document.querySelector('.sticky')?.offsetHeight ?? 0")
+        page.set_viewport_size({**WINDOW, "height": round(bottom + buttons) + 10})
+        page.wait_for_timeout(300)  # charts are drawn anew in a window of another size
     page.screenshot(path=folder / f"{name}.png")
+    page.set_viewport_size(WINDOW)
 
 
 def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, browser: Browser) -> None:
@@ -48,7 +55,7 @@ def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, brows
         assert not [
             name for name in ("FEDFACE_REDIS_URL", "FEDFACE_S3_SECRET_KEY") if environment_of(stack, CONSOLE).get(name)
         ]
-        with Watched(browser, stack.console_url, viewport={"width": 1200, "height": 780}) as watched:
+        with Watched(browser, stack.console_url, viewport=WINDOW) as watched:
             page = watched.page
             first = create(page, "four steps")
             page.get_by_role("button", name="Pause now", exact=True).click(timeout=PATIENCE)
@@ -65,31 +72,32 @@ def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, brows
             expect(page.locator("#notice")).to_be_empty()
             second = create(page, "one step", **{STEPS: "1"})
             expect(page.locator("#state .phase.completed")).to_be_visible(timeout=PATIENCE)
-            create(page, "a long one", rounds="1000")
             page.goto(f"/runs/{first}/curves")
             page.locator("#roc[data-drawn]").wait_for()
-            shoot(page, "curves", folder)
+            shoot(page, "curves", folder, page.locator("figure.chart").nth(3))
             page.goto(f"/runs/{first}/rounds/4")
             page.locator("#cosines[data-drawn]").wait_for()
             expect(page.locator("#thresholds")).to_contain_text("1e-1")
-            page.locator("#cosines .u-legend").scroll_into_view_if_needed()
-            shoot(page, "round", folder)
+            shoot(page, "round", folder, page.locator("figure.chart"))
             page.goto(f"/compare?run={first}&run={second}")
             expect(page.locator("#differences")).to_contain_text(STEPS)
             page.locator("[data-drawn]").first.wait_for()
-            shoot(page, "compare", folder)
+            shoot(page, "compare", folder, page.locator("figure.chart").nth(1))
             page.goto("/plans/new?preset=orl")
             page.get_by_role("button", name="Check the plan").click()
             expect(page.locator("#valid")).to_be_visible()
-            shoot(page, "plan", folder)
+            shoot(page, "plan", folder, page.locator("details.group").first)
+            create(page, "a long one", rounds="1000")  # not before: it keeps the cores busy from now on
+            expect(page.locator("#round-1")).to_be_visible(timeout=PATIENCE)
             page.goto("/")
             for run_id in (first, second):
                 expect(page.locator(f"#line-{run_id} .sparkline")).to_be_visible()
-            shoot(page, "runs", folder)
+            shoot(page, "runs", folder, page.get_by_role("button", name="Compare the chosen runs"))
             page.goto("/fleet")
             if has_prometheus:
                 expect(page.locator("#services")).to_contain_text("client: 1 of 1 alive")
-            shoot(page, "fleet", folder)
+                expect(page.get_by_label("Alerts", exact=True)).not_to_contain_text("has no rules")
+            shoot(page, "fleet", folder, page.get_by_label("Dead letters"))
             assert watched.complaints == []
 
 

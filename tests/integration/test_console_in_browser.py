@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -10,13 +11,16 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import uvicorn
+from fastapi.routing import APIRoute
 from playwright.sync_api import Browser, Page, expect
 from prometheus_client import CollectorRegistry
 
+from fedface_console.app import ROUTERS
 from fedface_control.api.app import create_app
 from fedface_control.auth.sign_in import SignIn
 from fedface_core.contracts import object_keys
@@ -27,7 +31,7 @@ from fedface_core.domain.run import RunPhase
 from fedface_stack.children import Children
 from fedface_stack.local_ports import free_ports
 from support.api_by_hand import MODEL, MODEL_SHA256, ByHand
-from support.browser import Scheme, Watched, violations
+from support.browser import Watched, violations
 from support.console import served_console
 from support.open_sign_in import open_sign_in
 from support.prometheus_answers import served_prometheus
@@ -246,17 +250,28 @@ def views(api: ByHand) -> dict[str, str]:
         "model": f"/models/{MODEL_SHA256}",
         "fleet": "/fleet",
         "access": "/access",
+        "sign-in": "/sign-in",
         "error": "/runs/run-000000000000",
     }
 
 
+# Part of a page, or what is no page.
+NO_VIEWS = re.compile(r".*(/live|/now|/sparklines|/file|\.json)|/sign-in/issuer.*")
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_no_view_shuts_anybody_out(scheme: Scheme, width: int, browser: Browser, url: str, api: ByHand) -> None:
+def test_no_view_shuts_anybody_out(width: int, browser: Browser, url: str, api: ByHand) -> None:
     found = {}
-    with Watched(browser, url, color_scheme=scheme, viewport={"width": width, "height": 800}) as watched:
-        for name, address in views(api).items():
+    addresses = views(api)
+    paths = [urlsplit(address).path for address in addresses.values()]
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    pages = [one for one in routes if "GET" in (one.methods or ()) and not NO_VIEWS.fullmatch(one.path)]
+    assert len(pages) >= 12
+    unseen = [one.path for one in pages if not any(map(one.path_regex.match, paths))]
+    assert unseen == [], "each page of the console is among the views"
+    with Watched(browser, url, viewport={"width": width, "height": 800}) as watched:
+        for name, address in addresses.items():
             watched.page.goto(address)
             if name == "curves":
                 watched.page.locator("#roc[data-drawn]").wait_for()
@@ -285,10 +300,9 @@ def test_a_fleet_with_alerts_and_dead_letters_shuts_nobody_out(
         beginning="\x1b[2J<b>" + "x" * 500,
     )
     monkeypatch.setattr(api.ports.dead_letters, "newest", lambda limit: [letter] * limit)
-    schemes: tuple[Scheme, ...] = ("light", "dark")
     with served_prometheus() as prometheus, serve(api.url, prometheus_url=prometheus) as url:
-        for scheme, width in zip(schemes, (1280, 360), strict=True):
-            with Watched(browser, url, color_scheme=scheme, viewport={"width": width, "height": 800}) as watched:
+        for width in (1280, 360):
+            with Watched(browser, url, viewport={"width": width, "height": 800}) as watched:
                 page = watched.page
                 page.goto("/fleet")
                 expect(page.locator("#services")).to_contain_text("client: 1 of 2 alive")

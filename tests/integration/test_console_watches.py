@@ -21,7 +21,7 @@ pytestmark = pytest.mark.long
 
 def watched(url: str) -> Watched | None:
     async def ask() -> Watched:
-        async with connection_to(url) as http:
+        async with connection_to(url, most=10) as http:
             return await Prometheus(http).watched()
 
     try:

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -17,10 +17,10 @@ from fedface_cli.api_client import ControlApi
 from fedface_core.contracts.http import RunDetail
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.run import ENDED
+from fedface_core.runtime.prompt_answers import PROMPT_SECONDS
 from fedface_stack.children import Children
-from fedface_stack.stack import LocalStack
+from fedface_stack.stack import JOBS, LocalStack
 from loadtest.dashboards.dashboard_files import dashboards
-from loadtest.dashboards.prometheus_data import JOBS
 from support.monitoring import DEPLOY, monitoring_binary, start_prometheus
 
 pytestmark = pytest.mark.timeout(600)  # the first test waits for the run, which takes long on a busy machine
@@ -43,19 +43,31 @@ PLAN = Plan.model_validate(
 )
 
 
+SCRAPE = 2.0
+"""Seconds between two scrapes, and for one. A process waits `PROMPT_SECONDS` for its ledger, which a scrape must outlast."""
+assert SCRAPE >= 2 * PROMPT_SECONDS
+
+
 @dataclass(frozen=True)
 class Watched:
-    """A finished run, and the Prometheus that scraped its services."""
+    """A finished run, and the Prometheus that scraped its services.
+
+    On a busy machine a scrape comes late, fails, or lacks what the ledger did not say in time; then Prometheus knows nothing
+    of these series at that moment. So exact values are asked for at the moment ``at``: every process was scraped after the
+    end of the run, and what is looked for was there.
+    """
 
     run: RunDetail
     prometheus: str
     started: float
+    at: float = 0.0
 
-    def query(self, expression: str, *, instant: bool) -> list[float]:
+    def query(self, expression: str, *, instant: bool, at: float | None = None) -> list[float]:
         """The values that a panel of this query would draw, at one moment if ``instant``; NaN is left out."""
         shown = expression.replace("$run", self.run.id).replace("$__rate_interval", "20s")
         path = "query" if instant else "query_range"
-        window = {} if instant else {"start": self.started, "end": time.time(), "step": 1.0}
+        now = time.time() if at is None else at
+        window = {"time": now} if instant else {"start": self.started, "end": now, "step": 1.0}
         answer = httpx.get(f"{self.prometheus}/api/v1/{path}", params={"query": shown, **window}, trust_env=False).json()
         assert answer["status"] == "success", f"{shown}: {answer['error']}"
         series = answer["data"]["result"]
@@ -70,7 +82,7 @@ def watched(server_processes: Children, tmp_path_factory: pytest.TempPathFactory
     home = tmp_path_factory.mktemp("monitoring")
     with LocalStack(home / "stack", client_workers=1) as stack, ExitStack() as ending:
         targets = {JOBS[name]: target for name, target in stack.metrics_targets.items()}
-        url = start_prometheus(binary, home, targets, server_processes, ending)
+        url = start_prometheus(binary, home, targets, server_processes, ending, every=f"{SCRAPE:g}s")
         wait_for("every target to be scraped", lambda: up(url) == dict.fromkeys(targets, 1.0))
         started = time.time()
         with ControlApi(stack.api_url) as api:
@@ -79,10 +91,24 @@ def watched(server_processes: Children, tmp_path_factory: pytest.TempPathFactory
             wait_for("the run to end", lambda: api.run(run_id).phase in ENDED)
             ended = api.run(run_id)
         assert ended.phase == "completed", ended.failure
-        watched = Watched(ended, url, started)
-        last = 'fedface_run_phase{run="$run", phase="completed"} and on (run) fedface_verification_round == %d'
-        wait_for("the last round's scores", lambda: watched.query(last % PLAN.rounds, instant=True) == [1.0])
-        yield watched
+        yield settled(Watched(ended, url, started), len(targets))
+
+
+def settled(watched: Watched, processes: int) -> Watched:
+    """The watched run with a moment at which Prometheus knew all of it, and which no scrape that goes on now can change."""
+    ended = time.time()
+    scraped = f"count(timestamp(up) > {ended:.3f} and up == 1)"
+    last = f'fedface_run_phase{{run="$run", phase="completed"}} and on (run) fedface_verification_round == {PLAN.rounds}'
+    known: list[float] = []
+
+    def is_known() -> bool:
+        at = time.time() - 2 * SCRAPE
+        if watched.query(scraped, instant=True, at=at) == [processes] and watched.query(last, instant=True, at=at) == [1.0]:
+            known.append(at)
+        return bool(known)
+
+    wait_for("all counts and the last round's scores", is_known)
+    return replace(watched, at=known[0])
 
 
 def up(url: str) -> dict[str, float]:
@@ -123,7 +149,8 @@ def test_the_variable_of_the_run_dashboard_offers_the_run(watched: Watched) -> N
     variable = json.loads((DEPLOY / "grafana/dashboards/run.json").read_text())["templating"]["list"][0]
     query = re.fullmatch(r"query_result\((.+)\)", variable["query"]["query"])
     assert query is not None
-    answer = httpx.get(f"{watched.prometheus}/api/v1/query", params={"query": query[1]}, trust_env=False).json()
+    asked: dict[str, str | float] = {"query": query[1], "time": watched.at}
+    answer = httpx.get(f"{watched.prometheus}/api/v1/query", params=asked, trust_env=False).json()
     offered = [f'{{run="{one["metric"]["run"]}"}}' for one in answer["data"]["result"]]  # as Grafana writes a series
     assert [re.findall(variable["regex"].strip("/"), text) for text in offered] == [[watched.run.id]]
 
@@ -139,7 +166,8 @@ def test_the_alerts_look_at_metrics_that_are_there(watched: Watched) -> None:
     for rule in evaluated:
         assert rule["health"] == "ok", rule
         for metric in set(re.findall(r"\b(?:fedface_[a-z_]+|up)\b(?=[{)\[])", rule["query"])):
-            assert watched.query(metric, instant=True), f"{rule['name']} looks at {metric}, which nothing exports"
+            # Some are what another server says, and a scrape goes without them if that is slow.
+            wait_for(f"{metric} of {rule['name']}", lambda name=metric: watched.query(name, instant=True), seconds=30)
 
 
 def test_a_healthy_run_fires_no_alert(watched: Watched) -> None:
@@ -149,18 +177,18 @@ def test_a_healthy_run_fires_no_alert(watched: Watched) -> None:
 def test_the_scores_in_prometheus_are_those_of_the_api(watched: Watched) -> None:
     scores = watched.run.scores
     assert scores is not None
-    assert watched.query('max(fedface_verification_auc{run="$run"})', instant=True) == [scores.auc]
-    assert watched.query('max(fedface_verification_eer{run="$run"})', instant=True) == [scores.eer]
+    assert watched.query('max(fedface_verification_auc{run="$run"})', instant=True, at=watched.at) == [scores.auc]
+    assert watched.query('max(fedface_verification_eer{run="$run"})', instant=True, at=watched.at) == [scores.eer]
     for pairs, cosine in (("genuine", scores.mean_genuine_cosine), ("impostor", scores.mean_impostor_cosine)):
         expression = f'max(fedface_verification_cosine_mean{{run="$run", pairs="{pairs}"}})'
-        assert watched.query(expression, instant=True) == [cosine]
+        assert watched.query(expression, instant=True, at=watched.at) == [cosine]
 
 
 def test_each_run_gauge_is_exported_once(watched: Watched) -> None:
-    assert watched.query('count(fedface_run_round{run="$run"})', instant=True) == [1.0]
+    assert watched.query('count(fedface_run_round{run="$run"})', instant=True, at=watched.at) == [1.0]
 
 
 def test_updates_are_counted_once_each(watched: Watched) -> None:
     """Over the client's worker processes: enrolment and each round, one accepted update of each client."""
-    accepted = watched.query('sum(fedface_updates_total{outcome="accepted"})', instant=True)
+    accepted = watched.query('sum(fedface_updates_total{outcome="accepted"})', instant=True, at=watched.at)
     assert accepted == [PLAN.split.clients * (PLAN.rounds + 1)]

@@ -54,9 +54,10 @@ def start_prometheus(
     children: Children,
     ending: ExitStack,
     alertmanager: str | None = None,
+    every: str = "500ms",
 ) -> str:
     """Start a Prometheus with the rules of deploy/, and with fixed addresses as targets. Returns its URL."""
-    configure(home / "prometheus.yml", targets, alertmanager=alertmanager)
+    configure(home / "prometheus.yml", targets, every, alertmanager)
     port = free_port()
     command = (
         binary,

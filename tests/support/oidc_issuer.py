@@ -69,13 +69,23 @@ class SmallIssuer:
         """What the console's client shows that it is itself with; None if it is public."""
         self.begun: dict[str, dict[str, str]] = {}
         """Code → what the browser was sent here with."""
+        self.wants_to_be_asked_for_audience = False
+        """As Auth0 does: else its tokens are for nothing but its own userinfo."""
+        self.audience = AUDIENCE
         self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self.asked: Counter[str] = Counter()
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """The claims of an honest token; None takes one away."""
         now = int(time.time())
-        claims = {"iss": self.url, "aud": AUDIENCE, "sub": "ann", "iat": now, "exp": now + self.seconds, "roles": ["viewer"]}
+        claims = {
+            "iss": self.url,
+            "aud": self.audience,
+            "sub": "ann",
+            "iat": now,
+            "exp": now + self.seconds,
+            "roles": ["viewer"],
+        }
         return {name: value for name, value in (claims | changes).items() if value is not None}
 
     def token(
@@ -103,9 +113,13 @@ class SmallIssuer:
         body = bodies.get(path)
         return (404, {}, b"") if body is None else (200, {}, json.dumps(body).encode())
 
+    def _note_audience(self, asked: str | None) -> None:
+        self.audience = (asked or f"{self.url}/userinfo") if self.wants_to_be_asked_for_audience else AUDIENCE
+
     def _page_to_sign_in(self, asked: dict[str, str]) -> str:
         """The page with the link that leads back with a code."""
         assert {"code", "S256"} == {asked["response_type"], asked["code_challenge_method"]}
+        self._note_audience(asked.get("audience"))
         code = secrets.token_urlsafe()
         self.begun[code] = asked
         back = {"code": code, "state": asked["state"], "iss": self.url}
@@ -144,6 +158,7 @@ class SmallIssuer:
         if form.get("grant_type") == "authorization_code":
             return self._tokens_for_code(form)
         if path == "/device":
+            self._note_audience(form.get("audience"))
             user_code = secrets.token_hex(4)
             device_code = secrets.token_urlsafe()
             self.waiting[user_code] = device_code

@@ -39,7 +39,7 @@ def prepare_model(workbench: Workbench, command: PrepareModel, correlation_id: s
         workbench.report(failed_step(command, "model.weights", error), correlation_id)
         return
     sha256 = sha256_hex(data)
-    ports.artifacts.put(object_keys.claim(sha256, command.run_id), b"")
+    ports.artifacts.put(object_keys.claim(sha256, command.run_id), object_keys.claim_of_round(0))
     ports.artifacts.put(object_keys.model(sha256), data)
     log.info("model_prepared", model_sha256=sha256, bytes=len(data))
     workbench.report(ModelPrepared(run_id=command.run_id, model_sha256=sha256), correlation_id)

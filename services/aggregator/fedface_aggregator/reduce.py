@@ -86,7 +86,8 @@ def reduce(workbench: Workbench, plan: Plan, current: Round, accepted: Mapping[s
     artifacts = workbench.ports.artifacts
     run = current.run_id
     aggregation = reduced.aggregation
-    artifacts.put(object_keys.claim(aggregation.model_sha256, run), b"")
+    if aggregation.model_sha256 != current.model_sha256:  # else another round has made and claimed it
+        artifacts.put(object_keys.claim(aggregation.model_sha256, run), object_keys.claim_of_round(current.number))
     artifacts.put(object_keys.model(aggregation.model_sha256), reduced.model)
     if aggregation.class_embeddings_sha256 is not None:
         artifacts.put(object_keys.class_embeddings(run, aggregation.class_embeddings_sha256), reduced.class_embeddings)

@@ -14,17 +14,15 @@ from typing import Annotated, Final, TypeVar
 import httpx
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
-from fedface_cli.proxies import is_loopback, transport_to
+from fedface_cli.proxies import transport_to
 from fedface_cli.sessions import Session
 from fedface_cli.sign_in_errors import NotSignedInError
-from fedface_cli.tokens import Token
+from fedface_core.contracts.oidc import DISCOVERY_PATH, Discovery, IssuersUrl, Tokens, refusal_in, shown, told, wrong_fields
 from fedface_core.domain.errors import FedFaceError, InvalidInputError, UnavailableError
-from fedface_core.domain.free_text import one_line
+from fedface_core.domain.loopback import hides_what_is_sent
 
 DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
-_DISCOVERY: Final = "/.well-known/openid-configuration"
 _MOST_BYTES: Final = 1 << 20
-_MOST_CHARACTERS: Final = 300
 _SLOWER_SECONDS: Final = 5.0
 """RFC 8628, section 3.5: how much longer to wait between two questions after `slow_down`."""
 _LONGEST_PAUSE: Final = 60.0
@@ -33,12 +31,10 @@ _TIMEOUT: Final = 20.0
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
-class Endpoints(BaseModel):
+class Endpoints(Discovery):
     """What a discovery document says about signing in."""
 
-    issuer: str
-    token_endpoint: str
-    device_authorization_endpoint: str | None = None
+    device_authorization_endpoint: IssuersUrl | None = None
     scopes_supported: list[str] = Field(default_factory=list)
 
 
@@ -51,17 +47,6 @@ class DeviceCode(BaseModel):
     verification_uri_complete: str | None = Field(default=None, max_length=2000)
     expires_in: Annotated[float, Field(gt=0)]
     interval: Annotated[float, Field(ge=0)] = 5.0
-
-
-class _Tokens(BaseModel):
-    access_token: Token
-    refresh_token: Token | None = None
-    expires_in: Annotated[float, Field(gt=0)] | None = None
-
-
-class _OAuthError(BaseModel):
-    error: str
-    error_description: str = ""
 
 
 def pause(seconds: float) -> None:
@@ -81,12 +66,12 @@ def issuer_client(issuer: str, ca_file: Path | None = None) -> httpx.Client:
 
 def discover(http: httpx.Client, issuer: str) -> Endpoints:
     """The issuer's endpoints. `FedFaceError` if its discovery document is of another issuer, or names none for devices."""
-    answer = _ask(http, "GET", issuer.rstrip("/") + _DISCOVERY)
+    answer = _ask(http, "GET", issuer.rstrip("/") + DISCOVERY_PATH)
     if not answer.is_success:
         raise FedFaceError(f"the issuer {issuer} has no discovery document: it answered {answer.status_code}")
     endpoints = _body(Endpoints, answer, issuer)
     if endpoints.issuer.rstrip("/") != issuer.rstrip("/"):
-        raise FedFaceError(f"the discovery document of {issuer} is of {one_line(endpoints.issuer)[:_MOST_CHARACTERS]}")
+        raise FedFaceError(f"the discovery document of {issuer} is of {shown(endpoints.issuer)}")
     if endpoints.device_authorization_endpoint is None:
         raise FedFaceError(f"the issuer {issuer} does not let devices sign in (RFC 8628): set FEDFACE_TOKEN")
     for url in (endpoints.token_endpoint, endpoints.device_authorization_endpoint):
@@ -94,11 +79,14 @@ def discover(http: httpx.Client, issuer: str) -> Endpoints:
     return endpoints
 
 
-def ask_for_code(http: httpx.Client, endpoints: Endpoints, client_id: str) -> DeviceCode:
-    """A code for a person to confirm. `FedFaceError` if the issuer gives none."""
+def ask_for_code(http: httpx.Client, endpoints: Endpoints, client_id: str, audience: str | None = None) -> DeviceCode:
+    """A code for a person to confirm, for tokens with this ``audience`` if the issuer wants to be asked for it.
+
+    `FedFaceError` if the issuer gives none.
+    """
     assert endpoints.device_authorization_endpoint is not None, "discover() has checked it"
     scopes = ["openid", *(scope for scope in ("offline_access",) if scope in endpoints.scopes_supported)]
-    form = {"client_id": client_id, "scope": " ".join(scopes)}
+    form = {"client_id": client_id, "scope": " ".join(scopes)} | ({"audience": audience} if audience else {})
     answer = _ask(http, "POST", endpoints.device_authorization_endpoint, form)
     if not answer.is_success:
         raise FedFaceError(f"the issuer gives no code to sign in with: {_reason(answer)}")
@@ -132,9 +120,9 @@ def wait_for_session(
             interval = min(2 * interval, _LONGEST_PAUSE)
             continue
         if answer.is_success:
-            tokens = _body(_Tokens, answer, endpoints.issuer)
+            tokens = _body(Tokens, answer, endpoints.issuer)
             return _session(api_url, endpoints.issuer, client_id, endpoints.token_endpoint, tokens)
-        match _error(answer).error:
+        match refusal_in(answer.content, answer.status_code).error:
             case "authorization_pending":
                 continue
             case "slow_down":
@@ -160,12 +148,11 @@ def refreshed(http: httpx.Client, session: Session) -> Session:
         raise NotSignedInError(
             f"your session has ended ({_reason(answer, session.refresh_token)}): sign in again with `fedface login`"
         )
-    tokens = _body(_Tokens, answer, session.issuer)
-    kept = tokens if tokens.refresh_token is not None else tokens.model_copy(update={"refresh_token": session.refresh_token})
+    kept = _body(Tokens, answer, session.issuer).or_refreshed_by(session.refresh_token)
     return _session(session.api_url, session.issuer, session.client_id, session.token_endpoint, kept)
 
 
-def _session(api_url: str, issuer: str, client_id: str, token_endpoint: str, tokens: _Tokens) -> Session:
+def _session(api_url: str, issuer: str, client_id: str, token_endpoint: str, tokens: Tokens) -> Session:
     return Session(
         api_url=api_url,
         issuer=issuer,
@@ -179,13 +166,12 @@ def _session(api_url: str, issuer: str, client_id: str, token_endpoint: str, tok
 
 def _secure(url: str, what: str) -> httpx.URL:
     """The URL. `InvalidInputError` if it is none, or if it is not HTTPS and not of this machine."""
-    shown = one_line(url)[:_MOST_CHARACTERS]
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
-        raise InvalidInputError(f"{what} is {shown!r}, which is no URL") from None
-    if parsed.scheme != "https" and not (parsed.scheme == "http" and is_loopback(parsed.host)):
-        raise InvalidInputError(f"{what} is {shown}: tokens travel by HTTPS only, but for an issuer on this machine")
+        raise InvalidInputError(f"{what} is {shown(url)!r}, which is no URL") from None
+    if not hides_what_is_sent(parsed.scheme, parsed.host):
+        raise InvalidInputError(f"{what} is {shown(url)}: tokens travel by HTTPS only, but for an issuer on this machine")
     return parsed
 
 
@@ -213,24 +199,11 @@ def _body(kind: type[BodyT], answer: httpx.Response, issuer: str) -> BodyT:
     try:
         return kind.model_validate_json(answer.content)
     except ValidationError as error:
-        # Its own message would quote tokens.
-        wrong = ", ".join(str(part) for problem in error.errors(include_input=False) for part in problem["loc"][:1])
         raise FedFaceError(
-            f"the issuer {issuer} does not answer as OpenID Connect says (wrong: {wrong or 'all of it'})"
+            f"the issuer {issuer} does not answer as OpenID Connect says (wrong: {wrong_fields(error)})"
         ) from None
 
 
-def _error(answer: httpx.Response) -> _OAuthError:
-    try:
-        return _OAuthError.model_validate_json(answer.content)
-    except ValidationError:
-        return _OAuthError(error=f"it answered {answer.status_code}")
-
-
 def _reason(answer: httpx.Response, secret: SecretStr | None = None) -> str:
-    """Why the issuer refuses, in its own words; a server that repeats the ``secret`` is not quoted with it."""
-    error = _error(answer)
-    text = f"{error.error}: {error.error_description}" if error.error_description else error.error
-    if secret is not None:
-        text = text.replace(secret.get_secret_value(), "***")
-    return one_line(text)[:_MOST_CHARACTERS]
+    secrets = [] if secret is None else [secret.get_secret_value()]
+    return told(refusal_in(answer.content, answer.status_code), *secrets)

@@ -19,6 +19,7 @@ import httpx
 
 from fedface_core.domain.credentials import mask_url
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.loopback import leads_to_loopback
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def proxy_for(url: httpx.URL) -> ProxySetting | None:
     """The proxy for requests to ``url``, or None."""
     proxies = getproxies()
     kind = next((kind for kind in (url.scheme, "all") if proxies.get(kind)), None)
-    if kind is None or is_loopback(url.host) or _is_bypassed(url, proxies):
+    if kind is None or leads_to_loopback(url.host) or _is_bypassed(url, proxies):
         return None
     given = proxies[kind]
     names = [name for name in os.environ if name.lower() == f"{kind}_proxy" and os.environ[name] == given]
@@ -80,14 +81,6 @@ def transport_to(
             f"{proxy.variable} is {mask_url(proxy.url)}, which cannot be used ({error}): correct it to the form "
             f"http://proxy.example:3128, or name the host {url.host} in NO_PROXY"
         ) from None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, which nobody else hears."""
-    address = _address(host)
-    if address is None:
-        return host == "localhost" or host.endswith(".localhost")
-    return address.is_loopback or address.is_unspecified  # 0.0.0.0, where a server listens, is this machine for a client
 
 
 def _trusting(ca_file: Path, *, and_the_machines: bool) -> ssl.SSLContext:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from platformdirs import user_state_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fedface_cli.tokens import Token
+from fedface_core.contracts.oidc import Token
 from fedface_core.domain.errors import FedFaceError, InvalidInputError
 from fedface_core.files.bounded_file import read_bytes
 from fedface_core.files.whole_file import make_folder, write_whole

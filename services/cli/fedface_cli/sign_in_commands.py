@@ -84,10 +84,10 @@ def whoami() -> None:
 def _confirmed_session(place: ApiPlace, how: WaysToSignIn, where: str) -> Session:
     """The session of a person who confirms a code at the issuer. `FedFaceError` if the API and its issuer offer no codes."""
     from fedface_cli.issuer import ask_for_code, discover, issuer_client, wait_for_session
-    from fedface_cli.proxies import is_loopback
     from fedface_core.domain.errors import FedFaceError, InvalidInputError
+    from fedface_core.domain.loopback import hides_what_is_sent
 
-    if place.url.scheme != "https" and not is_loopback(place.url.host):
+    if not hides_what_is_sent(place.url.scheme, place.url.host):
         raise InvalidInputError(f"{where} has no TLS: a session there would be heard by others; give a URL with https://")
     if how.issuer is None or how.client_id is None or not how.device_authorization:
         raise FedFaceError(
@@ -95,7 +95,7 @@ def _confirmed_session(place: ApiPlace, how: WaysToSignIn, where: str) -> Sessio
         )
     with issuer_client(how.issuer, place.ca_file) as issuer:
         endpoints = discover(issuer, how.issuer)
-        code = ask_for_code(issuer, endpoints, how.client_id)
+        code = ask_for_code(issuer, endpoints, how.client_id, how.audience)
         _show(code)
         return wait_for_session(issuer, endpoints, how.client_id, code, str(place.url))
 

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
+from fedface_core.contracts.oidc import LONGEST_TOKEN, Token
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.files.bounded_file import read_bytes
 
 TOKEN_VARIABLE: Final = "FEDFACE_TOKEN"  # noqa: S105 - the name of a variable
-MOST_TOKEN_BYTES: Final = 16_384
-"""Of a token. Servers take headers of some more bytes in all."""
-_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
-
-
-def _sendable(token: SecretStr) -> SecretStr:
-    """The token. `ValueError` if no header can have it: the library that refuses such a header would quote it."""
-    text = token.get_secret_value()
-    if not _TOKEN.fullmatch(text) or len(text) > MOST_TOKEN_BYTES:
-        raise ValueError("no token")
-    return token
-
-
-Token = Annotated[SecretStr, AfterValidator(_sendable)]
-"""One word of ASCII, of at most `MOST_TOKEN_BYTES`."""
+_TOKEN: Final = TypeAdapter(Token)
 
 
 def token_of_environment(environ: Mapping[str, str]) -> SecretStr | None:
@@ -47,10 +33,10 @@ def token_of_environment(environ: Mapping[str, str]) -> SecretStr | None:
 
 def _checked(token: str, where: str) -> SecretStr:
     try:
-        return _sendable(SecretStr(token))
-    except ValueError:
+        return _TOKEN.validate_python(token)
+    except ValidationError:  # it would quote the token
         raise InvalidInputError(
-            f"{where} is no token: that is one word of at most {MOST_TOKEN_BYTES:,} letters, digits and marks, such as an "
+            f"{where} is no token: that is one word of at most {LONGEST_TOKEN:,} letters, digits and marks, such as an "
             "API key, which begins with ff_"
         ) from None
 
@@ -59,6 +45,6 @@ def _text_of(path: Path, variable: str) -> str:
     if not path.is_file():  # a pipe would be waited for
         raise InvalidInputError(f"{variable} is {str(path)!r:.300}: give the path of a file with the token in it")
     try:
-        return read_bytes(path, MOST_TOKEN_BYTES + 2).decode("ascii").strip()
+        return read_bytes(path, LONGEST_TOKEN + 2).decode("ascii").strip()
     except UnicodeDecodeError:
         raise InvalidInputError(f"{variable}: {path} is not text of ASCII") from None

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 import httpx
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -29,10 +30,13 @@ from fedface_console.sessions import Sessions
 from fedface_console.settings import ConsoleSettings
 from fedface_console.sparklines import Sparklines
 from fedface_console.templating import ASSETS, notice, page, templates
+from fedface_core.http_server.capacity import Capacity
 
 ROUTERS: Final = tuple(
     module.router for module in (runs, run, events, compare, plans, models, fleet, access, sign_in, sign_in_at_issuer)
 )
+
+DEFAULT_CAPACITY: Final = Capacity()
 
 
 class _Assets(StaticFiles):
@@ -49,14 +53,19 @@ def create_app(
     http: httpx.AsyncClient,
     issuer: httpx.AsyncClient,
     prometheus: httpx.AsyncClient | None = None,
+    capacity: Capacity = DEFAULT_CAPACITY,
 ) -> FastAPI:
     """The console over the API that ``http`` reaches, the issuer that ``issuer`` does, and the Prometheus that
     ``prometheus`` does, if there is one. It closes all of them at its end.
+
+    It serves as many live pages by streams as ``capacity`` says, and reads files in as many threads. The server that runs it
+    has to bound the connections.
     """
     secret = settings.secret
 
     @asynccontextmanager
-    async def closing(_app: FastAPI) -> AsyncIterator[None]:
+    async def bounded_and_closing(_app: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = capacity.threads
         yield
         await http.aclose()
         await issuer.aclose()
@@ -67,7 +76,7 @@ def create_app(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        lifespan=closing,
+        lifespan=bounded_and_closing,
         middleware=[
             Middleware(Protection, hosts=settings.hosts),
             Middleware(Sessions, secret=secret, secure=settings.has_secure_cookies),
@@ -80,7 +89,7 @@ def create_app(
     app.state.begun_sign_ins = BegunSignIns(secret)
     app.state.issuer_sessions = IssuerSessions()
     app.state.templates = templates()
-    app.state.streams = Streams(settings.console_streams)
+    app.state.streams = Streams(capacity.event_streams)
     app.state.sparklines = Sparklines()
     for name, folder in ASSETS.items():
         app.mount(f"/{name}", _Assets(directory=folder))

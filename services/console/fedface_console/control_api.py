@@ -43,10 +43,13 @@ class Event:
     data: dict[str, Any]
 
 
-def connection_to(url: str, authorities: Path | None = None) -> httpx.AsyncClient:
-    """A client of the API at ``url``. It reads no proxy from the environment: the API is a neighbour."""
+def connection_to(url: str, most: int, authorities: Path | None = None) -> httpx.AsyncClient:
+    """A client of the server at ``url``, with ``most`` connections at once.
+
+    It reads no proxy from the environment: the API and Prometheus are neighbours.
+    """
     trusted: ssl.SSLContext | bool = ssl.create_default_context(cafile=str(authorities)) if authorities else True
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+    limits = httpx.Limits(max_connections=most, max_keepalive_connections=min(most, 50))
     return httpx.AsyncClient(base_url=url, timeout=SECONDS, trust_env=False, verify=trusted, limits=limits)
 
 

@@ -14,16 +14,26 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import quote_plus
 
 import httpx
 import jwt
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from fedface_console.errors import IssuerAwayError, NotSignedInError, SignedOutError
-from fedface_core.domain.free_text import one_line
-from fedface_core.runtime.setting_types import is_loopback
+from fedface_core.contracts.oidc import (
+    DISCOVERY_PATH,
+    Discovery,
+    IssuersUrl,
+    Token,
+    Tokens,
+    refusal_in,
+    shown,
+    told,
+    wrong_fields,
+)
+from fedface_core.domain.loopback import hides_what_is_sent
 
 MOST_BYTES: Final = 256 * 2**10
 """Of an answer of the issuer."""
@@ -31,50 +41,24 @@ ISSUER_SECONDS: Final = 5.0
 """How long one answer may take in all."""
 FRESH_SECONDS: Final = 600.0
 """How long the discovery document is believed."""
-LONGEST_TOKEN: Final = 8192
-"""Characters; the API reads no longer ones."""
-_MOST_SHOWN: Final = 300
 _CLOCKS_SECONDS: Final = 60
-_DISCOVERY: Final = "/.well-known/openid-configuration"
 _NOT_NOW: Final = frozenset({408, 425, 429})
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
-def _check_token(token: SecretStr) -> SecretStr:
-    text = token.get_secret_value()
-    if not 0 < len(text) <= LONGEST_TOKEN or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError(f"is no token of up to {LONGEST_TOKEN} characters")
-    return token
-
-
-_Token = Annotated[SecretStr, AfterValidator(_check_token)]
-_Url = Annotated[str, Field(max_length=2000)]
-
-
-class Endpoints(BaseModel):
+class Endpoints(Discovery):
     """What a discovery document says about signing in with a browser."""
 
-    issuer: _Url
-    authorization_endpoint: _Url
-    token_endpoint: _Url
-    revocation_endpoint: _Url | None = None
-    end_session_endpoint: _Url | None = None
+    authorization_endpoint: IssuersUrl
+    revocation_endpoint: IssuersUrl | None = None
+    end_session_endpoint: IssuersUrl | None = None
     token_endpoint_auth_methods_supported: list[str] = Field(default_factory=lambda: ["client_secret_basic"])
 
 
-class Tokens(BaseModel):
-    """What the token endpoint gives."""
+class SignedInTokens(Tokens):
+    """What the token endpoint gives, with who has signed in."""
 
-    access_token: _Token
-    refresh_token: _Token | None = None
-    id_token: _Token | None = None
-    expires_in: Annotated[float, Field(gt=0)] | None = None
-    """Seconds for which the access token is good, from now on."""
-
-
-class _OAuthError(BaseModel):
-    error: str
-    error_description: str = ""
+    id_token: Token | None = None
 
 
 @dataclass(frozen=True)
@@ -110,12 +94,12 @@ class OidcClient:
             if known.issuer == issuer and time.monotonic() - at < FRESH_SECONDS:
                 return known
         _require_safe(issuer, "the issuer")
-        answer = await self._ask("GET", issuer.rstrip("/") + _DISCOVERY)
+        answer = await self._ask("GET", issuer.rstrip("/") + DISCOVERY_PATH)
         if not answer.is_success:
             raise IssuerAwayError(f"The issuer {issuer} has no discovery document: it answered {answer.status_code}.")
         found = _parsed(Endpoints, answer, issuer)
         if found.issuer != issuer:
-            raise IssuerAwayError(f"The discovery document of {issuer} is of {_shown(found.issuer)}.")
+            raise IssuerAwayError(f"The discovery document of {issuer} is of {shown(found.issuer)}.")
         for url in (
             found.authorization_endpoint,
             found.token_endpoint,
@@ -127,8 +111,13 @@ class OidcClient:
         self._fetched = (time.monotonic(), found)
         return found
 
-    async def authorization_url(self, issuer: str, state: str, nonce: str, verifier: str) -> str:
-        """Where the browser is sent to sign in. ``verifier`` is PKCE's secret, of which the issuer gets the SHA-256 now."""
+    async def authorization_url(
+        self, issuer: str, state: str, nonce: str, verifier: str, audience: str | None = None
+    ) -> str:
+        """Where the browser is sent to sign in. ``verifier`` is PKCE's secret, of which the issuer gets the SHA-256 now.
+
+        ``audience`` is what the tokens are for, if the issuer wants to be asked for it.
+        """
         endpoints = await self.endpoints(issuer)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         asked = {
@@ -140,10 +129,10 @@ class OidcClient:
             "nonce": nonce,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
-        }
+        } | ({"audience": audience} if audience else {})
         return str(httpx.URL(endpoints.authorization_endpoint).copy_merge_params(asked))
 
-    async def exchanged(self, issuer: str, code: str, nonce: str, verifier: str) -> Tokens:
+    async def exchanged(self, issuer: str, code: str, nonce: str, verifier: str) -> SignedInTokens:
         """The tokens for a code that the issuer has sent a browser back with.
 
         `NotSignedInError` if the issuer gives none, or an ID token that is not of this very sign-in (``nonce``).
@@ -158,7 +147,7 @@ class OidcClient:
         answer = await self._post(endpoints, endpoints.token_endpoint, form)
         if not answer.is_success:
             raise NotSignedInError(f"The issuer {issuer} did not sign you in: {_reason(answer, code, verifier)}.")
-        tokens = _parsed(Tokens, answer, issuer)
+        tokens = _parsed(SignedInTokens, answer, issuer)
         self._check_id_token(issuer, tokens, nonce)
         return tokens
 
@@ -171,8 +160,7 @@ class OidcClient:
         )
         if not answer.is_success:
             raise SignedOutError(f"Your session at {issuer} has ended ({_reason(answer, secret)}).")
-        tokens = _parsed(Tokens, answer, issuer)
-        return tokens if tokens.refresh_token else tokens.model_copy(update={"refresh_token": refresh_token})
+        return _parsed(Tokens, answer, issuer).or_refreshed_by(refresh_token)
 
     async def revoke(self, issuer: str, refresh_token: SecretStr) -> None:
         """Have the issuer forget a refresh token (RFC 7009), if it has an endpoint for that."""
@@ -190,7 +178,7 @@ class OidcClient:
             return None
         return str(httpx.URL(endpoints.end_session_endpoint).copy_merge_params({"client_id": self._known_as.client_id}))
 
-    def _check_id_token(self, issuer: str, tokens: Tokens, nonce: str) -> None:
+    def _check_id_token(self, issuer: str, tokens: SignedInTokens, nonce: str) -> None:
         """Check that the ID token is for this client and of this sign-in.
 
         Its signature is not checked: it came from the issuer itself, over TLS (OpenID Connect Core 1.0, 3.1.3.7, point 6).
@@ -260,33 +248,19 @@ def _require_safe(url: str, what: str) -> None:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
-        raise IssuerAwayError(f"{what.capitalize()} is {_shown(url)}, which is no URL.") from None
-    if not parsed.host or (parsed.scheme != "https" and not (parsed.scheme == "http" and is_loopback(parsed.host))):
-        raise IssuerAwayError(f"{what.capitalize()} is {_shown(url)}: tokens travel by HTTPS only, but on this machine.")
+        raise IssuerAwayError(f"{what.capitalize()} is {shown(url)}, which is no URL.") from None
+    if not hides_what_is_sent(parsed.scheme, parsed.host):
+        raise IssuerAwayError(f"{what.capitalize()} is {shown(url)}: tokens travel by HTTPS only, but on this machine.")
 
 
 def _parsed(kind: type[BodyT], answer: httpx.Response, issuer: str) -> BodyT:
     try:
         return kind.model_validate_json(answer.content)
     except ValidationError as error:
-        # Its own message would quote tokens.
-        wrong = ", ".join(str(part) for one in error.errors(include_input=False) for part in one["loc"][:1])
         raise IssuerAwayError(
-            f"The issuer {issuer} does not answer as OpenID Connect says (wrong: {wrong or 'all of it'})."
+            f"The issuer {issuer} does not answer as OpenID Connect says (wrong: {wrong_fields(error)})."
         ) from None
 
 
 def _reason(answer: httpx.Response, *secrets: str) -> str:
-    """Why the issuer says no, in its own words; what repeats a secret is not quoted with it."""
-    try:
-        error = _OAuthError.model_validate_json(answer.content)
-    except ValidationError:
-        return f"it answered {answer.status_code}"
-    text = f"{error.error}: {error.error_description}" if error.error_description else error.error
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return _shown(text)
-
-
-def _shown(text: str) -> str:
-    return one_line(text)[:_MOST_SHOWN]
+    return told(refusal_in(answer.content, answer.status_code), *secrets)

@@ -18,7 +18,8 @@ import structlog
 from pydantic import SecretStr
 
 from fedface_console.errors import AwayError, SignedOutError
-from fedface_console.issuer import OidcClient, Tokens
+from fedface_console.issuer import OidcClient
+from fedface_core.contracts.oidc import Tokens
 
 log = structlog.get_logger(__name__)
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import sys
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 import httpx
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from fedface_core.domain.errors import InvalidInputError
-from fedface_core.runtime.secret_files import SecretFiles
-from fedface_core.runtime.setting_types import AuthoritiesFile, File, Host, Port, Secret, Token, is_loopback, none_if_empty
+from fedface_core.domain.loopback import hides_what_is_sent
+from fedface_core.runtime.environment_settings import EnvironmentSettings
+from fedface_core.runtime.setting_types import AuthoritiesFile, File, Host, Port, Secret, Token, none_if_empty
 from fedface_core.runtime.tls_files import check_pair_of
 
-EX_CONFIG: Final = 78  # of sysexits.h
 SHORTEST_SECRET: Final = 24
 _MOST_HOSTS: Final = 64
 
@@ -36,7 +33,7 @@ def _is_own_address(url: str) -> str:
     parsed = httpx.URL(url)
     if parsed.path != "/":
         raise ValueError("has a path, below which the console does not work: give scheme, host and port")
-    if parsed.scheme != "https" and not is_loopback(parsed.host):
+    if not hides_what_is_sent(parsed.scheme, parsed.host):
         raise ValueError("begins with http://, by which codes and cookies would travel in clear: give an https:// address")
     return url
 
@@ -45,10 +42,8 @@ WebAddress = Annotated[str, AfterValidator(_is_web_address)]
 OwnAddress = Annotated[WebAddress, AfterValidator(_is_own_address)]
 
 
-class ConsoleSettings(BaseSettings):
-    """The settings of the console. `pydantic.ValidationError` if one is missing or wrong."""
-
-    model_config = SettingsConfigDict(env_prefix="FEDFACE_", extra="ignore", frozen=True, hide_input_in_errors=True)
+class ConsoleSettings(EnvironmentSettings):
+    """The settings of the console."""
 
     api_url: WebAddress = Field(default="http://127.0.0.1:8000", description="Where the control API is.")
     api_ca_file: AuthoritiesFile | None = Field(
@@ -102,20 +97,6 @@ class ConsoleSettings(BaseSettings):
     prometheus_url: WebAddress | None = Field(
         default=None, description="Where the console reaches Prometheus, for the processes and alerts of the page Fleet."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Literal["json", "console"] = "json"
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - FedFace reads no .env
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours takes its place
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Settings are read from arguments, then from the environment, then from the files of secrets."""
-        return init_settings, env_settings, SecretFiles(settings_cls)
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -160,18 +141,3 @@ class ConsoleSettings(BaseSettings):
     def _pair_is_whole(self) -> Self:
         check_pair_of("CONSOLE", self.console_tls_certificate_file, self.console_tls_key_file)
         return self
-
-
-def load_console_settings() -> ConsoleSettings:
-    """The settings from the environment. If one is wrong, the process says which, and exits with status 78."""
-    try:
-        return ConsoleSettings()
-    except ValidationError as error:
-        for wrong in error.errors():
-            name = "_".join(str(part) for part in wrong["loc"]).upper()
-            message = wrong["msg"].removeprefix("Value error, ")
-            sys.stderr.write(f"settings: {f'FEDFACE_{name} ' if name else ''}{message}\n")
-        sys.exit(EX_CONFIG)
-    except InvalidInputError as error:  # the files of secrets
-        sys.stderr.writelines(f"settings: {line}\n" for line in str(error).splitlines())
-        sys.exit(EX_CONFIG)

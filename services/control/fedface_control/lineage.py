@@ -15,7 +15,7 @@ from fedface_control.upkeep.claims import is_uploaded
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import ModelCard, ModelList, ModelVersion
 from fedface_core.contracts.schema_version import UNREADABLE
-from fedface_core.domain.errors import InvalidInputError, NotFoundError
+from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, NotFoundError
 from fedface_core.domain.network_size import network_size
 from fedface_core.domain.round import RoundState
 from fedface_core.domain.run import Run
@@ -25,8 +25,10 @@ RUNS_LOOKED_AT: Final = 100
 """How many runs one page looks at. Runs that have not started have no models, and there may be thousands of them."""
 RUNS_NAMED: Final = 20
 """How many of the runs that name a model its card looks at. Runs of equal plans make equal models."""
+ROUNDS_LOOKED_AT: Final = 200
+"""How many rounds of a run a card looks at if the run's claim does not name the round: it is of an earlier version then."""
+_CLAIM_BYTES: Final = 10
 _RUNS_AT_ONCE: Final = 10  # a plan may take megabytes
-_ROUNDS_AT_ONCE: Final = 200
 _NEW: Final = -2  # the place before all models of a run
 _PREPARED: Final = -1  # the place of the model that a run begins with; others have the number of their round
 _AFTER_ALL: Final = 10**9  # no number of a round is as large
@@ -67,7 +69,7 @@ def model_card(ports: Ports, sha256: str) -> ModelCard:
         except (NotFoundError, *UNREADABLE):  # deleted, lost, or of another version: its models are still models
             continue
         used_by.append(run_id)
-        version = next((version for _, version in _versions(ports.ledger, run, _NEW) if version.sha256 == sha256), None)
+        version = _made_in(ports, run, claim.key, sha256)
         if version is not None:
             made_by.append(version)
             plan = plan or run.plan
@@ -105,23 +107,47 @@ def _runs_from(ledger: RunLedger, first: str | None) -> Iterator[Run]:
         before = runs[-1].id if runs else [*unreadable][-1]
 
 
-def _versions(ledger: RunLedger, run: Run, before: int, limit: int | None = None) -> Iterator[tuple[int, ModelVersion]]:
+def _versions(ledger: RunLedger, run: Run, before: int, limit: int) -> Iterator[tuple[int, ModelVersion]]:
     """Place and version of each model that the run has made, in order, after the place ``before``; ``limit`` of them."""
     after = before if before >= 0 else None
-    wanted = _ROUNDS_AT_ONCE if limit is None else limit
     given = 0
     while True:
-        rounds, unreadable = readable_rounds(ledger, run, after, wanted)
+        rounds, unreadable = readable_rounds(ledger, run, after, limit)
         for glance in rounds:
             for place, version in _of_round(run, glance.round):
-                if place > before and (limit is None or given < limit):
+                if place > before and given < limit:
                     given += 1
                     yield place, version
-        if len(rounds) + len(unreadable) < wanted or given == limit:
+        if len(rounds) + len(unreadable) < limit or given == limit:
             break
         after = max([glance.round.number for glance in rounds] + [*unreadable])
     if run.round is None and run.model_sha256 is not None and before < _PREPARED:
         yield _PREPARED, _prepared(run, run.model_sha256)
+
+
+def _made_in(ports: Ports, run: Run, claim: str, sha256: str) -> ModelVersion | None:
+    """What the run says of the making of a model version that it claims; None if it has not made it, or so long ago that
+    nobody looks.
+    """
+    if run.plan.model.stored_weights == sha256:
+        return None  # it begins with it
+    number = _round_in(ports, claim)
+    if number is None:
+        rounds, _ = readable_rounds(ports.ledger, run, None, ROUNDS_LOOKED_AT)
+    else:
+        rounds, _ = readable_rounds(ports.ledger, run, number - 1 if number else None, 1)
+    found = [version for glance in rounds for _, version in _of_round(run, glance.round) if version.sha256 == sha256]
+    if found:
+        return found[0]
+    return _prepared(run, sha256) if run.round is None and run.model_sha256 == sha256 else None
+
+
+def _round_in(ports: Ports, claim: str) -> int | None:
+    """The number of a round that a claim names, or None."""
+    try:
+        return object_keys.parse_claim_of_round(ports.artifacts.get_range(claim, 0, _CLAIM_BYTES))
+    except (InvalidInputError, ArtifactMissingError):  # it is empty, or its run was deleted meanwhile
+        return None
 
 
 def _of_round(run: Run, state: RoundState) -> Iterator[tuple[int, ModelVersion]]:

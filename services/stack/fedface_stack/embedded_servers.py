@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 import httpx
 import redis
@@ -30,7 +31,11 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.files.whole_file import make_folder, write_whole
 from fedface_stack.seaweedfs_security import OPTIONS, write_security
 
-HOST = "127.0.0.1"
+HOST: Final = "127.0.0.1"
+ALERTS: Final = "alerts.yml"
+"""The rules of the alerts, in this package and in the folder of Prometheus. In the repository it is a link to compose's."""
+RUNBOOKS: Final = "docs/runbooks.md"
+"""What the alerts name for what to do, as those of compose do."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,9 @@ def seaweedfs(
 
 
 def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> ProcessSpec:
-    """The machine's own Prometheus, which scrapes ``targets`` (job → host:port). Its data are in ``workdir/prometheus``.
+    """The machine's own Prometheus, which scrapes ``targets`` (job → host:port) and knows the alerts of `ALERTS`.
+
+    The jobs have to be those that the alerts name. Its data are in ``workdir/prometheus``.
 
     `InvalidInputError` if no `prometheus` command is installed.
     """
@@ -155,8 +162,10 @@ def prometheus(workdir: Path, port: int, targets: Mapping[str, str]) -> ProcessS
         raise InvalidInputError("no `prometheus` command on PATH for --prometheus: install it, or leave the option out")
     home = _private_directory(workdir / "prometheus")
     jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
+    every = {"scrape_interval": "5s", "evaluation_interval": "5s", "external_labels": {"runbooks": RUNBOOKS}}
     # JSON is valid YAML, and json.dumps quotes every value.
-    settings = {"global": {"scrape_interval": "5s"}, "scrape_configs": jobs}
+    settings = {"global": every, "rule_files": [ALERTS], "scrape_configs": jobs}
+    write_whole(home / ALERTS, (files("fedface_stack") / ALERTS).read_bytes())
     write_whole(home / "prometheus.yml", json.dumps(settings, indent=2, allow_nan=False).encode())
     command = (
         str(Path(binary).absolute()),

@@ -51,6 +51,8 @@ IDENTITIES = {
 }
 CONSOLE = "console"
 """The process that serves the console, if it is asked for. It is no part of `SERVICES`: it reaches the API alone."""
+JOBS = {"api": "control", "control": "sweep", "client": "client", "aggregator": "aggregator", "evaluator": "evaluator"}
+"""The job of each process in Prometheus, as compose's alerts and dashboards name it."""
 SIGNS_AS = {"api": CONTROL}
 """The process whose messages are signed with the key of another name. The API is a part of control."""
 CLIENT_NICENESS = 5
@@ -272,7 +274,8 @@ class LocalStack:
         if self._with_prometheus:
             port = ports.pop()
             self.prometheus_url = f"http://{HOST}:{port}"
-            services.append(prometheus(self.workdir, port, self.metrics_targets))
+            jobs = {JOBS[name]: target for name, target in self.metrics_targets.items()}
+            services.append(prometheus(self.workdir, port, jobs))
         if self._console_port is not None:
             services.append(self._console(self._console_port or ports.pop()))
         return servers, services

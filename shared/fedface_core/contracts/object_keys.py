@@ -185,11 +185,25 @@ def parse_model_key(key: str) -> str:
 
 
 def claim(sha256: str, run: str) -> str:
-    """The key of a run's claim on a model version, an empty object: the run names the model, so the model must stay.
+    """The key of a run's claim on a model version: the run names the model, so the model must stay.
 
-    A claim is put before the model or the record that names it, so whatever a run names is claimed (ADR 27).
+    A claim is put before the model or the record that names it, so whatever a run names is claimed (ADR 27). The object is
+    empty, or `claim_of_round`.
     """
     return f"{claims(sha256)}{run}"
+
+
+def claim_of_round(number: int) -> bytes:
+    """What is in the claim on a model version whose making the record of a round names: the number of the round.
+
+    It saves who looks for this record from reading all. Nobody believes it: the record says what the round has made.
+    """
+    return str(number).encode()
+
+
+def parse_claim_of_round(beginning: bytes) -> int | None:
+    """The number in a claim that begins with these bytes; None if they are no number."""
+    return int(beginning) if beginning.isdigit() else None
 
 
 def claims(sha256: str) -> str:

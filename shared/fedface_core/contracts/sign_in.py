@@ -60,3 +60,6 @@ class WaysToSignIn(Body):
     issuer: str | None = Field(description="The OIDC issuer whose access tokens the API believes.")
     client_id: str | None = Field(description="The issuer's client for the command line.")
     device_authorization: bool = Field(description="Whether the issuer offers the device authorization grant (RFC 8628).")
+    audience: str | None = Field(
+        default=None, description="What a client has to ask the issuer for as `audience`, if the issuer wants that."
+    )

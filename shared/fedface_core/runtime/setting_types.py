@@ -92,14 +92,6 @@ def _is_ip_address(text: str) -> bool:
     return True
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a server that listens on this host is reached from its own machine only."""
-    try:
-        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def none_if_empty(value: Any) -> Any:
     """None for an empty text, as compose gives a variable that .env leaves out."""
     return None if value == "" else value

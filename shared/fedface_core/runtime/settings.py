@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from typing import Literal, NoReturn, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, model_validator
 
 from fedface_core.domain.budget import DEFAULT_BUDGET, Budget
 from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.loopback import is_loopback
 from fedface_core.domain.patience import PATIENCE_SECONDS
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
+from fedface_core.runtime.environment_settings import EnvironmentSettings, exit_with_problems, settings_or_exit
 from fedface_core.runtime.redis_url import names_authorities, trusting, uses_tls
-from fedface_core.runtime.secret_files import SecretFiles, secret_fields
+from fedface_core.runtime.secret_files import secret_fields
 from fedface_core.runtime.setting_types import (
     Amount,
     AuthoritiesFile,
@@ -36,7 +34,6 @@ from fedface_core.runtime.setting_types import (
     Urls,
     WebhookSecret,
     WholeSeconds,
-    is_loopback,
 )
 from fedface_core.runtime.sign_in_settings import SignInSettings
 from fedface_core.runtime.tls_files import check_pair_of
@@ -44,16 +41,10 @@ from fedface_core.signing.keys import load_keyring
 
 # The secrets in .env.example contain this word. They are published, so they are refused outside development.
 PLACEHOLDER = "change-me"
-EX_CONFIG = 78  # of sysexits.h
 
 
-class Settings(BaseSettings):
-    """The settings of every service: for the ledger and the broker, the artifact store and the logs.
-
-    `pydantic.ValidationError` if a setting is missing or wrong; `InvalidInputError` if the file of a secret is.
-    """
-
-    model_config = SettingsConfigDict(env_prefix="FEDFACE_", extra="ignore", frozen=True, hide_input_in_errors=True)
+class Settings(EnvironmentSettings):
+    """The settings of every service: for the ledger and the broker, the artifact store and the logs."""
 
     environment: Literal["production", "development"] = "production"
     redis_url: RedisUrl = Field(
@@ -81,24 +72,10 @@ class Settings(BaseSettings):
         default=None,
         description="The public keys of services, JSON. python -m fedface_core.signing.make_keys makes it.",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_format: Literal["json", "console"] = "json"
     traces_url: Url | None = Field(
         default=None,
         description="Where spans are sent, by OTLP over HTTP: http://collector:4318/v1/traces.",
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - FedFace reads no .env
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours takes its place
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Settings are read from arguments, then from the environment, then from the files of secrets."""
-        return init_settings, env_settings, SecretFiles(settings_cls)
 
     @property
     def redis_address(self) -> str:
@@ -292,12 +269,7 @@ def load_settings(kind: type[SettingsT]) -> SettingsT:
     If settings are missing or wrong, or the keys that they name cannot be used, the process says so on standard error and
     exits with status 78.
     """
-    try:
-        settings = kind()
-    except ValidationError as error:
-        _exit_with_problems([_problem(one) for one in error.errors()])
-    except InvalidInputError as error:  # the files of secrets
-        _exit_with_problems(str(error).splitlines())
+    settings = settings_or_exit(kind)
     _check_keys(settings)
     return settings
 
@@ -311,22 +283,10 @@ def _check_keys(settings: Settings) -> None:
     missing = [name for name, file in files.items() if file is None]
     if missing:
         makes_it = "is not set: python -m fedface_core.signing.make_keys DIRECTORY makes it"
-        _exit_with_problems([f"{name} {makes_it}" for name in missing])
+        exit_with_problems([f"{name} {makes_it}" for name in missing])
     assert settings.signing_key_file is not None, "not missing"
     assert settings.trusted_keys_file is not None, "not missing"
     try:
         load_keyring(settings.signing_key_file, settings.trusted_keys_file)
     except InvalidInputError as error:
-        _exit_with_problems([str(error)])
-
-
-def _problem(error: ErrorDetails) -> str:
-    name = "_".join(str(part) for part in error["loc"]).upper()
-    message = "is not set" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
-    return f"FEDFACE_{name} {message}" if name else message
-
-
-def _exit_with_problems(problems: Sequence[str]) -> NoReturn:
-    for problem in problems:
-        print(f"settings: {problem}", file=sys.stderr)
-    sys.exit(78)  # EX_CONFIG of sysexits.h
+        exit_with_problems([str(error)])

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
 
-from fedface_core.runtime.setting_types import AuthoritiesFile, Secret, Token, is_loopback, none_if_empty
+from fedface_core.domain.loopback import hides_what_is_sent
+from fedface_core.runtime.setting_types import AuthoritiesFile, Secret, Token, none_if_empty
 
 SHORTEST_KEY: Final = 24
 """Characters of a key that a setting gives. `make env` draws 48 digits of hexadecimal: 192 bits."""
@@ -32,7 +33,7 @@ def _check_issuer(url: str) -> str:
         raise ValueError("is no URL of an issuer: give one such as https://id.example.org/realms/faces")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("has credentials, a query or a fragment: an issuer's URL has none")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if not hides_what_is_sent(parts.scheme, parts.hostname):
         raise ValueError(
             "begins with http://, so anybody between could put in keys of their own: give the issuer's https://"
         )
@@ -92,6 +93,10 @@ class SignInSettings(BaseModel):
     oidc_audience: Annotated[Token | None, BeforeValidator(none_if_empty)] = Field(
         default=None, description="The audience that an access token must name: this API."
     )
+    oidc_ask_for_audience: bool = Field(
+        default=False,
+        description="Whether the command line and the console ask the issuer for the audience by name, as Auth0 wants it.",
+    )
     oidc_roles_claim: str = Field(
         default="roles",
         pattern=_ROLES_CLAIM,
@@ -110,7 +115,7 @@ class SignInSettings(BaseModel):
     def _issuer_and_audience_belong_together(self) -> Self:
         if (self.oidc_issuer is None) != (self.oidc_audience is None):
             raise ValueError("FEDFACE_OIDC_ISSUER and FEDFACE_OIDC_AUDIENCE belong together: set both, or none")
-        unused = [name for name in ("oidc_client_id", "oidc_ca_file") if getattr(self, name) is not None]
+        unused = [name for name in ("oidc_client_id", "oidc_ca_file", "oidc_ask_for_audience") if getattr(self, name)]
         if unused and self.oidc_issuer is None:
             raise ValueError(f"FEDFACE_{unused[0].upper()} is for an issuer: set FEDFACE_OIDC_ISSUER too, or leave it out")
         return self

@@ -6,7 +6,6 @@ import glob
 import os
 import shutil
 import signal
-import ssl
 import sys
 import tempfile
 import threading
@@ -14,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import redis
 import structlog
@@ -25,6 +24,7 @@ from fedface_core.files.file_problem import file_problem
 from fedface_core.files.whole_file import make_folder
 from fedface_core.runtime.delayed_messages import keep_moving
 from fedface_core.runtime.logging import configure_logging
+from fedface_core.runtime.metrics_server import MetricsServer
 from fedface_core.runtime.open_files import raise_open_file_limit
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_core.runtime.traces import end_traces, require_traces, start_traces
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from celery import Celery
 
 log = structlog.get_logger(__name__)
-
-METRICS_CLIENT_SECONDS: Final = 10.0
-"""How long a client of the metrics may say nothing."""
 
 
 def run_worker(
@@ -154,7 +151,7 @@ def _remove_old_metrics(directory: Path) -> None:
 
 
 def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collectors: Sequence[Any]) -> None:
-    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client import CollectorRegistry, make_wsgi_app
     from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
     from fedface_core.runtime.prompt_answers import PromptCollector
@@ -171,14 +168,14 @@ def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collect
         registry.register(PromptCollector(collector))
 
     def start(**_: object) -> None:
-        server, _thread = start_http_server(
-            settings.metrics_port,
+        server = MetricsServer(
             settings.metrics_host,
-            registry,
-            certfile=_text(settings.metrics_tls_certificate_file),
-            keyfile=_text(settings.metrics_tls_key_file),
+            settings.metrics_port,
+            make_wsgi_app(registry),
+            settings.metrics_tls_certificate_file,
+            settings.metrics_tls_key_file,
         )
-        _bound_waits(server)
+        threading.Thread(target=server.serve_forever, daemon=True, name="metrics").start()
         log.info("worker_ready", metrics_port=server.server_port, pid=os.getpid())
         for collector in collectors:  # a first look, so that what they log is logged though nobody scrapes
             deque(collector.collect(), maxlen=0)
@@ -188,19 +185,3 @@ def _serve_metrics_when_ready(settings: WorkerSettings, directory: Path, collect
 
     worker_ready.connect(start, weak=False)
     worker_process_shutdown.connect(forget, weak=False)
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
-
-
-def _bound_waits(server: Any) -> None:
-    """Let no client of the metrics server hold a thread of it for ever, nor, with TLS, the server itself.
-
-    The library waits for a client's handshake before it takes the next client, and for a request as long as it takes.
-    """
-    handler = server.RequestHandlerClass
-    server.RequestHandlerClass = type("BoundedHandler", (handler,), {"timeout": METRICS_CLIENT_SECONDS})
-    if isinstance(server.socket, ssl.SSLSocket):
-        # Shake hands in the thread of the client, when its first byte is read. The stubs lack this attribute.
-        vars(server.socket)["do_handshake_on_connect"] = False

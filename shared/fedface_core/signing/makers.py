@@ -1,7 +1,7 @@
 """Who may make what: one table of the kinds of objects, one of the kinds of messages. Whatever it names is signed.
 
 Every other object is named by its SHA-256 in something that is signed or in the ledger, and is checked by that name; or it
-is a mark (a claim, an upload), of which nobody reads more than its key.
+is a mark (a claim, an upload), of which nobody believes more than its key.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,16 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Place]:
+    """The test's parameter, if it has one, is the audience that the API has its clients ask the issuer for."""
     for name in ("CONFIG", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name))
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with serving_issuer() as issuer:
         tokens = AccessTokens(Issuer(issuer.url), AUDIENCE, "roles")
-        app = create_app(Control.empty().ports, CollectorRegistry(), closed_sign_in(tokens=tokens, client_id=CLIENT_ID))
+        sign_in = closed_sign_in(tokens=tokens, client_id=CLIENT_ID)
+        sign_in = replace(sign_in, audience=getattr(request, "param", None))
+        app = create_app(Control.empty().ports, CollectorRegistry(), sign_in)
         with served(app) as url:
             monkeypatch.setenv("FEDFACE_API_URL", url)
             place = Place(url, issuer)
@@ -88,3 +91,13 @@ def test_a_token_for_another_api_is_not_kept(fedface: Invoke, place: Place, tmp_
     code, out, err = fedface("login")
     assert (code, out, "audience" in err) == (1, "", True), err
     assert not [path for path in (tmp_path / "STATE").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(("place", "let_in"), [(AUDIENCE, True), (None, False)], indirect=["place"])
+def test_an_issuer_that_wants_to_be_asked_for_the_audience_is_if_the_api_says_so(
+    fedface: Invoke, place: Place, let_in: bool
+) -> None:
+    place.issuer.wants_to_be_asked_for_audience = True
+    place.person = {"sub": "ann", "roles": ["operator"]}
+    code, _, _ = fedface("login")
+    assert (code == 0) is let_in

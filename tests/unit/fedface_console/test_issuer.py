@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from fedface_console import issuer as module
 from fedface_console.errors import IssuerAwayError, NotSignedInError, SignedOutError
-from fedface_console.issuer import MOST_BYTES, OidcClient, Registration, Tokens, issuer_connection
+from fedface_console.issuer import MOST_BYTES, OidcClient, Registration, SignedInTokens, issuer_connection
 
 URL = "https://id.example.org/realms/faces"
 ENDPOINTS: dict[str, Any] = {
@@ -70,7 +70,7 @@ def tokens_with(**changes: Any) -> httpx.Response:
     return answered({name: value for name, value in (body | changes).items() if value is not None})
 
 
-def exchanged(answer: Answer, **changes: Any) -> Tokens:
+def exchanged(answer: Answer, **changes: Any) -> SignedInTokens:
     return asyncio.run(client_of(answer, **changes).exchanged(URL, "the-code", "n", "the-verifier"))
 
 

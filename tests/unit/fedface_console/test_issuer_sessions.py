@@ -9,8 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from fedface_console.errors import IssuerAwayError, PageError, SignedOutError
-from fedface_console.issuer import OidcClient, Registration, Tokens
+from fedface_console.issuer import OidcClient, Registration
 from fedface_console.issuer_sessions import MOST_OF_ONE, UNUSED_SECONDS, IssuerSession, IssuerSessions
+from fedface_core.contracts.oidc import Tokens
 
 URL = "https://id.example.org"
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from fedface_console.settings import ConsoleSettings, load_console_settings
+from fedface_console.settings import ConsoleSettings
+from fedface_core.runtime.environment_settings import settings_or_exit
 
 
 def test_the_defaults_serve_this_machine_only() -> None:
@@ -48,7 +49,7 @@ def test_a_wrong_setting_ends_the_process_and_is_named(
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as ended:
-        load_console_settings()
+        settings_or_exit(ConsoleSettings)
     assert ended.value.code == 78
     assert name in capsys.readouterr().err
 

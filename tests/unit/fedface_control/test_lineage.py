@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from fedface_control import lineage
@@ -11,6 +14,7 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import ModelVersion
 from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError, NotFoundError
 from fedface_core.domain.plan import Plan
+from fedface_core.ports import RoundSummary
 from support.in_process import InProcess
 
 UPLOAD = "5" * 64
@@ -101,6 +105,56 @@ def test_a_card_says_who_made_the_model_and_by_which_plan(services: InProcess, p
     assert (card.used_by, card.plan, card.uploaded) == ([run.id], plan, False)
     assert card.parameters is not None
     assert card.parameters * 4 < card.size, "of float32, with a header"
+
+
+def test_a_card_reads_one_round_of_a_run_whatever_made_the_model(
+    services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = services.run()
+    made = {version.sha256: version for version in all_pages(services, 50)}
+    read: list[int] = []
+    summaries = services.ports.ledger.round_summaries
+
+    def counted(*arguments: Any) -> Sequence[RoundSummary]:
+        found = summaries(*arguments)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(services.ports.ledger, "round_summaries", counted)
+    assert {version.source for version in made.values()} == {"prepared", "round"}
+    for sha256, version in made.items():
+        assert model_card(services.ports, sha256).made_by == [version]
+        assert read == [1]
+        read.clear()
+    assert run.model_sha256 in made
+
+
+@pytest.mark.parametrize("content", [b"", b"-1", b"seven", b"7", b"9" * 1000])
+def test_a_claim_of_an_earlier_version_or_with_a_wrong_round_is_no_harm(services: InProcess, content: bytes) -> None:
+    run = services.run()
+    sha256 = run.model_sha256 or ""
+    services.ports.artifacts.put(object_keys.claim(sha256, run.id), content)
+    made_by = model_card(services.ports, sha256).made_by
+    names_a_round = content.isdigit()
+    assert [version.round for version in made_by] == ([] if names_a_round else [1])
+
+
+def test_a_card_looks_at_a_bounded_number_of_rounds_if_no_claim_names_one(
+    services: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = services.run()
+    sha256 = run.model_sha256 or ""
+    services.ports.artifacts.put(object_keys.claim(sha256, run.id), b"")
+    monkeypatch.setattr(lineage, "ROUNDS_LOOKED_AT", 1)
+    card = model_card(services.ports, sha256)
+    assert (card.made_by, card.used_by) == ([], [run.id])
+
+
+def test_a_card_of_the_first_model_of_a_run_that_has_no_round_yet_names_the_run(services: InProcess) -> None:
+    run_id = services.start()
+    services.until(run_id, lambda run: run.model_sha256 is not None)
+    sha256 = services.ports.ledger.load(run_id).model_sha256 or ""
+    assert [(one.source, one.run_id) for one in model_card(services.ports, sha256).made_by] == [("prepared", run_id)]
 
 
 def test_a_run_that_starts_from_a_model_uses_it_and_did_not_make_it(services: InProcess) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,8 +21,15 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_stack.children import Children
 from fedface_stack.embedded_servers import HOST, prometheus, responds_ok, seaweedfs, valkey
 from fedface_stack.local_ports import free_ports
-from fedface_stack.stack import LocalStack
+from fedface_stack.stack import JOBS, SERVICES, LocalStack
 from support.servers import running
+
+ALERTS = Path(__file__).parents[3] / "deploy/prometheus/alerts.yml"
+
+
+def rules_of(text: str) -> list[str]:
+    """The names of the alerts in a file of rules."""
+    return re.findall(r"- alert: (\w+)", text)
 
 
 def test_the_broker_asks_for_a_secret_that_no_command_line_shows(stack: LocalStack) -> None:
@@ -39,7 +47,9 @@ def test_the_broker_asks_for_a_secret_that_no_command_line_shows(stack: LocalSta
 
 
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus on PATH")
-def test_prometheus_scrapes_every_service_for_the_console(tmp_path: Path, stand_in_environment: dict[str, str]) -> None:
+def test_prometheus_scrapes_every_service_for_the_console_and_knows_the_alerts(
+    tmp_path: Path, stand_in_environment: dict[str, str]
+) -> None:
     with_console = {"PYTHONPATH": os.pathsep.join([stand_in_environment["PYTHONPATH"], *sys.path])}
     with LocalStack(tmp_path / "work", with_prometheus=True, console_port=0, environment=with_console) as stack:
         told = psutil.Process(stack.processes["console"].pid).environ()["FEDFACE_PROMETHEUS_URL"]
@@ -50,7 +60,9 @@ def test_prometheus_scrapes_every_service_for_the_console(tmp_path: Path, stand_
             time.sleep(0.2)
             active = httpx.get(f"{stack.prometheus_url}/api/v1/targets", trust_env=False).json()["data"]["activeTargets"]
             scraped = {(target["labels"]["job"], target["labels"]["instance"]) for target in active}
-        assert scraped == set(stack.metrics_targets.items())
+        assert scraped == {(JOBS[name], target) for name, target in stack.metrics_targets.items()}
+        groups = httpx.get(f"{stack.prometheus_url}/api/v1/rules", trust_env=False).json()["data"]["groups"]
+        assert sorted(rule["name"] for group in groups for rule in group["rules"]) == sorted(rules_of(ALERTS.read_text()))
 
 
 @pytest.mark.parametrize(
@@ -88,12 +100,31 @@ def test_the_secret_of_valkey_is_in_a_private_folder_and_not_in_its_command(tmp_
 
 def test_the_configuration_of_prometheus_names_its_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: "/usr/bin/prometheus")
-    prometheus(tmp_path, 9090, {"api": "127.0.0.1:1", "client": "127.0.0.1:2"})
-    jobs = json.loads((tmp_path / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
-    assert {job["job_name"]: job["static_configs"] for job in jobs} == {
-        "api": [{"targets": ["127.0.0.1:1"]}],
+    prometheus(tmp_path, 9090, {"control": "127.0.0.1:1", "client": "127.0.0.1:2"})
+    settings = json.loads((tmp_path / "prometheus" / "prometheus.yml").read_text())
+    assert {job["job_name"]: job["static_configs"] for job in settings["scrape_configs"]} == {
+        "control": [{"targets": ["127.0.0.1:1"]}],
         "client": [{"targets": ["127.0.0.1:2"]}],
     }
+    assert settings["rule_files"] == ["alerts.yml"]
+    assert (tmp_path / "prometheus" / "alerts.yml").read_text() == ALERTS.read_text()
+
+
+def test_the_processes_of_the_stack_are_the_jobs_that_the_alerts_name() -> None:
+    named = set(re.findall(r'up\{job="(\w+)"\}', ALERTS.read_text()))
+    assert set(JOBS.values()) == named
+    assert JOBS.keys() == SERVICES.keys()
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool on PATH")
+def test_the_configuration_of_prometheus_and_its_alerts_are_valid(tmp_path: Path) -> None:
+    home = prometheus(tmp_path, 9090, {"control": "127.0.0.1:1"}).directory
+    assert home is not None
+    checked = subprocess.run(
+        ["promtool", "check", "config", "prometheus.yml"], cwd=home, capture_output=True, text=True, timeout=60
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert f"{len(rules_of(ALERTS.read_text()))} rules found" in checked.stdout
 
 
 ODD = (
@@ -120,7 +151,7 @@ def test_no_character_of_the_folder_means_anything_to_a_server(
     servers = [
         valkey(workdir, 1, "secret"),
         seaweedfs(workdir, (1, 2, 3, 4), "key", "secret", "bucket"),
-        prometheus(workdir, 9090, {"api": "127.0.0.1:1"}),
+        prometheus(workdir, 9090, {"control": "127.0.0.1:1"}),
     ]
     for server in servers:
         assert server.directory is not None

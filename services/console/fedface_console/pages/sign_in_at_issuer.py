@@ -61,11 +61,12 @@ async def finish(
 async def _way_to_issuer(request: Request, back: str) -> str:
     """The address of the issuer's page for a sign-in that begins now. `NotSignedInError` if nobody can sign in there."""
     oidc = _own_client(request)
-    issuer = (await api_of_nobody(request).ways_to_sign_in()).issuer
-    if issuer is None:
+    ways = await api_of_nobody(request).ways_to_sign_in()
+    if ways.issuer is None:
         raise NotSignedInError("The API has no OIDC issuer. Sign in with an API key.")
-    begun = BegunSignIn(issuer=issuer, back=back, form_secret=session_of(request).form_secret)
-    return await oidc.authorization_url(issuer, _begun_sign_ins(request).state(begun), begun.nonce, begun.verifier)
+    begun = BegunSignIn(issuer=ways.issuer, back=back, form_secret=session_of(request).form_secret)
+    state = _begun_sign_ins(request).state(begun)
+    return await oidc.authorization_url(ways.issuer, state, begun.nonce, begun.verifier, ways.audience)
 
 
 def _check_answer(begun: BegunSignIn, code: str, error: str, iss: str) -> None:

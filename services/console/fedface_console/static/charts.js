@@ -98,7 +98,7 @@
           lines: chart.lines,
           data: [curves.rounds, ...chart.lines.map((line) => line.values)],
           settings: { scales: { x: { time: false } } },
-          first: { label: "round" },
+          first: { label: "round", value: (_, round) => round ?? "–" },
           x: { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] },
         }),
       );
@@ -142,6 +142,7 @@
   }
 
   // Upright lines at the thresholds, each with the name of its false accept rate; those that lie close are not on one height.
+  // A name has a ground of its own, so that no line goes through it.
   function thresholdLines(thresholds) {
     return (plot) => {
       const context = plot.ctx;
@@ -149,22 +150,28 @@
       const scale = window.devicePixelRatio;
       context.save();
       context.strokeStyle = colour("--text");
-      context.fillStyle = colour("--text");
       context.lineWidth = scale;
       context.setLineDash([2 * scale, 3 * scale]);
       context.font = `${11 * scale}px system-ui, sans-serif`;
       context.textBaseline = "top";
-      thresholds.forEach(({ far, cosine }, place) => {
-        const x = plot.valToPos(cosine, "x", true);
-        if (x < left || x > left + width) return;
+      context.textAlign = "left";
+      const shown = thresholds
+        .map(({ far, cosine }) => ({ name: `FAR ${far}`, x: plot.valToPos(cosine, "x", true) }))
+        .filter(({ x }) => x >= left && x <= left + width);
+      for (const { x } of shown) {
         context.beginPath();
         context.moveTo(x, top);
         context.lineTo(x, top + height);
         context.stroke();
-        const name = `FAR ${far}`;
-        const before = x + context.measureText(name).width + 4 * scale > left + width;
-        context.textAlign = before ? "right" : "left";
-        context.fillText(name, x + (before ? -4 : 4) * scale, top + (2 + 14 * (place % 4)) * scale);
+      }
+      shown.forEach(({ name, x }, place) => {
+        const long = context.measureText(name).width;
+        const start = x + long + 6 * scale > left + width ? x - long - 4 * scale : x + 4 * scale;
+        const above = top + (2 + 15 * (place % 4)) * scale;
+        context.fillStyle = colour("--card");
+        context.fillRect(start - 2 * scale, above - scale, long + 4 * scale, 14 * scale);
+        context.fillStyle = colour("--text");
+        context.fillText(name, start, above);
       });
       context.restore();
     };

@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-import uvicorn
 from prometheus_client import REGISTRY
 
 from fedface_control.api.app import create_app
-from fedface_control.api.capacity import capacity_within
-from fedface_control.api.connections import protocol_within
+from fedface_control.api.capacity import ApiCapacity
+from fedface_control.api.problems import busy_response
 from fedface_control.api.request_traces import trace_requests
 from fedface_control.auth.by_settings import sign_in_by
 from fedface_control.operate.quota import Quota
@@ -18,6 +17,8 @@ from fedface_control.upkeep.claims import claim_for_earlier_runs
 from fedface_control.upkeep.restore import restore_all
 from fedface_core.bootstrap import connect, connect_api_keys, connect_dead_letters, ensure_bucket
 from fedface_core.domain.errors import UnavailableError
+from fedface_core.http_server.capacity import capacity_within
+from fedface_core.http_server.serve import Listening, serve
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.exit_message import exit_message
@@ -44,13 +45,15 @@ def main() -> None:
     ports = replace(connect(settings, create_celery(settings)), dead_letters=connect_dead_letters(settings))
     sign_in = sign_in_by(settings, connect_api_keys(settings))
     patience = settings.patience_seconds
-    capacity = replace(
-        capacity_within(raise_open_file_limit(), settings.api_connections, settings.api_event_streams),
+    wanted = ApiCapacity(
+        connections=settings.api_connections,
+        event_streams=settings.api_event_streams,
         event_streams_of_run=settings.api_event_streams_of_run,
         event_streams_of_client=settings.api_event_streams_of_client,
         uploads=settings.api_uploads,
         model_bytes=settings.api_model_bytes,
     )
+    capacity = capacity_within(raise_open_file_limit(), wanted)
     with suppress(UnavailableError):  # the ledger may come later; until then /readyz and each answer say what is wrong
         ports.ledger.ping()
     wait_for_dependency(Dependency.ARTIFACT_STORE, patience, lambda: ensure_bucket(settings))
@@ -63,20 +66,15 @@ def main() -> None:
     REGISTRY.register(PromptCollector(skew))
     app = create_app(ports, REGISTRY, sign_in, capacity, Quota(settings.api_runs, settings.api_plan_bytes, settings.budget))
     trace_requests(app)
-    uvicorn.run(
-        app,
-        host=settings.api_host,
-        port=settings.api_port,
-        root_path=settings.api_root_path,
-        ssl_certfile=settings.api_tls_certificate_file,
-        ssl_keyfile=settings.api_tls_key_file,
-        http=protocol_within(capacity),
-        backlog=capacity.backlog,
-        ws="none",
-        log_config=None,
-        timeout_graceful_shutdown=5,
-        access_log=False,
+    at = Listening(
+        settings.api_host,
+        settings.api_port,
+        settings.api_tls_certificate_file,
+        settings.api_tls_key_file,
+        settings.api_root_path,
     )
+    refusal = busy_response("the API has as many connections as it can serve")
+    serve(app, at, capacity, refusal, graceful_seconds=5)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.datastructures import State
 
 from fedface_control.api.bounded_body import BoundedBody
-from fedface_control.api.capacity import DEFAULT_CAPACITY, Capacity
+from fedface_control.api.capacity import DEFAULT_CAPACITY, ApiCapacity
 from fedface_control.api.http_metrics import HttpMetrics
 from fedface_control.api.methods import KnownMethods
 from fedface_control.api.openapi_document import TAGS, DescribedApi
@@ -50,7 +50,7 @@ def create_app(
     ports: Ports,
     registry: CollectorRegistry,
     sign_in: SignIn,
-    capacity: Capacity = DEFAULT_CAPACITY,
+    capacity: ApiCapacity = DEFAULT_CAPACITY,
     quota: Quota = DEFAULT_QUOTA,
 ) -> FastAPI:
     """The API over ``ports``, for those whom ``sign_in`` lets in. Its metrics and those of the runs are added to
@@ -116,7 +116,7 @@ def create_app(
     return app
 
 
-def state_of(ports: Ports, sign_in: SignIn, capacity: Capacity = DEFAULT_CAPACITY, quota: Quota = DEFAULT_QUOTA) -> State:
+def state_of(ports: Ports, sign_in: SignIn, capacity: ApiCapacity = DEFAULT_CAPACITY, quota: Quota = DEFAULT_QUOTA) -> State:
     """What the operations of an API find in ``request.app.state``, by the arguments of `create_app`."""
     feeds = RunFeeds(ports.ledger)
     streams = (capacity.event_streams, capacity.event_streams_of_run, capacity.event_streams_of_client)

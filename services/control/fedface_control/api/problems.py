@@ -13,10 +13,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from fedface_control.api.capacity import RETRY_AFTER_SECONDS
 from fedface_core.contracts.http import PROBLEM_MEDIA_TYPE, FieldProblem, Problem, problem_type
 from fedface_core.domain.errors import FedFaceError
 from fedface_core.domain.free_text import cut
+from fedface_core.http_server.capacity import RETRY_AFTER_SECONDS
 
 log = structlog.get_logger(__name__)
 

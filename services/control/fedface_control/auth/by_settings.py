@@ -52,6 +52,7 @@ def sign_in_by(settings: ControlSettings, keys: ApiKeys) -> SignIn:
         known=known,
         tokens=_access_tokens(settings),
         client_id=settings.oidc_client_id,
+        audience=settings.oidc_audience if settings.oidc_ask_for_audience else None,
         over_tls=settings.api_tls_certificate_file is not None,
     )
 

@@ -20,13 +20,13 @@ from fedface_control.auth.browsers import Hosts
 from fedface_control.auth.errors import BadCredentialsError, NotSignedInError, refusal
 from fedface_control.auth.limits import RequestLimits
 from fedface_control.auth.principal import EVERYBODY, Principal
+from fedface_core.contracts.oidc import LONGEST_TOKEN
 from fedface_core.domain.api_key import split_key
 from fedface_core.domain.errors import FedFaceError, UnavailableError
 from fedface_core.ports import ApiKeys
 
 log = structlog.get_logger(__name__)
 
-LONGEST_TOKEN: Final = 8192
 OPEN_PATHS: Final = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/docs", "/v1/sign-in"})
 """What nobody has to sign in for. Below /docs are the files of that page."""
 _OPEN_BELOW: Final = "/docs/"
@@ -56,6 +56,8 @@ class SignIn:
     tokens: AccessTokens | None = None
     client_id: str | None = None
     """The client of the OIDC issuer with which people sign in on the command line."""
+    audience: str | None = None
+    """What these people, and those of the console, have to ask the issuer for as ``audience``."""
     over_tls: bool = False
     """Whether the API itself speaks TLS."""
 

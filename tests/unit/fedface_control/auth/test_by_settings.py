@@ -67,3 +67,9 @@ def test_an_open_api_asks_no_issuer() -> None:
     with serving_issuer() as small:
         sign_in = sign_in_by(settings(api_open=True, oidc_issuer=small.url, oidc_audience=AUDIENCE), MemoryApiKeys())
         assert (sign_in.open, sign_in.tokens, small.asked.total()) == (True, None, 0)
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_clients_ask_for_the_audience_if_the_settings_say_so(asks: bool) -> None:
+    given = {"oidc_issuer": "https://issuer.invalid", "oidc_audience": AUDIENCE, "oidc_ask_for_audience": asks}
+    assert sign_in_by(settings(**given), MemoryApiKeys()).audience == (AUDIENCE if asks else None)

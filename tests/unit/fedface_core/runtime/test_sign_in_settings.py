@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from fedface_core.runtime.setting_types import is_loopback
+from fedface_core.domain.loopback import is_loopback
 from fedface_core.runtime.settings import ControlSettings
 
 OTHERS = {"redis_url": "redis://:own@redis:6379/0", "artifacts": "directory", "artifact_directory": "/artifacts"}
@@ -57,6 +57,7 @@ WRONG: dict[str, tuple[dict[str, object], str]] = {
     "an issuer alone": ({"oidc_issuer": ISSUER["oidc_issuer"]}, "belong together"),
     "an audience alone": ({"oidc_audience": "fedface"}, "belong together"),
     "a client without an issuer": ({"oidc_client_id": "cli"}, "FEDFACE_OIDC_CLIENT_ID is for an issuer"),
+    "an audience to ask nobody for": ({"oidc_ask_for_audience": True}, "FEDFACE_OIDC_ASK_FOR_AUDIENCE is for an issuer"),
     "an issuer without TLS": (ISSUER | {"oidc_issuer": "http://id.example.org"}, "keys of their own"),
     "no URL": (ISSUER | {"oidc_issuer": "id.example.org"}, "is no URL of an issuer"),
     "a password": (ISSUER | {"oidc_issuer": "https://a:secret@id.example.org"}, "has credentials"),

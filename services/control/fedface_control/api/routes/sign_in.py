@@ -30,4 +30,5 @@ def ways(sign_in: SignInDep) -> WaysToSignIn:
         issuer=metadata.issuer,
         client_id=sign_in.client_id,
         device_authorization=sign_in.client_id is not None and metadata.device_authorization_endpoint is not None,
+        audience=sign_in.audience,
     )

@@ -1,4 +1,4 @@
-"""The connections to the API: no more than its capacity, and none whose client only holds it.
+"""The connections to a server: no more than its capacity, and none whose client only holds it.
 
 Uvicorn's own limit counts connections only once they have sent a request, and it waits without end for the rest of a head or
 of a body, and for a client that does not read its answer. So whoever sends nothing, or a byte now and then, could take all
@@ -14,11 +14,10 @@ from typing import Any, cast
 
 import h11
 import structlog
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from fedface_control.api.capacity import Capacity
-from fedface_control.api.problems import busy_response
+from fedface_core.http_server.capacity import Capacity
 
 log = structlog.get_logger(__name__)
 
@@ -27,9 +26,9 @@ log = structlog.get_logger(__name__)
 class Pace:
     """How slow a client may be.
 
-    While the API waits for a head or for a body, each ``send_seconds`` must bring ``send_bytes``, or the whole of it. While
-    it waits for the client to read, each ``read_seconds`` must take a byte: the system buffers megabytes, and so it hides
-    for a while that a client on a slow line reads.
+    While the server waits for a head or for a body, each ``send_seconds`` must bring ``send_bytes``, or the whole of it.
+    While it waits for the client to read, each ``read_seconds`` must take a byte: the system buffers megabytes, and so it
+    hides for a while that a client on a slow line reads.
     """
 
     send_seconds: float = 10.0
@@ -61,11 +60,11 @@ class _Look:
         return self.awaited is later.awaited and self.request is later.request and self.moved <= later.moved
 
 
-def protocol_within(capacity: Capacity, pace: Pace = DEFAULT_PACE) -> type[H11Protocol]:
+def protocol_within(capacity: Capacity, refusal: ASGIApp, pace: Pace = DEFAULT_PACE) -> type[H11Protocol]:
     """Uvicorn's HTTP/1.1 for a server of this capacity, whose clients keep this pace.
 
-    A connection above it is answered with a problem of status 503. If more than a few of these wait for their answer, the
-    next ones are closed without one. A connection whose client is slower than ``pace`` is closed.
+    A connection above it is answered by ``refusal``, which has to close it. If more than a few of these wait for their
+    answer, the next ones are closed without one. A connection whose client is slower than ``pace`` is closed.
     """
 
     class BoundedProtocol(H11Protocol):
@@ -81,7 +80,7 @@ def protocol_within(capacity: Capacity, pace: Pace = DEFAULT_PACE) -> type[H11Pr
                 return
             if above > 0:
                 log.warning("connection_refused", because="too many connections", most=capacity.connections)
-                self.app = _refuse
+                self.app = refusal
             self._watch()
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -108,7 +107,7 @@ def protocol_within(capacity: Capacity, pace: Pace = DEFAULT_PACE) -> type[H11Pr
             self._next_look = self.loop.call_later(pace.send_seconds, self._watch)
 
         def _now(self) -> _Look | None:
-            """What the connection waits for its client for, or None if it does not: the API works, or has to read first."""
+            """What the connection waits for its client for, or None if it does not: the server works, or reads first."""
             at = self.loop.time()
             if self.flow.write_paused:
                 return _Look(Awaited.READING, self.cycle, -self.transport.get_write_buffer_size(), at)
@@ -124,7 +123,3 @@ def protocol_within(capacity: Capacity, pace: Pace = DEFAULT_PACE) -> type[H11Pr
 
 def _seconds(pace: Pace, awaited: Awaited) -> float:
     return pace.read_seconds if awaited is Awaited.READING else pace.send_seconds
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    await busy_response("the API has as many connections as it can serve")(scope, receive, send)

@@ -1,11 +1,8 @@
-"""Connections above the capacity are answered with a problem, or closed, and none whose client only holds it stays."""
+"""Connections above the capacity are answered by a refusal, or closed, and none whose client only holds it stays."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
@@ -17,12 +14,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from fedface_control.api.capacity import Capacity
-from fedface_control.api.connections import DEFAULT_PACE, Pace, protocol_within
+from fedface_core.http_server.capacity import Capacity
+from fedface_core.http_server.connections import DEFAULT_PACE
+from fedface_core.http_server.serve import Listening, serve
+from support.held_connections import QUICK_PACE as PACE
+from support.held_connections import answer_of, connected, cut_after, port_of, serving
 from support.servers import wait_for
 
 CAPACITY = Capacity(connections=4, event_streams=2, threads=2, backlog=3)
-PACE = Pace(send_seconds=0.2, send_bytes=10_000, read_seconds=0.4)
+REFUSAL = PlainTextResponse("too many\n", 503, {"Retry-After": "5", "Connection": "close"})
 LARGE_ANSWER = 64 * 2**20
 """More bytes than the system buffers."""
 
@@ -42,61 +42,17 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[uvicorn.Server]:
     """A server of this capacity and this pace."""
-    http = protocol_within(CAPACITY, PACE)
-    config = uvicorn.Config(
-        app, port=0, http=http, backlog=CAPACITY.backlog, log_config=None, ws="none", lifespan="off", timeout_keep_alive=5
-    )
-    served = uvicorn.Server(config)
-    thread = threading.Thread(target=served.run)
-    with structlog.testing.capture_logs():
-        thread.start()
-        while not served.started:
-            time.sleep(0.01)
+    with (
+        structlog.testing.capture_logs(),
+        serving(lambda: serve(app, Listening("127.0.0.1", 0), CAPACITY, REFUSAL, 1, PACE)) as served,
+    ):
         yield served
-        served.should_exit = True
-        thread.join()
 
 
 @pytest.fixture
 def port(server: uvicorn.Server) -> int:
     """Where it listens."""
-    return int(server.servers[0].sockets[0].getsockname()[1])
-
-
-def cut_after(connection: socket.socket, part: bytes, most: float = 3.0) -> float:
-    """Send a part every 50 ms until the server cuts the connection; returns after how many seconds it did."""
-    began = time.monotonic()
-    connection.settimeout(0.05)
-    while time.monotonic() - began < most:
-        try:
-            connection.sendall(part)
-            if connection.recv(4096) == b"":
-                break
-        except TimeoutError:
-            continue
-        except ConnectionError:
-            break
-    else:
-        pytest.fail("the server still holds the connection")
-    return time.monotonic() - began
-
-
-def connected(port: int) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=10.0)
-    time.sleep(0.02)  # until the server has taken it
-    return connection
-
-
-def answer_of(connection: socket.socket) -> bytes:
-    """What the server sends until it closes the connection; empty if it closed it at once."""
-    received = b""
-    try:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: api\r\nConnection: close\r\n\r\n")
-        while data := connection.recv(4096):
-            received += data
-    except ConnectionError:
-        return b""
-    return received
+    return port_of(server)
 
 
 def test_a_connection_too_many_is_told_when_to_come_again(port: int) -> None:
@@ -104,12 +60,8 @@ def test_a_connection_too_many_is_told_when_to_come_again(port: int) -> None:
         silent = [held.enter_context(closing(connected(port))) for _ in range(4)]
         head, _, body = answer_of(held.enter_context(closing(connected(port)))).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 503 ")
-        assert b"content-type: application/problem+json" in head.lower()
         assert b"retry-after: 5" in head.lower()
-        assert b"connection: close" in head.lower()
-        problem = json.loads(body)
-        assert (problem["title"], problem["status"]) == ("Busy", 503)
-        assert problem["detail"] == "the API has as many connections as it can serve; try again in 5 seconds"
+        assert body == b"too many\n"
         assert answer_of(silent[0]).startswith(b"HTTP/1.1 200 ")
 
 
@@ -193,7 +145,7 @@ def test_a_client_that_sends_at_the_least_pace_is_served(port: int) -> None:
 
 @pytest.mark.slow
 def test_a_client_that_waits_for_its_answer_is_not_cut(port: int) -> None:
-    """The API thinks, so whoever waits for it owes nothing."""
+    """The server thinks, so whoever waits for it owes nothing."""
     with closing(connected(port)) as connection:
         connection.sendall(b"GET /thinking HTTP/1.1\r\nHost: api\r\n\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
