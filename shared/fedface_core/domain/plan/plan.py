@@ -7,10 +7,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from fedface_core.domain.ids import client_index
-from fedface_core.domain.plan.aggregation import AdaptivePlan, AggregationPlan, SgdPlan
+from fedface_core.domain.plan.aggregation import AdaptivePlan, AggregationPlan, NormClippingPlan, SgdPlan
 from fedface_core.domain.plan.cohort import CohortPlan
 from fedface_core.domain.plan.data import DataPlan, SplitPlan
 from fedface_core.domain.plan.devices import DevicePlan
+from fedface_core.domain.plan.fixed_point import LEAST_FRACTION_BITS, fraction_bits, largest_norm_for
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
 from fedface_core.domain.plan.model import ModelPlan
 from fedface_core.domain.plan.part import PlanPart, PositiveInt, Seed, at_most, default_depends
@@ -92,6 +93,19 @@ class Plan(PlanPart):
         return (1.0, share) if isinstance(self.aggregation.optimiser, AdaptivePlan | SgdPlan) else (share, 1.0)
 
     @property
+    def most_contributors(self) -> int:
+        """How many clients' updates a round sums at most: as many as it invites."""
+        return self.cohort.invited(self.split.clients)
+
+    @property
+    def fraction_bits(self) -> int:
+        """b: the changes of a round are summed in units of 2^-b, fixed for the whole run (`fixed_point.py`)."""
+        norm = self.cohort.max_update_norm
+        if isinstance(self.aggregation.clipping, NormClippingPlan):
+            norm = min(norm, self.aggregation.clipping.norm)
+        return fraction_bits(norm, self.data.most_images_of_a_client, self.most_contributors)
+
+    @property
     def only_sums(self) -> bool:
         """Whether class embeddings stay with their clients, so that others have nothing but sums over all of them."""
         return self.strategy.name in ONLY_SUMS
@@ -119,6 +133,19 @@ class Plan(PlanPart):
                 f"a round would close with {quorum} updates, fewer than the {cohort.minimum_for(clients)} that a model is "
                 "made of at least, so that it does not tell about single people; to allow it, set cohort.minimum to "
                 f"{quorum}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sums_are_fine_enough(self) -> Self:
+        bits = self.fraction_bits
+        if bits < LEAST_FRACTION_BITS and self.strategy.name not in IN_PROCESS:
+            images = self.data.most_images_of_a_client
+            raise ValueError(
+                f"cohort.max_update_norm is {self.cohort.max_update_norm:g}; with up to {images} images a client and "
+                f"{self.most_contributors} clients a round, sums of updates would be exact to 2^{-bits} only, and 2^-"
+                f"{LEAST_FRACTION_BITS} is needed. Lower it to {largest_norm_for(images, self.most_contributors):.4g} or "
+                "less, or lower data.images_per_client or cohort.size"
             )
         return self
 
