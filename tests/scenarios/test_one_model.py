@@ -64,10 +64,11 @@ def test_messages_may_be_reordered_duplicated_and_lost(faces: Path, seed: int) -
 
 
 @pytest.mark.parametrize("shard_size", [1, 3, 32])
-def test_a_cohort_smaller_than_all_clients_is_drawn_alike(faces: Path, shard_size: int) -> None:
+def test_a_cohort_smaller_than_all_clients_is_drawn_alike_and_shards_change_no_byte(faces: Path, shard_size: int) -> None:
     services = InProcess(tiny_plan(faces, cohort={"size": 3, "shard_size": shard_size}), Disorder(1, reorder=True))
     run = services.run()
     assert_as_simulated(services, run.id)
+    assert run.model_sha256 == simulated(tiny_plan(faces, cohort={"size": 3, "shard_size": 2})).model_sha256
     assert len(services.manifest(run.id, 1).round.cohort) == 3
 
 

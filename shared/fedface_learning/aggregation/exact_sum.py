@@ -103,6 +103,7 @@ class ExactSum:
     def blocks(self, count: int, position: int) -> Iterator[tuple[int, Tensor]]:
         """The ``count`` values of the sum from ``position`` on, in float64: pairs of offset and values (p,)."""
         assert self.fraction_bits is not None, "an average needs at least one change"
+        assert len(self._sum_P) == self.length, "a stored sum has to be merged into another one first"
         for offset in range(0, count, _BLOCK):
             first = position + offset
             summed_P = self._sum_P[first : first + min(_BLOCK, count - offset)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor, log10
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -141,11 +142,12 @@ class Plan(PlanPart):
         bits = self.fraction_bits
         if bits < LEAST_FRACTION_BITS and self.strategy.name not in IN_PROCESS:
             images = self.data.most_images_of_a_client
+            largest = largest_norm_for(images, self.most_contributors)
             raise ValueError(
                 f"cohort.max_update_norm is {self.cohort.max_update_norm:g}; with up to {images} images a client and "
-                f"{self.most_contributors} clients a round, sums of updates would be exact to 2^{-bits} only, and 2^-"
-                f"{LEAST_FRACTION_BITS} is needed. Lower it to {largest_norm_for(images, self.most_contributors):.4g} or "
-                "less, or lower data.images_per_client or cohort.size"
+                f"{self.most_contributors} clients a round, sums of updates would be in units of 2^{-bits}, and they must "
+                f"be 2^-{LEAST_FRACTION_BITS} or finer. Lower it to {_rounded_down(largest)} or less, or lower "
+                "data.images_per_client or cohort.size"
             )
         return self
 
@@ -227,3 +229,9 @@ class Plan(PlanPart):
             if client_index(entry.client) >= self.split.clients:
                 raise ValueError(f"devices.trace names {entry.client}, but split.clients is only {self.split.clients}")
         return self
+
+
+def _rounded_down(number: float) -> str:
+    """The largest decimal number of four digits that is not above ``number``."""
+    scale = 10.0 ** (floor(log10(number)) - 3)
+    return f"{floor(number / scale) * scale:.4g}"
