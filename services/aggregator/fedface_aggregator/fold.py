@@ -1,4 +1,4 @@
-"""Folds a shard: sums its accepted updates, one at a time and in client order, and puts the sum as the shard's partial.
+"""Folds a shard: sums its accepted updates exactly, one at a time, and puts the sum as the shard's partial.
 
 Only the aggregator writes partials (`fedface_core.contracts.object_keys` says which service writes which object). A shard is
 folded when its accepted set is final: all its members have settled, or the round is closed.

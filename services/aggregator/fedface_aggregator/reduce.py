@@ -1,4 +1,4 @@
-"""Reduces a round: averages the partials in shard order, spreads class embeddings, and puts the next model version."""
+"""Reduces a round: averages the partials, spreads class embeddings, and puts the next model version."""
 
 from __future__ import annotations
 
