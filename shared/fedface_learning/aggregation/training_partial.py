@@ -26,8 +26,9 @@ from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.class_sums import ClassSums
-from fedface_learning.strategies import ServerRound, strategy_of
-from fedface_learning.updates.checks import check_update
+from fedface_learning.strategies import ServerRound, Tensors, strategy_of
+from fedface_learning.updates.careful_check import CheckedUpdate
+from fedface_learning.updates.checks import check_in_memory, check_update
 from fedface_learning.updates.class_parts import part_of_round
 from fedface_learning.updates.form import PlacedValues, UpdateForm
 
@@ -131,24 +132,49 @@ class TrainingPartial:
         In an asynchronous run that is also times the weight of its staleness. A change that is clipped is added in part. If
         reading ``blocks`` or a check refuses the update, only the reason is kept.
         """
-        form = start.trained_form
         plan = start.plan
-        bounds = start.norm_bounds
         try:
             check_declaration(accepted, plan, RoundKind.TRAINING)
-            update = check_update(blocks, accepted, form, bounds)
-            further = update.further_tensors
-            part = part_of_round(further, accepted, start.kept.get(client)) if plan.only_sums else None
+            update = check_update(blocks, accepted, start.trained_form, start.norm_bounds)
+            part = part_of_round(update.further_tensors, accepted, start.kept.get(client)) if plan.only_sums else None
         except UpdateRefusedError as error:
             self._refuse(client, error)
             return
+        self._add(client, accepted, update, part, start)
+        self.size += accepted.size
+
+    def fold_trained(self, client: str, declared: AcceptedUpdate, tensors: Tensors, start: StartingPoint) -> None:
+        """Check a client's update, whose tensors the process that trained it has in memory, and add it as `fold` does.
+
+        Only the images and losses of ``declared`` are looked at: there is no object. The plan must allow combined delivery.
+        """
+        try:
+            check_declaration(declared, start.plan, RoundKind.TRAINING)
+            update = check_in_memory(tensors, start.trained_form, start.norm_bounds)
+        except UpdateRefusedError as error:
+            self._refuse(client, error)
+            return
+        self._add(client, declared, update, None, start)
+
+    def refuse_all(self, clients: Iterable[str], error: UpdateRefusedError) -> None:
+        """Keep the reason why the updates of all these clients are refused."""
+        for client in clients:
+            self._refuse(client, error)
+
+    def _add(
+        self, client: str, accepted: AcceptedUpdate, update: CheckedUpdate, part: ClassSums | None, start: StartingPoint
+    ) -> None:
+        """Add a checked update. ``part`` is what it changes of the class sums, if the plan has any."""
+        plan = start.plan
+        form = start.trained_form
+        bounds = start.norm_bounds
         share = bounds.share_kept(update.norm)
         weight = accepted.images * plan.aggregation.staleness_weight(start.rounds_behind) * share
         moved = _moved(update.values, form)
         self.changes.add_parts(form.averaged_values, moved, update.counters, weight, plan.fraction_bits)
         self.sums = add_sums(self.sums, part)
-        if further and part is None:
-            self.uploaded[client] = dict(further)
+        if update.further_tensors and part is None:
+            self.uploaded[client] = dict(update.further_tensors)
         if update.norm is not None and share < 1:
             self.clipped[client] = update.norm
         if update.norm is not None and bounds.norms_are_needed:
@@ -157,7 +183,6 @@ class TrainingPartial:
         assert accepted.loss_after is not None, "it was checked"
         self.images += accepted.images
         self.folded += 1
-        self.size += accepted.size
         self.loss_before += weighted_loss(accepted.images, accepted.loss_before)
         self.loss_after += weighted_loss(accepted.images, accepted.loss_after)
 

@@ -61,6 +61,13 @@ class Plan(PlanPart):
     update_encoding: UpdateEncodingPlan = Field(
         default_factory=Float32Plan, description="How an update is uploaded: a name, or a name with its parameters."
     )
+    delivery: Literal["single", "combined"] = Field(
+        default="single",
+        exclude_if=lambda delivery: delivery == "single",  # so that other plans keep their JSON, and older services read it
+        description="`single`: each client uploads its update. `combined`, for simulations: a worker adds up what the "
+        "clients that it trains contribute, and uploads the sum. The model is the same to the byte. The aggregator then "
+        "cannot check single updates.",
+    )
     spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan, description="How class embeddings are pushed apart.")
     devices: DevicePlan = Field(
         default_factory=DevicePlan, description="How slow and how reliable the simulated devices are."
@@ -215,6 +222,23 @@ class Plan(PlanPart):
             raise ValueError(f"update_encoding: the strategy {self.strategy.name!r} uploads nothing; leave it out")
         if encoding.error_feedback and self.aggregation.is_asynchronous:
             raise ValueError("update_encoding.error_feedback is for synchronous runs: set it to false")
+        return self
+
+    @model_validator(mode="after")
+    def _delivery_fits(self) -> Self:
+        if self.delivery == "single":
+            return self
+        reasons = {
+            f"strategy: {self.strategy.name!r} uploads nothing": self.strategy.name in IN_PROCESS,
+            "aggregation.mode is asynchronous": self.aggregation.is_asynchronous,
+            "aggregation.clipping acts on single updates": self.aggregation.clipping is not None,
+            f"update_encoding: {self.update_encoding.name} encodes single updates": self.update_encoding != Float32Plan(),
+            f"strategy: with {self.strategy.name!r} each client keeps what it has uploaded": self.only_sums,
+            "devices: a simulated device delivers by itself": self.devices.simulated,
+        }
+        if any(reasons.values()):
+            found = "; ".join(reason for reason, holds in reasons.items() if holds)
+            raise ValueError(f"delivery: the updates of this plan cannot be combined: {found}")
         return self
 
     @model_validator(mode="after")
