@@ -43,14 +43,15 @@ if refused == '' then
     local client = ARGV[place]
     redis.call('SREM', unsettled, client)
     redis.call('SREM', late, client) -- it was late, and the deadline has moved since
+    shard = redis.call('HGET', members, client)
     redis.call('HINCRBY', shards, shard, -1)
+    redis.call('SADD', accepted_shards, shard)
     redis.call('HDEL', failures, step .. client)
     redis.call('HSET', accepted, client, ARGV[place + 1])
     if kind == 'training' then
       redis.call('HINCRBY', answered, client, 1)
     end
   end
-  redis.call('SADD', accepted_shards, shard)
   redis.call('SET', activity, now)
 end
 
