@@ -17,7 +17,12 @@ REFERENCE_NETWORK: Final[dict[str, Any]] = {
 """A plan's part `model`: a network of 294,128 parameters."""
 
 
-def reference_plan(clients: int, rounds: int, losses: Literal["measured", "seen"] = "seen") -> Plan:
+def reference_plan(
+    clients: int,
+    rounds: int,
+    losses: Literal["measured", "seen"] = "seen",
+    delivery: Literal["single", "combined"] = "single",
+) -> Plan:
     """A plan of ``clients`` with 10 grey images each at 56×48, `REFERENCE_NETWORK`, and five steps on all images at once.
 
     By default the clients report the losses that their training steps see, since no bare loop measures a loss separately.
@@ -29,6 +34,7 @@ def reference_plan(clients: int, rounds: int, losses: Literal["measured", "seen"
             "data": {"dataset": "synthetic", "images_per_identity": 10},
             "split": {"clients": clients, "test": 2},
             "local_training": {"steps": 5, "learning_rate": 0.01, "momentum": 0.9, "losses": losses},
+            "delivery": delivery,
             "rounds": rounds,
         }
     )

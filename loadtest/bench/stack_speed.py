@@ -40,8 +40,9 @@ def stack_speed(
 
     The local stack has queue, store and all services; its client workers stand for the clients. The bare loop, in plain
     PyTorch, averages the clients' models in shared memory; it uploads, checks and evaluates nothing. FedFace is measured
-    twice: with clients that report the losses that their training steps see, and with clients that measure the losses
-    separately. `fedface bench peers` measures the simulation in one process without services.
+    three times: with clients that report the losses that their training steps see, with those whose updates a worker
+    combines, and with clients that measure the losses separately. `fedface bench peers` measures the simulation in one
+    process without services.
     """
     from fedface_cli.plain_console import talk_console
     from fedface_core.domain.errors import FedFaceError
@@ -78,6 +79,7 @@ def measure_systems(clients: int, processes: int, repetitions: int, artifacts: A
 
     machine = this_machine()
     plan = reference_plan(clients, _ROUNDS)
+    combined_plan = reference_plan(clients, _ROUNDS, delivery="combined")
     plan_with_measured_losses = reference_plan(clients, _ROUNDS, losses="measured")
     use_one_thread()  # the bare loop averages and spreads in this process
     workload = enrolled_workload(plan)
@@ -96,6 +98,7 @@ def measure_systems(clients: int, processes: int, repetitions: int, artifacts: A
                 BARE_LOOP: bare.round,
                 BARE_LOOP_CHANNELS_LAST: bare_channels_last.round,
                 "FedFace": lambda: mean_round_seconds(stack, plan),
+                "FedFace, combined": lambda: mean_round_seconds(stack, combined_plan),
                 "FedFace, losses measured": lambda: mean_round_seconds(stack, plan_with_measured_losses),
             },
             repetitions,

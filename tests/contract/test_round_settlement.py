@@ -106,6 +106,7 @@ USES_OF_A_ROUND: list[Callable[[RunLedger, str, int], object]] = [
     lambda ledger, run, number: ledger.take_back_attempt(run, number, COHORT[0]),
     lambda ledger, run, number: ledger.record_failure(run, number, "control.sweep", "KeyError"),
     lambda ledger, run, number: ledger.accept(run, number, COHORT[0], update()),
+    lambda ledger, run, number: ledger.accept_all(run, number, {COHORT[0]: update()}),
     lambda ledger, run, number: ledger.fail(run, number, COHORT[0], "no images"),
     lambda ledger, run, number: ledger.accepted(run, number),
     lambda ledger, run, number: ledger.accepted(run, number, []),
@@ -134,6 +135,48 @@ def test_an_update_is_accepted_once(opened: OpenRound) -> None:
     assert tally.accepted_shards == {1}
     assert tally.last_activity == LATER
     assert opened.ledger.accepted(opened.run.id, 1) == {COHORT[4]: update()}
+
+
+def test_the_updates_of_a_shards_clients_are_accepted_in_one_step(opened: OpenRound) -> None:
+    opened.ledger.record_late(opened.run.id, 1, COHORT[1])
+    updates = {client: update(images) for images, client in enumerate(COHORT[:3], start=1)}
+    opened.clock.set_to(LATER)
+    assert opened.ledger.accept_all(opened.run.id, 1, updates) == Receipt(shard=0, shard_settled=True)
+    tally = opened.ledger.tally(opened.run.id, 1)
+    assert (tally.accepted, tally.unsettled, tally.last_activity) == (3, frozenset(COHORT[3:]), LATER)
+    assert tally.accepted_shards == {0}
+    assert opened.ledger.accepted(opened.run.id, 1) == updates
+    assert opened.ledger.round_summary(opened.run.id, 1).late == 0
+    assert opened.ledger.participation(opened.run.id)[COHORT[1]].accepted == 1
+    receipt = opened.ledger.accept_all(opened.run.id, 1, dict.fromkeys(COHORT[3:5], update()))
+    assert (receipt.shard_settled, receipt.round_ready) == (False, True), "the quorum is reached"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda opened: opened.accept(COHORT[1]), RefusalReason.DUPLICATE),
+        (lambda opened: opened.fail(COHORT[1]), RefusalReason.LATE),
+        (lambda opened: opened.clock.set_to(T0 + timedelta(seconds=60)), RefusalReason.LATE),
+        (OpenRound.close, RefusalReason.LATE),
+    ],
+    ids=["duplicate", "failed", "deadline", "closed"],
+)
+def test_of_several_updates_all_are_accepted_or_none(
+    opened: OpenRound, spoil: Callable[[OpenRound], object], reason: RefusalReason
+) -> None:
+    opened.clock.set_to(LATER)
+    spoil(opened)
+    before = (opened.ledger.tally(opened.run.id, 1), opened.ledger.accepted(opened.run.id, 1))
+    receipt = opened.ledger.accept_all(opened.run.id, 1, dict.fromkeys(COHORT[:3], update(9)))
+    assert receipt == Receipt(refused=reason, shard=0)
+    assert (opened.ledger.tally(opened.run.id, 1), opened.ledger.accepted(opened.run.id, 1)) == before
+
+
+def test_a_stranger_among_several_clients_keeps_all_out(opened: OpenRound) -> None:
+    receipt = opened.ledger.accept_all(opened.run.id, 1, dict.fromkeys((COHORT[6], STRANGER), update()))
+    assert receipt == Receipt(refused=RefusalReason.NOT_INVITED)
+    assert opened.ledger.accepted(opened.run.id, 1) == {}
 
 
 def test_a_duplicate_changes_nothing(opened: OpenRound) -> None:

@@ -100,6 +100,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> None:
         self.both(lambda ledger: ledger.accept(run_id, number, client, update))
 
+    @rule(run_id=run_ids, number=numbers, some=st.sets(clients, min_size=1), update=updates)
+    def accept_all(self, run_id: str, number: int, some: set[str], update: AcceptedUpdate) -> None:
+        self.both(lambda ledger: ledger.accept_all(run_id, number, dict.fromkeys(some, update)))
+
     @rule(run_id=run_ids, number=numbers, client=clients)
     def fail(self, run_id: str, number: int, client: str) -> None:
         self.both(lambda ledger: ledger.fail(run_id, number, client, "no photographs"))

@@ -234,7 +234,7 @@ def test_partials_come_back_from_their_bytes(
     again = TrainingPartial()
     again.merge(stored_again(partial))
     assert again.encoded_parts() == partial.encoded_parts()
-    assert (again.folded, again.refused, again.models.weight) == (2, {"client-000002": "changed"}, 12)
+    assert (again.folded, again.refused, again.images) == (2, {"client-000002": "changed"}, 12)
     assert stored_again(EnrolmentPartial({"client-000004": TARGET_D}, {"client-000004": 6})).images == {"client-000004": 6}
 
 

@@ -111,3 +111,16 @@ def test_no_steps_switch_it_off() -> None:
     spread_CD, stats = spread(rows_CD, SpreadoutPlan(steps=0))
     assert torch.equal(spread_CD, rows_CD)
     assert stats.mean_off_diagonal_cosine == pytest.approx(0.8, abs=0.1)
+
+
+@pytest.mark.parametrize("cosine", [0.0, 0.4, 0.86])
+def test_products_in_float32_and_in_blocks_make_the_rows_of_float64(cosine: float) -> None:
+    """1,100 rows are three blocks, so each row has neighbours before, within and after its own block."""
+    rows_CD = similar_rows(1100, 32, cosine)
+    expected_CD = rows_CD.double()
+    for _ in range(DEFAULTS.steps):
+        hinges_CC = torch.clamp(expected_CD @ expected_CD.T - DEFAULTS.margin, min=0).fill_diagonal_(0)
+        rates_C = torch.clamp(0.9 / hinges_CC.sum(dim=1), max=2 * DEFAULTS.weight * DEFAULTS.learning_rate)
+        expected_CD = normalize(expected_CD - rates_C.unsqueeze(1) * (hinges_CC @ expected_CD), dim=1)
+    found_CD, _ = spread(rows_CD, DEFAULTS)
+    torch.testing.assert_close(found_CD.double(), expected_CD, rtol=0, atol=1e-6)

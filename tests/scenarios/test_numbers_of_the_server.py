@@ -33,7 +33,7 @@ def spread_to_nan(*arguments: Any) -> Any:
     ("function", "broken", "number", "named"),
     [
         (
-            "fedface_learning.aggregation.training_partial.take_server_step",
+            "fedface_learning.aggregation.average_in_place.take_server_step",
             step_to_nan,
             1,
             "averaging, with the server optimiser average, embedding.bias, the norm of the change would not be finite",

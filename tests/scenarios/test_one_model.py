@@ -10,6 +10,7 @@ from fedface_control.operate.run import create_run, delete_run, start_run
 from fedface_core.contracts import object_keys
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.run import RunPhase
+from fedface_core.domain.update import group_digest
 from fedface_learning.formats.codec import sha256_hex
 from support.in_process import Disorder, InProcess
 from support.places import simulated
@@ -27,7 +28,11 @@ def assert_as_simulated(services: InProcess, run_id: str) -> None:
         manifest = services.manifest(run_id, simulated_round.number)
         assert tuple(manifest.accepted) == manifest.round.cohort
         assert manifest.failed == {}
-        assert manifest.round.aggregation == simulated_round.aggregation
+        aggregation = manifest.round.aggregation
+        assert aggregation is not None
+        if services.plan.delivery == "combined":  # who was combined with whom decides how many bytes are uploaded
+            aggregation = aggregation.model_copy(update={"uploaded_bytes": simulated_round.aggregation.uploaded_bytes})
+        assert aggregation == simulated_round.aggregation
         assert simulated_round.aggregation.folded == len(manifest.round.cohort)
         assert simulated_round.verification is not None
         assert manifest.round.scores == simulated_round.verification.scores
@@ -56,6 +61,37 @@ def test_the_straight_path_trains_the_model(faces: Path) -> None:
     assert all((done.aggregation.update_norm or 0) > 0 for done in rounds[1:])
 
 
+@pytest.fixture
+def one_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All clients of a round are one task, as if it had eight times as many clients."""
+    monkeypatch.setattr("fedface_core.domain.client_tasks._WORKERS", 1)
+
+
+@pytest.mark.usefixtures("one_task")
+def test_combined_updates_are_one_object_for_each_shard_and_make_the_same_model(faces: Path) -> None:
+    plan = tiny_plan(faces, delivery="combined", split={"clients": 6}, cohort={"shard_size": 4})
+    services = InProcess(plan)
+    run = services.run()
+    assert_as_simulated(services, run.id)
+    assert run.model_sha256 == simulated(plan.model_copy(update={"delivery": "single"})).model_sha256
+    keys = services.ports.artifacts.keys(f"runs/{run.id}/rounds/2/updates/")
+    groups = [group_digest(client_id(index) for index in members) for members in (range(4), range(4, 6))]
+    assert sorted(keys) == sorted(object_keys.combined_update(run.id, 2, group) for group in groups)
+    manifest = services.manifest(run.id, 2)
+    assert [update.group for update in manifest.accepted.values()] == [groups[0]] * 4 + [groups[1]] * 2
+    assert manifest.round.aggregation is not None
+    assert manifest.round.aggregation.uploaded_bytes == sum(services.ports.artifacts.size(key) for key in keys)
+
+
+@pytest.mark.usefixtures("one_task")
+@pytest.mark.parametrize("seed", range(6))
+def test_combined_updates_may_be_reordered_duplicated_lost_and_killed(faces: Path, seed: int) -> None:
+    plan = tiny_plan(faces, delivery="combined", split={"clients": 6}, cohort={"shard_size": 4})
+    disorder = Disorder(seed, reorder=True, duplicate=0.25, drop=0.15, stray_sweep=0.1)
+    services = InProcess(plan, disorder, kill_after=9 * seed + 30)
+    assert_as_simulated(services, services.run().id)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_messages_may_be_reordered_duplicated_and_lost(faces: Path, seed: int) -> None:
     services = InProcess(
@@ -65,10 +101,11 @@ def test_messages_may_be_reordered_duplicated_and_lost(faces: Path, seed: int) -
 
 
 @pytest.mark.parametrize("shard_size", [1, 3, 32])
-def test_a_cohort_smaller_than_all_clients_is_drawn_alike(faces: Path, shard_size: int) -> None:
+def test_a_cohort_smaller_than_all_clients_is_drawn_alike_and_shards_change_no_byte(faces: Path, shard_size: int) -> None:
     services = InProcess(tiny_plan(faces, cohort={"size": 3, "shard_size": shard_size}), Disorder(1, reorder=True))
     run = services.run()
     assert_as_simulated(services, run.id)
+    assert run.model_sha256 == simulated(tiny_plan(faces, cohort={"size": 3, "shard_size": 2})).model_sha256
     assert len(services.manifest(run.id, 1).round.cohort) == 3
 
 
@@ -106,6 +143,20 @@ def test_a_cohort_smaller_than_all_clients_is_drawn_alike(faces: Path, shard_siz
             "local_training": {"flip": True, "shift": 2},
             "aggregation": {"optimiser": "adam"},
         },
+        {"delivery": "combined"},
+        {
+            "delivery": "combined",
+            "model": {"architecture": "mobilefacenet", "height": 16, "width": 16, "widths": [4, 4, 4]},
+            "cohort": {"size": 3, "shard_size": 1},
+        },
+        {"delivery": "combined", "strategy": "fedaws", "aggregation": {"optimiser": "adam"}},
+        {
+            "delivery": "combined",
+            "strategy": "public-negatives",
+            "split": {"public": 2},
+            "model": {"centring": True},
+            "aggregation": {"optimiser": "adam"},
+        },
         {"strategy": "gaussian-negatives"},
         {
             "strategy": "gaussian-negatives",
@@ -128,14 +179,16 @@ def test_other_plans_agree_with_their_simulation_too(faces: Path, changes: dict[
         (False, {"rounds": 1}),
         (True, {"rounds": 2, "strategy": "fedaws", "aggregation": {"optimiser": "adam"}}),
         (True, {"rounds": 2, "strategy": "gaussian-negatives"}),
+        (True, {"rounds": 2, "delivery": "combined", "cohort": {"shard_size": 2}}),
     ],
-    ids=["redelivered", "lost", "with a server state", "with class sums"],
+    ids=["redelivered", "lost", "with a server state", "with class sums", "combined"],
 )
+@pytest.mark.usefixtures("one_task")
 def test_a_service_may_be_killed_after_any_effect(
     faces: Path, stride: Stride, redeliver: bool, changes: dict[str, object]
 ) -> None:
     """For every put, ledger step and message of a run, a process is killed right after it."""
-    plan = tiny_plan(faces, split={"clients": 2}, cohort={"shard_size": 1}, **changes)
+    plan = tiny_plan(faces, **({"split": {"clients": 2}, "cohort": {"shard_size": 1}} | changes))
     unharmed = InProcess(plan)
     assert_as_simulated(unharmed, unharmed.run().id)
     effects = len(unharmed.effect_log.effects)

@@ -136,7 +136,10 @@ def test_a_simulation_of_one_ends(faces: Path, centring: bool) -> None:
 def test_a_client_whose_training_diverges_fails_with_its_loss(faces: Path) -> None:
     """Its update would have a loss that no JSON holds, which was an unexpected error in each of its attempts."""
     plan = tiny_plan(
-        faces, local_training={"learning_rate": 1e9, "steps": 6}, cohort={"retries": 0, "max_update_norm": 1e30}
+        faces,
+        data={"images_per_client": 1},
+        local_training={"learning_rate": 1e9, "steps": 6},
+        cohort={"retries": 0, "max_update_norm": 6e7},
     )
     services = InProcess(plan)
     run_id = services.start()

@@ -97,7 +97,14 @@ def test_a_buffer_that_no_training_gives_is_refused(
     faces: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, value: float, encoding: str
 ) -> None:
     attack(monkeypatch, set_all(suffix, int(value) if suffix == "tracked" else value))
-    plan = tiny_plan(faces, rounds=1, model=BATCH_NORM, update_encoding=encoding, cohort={"max_update_norm": 1e12})
+    plan = tiny_plan(
+        faces,
+        rounds=1,
+        model=BATCH_NORM,
+        update_encoding=encoding,
+        data={"images_per_client": 4},
+        cohort={"max_update_norm": 1e7},
+    )
     assert result(plan).refused == {ATTACKER: "out_of_range"}
 
 

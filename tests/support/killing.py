@@ -74,6 +74,7 @@ class _KillablePort:
                 "take_back_attempt",
                 "begin_wait",
                 "accept",
+                "accept_all",
                 "fail",
                 "record_late",
                 "record_partial",

@@ -1,4 +1,4 @@
-"""Folds a shard: sums its accepted updates, one at a time and in client order, and puts the sum as the shard's partial.
+"""Folds a shard: sums its accepted updates exactly, one at a time, and puts the sum as the shard's partial.
 
 Only the aggregator writes partials (`fedface_core.contracts.object_keys` says which service writes which object). A shard is
 folded when its accepted set is final: all its members have settled, or the round is closed.
@@ -11,6 +11,7 @@ from itertools import groupby
 
 import structlog
 
+from fedface_aggregator.combined_updates import merge_combined
 from fedface_aggregator.read_ahead import ReadAhead
 from fedface_aggregator.signed_updates import SignedUpdates
 from fedface_core.contracts import object_keys
@@ -19,6 +20,7 @@ from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError,
 from fedface_core.domain.failures import masked, shortened
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase
+from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate, accepted_digest
 from fedface_core.ports import ArtifactStore, RoundSettlement
 from fedface_core.runtime.metrics import AGGREGATION_SECONDS, UPDATES, AggregationStep
@@ -109,6 +111,9 @@ def sum_updates(
 
     ``median_bound`` is the norm at which the round's updates are clipped, once it is known. Errors as `fold` raises them.
     """
+    if plan.delivery == "combined" and current.kind is RoundKind.TRAINING:
+        start = _starting_point(workbench, plan, current, current.number, median_bound, {})
+        return merge_combined(workbench, start, current, accepted)
     partial = PARTIALS[current.kind]()
     kept = _kept(workbench, plan, current, accepted)
     # First by the round that the client started from, so that one model at a time is in memory; then in client order.

@@ -1,4 +1,4 @@
-"""Reduces a round: averages the partials in shard order, spreads class embeddings, and puts the next model version."""
+"""Reduces a round: averages the partials, spreads class embeddings, and puts the next model version."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from fedface_core.domain.errors import (
     DamagedObjectError,
     InvalidInputError,
     TooFewUpdatesError,
+    UnknownSchemaError,
     UnusableModelError,
 )
 from fedface_core.domain.facts import RoundAggregated
@@ -199,7 +200,7 @@ class _Partials:
             log.warning("update_clipped", client_id=client, norm=norm)
 
     def _stored(self, shard: int) -> Partial:
-        """The partial of a shard. One that is missing or damaged is folded again.
+        """The partial of a shard. One that is missing, damaged, or of another version of FedFace is folded again.
 
         It is missing if the worker that recorded its shard as folded had read an older accepted set.
         """
@@ -209,7 +210,7 @@ class _Partials:
         key = object_keys.partial(self._current.run_id, self._current.number, shard, accepted_digest(accepted))
         try:
             return partial_class.read(open_artifact(artifacts, key))
-        except (ArtifactMissingError, DamagedObjectError) as error:
+        except (ArtifactMissingError, DamagedObjectError, UnknownSchemaError) as error:
             log.warning("folded_again", shard=shard, reason=str(error))
             fold(self._workbench, self._plan, self._current, key, accepted)
             return partial_class.read(open_artifact(artifacts, key))

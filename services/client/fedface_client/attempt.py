@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from fedface_client.device import Device
 from fedface_client.failed_attempt import count_error, fail, fail_after_last_attempt
 from fedface_client.invitation import Invitation
-from fedface_client.make_update import make_update, started_from
+from fedface_client.make_update import make_update, started_from, train_in_place
 from fedface_client.settle import count_attempt, current_round, settle
 from fedface_core.contracts import object_keys
 from fedface_core.domain.declaration import check_declaration
@@ -33,6 +33,7 @@ from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES, ClientStep
 from fedface_learning.client.update import Update
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
+from fedface_learning.strategies import Tensors
 from fedface_worker.checked_artifacts import get_bounded
 from fedface_worker.public_reasons import public_reason
 from fedface_worker.workbench import Workbench
@@ -110,6 +111,18 @@ class Attempt:
             try:
                 return make_update(self.workbench, self.invitation)
             except (InvalidInputError, DamagedObjectError, LostResidualError, UpdateRefusedError) as error:
+                fail(self.workbench.ports, self.invitation, public_reason(error))
+                return None
+
+    def train_in_place(self) -> tuple[AcceptedUpdate, Tensors] | None:
+        """As `make_update`, for combined delivery: what the client declares and its tensors, as long as no other one trains.
+
+        An update of an earlier attempt is not looked for: it was in an object of other clients.
+        """
+        with self._counting_errors():
+            try:
+                return train_in_place(self.workbench, self.invitation)
+            except (InvalidInputError, DamagedObjectError, UpdateRefusedError) as error:
                 fail(self.workbench.ports, self.invitation, public_reason(error))
                 return None
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import structlog
 
 from fedface_client.attempt import Attempt
 from fedface_client.background_delivery import BackgroundDelivery
+from fedface_client.combined_delivery import CombinedDelivery
 from fedface_client.invitation import Invitation
 from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
-from fedface_core.domain.round_kind import ENROLMENT_ROUND
+from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
+from fedface_core.ports import Clock
 from fedface_core.runtime.failing_steps import counting_failures
 from fedface_core.signing.life import working_for
 from fedface_worker.public_reasons import public_reason
@@ -38,30 +41,59 @@ def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, c
     if opened is None:
         return
     plan, opened_round = opened
-    clock = workbench.ports.clock
-    ends_at = clock.monotonic() + _TIME_SLICE_SECONDS
+    reached = _reached(workbench.ports.clock, remaining)
+    combined = plan.delivery == "combined" and opened_round.kind is RoundKind.TRAINING
+    work = _deliver_combined if combined else _deliver_each
     try:
-        with working_for(correlation_id), BackgroundDelivery() as background:
-            while remaining and (len(remaining) == len(command.clients) or clock.monotonic() < ends_at):
-                client = remaining.popleft()
-                attempt = Attempt.begin(workbench, Invitation(plan, opened_round, client, correlation_id))
-                update = attempt.make_update() if attempt else None
-                try:
-                    background.wait()
-                except Exception:
-                    remaining.appendleft(client)  # the delivery of the client before has failed, not this client
-                    raise
-                if attempt is None or update is None:
-                    continue
-                if remaining and attempt.can_deliver_in_background:
-                    background.begin(attempt, update)
-                else:
-                    attempt.deliver(update)
+        with working_for(correlation_id):
+            work(workbench, (Invitation(plan, opened_round, client, correlation_id) for client in reached), remaining)
     except Exception:
         _requeue(workbench, command, correlation_id, tuple(remaining))
         raise
     _requeue(workbench, command, correlation_id, tuple(remaining))
     log.info("clients_done", clients=len(command.clients) - len(remaining), handed_back=len(remaining))
+
+
+def _reached(clock: Clock, remaining: deque[str]) -> Iterator[str]:
+    """The clients whose turn comes before the time slice ends; the first one always. Each is taken out of ``remaining``."""
+    ends_at = clock.monotonic() + _TIME_SLICE_SECONDS
+    first = True
+    while remaining and (first or clock.monotonic() < ends_at):
+        first = False
+        yield remaining.popleft()
+
+
+def _deliver_each(workbench: Workbench, invitations: Iterable[Invitation], remaining: deque[str]) -> None:
+    """Have each client make its update, and deliver it while the next one trains."""
+    with BackgroundDelivery() as background:
+        for invitation in invitations:
+            attempt = Attempt.begin(workbench, invitation)
+            update = attempt.make_update() if attempt else None
+            try:
+                background.wait()
+            except Exception:
+                remaining.appendleft(invitation.client_id)  # the delivery of the client before has failed, not this client
+                raise
+            if attempt is None or update is None:
+                continue
+            if remaining and attempt.can_deliver_in_background:
+                background.begin(attempt, update)
+            else:
+                attempt.deliver(update)
+
+
+def _deliver_combined(workbench: Workbench, invitations: Iterable[Invitation], _remaining: deque[str]) -> None:
+    """Have each client train, and deliver all of them together, also if one of them fails unexpectedly."""
+    combined = CombinedDelivery(workbench)
+    try:
+        for invitation in invitations:
+            attempt = Attempt.begin(workbench, invitation)
+            if attempt is not None:
+                combined.train(attempt)
+    except Exception:
+        combined.deliver()
+        raise
+    combined.deliver()
 
 
 def _plan_and_round(

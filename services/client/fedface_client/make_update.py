@@ -12,11 +12,14 @@ from fedface_core.domain.errors import ArtifactMissingError, LostResidualError
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import RoundKind
+from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import ArtifactStore, Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, TRAINING_IMAGES, ClientStep
 from fedface_learning.client.local_training import Trainee, TrainingRound
-from fedface_learning.client.update import Update, enrolment_update, training_update
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import Update, enrolment_update, trained_result, training_update
 from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
+from fedface_learning.strategies import Tensors
 from fedface_learning.updates.class_parts import decode_kept, kept_limit
 from fedface_learning.updates.encoding import decode_residual, residual_limit, update_encoding_of
 from fedface_worker.checked_artifacts import get_checked
@@ -57,6 +60,37 @@ def _enrol(workbench: Workbench, invitation: Invitation) -> Update:
 
 def _train(workbench: Workbench, invitation: Invitation) -> Update:
     """Train the round's model version on the client's images with its own class embedding."""
+    trainer, trainee, training = _prepare(workbench, invitation)
+    with CLIENT_STEP_SECONDS.labels(ClientStep.TRAIN).time():
+        update = training_update(trainer, trainee, training)
+    _count_images(invitation, trainee)
+    return update
+
+
+def train_in_place(workbench: Workbench, invitation: Invitation) -> tuple[AcceptedUpdate, Tensors]:
+    """Train as `make_update` does, and encode nothing: what the client declares, and the tensors of its update by name.
+
+    The tensors are in the trainer's memory until the next client trains. The declaration has no object, so its SHA-256 and
+    its size stand for none. Errors as `make_update` raises them.
+    """
+    trainer, trainee, training = _prepare(workbench, invitation)
+    with CLIENT_STEP_SECONDS.labels(ClientStep.TRAIN).time():
+        result = trained_result(trainer, trainee, training)
+    _count_images(invitation, trainee)
+    declared = AcceptedUpdate(
+        sha256="0" * 64,
+        size=1,
+        images=len(trainee.images_NCHW),
+        loss_before=result.loss_before,
+        loss_after=result.loss_after,
+        started_from=training.started_from,
+    )
+    check_declaration(declared, invitation.plan, RoundKind.TRAINING)
+    return declared, {**result.model, **result.uploads}
+
+
+def _prepare(workbench: Workbench, invitation: Invitation) -> tuple[LocalTrainer, Trainee, TrainingRound]:
+    """What a training of the client needs: the trainer with the round's model version, the client, and the round."""
     plan = invitation.plan
     opened = invitation.opened_round
     client = invitation.client_id
@@ -71,12 +105,14 @@ def _train(workbench: Workbench, invitation: Invitation) -> Update:
         guidance = workbench.guidance(opened.run_id, opened.guidance_sha256)
         trainer = workbench.models.trainer(plan.model, opened.model_sha256)
     trainee = Trainee(client, images_NCHW, own_D, residual_P)
-    training = TrainingRound(plan, opened.number, guidance, started_from(opened))
-    with CLIENT_STEP_SECONDS.labels(ClientStep.TRAIN).time():
-        update = training_update(trainer, trainee, training)
-    batch = min(plan.local_training.batch_size or len(images_NCHW), len(images_NCHW))
-    TRAINING_IMAGES.inc(plan.local_training.steps_in(opened.number, plan.rounds) * batch)
-    return update
+    return trainer, trainee, TrainingRound(plan, opened.number, guidance, started_from(opened))
+
+
+def _count_images(invitation: Invitation, trainee: Trainee) -> None:
+    local = invitation.plan.local_training
+    images = len(trainee.images_NCHW)
+    steps = local.steps_in(invitation.opened_round.number, invitation.plan.rounds)
+    TRAINING_IMAGES.inc(steps * min(local.batch_size or images, images))
 
 
 def own_class_embedding(artifacts: ArtifactStore, opened_round: Round, client: str, size: int) -> Tensor:

@@ -99,7 +99,7 @@ def settle(ports: Ports, invitation: Invitation, outcome: AcceptedUpdate | Clien
         if isinstance(outcome, AcceptedUpdate):
             ports.ledger.record_late(run_id, invitation.opened_round.number if number is None else number, client)
     if number is not None:
-        _publish_what_is_complete(ports, invitation, number, receipt)
+        publish_what_is_complete(ports, invitation, number, receipt)
     return Settled(receipt.refused)
 
 
@@ -119,7 +119,7 @@ def _wait_for_the_next_round(ports: Ports, invitation: Invitation, number: int) 
     return True
 
 
-def _publish_what_is_complete(ports: Ports, invitation: Invitation, number: int, receipt: Receipt) -> None:
+def publish_what_is_complete(ports: Ports, invitation: Invitation, number: int, receipt: Receipt) -> None:
     """Report a ready round to control, or else ask the aggregator to fold a settled shard.
 
     The sweep publishes again what gets lost. When control closes a round, it asks for every shard that is not folded yet,

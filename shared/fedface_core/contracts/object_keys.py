@@ -5,7 +5,7 @@
 | records of runs, manifests, marks of uploads | control | control |
 | claims on model versions | aggregator; control, for the weights that a plan starts from | control |
 | uploaded models | control, for a user | aggregator |
-| updates | the client of that name | aggregator |
+| updates | the client of that name; combined ones: a client worker | aggregator |
 | residuals | the client of that name | that client |
 | identity lists | a client worker | client, aggregator, evaluator |
 | partials, aggregations, server states | aggregator | aggregator; control reads aggregations |
@@ -79,6 +79,11 @@ def run(run: str) -> str:
 def update(run: str, number: int, client: str) -> str:
     """The key of a client's update, safetensors: its mean embedding at enrolment, else its encoded model."""
     return f"runs/{run}/rounds/{number}/updates/{client}.safetensors"
+
+
+def combined_update(run: str, number: int, group: str) -> str:
+    """The key of the update of several clients, safetensors: their exact sum. ``group`` is their `group_digest`."""
+    return f"runs/{run}/rounds/{number}/updates/combined-{group}.safetensors"
 
 
 def partial(run: str, number: int, shard: int, accepted: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from fedface_core.domain.ids import Sha256
 
@@ -25,6 +25,11 @@ class AcceptedUpdate(BaseModel):
     started_from: Sha256 | None = Field(default=None, description="The model version that was trained; none at enrolment.")
     residual_sha256: Sha256 | None = Field(
         default=None, description="What the client keeps of it for its next update, if anything."
+    )
+    group: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")] | None = Field(
+        default=None,
+        exclude_if=lambda group: group is None,  # so that other updates keep their record, and their digest
+        description="The `group_digest` of the clients whose contributions are one object with this one's, if they are.",
     )
 
 
@@ -59,6 +64,11 @@ def digest_in_order(accepted: Iterable[tuple[str, AcceptedUpdate]]) -> str:
     for client, update in accepted:
         digest.update(f"{client} {update.model_dump_json()}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def group_digest(clients: Iterable[str]) -> str:
+    """The digest of who is in a combined update, 16 hexadecimal digits: the object is stored under it."""
+    return hashlib.sha256("\n".join(sorted(clients)).encode()).hexdigest()[:16]
 
 
 class RefusalReason(StrEnum):

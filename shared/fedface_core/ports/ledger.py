@@ -185,6 +185,14 @@ class RoundSettlement(Protocol):
         such run, or the round was never opened.
         """
 
+    def accept_all(self, run_id: str, number: int, updates: Mapping[str, AcceptedUpdate]) -> Receipt:
+        """Record the updates of several invited clients of one shard, in one atomic step: all of them, or none.
+
+        If one of them cannot be accepted, for the reasons that `accept` has, nothing changes, and the receipt gives the
+        reason of the first such client, in client order. `NotFoundError` if there is no such run, or the round was never
+        opened.
+        """
+
     def fail(self, run_id: str, number: int, client: str, reason: str) -> Receipt:
         """Record that an invited client that has not settled will send no update, and why, in one atomic step. Failures of
         its attempts are forgotten.

@@ -39,7 +39,7 @@ _TIMES_TRIAL: Final = 100
 
 @dataclass
 class EnrolmentPartial:
-    """The `Partial` of enrolment: the mean embeddings of a shard, in client order."""
+    """The `Partial` of enrolment: the mean embeddings of a shard, by client."""
 
     mean_embeddings: dict[str, Tensor] = field(default_factory=dict)
     """Client → its mean embedding (D,), float32."""

@@ -85,8 +85,8 @@ class AveragedRound:
 class Partial(Protocol):
     """The updates of one shard, or of several merged shards, in the form that one kind of round needs.
 
-    A partial is always made from the stored updates of its shard, in client order, and never from messages. So a task that
-    is delivered again, or a second aggregator that folds the shard, writes equal bytes.
+    A partial is always made from the stored updates of its shard, and never from messages. Its sums are exact (ADR 40). So a
+    task that is delivered again, or a second aggregator that folds the shard in another order, writes equal bytes.
     """
 
     refused: dict[str, str]
@@ -114,7 +114,7 @@ class Partial(Protocol):
         """
 
     def encoded_parts(self) -> list[bytes | memoryview]:
-        """Encode the partial as an object, in parts. Equal updates in equal order give equal bytes."""
+        """Encode the partial as an object, in parts. Equal updates give equal bytes, in whatever order they were added."""
 
     def size_limit(self, start: StartingPoint) -> int:
         """The largest size in bytes of an update from ``start``. A larger update is refused before it is downloaded."""

@@ -20,7 +20,7 @@ _LOWER_RATES = "lower the learning rates of local_training, aggregation.optimise
 
 
 def reduce_partials(partials: Iterable[Partial], before: ServerRound) -> ReducedRound:
-    """Merge the partials in shard order, average, let the strategy finish the round, and encode the result.
+    """Merge the partials, average, let the strategy finish the round, and encode the result.
 
     ``partials`` are of the round's kind; they are read one at a time. ``before`` is the round before any update was added:
     its network is the model that the round started from, and becomes the next model version, in place. `TooFewUpdatesError`

@@ -1,45 +1,49 @@
-"""A training round on the aggregator: the weighted sum of a shard's updates, and the average of all shards.
+"""A training round on the aggregator: the weighted sum of a shard's changes, and the average of all shards.
 
-In a synchronous run the clients' models are summed. In an asynchronous run (FedBuff, Nguyen et al., AISTATS 2022; ADR 8) the
-clients' changes are summed, times the weight of their staleness, because a client may have started from an older model.
+What is summed are the clients' changes, each from the model that its client started from, exactly (ADR 40). In an
+asynchronous run (FedBuff, Nguyen et al., AISTATS 2022; ADR 8) a change is also weighted by its staleness.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from typing import Any, BinaryIO, Final
 
-import torch
 from torch import Tensor
 
 from fedface_core.domain.declaration import check_declaration
-from fedface_core.domain.errors import DamagedObjectError, UpdateRefusedError
+from fedface_core.domain.errors import DamagedObjectError, UnknownSchemaError, UpdateRefusedError
+from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
-from fedface_learning.aggregation.averaging import StoredSum, WeightedSum
+from fedface_learning.aggregation.average_in_place import average_in_place
+from fedface_learning.aggregation.exact_sum import ExactSum, Moved, StoredSum, is_of_sum
 from fedface_learning.aggregation.partial import AveragedRound, StartingPoint
 from fedface_learning.aggregation.partial_sums import add_sums, is_of_sums, read_sums
-from fedface_learning.aggregation.server_optimiser import take_server_step
-from fedface_learning.aggregation.server_state import OPTIMISER, STRATEGY, select_state
+from fedface_learning.aggregation.server_state import STRATEGY, select_state
 from fedface_learning.formats.codec import encoded_parts
 from fedface_learning.formats.stored_tensors import StoredTensors
-from fedface_learning.models.weights import load_tensors, network_tensors
+from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.class_sums import ClassSums
-from fedface_learning.strategies import ServerRound, strategy_of
-from fedface_learning.updates.buffer_ranges import VARIANCE, last_part
-from fedface_learning.updates.checks import check_update
+from fedface_learning.strategies import ServerRound, Tensors, strategy_of
+from fedface_learning.updates.careful_check import CheckedUpdate
+from fedface_learning.updates.checks import check_in_memory, check_update
 from fedface_learning.updates.class_parts import part_of_round
 from fedface_learning.updates.form import PlacedValues, UpdateForm
-from fedface_learning.updates.norm import update_norm
+
+SCHEMA_VERSION: Final = 2
+"""Of a stored partial. Version 1 had sums of models in float64, and no version in its metadata."""
+_LOSS_BITS: Final = 40
+"""Losses are summed in units of 2^-40, as whole numbers of any size, so that their sum has no order either."""
 
 
 @dataclass
 class TrainingPartial:
-    """The `Partial` of a training round: sums over a shard, of models or of changes."""
+    """The `Partial` of a training round: sums over a shard, none of which depends on the order of its updates."""
 
-    models: WeightedSum = field(default_factory=WeightedSum)
-    """The sum of models; in an asynchronous run, of changes."""
+    changes: ExactSum = field(default_factory=ExactSum)
+    """Σ n_c · the client's change, in an asynchronous run times the weight of its staleness."""
     images: int = 0
     """The number of images of all folded updates."""
     folded: int = 0
@@ -54,10 +58,10 @@ class TrainingPartial:
     """Client → the norm of its update, for updates that were clipped."""
     norms: dict[str, float] = field(default_factory=dict)
     """Client → the norm of its folded update, if the plan clips by the median of the norms."""
-    loss_before: float = 0.0
-    """Σ n_c · the client's loss before training."""
-    loss_after: float = 0.0
-    """Σ n_c · the client's loss after training."""
+    loss_before: int = 0
+    """Σ n_c · the client's loss before training, as `weighted_loss` gives it."""
+    loss_after: int = 0
+    """Σ n_c · the client's loss after training, as `weighted_loss` gives it."""
     uploaded: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     """Client → the tensors that it uploaded beside the model, by name. They are not summed, so they should be small."""
     sums: ClassSums | None = None
@@ -66,39 +70,39 @@ class TrainingPartial:
     def encoded_parts(self) -> list[bytes | memoryview]:
         """Encode the partial as an object, in parts that share the sum's memory."""
         counts = {
-            "weight": self.models.weight,
+            "schema_version": SCHEMA_VERSION,
+            "fraction_bits": self.changes.fraction_bits,
             "images": self.images,
             "folded": self.folded,
             "size": self.size,
             "refused": self.refused,
+            "loss_before": self.loss_before,
+            "loss_after": self.loss_after,
         }
         norms = {name: value for name, value in (("clipped", self.clipped), ("norms", self.norms)) if value}
         further = {
             f"{client}/{name}": tensor for client, tensors in self.uploaded.items() for name, tensor in tensors.items()
         }
         sums = {} if self.sums is None else self.sums.tensors()
-        return encoded_parts(
-            self.models.tensors() | further | sums,
-            counts | norms | {"loss_before": self.loss_before, "loss_after": self.loss_after},
-        )
+        return encoded_parts(self.changes.tensors() | further | sums, counts | norms)
 
     @classmethod
     def read(cls, file: BinaryIO) -> TrainingPartial:
-        """Read a stored partial. `DamagedObjectError` if it is damaged.
+        """Read a stored partial. `DamagedObjectError` if it is damaged, `UnknownSchemaError` if another version wrote it.
 
         Its sum is read from ``file`` when the partial is merged into another.
         """
         stored = StoredTensors(file)
+        counts = _counts_of_this_version(stored.metadata)
         uploaded: dict[str, dict[str, Tensor]] = {}
         sums = read_sums(stored)
         for key in stored.places:
             client, _, name = key.rpartition("/")
-            if client and not is_of_sums(key):
+            if not (is_of_sum(key) or is_of_sums(key)):
                 uploaded.setdefault(client, {})[name] = stored.tensor(key)
-        counts = dict(stored.metadata)
         try:
-            models = StoredSum(stored, (name for name in stored.places if "/" not in name), counts.pop("weight"))
-            return cls(models, **counts, uploaded=uploaded, sums=sums)
+            changes = StoredSum(stored, counts.pop("fraction_bits"))
+            return cls(changes, **counts, uploaded=uploaded, sums=sums)
         except (KeyError, TypeError) as error:
             raise DamagedObjectError(f"not the metadata of a partial: {error!r}") from error
 
@@ -123,32 +127,54 @@ class TrainingPartial:
         return True
 
     def fold(self, client: str, accepted: AcceptedUpdate, blocks: Iterable[memoryview], start: StartingPoint) -> None:
-        """Check one client's update, and add its model times its number of images.
+        """Check one client's update, and add its change times its number of images.
 
-        In an asynchronous run its change is added, times its number of images and the weight of its staleness. A change that
-        is clipped is added in part. If reading ``blocks`` or a check refuses the update, only the reason is kept.
+        In an asynchronous run that is also times the weight of its staleness. A change that is clipped is added in part. If
+        reading ``blocks`` or a check refuses the update, only the reason is kept.
         """
-        form = start.trained_form
         plan = start.plan
-        bounds = start.norm_bounds
         try:
             check_declaration(accepted, plan, RoundKind.TRAINING)
-            update = check_update(blocks, accepted, form, bounds)
-            further = update.further_tensors
-            part = part_of_round(further, accepted, start.kept.get(client)) if plan.only_sums else None
+            update = check_update(blocks, accepted, start.trained_form, start.norm_bounds)
+            part = part_of_round(update.further_tensors, accepted, start.kept.get(client)) if plan.only_sums else None
         except UpdateRefusedError as error:
             self._refuse(client, error)
             return
+        self._add(client, accepted, update, part, start)
+        self.size += accepted.size
+
+    def fold_trained(self, client: str, declared: AcceptedUpdate, tensors: Tensors, start: StartingPoint) -> None:
+        """Check a client's update, whose tensors the process that trained it has in memory, and add it as `fold` does.
+
+        Only the images and losses of ``declared`` are looked at: there is no object. The plan must allow combined delivery.
+        """
+        try:
+            check_declaration(declared, start.plan, RoundKind.TRAINING)
+            update = check_in_memory(tensors, start.trained_form, start.norm_bounds)
+        except UpdateRefusedError as error:
+            self._refuse(client, error)
+            return
+        self._add(client, declared, update, None, start)
+
+    def refuse_all(self, clients: Iterable[str], error: UpdateRefusedError) -> None:
+        """Keep the reason why the updates of all these clients are refused."""
+        for client in clients:
+            self._refuse(client, error)
+
+    def _add(
+        self, client: str, accepted: AcceptedUpdate, update: CheckedUpdate, part: ClassSums | None, start: StartingPoint
+    ) -> None:
+        """Add a checked update. ``part`` is what it changes of the class sums, if the plan has any."""
+        plan = start.plan
+        form = start.trained_form
+        bounds = start.norm_bounds
         share = bounds.share_kept(update.norm)
-        if plan.aggregation.is_asynchronous:
-            weight = accepted.images * plan.aggregation.staleness_weight(start.rounds_behind)
-            self.models.add_parts(form.model, _changes(update.values, form, share), update.counters, weight)
-        else:
-            values = _models(update.values, form, share)
-            self.models.add_parts(form.model, values, update.counters, accepted.images)
+        weight = accepted.images * plan.aggregation.staleness_weight(start.rounds_behind) * share
+        moved = _moved(update.values, form)
+        self.changes.add_parts(form.averaged_values, moved, update.counters, weight, plan.fraction_bits)
         self.sums = add_sums(self.sums, part)
-        if further and part is None:
-            self.uploaded[client] = dict(further)
+        if update.further_tensors and part is None:
+            self.uploaded[client] = dict(update.further_tensors)
         if update.norm is not None and share < 1:
             self.clipped[client] = update.norm
         if update.norm is not None and bounds.norms_are_needed:
@@ -157,13 +183,12 @@ class TrainingPartial:
         assert accepted.loss_after is not None, "it was checked"
         self.images += accepted.images
         self.folded += 1
-        self.size += accepted.size
-        self.loss_before += accepted.images * accepted.loss_before
-        self.loss_after += accepted.images * accepted.loss_after
+        self.loss_before += weighted_loss(accepted.images, accepted.loss_before)
+        self.loss_after += weighted_loss(accepted.images, accepted.loss_after)
 
     def merge(self, other: TrainingPartial) -> None:
         """Add another shard's sums."""
-        self.models.merge(other.models)
+        self.changes.merge(other.changes)
         self.images += other.images
         self.folded += other.folded
         self.size += other.size
@@ -178,63 +203,63 @@ class TrainingPartial:
     def average(self, before: ServerRound) -> AveragedRound:
         """Make the next model version in the network of ``before``, by the plan's server optimiser.
 
-        The optimiser's target is the average of the models; in an asynchronous run, the old model plus the mean change. If
-        the strategy lets the aggregator take part, its own model is in the average. The partial is empty afterwards.
+        The optimiser's target is the model plus the clients' mean change. If the strategy lets the aggregator take part, its
+        own change is in the mean. The partial is empty afterwards.
         """
         plan = before.plan
         network = before.network
         assert plan.only_sums or len(before.class_embeddings_CD), "a training round starts from class embeddings"
+        self._require_no_more_than_invited(plan)
+        own_weight = 0
         old = network_tensors(network)
         server_round = replace(before, uploaded=self.uploaded, state=select_state(before.state, STRATEGY), sums=self.sums)
         if take_part := strategy_of(plan).take_part:
             old = {name: tensor.clone() for name, tensor in old.items()}
-            if aggregator_images := take_part(server_round):
-                self.models.add(network_tensors(network), aggregator_images)
-        average = self._add_mean_change(old) if plan.aggregation.is_asynchronous else self.models.average(old)
-        # Changes from an older model can be larger than what is left of a variance.
-        average = {name: tensor.clamp_min(0) if last_part(name) == VARIANCE else tensor for name, tensor in average.items()}
-        self.models = WeightedSum()  # to free the sum's memory before more is allocated
-        parameters = [name for name, _ in network.named_parameters()]
-        client_share, share = plan.rate_shares(before.number)
-        client_rate = plan.local_training.learning_rate * client_share
-        state = select_state(before.state, OPTIMISER)
-        optimiser = plan.aggregation.optimiser
-        new, moments = take_server_step(average, old, parameters, optimiser, state, share, client_rate)
-        new_norm = update_norm(new, old)
-        load_tensors(network, new, "the average")
+            own_weight = take_part(server_round)
+        moments, norm = average_in_place(before, old, self.changes, self.images, own_weight)
+        self.changes = ExactSum()  # to free the sum's memory before more is allocated
         return AveragedRound(
             server_round,
             images=self.images,
             moments=moments,
-            update_norm=new_norm,
-            loss_before=self.loss_before / self.images,
-            loss_after=self.loss_after / self.images,
+            update_norm=norm,
+            loss_before=_mean_loss(self.loss_before, self.images),
+            loss_after=_mean_loss(self.loss_after, self.images),
         )
+
+    def _require_no_more_than_invited(self, plan: Plan) -> None:
+        """`DamagedObjectError` if there are more updates than the plan invites: the sum might have left its 64 bits."""
+        if self.folded > plan.most_contributors:
+            raise DamagedObjectError(
+                f"the partials of a round hold {self.folded} updates, and only {plan.most_contributors} clients are invited"
+            )
 
     def _refuse(self, client: str, error: UpdateRefusedError) -> None:
         self.refused[client] = error.reason
         self.details[client] = error.detail
 
-    def _add_mean_change(self, old: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """``f + Σ n_c s_c Δ_c / Σ n_c``. Division by Σ n_c, not Σ n_c s_c, makes the step of a stale update smaller."""
-        summed = self.models.tensors()
-        return {
-            name: (tensor.double() + summed[name] / self.images).to(tensor.dtype)
-            if tensor.is_floating_point()
-            else torch.maximum(tensor, summed[name])
-            for name, tensor in old.items()
-        }
+
+def weighted_loss(images: int, loss: float) -> int:
+    """``images · loss`` in units of 2^-40, with the loss rounded to the nearest one. Sums of whole numbers have no order."""
+    return images * round(loss * 2.0**_LOSS_BITS)
 
 
-def _models(values: Iterable[PlacedValues], form: UpdateForm, share: float) -> Iterator[tuple[int, Tensor]]:
-    """The position in the flat sum and the client's values (P,) of each span; of a clipped update the values, float64, at
-    ``share`` of the way from the global model to them.
-    """
-    if share == 1:
-        return ((span.in_sum, values_P) for span, values_P in values)
-    return ((span.in_sum, torch.lerp(form.of_model(span).double(), values_P.double(), share)) for span, values_P in values)
+def _mean_loss(summed: int, images: int) -> float:
+    return summed / (images << _LOSS_BITS)
 
 
-def _changes(values: Iterable[PlacedValues], form: UpdateForm, share: float) -> Iterator[tuple[int, Tensor]]:
-    """The position in the flat sum and ``share · (update − model)`` (P,), float64, of each span."""
-    return ((span.in_sum, (values_P.double() - form.of_model(span).double()) * share) for span, values_P in values)
+def _moved(values: Iterable[PlacedValues], form: UpdateForm) -> Iterator[Moved]:
+    """The values (P,) of each span in the client's model and in the one that it started from."""
+    return (Moved(span.in_sum, values_P, form.of_model(span)) for span, values_P in values)
+
+
+def _counts_of_this_version(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """A partial's metadata without its version. `UnknownSchemaError` if it has another version than `SCHEMA_VERSION`."""
+    counts = dict(metadata)
+    version = counts.pop("schema_version", 1)
+    if version != SCHEMA_VERSION:
+        raise UnknownSchemaError(
+            f"schema version {str(version)[:20]} of a partial is not known here: this FedFace reads version "
+            f"{SCHEMA_VERSION}; its shard has to be folded again"
+        )
+    return counts

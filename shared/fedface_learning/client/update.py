@@ -77,6 +77,14 @@ def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingR
         return _update(trainer.train(trainee, training), trainee, training, trainer.global_model)
 
 
+def trained_result(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> LocalResult:
+    """What `training_update` encodes: the result of the training of one client, in the trainer's memory. Errors as there."""
+    with _naming_the_client(trainee.client, training.number):
+        result = trainer.train(trainee, training)
+        _require_finite_losses(result, trainee, training)
+        return result
+
+
 def training_updates(
     trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound
 ) -> Iterator[tuple[str, Update | TrainingFailure]]:
@@ -151,12 +159,7 @@ def _naming_the_client(client: str, number: int) -> Iterator[None]:
 
 
 def _update(result: LocalResult, trainee: Trainee, training: TrainingRound, global_model: Tensors) -> Update:
-    losses = (result.loss_before, result.loss_after)
-    if not all(isfinite(loss) for loss in losses):
-        raise InvalidInputError(
-            f"the local training of {trainee.client} diverged in round {training.number}: its loss is {losses[0]} before "
-            f"and {losses[1]} after; lower local_training.learning_rate, or start from other weights"
-        )
+    _require_finite_losses(result, trainee, training)
     metadata: dict[str, Any] = {
         "images": len(trainee.images_NCHW),
         "loss_before": result.loss_before,
@@ -176,3 +179,12 @@ def _update(result: LocalResult, trainee: Trainee, training: TrainingRound, glob
     data = encode_tensors({**model, **result.uploads}, metadata)
     accepted = AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)})
     return Update(data, accepted, residual)
+
+
+def _require_finite_losses(result: LocalResult, trainee: Trainee, training: TrainingRound) -> None:
+    losses = (result.loss_before, result.loss_after)
+    if not all(isfinite(loss) for loss in losses):
+        raise InvalidInputError(
+            f"the local training of {trainee.client} diverged in round {training.number}: its loss is {losses[0]} before "
+            f"and {losses[1]} after; lower local_training.learning_rate, or start from other weights"
+        )

@@ -1,4 +1,4 @@
-"""The layout of the flat float64 sum of a shard (ADR 17)."""
+"""The layout of the flat sum of a shard (ADR 17)."""
 
 from __future__ import annotations
 

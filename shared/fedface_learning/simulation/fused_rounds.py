@@ -23,6 +23,7 @@ from fedface_core.domain.plan.strategy import IN_PROCESS
 from fedface_core.domain.plan.update_encoding import Float32Plan
 from fedface_learning.aggregation import TrainingPartial
 from fedface_learning.aggregation.partial_sums import add_sums
+from fedface_learning.aggregation.training_partial import weighted_loss
 from fedface_learning.client.batches import batches, uses_all_unaugmented
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.formats.codec import encode_tensors
@@ -112,7 +113,7 @@ def fused_partial(inputs: RoundInputs, images: Mapping[str, Tensor]) -> tuple[Tr
                 raise InvalidInputError(
                     f"the loss of {trainee.client} is {loss} in round {inputs.number}; without fused rounds the others go on"
                 )
-            partial.loss_before += len(trainee.images_NCHW) * loss
+            partial.loss_before += weighted_loss(len(trainee.images_NCHW), loss)
             _add_uploads(partial, kept, trainee.client, further, inputs.plan)
     partial.loss_after = partial.loss_before
     rate_share, _ = inputs.plan.rate_shares(inputs.number)
@@ -124,7 +125,7 @@ def fused_partial(inputs: RoundInputs, images: Mapping[str, Tensor]) -> tuple[Tr
             average[name] = (before[name].double() - rate * parameter.grad.double()).to(parameter.dtype)
     network.zero_grad()
     _require_within_norm(update_norm(average, before), inputs)
-    partial.models.add(average, total)
+    partial.changes.add(average, before, total, inputs.plan.fraction_bits)
     partial.size = len(trainees) * len(encode_tensors({**network_tensors(network), **uploads[0]}))
     return partial, kept
 

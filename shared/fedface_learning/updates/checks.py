@@ -18,10 +18,24 @@ from fedface_core.domain.errors import FedFaceError, UpdateRefusedError
 from fedface_core.domain.failures import reason_of
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason
 from fedface_learning.memory_errors import is_out_of_memory
-from fedface_learning.updates.careful_check import CheckedUpdate, check_carefully, check_tensors
+from fedface_learning.strategies import Tensors
+from fedface_learning.updates.careful_check import (
+    CheckedUpdate,
+    check_carefully,
+    check_finite,
+    check_further,
+    check_tensors,
+)
 from fedface_learning.updates.fast_path import check_fast
 from fedface_learning.updates.form import Blocks, UpdateForm
-from fedface_learning.updates.norm import NormBounds, check_mean_norm
+from fedface_learning.updates.norm import (
+    NormBounds,
+    check_mean_norm,
+    check_norm,
+    clearly_within,
+    exact_norm,
+    rough_norm,
+)
 
 MEAN_EMBEDDING: Final = "mean_embedding"
 """The name of the one tensor of an enrolment update."""
@@ -41,10 +55,30 @@ def check_update(
     object is not the one accepted or breaks an invariant; it carries the reason and names the tensor. The update's norm is
     known if it must be, or may be above where updates are clipped.
     """
-    read = _read_accepted(blocks, accepted)
-    with _refusing_what_fails():
+    read = read_accepted(blocks, accepted)
+    with refusing_what_fails():
         fast = None if bounds.norms_are_needed else check_fast(read, accepted, form, bounds.lowest)
         return fast or check_carefully(read, accepted, form, bounds.largest)
+
+
+def check_in_memory(tensors: Tensors, form: UpdateForm, bounds: NormBounds) -> CheckedUpdate:
+    """Check the tensors of a training update that is a whole model and still in the memory of the process that trained it.
+
+    `UpdateRefusedError` for the reasons that `check_update` has, but for those that lie in an object's bytes.
+    """
+    with refusing_what_fails():
+        norm = None
+        if not clearly_within(rough_norm(form.values_by_name(tensors), form), bounds.lowest):
+            for name, like in form.expected.items():
+                check_finite(name, tensors[name].view(like.shape))
+            norm = exact_norm(form.values_by_name(tensors), form)
+            check_norm(norm, bounds.largest)
+        form.buffer_ranges.check(tensors)
+        for name in form.further_tensors:
+            check_finite(name, tensors[name])
+        directions = {name: check_further(name, tensors[name], form) for name in form.further_tensors}
+        counters = {name: tensors[name] for name, like in form.model.items() if not like.is_floating_point()}
+        return CheckedUpdate(form.values_by_name(tensors), counters, directions, norm)
 
 
 def check_mean_embedding(
@@ -55,14 +89,14 @@ def check_mean_embedding(
     ``blocks`` are the update's object, as `form.Blocks` describes. `UpdateRefusedError` if the object is not the one
     accepted, or if names, shape, dtype, values or image count are wrong, or if the mean is longer than ``max_norm``.
     """
-    read = _read_accepted(blocks, accepted)
-    with _refusing_what_fails():
+    read = read_accepted(blocks, accepted)
+    with refusing_what_fails():
         mean_D = check_tensors(read, accepted, enrolment_reference(embedding_size))[MEAN_EMBEDDING]
         check_mean_norm(float(torch.linalg.vector_norm(mean_D.double())), max_norm)
         return mean_D
 
 
-def _read_accepted(blocks: Iterable[memoryview], accepted: AcceptedUpdate) -> Blocks:
+def read_accepted(blocks: Iterable[memoryview], accepted: AcceptedUpdate) -> Blocks:
     """Read a whole object. `UpdateRefusedError` if its SHA-256 or its size is not the accepted one."""
     read = []
     hashed = hashlib.sha256()
@@ -79,7 +113,7 @@ def _read_accepted(blocks: Iterable[memoryview], accepted: AcceptedUpdate) -> Bl
 
 
 @contextmanager
-def _refusing_what_fails() -> Iterator[None]:
+def refusing_what_fails() -> Iterator[None]:
     """Turn an error that no check foresaw into an `UpdateRefusedError`: the object was read, so it is the object's fault.
 
     Errors of the global model's object, of the machine and of its memory are no fault of an update, and leave the block as

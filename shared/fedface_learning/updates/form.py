@@ -1,6 +1,6 @@
 """The form of an update, to the byte: the position of each value in the update, in the model and in the sum (ADR 17).
 
-The sum of a shard is one flat float64 tensor. An update that `encode_tensors` wrote has its values in the order of the sum,
+The sum of a shard is one flat tensor. An update that `encode_tensors` wrote has its values in the order of the sum,
 in a few contiguous spans. So an update is compared and added span by span, not tensor by tensor, and in pieces that fit a
 core's cache. P values.
 """
@@ -132,6 +132,8 @@ class UpdateForm:
             if name in positions
         }
         self._spans = _join(self._span_of.values())
+        self.averaged_values = sum(span.count for span in self._spans)
+        """P, the number of the model's values that are averaged."""
 
     @classmethod
     def of(

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from structlog.testing import capture_logs
 
 from fedface_core.domain.commands import HandleFact, ReduceRound
 from fedface_core.domain.facts import RoundAggregated
 from fedface_core.domain.round import RoundPhase
 from fedface_core.domain.run import RunPhase
+from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.simulation.simulate import simulate
 from support.in_process import InProcess
 from support.tiny_run import tiny_plan
@@ -27,6 +30,24 @@ def test_a_damaged_partial_is_folded_again(faces: Path, number: int, damage: byt
         artifacts.put(key, damage if isinstance(damage, bytes) else artifacts.get(key)[:-1])
     run = services.to_end(run_id)
     assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulate(services.plan).model_sha256)
+
+
+def test_a_partial_of_an_older_version_is_folded_again(faces: Path) -> None:
+    """An upgrade while a round is open may find partials with sums of models in float64."""
+    services = InProcess(tiny_plan(faces))
+    run_id = services.start()
+    services.until(run_id, lambda _: ReduceRound(run_id=run_id, round=1) in services.publisher.commands)
+    artifacts = services.ports.artifacts
+    counts = {"weight": 12.0, "images": 12, "folded": 2, "size": 1, "refused": {}, "loss_before": 0.5, "loss_after": 0.25}
+    older = encode_tensors({"embedding.bias": torch.ones(4, dtype=torch.float64)}, counts)
+    for key in artifacts.keys(f"runs/{run_id}/rounds/1/partials/"):
+        artifacts.put(key, older)
+    with capture_logs() as logs:
+        run = services.to_end(run_id)
+    assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulate(services.plan).model_sha256)
+    reasons = [entry["reason"] for entry in logs if entry["event"] == "folded_again"]
+    assert len(reasons) == 2
+    assert all(reason.startswith("schema version 1 of a partial is not known here") for reason in reasons)
 
 
 def test_a_finished_round_is_not_reduced_again(faces: Path) -> None:

@@ -215,6 +215,19 @@ class MemoryLedger:
                 state.accepted[client] = update
             return state.receipt(client, refused)
 
+    def accept_all(self, run_id: str, number: int, updates: Mapping[str, AcceptedUpdate]) -> Receipt:
+        """Record the updates of several invited clients of one shard, in one atomic step: all of them, or none."""
+        with self._lock:
+            state = self._state(run_id, number)
+            now = self._clock.now()
+            for client in sorted(updates):
+                if (refused := state.refusal(client, now)) is not None:
+                    return state.receipt(client, refused)
+            for client, update in updates.items():
+                state.settle(client, now)
+                state.accepted[client] = update
+            return state.receipt(max(updates), None)
+
     def fail(self, run_id: str, number: int, client: str, reason: str) -> Receipt:
         """Record that an invited client that has not settled will send no update, and why, in one atomic step."""
         with self._lock:

@@ -37,6 +37,7 @@ No key expires.
     {run}:round:{n}:failures        hash        step → its failures⁶                           record_failure       delete⁷
 
     ¹ of a run that is being deleted   ² and active_runs, of an ended run   ³ of the round that it opens
+    accept is accept and accept_all
     ⁴ and begin_attempt accept fail record_partial touch   ⁵ and save, of a round that it reopens
     ⁶ as three lines: the counts in a row and in total, and the times (µs) of the first one in a row and of the newest one;
       what the reason has in common with others of its kind; the newest reason

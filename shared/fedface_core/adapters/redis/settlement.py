@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from fedface_core.adapters.redis.keys import from_microseconds, round_keys, run_keys
 from fedface_core.adapters.redis.lookup import RunLookup
@@ -62,6 +62,26 @@ class RedisSettlement(RunLookup):
         """Record the update of an invited client that has not settled, in one atomic step."""
         return self._settle(run_id, number, client, "accepted", update.model_dump_json())
 
+    def accept_all(self, run_id: str, number: int, updates: Mapping[str, AcceptedUpdate]) -> Receipt:
+        """Record the updates of several invited clients of one shard, in one atomic step: all of them, or none."""
+        keys = round_keys(run_id, number)
+        clients = [part for client in sorted(updates) for part in (client, updates[client].model_dump_json())]
+        answer = self._server.run_script(
+            "accept_all.lua",
+            keys=[
+                keys.unsettled,
+                keys.shards,
+                keys.accepted,
+                keys.accepted_shards,
+                keys.late,
+                run_keys(run_id).answered,
+                keys.failures,
+                keys.activity,
+            ],
+            args=[keys.round, keys.members, self._given_time(), RoundKind.of(number).value, client_step(""), *clients],
+        )
+        return self._receipt(answer, run_id, number)
+
     def fail(self, run_id: str, number: int, client: str, reason: str) -> Receipt:
         """Record that an invited client that has not settled will send no update, and why, in one atomic step."""
         return self._settle(run_id, number, client, "failed", reason[:LONGEST_STORED_REASON])
@@ -93,6 +113,10 @@ class RedisSettlement(RunLookup):
                 client_step(client),
             ],
         )
+        return self._receipt(answer, run_id, number)
+
+    def _receipt(self, answer: Any, run_id: str, number: int) -> Receipt:
+        """What settle.lua or accept_all.lua has answered. `NotFoundError` if the round was never opened."""
         self._require_round(answer is not None, run_id, number)
         refused, shard, shard_settled, round_ready = answer
         return Receipt(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from math import floor, log10
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from fedface_core.domain.ids import client_index
-from fedface_core.domain.plan.aggregation import AdaptivePlan, AggregationPlan, SgdPlan
+from fedface_core.domain.plan.aggregation import AdaptivePlan, AggregationPlan, NormClippingPlan, SgdPlan
 from fedface_core.domain.plan.cohort import CohortPlan
 from fedface_core.domain.plan.data import DataPlan, SplitPlan
 from fedface_core.domain.plan.devices import DevicePlan
+from fedface_core.domain.plan.fixed_point import LEAST_FRACTION_BITS, fraction_bits, largest_norm_for
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
 from fedface_core.domain.plan.model import ModelPlan
 from fedface_core.domain.plan.part import PlanPart, PositiveInt, Seed, at_most, default_depends
@@ -59,6 +61,13 @@ class Plan(PlanPart):
     update_encoding: UpdateEncodingPlan = Field(
         default_factory=Float32Plan, description="How an update is uploaded: a name, or a name with its parameters."
     )
+    delivery: Literal["single", "combined"] = Field(
+        default="single",
+        exclude_if=lambda delivery: delivery == "single",  # so that other plans keep their JSON, and older services read it
+        description="`single`: each client uploads its update. `combined`, for simulations: a worker adds up what the "
+        "clients that it trains contribute, and uploads the sum. The model is the same to the byte. The aggregator then "
+        "cannot check single updates.",
+    )
     spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan, description="How class embeddings are pushed apart.")
     devices: DevicePlan = Field(
         default_factory=DevicePlan, description="How slow and how reliable the simulated devices are."
@@ -92,6 +101,19 @@ class Plan(PlanPart):
         return (1.0, share) if isinstance(self.aggregation.optimiser, AdaptivePlan | SgdPlan) else (share, 1.0)
 
     @property
+    def most_contributors(self) -> int:
+        """How many clients' updates a round sums at most: as many as it invites."""
+        return self.cohort.invited(self.split.clients)
+
+    @property
+    def fraction_bits(self) -> int:
+        """b: the changes of a round are summed in units of 2^-b, fixed for the whole run (`fixed_point.py`)."""
+        norm = self.cohort.max_update_norm
+        if isinstance(self.aggregation.clipping, NormClippingPlan):
+            norm = min(norm, self.aggregation.clipping.norm)
+        return fraction_bits(norm, self.data.most_images_of_a_client, self.most_contributors)
+
+    @property
     def only_sums(self) -> bool:
         """Whether class embeddings stay with their clients, so that others have nothing but sums over all of them."""
         return self.strategy.name in ONLY_SUMS
@@ -119,6 +141,20 @@ class Plan(PlanPart):
                 f"a round would close with {quorum} updates, fewer than the {cohort.minimum_for(clients)} that a model is "
                 "made of at least, so that it does not tell about single people; to allow it, set cohort.minimum to "
                 f"{quorum}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sums_are_fine_enough(self) -> Self:
+        bits = self.fraction_bits
+        if bits < LEAST_FRACTION_BITS and self.strategy.name not in IN_PROCESS:
+            images = self.data.most_images_of_a_client
+            largest = largest_norm_for(images, self.most_contributors)
+            raise ValueError(
+                f"cohort.max_update_norm is {self.cohort.max_update_norm:g}; with up to {images} images a client and "
+                f"{self.most_contributors} clients a round, sums of updates would be in units of 2^{-bits}, and they must "
+                f"be 2^-{LEAST_FRACTION_BITS} or finer. Lower it to {_rounded_down(largest)} or less, or lower "
+                "data.images_per_client or cohort.size"
             )
         return self
 
@@ -189,6 +225,23 @@ class Plan(PlanPart):
         return self
 
     @model_validator(mode="after")
+    def _delivery_fits(self) -> Self:
+        if self.delivery == "single":
+            return self
+        reasons = {
+            f"strategy: {self.strategy.name!r} uploads nothing": self.strategy.name in IN_PROCESS,
+            "aggregation.mode is asynchronous": self.aggregation.is_asynchronous,
+            "aggregation.clipping acts on single updates": self.aggregation.clipping is not None,
+            f"update_encoding: {self.update_encoding.name} encodes single updates": self.update_encoding != Float32Plan(),
+            f"strategy: with {self.strategy.name!r} each client keeps what it has uploaded": self.only_sums,
+            "devices: a simulated device delivers by itself": self.devices.simulated,
+        }
+        if any(reasons.values()):
+            found = "; ".join(reason for reason, holds in reasons.items() if holds)
+            raise ValueError(f"delivery: the updates of this plan cannot be combined: {found}")
+        return self
+
+    @model_validator(mode="after")
     def _stop_rate_is_reported(self) -> Self:
         if self.stop.far is not None and self.stop.far not in self.far:
             raise ValueError(f"stop.far is {self.stop.far}, which is not one of the rates in far: {list(self.far)}")
@@ -200,3 +253,9 @@ class Plan(PlanPart):
             if client_index(entry.client) >= self.split.clients:
                 raise ValueError(f"devices.trace names {entry.client}, but split.clients is only {self.split.clients}")
         return self
+
+
+def _rounded_down(number: float) -> str:
+    """The largest decimal number of four digits that is not above ``number``."""
+    scale = 10.0 ** (floor(log10(number)) - 3)
+    return f"{floor(number / scale) * scale:.4g}"

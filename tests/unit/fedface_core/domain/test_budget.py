@@ -67,7 +67,8 @@ def refusal(plan: Plan, budget: Budget = DEFAULT_BUDGET) -> str:
 
 @pytest.mark.parametrize(("changes", "says", "setting"), TOO_LARGE.values(), ids=TOO_LARGE)
 def test_what_is_too_large_is_named(changes: dict[str, Any], says: str, setting: str) -> None:
-    plan = Plan.model_validate({"model": SMALL, "data": FOLDER} | changes)
+    # With the default norm, sums of so many or so large updates would be too coarse.
+    plan = Plan.model_validate({"model": SMALL, "data": FOLDER, "cohort": {"max_update_norm": 1.0}} | changes)
     budget = DEFAULT_BUDGET if setting else Budget(multiplications=10**13)
     said = refusal(plan, budget)
     assert says in said

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from fedface_core.domain.errors import UpdateRefusedError
 from fedface_core.domain.update import AcceptedUpdate
-from fedface_learning.aggregation.averaging import WeightedSum
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
+from fedface_learning.formats.flat_sum import sum_positions
 from fedface_learning.updates.careful_check import CheckedUpdate
 from fedface_learning.updates.checks import (
     MEAN_EMBEDDING,
@@ -43,10 +43,15 @@ def encoded(changes: dict[str, Tensor | None] | None = None, metadata: dict[str,
 
 
 def by_name(update: CheckedUpdate, form: UpdateForm) -> dict[str, Tensor]:
-    """The update's tensors, as the sum of it alone."""
-    total = WeightedSum()
-    total.add_parts(form.model, ((span.in_sum, values_P) for span, values_P in update.values), update.counters, 1)
-    return total.average(REFERENCE) | dict(update.further_tensors)
+    """The update's tensors, each value from its place in the sum."""
+    flat_P = torch.empty(form.averaged_values)
+    for span, values_P in update.values:
+        flat_P[span.in_sum : span.in_sum + span.count] = values_P
+    averaged = {
+        name: flat_P[position : position + REFERENCE[name].numel()].view(REFERENCE[name].shape)
+        for name, position in sum_positions(REFERENCE).items()
+    }
+    return averaged | dict(update.counters) | dict(update.further_tensors)
 
 
 def refusal(data: bytes, accepted_as: AcceptedUpdate | None = None, max_norm: float = 5.0) -> UpdateRefusedError:

@@ -156,3 +156,24 @@ def test_what_json_cannot_write_is_refused(field: str, value: float) -> None:
 @pytest.mark.parametrize(("part", "name", "value"), [("cohort", "deadline_seconds", 1e12), ("split", "clients", 1_000_001)])
 def test_what_no_date_or_id_has_room_for_is_refused(part: str, name: str, value: float) -> None:
     assert refusal({part: {name: value}})[0] == f"{part}.{name}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"aggregation": {"mode": "asynchronous"}, "cohort": {"size": 6, "quorum": 3}}, "aggregation.mode is asynchronous"),
+        ({"aggregation": {"clipping": "median"}}, "aggregation.clipping acts on single updates"),
+        ({"update_encoding": "int8"}, "update_encoding: int8 encodes single updates"),
+        (
+            {"strategy": "gaussian-negatives", "model": {"centring": False}},
+            "strategy: with 'gaussian-negatives' each client",
+        ),
+        ({"strategy": {"name": "centralised"}}, "strategy: 'centralised' uploads nothing"),
+        ({"devices": {"profile": "phones"}}, "devices: a simulated device delivers by itself"),
+    ],
+)
+def test_updates_that_must_be_single_are_not_combined(changes: dict[str, Any], reason: str) -> None:
+    assert "delivery" not in Plan.model_validate(changes).model_dump(), "older services read such a plan"
+    assert Plan.model_validate({"delivery": "combined"}).model_dump()["delivery"] == "combined"
+    _, message = refusal(changes | {"delivery": "combined"})
+    assert f"delivery: the updates of this plan cannot be combined: {reason}" in message

@@ -1,0 +1,121 @@
+"""Combined delivery: the clients that a worker trains one after the other are one object, their exact sum.
+
+The sum of a shard's clients is put, their acceptance is recorded in one atomic step, all or none, and then what that
+completes is published. If the worker is killed before, no client has settled, and all are trained again. A client whose
+attempt is not its first one is delivered by itself, because something has killed the worker before: so a client that kills
+its worker costs the others one attempt, and makes none of them fail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import structlog
+
+from fedface_client.attempt import Attempt
+from fedface_client.invitation import Invitation
+from fedface_client.settle import publish_what_is_complete
+from fedface_core.contracts import object_keys
+from fedface_core.domain.commands import TrainClients
+from fedface_core.domain.update import AcceptedUpdate, RefusalReason, group_digest
+from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES, ClientStep
+from fedface_learning.aggregation import StartingPoint, TrainingPartial
+from fedface_worker.workbench import Workbench
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class _Group:
+    """The clients of one shard that have trained and are not delivered yet."""
+
+    invitation: Invitation
+    """That of its first client."""
+    partial: TrainingPartial = field(default_factory=TrainingPartial)
+    declared: dict[str, AcceptedUpdate] = field(default_factory=dict)
+
+
+class CombinedDelivery:
+    """Trains the clients of a task, and delivers them together."""
+
+    def __init__(self, workbench: Workbench) -> None:
+        self._workbench = workbench
+        self._start: StartingPoint | None = None
+        self._shard_of: dict[str, int] = {}
+        self._groups: dict[int, _Group] = {}
+
+    def train(self, attempt: Attempt) -> None:
+        """Train the client of an attempt that has begun, and add what it contributes to the sum of its shard.
+
+        If its data cannot be used, it is recorded as failed.
+        """
+        alone = attempt.number > 1
+        if alone:
+            self.deliver()
+        trained = attempt.train_in_place()
+        if trained is None:
+            return
+        invitation = attempt.invitation
+        client = invitation.client_id
+        declared, tensors = trained
+        if self._start is None:
+            self._start = _starting_point(self._workbench, invitation)
+            self._shard_of = invitation.opened_round.shard_of_each()
+        group = self._groups.setdefault(self._shard_of[client], _Group(invitation))
+        group.partial.fold_trained(client, declared, tensors, self._start)
+        group.declared[client] = declared
+        if alone:
+            self.deliver()
+
+    def deliver(self) -> None:
+        """Put the sum of each shard's clients, have the acceptance of all of them recorded, and publish what is complete."""
+        while self._groups:
+            _, group = self._groups.popitem()
+            self._deliver(group)
+
+    def _deliver(self, group: _Group) -> None:
+        ports = self._workbench.ports
+        run_id = group.invitation.opened_round.run_id
+        number = group.invitation.opened_round.number
+        parts = group.partial.encoded_parts()
+        hashed = hashlib.sha256()
+        for part in parts:
+            hashed.update(part)
+        name = group_digest(group.declared)
+        with CLIENT_STEP_SECONDS.labels(ClientStep.PUT).time():
+            ports.artifacts.put(object_keys.combined_update(run_id, number, name), *parts, sha256=hashed.hexdigest())
+        size = sum(map(len, parts))
+        known = {"sha256": hashed.hexdigest(), "size": size, "group": name}
+        updates = {client: declared.model_copy(update=known) for client, declared in group.declared.items()}
+        with CLIENT_STEP_SECONDS.labels(ClientStep.RECORD).time():
+            receipt = ports.ledger.accept_all(run_id, number, updates)
+        refused = receipt.refused
+        UPDATES.labels("refused" if refused else "accepted", refused or "").inc(len(updates))
+        if refused is None:
+            UPDATE_BYTES.labels(group.invitation.plan.update_encoding.name).inc(size)
+            log.debug("updates_delivered", clients=len(updates), bytes=size)
+        else:
+            log.info("updates_refused", reason=refused, clients=len(updates))
+            self._go_on_without(group, refused)
+        publish_what_is_complete(ports, group.invitation, number, receipt)
+
+    def _go_on_without(self, group: _Group, refused: RefusalReason) -> None:
+        """One client of the group cannot settle, so none has. Those that came late are recorded as such; else they are asked
+        again, one by one, since another task has settled some of them.
+        """
+        ports = self._workbench.ports
+        run_id = group.invitation.opened_round.run_id
+        number = group.invitation.opened_round.number
+        if refused is RefusalReason.DUPLICATE:
+            tasks = [TrainClients(run_id=run_id, round=number, clients=(client,)) for client in group.declared]
+            ports.publisher.publish_all(tasks, correlation_id=group.invitation.correlation_id)
+            return
+        for client in group.declared:
+            ports.ledger.record_late(run_id, number, client)
+
+
+def _starting_point(workbench: Workbench, invitation: Invitation) -> StartingPoint:
+    """What the clients of a round start from, as the aggregator sees it."""
+    sha256 = invitation.opened_round.model_sha256
+    return StartingPoint(invitation.plan, sha256, lambda: workbench.models.reference(sha256))

@@ -1,0 +1,122 @@
+"""What the aggregator checks of a combined update: who is in it, how many images, and that its sum fits the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from fedface_core.domain.errors import UpdateRefusedError
+from fedface_core.domain.ids import client_id
+from fedface_core.domain.update import AcceptedUpdate, group_digest
+from fedface_learning.aggregation import StartingPoint, TrainingPartial
+from fedface_learning.aggregation.combined_update import combined_limit, read_combined
+from fedface_learning.formats.codec import sha256_hex
+from fedface_learning.models import initial_network
+from fedface_learning.models.weights import network_tensors
+from fedface_learning.strategies import Tensors
+from fedface_learning.updates.form import in_one_block
+from support.server_rounds import starting_point
+from support.small_networks import small_plan
+
+PLAN = small_plan(delivery="combined")
+START_MODEL = network_tensors(initial_network(PLAN.model, 0))
+START: StartingPoint = starting_point(PLAN, START_MODEL)
+CLIENTS = [client_id(index) for index in range(3)]
+
+
+def declared(images: int) -> AcceptedUpdate:
+    return AcceptedUpdate(sha256="0" * 64, size=1, images=images, loss_before=1.0, loss_after=0.5)
+
+
+def trained(by: float) -> Tensors:
+    return {name: tensor + by if tensor.is_floating_point() else tensor for name, tensor in START_MODEL.items()}
+
+
+def folded(changes: dict[str, float]) -> TrainingPartial:
+    """The sum of clients that have changed every value by so much."""
+    partial = TrainingPartial()
+    for images, (client, by) in enumerate(changes.items(), start=1):
+        partial.fold_trained(client, declared(images), trained(by), START)
+    return partial
+
+
+def accepted_of(data: bytes, members: list[str]) -> dict[str, AcceptedUpdate]:
+    known = {"sha256": sha256_hex(data), "size": len(data), "group": group_digest(members)}
+    return {client: declared(images).model_copy(update=known) for images, client in enumerate(members, start=1)}
+
+
+def read(partial: TrainingPartial, members: list[str] = CLIENTS) -> TrainingPartial:
+    data = b"".join(partial.encoded_parts())
+    assert len(data) <= combined_limit(START, len(members))
+    return read_combined(in_one_block(data), accepted_of(data, members), START)
+
+
+def test_a_combined_update_is_the_partial_of_its_clients() -> None:
+    partial = folded(dict.fromkeys(CLIENTS, 1e-3))
+    data = b"".join(partial.encoded_parts())
+    found = read(partial)
+    assert (found.folded, found.images, found.size) == (3, 6, len(data))
+    merged = TrainingPartial()
+    merged.merge(found)
+    merged.size = 0
+    assert b"".join(merged.encoded_parts()) == data
+
+
+def test_clients_that_the_worker_refused_are_in_it_by_name() -> None:
+    partial = folded({CLIENTS[0]: 1e-3, CLIENTS[1]: 1e6, CLIENTS[2]: float("nan")})
+    assert partial.refused == {CLIENTS[1]: "norm_exceeded", CLIENTS[2]: "not_finite"}
+    found = read(partial)
+    assert (found.folded, found.images, found.refused) == (1, 1, partial.refused)
+    nobody = read(folded(dict.fromkeys(CLIENTS, 1e6)))
+    assert (nobody.folded, [*nobody.refused]) == (0, CLIENTS)
+
+
+def with_other(**fields: Any) -> Callable[[], TrainingPartial]:
+    def change() -> TrainingPartial:
+        partial = folded(dict.fromkeys(CLIENTS, 1e-3))
+        for name, value in fields.items():
+            setattr(partial, name, value)
+        return partial
+
+    return change
+
+
+def in_other_units() -> TrainingPartial:
+    partial = folded(dict.fromkeys(CLIENTS, 1e-3))
+    partial.changes.fraction_bits = 30
+    return partial
+
+
+@pytest.mark.parametrize(
+    ("partial", "reason", "detail"),
+    [
+        (with_other(images=7), "wrong_image_count", "of 3 clients with 7 images; 3 with 6 were accepted"),
+        (with_other(folded=4), "wrong_image_count", "of 4 clients with 6 images"),
+        (with_other(refused={"client-000009": "unusable"}), "wrong_tensors", "names clients that are not in it"),
+        (with_other(uploaded={"client-000009": {"rows": torch.ones(2)}}), "wrong_tensors", "names clients"),
+        (in_other_units, "wrong_shape", r"in units of 2\^-30"),
+    ],
+)
+def test_another_sum_than_the_accepted_one_is_refused(
+    partial: Callable[[], TrainingPartial], reason: str, detail: str
+) -> None:
+    with pytest.raises(UpdateRefusedError) as refused:
+        read(partial())
+    assert refused.value.reason == reason
+    assert refused.match(detail)
+
+
+def test_an_object_of_which_not_all_clients_were_accepted_is_refused() -> None:
+    data = b"".join(folded(dict.fromkeys(CLIENTS, 1e-3)).encoded_parts())
+    members = accepted_of(data, CLIENTS)
+    del members[CLIENTS[1]]
+    with pytest.raises(UpdateRefusedError, match="was not accepted of exactly the clients in it"):
+        read_combined(in_one_block(data), members, START)
+    with pytest.raises(UpdateRefusedError, match="SHA-256"):
+        read_combined(in_one_block(b"other bytes"), accepted_of(data, CLIENTS), START)
+    with pytest.raises(UpdateRefusedError) as refused:
+        read_combined(in_one_block(b"no partial"), accepted_of(b"no partial", CLIENTS), START)
+    assert refused.value.reason == "malformed"
