@@ -78,7 +78,7 @@ def measure_cost(clients: int, parameters: Sequence[int], against: Against) -> M
     graph = choose_parameters(clients, CORRUPT, DROPOUT, against)
     group = MaskedGroup.of(clients, graph, minimum=min(_MINIMUM, clients // 2))
     names = list(group.devices)
-    dropped = round(DROPPED_IN_A_PHASE * clients)
+    dropped = int(DROPPED_IN_A_PHASE * clients)
     bundles, share_ms = _timed(lambda: group.share_keys(names[dropped:]), clients - dropped)
     (roster, received), roster_ms = _timed(lambda: group.close_roster(bundles), clients)
     stay = names[2 * dropped :]
