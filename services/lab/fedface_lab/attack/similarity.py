@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-_WINDOW: Final = 11
+WINDOW: Final = 11
+"""Pixels; images must be as large."""
 _SIGMA: Final = 1.5
 _RANGE: Final = 255.0
 _C1: Final = (0.01 * _RANGE) ** 2
@@ -22,7 +23,7 @@ _C2: Final = (0.03 * _RANGE) ** 2
 def structural_similarity(one_CHW: Tensor, other_CHW: Tensor) -> float:
     """The mean SSIM over windows and channels of two images (C, H, W), uint8, of 11 pixels a side at least: 1 if equal."""
     assert one_CHW.shape == other_CHW.shape, "images of one size"
-    assert min(one_CHW.shape[-2:]) >= _WINDOW, "a window fits into the images"
+    assert min(one_CHW.shape[-2:]) >= WINDOW, "a window fits into the images"
     x = one_CHW.double().unsqueeze(1)
     y = other_CHW.double().unsqueeze(1)
     mean_x = _windows(x)
@@ -37,7 +38,7 @@ def structural_similarity(one_CHW: Tensor, other_CHW: Tensor) -> float:
 
 def _windows(values: Tensor) -> Tensor:
     """The weighted mean of each window."""
-    offsets = torch.arange(_WINDOW, dtype=torch.float64) - _WINDOW // 2
+    offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     weights = torch.exp(-offsets.square() / (2 * _SIGMA**2))
     weights /= weights.sum()
-    return conv2d(values, torch.outer(weights, weights).view(1, 1, _WINDOW, _WINDOW))
+    return conv2d(values, torch.outer(weights, weights).view(1, 1, WINDOW, WINDOW))

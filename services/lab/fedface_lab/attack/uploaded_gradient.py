@@ -14,6 +14,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import RoundKind
+from fedface_lab.attack.similarity import WINDOW
 from fedface_lab.attack.stored_round import StoredRound
 from fedface_learning.strategies import Tensors
 
@@ -21,6 +22,8 @@ from fedface_learning.strategies import Tensors
 def check_invertible(plan: Plan, opened_round: Round) -> None:
     """`InvalidInputError`, which says why, if the updates of the round hold no gradient."""
     number = opened_round.number
+    if min(plan.model.height, plan.model.width) < WINDOW:
+        raise InvalidInputError(f"images of {plan.model.width}×{plan.model.height} pixels are too small to compare by SSIM")
     if opened_round.kind is RoundKind.ENROLMENT:
         raise InvalidInputError("round 0 is enrolment: its updates are mean embeddings, and hold no gradient")
     steps = plan.local_training.steps_in(number, plan.rounds)
