@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedface_cli.arguments import RunIdArgument
 from fedface_cli.command_options import with_json
+
+if TYPE_CHECKING:
+    from fedface_lab.attack.invert import InversionFigures
 
 app = typer.Typer(help="Attack one's own runs, to see what an aggregator could see.", no_args_is_help=True)
 
@@ -40,6 +43,7 @@ def invert(
     """
     from fedface_cli.plain_console import talk_console
     from fedface_cli.terminal import answer
+    from fedface_cli.wording import counted
     from fedface_core.files.whole_file import whole_file
     from fedface_lab.attack.inversion import Search
     from fedface_lab.attack.invert import InversionReport, invert_update
@@ -77,8 +81,11 @@ def invert(
     )
     answer(
         report.model_dump(mode="json"),
-        f"{output}: {report.images} of {client} in round {number}",
-        f"  from its update            SSIM {of_update.ssim:.2f}, cosine of gradients {of_update.gradient_cosine:.3f}",
-        f"  from the sum of {inverted.clients_in_sum:<4} clients SSIM {of_sum.ssim:.2f}, "
-        f"cosine of gradients {of_sum.gradient_cosine:.3f}",
+        f"{output}: {counted(report.images, 'image')} of {client} in round {number}",
+        f"  from its update: {_in_words(of_update)}",
+        f"  from the sum of {inverted.clients_in_sum} updates: {_in_words(of_sum)}",
     )
+
+
+def _in_words(figures: InversionFigures) -> str:
+    return f"SSIM {figures.ssim:.2f}, cosine of gradients {figures.gradient_cosine:.3f}"

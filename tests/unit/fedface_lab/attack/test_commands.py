@@ -61,7 +61,7 @@ def test_it_writes_a_picture_and_reports_figures(stored: StoredRun, fedface: Inv
 
 def test_a_person_is_told_both_figures(stored: StoredRun, fedface: Invoke, tmp_path: Path) -> None:
     _, out, _ = fedface(*stored.command("--output", str(tmp_path / "a.png")))
-    assert "1 of client-000001 in round 1" in out
+    assert "1 image of client-000001 in round 1" in out
     assert "from the sum of 2" in out
 
 
