@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 
 import pytest
 
@@ -35,6 +36,22 @@ def test_a_repeated_task_makes_the_same_bytes_and_another_round_others() -> None
     assert KeyBundle.model_validate_json(bundle().model_dump_json()) == bundle()
     other = MaskedGroup.of(7, GraphParameters(4, 3, 0), number=2).shard_round
     assert make_bundle(GROUP.devices[SENDER], other).key.mask_key != bundle().key.mask_key
+
+
+def test_every_version_makes_these_keys() -> None:
+    """Clients of two versions are in one shard: what one derives otherwise than the other spoils the sum of all."""
+    bundles = GROUP.share_keys(GROUP.devices)
+    roster, received = GROUP.close_roster(bundles)
+    masks = GROUP.masks_of(SENDER, roster, received[SENDER])
+    assert ROUND.digest == "13ba33420addb64fcbffbd8a87657b6abdf48726172bb56167405645063afa34"
+    assert sha256(bundle().model_dump_json().encode()).hexdigest() == (
+        "6d91e2eeb6549c6d45f48563aec2dd6a35dc35c6e06f3ccd56efd963c95dbddc"
+    )
+    assert roster.digest == "dda6e3cc2a529de2cc555f2951f75403d88a5cbbfa15a2941ad3130251bc7bed"
+    assert [mask.sign for mask in masks] == [1, -1, 1, 1, 1]
+    assert sha256(b"".join(mask.seed for mask in masks)).hexdigest() == (
+        "ae257da3753685823945e43e5b9b5c7fea1b2f75089100938a82315ab747e670"
+    )
 
 
 @pytest.mark.parametrize("change", [{"basis": "1" * 64}, {"life": "1" * 32}, {"shard": 1}, {"threshold": 2}, {"minimum": 3}])
