@@ -35,8 +35,13 @@ class Journal(Protocol):
 def masks_of(device: Device, shard_round: ShardRound, roster: Roster, received: ReceivedShares) -> list[Mask]:
     """The masks of a client on the roster: its own, and one with each neighbour on the roster, who takes it away.
 
-    `DamagedShareError` if what was received is not what the neighbours on the roster have signed.
+    `DamagedShareError` if what was received is not what the neighbours on the roster have signed, `RevealRefusedError` if
+    this client is not on the roster: then nobody could take its mask out.
     """
+    if device.client not in roster.bundles:
+        raise RevealRefusedError(
+            f"{device.client} is not on the roster of {shard_round}, so its update is not masked for it"
+        )
     received.check(shard_round, roster)
     private = device.mask_key(shard_round.digest)
     masks = [Mask(self_mask_seed(device.self_mask(shard_round.digest), roster), 1)]

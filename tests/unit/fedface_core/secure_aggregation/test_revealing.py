@@ -115,6 +115,14 @@ def test_masks_for_two_rosters_have_nothing_in_common() -> None:
     assert not before & after
 
 
+def test_who_is_not_on_the_roster_masks_nothing() -> None:
+    masked = Masked(group())
+    without = {client: bundle for client, bundle in masked.bundles.items() if client != FIRST}
+    roster, _ = masked.group.close_roster(without)
+    with pytest.raises(RevealRefusedError, match="client-000000 is not on the roster of shard 0 of round 1"):
+        masks(masked, roster, masked.received[FIRST])
+
+
 def test_an_update_of_one_basis_is_in_one_sum() -> None:
     """A round that is tried again from the same model has the same updates: two sums of them could be subtracted."""
     first = Masked(group())
