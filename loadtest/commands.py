@@ -6,6 +6,7 @@ import typer
 
 from loadtest.bench.aggregate import aggregate
 from loadtest.bench.control import control
+from loadtest.bench.secure_aggregation import secure_aggregation
 from loadtest.bench.signatures import signatures
 from loadtest.bench.stack_speed import stack_speed
 from loadtest.bench.start import start
@@ -22,6 +23,7 @@ app.command("aggregate")(aggregate)
 app.command("chaos")(chaos)
 app.command("control")(control)
 app.command("peers")(peers)
+app.command("secure-aggregation")(secure_aggregation)
 app.command("signatures")(signatures)
 app.command("simulate")(stack_speed)
 app.command("start")(start)

@@ -22,7 +22,7 @@ ALLOWED: Final[dict[str, set[str]]] = {
     # The maths: tensors in, tensors out.
     "fedface_learning": {
         *("fedface_core.domain", "fedface_core.files"),
-        *("PIL", "numpy", "pillow_heif", "pydantic", "safetensors", "torch"),
+        *("PIL", "cryptography", "numpy", "pillow_heif", "pydantic", "safetensors", "torch"),
     },
     # The operator's command is installed by itself, on machines without torch or any server.
     "fedface_cli": {

@@ -30,6 +30,7 @@ ADDED_BY: Final = {
     "pretrain": "fedface-lab",
     "evaluate": "fedface-lab",
     "study": "fedface-lab",
+    "attack": "fedface-lab",
     "model.import": "fedface-lab",
     "model.export": "fedface-lab",
     "bench": "fedface-loadtest",
