@@ -106,6 +106,13 @@ def test_a_cohort_smaller_than_all_clients_is_drawn_alike(faces: Path, shard_siz
             "aggregation": {"optimiser": "adam"},
         },
         {"strategy": "gaussian-negatives"},
+        {"strategy": "feduv", "local_training": {"steps": 2}},
+        {"strategy": {"name": "fedfv", "group_size": 3}, "split": {"clients": 6}, "cohort": {"size": 3, "shard_size": 2}},
+        {
+            "strategy": {"name": "fedfr", "hard_negatives": 2, "shared_photographs": 3, "guidance_every": 2},
+            "split": {"public": 2},
+            "local_training": {"steps": 2, "flip": True},
+        },
         {
             "strategy": "gaussian-negatives",
             "split": {"public": 2},

@@ -29,7 +29,8 @@ from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums, 
 from fedface_learning.objectives.gaussian_negatives import cosface_with_gaussian
 from fedface_learning.objectives.spreadout import SpreadoutStats
 from fedface_learning.strategies.fedface import FEDFACE
-from fedface_learning.strategies.public_negatives import PUBLIC, embeds_by_base, renewed_public
+from fedface_learning.strategies.mean_embeddings import embeds_by_base
+from fedface_learning.strategies.public_negatives import PUBLIC, renewed_public
 from fedface_learning.strategies.public_steps import take_public_steps
 from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
 

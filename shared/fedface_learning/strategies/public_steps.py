@@ -36,7 +36,7 @@ def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Lo
     if not steps:
         return 0
     rate = local.learning_rate * plan.rate_shares(server_round.number)[0]
-    photographs = list(_public_photographs(server_round))
+    photographs = list(public_photographs(server_round))
     images = sum(len(images_NCHW) for images_NCHW in photographs)
     size = images if batch is None else min(batch, images)
     optimiser = GradientDescent([ParameterGroup([*network.parameters()], rate)], local.momentum, fused=False)
@@ -94,10 +94,11 @@ def _losses_of_batches(
 
 def public_class_embeddings(server_round: ServerRound) -> Tensor:
     """The normalised mean embedding of each public identity by the round's network, (K, D)."""
-    means = [mean_feature(embed(server_round.network, images_NCHW)) for images_NCHW in _public_photographs(server_round)]
+    means = [mean_feature(embed(server_round.network, images_NCHW)) for images_NCHW in public_photographs(server_round)]
     return normalize(torch.stack(means), dim=1)
 
 
-def _public_photographs(server_round: ServerRound) -> Iterator[Tensor]:
+def public_photographs(server_round: ServerRound) -> Iterator[Tensor]:
+    """The photographs (N, C, H, W), uint8, of each public identity, in their order."""
     faces = server_round.photographs()
     return (faces.images(identity) for identity in split_identities(faces.identities, server_round.plan.split).public)
