@@ -2,9 +2,9 @@
 
 Client c makes ``f − η·∇L_c`` of the global model f, so the average of the models is ``f − η·Σ n_c ∇L_c / Σ n_c``: one step
 on the mean loss of all images. A class embedding that a client learns is in its own loss only, and takes a step by that. It
-takes one batch instead of one after the other, encodes no update and checks none. The next model equals that of the faithful way within 1e-5: sums are rounded in another order, and over many rounds such a
-difference grows, as between two kinds of CPU. It is for studies: whatever acts on single updates, such as clipping, an
-encoding or a refusal, has nothing to act on.
+takes one batch instead of one after the other, encodes no update and checks none. The next model equals that of the faithful
+way within 1e-5: sums are rounded in another order, and over many rounds such a difference grows, as between two kinds of
+CPU. It is for studies: whatever acts on single updates, such as clipping, an encoding or a refusal, has nothing to act on.
 """
 
 from __future__ import annotations

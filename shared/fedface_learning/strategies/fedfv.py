@@ -39,7 +39,7 @@ EQUIVALENT = "equivalent_GD"
 def cosface_with_equivalents(client_round: ClientRound, features_ND: Tensor) -> Tensor:
     """A client's CosFace loss of raw features (N, D), a scalar.
 
-    Its own class embedding is the true class. The equivalent class embeddings, but for the nearest to its own, are the others.
+    Its own class embedding is the true class. The others are the equivalent ones, without the nearest to its own.
     """
     own_D = client_round.class_embedding_D
     equivalent_GD = client_round.guidance[EQUIVALENT]
