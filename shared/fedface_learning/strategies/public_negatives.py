@@ -22,7 +22,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import FedFRPlan, PublicNegativesPlan
 from fedface_learning.objectives.losses import cosface
 from fedface_learning.objectives.spreadout import spread
-from fedface_learning.strategies.fedface import FEDFACE
+from fedface_learning.strategies.fedface import FEDFACE, spreadout_in
 from fedface_learning.strategies.mean_embeddings import (
     embeds_by_base,
     mean_embedding_shape,
@@ -65,7 +65,7 @@ def renew_class_embeddings(server_round: ServerRound) -> ServerResult:
     each round that the plan says. They are the strategy's state and the next round's guidance.
     """
     public = renewed_public(server_round)
-    spread_CD, stats = spread(with_uploaded_means(server_round), server_round.plan.spreadout)
+    spread_CD, stats = spread(with_uploaded_means(server_round), spreadout_in(server_round))
     return ServerResult(spread_CD, stats, state=public, guidance=public)
 
 

@@ -156,6 +156,8 @@ class Plan(PlanPart):
             raise ValueError(
                 f"local_training.vectorised_clients: with the strategy {name!r} no two clients share a model; leave it out"
             )
+        if name == "chained" and not self.local_training.steps:
+            raise ValueError("local_training.steps is 0; with the strategy 'chained' each client takes 1 step at least")
         if name in WITH_PUBLIC and self.split.public < 2:
             raise ValueError(f"split.public is {self.split.public}; the strategy {name!r} needs 2 at least")
         if name in SYNCHRONOUS and self.aggregation.is_asynchronous:

@@ -175,8 +175,18 @@ class LocalOnlyPlan(PlanPart):
     )
 
 
-IN_PROCESS = frozenset({"centralised", "public-only", "local-only"})
-"""Strategies for simulations only: services never pool photographs, and never score the model of one client."""
+class ChainedPlan(PlanPart):
+    """FedFace as the paper's public code runs it: each client goes on from the network in which the one before has trained.
+
+    Its momentum goes on too, and class embeddings stay as at enrolment, because the result of spreadout is not used there.
+    """
+
+    name: Literal["chained"] = Field(description="Which strategy it is.")
+
+
+IN_PROCESS = frozenset({"centralised", "public-only", "local-only", "chained"})
+"""Strategies for simulations only: services never pool photographs, never score the model of one client, and let the clients
+of a round train at the same time."""
 
 ONLY_SUMS = frozenset({"gaussian-negatives"})
 """Strategies whose class embeddings stay with their clients: there is no W, and the aggregator keeps sums only."""
@@ -217,7 +227,8 @@ StrategyPlan = Annotated[
     | FedFRPlan
     | CentralisedPlan
     | PublicOnlyPlan
-    | LocalOnlyPlan,
+    | LocalOnlyPlan
+    | ChainedPlan,
     Field(discriminator="name"),
     ByName,
 ]
