@@ -86,6 +86,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "local_training": {"augmentation": "strong"},
         "aggregation": {"optimiser": "sgd"},
     },
+    "spectral": {"strategy": {"name": "gaussian-negatives", "contrast": "spectral", "embedded_by": "enrolment"}},
     "feduv": {"strategy": "feduv"},
     "fedfv": {"strategy": {"name": "fedfv", "group_size": 3}, "split": {"clients": 6}},
     "fedfr": {
@@ -109,6 +110,8 @@ SIMULATED: dict[str, dict[str, Any]] = {
     },
     "vectorised-centring": {"model": {"centring": True}, "local_training": {"vectorised_clients": 4}},
     "centralised": {"strategy": {"name": "centralised", "epochs": 3}, "split": {"public": 2}},
+    "chained": {"strategy": "chained", "local_training": {"steps": 2}},
+    "paper-code": {"spreadout": {"weight": 1.0, "step": "pair-mean", "momentum": 0.9, "at_enrolment": False}},
     "local-only": {"strategy": {"name": "local-only", "scored_clients": 2}},
 }
 ORL = {

@@ -32,7 +32,7 @@ def mean_embedding_shape(plan: Plan) -> dict[str, tuple[int, ...]]:
 def embeds_by_base(plan: Plan) -> bool:
     """Whether clients make the class embeddings that they upload by the network that they started from."""
     assert isinstance(plan.strategy, PublicNegativesPlan | FedFVPlan | FedFRPlan)
-    return plan.strategy.embedded_by == "base"
+    return plan.strategy.embedded_by != "trained"
 
 
 def with_uploaded_means(server_round: ServerRound) -> Tensor:

@@ -27,6 +27,7 @@ from fedface_core.domain.plan.strategy import (
     FedFacePlan,
     FedFVPlan,
     FedUVPlan,
+    GaussianNegativesPlan,
     StrategyPlan,
     strategy_name,
 )
@@ -100,6 +101,13 @@ class Plan(PlanPart):
     def only_sums(self) -> bool:
         """Whether class embeddings stay with their clients, so that others have nothing but sums over all of them."""
         return self.strategy.name in ONLY_SUMS
+
+    @property
+    def public_in_rounds(self) -> int:
+        """How many public identities the rounds know: all, unless the strategy leaves them to the pre-training."""
+        strategy = self.strategy
+        leaves_them = isinstance(strategy, GaussianNegativesPlan) and not strategy.with_public
+        return 0 if leaves_them else self.split.public
 
     @property
     def keeps_residuals(self) -> bool:

@@ -4,9 +4,9 @@ after it has averaged.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fedface_core.domain.plan.cosface import CosFacePlan
 from fedface_core.domain.plan.part import LARGEST, MOST, ByName, Count, Decay, PlanPart, PositiveInt, Rate
@@ -86,11 +86,31 @@ class GaussianNegativesPlan(PublicNegativesPlan):
     """
 
     name: Literal["gaussian-negatives"] = Field(description="Which strategy it is.")  # type: ignore[assignment]
-    embedded_by: EmbeddedBy = Field(
+    embedded_by: Literal["trained", "base", "enrolment"] = Field(  # type: ignore[assignment]
         default="base",
         description="By which network a client makes the class embedding whose part it uploads: the one that it has "
-        "`trained`, or the `base` that it started from. Fused rounds of a study need the latter.",
+        "`trained`, or the `base` that it started from. With `enrolment` it keeps that of the initial network, to which its "
+        "photographs stay anchored. Fused rounds of a study need one of the latter two.",
     )
+    contrast: Literal["softmax", "spectral"] = Field(
+        default="softmax",
+        # Left out of the JSON, so that plans without it keep their digests, and older services read them.
+        exclude_if=lambda contrast: contrast == "softmax",
+        description="How negatives act. `softmax`: as in CosFace, other clients as one Gaussian. `spectral`: by their "
+        "squared cosines, whose mean `scale` weighs; it has no margin and needs Σ w_c·w_cᵀ only.",
+    )
+    with_public: bool = Field(
+        default=True,
+        exclude_if=lambda with_public: with_public,
+        description="Whether public identities are negatives, and the aggregator trains on their photographs. If not, they "
+        "are for the pre-training alone.",
+    )
+
+    @model_validator(mode="after")
+    def _spectral_contrast_has_no_margin(self) -> Self:
+        if self.contrast == "spectral" and self.margin != type(self).model_fields["margin"].default:
+            raise ValueError("margin is for contrast 'softmax'; leave it out")
+        return self
 
 
 class FedUVPlan(PlanPart):
