@@ -74,17 +74,20 @@ def _losses_of_batches(
     """For each step the losses of ``size`` photographs that are drawn for it, in parts that add up to their mean."""
     plan = server_round.plan
     seed = derive_seed(plan.seed, server_round.number, "public batches")
-    all_NCHW = torch.cat(list(photographs))
     labels_N = torch.cat([torch.full((len(images_NCHW),), label) for label, images_NCHW in enumerate(photographs)])
+    places_N = torch.cat([torch.arange(len(images_NCHW)) for images_NCHW in photographs])
 
     def part(labels_n: Tensor, images_nCHW: Tensor) -> Tensor:
         embeddings_nD = server_round.network(images_nCHW)
         seen = [(label, embeddings_nD[labels_n == label]) for label in sorted(set(labels_n.tolist()))]
         return torch.stack([loss(label, own_nD) * (len(own_nD) / size) for label, own_nD in seen]).sum()
 
-    for step, drawn_n in enumerate(drawn_batches(len(all_NCHW), size, steps, generator(seed, "batches"))):
+    for step, drawn_n in enumerate(drawn_batches(len(labels_N), size, steps, generator(seed, "batches"))):
         chosen_n = drawn_n.sort().values
-        images_nCHW = augment(all_NCHW[chosen_n], seed, step, plan.local_training.augmentations)
+        places = zip(labels_N[chosen_n].tolist(), places_N[chosen_n].tolist(), strict=True)
+        # Not all photographs as one tensor: it would be a copy of gigabytes for a batch of some hundreds.
+        images_nCHW = torch.stack([photographs[label][place] for label, place in places])
+        images_nCHW = augment(images_nCHW, seed, step, plan.local_training.augmentations)
         yield map(
             part,
             torch.split(labels_N[chosen_n], EMBEDDED_AT_ONCE),
