@@ -112,7 +112,7 @@ def test_a_cohort_smaller_than_all_clients_is_drawn_alike(faces: Path, shard_siz
         {
             "strategy": {"name": "fedfr", "hard_negatives": 2, "shared_photographs": 3, "guidance_every": 2},
             "split": {"public": 2},
-            "local_training": {"steps": 2, "flip": True},
+            "local_training": {"steps": 2, "flip": True, "learning_rate": 0.001},
         },
         {
             "strategy": "gaussian-negatives",
