@@ -88,6 +88,25 @@ def test_without_clients_it_is_pre_training_on_public_identities_for_as_many_ste
     assert [(done.aggregation.folded, done.aggregation.images) for done in result.rounds] == [(8, 48), *[(0, 48)] * 3]
 
 
+def test_a_bound_has_no_image_that_clients_may_not_use(pooled: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    data = {"images_per_client": 2}
+    everything = simulate(pooled(rounds=1), dataset=tiny_faces).rounds[-1].aggregation
+    assert everything.images == 16 * 6
+    limited = simulate(pooled(data=data, rounds=1), dataset=tiny_faces).rounds[-1].aggregation
+    assert limited.images == 8 * 2 + 8 * 6
+    assert limited.model_sha256 != everything.model_sha256
+    # Of 64 images there are four batches in an epoch, of the 48 public ones three.
+    fields = {name: value for name, value in POOLED.items() if name != "name"} | {"epochs": 4}
+    plan = pooled(data=data, strategy=POOLED | {"name": "public-only", "epochs": 3}, rounds=1)
+    network = initial_network(plan.model, plan.seed)
+    pretrain(
+        network, tiny_faces, split_identities(tiny_faces.identities, plan.split).public, PretrainPlan.model_validate(fields)
+    )
+    assert simulate(plan, dataset=tiny_faces).model == encode_network(network)
+    alone = simulate(pooled(data=data, strategy={"name": "local-only", "scored_clients": 3}, rounds=1), dataset=tiny_faces)
+    assert [done.aggregation.images for done in alone.rounds] == [8 * 2, 3 * 2]
+
+
 def test_the_augmentation_of_a_bound_is_in_its_training(pooled: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
     models = {
         simulate(pooled(strategy=POOLED | {"epochs": 1} | more, rounds=1), dataset=tiny_faces).model_sha256

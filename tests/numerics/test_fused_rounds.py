@@ -70,6 +70,20 @@ def test_a_fused_round_is_a_round(tiny_plan: PlanOf, tiny_faces: FaceDataset, st
     assert_fused_is_faithful(plan_of(tiny_plan, strategy=strategy, aggregation={"optimiser": optimiser}), tiny_faces)
 
 
+RIVALS: list[Any] = [
+    {"name": "fedaws", "class_learning_rate": 0.3},
+    "feduv",
+    {"name": "fedfv", "embedded_by": "base"},
+    {"name": "fedfr", "embedded_by": "base", "hard_negatives": 5, "scale": 10.0},
+    {"name": "gaussian-negatives", "embedded_by": "enrolment", "contrast": "spectral"},
+]
+
+
+@pytest.mark.parametrize("strategy", RIVALS, ids=lambda each: each if isinstance(each, str) else each["name"])
+def test_a_fused_round_of_a_rival_is_a_round(tiny_plan: PlanOf, tiny_faces: FaceDataset, strategy: Any) -> None:
+    assert_fused_is_faithful(plan_of(tiny_plan, strategy=strategy, aggregation={"optimiser": "momentum"}), tiny_faces)
+
+
 @pytest.mark.parametrize(
     "local",
     [

@@ -38,6 +38,17 @@ def test_a_video_weighs_as_much_as_a_still() -> None:
     assert pooled.enrolled_N.all()
 
 
+def test_faces_count_by_their_weights() -> None:
+    # As InsightFace: features are multiplied by their weights before they are averaged. The still (1, 0) has weight 3, the
+    # video's frames (0, 1) have 2 and 4, so 3 in the mean; then a frame of weight 0 halves the video's.
+    faces = embedded([[1, 0], [0, 1], [0, 1]])
+    table = rows((0, 5, 0), (1, 7, 0), (2, 7, 0))
+    pooled = pool_templates(faces.weighed(np.array([3.0, 2.0, 4.0])), table)
+    assert pooled.embeddings_ND[0] == pytest.approx(np.array([0.70711, 0.70711]), abs=1e-5)
+    pooled = pool_templates(faces.weighed(np.array([3.0, 2.0, 4.0])).weighed(np.array([1.0, 4.0, 0.0])), table)
+    assert pooled.embeddings_ND[0] == pytest.approx(np.array([0.6, 0.8]), abs=1e-5)
+
+
 def test_missing_frames_are_left_out_and_a_template_without_any_fails_to_enrol() -> None:
     # The video's mean is of the frames that are there: (½, ½) again, not (2⁄3, 1⁄3).
     faces = embedded([[1, 0], [0, 1], [1, 0], [1, 0]], missing=(2, 3))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -53,6 +54,34 @@ def test_one_short_step_follows_the_gradient_of_each_rows_own_sum() -> None:
     expected_CD = normalize(rows_CD - plan.learning_rate * for_rows_CD, dim=1)
     spread_CD, _ = spread(rows_CD.float(), plan)
     torch.testing.assert_close(spread_CD, expected_CD.float())
+
+
+def test_steps_on_the_mean_over_pairs_have_momentum_and_follow_the_written_loss() -> None:
+    plan = SpreadoutPlan(step="pair-mean", momentum=0.9, weight=7.0, steps=3)
+    start_CD = similar_rows(6, 5, 0.5).double()
+    rows_CD = start_CD
+    velocity_CD = torch.zeros_like(rows_CD)
+    for _ in range(3):
+        rows_CD = rows_CD.detach().requires_grad_()
+        (gradient_CD,) = torch.autograd.grad(written_loss(rows_CD, plan), rows_CD)
+        velocity_CD = 0.9 * velocity_CD + gradient_CD
+        rows_CD = normalize(rows_CD - 0.01 * velocity_CD, dim=1)
+    spread_CD, _ = spread(start_CD.float(), plan)
+    torch.testing.assert_close(spread_CD, rows_CD.float().detach())
+
+
+def test_the_public_codes_spreadout_moves_a_thousand_clients_hardly_at_all() -> None:
+    rows_CD = similar_rows(1000, 64, 0.3177)
+    before = spreadout_stats(rows_CD.double(), DEFAULTS).mean_off_diagonal_cosine
+    as_published = SpreadoutPlan(weight=1.0, step="pair-mean", momentum=0.9)
+    after, ours = (spread(rows_CD, plan)[1].mean_off_diagonal_cosine for plan in (as_published, DEFAULTS))
+    assert before - after < 1e-3
+    assert ours < 0.05 < before
+
+
+def test_momentum_is_for_steps_on_the_mean_over_pairs() -> None:
+    with pytest.raises(ValidationError, match="momentum is for step 'pair-mean'"):
+        SpreadoutPlan(momentum=0.9)
 
 
 @pytest.mark.parametrize("clients", [5, 1100])  # 1100 rows are more than one block

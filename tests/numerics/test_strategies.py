@@ -76,6 +76,15 @@ def test_fedavg_never_spreads(tiny_plan: Callable[..., Plan], tiny_faces: FaceDa
     assert (plain.rounds[-1].aggregation.max_off_diagonal_cosine or 0) > 0.3
 
 
+def test_spreadout_may_begin_with_round_1(tiny_plan: Callable[..., Plan], tiny_faces: FaceDataset) -> None:
+    late = simulate(tiny_plan(spreadout={"at_enrolment": False}), dataset=tiny_faces).rounds
+    never = simulate(tiny_plan(spreadout={"steps": 0}), dataset=tiny_faces).rounds
+    assert late[0].aggregation.class_embeddings_sha256 == never[0].aggregation.class_embeddings_sha256
+    assert late[1].aggregation.model_sha256 == never[1].aggregation.model_sha256
+    largest = [done.aggregation.max_off_diagonal_cosine or 1.0 for done in late]
+    assert largest[1] < 0.5 < largest[0]
+
+
 @pytest.mark.parametrize(
     ("schedule", "rate"),
     [

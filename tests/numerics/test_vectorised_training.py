@@ -23,6 +23,8 @@ from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums
 from fedface_learning.simulation.simulate import simulate
 from fedface_learning.strategies import NOTHING, Tensors
+from fedface_learning.strategies.fedfr import SHARED_EMBEDDINGS, SHARED_IMAGES, SHARED_LABELS
+from fedface_learning.strategies.fedfv import EQUIVALENT
 from fedface_learning.strategies.public_negatives import PUBLIC
 from fedface_learning.updates.encoding import decode_residual, update_encoding_of
 from fedface_learning.updates.norm import update_norm
@@ -48,6 +50,10 @@ STRATEGIES: list[Any] = [
     {"name": "fedaws", "class_learning_rate": 0.1},
     "public-negatives",
     "gaussian-negatives",
+    "feduv",
+    "fedfv",
+    {"name": "gaussian-negatives", "contrast": "spectral"},
+    {"name": "fedfr", "hard_negatives": 3, "scale": 10.0},
 ]
 # A few images through BatchNorm are chaotic at a high rate: differences of rounding then grow tenfold in each step.
 RATES = {"mobilefacenet": 0.0001}
@@ -67,6 +73,10 @@ def updates(plan: Plan, counts: list[int], faces: FaceDataset, residuals: Tensor
     for row_D in rows_CD:
         sums = sums + ClassSums.part_of(row_D)
     guidance |= sums.tensors()
+    guidance[EQUIVALENT] = normalize(torch.randn(4, plan.model.embedding_size, generator=draws), dim=1)
+    guidance[SHARED_IMAGES] = torch.cat([faces.images(f"person-{index}")[:2] for index in range(5)])
+    guidance[SHARED_LABELS] = torch.arange(10) // 2
+    guidance[SHARED_EMBEDDINGS] = normalize(torch.randn(10, plan.model.embedding_size, generator=draws), dim=1)
     trainees = [
         Trainee(client, faces.images(f"person-{index}")[: counts[index]], rows_CD[index], residuals.get(client))
         for index, client in enumerate(clients)

@@ -9,7 +9,7 @@ import pytest
 
 from fedface_core.domain.cost import plan_cost
 from support.in_process import InProcess
-from support.tiny_run import tiny_plan
+from support.tiny_run import tiny_plan, write_faces
 
 ENCODINGS = ["float32", "float16", "int8", {"name": "top-k", "share": 0.25}]
 # The tiny network's update is 6 kB, and the names of its tensors 2 kB more.
@@ -27,8 +27,14 @@ def test_the_bytes_are_about_those_of_a_run_that_sums_class_embeddings(faces: Pa
     assert_bytes_are_estimated(faces, encoding, "gaussian-negatives")
 
 
-def assert_bytes_are_estimated(faces: Path, encoding: Any, strategy: Any) -> None:
-    plan = tiny_plan(faces, model=WIDER, update_encoding=encoding, strategy=strategy, split={"clients": 3, "public": 2})
+@pytest.mark.parametrize("strategy", ["feduv", {"name": "fedfv", "group_size": 3}, {"name": "fedfr"}], ids=str)
+def test_the_bytes_are_about_those_of_a_run_of_a_rival(tmp_path: Path, strategy: Any) -> None:
+    assert_bytes_are_estimated(write_faces(tmp_path / "faces", identities=10), "float32", strategy, clients=6)
+
+
+def assert_bytes_are_estimated(faces: Path, encoding: Any, strategy: Any, clients: int = 3) -> None:
+    split = {"clients": clients, "public": 2}
+    plan = tiny_plan(faces, model=WIDER, update_encoding=encoding, strategy=strategy, split=split)
     services = InProcess(plan)
     run = services.run()
     rounds = services.ports.ledger.round_summaries(run.id)

@@ -73,6 +73,27 @@ KINDS: dict[str, dict[str, Any]] = {
         "local_training": {"flip": True, "shift": 2, "learning_rate": 0.001},
         "aggregation": {"optimiser": "adam"},
     },
+    "sgd": {
+        "aggregation": {"optimiser": {"name": "sgd", "weight_decay": 0.01}},
+        "local_training": {"schedule": "one-cycle"},
+    },
+    "strong-augmentation": {
+        "local_training": {"steps": 2, "augmentation": {"name": "strong", "gamma": 0.3, "reduction": 2, "blur": 1}}
+    },
+    "public-batch": {
+        "strategy": {"name": "public-negatives", "public_batch": 3, "guidance_every": 2},
+        "split": {"public": 2},
+        "local_training": {"augmentation": "strong"},
+        "aggregation": {"optimiser": "sgd"},
+    },
+    "spectral": {"strategy": {"name": "gaussian-negatives", "contrast": "spectral", "embedded_by": "enrolment"}},
+    "feduv": {"strategy": "feduv"},
+    "fedfv": {"strategy": {"name": "fedfv", "group_size": 3}, "split": {"clients": 6}},
+    "fedfr": {
+        "strategy": {"name": "fedfr", "hard_negatives": 2, "shared_photographs": 3},
+        "split": {"public": 2},
+        "local_training": {"steps": 2},
+    },
     "float16": {"update_encoding": {"name": "float16", "error_feedback": True}},
     "int8": {"update_encoding": "int8"},
     "top-k": {"update_encoding": {"name": "top-k", "share": 0.2}},
@@ -89,6 +110,8 @@ SIMULATED: dict[str, dict[str, Any]] = {
     },
     "vectorised-centring": {"model": {"centring": True}, "local_training": {"vectorised_clients": 4}},
     "centralised": {"strategy": {"name": "centralised", "epochs": 3}, "split": {"public": 2}},
+    "chained": {"strategy": "chained", "local_training": {"steps": 2}},
+    "paper-code": {"spreadout": {"weight": 1.0, "step": "pair-mean", "momentum": 0.9, "at_enrolment": False}},
     "local-only": {"strategy": {"name": "local-only", "scored_clients": 2}},
 }
 ORL = {

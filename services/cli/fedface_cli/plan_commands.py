@@ -26,6 +26,8 @@ class Preset(StrEnum):
     FOLDER = "folder"
     ORL = "orl"
     SYNTHETIC = "synthetic"
+    PAPER_CODE = "paper-code"
+    PAPER_CODE_AS_WRITTEN = "paper-code-as-written"
 
 
 @app.command()
@@ -35,7 +37,10 @@ def init(
         Path, typer.Argument(metavar="[PLAN]", help="The file to write; - for standard output.", show_default="plan.toml")
     ] = Path("plan.toml"),
     preset: Annotated[
-        Preset, typer.Option(help="Your own photographs in a folder, the ORL database, or rendered faces.")
+        Preset,
+        typer.Option(
+            help="Your own photographs in a folder, the ORL database, rendered faces, or the code of FedFace's authors."
+        ),
     ] = Preset.FOLDER,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:

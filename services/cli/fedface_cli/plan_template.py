@@ -13,6 +13,13 @@ from pydantic.fields import FieldInfo
 from fedface_cli.field_names import parts_of
 from fedface_core.domain.plan import Plan
 
+_PAPER: Final[dict[str, Any]] = {
+    "rounds": 200,
+    "model": {"architecture": "spherenet-64"},
+    "data": {"dataset": "folder", "folder": "/photographs"},
+    "split": {"public": 9000, "clients": 1000, "test": 50},
+    "local_training": {"steps": 1, "batch_size": 256, "learning_rate": 0.01},
+}
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     "folder": {
         "name": "my people",
@@ -44,8 +51,20 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
         "local_training": {"steps": 3, "learning_rate": 0.05},
         "rounds": 4,
     },
+    "paper-code": _PAPER
+    | {
+        "name": "FedFace as its authors' code means it",
+        "spreadout": {"weight": 1.0, "step": "pair-mean", "momentum": 0.9, "at_enrolment": False},
+    },
+    "paper-code-as-written": _PAPER
+    | {
+        "name": "FedFace as its authors' code is written",
+        "strategy": "chained",
+        "cohort": {"size": 2, "minimum": 2},
+    },
 }
-"""The presets by name, each with the fields that it sets: own photographs, the ORL database, rendered faces."""
+"""The presets by name, each with the fields that it sets: own photographs, the ORL database, rendered faces, and the code
+that FedFace's authors published (docs/faithfulness.md)."""
 _WIDTH: Final = 110
 
 

@@ -16,7 +16,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.network_size import NetworkSize, network_size
 from fedface_core.domain.plan import DataPlan, Plan
 from fedface_core.domain.plan.data import IMAGES_OF_EACH
-from fedface_core.domain.plan.strategy import WITHOUT_SPREADOUT, PublicNegativesPlan
+from fedface_core.domain.plan.strategy import WITHOUT_SPREADOUT, FedFRPlan, FedFVPlan, PublicNegativesPlan
 
 IMAGES_IF_UNKNOWN: Final = 20
 """The images of an identity, where neither the plan nor the data set says how many there are."""
@@ -94,8 +94,8 @@ def _class_figures(plan: Plan) -> Iterator[Figure]:
     else:
         numbers = plan.split.clients * dimensions
         yield Figure("the class embeddings have {} numbers", numbers, "class_numbers", "split.clients, model.embedding_size")
-    if isinstance(plan.strategy, PublicNegativesPlan):
-        numbers = plan.split.public * dimensions
+    if isinstance(plan.strategy, PublicNegativesPlan | FedFRPlan):
+        numbers = plan.public_in_rounds * dimensions
         says = "the class embeddings of the public identities have {} numbers"
         yield Figure(says, numbers, "class_numbers", "split.public, model.embedding_size")
 
@@ -103,15 +103,17 @@ def _class_figures(plan: Plan) -> Iterator[Figure]:
 def _client_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[Figure]:
     local = plan.local_training
     images = images_of_a_client(plan.data)
-    batch = images if local.batch_size is None else min(local.batch_size, images)
+    batch = images_of_a_step(plan)
     negatives = multiplications_of_negatives(plan)
     passes = 2 if local.losses == "measured" else 1
     step = max(BACKWARD * batch * (size.multiplications + negatives), LEAST_OF_A_STEP)
     work = local.steps * step + passes * images * max(size.multiplications, LEAST_OF_AN_IMAGE)
     fields = f"local_training.steps, local_training.batch_size, data.images_per_client, data.images_per_identity, {model}"
     yield Figure("a client's round takes {} multiplications", work, "multiplications", fields)
-    held = images * _pixels(plan) + batch * size.activations
+    held = (images + shared_photographs(plan)) * _pixels(plan) + batch * size.activations
     fields = f"local_training.batch_size, data.images_per_client, data.images_per_identity, {model}"
+    if isinstance(plan.strategy, FedFRPlan):
+        fields = f"strategy.shared_photographs, strategy.hard_negatives, {fields}"
     yield Figure("a client's step holds {} numbers", held, "numbers_held", fields)
 
 
@@ -122,9 +124,16 @@ def _aggregator_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[F
         spread = plan.spreadout.steps * max(2 * clients**2 * dimensions, LEAST_OF_A_STEP) + clients**2 * dimensions
         fields = "spreadout.steps, split.clients, model.embedding_size"
         yield Figure("spreadout takes {} multiplications in a round", spread, "multiplications", fields)
+    public = plan.public_in_rounds
+    if isinstance(plan.strategy, FedFRPlan):
+        images = public * images_of_an_identity(plan.data)
+        fields = f"split.public, data.images_per_identity, {model}"
+        work = 2 * images * max(size.multiplications, LEAST_OF_AN_IMAGE)
+        yield Figure("the public photographs take {} multiplications in a round", work, "multiplications", fields)
+        held = images * _pixels(plan) + _BATCH * size.activations
+        yield Figure("the public photographs hold {} numbers", held, "numbers_held", fields)
     if not isinstance(plan.strategy, PublicNegativesPlan):
         return
-    public = plan.split.public
     own_steps = plan.strategy.public_steps
     steps = plan.local_training.steps if own_steps is None else own_steps
     images = public * images_of_an_identity(plan.data)
@@ -155,9 +164,31 @@ def _evaluator_figures(plan: Plan, size: NetworkSize, model: str) -> Iterator[Fi
 def multiplications_of_negatives(plan: Plan) -> int:
     """How many multiplications a strategy's negatives take for each image: a row each, and the covariance of a Gaussian."""
     dimensions = plan.model.embedding_size
-    if not isinstance(plan.strategy, PublicNegativesPlan):
+    if isinstance(plan.strategy, FedFVPlan):
+        return equivalent_class_embeddings(plan) * dimensions
+    if not isinstance(plan.strategy, PublicNegativesPlan | FedFRPlan):
         return 0
-    return plan.split.public * dimensions + (dimensions**2 if plan.only_sums else 0)
+    return plan.public_in_rounds * dimensions + (dimensions**2 if plan.only_sums else 0)
+
+
+def equivalent_class_embeddings(plan: Plan) -> int:
+    """How many negatives FedFV's clients are given; 0 with other strategies."""
+    return plan.split.clients // plan.strategy.group_size if isinstance(plan.strategy, FedFVPlan) else 0
+
+
+def shared_photographs(plan: Plan) -> int:
+    """How many public photographs FedFR's clients are given; 0 with other strategies."""
+    if not isinstance(plan.strategy, FedFRPlan):
+        return 0
+    return min(plan.strategy.shared_photographs, plan.public_in_rounds * images_of_an_identity(plan.data))
+
+
+def images_of_a_step(plan: Plan) -> int:
+    """How many images go through the network in one gradient step of a client."""
+    images = images_of_a_client(plan.data)
+    batch = plan.local_training.batch_size
+    hard = min(plan.strategy.hard_negatives, shared_photographs(plan)) if isinstance(plan.strategy, FedFRPlan) else 0
+    return (images if batch is None else min(batch, images)) + hard
 
 
 def images_of_an_identity(data: DataPlan) -> int:

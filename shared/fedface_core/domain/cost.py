@@ -9,17 +9,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from fedface_core.domain.budget import BACKWARD, images_of_a_client, images_of_an_identity, multiplications_of_negatives
+from fedface_core.domain.budget import (
+    BACKWARD,
+    equivalent_class_embeddings,
+    images_of_a_client,
+    images_of_a_step,
+    images_of_an_identity,
+    multiplications_of_negatives,
+    shared_photographs,
+)
 from fedface_core.domain.network_size import NetworkSize, network_size
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
-from fedface_core.domain.plan.strategy import WITHOUT_SPREADOUT, PublicNegativesPlan
+from fedface_core.domain.plan.strategy import WITHOUT_SPREADOUT, FedFRPlan, PublicNegativesPlan
 from fedface_core.domain.plan.update_encoding import TopKPlan
 
 _BYTES: Final = 4  # of a number
+_BYTES_OF_A_LABEL: Final = 8
 _BYTES_OF_A_SUM: Final = 8  # of a number of the class sums
 _BYTES_OF_ENCODED: Final = {"float32": 4, "float16": 2, "int8": 1, "top-k": 8}  # of a number that is uploaded
-_WITH_OWN_ROW: Final = frozenset({"fedaws", "public-negatives"})  # their clients upload a class embedding too
+_WITH_OWN_ROW: Final = frozenset(
+    {"fedaws", "public-negatives", "fedfv", "fedfr"}
+)  # their clients upload a class embedding too
 _MOST_ROUNDS_LOOKED_AT: Final = 1000
 
 
@@ -47,7 +58,10 @@ def plan_cost(plan: Plan) -> Cost:
     row = _BYTES * plan.model.embedding_size
     model = _BYTES * size.parameters
     own_row = row if plan.strategy.name in _WITH_OWN_ROW else 0
-    guidance = plan.split.public * row if isinstance(plan.strategy, PublicNegativesPlan) else 0
+    of_public = plan.public_in_rounds if isinstance(plan.strategy, PublicNegativesPlan | FedFRPlan) else 0
+    guidance = (of_public + equivalent_class_embeddings(plan)) * row
+    pixels = plan.model.channels * plan.model.height * plan.model.width
+    guidance += shared_photographs(plan) * (pixels + _BYTES_OF_A_LABEL + row)
     given_row = row
     if plan.only_sums:  # a client uploads two class embeddings, keeps its own, and is given the sums
         own_row = 2 * row
@@ -80,7 +94,7 @@ def _update_bytes(plan: Plan, size: NetworkSize) -> int:
 def _of_clients(plan: Plan, size: NetworkSize, steps: int, invitations: int) -> int:
     local = plan.local_training
     images = images_of_a_client(plan.data)
-    batch = images if local.batch_size is None else min(local.batch_size, images)
+    batch = images_of_a_step(plan)
     negatives = multiplications_of_negatives(plan)
     measured = 2 * images * size.multiplications if local.losses == "measured" else 0
     enrolment = plan.split.clients * images * size.multiplications
@@ -98,7 +112,7 @@ def _of_servers(plan: Plan, size: NetworkSize) -> int:
         work += (2 * plan.spreadout.steps + 1) * clients**2 * dimensions
     if isinstance(plan.strategy, PublicNegativesPlan):
         own = plan.strategy.public_steps
-        images = plan.split.public * each
+        images = plan.public_in_rounds * each
         if plan.strategy.public_batch is not None:
             images = min(plan.strategy.public_batch, images)
         negatives = multiplications_of_negatives(plan) + (0 if plan.only_sums else clients * dimensions)

@@ -36,12 +36,19 @@ class EvaluationProtocol(Protocol):
 
 
 def open_protocol(
-    name: ProtocolName, files: Path, images: Path | None, *, aligned: bool = False, skip_missing: bool = False
+    name: ProtocolName,
+    files: Path,
+    images: Path | None,
+    *,
+    aligned: bool = False,
+    skip_missing: bool = False,
+    weigh_faces: bool = False,
 ) -> EvaluationProtocol:
     """Read a protocol's ``files``, a file or a folder as `docs/evaluation.md` says. No image is read yet.
 
     ``aligned`` is for IJB-A only: ``images`` then has one file with an aligned face for each face. With ``skip_missing``
-    templates of IJB-B and IJB-C without images have failed to enrol. `InvalidInputError` if a file is missing or malformed;
+    templates of IJB-B and IJB-C without images have failed to enrol, and with ``weigh_faces`` their faces count by the
+    detector's scores. `InvalidInputError` if a file is missing or malformed;
     it names the file and the line.
     """
     if name == "insightface-bin":
@@ -62,4 +69,4 @@ def open_protocol(
         case "ijb-a":
             return IjbA.open(files, images, aligned=aligned)
         case "ijb-b" | "ijb-c":
-            return IjbBC.open(name, files, images, skip_missing=skip_missing)
+            return IjbBC.open(name, files, images, skip_missing=skip_missing, weigh_faces=weigh_faces)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +81,12 @@ class EmbeddedFaces:
     """Of unit length (N, D); zero for those that failed to enrol."""
     enrolled_N: npt.NDArray[np.bool_]
     """Which of them have an embedding (N,)."""
+    weight_N: npt.NDArray[np.float64] | None = None
+    """How much each face counts among those of its template (N,); None if all count alike."""
+
+    def weighed(self, weight_N: npt.NDArray[np.float64]) -> Self:
+        """The faces with these factors (N,) on their weights."""
+        return replace(self, weight_N=weight_N if self.weight_N is None else self.weight_N * weight_N)
 
 
 def embed_faces(
@@ -89,35 +96,39 @@ def embed_faces(
     *,
     flip: bool = False,
     skip_missing: bool = False,
+    weigh_by_length: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> EmbeddedFaces:
     """Embed each image, framed by ``framing``. The network stays in evaluation mode.
 
-    ``flip`` adds the features of the mirrored image before normalising, as InsightFace does. With ``skip_missing``, missing
-    files have no embedding. `InvalidInputError` if files are missing, and without ``skip_missing`` or if all are missing;
-    and if an image cannot be used or its features are not finite. ``on_progress`` is called with the number of images that
-    are done.
+    ``flip`` adds the features of the mirrored image before normalising, as InsightFace does. With ``weigh_by_length`` a face
+    has the length of its features, less the centre, as its weight. With ``skip_missing``, missing files have no embedding.
+    `InvalidInputError` if files are missing, and without ``skip_missing`` or if all are missing; and if an image cannot be
+    used or its features are not finite. ``on_progress`` is called with the number of images that are done.
     """
     enrolled_N = np.array([not face.missing for face in faces], dtype=np.bool_)
     missing = [face for face, enrolled in zip(faces, enrolled_N, strict=True) if not enrolled]
     if missing and (not skip_missing or len(missing) == len(faces)):
         raise InvalidInputError(_missing_message(missing, len(faces)))
     embeddings_ND = np.zeros((len(faces), network.plan.embedding_size), dtype=np.float32)
+    lengths_N = np.zeros(len(faces))
     present = np.flatnonzero(enrolled_N)
     for first in range(0, len(present), BATCH_SIZE):
         batch = present[first : first + BATCH_SIZE]
         images_NCHW = torch.stack([framing.frame(faces[index].photograph()) for index in batch])
-        embeddings_ND[batch] = _embed(network, images_NCHW, flip).numpy()
+        centred_ND = _centred_features(network, images_NCHW, flip)
+        embeddings_ND[batch] = unit_embeddings(centred_ND).numpy()
+        lengths_N[batch] = torch.linalg.vector_norm(centred_ND.double(), dim=1).numpy()
         if on_progress is not None:
             on_progress(first + len(batch))
-    return EmbeddedFaces(embeddings_ND, enrolled_N)
+    return EmbeddedFaces(embeddings_ND, enrolled_N, lengths_N if weigh_by_length else None)
 
 
-def _embed(network: EmbeddingNetwork, images_NCHW: Tensor, flip: bool) -> Tensor:
+def _centred_features(network: EmbeddingNetwork, images_NCHW: Tensor, flip: bool) -> Tensor:
     centred_ND = raw_features(network, images_NCHW) - network.centre
     if flip:
         centred_ND = centred_ND + raw_features(network, images_NCHW.flip(3)) - network.centre
-    return unit_embeddings(centred_ND)
+    return centred_ND
 
 
 def _missing_message(missing: Sequence[Face], images: int) -> str:

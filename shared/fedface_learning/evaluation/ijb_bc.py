@@ -4,7 +4,8 @@ evaluation.
 The files of IJB-B lie in one folder: `ijbb_face_tid_mid.txt` (``1.jpg template medium``, an image a line),
 `ijbb_template_pair_label.txt` (``template template 1`` or ``0``), and NIST's `ijbb_1N_gallery_S1.csv`,
 `ijbb_1N_gallery_S2.csv` and `ijbb_1N_probe_mixed.csv` (TEMPLATE_ID, SUBJECT_ID, …). The names of IJB-C's files start with
-``ijbc_``, and its galleries are G1 and G2.
+``ijbc_``, and its galleries are G1 and G2. `ijbb_name_5pts_score.txt` (name, five points, score, an image a line) has the
+scores of InsightFace's detector, by which faces may be weighed.
 Sources: C. Whitelam et al., CVPRW 2017; B. Maze et al., ICB 2018; InsightFace, `recognition/_evaluation_/ijb`.
 """
 
@@ -31,6 +32,9 @@ from fedface_learning.evaluation.text_files import BOUNDS, read_lines, read_tabl
 FAR = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 GALLERIES = {"ijb-b": ("S1", "S2"), "ijb-c": ("G1", "G2")}
 _FACE = "an image name, a template number and a medium number"
+_SCORE = "an image name, ten coordinates and a score from 0 to 1"
+_SCORE_FIELDS = 12
+_MOST_SCORE = 1.001  # detectors round
 _PAIR = "two template numbers and 1 (same person) or 0"
 
 
@@ -49,13 +53,24 @@ class IjbBC:
     """The 1:N task of each gallery; empty if the files do not exist."""
     notes: Sequence[str]
     """What is not evaluated, and why."""
+    detector_scores_N: npt.NDArray[np.float64] | None = None
+    """The detector's score of each face (N,), if faces are weighed."""
 
     @classmethod
-    def open(cls, name: Literal["ijb-b", "ijb-c"], folder: Path, images: Path, *, skip_missing: bool = False) -> Self:
+    def open(
+        cls,
+        name: Literal["ijb-b", "ijb-c"],
+        folder: Path,
+        images: Path,
+        *,
+        skip_missing: bool = False,
+        weigh_faces: bool = False,
+    ) -> Self:
         """Read the files in ``folder``. ``images`` has an image with one aligned face for each name in them.
 
         With ``skip_missing`` a template that the gallery, the probes or the pairs name, and that has no images, has failed
-        to enrol. `InvalidInputError` if a file is missing or malformed, or names such a template without ``skip_missing``.
+        to enrol. With ``weigh_faces`` each face counts by its detector's score. `InvalidInputError` if a file is missing or
+        malformed, or names such a template without ``skip_missing``.
         """
         prefix = name.replace("-", "")
         media = folder / f"{prefix}_face_tid_mid.txt"
@@ -85,11 +100,14 @@ class IjbBC:
             notes.append(
                 f"templates without an image in {media.name}, which failed to enrol: {len(templates.without_images):,}"
             )
-        return cls(name, list(faces.index), len(templates.people), comparisons, searches, notes)
+        scores_N = _read_detector_scores(folder / f"{prefix}_name_5pts_score.txt", images, faces) if weigh_faces else None
+        return cls(name, list(faces.index), len(templates.people), comparisons, searches, notes, scores_N)
 
     def score(self, faces: EmbeddedFaces, resamples: int) -> ProtocolResult:
         """1:1 TAR at FAR, and 1:N figures as the mean over both galleries ± their standard deviation."""
         times = draw_people(self.people, resamples) if resamples and self.people else None
+        if self.detector_scores_N is not None:
+            faces = faces.weighed(self.detector_scores_N)
         figures, counts, cosines = template_figures(self.comparisons, self.searches, faces, FAR, times)
         return ProtocolResult(self.name, figures, counts, "standard deviation over both galleries", self.notes, cosines)
 
@@ -103,6 +121,27 @@ def _read_media(path: Path, images: Path, faces: Faces, templates: Templates) ->
         template = whole_number(fields[1], path, number, "a template number")
         medium = whole_number(fields[2], path, number, "a medium number")
         templates.add(template, medium, faces.add(files.find(fields[0])))
+
+
+def _read_detector_scores(path: Path, images: Path, faces: Faces) -> npt.NDArray[np.float64]:
+    """The score of each face (N,). `InvalidInputError` if a line is malformed, or if a face has none."""
+    files = ImageFiles(images)
+    scores_N = np.full(len(faces.index), np.nan)
+    for number, line in enumerate(read_lines(path, f"{_SCORE} a line"), start=1):
+        fields = line.split()
+        face = faces.index.get(files.find(fields[0])) if len(fields) == _SCORE_FIELDS else None
+        try:
+            score = float(fields[-1])
+        except (ValueError, IndexError):
+            score = np.nan
+        if len(fields) != _SCORE_FIELDS or not 0 <= score <= _MOST_SCORE:
+            raise wrong_line(path, number, _SCORE, line)
+        if face is not None:
+            scores_N[face] = score
+    without = [str(face) for face, score in zip(faces.index, scores_N, strict=True) if np.isnan(score)]
+    if without:
+        raise InvalidInputError(f"{path} has no score of {len(without):,} of the {len(scores_N):,} faces: {without[0]}")
+    return scores_N
 
 
 def _read_searches(probe_file: Path, galleries: Sequence[Path], templates: Templates, media: Path) -> list[Searches]:

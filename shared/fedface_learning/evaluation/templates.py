@@ -38,8 +38,8 @@ class TemplateRows:
 def pool_templates(faces: EmbeddedFaces, rows: TemplateRows) -> EmbeddedFaces:
     """The unit embedding of each template (T, D): the normalised mean over media of the mean over each medium's frames.
 
-    So a long video has the weight of a still. Missing images are left out; a template without images has failed to enrol.
-    Sums are computed in float64, in the order of the rows.
+    So a long video has the weight of a still. If faces have weights, each embedding is multiplied by its own. Missing images
+    are left out; a template without images has failed to enrol. Sums are computed in float64, in the order of the rows.
     """
     enrolled_M = faces.enrolled_N[rows.face_M]
     face_M = rows.face_M[enrolled_M]
@@ -50,6 +50,8 @@ def pool_templates(faces: EmbeddedFaces, rows: TemplateRows) -> EmbeddedFaces:
     media, medium_M = np.unique(medium_M, return_inverse=True)
     _, own_medium_M, frames = np.unique(template_M * len(media) + medium_M, return_inverse=True, return_counts=True)
     weight_M = 1.0 / frames[own_medium_M]
+    if faces.weight_N is not None:
+        weight_M = weight_M * faces.weight_N[face_M]
     pooled_TD = np.zeros((len(rows.index), faces.embeddings_ND.shape[1]), dtype=np.float32)
     by_template = np.argsort(template_M, kind="stable")
     bounds = np.searchsorted(template_M[by_template], np.arange(len(rows.index) + 1))

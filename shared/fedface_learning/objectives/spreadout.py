@@ -5,7 +5,7 @@ gradient of this loss: the mean over C(C−1) pairs makes a row's gradient shrin
 would move nothing. Instead, each row steps on the *sum* over its own pairs. While many pairs are too close, this sum grows
 with C, and a step longer than the way to the mean of a row's neighbours would throw all rows together on the other side.
 So at most the share `LARGEST_STEP` of the neighbours' weighted mean is taken off a row. Both rules are independent of C
-(ADR 5).
+(ADR 5). The plan may ask for plain steps on the mean, as the paper's public code takes them, to show the difference.
 
 With C rows a step takes C² cosines. They are computed in float32, each pair once, in blocks that stay in a core's cache;
 sums over blocks and the rows themselves are float64. The rows differ from those of float64 throughout by less than 1e-6.
@@ -15,8 +15,9 @@ Suffixes of tensor names: C clients, D dimensions, A and B the rows of two block
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -48,16 +49,37 @@ def spread(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> tuple[Tensor, Sp
     """
     enrolled_C = class_embeddings_CD.any(dim=1)
     rows_CD = class_embeddings_CD[enrolled_C].double()
-    for _ in range(plan.steps if len(rows_CD) > 1 else 0):
+    if len(rows_CD) > 1:
+        rows_CD = _SPREADS[plan.step](rows_CD, plan)
+    spread_CD = class_embeddings_CD.float().clone()
+    spread_CD[enrolled_C] = rows_CD.float()
+    return spread_CD, spreadout_stats(rows_CD, plan)
+
+
+def _by_row_sums(rows_CD: Tensor, plan: SpreadoutPlan) -> Tensor:
+    for _ in range(plan.steps):
         pushes_CD, overlaps_C = _pushes(rows_CD.float(), plan.margin)
         if not overlaps_C.any():
             break
         # The gradient of the row's own sum λ·Σ_{c'} max(0, w_c·w_c' − ν)² is 2λ · push.
         rates_C = torch.clamp(LARGEST_STEP / overlaps_C, max=2 * plan.weight * plan.learning_rate)
         rows_CD = normalize(rows_CD - rates_C.unsqueeze(1) * pushes_CD, dim=1)
-    spread_CD = class_embeddings_CD.float().clone()
-    spread_CD[enrolled_C] = rows_CD.float()
-    return spread_CD, spreadout_stats(rows_CD, plan)
+    return rows_CD
+
+
+def _by_pair_mean(rows_CD: Tensor, plan: SpreadoutPlan) -> Tensor:
+    velocity_CD = torch.zeros_like(rows_CD)
+    for _ in range(plan.steps):
+        velocity_CD = plan.momentum * velocity_CD + spreadout_gradient(rows_CD, plan)
+        rows_CD = normalize(rows_CD - plan.learning_rate * velocity_CD, dim=1)
+    return rows_CD
+
+
+_SPREADS: Final[Mapping[str, Callable[[Tensor, SpreadoutPlan], Tensor]]] = {
+    "row-sum": _by_row_sums,
+    "pair-mean": _by_pair_mean,
+}
+"""What a plan calls a step → the function that takes all steps from rows (C, D), float64."""
 
 
 def spreadout_gradient(class_embeddings_CD: Tensor, plan: SpreadoutPlan) -> Tensor:

@@ -21,6 +21,6 @@ def centralised_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationDa
     """
     yield enrol_as_fedavg(plan, network, data), data.score(ENROLMENT_ROUND, network)
     people = [*data.split.clients, *data.split.public]
-    training = CosFaceTraining(network, data.dataset, people, cosface_settings(plan))
+    training = CosFaceTraining(network, data.shared_pool, people, cosface_settings(plan))
     clients = plan.split.clients
     yield from pooled_rounds(plan, network, data, training, lambda: training.class_embeddings()[:clients], clients)

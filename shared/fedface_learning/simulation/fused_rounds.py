@@ -1,10 +1,10 @@
 """Fused rounds: if each client takes one gradient step, a round is one gradient step on the images of all its clients.
 
 Client c makes ``f − η·∇L_c`` of the global model f, so the average of the models is ``f − η·Σ n_c ∇L_c / Σ n_c``: one step
-on the mean loss of all images. It takes one batch instead of one after the other, encodes no update and checks none. The
-next model equals that of the faithful way within 1e-5: sums are rounded in another order, and over many rounds such a
-difference grows, as between two kinds of CPU. It is for studies: whatever acts on single updates, such as clipping, an
-encoding or a refusal, has nothing to act on.
+on the mean loss of all images. A class embedding that a client learns is in its own loss only, and takes a step by that. It
+takes one batch instead of one after the other, encodes no update and checks none. The next model equals that of the faithful
+way within 1e-5: sums are rounded in another order, and over many rounds such a difference grows, as between two kinds of
+CPU. It is for studies: whatever acts on single updates, such as clipping, an encoding or a refusal, has nothing to act on.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
@@ -60,9 +61,7 @@ def _why_not(plan: Plan) -> Iterator[str]:
         yield f"strategy: {name!r} has no federated rounds"
         return
     strategy = strategy_of(plan)
-    if strategy.class_embedding_rate(plan) is not None:
-        yield f"strategy: with {name!r} each client learns its class embedding too"
-    elif strategy.upload_shapes(plan) and not strategy.uploads_of_base(plan):
+    if strategy.upload_shapes(plan) and not strategy.uploads_of_base(plan):
         yield "strategy.embedded_by: class embeddings by the networks that clients have trained; set it to 'base'"
     if local.steps != 1:
         yield f"local_training.steps is {local.steps}, and must be 1"
@@ -150,7 +149,10 @@ def _add_gradients(
     plan = inputs.plan
     strategy = strategy_of(plan)
     network = inputs.trainer.network
+    class_embedding_rate = strategy.class_embedding_rate(plan)
     rounds = [inputs.trainer.client_round(training, trainee.class_embedding_D.clone()) for trainee in group]
+    for own in rounds:
+        own.class_embedding_D.requires_grad_(class_embedding_rate is not None)
     drawn = [
         next(batches(trainee.images_NCHW, plan.local_training, 1, training.seed_of(trainee.client))) for trainee in group
     ]
@@ -159,6 +161,10 @@ def _add_gradients(
     losses = torch.stack([strategy.loss(own, each_ND) for own, each_ND in zip(rounds, features, strict=True)])
     weights = torch.tensor([len(trainee.images_NCHW) / total for trainee in group])
     torch.autograd.backward((losses * weights).sum())
+    if class_embedding_rate is not None:
+        rate_share, _ = plan.rate_shares(inputs.number)
+        for own, weight in zip(rounds, weights, strict=True):
+            _take_step(own.class_embedding_D, class_embedding_rate * rate_share / weight)
     if not strategy.upload_shapes(plan):
         return losses.tolist(), [NOTHING] * len(group)
     if all(uses_all_unaugmented(plan.local_training, len(trainee.images_NCHW)) for trainee in group):
@@ -168,6 +174,13 @@ def _add_gradients(
         all_ND = features_of_pixels(network, torch.cat(pixels))
         whole = list(torch.split(all_ND, [len(own_NCHW) for own_NCHW in pixels]))
     return losses.tolist(), [strategy.uploads(own, each_ND) for own, each_ND in zip(rounds, whole, strict=True)]
+
+
+def _take_step(class_embedding_D: Tensor, rate: Tensor) -> None:
+    """One step along the negative gradient of a class embedding, in place, which ends at unit length and has no gradient."""
+    class_embedding_D.requires_grad_(False)
+    if class_embedding_D.grad is not None:
+        class_embedding_D.copy_(normalize(class_embedding_D - rate * class_embedding_D.grad, dim=0))
 
 
 def _add_uploads(partial: TrainingPartial, kept: dict[str, Tensor], client: str, further: Tensors, plan: Plan) -> None:

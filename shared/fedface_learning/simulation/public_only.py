@@ -22,7 +22,7 @@ def public_only_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationDa
     yield enrolled, data.score(ENROLMENT_ROUND, network)
     settings = cosface_settings(plan)
     pooled = [*data.split.clients, *data.split.public]
-    images = sum(len(data.dataset.images(identity)) for identity in pooled)
+    images = sum(len(data.shared_pool.images(identity)) for identity in pooled)
     steps = settings.epochs * steps_of_an_epoch(images, settings)
     training = CosFaceTraining(network, data.dataset, data.split.public, settings, steps=steps)
     class_embeddings_CD = decode_class_embeddings(enrolled.class_embeddings, plan.model.embedding_size)

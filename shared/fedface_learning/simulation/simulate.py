@@ -19,6 +19,7 @@ from fedface_learning.evaluation.verification import Verification
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.simulation.centralised import centralised_rounds
+from fedface_learning.simulation.chained import chained_rounds
 from fedface_learning.simulation.federated_rounds import federated_rounds
 from fedface_learning.simulation.fused_rounds import require_fusable
 from fedface_learning.simulation.local_only import local_rounds
@@ -32,6 +33,7 @@ BOUNDS: dict[str, RoundsOf] = {
     "centralised": centralised_rounds,
     "public-only": public_only_rounds,
     "local-only": local_rounds,
+    "chained": chained_rounds,
 }
 """The name that a plan gives for its strategy → the simulation of that bound. All other names are those of strategies."""
 

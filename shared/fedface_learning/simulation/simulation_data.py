@@ -20,6 +20,25 @@ Rounds = Iterator[tuple[ReducedRound, Verification | None]]
 
 
 @dataclass(frozen=True)
+class _WithImagesOf:
+    """A data set in which some identities have other images."""
+
+    dataset: FaceDataset
+    own: Mapping[str, Tensor]
+
+    @property
+    def name(self) -> str:
+        return self.dataset.name
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        return self.dataset.identities
+
+    def images(self, identity: str) -> Tensor:
+        return self.own[identity] if identity in self.own else self.dataset.images(identity)
+
+
+@dataclass(frozen=True)
 class SimulationData:
     """The photographs of all identities, and which rounds are scored on which of them."""
 
@@ -47,6 +66,12 @@ class SimulationData:
         clients = {client_id(index): identity for index, identity in enumerate(split.clients)}
         images = {client: dataset.images(identity)[: plan.data.images_per_client] for client, identity in clients.items()}
         return cls(dataset, split, images, plan.far, evaluate_at, scored_part)
+
+    @property
+    def shared_pool(self) -> FaceDataset:
+        """The data set as its people would share it: clients with those images only that they may use."""
+        own = {identity: self.images[client_id(index)] for index, identity in enumerate(self.split.clients)}
+        return _WithImagesOf(self.dataset, own)
 
     def score(self, number: int, network: EmbeddingNetwork) -> Verification | None:
         """The verification of the network after round ``number``; None if it is not to be scored."""

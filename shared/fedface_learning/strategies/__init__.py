@@ -11,7 +11,10 @@ from fedface_core.domain.plan import Plan
 from fedface_learning.strategies.fedavg import FEDAVG
 from fedface_learning.strategies.fedaws import FEDAWS
 from fedface_learning.strategies.fedface import FEDFACE
+from fedface_learning.strategies.fedfr import FEDFR
+from fedface_learning.strategies.fedfv import FEDFV
 from fedface_learning.strategies.fedprox import FEDPROX
+from fedface_learning.strategies.feduv import FEDUV
 from fedface_learning.strategies.gaussian_negatives import GAUSSIAN_NEGATIVES
 from fedface_learning.strategies.public_negatives import PUBLIC_NEGATIVES
 from fedface_learning.strategies.strategy import NOTHING, ClientRound, ServerResult, ServerRound, Strategy, Tensors
@@ -25,6 +28,9 @@ STRATEGIES: dict[str, Strategy] = {
     "fedaws": FEDAWS,
     "public-negatives": PUBLIC_NEGATIVES,
     "gaussian-negatives": GAUSSIAN_NEGATIVES,
+    "feduv": FEDUV,
+    "fedfv": FEDFV,
+    "fedfr": FEDFR,
 }
 
 

@@ -42,4 +42,15 @@ def _row_shape(plan: Plan) -> dict[str, tuple[int, ...]]:
     return {CLASS_EMBEDDING: (plan.model.embedding_size,)}
 
 
-FEDAWS = replace(FEDFACE, class_embedding_rate=_rate, uploads=_own_row, upload_shapes=_row_shape, finish=take_learnt_rows)
+def _needs_no_trained_features(_plan: Plan) -> bool:
+    return True
+
+
+FEDAWS = replace(
+    FEDFACE,
+    class_embedding_rate=_rate,
+    uploads=_own_row,
+    upload_shapes=_row_shape,
+    uploads_of_base=_needs_no_trained_features,
+    finish=take_learnt_rows,
+)

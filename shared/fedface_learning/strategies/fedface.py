@@ -6,6 +6,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.spreadout import SpreadoutPlan
+from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_learning.objectives.losses import positive_squared_hinge
 from fedface_learning.objectives.spreadout import spread
 from fedface_learning.strategies.strategy import NOTHING, ClientRound, ServerResult, ServerRound, Strategy, Tensors
@@ -18,8 +20,15 @@ def hinge(client_round: ClientRound, features_ND: Tensor) -> Tensor:
 
 
 def spread_out(server_round: ServerRound) -> ServerResult:
-    """W (C, D) after one spreadout. The network stays the average."""
-    return ServerResult(*spread(server_round.class_embeddings_CD, server_round.plan.spreadout))
+    """W (C, D) after one spreadout, if there is one in this round. The network stays the average."""
+    return ServerResult(*spread(server_round.class_embeddings_CD, spreadout_in(server_round)))
+
+
+def spreadout_in(server_round: ServerRound) -> SpreadoutPlan:
+    """The plan's spreadout in this round: without steps at enrolment, if the plan leaves it out there."""
+    plan = server_round.plan.spreadout
+    is_left_out = server_round.number == ENROLMENT_ROUND and not plan.at_enrolment
+    return plan.model_copy(update={"steps": 0}) if is_left_out else plan
 
 
 def _fixed(_plan: Plan) -> None:

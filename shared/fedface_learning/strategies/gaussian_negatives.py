@@ -7,6 +7,9 @@ no W: each client keeps its class embedding, its mean embedding by the network o
 each update it takes its old part out of the class sums and puts the new one in. All clients of a round read the sums, and
 each takes out its own part, exactly.
 
+Negatives may also act by their squared cosines (`fedface_learning.objectives.spectral_contrast`), which needs one of the two
+sums. And class embeddings may stay as at enrolment: then photographs stay anchored to the initial network's embedding.
+
 The public identities are negatives too, if there are any. The aggregator takes part on their photographs as in
 `public_negatives.py`, with the Gaussian of all clients in the place of the rows of W.
 
@@ -25,17 +28,19 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import GaussianNegativesPlan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_learning.models.embedding import mean_feature
-from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums, Gaussian, on_the_grid
+from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums, on_the_grid
 from fedface_learning.objectives.gaussian_negatives import cosface_with_gaussian
+from fedface_learning.objectives.spectral_contrast import spectral_contrast
 from fedface_learning.objectives.spreadout import SpreadoutStats
 from fedface_learning.strategies.fedface import FEDFACE
-from fedface_learning.strategies.public_negatives import PUBLIC, embeds_by_base, renewed_public
+from fedface_learning.strategies.mean_embeddings import embeds_by_base
+from fedface_learning.strategies.public_negatives import PUBLIC, renewed_public
 from fedface_learning.strategies.public_steps import take_public_steps
 from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
 
 
 def cosface_against_all_others(client_round: ClientRound, features_ND: Tensor) -> Tensor:
-    """A client's CosFace loss of raw features (N, D), a scalar.
+    """A client's loss of raw features (N, D), a scalar: CosFace's, unless the plan has spectral contrast.
 
     Its own class embedding is the true class. The others are the public identities, and the Gaussian of all other clients.
     """
@@ -45,15 +50,18 @@ def cosface_against_all_others(client_round: ClientRound, features_ND: Tensor) -
     others = ClassSums.read(client_round.guidance, own_D.shape[-1]) - ClassSums.part_of(own_D)
     labels_N = torch.zeros(len(features_ND), dtype=torch.int64)
     embeddings_ND = normalize(features_ND - client_round.network.centre)
-    return _loss(embeddings_ND, rows_KD, labels_N, others.gaussian(), client_round.plan)
+    return _loss(embeddings_ND, rows_KD, labels_N, others, client_round.plan)
 
 
 def upload_parts(client_round: ClientRound, features_ND: Tensor) -> Tensors:
     """The class embedding that is in the class sums and the one that takes its place, (2, D).
 
     The new one is the mean embedding of all the client's images. Their raw features (N, D) are given, by default those by
-    the network that the round started from.
+    the network that the round started from. If the plan says so, the client keeps what enrolment gave it.
     """
+    assert isinstance(client_round.plan.strategy, GaussianNegativesPlan)
+    if client_round.plan.strategy.embedded_by == "enrolment":
+        return {BEFORE_AND_AFTER: client_round.class_embedding_D.expand(2, -1).clone()}
     embeddings_ND = normalize(features_ND - client_round.network.centre)
     after_D = on_the_grid(mean_feature(embeddings_ND))
     return {BEFORE_AND_AFTER: torch.stack([client_round.class_embedding_D, after_D])}
@@ -63,10 +71,10 @@ def train_on_public_photographs(server_round: ServerRound) -> int:
     """Train the network in place as the aggregator's own update, and return how many public photographs a step saw."""
     plan = server_round.plan
     assert isinstance(plan.strategy, GaussianNegativesPlan)
-    if not plan.split.public:
+    if not plan.public_in_rounds:
         return 0
     rows_KD = server_round.state[PUBLIC]
-    clients = ClassSums.read(server_round.state, plan.model.embedding_size).gaussian()
+    clients = ClassSums.read(server_round.state, plan.model.embedding_size)
 
     def loss(label: int, embeddings_ND: Tensor) -> Tensor:
         return _loss(embeddings_ND, rows_KD, torch.full((len(embeddings_ND),), label), clients, plan)
@@ -85,17 +93,19 @@ def add_parts(server_round: ServerRound) -> ServerResult:
     enrols = server_round.number == ENROLMENT_ROUND
     before = ClassSums.empty(size) if enrols else ClassSums.read(server_round.state, size)
     sums = before + server_round.sums
-    public = renewed_public(server_round) if plan.split.public else {}
+    public = renewed_public(server_round) if plan.public_in_rounds else {}
     known = {**sums.tensors(), **public}
     stats = SpreadoutStats(0.0, sums.mean_cosine, None)
     return ServerResult(None, stats, state=known, guidance=known)
 
 
-def _loss(embeddings_ND: Tensor, rows_KD: Tensor, labels_N: Tensor, gaussian: Gaussian | None, plan: Plan) -> Tensor:
-    assert isinstance(plan.strategy, GaussianNegativesPlan)
-    return cosface_with_gaussian(
-        embeddings_ND, rows_KD, labels_N, gaussian, scale=plan.strategy.scale, margin=plan.strategy.margin
-    )
+def _loss(embeddings_ND: Tensor, rows_KD: Tensor, labels_N: Tensor, others: ClassSums, plan: Plan) -> Tensor:
+    strategy = plan.strategy
+    assert isinstance(strategy, GaussianNegativesPlan)
+    if strategy.contrast == "spectral":
+        return spectral_contrast(embeddings_ND, rows_KD, labels_N, others, scale=strategy.scale)
+    gaussian = others.gaussian()
+    return cosface_with_gaussian(embeddings_ND, rows_KD, labels_N, gaussian, scale=strategy.scale, margin=strategy.margin)
 
 
 def _shapes(plan: Plan) -> dict[str, tuple[int, ...]]:

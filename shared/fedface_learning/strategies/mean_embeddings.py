@@ -7,6 +7,7 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.strategy import FedFRPlan, FedFVPlan, PublicNegativesPlan
 from fedface_learning.models.embedding import mean_feature
 from fedface_learning.strategies.strategy import ClientRound, ServerRound, Tensors
 
@@ -26,6 +27,12 @@ def upload_mean_embedding(client_round: ClientRound, features_ND: Tensor) -> Ten
 def mean_embedding_shape(plan: Plan) -> dict[str, tuple[int, ...]]:
     """The name and the shape (D,) of the tensor that `upload_mean_embedding` gives."""
     return {MEAN_EMBEDDING: (plan.model.embedding_size,)}
+
+
+def embeds_by_base(plan: Plan) -> bool:
+    """Whether clients make the class embeddings that they upload by the network that they started from."""
+    assert isinstance(plan.strategy, PublicNegativesPlan | FedFVPlan | FedFRPlan)
+    return plan.strategy.embedded_by != "trained"
 
 
 def with_uploaded_means(server_round: ServerRound) -> Tensor:

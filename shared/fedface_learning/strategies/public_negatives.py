@@ -19,11 +19,16 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.strategy import PublicNegativesPlan
+from fedface_core.domain.plan.strategy import FedFRPlan, PublicNegativesPlan
 from fedface_learning.objectives.losses import cosface
 from fedface_learning.objectives.spreadout import spread
-from fedface_learning.strategies.fedface import FEDFACE
-from fedface_learning.strategies.mean_embeddings import mean_embedding_shape, upload_mean_embedding, with_uploaded_means
+from fedface_learning.strategies.fedface import FEDFACE, spreadout_in
+from fedface_learning.strategies.mean_embeddings import (
+    embeds_by_base,
+    mean_embedding_shape,
+    upload_mean_embedding,
+    with_uploaded_means,
+)
 from fedface_learning.strategies.public_steps import public_class_embeddings, take_public_steps
 from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
 
@@ -60,26 +65,24 @@ def renew_class_embeddings(server_round: ServerRound) -> ServerResult:
     each round that the plan says. They are the strategy's state and the next round's guidance.
     """
     public = renewed_public(server_round)
-    spread_CD, stats = spread(with_uploaded_means(server_round), server_round.plan.spreadout)
+    spread_CD, stats = spread(with_uploaded_means(server_round), spreadout_in(server_round))
     return ServerResult(spread_CD, stats, state=public, guidance=public)
 
 
 def renewed_public(server_round: ServerRound) -> Tensors:
     """The class embeddings of the public identities (K, D): by the round's network if the plan renews them in this round."""
-    assert isinstance(server_round.plan.strategy, PublicNegativesPlan)
-    is_renewed = server_round.number % server_round.plan.strategy.guidance_every == 0
-    return {PUBLIC: public_class_embeddings(server_round) if is_renewed else server_round.state[PUBLIC]}
+    return {PUBLIC: public_class_embeddings(server_round) if is_renewed(server_round) else server_round.state[PUBLIC]}
+
+
+def is_renewed(server_round: ServerRound) -> bool:
+    """Whether the plan makes the class embeddings of the public identities anew in this round."""
+    assert isinstance(server_round.plan.strategy, PublicNegativesPlan | FedFRPlan)
+    return server_round.number % server_round.plan.strategy.guidance_every == 0
 
 
 def _cosface(cosines_NK: Tensor, labels_N: Tensor, plan: Plan) -> Tensor:
     assert isinstance(plan.strategy, PublicNegativesPlan)
     return cosface(cosines_NK, labels_N, scale=plan.strategy.scale, margin=plan.strategy.margin)
-
-
-def embeds_by_base(plan: Plan) -> bool:
-    """Whether clients make the class embeddings that they upload by the network that they started from."""
-    assert isinstance(plan.strategy, PublicNegativesPlan)
-    return plan.strategy.embedded_by == "base"
 
 
 PUBLIC_NEGATIVES = replace(

@@ -36,7 +36,7 @@ def take_public_steps(server_round: ServerRound, own_steps: int | None, loss: Lo
     if not steps:
         return 0
     rate = local.learning_rate * plan.rate_shares(server_round.number)[0]
-    photographs = list(_public_photographs(server_round))
+    photographs = list(public_photographs(server_round))
     images = sum(len(images_NCHW) for images_NCHW in photographs)
     size = images if batch is None else min(batch, images)
     optimiser = GradientDescent([ParameterGroup([*network.parameters()], rate)], local.momentum, fused=False)
@@ -74,17 +74,20 @@ def _losses_of_batches(
     """For each step the losses of ``size`` photographs that are drawn for it, in parts that add up to their mean."""
     plan = server_round.plan
     seed = derive_seed(plan.seed, server_round.number, "public batches")
-    all_NCHW = torch.cat(list(photographs))
     labels_N = torch.cat([torch.full((len(images_NCHW),), label) for label, images_NCHW in enumerate(photographs)])
+    places_N = torch.cat([torch.arange(len(images_NCHW)) for images_NCHW in photographs])
 
     def part(labels_n: Tensor, images_nCHW: Tensor) -> Tensor:
         embeddings_nD = server_round.network(images_nCHW)
         seen = [(label, embeddings_nD[labels_n == label]) for label in sorted(set(labels_n.tolist()))]
         return torch.stack([loss(label, own_nD) * (len(own_nD) / size) for label, own_nD in seen]).sum()
 
-    for step, drawn_n in enumerate(drawn_batches(len(all_NCHW), size, steps, generator(seed, "batches"))):
+    for step, drawn_n in enumerate(drawn_batches(len(labels_N), size, steps, generator(seed, "batches"))):
         chosen_n = drawn_n.sort().values
-        images_nCHW = augment(all_NCHW[chosen_n], seed, step, plan.local_training.augmentations)
+        places = zip(labels_N[chosen_n].tolist(), places_N[chosen_n].tolist(), strict=True)
+        # Not all photographs as one tensor: it would be a copy of gigabytes for a batch of some hundreds.
+        images_nCHW = torch.stack([photographs[label][place] for label, place in places])
+        images_nCHW = augment(images_nCHW, seed, step, plan.local_training.augmentations)
         yield map(
             part,
             torch.split(labels_N[chosen_n], EMBEDDED_AT_ONCE),
@@ -94,10 +97,11 @@ def _losses_of_batches(
 
 def public_class_embeddings(server_round: ServerRound) -> Tensor:
     """The normalised mean embedding of each public identity by the round's network, (K, D)."""
-    means = [mean_feature(embed(server_round.network, images_NCHW)) for images_NCHW in _public_photographs(server_round)]
+    means = [mean_feature(embed(server_round.network, images_NCHW)) for images_NCHW in public_photographs(server_round)]
     return normalize(torch.stack(means), dim=1)
 
 
-def _public_photographs(server_round: ServerRound) -> Iterator[Tensor]:
+def public_photographs(server_round: ServerRound) -> Iterator[Tensor]:
+    """The photographs (N, C, H, W), uint8, of each public identity, in their order."""
     faces = server_round.photographs()
     return (faces.images(identity) for identity in split_identities(faces.identities, server_round.plan.split).public)

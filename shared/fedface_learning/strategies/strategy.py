@@ -41,8 +41,8 @@ class ClientRound:
     global_model: Tensors
     """The parameters and buffers that ``network`` started from, by name."""
     guidance: Tensors
-    """What the aggregator gives to every client of the round: of public identities, and sums over all clients. It must never
-    tell of one other client."""
+    """What the aggregator gives to every client of the round: of public identities, and sums over all clients, or over
+    groups of three at least. It must never tell of one other client."""
 
 
 @dataclass(frozen=True)

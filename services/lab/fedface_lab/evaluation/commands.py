@@ -101,6 +101,13 @@ def evaluate(
             "--skip-missing", help="Count missing images and empty templates as failures to enrol, which match nobody."
         ),
     ] = False,
+    weigh_faces: Annotated[
+        bool,
+        typer.Option(
+            "--weigh-faces",
+            help="ijb-b, ijb-c: weigh each face of a template by the length of its features and the detector's score.",
+        ),
+    ] = False,
     bootstrap: Annotated[
         int, typer.Option(min=0, max=100_000, help="Resamples of the people for 95 % intervals; 0 leaves them out.")
     ] = 1000,
@@ -144,7 +151,9 @@ def evaluate(
         evaluate_pairs(network, data, plan, identities, bootstrap, [*notes, *skipped_notes(data)])
         return
     name = cast("ProtocolName", protocol.value)
-    options = ProtocolOptions(name, files, images, aligned=aligned, flip=flip, skip_missing=skip_missing)
+    options = ProtocolOptions(
+        name, files, images, aligned=aligned, flip=flip, skip_missing=skip_missing, weigh_faces=weigh_faces
+    )
     evaluate_protocol(network, options, bootstrap, notes)
 
 
@@ -152,6 +161,8 @@ def _refuse_unused(context: typer.Context, protocol: ProtocolChoice) -> None:
     unused = list(_PROTOCOL_OPTIONS if protocol is ProtocolChoice.PAIRS else _PAIRS_OPTIONS)
     if protocol is not ProtocolChoice.IJB_A:
         unused.append("aligned")
+    if protocol not in (ProtocolChoice.IJB_B, ProtocolChoice.IJB_C):
+        unused.append("weigh_faces")
     refuse_options(context, unused, f"--protocol {protocol}")
 
 

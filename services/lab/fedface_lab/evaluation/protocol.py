@@ -29,6 +29,7 @@ class ProtocolOptions:
     aligned: bool
     flip: bool
     skip_missing: bool
+    weigh_faces: bool
 
 
 def evaluate_protocol(network: EmbeddingNetwork, options: ProtocolOptions, resamples: int, notes: Sequence[str]) -> None:
@@ -40,7 +41,12 @@ def evaluate_protocol(network: EmbeddingNetwork, options: ProtocolOptions, resam
     console = PlainConsole(stderr=True)
     with console.status(f"reading {options.files}"):
         protocol = open_protocol(
-            options.protocol, options.files, options.images, aligned=options.aligned, skip_missing=options.skip_missing
+            options.protocol,
+            options.files,
+            options.images,
+            aligned=options.aligned,
+            skip_missing=options.skip_missing,
+            weigh_faces=options.weigh_faces,
         )
     faces = _embed_faces(network, protocol, options, console)
     with console.status("scoring"):
@@ -67,5 +73,6 @@ def _embed_faces(
             Framing(ImageSize.of(network.plan)),
             flip=options.flip,
             skip_missing=options.skip_missing,
+            weigh_by_length=options.weigh_faces,
             on_progress=lambda done: progress.update(bar, completed=done),
         )

@@ -21,9 +21,15 @@ from fedface_core.domain.plan.spreadout import SpreadoutPlan
 from fedface_core.domain.plan.stopping import StopPlan
 from fedface_core.domain.plan.strategy import (
     IN_PROCESS,
+    LONGEST_CODEWORD,
     ONLY_SUMS,
+    SYNCHRONOUS,
+    WITH_PUBLIC,
     WITHOUT_SPREADOUT,
     FedFacePlan,
+    FedFVPlan,
+    FedUVPlan,
+    GaussianNegativesPlan,
     StrategyPlan,
     strategy_name,
 )
@@ -119,6 +125,13 @@ class Plan(PlanPart):
         return self.strategy.name in ONLY_SUMS
 
     @property
+    def public_in_rounds(self) -> int:
+        """How many public identities the rounds know: all, unless the strategy leaves them to the pre-training."""
+        strategy = self.strategy
+        leaves_them = isinstance(strategy, GaussianNegativesPlan) and not strategy.with_public
+        return 0 if leaves_them else self.split.public
+
+    @property
     def keeps_residuals(self) -> bool:
         """Whether a client keeps something of each update for its next one: see `fedface_core.domain.residuals`."""
         return self.update_encoding.error_feedback or self.only_sums
@@ -187,12 +200,15 @@ class Plan(PlanPart):
             raise ValueError(
                 f"local_training.vectorised_clients: with the strategy {name!r} no two clients share a model; leave it out"
             )
-        if name in ("public-negatives", "public-only") and self.split.public < 2:
+        if name == "chained" and not self.local_training.steps:
+            raise ValueError("local_training.steps is 0; with the strategy 'chained' each client takes 1 step at least")
+        if name in WITH_PUBLIC and self.split.public < 2:
             raise ValueError(f"split.public is {self.split.public}; the strategy {name!r} needs 2 at least")
-        if name == "public-negatives" and self.aggregation.is_asynchronous:
-            raise ValueError("aggregation.mode: the strategy 'public-negatives' is synchronous")
+        if name in SYNCHRONOUS and self.aggregation.is_asynchronous:
+            raise ValueError(f"aggregation.mode: the strategy {name!r} is synchronous")
         if self.only_sums:
             self._require_fit_for_sums()
+        self._require_fit_for_rivals()
         warmup = self.local_training.warmup_rounds
         if warmup >= self.rounds:
             raise ValueError(f"local_training.warmup_rounds is {warmup}; it must be below rounds, {self.rounds}")
@@ -200,8 +216,6 @@ class Plan(PlanPart):
 
     def _require_fit_for_sums(self) -> None:
         name = self.strategy.name
-        if self.aggregation.is_asynchronous:
-            raise ValueError(f"aggregation.mode: the strategy {name!r} is synchronous")
         if self.model.centring:
             raise ValueError(
                 f"model.centring: the centre is made of the clients' mean features, and with the strategy {name!r} these "
@@ -214,6 +228,28 @@ class Plan(PlanPart):
                 f"update_encoding.error_feedback: with the strategy {name!r} a client keeps its class embedding from round "
                 "to round, and nothing else; set it to false"
             )
+
+    def _require_fit_for_rivals(self) -> None:
+        strategy = self.strategy
+        clients = self.split.clients
+        size = self.model.embedding_size
+        if isinstance(strategy, FedFVPlan) and clients < 2 * strategy.group_size:
+            raise ValueError(
+                f"strategy.group_size is {strategy.group_size}, and split.clients only {clients}: there must be two groups"
+            )
+        if isinstance(strategy, FedUVPlan):
+            if self.initialisation == "random":
+                raise ValueError("initialisation: the strategy 'feduv' draws codewords; leave it out")
+            if size > LONGEST_CODEWORD:
+                raise ValueError(
+                    f"model.embedding_size is {size}; the strategy 'feduv' has codewords of {LONGEST_CODEWORD} numbers at "
+                    "most"
+                )
+            if clients > 2**strategy.message_bits:
+                raise ValueError(
+                    f"strategy.message_bits is {strategy.message_bits}, too few to tell {clients} clients apart; "
+                    f"{(clients - 1).bit_length()} or more"
+                )
 
     @model_validator(mode="after")
     def _encoding_fits(self) -> Self:

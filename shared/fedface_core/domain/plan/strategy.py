@@ -4,12 +4,12 @@ after it has averaged.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fedface_core.domain.plan.cosface import CosFacePlan
-from fedface_core.domain.plan.part import LARGEST, ByName, Count, Decay, PlanPart, PositiveInt, Rate
+from fedface_core.domain.plan.part import LARGEST, MOST, ByName, Count, Decay, PlanPart, PositiveInt, Rate
 
 EmbeddedBy = Literal["trained", "base"]
 
@@ -86,10 +86,85 @@ class GaussianNegativesPlan(PublicNegativesPlan):
     """
 
     name: Literal["gaussian-negatives"] = Field(description="Which strategy it is.")  # type: ignore[assignment]
-    embedded_by: EmbeddedBy = Field(
+    embedded_by: Literal["trained", "base", "enrolment"] = Field(  # type: ignore[assignment]
         default="base",
         description="By which network a client makes the class embedding whose part it uploads: the one that it has "
-        "`trained`, or the `base` that it started from. Fused rounds of a study need the latter.",
+        "`trained`, or the `base` that it started from. With `enrolment` it keeps that of the initial network, to which its "
+        "photographs stay anchored. Fused rounds of a study need one of the latter two.",
+    )
+    contrast: Literal["softmax", "spectral"] = Field(
+        default="softmax",
+        # Left out of the JSON, so that plans without it keep their digests, and older services read them.
+        exclude_if=lambda contrast: contrast == "softmax",
+        description="How negatives act. `softmax`: as in CosFace, other clients as one Gaussian. `spectral`: by their "
+        "squared cosines, whose mean `scale` weighs; it has no margin and needs Σ w_c·w_cᵀ only.",
+    )
+    with_public: bool = Field(
+        default=True,
+        exclude_if=lambda with_public: with_public,
+        description="Whether public identities are negatives, and the aggregator trains on their photographs. If not, they "
+        "are for the pre-training alone.",
+    )
+
+    @model_validator(mode="after")
+    def _spectral_contrast_has_no_margin(self) -> Self:
+        if self.contrast == "spectral" and self.margin != type(self).model_fields["margin"].default:
+            raise ValueError("margin is for contrast 'softmax'; leave it out")
+        return self
+
+
+class FedUVPlan(PlanPart):
+    """FedUV (Hosseini et al., ICML 2021): a client's class embedding is a codeword, which was drawn and never changes."""
+
+    name: Literal["feduv"] = Field(description="Which strategy it is.")
+    message_bits: Annotated[int, Field(ge=2, le=1024)] = Field(
+        default=64,
+        description="How many bits are encoded to a codeword: the client's number, and random bits. The more there are, the "
+        "nearer two codewords may be.",
+    )
+
+
+class FedFVPlan(PlanPart):
+    """FedFV (Liu et al., Multimedia Systems 2022): the server gives embeddings that stand for those of all clients.
+
+    Each of them is the mean of the class embeddings of some clients, and a negative of CosFace's loss.
+    """
+
+    name: Literal["fedfv"] = Field(description="Which strategy it is.")
+    scale: Rate = Field(default=10.0, description="s: the logits are s times the cosines.")
+    margin: Decay = Field(default=0.35, description="m: subtracted from the cosine of the true class.")
+    group_size: Annotated[int, Field(ge=3, le=MOST)] = Field(
+        default=4, description="How many clients' class embeddings at least make one negative."
+    )
+    embedded_by: EmbeddedBy = Field(
+        default="trained",
+        description="By which network a client makes the class embedding that it uploads: the one that it has `trained`, or "
+        "the `base` that it started from. Fused rounds of a study need the latter.",
+    )
+
+
+class FedFRPlan(PlanPart):
+    """FedFR (Liu et al., AAAI 2022), for one person a client: clients train on public photographs that look like theirs."""
+
+    name: Literal["fedfr"] = Field(description="Which strategy it is.")
+    scale: Rate = Field(default=30.0, description="s: the logits are s times the cosines.")
+    margin: Decay = Field(default=0.4, description="m: subtracted from the cosine of the true class.")
+    shared_photographs: PositiveInt = Field(
+        default=500, description="How many public photographs, drawn once, clients are given; all if there are fewer."
+    )
+    hard_negatives: PositiveInt = Field(
+        default=12,
+        description="How many of these each step of a client takes beside its own: those nearest to its class embedding.",
+    )
+    guidance_every: PositiveInt = Field(
+        default=1,
+        description="The class embeddings of the public identities are made anew at enrolment, and in each round whose "
+        "number this divides.",
+    )
+    embedded_by: EmbeddedBy = Field(
+        default="trained",
+        description="By which network a client makes the class embedding that it uploads: the one that it has `trained`, or "
+        "the `base` that it started from. Fused rounds of a study need the latter.",
     )
 
 
@@ -120,14 +195,33 @@ class LocalOnlyPlan(PlanPart):
     )
 
 
-IN_PROCESS = frozenset({"centralised", "public-only", "local-only"})
-"""Strategies for simulations only: services never pool photographs, and never score the model of one client."""
+class ChainedPlan(PlanPart):
+    """FedFace as the paper's public code runs it: each client goes on from the network in which the one before has trained.
+
+    Its momentum goes on too, and class embeddings stay as at enrolment, because the result of spreadout is not used there.
+    """
+
+    name: Literal["chained"] = Field(description="Which strategy it is.")
+
+
+IN_PROCESS = frozenset({"centralised", "public-only", "local-only", "chained"})
+"""Strategies for simulations only: services never pool photographs, never score the model of one client, and let the clients
+of a round train at the same time."""
 
 ONLY_SUMS = frozenset({"gaussian-negatives"})
 """Strategies whose class embeddings stay with their clients: there is no W, and the aggregator keeps sums only."""
 
-WITHOUT_SPREADOUT = frozenset({"fedavg"}) | ONLY_SUMS | IN_PROCESS
+WITHOUT_SPREADOUT = frozenset({"fedavg", "feduv", "fedfv", "fedfr"}) | ONLY_SUMS | IN_PROCESS
 """Strategies that have no spreadout."""
+
+WITH_PUBLIC = frozenset({"public-negatives", "fedfr", "public-only"})
+"""Strategies that need public identities: two at least, which can be told apart."""
+
+SYNCHRONOUS = frozenset({"public-negatives", "fedfv", "fedfr"}) | ONLY_SUMS
+"""Strategies whose guidance belongs to one round, so that all clients of a round start from one model."""
+
+LONGEST_CODEWORD = 4096
+"""The most dimensions in which FedUV has codewords."""
 
 
 def strategy_name(given: object) -> object:
@@ -148,9 +242,13 @@ StrategyPlan = Annotated[
     | FedAwSPlan
     | PublicNegativesPlan
     | GaussianNegativesPlan
+    | FedUVPlan
+    | FedFVPlan
+    | FedFRPlan
     | CentralisedPlan
     | PublicOnlyPlan
-    | LocalOnlyPlan,
+    | LocalOnlyPlan
+    | ChainedPlan,
     Field(discriminator="name"),
     ByName,
 ]

@@ -57,5 +57,29 @@ def test_class_sums_are_given_to_clients_instead_of_rows() -> None:
     assert sums.bytes_down - rows.bytes_down == 15 * (8 * size * (size + 1) - 4 * size)
 
 
+def test_what_rivals_give_their_clients_is_downloaded() -> None:
+    """Beside model and row: FedFV's 20 // 4 equivalents, FedFR's public class embeddings, its photographs and theirs."""
+    settings: dict[str, Any] = {"split": {"public": 10, "clients": 20, "test": 10}, "cohort": {"size": 5}, "rounds": 3}
+    settings |= {"model": {"architecture": "spherenet-4"}}
+    plain, groups, photographs = (
+        plan_cost(Plan.model_validate(settings | {"strategy": strategy})).bytes_down
+        for strategy in ("feduv", "fedfv", {"name": "fedfr", "shared_photographs": 30})
+    )
+    model = Plan.model_validate(settings).model
+    row = 4 * model.embedding_size
+    image = model.channels * model.height * model.width
+    assert groups - plain == 15 * 5 * row
+    assert photographs - plain == 15 * (10 * row + 30 * (image + 8 + row))
+
+
+def test_hard_negatives_are_work_of_a_client() -> None:
+    settings = {"split": {"public": 10, "clients": 20, "test": 10}}
+    few, many = (
+        plan_cost(Plan.model_validate(settings | {"strategy": {"name": "fedfr", "hard_negatives": hard}})).multiplications
+        for hard in (1, 30)
+    )
+    assert many > few
+
+
 def test_parameters_are_those_of_the_network() -> None:
     assert plan_cost(Plan()).parameters == network_size(Plan().model).parameters

@@ -109,6 +109,9 @@ def test_ijb_b_and_ijb_c(
     assert "1:1 TAR at FAR 1e-6" in out
     assert "1:N rank 10" in out
     assert "± is the standard deviation over both galleries" in out
+    code, _, err = fedface("evaluate", plan, *options, "--weigh-faces")
+    assert code == 2
+    assert f"{prefix}_name_5pts_score.txt" in err
 
 
 def test_ijb_c_with_templates_without_images(fedface: Invoke, plan: str, tmp_path: Path) -> None:

