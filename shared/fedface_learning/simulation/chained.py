@@ -19,7 +19,8 @@ from fedface_core.domain.cohort import Participation, draw_cohort
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
-from fedface_learning.aggregation.averaging import WeightedSum
+from fedface_learning.aggregation.average_in_place import average_in_place
+from fedface_learning.aggregation.exact_sum import ExactSum
 from fedface_learning.aggregation.reduced_round import ReducedRound, reduced_round
 from fedface_learning.client.batches import batches
 from fedface_learning.client.local_training import TrainingRound
@@ -27,13 +28,12 @@ from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.gradient_descent import GradientDescent, ParameterGroup
 from fedface_learning.models import EmbeddingNetwork
-from fedface_learning.models.weights import encode_network, load_tensors, network_tensors
+from fedface_learning.models.weights import encode_network, network_tensors
 from fedface_learning.objectives.spreadout import spreadout_stats
 from fedface_learning.simulation.as_fedavg import as_fedavg, enrol_as_fedavg
 from fedface_learning.simulation.simulation_data import Rounds, SimulationData
 from fedface_learning.strategies.fedface import hinge
-from fedface_learning.strategies.strategy import ServerResult
-from fedface_learning.updates.norm import update_norm
+from fedface_learning.strategies.strategy import ServerResult, ServerRound
 
 
 def chained_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> Rounds:
@@ -60,17 +60,26 @@ def _round(
     optimiser = GradientDescent(
         [ParameterGroup([*network.parameters()], local.learning_rate * share)], local.momentum, fused=False
     )
-    models = WeightedSum()
+    changes = ExactSum()
     images = 0
     losses = [0.0, 0.0]
     for client in cohort:
         steps = list(_steps(training, network, data, client, result, optimiser))
         own_images = len(data.images[client])
-        models.add(network_tensors(network), own_images)
+        changes.add(network_tensors(network), start, own_images, training.plan.fraction_bits)
         images += own_images
         losses = [total + own_images * loss for total, loss in zip(losses, (steps[0], steps[-1]), strict=True)]
-    average = models.average(start)
-    load_tensors(network, average, "the average")
+    assert result.class_embeddings_CD is not None, "there is a W"
+    server_round = ServerRound(
+        plan=training.plan,
+        number=training.number,
+        network=network,
+        class_embeddings_CD=result.class_embeddings_CD,
+        uploaded={},
+        state={},
+        photographs=lambda: data.dataset,
+    )
+    _, norm = average_in_place(server_round, start, changes, images)
     network.eval()
     return reduced_round(
         encode_network(network),
@@ -78,7 +87,7 @@ def _round(
         folded=len(cohort),
         images=images,
         refused={},
-        update_norm=update_norm(average, start),
+        update_norm=norm,
         loss_before=losses[0] / images,
         loss_after=losses[1] / images,
     )
