@@ -25,7 +25,7 @@ def declared() -> set[NormalizedName]:
     lines = {line for project in projects for line in project.get("dependencies", [])}
     lines |= {line for project in projects for extra in project.get("optional-dependencies", {}).values() for line in extra}
     names = {canonicalize_name(Requirement(line).name) for line in lines}
-    data = re.findall(r"^pip install --no-deps ((?:[a-z-]+ ?)+)$", (ROOT / "deploy/install.sh").read_text(), re.MULTILINE)
+    data = re.findall(r"^pip_install --no-deps ((?:[a-z-]+ ?)+)$", (ROOT / "deploy/install.sh").read_text(), re.MULTILINE)
     assert data
     ours = {canonicalize_name(project["name"]) for project in projects}
     return (names | {canonicalize_name(name) for line in data for name in line.split()}) - ours

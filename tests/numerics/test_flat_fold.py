@@ -1,4 +1,4 @@
-"""The sum of a shard against a plain loop, bit for bit, in any blocks and any layout of the updates."""
+"""The sum of a shard against plain additions, bit for bit, in any blocks and any layout of the updates."""
 
 from __future__ import annotations
 
