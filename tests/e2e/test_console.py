@@ -64,7 +64,7 @@ def test_a_newcomer_goes_from_the_form_to_the_end_of_a_run(tmp_path: Path, brows
             page.get_by_role("button", name="Resume", exact=True).click()
             page.get_by_role("button", name="Yes, resume").click()
             expect(page.locator("#round-2")).to_be_visible(timeout=PATIENCE)
-            shoot(page, "run", folder)
+            shoot(page, "run", folder, page.locator("#rounds"))
             stack.kill("api")
             expect(page.locator("#notice")).to_contain_text("The control API does not answer", timeout=PATIENCE)
             stack.restart("api")

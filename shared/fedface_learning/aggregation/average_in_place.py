@@ -44,7 +44,7 @@ def average_in_place(
                 continue
             old_P = old[name].reshape(-1)
             own_P = target.reshape(-1)
-            new_P = torch.empty_like(old_P)
+            new_P = target.view(-1) if target.is_contiguous() else torch.empty_like(old_P)
             for offset, summed_P in changes.blocks(len(old_P), positions[name]):
                 block = slice(offset, offset + len(summed_P))
                 wide_P = old_P[block].double()
@@ -60,7 +60,8 @@ def average_in_place(
                         moments.setdefault(key, torch.empty(old[name].shape)).view(-1)[block] = moment_P
                 new_P[block] = stepped_P
                 squares += float((stepped_P.double() - wide_P).square().sum())
-            target.copy_(new_P.view(target.shape))
+            if not target.is_contiguous():
+                target.copy_(new_P.view(target.shape))
     return moments, sqrt(squares)
 
 

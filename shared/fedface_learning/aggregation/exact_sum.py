@@ -22,7 +22,7 @@ SUM: Final = "exact_sum/values_P"
 """The name of the tensor (P,) in a partial that holds the sum, int64."""
 _LARGEST: Final = "exact_sum/largest/"
 """Before the name of an integer tensor of the model, in a partial."""
-_BLOCK: Final = 2**20
+_BLOCK: Final = 2**16
 """So many values of a model in memory are computed at a time: their float64 copies stay small beside a large model."""
 
 
