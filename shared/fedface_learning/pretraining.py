@@ -15,14 +15,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
+from typing import Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
+from fedface_core.domain.plan.compute import CPU, DeviceKind, Precision, complaint_about
 from fedface_core.domain.plan.cosface import CosFacePlan
 from fedface_core.domain.plan.one_cycle import one_cycle_rate
 from fedface_core.domain.plan.part import PositiveInt, Seed
@@ -37,10 +39,25 @@ from fedface_learning.seeding import generator
 
 
 class PretrainPlan(CosFacePlan):
-    """The options of a pre-training: those of CosFace, the seed, and how often a checkpoint is written."""
+    """The options of a pre-training: those of CosFace, the seed, what computes it, and how often a checkpoint is written."""
 
     seed: Seed = 0
     checkpoint_every: PositiveInt = Field(default=200, description="Steps from one checkpoint to the next.")
+    device: DeviceKind = Field(
+        default=CPU, exclude_if=lambda device: device == CPU, description="The kind of device that it is computed on."
+    )
+    precision: Precision = Field(
+        default="float32",
+        exclude_if=lambda precision: precision == "float32",
+        description="How products are computed: `bfloat16` is mixed precision, with weights and sums in float32.",
+    )
+
+    @model_validator(mode="after")
+    def _device_has_the_precision(self) -> Self:
+        complaint = complaint_about(self.device, self.precision)
+        if complaint is not None:
+            raise ValueError(complaint)
+        return self
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,6 @@ def _task_for(command: EnrolClients | TrainClients, clients: tuple[str, ...]) ->
     """A task for ``clients`` that is in all else like ``command``."""
     match command:
         case EnrolClients():
-            return EnrolClients(run_id=command.run_id, clients=clients)
+            return EnrolClients(run_id=command.run_id, clients=clients, device=command.device)
         case TrainClients():
-            return TrainClients(run_id=command.run_id, round=command.round, clients=clients)
+            return TrainClients(run_id=command.run_id, round=command.round, clients=clients, device=command.device)

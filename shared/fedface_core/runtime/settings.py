@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from fedface_core.domain.budget import DEFAULT_BUDGET, Budget
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.patience import PATIENCE_SECONDS
+from fedface_core.domain.plan.compute import CPU, DeviceKind
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
 from fedface_core.runtime.redis_url import names_authorities, trusting, uses_tls
 from fedface_core.runtime.secret_files import SecretFiles, secret_fields
@@ -187,6 +188,14 @@ class ComputeSettings(WorkerSettings):
         default=(),
         description="The folders below which a plan may name photographs, and lists about them: their paths with ':' "
         "between them, or a JSON list. Without one, plans use no files of this machine.",
+    )
+
+
+class DeviceSettings(ComputeSettings):
+    """The settings of a worker that clients or the evaluation are computed by: those above, and its device."""
+
+    device: DeviceKind = Field(
+        default=CPU, description="The device that this worker computes on: it takes the tasks of plans for this kind alone."
     )
 
 
