@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
+from fedface_learning.device import moved
 
 
 class EmbeddingNetwork(nn.Module, ABC):
@@ -41,6 +42,11 @@ class EmbeddingNetwork(nn.Module, ABC):
         self.register_buffer("_pixel_mean_C11", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("centre", torch.zeros(plan.embedding_size))
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network is, and computes."""
+        return self.centre.device
+
     @cached_property
     def has_batch_norm(self) -> bool:
         """Whether the features of an image in training mode depend on its batch: only `nn.BatchNorm2d` does that here."""
@@ -55,7 +61,7 @@ class EmbeddingNetwork(nn.Module, ABC):
         """The features (N, D), float32, of normalised pixels (N, C, H, W), float32: before centring and normalising."""
 
     def pixels(self, images_NCHW: Tensor) -> Tensor:
-        """Normalised pixels (N, C, H, W), float32, of images in uint8 or in floats from 0 to 255.
+        """Normalised pixels (N, C, H, W), float32, on the network's device, of images in uint8 or in floats from 0 to 255.
 
         `InvalidInputError` if channels, height or width are not the plan's.
         """
@@ -65,7 +71,7 @@ class EmbeddingNetwork(nn.Module, ABC):
                 f"{plan.architecture} takes images of shape (N, {plan.channels}, {plan.height}, {plan.width}), "
                 f"uint8 or float, not {tuple(images_NCHW.shape)}, {images_NCHW.dtype}"
             )
-        floats_NCHW = images_NCHW.to(torch.float32, memory_format=torch.channels_last)
+        floats_NCHW = moved(images_NCHW, self.device).to(torch.float32, memory_format=torch.channels_last)
         return (floats_NCHW - self._pixel_mean_C11) / self.pixel_scale
 
     def features(self, images_NCHW: Tensor) -> Tensor:
