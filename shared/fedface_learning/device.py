@@ -97,9 +97,11 @@ def copy_on(network: NetworkT, device: torch.device) -> NetworkT:
 
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device: itself if it is there, else a copy that is under way while the processor goes on."""
+    """The tensor on the device: itself if it is there, else a copy, on its way to a GPU while the processor goes on."""
     if tensor.device.type == device.type:
         return tensor
+    if device.type == CPU:
+        return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
@@ -126,12 +128,12 @@ def on_host(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return copies
 
 
-def fits_on(device: torch.device, size: int) -> bool:
-    """Whether a quarter of the device's free memory holds ``size`` bytes. On a CPU it is False: nothing is moved there."""
+def room_for_images(device: torch.device, most_on_cpu: int) -> int:
+    """How many bytes of images a process may keep on the device: on a GPU a quarter of what is free, or as on the CPU."""
     if device.type == CPU:
-        return False
+        return most_on_cpu
     free, _total = torch.cuda.mem_get_info(device)
-    return size <= free // 4
+    return max(free // 4, most_on_cpu)
 
 
 def device_name(kind: DeviceKind) -> str:

@@ -69,7 +69,7 @@ def updates(plan: Plan, counts: list[int], faces: FaceDataset, residuals: Tensor
         sums = sums + ClassSums.part_of(row_D)
     guidance |= sums.tensors()
     trainees = [
-        Trainee(client, faces.images(f"person-{index}")[: counts[index]], rows_CD[index], residuals.get(client))
+        Trainee(client, faces.images(f"person-{index}")[: counts[index]], rows_CD[index], residuals.get(client), index)
         for index, client in enumerate(clients)
     ]
     return {
@@ -148,19 +148,20 @@ def test_clients_may_have_different_numbers_of_images(tiny_plan: PlanOf, tiny_fa
 
 
 @pytest.mark.parametrize("network", ["spherenet", "mobilefacenet"])
+@pytest.mark.parametrize("at_once", [3, 4])
 @pytest.mark.parametrize("bound", [None, 6])
 def test_a_clients_bits_do_not_depend_on_who_trains_beside_it(
-    tiny_plan: PlanOf, tiny_faces: FaceDataset, network: str, bound: int | None
+    tiny_plan: PlanOf, tiny_faces: FaceDataset, network: str, bound: int | None, at_once: int
 ) -> None:
     """Each client's bytes are those that it has alone, in whatever company and place it trains."""
-    local = {"steps": 2, "learning_rate": 0.01, "vectorised_clients": 4, "batch_size": 4, "shift": 1}
+    local = {"steps": 2, "learning_rate": 0.01, "vectorised_clients": at_once, "batch_size": 4, "shift": 1}
     plan = tiny_plan(local_training=local, model=NETWORKS[network], data={"images_per_client": bound})
     trainer = LocalTrainer(initial_network(plan.model, 0))
     training = TrainingRound(plan, 1)
     draws = torch.Generator().manual_seed(4)
     rows_CD = normalize(torch.randn(7, plan.model.embedding_size, generator=draws), dim=1)
     trainees = [
-        Trainee(client_id(index), tiny_faces.images(f"person-{index}")[:count], rows_CD[index])
+        Trainee(client_id(index), tiny_faces.images(f"person-{index}")[:count], rows_CD[index], place=index)
         for index, count in enumerate((6, 2, 6, 5, 6, 1, 6))
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -10,6 +11,7 @@ import structlog
 from fedface_client.attempt import Attempt
 from fedface_client.background_delivery import BackgroundDelivery
 from fedface_client.invitation import Invitation
+from fedface_client.make_updates import clients_at_once, make_updates
 from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
@@ -26,42 +28,74 @@ _TIME_SLICE_SECONDS: Final = 1.0
 
 
 def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str) -> None:
-    """Have each client of the task make its update and deliver it, in the order of the task.
+    """Have each client of the task make its update and deliver it, in the order of the task, or some of them at once.
 
-    A task works until one client has finished and `_TIME_SLICE_SECONDS` have passed. The clients that remain then go back to
-    the queue, in tasks as large as the number of clients that finished. So slow clients get tasks of their own, no task
-    comes near its time limit, and a worker that is told to stop ends soon. If a client fails unexpectedly, the clients after
-    it go back to the queue too, and its error is raised.
+    A task works until one group of clients has finished and `_TIME_SLICE_SECONDS` have passed; a group is one client, unless
+    the plan vectorises clients. The clients that remain then go back to the queue, in tasks as large as the number of
+    clients that finished. So slow clients get tasks of their own, no task comes near its time limit, and a worker that is
+    told to stop ends soon. If a client fails unexpectedly, the clients after it go back to the queue too, and its error is
+    raised. Of clients that train at once, each then goes back alone, so that only the one at fault fails again.
     """
     remaining = deque(command.clients)
+    undelivered: list[str] = []
     opened = _plan_and_round(workbench, command, correlation_id)
     if opened is None:
         return
     plan, opened_round = opened
+    at_once = clients_at_once(plan, opened_round)
     clock = workbench.ports.clock
     ends_at = clock.monotonic() + _TIME_SLICE_SECONDS
     try:
         with working_for(correlation_id), BackgroundDelivery() as background:
             while remaining and (len(remaining) == len(command.clients) or clock.monotonic() < ends_at):
-                client = remaining.popleft()
-                attempt = Attempt.begin(workbench, Invitation(plan, opened_round, client, correlation_id))
-                update = attempt.make_update() if attempt else None
-                try:
-                    background.wait()
-                except Exception:
-                    remaining.appendleft(client)  # the delivery of the client before has failed, not this client
-                    raise
-                if attempt is None or update is None:
-                    continue
-                if remaining and attempt.can_deliver_in_background:
-                    background.begin(attempt, update)
-                else:
-                    attempt.deliver(update)
+                groups = _begin_groups(workbench, plan, opened_round, correlation_id, remaining)
+                undelivered = [attempt.invitation.client_id for group in groups for attempt in group]
+                for group in groups:
+                    for attempt, update in make_updates(group, at_once):
+                        try:
+                            background.wait()
+                        except Exception:
+                            if at_once == 1:
+                                remaining.appendleft(undelivered[0])  # it is the client before that has failed
+                            raise
+                        undelivered.remove(attempt.invitation.client_id)
+                        if (remaining or undelivered) and attempt.can_deliver_in_background:
+                            background.begin(attempt, update)
+                        else:
+                            attempt.deliver(update)
     except Exception:
+        if at_once > 1:
+            _publish(workbench, command, correlation_id, undelivered, 1)
         _requeue(workbench, command, correlation_id, tuple(remaining))
         raise
     _requeue(workbench, command, correlation_id, tuple(remaining))
     log.info("clients_done", clients=len(command.clients) - len(remaining), handed_back=len(remaining))
+
+
+def _begin_groups(
+    workbench: Workbench, plan: Plan, opened_round: Round, correlation_id: str, remaining: deque[str]
+) -> list[list[Attempt]]:
+    """Begin attempts of the next clients: as many as make their updates at once. Clients with nothing to do are left out.
+
+    A client on a later attempt, which may have killed its worker before, is a group of its own, the last one.
+    """
+    group: list[Attempt] = []
+    at_once = clients_at_once(plan, opened_round)
+    taken = 0
+    while remaining and taken < at_once:
+        client = remaining.popleft()
+        taken += 1
+        try:
+            attempt = Attempt.begin(workbench, Invitation(plan, opened_round, client, correlation_id))
+        except Exception:
+            remaining.extendleft(begun.invitation.client_id for begun in reversed(group))
+            raise
+        if attempt is None:
+            continue
+        if attempt.number > 1 and at_once > 1:
+            return [group, [attempt]]
+        group.append(attempt)
+    return [group]
 
 
 def _plan_and_round(
@@ -91,9 +125,15 @@ def _requeue(
 
     If the worker is killed before it acknowledges its own message, some clients are in two tasks, which does no harm.
     """
-    if remaining:
-        size = len(command.clients) - len(remaining)
-        tasks = [_task_for(command, remaining[start : start + size]) for start in range(0, len(remaining), size)]
+    _publish(workbench, command, correlation_id, remaining, len(command.clients) - len(remaining))
+
+
+def _publish(
+    workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str, clients: Sequence[str], size: int
+) -> None:
+    """Publish tasks of so many of these clients each."""
+    if clients:
+        tasks = [_task_for(command, tuple(clients[start : start + size])) for start in range(0, len(clients), size)]
         workbench.ports.publisher.publish_all(tasks, correlation_id=correlation_id)
 
 

@@ -65,6 +65,8 @@ class Trainee:
     """Its class embedding (D,), of unit length."""
     residual_P: Tensor | None = None
     """With error feedback, the residual (P,) of its last update that is in the model; None if there is no residual."""
+    place: int = 0
+    """Its place in the cohort, from 0. Of clients that train at once, each has the place in the computation that follows."""
 
 
 @dataclass(frozen=True)

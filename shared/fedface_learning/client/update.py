@@ -18,7 +18,7 @@ from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.client.enrolment import mean_embedding
 from fedface_learning.client.local_training import LocalResult, Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
-from fedface_learning.client.vectorised_training import image_places, train_vectorised
+from fedface_learning.client.vectorised_training import image_places, place_of, train_vectorised
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.memory_errors import is_out_of_memory
 from fedface_learning.models import EmbeddingNetwork
@@ -100,13 +100,21 @@ def training_updates(
 def _groups(trainer: LocalTrainer, trainees: Iterable[Trainee], training: TrainingRound) -> Iterator[list[Trainee]]:
     """Groups of clients that can train at once, each as soon as it is full; then the smaller groups."""
     size = training.plan.local_training.vectorised_clients
-    by_places: dict[int, list[Trainee]] = {}
+    begun: dict[int, list[dict[int, Trainee]]] = {}
     for trainee in trainees:
-        places = image_places(trainer.network, training, len(trainee.images_NCHW))
-        by_places.setdefault(places, []).append(trainee)
-        if len(by_places[places]) == size:
-            yield by_places.pop(places)
-    yield from by_places.values()
+        images = image_places(trainer.network, training, len(trainee.images_NCHW))
+        groups = begun.setdefault(images, [])
+        place = place_of(trainee, training)
+        group = next((group for group in groups if place not in group), None)
+        if group is None:
+            group = {}
+            groups.append(group)
+        group[place] = trainee
+        if len(group) == size:
+            groups.remove(group)
+            yield list(group.values())
+    for groups in begun.values():
+        yield from (list(group.values()) for group in groups)
 
 
 def _updates_of_group(

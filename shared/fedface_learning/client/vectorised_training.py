@@ -5,10 +5,11 @@ clients. Every client has its own weights, statistics and loss, so the results d
 rounding only, because grouped operations add in another order. Because of the rounding, vectorised training is off by
 default, and K is a part of the plan.
 
-*A client's bits do not depend on who trains beside it.* Kernels choose how to add by the shape of what they are given. So a
-group always has K places and each place a number of images that follows from the plan, or from the client alone. A place
-without a client trains the last client once more, for nothing; a client with fewer images than its place gets some of its
-own again, with the weight 0 in its loss.
+*A client's bits do not depend on who trains beside it.* Kernels choose how to add by the shape of what they are given, and
+within it by the place: on a CPU the last channels, which do not fill a vector of the processor, are added in another order.
+So a group always has K places, a client's place follows from its place in the cohort, and the number of images there from
+the plan or from the client alone. A place without a client trains another one once more, for nothing; a client with fewer
+images than its place gets some of its own again, with the weight 0 in its loss.
 
 K clients, N images of each, C×H×W pixels, D dimensions.
 """
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
 import torch
 from torch import Tensor, nn
@@ -44,16 +44,23 @@ def image_places(network: EmbeddingNetwork, training: TrainingRound, images: int
     return images if bound is None or images > bound or network.has_batch_norm else bound
 
 
+def place_of(trainee: Trainee, training: TrainingRound) -> int:
+    """The client's place among those that train at once, from 0 to K − 1."""
+    return trainee.place % training.plan.local_training.vectorised_clients
+
+
 def train_vectorised(trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound) -> list[LocalResult]:
     """Train up to K clients at once; the results equal those of `LocalTrainer.train` but for rounding.
 
-    `image_places` must be equal for all clients. The results do not depend on which clients these are, to the bit.
+    `image_places` must be equal for all clients, and `place_of` different. The result of a client does not depend on the
+    others, to the bit.
     """
     places = training.plan.local_training.vectorised_clients
-    assert 0 < len(trainees) <= places, "a group has no more clients than places"
-    filled = [*trainees, *repeat(trainees[-1], places - len(trainees))]
+    by_place = {place_of(trainee, training): trainee for trainee in trainees}
+    assert len(by_place) == len(trainees), "two clients with one place"
+    filled = [by_place.get(place, trainees[0]) for place in range(places)]
     results = train_clients(_VectorisedNetworks(trainer, filled, training), filled, training)
-    return results[: len(trainees)]
+    return [results[place_of(trainee, training)] for trainee in trainees]
 
 
 @dataclass(frozen=True)

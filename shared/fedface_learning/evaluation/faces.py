@@ -107,7 +107,7 @@ def embed_faces(
     for first in range(0, len(present), BATCH_SIZE):
         batch = present[first : first + BATCH_SIZE]
         images_NCHW = torch.stack([framing.frame(faces[index].photograph()) for index in batch])
-        embeddings_ND[batch] = _embed(network, images_NCHW, flip).numpy()
+        embeddings_ND[batch] = _embed(network, images_NCHW, flip).cpu().numpy()
         if on_progress is not None:
             on_progress(first + len(batch))
     return EmbeddedFaces(embeddings_ND, enrolled_N)

@@ -25,6 +25,7 @@ from fedface_learning.aggregation import TrainingPartial
 from fedface_learning.aggregation.partial_sums import add_sums
 from fedface_learning.client.batches import batches, uses_all_unaugmented
 from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.device import making_tensors_on, moved, on_host
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models import build_network
 from fedface_learning.models.embedding import features_of_pixels
@@ -123,7 +124,8 @@ def fused_partial(inputs: RoundInputs, images: Mapping[str, Tensor]) -> tuple[Tr
         if parameter.grad is not None:
             average[name] = (before[name].double() - rate * parameter.grad.double()).to(parameter.dtype)
     network.zero_grad()
-    _require_within_norm(update_norm(average, before), inputs)
+    average = on_host(average)
+    _require_within_norm(update_norm(average, inputs.trainer.started_from), inputs)
     partial.models.add(average, total)
     partial.size = len(trainees) * len(encode_tensors({**network_tensors(network), **uploads[0]}))
     return partial, kept
@@ -149,14 +151,17 @@ def _add_gradients(
     plan = inputs.plan
     strategy = strategy_of(plan)
     network = inputs.trainer.network
-    rounds = [inputs.trainer.client_round(training, trainee.class_embedding_D.clone()) for trainee in group]
+    rounds = [
+        inputs.trainer.client_round(training, moved(trainee.class_embedding_D, network.device).clone()) for trainee in group
+    ]
     drawn = [
         next(batches(trainee.images_NCHW, plan.local_training, 1, training.seed_of(trainee.client))) for trainee in group
     ]
     seen = [network.pixels(batch_NCHW) for batch_NCHW in drawn]
     features = torch.split(network.features_of_pixels(torch.cat(seen)), [len(seen_NCHW) for seen_NCHW in seen])
-    losses = torch.stack([strategy.loss(own, each_ND) for own, each_ND in zip(rounds, features, strict=True)])
-    weights = torch.tensor([len(trainee.images_NCHW) / total for trainee in group])
+    with making_tensors_on(network.device):
+        losses = torch.stack([strategy.loss(own, each_ND) for own, each_ND in zip(rounds, features, strict=True)])
+        weights = torch.tensor([len(trainee.images_NCHW) / total for trainee in group])
     torch.autograd.backward((losses * weights).sum())
     if not strategy.upload_shapes(plan):
         return losses.tolist(), [NOTHING] * len(group)
@@ -166,7 +171,7 @@ def _add_gradients(
         pixels = [network.pixels(trainee.images_NCHW) for trainee in group]
         all_ND = features_of_pixels(network, torch.cat(pixels))
         whole = list(torch.split(all_ND, [len(own_NCHW) for own_NCHW in pixels]))
-    return losses.tolist(), [strategy.uploads(own, each_ND) for own, each_ND in zip(rounds, whole, strict=True)]
+    return losses.tolist(), [on_host(strategy.uploads(own, each_ND)) for own, each_ND in zip(rounds, whole, strict=True)]
 
 
 def _add_uploads(partial: TrainingPartial, kept: dict[str, Tensor], client: str, further: Tensors, plan: Plan) -> None:

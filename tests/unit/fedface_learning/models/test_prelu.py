@@ -67,13 +67,17 @@ def test_the_gradients_of_single_clients_are_those_of_nn_prelu() -> None:
     slopes_KC = torch.rand(3, 4, generator=draws)
 
     def loss(slope_C: Tensor, x_NCHW: Tensor, layer: nn.PReLU) -> Tensor:
-        return functional_call(layer, {"weight": slope_C}, (x_NCHW,)).square().sum()
+        y_NCHW: Tensor = functional_call(layer, {"weight": slope_C}, (x_NCHW,))
+        return y_NCHW.square().sum()
 
-    for in_dims, x in (((0, 0), x_KNCHW), ((0, None), x_KNCHW[0])):
-        ours, torchs = (
-            vmap(grad(partial(loss, layer=layer), argnums=(0, 1)), in_dims=in_dims)(slopes_KC, x)
-            for layer in (PReLU(4), nn.PReLU(4))
-        )
+    def gradients(layer: nn.PReLU, axis: int | None, x: Tensor) -> tuple[Tensor, ...]:
+        of_each = vmap(grad(partial(loss, layer=layer), argnums=(0, 1)), in_dims=(0, axis))
+        found: tuple[Tensor, ...] = of_each(slopes_KC, x)
+        return found
+
+    for axis, x in ((0, x_KNCHW), (None, x_KNCHW[0])):
+        ours = gradients(PReLU(4), axis, x)
+        torchs = gradients(nn.PReLU(4), 0, x.expand(3, 2, 4, 5, 6))
         for one, other in zip(ours, torchs, strict=True):
             torch.testing.assert_close(one, other)
 
