@@ -71,11 +71,11 @@ class LocalTrainer:
 
     def train(self, trainee: Trainee, training: TrainingRound) -> LocalResult:
         """Train a client by `local_training.train_clients`. Afterwards the network holds what the client has trained."""
-        [result] = train_clients(_SingleNetwork(self, trainee, training), [trainee], training)
+        [result] = train_clients(SingleNetwork(self, trainee, training), [trainee], training)
         return result
 
 
-class _SingleNetwork:
+class SingleNetwork:
     """The `TraineeNetworks` of one client: the trainer's own network."""
 
     fused = False

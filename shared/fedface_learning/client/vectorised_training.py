@@ -59,7 +59,7 @@ def train_vectorised(trainer: LocalTrainer, trainees: Sequence[Trainee], trainin
     by_place = {place_of(trainee, training): trainee for trainee in trainees}
     assert len(by_place) == len(trainees), "two clients with one place"
     filled = [by_place.get(place, trainees[0]) for place in range(places)]
-    results = train_clients(_VectorisedNetworks(trainer, filled, training), filled, training)
+    results = train_clients(VectorisedNetworks(trainer, filled, training), filled, training)
     return [results[place_of(trainee, training)] for trainee in trainees]
 
 
@@ -74,7 +74,7 @@ class _Batches:
     """How many images each client has. Those that fill its place come after them."""
 
 
-class _VectorisedNetworks:
+class VectorisedNetworks:
     """The `TraineeNetworks` of K clients: K copies of the global model, which `vmap` runs through one module."""
 
     fused = True
