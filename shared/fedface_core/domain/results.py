@@ -49,7 +49,9 @@ class Aggregation(BaseModel):
         description="Client → the distance of its update from the global model, for updates that were clipped.",
     )
     torch: Annotated[str, Field(max_length=100)] | None = Field(
-        default=None, description="The aggregator's version of torch; none in records of versions that did not say."
+        default=None,
+        exclude_if=lambda torch: torch is None,
+        description="The aggregator's version of torch; none in records of versions that did not say.",
     )
     update_norm: _Length | None = Field(description="‖f_new − f_old‖₂ over all parameters; none at enrolment.")
     loss_before: float | None = Field(
