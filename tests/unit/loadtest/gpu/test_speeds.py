@@ -1,16 +1,9 @@
-"""`fedface bench gpu` in its tiny form, on the CPU: what must be equal is, and every goal has its figures."""
+"""The times of `fedface bench gpu` in its tiny form, on the CPU: every goal has its figures."""
 
 from __future__ import annotations
 
-from loadtest.gpu.equality import check_all
 from loadtest.gpu.speeds import measure_all
 from loadtest.gpu.workloads import Size
-
-
-def test_results_are_equal_on_the_cpu() -> None:
-    checks = check_all(Size.tiny(), "cpu")
-    assert [check.what for check in checks if not check.holds] == []
-    assert len(checks) == 7
 
 
 def test_every_goal_is_measured_beside_its_bare_loop() -> None:
