@@ -91,7 +91,7 @@ def test_a_worker_with_a_gpu_is_like_the_one_without_but_for_its_image(files: tu
     for same in ("command", "volumes", "user", "read_only", "cap_drop", "security_opt", "healthcheck", "depends_on"):
         assert ours[same] == other[same], same
     networks = {network: options or {} for network, options in ours["networks"].items()}
-    assert networks == dict.fromkeys(other["networks"], {}) | {"monitoring": {"aliases": [name]}}
+    assert networks == {network: {} for network in other["networks"]} | {"monitoring": {"aliases": [name]}}
 
 
 def test_a_missing_secret_is_named(tmp_path: Path) -> None:
