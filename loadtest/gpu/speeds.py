@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 from pydantic import BaseModel, ConfigDict
+from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.compute import DeviceKind, Precision
@@ -132,7 +133,7 @@ def _pretraining(size: Size, kind: DeviceKind, repetitions: int) -> Speed:
         for _ in range(size.pretrain_steps):
             optimiser.zero_grad()
             with in_precision(device, "bfloat16"):
-                embeddings_ND = network(images_NCHW)
+                embeddings_ND = normalize(network.features_of_pixels(network.pixels(images_NCHW)))
             loss, _ = head(embeddings_ND.float(), labels_N)
             torch.autograd.backward(loss)
             optimiser.step()

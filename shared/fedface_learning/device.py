@@ -85,6 +85,18 @@ def in_precision(device: torch.device, precision: Precision) -> AbstractContextM
     return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
 
 
+def full_product(left: Tensor, right: Tensor) -> Tensor:
+    """The product of two matrices in float32, whatever the precision of the plan: for scores, which are compared."""
+    if left.device.type == CPU:
+        return left @ right
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        return left @ right
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
 def making_tensors_on(device: torch.device) -> AbstractContextManager[object]:
     """A block in which new tensors are made on the device, so that a strategy need not know of it."""
     return nullcontext() if device.type == CPU else device

@@ -31,7 +31,7 @@ from fedface_core.domain.plan.part import PositiveInt, Seed
 from fedface_core.files.whole_file import write_whole
 from fedface_learning.data import FaceDataset
 from fedface_learning.data.augmentation import augment
-from fedface_learning.device import HOST, in_precision, moved, on_host, room_for_images, set_up
+from fedface_learning.device import HOST, moved, on_host, room_for_images, set_up
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.weights import load_tensors, network_tensors
@@ -103,6 +103,7 @@ def pretrain(
         if on_progress:
             on_progress(progress)
     network.to(HOST).eval()
+    network.precision = "float32"
 
 
 def learning_rate(step: int, steps: int, plan: PretrainPlan) -> float:
@@ -161,6 +162,7 @@ class CosFaceTraining:
         self._images_NCHW = moved(images_NCHW, self._device) if resides else images_NCHW
         self._labels_N = moved(labels_N, self._device)
         self._network = network.to(self._device)
+        self._network.precision = plan.precision
         if self._device.type != CPU:
             self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._plan = plan
@@ -203,10 +205,8 @@ class CosFaceTraining:
         there_N = chosen_N.to(self._images_NCHW.device)
         batch_NCHW = moved(self._images_NCHW[there_N], self._device)
         images_NCHW = augment(batch_NCHW, plan.seed, self.step, plan.augmentations)
-        with in_precision(self._device, plan.precision):
-            embeddings_ND = self._network(images_NCHW)
-        # Scale and margin need more digits than bfloat16 has.
-        loss, accuracy = self._head(embeddings_ND.float(), self._labels_N[chosen_N.to(self._device)])
+        # The head is in float32: scale and margin need more digits than bfloat16 has.
+        loss, accuracy = self._head(self._network(images_NCHW), self._labels_N[chosen_N.to(self._device)])
         torch.autograd.backward(loss)
         self._optimiser.step()
         self.step += 1

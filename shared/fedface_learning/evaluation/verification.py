@@ -21,7 +21,7 @@ from torch import Tensor
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.results import CosineCounts, RocCurve, Scores, far_label
 from fedface_learning.data import FaceDataset
-from fedface_learning.device import moved
+from fedface_learning.device import full_product, moved
 from fedface_learning.evaluation.cosine_counts import CosineCounter, summed
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import embed
@@ -182,7 +182,7 @@ def _pair_blocks(embeddings_ND: Tensor, labels_N: Tensor) -> Iterator[tuple[npt.
     """In blocks, each pair once: the cosines of the pairs, and whether they are genuine."""
     for first in range(0, len(embeddings_ND), BLOCK):
         rows = slice(first, first + BLOCK)
-        cosines_BN = embeddings_ND[rows] @ embeddings_ND[first:].T
+        cosines_BN = full_product(embeddings_ND[rows], embeddings_ND[first:].T)
         later_BN = torch.ones_like(cosines_BN, dtype=torch.bool).triu(diagonal=1)
         same_BN = labels_N[rows].unsqueeze(1) == labels_N[first:].unsqueeze(0)
         yield cosines_BN[later_BN].cpu().numpy(), same_BN[later_BN].cpu().numpy()

@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
-from fedface_learning.device import moved
+from fedface_core.domain.plan.compute import Precision
+from fedface_learning.device import in_precision, moved
 
 
 class EmbeddingNetwork(nn.Module, ABC):
@@ -29,6 +30,8 @@ class EmbeddingNetwork(nn.Module, ABC):
     centre: Tensor
     pixel_mean: tuple[float, ...]
     """What is subtracted from the pixels, 0 to 255, of each channel."""
+    precision: Precision = "float32"
+    """How `features` computes. A client's training calls `features_of_pixels`, which is in float32."""
     pixel_scale: float
     """What the pixels minus their mean are divided by."""
     _pixel_mean_C11: Tensor
@@ -76,7 +79,9 @@ class EmbeddingNetwork(nn.Module, ABC):
 
     def features(self, images_NCHW: Tensor) -> Tensor:
         """The features (N, D), float32, of images as `pixels` takes them: before centring and normalising."""
-        return self.features_of_pixels(self.pixels(images_NCHW))
+        with in_precision(self.device, self.precision):
+            features_ND = self.features_of_pixels(self.pixels(images_NCHW))
+        return features_ND.float()
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """The embeddings (N, D), float32, of images as `pixels` takes them: features minus the centre, at unit length."""

@@ -16,6 +16,7 @@ from fedface_learning.device import (
     all_moved,
     chosen_device,
     copy_on,
+    full_product,
     in_precision,
     making_tensors_on,
     moved,
@@ -93,3 +94,20 @@ def test_elsewhere_a_network_is_copied_and_tensors_are_made() -> None:
 def test_in_bfloat16_products_are_computed_in_it() -> None:
     with in_precision(HOST, "bfloat16"):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.bfloat16
+
+
+def test_scores_are_products_in_float32_also_beside_a_plan_in_tf32(gpu: None) -> None:
+    set_up("cuda", "tf32")
+    seen: list[bool] = []
+
+    class Watched(torch.Tensor):
+        def __matmul__(self, other: object) -> torch.Tensor:
+            seen.append(torch.backends.cuda.matmul.allow_tf32)
+            return torch.zeros(2, 2)
+
+    elsewhere = torch.zeros(2, 2, device="meta").as_subclass(Watched)
+    full_product(elsewhere, elsewhere)
+    assert seen == [False]
+    assert torch.backends.cuda.matmul.allow_tf32
+    two = torch.full((2, 2), 2.0)
+    assert torch.equal(full_product(two, two), two @ two)

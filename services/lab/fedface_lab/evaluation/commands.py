@@ -145,6 +145,7 @@ def evaluate(
     notes = centre_network(network, plan)
     kind = chosen_device(device.value)
     network = network.to(set_up(kind, precision.value))
+    network.precision = precision.value
     if (kind, precision) != ("cpu", PrecisionOption.FLOAT32):
         notes = [*notes, f"computed on {device_name(kind)}, in {precision.value}"]
     if files is None:
