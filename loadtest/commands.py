@@ -13,6 +13,7 @@ from loadtest.bench.start import start
 from loadtest.bench.storage import storage
 from loadtest.bench.training import training
 from loadtest.chaos.command import chaos
+from loadtest.gpu.command import gpu
 from loadtest.peers.command import peers
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command("aggregate")(aggregate)
 app.command("chaos")(chaos)
 app.command("control")(control)
+app.command("gpu")(gpu)
 app.command("peers")(peers)
 app.command("secure-aggregation")(secure_aggregation)
 app.command("signatures")(signatures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -11,14 +12,24 @@ from torch.nn.functional import normalize
 from loadtest.bare.networks import PlainNetwork, plain_network
 from loadtest.bare.workload import LocalTraining, NetworkShape
 
+_CPU: Final = torch.device("cpu")
+
 
 class BareLoop:
     """One network and one optimiser, which a process makes once and uses for all its clients."""
 
-    def __init__(self, network: NetworkShape, local: LocalTraining, *, channels_last: bool) -> None:
+    def __init__(
+        self,
+        network: NetworkShape,
+        local: LocalTraining,
+        *,
+        channels_last: bool,
+        device: torch.device = _CPU,
+    ) -> None:
         self._local = local
         self._channels_last = channels_last
-        self.network = training_network(network, channels_last=channels_last)
+        self._device = device
+        self.network = training_network(network, channels_last=channels_last).to(device)
         self._optimiser = torch.optim.SGD(
             self.network.parameters(), lr=local.learning_rate, momentum=local.momentum, fused=True
         )
@@ -34,7 +45,8 @@ class BareLoop:
     def train(self, images_NCHW: Tensor, class_embedding_D: Tensor) -> None:
         """Train the loaded model, each step on all images (uint8). The momentum starts at zero."""
         self._optimiser.state.clear()
-        pixels_NCHW = normalised_pixels(images_NCHW, channels_last=self._channels_last)
+        class_embedding_D = class_embedding_D.to(self._device)
+        pixels_NCHW = normalised_pixels(images_NCHW.to(self._device), channels_last=self._channels_last)
         for _ in range(self._local.steps):
             self._optimiser.zero_grad()
             embeddings_ND = normalize(self.network.embed(pixels_NCHW))

@@ -134,7 +134,7 @@ def _clients(plan: Plan, count: int) -> list[Trainee]:
     draws = torch.Generator().manual_seed(plan.seed)
     images = [torch.randint(256, shape, dtype=torch.uint8, generator=draws) for _ in range(count)]
     rows_CD = normalize(torch.randn(count, plan.model.embedding_size, generator=draws), dim=1)
-    return [Trainee(client_id(index), images[index], rows_CD[index]) for index in range(count)]
+    return [Trainee(client_id(index), images[index], rows_CD[index], place=index) for index in range(count)]
 
 
 def _train_with_bare_loop(loop: BareLoop, workload: Workload) -> None:

@@ -15,20 +15,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
+from typing import Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
+from fedface_core.domain.plan.compute import CPU, DeviceKind, Precision, complaint_about
 from fedface_core.domain.plan.cosface import CosFacePlan
 from fedface_core.domain.plan.one_cycle import one_cycle_rate
 from fedface_core.domain.plan.part import PositiveInt, Seed
 from fedface_core.files.whole_file import write_whole
 from fedface_learning.data import FaceDataset
 from fedface_learning.data.augmentation import augment
+from fedface_learning.device import HOST, moved, on_host, room_for_images, set_up
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.weights import load_tensors, network_tensors
@@ -37,10 +40,25 @@ from fedface_learning.seeding import generator
 
 
 class PretrainPlan(CosFacePlan):
-    """The options of a pre-training: those of CosFace, the seed, and how often a checkpoint is written."""
+    """The options of a pre-training: those of CosFace, the seed, what computes it, and how often a checkpoint is written."""
 
     seed: Seed = 0
     checkpoint_every: PositiveInt = Field(default=200, description="Steps from one checkpoint to the next.")
+    device: DeviceKind = Field(
+        default=CPU, exclude_if=lambda device: device == CPU, description="The kind of device that it is computed on."
+    )
+    precision: Precision = Field(
+        default="float32",
+        exclude_if=lambda precision: precision == "float32",
+        description="How products are computed: `bfloat16` is mixed precision, with weights and sums in float32.",
+    )
+
+    @model_validator(mode="after")
+    def _device_has_the_precision(self) -> Self:
+        complaint = complaint_about(self.device, self.precision)
+        if complaint is not None:
+            raise ValueError(complaint)
+        return self
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,7 @@ def pretrain(
     checkpoint: Path | None = None,
     on_progress: Callable[[PretrainProgress], None] | None = None,
 ) -> None:
-    """Train ``network`` in place to tell ``identities`` apart, and leave it in evaluation mode.
+    """Train ``network`` in place to tell ``identities`` apart, and leave it in evaluation mode, on the CPU.
 
     All images are written as uint8 (``n·C·H·W`` bytes) to an unnamed file in the folder of ``checkpoint``, or in the folder
     for temporary files; the system keeps it in memory as far as there is room. If ``checkpoint`` exists, training goes on
@@ -84,7 +102,8 @@ def pretrain(
             training.save(checkpoint)
         if on_progress:
             on_progress(progress)
-    network.eval()
+    network.to(HOST).eval()
+    network.precision = "float32"
 
 
 def learning_rate(step: int, steps: int, plan: PretrainPlan) -> float:
@@ -136,15 +155,27 @@ class CosFaceTraining:
         ``steps`` replaces the number of steps that the plan's epochs make.
         `InvalidInputError` if there are fewer than two identities, or if the file cannot be written.
         """
-        self._images_NCHW, self._labels_N = _read_images(dataset, identities, folder)
-        self._network = network
+        self._device = set_up(plan.device, plan.precision)
+        images_NCHW, labels_N = _read_images(dataset, identities, folder)
+        # A GPU with room for all images gets them once. Else each batch is gathered by the processor, and goes there.
+        resides = images_NCHW.nbytes <= room_for_images(self._device, 0)
+        self._images_NCHW = moved(images_NCHW, self._device) if resides else images_NCHW
+        self._labels_N = moved(labels_N, self._device)
+        self._network = network.to(self._device)
+        self._network.precision = plan.precision
+        if self._device.type != CPU:
+            self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._plan = plan
         # The rows of the head are in this order. The names stay out of the checkpoint.
         self._identities_sha256 = sha256_hex("".join(f"{name}\0" for name in identities).encode())
-        self._head = CosFaceHead(len(identities), network.plan.embedding_size, plan)
+        self._head = CosFaceHead(len(identities), network.plan.embedding_size, plan).to(self._device)
         self._parameters = [*network.parameters(), *self._head.parameters()]
         self._optimiser = torch.optim.SGD(
-            self._parameters, lr=plan.learning_rate, momentum=plan.momentum, weight_decay=plan.weight_decay
+            self._parameters,
+            lr=plan.learning_rate,
+            momentum=plan.momentum,
+            weight_decay=plan.weight_decay,
+            fused=True if self._device.type != CPU else None,
         )
         self._batches_in_epoch = steps_of_an_epoch(len(self._images_NCHW), plan)
         self.step = 0
@@ -157,7 +188,7 @@ class CosFaceTraining:
 
     def class_embeddings(self) -> Tensor:
         """The head's rows at unit length (K, D), float32, in the order of the identities."""
-        return functional.normalize(self._head.rows_KD.detach())
+        return functional.normalize(self._head.rows_KD.detach()).cpu()
 
     def take_step(self) -> PretrainProgress:
         """Take one step of SGD; the progress has the batch's loss and accuracy before it.
@@ -171,8 +202,11 @@ class CosFaceTraining:
             group["lr"] = learning_rate(self.step, self.steps, plan)
         self._network.train()
         self._optimiser.zero_grad()
-        images_NCHW = augment(self._images_NCHW[chosen_N], plan.seed, self.step, plan.augmentations)
-        loss, accuracy = self._head(self._network(images_NCHW), self._labels_N[chosen_N])
+        there_N = chosen_N.to(self._images_NCHW.device)
+        batch_NCHW = moved(self._images_NCHW[there_N], self._device)
+        images_NCHW = augment(batch_NCHW, plan.seed, self.step, plan.augmentations)
+        # The head is in float32: scale and margin need more digits than bfloat16 has.
+        loss, accuracy = self._head(self._network(images_NCHW), self._labels_N[chosen_N.to(self._device)])
         torch.autograd.backward(loss)
         self._optimiser.step()
         self.step += 1
@@ -181,7 +215,7 @@ class CosFaceTraining:
                 f"pre-training diverged at step {self.step}: the loss is {loss.item()}; "
                 f"use a lower learning rate than {plan.learning_rate:g}"
             )
-        speed = len(chosen_N) / (time.perf_counter() - started)
+        speed = len(chosen_N) / (time.perf_counter() - started)  # a GPU has finished the step, as its loss is known
         return PretrainProgress(self.step, self.steps, loss.item(), accuracy.item(), speed)
 
     def save(self, path: Path) -> None:
@@ -189,9 +223,9 @@ class CosFaceTraining:
         tensors = {f"network.{name}": tensor for name, tensor in network_tensors(self._network).items()}
         tensors["head"] = self._head.rows_KD.detach()
         for index, parameter in enumerate(self._parameters):
-            tensors[f"momentum.{index:04d}"] = self._optimiser.state[parameter]["momentum_buffer"]
+            tensors[f"momentum.{index:04d}"] = self._optimiser.state[parameter]["momentum_buffer"].contiguous()
         metadata = {"step": self.step, "plan": self._plan.model_dump(), "identities_sha256": self._identities_sha256}
-        write_whole(path, encode_tensors(tensors, metadata))
+        write_whole(path, encode_tensors(on_host(tensors), metadata))
 
     @torch.no_grad()
     def resume(self, path: Path) -> None:
@@ -225,7 +259,7 @@ class CosFaceTraining:
             )
         self._head.rows_KD.copy_(tensors["head"])
         for index, parameter in enumerate(self._parameters):
-            self._optimiser.state[parameter]["momentum_buffer"] = tensors[f"momentum.{index:04d}"].clone()
+            self._optimiser.state[parameter]["momentum_buffer"] = tensors[f"momentum.{index:04d}"].to(parameter, copy=True)
         self.step = int(metadata["step"])
 
 
@@ -239,7 +273,7 @@ def _read_images(dataset: FaceDataset, identities: Sequence[str], folder: Path |
     try:
         with TemporaryFile(dir=folder) as file:
             for label, identity in enumerate(identities):
-                images_NCHW = dataset.images(identity).numpy()
+                images_NCHW = dataset.images(identity).cpu().numpy()
                 file.write(images_NCHW.tobytes())
                 labels.append(torch.full((len(images_NCHW),), label))
             file.flush()

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+import torch
 from torch import Tensor
 
 from fedface_core.contracts import object_keys
 from fedface_core.domain.data_error import DataError, DataReason
 from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError
 from fedface_core.domain.plan import DataPlan, Plan, SplitPlan
+from fedface_core.domain.plan.compute import DeviceKind
 from fedface_core.domain.round import RoundState
 from fedface_core.ports import ArtifactStore
 from fedface_learning.data import (
@@ -30,6 +32,7 @@ from fedface_learning.data import (
     split_identities,
 )
 from fedface_learning.data.identity_list import MOST_BYTES, IdentityChanges, identity_list
+from fedface_learning.device import room_for_images
 from fedface_learning.formats.codec import sha256_hex
 from fedface_worker.checked_artifacts import get_checked
 
@@ -49,7 +52,9 @@ class DataSets:
     """Opens each data set once per process, and keeps the images that were read from the two newest ones."""
 
     def __init__(self, artifacts: ArtifactStore, max_image_bytes: int, roots: PhotographRoots) -> None:
-        """Up to ``max_image_bytes`` bytes of images are kept of each data set. Files are read below the ``roots`` only."""
+        """Up to ``max_image_bytes`` bytes of images are kept of each data set, or more on a GPU, for plans that have one.
+        Files are read below the ``roots`` only.
+        """
         self._artifacts = artifacts
         self._roots = roots
         self._max_image_bytes = max_image_bytes
@@ -64,7 +69,8 @@ class DataSets:
         prepared.
         """
         try:
-            return self._open(plan.data, ImageSize.of(plan.model), plan.split, current.identity_list_sha256)
+            kind = plan.compute.device
+            return self._open(plan.data, ImageSize.of(plan.model), plan.split, current.identity_list_sha256, kind)
         except _OtherIdentitiesError as error:
             changes = self._changes(current, error.identities)
             raise DataError(
@@ -74,7 +80,7 @@ class DataSets:
             ) from None
 
     def _open_if_unchanged(
-        self, data: DataPlan, size: ImageSize, split: SplitPlan, identity_list_sha256: str | None
+        self, data: DataPlan, size: ImageSize, split: SplitPlan, identity_list_sha256: str | None, kind: DeviceKind
     ) -> Photographs:
         """Open a data set, unless its list is another one. Runs of older versions have no list, and take any data set."""
         dataset = _opened(data, size, split, self._roots)
@@ -82,7 +88,9 @@ class DataSets:
             seen = identity_list(dataset.identities)
             if sha256_hex(seen) != identity_list_sha256:
                 raise _OtherIdentitiesError(seen)
-        return Photographs(CachedDataset(dataset, self._max_image_bytes), split_identities(dataset.identities, split))
+        device = torch.device(kind)
+        kept = CachedDataset(dataset, room_for_images(device, self._max_image_bytes), device)
+        return Photographs(kept, split_identities(dataset.identities, split))
 
     def _changes(self, current: RoundState, seen: bytes) -> IdentityChanges | None:
         """How many people were added and removed; None if the store does not have the run's list any more."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import torch
+
 from fedface_core.contracts import object_keys
 from fedface_core.domain.plan import ModelPlan
 from fedface_core.ports import ArtifactStore
 from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.device import HOST
 from fedface_learning.formats.stored_tensors import StoredTensors
 from fedface_learning.models import EmbeddingNetwork, build_network
 from fedface_learning.models.weights import load_tensors
@@ -32,13 +35,13 @@ class ModelVersions:
             self._newest = (sha256, StoredTensors(fetch_artifact(self._artifacts, object_keys.model(sha256), sha256)))
         return self._newest[1]
 
-    def network(self, plan: ModelPlan, sha256: str) -> EmbeddingNetwork:
-        """The process's network, set to a model version. The next call overwrites it.
+    def network(self, plan: ModelPlan, sha256: str, device: torch.device = HOST) -> EmbeddingNetwork:
+        """The process's network, set to a model version, on a device. The next call overwrites it.
 
         Raises the errors of `reference`, and `InvalidInputError` if the model version does not fit the plan.
         """
-        if self._network is None or self._network.plan != plan:
-            self._network = build_network(plan)
+        if self._network is None or self._network.plan != plan or self._network.device.type != device.type:
+            self._network = build_network(plan).to(device)
         load_tensors(self._network, self.reference(sha256).tensors(), source=object_keys.model(sha256))
         return self._network
 
@@ -46,13 +49,13 @@ class ModelVersions:
         """Free the memory of the process's network."""
         self._network = None
 
-    def trainer(self, plan: ModelPlan, sha256: str) -> LocalTrainer:
-        """The process's trainer, whose clients start from a model version. It has a network of its own.
+    def trainer(self, plan: ModelPlan, sha256: str, device: torch.device = HOST) -> LocalTrainer:
+        """The process's trainer on a device, whose clients start from a model version. It has a network of its own.
 
         Raises the errors of `reference`, and `InvalidInputError` if the model version does not fit the plan.
         """
-        if self._trainer is None or self._trainer.network.plan != plan:
-            self._trainer = LocalTrainer(build_network(plan))
+        if self._trainer is None or self._trainer.network.plan != plan or self._trainer.device.type != device.type:
+            self._trainer = LocalTrainer(build_network(plan), device)
             self._trained_from = None
         if self._trained_from != sha256:
             self._trainer.start_from(self.reference(sha256).tensors(), source=object_keys.model(sha256))

@@ -24,6 +24,7 @@ def test_every_unit_test_is_for_the_module_of_its_name() -> None:
 
 def test_no_test_is_left_beside_the_folders_of_the_suites() -> None:
     suites = {
-        *("architecture", "compose", "contract", "e2e", "integration", "model", "numerics", "scenarios", "security", "unit"),
+        *("architecture", "compose", "contract", "e2e", "gpu", "integration", "model", "numerics", "scenarios", "security"),
+        "unit",
     }
     assert {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")} == suites

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 
 import kombu.pools
 import pytest
@@ -15,8 +17,8 @@ from pydantic import BaseModel, SecretStr
 
 from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.adapters.memory import RecordingPublisher
-from fedface_core.contracts.broker_keys import delayed_keys
-from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, QUEUES, ROUTES
+from fedface_core.contracts.broker_keys import delayed_keys, workers_key
+from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, CORRELATION_HEADER, EVALUATOR, QUEUES, ROUTES, queue_of
 from fedface_core.domain.commands import (
     EnrolClients,
     EvaluateModel,
@@ -30,9 +32,10 @@ from fedface_core.domain.commands import (
 )
 from fedface_core.domain.facts import ModelPrepared
 from fedface_core.domain.ids import client_id
-from fedface_core.ports import TaskPublisher
+from fedface_core.ports import TaskPublisher, WorkerPresence
 from fedface_core.runtime.celery_app import create_celery
 from fedface_core.runtime.delayed_messages import move_due
+from fedface_core.runtime.presence import keep_saying, say
 from fedface_core.runtime.settings import Settings
 from support.signing import signed_headers
 
@@ -46,6 +49,8 @@ ONE_OF_EACH: list[BaseModel] = [
     FOLD,
     ReduceRound(run_id=RUN, round=2),
     EvaluateModel(run_id=RUN, round=2),
+    EvaluateModel(run_id=RUN, round=2, device="cuda"),
+    TrainClients(run_id=RUN, round=2, clients=(client_id(4),), device="cuda"),
     HandleFact(run_id=RUN, fact=ModelPrepared(run_id=RUN, model_sha256="a" * 64)),
     Sweep(),
 ]
@@ -72,8 +77,8 @@ def recording_publisher() -> PublisherAndQueues:
     publisher = RecordingPublisher()
 
     def waiting(queue: str) -> list[Message]:
-        routed = [(ROUTES[type(command)], command, name) for command, name in publisher.published]
-        return [Message(route.task, command, name) for route, command, name in routed if route.queue == queue]
+        mine = [(command, name) for command, name in publisher.published if queue_of(command) == queue]
+        return [Message(ROUTES[type(command)].task, command, name) for command, name in mine]
 
     return PublisherAndQueues(publisher, waiting)
 
@@ -114,8 +119,8 @@ def test_every_command_goes_by_its_route_and_comes_back_equal(tested: PublisherA
     for command in ONE_OF_EACH:
         tested.publisher.publish(command, correlation_id="abc")
     for queue in QUEUES:
-        routed = [(ROUTES[type(command)], command) for command in ONE_OF_EACH]
-        expected = [Message(route.task, command, "abc") for route, command in routed if route.queue == queue]
+        mine = [command for command in ONE_OF_EACH if queue_of(command) == queue]
+        expected = [Message(ROUTES[type(command)].task, command, "abc") for command in mine]
         assert expected, "each queue has a command"
         assert tested.waiting(queue) == expected
 
@@ -179,3 +184,31 @@ def test_a_delayed_command_comes_once_and_when_it_is_due(broker_url: str, tmp_pa
         assert message_of(raw.decode()) == Message(ROUTES[FoldShard].task, FOLD, "abc")
         assert not broker.exists(*delayed_keys(AGGREGATOR))
     kombu.pools.reset()
+
+
+def test_workers_say_that_they_are_there(broker_url: str) -> None:
+    """A publisher sees who takes from a queue; one that ended, or spoke too long ago, is not counted."""
+    app = create_celery(Settings(redis_url=SecretStr(broker_url), artifacts="directory", artifact_directory=Path()))
+    one = WorkerPresence(name="client@one-1", device="cuda", processes=1, torch="2.13.0")
+    two = WorkerPresence(name="client@two-2", device="cuda", processes=4)
+    with redis.Redis.from_url(broker_url) as broker:
+        stopped = Event()
+        speaking = Thread(target=keep_saying, args=(broker, "client-cuda", one, stopped))
+        speaking.start()
+        say(broker, "client-cuda", two)
+        publisher = CeleryPublisher(app)
+        assert_soon(lambda: {*publisher.workers("client-cuda")} == {one, two})
+        assert publisher.workers("client") == []
+        stopped.set()
+        speaking.join()
+        assert publisher.workers("client-cuda") == [two]
+        broker.zadd(workers_key("client-cuda"), {two.model_dump_json(): 1, "{}": 2e12})
+        assert publisher.workers("client-cuda") == [], "one is forgotten, and one cannot be read"
+    kombu.pools.reset()
+
+
+def assert_soon(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

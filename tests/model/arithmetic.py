@@ -106,7 +106,7 @@ class ModelNames:
     def __init__(self, artifacts: ArtifactStore) -> None:
         self._artifacts = artifacts
 
-    def network(self, _plan: object, model_sha256: str) -> str:
+    def network(self, _plan: object, model_sha256: str, _device: object = None) -> str:
         self._artifacts.size(object_keys.model(model_sha256))
         return model_sha256
 

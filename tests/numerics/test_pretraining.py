@@ -14,6 +14,7 @@ from fedface_core.domain.plan import Plan
 from fedface_learning.data import FaceDataset
 from fedface_learning.evaluation.verification import evaluate
 from fedface_learning.models import EmbeddingNetwork, initial_network
+from fedface_learning.models.embedding import embed
 from fedface_learning.models.weights import encode_network
 from fedface_learning.pretraining import CosFaceHead, PretrainPlan, PretrainProgress, learning_rate, pretrain
 
@@ -166,3 +167,32 @@ def test_without_flip_mirrored_people_are_never_seen(
         trained.append(network())
         pretrain(trained[-1], tiny_faces, tiny_faces.identities[:8], plan.model_copy(update={"flip": flip}))
     assert encode_network(trained[0]) != encode_network(trained[1])
+
+
+def test_in_mixed_precision_it_learns_as_in_float32_and_leaves_a_float32_network(
+    network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset
+) -> None:
+    losses: dict[str, list[float]] = {}
+    for precision in ("float32", "bfloat16"):
+        trained = network()
+        reports: list[PretrainProgress] = []
+        plan = PretrainPlan.model_validate(PLAN.model_dump() | {"epochs": 2, "precision": precision})
+        pretrain(trained, tiny_faces, tiny_faces.identities[:16], plan, on_progress=reports.append)
+        losses[precision] = [progress.loss for progress in reports]
+        assert trained.precision == "float32"
+        assert {parameter.dtype for parameter in trained.parameters()} == {torch.float32}
+    assert losses["bfloat16"] != losses["float32"]
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.05)
+
+
+def test_features_in_bfloat16_are_near_those_in_float32(
+    network: Callable[[], EmbeddingNetwork], tiny_faces: FaceDataset
+) -> None:
+    exact = network()
+    images_NCHW = tiny_faces.images(tiny_faces.identities[0])
+    expected_ND = embed(exact, images_NCHW)
+    exact.precision = "bfloat16"
+    found_ND = embed(exact, images_NCHW)
+    assert found_ND.dtype is torch.float32
+    assert not torch.equal(found_ND, expected_ND)
+    torch.testing.assert_close(found_ND, expected_ND, rtol=0, atol=0.03)

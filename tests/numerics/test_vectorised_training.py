@@ -15,7 +15,7 @@ from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_learning.client.local_training import LocalResult, Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
-from fedface_learning.client.update import Update, training_updates
+from fedface_learning.client.update import TrainingFailure, Update, training_updates
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.models import initial_network
@@ -23,6 +23,7 @@ from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums
 from fedface_learning.simulation.simulate import simulate
 from fedface_learning.strategies import NOTHING, Tensors
+from fedface_learning.strategies import STRATEGIES as STRATEGIES_IN_USE
 from fedface_learning.strategies.fedfr import SHARED_EMBEDDINGS, SHARED_IMAGES, SHARED_LABELS
 from fedface_learning.strategies.fedfv import EQUIVALENT
 from fedface_learning.strategies.public_negatives import PUBLIC
@@ -78,7 +79,7 @@ def updates(plan: Plan, counts: list[int], faces: FaceDataset, residuals: Tensor
     guidance[SHARED_LABELS] = torch.arange(10) // 2
     guidance[SHARED_EMBEDDINGS] = normalize(torch.randn(10, plan.model.embedding_size, generator=draws), dim=1)
     trainees = [
-        Trainee(client, faces.images(f"person-{index}")[: counts[index]], rows_CD[index], residuals.get(client))
+        Trainee(client, faces.images(f"person-{index}")[: counts[index]], rows_CD[index], residuals.get(client), index)
         for index, client in enumerate(clients)
     ]
     return {
@@ -154,6 +155,45 @@ def test_clients_may_have_different_numbers_of_images(tiny_plan: PlanOf, tiny_fa
     one, several = alone_and_vectorised(tiny_plan, tiny_faces, counts, local, model=NETWORKS[network])
     assert_equal_within_rounding(one, several)
     assert [update.accepted.images for update in several.values()] == counts
+
+
+@pytest.mark.parametrize("network", ["spherenet", "mobilefacenet"])
+@pytest.mark.parametrize("at_once", [3, 4])
+@pytest.mark.parametrize("bound", [None, 6])
+def test_a_clients_bits_do_not_depend_on_who_trains_beside_it(
+    tiny_plan: PlanOf, tiny_faces: FaceDataset, network: str, bound: int | None, at_once: int
+) -> None:
+    """Each client's bytes are those that it has alone, in whatever company and place it trains."""
+    local = {"steps": 2, "learning_rate": 0.01, "vectorised_clients": at_once, "batch_size": 4, "shift": 1}
+    plan = tiny_plan(local_training=local, model=NETWORKS[network], data={"images_per_client": bound})
+    trainer = LocalTrainer(initial_network(plan.model, 0))
+    training = TrainingRound(plan, 1)
+    draws = torch.Generator().manual_seed(4)
+    rows_CD = normalize(torch.randn(7, plan.model.embedding_size, generator=draws), dim=1)
+    trainees = [
+        Trainee(client_id(index), tiny_faces.images(f"person-{index}")[:count], rows_CD[index], place=index)
+        for index, count in enumerate((6, 2, 6, 5, 6, 1, 6))
+    ]
+
+    def made(of: list[Trainee]) -> dict[str, Update | TrainingFailure]:
+        return dict(training_updates(trainer, of, training))
+
+    alone = {trainee.client: made([trainee])[trainee.client] for trainee in trainees}
+    assert all(isinstance(update, Update) for update in alone.values())
+    for _ in range(3):
+        order = torch.randperm(len(trainees), generator=draws).tolist()
+        assert made([trainees[index] for index in order]) == alone
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES_IN_USE)
+def test_the_loss_of_every_strategy_is_a_mean_over_images(tiny_plan: PlanOf, tiny_faces: FaceDataset, strategy: str) -> None:
+    """So places can be filled up by images that weigh nothing: clients with few images have the updates of their own."""
+    changes: dict[str, Any] = {"strategy": strategy, "split": {"public": 4, "clients": 8, "test": 8}}
+    one, several = alone_and_vectorised(
+        tiny_plan, tiny_faces, [6, 1, 3, 5], {"steps": 2}, data={"images_per_client": 6}, **changes
+    )
+    assert_equal_within_rounding(one, several)
+    assert [update.accepted.images for update in several.values()] == [6, 1, 3, 5]
 
 
 def test_every_client_has_an_update_of_its_own(tiny_plan: PlanOf, tiny_faces: FaceDataset) -> None:

@@ -28,7 +28,7 @@ from fedface_core.ports import Ports, RunLedger
 from fedface_core.runtime import patience
 from fedface_core.runtime.celery_app import SigningCelery
 from fedface_core.runtime.clock_skew import ClockSkew
-from fedface_core.runtime.settings import ComputeSettings, ControlSettings
+from fedface_core.runtime.settings import ControlSettings, DeviceSettings
 from fedface_core.signing.messages import SIGNATURE_HEADER, check_message
 from fedface_evaluator.verification_metrics import VerificationMetrics
 from fedface_learning.simulation.simulate import simulate
@@ -46,7 +46,7 @@ SERVICES: dict[str, Any] = {
 }
 
 
-class EverySetting(ControlSettings, ComputeSettings):
+class EverySetting(ControlSettings, DeviceSettings):
     """The settings of control's worker and those of the workers that compute."""
 
 

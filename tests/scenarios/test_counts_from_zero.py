@@ -25,9 +25,9 @@ import json, os, sys
 from importlib import import_module
 from pathlib import Path
 from pydantic import SecretStr
-from fedface_core.runtime.settings import ComputeSettings, ControlSettings
+from fedface_core.runtime.settings import DeviceSettings, ControlSettings
 
-settings = type("EverySetting", (ControlSettings, ComputeSettings), {})(
+settings = type("EverySetting", (ControlSettings, DeviceSettings), {})(
     redis_url=SecretStr("redis://redis"), artifacts="directory", artifact_directory=Path(sys.argv[2]),
 )
 import_module(sys.argv[1]).create(settings)
@@ -84,7 +84,7 @@ COMMON: dict[str, dict[str, list[str]]] = {
     "fedface_device_events_total": {"event": ["unavailable", "dropped_out", "upload_failed", "late"]},
     "fedface_waiting_seconds_total": {"dependency": ["ledger", "artifact_store", "broker"]},
     "fedface_dropped_messages_total": {
-        "queue": ["client", "aggregator", "evaluator", "control", "unknown"],
+        "queue": ["client", "aggregator", "evaluator", "control", "client-cuda", "evaluator-cuda", "unknown"],
         "fault": [*MessageFault],
     },
     "fedface_webhooks_total": {"outcome": ["delivered", "failed", "dropped"]},

@@ -18,7 +18,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from fedface_console.settings import ConsoleSettings
-from fedface_core.runtime.settings import ComputeSettings, ControlSettings, Settings, WorkerSettings, load_settings
+from fedface_core.runtime.settings import (
+    ComputeSettings,
+    ControlSettings,
+    DeviceSettings,
+    Settings,
+    WorkerSettings,
+    load_settings,
+)
 from support.signing import keys_in_environment
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +76,22 @@ def composed() -> dict[str, Any]:
 
 def test_the_compose_file_has_the_services_of_the_design(composed: dict[str, Any]) -> None:
     assert set(composed["services"]) == OWN | SERVERS | {CONSOLE, "prepare", "access", "minio-setup", "keys"}
+
+
+@pytest.mark.parametrize("name", ["client", "evaluator"])
+@pytest.mark.parametrize("files", [(), WITH_TLS], ids=["plain", "tls"])
+def test_a_worker_with_a_gpu_is_like_the_one_without_but_for_its_image(files: tuple[str, ...], name: str) -> None:
+    services = json.loads(compose(*files, "--profile", "gpu", "config", "--format", "json").stdout)["services"]
+    ours, other = services[f"{name}-gpu"], services[name]
+    assert ours["environment"] == other["environment"] | {"FEDFACE_DEVICE": "cuda"}
+    assert ours["environment"].keys() <= {f"FEDFACE_{field.upper()}" for field in DeviceSettings.model_fields}
+    (gpu,) = ours["deploy"]["resources"]["reservations"]["devices"]
+    assert gpu["capabilities"] == ["gpu"]
+    assert ours["build"]["args"]["TORCH_OPTIONS"] == "", "the packages of CUDA's libraries are installed too"
+    for same in ("command", "volumes", "user", "read_only", "cap_drop", "security_opt", "healthcheck", "depends_on"):
+        assert ours[same] == other[same], same
+    networks = {network: options or {} for network, options in ours["networks"].items()}
+    assert networks == {network: {} for network in other["networks"]} | {"monitoring": {"aliases": [name]}}
 
 
 def test_a_missing_secret_is_named(tmp_path: Path) -> None:

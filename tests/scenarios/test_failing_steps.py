@@ -233,13 +233,13 @@ def test_a_failing_step_is_shown_until_it_succeeds(faces: Path, monkeypatch: pyt
     run_id = services.start()
     monkeypatch.setattr(reducing, "reduce", raising(cycle([RuntimeError("no disk")])))
     drive(services, run_id, lambda _: bool(ledger.failures(run_id, 0)))
-    (shown,) = run_detail(ledger, ledger.load(run_id)).failing
+    (shown,) = run_detail(services.ports, ledger.load(run_id)).failing
     assert (shown.step, without_codes(shown.reason), shown.total) == ("aggregator.reduce_round", "RuntimeError (code …)", 1)
     monkeypatch.setattr(reducing, "reduce", works)
     run = drive(services, run_id)
     (event,) = [event for event in ledger.events(run_id) if event.name == "step_failing"]
     assert event.data == {"round": 0, "reason": f"aggregator.reduce_round: {shown.reason}"}
-    assert run_detail(ledger, run).failing == []
+    assert run_detail(services.ports, run).failing == []
     assert run.phase is RunPhase.COMPLETED
 
 

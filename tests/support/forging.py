@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr
 
 from fedface_core.adapters.celery import CeleryPublisher
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.tasks import ROUTES
+from fedface_core.contracts.tasks import queue_of
 from fedface_core.domain.commands import (
     EvaluateModel,
     FoldShard,
@@ -67,7 +67,7 @@ class Forge:
 
     def message(self, keyring: Keyring, command: BaseModel, correlation_id: str) -> bytes:
         """The message of a command, signed with these keys."""
-        queue = ROUTES[type(command)].queue
+        queue = queue_of(command)
         CeleryPublisher(self._app, keyring).publish(command, correlation_id=correlation_id)
         message = self._server.rpop(queue)
         assert isinstance(message, bytes)

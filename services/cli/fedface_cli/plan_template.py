@@ -73,7 +73,8 @@ def plan_template(preset: str) -> str:
     the ``#``.
     """
     given = PRESETS[preset]
-    plan = Plan.model_validate(given).model_dump(mode="json")
+    whole = Plan.model_validate(given)
+    plan = whole.model_dump(mode="json")
     document = tomlkit.document()
     document.add(tomlkit.comment("A plan of a run. A line that begins with `# ` and a field has the field's default."))
     parts: dict[str, type[BaseModel]] = {}
@@ -85,9 +86,10 @@ def plan_template(preset: str) -> str:
             _add(document, name, field, plan[name], is_set=name in given)
     for name, kind in parts.items():
         table = tomlkit.table()
+        part = getattr(whole, name).model_dump(mode="json")  # a part with nothing but defaults may not be in the plan's JSON
         for field_name, field in kind.model_fields.items():
-            if field_name in plan[name] or field.exclude_if is not None:
-                value = plan[name].get(field_name)
+            if field_name in part or field.exclude_if is not None:
+                value = part.get(field_name)
                 _add(table, field_name, field, value, is_set=field_name in given.get(name, {}))
         document.add(name, table)
     return tomlkit.dumps(document)

@@ -227,6 +227,8 @@ def _details(run: RunDetail, rounds: Sequence[RoundView]) -> RenderableType:
         grid.add_row("failure", Text(run.failure, "red"))
     if run.unreadable_round:
         grid.add_row("unreadable", Text(f"round {run.round}: {run.unreadable_round}", "red"))
+    if run.waits_because:
+        grid.add_row("waits because", Text(one_line(run.waits_because), "yellow"))
     for failing in run.failing:
         grid.add_row("failing", Text(failing_line(failing), "yellow"))
     if run.stopped_because:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from fedface_client.device import Device
 from fedface_client.failed_attempt import count_error, fail, fail_after_last_attempt
 from fedface_client.invitation import Invitation
-from fedface_client.make_update import make_update, started_from, train_in_place
+from fedface_client.make_update import TrainingInputs, make_update, started_from, train_in_place
 from fedface_client.settle import count_attempt, current_round, settle
 from fedface_core.contracts import object_keys
 from fedface_core.domain.declaration import check_declaration
@@ -31,7 +31,7 @@ from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES, ClientStep
-from fedface_learning.client.update import Update
+from fedface_learning.client.update import TrainingFailure, Update
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
 from fedface_learning.strategies import Tensors
 from fedface_worker.checked_artifacts import get_bounded
@@ -102,17 +102,38 @@ class Attempt:
         too if its simulated device has to wait; its task then comes back when the wait is over.
         """
         with self._counting_errors():
-            # The first attempt looks too: after a lost ledger the round is opened again, and attempts are counted from 1.
-            stored = self._stored_update()
-            if stored is not None:
+            stored, is_due = self._stored_or_due()
+            if not is_due:
                 return stored
-            if self.number == 0 or self._has_to_wait(Wait.TRAINING):
-                return None
-            try:
+            with self._failing():
                 return make_update(self.workbench, self.invitation)
-            except (InvalidInputError, DamagedObjectError, LostResidualError, UpdateRefusedError) as error:
-                fail(self.workbench.ports, self.invitation, public_reason(error))
+            return None
+
+    def fetch_inputs(self) -> TrainingInputs | AcceptedUpdate | None:
+        """What the client trains with, or the record or None that `make_update` would return before it trains."""
+        with self._counting_errors():
+            stored, is_due = self._stored_or_due()
+            if not is_due:
+                return stored
+            with self._failing():
+                return TrainingInputs.fetch(self.workbench, self.invitation)
+            return None
+
+    def finish(self, inputs: TrainingInputs, made: Update | TrainingFailure) -> Update | None:
+        """The update that was made of the inputs; None if there is none to deliver, and the client is recorded as failed."""
+        with self._counting_errors():
+            if isinstance(made, TrainingFailure):
+                fail(self.workbench.ports, self.invitation, made.reason)
                 return None
+            inputs.count_images()
+            with self._failing():
+                check_declaration(made.accepted, self.invitation.plan, self.invitation.opened_round.kind)
+                return made
+            return None
+
+    def count_error(self, error: Exception) -> None:
+        """Count an unexpected error of a computation that this client had a part in."""
+        count_error(self.workbench.ports, self.invitation, error, self.number)
 
     def train_in_place(self) -> tuple[AcceptedUpdate, Tensors] | None:
         """As `make_update`, for combined delivery: what the client declares and its tensors, as long as no other one trains.
@@ -152,6 +173,20 @@ class Attempt:
             elif self.invitation.opened_round.kind is RoundKind.TRAINING:
                 UPDATE_BYTES.labels(self.invitation.plan.update_encoding.name).inc(accepted.size)
             log.debug("update_delivered", images=accepted.images, bytes=accepted.size)
+
+    def _stored_or_due(self) -> tuple[AcceptedUpdate | None, bool]:
+        """The record of the stored update if there is one; and whether the update is to be made now."""
+        # The first attempt looks too: after a lost ledger the round is opened again, and attempts are counted from 1.
+        stored = self._stored_update()
+        return stored, stored is None and self.number > 0 and not self._has_to_wait(Wait.TRAINING)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Record the client as failed if its data cannot be used; the block then ends without an error."""
+        try:
+            yield
+        except (InvalidInputError, DamagedObjectError, LostResidualError, UpdateRefusedError) as error:
+            fail(self.workbench.ports, self.invitation, public_reason(error))
 
     def _has_to_wait(self, wait: Wait) -> bool:
         """Whether the simulated device has to wait. Then its task comes back later, and this attempt does not count.

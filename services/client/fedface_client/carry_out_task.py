@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -12,11 +13,11 @@ from fedface_client.attempt import Attempt
 from fedface_client.background_delivery import BackgroundDelivery
 from fedface_client.combined_delivery import CombinedDelivery
 from fedface_client.invitation import Invitation
+from fedface_client.make_updates import clients_at_once, make_updates
 from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
-from fedface_core.ports import Clock
 from fedface_core.runtime.failing_steps import counting_failures
 from fedface_core.signing.life import working_for
 from fedface_worker.public_reasons import public_reason
@@ -29,65 +30,131 @@ _TIME_SLICE_SECONDS: Final = 1.0
 
 
 def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str) -> None:
-    """Have each client of the task make its update and deliver it, in the order of the task.
+    """Have each client of the task make its update and deliver it, in the order of the task, or some of them at once.
 
-    A task works until one client has finished and `_TIME_SLICE_SECONDS` have passed. The clients that remain then go back to
-    the queue, in tasks as large as the number of clients that finished. So slow clients get tasks of their own, no task
-    comes near its time limit, and a worker that is told to stop ends soon. If a client fails unexpectedly, the clients after
-    it go back to the queue too, and its error is raised.
+    A task works until one group of clients has finished and `_TIME_SLICE_SECONDS` have passed; a group is one client, unless
+    the plan vectorises clients. The clients that remain then go back to the queue, in tasks as large as the number of
+    clients that finished. So slow clients get tasks of their own, no task comes near its time limit, and a worker that is
+    told to stop ends soon. If a client fails unexpectedly, the clients after it go back to the queue too, and its error is
+    raised. Of clients that train at once, each then goes back alone, so that only the one at fault fails again.
     """
-    remaining = deque(command.clients)
     opened = _plan_and_round(workbench, command, correlation_id)
     if opened is None:
         return
-    plan, opened_round = opened
-    reached = _reached(workbench.ports.clock, remaining)
-    combined = plan.delivery == "combined" and opened_round.kind is RoundKind.TRAINING
-    work = _deliver_combined if combined else _deliver_each
+    task = _Task(workbench, command, correlation_id, *opened, deque(command.clients), workbench.ports.clock.monotonic())
+    combined = task.plan.delivery == "combined" and task.opened_round.kind is RoundKind.TRAINING
     try:
         with working_for(correlation_id):
-            work(workbench, (Invitation(plan, opened_round, client, correlation_id) for client in reached), remaining)
-    except Exception:
-        _requeue(workbench, command, correlation_id, tuple(remaining))
-        raise
-    _requeue(workbench, command, correlation_id, tuple(remaining))
-    log.info("clients_done", clients=len(command.clients) - len(remaining), handed_back=len(remaining))
-
-
-def _reached(clock: Clock, remaining: deque[str]) -> Iterator[str]:
-    """The clients whose turn comes before the time slice ends; the first one always. Each is taken out of ``remaining``."""
-    ends_at = clock.monotonic() + _TIME_SLICE_SECONDS
-    first = True
-    while remaining and (first or clock.monotonic() < ends_at):
-        first = False
-        yield remaining.popleft()
-
-
-def _deliver_each(workbench: Workbench, invitations: Iterable[Invitation], remaining: deque[str]) -> None:
-    """Have each client make its update, and deliver it while the next one trains."""
-    with BackgroundDelivery() as background:
-        for invitation in invitations:
-            attempt = Attempt.begin(workbench, invitation)
-            update = attempt.make_update() if attempt else None
-            try:
-                background.wait()
-            except Exception:
-                remaining.appendleft(invitation.client_id)  # the delivery of the client before has failed, not this client
-                raise
-            if attempt is None or update is None:
-                continue
-            if remaining and attempt.can_deliver_in_background:
-                background.begin(attempt, update)
+            if combined:
+                _deliver_combined(task)
             else:
-                attempt.deliver(update)
+                _deliver_each(task)
+    except Exception:
+        task.requeue()
+        raise
+    task.requeue()
+    remaining = len(task.remaining)
+    log.info("clients_done", clients=len(command.clients) - remaining, handed_back=remaining)
 
 
-def _deliver_combined(workbench: Workbench, invitations: Iterable[Invitation], _remaining: deque[str]) -> None:
-    """Have each client train, and deliver all of them together, also if one of them fails unexpectedly."""
-    combined = CombinedDelivery(workbench)
+@dataclass(frozen=True)
+class _Task:
+    """A task at work, and the clients that it has not begun with."""
+
+    workbench: Workbench
+    command: EnrolClients | TrainClients
+    correlation_id: str
+    plan: Plan
+    opened_round: Round
+    remaining: deque[str]
+    began_at: float
+
+    def goes_on(self) -> bool:
+        """Whether the turn of a further client comes in this task: the first always, others within the time slice."""
+        none_yet = len(self.remaining) == len(self.command.clients)
+        in_time = self.workbench.ports.clock.monotonic() < self.began_at + _TIME_SLICE_SECONDS
+        return bool(self.remaining) and (none_yet or in_time)
+
+    def begin_next(self) -> Attempt | None:
+        """Take the next client out of ``remaining``, and begin its attempt. None if it has nothing to do."""
+        client = self.remaining.popleft()
+        return Attempt.begin(self.workbench, Invitation(self.plan, self.opened_round, client, self.correlation_id))
+
+    def requeue(self) -> None:
+        """Publish tasks for the clients that remain.
+
+        If the worker is killed before it acknowledges its own message, some clients are in two tasks, which does no harm.
+        """
+        self.publish(tuple(self.remaining), len(self.command.clients) - len(self.remaining))
+
+    def publish(self, clients: Sequence[str], size: int) -> None:
+        """Publish tasks of ``size`` of these clients each."""
+        if clients:
+            tasks = [self._like_this(tuple(clients[start : start + size])) for start in range(0, len(clients), size)]
+            self.workbench.ports.publisher.publish_all(tasks, correlation_id=self.correlation_id)
+
+    def _like_this(self, clients: tuple[str, ...]) -> EnrolClients | TrainClients:
+        """A task for ``clients`` that is in all else like this one."""
+        match self.command:
+            case EnrolClients(run_id=run_id, device=device):
+                return EnrolClients(run_id=run_id, clients=clients, device=device)
+            case TrainClients(run_id=run_id, round=number, device=device):
+                return TrainClients(run_id=run_id, round=number, clients=clients, device=device)
+
+
+def _deliver_each(task: _Task) -> None:
+    """Have each client make its update, or some of them at once, and deliver it while the next one trains."""
+    at_once = clients_at_once(task.plan, task.opened_round)
+    undelivered: list[str] = []
     try:
-        for invitation in invitations:
-            attempt = Attempt.begin(workbench, invitation)
+        with BackgroundDelivery() as background:
+            while task.goes_on():
+                groups = _begin_groups(task, at_once)
+                undelivered = [attempt.invitation.client_id for group in groups for attempt in group]
+                for attempt, update in (made for group in groups for made in make_updates(group, at_once)):
+                    try:
+                        background.wait()
+                    except Exception:
+                        if at_once == 1:
+                            task.remaining.appendleft(undelivered[0])  # it is the client before that has failed
+                        raise
+                    undelivered.remove(attempt.invitation.client_id)
+                    if (task.remaining or undelivered) and attempt.can_deliver_in_background:
+                        background.begin(attempt, update)
+                    else:
+                        attempt.deliver(update)
+    except Exception:
+        if at_once > 1:
+            task.publish(undelivered, 1)
+        raise
+
+
+def _begin_groups(task: _Task, at_once: int) -> list[list[Attempt]]:
+    """Begin attempts of the next clients: as many as make their updates at once. Clients with nothing to do are left out.
+
+    A client on a later attempt, which may have killed its worker before, is a group of its own, the last one.
+    """
+    group: list[Attempt] = []
+    for _ in range(min(at_once, len(task.remaining))):
+        try:
+            attempt = task.begin_next()
+        except Exception:
+            task.remaining.extendleft(begun.invitation.client_id for begun in reversed(group))
+            raise
+        if attempt is None:
+            continue
+        if attempt.number > 1 and at_once > 1:
+            return [group, [attempt]]
+        group.append(attempt)
+    return [group]
+
+
+def _deliver_combined(task: _Task) -> None:
+    """Have each client train, and deliver all of them together, also if one of them fails unexpectedly."""
+    combined = CombinedDelivery(task.workbench)
+    try:
+        while task.goes_on():
+            attempt = task.begin_next()
             if attempt is not None:
                 combined.train(attempt)
     except Exception:
@@ -114,25 +181,3 @@ def _plan_and_round(
 
 def _leave_to_the_deadline(reason: str) -> None:
     log.error("task_given_up", reason=reason)
-
-
-def _requeue(
-    workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str, remaining: tuple[str, ...]
-) -> None:
-    """Publish tasks for the clients that remain.
-
-    If the worker is killed before it acknowledges its own message, some clients are in two tasks, which does no harm.
-    """
-    if remaining:
-        size = len(command.clients) - len(remaining)
-        tasks = [_task_for(command, remaining[start : start + size]) for start in range(0, len(remaining), size)]
-        workbench.ports.publisher.publish_all(tasks, correlation_id=correlation_id)
-
-
-def _task_for(command: EnrolClients | TrainClients, clients: tuple[str, ...]) -> EnrolClients | TrainClients:
-    """A task for ``clients`` that is in all else like ``command``."""
-    match command:
-        case EnrolClients():
-            return EnrolClients(run_id=command.run_id, clients=clients)
-        case TrainClients():
-            return TrainClients(run_id=command.run_id, round=command.round, clients=clients)

@@ -27,6 +27,7 @@ class Invitation:
     def task(self) -> EnrolClients | TrainClients:
         """The command that brings this client its invitation."""
         run_id = self.opened_round.run_id
+        device = self.plan.compute.device
         if self.opened_round.kind is RoundKind.ENROLMENT:
-            return EnrolClients(run_id=run_id, clients=(self.client_id,))
-        return TrainClients(run_id=run_id, round=self.opened_round.number, clients=(self.client_id,))
+            return EnrolClients(run_id=run_id, clients=(self.client_id,), device=device)
+        return TrainClients(run_id=run_id, round=self.opened_round.number, clients=(self.client_id,), device=device)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import Self
+
 from torch import Tensor
 
 from fedface_client.device import photographs
@@ -15,9 +19,11 @@ from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import ArtifactStore, Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, TRAINING_IMAGES, ClientStep
+from fedface_learning.client.batches import images_in_a_step
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import Update, enrolment_update, trained_result, training_update
+from fedface_learning.device import prepare_device
 from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
 from fedface_learning.strategies import Tensors
 from fedface_learning.updates.class_parts import decode_kept, kept_limit
@@ -51,19 +57,58 @@ def started_from(opened_round: Round) -> str | None:
 def _enrol(workbench: Workbench, invitation: Invitation) -> Update:
     """Make the mean embedding of the client's images with the initial network."""
     plan = invitation.plan
+    device = prepare_device(plan.compute)
     with CLIENT_STEP_SECONDS.labels(ClientStep.FETCH).time():
         images_NCHW = photographs(workbench, invitation)
-        network = workbench.models.network(plan.model, invitation.opened_round.model_sha256)
+        network = workbench.models.network(plan.model, invitation.opened_round.model_sha256, device)
     with CLIENT_STEP_SECONDS.labels(ClientStep.EMBED).time():
         return enrolment_update(network, images_NCHW, plan)
 
 
+@dataclass(frozen=True)
+class TrainingInputs:
+    """What the training of an invited client takes. Trainer and round are those of all clients of a task."""
+
+    trainer: LocalTrainer
+    trainee: Trainee
+    training: TrainingRound
+
+    @classmethod
+    def fetch(cls, workbench: Workbench, invitation: Invitation) -> Self:
+        """Fetch the client's images, its own class embedding and residual, and the round's model version and guidance.
+
+        Errors as `make_update` raises them.
+        """
+        plan = invitation.plan
+        opened = invitation.opened_round
+        client = invitation.client_id
+        device = prepare_device(plan.compute)
+        with CLIENT_STEP_SECONDS.labels(ClientStep.FETCH).time():
+            images_NCHW = photographs(workbench, invitation)
+            residual_P = None
+            if plan.only_sums:
+                own_D = _kept_class_embedding(workbench.ports, invitation)
+            else:
+                own_D = own_class_embedding(workbench.ports.artifacts, opened, client, plan.model.embedding_size)
+                residual_P = _own_residual(workbench.ports, invitation)
+            guidance = workbench.guidance(opened.run_id, opened.guidance_sha256)
+            trainer = workbench.models.trainer(plan.model, opened.model_sha256, device)
+        trainee = Trainee(client, images_NCHW, own_D, residual_P, bisect_left(opened.cohort, client))
+        return cls(trainer, trainee, TrainingRound(plan, opened.number, guidance, started_from(opened)))
+
+    def count_images(self) -> None:
+        """Count the images that the client has seen in its steps."""
+        training = self.training
+        batch = images_in_a_step(training.plan.local_training, len(self.trainee.images_NCHW))
+        TRAINING_IMAGES.inc(training.steps * batch)
+
+
 def _train(workbench: Workbench, invitation: Invitation) -> Update:
     """Train the round's model version on the client's images with its own class embedding."""
-    trainer, trainee, training = _prepare(workbench, invitation)
+    inputs = TrainingInputs.fetch(workbench, invitation)
     with CLIENT_STEP_SECONDS.labels(ClientStep.TRAIN).time():
-        update = training_update(trainer, trainee, training)
-    _count_images(invitation, trainee)
+        update = training_update(inputs.trainer, inputs.trainee, inputs.training)
+    inputs.count_images()
     return update
 
 
@@ -73,46 +118,20 @@ def train_in_place(workbench: Workbench, invitation: Invitation) -> tuple[Accept
     The tensors are in the trainer's memory until the next client trains. The declaration has no object, so its SHA-256 and
     its size stand for none. Errors as `make_update` raises them.
     """
-    trainer, trainee, training = _prepare(workbench, invitation)
+    inputs = TrainingInputs.fetch(workbench, invitation)
     with CLIENT_STEP_SECONDS.labels(ClientStep.TRAIN).time():
-        result = trained_result(trainer, trainee, training)
-    _count_images(invitation, trainee)
+        result = trained_result(inputs.trainer, inputs.trainee, inputs.training)
+    inputs.count_images()
     declared = AcceptedUpdate(
         sha256="0" * 64,
         size=1,
-        images=len(trainee.images_NCHW),
+        images=len(inputs.trainee.images_NCHW),
         loss_before=result.loss_before,
         loss_after=result.loss_after,
-        started_from=training.started_from,
+        started_from=inputs.training.started_from,
     )
     check_declaration(declared, invitation.plan, RoundKind.TRAINING)
     return declared, {**result.model, **result.uploads}
-
-
-def _prepare(workbench: Workbench, invitation: Invitation) -> tuple[LocalTrainer, Trainee, TrainingRound]:
-    """What a training of the client needs: the trainer with the round's model version, the client, and the round."""
-    plan = invitation.plan
-    opened = invitation.opened_round
-    client = invitation.client_id
-    with CLIENT_STEP_SECONDS.labels(ClientStep.FETCH).time():
-        images_NCHW = photographs(workbench, invitation)
-        residual_P = None
-        if plan.only_sums:
-            own_D = _kept_class_embedding(workbench.ports, invitation)
-        else:
-            own_D = own_class_embedding(workbench.ports.artifacts, opened, client, plan.model.embedding_size)
-            residual_P = _own_residual(workbench.ports, invitation)
-        guidance = workbench.guidance(opened.run_id, opened.guidance_sha256)
-        trainer = workbench.models.trainer(plan.model, opened.model_sha256)
-    trainee = Trainee(client, images_NCHW, own_D, residual_P)
-    return trainer, trainee, TrainingRound(plan, opened.number, guidance, started_from(opened))
-
-
-def _count_images(invitation: Invitation, trainee: Trainee) -> None:
-    local = invitation.plan.local_training
-    images = len(trainee.images_NCHW)
-    steps = local.steps_in(invitation.opened_round.number, invitation.plan.rounds)
-    TRAINING_IMAGES.inc(steps * min(local.batch_size or images, images))
 
 
 def own_class_embedding(artifacts: ArtifactStore, opened_round: Round, client: str, size: int) -> Tensor:

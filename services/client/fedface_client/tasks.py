@@ -11,20 +11,20 @@ from fedface_client.carry_out_task import carry_out_task
 from fedface_client.device import MAX_IMAGE_BYTES
 from fedface_client.list_identities import list_identities
 from fedface_core.bootstrap import connect
-from fedface_core.contracts.tasks import CLIENT
+from fedface_core.contracts.tasks import CLIENT, device_queue
 from fedface_core.domain.commands import EnrolClients, ListIdentities, TrainClients
 from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.patience import with_patience
-from fedface_core.runtime.settings import ComputeSettings
+from fedface_core.runtime.settings import DeviceSettings
 from fedface_learning.data import PhotographRoots
 from fedface_worker.failing_steps import step_came_back
 from fedface_worker.workbench import Workbench
 
 
-def create(settings: ComputeSettings) -> tuple[Celery, list[Collector]]:
+def create(settings: DeviceSettings) -> tuple[Celery, list[Collector]]:
     """The Celery app with the client's tasks, and the collector of the clock's skew."""
-    app = create_celery(settings, takes_from=CLIENT)
+    app = create_celery(settings, takes_from=device_queue(CLIENT, settings.device))
     ports = connect(settings, app)
     roots = PhotographRoots.of(settings.photograph_roots)
     workbench = Workbench(with_patience(ports, settings.patience_seconds), MAX_IMAGE_BYTES, roots=roots)

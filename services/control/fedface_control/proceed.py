@@ -49,7 +49,8 @@ def _step(ports: Ports, run: Run, may_publish: MayPublish) -> Run | None:
     if phase is None:
         return None
     changed = phase.next_step(ports, snapshot)
-    if changed is None and may_publish(PendingWork(current.phase, phase.work_queue(current), snapshot.tally.last_activity)):
+    queue = phase.work_queue(run.plan, current)
+    if changed is None and may_publish(PendingWork(current.phase, queue, snapshot.tally.last_activity)):
         phase.publish(ports, snapshot)
     return changed
 

@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator, Mapping
 
 from fedface_core.contracts import object_keys
-from fedface_core.contracts.manifest import Manifest
+from fedface_core.contracts.manifest import Computed, Manifest
 from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
 from fedface_core.domain.round import ENDED_ROUND, Round, RoundState
 from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
@@ -117,7 +117,12 @@ def _put_manifest(ports: Ports, run: Run, ended: Round) -> None:
     """The accepted updates are most of a manifest, so they are written as they are read, a few hundred at a time."""
     failed = dict(ports.ledger.failed(run.id, ended.number))
     enrolled = enrolled_clients(ports, run, ended)
-    head = Manifest(run=run, round=ended, accepted={}, failed=failed, enrolled=enrolled)
+    computed = Computed(
+        device=run.plan.compute.device,
+        precision=run.plan.compute.precision,
+        torch=ended.aggregation.torch if ended.aggregation else None,
+    )
+    head = Manifest(run=run, round=ended, accepted={}, failed=failed, computed=computed, enrolled=enrolled)
     data = io.BytesIO()
     data.write(head.model_dump_json(exclude={"accepted"}).removesuffix("}").encode() + b',"accepted":{')
     separator = b"\n"

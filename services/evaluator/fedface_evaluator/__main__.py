@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fedface_core.contracts.tasks import EVALUATOR
 from fedface_core.runtime.exit_message import exit_message
-from fedface_worker.compute_worker import run_compute_worker
+from fedface_worker.compute_worker import run_device_worker
 
 
 @exit_message(EVALUATOR)
 def main() -> None:
     """Carry out the tasks of the evaluator queue until SIGTERM."""
-    run_compute_worker(EVALUATOR, "fedface_evaluator.tasks")
+    run_device_worker(EVALUATOR, "fedface_evaluator.tasks")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from fedface_core.domain.facts import RoundEvaluated, StepFailed
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import VerificationReport
 from fedface_core.domain.round import Round, RoundPhase
+from fedface_learning.device import prepare_device
 from fedface_learning.evaluation.verification import evaluate
 from fedface_worker.failing_steps import counts_failures, failed_step
 from fedface_worker.workbench import Workbench
@@ -58,7 +59,7 @@ def score(workbench: Workbench, plan: Plan, current: Round) -> VerificationRepor
     """
     model_sha256 = _model_of(current)
     photographs = workbench.photographs(plan, current)
-    network = workbench.models.network(plan.model, model_sha256)
+    network = workbench.models.network(plan.model, model_sha256, prepare_device(plan.compute))
     verification = evaluate(network, photographs.dataset, photographs.split.test, plan.far)
     return VerificationReport(
         run_id=current.run_id,

@@ -8,12 +8,12 @@ from celery import Celery
 from prometheus_client.registry import Collector
 
 from fedface_core.bootstrap import connect
-from fedface_core.contracts.tasks import EVALUATOR
+from fedface_core.contracts.tasks import EVALUATOR, device_queue
 from fedface_core.domain.commands import EvaluateModel
 from fedface_core.runtime.celery_app import create_celery, register_handler
 from fedface_core.runtime.clock_skew import ClockSkew
 from fedface_core.runtime.patience import with_patience
-from fedface_core.runtime.settings import ComputeSettings
+from fedface_core.runtime.settings import DeviceSettings
 from fedface_evaluator.evaluate import evaluate_model
 from fedface_evaluator.verification_metrics import VerificationMetrics
 from fedface_learning.data import PhotographRoots
@@ -21,9 +21,9 @@ from fedface_worker.failing_steps import step_came_back
 from fedface_worker.workbench import Workbench
 
 
-def create(settings: ComputeSettings) -> tuple[Celery, list[Collector]]:
+def create(settings: DeviceSettings) -> tuple[Celery, list[Collector]]:
     """The Celery app with the evaluator's task, and the collectors of the verification gauges and of the clock's skew."""
-    app = create_celery(settings, takes_from=EVALUATOR)
+    app = create_celery(settings, takes_from=device_queue(EVALUATOR, settings.device))
     ports = connect(settings, app)
     roots = PhotographRoots.of(settings.photograph_roots)
     workbench = Workbench(with_patience(ports, settings.patience_seconds), roots=roots)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedface_cli.command_options import with_json
+from fedface_cli.command_options import DEVICE_HELP, DeviceOption, with_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +31,7 @@ def demo(
     rounds: Annotated[int | None, typer.Option(min=1, help="Training rounds.", show_default="the preset's")] = None,
     clients: Annotated[int | None, typer.Option(min=1, help="Client identities.", show_default="the preset's")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all random draws; one seed always gives one model.")] = 0,
+    device: Annotated[DeviceOption, typer.Option(help=DEVICE_HELP)] = DeviceOption.CPU,
     workdir: Annotated[Path, typer.Option(help="For the plot, the model and the logs.")] = Path("demo-output"),
 ) -> None:
     """Run FedFace end to end on this machine, and show what training changed.
@@ -45,8 +46,10 @@ def demo(
     from fedface_cli.plain_console import talk_console
     from fedface_cli.terminal import json_wanted, print_json
     from fedface_cli.wording import counted
+    from fedface_core.domain.plan.merge_patch import apply_merge_patch
     from fedface_core.files.whole_file import make_folder
     from fedface_lab import results
+    from fedface_learning.device import chosen_device
     from fedface_stack.signals import exit_on_termination
     from fedface_stack.stack import LocalStack
     from fedface_stack.up import start_with_status
@@ -54,10 +57,12 @@ def demo(
     exit_on_termination()
     start = time.monotonic()
     console = talk_console()
+    kind = chosen_device(device.value)
     plan, weights = _plan_and_weights(preset, rounds, clients, seed, workdir, console)
+    plan = apply_merge_patch(plan, {"compute": {"device": kind}})
     make_folder(workdir)
     with tempfile.TemporaryDirectory(prefix="stack-", dir=workdir) as state:  # holds gigabytes: all updates of all rounds
-        stack = LocalStack(Path(state), console_port=0, logs=workdir / "logs")
+        stack = LocalStack(Path(state), console_port=0, logs=workdir / "logs", gpu=kind == "cuda")
         start_with_status(stack, console)
         try:
             comparison, sha256 = _run_plan(stack, plan, weights, workdir / "model.safetensors", console)

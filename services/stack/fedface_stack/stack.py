@@ -49,6 +49,8 @@ IDENTITIES = {
     "evaluator": Identity.EVALUATOR,
     "control": Identity.SWEEP,
 }
+ON_GPU = {f"{name}-gpu": name for name in ("client", "evaluator")}
+"""The processes that a stack with a GPU has besides → the service of each. They take the tasks of plans for a GPU."""
 CONSOLE = "console"
 """The process that serves the console, if it is asked for. It is no part of `SERVICES`: it reaches the API alone."""
 JOBS = {"api": "control", "control": "sweep", "client": "client", "aggregator": "aggregator", "evaluator": "evaluator"}
@@ -76,7 +78,8 @@ class LocalStack:
     ``logs`` is the folder of the log files, by default ``workdir/logs``. A long log is rotated: its older part is in
     ``NAME.log.1``. Plans may name files below the folders ``photographs``, by default below those of the environment's
     ``FEDFACE_PHOTOGRAPH_ROOTS``, if it is set. ``environment`` adds to the services' environment variables, for example
-    ``{"FEDFACE_SWEEP_SECONDS": "0.5"}``.
+    ``{"FEDFACE_SWEEP_SECONDS": "0.5"}``. With a ``gpu`` there are workers for it too; `InvalidInputError` when they start if
+    this machine has none.
 
     A started stack has ``api_url``, ``console_url`` (None without a console), ``environment`` (the environment variables of
     an operator, who may do everything in broker and store), ``service_environment`` (of the services, by name, what differs
@@ -96,6 +99,7 @@ class LocalStack:
         logs: Path | None = None,
         photographs: Sequence[Path] = (),
         environment: Mapping[str, str] | None = None,
+        gpu: bool = False,
     ) -> None:
         # Not `Path.resolve`, which raises a RuntimeError for links in a circle; the lock reports them as other wrong paths.
         self.workdir = Path(os.path.realpath(workdir))
@@ -111,6 +115,7 @@ class LocalStack:
         self._api_port = api_port
         self._console_port = console_port
         self._artifacts = artifacts
+        self._modules = SERVICES | ({name: SERVICES[service] for name, service in ON_GPU.items()} if gpu else {})
         self._with_prometheus = with_prometheus
         roots = {"FEDFACE_PHOTOGRAPH_ROOTS": json.dumps([str(folder.absolute()) for folder in photographs], allow_nan=False)}
         self._extra_environment = (roots if photographs else {}) | dict(environment or {})
@@ -147,7 +152,7 @@ class LocalStack:
         Stopping a stack that does not run is no error.
         """
         try:
-            self._stop([*SERVICES, CONSOLE], GRACE_SECONDS + END_SECONDS)
+            self._stop([*SERVICES, *ON_GPU, CONSOLE], GRACE_SECONDS + END_SECONDS)
             self._stop(list(self.processes), _SERVER_GRACE_SECONDS)
         finally:  # also if a second Ctrl-C interrupts the wait
             self._resources.close()
@@ -224,11 +229,11 @@ class LocalStack:
 
     def _process_specs(self) -> tuple[list[ProcessSpec], list[ProcessSpec]]:
         """Draw ports and secrets, and describe the servers and the services with them."""
-        ports = free_ports(13)  # as many as all options together take
+        ports = free_ports(15)  # as many as all options together take
         api_port = self._api_port or ports.pop()
         check_port_is_free(api_port, "--api-port")
         self.api_url = f"http://{HOST}:{api_port}"
-        self.metrics_targets = {name: f"{HOST}:{ports.pop()}" for name in SERVICES} | {"api": f"{HOST}:{api_port}"}
+        self.metrics_targets = {name: f"{HOST}:{ports.pop()}" for name in self._modules} | {"api": f"{HOST}:{api_port}"}
 
         secret = secrets.token_hex(24)
         broker_secrets = {identity: secrets.token_hex(24) for identity in with_redis_user()}
@@ -270,7 +275,7 @@ class LocalStack:
             **self._extra_environment,
         }
         self.service_environment = own
-        services = [self._service(name, module) for name, module in SERVICES.items()]
+        services = [self._service(name, module) for name, module in self._modules.items()]
         if self._with_prometheus:
             port = ports.pop()
             self.prometheus_url = f"http://{HOST}:{port}"
@@ -282,12 +287,17 @@ class LocalStack:
 
     def _service(self, name: str, module: str) -> ProcessSpec:
         target = self.metrics_targets[name]
-        environment = self.service_environment[name] | {
-            "FEDFACE_SIGNING_KEY_FILE": str(signing_key_file(self.workdir / "keys", SIGNS_AS.get(name, name))),
-            "FEDFACE_METRICS_PORT": target.rsplit(":", 1)[1],
-            "FEDFACE_METRICS_DIRECTORY": str(self.workdir / "metrics" / name),
-            "FEDFACE_CONCURRENCY": str(self._client_workers if name == "client" else 1),
-        }
+        service = ON_GPU.get(name, name)
+        environment = (
+            self.service_environment[service]
+            | {
+                "FEDFACE_SIGNING_KEY_FILE": str(signing_key_file(self.workdir / "keys", SIGNS_AS.get(service, service))),
+                "FEDFACE_METRICS_PORT": target.rsplit(":", 1)[1],
+                "FEDFACE_METRICS_DIRECTORY": str(self.workdir / "metrics" / name),
+                "FEDFACE_CONCURRENCY": str(self._client_workers if name == "client" else 1),  # and one process for a GPU
+            }
+            | ({"FEDFACE_DEVICE": "cuda"} if name in ON_GPU else {})
+        )
         ready_url = f"{self.api_url}/readyz" if name == "api" else f"http://{target}/metrics"
         # If all cores are busy, clients yield to the other services, for which an operator may wait.
         low_priority = ("nice", "-n", str(CLIENT_NICENESS)) if name == "client" else ()

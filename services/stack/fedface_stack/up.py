@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedface_cli.command_options import with_json
+from fedface_cli.command_options import DeviceOption, with_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,6 +45,9 @@ def up(
             file_okay=False,
         ),
     ] = None,
+    device: Annotated[
+        DeviceOption, typer.Option(help="cuda: also start workers that compute on this machine's GPU; auto: if it has one.")
+    ] = DeviceOption.CPU,
     prometheus: Annotated[bool, typer.Option("--prometheus", help="Also start the machine's own Prometheus.")] = False,
 ) -> None:
     """Start the local stack and keep it running until Ctrl-C.
@@ -73,6 +76,7 @@ def up(
         artifacts=artifacts.value,
         with_prometheus=prometheus,
         photographs=photographs or (),
+        gpu=wants_gpu(device),
     )
     start_with_status(stack, console)
     try:
@@ -90,6 +94,15 @@ def up(
         with console.status("stopping; each worker finishes its present task (Ctrl-C again to kill)"):
             stack.stop()
         console.print("stopped")
+
+
+def wants_gpu(device: DeviceOption) -> bool:
+    """Whether the stack is to have workers with a GPU. `InvalidInputError` if it is to, and this machine has none."""
+    if device is DeviceOption.CPU:
+        return False  # without torch
+    from fedface_learning.device import chosen_device
+
+    return chosen_device("cuda" if device is DeviceOption.CUDA else "auto") == "cuda"
 
 
 def start_with_status(stack: LocalStack, console: Console) -> None:

@@ -12,8 +12,17 @@ from typing import Final
 from fedface_core.access.permissions import Identity, Permissions, RedisGrant, StoreGrant
 from fedface_core.adapters.redis.api_keys import API_KEYS, USED_ON
 from fedface_core.adapters.redis.keys import RUNS, round_key_patterns, run_key_patterns
-from fedface_core.contracts.broker_keys import DEAD_LETTERS, NOTHING, binding_keys, came_back_key, delayed_keys, unacked_keys
-from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, EVALUATOR, QUEUES
+from fedface_core.contracts.broker_keys import (
+    DEAD_LETTERS,
+    NOTHING,
+    binding_keys,
+    came_back_key,
+    delayed_keys,
+    unacked_keys,
+    workers_key,
+)
+from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, EVALUATOR, QUEUES, device_queue
+from fedface_core.domain.plan.compute import CUDA
 
 _RUN: Final = run_key_patterns()
 _ROUND: Final = round_key_patterns()
@@ -42,9 +51,16 @@ _CONNECT: Final = RedisGrant(
 def _takes_from(queue: str) -> RedisGrant:
     """Take messages from the queue, acknowledge them, put them off, and put back those of a worker that has died.
 
-    What cannot be read goes to the dead letters of all queues, which a worker may add to and bound in length.
+    Workers say there that they are at work. What cannot be read goes to the dead letters of all queues, which a worker may
+    add to and bound in length.
     """
-    kept = (*unacked_keys(queue).values(), *binding_keys(queue), *delayed_keys(queue), came_back_key(queue))
+    kept = (
+        *unacked_keys(queue).values(),
+        *binding_keys(queue),
+        *delayed_keys(queue),
+        came_back_key(queue),
+        workers_key(queue),
+    )
     keys = (queue, *kept, DEAD_LETTERS)
     commands = (
         *("brpop", "llen", "lpush", "rpush", "hget", "hset", "hdel", "zadd", "zrem", "zrange", "zrevrangebyscore"),
@@ -114,6 +130,7 @@ TABLE: Final = {
                 reads=(_ROUND.round, _ROUND.members, _RUN.run),
             ),
             _takes_from(CLIENT),
+            _takes_from(device_queue(CLIENT, CUDA)),
             _publishes_to(CONTROL, AGGREGATOR),
         ),
         store=StoreGrant(
@@ -147,6 +164,7 @@ TABLE: Final = {
             ),
             _records("record its failures", _FAILURES, reads=(_RUN.run, _ROUND.round)),
             _takes_from(EVALUATOR),
+            _takes_from(device_queue(EVALUATOR, CUDA)),
             _publishes_to(CONTROL),
         ),
         store=StoreGrant(reads=("model", "identity_list", "report"), puts=("report",)),

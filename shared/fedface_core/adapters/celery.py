@@ -16,9 +16,11 @@ from celery import Celery
 from pydantic import BaseModel
 
 from fedface_core.adapters.redis.connection import TIMEOUT_SECONDS, connect, translated_errors
-from fedface_core.contracts.tasks import CORRELATION_HEADER, ROUTES
+from fedface_core.contracts.tasks import CORRELATION_HEADER, ROUTES, queue_of
 from fedface_core.domain.errors import UnavailableError
+from fedface_core.ports.publisher import WorkerPresence
 from fedface_core.runtime.delayed_messages import MOST_WAITING, delay
+from fedface_core.runtime.presence import workers_of
 from fedface_core.signing.keys import Keyring, own_keys
 from fedface_core.signing.messages import SIGNATURE_HEADER, signature_of
 
@@ -40,25 +42,25 @@ class CeleryPublisher:
         self._broker = connect(app.conf.broker_url, timeout_seconds=timeout_seconds)
 
     def publish(self, command: BaseModel, *, correlation_id: str) -> None:
-        """Put one command into the queue that `fedface_core.contracts.tasks.ROUTES` names for its type.
+        """Put one command into the queue that `fedface_core.contracts.tasks.queue_of` names.
 
         `SignatureError` if this service may not send it.
         """
         self.publish_all([command], correlation_id=correlation_id)
 
     def publish_all(self, commands: Sequence[BaseModel], *, correlation_id: str) -> None:
-        """Put many commands, in order, into the queues that `fedface_core.contracts.tasks.ROUTES` names for their types. One
+        """Put many commands, in order, into the queues that `fedface_core.contracts.tasks.queue_of` names. One
         round trip takes up to 500 commands for one queue.
         """
         with translated_errors(self._broker):
             for first in range(0, len(commands), _MESSAGES_PER_ROUND_TRIP):
                 batch = commands[first : first + _MESSAGES_PER_ROUND_TRIP]
-                for queue, group in groupby(batch, key=lambda command: ROUTES[type(command)].queue):
+                for queue, group in groupby(batch, key=queue_of):
                     self._broker.lpush(queue, *(self._message(command, correlation_id) for command in group))
 
     def publish_later(self, command: BaseModel, *, correlation_id: str, seconds: float) -> None:
         """Have a command come into its queue after ``seconds``, once however often it is published."""
-        queue = ROUTES[type(command)].queue
+        queue = queue_of(command)
         message_id = str(uuid.uuid5(_DELAYED, f"{type(command).__name__} {command.model_dump_json()} {correlation_id}"))
         with translated_errors(self._broker):
             taken = delay(self._broker, queue, message_id, self._message(command, correlation_id), seconds)
@@ -71,6 +73,11 @@ class CeleryPublisher:
             depth = self._broker.llen(queue)
         assert isinstance(depth, int), "a synchronous client returns no awaitable"
         return depth
+
+    def workers(self, queue: str) -> Sequence[WorkerPresence]:
+        """The workers that have said within seconds that they take from a queue."""
+        with translated_errors(self._broker):
+            return workers_of(self._broker, queue)
 
     def _message(self, command: BaseModel, correlation_id: str) -> str:
         """The message that `Celery.send_task` would push for this command, signed. A test compares both."""
@@ -91,7 +98,7 @@ class CeleryPublisher:
         )
         delivery = {
             "delivery_mode": 2,  # persistent
-            "delivery_info": {"exchange": "", "routing_key": route.queue},
+            "delivery_info": {"exchange": "", "routing_key": queue_of(command)},
             "priority": 0,
             "body_encoding": "base64",
             "delivery_tag": str(uuid.uuid4()),

@@ -35,3 +35,8 @@ def came_back_key(queue: str) -> str:
     A message in a queue says itself whether it came back, and whoever may publish to the queue could have it say so.
     """
     return f"fedface:came-back:{queue}"
+
+
+def workers_key(queue: str) -> str:
+    """The key of the workers that take from a queue, by the time when each said so last."""
+    return f"fedface:workers:{queue}"

@@ -77,6 +77,10 @@ class RunDetail(RunSummary):
     failing: list[StepFailure] = Field(
         default_factory=list, description="Steps that have failed and will be tried again, the newest failure first."
     )
+    waits_because: str | None = Field(
+        default=None,
+        description="Which worker is missing, if none takes the tasks that the run waits for; none if it does not wait so.",
+    )
 
 
 class RunList(Body):

@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from fedface_core.domain import commands
+from fedface_core.domain.plan.compute import CPU, CUDA, DeviceKind
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,16 @@ CLIENT: Final = "client"
 AGGREGATOR: Final = "aggregator"
 EVALUATOR: Final = "evaluator"
 CONTROL: Final = "control"
-QUEUES: Final = (CLIENT, AGGREGATOR, EVALUATOR, CONTROL)
+
+
+def device_queue(service: str, device: DeviceKind) -> str:
+    """The queue of the service's tasks for this kind of device: for the CPU, that with the service's name."""
+    return service if device == CPU else f"{service}-{device}"
+
+
+ON_DEVICES: Final = (CLIENT, EVALUATOR)
+"""The services with a queue for each kind of device."""
+QUEUES: Final = (CLIENT, AGGREGATOR, EVALUATOR, CONTROL, *(device_queue(service, CUDA) for service in ON_DEVICES))
 
 # The message header with the id of the run's work in all logs. Celery has a correlation id too, but that names one message.
 CORRELATION_HEADER: Final = "fedface_correlation_id"
@@ -38,3 +48,15 @@ ROUTES: Final[dict[type[BaseModel], Route]] = {
     commands.HandleFact: Route("control.handle_fact", CONTROL),
     commands.Sweep: Route("control.sweep", CONTROL),
 }
+
+
+def queues_of(kind: type[BaseModel]) -> tuple[str, ...]:
+    """The queues that commands of this type may wait in: one for each kind of device, if their work is computed on one."""
+    queue = ROUTES[kind].queue
+    return (queue, device_queue(queue, CUDA)) if issubclass(kind, commands.DeviceCommand) else (queue,)
+
+
+def queue_of(command: BaseModel) -> str:
+    """The queue that a command waits in: that of its service, and of its device if it names one."""
+    queue = ROUTES[type(command)].queue
+    return device_queue(queue, command.device) if isinstance(command, commands.DeviceCommand) else queue

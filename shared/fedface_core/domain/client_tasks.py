@@ -19,6 +19,8 @@ def split_into_tasks(plan: Plan, clients: Sequence[str]) -> list[tuple[str, ...]
     Guided self-scheduling (Polychronopoulos and Kuck, IEEE Transactions on Computers 1987): each slice is a fixed share of
     the remaining clients. So there are few messages, and at the end of a round no worker has many clients while others idle.
 
+    If clients train several at once, a task has whole groups of them: a group that lacks clients takes as long.
+
     Each client is a task of its own if the plan simulates devices, since a device that waits has its task come back later;
     and if the run is asynchronous, since its clients may train models of different rounds.
     """
@@ -26,8 +28,11 @@ def split_into_tasks(plan: Plan, clients: Sequence[str]) -> list[tuple[str, ...]
         return [(client,) for client in clients]
     slices = []
     start = 0
+    together = plan.local_training.vectorised_clients
+    most = max(_MOST_CLIENTS // together, 1) * together
     while start < len(clients):
-        size = min(max(1, (len(clients) - start) // WORKERS_WITH_A_SHARE), _MOST_CLIENTS)
+        share = (len(clients) - start) // WORKERS_WITH_A_SHARE
+        size = min(max(together, share // together * together), most)
         slices.append(tuple(clients[start : start + size]))
         start += size
     return slices

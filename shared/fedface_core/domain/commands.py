@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fedface_core.domain.facts import Fact
 from fedface_core.domain.ids import MOST_CLIENTS, ClientId, RunId
+from fedface_core.domain.plan.compute import CPU, DeviceKind
 from fedface_core.domain.results import MOST_COUNTED, Counted
 
 Clients = Annotated[tuple[ClientId, ...], Field(min_length=1, max_length=MOST_CLIENTS, description="In client order.")]
@@ -24,21 +25,27 @@ class Command(BaseModel):
     run_id: RunId
 
 
+class DeviceCommand(Command):
+    """The fields of every command whose work is computed on the kind of device that the run's plan asks for."""
+
+    device: DeviceKind = Field(default=CPU, exclude_if=lambda device: device == CPU, description="The kind of device.")
+
+
 class PrepareModel(Command):
     """Asks the aggregator to put the initial model version into the artifact store."""
 
 
-class ListIdentities(Command):
+class ListIdentities(DeviceCommand):
     """Asks a client worker, which has the photographs, to put the data set's identity list into the artifact store."""
 
 
-class EnrolClients(Command):
+class EnrolClients(DeviceCommand):
     """Asks clients to upload the mean embedding of their images (round 0)."""
 
     clients: Clients
 
 
-class TrainClients(Command):
+class TrainClients(DeviceCommand):
     """Asks clients to train the round's global model on their images and to upload their updates."""
 
     round: Annotated[int, Field(ge=1, le=MOST_COUNTED)]
@@ -58,7 +65,7 @@ class ReduceRound(Command):
     round: Counted
 
 
-class EvaluateModel(Command):
+class EvaluateModel(DeviceCommand):
     """Asks the evaluator to score a round's model version and to store the verification report."""
 
     round: Counted

@@ -48,6 +48,11 @@ class Aggregation(BaseModel):
         exclude_if=lambda clipped: not clipped,  # records without it are as they were in earlier versions
         description="Client → the distance of its update from the global model, for updates that were clipped.",
     )
+    torch: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None,
+        exclude_if=lambda torch: torch is None,
+        description="The aggregator's version of torch; none in records of versions that did not say.",
+    )
     update_norm: _Length | None = Field(description="‖f_new − f_old‖₂ over all parameters; none at enrolment.")
     loss_before: float | None = Field(
         description="The clients' loss before local training: mean over the folded updates, weighted by their images."

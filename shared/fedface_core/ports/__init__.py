@@ -25,7 +25,7 @@ from fedface_core.ports.ledger import (
     RunViews,
     StepFailures,
 )
-from fedface_core.ports.publisher import TaskPublisher
+from fedface_core.ports.publisher import TaskPublisher, WorkerPresence
 
 __all__ = [
     "MOST_KEYS",
@@ -49,6 +49,7 @@ __all__ = [
     "StepFailures",
     "StoredObject",
     "TaskPublisher",
+    "WorkerPresence",
 ]
 
 

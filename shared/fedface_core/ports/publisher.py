@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
+
+from fedface_core.domain.plan.compute import DeviceKind
+
+
+class WorkerPresence(BaseModel):
+    """What a worker says of itself while it takes tasks from a queue."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(max_length=300, description="Its name, unique among the workers that run.")]
+    device: DeviceKind = Field(description="The kind of device that it computes on.")
+    processes: Annotated[int, Field(ge=1, le=10_000, description="How many tasks it works on at once.")]
+    torch: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None, description="Its version of torch; none if it computes nothing."
+    )
 
 
 class TaskPublisher(Protocol):
@@ -15,13 +30,13 @@ class TaskPublisher(Protocol):
     """
 
     def publish(self, command: BaseModel, *, correlation_id: str) -> None:
-        """Put one command into the queue that `fedface_core.contracts.tasks.ROUTES` names for its type.
+        """Put one command into the queue that `fedface_core.contracts.tasks.queue_of` names.
 
         ``correlation_id`` names the run's work in the logs of all services.
         """
 
     def publish_all(self, commands: Sequence[BaseModel], *, correlation_id: str) -> None:
-        """Put many commands, in order, into the queues that `fedface_core.contracts.tasks.ROUTES` names for their types.
+        """Put many commands, in order, into the queues that `fedface_core.contracts.tasks.queue_of` names.
 
         ``correlation_id`` names the run's work in the logs of all services. If an error is raised, the first commands may
         have been published.
@@ -36,3 +51,6 @@ class TaskPublisher(Protocol):
 
     def queue_depth(self, queue: str) -> int:
         """How many messages wait in a queue. Messages that a worker has taken are not counted."""
+
+    def workers(self, queue: str) -> Sequence[WorkerPresence]:
+        """The workers that take from a queue now: those that have said so within seconds."""

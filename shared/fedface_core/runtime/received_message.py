@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, Literal, NoReturn
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from fedface_core.contracts.schema_version import read_versioned
-from fedface_core.contracts.tasks import CORRELATION_HEADER, ROUTES
+from fedface_core.contracts.tasks import CORRELATION_HEADER, ROUTES, queues_of
 from fedface_core.domain.commands import Sweep
 from fedface_core.domain.errors import DamagedObjectError, FedFaceError, UnknownSchemaError
 
@@ -33,7 +33,7 @@ REMEDY: Final = "upgrade this worker, or drain the queue with the version that w
 # Kombu unpacks a body that has this header. The word means something else in FedFace.
 PACKING_HEADER: Final = "compress" + "ion"
 
-_TASKS: Final = {route.task: (route.queue, kind) for kind, route in ROUTES.items()}
+_TASKS: Final = {route.task: (queues_of(kind), kind) for kind, route in ROUTES.items()}
 # Kombu makes an object of whatever has this name in JSON.
 _KOMBUS_MARK: Final = "__type__"
 _NOTHING: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -162,8 +162,8 @@ def read_message(raw: bytes, queue: str) -> dict[str, Any]:
 def _command(message: _Message, queue: str) -> bytes:
     """The body of the message, JSON, with its command and nothing else."""
     task = message.headers.task
-    its_queue, kind = _TASKS.get(task, (None, None))
-    if kind is None or its_queue != queue:
+    queues, kind = _TASKS.get(task, ((), None))
+    if kind is None or queue not in queues:
         _refuse(MessageFault.UNKNOWN_TASK, f"the queue {queue} has no task {task!r}")
     if message.headers.expires is not None and kind is not Sweep:
         _refuse(MessageFault.WRONG_FORM, "headers.expires: only a sweep expires")

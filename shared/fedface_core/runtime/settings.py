@@ -10,6 +10,7 @@ from fedface_core.domain.budget import DEFAULT_BUDGET, Budget
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.loopback import is_loopback
 from fedface_core.domain.patience import PATIENCE_SECONDS
+from fedface_core.domain.plan.compute import CPU, DeviceKind
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
 from fedface_core.runtime.environment_settings import EnvironmentSettings, exit_with_problems, settings_or_exit
 from fedface_core.runtime.redis_url import names_authorities, trusting, uses_tls
@@ -164,6 +165,14 @@ class ComputeSettings(WorkerSettings):
         default=(),
         description="The folders below which a plan may name photographs, and lists about them: their paths with ':' "
         "between them, or a JSON list. Without one, plans use no files of this machine.",
+    )
+
+
+class DeviceSettings(ComputeSettings):
+    """The settings of a worker that clients or the evaluation are computed by: those above, and its device."""
+
+    device: DeviceKind = Field(
+        default=CPU, description="The device that this worker computes on: it takes the tasks of plans for this kind alone."
     )
 
 

@@ -6,6 +6,7 @@ import glob
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -19,13 +20,17 @@ import redis
 import structlog
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready, worker_shutting_down
 
+from fedface_core.contracts.tasks import device_queue
 from fedface_core.domain.errors import EvictingLedgerError, InvalidInputError
+from fedface_core.domain.plan.compute import CPU, DeviceKind
 from fedface_core.files.file_problem import file_problem
 from fedface_core.files.whole_file import make_folder
+from fedface_core.ports.publisher import WorkerPresence
 from fedface_core.runtime.delayed_messages import keep_moving
 from fedface_core.runtime.logging import configure_logging
 from fedface_core.runtime.metrics_server import MetricsServer
 from fedface_core.runtime.open_files import raise_open_file_limit
+from fedface_core.runtime.presence import keep_saying
 from fedface_core.runtime.settings import WorkerSettings
 from fedface_core.runtime.traces import end_traces, require_traces, start_traces
 
@@ -43,8 +48,10 @@ def run_worker(
     in_each_process: Callable[[], None] | None = None,
     once_ready: Callable[[threading.Event], None] | None = None,
     beat: bool = False,
+    device: DeviceKind = CPU,
+    torch: str | None = None,
 ) -> None:
-    """Execute the tasks in the queue of ``service`` until SIGTERM. Running tasks may then finish within the grace period.
+    """Execute the tasks of ``service`` for ``device`` until SIGTERM. Running tasks may then finish within the grace period.
 
     The process exits with a message if its Redis may evict keys, and with the status 1 if Celery ends though no signal asked
     it to. It waits for a Redis that is away.
@@ -76,7 +83,9 @@ def run_worker(
         worker_process_init.connect(lambda **_: in_each_process(), weak=False)
     try:
         _refuse_evicting_server(app)
-        _run(app, service, once_ready=once_ready, beat=beat)
+        queue = device_queue(service, device)
+        presence = WorkerPresence(name=_name(service), device=device, processes=settings.concurrency, torch=torch)
+        _run(app, queue, presence, once_ready=once_ready, beat=beat)
     finally:
         if settings.metrics_directory is None:
             shutil.rmtree(directory, ignore_errors=True)
@@ -92,8 +101,18 @@ def _refuse_evicting_server(app: Celery) -> None:
             log.warning("broker_unavailable", reason=str(error))  # Celery waits for it, and names each attempt in the log
 
 
-def _run(app: Celery, service: str, *, once_ready: Callable[[threading.Event], None] | None, beat: bool) -> None:
-    name = f"{service}@%h-{os.getpid()}"
+def _name(service: str) -> str:
+    return f"{service}@{socket.gethostname()[:200]}-{os.getpid()}"
+
+
+def _run(
+    app: Celery,
+    queue: str,
+    presence: WorkerPresence,
+    *,
+    once_ready: Callable[[threading.Event], None] | None,
+    beat: bool,
+) -> None:
     # The plain scheduler keeps its times in memory. The default one needs a file, which an interval does not.
     scheduler = ["--beat", "--scheduler", "celery.beat:Scheduler"] if beat else []
     # Nobody reads what workers tell each other. To send it, Celery's loop would wait, without a word, for a broker that
@@ -101,20 +120,23 @@ def _run(app: Celery, service: str, *, once_ready: Callable[[threading.Event], N
     silent = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
     asked = threading.Event()
     worker_shutting_down.connect(lambda **_: asked.set(), weak=False)
-    _move_delayed_messages(app, service, asked)
+    _at_the_broker(app, queue, presence, asked)
     if once_ready is not None:
         worker_ready.connect(lambda **_: once_ready(asked), weak=False)
-    app.worker_main(["--quiet", "worker", "--queues", service, "--hostname", name, *silent, *scheduler])
+    app.worker_main(["--quiet", "worker", "--queues", queue, "--hostname", presence.name, *silent, *scheduler])
     if not asked.is_set():  # Celery has logged why; whoever supervises this process has to see that it failed
-        sys.exit(f"{service}: the worker ended though nobody asked it to; its log says why")
+        sys.exit(f"{queue}: the worker ended though nobody asked it to; its log says why")
 
 
-def _move_delayed_messages(app: Celery, service: str, stopped: threading.Event) -> None:
-    """Move messages that are due into this worker's queue, in a thread, while the worker is ready."""
+def _at_the_broker(app: Celery, queue: str, presence: WorkerPresence, stopped: threading.Event) -> None:
+    """While the worker is ready, move messages that are due into its queue, and say that it is there, each in a thread."""
 
     def start(**_: object) -> None:
         client = redis.Redis.from_url(app.conf.broker_url, socket_timeout=5, socket_connect_timeout=5)
-        threading.Thread(target=keep_moving, args=(client, service, stopped), daemon=True, name="delayed messages").start()
+        threading.Thread(target=keep_moving, args=(client, queue, stopped), daemon=True, name="delayed messages").start()
+        threading.Thread(
+            target=keep_saying, args=(client, queue, presence, stopped), daemon=True, name="presence of the worker"
+        ).start()
 
     worker_ready.connect(start, weak=False)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import torch
 from torch import Tensor
 
 from fedface_core.domain.results import Aggregation
@@ -71,6 +72,7 @@ def reduced_round(
         uploaded_bytes=uploaded_bytes,
         refused=dict(sorted(refused.items())),
         clipped=dict(sorted(clipped.items())),
+        torch=torch.__version__,
         update_norm=update_norm,
         loss_before=loss_before,
         loss_after=loss_after,

@@ -39,4 +39,4 @@ def _unaugmented(images_NCHW: Tensor, local: LocalTrainingPlan, steps: int, seed
         yield from [images_NCHW] * steps
         return
     for chosen_n in drawn_batches(images, size, steps, generator(seed, "batches")):
-        yield images_NCHW[chosen_n]
+        yield images_NCHW[chosen_n.to(images_NCHW.device)]

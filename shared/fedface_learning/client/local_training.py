@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from torch.nn.functional import normalize
 
 from fedface_core.domain.plan import Plan
 from fedface_learning.client.batches import batches, images_in_a_step, uses_all_unaugmented
+from fedface_learning.device import on_host
 from fedface_learning.gradient_descent import GradientDescent, ParameterGroup
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import mean_feature
@@ -64,6 +65,8 @@ class Trainee:
     """Its class embedding (D,), of unit length."""
     residual_P: Tensor | None = None
     """With error feedback, the residual (P,) of its last update that is in the model; None if there is no residual."""
+    place: int = 0
+    """Its place in the cohort, from 0. Of clients that train at once, each has the place in the computation that follows."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,11 @@ class Measurement:
     """The raw features (N, D) of each client's images."""
 
 
-class TraineeNetworks(Protocol):
+StackedT = TypeVar("StackedT")
+"""A batch of K clients, as a `TraineeNetworks` stacks them."""
+
+
+class TraineeNetworks(Protocol[StackedT]):
     """The networks and class embeddings of K clients that train at once. At first each network is the global model."""
 
     network: EmbeddingNetwork
@@ -99,27 +106,31 @@ class TraineeNetworks(Protocol):
     """The parameters of all K networks."""
     class_embeddings: Tensor
     """The class embeddings, (D,) if K is 1, otherwise (K, D). They share no memory with anything else."""
+    images: int
+    """How many images the place of each client has: those of the client, or more, of which some count for nothing."""
     fused: bool
     """Whether SGD uses torch's fused operation, which rounds differently. So each implementation always gives one answer."""
 
-    def stack(self, batches: Sequence[Tensor], /) -> Tensor:
-        """One tensor of K batches of pixels (N, C, H, W), in the layout that `losses` and `measure` take."""
+    def stack(self, batches: Sequence[Tensor], places: int, /) -> StackedT:
+        """The batches of pixels (N, C, H, W) of K clients, each filled up to so many ``places``."""
 
-    def losses(self, pixels: Tensor, /) -> Tensor:
+    def losses(self, stacked: StackedT, /) -> Tensor:
         """The mean loss of each client on its batch (K,), with gradients."""
 
-    def measure(self, pixels: Tensor, /) -> Measurement:
+    def measure(self, stacked: StackedT, /) -> Measurement:
         """Losses and raw features in evaluation mode, without gradients. The networks stay in evaluation mode."""
 
     def client_round(self, index: int, /) -> ClientRound:
         """What the strategy sees of the client with this index, with its current class embedding."""
 
-    def model(self, index: int, /) -> Tensors:
-        """The parameters and buffers of the network of the client with this index, by name; not copied."""
+    def models(self) -> list[Tensors]:
+        """The parameters and buffers of the network of each client, by name, on the CPU; not copied if they are there."""
 
 
-def train_clients(networks: TraineeNetworks, trainees: Sequence[Trainee], training: TrainingRound) -> list[LocalResult]:
-    """Train K clients, which must have equally many images, and return the result of each.
+def train_clients(
+    networks: TraineeNetworks[StackedT], trainees: Sequence[Trainee], training: TrainingRound
+) -> list[LocalResult]:
+    """Train K clients, and return the result of each. It is the one recipe, for one client and for many, on any device.
 
     The optimiser is SGD with momentum, which starts at zero in each round. The strategy gives the loss, and says whether
     clients learn their class embeddings. The centre is fixed during the training.
@@ -132,8 +143,8 @@ def train_clients(networks: TraineeNetworks, trainees: Sequence[Trainee], traini
     plan = training.plan
     strategy = strategy_of(plan)
     network = networks.network
-    all_pixels = networks.stack([network.pixels(trainee.images_NCHW) for trainee in trainees])
-    images = len(trainees[0].images_NCHW)
+    images = networks.images
+    all_pixels = networks.stack([network.pixels(trainee.images_NCHW) for trainee in trainees], images)
     step_gives_before = _first_step_gives_loss_before(network, training, images)
     of_base = None if step_gives_before and not strategy.uploads_of_base(plan) else networks.measure(all_pixels)
     before = None if of_base is None or step_gives_before else of_base.losses
@@ -141,9 +152,11 @@ def train_clients(networks: TraineeNetworks, trainees: Sequence[Trainee], traini
     if uses_all_unaugmented(plan.local_training, images):
         step_losses = _take_steps(networks, repeat(all_pixels, training.steps), training)
     else:
-        step_losses = _take_steps(networks, map(networks.stack, _batches_of_all(network, trainees, training)), training)
+        places = images_in_a_step(plan.local_training, images)
+        stacked = (networks.stack(of_step, places) for of_step in _batches_of_all(network, trainees, training))
+        step_losses = _take_steps(networks, stacked, training)
     before = step_losses[0] if before is None else before
-    models = [networks.model(index) for index in range(len(trainees))]
+    models = networks.models()
     needs_measuring = not training.reports_seen_losses or _needs_features_after(plan)
     measured = networks.measure(all_pixels) if needs_measuring else None
     described = of_base if strategy.uploads_of_base(plan) else measured
@@ -152,7 +165,7 @@ def train_clients(networks: TraineeNetworks, trainees: Sequence[Trainee], traini
         [NOTHING] * len(trainees)
         if described is None
         else [
-            strategy.uploads(networks.client_round(index), features_ND)
+            on_host(strategy.uploads(networks.client_round(index), features_ND))
             for index, features_ND in enumerate(described.features)
         ]
     )
@@ -169,7 +182,9 @@ def _results(
     return [LocalResult(*of_client) for of_client in zip(before, after, models, uploads, strict=True)]
 
 
-def _take_steps(networks: TraineeNetworks, inputs: Iterable[Tensor], training: TrainingRound) -> list[list[float]]:
+def _take_steps(
+    networks: TraineeNetworks[StackedT], inputs: Iterable[StackedT], training: TrainingRound
+) -> list[list[float]]:
     """Take a gradient step on each of the stacked batches, and return the K losses of each step."""
     local = training.plan.local_training
     rate_share, _ = training.plan.rate_shares(training.number)
@@ -178,18 +193,18 @@ def _take_steps(networks: TraineeNetworks, inputs: Iterable[Tensor], training: T
     if class_embedding_rate is not None:
         groups.append(ParameterGroup([networks.class_embeddings.requires_grad_()], class_embedding_rate * rate_share))
     optimiser = GradientDescent(groups, local.momentum, fused=networks.fused)
-    step_losses: list[list[float]] = []
-    for pixels in inputs:
+    step_losses: list[Tensor] = []
+    for stacked in inputs:
         optimiser.zero_grad()
-        losses_K = networks.losses(pixels)
+        losses_K = networks.losses(stacked)
         torch.autograd.backward(losses_K.sum())
         optimiser.step()
         if class_embedding_rate is not None:
             networks.class_embeddings.data.copy_(normalize(networks.class_embeddings.data, dim=-1))
-        step_losses.append(losses_K.tolist())
+        step_losses.append(losses_K.detach())
     optimiser.zero_grad()
     networks.class_embeddings.requires_grad_(False)
-    return step_losses
+    return [losses_K.tolist() for losses_K in step_losses]  # now, so that a GPU need not be waited for after each step
 
 
 def _batches_of_all(

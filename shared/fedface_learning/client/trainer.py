@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from fedface_learning.client.local_training import LocalResult, Measurement, Trainee, TrainingRound, train_clients
+from fedface_learning.device import HOST, all_moved, copy_on, making_tensors_on, moved, on_host
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import features_of_pixels
 from fedface_learning.models.weights import load_tensors
-from fedface_learning.strategies import ClientRound, Tensors, strategy_of
+from fedface_learning.strategies import NOTHING, ClientRound, Tensors, strategy_of
 
 
 class LocalTrainer:
@@ -21,17 +22,29 @@ class LocalTrainer:
     clients trained in the network before.
     """
 
-    def __init__(self, network: EmbeddingNetwork) -> None:
-        self.network = network
-        self.state: Tensors = network.state_dict()
+    def __init__(self, network: EmbeddingNetwork, device: torch.device = HOST) -> None:
+        """Clients train on ``device``: in ``network`` if it is there, else in a copy of it."""
+        self.device = device
+        self.network = copy_on(network, device)
+        self.state: Tensors = self.network.state_dict()
         """The network's parameters and buffers by name; they share the network's memory."""
         self.global_model: Tensors = {name: tensor.clone() for name, tensor in self.state.items()}
-        """The parameters and buffers, by name, from which every client starts."""
+        """The parameters and buffers, by name, from which every client starts, on the device."""
+        self._guidance: tuple[Tensors, Tensors] = (NOTHING, NOTHING)
+        self._started_from: Tensors | None = None
+
+    @property
+    def started_from(self) -> Tensors:
+        """The global model on the CPU."""
+        if self._started_from is None:
+            self._started_from = on_host(self.global_model)
+        return self._started_from
 
     def start_from(self, model: Tensors, source: str) -> None:
         """Make ``model`` the global model. `InvalidInputError`, which names ``source``, if it does not fit the network."""
         load_tensors(self.network, model, source)
         self.global_model = {name: tensor.clone() for name, tensor in self.state.items()}
+        self._started_from = None
 
     @torch.no_grad()
     def reset(self) -> EmbeddingNetwork:
@@ -48,16 +61,21 @@ class LocalTrainer:
             network=self.network,
             class_embedding_D=class_embedding_D,
             global_model=self.global_model,
-            guidance=training.guidance,
+            guidance=self._on_device(training.guidance),
         )
+
+    def _on_device(self, guidance: Tensors) -> Tensors:
+        if self._guidance[0] is not guidance:
+            self._guidance = (guidance, all_moved(guidance, self.device))
+        return self._guidance[1]
 
     def train(self, trainee: Trainee, training: TrainingRound) -> LocalResult:
         """Train a client by `local_training.train_clients`. Afterwards the network holds what the client has trained."""
-        [result] = train_clients(_SingleNetwork(self, trainee, training), [trainee], training)
+        [result] = train_clients(SingleNetwork(self, trainee, training), [trainee], training)
         return result
 
 
-class _SingleNetwork:
+class SingleNetwork:
     """The `TraineeNetworks` of one client: the trainer's own network."""
 
     fused = False
@@ -67,24 +85,28 @@ class _SingleNetwork:
         self.parameters: list[Tensor] = [*self.network.parameters()]
         # A copy is aligned as torch prefers. A row of W or received bytes may not be; then torch could round sums
         # differently.
-        self.class_embeddings = trainee.class_embedding_D.clone()
+        self.class_embeddings = moved(trainee.class_embedding_D, trainer.device).clone()
+        self.images = len(trainee.images_NCHW)
+        self._device = trainer.device
         self._state = trainer.state
         self._loss = strategy_of(training.plan).loss
         self._client_round = trainer.client_round(training, self.class_embeddings)
 
-    def stack(self, batches: Sequence[Tensor]) -> Tensor:
+    def stack(self, batches: Sequence[Tensor], _places: int) -> Tensor:
         """The only batch (N, C, H, W), unchanged."""
         [pixels_NCHW] = batches
         return pixels_NCHW
 
     def losses(self, pixels_NCHW: Tensor) -> Tensor:
         """The client's mean loss on its batch (N, C, H, W), as a tensor (1,) with gradients."""
-        return self._loss(self._client_round, self.network.features_of_pixels(pixels_NCHW)).unsqueeze(0)
+        features_ND = self.network.features_of_pixels(pixels_NCHW)
+        with making_tensors_on(self._device):
+            return self._loss(self._client_round, features_ND).unsqueeze(0)
 
     def measure(self, pixels_NCHW: Tensor) -> Measurement:
         """Loss and raw features of the images (N, C, H, W) in evaluation mode, without gradients. Uses small batches."""
         features_ND = features_of_pixels(self.network, pixels_NCHW)
-        with torch.no_grad():
+        with torch.no_grad(), making_tensors_on(self._device):
             loss = self._loss(self._client_round, features_ND)
         return Measurement([loss.item()], [features_ND])
 
@@ -92,6 +114,8 @@ class _SingleNetwork:
         """What the strategy sees of the client."""
         return self._client_round
 
-    def model(self, _index: int) -> Tensors:
-        """The client's parameters and buffers by name, in the trainer's memory, which the next client overwrites."""
-        return self._state
+    def models(self) -> list[Tensors]:
+        """The client's parameters and buffers by name: in the trainer's memory, which the next client overwrites, or copied
+        from another device.
+        """
+        return [self._state if self._device.type == "cpu" else on_host(self._state)]

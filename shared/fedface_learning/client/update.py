@@ -18,7 +18,7 @@ from fedface_core.domain.update import AcceptedUpdate
 from fedface_learning.client.enrolment import mean_embedding
 from fedface_learning.client.local_training import LocalResult, Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
-from fedface_learning.client.vectorised_training import train_vectorised
+from fedface_learning.client.vectorised_training import image_places, place_of, train_vectorised
 from fedface_learning.formats.codec import encode_tensors, sha256_hex
 from fedface_learning.memory_errors import is_out_of_memory
 from fedface_learning.models import EmbeddingNetwork
@@ -74,7 +74,7 @@ def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingR
     diverged (a loss is not finite), or broke off for any other reason that lies in the plan or the client's data.
     """
     with _naming_the_client(trainee.client, training.number):
-        return _update(trainer.train(trainee, training), trainee, training, trainer.global_model)
+        return _update(trainer.train(trainee, training), trainee, training, trainer.started_from)
 
 
 def trained_result(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> LocalResult:
@@ -91,29 +91,38 @@ def training_updates(
     """Pairs of client and update, in the order of ``trainees``. Each pair is given as soon as the training allows.
 
     Clients train one at a time in the trainer's network. If the plan vectorises clients, as many of them train at once as
-    the plan says, provided that they have equally many images. A client whose training diverges or breaks off has a failure
-    instead of an update; the others are not affected. If it breaks off for clients that train at once, each of them trains
-    alone, so that only those at fault fail.
+    the plan says, provided that their places have equally many images (`vectorised_training.image_places`). A client whose
+    training diverges or breaks off has a failure instead of an update; the others are not affected. If it breaks off for
+    clients that train at once, each of them trains alone, so that only those at fault fail.
     """
     group_size = training.plan.local_training.vectorised_clients
     waiting = deque(trainee.client for trainee in trainees)
     made: dict[str, Update | TrainingFailure] = {}
-    for group in _groups(trainees, group_size):
+    for group in _groups(trainer, trainees, training):
         made |= _updates_of_group(trainer, group, training, vectorised=group_size > 1)
         while waiting and waiting[0] in made:
             client = waiting.popleft()
             yield client, made.pop(client)
 
 
-def _groups(trainees: Iterable[Trainee], size: int) -> Iterator[list[Trainee]]:
-    """Groups of ``size`` clients with equally many images, each as soon as it is full; then the smaller groups."""
-    by_image_count: dict[int, list[Trainee]] = {}
+def _groups(trainer: LocalTrainer, trainees: Iterable[Trainee], training: TrainingRound) -> Iterator[list[Trainee]]:
+    """Groups of clients that can train at once, each as soon as it is full; then the smaller groups."""
+    size = training.plan.local_training.vectorised_clients
+    begun: dict[int, list[dict[int, Trainee]]] = {}
     for trainee in trainees:
-        images = len(trainee.images_NCHW)
-        by_image_count.setdefault(images, []).append(trainee)
-        if len(by_image_count[images]) == size:
-            yield by_image_count.pop(images)
-    yield from by_image_count.values()
+        images = image_places(trainer.network, training, len(trainee.images_NCHW))
+        groups = begun.setdefault(images, [])
+        place = place_of(trainee, training)
+        group = next((group for group in groups if place not in group), None)
+        if group is None:
+            group = {}
+            groups.append(group)
+        group[place] = trainee
+        if len(group) == size:
+            groups.remove(group)
+            yield list(group.values())
+    for groups in begun.values():
+        yield from (list(group.values()) for group in groups)
 
 
 def _updates_of_group(
@@ -133,7 +142,7 @@ def _updates_of_group(
     for trainee, result in zip(group, results, strict=True):
         try:
             with _naming_the_client(trainee.client, training.number):
-                made[trainee.client] = _update(result, trainee, training, trainer.global_model)
+                made[trainee.client] = _update(result, trainee, training, trainer.started_from)
         except InvalidInputError as error:
             made[trainee.client] = TrainingFailure(str(error))
     return made

@@ -1,9 +1,15 @@
-"""Vectorised local training: K clients train at once in one process, in K copies of the network (ADR 18).
+"""Vectorised local training: K clients train at once in one process, in K copies of the network (ADR 18, ADR 43).
 
 In a small network, most time of a step goes into starting many small operations. Here each operation does the work of K
 clients. Every client has its own weights, statistics and loss, so the results differ from training one client at a time by
 rounding only, because grouped operations add in another order. Because of the rounding, vectorised training is off by
 default, and K is a part of the plan.
+
+*A client's bits do not depend on who trains beside it.* Kernels choose how to add by the shape of what they are given, and
+within it by the place: on a CPU the last channels, which do not fill a vector of the processor, are added in another order.
+So a group always has K places, a client's place follows from its place in the cohort, and the number of images there from
+the plan or from the client alone. A place without a client trains another one once more, for nothing; a client with fewer
+images than its place gets some of its own again, with the weight 0 in its loss.
 
 K clients, N images of each, C×H×W pixels, D dimensions.
 """
@@ -11,6 +17,7 @@ K clients, N images of each, C×H×W pixels, D dimensions.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +25,8 @@ from torch.func import functional_call, vmap
 
 from fedface_learning.client.local_training import LocalResult, Measurement, Trainee, TrainingRound, train_clients
 from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.device import making_tensors_on, moved, on_host
+from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.strategies import ClientRound, Tensors, strategy_of
 
 # Number of axes of a weight → the order of axes in which grouped convolutions and batched matrix products read it. Torch
@@ -25,59 +34,107 @@ from fedface_learning.strategies import ClientRound, Tensors, strategy_of
 _AXIS_ORDERS: dict[int, tuple[int, ...]] = {4: (0, 2, 3, 1), 2: (1, 0)}
 
 
-def train_vectorised(trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound) -> list[LocalResult]:
-    """Train K clients at once; the results equal those of `LocalTrainer.train` but for rounding.
+def image_places(network: EmbeddingNetwork, training: TrainingRound, images: int) -> int:
+    """How many images the place of a client with ``images`` images has. Clients with equal answers can train at once.
 
-    All clients must have equally many images.
+    If the plan bounds the images of a client, every place has so many. A network with BatchNorm takes no image twice, since
+    its statistics would count it twice: a place then has as many images as the client.
     """
-    return train_clients(_VectorisedNetworks(trainer, trainees, training), trainees, training)
+    bound = training.plan.data.images_per_client
+    return images if bound is None or images > bound or network.has_batch_norm else bound
 
 
-class _VectorisedNetworks:
+def place_of(trainee: Trainee, training: TrainingRound) -> int:
+    """The client's place among those that train at once, from 0 to K − 1."""
+    return trainee.place % training.plan.local_training.vectorised_clients
+
+
+def train_vectorised(trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound) -> list[LocalResult]:
+    """Train up to K clients at once; the results equal those of `LocalTrainer.train` but for rounding.
+
+    `image_places` must be equal for all clients, and `place_of` different. The result of a client does not depend on the
+    others, to the bit.
+    """
+    places = training.plan.local_training.vectorised_clients
+    by_place = {place_of(trainee, training): trainee for trainee in trainees}
+    assert len(by_place) == len(trainees), "two clients with one place"
+    filled = [by_place.get(place, trainees[0]) for place in range(places)]
+    results = train_clients(VectorisedNetworks(trainer, filled, training), filled, training)
+    return [results[place_of(trainee, training)] for trainee in trainees]
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """A batch of K clients. In memory the order of axes is N, H, W, K, C: the channels of all clients next to each other."""
+
+    pixels_KNCHW: Tensor
+    weights_KN: Tensor | None
+    """The weight of each image in its client's loss; None if all weigh alike."""
+    images: tuple[int, ...]
+    """How many images each client has. Those that fill its place come after them."""
+
+
+class VectorisedNetworks:
     """The `TraineeNetworks` of K clients: K copies of the global model, which `vmap` runs through one module."""
 
     fused = True
 
     def __init__(self, trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound) -> None:
         self.network = trainer.reset()
-        self.class_embeddings = torch.stack([trainee.class_embedding_D for trainee in trainees])
+        self.images = image_places(self.network, training, len(trainees[0].images_NCHW))
+        rows_KD = torch.stack([trainee.class_embedding_D for trainee in trainees])
+        self.class_embeddings = moved(rows_KD, trainer.device)
+        self._weighted = training.plan.data.images_per_client is not None and not self.network.has_batch_norm
         self._copies = {name: _copies(tensor, len(trainees)) for name, tensor in trainer.global_model.items()}
         self.parameters = [self._copies[name].requires_grad_() for name, _ in self.network.named_parameters()]
         self._trainer = trainer
         self._training = training
         self._loss = _Loss(trainer, training)
 
-    def stack(self, batches: Sequence[Tensor]) -> Tensor:
-        """The batches of K clients as one tensor (K, N, C, H, W).
+    def stack(self, batches: Sequence[Tensor], places: int) -> _Batches:
+        """The batches of K clients, each filled up to so many ``places`` with images of its own."""
+        images = tuple(len(each_NCHW) for each_NCHW in batches)
+        filled = [each_NCHW if len(each_NCHW) == places else _filled(each_NCHW, places) for each_NCHW in batches]
+        pixels_KNCHW = torch.stack([each_NCHW.permute(0, 2, 3, 1) for each_NCHW in filled], dim=3).permute(3, 0, 4, 1, 2)
+        if not self._weighted:
+            return _Batches(pixels_KNCHW, None, images)
+        weights_KN = torch.zeros(len(images), places)
+        for index, count in enumerate(images):
+            weights_KN[index, :count] = 1 / count
+        return _Batches(pixels_KNCHW, moved(weights_KN, self._trainer.device), images)
 
-        In memory the order of axes is N, H, W, K, C: channels last, with the channels of all clients next to each other.
-        """
-        return torch.stack([each_NCHW.permute(0, 2, 3, 1) for each_NCHW in batches], dim=3).permute(3, 0, 4, 1, 2)
-
-    def losses(self, pixels_KNCHW: Tensor) -> Tensor:
-        """The mean loss of each client on its batch (K,), with gradients. The batches are of shape (K, N, C, H, W)."""
-        losses_K, _ = self._losses_and_features(pixels_KNCHW)
+    def losses(self, batches: _Batches) -> Tensor:
+        """The mean loss of each client on its batch (K,), with gradients."""
+        losses_K, _ = self._losses_and_features(batches)
         return losses_K
 
-    def measure(self, pixels_KNCHW: Tensor) -> Measurement:
-        """Losses and raw features of all images (K, N, C, H, W), in evaluation mode, without gradients."""
+    def measure(self, batches: _Batches) -> Measurement:
+        """Losses and raw features of the images of all clients, in evaluation mode, without gradients."""
         self.network.eval()
         with torch.no_grad():
-            losses_K, features_KND = self._losses_and_features(pixels_KNCHW)
-        return Measurement(losses_K.tolist(), features_KND.unbind())
+            losses_K, features_KND = self._losses_and_features(batches)
+        features = [each_ND[:count] for each_ND, count in zip(features_KND, batches.images, strict=True)]
+        return Measurement(losses_K.tolist(), features)
 
     def client_round(self, index: int) -> ClientRound:
         """What the strategy sees of the client with this index."""
         return self._trainer.client_round(self._training, self.class_embeddings[index])
 
-    def model(self, index: int) -> Tensors:
-        """The parameters and buffers of the client with this index, by name. They share memory with its copy."""
-        return {name: _in_usual_order(copies.detach())[index] for name, copies in self._copies.items()}
+    def models(self) -> list[Tensors]:
+        """The parameters and buffers of each client, by name, on the CPU. There they share memory with the copies."""
+        trained = on_host({name: _in_usual_order(copies.detach()) for name, copies in self._copies.items()})
+        return [{name: copies[index] for name, copies in trained.items()} for index in range(len(self.class_embeddings))]
 
-    def _losses_and_features(self, pixels_KNCHW: Tensor) -> tuple[Tensor, Tensor]:
+    def _losses_and_features(self, batches: _Batches) -> tuple[Tensor, Tensor]:
         state = {f"network.{name}": _in_usual_order(copies) for name, copies in self._copies.items()}
-        of_each_client = vmap(lambda state, *inputs: functional_call(self._loss, state, inputs))
-        return of_each_client(state, pixels_KNCHW, self.class_embeddings)  # type: ignore[no-any-return]
+        of_each_client = vmap(
+            lambda state, *inputs: functional_call(self._loss, state, inputs),
+            in_dims=(0, 0, 0, None if batches.weights_KN is None else 0),
+        )
+        with making_tensors_on(self._trainer.device):
+            return of_each_client(  # type: ignore[no-any-return]
+                state, batches.pixels_KNCHW, self.class_embeddings, batches.weights_KN
+            )
 
 
 class _Loss(nn.Module):
@@ -90,9 +147,20 @@ class _Loss(nn.Module):
         self._training = training
         self._loss = strategy_of(training.plan).loss
 
-    def forward(self, pixels_NCHW: Tensor, class_embedding_D: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pixels_NCHW: Tensor, class_embedding_D: Tensor, weights_N: Tensor | None) -> tuple[Tensor, Tensor]:
         features_ND = self.network.features_of_pixels(pixels_NCHW)
-        return self._loss(self._trainer.client_round(self._training, class_embedding_D), features_ND), features_ND
+        client_round = self._trainer.client_round(self._training, class_embedding_D)
+        if weights_N is None:
+            return self._loss(client_round, features_ND), features_ND
+        # A strategy's loss is a mean over images, and so it is the sum of the losses of single images by their weights.
+        losses_N = vmap(lambda features_D: self._loss(client_round, features_D.unsqueeze(0)))(features_ND)
+        return (losses_N * weights_N).sum(), features_ND
+
+
+def _filled(pixels_NCHW: Tensor, places: int) -> Tensor:
+    """The images, and after them the first ones again until there are so many ``places``."""
+    again_N = torch.arange(places, device=pixels_NCHW.device) % len(pixels_NCHW)
+    return pixels_NCHW[again_N]
 
 
 def _copies(tensor: Tensor, count: int) -> Tensor:

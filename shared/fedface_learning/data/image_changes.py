@@ -1,5 +1,6 @@
 """The changes that augmentation makes to images, each by numbers that are given for every image.
 
+The numbers are where the images are, except counts that the CPU goes by (parts and passes).
 What changes tones or resolution takes and gives uint8, 0 black to 255 white.
 Suffixes of tensor names: N images, C channels, H×W pixels.
 """
@@ -21,11 +22,12 @@ def flipped(images_NCHW: Tensor, flipped_N: Tensor) -> Tensor:
 def moved(images_NCHW: Tensor, down_N1: Tensor, across_N1: Tensor) -> Tensor:
     """Move each image's frame by so many pixels, int64; the pixels at the image's edge fill what is then empty."""
     count, channels, height, width = images_NCHW.shape
-    rows_NH = (torch.arange(height) + down_N1).clamp(0, height - 1)
-    columns_NW = (torch.arange(width) + across_N1).clamp(0, width - 1)
+    device = images_NCHW.device
+    rows_NH = (torch.arange(height, device=device) + down_N1).clamp(0, height - 1)
+    columns_NW = (torch.arange(width, device=device) + across_N1).clamp(0, width - 1)
     return images_NCHW[
-        torch.arange(count).view(-1, 1, 1, 1),
-        torch.arange(channels).view(1, -1, 1, 1),
+        torch.arange(count, device=device).view(-1, 1, 1, 1),
+        torch.arange(channels, device=device).view(1, -1, 1, 1),
         rows_NH.view(count, 1, height, 1),
         columns_NW.view(count, 1, 1, width),
     ]
@@ -62,7 +64,7 @@ def reduced(images_NCHW: Tensor, parts_N: Tensor) -> Tensor:
     result_NCHW = images_NCHW.clone()
     for parts in sorted(set(parts_N.tolist())):
         if parts > 1:
-            chosen_n = (parts_N == parts).nonzero().squeeze(1)
+            chosen_n = (parts_N == parts).nonzero().squeeze(1).to(images_NCHW.device)
             result_NCHW[chosen_n] = _reduced_alike(images_NCHW[chosen_n], parts)
     return result_NCHW
 
@@ -73,7 +75,7 @@ def blurred(images_NCHW: Tensor, passes_N: Tensor) -> Tensor:
     for done in range(int(passes_N.max()) if len(passes_N) else 0):
         sums_NCHW = _filtered(_filtered(result_NCHW.to(torch.int16), 2), 3)
         once_NCHW = ((sums_NCHW + 8) >> 4).to(torch.uint8)
-        result_NCHW = torch.where((passes_N > done).view(-1, 1, 1, 1), once_NCHW, result_NCHW)
+        result_NCHW = torch.where((passes_N > done).to(images_NCHW.device).view(-1, 1, 1, 1), once_NCHW, result_NCHW)
     return result_NCHW
 
 
@@ -81,8 +83,8 @@ def covered(images_NCHW: Tensor, covered_N: Tensor, top_N: Tensor, left_N: Tenso
     """Put a grey patch of ``size``, rows and columns, on each image that ``covered_N`` (bool) says, with this corner."""
     _, _, height, width = images_NCHW.shape
     rows, columns = size
-    below_NH = torch.arange(height) - top_N.view(-1, 1)
-    right_NW = torch.arange(width) - left_N.view(-1, 1)
+    below_NH = torch.arange(height, device=top_N.device) - top_N.view(-1, 1)
+    right_NW = torch.arange(width, device=left_N.device) - left_N.view(-1, 1)
     in_rows_NH = (below_NH >= 0) & (below_NH < rows) & covered_N.view(-1, 1)
     in_columns_NW = (right_NW >= 0) & (right_NW < columns)
     patch_N1HW = in_rows_NH[:, None, :, None] & in_columns_NW[:, None, None, :]
@@ -105,8 +107,8 @@ def _reduced_alike(images_NCHW: Tensor, parts: int) -> Tensor:
     count, channels, height, width = images_NCHW.shape
     blocks_high = -(-height // parts)
     blocks_wide = -(-width // parts)
-    rows = torch.arange(blocks_high * parts).clamp(max=height - 1)
-    columns = torch.arange(blocks_wide * parts).clamp(max=width - 1)
+    rows = torch.arange(blocks_high * parts, device=images_NCHW.device).clamp(max=height - 1)
+    columns = torch.arange(blocks_wide * parts, device=images_NCHW.device).clamp(max=width - 1)
     full_NCHW = images_NCHW.index_select(2, rows).index_select(3, columns)
     blocks = full_NCHW.reshape(count, channels, blocks_high, parts, blocks_wide, parts)
     small_NCHW = blocks.sum(dim=(3, 5), dtype=torch.int64).float() / parts**2
@@ -117,7 +119,7 @@ def _enlarged(small_NCHW: Tensor, axis: int, parts: int, size: int) -> Tensor:
     """Straight lines between the values along an axis, which are the middles of blocks of ``parts`` pixels."""
     last = small_NCHW.shape[axis] - 1
     # In half pixels, so that the places are whole numbers.
-    place = (2 * torch.arange(size) + 1 - parts).clamp(0, 2 * parts * last)
+    place = (2 * torch.arange(size, device=small_NCHW.device) + 1 - parts).clamp(0, 2 * parts * last)
     lower = place // (2 * parts)
     share = (place - 2 * parts * lower).float() / (2 * parts)
     share = share.view([-1 if each == axis else 1 for each in range(4)])

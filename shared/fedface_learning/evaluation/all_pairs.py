@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from fedface_learning.device import full_product
 from fedface_learning.evaluation.bootstrap import MOST_PAIRS, draw_people, interval, resample_accepted
 from fedface_learning.evaluation.trials import Trials
 
@@ -35,8 +36,8 @@ def tar_intervals(
 
 def all_pairs(embeddings_ND: Tensor, labels_N: Tensor) -> Trials:
     """The trials of all pairs of unit embeddings (N, D), with their people. Labels (N,) number the people from 0."""
-    people_N = labels_N.numpy().astype(np.intp)
+    people_N = labels_N.cpu().numpy().astype(np.intp)
     first_P, second_P = np.triu_indices(len(people_N), k=1)
-    scores_P = (embeddings_ND @ embeddings_ND.T).numpy()[first_P, second_P]
+    scores_P = full_product(embeddings_ND, embeddings_ND.T).cpu().numpy()[first_P, second_P]
     people_P2 = np.stack([people_N[first_P], people_N[second_P]], axis=1)
     return Trials.of_pairs(scores_P, people_P2[:, 0] == people_P2[:, 1], people_P2)

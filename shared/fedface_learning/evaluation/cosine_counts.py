@@ -10,6 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from fedface_core.domain.results import COSINE_BINS, CosineCounts
+from fedface_learning.device import full_product
 
 _BINS_A_UNIT: Final = COSINE_BINS // 2
 
@@ -38,8 +39,8 @@ def count_cosines(embeddings_ND: Tensor, labels_N: Tensor) -> CosineCounts:
     """Count the cosines of all N(N−1)/2 pairs of unit embeddings (N, D). Equal labels (N,) make a genuine pair."""
     counter = CosineCounter()
     for image in range(len(labels_N) - 1):
-        cosines_n = (embeddings_ND[image + 1 :] @ embeddings_ND[image]).numpy()
-        genuine_n = (labels_N[image + 1 :] == labels_N[image]).numpy()
+        cosines_n = full_product(embeddings_ND[image + 1 :], embeddings_ND[image]).cpu().numpy()
+        genuine_n = (labels_N[image + 1 :] == labels_N[image]).cpu().numpy()
         counter.count(cosines_n[genuine_n], cosines_n[~genuine_n])
     return counter.counts
 

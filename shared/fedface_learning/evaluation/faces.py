@@ -117,8 +117,8 @@ def embed_faces(
         batch = present[first : first + BATCH_SIZE]
         images_NCHW = torch.stack([framing.frame(faces[index].photograph()) for index in batch])
         centred_ND = _centred_features(network, images_NCHW, flip)
-        embeddings_ND[batch] = unit_embeddings(centred_ND).numpy()
-        lengths_N[batch] = torch.linalg.vector_norm(centred_ND.double(), dim=1).numpy()
+        embeddings_ND[batch] = unit_embeddings(centred_ND).cpu().numpy()
+        lengths_N[batch] = torch.linalg.vector_norm(centred_ND.double(), dim=1).cpu().numpy()
         if on_progress is not None:
             on_progress(first + len(batch))
     return EmbeddedFaces(embeddings_ND, enrolled_N, lengths_N if weigh_by_length else None)

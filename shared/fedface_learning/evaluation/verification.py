@@ -21,11 +21,13 @@ from torch import Tensor
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.results import CosineCounts, RocCurve, Scores, far_label
 from fedface_learning.data import FaceDataset
+from fedface_learning.device import full_product, moved
 from fedface_learning.evaluation.cosine_counts import CosineCounter, summed
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import embed
 
 ROC_POINTS = 500
+GPU_BATCH = 512  # images that a GPU embeds at once
 BLOCK = 512  # images whose cosines with all later images are in memory at one time
 
 _Counts = npt.NDArray[np.int64]
@@ -54,13 +56,26 @@ def evaluate(
 
 
 def embed_identities(network: EmbeddingNetwork, dataset: FaceDataset, identities: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Unit embeddings (N, D) of all images of ``identities``, and the index of each image's identity (N,)."""
+    """Unit embeddings (N, D) of all images of ``identities``, and the index of each image's identity (N,).
+
+    Both are on the network's device. A GPU gets the images of many identities at once; a CPU gains nothing by that.
+    """
     embeddings = []
     labels = []
+    waiting: list[Tensor] = []
     for label, identity in enumerate(identities):
-        embeddings.append(embed(network, dataset.images(identity)))
-        labels.append(torch.full((len(embeddings[-1]),), label))
-    return torch.cat(embeddings), torch.cat(labels)
+        images_NCHW = dataset.images(identity)
+        labels.append(torch.full((len(images_NCHW),), label))
+        if network.device.type == "cpu":
+            embeddings.append(embed(network, images_NCHW))
+            continue
+        waiting.append(moved(images_NCHW, network.device))
+        if sum(map(len, waiting)) >= GPU_BATCH:
+            embeddings.append(embed(network, torch.cat(waiting), GPU_BATCH))
+            waiting.clear()
+    if waiting:
+        embeddings.append(embed(network, torch.cat(waiting), GPU_BATCH))
+    return torch.cat(embeddings), torch.cat(labels).to(network.device)
 
 
 def verify_pairs(embeddings_ND: Tensor, labels_N: Tensor, far: Sequence[float]) -> Verification:
@@ -167,10 +182,10 @@ def _pair_blocks(embeddings_ND: Tensor, labels_N: Tensor) -> Iterator[tuple[npt.
     """In blocks, each pair once: the cosines of the pairs, and whether they are genuine."""
     for first in range(0, len(embeddings_ND), BLOCK):
         rows = slice(first, first + BLOCK)
-        cosines_BN = embeddings_ND[rows] @ embeddings_ND[first:].T
+        cosines_BN = full_product(embeddings_ND[rows], embeddings_ND[first:].T)
         later_BN = torch.ones_like(cosines_BN, dtype=torch.bool).triu(diagonal=1)
         same_BN = labels_N[rows].unsqueeze(1) == labels_N[first:].unsqueeze(0)
-        yield cosines_BN[later_BN].numpy(), same_BN[later_BN].numpy()
+        yield cosines_BN[later_BN].cpu().numpy(), same_BN[later_BN].cpu().numpy()
 
 
 def _reversed_cumsum(counts: _Counts) -> _Counts:

@@ -74,5 +74,5 @@ def refuse_overflow(features_ND: Tensor) -> None:
 
 
 def mean_feature(features_ND: Tensor) -> Tensor:
-    """The mean of features (N, D) over the images, (D,), float32; the sum is taken in float64."""
-    return features_ND.double().mean(dim=0).float()
+    """The mean of features (N, D) over the images, (D,), float32, on the CPU; the sum is taken in float64."""
+    return features_ND.double().mean(dim=0).float().cpu()

@@ -15,6 +15,8 @@ from torch.nn import functional
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
+from fedface_core.domain.plan.compute import Precision
+from fedface_learning.device import in_precision, moved
 
 
 class EmbeddingNetwork(nn.Module, ABC):
@@ -28,6 +30,8 @@ class EmbeddingNetwork(nn.Module, ABC):
     centre: Tensor
     pixel_mean: tuple[float, ...]
     """What is subtracted from the pixels, 0 to 255, of each channel."""
+    precision: Precision = "float32"
+    """How `features` computes. A client's training calls `features_of_pixels`, which is in float32."""
     pixel_scale: float
     """What the pixels minus their mean are divided by."""
     _pixel_mean_C11: Tensor
@@ -40,6 +44,11 @@ class EmbeddingNetwork(nn.Module, ABC):
         self.pixel_scale = pixel_scale
         self.register_buffer("_pixel_mean_C11", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("centre", torch.zeros(plan.embedding_size))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is, and computes."""
+        return self.centre.device
 
     @cached_property
     def has_batch_norm(self) -> bool:
@@ -55,7 +64,7 @@ class EmbeddingNetwork(nn.Module, ABC):
         """The features (N, D), float32, of normalised pixels (N, C, H, W), float32: before centring and normalising."""
 
     def pixels(self, images_NCHW: Tensor) -> Tensor:
-        """Normalised pixels (N, C, H, W), float32, of images in uint8 or in floats from 0 to 255.
+        """Normalised pixels (N, C, H, W), float32, on the network's device, of images in uint8 or in floats from 0 to 255.
 
         `InvalidInputError` if channels, height or width are not the plan's.
         """
@@ -65,12 +74,14 @@ class EmbeddingNetwork(nn.Module, ABC):
                 f"{plan.architecture} takes images of shape (N, {plan.channels}, {plan.height}, {plan.width}), "
                 f"uint8 or float, not {tuple(images_NCHW.shape)}, {images_NCHW.dtype}"
             )
-        floats_NCHW = images_NCHW.to(torch.float32, memory_format=torch.channels_last)
+        floats_NCHW = moved(images_NCHW, self.device).to(torch.float32, memory_format=torch.channels_last)
         return (floats_NCHW - self._pixel_mean_C11) / self.pixel_scale
 
     def features(self, images_NCHW: Tensor) -> Tensor:
         """The features (N, D), float32, of images as `pixels` takes them: before centring and normalising."""
-        return self.features_of_pixels(self.pixels(images_NCHW))
+        with in_precision(self.device, self.precision):
+            features_ND = self.features_of_pixels(self.pixels(images_NCHW))
+        return features_ND.float()
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """The embeddings (N, D), float32, of images as `pixels` takes them: features minus the centre, at unit length."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.plan import ModelPlan
 from fedface_core.files.safetensors_header import check_safetensors
+from fedface_learning.device import on_host
 from fedface_learning.formats.codec import decode_tensors, encode_tensors
 from fedface_learning.models import EmbeddingNetwork, build_network
 from fedface_learning.models.description import ModelDescription, description_in
@@ -19,8 +20,8 @@ _MAX_NAMED: Final = 5  # A message names so many misfits of each kind.
 
 
 def network_tensors(network: EmbeddingNetwork) -> dict[str, Tensor]:
-    """The network's parameters and buffers by name, detached and contiguous. They may share the network's memory."""
-    return {name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()}
+    """The network's parameters and buffers by name, detached, contiguous and on the CPU. They may share its memory."""
+    return {name: tensor.detach().contiguous() for name, tensor in on_host(network.state_dict()).items()}
 
 
 def encode_network(network: EmbeddingNetwork) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -30,6 +31,8 @@ class RoundInputs:
     """W (C, D), of which each client uses only its own row. At enrolment W has no rows."""
     guidance: Tensors
     """The tensors that every client may read."""
+    cohort: Sequence[str]
+    """All clients of the round, in order."""
     residuals: Tensors
     """Client → what it keeps of its last update that is in the model: its residual (P,), or its class embedding (D,)."""
 
@@ -46,11 +49,15 @@ def _train(inputs: RoundInputs, images: Mapping[str, Tensor]) -> Iterator[tuple[
 
 def trainees_of(inputs: RoundInputs, images: Mapping[str, Tensor]) -> list[Trainee]:
     """The clients of a training round, in order, from client → images (N, C, H, W), uint8."""
+    places = {client: bisect_left(inputs.cohort, client) for client in images}
     if inputs.plan.only_sums:
-        return [Trainee(client, images_NCHW, inputs.residuals[client]) for client, images_NCHW in images.items()]
+        return [
+            Trainee(client, images_NCHW, inputs.residuals[client], place=places[client])
+            for client, images_NCHW in images.items()
+        ]
     rows_CD = inputs.class_embeddings_CD
     return [
-        Trainee(client, images_NCHW, rows_CD[client_index(client)], inputs.residuals.get(client))
+        Trainee(client, images_NCHW, rows_CD[client_index(client)], inputs.residuals.get(client), places[client])
         for client, images_NCHW in images.items()
     ]
 

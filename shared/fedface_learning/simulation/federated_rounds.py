@@ -94,10 +94,11 @@ class Federation:
         inputs = RoundInputs(
             self._plan,
             before.number,
-            LocalTrainer(before.network),
+            LocalTrainer(before.network, torch.device(self._plan.compute.device)),
             sha256_hex(base.model),
             base.class_embeddings_CD,
             base.guidance,
+            cohort,
             self._residuals,
         )
         partial, kept = fused_partial(inputs, {client: self._data.images[client] for client in cohort})

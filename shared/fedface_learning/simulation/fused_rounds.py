@@ -27,6 +27,7 @@ from fedface_learning.aggregation.partial_sums import add_sums
 from fedface_learning.aggregation.training_partial import weighted_loss
 from fedface_learning.client.batches import batches, uses_all_unaugmented
 from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.device import making_tensors_on, moved, on_host
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models import build_network
 from fedface_learning.models.embedding import features_of_pixels
@@ -123,8 +124,10 @@ def fused_partial(inputs: RoundInputs, images: Mapping[str, Tensor]) -> tuple[Tr
         if parameter.grad is not None:
             average[name] = (before[name].double() - rate * parameter.grad.double()).to(parameter.dtype)
     network.zero_grad()
-    _require_within_norm(update_norm(average, before), inputs)
-    partial.changes.add(average, before, total, inputs.plan.fraction_bits)
+    average = on_host(average)
+    started_from = inputs.trainer.started_from
+    _require_within_norm(update_norm(average, started_from), inputs)
+    partial.changes.add(average, started_from, total, inputs.plan.fraction_bits)
     partial.size = len(trainees) * len(encode_tensors({**network_tensors(network), **uploads[0]}))
     return partial, kept
 
@@ -150,7 +153,9 @@ def _add_gradients(
     strategy = strategy_of(plan)
     network = inputs.trainer.network
     class_embedding_rate = strategy.class_embedding_rate(plan)
-    rounds = [inputs.trainer.client_round(training, trainee.class_embedding_D.clone()) for trainee in group]
+    rounds = [
+        inputs.trainer.client_round(training, moved(trainee.class_embedding_D, network.device).clone()) for trainee in group
+    ]
     for own in rounds:
         own.class_embedding_D.requires_grad_(class_embedding_rate is not None)
     drawn = [
@@ -158,8 +163,9 @@ def _add_gradients(
     ]
     seen = [network.pixels(batch_NCHW) for batch_NCHW in drawn]
     features = torch.split(network.features_of_pixels(torch.cat(seen)), [len(seen_NCHW) for seen_NCHW in seen])
-    losses = torch.stack([strategy.loss(own, each_ND) for own, each_ND in zip(rounds, features, strict=True)])
-    weights = torch.tensor([len(trainee.images_NCHW) / total for trainee in group])
+    with making_tensors_on(network.device):
+        losses = torch.stack([strategy.loss(own, each_ND) for own, each_ND in zip(rounds, features, strict=True)])
+        weights = torch.tensor([len(trainee.images_NCHW) / total for trainee in group])
     torch.autograd.backward((losses * weights).sum())
     if class_embedding_rate is not None:
         rate_share, _ = plan.rate_shares(inputs.number)
@@ -173,7 +179,7 @@ def _add_gradients(
         pixels = [network.pixels(trainee.images_NCHW) for trainee in group]
         all_ND = features_of_pixels(network, torch.cat(pixels))
         whole = list(torch.split(all_ND, [len(own_NCHW) for own_NCHW in pixels]))
-    return losses.tolist(), [strategy.uploads(own, each_ND) for own, each_ND in zip(rounds, whole, strict=True)]
+    return losses.tolist(), [on_host(strategy.uploads(own, each_ND)) for own, each_ND in zip(rounds, whole, strict=True)]
 
 
 def _take_step(class_embedding_D: Tensor, rate: Tensor) -> None:

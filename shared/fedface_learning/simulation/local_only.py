@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from itertools import islice
 
+import torch
+
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import LocalOnlyPlan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
@@ -40,7 +42,7 @@ def local_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) ->
     class_embeddings_CD = decode_class_embeddings(enrolled.class_embeddings, plan.model.embedding_size)
     stats = spreadout_stats(class_embeddings_CD.double(), plan.spreadout)
     start = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
-    trainer = LocalTrainer(network)
+    trainer = LocalTrainer(network, torch.device(plan.compute.device))
     fedavg = as_fedavg(plan)
     models = dict.fromkeys(islice(data.images, plan.strategy.scored_clients), start)
     for number in range(1, plan.rounds + 1):

@@ -23,9 +23,10 @@ from fedface_learning.updates.norm import update_norm
 
 
 def cosface_settings(plan: Plan) -> PretrainPlan:
-    """The training's settings: those of the plan's strategy, which is one with CosFace, and the plan's seed."""
+    """The training's settings: those of the plan's strategy, which is one with CosFace, and the plan's seed and device."""
     assert isinstance(plan.strategy, CosFacePlan)
-    return PretrainPlan.model_validate(plan.strategy.model_dump(exclude={"name"}) | {"seed": plan.seed})
+    own = {"seed": plan.seed, "device": plan.compute.device, "precision": plan.compute.precision}
+    return PretrainPlan.model_validate(plan.strategy.model_dump(exclude={"name"}) | own)
 
 
 def pooled_rounds(

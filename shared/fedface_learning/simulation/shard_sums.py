@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from tempfile import TemporaryFile
 
+import torch
 from torch import Tensor
 
 from fedface_core.domain.round_kind import RoundKind
@@ -43,7 +44,7 @@ class ShardSums:
         size = before.plan.cohort.shard_size
         self._shards = [cohort[first : first + size] for first in range(0, len(cohort), size)]
         self._model = model
-        self._trainer = LocalTrainer(before.network)
+        self._trainer = LocalTrainer(before.network, torch.device(before.plan.compute.device))
         self._inputs = RoundInputs(
             before.plan,
             before.number,
@@ -51,6 +52,7 @@ class ShardSums:
             sha256_hex(model),
             before.class_embeddings_CD,
             guidance,
+            cohort,
             dict(residuals),
         )
         self.failed: dict[str, str] = {}

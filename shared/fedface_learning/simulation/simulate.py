@@ -15,6 +15,7 @@ from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import Aggregation
 from fedface_learning.data import FaceDataset, ScoredPart, open_photographs
+from fedface_learning.device import prepare_device
 from fedface_learning.evaluation.verification import Verification
 from fedface_learning.formats.codec import sha256_hex
 from fedface_learning.models import EmbeddingNetwork, initial_network
@@ -79,13 +80,14 @@ def simulate(
     SHA-256. It is changed in place, and holds the round's model when ``on_round`` is called. ``dataset`` replaces the plan's
     data set. ``evaluate_at`` says by its number whether a round is evaluated; by default every round is.
     ``scored_part`` is the part of the split on whose identities. If rounds are ``fused``, each is computed as one batch,
-    which rounds differently (`fused_rounds.py`). `InvalidInputError` if the plan's aggregation is asynchronous, or if its
-    rounds are to be fused and cannot be.
+    which rounds differently (`fused_rounds.py`). `InvalidInputError` if the plan's aggregation is asynchronous, if its
+    rounds are to be fused and cannot be, or if this machine lacks the plan's device.
     """
     if plan.aggregation.mode == "asynchronous":
         raise InvalidInputError("one process trains one client at a time, and has nothing asynchronous to simulate")
     if fused:
         require_fusable(plan)
+    prepare_device(plan.compute)
     network = initial or initial_network(plan.model, plan.seed)
     data = SimulationData.of(plan, dataset or open_photographs(plan), evaluate_at, scored_part)
     rounds_of = BOUNDS.get(plan.strategy.name, partial(federated_rounds, fused=fused))

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+import torch
 from torch import Tensor
 
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_learning.aggregation.reduced_round import ReducedRound
-from fedface_learning.data import FaceDataset, IdentitySplit, ScoredPart, split_identities
+from fedface_learning.data import CachedDataset, FaceDataset, IdentitySplit, ScoredPart, split_identities
+from fedface_learning.device import HOST, copy_on, room_for_images
 from fedface_learning.evaluation.verification import Verification, evaluate
 from fedface_learning.models import EmbeddingNetwork
 
@@ -43,6 +45,8 @@ class SimulationData:
     """The photographs of all identities, and which rounds are scored on which of them."""
 
     dataset: FaceDataset
+    kept: FaceDataset
+    """That data set once more; for a GPU it keeps there the images that it gives."""
     split: IdentitySplit
     images: Mapping[str, Tensor]
     """Client → its images (N, C, H, W), uint8, in client order."""
@@ -52,6 +56,8 @@ class SimulationData:
     """Says by the number of a round whether its model is scored."""
     scored_part: ScoredPart
     """The part of the split on which models are scored."""
+    device: torch.device = HOST
+    """Where models are scored."""
 
     @classmethod
     def of(
@@ -64,8 +70,11 @@ class SimulationData:
         """Split the data set as the plan says. No round is scored by default."""
         split = split_identities(dataset.identities, plan.split)
         clients = {client_id(index): identity for index, identity in enumerate(split.clients)}
-        images = {client: dataset.images(identity)[: plan.data.images_per_client] for client, identity in clients.items()}
-        return cls(dataset, split, images, plan.far, evaluate_at, scored_part)
+        device = torch.device(plan.compute.device)
+        # A GPU keeps them for all rounds, if it has room.
+        kept = dataset if device.type == "cpu" else CachedDataset(dataset, room_for_images(device, 0), device)
+        images = {client: kept.images(identity)[: plan.data.images_per_client] for client, identity in clients.items()}
+        return cls(dataset, kept, split, images, plan.far, evaluate_at, scored_part, device)
 
     @property
     def shared_pool(self) -> FaceDataset:
@@ -75,5 +84,7 @@ class SimulationData:
 
     def score(self, number: int, network: EmbeddingNetwork) -> Verification | None:
         """The verification of the network after round ``number``; None if it is not to be scored."""
-        people = self.split.scored(self.scored_part)
-        return evaluate(network, self.dataset, people, self.far) if self.evaluate_at(number) else None
+        if not self.evaluate_at(number):
+            return None
+        computing = copy_on(network, self.device)
+        return evaluate(computing, self.kept, self.split.scored(self.scored_part), self.far)

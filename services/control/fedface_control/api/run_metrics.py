@@ -59,6 +59,7 @@ class RunMetrics(Collector):
 
     def _from_ledger(self) -> Iterator[GaugeMetricFamily]:
         yield self._queue_depths()
+        yield self._workers()
         yield _by_phase("fedface_runs", "Runs by phase.", Counter(self._ports.ledger.run_phases()), RunPhase)
         yield from self._newest_runs(self._ports.ledger.runs(NEWEST_RUNS))
 
@@ -67,6 +68,12 @@ class RunMetrics(Collector):
         for queue in QUEUES:
             depth.add_metric([queue], self._ports.publisher.queue_depth(queue))
         return depth
+
+    def _workers(self) -> GaugeMetricFamily:
+        workers = GaugeMetricFamily("fedface_workers", "Workers that take from a queue.", labels=["queue"])
+        for queue in QUEUES:
+            workers.add_metric([queue], len(self._ports.publisher.workers(queue)))
+        return workers
 
     def _newest_runs(self, runs: Sequence[Run]) -> Iterator[GaugeMetricFamily]:
         ledger = self._ports.ledger

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from fedface_control.unserved import why_it_waits
 from fedface_core.contracts.http import RoundView, RunDetail, RunSummary
 from fedface_core.contracts.schema_version import UNREADABLE
 from fedface_core.domain.errors import NotFoundError
@@ -12,7 +13,7 @@ from fedface_core.domain.failures import StepFailure, newest_first
 from fedface_core.domain.results import Scores
 from fedface_core.domain.round import RoundPhase, RoundState
 from fedface_core.domain.run import ENDED, Run, RunPhase, allowed_actions
-from fedface_core.ports import RoundSettlement, RoundSummary, RunViews
+from fedface_core.ports import Ports, RoundSettlement, RoundSummary, RunViews
 
 NAMED_STRAGGLERS = 5  # clients that a view names; the others are counted
 NAMED_FAILURES = 5  # steps that fail, of which there may be hundreds at once
@@ -34,9 +35,14 @@ def run_summaries(ledger: RunViews, runs: Iterable[Run]) -> list[RunSummary]:
     return summaries
 
 
-def run_detail(ledger: RunViews, run: Run) -> RunDetail:
-    """A run with its plan, the counts of its current round and what fails. `NotFoundError` if it was deleted meanwhile."""
-    return RunDetail(**_summary(ledger, run), plan=run.plan, failing=_failing_steps(ledger, run))
+def run_detail(ports: Ports, run: Run) -> RunDetail:
+    """A run with its plan, the counts of its current round, and what fails or waits for a worker.
+
+    `NotFoundError` if it was deleted meanwhile.
+    """
+    summary = _summary(ports.ledger, run)
+    waits_because = None if "unreadable_round" in summary else why_it_waits(ports, run)
+    return RunDetail(**summary, plan=run.plan, failing=_failing_steps(ports.ledger, run), waits_because=waits_because)
 
 
 def round_view(ledger: RoundSettlement, glance: RoundSummary) -> RoundView:

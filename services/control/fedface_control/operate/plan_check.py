@@ -47,9 +47,3 @@ def _unsuited(plan: Plan) -> Iterator[Objection]:
             f"{plan.strategy.name!r} is not for services, which never pool photographs nor score a client's own "
             "model; simulate it in one process, or choose another strategy",
         )
-    if plan.local_training.vectorised_clients > 1:
-        yield Objection(
-            "local_training.vectorised_clients",
-            "is for a simulation in one process: among services it depends on what fails who trains beside whom, and with "
-            "it how results are rounded; leave it out",
-        )

@@ -51,7 +51,7 @@ def create_run(
     """Create a run of ``plan``, which is not started yet. Its id follows from the key if there is one: one key, one run.
 
     `InvalidInputError` if a text of the plan, such as the name, cannot be shown, if it is too large or would cost too much,
-    if it is for one process only, by its strategy or its vectorised clients, or if the key has created a run of another
+    if its strategy is for one process only, or if the key has created a run of another
     plan; `WrongPhaseError` if the key has created a run that the ledger has lost; `TooManyRunsError` if ``quota`` allows no
     more runs.
     """

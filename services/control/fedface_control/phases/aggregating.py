@@ -19,7 +19,7 @@ from fedface_core.domain.commands import Command, FoldShard, ReduceRound
 from fedface_core.domain.facts import RoundAggregated
 from fedface_core.domain.failures import identity
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round import Round, RoundPhase, Tally
+from fedface_core.domain.round import Round, RoundPhase, RoundState, Tally
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import digest_in_order
 from fedface_core.ports import Ports
@@ -50,7 +50,7 @@ def _most_frequent_reason(failed: Mapping[str, str]) -> str:
     return f"; {count} of {len(failed)} failed clients: {example}"
 
 
-def work_queue(_current: Round) -> str:
+def work_queue(_plan: Plan, _current: RoundState) -> str:
     """The aggregator's queue: it works on a closed round."""
     return AGGREGATOR
 

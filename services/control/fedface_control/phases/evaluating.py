@@ -11,11 +11,11 @@ from fedface_control.phases.open import open_training_round
 from fedface_control.phases.phase import Snapshot
 from fedface_control.publish import MayPublish, PendingWork, publish_commands
 from fedface_control.records import save_ended_round
-from fedface_core.contracts.tasks import CONTROL, EVALUATOR
+from fedface_core.contracts.tasks import CONTROL, EVALUATOR, device_queue
 from fedface_core.domain.commands import Command, EvaluateModel, HandleFact
 from fedface_core.domain.facts import EvaluationSkipped, RoundEvaluated
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round import Round, RoundPhase, Tally
+from fedface_core.domain.round import Round, RoundPhase, RoundState, Tally
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
 
@@ -33,17 +33,17 @@ def next_step(ports: Ports, snapshot: Snapshot) -> Run | None:
     return run
 
 
-def work_queue(current: Round) -> str:
-    """The evaluator's queue, or control's own queue if the evaluation is to be skipped."""
-    return CONTROL if current.skip_evaluation else EVALUATOR
+def work_queue(plan: Plan, current: RoundState) -> str:
+    """The evaluator's queue for the plan's device, or control's own queue if the evaluation is to be skipped."""
+    return CONTROL if current.skip_evaluation else device_queue(EVALUATOR, plan.compute.device)
 
 
-def commands(_plan: Plan, current: Round, _tally: Tally) -> Sequence[Command]:
+def commands(plan: Plan, current: Round, _tally: Tally) -> Sequence[Command]:
     """Score the model version. If an operator skips the evaluation, tell control that there will be no scores."""
     run_id = current.run_id
     if current.skip_evaluation:
         return [HandleFact(run_id=run_id, fact=EvaluationSkipped(run_id=run_id, round=current.number))]
-    return [EvaluateModel(run_id=run_id, round=current.number)]
+    return [EvaluateModel(run_id=run_id, round=current.number, device=plan.compute.device)]
 
 
 def publish(ports: Ports, snapshot: Snapshot) -> None:
@@ -56,7 +56,7 @@ def publish_for_earlier_rounds(ports: Ports, run: Run, may_publish: MayPublish) 
     for number in run.evaluating:
         unscored = ports.ledger.load_round(run.id, number)
         tally = ports.ledger.tally(run.id, number)
-        if may_publish(PendingWork(unscored.phase, work_queue(unscored), tally.last_activity)):
+        if may_publish(PendingWork(unscored.phase, work_queue(run.plan, unscored), tally.last_activity)):
             publish(ports, Snapshot(run, unscored, tally))
 
 

@@ -13,7 +13,7 @@ from fedface_control.phases.phase import Snapshot
 from fedface_control.publish import publish_commands
 from fedface_control.records import Detail, enrolled_clients
 from fedface_control.upkeep.retention import remove_old_updates_in_open_round
-from fedface_core.contracts.tasks import CLIENT
+from fedface_core.contracts.tasks import CLIENT, device_queue
 from fedface_core.domain.client_tasks import split_into_tasks
 from fedface_core.domain.cohort import draw_cohort
 from fedface_core.domain.commands import Command, EnrolClients, TrainClients
@@ -22,7 +22,7 @@ from fedface_core.domain.facts import RoundReady
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.residuals import residuals_after
-from fedface_core.domain.round import Round, Tally, open_round, reason_to_close
+from fedface_core.domain.round import Round, RoundState, Tally, open_round, reason_to_close
 from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
@@ -101,21 +101,27 @@ def close_round(ports: Ports, run: Run, current: Round, because: str, detail: De
     return run
 
 
-def work_queue(_current: Round) -> str:
-    """The clients' queue: they work on an open round."""
-    return CLIENT
+def work_queue(plan: Plan, _current: RoundState) -> str:
+    """The clients' queue for the plan's device: they work on an open round."""
+    return device_queue(CLIENT, plan.compute.device)
 
 
 def commands(plan: Plan, current: Round, tally: Tally) -> Sequence[Command]:
     """Tasks for the clients that have not settled: to enrol, or to train the model version that each started from."""
     unsettled = [client for client in current.cohort if client in tally.unsettled]
     if current.kind is RoundKind.ENROLMENT:
-        return [EnrolClients(run_id=current.run_id, clients=clients) for clients in split_into_tasks(plan, unsettled)]
+        return [
+            EnrolClients(run_id=current.run_id, clients=clients, device=plan.compute.device)
+            for clients in split_into_tasks(plan, unsettled)
+        ]
     if tally.last_activity == current.opened_at:  # no task was published yet, and the carried clients are at work
         unsettled = [client for client in unsettled if client not in current.carried]
     # If members of a cohort train the models of different rounds, each has a task of its own.
     tasks = split_into_tasks(plan, unsettled)
-    return [TrainClients(run_id=current.run_id, round=current.base_of(clients[0]), clients=clients) for clients in tasks]
+    return [
+        TrainClients(run_id=current.run_id, round=current.base_of(clients[0]), clients=clients, device=plan.compute.device)
+        for clients in tasks
+    ]
 
 
 def publish(ports: Ports, snapshot: Snapshot) -> None:

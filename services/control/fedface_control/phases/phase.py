@@ -8,7 +8,7 @@ from typing import Protocol
 
 from fedface_core.domain.commands import Command
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round import Round, Tally
+from fedface_core.domain.round import Round, RoundState, Tally
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
 
@@ -28,7 +28,7 @@ class WaitingPhase(Protocol):
     def next_step(self, ports: Ports, snapshot: Snapshot) -> Run | None:
         """Store the change that follows by itself, and return the run as stored. None if the phase still waits."""
 
-    def work_queue(self, current: Round) -> str:
+    def work_queue(self, plan: Plan, current: RoundState) -> str:
         """The queue of the service that the round waits for."""
 
     def commands(self, plan: Plan, current: Round, tally: Tally) -> Sequence[Command]:

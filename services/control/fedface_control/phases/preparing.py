@@ -11,7 +11,7 @@ from datetime import datetime
 from fedface_control.halt import pause_if_requested
 from fedface_control.phases.open import open_enrolment
 from fedface_control.records import save_run
-from fedface_core.contracts.tasks import AGGREGATOR, CLIENT
+from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, device_queue
 from fedface_core.domain.commands import Command, ListIdentities, PrepareModel
 from fedface_core.domain.facts import IdentitiesListed, ModelPrepared
 from fedface_core.domain.run import Run
@@ -33,7 +33,7 @@ def requested_at(run: Run) -> datetime:
 
 def work_queue(run: Run) -> str:
     """The queue of a service that the preparation waits for."""
-    return AGGREGATOR if run.model_sha256 is None else CLIENT
+    return AGGREGATOR if run.model_sha256 is None else device_queue(CLIENT, run.plan.compute.device)
 
 
 def commands(run: Run) -> Sequence[Command]:
@@ -42,7 +42,7 @@ def commands(run: Run) -> Sequence[Command]:
     if run.model_sha256 is None:
         lacking.append(PrepareModel(run_id=run.id))
     if run.identity_list_sha256 is None:
-        lacking.append(ListIdentities(run_id=run.id))
+        lacking.append(ListIdentities(run_id=run.id, device=run.plan.compute.device))
     return lacking
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedface_cli.command_options import with_json
+from fedface_cli.command_options import DEVICE_HELP, DeviceOption, with_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +40,9 @@ def run(
         ),
     ] = None,
     processes: Annotated[int, typer.Option("--jobs", "-j", min=1, help="The number of processes, of one thread each.")] = 1,
+    device: Annotated[
+        DeviceOption | None, typer.Option(help=DEVICE_HELP, show_default="compute.device of the plans")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the jobs.")] = False,
 ) -> None:
     """Run the jobs of a study that have no result yet, then write its tables and plots.
@@ -57,11 +60,15 @@ def run(
     from fedface_lab.study.job_results import ResultFolder
     from fedface_lab.study.run_study import PendingWork
     from fedface_lab.study.study_file import read_study
+    from fedface_learning.device import chosen_device
     from fedface_stack.folder_lock import folder_locked
     from fedface_stack.signals import exit_on_termination
 
     study = read_study(study_file)
     jobs = expand(study, study_file)
+    if device is not None:
+        kind = chosen_device(device.value)
+        jobs = [job.on_device(kind) for job in jobs]
     folder = ResultFolder(output or Path("study-output") / study.name)
     console = PlainConsole(stderr=True, soft_wrap=True)
     if dry_run:

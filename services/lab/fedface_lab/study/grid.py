@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,8 @@ from typing import Any, Final
 from fedface_cli.plan_files import make_part
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.compute import DeviceKind
+from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.domain.results import far_label
 from fedface_lab.study.study_file import Study, Tree, leaves
 from fedface_learning.data import ScoredPart
@@ -48,6 +50,11 @@ class Job:
         """The job's name for people: arm, grid point and seed, and whether its rounds are fused."""
         parts = [self.arm, *(f"{field}={value}" for field, value in self.point), f"seed {self.seed}"]
         return ", ".join([*parts, "fused rounds"] if self.fused else parts)
+
+    def on_device(self, kind: DeviceKind) -> Job:
+        """The job on this kind of device: its results differ in rounding, so it is another job."""
+        pretrain = None if self.pretrain is None else make_part(PretrainPlan, self.pretrain.model_dump() | {"device": kind})
+        return replace(self, plan=apply_merge_patch(self.plan, {"compute": {"device": kind}}), pretrain=pretrain)
 
     @cached_property
     def digest(self) -> str:

@@ -7,19 +7,22 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-from fedface_core.contracts.tasks import ROUTES
+from fedface_core.contracts.tasks import ROUTES, queue_of
+from fedface_core.ports.publisher import WorkerPresence
 
 
 class RecordingPublisher:
     """`TaskPublisher` that keeps the published commands in ``published``, in order, each with its correlation id.
 
-    No worker takes them from the queues.
+    They stay in the queues, though each queue has a worker but those in ``without_workers``.
     """
 
     def __init__(self) -> None:
         self.published: list[tuple[BaseModel, str]] = []
         self.delayed: dict[tuple[BaseModel, str], float] = {}
         """What was published for later → after how many seconds. Nobody moves it into ``published``."""
+        self.without_workers: set[str] = set()
+        """The queues from which no worker takes."""
         self._lock = threading.Lock()
 
     @property
@@ -28,11 +31,11 @@ class RecordingPublisher:
         return [command for command, _ in self.published]
 
     def publish(self, command: BaseModel, *, correlation_id: str) -> None:
-        """Put one command into the queue that `fedface_core.contracts.tasks.ROUTES` names for its type."""
+        """Put one command into the queue that `fedface_core.contracts.tasks.queue_of` names."""
         self.publish_all([command], correlation_id=correlation_id)
 
     def publish_all(self, commands: Sequence[BaseModel], *, correlation_id: str) -> None:
-        """Put many commands, in order, into the queues that `fedface_core.contracts.tasks.ROUTES` names for their types."""
+        """Put many commands, in order, into the queues that `fedface_core.contracts.tasks.queue_of` names."""
         assert all(type(command) in ROUTES for command in commands), "a command without a route"
         with self._lock:
             self.published.extend((command, correlation_id) for command in commands)
@@ -45,4 +48,10 @@ class RecordingPublisher:
 
     def queue_depth(self, queue: str) -> int:
         """How many messages wait in a queue."""
-        return sum(ROUTES[type(command)].queue == queue for command in self.commands)
+        return sum(queue_of(command) == queue for command in self.commands)
+
+    def workers(self, queue: str) -> Sequence[WorkerPresence]:
+        """One worker, which takes nothing; none of a queue in ``without_workers``."""
+        if queue in self.without_workers:
+            return []
+        return [WorkerPresence(name=f"{queue}@memory", device="cuda" if queue.endswith("-cuda") else "cpu", processes=1)]

@@ -47,8 +47,8 @@ class LocalTrainingPlan(PlanPart):
     )
     vectorised_clients: PositiveInt = Field(
         default=1,
-        description="How many clients a simulation trains at once, as one computation. This is faster for small networks, "
-        "and rounds differently. In one process only.",
+        description="How many clients a process trains at once, as one computation. This is faster for small networks, and "
+        "on a GPU. It rounds differently: a client's update depends on this number, and not on who trains beside it.",
     )
     schedule: Literal["constant", "cosine", "linear", "one-cycle"] = Field(
         default="constant",

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan.aggregation import AdaptivePlan, AggregationPlan, NormClippingPlan, SgdPlan
 from fedface_core.domain.plan.cohort import CohortPlan
+from fedface_core.domain.plan.compute import ComputePlan, is_default
 from fedface_core.domain.plan.data import DataPlan, SplitPlan
 from fedface_core.domain.plan.devices import DevicePlan
 from fedface_core.domain.plan.fixed_point import LEAST_FRACTION_BITS, fraction_bits, largest_norm_for
@@ -63,6 +64,9 @@ class Plan(PlanPart):
     )
     local_training: LocalTrainingPlan = Field(
         default_factory=LocalTrainingPlan, description="What a client does with its images."
+    )
+    compute: ComputePlan = Field(
+        default_factory=ComputePlan, exclude_if=is_default, description="The kind of device, and the precision."
     )
     update_encoding: UpdateEncodingPlan = Field(
         default_factory=Float32Plan, description="How an update is uploaded: a name, or a name with its parameters."

@@ -27,8 +27,8 @@ def test_an_aggregated_round_that_is_not_to_be_scored_asks_control_to_finish_it(
 
 def test_a_skipped_evaluation_is_work_for_control() -> None:
     evaluating = a_round(RoundPhase.EVALUATING)
-    assert work_queue(evaluating) == EVALUATOR
-    assert work_queue(evaluating.skipping_evaluation()) == CONTROL
+    assert work_queue(PLAN, evaluating) == EVALUATOR
+    assert work_queue(PLAN, evaluating.skipping_evaluation()) == CONTROL
 
 
 def test_only_scores_of_the_rounds_own_model_version_finish_it() -> None:

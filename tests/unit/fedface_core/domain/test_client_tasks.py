@@ -49,3 +49,11 @@ def test_how_many_tasks_a_round_makes(count: int, largest: int, tasks: int) -> N
 def test_if_clients_wait_or_train_different_models_each_client_has_a_task_of_its_own(changes: dict[str, object]) -> None:
     plan = Plan.model_validate({"split": {"clients": 100}} | changes)
     assert split_into_tasks(plan, clients(100)) == [(client,) for client in clients(100)]
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(7, [4, 3]), (100, [12, 8, 8, 8, 8, *[4] * 14])])
+def test_if_clients_train_at_once_tasks_have_whole_groups(count: int, sizes: list[int]) -> None:
+    plan = Plan.model_validate({"split": {"clients": 100}, "local_training": {"vectorised_clients": 4}})
+    tasks = split_into_tasks(plan, clients(count))
+    assert [len(task) for task in tasks] == sizes
+    assert sum(tasks, ()) == clients(count)

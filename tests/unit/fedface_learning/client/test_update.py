@@ -26,7 +26,7 @@ def test_groups_have_equally_many_images_and_updates_come_in_the_order_of_client
     monkeypatch.setattr(client_update, "train_vectorised", untrained)
     images = [3, 2, 3, 2, 3]
     trainees = [
-        Trainee(client_id(index), torch.zeros(count, 1, 32, 32, dtype=torch.uint8), torch.eye(4)[0])
+        Trainee(client_id(index), torch.zeros(count, 1, 32, 32, dtype=torch.uint8), torch.eye(4)[0], place=index // 2)
         for index, count in enumerate(images)
     ]
     made = list(training_updates(trainer, trainees, TrainingRound(plan, 1)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import functional_call, grad, vmap
 
 from fedface_learning.models.prelu import PReLU
 
@@ -56,3 +58,38 @@ def test_vectorised_it_is_each_of_them() -> None:
     many = vmap(lambda x, slope: functional_call(module, {"weight": slope}, x))(xs, slopes)
     for found, x_NCHW, slopes_C in zip(many, xs, slopes, strict=True):
         assert torch.equal(found, torch.prelu(x_NCHW, slopes_C))
+
+
+def test_the_gradients_of_single_clients_are_those_of_nn_prelu() -> None:
+    """``vmap`` of ``grad``: each client has slopes of its own, and images of its own or in common with others."""
+    draws = torch.Generator().manual_seed(5)
+    x_KNCHW = torch.randn(3, 2, 4, 5, 6, generator=draws)
+    slopes_KC = torch.rand(3, 4, generator=draws)
+
+    def loss(slope_C: Tensor, x_NCHW: Tensor, layer: nn.PReLU) -> Tensor:
+        y_NCHW: Tensor = functional_call(layer, {"weight": slope_C}, (x_NCHW,))
+        return y_NCHW.square().sum()
+
+    def gradients(layer: nn.PReLU, axis: int | None, x: Tensor) -> tuple[Tensor, ...]:
+        of_each = vmap(grad(partial(loss, layer=layer), argnums=(0, 1)), in_dims=(0, axis))
+        found: tuple[Tensor, ...] = of_each(slopes_KC, x)
+        return found
+
+    for axis, x in ((0, x_KNCHW), (None, x_KNCHW[0])):
+        ours = gradients(PReLU(4), axis, x)
+        torchs = gradients(nn.PReLU(4), 0, x.expand(3, 2, 4, 5, 6))
+        for one, other in zip(ours, torchs, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def test_in_mixed_precision_the_slopes_stay_float32() -> None:
+    layer = PReLU(4)
+    x_NCHW = torch.randn(2, 4, 5, 6, generator=torch.Generator().manual_seed(6)).bfloat16().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        y_NCHW = layer(x_NCHW)
+    y_NCHW.float().sum().backward()
+    assert y_NCHW.dtype is torch.bfloat16
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.dtype is torch.float32
+    negative_C = x_NCHW.detach().float().clamp(max=0).sum(dim=(0, 2, 3))
+    torch.testing.assert_close(layer.weight.grad, negative_C, rtol=1e-2, atol=1e-2)

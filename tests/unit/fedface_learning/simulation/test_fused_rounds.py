@@ -83,7 +83,7 @@ def inputs_of() -> Callable[..., RoundInputs]:
     def inputs(plan: Plan) -> RoundInputs:
         trainer = LocalTrainer(initial_network(plan.model, 0))
         rows_CD = torch.eye(4)[[0, 1, 2, 3, 0, 1]]
-        return RoundInputs(plan, 1, trainer, "a" * 64, rows_CD, NOTHING, NOTHING)
+        return RoundInputs(plan, 1, trainer, "a" * 64, rows_CD, NOTHING, (), NOTHING)
 
     return inputs
 

@@ -72,16 +72,16 @@ def get_round_report(run_id: RunIdPath, number: NumberPath, ports: PortsDep, kno
 @router.post("/{number}/close", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
 def close_round(run_id: RunIdPath, number: NumberPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Close the open round now with the updates accepted so far, which must be at least the minimum."""
-    return run_detail(ports.ledger, operate_round.close_round_early(ports, run_id, number, key))
+    return run_detail(ports, operate_round.close_round_early(ports, run_id, number, key))
 
 
 @router.post("/{number}/retry", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
 def retry_round(run_id: RunIdPath, number: NumberPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Abandon the round, and open another round with a fresh cohort from the same model version."""
-    return run_detail(ports.ledger, operate_round.retry_round(ports, run_id, number, key))
+    return run_detail(ports, operate_round.retry_round(ports, run_id, number, key))
 
 
 @router.post("/{number}/skip-evaluation", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
 def skip_evaluation(run_id: RunIdPath, number: NumberPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Do not score the round's model version: the round finishes as soon as it is aggregated."""
-    return run_detail(ports.ledger, operate_round.skip_evaluation(ports, run_id, number, key))
+    return run_detail(ports, operate_round.skip_evaluation(ports, run_id, number, key))

@@ -126,7 +126,7 @@ def create_run(
     """Create a run of a plan. The run does nothing until it is started."""
     run = operate_run.create_run(ports, plan, key, quota=quota)
     response.headers["Location"] = _path_of(request, run)
-    return run_detail(ports.ledger, run)
+    return run_detail(ports, run)
 
 
 @router.post(
@@ -150,13 +150,13 @@ def clone_run(
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
     response.headers["Location"] = _path_of(request, run)
-    return run_detail(ports.ledger, run)
+    return run_detail(ports, run)
 
 
 @router.post("/runs/{run_id}/start", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
 def start_run(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Start a created run: it is prepared, the clients enrol, and the rounds follow."""
-    return run_detail(ports.ledger, operate_run.start_run(ports, run_id, key))
+    return run_detail(ports, operate_run.start_run(ports, run_id, key))
 
 
 @router.post("/runs/{run_id}/pause", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
@@ -171,19 +171,19 @@ def pause_run(
     With `now` the run is paused at once, and an open round is suspended: no further client starts, updates of clients under
     way are still accepted, and the deadline moves by the length of the pause.
     """
-    return run_detail(ports.ledger, operate_run.pause_run(ports, run_id, key, now=now))
+    return run_detail(ports, operate_run.pause_run(ports, run_id, key, now=now))
 
 
 @router.post("/runs/{run_id}/resume", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
 def resume_run(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """Continue a paused run."""
-    return run_detail(ports.ledger, operate_run.resume_run(ports, run_id, key))
+    return run_detail(ports, operate_run.resume_run(ports, run_id, key))
 
 
 @router.post("/runs/{run_id}/cancel", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.OPERATOR)])
 def cancel_run(run_id: RunIdPath, ports: PortsDep, key: KeyHeader = None) -> RunDetail:
     """End a run now. Its artifacts stay; updates that are still under way are refused."""
-    return run_detail(ports.ledger, operate_run.cancel_run(ports, run_id, key))
+    return run_detail(ports, operate_run.cancel_run(ports, run_id, key))
 
 
 @router.delete(
@@ -204,13 +204,13 @@ def delete_run(
     before the answer, which then has no body.
     """
     deleting = operate_run.delete_run(ports, run_id, confirm)
-    return Response(status_code=status.HTTP_204_NO_CONTENT) if deleting is None else run_detail(ports.ledger, deleting)
+    return Response(status_code=status.HTTP_204_NO_CONTENT) if deleting is None else run_detail(ports, deleting)
 
 
 @router.post("/runs/{run_id}/restore", responses=UNKNOWN_RUN | WRONG_PHASE, dependencies=[requires(Role.ADMIN)])
 def restore_run(run_id: RunIdPath, ports: PortsDep) -> RunDetail:
     """Restore a run that the ledger has lost from its record and its manifests in the artifact store."""
-    return run_detail(ports.ledger, restore.restore_run(ports, run_id))
+    return run_detail(ports, restore.restore_run(ports, run_id))
 
 
 @router.post("/restore", dependencies=[requires(Role.ADMIN)])
@@ -250,7 +250,7 @@ def list_runs(
 @router.get("/runs/{run_id}", responses=UNKNOWN_RUN, dependencies=[requires(Role.VIEWER)])
 def get_run(run_id: RunIdPath, ports: PortsDep) -> RunDetail:
     """Show a run: its phase, its current round with the counts of its clients, its newest scores, its plan."""
-    return run_detail(ports.ledger, ports.ledger.load(run_id))
+    return run_detail(ports, ports.ledger.load(run_id))
 
 
 def _path_of(request: Request, run: Run) -> str:

@@ -203,14 +203,6 @@ def test_a_strategy_for_one_process_is_refused(api: TestClient, services: InProc
     assert [run.id for run in services.ports.ledger.runs()] == [original.id]
 
 
-def test_vectorised_clients_are_refused(api: TestClient, services: InProcess, plan: Plan) -> None:
-    whole = plan.model_dump(mode="json")
-    whole["local_training"]["vectorised_clients"] = 2
-    refused = problem(api.post("/v1/runs", json=whole), 422, "Invalid input")
-    assert refused.detail.startswith("local_training.vectorised_clients: is for a simulation in one process")
-    assert not services.ports.ledger.runs()
-
-
 def test_beyond_the_quota_no_run_is_created(api: TestClient, services: InProcess) -> None:
     run_id = api.post("/v1/runs", json={}).json()["id"]
     api.app.state.quota = Quota(runs=1)  # type: ignore[attr-defined]

@@ -1,0 +1,163 @@
+"""Seconds of FedFace and of bare loops on one device, in turns."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch.nn.functional import normalize
+
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.compute import DeviceKind, Precision
+from fedface_learning.client.local_training import TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import training_updates
+from fedface_learning.device import in_precision, prepare_device, set_up
+from fedface_learning.models import initial_network
+from fedface_learning.pretraining import CosFaceHead, CosFaceTraining, PretrainPlan
+from fedface_learning.simulation.simulate import simulate
+from loadtest.bare.loop import BareLoop
+from loadtest.bare.workload import Workload
+from loadtest.bench.plan_workload import workload_of
+from loadtest.bench.repetitions import Repeated, measure_in_turns, ratios
+from loadtest.gpu.workloads import IMAGES, Noise, Size, plan_for, trainees_of
+
+REFERENCE = "the reference round"
+WIDE = "a wide network"
+
+
+class Speed(BaseModel):
+    """How long something takes in FedFace and by a bare loop on that device, and the goal for their ratio."""
+
+    model_config = ConfigDict(frozen=True)
+
+    what: str
+    seconds: Repeated
+    bare_seconds: Repeated
+    goal: float
+    """How many times as fast as the bare loop it is to be."""
+
+    @property
+    def ratio(self) -> Repeated:
+        """How many times as fast it is, repetition by repetition."""
+        return ratios(self.bare_seconds.values, self.seconds.values)
+
+
+def measure_all(size: Size, device: DeviceKind, repetitions: int) -> list[Speed]:
+    """Every goal's figures."""
+    precisions: tuple[Precision, ...] = ("float32", "tf32") if device == "cuda" else ("float32",)
+    speeds = []
+    for precision in precisions:
+        plan = plan_for(size.network, size.clients, size.at_once, device, precision)
+        goal = 40.0 if precision == "float32" else 80.0
+        speeds.append(_training(f"{REFERENCE}, {size.at_once} clients at once, {precision}", plan, repetitions, goal))
+    wide = plan_for(size.wide, size.wide_clients, size.wide_at_once, device)
+    speeds.append(_training(f"{WIDE}, {size.wide_at_once} clients at once, float32", wide, repetitions, 4.0))
+    speeds.append(_round(plan_for(size.network, size.clients, size.at_once, device), repetitions))
+    speeds.append(_pretraining(size, device, repetitions))
+    return speeds
+
+
+def _training(what: str, plan: Plan, repetitions: int, goal: float) -> Speed:
+    device = prepare_device(plan.compute)
+    trainer = LocalTrainer(initial_network(plan.model, plan.seed), device)
+    trainees = trainees_of(plan)
+
+    def train() -> None:
+        for _ in training_updates(trainer, trainees, TrainingRound(plan, 1)):
+            pass  # each update is on the CPU, encoded and hashed
+
+    return _speed(what, train, partial(_bare_clients, *_bare(plan)), repetitions, goal)
+
+
+def _round(plan: Plan, repetitions: int) -> Speed:
+    faces = Noise(plan, plan.split.identities)
+
+    def run() -> None:
+        simulate(plan, dataset=faces, evaluate_at=lambda _number: False)
+
+    def enrol() -> None:
+        simulate(plan.model_copy(update={"rounds": 0}), dataset=faces, evaluate_at=lambda _number: False)
+
+    bare = partial(_bare_clients, *_bare(plan))
+    measures = {
+        "whole": partial(_seconds, run),
+        "enrolment": partial(_seconds, enrol),
+        "bare": partial(_seconds, bare),
+    }
+    for measure in measures.values():
+        measure()
+    found = measure_in_turns(measures, repetitions)
+    rounds = tuple(
+        max(whole - enrolment, 1e-9)
+        for whole, enrolment in zip(found["whole"].values, found["enrolment"].values, strict=True)
+    )
+    return Speed(what="a simulated round", seconds=Repeated(values=rounds), bare_seconds=found["bare"], goal=20.0)
+
+
+def _bare(plan: Plan) -> tuple[BareLoop, Workload]:
+    trainees = trainees_of(plan)
+    images_CNCHW = torch.stack([trainee.images_NCHW for trainee in trainees])
+    rows_CD = torch.stack([trainee.class_embedding_D for trainee in trainees])
+    workload = workload_of(plan, images_CNCHW, rows_CD, initial_network(plan.model, plan.seed))
+    device = torch.device(plan.compute.device)
+    return BareLoop(workload.network, workload.local, channels_last=False, device=device), workload
+
+
+def _bare_clients(loop: BareLoop, workload: Workload) -> None:
+    for images_NCHW, row_D in zip(workload.images_CNCHW, workload.class_embeddings_CD, strict=True):
+        loop.load(workload.initial)
+        loop.train(images_NCHW, row_D)
+
+
+def _pretraining(size: Size, kind: DeviceKind, repetitions: int) -> Speed:
+    plan = plan_for(size.pretrained, 2, 1, kind)
+    people = -(-size.batch // IMAGES)
+    faces = Noise(plan, people)
+    settings = PretrainPlan(batch_size=size.batch, epochs=1000, device=kind, precision="bfloat16")
+    training = CosFaceTraining(initial_network(plan.model, 0), faces, faces.identities, settings)
+    device = set_up(kind, "bfloat16")
+    network = initial_network(plan.model, 0).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    head = CosFaceHead(people, plan.model.embedding_size, settings).to(device)
+    parameters = [*network.parameters(), *head.parameters()]
+    optimiser = torch.optim.SGD(parameters, lr=0.01, momentum=0.9, fused=True)
+    images_NCHW = torch.cat([faces.images(person) for person in faces.identities])[: size.batch].to(device)
+    labels_N = (torch.arange(size.batch) // IMAGES).to(device)
+    network.train()
+
+    def bare() -> None:
+        for _ in range(size.pretrain_steps):
+            optimiser.zero_grad()
+            with in_precision(device, "bfloat16"):
+                embeddings_ND = normalize(network.features_of_pixels(network.pixels(images_NCHW)))
+            loss, _ = head(embeddings_ND.float(), labels_N)
+            torch.autograd.backward(loss)
+            optimiser.step()
+
+    def ours() -> None:
+        for _ in range(size.pretrain_steps):
+            training.take_step()
+
+    what = f"{plan.model.architecture}, pre-training, {size.pretrain_steps} steps of {size.batch}, bfloat16"
+    return _speed(what, ours, bare, repetitions, 0.8)
+
+
+def _speed(what: str, ours: Callable[[], None], bare: Callable[[], None], repetitions: int, goal: float) -> Speed:
+    measures = {"ours": partial(_seconds, ours), "bare": partial(_seconds, bare)}
+    for measure in measures.values():
+        measure()  # to warm up
+    found = measure_in_turns(measures, repetitions)
+    gc.collect()
+    return Speed(what=what, seconds=found["ours"], bare_seconds=found["bare"], goal=goal)
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start

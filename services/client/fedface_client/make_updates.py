@@ -1,0 +1,61 @@
+"""Makes the updates of clients that train at once. If the plan vectorises none, a client at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fedface_client.attempt import Attempt
+from fedface_client.make_update import TrainingInputs
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import Round
+from fedface_core.domain.round_kind import RoundKind
+from fedface_core.domain.update import AcceptedUpdate
+from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, ClientStep
+from fedface_learning.client.update import Update, training_updates
+
+Made = tuple[Attempt, Update | AcceptedUpdate]
+
+
+def clients_at_once(plan: Plan, opened_round: Round) -> int:
+    """How many clients of a task make their updates at once: none enrols beside another."""
+    return plan.local_training.vectorised_clients if opened_round.kind is RoundKind.TRAINING else 1
+
+
+def make_updates(attempts: Sequence[Attempt], at_once: int) -> Iterator[Made]:
+    """The update of each attempt that has one to deliver, as soon as it is made.
+
+    An error that is no client's fault is counted for each client that was to train, since each may have caused it.
+    """
+    if at_once == 1:
+        for attempt in attempts:
+            update = attempt.make_update()
+            if update is not None:
+                yield attempt, update
+        return
+    waiting: dict[str, tuple[Attempt, TrainingInputs]] = {}
+    for attempt in attempts:
+        found = attempt.fetch_inputs()
+        if isinstance(found, AcceptedUpdate):
+            yield attempt, found
+        elif found is not None:
+            waiting[attempt.invitation.client_id] = (attempt, found)
+    if waiting:
+        yield from _trained(waiting)
+
+
+def _trained(waiting: dict[str, tuple[Attempt, TrainingInputs]]) -> Iterator[Made]:
+    inputs = [each for _, each in waiting.values()]
+    trained = training_updates(inputs[0].trainer, [each.trainee for each in inputs], inputs[0].training)
+    while waiting:
+        try:
+            with CLIENT_STEP_SECONDS.labels(ClientStep.TRAIN).time():
+                client, made = next(trained)
+        except Exception as error:
+            for attempt, _ in waiting.values():
+                attempt.count_error(error)
+            error.add_note(f"at work for {', '.join(waiting)}")
+            raise
+        attempt, own = waiting.pop(client)
+        update = attempt.finish(own, made)
+        if update is not None:
+            yield attempt, update

@@ -1,0 +1,154 @@
+"""The device that is computed on: which there is, how torch is set for it, and the way of tensors to it and back.
+
+Everything that depends on the kind of device is here. Other code takes the device of the tensors that it is given, so on a
+CPU every function here does nothing, and results keep their bits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from typing import Final, Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan.compute import CPU, CUDA, ComputePlan, DeviceKind, Precision, complaint_about
+
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+"""What a command is asked for: ``auto`` is a GPU where there is one."""
+HOST: Final = torch.device(CPU)
+
+_WORKSPACE: Final = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+"""With it cuBLAS adds in a fixed order. It is read when a process first multiplies on a GPU."""
+# Asks the driver how many GPUs there are, without the start of CUDA, after which a process may not fork.
+_COUNT_BY_DRIVER: Final = ("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+def has_gpu() -> bool:
+    """Whether torch reaches a GPU by CUDA. CUDA itself is not started, so the process may still fork."""
+    os.environ.setdefault(*_COUNT_BY_DRIVER)
+    return torch.cuda.is_available()
+
+
+def chosen_device(choice: DeviceChoice) -> DeviceKind:
+    """The kind of device that a command computes on. `InvalidInputError` if it is to be a GPU, and there is none."""
+    if choice == "auto":
+        return CUDA if has_gpu() else CPU
+    require_device(choice)
+    return choice
+
+
+def require_device(kind: DeviceKind) -> None:
+    """`InvalidInputError` unless this process can compute on a device of this kind."""
+    if kind == CUDA and not has_gpu():
+        build = "is built for the CPU alone" if torch.version.cuda is None else "finds no GPU"
+        raise InvalidInputError(
+            f"the device is 'cuda', and torch {torch.__version__} {build}: use 'cpu', or install a build of torch with CUDA "
+            "on a machine with a GPU of NVIDIA"
+        )
+
+
+def prepare_device(compute: ComputePlan) -> torch.device:
+    """The plan's device, with torch set to compute there in the plan's precision and always alike.
+
+    Call this before the work of each plan: plans of one process may differ in precision. `InvalidInputError` if there is no
+    such device.
+    """
+    return set_up(compute.device, compute.precision)
+
+
+def set_up(kind: DeviceKind, precision: Precision) -> torch.device:
+    """As `prepare_device`, for a device and a precision that no plan names. `InvalidInputError` if they do not fit."""
+    require_device(kind)
+    complaint = complaint_about(kind, precision)
+    if complaint is not None:
+        raise InvalidInputError(complaint)
+    if kind == CPU:
+        return HOST
+    os.environ.setdefault(*_WORKSPACE)
+    torch.set_deterministic_debug_mode("error")
+    torch.backends.cudnn.benchmark = False  # by trial it would choose another kernel each time
+    torch.backends.cudnn.deterministic = True
+    # By torch's default, convolutions are in TF32 on a GPU and products of matrices are not.
+    torch.backends.cuda.matmul.allow_tf32 = precision != "float32"
+    torch.backends.cudnn.allow_tf32 = precision != "float32"
+    return torch.device(CUDA)
+
+
+def in_precision(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """A block in which products are computed in ``bfloat16`` if that is the precision; else it changes nothing."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
+
+
+def full_product(left: Tensor, right: Tensor) -> Tensor:
+    """The product of two matrices in float32, whatever the precision of the plan: for scores, which are compared."""
+    if left.device.type == CPU:
+        return left @ right
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        return left @ right
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def making_tensors_on(device: torch.device) -> AbstractContextManager[object]:
+    """A block in which new tensors are made on the device, so that a strategy need not know of it."""
+    return nullcontext() if device.type == CPU else device
+
+
+def copy_on(network: NetworkT, device: torch.device) -> NetworkT:
+    """The network itself if it is on the device, else a copy of it there."""
+    here = next(network.parameters()).device.type
+    return network if here == device.type else deepcopy(network).to(device)
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device: itself if it is there, else a copy, on its way to a GPU while the processor goes on."""
+    if tensor.device.type == device.type:
+        return tensor
+    if device.type == CPU:
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def all_moved(tensors: Mapping[str, Tensor], device: torch.device) -> Mapping[str, Tensor]:
+    """The tensors on the device, by name: the mapping itself if they are all there."""
+    if all(tensor.device.type == device.type for tensor in tensors.values()):
+        return tensors
+    return {name: moved(tensor, device) for name, tensor in tensors.items()}
+
+
+def on_host(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors in the memory of the processor. All copies from a GPU are under way at once, and waited for together."""
+    copies: dict[str, Tensor] = {}
+    waits = False
+    for name, tensor in tensors.items():
+        if tensor.device.type == CPU:
+            copies[name] = tensor
+            continue
+        pinned = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+        copies[name] = pinned.copy_(tensor, non_blocking=True)
+        waits = True
+    if waits:
+        torch.cuda.current_stream().synchronize()
+    return copies
+
+
+def room_for_images(device: torch.device, most_on_cpu: int) -> int:
+    """How many bytes of images a process may keep on the device: on a GPU a quarter of what is free, or as on the CPU."""
+    if device.type == CPU:
+        return most_on_cpu
+    free, _total = torch.cuda.mem_get_info(device)
+    return max(free // 4, most_on_cpu)
+
+
+def device_name(kind: DeviceKind) -> str:
+    """What the device is called, with the version of torch: for people who read figures."""
+    device = torch.cuda.get_device_name() if kind == CUDA else CPU
+    return f"{device}, torch {torch.__version__}"

@@ -1,0 +1,117 @@
+"""On a GPU: results are equal where they must be, and near the CPU's elsewhere; and services train there."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.compute import DeviceKind
+from fedface_core.domain.run import RunPhase
+from fedface_learning.data.augmentation import augment
+from fedface_learning.formats.codec import decode_tensors
+from fedface_learning.models import initial_network
+from fedface_learning.models.weights import encode_network
+from fedface_learning.pretraining import PretrainPlan, PretrainProgress, pretrain
+from fedface_learning.simulation.simulate import simulate
+from fedface_learning.strategies import STRATEGIES
+from loadtest.gpu.equality import check_all
+from loadtest.gpu.workloads import Noise, Size, plan_for
+from support.in_process import Disorder, InProcess
+from support.tiny_run import tiny_plan, write_faces
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_faces(tmp_path_factory.mktemp("faces"), identities=12)
+
+
+def test_updates_and_scores_are_equal_where_they_must_be(device: DeviceKind) -> None:
+    for size in (Size.tiny(), Size.full()):
+        checks = check_all(size, device)
+        assert [f"{check.what}: {check.found}" for check in checks if not check.holds] == []
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_simulation_gives_equal_bytes_twice_and_is_near_that_of_the_cpu(
+    device: DeviceKind, faces: Path, strategy: str, at_once: int
+) -> None:
+    def plan(kind: DeviceKind) -> Plan:
+        local = {"steps": 2, "learning_rate": 0.01, "vectorised_clients": at_once, "flip": True, "shift": 1}
+        split = {"public": 4, "clients": 6, "test": 2}
+        return tiny_plan(faces, strategy=strategy, split=split, local_training=local, compute={"device": kind})
+
+    there = simulate(plan(device))
+    assert simulate(plan(device)).model == there.model
+    ours, _ = decode_tensors(there.model)
+    cpus, _ = decode_tensors(simulate(plan("cpu")).model)
+    for name, tensor in ours.items():
+        torch.testing.assert_close(tensor, cpus[name], rtol=1e-3, atol=1e-4)
+
+
+def test_the_services_make_the_model_of_the_simulation(device: DeviceKind, faces: Path) -> None:
+    local = {"steps": 2, "learning_rate": 0.01, "vectorised_clients": 3}
+    plan = tiny_plan(faces, split={"clients": 7}, local_training=local, compute={"device": device})
+    disorder = Disorder(1, reorder=True, duplicate=0.25, drop=0.15)
+    run = InProcess(plan, disorder, kill_after=30).run()
+    assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulate(plan).model_sha256)
+
+
+def test_images_are_changed_as_on_the_cpu(device: DeviceKind) -> None:
+    plan = PretrainPlan.model_validate({"augmentation": "strong"}).augmentations
+    images_NCHW = torch.randint(256, (32, 3, 24, 20), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    for step in range(4):
+        there_NCHW = augment(images_NCHW.to(device), 5, step, plan)
+        difference = (there_NCHW.cpu().int() - augment(images_NCHW, 5, step, plan).int()).abs().max()
+        assert int(difference) <= 1, "a fused multiplication may round one level away"
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_a_pre_training_that_was_stopped_ends_with_the_bytes_of_one_that_was_not(
+    device: DeviceKind, tmp_path: Path, precision: str
+) -> None:
+    if precision == "tf32" and device == "cpu":
+        pytest.skip("a CPU has no TF32")
+    plan = plan_for(Size.tiny().network, 2, 1, "cpu")
+    faces = Noise(plan, 8)
+    document = {"epochs": 2, "batch_size": 16, "checkpoint_every": 3, "device": device, "precision": precision}
+    settings = PretrainPlan.model_validate(document)
+    checkpoint = tmp_path / "checkpoint"
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(progress: PretrainProgress) -> None:
+        if progress.step == 5:
+            raise StoppedError
+
+    whole = initial_network(plan.model, 0)
+    pretrain(whole, faces, faces.identities, settings)
+    with pytest.raises(StoppedError):
+        pretrain(initial_network(plan.model, 0), faces, faces.identities, settings, checkpoint=checkpoint, on_progress=stop)
+    resumed = initial_network(plan.model, 0)
+    pretrain(resumed, faces, faces.identities, settings, checkpoint=checkpoint)
+    assert encode_network(resumed) == encode_network(whole)
+
+
+@pytest.mark.slow
+def test_a_local_stack_with_a_gpu_trains_a_plan_for_it(device: DeviceKind, faces: Path, tmp_path: Path) -> None:
+    from fedface_cli.api_client import ControlApi
+    from fedface_stack.stack import LocalStack
+
+    local = {"steps": 2, "learning_rate": 0.01, "vectorised_clients": 3}
+    plan = tiny_plan(faces, split={"clients": 7}, local_training=local, compute={"device": device})
+    with (
+        LocalStack(tmp_path / "stack", client_workers=1, photographs=[faces], gpu=device == "cuda") as stack,
+        ControlApi(stack.api_url) as api,
+    ):
+        run = api.start(api.create(plan).id)
+        while run.phase not in (RunPhase.COMPLETED, RunPhase.FAILED):
+            stack.check()
+            time.sleep(0.2)
+            run = api.run(run.id)
+    assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulate(plan).model_sha256)

@@ -1,0 +1,113 @@
+"""Which device is computed on, how torch is set for it, and that a CPU is left alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan.compute import ComputePlan, DeviceKind, Precision
+from fedface_learning import device as devices
+from fedface_learning.device import (
+    HOST,
+    all_moved,
+    chosen_device,
+    copy_on,
+    full_product,
+    in_precision,
+    making_tensors_on,
+    moved,
+    on_host,
+    prepare_device,
+    room_for_images,
+    set_up,
+)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine that says it has a GPU. Torch's switches are as before afterwards."""
+    monkeypatch.setattr(devices, "has_gpu", lambda: True)
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    mode = torch.get_deterministic_debug_mode()
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = before
+    torch.set_deterministic_debug_mode(mode)
+
+
+def test_auto_is_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "has_gpu", lambda: False)
+    assert chosen_device("auto") == "cpu"
+    with pytest.raises(InvalidInputError, match=r"is 'cuda', and torch .* use 'cpu', or install a build of torch"):
+        chosen_device("cuda")
+    with pytest.raises(InvalidInputError, match="the device is 'cuda'"):
+        prepare_device(ComputePlan(device="cuda"))
+
+
+def test_auto_is_the_gpu_where_there_is_one(gpu: None) -> None:
+    assert [chosen_device("auto"), chosen_device("cpu"), chosen_device("cuda")] == ["cuda", "cpu", "cuda"]
+
+
+@pytest.mark.parametrize(("precision", "tf32"), [("float32", False), ("tf32", True)])
+def test_a_gpu_is_set_up_anew_for_each_plan_and_always_deterministic(gpu: None, precision: Precision, tf32: bool) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = not tf32
+    assert set_up("cuda", precision) == torch.device("cuda")
+    assert torch.backends.cuda.matmul.allow_tf32 is torch.backends.cudnn.allow_tf32 is tf32
+    assert torch.backends.cudnn.deterministic
+    assert not torch.backends.cudnn.benchmark
+    assert torch.are_deterministic_algorithms_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+@pytest.mark.parametrize(("kind", "precision"), [("cpu", "tf32")])
+def test_a_precision_that_a_device_lacks_is_refused(kind: DeviceKind, precision: Precision) -> None:
+    with pytest.raises(InvalidInputError, match="only a GPU has"):
+        set_up(kind, precision)
+
+
+def test_on_a_cpu_nothing_is_copied_and_nothing_changes() -> None:
+    network = torch.nn.Linear(2, 2)
+    tensors = {"a": torch.ones(3)}
+    assert set_up("cpu", "float32") == HOST
+    assert copy_on(network, HOST) is network
+    assert moved(tensors["a"], HOST) is tensors["a"]
+    assert all_moved(tensors, HOST) is tensors
+    assert on_host(tensors)["a"] is tensors["a"]
+    assert room_for_images(HOST, 7) == 7
+    with making_tensors_on(HOST), in_precision(HOST, "float32"):
+        assert (tensors["a"] @ tensors["a"]).dtype is torch.float32
+
+
+def test_elsewhere_a_network_is_copied_and_tensors_are_made() -> None:
+    network = torch.nn.Linear(2, 2)
+    elsewhere = torch.device("meta")
+    there = copy_on(network, elsewhere)
+    assert (there.weight.device.type, network.weight.device.type) == ("meta", "cpu")
+    with making_tensors_on(elsewhere):
+        assert torch.zeros(2).device.type == "meta"
+
+
+def test_in_bfloat16_products_are_computed_in_it() -> None:
+    with in_precision(HOST, "bfloat16"):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.bfloat16
+
+
+def test_scores_are_products_in_float32_also_beside_a_plan_in_tf32(gpu: None) -> None:
+    set_up("cuda", "tf32")
+    seen: list[bool] = []
+
+    class Watched(torch.Tensor):
+        def __matmul__(self, other: object) -> torch.Tensor:
+            seen.append(torch.backends.cuda.matmul.allow_tf32)
+            return torch.zeros(2, 2)
+
+    elsewhere = torch.zeros(2, 2, device="meta").as_subclass(Watched)
+    full_product(elsewhere, elsewhere)
+    assert seen == [False]
+    assert torch.backends.cuda.matmul.allow_tf32
+    two = torch.full((2, 2), 2.0)
+    assert torch.equal(full_product(two, two), two @ two)
