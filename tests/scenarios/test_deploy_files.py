@@ -82,7 +82,8 @@ def test_the_compose_file_has_the_services_of_the_design(composed: dict[str, Any
 @pytest.mark.parametrize("files", [(), WITH_TLS], ids=["plain", "tls"])
 def test_a_worker_with_a_gpu_is_like_the_one_without_but_for_its_image(files: tuple[str, ...], name: str) -> None:
     services = json.loads(compose(*files, "--profile", "gpu", "config", "--format", "json").stdout)["services"]
-    ours, other = services[f"{name}-gpu"], services[name]
+    ours = services[f"{name}-gpu"]
+    other = services[name]
     assert ours["environment"] == other["environment"] | {"FEDFACE_DEVICE": "cuda"}
     assert ours["environment"].keys() <= {f"FEDFACE_{field.upper()}" for field in DeviceSettings.model_fields}
     (gpu,) = ours["deploy"]["resources"]["reservations"]["devices"]
