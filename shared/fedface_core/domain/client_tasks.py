@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from fedface_core.domain.plan import Plan
 
-# Up to this many workers get an even share of the clients. With more workers a round loses one second at most: a task
-# publishes its remaining clients again after a second.
-_WORKERS = 8
+WORKERS = 8
+"""Up to this many workers get an even share of the clients. With more workers a round loses one second at most: a task
+publishes its remaining clients again after a second."""
 # The largest task. Larger tasks would save no message cost that can be measured.
 _MOST_CLIENTS = 50
 
@@ -27,7 +27,7 @@ def split_into_tasks(plan: Plan, clients: Sequence[str]) -> list[tuple[str, ...]
     slices = []
     start = 0
     while start < len(clients):
-        size = min(max(1, (len(clients) - start) // _WORKERS), _MOST_CLIENTS)
+        size = min(max(1, (len(clients) - start) // WORKERS), _MOST_CLIENTS)
         slices.append(tuple(clients[start : start + size]))
         start += size
     return slices
