@@ -1,4 +1,4 @@
-"""The sum of a shard against plain additions, bit for bit, in any blocks and any layout of the updates."""
+"""The sum of a shard against a loop by hand, bit for bit, in any blocks and any layout of the updates."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def is_by_hand(partial: TrainingPartial, behind: int = 0) -> bool:
 
 
 @pytest.mark.parametrize("block_bytes", [2**24, 2**19, 4096, 1024 + 8])
-def test_the_sum_is_that_of_a_plain_loop_to_the_bit(block_bytes: int) -> None:
+def test_the_sum_is_that_of_a_loop_by_hand_to_the_bit(block_bytes: int) -> None:
     assert is_by_hand(folded(block_bytes))
 
 

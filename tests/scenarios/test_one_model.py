@@ -64,7 +64,7 @@ def test_the_straight_path_trains_the_model(faces: Path) -> None:
 @pytest.fixture
 def one_task(monkeypatch: pytest.MonkeyPatch) -> None:
     """All clients of a round are one task, as if it had eight times as many clients."""
-    monkeypatch.setattr("fedface_core.domain.client_tasks.WORKERS_WITH_A_SHARE", 1)
+    monkeypatch.setattr("fedface_core.domain.client_tasks.WORKERS", 1)
 
 
 @pytest.mark.usefixtures("one_task")

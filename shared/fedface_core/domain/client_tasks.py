@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from fedface_core.domain.plan import Plan
 
-# Up to this many workers get an even share of the clients. With more workers a round loses one second at most: a task
-# publishes its remaining clients again after a second.
-WORKERS_WITH_A_SHARE = 8
+WORKERS = 8
+"""Up to this many workers get an even share of the clients. With more workers a round loses one second at most: a task
+publishes its remaining clients again after a second."""
 # The largest task. Larger tasks would save no message cost that can be measured.
 _MOST_CLIENTS = 50
 
@@ -31,7 +31,7 @@ def split_into_tasks(plan: Plan, clients: Sequence[str]) -> list[tuple[str, ...]
     together = plan.local_training.vectorised_clients
     most = max(_MOST_CLIENTS // together, 1) * together
     while start < len(clients):
-        share = (len(clients) - start) // WORKERS_WITH_A_SHARE
+        share = (len(clients) - start) // WORKERS
         size = min(max(together, share // together * together), most)
         slices.append(tuple(clients[start : start + size]))
         start += size

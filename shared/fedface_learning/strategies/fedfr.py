@@ -7,7 +7,8 @@ class embedding and those of the public identities, so that the network keeps te
 What is not the authors': a step takes a fixed number of hard negatives, the nearest to the client's class embedding, where
 they take every public photograph with a cosine above 0.4 to one of the client's. Class embeddings are mean embeddings, of
 the public identities by the global network; there they are learnt with the network, and averaged. Public photographs are not
-augmented. Left out are the module of each client's own (decoupled feature customisation), which does not change the generic
+augmented. Own photographs and hard negatives have half of the loss each, however many there are; in a batch of both each
+photograph weighs the same. Left out are the module of each client's own (decoupled feature customisation), which does not change the generic
 network's comparison of unseen people, and the contrastive term, which needs the client's network of its last round; in a
 round of one step its pull towards the global network has no gradient.
 
@@ -44,7 +45,7 @@ SHARED_EMBEDDINGS = "shared_embeddings_SD"
 
 
 def cosface_with_hard_negatives(client_round: ClientRound, features_ND: Tensor) -> Tensor:
-    """A client's CosFace loss of raw features (N, D) and of its hard negatives, a mean over all these images, a scalar."""
+    """A client's CosFace loss of raw features (N, D) and of its hard negatives, each side a mean with half of the weight."""
     strategy = client_round.plan.strategy
     assert isinstance(strategy, FedFRPlan)
     own_D = client_round.class_embedding_D
@@ -54,10 +55,15 @@ def cosface_with_hard_negatives(client_round: ClientRound, features_ND: Tensor) 
     network = client_round.network
     # Pixels first: of images that vectorised clients chose, each its own, they cannot be made.
     hard_HD = network.features_of_pixels(network.pixels(guidance[SHARED_IMAGES])[hard_H])
-    embeddings_MD = normalize(torch.cat([features_ND, hard_HD]) - network.centre)
     rows_KD = torch.cat([own_D.unsqueeze(0), guidance[PUBLIC]])
-    labels_M = torch.cat([torch.zeros(len(features_ND), dtype=torch.int64), 1 + guidance[SHARED_LABELS][hard_H]])
-    return cosface(embeddings_MD @ rows_KD.T, labels_M, scale=strategy.scale, margin=strategy.margin)
+
+    def loss(raw_MD: Tensor, labels_M: Tensor) -> Tensor:
+        cosines_MK = normalize(raw_MD - network.centre) @ rows_KD.T
+        return cosface(cosines_MK, labels_M, scale=strategy.scale, margin=strategy.margin)
+
+    # Two means, so that the whole is a mean over the client's images: vectorised clients fill up places with images.
+    own = loss(features_ND, torch.zeros(len(features_ND), dtype=torch.int64))
+    return (own + loss(hard_HD, 1 + guidance[SHARED_LABELS][hard_H])) / 2
 
 
 def share_public_photographs(server_round: ServerRound) -> ServerResult:
