@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 import tomlkit
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from fedface_cli.field_names import parts_of
 from fedface_core.domain.plan import Plan
@@ -83,16 +84,21 @@ def plan_template(preset: str) -> str:
         if len(kinds) == 1:  # TOML has tables after all plain values
             parts[name] = kinds[0]
         else:
-            _add(document, name, field, plan[name], is_set=name in given)
+            _add(document, name, field, _value(plan, name, field), is_set=name in given)
     for name, kind in parts.items():
         table = tomlkit.table()
         part = getattr(whole, name).model_dump(mode="json")  # a part with nothing but defaults may not be in the plan's JSON
         for field_name, field in kind.model_fields.items():
             if field_name in part or field.exclude_if is not None:
-                value = part.get(field_name)
+                value = _value(part, field_name, field)
                 _add(table, field_name, field, value, is_set=field_name in given.get(name, {}))
         document.add(name, table)
     return tomlkit.dumps(document)
+
+
+def _value(dumped: Mapping[str, Any], name: str, field: FieldInfo) -> Any:
+    """The value of a field in a plan's JSON; its default if the JSON leaves it out because it has that."""
+    return dumped[name] if name in dumped else to_jsonable_python(field.get_default(call_default_factory=True))
 
 
 def _add(to: Any, name: str, field: FieldInfo, value: Any, *, is_set: bool) -> None:

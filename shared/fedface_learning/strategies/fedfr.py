@@ -4,13 +4,13 @@ part that makes one generic network and works with one person a client, which ar
 Clients are given public photographs. Each trains on its own and on those that look most like them, with CosFace over its own
 class embedding and those of the public identities, so that the network keeps telling these apart.
 
-What is not the authors': a step takes a fixed number of hard negatives, the nearest to the client's class embedding, where
-they take every public photograph with a cosine above 0.4 to one of the client's. Class embeddings are mean embeddings, of
-the public identities by the global network; there they are learnt with the network, and averaged. Public photographs are not
-augmented. Own photographs and hard negatives have half of the loss each, however many there are; in a batch of both each
-photograph weighs the same. Left out are the module of each client's own (decoupled feature customisation), which does not change the generic
-network's comparison of unseen people, and the contrastive term, which needs the client's network of its last round; in a
-round of one step its pull towards the global network has no gradient.
+What is not the authors': a step takes a fixed number of hard negatives, the nearest to the client's class embedding,
+where they take every public photograph with a cosine above 0.4 to one of the client's. Class embeddings are mean
+embeddings, of the public identities by the global network; there they are learnt with the network, and averaged. Public
+photographs are not augmented. Own photographs and hard negatives have half of the loss each, however many there are; in
+a batch of both each photograph weighs the same. Left out are the module of each client's own (decoupled feature
+customisation), which does not change the generic network's comparison of unseen people, and the contrastive term, which
+needs the client's network of its last round; in a round of one step its pull towards the global network has no gradient.
 
 K public identities, S shared photographs, H hard ones, N images, D dimensions, C×H×W pixels.
 """
