@@ -37,7 +37,7 @@ def like_field(kind: type[BaseModel], place: Sequence[str | int]) -> str:
         found = [name for name in everywhere if name.rpartition(".")[2] == typed]
         if not found:
             ends = {name.rpartition(".")[2] for name in everywhere}
-            alike = get_close_matches(typed, sorted(ends), _MOST, cutoff=0.75)
+            alike = get_close_matches(typed, sorted(ends), _MOST, cutoff=0.8)
             found = [name for name in everywhere if name.rpartition(".")[2] in alike]
     return " or ".join(found[:_MOST])
 
