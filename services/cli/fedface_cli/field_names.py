@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 _MOST = 3
+_NEARLY = 0.75  # of difflib's ratio: delivery is not nearly deadline
 
 
 def like_field(kind: type[BaseModel], place: Sequence[str | int]) -> str:
@@ -31,13 +32,13 @@ def like_field(kind: type[BaseModel], place: Sequence[str | int]) -> str:
         prefix.append(str(step))
         parts = deeper
     beside = sorted({name for part in parts for name in part.model_fields})
-    found = [".".join([*prefix, name]) for name in get_close_matches(typed, beside, _MOST)]
+    found = [".".join([*prefix, name]) for name in get_close_matches(typed, beside, _MOST, _NEARLY)]
     if not found:
         everywhere = field_names(kind)
         found = [name for name in everywhere if name.rpartition(".")[2] == typed]
         if not found:
             ends = {name.rpartition(".")[2] for name in everywhere}
-            alike = get_close_matches(typed, sorted(ends), _MOST, cutoff=0.8)
+            alike = get_close_matches(typed, sorted(ends), _MOST, _NEARLY)
             found = [name for name in everywhere if name.rpartition(".")[2] in alike]
     return " or ".join(found[:_MOST])
 
