@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -30,6 +31,8 @@ class Demo:
     workdir: Path
     figures: dict[str, Any]
     printed: str
+    page: httpx.Response
+    """What a browser got, while the run went on, from the address that the demo printed."""
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +40,19 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     workdir = tmp_path_factory.mktemp("demo") / "output"
     options = ["--rounds", "1", "--clients", "6", "--seed", "3", "--workdir", str(workdir), "--json"]
     command = [sys.executable, "-m", "fedface_cli.main", "demo", *options]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    return Demo(workdir, json.loads(finished.stdout), finished.stderr)
+    printed: list[str] = []
+    pages: list[httpx.Response] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stderr:
+            printed.append(line)
+            if address := re.search(r"watch it in a browser: (\S+)$", line):
+                pages.append(httpx.get(address[1], trust_env=False, timeout=60))
+        out = process.stdout.read()
+    assert process.returncode == 0, out + "".join(printed)
+    (page,) = pages
+    return Demo(workdir, json.loads(out), "".join(printed), page)
 
 
 def test_the_figures_are_complete_and_sound(demo: Demo) -> None:
@@ -59,6 +72,11 @@ def test_the_figures_are_complete_and_sound(demo: Demo) -> None:
         assert scores["tar@1e-1"] > 0.8
         assert scores["mean_genuine_cosine"] > scores["mean_impostor_cosine"] + 0.3
     assert demo.figures["before"] != demo.figures["after"]
+
+
+def test_the_address_that_it_prints_is_the_runs_live_page(demo: Demo) -> None:
+    assert demo.page.status_code == 200
+    assert f'sse-connect="{demo.page.url.path}/live"' in demo.page.text, "the run has not ended, and the page follows it"
 
 
 def test_the_model_is_the_one_that_was_named(demo: Demo) -> None:
