@@ -1,6 +1,6 @@
-"""Every tensor of a training is on one device, shown without a ELSEWHERE: on torch's device for tensors that hold no values.
+"""Every tensor of a training is on one device, shown without a GPU: on torch's device for tensors that hold no values.
 
-An operation on tensors of two devices raises there as on a ELSEWHERE. What needs values, such as a loss as a number, is in
+An operation on tensors of two devices raises there as on a GPU. What needs values, such as a loss as a number, is in
 tests/gpu.
 """
 
@@ -23,6 +23,8 @@ from fedface_learning.data.augmentation import augment
 from fedface_learning.models import EmbeddingNetwork, build_network
 from fedface_learning.models.embedding import embed, raw_features
 from fedface_learning.strategies import STRATEGIES
+from fedface_learning.strategies.fedfr import SHARED_EMBEDDINGS, SHARED_IMAGES, SHARED_LABELS
+from fedface_learning.strategies.fedfv import EQUIVALENT
 from fedface_learning.strategies.public_negatives import PUBLIC
 
 ELSEWHERE = torch.device("meta")
@@ -31,7 +33,7 @@ ONE_AND_MANY = [SingleNetwork, VectorisedNetworks]
 
 @pytest.fixture
 def no_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Moving there needs no pinned memory, which needs a ELSEWHERE."""
+    """Moving there needs no pinned memory, which needs a GPU."""
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
 
 
@@ -47,7 +49,13 @@ def network_of(plan: Plan) -> EmbeddingNetwork:
 def networks_of(plan: Plan, kind: Any) -> Any:
     trainer = LocalTrainer(network_of(plan), ELSEWHERE)
     size = plan.model.embedding_size
-    guidance = {PUBLIC: torch.zeros(5, size)}
+    guidance = {
+        PUBLIC: torch.zeros(5, size),
+        EQUIVALENT: torch.zeros(4, size),
+        SHARED_IMAGES: images(10),
+        SHARED_LABELS: torch.arange(10) // 2,
+        SHARED_EMBEDDINGS: torch.zeros(10, size),
+    }
     training = TrainingRound(plan, 1, guidance)
     count = plan.local_training.vectorised_clients
     trainees = [Trainee(client_id(index), images(6 - index), torch.zeros(size), place=index) for index in range(count)]

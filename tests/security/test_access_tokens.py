@@ -179,5 +179,6 @@ def test_how_people_sign_in_is_told_to_all(api: TestClient, small: SmallIssuer) 
         "open": False,
         "issuer": small.url,
         "client_id": "cli",
+        "audience": None,
         "device_authorization": True,
     }

@@ -45,13 +45,17 @@ RUN = "run-0123456789ab"
 PLAN = Plan.model_validate({"split": {"clients": 2}, "cohort": {"shard_size": 1}})
 UPDATE = AcceptedUpdate(sha256="1" * 64, size=1, images=1)
 WORKERS = (Identity.CLIENT, Identity.AGGREGATOR, Identity.EVALUATOR)
-OWN_QUEUE = {**{one: str(one) for one in WORKERS}, Identity.SWEEP: "control", Identity.CONTROL: None}
+OWN_QUEUES = {
+    **{one: {queue for queue in QUEUES if queue.split("-")[0] == one} for one in WORKERS},  # one for each kind of device
+    Identity.SWEEP: {"control"},
+    Identity.CONTROL: set(),
+}
 MAY_PUBLISH = {
     Identity.CONTROL: set(QUEUES),
     Identity.SWEEP: set(QUEUES),
-    Identity.CLIENT: {"client", "control", "aggregator"},
+    Identity.CLIENT: {*OWN_QUEUES[Identity.CLIENT], "control", "aggregator"},
     Identity.AGGREGATOR: {"aggregator", "control"},
-    Identity.EVALUATOR: {"evaluator", "control"},
+    Identity.EVALUATOR: {*OWN_QUEUES[Identity.EVALUATOR], "control"},
 }
 
 
@@ -165,7 +169,7 @@ def test_no_service_uses_a_channel_so_none_controls_workers_remotely(broker: Bro
 def test_a_service_takes_from_its_own_queue_only(broker: Broker, identity: Identity) -> None:
     with broker.connect(identity) as own:
         for queue in QUEUES:
-            is_own = queue == OWN_QUEUE[identity]
+            is_own = queue in OWN_QUEUES[identity]
             assert is_refused(partial(own.brpop, [queue], timeout=0.01)) is not is_own
             assert is_refused(partial(own.lrange, queue, 0, -1))
             for key in unacked_keys(queue).values():
@@ -243,7 +247,7 @@ def test_a_failing_step_of_a_worker_is_counted_at_once(broker: Broker, run: Run,
     """Its event belongs into the audit trail, where no worker may write: a first failure held the worker up for minutes."""
     ledger = RedisLedger(broker.url(identity))
     ports = with_patience(Ports(ledger, MemoryArtifacts(), RecordingPublisher(), ManualClock()), 60)
-    step = f"{OWN_QUEUE[identity]}.step of shard 0"
+    step = f"{identity}.step of shard 0"
     began = time.monotonic()
     assert count_failure(ports, RUN, 1, step, "KeyError") is None
     assert time.monotonic() - began < 5

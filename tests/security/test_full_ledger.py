@@ -39,8 +39,11 @@ def create_many(ports: Ports) -> None:
 
 
 def test_no_run_is_created_in_a_ledger_that_is_nearly_full_and_nothing_of_it_stays(server: Any, ledger_url: str) -> None:
-    ports = ports_of(RedisLedger(ledger_url))
-    server.config_set("maxmemory", int(server.info("memory")["used_memory"] / 0.79))
+    # Five megabytes below what counts as full, and far below what the server itself refuses, whatever it holds already.
+    used = server.info("memory")["used_memory"]
+    most = used + 60_000_000
+    server.config_set("maxmemory", most)
+    ports = ports_of(RedisLedger(ledger_url, full_at=(used + 5_000_000) / most))
     with pytest.raises(UnavailableError, match=r"too full for a new run.*FEDFACE_LEDGER_FULL_AT"):
         create_many(ports)
     kept = ports.ledger.runs()

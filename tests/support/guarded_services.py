@@ -29,7 +29,7 @@ from fedface_core.domain.run import ENDED, Run
 from fedface_core.ports import Ports
 from fedface_core.runtime.celery_app import SigningCelery, create_celery
 from fedface_core.runtime.received_message import UnreadableMessageError, read_message
-from fedface_core.runtime.settings import ComputeSettings, ControlSettings
+from fedface_core.runtime.settings import ControlSettings, DeviceSettings
 from fedface_core.signing.keys import Keyring, load_keyring
 from fedface_core.signing.make_keys import make_keys, signing_key_file, trusted_keys_file
 
@@ -44,7 +44,7 @@ LONGEST: Final = 60.0
 """Seconds that a run may take."""
 
 
-class EverySetting(ControlSettings, ComputeSettings):
+class EverySetting(ControlSettings, DeviceSettings):
     """The settings of control and those of the workers that compute."""
 
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_args
 
 import tomlkit
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
 
 from fedface_cli.field_names import parts_of
 from fedface_core.domain.plan import Plan
@@ -98,7 +97,9 @@ def plan_template(preset: str) -> str:
 
 def _value(dumped: Mapping[str, Any], name: str, field: FieldInfo) -> Any:
     """The value of a field in a plan's JSON; its default if the JSON leaves it out because it has that."""
-    return dumped[name] if name in dumped else to_jsonable_python(field.get_default(call_default_factory=True))
+    if name in dumped:
+        return dumped[name]
+    return TypeAdapter(Any).dump_python(field.get_default(call_default_factory=True), mode="json")
 
 
 def _add(to: Any, name: str, field: FieldInfo, value: Any, *, is_set: bool) -> None:

@@ -19,4 +19,4 @@ def test_its_spreadout_is_ours(clients: int, margin: float) -> None:
     plan = SpreadoutPlan(margin=margin)
     plain = Spreadout(steps=plan.steps, learning_rate=plan.learning_rate, weight=plan.weight, margin=plan.margin)
     expected_CD, _ = ours.spread(rows_CD, plan)
-    torch.testing.assert_close(spread(rows_CD, plain), expected_CD, rtol=0, atol=1e-7)
+    torch.testing.assert_close(spread(rows_CD, plain), expected_CD, rtol=0, atol=1e-6)  # ours takes cosines in float32
