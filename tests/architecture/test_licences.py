@@ -34,9 +34,9 @@ def declared() -> set[NormalizedName]:
 def licence(name: str) -> str:
     """What a distribution declares: its SPDX expression, else a field of one line, else its classifiers."""
     given = metadata(name)
-    if expression := given["License-Expression"]:
+    if expression := given.get("License-Expression"):
         return str(expression)
-    if (field := given["License"] or "").strip() and "\n" not in field.strip():
+    if (field := given.get("License") or "").strip() and "\n" not in field.strip():
         return str(field).strip()
     classifiers = [line.rpartition(" :: ")[2] for line in given.get_all("Classifier", []) if line.startswith("License ::")]
     assert classifiers, f"{name} declares no licence"
