@@ -34,10 +34,11 @@ def declared() -> set[NormalizedName]:
 def licence(name: str) -> str:
     """What a distribution declares: its SPDX expression, else a field of one line, else its classifiers."""
     given = metadata(name)
-    if expression := given.get("License-Expression"):
-        return str(expression)
-    if (field := given.get("License") or "").strip() and "\n" not in field.strip():
-        return str(field).strip()
+    if expression := given.get_all("License-Expression"):
+        return str(expression[0])
+    field = "".join(given.get_all("License") or []).strip()
+    if field and "\n" not in field:
+        return field
     classifiers = [line.rpartition(" :: ")[2] for line in given.get_all("Classifier", []) if line.startswith("License ::")]
     assert classifiers, f"{name} declares no licence"
     return ", ".join(classifiers)
