@@ -1,4 +1,8 @@
-"""SIGTERM on a real worker over a real broker: a task that can finish is done once, any other goes to another worker."""
+"""SIGTERM on a real worker over a real broker: a task that can finish does so, any other goes to another worker.
+
+Celery may take a process that ends at its order for one that was lost, before it reads that the process has finished a task.
+Then this one message comes again, which costs nothing: a client whose update is stored does not train again.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,14 @@ def ended(worker: Worker) -> Callable[[], bool]:
     return lambda: worker.poll() is not None
 
 
+def came_again(queue: TaskQueue, others: int) -> int:
+    """How many messages are in the queue beside those of so many unfinished tasks: none, or that of the finished one."""
+    again = queue.waiting() - others
+    assert again in (0, 1)
+    assert queue.unacknowledged() == 0
+    return again
+
+
 @pytest.mark.long
 def test_a_task_that_ends_within_the_grace_period_is_done_once(queue: TaskQueue) -> None:
     queue.publish((SHORT,))
@@ -37,7 +49,7 @@ def test_a_task_that_ends_within_the_grace_period_is_done_once(queue: TaskQueue)
     worker.terminate()
     wait_for("the worker's end, which does not wait for the grace period's", ended(worker))
     assert queue.done() == [f"{SHORT} started", f"{SHORT} finished"]
-    assert (queue.waiting(), queue.unacknowledged()) == (0, 0)
+    came_again(queue, 0)
 
 
 @pytest.mark.long
@@ -63,10 +75,10 @@ def test_of_two_tasks_at_once_the_short_one_finishes(queue: TaskQueue) -> None:
     worker.terminate()
     wait_for("the worker's end", ended(worker))
     assert queue.done().count(f"{SHORT} finished") == 1
-    assert (queue.waiting(), queue.unacknowledged()) == (1, 0)
+    again = came_again(queue, 1)
     queue.work(1, **{SHORT: NEVER_ENDING, LONG: BRIEF})
     queue.await_lines(f"{LONG} finished")
-    assert queue.done().count(f"{SHORT} started") == 1
+    assert queue.done().count(f"{SHORT} started") <= 1 + again
 
 
 def test_the_current_client_of_a_task_finishes_and_the_others_go_back(queue: TaskQueue) -> None:
@@ -76,7 +88,7 @@ def test_the_current_client_of_a_task_finishes_and_the_others_go_back(queue: Tas
     worker.terminate()
     wait_for("the worker's end, long before the others could be done", ended(worker))
     assert queue.done() == [f"{SHORT} started", f"{SHORT} finished"]
-    assert (queue.waiting(), queue.unacknowledged()) == (1 + len(OTHERS), 0)
-    queue.work(1, **dict.fromkeys((LONG, *OTHERS), BRIEF))
+    again = came_again(queue, 1 + len(OTHERS))
+    queue.work(1, **dict.fromkeys((SHORT, LONG, *OTHERS), BRIEF))
     queue.await_lines(*(f"{client} finished" for client in (LONG, *OTHERS)))
-    assert queue.done().count(f"{SHORT} started") == 1
+    assert queue.done().count(f"{SHORT} started") <= 1 + again
