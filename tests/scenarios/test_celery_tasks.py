@@ -28,10 +28,10 @@ from fedface_core.ports import Ports, RunLedger
 from fedface_core.runtime import patience
 from fedface_core.runtime.celery_app import SigningCelery
 from fedface_core.runtime.clock_skew import ClockSkew
-from fedface_core.runtime.settings import ControlSettings, DeviceSettings
 from fedface_core.signing.messages import SIGNATURE_HEADER, check_message
 from fedface_evaluator.verification_metrics import VerificationMetrics
 from fedface_learning.simulation.simulate import simulate
+from support.guarded_services import EverySetting
 from support.in_process import InProcess
 from support.signing import signed_headers
 from support.tiny_run import tiny_plan
@@ -44,10 +44,6 @@ SERVICES: dict[str, Any] = {
     EVALUATOR: fedface_evaluator.tasks,
     CONTROL: fedface_control.tasks,
 }
-
-
-class EverySetting(ControlSettings, DeviceSettings):
-    """The settings of control's worker and those of the workers that compute."""
 
 
 @pytest.fixture

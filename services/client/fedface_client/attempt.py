@@ -141,11 +141,9 @@ class Attempt:
         An update of an earlier attempt is not looked for: it was in an object of other clients.
         """
         with self._counting_errors():
-            try:
+            with self._failing():
                 return train_in_place(self.workbench, self.invitation)
-            except (InvalidInputError, DamagedObjectError, UpdateRefusedError) as error:
-                fail(self.workbench.ports, self.invitation, public_reason(error))
-                return None
+            return None
 
     def deliver(self, update: Update | AcceptedUpdate) -> None:
         """Put the update if it is not stored yet, have its acceptance recorded, and publish the message that makes due.
