@@ -7,6 +7,7 @@ CPU every function here does nothing, and results keep their bits.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
@@ -118,10 +119,13 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def all_moved(tensors: Mapping[str, Tensor], device: torch.device) -> Mapping[str, Tensor]:
-    """The tensors on the device, by name: the mapping itself if they are all there."""
+    """The tensors on the device, by name: the mapping itself if they are all there.
+
+    A single number (a tensor without axes) stays in the memory of the processor, which goes by it without waiting for a GPU.
+    """
     if all(tensor.device.type == device.type for tensor in tensors.values()):
         return tensors
-    return {name: moved(tensor, device) for name, tensor in tensors.items()}
+    return {name: moved(tensor, device) if tensor.dim() else tensor for name, tensor in tensors.items()}
 
 
 def on_host(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -138,6 +142,35 @@ def on_host(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if waits:
         torch.cuda.current_stream().synchronize()
     return copies
+
+
+class ComingNumbers:
+    """Numbers that a device may still be computing, on their way to the memory of the processor."""
+
+    def __init__(self, numbers_N: Tensor) -> None:
+        """Send for the numbers (N,), without waiting for them."""
+        self._computed: torch.cuda.Event | None = None
+        self._came = time.perf_counter()
+        if numbers_N.device.type == CPU:
+            self._numbers_N = numbers_N.detach().clone()
+            return
+        pinned_N = torch.empty(numbers_N.shape, dtype=numbers_N.dtype, pin_memory=True)
+        self._numbers_N = pinned_N.copy_(numbers_N.detach(), non_blocking=True)
+        self._computed = torch.cuda.Event()
+        self._computed.record()
+
+    def read(self) -> list[float]:
+        """The numbers. It waits for them, and not for what the device has been asked to do since."""
+        if self._computed is not None:
+            self._computed.synchronize()
+            self._came = time.perf_counter()
+            self._computed = None
+        return self._numbers_N.tolist()  # type: ignore[no-any-return]
+
+    def came(self) -> float:
+        """When the numbers were first known to be here (`time.perf_counter`). It waits for them."""
+        self.read()
+        return self._came
 
 
 def room_for_images(device: torch.device, most_on_cpu: int) -> int:

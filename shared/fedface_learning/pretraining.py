@@ -5,19 +5,20 @@ Suffixes of tensor names: N images (of a batch, or of the whole set), K identiti
 
 The images of a step follow from the seed and the number of the step alone. So a checkpoint needs no state of a generator,
 and a resumed pre-training ends with the bits of one that was never stopped.
+
+Several processes may train together (`ranks.py`), each on its part of every batch. The sum of their gradients is that of the
+whole batch, so they make the steps of one process, but for rounding. BatchNorm takes the statistics of each part.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile, gettempdir
 from typing import Self
 
-import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -30,12 +31,14 @@ from fedface_core.domain.plan.one_cycle import one_cycle_rate
 from fedface_core.domain.plan.part import PositiveInt, Seed
 from fedface_core.files.whole_file import write_whole
 from fedface_learning.data import FaceDataset
+from fedface_learning.data.all_images import LabelledImages, OnProgress, read_all_images
 from fedface_learning.data.augmentation import augment
-from fedface_learning.device import HOST, moved, on_host, room_for_images, set_up
+from fedface_learning.device import HOST, ComingNumbers, moved, on_host, require_device, room_for_images, set_up
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.weights import load_tensors, network_tensors
 from fedface_learning.objectives.losses import cosface
+from fedface_learning.ranks import ALONE, Ranks
 from fedface_learning.seeding import generator
 
 
@@ -74,6 +77,7 @@ class PretrainProgress:
     accuracy: float
     """The share of the batch whose largest cosine is that of the right identity, without margin, before the step."""
     images_per_second: float
+    """Since the step before; of all processes that train together."""
 
 
 def pretrain(
@@ -83,27 +87,59 @@ def pretrain(
     plan: PretrainPlan,
     *,
     checkpoint: Path | None = None,
+    workers: int = 1,
+    ranks: Ranks = ALONE,
+    on_reading: OnProgress | None = None,
     on_progress: Callable[[PretrainProgress], None] | None = None,
 ) -> None:
     """Train ``network`` in place to tell ``identities`` apart, and leave it in evaluation mode, on the CPU.
 
-    All images are written as uint8 (``n·C·H·W`` bytes) to an unnamed file in the folder of ``checkpoint``, or in the folder
-    for temporary files; the system keeps it in memory as far as there is room. If ``checkpoint`` exists, training goes on
-    from it. It is written every `PretrainPlan.checkpoint_every` steps and after the last step. ``on_progress`` is called
-    after each step. `InvalidInputError` if there are fewer than two identities, if the checkpoint belongs to another
-    pre-training, if the images cannot be written, or if the loss is not finite.
+    All images are read first, by so many ``workers``, into an unnamed file in the folder of ``checkpoint``, or in the folder
+    for temporary files (`read_all_images`). If ``checkpoint`` exists, training goes on from it. It is written every
+    `PretrainPlan.checkpoint_every` steps and after the last step. ``on_reading`` is called after each identity, and
+    ``on_progress`` after each step, while the next one has begun. Of several ``ranks``, which must be given equal
+    arguments, the first one alone writes and calls. `InvalidInputError` if there are fewer than two identities, if a batch
+    has fewer images than there are ranks, if the checkpoint belongs to another pre-training, if the images cannot be
+    written, or if the loss is not finite.
     """
-    training = CosFaceTraining(network, dataset, identities, plan, folder=checkpoint.parent if checkpoint else None)
+    require_device(plan.device)
+    _require_two(identities)
+    folder = checkpoint.parent if checkpoint else None
+    images = read_all_images(dataset, identities, folder=folder, workers=workers, ranks=ranks, on_progress=on_reading)
+    training = CosFaceTraining(network, images, plan, ranks=ranks)
     if checkpoint is not None and checkpoint.exists():
         training.resume(checkpoint)
+    shown = _Progress(training.steps, on_progress if ranks.is_first else None)
+    step_before: TakenStep | None = None
     while training.step < training.steps:
-        progress = training.take_step()
-        if checkpoint is not None and (training.step % plan.checkpoint_every == 0 or training.step == training.steps):
-            training.save(checkpoint)
-        if on_progress:
-            on_progress(progress)
+        step = training.take_step()
+        if step_before is not None:  # a GPU is at the next step, and has not been waited for
+            shown.show(step_before)
+        step_before = step
+        if checkpoint is not None and (step.number % plan.checkpoint_every == 0 or step.number == training.steps):
+            step.figures()  # a training that has diverged leaves no checkpoint
+            if ranks.is_first:
+                training.save(checkpoint)
+    if step_before is not None:
+        shown.show(step_before)
     network.to(HOST).eval()
     network.precision = "float32"
+
+
+class _Progress:
+    """Tells of each step when its figures are there, and how fast it was."""
+
+    def __init__(self, steps: int, on_progress: Callable[[PretrainProgress], None] | None) -> None:
+        self._steps = steps
+        self._on_progress = on_progress
+        self._moment = time.perf_counter()
+
+    def show(self, step: TakenStep) -> None:
+        loss, accuracy = step.figures()
+        seconds = step.ended() - self._moment
+        self._moment = step.ended()
+        if self._on_progress:
+            self._on_progress(PretrainProgress(step.number, self._steps, loss, accuracy, step.images / seconds))
 
 
 def learning_rate(step: int, steps: int, plan: PretrainPlan) -> float:
@@ -137,38 +173,66 @@ class CosFaceHead(nn.Module):
         return loss, (cosines_NK.argmax(dim=1) == labels_N).float().mean()
 
 
+@dataclass(frozen=True)
+class TakenStep:
+    """A step that a GPU may still be at."""
+
+    number: int
+    """How many steps have been taken with it."""
+    images: int
+    """How many images it saw."""
+    learning_rate: float
+    _figures: ComingNumbers
+
+    def figures(self) -> tuple[float, float]:
+        """CosFace's loss and the accuracy, both of the whole batch before the step. It waits for them.
+
+        `InvalidInputError` if the loss is not finite.
+        """
+        loss, accuracy = self._figures.read()
+        if not math.isfinite(loss):
+            raise InvalidInputError(
+                f"pre-training diverged at step {self.number}: the loss is {loss}; "
+                f"use a lower learning rate than {self.learning_rate:g}"
+            )
+        return loss, accuracy
+
+    def ended(self) -> float:
+        """When its figures were here (`time.perf_counter`). It waits for them."""
+        return self._figures.came()
+
+
 class CosFaceTraining:
     """A training with CosFace, step by step. A checkpoint holds network, head, momentum and the number of steps so far."""
 
     def __init__(
         self,
         network: EmbeddingNetwork,
-        dataset: FaceDataset,
-        identities: Sequence[str],
+        images: LabelledImages,
         plan: PretrainPlan,
         *,
-        folder: Path | None = None,
+        ranks: Ranks = ALONE,
         steps: int | None = None,
     ) -> None:
-        """Read all images of ``identities`` into an unnamed file in ``folder``; ``network`` is trained in place.
+        """``network`` is trained in place on all ``images``, with the other ``ranks``, whose networks have equal weights.
 
         ``steps`` replaces the number of steps that the plan's epochs make.
-        `InvalidInputError` if there are fewer than two identities, or if the file cannot be written.
+        `InvalidInputError` if there are fewer than two identities, or a batch has fewer images than there are ranks.
         """
+        _require_two(images.identities)
         self._device = set_up(plan.device, plan.precision)
-        images_NCHW, labels_N = _read_images(dataset, identities, folder)
         # A GPU with room for all images gets them once. Else each batch is gathered by the processor, and goes there.
-        resides = images_NCHW.nbytes <= room_for_images(self._device, 0)
-        self._images_NCHW = moved(images_NCHW, self._device) if resides else images_NCHW
-        self._labels_N = moved(labels_N, self._device)
+        resides = images.images_NCHW.nbytes <= room_for_images(self._device, 0)
+        self._images_NCHW = moved(images.images_NCHW, self._device) if resides else images.images_NCHW
+        self._labels_N = moved(images.labels_N, self._device)
         self._network = network.to(self._device)
         self._network.precision = plan.precision
         if self._device.type != CPU:
             self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._plan = plan
         # The rows of the head are in this order. The names stay out of the checkpoint.
-        self._identities_sha256 = sha256_hex("".join(f"{name}\0" for name in identities).encode())
-        self._head = CosFaceHead(len(identities), network.plan.embedding_size, plan).to(self._device)
+        self._identities_sha256 = sha256_hex("".join(f"{name}\0" for name in images.identities).encode())
+        self._head = CosFaceHead(len(images.identities), network.plan.embedding_size, plan).to(self._device)
         self._parameters = [*network.parameters(), *self._head.parameters()]
         self._optimiser = torch.optim.SGD(
             self._parameters,
@@ -178,6 +242,13 @@ class CosFaceTraining:
             fused=True if self._device.type != CPU else None,
         )
         self._batches_in_epoch = steps_of_an_epoch(len(self._images_NCHW), plan)
+        self._ranks = ranks
+        in_a_step = min(plan.batch_size, self.images)
+        if in_a_step < ranks.count:
+            raise InvalidInputError(
+                f"{ranks.count} processes cannot share a batch of {in_a_step} images: start fewer, or raise batch_size"
+            )
+        self._statistics = [*_batch_statistics(network)]
         self.step = 0
         self.steps = plan.epochs * self._batches_in_epoch if steps is None else steps
 
@@ -190,33 +261,36 @@ class CosFaceTraining:
         """The head's rows at unit length (K, D), float32, in the order of the identities."""
         return functional.normalize(self._head.rows_KD.detach()).cpu()
 
-    def take_step(self) -> PretrainProgress:
-        """Take one step of SGD; the progress has the batch's loss and accuracy before it.
-
-        `InvalidInputError` if the loss is not finite.
-        """
-        started = time.perf_counter()
+    def take_step(self) -> TakenStep:
+        """Take one step of SGD. A GPU may still be at it when this returns."""
         plan = self._plan
         chosen_N = _batch(self.images, self.step, self._batches_in_epoch, plan)
+        part = self._ranks.part(len(chosen_N))
+        own_N = chosen_N[part]
+        share = len(own_N) / len(chosen_N)
+        rate = learning_rate(self.step, self.steps, plan)
         for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, self.steps, plan)
+            group["lr"] = rate
         self._network.train()
         self._optimiser.zero_grad()
-        there_N = chosen_N.to(self._images_NCHW.device)
-        batch_NCHW = moved(self._images_NCHW[there_N], self._device)
-        images_NCHW = augment(batch_NCHW, plan.seed, self.step, plan.augmentations)
+        batch_NCHW = moved(self._images_NCHW[moved(own_N, self._images_NCHW.device)], self._device)
+        images_NCHW = augment(batch_NCHW, plan.seed, self.step, plan.augmentations, first=part.start, batch=len(chosen_N))
         # The head is in float32: scale and margin need more digits than bfloat16 has.
-        loss, accuracy = self._head(self._network(images_NCHW), self._labels_N[chosen_N.to(self._device)])
-        torch.autograd.backward(loss)
+        loss, accuracy = self._head(self._network(images_NCHW), self._labels_N[moved(own_N, self._device)])
+        torch.autograd.backward(loss, torch.full_like(loss, share))
+        figures_2 = torch.stack([loss.detach(), accuracy]) * share
+        self._add_up(share, figures_2)
         self._optimiser.step()
         self.step += 1
-        if not math.isfinite(loss.item()):
-            raise InvalidInputError(
-                f"pre-training diverged at step {self.step}: the loss is {loss.item()}; "
-                f"use a lower learning rate than {plan.learning_rate:g}"
-            )
-        speed = len(chosen_N) / (time.perf_counter() - started)  # a GPU has finished the step, as its loss is known
-        return PretrainProgress(self.step, self.steps, loss.item(), accuracy.item(), speed)
+        return TakenStep(self.step, len(chosen_N), plan.learning_rate, ComingNumbers(figures_2))
+
+    @torch.no_grad()
+    def _add_up(self, share: float, figures_2: Tensor) -> None:
+        """Make the gradients of this rank's part of the batch, its statistics and its figures those of the whole batch."""
+        for statistic in self._statistics:
+            statistic.mul_(share)
+        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        self._ranks.add_up([*gradients, *self._statistics, figures_2])
 
     def save(self, path: Path) -> None:
         """Write a checkpoint to ``path``. A crash leaves the checkpoint before it whole."""
@@ -263,26 +337,19 @@ class CosFaceTraining:
         self.step = int(metadata["step"])
 
 
-def _read_images(dataset: FaceDataset, identities: Sequence[str], folder: Path | None) -> tuple[Tensor, Tensor]:
-    """All images (N, C, H, W), uint8, mapped from an unnamed file in ``folder``, and their labels (N,), int64."""
+def _require_two(identities: Sequence[str]) -> None:
     if len(identities) < 2:
         raise InvalidInputError(
             f"pre-training needs at least 2 public identities to tell apart, not {len(identities)}: raise split.public"
         )
-    labels: list[Tensor] = []
-    try:
-        with TemporaryFile(dir=folder) as file:
-            for label, identity in enumerate(identities):
-                images_NCHW = dataset.images(identity).cpu().numpy()
-                file.write(images_NCHW.tobytes())
-                labels.append(torch.full((len(images_NCHW),), label))
-            file.flush()
-            labels_N = torch.cat(labels)
-            # The mapping keeps the file until the tensor is gone.
-            all_NCHW = np.memmap(file, np.uint8, mode="c", shape=(len(labels_N), *images_NCHW.shape[1:]))
-    except OSError as error:
-        raise InvalidInputError(f"the images cannot be written to {folder or gettempdir()}: {error.strerror}") from error
-    return torch.from_numpy(all_NCHW), labels_N
+
+
+def _batch_statistics(network: nn.Module) -> Iterator[Tensor]:
+    """What BatchNorm keeps of the batches that it has seen, but for their number, which is equal in all ranks."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
+            yield module.running_mean
+            yield module.running_var
 
 
 def _batch(images: int, step: int, batches_in_epoch: int, plan: PretrainPlan) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from fedface_core.domain.plan.local_training import LocalTrainingPlan
 from fedface_learning.data.augmentation import augment
 from fedface_learning.data.drawn_batches import drawn_batches
+from fedface_learning.device import moved
 from fedface_learning.seeding import generator
 
 
@@ -39,4 +40,4 @@ def _unaugmented(images_NCHW: Tensor, local: LocalTrainingPlan, steps: int, seed
         yield from [images_NCHW] * steps
         return
     for chosen_n in drawn_batches(images, size, steps, generator(seed, "batches")):
-        yield images_NCHW[chosen_n.to(images_NCHW.device)]
+        yield images_NCHW[moved(chosen_n, images_NCHW.device)]

@@ -87,8 +87,8 @@ class LocalResult:
 class Measurement:
     """Losses and features of K networks on all images of their clients."""
 
-    losses: list[float]
-    """The mean loss of each client; K numbers."""
+    losses_K: Tensor
+    """The mean loss of each client (K,)."""
     features: Sequence[Tensor]
     """The raw features (N, D) of each client's images."""
 
@@ -147,7 +147,7 @@ def train_clients(
     all_pixels = networks.stack([network.pixels(trainee.images_NCHW) for trainee in trainees], images)
     step_gives_before = _first_step_gives_loss_before(network, training, images)
     of_base = None if step_gives_before and not strategy.uploads_of_base(plan) else networks.measure(all_pixels)
-    before = None if of_base is None or step_gives_before else of_base.losses
+    before_K = None if of_base is None or step_gives_before else of_base.losses_K
     network.train(_normalises_by_batch(network, training, images))
     if uses_all_unaugmented(plan.local_training, images):
         step_losses = _take_steps(networks, repeat(all_pixels, training.steps), training)
@@ -155,12 +155,12 @@ def train_clients(
         places = images_in_a_step(plan.local_training, images)
         stacked = (networks.stack(of_step, places) for of_step in _batches_of_all(network, trainees, training))
         step_losses = _take_steps(networks, stacked, training)
-    before = step_losses[0] if before is None else before
+    before_K = step_losses[0] if before_K is None else before_K
     models = networks.models()
     needs_measuring = not training.reports_seen_losses or _needs_features_after(plan)
     measured = networks.measure(all_pixels) if needs_measuring else None
     described = of_base if strategy.uploads_of_base(plan) else measured
-    after = step_losses[-1] if training.reports_seen_losses or measured is None else measured.losses
+    after_K = step_losses[-1] if training.reports_seen_losses or measured is None else measured.losses_K
     uploads = (
         [NOTHING] * len(trainees)
         if described is None
@@ -173,19 +173,19 @@ def train_clients(
         assert measured is not None, "the centre needs the features by the trained network"
         for model, features_ND in zip(models, measured.features, strict=True):
             model["centre"].copy_(mean_feature(features_ND))
-    return _results(before, after, models, uploads)
+    return _results(before_K, after_K, models, uploads)
 
 
-def _results(
-    before: Sequence[float], after: Sequence[float], models: Sequence[Tensors], uploads: Sequence[Tensors]
-) -> list[LocalResult]:
-    return [LocalResult(*of_client) for of_client in zip(before, after, models, uploads, strict=True)]
+def _results(before_K: Tensor, after_K: Tensor, models: Sequence[Tensors], uploads: Sequence[Tensors]) -> list[LocalResult]:
+    losses = torch.stack([before_K, after_K], dim=1).tolist()  # only now, so that no step waits for a GPU
+    return [
+        LocalResult(before, after, model, further)
+        for (before, after), model, further in zip(losses, models, uploads, strict=True)
+    ]
 
 
-def _take_steps(
-    networks: TraineeNetworks[StackedT], inputs: Iterable[StackedT], training: TrainingRound
-) -> list[list[float]]:
-    """Take a gradient step on each of the stacked batches, and return the K losses of each step."""
+def _take_steps(networks: TraineeNetworks[StackedT], inputs: Iterable[StackedT], training: TrainingRound) -> list[Tensor]:
+    """Take a gradient step on each of the stacked batches, and return the K losses (K,) of each step."""
     local = training.plan.local_training
     rate_share, _ = training.plan.rate_shares(training.number)
     groups = [ParameterGroup(networks.parameters, local.learning_rate * rate_share)]
@@ -204,7 +204,7 @@ def _take_steps(
         step_losses.append(losses_K.detach())
     optimiser.zero_grad()
     networks.class_embeddings.requires_grad_(False)
-    return [losses_K.tolist() for losses_K in step_losses]  # now, so that a GPU need not be waited for after each step
+    return step_losses
 
 
 def _batches_of_all(

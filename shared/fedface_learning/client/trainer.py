@@ -61,12 +61,14 @@ class LocalTrainer:
             network=self.network,
             class_embedding_D=class_embedding_D,
             global_model=self.global_model,
-            guidance=self._on_device(training.guidance),
+            guidance=self._guidance_of(training),
         )
 
-    def _on_device(self, guidance: Tensors) -> Tensors:
-        if self._guidance[0] is not guidance:
-            self._guidance = (guidance, all_moved(guidance, self.device))
+    def _guidance_of(self, training: TrainingRound) -> Tensors:
+        """The round's guidance on the device, checked when it is first met."""
+        if self._guidance[0] is not training.guidance:
+            strategy_of(training.plan).check_guidance(training.plan, training.guidance)
+            self._guidance = (training.guidance, all_moved(training.guidance, self.device))
         return self._guidance[1]
 
     def train(self, trainee: Trainee, training: TrainingRound) -> LocalResult:
@@ -108,7 +110,7 @@ class SingleNetwork:
         features_ND = features_of_pixels(self.network, pixels_NCHW)
         with torch.no_grad(), making_tensors_on(self._device):
             loss = self._loss(self._client_round, features_ND)
-        return Measurement([loss.item()], [features_ND])
+        return Measurement(loss.unsqueeze(0), [features_ND])
 
     def client_round(self, _index: int) -> ClientRound:
         """What the strategy sees of the client."""

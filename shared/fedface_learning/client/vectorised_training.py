@@ -114,7 +114,7 @@ class VectorisedNetworks:
         with torch.no_grad():
             losses_K, features_KND = self._losses_and_features(batches)
         features = [each_ND[:count] for each_ND, count in zip(features_KND, batches.images, strict=True)]
-        return Measurement(losses_K.tolist(), features)
+        return Measurement(losses_K, features)
 
     def client_round(self, index: int) -> ClientRound:
         """What the strategy sees of the client with this index."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fedface_learning.device import moved
+
 GREY = 128
 _WHITE = 255
 
@@ -19,7 +21,7 @@ def flipped(images_NCHW: Tensor, flipped_N: Tensor) -> Tensor:
     return torch.where(flipped_N.view(-1, 1, 1, 1), images_NCHW.flip(-1), images_NCHW)
 
 
-def moved(images_NCHW: Tensor, down_N1: Tensor, across_N1: Tensor) -> Tensor:
+def shifted(images_NCHW: Tensor, down_N1: Tensor, across_N1: Tensor) -> Tensor:
     """Move each image's frame by so many pixels, int64; the pixels at the image's edge fill what is then empty."""
     count, channels, height, width = images_NCHW.shape
     device = images_NCHW.device
@@ -64,7 +66,7 @@ def reduced(images_NCHW: Tensor, parts_N: Tensor) -> Tensor:
     result_NCHW = images_NCHW.clone()
     for parts in sorted(set(parts_N.tolist())):
         if parts > 1:
-            chosen_n = (parts_N == parts).nonzero().squeeze(1).to(images_NCHW.device)
+            chosen_n = moved((parts_N == parts).nonzero().squeeze(1), images_NCHW.device)
             result_NCHW[chosen_n] = _reduced_alike(images_NCHW[chosen_n], parts)
     return result_NCHW
 
@@ -75,7 +77,7 @@ def blurred(images_NCHW: Tensor, passes_N: Tensor) -> Tensor:
     for done in range(int(passes_N.max()) if len(passes_N) else 0):
         sums_NCHW = _filtered(_filtered(result_NCHW.to(torch.int16), 2), 3)
         once_NCHW = ((sums_NCHW + 8) >> 4).to(torch.uint8)
-        result_NCHW = torch.where((passes_N > done).to(images_NCHW.device).view(-1, 1, 1, 1), once_NCHW, result_NCHW)
+        result_NCHW = torch.where(moved(passes_N > done, images_NCHW.device).view(-1, 1, 1, 1), once_NCHW, result_NCHW)
     return result_NCHW
 
 

@@ -25,8 +25,9 @@ def embed(network: EmbeddingNetwork, images_NCHW: Tensor, batch_size: int = BATC
     """
     network.eval()
     with torch.no_grad():
-        batches = torch.split(images_NCHW, batch_size)
-        return torch.cat([unit_embeddings(network.features(batch_NCHW) - network.centre) for batch_NCHW in batches])
+        centred = [network.features(batch_NCHW) - network.centre for batch_NCHW in torch.split(images_NCHW, batch_size)]
+        refuse_overflow(torch.cat(centred))  # once, since it waits for a GPU
+        return torch.cat([normalize(centred_ND) for centred_ND in centred])
 
 
 def raw_features(network: EmbeddingNetwork, images_NCHW: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:

@@ -107,6 +107,11 @@ class ClassSums:
         return {_CLIENTS: torch.tensor(self.clients), _FIRST: self.first_D, _SECOND: self.second_DD}
 
     @classmethod
+    def of_checked(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """The sums among tensors that `read` has checked. So a step need not wait for a GPU to look at them once more."""
+        return cls(int(tensors[_CLIENTS]), tensors[_FIRST], tensors[_SECOND])
+
+    @classmethod
     def read(cls, tensors: Mapping[str, Tensor], size: int) -> Self:
         """The sums among stored tensors, where D is ``size``. `DamagedObjectError` if no such clients have these sums.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
+from fedface_learning.data.all_images import read_all_images
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.pretraining import CosFaceTraining
 from fedface_learning.simulation.as_fedavg import enrol_as_fedavg
@@ -21,6 +22,6 @@ def centralised_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationDa
     """
     yield enrol_as_fedavg(plan, network, data), data.score(ENROLMENT_ROUND, network)
     people = [*data.split.clients, *data.split.public]
-    training = CosFaceTraining(network, data.shared_pool, people, cosface_settings(plan))
+    training = CosFaceTraining(network, read_all_images(data.shared_pool, people), cosface_settings(plan))
     clients = plan.split.clients
     yield from pooled_rounds(plan, network, data, training, lambda: training.class_embeddings()[:clients], clients)

@@ -46,9 +46,10 @@ def pooled_rounds(
     for number in range(1, plan.rounds + 1):
         old = {name: tensor.clone() for name, tensor in network_tensors(network).items()}
         loss_before = loss
-        losses = []
+        steps = []
         while training.step < training.steps * number // plan.rounds:
-            losses.append(training.take_step().loss)
+            steps.append(training.take_step())
+        losses = [step.figures()[0] for step in steps]
         loss = sum(losses) / len(losses) if losses else loss_before
         class_embeddings_CD = class_embeddings()
         stats = spreadout_stats(class_embeddings_CD.double(), plan.spreadout)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
+from fedface_learning.data.all_images import read_all_images
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.pretraining import CosFaceTraining, steps_of_an_epoch
@@ -24,6 +25,7 @@ def public_only_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationDa
     pooled = [*data.split.clients, *data.split.public]
     images = sum(len(data.shared_pool.images(identity)) for identity in pooled)
     steps = settings.epochs * steps_of_an_epoch(images, settings)
-    training = CosFaceTraining(network, data.dataset, data.split.public, settings, steps=steps)
+    public = read_all_images(data.dataset, data.split.public)
+    training = CosFaceTraining(network, public, settings, steps=steps)
     class_embeddings_CD = decode_class_embeddings(enrolled.class_embeddings, plan.model.embedding_size)
     yield from pooled_rounds(plan, network, data, training, lambda: class_embeddings_CD, clients=0)

@@ -47,10 +47,15 @@ def cosface_against_all_others(client_round: ClientRound, features_ND: Tensor) -
     own_D = client_round.class_embedding_D
     public = [client_round.guidance[PUBLIC]] if PUBLIC in client_round.guidance else []
     rows_KD = torch.cat([own_D.unsqueeze(0), *public])
-    others = ClassSums.read(client_round.guidance, own_D.shape[-1]) - ClassSums.part_of(own_D)
+    others = ClassSums.of_checked(client_round.guidance) - ClassSums.part_of(own_D)
     labels_N = torch.zeros(len(features_ND), dtype=torch.int64)
     embeddings_ND = normalize(features_ND - client_round.network.centre)
     return _loss(embeddings_ND, rows_KD, labels_N, others, client_round.plan)
+
+
+def check_sums(plan: Plan, guidance: Tensors) -> None:
+    """`DamagedObjectError` if no clients have the class sums in a round's guidance."""
+    ClassSums.read(guidance, plan.model.embedding_size)
 
 
 def upload_parts(client_round: ClientRound, features_ND: Tensor) -> Tensors:
@@ -64,7 +69,7 @@ def upload_parts(client_round: ClientRound, features_ND: Tensor) -> Tensors:
         return {BEFORE_AND_AFTER: client_round.class_embedding_D.expand(2, -1).clone()}
     embeddings_ND = normalize(features_ND - client_round.network.centre)
     after_D = on_the_grid(mean_feature(embeddings_ND))
-    return {BEFORE_AND_AFTER: torch.stack([client_round.class_embedding_D, after_D])}
+    return {BEFORE_AND_AFTER: torch.stack([client_round.class_embedding_D.cpu(), after_D])}
 
 
 def train_on_public_photographs(server_round: ServerRound) -> int:
@@ -120,4 +125,5 @@ GAUSSIAN_NEGATIVES = replace(
     uploads_of_base=embeds_by_base,
     take_part=train_on_public_photographs,
     finish=add_parts,
+    check_guidance=check_sums,
 )

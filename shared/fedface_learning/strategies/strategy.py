@@ -108,3 +108,7 @@ class Strategy:
     """Ends a round on the aggregator: makes the next W. It may also train the network further, in place."""
     uploads_of_base: Callable[[Plan], bool] = lambda _plan: False
     """Whether ``uploads`` gets the raw features by the network that the client started from, not by the one it trained."""
+    check_guidance: Callable[[Plan, Tensors], None] = lambda _plan, _guidance: None
+    """Raises `DamagedObjectError` if a round's guidance is not what ``finish`` gives. It is called once for all clients and
+    steps that a process trains with that guidance, so that ``loss`` takes it as it is: on a GPU, every look at a value would
+    wait for all that the GPU has still to do."""

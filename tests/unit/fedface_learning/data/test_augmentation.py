@@ -66,6 +66,15 @@ def test_seed_and_step_alone_decide() -> None:
     assert not torch.equal(first, augment(IMAGES_NCHW, 2, 5, only(flip=True, shift=3)))
 
 
+def test_a_part_of_a_batch_becomes_what_it_becomes_in_the_whole() -> None:
+    plan = StrongAugmentationPlan(name="strong", gamma=0.4, reduction=3, blur=2)
+    images_NCHW = faces(7)
+    whole_NCHW = augment(images_NCHW, 1, 5, plan)
+    parts = [augment(images_NCHW[first:last], 1, 5, plan, first=first, batch=7) for first, last in ((0, 3), (3, 6), (6, 7))]
+    assert torch.equal(torch.cat(parts), whole_NCHW)
+    assert not torch.equal(augment(images_NCHW[3:6], 1, 5, plan), whole_NCHW[3:6])
+
+
 EVERYTHING = {"gamma": 0.4, "reduction": 3, "blur": 2}
 SINGLE: dict[str, dict[str, float]] = {
     "contrast": {"contrast": 0.5},

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fedface_core.domain.errors import DamagedObjectError
+from fedface_learning.client.local_training import TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.models import initial_network
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums, on_the_grid
 from fedface_learning.objectives.gaussian_negatives import cosface_with_gaussian
@@ -63,9 +65,12 @@ def test_public_identities_are_negatives_too() -> None:
     torch.testing.assert_close(cosface_against_all_others(alone, FEATURES_ND), expected)
 
 
-def test_malformed_sums_are_refused() -> None:
+def test_malformed_sums_are_refused_before_a_client_trains() -> None:
+    trainer = LocalTrainer(initial_network(PLAN.model, 0))
+    malformed = TrainingRound(PLAN, 1, sums_of(ROWS[:29]).tensors() | count(30))
     with pytest.raises(DamagedObjectError, match="class sums of 30 clients"):
-        cosface_against_all_others(client_round(ROWS[0], sums_of(ROWS[:29]).tensors() | count(30)), FEATURES_ND)
+        trainer.client_round(malformed, ROWS[0])
+    assert trainer.client_round(TrainingRound(PLAN, 1, sums_of(ROWS).tensors()), ROWS[0]).guidance
 
 
 def count(clients: int) -> dict[str, Tensor]:

@@ -1,0 +1,122 @@
+"""All images of some identities in one file without a name, from which a training takes its batches.
+
+Suffixes of tensor and array names: N images, C channels, H×W pixels.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile, gettempdir
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedface_core.domain.errors import InvalidInputError
+from fedface_learning.data.dataset import FaceDataset
+from fedface_learning.processes import in_order, worth_starting
+from fedface_learning.ranks import ALONE, Ranks
+
+OnProgress = Callable[[int, int], None]
+"""Takes the number of identities that have been read, and the number of all."""
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """All images of some identities."""
+
+    identities: tuple[str, ...]
+    """The identities, in the order of their labels."""
+    images_NCHW: Tensor
+    """uint8, mapped from a file: the system keeps of it in memory what there is room for."""
+    labels_N: Tensor
+    """The number of each image's identity, int64."""
+
+
+@dataclass(frozen=True)
+class _WrittenFile:
+    """Where the images are, for other processes."""
+
+    path: str
+    shape: tuple[int, ...]
+    counts: tuple[int, ...]
+    """How many images each identity has."""
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads the images of an identity as an array (N, C, H, W), uint8: a tensor would go between processes by a file."""
+
+    dataset: FaceDataset
+
+    def __call__(self, identity: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        return self.dataset.images(identity).cpu().numpy()
+
+
+def read_all_images(
+    dataset: FaceDataset,
+    identities: Sequence[str],
+    *,
+    folder: Path | None = None,
+    workers: int = 1,
+    ranks: Ranks = ALONE,
+    on_progress: OnProgress | None = None,
+) -> LabelledImages:
+    """Read all images of ``identities``, decoded by up to so many ``workers``: processes, or with 1 this process itself.
+
+    They are written (``n·C·H·W`` bytes) to an unnamed file in ``folder``, or in the folder for temporary files. Of several
+    ``ranks`` the first one reads, and all map its file. `InvalidInputError` if an image cannot be used, or if the file
+    cannot be written.
+    """
+    if not ranks.is_first:
+        written: _WrittenFile = ranks.from_first(None)
+        with _opened(written) as file:
+            labelled = _labelled(identities, file, written)
+        ranks.wait_for_all()
+        return labelled
+    try:
+        with TemporaryFile(dir=folder) as file:
+            written = _write(dataset, identities, file, workers, on_progress)
+            ranks.from_first(written)
+            # The mapping keeps the file until the tensor is gone.
+            labelled = _labelled(identities, file, written)
+            ranks.wait_for_all()
+    except OSError as error:
+        raise InvalidInputError(f"the images cannot be written to {folder or gettempdir()}: {error.strerror}") from error
+    return labelled
+
+
+def _write(
+    dataset: FaceDataset, identities: Sequence[str], file: BinaryIO, workers: int, on_progress: OnProgress | None
+) -> _WrittenFile:
+    counts: list[int] = []
+    shape: tuple[int, ...] = ()
+    for images_NCHW in in_order(_Reader(dataset), identities, worth_starting(workers, len(identities))):
+        file.write(images_NCHW.tobytes())
+        counts.append(len(images_NCHW))
+        shape = images_NCHW.shape[1:]
+        if on_progress:
+            on_progress(len(counts), len(identities))
+    file.flush()
+    return _WrittenFile(f"/proc/{os.getpid()}/fd/{file.fileno()}", (sum(counts), *shape), tuple(counts))
+
+
+def _opened(written: _WrittenFile) -> BinaryIO:
+    """The file of the first process, which has no other name. `InvalidInputError` where a system has no such names."""
+    try:
+        return Path(written.path).open("rb")
+    except OSError as error:
+        raise InvalidInputError(
+            f"the images of the first process cannot be opened as {written.path} ({error.strerror}): training by several "
+            "processes needs Linux, and that one user starts them"
+        ) from error
+
+
+def _labelled(identities: Sequence[str], file: BinaryIO, written: _WrittenFile) -> LabelledImages:
+    all_NCHW = np.memmap(file, np.uint8, mode="c", shape=written.shape)
+    labels_N = torch.repeat_interleave(torch.tensor(written.counts))
+    return LabelledImages(tuple(identities), torch.from_numpy(all_NCHW), labels_N)

@@ -1,0 +1,119 @@
+"""Training steps do not wait for a GPU: the processor sends it one step after another. Shown without a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from fedface_core.domain.ids import client_id
+from fedface_core.domain.plan import Plan
+from fedface_learning import pretraining
+from fedface_learning.client.local_training import Trainee, TrainingRound, train_clients
+from fedface_learning.client.trainer import LocalTrainer, SingleNetwork
+from fedface_learning.client.vectorised_training import VectorisedNetworks
+from fedface_learning.data.all_images import LabelledImages
+from fedface_learning.models import build_network
+from fedface_learning.objectives.class_sums import ClassSums
+from fedface_learning.pretraining import CosFaceTraining, PretrainPlan
+from fedface_learning.strategies import STRATEGIES
+from fedface_learning.strategies.fedfr import SHARED_EMBEDDINGS, SHARED_IMAGES, SHARED_LABELS
+from fedface_learning.strategies.fedfv import EQUIVALENT
+from fedface_learning.strategies.public_negatives import PUBLIC
+from support.host_waits import GPU, HostWaits
+
+
+@pytest.fixture(autouse=True)
+def no_gpu_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only CUDA has: pinned memory, streams, events, and a fused optimiser."""
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    event = SimpleNamespace(record=lambda: None, synchronize=lambda: None)
+    monkeypatch.setattr(torch.cuda, "Event", lambda: event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: event)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (0, 0))
+    monkeypatch.setattr(pretraining, "set_up", lambda _kind, _precision: GPU)
+    monkeypatch.setattr(torch.optim, "SGD", lambda *arguments, fused, **options: sgd(*arguments, **options))
+    monkeypatch.setattr(VectorisedNetworks, "fused", False)
+
+
+sgd = torch.optim.SGD
+
+
+def images(count: int) -> Tensor:
+    return torch.zeros(count, 1, 32, 32, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_local_training_waits_as_often_for_many_steps_as_for_two(
+    tiny_plan: Callable[..., Plan], strategy: str, at_once: int
+) -> None:
+    """Twice it may wait at all: for the losses, and for what is uploaded."""
+    noted = [waits_of(tiny_plan, strategy, at_once, steps) for steps in (2, 5)]
+    assert noted[0] == noted[1]
+
+
+def waits_of(tiny_plan: Callable[..., Plan], strategy: str, at_once: int, steps: int) -> list[str]:
+    local = {"steps": steps, "vectorised_clients": at_once, "batch_size": 4, "flip": True, "shift": 2}
+    plan = tiny_plan(
+        strategy=strategy,
+        data={"images_per_client": 6},
+        split={"public": 4, "clients": 8, "test": 8},
+        local_training=local,
+    )
+    size = plan.model.embedding_size
+    guidance = {
+        PUBLIC: torch.zeros(5, size),
+        EQUIVALENT: torch.zeros(4, size),
+        SHARED_IMAGES: images(10),
+        SHARED_LABELS: torch.arange(10) // 2,
+        SHARED_EMBEDDINGS: torch.zeros(10, size),
+        **ClassSums.part_of(torch.eye(size)[0]).tensors(),
+    }
+    with GPU:
+        network = build_network(plan.model)
+    trainer = LocalTrainer(network, GPU)
+    training = TrainingRound(plan, 1, guidance)
+    trainees = [Trainee(client_id(index), images(6).to(GPU), torch.zeros(size), place=index) for index in range(at_once)]
+    with HostWaits() as waits:
+        networks: Any = (
+            SingleNetwork(trainer, trainees[0], training)
+            if at_once == 1
+            else VectorisedNetworks(trainer, trainees, training)
+        )
+        assert len(train_clients(networks, trainees, training)) == at_once
+    return waits.noted
+
+
+@pytest.mark.parametrize("augmentation", ["plain", "strong"])
+def test_a_step_of_a_pre_training_waits_for_nothing(tiny_plan: Callable[..., Plan], augmentation: str) -> None:
+    with GPU:
+        network = build_network(tiny_plan().model)
+    plan = PretrainPlan.model_validate({"batch_size": 8, "epochs": 4, "augmentation": augmentation})
+    people = LabelledImages(("a", "b", "c"), images(24), torch.arange(24) // 8)
+    training = CosFaceTraining(network, people, plan)
+    with HostWaits() as waits:
+        for _ in range(4):
+            training.take_step()
+    assert waits.noted == []
+
+
+@pytest.mark.parametrize(
+    ("waiting", "name"),
+    [
+        (lambda there: float(there.sum()), "aten._local_scalar_dense"),
+        (lambda there: bool(there.isfinite().all()), "aten._local_scalar_dense"),
+        (lambda there: there.cpu(), "aten._to_copy"),
+        (lambda there: torch.zeros(3).to(there.device), "aten._to_copy"),
+        (lambda there: torch.equal(there, there), "aten.equal"),
+    ],
+)
+def test_what_waits_is_noted(waiting: Callable[[Tensor], object], name: str) -> None:
+    with HostWaits() as waits:
+        partial(waiting, torch.zeros(3, device=GPU))()
+    assert waits.noted == [name]
