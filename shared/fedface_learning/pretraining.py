@@ -98,11 +98,12 @@ def pretrain(
     for temporary files (`read_all_images`). If ``checkpoint`` exists, training goes on from it. It is written every
     `PretrainPlan.checkpoint_every` steps and after the last step. ``on_reading`` is called after each identity, and
     ``on_progress`` after each step, while the next one has begun. Of several ``ranks``, which must be given equal
-    arguments, the first one alone writes and calls. `InvalidInputError` if there are fewer than two identities, if a batch
-    has fewer images than there are ranks, if the checkpoint belongs to another pre-training, if the images cannot be
-    written, or if the loss is not finite.
+    arguments, the first one alone writes and calls. `InvalidInputError` if there are fewer than two identities, if there are
+    more ranks than GPUs or than images in a batch, if the checkpoint belongs to another pre-training, if the images cannot
+    be written, or if the loss is not finite.
     """
     require_device(plan.device)
+    ranks.take_device(plan.device)
     _require_two(identities)
     folder = checkpoint.parent if checkpoint else None
     images = read_all_images(dataset, identities, folder=folder, workers=workers, ranks=ranks, on_progress=on_reading)

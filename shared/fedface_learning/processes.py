@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -48,12 +48,12 @@ def worth_starting(workers: int, items: int) -> int:
     return max(1, min(workers, items // _WORTH_A_PROCESS))
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Generator[Result, None, None]:
     """``work(item)`` of each item, in the order of the items, by so many processes; with 1 by this process itself.
 
     ``work``, items and results must be picklable; ``work`` goes to each process once. At most `AHEAD` results for each
     process are in memory. The first item, in their order, whose work raises ends the iteration with its error. When the
-    iteration ends, however it does, the processes have ended too. `WorkerKilledError` if one was killed from outside.
+    iteration ends or is closed, the processes have ended too. `WorkerKilledError` if one was killed from outside.
     """
     if workers == 1:
         yield from map(work, items)
@@ -87,9 +87,11 @@ def process_pool(
             yield pool
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                if process not in others:
-                    process.terminate()
+            own = [process for process in multiprocessing.active_children() if process not in others]
+            for process in own:
+                process.terminate()
+            for process in own:
+                process.join()
             raise
 
 

@@ -21,6 +21,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from fedface_core.domain.errors import FedFaceError, InvalidInputError
 from fedface_core.domain.plan.compute import CUDA, DeviceKind
+from fedface_learning.device import has_gpu
 
 _PATIENCE: Final = timedelta(days=1)
 """How long a process waits for the others: the first one may have millions of photographs to read."""
@@ -48,6 +49,18 @@ class Ranks:
     def is_first(self) -> bool:
         """Whether this is the process that reads, writes and talks."""
         return self.number == 0
+
+    def take_device(self, kind: DeviceKind) -> None:
+        """Compute on a GPU of this process's own, if the kind is ``cuda``. `InvalidInputError` if there are too few."""
+        if kind != CUDA or self.count == 1:
+            return
+        gpus = torch.cuda.device_count()
+        if gpus < self.count:
+            raise InvalidInputError(
+                f"torchrun started {self.count} processes, and torch reaches {gpus} GPUs on this machine: give it "
+                f"--nproc-per-node {gpus}"
+            )
+        torch.cuda.set_device(self.number)
 
     def part(self, images: int) -> slice:
         """The places in a batch of so many images that are this process's part. Parts differ by one image at most."""
@@ -84,12 +97,11 @@ ALONE: Final = Ranks()
 
 
 @contextmanager
-def joined(device: DeviceKind) -> Iterator[Ranks]:
+def joined() -> Iterator[Ranks]:
     """The processes that torchrun started, for the time of the block; this process alone if torchrun did not start it.
 
-    With ``cuda`` each process computes on a GPU of its own. If the block ends by an exception in one process, torchrun ends
-    all. Only the first process to fail raises its error, whichever it is; in the others a `SystemExit` leaves the block.
-    `InvalidInputError` if there are more processes than GPUs, or several machines.
+    If the block ends by an exception in one process, torchrun ends all. Only the first process to fail raises its error,
+    whichever it is; in the others a `SystemExit` leaves the block. `InvalidInputError` if there are several machines.
     """
     if not distributed.is_torchelastic_launched():
         yield ALONE
@@ -97,10 +109,8 @@ def joined(device: DeviceKind) -> Iterator[Ranks]:
     store, number, count = next(rendezvous("env://", timeout=_PATIENCE))
     try:
         _require_one_machine(count)
-        if device == CUDA:
-            _take_gpu(number, count)
         # Objects go by gloo between processors, whatever the tensors are on.
-        backend = "cpu:gloo,cuda:nccl" if device == CUDA else "gloo"
+        backend = "cpu:gloo,cuda:nccl" if has_gpu() else "gloo"
         distributed.init_process_group(backend, store=store, rank=number, world_size=count, timeout=_PATIENCE)
         yield Ranks(number, count)
     except BaseException:
@@ -109,6 +119,11 @@ def joined(device: DeviceKind) -> Iterator[Ranks]:
             raise SystemExit(1) from None
         raise
     distributed.destroy_process_group()
+
+
+def _require_one_machine(count: int) -> None:
+    if int(os.environ["LOCAL_WORLD_SIZE"]) != count:
+        raise InvalidInputError("a pre-training takes the processes of one machine: start torchrun with --nnodes 1")
 
 
 @contextmanager
@@ -121,18 +136,3 @@ def _losing_none() -> Iterator[None]:
             "another process of this training has ended, perhaps because memory ran out; give the command again, and it "
             "goes on from its checkpoint"
         ) from error
-
-
-def _require_one_machine(count: int) -> None:
-    if int(os.environ["LOCAL_WORLD_SIZE"]) != count:
-        raise InvalidInputError("a pre-training takes the processes of one machine: start torchrun with --nnodes 1")
-
-
-def _take_gpu(number: int, count: int) -> None:
-    gpus = torch.cuda.device_count()
-    if gpus < count:
-        raise InvalidInputError(
-            f"torchrun started {count} processes, and this machine has {gpus} GPUs that torch reaches: start it with "
-            f"--nproc-per-node {gpus}"
-        )
-    torch.cuda.set_device(number)

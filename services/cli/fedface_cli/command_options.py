@@ -62,6 +62,10 @@ class PrecisionOption(StrEnum):
 
 DEVICE_HELP: Final = "What to compute on; auto: a GPU where there is one."
 PRECISION_HELP: Final = "tf32 and bfloat16 are faster on a GPU, and less exact."
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=256, help="Processes that decode photographs.", show_default="one for each processor"),
+]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedface_cli.command_options import DEVICE_HELP, PRECISION_HELP, DeviceOption, PrecisionOption, with_json
+from fedface_cli.command_options import (
+    DEVICE_HELP,
+    PRECISION_HELP,
+    DeviceOption,
+    PrecisionOption,
+    WorkersOption,
+    with_json,
+)
 from fedface_lab.evaluation.commands import (
     PLAN_OPTIONS,
     Dataset,
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
     from fedface_core.domain.plan import Plan
     from fedface_learning.pretraining import PretrainPlan
+    from fedface_learning.ranks import Ranks
 
 
 class Schedule(StrEnum):
@@ -75,10 +83,12 @@ def pretrain(
     seed: Annotated[int | None, typer.Option(min=0, show_default="0")] = None,
     device: Annotated[DeviceOption | None, typer.Option(help=DEVICE_HELP, show_default="cpu")] = None,
     precision: Annotated[PrecisionOption | None, typer.Option(help=PRECISION_HELP, show_default="float32")] = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Pre-train a network with CosFace on the public identities.
 
-    If it was stopped, give the same command again: it goes on from its checkpoint.
+    If it was stopped, give the same command again: it goes on from its checkpoint. On a machine with several GPUs, start it
+    by torchrun: torchrun --nproc-per-node GPUS -m fedface_cli.main pretrain …
     """
     from fedface_cli.plain_console import PlainConsole
     from fedface_cli.plan_files import make_part, read_document, read_plan
@@ -86,48 +96,55 @@ def pretrain(
     from fedface_core.domain.plan import Plan
     from fedface_learning.device import chosen_device
     from fedface_learning.pretraining import PretrainPlan
+    from fedface_learning.processes import processors
+    from fedface_learning.ranks import joined
 
-    options = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "schedule": schedule,
-        "scale": scale,
-        "margin": margin,
-        "seed": seed,
-        "device": None if device is None else chosen_device(device.value),
-        "precision": precision,
-    }
-    document = read_document(settings_file) if settings_file else {}
-    complaint = (
-        f"{settings_file} or the options of the command line are wrong"
-        if settings_file
-        else "these options do not go together"
-    )
-    settings = make_part(
-        PretrainPlan, document | {name: value for name, value in options.items() if value is not None}, complaint
-    )
-    console = PlainConsole(stderr=True)
-    if plan_file is not None:
-        refuse_options(context, PLAN_OPTIONS, "a command with a plan")
-        plan = read_plan(plan_file)
-    else:
-        console.print(_NO_PLAN, soft_wrap=True)
-        asked = {
-            "model": {"architecture": architecture, "weights": "random", "centring": False},
-            "data": data_fields(dataset, folder, labels, skip_damaged, seed=settings.seed),
-            "split": {"public": identities, "clients": 1, "test": 2, "seed": settings.seed},
+    with joined() as ranks:
+        options = {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "schedule": schedule,
+            "scale": scale,
+            "margin": margin,
+            "seed": seed,
+            "device": None if device is None else chosen_device(device.value),
+            "precision": precision,
         }
-        plan = make_part(Plan, asked)
-    sha256 = pretrain_to_file(plan, settings, output, console)
-    fields = {"sha256": sha256, "file": str(output), "model": plan.model.model_dump(mode="json")}
-    answer(fields | {"settings": settings.model_dump(mode="json")}, f"{sha256}  {output}")
+        document = read_document(settings_file) if settings_file else {}
+        complaint = (
+            f"{settings_file} or the options of the command line are wrong"
+            if settings_file
+            else "these options do not go together"
+        )
+        settings = make_part(
+            PretrainPlan, document | {name: value for name, value in options.items() if value is not None}, complaint
+        )
+        console = PlainConsole(stderr=True, quiet=not ranks.is_first)
+        if plan_file is not None:
+            refuse_options(context, PLAN_OPTIONS, "a command with a plan")
+            plan = read_plan(plan_file)
+        else:
+            console.print(_NO_PLAN, soft_wrap=True)
+            asked = {
+                "model": {"architecture": architecture, "weights": "random", "centring": False},
+                "data": data_fields(dataset, folder, labels, skip_damaged, seed=settings.seed),
+                "split": {"public": identities, "clients": 1, "test": 2, "seed": settings.seed},
+            }
+            plan = make_part(Plan, asked)
+        sha256 = pretrain_to_file(plan, settings, output, console, workers=workers or processors(), ranks=ranks)
+        fields = {"sha256": sha256, "file": str(output), "model": plan.model.model_dump(mode="json")}
+        if ranks.is_first:
+            answer(fields | {"settings": settings.model_dump(mode="json")}, f"{sha256}  {output}")
 
 
-def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: Console) -> str:
+def pretrain_to_file(
+    plan: Plan, settings: PretrainPlan, output: Path, console: Console, *, workers: int = 1, ranks: Ranks | None = None
+) -> str:
     """Pre-train the plan's model on its public identities, write the weights as safetensors, and return their SHA-256.
 
-    Until ``output`` is written, a checkpoint lies in its folder. Raises `InvalidInputError` if ``output`` cannot be written
+    So many ``workers`` read the photographs. Of several ``ranks`` the first one writes. Until ``output`` is written, a
+    checkpoint lies in its folder. Raises `InvalidInputError` if ``output`` cannot be written
     or if the plan starts from a stored model.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -142,7 +159,9 @@ def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: 
     from fedface_learning.models.weights import encode_network
     from fedface_learning.pretraining import PretrainProgress
     from fedface_learning.pretraining import pretrain as train
+    from fedface_learning.ranks import ALONE
 
+    ranks = ranks or ALONE
     if plan.model.stored_weights is not None:
         raise InvalidInputError(
             'the plan starts from a stored model, and pre-training from a new network: set model.weights to "random" in a '
@@ -151,13 +170,14 @@ def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: 
     network = initial_network(plan.model, plan.seed)
     dataset = open_photographs(plan)
     public = split_identities(dataset.identities, plan.split).public
-    check_writable(output)
+    if ranks.is_first:
+        check_writable(output)
     if output.exists() and not output.is_file():
         raise InvalidInputError(f"{output} is no file, and a checkpoint could not lie beside it: give the name of a file")
     make_folder(output.parent)
     checkpoint = output.with_name(output.name + ".checkpoint")
     columns = (
-        text_column("pre-training", style="bold"),
+        text_column("{task.description}", style="bold"),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         text_column("{task.fields[figures]}", style="cyan"),
@@ -167,14 +187,30 @@ def pretrain_to_file(plan: Plan, settings: PretrainPlan, output: Path, console: 
     for note in skipped_notes(plan.data):
         console.print(note, soft_wrap=True)
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("", total=None, figures="reading the images")
+        reading = progress.add_task("reading photographs", total=len(public), figures="people")
+        training = progress.add_task("pre-training", total=None, visible=False, figures="")
+
+        def show_reading(done: int, total: int) -> None:
+            progress.update(reading, completed=done, total=total)
 
         def show(state: PretrainProgress) -> None:
             figures = f"loss {state.loss:.3f}  accuracy {100 * state.accuracy:.0f} %  {state.images_per_second:.0f} images/s"
-            progress.update(bar, completed=state.step, total=state.steps, figures=figures)
+            progress.update(reading, visible=False)
+            progress.update(training, completed=state.step, total=state.steps, figures=figures, visible=True)
 
-        train(network, dataset, public, settings, checkpoint=checkpoint, on_progress=show)
+        train(
+            network,
+            dataset,
+            public,
+            settings,
+            checkpoint=checkpoint,
+            workers=workers,
+            ranks=ranks,
+            on_reading=show_reading,
+            on_progress=show,
+        )
     data = encode_network(network)
-    write_whole(output, data)
-    checkpoint.unlink()
+    if ranks.is_first:
+        write_whole(output, data)
+        checkpoint.unlink()
     return sha256_hex(data)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from fedface_core.domain.errors import InvalidInputError
 from fedface_learning.data.dataset import FaceDataset
-from fedface_learning.processes import in_order, worth_starting
+from fedface_learning.data.reading import images_in_order
 from fedface_learning.ranks import ALONE, Ranks
 
 OnProgress = Callable[[int, int], None]
@@ -45,16 +46,6 @@ class _WrittenFile:
     shape: tuple[int, ...]
     counts: tuple[int, ...]
     """How many images each identity has."""
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Reads the images of an identity as an array (N, C, H, W), uint8: a tensor would go between processes by a file."""
-
-    dataset: FaceDataset
-
-    def __call__(self, identity: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        return self.dataset.images(identity).cpu().numpy()
 
 
 def read_all_images(
@@ -95,12 +86,13 @@ def _write(
 ) -> _WrittenFile:
     counts: list[int] = []
     shape: tuple[int, ...] = ()
-    for images_NCHW in in_order(_Reader(dataset), identities, worth_starting(workers, len(identities))):
-        file.write(images_NCHW.tobytes())
-        counts.append(len(images_NCHW))
-        shape = images_NCHW.shape[1:]
-        if on_progress:
-            on_progress(len(counts), len(identities))
+    with closing(images_in_order(dataset, identities, workers)) as of_each:
+        for images_NCHW in of_each:
+            file.write(images_NCHW.tobytes())
+            counts.append(len(images_NCHW))
+            shape = images_NCHW.shape[1:]
+            if on_progress:
+                on_progress(len(counts), len(identities))
     file.flush()
     return _WrittenFile(f"/proc/{os.getpid()}/fd/{file.fileno()}", (sum(counts), *shape), tuple(counts))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import Image
-
 from fedface_cli.plan_files import read_document, read_plan
 from fedface_lab.data.face_points import Face
 from fedface_lab.data.listed_faces import ListedFaces
@@ -25,7 +23,7 @@ def face_of(points: Path) -> Face | None:
     """The face that the list has for the photograph ``1.png``."""
     listed = ListedFaces(points)
     listed.join(["1.png"])
-    return listed("1.png", Image.new("L", (10, 10)))
+    return listed.face("1.png")
 
 
 def test_a_byte_order_mark_changes_nothing(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fedface_cli.command_options import with_json
+from fedface_cli.command_options import WorkersOption, with_json
 
 _LISTED = 10  # damaged images on the screen; the list has all of them
 
@@ -28,6 +28,7 @@ def check(
     ],
     dataset: Annotated[FilesDataset, typer.Option(help="The photographs.")] = FilesDataset.FOLDER,
     output: Annotated[Path, typer.Option("--output", "-o", help="The list to write, CSV.")] = Path("damaged.csv"),
+    workers: WorkersOption = None,
 ) -> None:
     """Decode every image once, and list those that cannot be used.
 
@@ -44,13 +45,16 @@ def check(
     from fedface_core.files.whole_file import check_writable
     from fedface_learning.data.damaged import write_damaged
     from fedface_learning.data.damaged_images import find_damaged
+    from fedface_learning.processes import processors
 
     data = make_part(DataPlan, {"dataset": dataset.value, "folder": str(folder)})
     check_writable(output)
     columns = (text_column("decoding", style="bold"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=PlainConsole(stderr=True)) as progress:
         bar = progress.add_task("", total=None)
-        damaged, images = find_damaged(data, lambda done, total: progress.update(bar, completed=done, total=total))
+        damaged, images = find_damaged(
+            data, lambda done, total: progress.update(bar, completed=done, total=total), workers or processors()
+        )
     write_damaged(output, damaged)
     lines = [f"  {one_line(f'{image.name}: {image.reason}')}" for image in damaged[:_LISTED]]
     if len(damaged) > _LISTED:

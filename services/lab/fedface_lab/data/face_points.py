@@ -11,6 +11,7 @@ import importlib.util
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -50,21 +51,31 @@ def dlib_face_finder() -> FindFace:
         raise InvalidInputError(
             f"no face detector is installed: install dlib's with: {_INSTALL}, or give the points with --landmarks FILE.csv"
         )
-    import dlib
+    return _DlibFaceFinder(published_file(_LANDMARKS, "dlib's landmarks"))
 
-    model = published_file(_LANDMARKS, "dlib's landmarks")
-    detect = dlib.get_frontal_face_detector()
-    predict = dlib.shape_predictor(str(model))
 
-    def find_face(_path: str, photograph: Image.Image) -> Face | None:
+class _DlibFaceFinder:
+    """A `FindFace` of dlib's detector and landmark model, which cannot be pickled: another process loads them anew."""
+
+    def __init__(self, model: Path) -> None:
+        import dlib
+
+        self._model = model
+        self._detect = dlib.get_frontal_face_detector()
+        self._predict = dlib.shape_predictor(str(model))
+
+    def __reduce__(self) -> tuple[type[_DlibFaceFinder], tuple[Path]]:
+        return _DlibFaceFinder, (self._model,)
+
+    def __call__(self, _path: str, photograph: Image.Image) -> Face | None:
         reduction = math.ceil(max(photograph.size) / _LONGEST_SIDE)
         pixels_HWC = np.array(photograph.convert("RGB").reduce(reduction))
-        boxes = _detect(detect, pixels_HWC)
+        boxes = _detect(self._detect, pixels_HWC)
         if not boxes:
             return None
         height, width, _ = pixels_HWC.shape
         box = max(boxes, key=lambda box: _prominence(box, width, height))
-        shape = predict(pixels_HWC, box)
+        shape = self._predict(pixels_HWC, box)
         points_68 = [(shape.part(index).x, shape.part(index).y) for index in range(68)]
         five_points = [
             *(_mean_point([points_68[index] for index in eye]) for eye in _EYES),
@@ -75,8 +86,6 @@ def dlib_face_finder() -> FindFace:
             len(boxes),
             (reduction * box.left(), reduction * box.top(), reduction * box.right(), reduction * box.bottom()),
         )
-
-    return find_face
 
 
 def _detect(detect: Any, pixels_HWC: np.ndarray[Any, Any]) -> list[Any]:

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from fedface_core.domain.errors import InvalidInputError
@@ -44,7 +43,7 @@ class LandmarkCounts(BaseModel):
 
 
 class ListedFaces:
-    """A `FindFace` that takes each photograph's face from a list.
+    """The faces of photographs, by a list.
 
     A line has a photograph's path below the source, and x and y of five points in pixels, separated by commas, semicolons,
     tabs or blanks. The suffix may be missing, its case does not matter, backslashes are slashes, a leading ``./`` is
@@ -57,7 +56,7 @@ class ListedFaces:
         self._places: dict[str, int] = {}
         self._points = array("d")
 
-    def __call__(self, path: str, _photograph: Image.Image, /) -> Face | None:
+    def face(self, path: str) -> Face | None:
         """The face of the photograph at this path below the source; None if no line names it."""
         place = self._places.get(path)
         if place is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedface_cli.command_options import with_json
+from fedface_cli.command_options import WorkersOption, with_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,6 +48,7 @@ def prepare(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Start again, and replace files of the target.")] = False,
+    workers: WorkersOption = None,
 ) -> None:
     """Align photographs by five points: eyes, nose, corners of the mouth.
 
@@ -63,9 +64,9 @@ def prepare(
     from fedface_lab.data.listed_faces import ListedFaces
     from fedface_lab.data.prepare_journal import PreparationSettings
     from fedface_lab.data.prepare_photographs import prepare_photographs
+    from fedface_learning.processes import processors
 
-    listed = None if landmarks is None else ListedFaces(landmarks)
-    find_face = listed or dlib_face_finder()
+    faces = dlib_face_finder() if landmarks is None else ListedFaces(landmarks)
     points = "dlib" if landmarks is None else os.path.realpath(landmarks)
     settings = PreparationSettings(source=os.path.realpath(source), template=template.value, points=points)
     columns = (text_column("aligning", style="bold"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
@@ -76,9 +77,9 @@ def prepare(
                 source,
                 target,
                 settings,
-                find_face,
-                join=listed.join if listed else None,
+                faces,
                 overwrite=overwrite,
+                workers=workers or processors(),
                 on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
             )
         except OSError as error:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +19,7 @@ from fedface_lab.study.run_job import run_job
 from fedface_learning.data import ImageSize, open_dataset
 from fedface_learning.data.identity_list import identity_list
 from fedface_learning.formats.codec import sha256_hex
-from fedface_learning.seeding import use_deterministic_torch
+from fedface_learning.processes import process_pool
 
 Work = Job | Pretraining
 """A piece of work for one process."""
@@ -105,30 +101,10 @@ def run_pending_work(
 
 
 def _run(works: Sequence[Work], folder: ResultFolder, processes: int, on_end: Callable[[FinishedWork], None]) -> None:
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _initialise_process) as pool:
-        try:
-            futures = {pool.submit(_do, work, folder): work for work in works}
-            for future in as_completed(futures):
-                on_end(FinishedWork(futures[future], _failure_reason(future)))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-
-
-def _initialise_process() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C signals all processes of a terminal; only the first one reacts
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    use_deterministic_torch(1)
-
-
-def _exit_with_parent() -> None:
-    """End this process when the study's process ends. A killed study cannot end it, and a later one uses the folder."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "runs in a process of the pool"
-    parent.join()
-    os._exit(1)
+    with process_pool(processes) as pool:
+        futures = {pool.submit(_do, work, folder): work for work in works}
+        for future in as_completed(futures):
+            on_end(FinishedWork(futures[future], _failure_reason(future)))
 
 
 def _do(work: Work, folder: ResultFolder) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pickle
 import shutil
 from pathlib import Path
 
@@ -58,6 +59,9 @@ def test_dlib_finds_the_faces_of_real_people(find_face: FindFace, orl: Path, tmp
         if face is not None:
             away.append(np.abs(np.array(face.points) - np.array(TEMPLATES["112x96"].points)).mean())
     assert len(away) >= 8
+    another = pickle.loads(pickle.dumps(find_face))  # as for a process that aligns
+    with Image.open(orl / "s1" / "1.pgm") as photograph:
+        assert another("", photograph) == find_face("", photograph)
     assert np.mean(away) < 3
 
 

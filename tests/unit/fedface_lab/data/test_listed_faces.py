@@ -23,8 +23,8 @@ def joined(tmp_path: Path, text: str, *photographs: str) -> tuple[LandmarkCounts
     (tmp_path / "points.csv").write_text(text, encoding="utf-8")
     faces = ListedFaces(tmp_path / "points.csv")
     counts = faces.join(photographs)
-    found = [path for path in photographs if faces(path, PHOTOGRAPH) is not None]
-    assert all(faces(path, PHOTOGRAPH) == FACE for path in found)
+    found = [path for path in photographs if faces.face(path) is not None]
+    assert all(faces.face(path) == FACE for path in found)
     return counts, found
 
 

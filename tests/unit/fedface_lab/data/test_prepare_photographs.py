@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from fedface_core.domain.errors import InvalidInputError
+from fedface_lab.data import prepare_photographs as preparation
 from fedface_lab.data.face_points import Face
-from fedface_lab.data.prepare_journal import PreparationSettings
+from fedface_lab.data.prepare_journal import JOURNAL, PreparationSettings
 from fedface_lab.data.prepare_photographs import photographs_in, prepare_photographs
 from fedface_learning.data.alignment import TEMPLATES
 from support.phone_photographs import phone_photograph
@@ -76,3 +77,28 @@ def test_several_faces_are_reported_and_colours_kept(tmp_path: Path) -> None:
     assert progress == [(1, 1)]
     with Image.open(tmp_path / "out" / "1.png") as aligned:
         assert np.array_equal(np.array(aligned), pixels)
+
+
+def face_of_the_template(_path: str, _photograph: Image.Image) -> Face:
+    return Face(TEMPLATES["112x96"].points)
+
+
+@pytest.mark.slow
+def test_several_processes_align_what_one_aligns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparation, "worth_starting", lambda workers, _items: workers)
+    draws = np.random.default_rng(0)
+    (tmp_path / "raw").mkdir()
+    for number in range(6):
+        Image.fromarray(draws.integers(0, 256, (112, 96, 3), np.uint8)).save(tmp_path / "raw" / f"{number}.jpg")
+    (tmp_path / "raw" / "3.jpg").write_bytes(b"no photograph")
+    written = []
+    for workers in (1, 2):
+        target = tmp_path / f"by {workers}"
+        report = prepare_photographs(tmp_path / "raw", target, SETTINGS, face_of_the_template, workers=workers)
+        assert (report.aligned, [one.photograph for one in report.refused]) == (5, ["3.jpg"])
+        written.append({file.name: file.read_bytes() for file in target.iterdir()})
+    assert written[0] == written[1], "images, journal and report"
+    (tmp_path / "by 2" / "4.jpg").write_bytes(b"another image")
+    (tmp_path / "by 2" / JOURNAL).unlink()
+    with pytest.raises(InvalidInputError, match=r"4\.jpg exists, and holds another image"):
+        prepare_photographs(tmp_path / "raw", tmp_path / "by 2", SETTINGS, face_of_the_template, workers=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fedface_core.domain.plan import DataPlan
-from fedface_learning.data import ImageSize, open_dataset
+from fedface_learning.data import ImageSize, damaged_images, open_dataset
 from fedface_learning.data.damaged import DamagedImage, write_damaged
 from fedface_learning.data.damaged_images import find_damaged
 from support.recordio import grey_png, packed, with_identities, write_records
@@ -17,9 +17,9 @@ PEOPLE = [[grey_png(10), grey_png(20), grey_png(30)], [grey_png(99)], [grey_png(
 SIZE = ImageSize(24, 20, 3)
 
 
-def checked(data: DataPlan) -> tuple[dict[str, str], int]:
+def checked(data: DataPlan, workers: int = 1) -> tuple[dict[str, str], int]:
     progress: list[tuple[int, int]] = []
-    damaged, images = find_damaged(data, lambda done, total: progress.append((done, total)))
+    damaged, images = find_damaged(data, lambda done, total: progress.append((done, total)), workers)
     assert progress == [(done, len(progress)) for done in range(1, len(progress) + 1)]
     return {image.name: image.reason for image in damaged}, images
 
@@ -106,3 +106,12 @@ def test_damaged_files(tmp_path: Path) -> None:
     assert list(found) == ["ann/3.png", "ann/4.png"]
     assert "cannot be read" in found["ann/3.png"]
     assert brightness_without(found, data, tmp_path) == {"ann": [10, 20, 30]}
+
+
+@pytest.mark.slow
+def test_several_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(damaged_images, "worth_starting", lambda workers, _items: workers)
+    damage, _, _ = RECORDS["a person is left with one image"]
+    folder = write_records(tmp_path / "set", damage(with_identities(PEOPLE)))
+    data = DataPlan(dataset="recordio", folder=str(folder))
+    assert checked(data, workers=2) == checked(data)
