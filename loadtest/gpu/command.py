@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedface_cli.command_options import DeviceOption, with_json
+from loadtest.peers.environments import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from loadtest.bench.machine import Machine
+    from loadtest.gpu.speeds import Speed
 
 
 @with_json
@@ -14,10 +24,18 @@ def gpu(
     device: Annotated[DeviceOption, typer.Option(help="cpu shows only that the command works.")] = DeviceOption.AUTO,
     tiny: Annotated[bool, typer.Option("--tiny", help="Train so little that a CPU takes seconds.")] = False,
     repetitions: Annotated[int, typer.Option(min=1, max=100, help="How often each time is measured, in turns.")] = 3,
+    environments: Annotated[
+        Path,
+        typer.Option(
+            help="Where `fedface bench peers` has made the environment of pfl-research.",
+            show_default=".peers in the checkout",
+        ),
+    ] = ROOT / ".peers",
 ) -> None:
     """Train on this machine's GPU, and compare with a bare loop in plain PyTorch on that GPU. It needs no network.
 
-    It ends with status 1 if results differ that must be equal. On one H100-class GPU it takes a few minutes.
+    A local stack is started too, and pfl-research if it is installed. It ends with status 1 if results differ that must be
+    equal. On one H100-class GPU it takes a few minutes.
     """
     from fedface_cli.plain_console import talk_console
     from fedface_core.domain.errors import FedFaceError
@@ -28,6 +46,7 @@ def gpu(
     from loadtest.gpu.equality import check_all
     from loadtest.gpu.report import GpuReport
     from loadtest.gpu.speeds import measure_all
+    from loadtest.gpu.systems import measure_systems
     from loadtest.gpu.workloads import Size
 
     use_deterministic_torch(1)
@@ -45,15 +64,34 @@ def gpu(
     show_table(console, f"equal results on {device_name(kind)}", columns, machine)
     with console.status("measuring"):
         speeds = measure_all(size, kind, repetitions)
-    columns = [
-        Column(head="", cells=tuple(speed.what for speed in speeds)),
-        Column(head="seconds", cells=tuple(str(speed.seconds) for speed in speeds)),
-        Column(head="bare loop", cells=tuple(str(speed.bare_seconds) for speed in speeds)),
-        Column(head="times as fast", cells=tuple(str(speed.ratio) for speed in speeds)),
-        Column(head="goal", cells=tuple(f"{speed.goal:g}" for speed in speeds)),
-    ]
-    show_table(console, f"{device_name(kind)}; median [smallest, largest]", columns, machine)
-    print_report(GpuReport(machine=machine, device=device_name(kind), checks=tuple(checks), speeds=tuple(speeds)))
+    _show(console, speeds, f"{device_name(kind)}; median [smallest, largest]", machine)
+    with console.status("measuring rounds through queue and store, and of pfl-research"):
+        whole = measure_systems(size, kind, repetitions, environments)
+    _show(console, whole.speeds, "processes of their own; median [smallest, largest]", machine)
+    for reason in whole.left_out:
+        console.print(f"not measured: {reason}", soft_wrap=True)
+    report = GpuReport(
+        machine=machine,
+        device=device_name(kind),
+        checks=tuple(checks),
+        speeds=(*speeds, *whole.speeds),
+        left_out=whole.left_out,
+    )
+    print_report(report)
     broken = [check.what for check in checks if not check.holds]
     if broken:
         raise FedFaceError(f"results differ that must be equal: {'; '.join(broken)}")
+
+
+def _show(console: Console, speeds: Sequence[Speed], title: str, machine: Machine) -> None:
+    from loadtest.bench.report import Column, show_table
+
+    columns = [
+        Column(head="", cells=tuple(speed.what for speed in speeds)),
+        Column(head="seconds", cells=tuple(str(speed.seconds) for speed in speeds)),
+        Column(head="beside", cells=tuple(speed.beside for speed in speeds)),
+        Column(head="its seconds", cells=tuple(str(speed.beside_seconds) for speed in speeds)),
+        Column(head="times as fast", cells=tuple(str(speed.ratio) for speed in speeds)),
+        Column(head="goal", cells=tuple(f"{speed.goal:g}" for speed in speeds)),
+    ]
+    show_table(console, title, columns, machine)

@@ -13,3 +13,5 @@ class GpuReport(BenchmarkReport):
     device: str
     checks: tuple[Check, ...]
     speeds: tuple[Speed, ...]
+    left_out: tuple[str, ...]
+    """What was not measured, and why."""

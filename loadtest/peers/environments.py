@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Final
 from fedface_core.domain.errors import FedFaceError
 
 ROOT: Final = Path(__file__).parents[2]
+_INSTALLED = "installed.txt"  # what an environment was made from
 _LAST_LINES = 5
 
 
@@ -20,22 +22,35 @@ class EnvironmentUnavailableError(FedFaceError):
     title = "Environment"
 
 
+def installed_environment(name: str, folder: Path) -> Path | None:
+    """The Python of the environment ``folder/name``; None if it is not there, or its requirements have changed since."""
+    home = folder.absolute() / name
+    return home / "bin" / "python" if _is_installed(home, _requirements_of(name)) else None
+
+
 def prepare_environment(name: str, folder: Path, requirements: Path | None = None) -> Path:
     """The Python of the environment ``folder/name``, which is made if it is missing or if its requirements have changed.
 
     ``requirements`` is the peer's own file by default. `EnvironmentUnavailableError` if `venv` or `pip` fails, with the end
     of its output.
     """
-    requirements = requirements or Path(__file__).parent / f"requirements-{name}.txt"
+    requirements = requirements or _requirements_of(name)
     home = folder.absolute() / name
     python = home / "bin" / "python"
-    installed = home / "installed.txt"
-    wanted = requirements.read_text(encoding="utf-8")
-    if not installed.is_file() or installed.read_text(encoding="utf-8") != wanted:
+    if not _is_installed(home, requirements):
         _run([sys.executable, "-P", "-m", "venv", "--clear", str(home)])
         _run([str(python), "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)])
-        installed.write_text(wanted, encoding="utf-8")
+        shutil.copyfile(requirements, home / _INSTALLED)
     return python
+
+
+def _requirements_of(name: str) -> Path:
+    return Path(__file__).parent / f"requirements-{name}.txt"
+
+
+def _is_installed(home: Path, requirements: Path) -> bool:
+    installed = home / _INSTALLED
+    return installed.is_file() and installed.read_bytes() == requirements.read_bytes()
 
 
 def _run(command: Sequence[str]) -> None:

@@ -33,20 +33,21 @@ class System:
 # Ray gives its workers a niceness of 15 by default, with which the driver and every other process on the machine would slow
 # them. And no usage statistics are sent.
 _RAY: Final = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "FLWR_TELEMETRY_ENABLED": "0"}
+_ON_CPU: Final = {"PFL_PYTORCH_DEVICE": "cpu"}  # where all others compute, too
 _TORCHRUN: Final = ("torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2", "-m")
 
 _ALL: Final = (
     System(_LIMIT, "bare loop, 2 processes", "bare_loop", "default"),
     System(_LIMIT_CHANNELS_LAST, "bare loop, channels-last, 2 processes", "bare_loop", "channels-last"),
     System("flower", "Flower 1.41.0, 2 actors", "flower", environment="flower", variables=_RAY),
-    System("pfl-1", "pfl-research 0.6.0, 1 process", "pfl_research", environment="pfl"),
+    System("pfl-1", "pfl-research 0.6.0, 1 process", "pfl_research", environment="pfl", variables=_ON_CPU),
     System(
         "pfl-2",
         "pfl-research 0.6.0, 2 processes",
         "pfl_research",
         environment="pfl",
         launcher=_TORCHRUN,
-        variables={"GLOO_SOCKET_IFNAME": "lo"},
+        variables={"GLOO_SOCKET_IFNAME": "lo", **_ON_CPU},
     ),
     System("ours", "FedFace, 2 client workers, directory store", "stack", "directory"),
     System("ours-s3", "FedFace, 2 client workers, S3 store", "stack", "s3"),

@@ -1,5 +1,7 @@
 """pfl-research, set up as its documentation recommends for speed: data in memory, and `torchrun` for two processes.
 
+It computes on the device that PFL_PYTORCH_DEVICE names, and has its data there; by default a GPU if torch reaches one.
+
 An epoch is one full batch, every client is in every cohort, updates are weighted by images and summed by pfl's own
 aggregator. Only spreadout and the averaging of buffers are added. Only the round that warms up is evaluated.
 """
@@ -96,20 +98,24 @@ class _RoundRecorder(TrainingProcessCallback):  # type: ignore[misc]
         """Record the end of a round. Returns that training goes on, and no metrics."""
         self.moments.append(time.time())
         if central_iteration == 0:
-            self.first_model = {name: tensor.clone() for name, tensor in model.pytorch_model.network.state_dict().items()}
+            self.first_model = {
+                name: tensor.cpu().clone() for name, tensor in model.pytorch_model.network.state_dict().items()
+            }
         return False, Metrics()
 
 
 def run(path: Path, rounds: int, _variant: str) -> RunnerResult | None:
     """Run in each of the processes that `torchrun` started, or in the only one. Only the first one returns a result."""
     np.random.seed(0)  # all processes must draw the same numbers
+    device = pytorch_ops.get_default_device()
+    torch.backends.cudnn.allow_tf32 = False  # as FedFace in float32
     workload = read_workload(path)
     local = workload.local
     clients = len(workload.images_CNCHW)
-    class_embeddings_CD = workload.class_embeddings_CD.clone()
+    class_embeddings_CD = workload.class_embeddings_CD.clone().to(device)
     users = {
         client: Dataset(
-            [normalised_pixels(workload.images_CNCHW[client], channels_last=True)],
+            [normalised_pixels(workload.images_CNCHW[client].to(device), channels_last=True)],
             user_id=str(client),
             train_kwargs={"class_embedding_D": class_embeddings_CD[client]},
         )

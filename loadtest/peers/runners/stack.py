@@ -1,4 +1,4 @@
-"""FedFace with its queue and its store: a local stack with two client workers, driven through its API."""
+"""FedFace with its queue and its store: a local stack with two client workers, on a GPU if the plan says so."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ def run(path: Path, rounds: int, variant: str) -> RunnerResult:
     round one more round is opened, and the run is cancelled in it. `RunDidNotCompleteError` if the run ends before.
     """
     plan = apply_merge_patch(Plan.model_validate_json(read_workload(path).plan), {"rounds": rounds + 1})
+    on_gpu = plan.compute.device == "cuda"
     artifacts = cast("Literal['directory', 's3']", variant)
     with (
         tempfile.TemporaryDirectory(prefix="fedface-peers-") as workdir,
-        LocalStack(Path(workdir), client_workers=CLIENT_WORKERS, artifacts=artifacts) as stack,
+        LocalStack(Path(workdir), client_workers=CLIENT_WORKERS, artifacts=artifacts, gpu=on_gpu) as stack,
         ControlApi(stack.api_url) as api,
     ):
         run_id = api.create(plan).id

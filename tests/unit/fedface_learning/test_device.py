@@ -13,6 +13,7 @@ from fedface_core.domain.plan.compute import ComputePlan, DeviceKind, Precision
 from fedface_learning import device as devices
 from fedface_learning.device import (
     HOST,
+    ComingNumbers,
     all_moved,
     chosen_device,
     copy_on,
@@ -89,6 +90,20 @@ def test_elsewhere_a_network_is_copied_and_tensors_are_made() -> None:
     assert (there.weight.device.type, network.weight.device.type) == ("meta", "cpu")
     with making_tensors_on(elsewhere):
         assert torch.zeros(2).device.type == "meta"
+
+
+def test_a_single_number_stays_with_the_processor_which_goes_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    there = all_moved({"count": torch.tensor(3), "sum": torch.zeros(2)}, torch.device("meta"))
+    assert {name: tensor.device.type for name, tensor in there.items()} == {"count": "cpu", "sum": "meta"}
+
+
+def test_numbers_that_come_are_those_of_their_moment() -> None:
+    numbers_N = torch.tensor([1.0, 2.0])
+    coming = ComingNumbers(numbers_N)
+    numbers_N.zero_()
+    assert coming.read() == [1.0, 2.0]
+    assert coming.came() <= ComingNumbers(numbers_N).came()
 
 
 def test_in_bfloat16_products_are_computed_in_it() -> None:

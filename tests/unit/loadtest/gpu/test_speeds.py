@@ -11,4 +11,4 @@ def test_every_goal_is_measured_beside_its_bare_loop() -> None:
     assert [speed.goal for speed in speeds] == [40, 4, 20, 0.8]
     for speed in speeds:
         assert min(speed.seconds.values) > 0
-        assert speed.ratio.values[0] == speed.bare_seconds.values[0] / speed.seconds.values[0]
+        assert speed.ratio.values[0] == speed.beside_seconds.values[0] / speed.seconds.values[0]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.peers.environments import EnvironmentUnavailableError, prepare_environment
+import loadtest.peers
+from loadtest.peers.environments import EnvironmentUnavailableError, installed_environment, prepare_environment
 
 
 @pytest.mark.long
@@ -42,3 +43,13 @@ def test_an_environment_is_made_again_only_if_its_requirements_change(
     requirements.write_text("# something else, but nothing\n")
     prepare_environment("flower", tmp_path, requirements)
     assert commands == made * 2
+
+
+def test_an_environment_is_there_only_with_the_requirements_of_now(tmp_path: Path) -> None:
+    assert installed_environment("pfl", tmp_path) is None
+    (tmp_path / "pfl").mkdir()
+    (tmp_path / "pfl" / "installed.txt").write_text("pfl==0.0.1")
+    assert installed_environment("pfl", tmp_path) is None
+    wanted = Path(loadtest.peers.__file__).parent / "requirements-pfl.txt"
+    (tmp_path / "pfl" / "installed.txt").write_bytes(wanted.read_bytes())
+    assert installed_environment("pfl", tmp_path) == tmp_path / "pfl" / "bin" / "python"
