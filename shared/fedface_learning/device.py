@@ -156,7 +156,7 @@ class ComingNumbers:
             return
         pinned_N = torch.empty(numbers_N.shape, dtype=numbers_N.dtype, pin_memory=True)
         self._numbers_N = pinned_N.copy_(numbers_N.detach(), non_blocking=True)
-        self._computed = torch.cuda.Event()
+        self._computed = torch.cuda.Event()  # type: ignore[no-untyped-call]
         self._computed.record()
 
     def read(self) -> list[float]:
@@ -165,7 +165,7 @@ class ComingNumbers:
             self._computed.synchronize()
             self._came = time.perf_counter()
             self._computed = None
-        return self._numbers_N.tolist()  # type: ignore[no-any-return]
+        return self._numbers_N.tolist()
 
     def came(self) -> float:
         """When the numbers were first known to be here (`time.perf_counter`). It waits for them."""

@@ -82,7 +82,7 @@ def process_pool(
     """
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")  # a process with threads must not fork
-    with ProcessPoolExecutor(processes, context, _initialise, (prepare, *arguments)) as pool:
+    with ProcessPoolExecutor(processes, context, _initialise, (prepare, arguments)) as pool:
         try:
             yield pool
         except BaseException:
@@ -95,7 +95,7 @@ def process_pool(
             raise
 
 
-def _initialise(prepare: Callable[..., None] | None, *arguments: object) -> None:
+def _initialise(prepare: Callable[..., None] | None, arguments: tuple[object, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C signals all processes of a terminal; only the first one reacts
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     use_deterministic_torch(1)

@@ -73,7 +73,7 @@ class Ranks:
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         with _losing_none():
             distributed.all_reduce(flat)
-        for tensor, summed in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        for tensor, summed in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(summed.view(tensor.shape))
 
     def from_first(self, value: ValueT | None) -> ValueT:

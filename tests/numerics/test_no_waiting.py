@@ -80,7 +80,8 @@ def waits_of(tiny_plan: Callable[..., Plan], strategy: str, at_once: int, steps:
     trainer = LocalTrainer(network, GPU)
     training = TrainingRound(plan, 1, guidance)
     trainees = [Trainee(client_id(index), images(6).to(GPU), torch.zeros(size), place=index) for index in range(at_once)]
-    with HostWaits() as waits:
+    waits = HostWaits()
+    with waits:
         networks: Any = (
             SingleNetwork(trainer, trainees[0], training)
             if at_once == 1
@@ -97,7 +98,8 @@ def test_a_step_of_a_pre_training_waits_for_nothing(tiny_plan: Callable[..., Pla
     plan = PretrainPlan.model_validate({"batch_size": 8, "epochs": 4, "augmentation": augmentation})
     people = LabelledImages(("a", "b", "c"), images(24), torch.arange(24) // 8)
     training = CosFaceTraining(network, people, plan)
-    with HostWaits() as waits:
+    waits = HostWaits()
+    with waits:
         for _ in range(4):
             training.take_step()
     assert waits.noted == []
@@ -114,6 +116,7 @@ def test_a_step_of_a_pre_training_waits_for_nothing(tiny_plan: Callable[..., Pla
     ],
 )
 def test_what_waits_is_noted(waiting: Callable[[Tensor], object], name: str) -> None:
-    with HostWaits() as waits:
+    waits = HostWaits()
+    with waits:
         partial(waiting, torch.zeros(3, device=GPU))()
     assert waits.noted == [name]

@@ -13,7 +13,7 @@ GPU = torch.device("meta")
 _READING = {"aten._local_scalar_dense", "aten.equal", "aten.is_nonzero", "aten.nonzero", "aten.masked_select"}
 
 
-class HostWaits(TorchDispatchMode):
+class HostWaits(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Within the block, each operation that would wait is noted, and goes on with zeros.
 
     They are those that read a value there, choose by a mask there, or copy between there and the processor and wait for the
@@ -21,7 +21,7 @@ class HostWaits(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.noted: list[str] = []
 
     def __torch_dispatch__(

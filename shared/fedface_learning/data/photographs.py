@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Self
 
 import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -58,15 +58,24 @@ class PhotographDataset:
 
         `DataError` if the identity is unknown, or a file cannot be used, which the message names.
         """
+        files = self._files_of(identity)
+        return torch.stack([self.framing.frame(read_photograph(path, self.roots), identity, path.name) for path in files])
+
+    def only(self, identity: str) -> Self:
+        """The data set of this identity alone, as small as a message to another process should be.
+
+        `DataError` if the identity is unknown.
+        """
+        return replace(self, files={identity: self._files_of(identity)}, passed_over={})
+
+    def _files_of(self, identity: str) -> tuple[Path, ...]:
         if identity not in self.files:
             raise DataError(
                 f"data set '{self.name}' has no identity '{identity}' among its {len(self.files)}",
                 DataReason.NO_SUCH_IDENTITY,
                 identities=len(self.files),
             )
-        return torch.stack(
-            [self.framing.frame(read_photograph(path, self.roots), identity, path.name) for path in self.files[identity]]
-        )
+        return self.files[identity]
 
 
 def read_photograph(path: Path, roots: PhotographRoots = ANYWHERE) -> Image.Image:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
 from fedface_core.domain.cohort import Participation, draw_cohort
 from fedface_core.domain.ids import client_index
@@ -64,7 +65,7 @@ def _round(
     images = 0
     losses = [0.0, 0.0]
     for client in cohort:
-        steps = list(_steps(training, network, data, client, result, optimiser))
+        steps = torch.stack(list(_steps(training, network, data, client, result, optimiser))).tolist()
         own_images = len(data.images[client])
         changes.add(network_tensors(network), start, own_images, training.plan.fraction_bits)
         images += own_images
@@ -100,8 +101,8 @@ def _steps(
     client: str,
     result: ServerResult,
     optimiser: GradientDescent,
-) -> Iterator[float]:
-    """Let a client take its steps from wherever the network is, and give the loss before each."""
+) -> Iterator[Tensor]:
+    """Let a client take its steps from wherever the network is, and give the loss, a scalar, before each."""
     assert result.class_embeddings_CD is not None, "there is a W"
     own_D = result.class_embeddings_CD[client_index(client)]
     client_round = LocalTrainer(network).client_round(training, own_D)
@@ -112,5 +113,5 @@ def _steps(
         loss = hinge(client_round, network.features(batch_NCHW))
         torch.autograd.backward(loss)
         optimiser.step()
-        yield loss.item()
+        yield loss.detach()
     optimiser.zero_grad()

@@ -106,15 +106,19 @@ def fused_partial(inputs: RoundInputs, images: Mapping[str, Tensor]) -> tuple[Tr
     partial = TrainingPartial(images=total, folded=len(trainees))
     kept: dict[str, Tensor] = {}
     network.zero_grad()
+    losses: list[Tensor] = []
+    uploads: list[Tensors] = []
     for group in _groups(trainees):
-        losses, uploads = _add_gradients(inputs, group, training, total)
-        for trainee, loss, further in zip(group, losses, uploads, strict=True):
-            if not isfinite(loss):
-                raise InvalidInputError(
-                    f"the loss of {trainee.client} is {loss} in round {inputs.number}; without fused rounds the others go on"
-                )
-            partial.loss_before += weighted_loss(len(trainee.images_NCHW), loss)
-            _add_uploads(partial, kept, trainee.client, further, inputs.plan)
+        losses_of_group, uploads_of_group = _add_gradients(inputs, group, training, total)
+        losses.append(losses_of_group)
+        uploads += uploads_of_group
+    for trainee, loss, further in zip(trainees, torch.cat(losses).tolist(), uploads, strict=True):
+        if not isfinite(loss):
+            raise InvalidInputError(
+                f"the loss of {trainee.client} is {loss} in round {inputs.number}; without fused rounds the others go on"
+            )
+        partial.loss_before += weighted_loss(len(trainee.images_NCHW), loss)
+        _add_uploads(partial, kept, trainee.client, further, inputs.plan)
     partial.loss_after = partial.loss_before
     rate_share, _ = inputs.plan.rate_shares(inputs.number)
     rate = inputs.plan.local_training.learning_rate * rate_share
@@ -147,8 +151,8 @@ def _groups(trainees: Iterable[Trainee]) -> Iterator[list[Trainee]]:
 
 def _add_gradients(
     inputs: RoundInputs, group: Sequence[Trainee], training: TrainingRound, total: int
-) -> tuple[list[float], list[Tensors]]:
-    """Add ``Σ n_c ∇L_c / total`` of a group to the gradients of the network; return the losses L_c and what is uploaded."""
+) -> tuple[Tensor, list[Tensors]]:
+    """Add ``Σ n_c ∇L_c / total`` of a group to the gradients of the network; return the losses (K,) and what is uploaded."""
     plan = inputs.plan
     strategy = strategy_of(plan)
     network = inputs.trainer.network
@@ -165,21 +169,22 @@ def _add_gradients(
     features = torch.split(network.features_of_pixels(torch.cat(seen)), [len(seen_NCHW) for seen_NCHW in seen])
     with making_tensors_on(network.device):
         losses = torch.stack([strategy.loss(own, each_ND) for own, each_ND in zip(rounds, features, strict=True)])
-        weights = torch.tensor([len(trainee.images_NCHW) / total for trainee in group])
+    weights = moved(torch.tensor([len(trainee.images_NCHW) / total for trainee in group]), network.device)
     torch.autograd.backward((losses * weights).sum())
+    losses = losses.detach()
     if class_embedding_rate is not None:
         rate_share, _ = plan.rate_shares(inputs.number)
         for own, weight in zip(rounds, weights, strict=True):
             _take_step(own.class_embedding_D, class_embedding_rate * rate_share / weight)
     if not strategy.upload_shapes(plan):
-        return losses.tolist(), [NOTHING] * len(group)
+        return losses, [NOTHING] * len(group)
     if all(uses_all_unaugmented(plan.local_training, len(trainee.images_NCHW)) for trainee in group):
         whole = [each_ND.detach() for each_ND in features]
     else:
         pixels = [network.pixels(trainee.images_NCHW) for trainee in group]
         all_ND = features_of_pixels(network, torch.cat(pixels))
         whole = list(torch.split(all_ND, [len(own_NCHW) for own_NCHW in pixels]))
-    return losses.tolist(), [on_host(strategy.uploads(own, each_ND)) for own, each_ND in zip(rounds, whole, strict=True)]
+    return losses, [on_host(strategy.uploads(own, each_ND)) for own, each_ND in zip(rounds, whole, strict=True)]
 
 
 def _take_step(class_embedding_D: Tensor, rate: Tensor) -> None:

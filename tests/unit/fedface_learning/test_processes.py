@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -30,7 +31,7 @@ def kill_itself(_item: int) -> None:
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_results_come_in_the_order_of_the_items_until_the_first_error(workers: int) -> None:
-    found = []
+    found: list[int] = []
     with pytest.raises(InvalidInputError, match="no number for 13"):
         found.extend(in_order(square, iter(range(20)), workers))
     assert found == [number * number for number in range(13)]
@@ -40,8 +41,13 @@ def test_results_come_in_the_order_of_the_items_until_the_first_error(workers: i
 @pytest.mark.slow
 def test_few_results_are_ahead_of_a_slow_reader_and_a_reader_may_leave() -> None:
     asked: list[int] = []
-    items = (asked.append(number) or number for number in range(1000))
-    with closing(in_order(own_process, items, 2)) as results:
+
+    def items() -> Iterator[int]:
+        for number in range(1000):
+            asked.append(number)
+            yield number
+
+    with closing(in_order(own_process, items(), 2)) as results:
         pids = [next(results) for _ in range(10)]
         assert len(asked) < 10 + 2 * AHEAD
     assert len(set(pids)) <= 2

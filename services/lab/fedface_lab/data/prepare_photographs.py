@@ -72,13 +72,14 @@ def prepare_photographs(
             raise InvalidInputError(f"{link} leads to {linked}, and {target} lies within it or around it; remove the link")
     photographs = in_natural_order(tree.photographs)
     listed = faces if isinstance(faces, ListedFaces) else None
+    find_face = None if isinstance(faces, ListedFaces) else faces
     landmarks = listed.join(photographs) if listed else None
     paths = aligned_paths(photographs)
     busy = f"another `fedface data prepare` is at work in {target}: wait for it, or prepare into another folder"
     with folder_locked(target / JOURNAL, busy):
         journal = Journal.open(target, settings, restart=overwrite)
         left = [path for path in photographs if not (journal.is_aligned(path) and (target / paths[path]).is_file())]
-        prepare = _Preparation(source, target, None if listed else faces, TEMPLATES[settings.template], overwrite)
+        prepare = _Preparation(source, target, find_face, TEMPLATES[settings.template], overwrite)
         tasks = (_Task(path, paths[path], listed.face(path) if listed else None) for path in left)
         with closing(in_order(prepare, tasks, worth_starting(workers, len(left)))) as outcomes:
             for done, outcome in enumerate(outcomes, len(photographs) - len(left) + 1):
