@@ -16,11 +16,11 @@ from fedface_core.domain.plan.compute import DeviceKind, Precision
 from fedface_learning.client.local_training import TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_updates
-from fedface_learning.data.all_images import read_all_images
 from fedface_learning.device import in_precision, prepare_device, set_up
 from fedface_learning.models import initial_network
 from fedface_learning.pretraining import CosFaceHead, CosFaceTraining, PretrainPlan
 from fedface_learning.simulation.simulate import simulate
+from fedface_learning.training_images import read_all_images
 from loadtest.bare.loop import BareLoop
 from loadtest.bare.workload import Workload
 from loadtest.bench.plan_workload import workload_of

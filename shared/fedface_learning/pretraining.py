@@ -31,7 +31,6 @@ from fedface_core.domain.plan.one_cycle import one_cycle_rate
 from fedface_core.domain.plan.part import PositiveInt, Seed
 from fedface_core.files.whole_file import write_whole
 from fedface_learning.data import FaceDataset
-from fedface_learning.data.all_images import LabelledImages, OnProgress, read_all_images
 from fedface_learning.data.augmentation import augment
 from fedface_learning.device import HOST, ComingNumbers, moved, on_host, require_device, room_for_images, set_up
 from fedface_learning.formats.codec import decode_tensors, encode_tensors, sha256_hex
@@ -40,6 +39,7 @@ from fedface_learning.models.weights import load_tensors, network_tensors
 from fedface_learning.objectives.losses import cosface
 from fedface_learning.ranks import ALONE, Ranks
 from fedface_learning.seeding import generator
+from fedface_learning.training_images import LabelledImages, OnProgress, read_all_images
 
 
 class PretrainPlan(CosFacePlan):

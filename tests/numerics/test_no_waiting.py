@@ -17,7 +17,6 @@ from fedface_learning import pretraining
 from fedface_learning.client.local_training import Trainee, TrainingRound, train_clients
 from fedface_learning.client.trainer import LocalTrainer, SingleNetwork
 from fedface_learning.client.vectorised_training import VectorisedNetworks
-from fedface_learning.data.all_images import LabelledImages
 from fedface_learning.models import build_network
 from fedface_learning.objectives.class_sums import ClassSums
 from fedface_learning.pretraining import CosFaceTraining, PretrainPlan
@@ -25,6 +24,7 @@ from fedface_learning.strategies import STRATEGIES
 from fedface_learning.strategies.fedfr import SHARED_EMBEDDINGS, SHARED_IMAGES, SHARED_LABELS
 from fedface_learning.strategies.fedfv import EQUIVALENT
 from fedface_learning.strategies.public_negatives import PUBLIC
+from fedface_learning.training_images import LabelledImages
 from support.host_waits import GPU, HostWaits
 
 

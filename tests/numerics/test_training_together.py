@@ -12,12 +12,12 @@ import torch
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
 from fedface_learning.data import FaceDataset
-from fedface_learning.data.all_images import read_all_images
 from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.models import initial_network
 from fedface_learning.models.weights import encode_network
 from fedface_learning.pretraining import PretrainPlan, PretrainProgress, pretrain
 from fedface_learning.ranks import ALONE, Ranks
+from fedface_learning.training_images import read_all_images
 from support.ranks_in_threads import in_ranks
 
 SETTINGS = {"epochs": 2, "batch_size": 14, "learning_rate": 0.05, "checkpoint_every": 3}  # 14 images: parts of 5, 5 and 4

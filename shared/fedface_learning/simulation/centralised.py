@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
-from fedface_learning.data.all_images import read_all_images
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.pretraining import CosFaceTraining
 from fedface_learning.simulation.as_fedavg import enrol_as_fedavg
 from fedface_learning.simulation.pooled_rounds import cosface_settings, pooled_rounds
 from fedface_learning.simulation.simulation_data import Rounds, SimulationData
+from fedface_learning.training_images import read_all_images
 
 
 def centralised_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) -> Rounds:

@@ -98,7 +98,7 @@ def _write(
 
 
 def _opened(written: _WrittenFile) -> BinaryIO:
-    """The file of the first process, which has no other name. `InvalidInputError` where a system has no such names."""
+    """The file of the first process, which has no other name. `InvalidInputError` if the system has no such names."""
     try:
         return Path(written.path).open("rb")
     except OSError as error:
