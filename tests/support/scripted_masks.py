@@ -58,7 +58,7 @@ from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.domain.run import Run
-from fedface_core.domain.update import AcceptedUpdate, accepted_digest
+from fedface_core.domain.update import AcceptedUpdate, RefusalReason, accepted_digest
 from fedface_core.ports import Ports
 from fedface_core.secure_aggregation.accepted_set import AcceptedSet, check_agreement
 from fedface_core.secure_aggregation.device import Device, DeviceKeys
@@ -234,7 +234,9 @@ class _Workers:
         sha256 = hashlib.sha256(self._store.get(key)).hexdigest()
         receipt = self._ledger.record_deposit(run.id, current.number, kind, client, sha256)
         assert receipt.shard is not None, "who is asked is invited"
-        if receipt.deposited >= enough(run, current, receipt.shard):
+        needed = enough(run, current, receipt.shard)
+        again = receipt.refused is RefusalReason.DUPLICATE  # perhaps the message got lost
+        if receipt.deposited == needed or (again and receipt.deposited > needed):
             shard = receipt.shard if kind is Deposit.SIGNATURE else None
             self._report(RoundReady(run_id=run.id, round=current.number, because="settled", shard=shard))
 
