@@ -44,8 +44,8 @@ ACTIONS: Final = (
     Action(
         "pause now",
         "Pause now",
-        "A round that waits for clients is suspended: no further client starts, what is under way still counts, the deadline "
-        "stands still.",
+        "A round that waits for clients is suspended: no further client starts, what is under way still counts, the "
+        "deadline stands still.",
         path="pause?now=true",
     ),
     Action("resume", "Resume", "The run goes on where it stopped.", path="resume"),
