@@ -185,7 +185,8 @@ class _Workers:
     def _train(self, run: Run, current: Round, client: str) -> None:
         shard_round = self._shard_round(run, current, client)
         vector = contribution(client, current.model_sha256)
-        roster, received = self._roster(run, shard_round), self._received(run, shard_round, client)
+        roster = self._roster(run, shard_round)
+        received = self._received(run, shard_round, client)
         add_masks(vector, masks_of(_device(client), shard_round, roster, received))
         sha256 = hashlib.sha256(vector.tobytes()).hexdigest()
         try:
@@ -200,7 +201,8 @@ class _Workers:
 
     def _sign(self, run: Run, current: Round, client: str) -> None:
         shard_round = self._shard_round(run, current, client)
-        roster, accepted = self._roster(run, shard_round), self._accepted_set(run, shard_round)
+        roster = self._roster(run, shard_round)
+        accepted = self._accepted_set(run, shard_round)
         try:
             signature = Signer(_device(client), self._journals[client]).sign(shard_round, roster, accepted)
         except RevealRefusedError:
@@ -211,7 +213,8 @@ class _Workers:
 
     def _reveal(self, run: Run, current: Round, client: str) -> None:
         shard_round = self._shard_round(run, current, client)
-        roster, accepted = self._roster(run, shard_round), self._accepted_set(run, shard_round)
+        roster = self._roster(run, shard_round)
+        accepted = self._accepted_set(run, shard_round)
         signatures = {
             each: json.loads(self._store.get(object_keys.signature(run.id, current.number, each)))
             for each in self._ledger.deposits(run.id, current.number, Deposit.SIGNATURE, accepted.updates)
