@@ -39,7 +39,9 @@ def test_a_diagram_shows_its_table(
     name: str, table: Mapping[StrEnum, Transition[RunPhase | RoundPhase]], first: Set[StrEnum]
 ) -> None:
     arrows = {pair for move in table.values() for pair in product(move.sources, move.targets)}
-    assert drawn(name) == {(str(source), str(target)) for source, target in arrows} | {("[*]", str(phase)) for phase in first}
+    assert drawn(name) == {(str(source), str(target)) for source, target in arrows} | {
+        ("[*]", str(phase)) for phase in first
+    }
 
 
 @pytest.mark.parametrize(("table", "phases"), [(RUN_TRANSITIONS, RunPhase), (ROUND_TRANSITIONS, RoundPhase)])
