@@ -89,7 +89,12 @@ COMMON: dict[str, dict[str, list[str]]] = {
         "fault": [*MessageFault],
     },
     "fedface_webhooks_total": {"outcome": ["delivered", "failed", "dropped"]},
-    "fedface_sweep_repeats_total": {"phase": ["preparing", "open", "aggregating", "evaluating"]},
+    "fedface_sweep_repeats_total": {
+        "phase": [
+            *("preparing", "open", "aggregating", "evaluating"),
+            *("registering", "sharing", "handing_on", "unmasking"),
+        ]
+    },
 }
 UPDATES = [("accepted", ""), ("failed", "client"), *(("refused", reason) for reason in RefusalReason)]
 
