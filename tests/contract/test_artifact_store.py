@@ -64,6 +64,38 @@ def test_put_replaces(store: ArtifactStore) -> None:
     assert store.keys("runs/") == [KEY]
 
 
+def test_a_put_once_stores_the_first_object_and_replaces_none(store: ArtifactStore) -> None:
+    assert store.put_once(KEY, b"the ", memoryview(b"first"))
+    assert not store.put_once(KEY, b"the first")
+    assert not store.put_once(KEY, b"another")
+    assert store.get(KEY) == b"the first"
+    store.delete(KEY)
+    assert store.put_once(KEY, b"")
+    assert not store.put_once(KEY, b"another")
+    assert store.get(KEY) == b""
+    store.put(KEY, b"replaced")
+    assert store.get(KEY) == b"replaced"
+    assert store.keys("") == [KEY]
+    with pytest.raises(InvalidInputError, match="artifact key"):
+        store.put_once("../x", b"")
+
+
+def test_of_puts_once_at_the_same_time_one_stores_its_object(store: ArtifactStore) -> None:
+    everybody = 6
+    for turn in range(8):
+        key = f"{KEY}.{turn}"
+        start = threading.Barrier(everybody)
+
+        def put(number: int, key: str = key, start: threading.Barrier = start) -> bool:
+            start.wait()
+            return store.put_once(key, str(number).encode())
+
+        with ThreadPoolExecutor(everybody) as pool:
+            stored = list(pool.map(put, range(everybody)))
+        assert sum(stored) == 1
+        assert store.get(key) == str(stored.index(True)).encode()
+
+
 @pytest.mark.parametrize("key", [KEY, "a", "runs"])
 def test_a_missing_object_is_named(store: ArtifactStore, key: str) -> None:
     store.put("runs/run-0123456789ab/plan.json", b"{}")

@@ -35,6 +35,12 @@ class SignedForItsRun(SignedArtifacts):
         with nullcontext() if correlation_id is None else working_for(correlation_id):
             super().put(key, *data, sha256=sha256)
 
+    def put_once(self, key: str, *data: bytes | memoryview) -> bool:
+        """Store an object as the service that makes it does, if there is none under the key."""
+        correlation_id = self._correlation_id(key) if current_life() is None and key.startswith("runs/") else None
+        with nullcontext() if correlation_id is None else working_for(correlation_id):
+            return super().put_once(key, *data)
+
     def _correlation_id(self, key: str) -> str | None:
         try:
             return self._ledger.load(key.split("/")[1]).correlation_id

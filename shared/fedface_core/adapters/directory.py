@@ -1,8 +1,8 @@
 """The artifact store in a directory of one machine.
 
 A put is atomic and durable: it writes a temporary file, flushes the file to disk, renames the file, and flushes the folder
-of the new name. A writer locks its temporary file. If the writer is killed, the file remains without a lock, and the next
-process that opens the store removes it.
+of the new name. A put once gives the file its name by a hard link, which replaces no other file. A writer locks its temporary
+file. If the writer is killed, the file remains without a lock, and the next process that opens the store removes it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import fcntl
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice, takewhile
@@ -25,8 +25,11 @@ from fedface_core.ports import StoredObject
 # The folder of temporary files. No key can contain '~', so these files are never read or listed.
 _INCOMING = "~incoming"
 
-# How often a put tries to rename its file, though a delete has just removed the folder, before it gives up.
-_RENAME_ATTEMPTS = 100
+# How often a put tries to name its file, though a delete has just removed the folder, before it gives up.
+_NAMING_ATTEMPTS = 100
+
+# Gives a temporary file the name of an object, and returns whether it has: not if the name may not be given twice.
+_GiveName = Callable[[Path, Path], bool]
 
 # The system's errors for a path that is no file: nothing exists there, a folder does, or a parent of the path is a file.
 _MISSING = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR)
@@ -47,19 +50,15 @@ class LocalArtifacts:
 
     def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:  # noqa: ARG002 - it signs nothing
         """Store an object, or replace it. After the call the object survives a power cut."""
-        target = self._path(key)
-        with self._translated_errors(target):
-            descriptor, temporary = _create_locked(self._root / _INCOMING)
-            with os.fdopen(descriptor, "wb") as file:
-                try:
-                    file.writelines(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                    self._rename(temporary, target)
-                except BaseException:
-                    temporary.unlink(missing_ok=True)
-                    raise
-            _flush_directory(target.parent)
+        self._write(self._path(key), data, _replace)
+
+    def put_once(self, key: str, *data: bytes | memoryview) -> bool:
+        """Store an object if there is none under the key; returns whether this call has stored it.
+
+        After the call the object that is there survives a power cut, whoever has stored it. The file system must have hard
+        links.
+        """
+        return self._write(self._path(key), data, _link)
 
     def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
         """Store many objects, key → its parts in order, some at a time if the store is far away."""
@@ -164,18 +163,32 @@ class LocalArtifacts:
         with self._translated_errors(incoming), tempfile.TemporaryFile(dir=incoming) as file:
             file.write(b"ping")
 
-    def _rename(self, temporary: Path, target: Path) -> None:
-        """Rename the file ``temporary`` to ``target``, whose folder is created if it is missing.
+    def _write(self, target: Path, data: Sequence[bytes | memoryview], give_name: _GiveName) -> bool:
+        """Write a temporary file, and give it the name ``target``; returns whether it has got the name."""
+        with self._translated_errors(target):
+            descriptor, temporary = _create_locked(self._root / _INCOMING)
+            with os.fdopen(descriptor, "wb") as file:
+                try:
+                    file.writelines(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    is_named = self._named(temporary, target, give_name)
+                finally:
+                    temporary.unlink(missing_ok=True)
+            _flush_directory(target.parent)
+        return is_named
 
-        A delete removes a folder that becomes empty, so the folder may vanish between its creation and the renaming.
+    def _named(self, temporary: Path, target: Path, give_name: _GiveName) -> bool:
+        """Whether the file ``temporary`` has got the name ``target``, whose folder is created if it is missing.
+
+        A delete removes a folder that becomes empty, so the folder may vanish between its creation and the naming.
         """
-        for _ in range(_RENAME_ATTEMPTS):
+        for _ in range(_NAMING_ATTEMPTS):
             # mkdir raises FileExistsError if the folder existed and has vanished before mkdir looks at it.
             with suppress(FileNotFoundError, FileExistsError):
                 _make_directory(target.parent, below=self._root)
-                temporary.replace(target)
-                return
-        temporary.replace(target)
+                return give_name(temporary, target)
+        return give_name(temporary, target)
 
     def _path(self, key: str) -> Path:
         check_key(key)
@@ -197,6 +210,21 @@ class LocalArtifacts:
                 f"cannot use {path} for artifacts: {error.strerror}; give FEDFACE_ARTIFACT_DIRECTORY a directory with "
                 "free space that this user may write"
             ) from error
+
+
+def _replace(temporary: Path, target: Path) -> bool:
+    temporary.replace(target)
+    return True
+
+
+def _link(temporary: Path, target: Path) -> bool:
+    try:
+        os.link(temporary, target)
+    except FileExistsError as error:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target)) from error
+        return False
+    return True
 
 
 def _objects_from(folder: Path, below: str, first: Sequence[str]) -> Iterator[StoredObject]:

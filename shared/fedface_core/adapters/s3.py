@@ -9,15 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from minio import Minio
 from minio.datatypes import Object
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
-from urllib3 import PoolManager, Retry, Timeout
+from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, MaxRetryError, ResponseError, SSLError
 
 from fedface_core.adapters.artifact_keys import check_key, check_page, check_prefix, check_range, range_past_end
@@ -76,22 +77,10 @@ class S3Artifacts:
     ) -> None:
         self._server = f"the S3 server at {mask_url(endpoint)}"
         self._bucket = bucket
-        http = PoolManager(
-            maxsize=CONNECTIONS,
-            ca_certs=None if authorities is None else str(authorities),
-            timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-            retries=Retry(
-                total=RETRIES,
-                read=READ_RETRIES,
-                backoff_factor=0.2,
-                backoff_jitter=0.1,
-                status_forcelist=(500, 502, 503, 504),
-            ),
-        )
+        connect = partial(Minio, endpoint, access_key=access_key, secret_key=secret_key, region=region, secure=secure)
         try:
-            self._client = Minio(
-                endpoint, access_key=access_key, secret_key=secret_key, region=region, secure=secure, http_client=http
-            )
+            self._client = connect(http_client=_connections(PoolManager, authorities))
+            self._client_of_new = connect(http_client=_connections(_OnlyNewObjects, authorities))
         except ValueError as error:
             raise InvalidInputError(
                 f"FEDFACE_S3_ENDPOINT must be host:port, such as minio:9000; it is {mask_url(endpoint)!r}: {error}"
@@ -109,6 +98,23 @@ class S3Artifacts:
         body = cast("BinaryIO", _PartsAsFile(data))
         with self._translated_errors(key):
             self._client.put_object(self._bucket, key, body, size, part_size=part_size, num_parallel_uploads=1)
+
+    def put_once(self, key: str, *data: bytes | memoryview) -> bool:
+        """Store an object if there is none under the key; returns whether this call has stored it.
+
+        By ``If-None-Match: *``, which Amazon's S3, MinIO and SeaweedFS know. In SeaweedFS 4.16 several calls at once could
+        all store their objects (its issue 8800).
+        """
+        check_key(key)
+        body = b"".join(data)
+        with self._translated_errors(key):
+            try:
+                self._client_of_new.put_object(self._bucket, key, io.BytesIO(body), len(body))
+            except S3Error as error:
+                if error.code != "PreconditionFailed":
+                    raise
+                return False
+        return True
 
     def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
         """Store many objects, `PUTS_AT_ONCE` at a time: each is a request of its own, which mostly waits for the server."""
@@ -260,6 +266,31 @@ class S3Artifacts:
         template = _WRONG_SETTING.get(str(error.code), "{code}: {message}")
         problem = template.format(bucket=self._bucket, code=error.code, message=error.message)
         return UnavailableError(f"{self._server} refuses us: {problem}")
+
+
+class _OnlyNewObjects(PoolManager):
+    """Connections by which an object is put only if there is none under its key: the client has no option for that."""
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **options: Any) -> BaseHTTPResponse:  # type: ignore[override]
+        """Send a request that the server carries out only if there is no such object."""
+        headers = {**options.pop("headers", {}), "If-None-Match": "*"}
+        return super().urlopen(method, url, redirect, headers=headers, **options)
+
+
+def _connections(kind: type[PoolManager], authorities: Path | None) -> PoolManager:
+    """Connections to the server, with bounded waits and repeated requests."""
+    return kind(
+        maxsize=CONNECTIONS,
+        ca_certs=None if authorities is None else str(authorities),
+        timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+        retries=Retry(
+            total=RETRIES,
+            read=READ_RETRIES,
+            backoff_factor=0.2,
+            backoff_jitter=0.1,
+            status_forcelist=(500, 502, 503, 504),
+        ),
+    )
 
 
 def _stored_object(item: Object) -> StoredObject:

@@ -73,6 +73,14 @@ class SignedArtifacts(ForwardedArtifacts):
             return
         self._store.put(key, *self._signed(key, data, sha256))
 
+    def put_once(self, key: str, *data: bytes | memoryview) -> bool:
+        """Store an object with its signature if there is none under the key; returns whether this call has stored it.
+
+        `SignatureError` if this service may not make it.
+        """
+        assert object_keys.kind(key) not in IN_BLOCKS | TOGETHER, "an object that is put once is signed as a whole"
+        return self._store.put_once(key, *(self._signed(key, data) if is_signed(key) else data))
+
     def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
         """Store many objects, some at a time if the store is far away. Those of a signed kind share one signature."""
         contents = {key: content_of(parts) for key, parts in objects.items() if is_signed(key)}

@@ -64,6 +64,14 @@ class ArtifactStore(Protocol):
         A call that failed or was interrupted may have stored some of the objects; it can be repeated.
         """
 
+    def put_once(self, key: str, *data: bytes | memoryview) -> bool:
+        """Store an object if there is none under the key; returns whether this call has stored it.
+
+        Of several calls at once one stores its object, and no call changes an object that is there. After the call every
+        reader sees the object. If the connection broke off, the call that has stored the object may return False: compare
+        what is there with what was given. For small objects: ``data`` is joined in memory.
+        """
+
     def get(self, key: str) -> bytes:
         """The whole object. `ArtifactMissingError` names the key if there is no such object."""
 

@@ -22,6 +22,10 @@ class ForwardedArtifacts:
         """Store many objects, some at a time if the store is far away."""
         self._store.put_all(objects)
 
+    def put_once(self, key: str, *data: bytes | memoryview) -> bool:
+        """Store an object if there is none under the key; returns whether this call has stored it."""
+        return self._store.put_once(key, *data)
+
     def get(self, key: str) -> bytes:
         """The whole object."""
         return self._store.get(key)

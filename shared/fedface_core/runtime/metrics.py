@@ -172,6 +172,13 @@ class CountedArtifacts(ForwardedArtifacts):
         self._store.put(key, *data, sha256=sha256)
         ARTIFACT_BYTES.labels("put", object_keys.kind(key)).inc(sum(map(len, data)))
 
+    def put_once(self, key: str, *data: bytes | memoryview) -> bool:
+        """Store an object if there is none under the key. The bytes are counted if this call has stored them."""
+        stored = self._store.put_once(key, *data)
+        if stored:
+            ARTIFACT_BYTES.labels("put", object_keys.kind(key)).inc(sum(map(len, data)))
+        return stored
+
     def put_all(self, objects: Mapping[str, Sequence[bytes | memoryview]]) -> None:
         """Store many objects, some at a time if the store is far away. The bytes are counted."""
         self._store.put_all(objects)

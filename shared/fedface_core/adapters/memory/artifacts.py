@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from heapq import nsmallest
+from threading import Lock
 
 from fedface_core.adapters.artifact_keys import check_key, check_page, check_prefix, check_range, part_of
 from fedface_core.adapters.system_clock import SystemClock
@@ -19,6 +20,7 @@ class MemoryArtifacts:
         self._objects: dict[str, bytes] = {}
         self._put_at: dict[str, datetime] = {}
         self._clock = clock or SystemClock()
+        self._storing_once = Lock()
 
     def put(self, key: str, *data: bytes | memoryview, sha256: str | None = None) -> None:  # noqa: ARG002 - it signs nothing
         """Store an object, or replace it."""
@@ -30,6 +32,15 @@ class MemoryArtifacts:
         """Store many objects, key → its parts in order, some at a time if the store is far away."""
         for key, parts in objects.items():
             self.put(key, *parts)
+
+    def put_once(self, key: str, *data: bytes | memoryview) -> bool:
+        """Store an object if there is none under the key; returns whether this call has stored it."""
+        check_key(key)
+        with self._storing_once:
+            if key in self._objects:
+                return False
+            self.put(key, *data)
+            return True
 
     def get(self, key: str) -> bytes:
         """The whole object."""

@@ -349,6 +349,17 @@ def test_what_is_not_signed_is_put_with_others_as_it_is(store: SignedArtifacts, 
     store.put_all({})
 
 
+def test_what_is_put_once_is_signed_and_a_later_one_changes_nothing(store: SignedArtifacts, raw: MemoryArtifacts) -> None:
+    update = object_keys.update("run-0123456789ab", 1, "client-000001")
+    assert store.put_once(update, DATA)
+    assert not store.put_once(update, b"other")
+    assert store.get(update) == DATA
+    assert raw.get(update) != DATA
+    model = object_keys.model("a" * 64)
+    assert store.put_once(model, DATA)
+    assert raw.get(model) == DATA
+
+
 def test_the_digests_of_a_partial_come_with_its_last_block(store: SignedArtifacts, raw: MemoryArtifacts) -> None:
     store.put(PARTIAL, DATA)
     asked = Asked(raw)
