@@ -72,6 +72,7 @@ OUTCOMES = ["ok", "error", "refused", "forged", "interrupted", "given_up"]
 KINDS = [
     *("aggregation", "claim", "class_embedding", "guidance", "identity_list", "manifest", "model", "partial", "report"),
     *("residual", "row", "run", "server_state", "update", "upload", "other"),
+    *("accepted_set", "device", "journal", "key_bundle", "received_share", "revelation", "roster", "signature"),
 ]
 # Metric → its labels, and the values of each.
 COMMON: dict[str, dict[str, list[str]]] = {

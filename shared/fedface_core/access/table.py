@@ -3,6 +3,7 @@
 In Redis a service has up to four grants: it reads records, settles or records what it did, takes messages from its own queue
 and publishes to others. In S3 a client worker simulates many clients, so it may read the row of each, but no class
 embeddings as a whole. Control never reads an update, a row, class embeddings or a residual; it lists and removes them.
+Nobody but client workers reads shares that are sealed for a client and are not its maker's, or a journal.
 """
 
 from __future__ import annotations
@@ -98,13 +99,13 @@ _REQUEST_COUNTS: Final = RedisGrant(
     "count requests", ("expire", "get", "incrby", "ttl", *_SCRIPT), reads=(REQUEST_COUNTS,), writes=(REQUEST_COUNTS,)
 )
 
-_KEPT_BY_CONTROL: Final = ("run", "manifest", "claim", "earlier_runs")
+_KEPT_BY_CONTROL: Final = ("run", "manifest", "claim", "earlier_runs", "accepted_set")
 
 TABLE: Final = {
     Identity.CONTROL: Permissions(
         redis=(_CONNECT, _EVERY_RECORD, _API_KEYS, _REQUEST_COUNTS, _publishes_to(*QUEUES)),
         store=StoreGrant(
-            reads=(*_KEPT_BY_CONTROL, "aggregation", "report", "model", "upload", "clock"),
+            reads=(*_KEPT_BY_CONTROL, "aggregation", "report", "model", "upload", "clock", "roster"),
             puts=(*_KEPT_BY_CONTROL, "model", "upload"),
             lists_and_removes=True,
         ),
@@ -112,7 +113,7 @@ TABLE: Final = {
     Identity.SWEEP: Permissions(
         redis=(_CONNECT, _EVERY_RECORD, _takes_from(CONTROL), _publishes_to(*QUEUES)),
         store=StoreGrant(
-            reads=(*_KEPT_BY_CONTROL, "aggregation", "upload"),
+            reads=(*_KEPT_BY_CONTROL, "aggregation", "upload", "roster"),
             puts=_KEPT_BY_CONTROL,
             lists_and_removes=True,
         ),
@@ -134,8 +135,14 @@ TABLE: Final = {
             _publishes_to(CONTROL, AGGREGATOR),
         ),
         store=StoreGrant(
-            reads=("model", "guidance", "identity_list", "row", "update", "residual"),
-            puts=("update", "residual", "identity_list"),
+            reads=(
+                *("model", "guidance", "identity_list", "row", "update", "residual"),
+                *("device", "roster", "received_share", "accepted_set", "signature", "journal"),
+            ),
+            puts=(
+                *("update", "residual", "identity_list"),
+                *("device", "key_bundle", "signature", "revelation", "journal"),
+            ),
         ),
     ),
     Identity.AGGREGATOR: Permissions(
@@ -151,8 +158,14 @@ TABLE: Final = {
             _publishes_to(CONTROL),
         ),
         store=StoreGrant(
-            reads=("update", "partial", "aggregation", "model", "class_embedding", "server_state", "identity_list"),
-            puts=("partial", "aggregation", "claim", "model", "class_embedding", "row", "server_state", "guidance"),
+            reads=(
+                *("update", "partial", "aggregation", "model", "class_embedding", "server_state", "identity_list"),
+                *("device", "key_bundle", "roster", "accepted_set", "revelation"),
+            ),
+            puts=(
+                *("partial", "aggregation", "claim", "model", "class_embedding", "row", "server_state", "guidance"),
+                *("received_share", "roster"),
+            ),
         ),
     ),
     Identity.EVALUATOR: Permissions(

@@ -1,8 +1,9 @@
 """The artifact store in a directory of one machine.
 
 A put is atomic and durable: it writes a temporary file, flushes the file to disk, renames the file, and flushes the folder
-of the new name. A put once gives the file its name by a hard link, which replaces no other file. A writer locks its temporary
-file. If the writer is killed, the file remains without a lock, and the next process that opens the store removes it.
+of the new name. A put once gives the file its name by a hard link, which replaces no other file. A writer locks its
+temporary file. If the writer is killed, the file remains without a lock, and the next process that opens the store removes
+it.
 """
 
 from __future__ import annotations

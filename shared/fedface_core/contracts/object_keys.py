@@ -14,8 +14,17 @@
 | rows of class embeddings | aggregator | the client of that name |
 | guidance | aggregator | client |
 | reports | evaluator | control, for the API |
+| public keys of devices | a client worker | client, aggregator |
+| key bundles | the client of that name | aggregator |
+| rosters | aggregator | client, aggregator, control |
+| received shares | aggregator | the client of that name |
+| accepted sets | control | client, aggregator |
+| signatures | the client of that name | client |
+| revelations | the client of that name | aggregator |
+| journals | the client of that name | that client |
 
-Control also deletes artifacts: of old rounds by the plan's retention, of deleted runs, and those that nothing names.
+The last eight are of secure aggregation (ADR 41). Control also deletes artifacts: of old rounds by the plan's retention, of
+deleted runs, and those that nothing names.
 """
 
 from __future__ import annotations
@@ -29,9 +38,13 @@ RUNS: Final = "runs/"
 UPLOADS: Final = "uploads/"
 """The prefix of the marks of uploaded models. The deletion of a run must not remove a model with a mark."""
 
+OF_MASKS: Final = ("accepted_set", "key_bundle", "received_share", "revelation", "roster", "signature")
+"""The kinds of artifacts that the masks of a round's updates need, and that are removed together with the updates."""
+
 KINDS: Final = (
     *("aggregation", "claim", "class_embedding", "guidance", "identity_list", "manifest", "model"),
     *("partial", "report", "residual", "row", "run", "server_state", "update", "upload"),
+    *("device", "journal", *OF_MASKS),
 )
 """Every kind of artifact, as `kind` names it."""
 
@@ -55,6 +68,14 @@ _PARTS: Final = {
     "server_state": 4,
     "residual": 6,
     "row": 5,
+    "device": 4,
+    "journal": 5,
+    "key_bundle": 6,
+    "received_share": 7,
+    "roster": 6,
+    "accepted_set": 6,
+    "signature": 6,
+    "revelation": 6,
 }
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
@@ -235,6 +256,54 @@ def run_folder(run: str) -> str:
 def transient_prefixes(run: str, number: int) -> tuple[str, str]:
     """The prefixes of what a round needs only until its manifest is written: of its updates, and of its partials."""
     return f"runs/{run}/rounds/{number}/updates/", f"runs/{run}/rounds/{number}/partials/"
+
+
+def device(run: str, client: str) -> str:
+    """The key of the public keys of a client's device, JSON. The first object that is put there counts for the whole run."""
+    return f"runs/{run}/devices/{client}.json"
+
+
+def key_bundle(run: str, number: int, client: str) -> str:
+    """The key of a client's keys of one round, JSON: public keys, and shares that are sealed for its neighbours."""
+    return f"runs/{run}/rounds/{number}/key_bundles/{client}.json"
+
+
+def received_shares(run: str, number: int, shard: int, client: str) -> str:
+    """The key of what a client gets of its neighbours' key bundles, JSON."""
+    return f"runs/{run}/rounds/{number}/received_shares/{shard:06d}/{client}.json"
+
+
+def roster(run: str, number: int, shard: int) -> str:
+    """The key of who of a shard has shared keys, JSON. The first object that is put there counts."""
+    return f"runs/{run}/rounds/{number}/rosters/{shard:06d}.json"
+
+
+def accepted_set(run: str, number: int, shard: int) -> str:
+    """The key of whose updates of a shard are summed, JSON. The first object that is put there counts."""
+    return f"runs/{run}/rounds/{number}/accepted_sets/{shard:06d}.json"
+
+
+def signature(run: str, number: int, client: str) -> str:
+    """The key of a client's signature of the accepted set of its shard, JSON."""
+    return f"runs/{run}/rounds/{number}/signatures/{client}.json"
+
+
+def revelation(run: str, number: int, client: str) -> str:
+    """The key of the shares that a client reveals, JSON."""
+    return f"runs/{run}/rounds/{number}/revelations/{client}.json"
+
+
+def journal(run: str, client: str, entry: str) -> str:
+    """The key of one entry of a client's journal, JSON. The first object that is put there counts for the whole run.
+
+    A real device would keep its journal. Here clients are tasks on any worker, so journals are in the artifact store.
+    """
+    return f"runs/{run}/journals/{client}/{entry}.json"
+
+
+def prefixes_of_masks(run: str, number: int) -> tuple[str, ...]:
+    """The prefixes of what the masks of a round's updates needed. Whoever has a device's secret opens updates with it."""
+    return tuple(f"runs/{run}/rounds/{number}/{kind}s/" for kind in OF_MASKS)
 
 
 def upload(sha256: str) -> str:

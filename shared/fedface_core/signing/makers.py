@@ -24,6 +24,14 @@ MAKERS: Final = {
     "aggregation": AGGREGATOR,
     "row": AGGREGATOR,
     "report": EVALUATOR,
+    "device": CLIENT,
+    "key_bundle": CLIENT,
+    "received_share": AGGREGATOR,
+    "roster": AGGREGATOR,
+    "accepted_set": CONTROL,
+    "signature": CLIENT,
+    "revelation": CLIENT,
+    "journal": CLIENT,
 }
 """Kind of object (`fedface_core.contracts.object_keys.kind`) → the service that may make it."""
 

@@ -73,7 +73,9 @@ class NamedArtifacts:
             return self.all_identity_lists or name in self.round_objects
         if kind == "residual" and object_keys.parse_residual_key(key) in self.residuals:
             return True
-        return kind not in ("update", "partial", "residual") or int(parts[3]) >= self.updates_kept_from
+        return (
+            kind not in ("update", "partial", "residual", *object_keys.OF_MASKS) or int(parts[3]) >= self.updates_kept_from
+        )
 
 
 def named_by(ports: Ports, run_id: str) -> NamedArtifacts:

@@ -28,6 +28,14 @@ KEYS = {
     "model": object_keys.model(SHA256),
     "claim": object_keys.claim(SHA256, RUN),
     "upload": object_keys.upload(SHA256),
+    "device": object_keys.device(RUN, CLIENT),
+    "journal": object_keys.journal(RUN, CLIENT, SHA256),
+    "key_bundle": object_keys.key_bundle(RUN, 3, CLIENT),
+    "received_share": object_keys.received_shares(RUN, 3, 0, CLIENT),
+    "roster": object_keys.roster(RUN, 3, 0),
+    "accepted_set": object_keys.accepted_set(RUN, 3, 0),
+    "signature": object_keys.signature(RUN, 3, CLIENT),
+    "revelation": object_keys.revelation(RUN, 3, CLIENT),
 }
 
 

@@ -46,6 +46,24 @@ def test_who_does_not_compute_sees_nothing_biometric_of_one_person(identity: Ide
     assert not BIOMETRIC & {*store.reads, *store.puts}
 
 
+def test_a_client_worker_and_the_aggregator_have_the_two_halves_of_masks() -> None:
+    """Shares are opened by client workers, which simulate devices; what devices reveal is put together by the aggregator."""
+    client = TABLE[Identity.CLIENT].store
+    aggregator = TABLE[Identity.AGGREGATOR].store
+    assert client is not None
+    assert aggregator is not None
+    assert {"received_share", "journal"} <= {*client.reads} - {*aggregator.reads}
+    assert {"key_bundle", "revelation"} <= {*aggregator.reads} - {*client.reads}
+    assert {"device", "key_bundle", "signature", "revelation", "journal"} <= {*client.puts} - {*aggregator.puts}
+
+
+@pytest.mark.parametrize("identity", [Identity.CONTROL, Identity.SWEEP, Identity.EVALUATOR])
+def test_who_closes_rounds_reads_no_share(identity: Identity) -> None:
+    store = TABLE[identity].store
+    assert store is not None
+    assert not {"key_bundle", "received_share", "revelation", "journal"} & {*store.reads, *store.puts}
+
+
 def test_a_queue_is_read_by_one_identity() -> None:
     readers = [key for one in TABLE.values() for grant in one.redis for key in grant.reads if key in QUEUES]
     assert sorted(readers) == sorted(QUEUES)

@@ -27,12 +27,24 @@ KINDS_OF_A_RUN = {
     object_keys.aggregation(RUN, 3, DIGEST): "aggregation",
     object_keys.report(RUN, 3): "report",
     object_keys.manifest(RUN, 3): "manifest",
+    object_keys.device(RUN, client_id(1)): "device",
+    object_keys.journal(RUN, client_id(1), SHA): "journal",
+    object_keys.key_bundle(RUN, 3, client_id(1)): "key_bundle",
+    object_keys.received_shares(RUN, 3, 0, client_id(1)): "received_share",
+    object_keys.roster(RUN, 3, 0): "roster",
+    object_keys.accepted_set(RUN, 3, 0): "accepted_set",
+    object_keys.signature(RUN, 3, client_id(1)): "signature",
+    object_keys.revelation(RUN, 3, client_id(1)): "revelation",
 }
 OTHER_KINDS = {
     object_keys.model(SHA): "model",
     object_keys.upload(SHA): "upload",
     object_keys.claim(SHA, RUN): "claim",
     object_keys.EARLIER_RUNS: "claim",
+}
+NOT_OF_MASKS = {
+    *("aggregation", "claim", "class_embedding", "guidance", "identity_list", "manifest", "model", "partial", "report"),
+    *("residual", "row", "run", "server_state", "update", "upload", "device", "journal"),
 }
 KINDS = KINDS_OF_A_RUN | OTHER_KINDS
 
@@ -60,6 +72,13 @@ def test_what_is_transient_of_a_round_are_its_updates_and_partials() -> None:
     transient = {kind for key, kind in KINDS.items() if key.startswith(prefixes)}
     assert transient == {"update", "partial"}
     assert not object_keys.update(RUN, 30, client_id(1)).startswith(prefixes)
+
+
+def test_what_is_of_masks_in_a_round_is_all_of_them_but_keys_and_journals_of_devices() -> None:
+    prefixes = object_keys.prefixes_of_masks(RUN, 3)
+    of_masks = {kind for key, kind in KINDS.items() if key.startswith(prefixes)}
+    assert of_masks == {*object_keys.OF_MASKS} == {*object_keys.KINDS} - {*NOT_OF_MASKS}
+    assert not object_keys.roster(RUN, 30, 0).startswith(prefixes)
 
 
 @given(number=st.integers(1, 10_000), index=st.integers(0, 999_999))
