@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from fedface_core.domain.ids import client_id
+from fedface_core.domain.mask_graph import GraphParameters
 from fedface_core.secure_aggregation.accepted_set import AcceptedSet
 from fedface_core.secure_aggregation.device import Device
-from fedface_core.secure_aggregation.graph_parameters import GraphParameters
 from fedface_core.secure_aggregation.key_bundle import KeyBundle, make_bundle
 from fedface_core.secure_aggregation.masking_client import Mask, commit_to, masks_of
 from fedface_core.secure_aggregation.recovery import masks_in_sum

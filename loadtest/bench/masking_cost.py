@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from fedface_core.domain.mask_graph import Against, GraphParameters, choose_parameters
 from fedface_core.secure_aggregation.accepted_set import AcceptedSet
-from fedface_core.secure_aggregation.graph_parameters import Against, GraphParameters, choose_parameters
 from fedface_core.secure_aggregation.masking_client import Mask, commit_to
 from fedface_core.secure_aggregation.recovery import masks_in_sum
 from fedface_learning.masking import add_masks, remove_masks

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedface_core.domain.mask_graph import Against, GraphParameters, choose_parameters
 from fedface_core.secure_aggregation.errors import TooFewSharesError
-from fedface_core.secure_aggregation.graph_parameters import Against, GraphParameters, choose_parameters
 from fedface_core.secure_aggregation.revealing import Revelation
 from fedface_learning.masking import Vector
 from loadtest.bench.masked_group import MaskedGroup

@@ -22,6 +22,7 @@ from fedface_core.domain.facts import (
     RoundAggregated,
     RoundEvaluated,
     RoundReady,
+    SharesHandedOn,
     StepFailed,
     StepFailing,
     Waiting,
@@ -83,6 +84,8 @@ def _apply(ports: Ports, run: Run, fact: Change) -> Run | None:
             return preparing.identities_listed(ports, run, fact)
         case RoundReady():
             return open_phase.round_ready(ports, run, fact)
+        case SharesHandedOn():
+            return None
         case RoundAggregated():
             return aggregating.round_aggregated(ports, run, fact)
         case RoundEvaluated() | EvaluationSkipped():
@@ -113,6 +116,8 @@ def _waits_for(run: Run, current: Round | None, step: OwnedStep | None) -> bool:
             return run.model_sha256 is None
         case OwnedStep.LIST_IDENTITIES:
             return run.identity_list_sha256 is None
+        case OwnedStep.HAND_ON_SHARES:
+            return False
         case OwnedStep.FOLD_SHARD:
             return current is not None and current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED, RoundPhase.AGGREGATING)
         case OwnedStep.REDUCE_ROUND:

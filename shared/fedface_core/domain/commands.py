@@ -52,6 +52,36 @@ class TrainClients(DeviceCommand):
     clients: Clients
 
 
+class ClientsOfRound(DeviceCommand):
+    """The fields of the commands of a masked round to its clients (ADR 41), beside those to enrol or to train."""
+
+    round: Counted
+    clients: Clients
+
+
+class RegisterDevices(ClientsOfRound):
+    """Asks clients to register the public keys of their devices, before they enrol."""
+
+
+class ShareKeys(ClientsOfRound):
+    """Asks clients to put their key bundles: a key of the round, and shares of their secrets for their neighbours."""
+
+
+class SignAcceptedSet(ClientsOfRound):
+    """Asks clients to sign the accepted set of their shard."""
+
+
+class RevealShares(ClientsOfRound):
+    """Asks clients to reveal one share for each of their neighbours, so that the sum of their shard can be unmasked."""
+
+
+class HandOnShares(Command):
+    """Asks the aggregator to put a shard's roster, and for each client on it the shares that it received."""
+
+    round: Counted
+    shard: Counted
+
+
 class FoldShard(Command):
     """Asks the aggregator to sum the accepted updates of one shard into the shard's partial."""
 

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from fedface_core.domain.failures import LONGEST_STORED_REASON, shortened
 from fedface_core.domain.free_text import cut
-from fedface_core.domain.ids import RunId, Sha256
+from fedface_core.domain.ids import ClientId, RunId, Sha256
+from fedface_core.domain.mask_graph import MOST_CLIENTS as MOST_IN_SHARD
 from fedface_core.domain.results import Aggregation, Counted, Scores
 
 MOST_ID_CHARACTERS: Final = 64
@@ -49,12 +50,31 @@ class IdentitiesListed(FactBase):
 
 
 class RoundReady(FactBase):
-    """A round may be ready to close. Control checks this in the ledger, so an outdated message closes no round."""
+    """A round may be ready to close, or its present phase to end. Control checks this in the ledger, so an outdated message
+    changes nothing.
+    """
 
     kind: Literal["round_ready"] = "round_ready"
     round: Counted
     because: Literal["settled", "deadline", "operator"] = Field(
-        description="`settled`: the quorum is reached, or every invited client has settled."
+        description="`settled`: the quorum is reached, or every invited client has settled; in other phases of a "
+        "masked round, the clients have done what they were asked for."
+    )
+
+
+class SharesHandedOn(FactBase):
+    """The roster of a masked shard is in the artifact store, and what each client on it has received (ADR 41)."""
+
+    kind: Literal["shares_handed_on"] = "shares_handed_on"
+    round: Counted
+    shard: Counted
+    shard_round: Sha256 = Field(description="The digest of the shard's round, on which all keys depend.")
+    roster: Sha256 = Field(description="The digest of the roster, on which all masks depend.")
+    clients: Annotated[tuple[ClientId, ...], Field(max_length=MOST_IN_SHARD)] = Field(
+        description="Who is on the roster, in client order."
+    )
+    refused: Annotated[dict[ClientId, Annotated[str, AfterValidator(_as_stored)]], Field(max_length=MOST_IN_SHARD)] = Field(
+        default_factory=dict, description="Client → what is wrong with its key bundle, so that it is not on the roster."
     )
 
 
@@ -90,6 +110,7 @@ class OwnedStep(StrEnum):
 
     PREPARE_MODEL = "aggregator.prepare_model"
     LIST_IDENTITIES = "client.list_identities"
+    HAND_ON_SHARES = "aggregator.hand_on_shares"
     FOLD_SHARD = "aggregator.fold_shard"
     REDUCE_ROUND = "aggregator.reduce_round"
     EVALUATE_MODEL = "evaluator.evaluate_model"
@@ -102,7 +123,7 @@ class OwnedStep(StrEnum):
 
 PREPARATION: Final = frozenset({OwnedStep.PREPARE_MODEL, OwnedStep.LIST_IDENTITIES})
 """The steps of a run before its first round."""
-_OF_ONE_COHORT: Final = frozenset({OwnedStep.FOLD_SHARD, OwnedStep.REDUCE_ROUND})
+_OF_ONE_COHORT: Final = frozenset({OwnedStep.HAND_ON_SHARES, OwnedStep.FOLD_SHARD, OwnedStep.REDUCE_ROUND})
 
 
 class StepFailed(FactBase):
@@ -165,7 +186,16 @@ class Waiting(FactBase):
 Note = StepFailing | Waiting
 """What control writes into the audit trail for a service that may not."""
 
-Change = ModelPrepared | IdentitiesListed | RoundReady | RoundAggregated | RoundEvaluated | EvaluationSkipped | StepFailed
+Change = (
+    ModelPrepared
+    | IdentitiesListed
+    | RoundReady
+    | SharesHandedOn
+    | RoundAggregated
+    | RoundEvaluated
+    | EvaluationSkipped
+    | StepFailed
+)
 """What may change the run."""
 
 Fact = Annotated[Change | Note, Field(discriminator="kind")]

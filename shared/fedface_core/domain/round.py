@@ -231,7 +231,7 @@ def open_round(
         number=number,
         cohort=cohort,
         carried=dict(carried or {}),
-        shard_size=plan.cohort.shard_size,
+        shard_size=plan.shard_size_for(len(cohort)),
         quorum=quorum,
         minimum=plan.cohort.minimum_for(plan.split.clients),
         opened_at=now,

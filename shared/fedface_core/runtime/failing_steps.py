@@ -14,7 +14,15 @@ import structlog
 from pydantic import BaseModel
 
 from fedface_core.contracts.tasks import ROUTES
-from fedface_core.domain.commands import Command, EnrolClients, FoldShard, HandleFact, TrainClients
+from fedface_core.domain.commands import (
+    ClientsOfRound,
+    Command,
+    EnrolClients,
+    FoldShard,
+    HandleFact,
+    HandOnShares,
+    TrainClients,
+)
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.facts import StepFailing
 from fedface_core.domain.failures import OUTLIVED, PROCESS_ENDED, is_client_step, is_final, reason_of, shard_step
@@ -96,7 +104,9 @@ def step_of(command: Command) -> str:
             return shard_step(command.shard)
         case HandleFact():
             return f"{task} of {command.fact.kind}"
-        case EnrolClients() | TrainClients():
+        case HandOnShares():
+            return f"{task} of shard {command.shard}"
+        case EnrolClients() | TrainClients() | ClientsOfRound():
             return f"{task} of {command.clients[0]} and others"
         case _:
             return task

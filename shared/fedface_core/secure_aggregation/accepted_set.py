@@ -9,10 +9,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from fedface_core.domain.ids import ClientId, Sha256
+from fedface_core.domain.mask_graph import MOST_CLIENTS
 from fedface_core.secure_aggregation.derivation import digest, statement
 from fedface_core.secure_aggregation.device import Device
 from fedface_core.secure_aggregation.errors import DamagedShareError, RevealRefusedError
-from fedface_core.secure_aggregation.graph_parameters import MOST_CLIENTS
 from fedface_core.secure_aggregation.roster import Roster
 from fedface_core.secure_aggregation.shard_round import ShardRound
 

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from fedface_core.domain.ids import ClientId, Sha256
+from fedface_core.domain.mask_graph import MOST_CLIENTS
 from fedface_core.secure_aggregation.derivation import derive, digest, statement
 from fedface_core.secure_aggregation.device import Device, DeviceKeys, Key, Signature, check_public_key, public_key_of
 from fedface_core.secure_aggregation.errors import DamagedShareError
-from fedface_core.secure_aggregation.graph_parameters import MOST_CLIENTS
 from fedface_core.secure_aggregation.shamir import PRIME, SHARE_BYTES, share_at
 from fedface_core.secure_aggregation.shard_round import ShardRound
 

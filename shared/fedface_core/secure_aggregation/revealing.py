@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from fedface_core.domain.ids import ClientId, Sha256
+from fedface_core.domain.mask_graph import MOST_CLIENTS
 from fedface_core.secure_aggregation.accepted_set import AcceptedSet, check_agreement, sign_set
 from fedface_core.secure_aggregation.device import Device, Signature
 from fedface_core.secure_aggregation.errors import DamagedShareError, RevealRefusedError
-from fedface_core.secure_aggregation.graph_parameters import MOST_CLIENTS
 from fedface_core.secure_aggregation.key_bundle import Shared, encode_share, open_shares
 from fedface_core.secure_aggregation.masking_client import Journal, basis_key, refuse_second_sum
 from fedface_core.secure_aggregation.roster import ReceivedShares, Roster

@@ -13,9 +13,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from fedface_core.domain.ids import ClientId, Sha256
+from fedface_core.domain.mask_graph import MOST_CLIENTS
 from fedface_core.secure_aggregation.derivation import digest
 from fedface_core.secure_aggregation.errors import DamagedShareError
-from fedface_core.secure_aggregation.graph_parameters import MOST_CLIENTS
 from fedface_core.secure_aggregation.key_bundle import KeyBundle, RoundKey, SealedShares, check_bundle
 from fedface_core.secure_aggregation.shard_round import ShardRound
 

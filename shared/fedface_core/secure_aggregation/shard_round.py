@@ -12,10 +12,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from fedface_core.domain.ids import RunId, Sha256
+from fedface_core.domain.mask_graph import MOST_CLIENTS
 from fedface_core.domain.results import Counted
 from fedface_core.secure_aggregation.derivation import digest
 from fedface_core.secure_aggregation.device import DeviceKeys
-from fedface_core.secure_aggregation.graph_parameters import MOST_CLIENTS
 from fedface_core.secure_aggregation.neighbours import draw_neighbours
 
 

@@ -52,6 +52,11 @@ _COMMANDS: Final[dict[type[BaseModel], frozenset[str]]] = {
     commands.ListIdentities: frozenset({CONTROL}),
     commands.EnrolClients: frozenset({CONTROL, CLIENT}),  # a client worker hands back the clients that it did not reach
     commands.TrainClients: frozenset({CONTROL, CLIENT}),
+    commands.RegisterDevices: frozenset({CONTROL}),
+    commands.ShareKeys: frozenset({CONTROL}),
+    commands.SignAcceptedSet: frozenset({CONTROL}),
+    commands.RevealShares: frozenset({CONTROL}),
+    commands.HandOnShares: frozenset({CONTROL}),
     commands.FoldShard: frozenset({CONTROL, CLIENT}),  # the client that completes a shard
     commands.ReduceRound: frozenset({CONTROL, AGGREGATOR}),  # the aggregator that folds the last shard
     commands.EvaluateModel: frozenset({CONTROL}),
@@ -60,6 +65,7 @@ _COMMANDS: Final[dict[type[BaseModel], frozenset[str]]] = {
 _FACTS: Final[dict[type[BaseModel], frozenset[str]]] = {
     facts.ModelPrepared: frozenset({AGGREGATOR}),
     facts.IdentitiesListed: frozenset({CLIENT}),
+    facts.SharesHandedOn: frozenset({AGGREGATOR}),
     facts.RoundAggregated: frozenset({AGGREGATOR}),
     facts.RoundEvaluated: frozenset({EVALUATOR}),
     facts.EvaluationSkipped: frozenset({CONTROL}),

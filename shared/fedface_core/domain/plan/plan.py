@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from math import floor, log10
+from math import ceil, floor, log2, log10
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_index
+from fedface_core.domain.mask_graph import GraphParameters, choose_parameters
 from fedface_core.domain.plan.aggregation import AdaptivePlan, AggregationPlan, NormClippingPlan, SgdPlan
 from fedface_core.domain.plan.cohort import CohortPlan
 from fedface_core.domain.plan.compute import ComputePlan, is_default
@@ -18,6 +20,14 @@ from fedface_core.domain.plan.local_training import LocalTrainingPlan
 from fedface_core.domain.plan.model import ModelPlan
 from fedface_core.domain.plan.part import PlanPart, PositiveInt, Seed, at_most, default_depends
 from fedface_core.domain.plan.retention import RetentionPlan
+from fedface_core.domain.plan.secure_aggregation import (
+    LEAST_SHARD,
+    MOST_IN_SHARD,
+    SECRECY_BITS,
+    SecureAggregationPlan,
+    masked_shard_size,
+    sizes_of_shards,
+)
 from fedface_core.domain.plan.spreadout import SpreadoutPlan
 from fedface_core.domain.plan.stopping import StopPlan
 from fedface_core.domain.plan.strategy import (
@@ -77,6 +87,12 @@ class Plan(PlanPart):
         description="`single`: each client uploads its update. `combined`, for simulations: a worker adds up what the "
         "clients that it trains contribute, and uploads the sum. The model is the same to the byte. The aggregator then "
         "cannot check single updates.",
+    )
+    secure_aggregation: SecureAggregationPlan | None = Field(
+        default=None,
+        exclude_if=lambda masks: masks is None,  # so that other plans keep their JSON, and older services read it
+        description="Whether updates are masked, so that the aggregator learns the sum of each shard and no single update, "
+        "and against whom. By default they are not.",
     )
     spreadout: SpreadoutPlan = Field(default_factory=SpreadoutPlan, description="How class embeddings are pushed apart.")
     devices: DevicePlan = Field(
@@ -139,6 +155,23 @@ class Plan(PlanPart):
     def keeps_residuals(self) -> bool:
         """Whether a client keeps something of each update for its next one: see `fedface_core.domain.residuals`."""
         return self.update_encoding.error_feedback or self.only_sums
+
+    def shard_size_for(self, clients: int) -> int:
+        """How many clients of a cohort of ``clients`` are in a shard; the last shard has what is left over."""
+        wanted = self.cohort.shard_size
+        return wanted if self.secure_aggregation is None else masked_shard_size(clients, wanted)
+
+    def mask_graph(self, members: int) -> GraphParameters:
+        """The graph of a masked shard with so many members. `InvalidInputError` if none is good enough.
+
+        All graphs of a run together are bad with a chance of 2 to the −`SECRECY_BITS` at most: of enrolment, and of each
+        round with all its retries.
+        """
+        masks = self.secure_aggregation
+        assert masks is not None, "asked of plans with masks only"
+        graphs = (1 + self.rounds * (1 + self.cohort.retries)) * ceil(self.split.clients / LEAST_SHARD)
+        bits = SECRECY_BITS + ceil(log2(graphs))
+        return choose_parameters(members, masks.corrupt, masks.dropout, masks.against, secrecy_bits=bits)
 
     @model_validator(mode="after")
     def _cohort_fits(self) -> Self:
@@ -281,6 +314,60 @@ class Plan(PlanPart):
             found = "; ".join(reason for reason, holds in reasons.items() if holds)
             raise ValueError(f"delivery: the updates of this plan cannot be combined: {found}")
         return self
+
+    @model_validator(mode="after")
+    def _can_be_masked(self) -> Self:
+        if self.secure_aggregation is None:
+            return self
+        reasons = {
+            f"strategy: {self.strategy.name!r} uploads more than sums; take 'gaussian-negatives'": not self.only_sums,
+            "aggregation.mode: there is no sum to mask in an asynchronous round; take 'synchronous'": (
+                self.aggregation.is_asynchronous
+            ),
+            "aggregation.clipping acts on single updates, and only their sum is known; leave it out": (
+                self.aggregation.clipping is not None
+            ),
+            f"update_encoding: {self.update_encoding.name} encodes single updates; take 'float32'": (
+                self.update_encoding != Float32Plan()
+            ),
+            "delivery: combined updates are known to the worker that adds them; take 'single'": self.delivery != "single",
+            f"cohort.shard_size is {self.cohort.shard_size}; take {LEAST_SHARD} to {MOST_IN_SHARD}": not (
+                LEAST_SHARD <= self.cohort.shard_size <= MOST_IN_SHARD
+            ),
+        }
+        if any(reasons.values()):
+            found = "; ".join(reason for reason, holds in reasons.items() if holds)
+            raise ValueError(f"secure_aggregation: the updates of this plan cannot be masked: {found}")
+        self._require_shards_that_hide(self.secure_aggregation)
+        return self
+
+    def _require_shards_that_hide(self, masks: SecureAggregationPlan) -> None:
+        """Check, for enrolment and for a training round, that each shard has a graph, and stays large enough to unmask."""
+        clients = self.split.clients
+        invited = self.cohort.invited(clients)
+        for cohort, quorum in ((clients, clients), (invited, self.cohort.quorum_for(clients))):
+            sizes = sizes_of_shards(cohort, self.shard_size_for(cohort))
+            if sizes[0] < LEAST_SHARD:
+                raise ValueError(
+                    f"secure_aggregation: {cohort} clients are invited to a round; their updates hide each other from "
+                    f"{LEAST_SHARD} clients on"
+                )
+            if cohort - quorum > masks.dropout * cohort:
+                raise ValueError(
+                    f"secure_aggregation.dropout is {masks.dropout:g}, and a round of {cohort} clients closes without "
+                    f"{cohort - quorum} of them, which count as dropped out: raise it, or the quorum"
+                )
+            for size in sizes:
+                stay = size - ceil(round(masks.dropout * size, 9))
+                if stay < masks.minimum:
+                    raise ValueError(
+                        f"secure_aggregation.minimum is {masks.minimum}, but of a shard of {size} clients only {stay} are "
+                        "sure to stay: lower it or secure_aggregation.dropout, or raise cohort.shard_size"
+                    )
+                try:
+                    self.mask_graph(size)
+                except InvalidInputError as error:
+                    raise ValueError(f"secure_aggregation: {error}") from None
 
     @model_validator(mode="after")
     def _stop_rate_is_reported(self) -> Self:

@@ -7,10 +7,10 @@ from hashlib import sha256
 
 import pytest
 
+from fedface_core.domain.mask_graph import GraphParameters
 from fedface_core.secure_aggregation.derivation import derive, statement
 from fedface_core.secure_aggregation.device import Device, agree
 from fedface_core.secure_aggregation.errors import DamagedShareError
-from fedface_core.secure_aggregation.graph_parameters import GraphParameters
 from fedface_core.secure_aggregation.key_bundle import KeyBundle, Shared, check_bundle, make_bundle, open_shares
 from fedface_core.secure_aggregation.shamir import recover
 from loadtest.bench.masked_group import MaskedGroup

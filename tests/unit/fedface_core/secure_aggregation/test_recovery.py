@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from fedface_core.domain.mask_graph import GraphParameters
 from fedface_core.secure_aggregation.derivation import statement
 from fedface_core.secure_aggregation.errors import DamagedShareError, RevealRefusedError, TooFewSharesError
-from fedface_core.secure_aggregation.graph_parameters import GraphParameters
 from fedface_core.secure_aggregation.key_bundle import KeyBundle, encode_share
 from fedface_core.secure_aggregation.masking_client import Mask
 from fedface_core.secure_aggregation.recovery import masks_in_sum

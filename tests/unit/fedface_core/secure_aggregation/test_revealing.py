@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fedface_core.domain.mask_graph import GraphParameters
 from fedface_core.secure_aggregation.accepted_set import AcceptedSet
 from fedface_core.secure_aggregation.errors import DamagedShareError, RevealRefusedError
-from fedface_core.secure_aggregation.graph_parameters import GraphParameters
 from fedface_core.secure_aggregation.key_bundle import open_shares
 from fedface_core.secure_aggregation.roster import ReceivedShares, Roster
 from fedface_learning.masking import Vector

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from fedface_core.secure_aggregation.graph_parameters import GraphParameters
+from fedface_core.domain.mask_graph import GraphParameters
 from fedface_core.secure_aggregation.shard_round import ShardRound
 from loadtest.bench.masked_group import MaskedGroup
 

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import pytest
 
+from fedface_core.domain.plan import Plan
 from fedface_core.secure_aggregation.errors import RevealRefusedError
 from fedface_core.secure_aggregation.shard_round import ShardRound
-from fedface_core.secure_aggregation.terms import MaskTerms
+from fedface_core.secure_aggregation.terms import check_terms
 from loadtest.bench.masked_group import MaskedGroup
 
-TERMS = MaskTerms(against="lying", corrupt=0.2, dropout=0.3, graphs=100)
-ROUND = MaskedGroup.of(16, TERMS.graph(16), minimum=8).shard_round
+
+def masked_plan(rounds: int = 8, **masks: str | float) -> Plan:
+    return Plan.model_validate(
+        {
+            "split": {"clients": 256, "test": 2},
+            "data": {"dataset": "synthetic"},
+            "model": {"centring": False},
+            "cohort": {"size": 16, "shard_size": 256},
+            "strategy": "gaussian-negatives",
+            "secure_aggregation": masks,
+            "rounds": rounds,
+        }
+    )
+
+
+PLAN = masked_plan(against="lying")
+ROUND = MaskedGroup.of(16, PLAN.mask_graph(16), minimum=8).shard_round
 
 
 def changed(**changes: int) -> ShardRound:
@@ -18,23 +34,21 @@ def changed(**changes: int) -> ShardRound:
 
 
 def test_the_round_of_the_plan_is_taken_and_one_with_a_larger_minimum() -> None:
-    TERMS.check(ROUND)
-    TERMS.check(changed(minimum=10))
+    check_terms(PLAN, ROUND)
+    check_terms(PLAN, changed(minimum=10))
 
 
 @pytest.mark.parametrize("easier", [{"threshold": 2}, {"signers": 0}, {"degree": 14, "threshold": 10}])
 def test_a_round_with_another_graph_is_refused(easier: dict[str, int]) -> None:
     with pytest.raises(RevealRefusedError, match=r"by its plan a shard of this size has GraphParameters\(degree=15, thre"):
-        TERMS.check(changed(**easier))
+        check_terms(PLAN, changed(**easier))
 
 
 def test_a_smaller_sum_is_refused() -> None:
     with pytest.raises(RevealRefusedError, match="would unmask a sum of 7 updates, and its plan none below 8"):
-        TERMS.check(changed(minimum=7))
+        check_terms(PLAN, changed(minimum=7))
 
 
 def test_a_long_run_has_larger_graphs_for_the_same_chance() -> None:
-    curious = {"against": "curious", "corrupt": 0.2, "dropout": 0.3}
-    short, long = (MaskTerms.model_validate(curious | {"graphs": graphs}).graph(256) for graphs in (1, 10_000))
-    assert (short.degree, short.threshold) == (92, 44)
-    assert (long.degree, long.threshold) > (short.degree, short.threshold)
+    short, long = (masked_plan(rounds=rounds).mask_graph(256) for rounds in (1, 100_000))
+    assert (long.degree, long.threshold) > (short.degree, short.threshold) > (92, 44)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.plan.secure_aggregation import masked_shard_size, sizes_of_shards
 
 
 def refusal(plan: dict[str, Any]) -> tuple[str, str]:
@@ -156,6 +157,50 @@ def test_what_json_cannot_write_is_refused(field: str, value: float) -> None:
 @pytest.mark.parametrize(("part", "name", "value"), [("cohort", "deadline_seconds", 1e12), ("split", "clients", 1_000_001)])
 def test_what_no_date_or_id_has_room_for_is_refused(part: str, name: str, value: float) -> None:
     assert refusal({part: {name: value}})[0] == f"{part}.{name}"
+
+
+MASKED: dict[str, Any] = {
+    "strategy": "gaussian-negatives",
+    "model": {"centring": False},
+    "data": {"dataset": "synthetic"},
+    "split": {"clients": 200, "test": 2},
+    "secure_aggregation": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"strategy": "fedface"}, "strategy: 'fedface' uploads more than sums; take 'gaussian-negatives'"),
+        (
+            {"aggregation": {"clipping": "median"}},
+            "aggregation.clipping acts on single updates, and only their sum is",
+        ),
+        ({"update_encoding": {"name": "float16"}}, "update_encoding: float16 encodes single updates; take 'float32'"),
+        ({"cohort": {"shard_size": 15}}, "cohort.shard_size is 15; take 16 to 256"),
+        ({"cohort": {"shard_size": 257}}, "cohort.shard_size is 257; take 16 to 256"),
+        ({"cohort": {"size": 15}}, "15 clients are invited to a round; their updates hide each other from 16 clients on"),
+        (
+            {"cohort": {"size": 60, "quorum": 40}},
+            "secure_aggregation.dropout is 0.3, and a round of 60 clients closes with",
+        ),
+        ({"secure_aggregation": {"minimum": 25}}, "of a shard of 30 clients only 21 are sure to stay: lower it or"),
+        ({"secure_aggregation": {"corrupt": 0.7}}, "of which 21 may collude and 9 may drop out cannot be masked and unm"),
+    ],
+)
+def test_updates_that_would_not_be_hidden_or_summed_are_not_masked(changes: dict[str, Any], reason: str) -> None:
+    assert Plan.model_validate(MASKED).secure_aggregation is not None
+    assert "secure_aggregation" not in Plan().model_dump(), "older services read such a plan"
+    _, message = refusal(MASKED | changes)
+    assert "secure_aggregation" in message
+    assert reason in message
+
+
+@given(st.integers(16, 2000), st.integers(16, 256))
+def test_no_masked_shard_is_small(clients: int, wanted: int) -> None:
+    sizes = sizes_of_shards(clients, masked_shard_size(clients, wanted))
+    assert sizes[0] >= 16
+    assert sizes[-1] >= min(wanted, clients)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.secure_aggregation.graph_parameters import Against, GraphParameters, choose_parameters, most_of_two
+from fedface_core.domain.mask_graph import Against, GraphParameters, choose_parameters, most_of_two
 from fedface_core.secure_aggregation.neighbours import draw_neighbours
 
 
