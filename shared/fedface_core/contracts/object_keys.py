@@ -268,19 +268,27 @@ def key_bundle(run: str, number: int, client: str) -> str:
     return f"runs/{run}/rounds/{number}/key_bundles/{client}.json"
 
 
-def received_shares(run: str, number: int, shard: int, client: str) -> str:
-    """The key of what a client gets of its neighbours' key bundles, JSON."""
-    return f"runs/{run}/rounds/{number}/received_shares/{shard:06d}/{client}.json"
+def received_shares(run: str, number: int, shard: int, shard_round: str, client: str) -> str:
+    """The key of what a client gets of its neighbours' key bundles, JSON. ``shard_round`` is as in `roster`."""
+    return f"runs/{run}/rounds/{number}/received_shares/{_of_shard(shard, shard_round)}/{client}.json"
 
 
-def roster(run: str, number: int, shard: int) -> str:
-    """The key of who of a shard has shared keys, JSON. The first object that is put there counts."""
-    return f"runs/{run}/rounds/{number}/rosters/{shard:06d}.json"
+def roster(run: str, number: int, shard: int, shard_round: str) -> str:
+    """The key of who of a shard has shared keys, JSON. The first object that is put there counts.
+
+    ``shard_round`` is the digest of the shard's round. After the loss of the ledger a round may begin again from another
+    model version: then it has another digest, and finds no roster.
+    """
+    return f"runs/{run}/rounds/{number}/rosters/{_of_shard(shard, shard_round)}.json"
 
 
-def accepted_set(run: str, number: int, shard: int) -> str:
-    """The key of whose updates of a shard are summed, JSON. The first object that is put there counts."""
-    return f"runs/{run}/rounds/{number}/accepted_sets/{shard:06d}.json"
+def accepted_set(run: str, number: int, shard: int, shard_round: str) -> str:
+    """The key of whose updates of a shard are summed, JSON. The first object that is put there counts, as of `roster`."""
+    return f"runs/{run}/rounds/{number}/accepted_sets/{_of_shard(shard, shard_round)}.json"
+
+
+def _of_shard(shard: int, shard_round: str) -> str:
+    return f"{shard:06d}-{shard_round[:16]}"
 
 
 def signature(run: str, number: int, client: str) -> str:

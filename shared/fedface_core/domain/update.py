@@ -92,6 +92,8 @@ class RefusalReason(StrEnum):
     UNUSABLE = "unusable"
     """Something that no check foresaw went wrong with it."""
     UNSIGNED = "unsigned"
+    NOT_UNMASKED = "not_unmasked"
+    """The masks of its shard could not be taken out of the sum, or were not to be."""
 
 
 class Receipt(BaseModel):

@@ -35,7 +35,7 @@ def remove_old_updates_in_open_round(ports: Ports, run: Run, needed: Iterable[in
 
 
 def remove_old_updates(ports: Ports, run: Run, *, ended: int, needed: Iterable[int] = ()) -> Run:
-    """Remove updates, partials, server states, rows and residuals of old rounds, as the plan's retention says.
+    """Remove updates, partials, what masks needed, server states, rows and residuals of old rounds, as the retention says.
 
     ``ended`` is the newest round that has ended. ``needed`` are rounds from whose results clients still train: the
     updates of these and of later rounds are kept. Returns the run with its new `updates_kept_from`, not saved yet.
@@ -43,7 +43,8 @@ def remove_old_updates(ports: Ports, run: Run, *, ended: int, needed: Iterable[i
     keep = run.plan.retention.rounds_of_updates
     keep_from = max(run.updates_kept_from, min([ended + 1 - keep, *run.evaluating, *needed]))
     for number in range(run.updates_kept_from, keep_from):
-        for prefix in object_keys.transient_prefixes(run.id, number):
+        masks = object_keys.prefixes_of_masks(run.id, number) if run.plan.secure_aggregation is not None else ()
+        for prefix in (*object_keys.transient_prefixes(run.id, number), *masks):
             _remove_all(ports.artifacts, prefix)
         log.info("old_updates_removed", round=number)
     if keep_from > run.updates_kept_from:

@@ -31,9 +31,9 @@ KEYS = {
     "device": object_keys.device(RUN, CLIENT),
     "journal": object_keys.journal(RUN, CLIENT, SHA256),
     "key_bundle": object_keys.key_bundle(RUN, 3, CLIENT),
-    "received_share": object_keys.received_shares(RUN, 3, 0, CLIENT),
-    "roster": object_keys.roster(RUN, 3, 0),
-    "accepted_set": object_keys.accepted_set(RUN, 3, 0),
+    "received_share": object_keys.received_shares(RUN, 3, 0, SHA256, CLIENT),
+    "roster": object_keys.roster(RUN, 3, 0, SHA256),
+    "accepted_set": object_keys.accepted_set(RUN, 3, 0, SHA256),
     "signature": object_keys.signature(RUN, 3, CLIENT),
     "revelation": object_keys.revelation(RUN, 3, CLIENT),
 }

@@ -30,9 +30,9 @@ KINDS_OF_A_RUN = {
     object_keys.device(RUN, client_id(1)): "device",
     object_keys.journal(RUN, client_id(1), SHA): "journal",
     object_keys.key_bundle(RUN, 3, client_id(1)): "key_bundle",
-    object_keys.received_shares(RUN, 3, 0, client_id(1)): "received_share",
-    object_keys.roster(RUN, 3, 0): "roster",
-    object_keys.accepted_set(RUN, 3, 0): "accepted_set",
+    object_keys.received_shares(RUN, 3, 0, SHA, client_id(1)): "received_share",
+    object_keys.roster(RUN, 3, 0, SHA): "roster",
+    object_keys.accepted_set(RUN, 3, 0, SHA): "accepted_set",
     object_keys.signature(RUN, 3, client_id(1)): "signature",
     object_keys.revelation(RUN, 3, client_id(1)): "revelation",
 }
@@ -78,7 +78,7 @@ def test_what_is_of_masks_in_a_round_is_all_of_them_but_keys_and_journals_of_dev
     prefixes = object_keys.prefixes_of_masks(RUN, 3)
     of_masks = {kind for key, kind in KINDS.items() if key.startswith(prefixes)}
     assert of_masks == {*object_keys.OF_MASKS} == {*object_keys.KINDS} - {*NOT_OF_MASKS}
-    assert not object_keys.roster(RUN, 30, 0).startswith(prefixes)
+    assert not object_keys.roster(RUN, 30, 0, SHA).startswith(prefixes)
 
 
 @given(number=st.integers(1, 10_000), index=st.integers(0, 999_999))
