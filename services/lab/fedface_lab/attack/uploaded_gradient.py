@@ -60,7 +60,7 @@ def gradient_of_sum(stored: StoredRound, client: str, parameters: Sequence[str])
     total = [torch.zeros_like(base[name]) for name in parameters]
     images = 0
     for member in members:
-        weight = stored.manifest.accepted[member].images
+        weight = stored.manifest.accepted[member].declared_images
         images += weight
         for part, change in zip(total, _change(stored.update(member), base, parameters), strict=True):
             part += weight * change
