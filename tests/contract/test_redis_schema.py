@@ -12,10 +12,11 @@ import redis
 from fedface_core.adapters.memory import ManualClock
 from fedface_core.adapters.redis import keys
 from fedface_core.adapters.redis.ledger import RedisLedger
+from fedface_core.domain.deposit import Deposit
 from fedface_core.domain.devices import Wait
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.round import open_round
+from fedface_core.domain.round import RoundPhase, open_round
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate
 
@@ -38,6 +39,11 @@ def ledger(ledger_url: str) -> RedisLedger:
     ledger = RedisLedger(ledger_url, clock=ManualClock(NOW))
     ledger.create(RUN)
     ledger.save(RUN, "round_opened", opened=open_round(PLAN, RUN.id, 12, COHORT, "0" * 64, NOW))
+    # As Redis, and not the plan, sees it: a round of this plan has no masks, and never comes to this phase.
+    sharing = open_round(PLAN, RUN.id, 12, COHORT, "0" * 64, NOW).replace(phase=RoundPhase.SHARING)
+    ledger.save(ledger.load(RUN.id), "phase", changed=sharing)
+    ledger.record_deposit(RUN.id, 12, Deposit.KEY_BUNDLE, COHORT[0], "1" * 64)
+    ledger.save(ledger.load(RUN.id), "phase", changed=sharing.replace(phase=RoundPhase.OPEN))
     ledger.begin_attempt(RUN.id, 12, COHORT[0])
     ledger.begin_wait(RUN.id, 12, COHORT[0], Wait.TRAINING, 1)
     ledger.accept(RUN.id, 12, COHORT[0], AcceptedUpdate(sha256="1" * 64, size=1, images=1))

@@ -126,7 +126,15 @@ TABLE: Final = {
                 "settle clients of a round",
                 (
                     *(_ROUND.unsettled, _ROUND.shards, _ROUND.accepted, _ROUND.accepted_shards, _ROUND.failed, _ROUND.late),
-                    *(_ROUND.attempts, _ROUND.waits, _ROUND.activity, _RUN.answered, *_FAILURES),
+                    *(
+                        _ROUND.deposits,
+                        _ROUND.depositors,
+                        _ROUND.attempts,
+                        _ROUND.waits,
+                        _ROUND.activity,
+                        _RUN.answered,
+                        *_FAILURES,
+                    ),
                 ),
                 reads=(_ROUND.round, _ROUND.members, _RUN.run),
             ),
@@ -148,7 +156,7 @@ TABLE: Final = {
     Identity.AGGREGATOR: Permissions(
         redis=(
             _CONNECT,
-            _reads(_RUN.run, _ROUND.round, _ROUND.accepted, _ROUND.failed),
+            _reads(_RUN.run, _ROUND.round, _ROUND.accepted, _ROUND.failed, _ROUND.deposits),
             _records(
                 "record partials",
                 (_ROUND.folded, _ROUND.activity, *_FAILURES),

@@ -1,59 +1,45 @@
 """A round: one cohort, one aggregation, one evaluation. Round 0 is enrolment.
 
-A round moves from phase to phase by the table `ROUND_TRANSITIONS`, and only by the methods of `Round` that name its moves.
+A round moves from phase to phase by the table `round_phase.ROUND_TRANSITIONS`, and only by the methods of `Round` that name
+its moves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Annotated, Final, Literal, TypedDict, Unpack
+from typing import Annotated, Literal, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fedface_core.domain.deposit import Deposit
 from fedface_core.domain.ids import ClientId, RunId, Sha256
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.results import MOST_COUNTED, Aggregation, Counted, Scores
 from fedface_core.domain.round_kind import RoundKind
-from fedface_core.domain.transitions import Transition, replaced
+from fedface_core.domain.round_phase import ENDED_ROUND, ROUND_TRANSITIONS, RoundMove, RoundPhase
+from fedface_core.domain.transitions import replaced
+
+__all__ = ["ENDED_ROUND", "ROUND_TRANSITIONS", "Round", "RoundMasks", "RoundMove", "RoundPhase", "RoundState"]
 
 
-class RoundPhase(StrEnum):
-    """The phases of a round."""
+class ShardRoster(BaseModel):
+    """The roster of a masked shard, as it was fixed before the first update was masked."""
 
-    OPEN = "open"
-    SUSPENDED = "suspended"
-    AGGREGATING = "aggregating"
-    EVALUATING = "evaluating"
-    FINISHED = "finished"
-    ABANDONED = "abandoned"
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shard_round: Sha256 = Field(description="The digest of the shard's round, on which all its keys depend.")
+    roster: Sha256 = Field(description="The digest of the roster, on which all masks depend.")
 
 
-ENDED_ROUND: Final = frozenset({RoundPhase.FINISHED, RoundPhase.ABANDONED})
+class RoundMasks(BaseModel):
+    """What the record of a masked round says of its masks."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-class RoundMove(StrEnum):
-    """The moves of a round from phase to phase. Each move is a method of `Round`."""
-
-    CLOSE = "close"
-    AGGREGATED = "aggregated"
-    EVALUATED = "evaluated"
-    SKIP_EVALUATION = "skip evaluation"
-    SUSPEND = "suspend"
-    REOPEN = "reopen"
-    ABANDON = "abandon"
-
-
-ROUND_TRANSITIONS: Final[dict[RoundMove, Transition[RoundPhase]]] = {
-    RoundMove.CLOSE: Transition.between({RoundPhase.OPEN}, RoundPhase.AGGREGATING),
-    RoundMove.AGGREGATED: Transition.between({RoundPhase.AGGREGATING}, RoundPhase.EVALUATING),
-    RoundMove.EVALUATED: Transition.between({RoundPhase.EVALUATING}, RoundPhase.FINISHED),
-    RoundMove.SKIP_EVALUATION: Transition.between({RoundPhase.EVALUATING}, RoundPhase.FINISHED),
-    RoundMove.SUSPEND: Transition.between({RoundPhase.OPEN}, RoundPhase.SUSPENDED),
-    RoundMove.REOPEN: Transition.between({RoundPhase.SUSPENDED}, RoundPhase.OPEN),
-    RoundMove.ABANDON: Transition.between(set(RoundPhase) - ENDED_ROUND, RoundPhase.ABANDONED),
-}
+    rosters: dict[Counted, ShardRoster | None] = Field(
+        default_factory=dict, description="Shard → its roster, once fixed; none if too few of its clients have shared keys."
+    )
 
 
 class RoundState(BaseModel):
@@ -78,6 +64,11 @@ class RoundState(BaseModel):
     deadline_at: datetime
     closed_at: datetime | None = None
     suspended_at: datetime | None = Field(default=None, description="When the pause of its run began.")
+    suspended_from: RoundPhase | None = Field(
+        default=None,
+        exclude_if=lambda phase: phase is None,  # rounds without masks are as they were in earlier versions
+        description="The phase in which the pause found a masked round; none if it was open.",
+    )
     finished_at: datetime | None = None
     base: Counted | None = Field(
         default=None, description="The finished round that the cohort starts from; none at enrolment."
@@ -96,6 +87,9 @@ class RoundState(BaseModel):
         default_factory=dict,
         description="Client → the round whose residual it uses. Clients that are not here have no residual.",
     )
+    masks: RoundMasks | None = Field(
+        default=None, exclude_if=lambda masks: masks is None, description="Of a round whose updates are masked."
+    )
     skip_evaluation: bool = Field(default=False, description="Whether an operator asked to skip the evaluation.")
     abandoned_because: str | None = None
     aggregation: Aggregation | None = None
@@ -106,6 +100,11 @@ class RoundState(BaseModel):
         """The kind of this round: enrolment or training."""
         return RoundKind.of(self.number)
 
+    @property
+    def takes(self) -> RoundPhase:
+        """The phase whose answers the round takes: its own, or while it is suspended the one in which the pause found it."""
+        return self.suspended_from or RoundPhase.OPEN if self.phase is RoundPhase.SUSPENDED else self.phase
+
 
 class RoundChanges(TypedDict, total=False):
     """The fields of a round that may change, with their types, as `Round.replace` takes them."""
@@ -114,6 +113,8 @@ class RoundChanges(TypedDict, total=False):
     deadline_at: datetime
     closed_at: datetime | None
     suspended_at: datetime | None
+    suspended_from: RoundPhase | None
+    masks: RoundMasks | None
     finished_at: datetime | None
     skip_evaluation: bool
     abandoned_because: str | None
@@ -147,9 +148,36 @@ class Round(RoundState):
         """The round with some fields changed. `pydantic.ValidationError` if a field cannot hold its new value."""
         return replaced(self, changes)
 
-    def closed(self, now: datetime) -> Round:
-        """The round in phase `aggregating`: it accepts no further update, so its accepted set is final."""
-        return self._moved(RoundMove.CLOSE, RoundPhase.AGGREGATING, closed_at=now)
+    def registered(self, deadline_at: datetime) -> Round:
+        """The masked round in phase `sharing`, until a deadline: its devices have registered their keys."""
+        return self._moved(RoundMove.REGISTERED, RoundPhase.SHARING, deadline_at=deadline_at)
+
+    def shared(self) -> Round:
+        """The masked round in phase `handing_on`: it takes no further key bundle."""
+        return self._moved(RoundMove.SHARED, RoundPhase.HANDING_ON)
+
+    def with_rosters(self, rosters: Mapping[int, ShardRoster | None]) -> Round:
+        """The masked round with the rosters of further shards. One that is fixed is never replaced."""
+        assert self.masks is not None, "only masked rounds have rosters"
+        return self.replace(masks=RoundMasks(rosters={**rosters, **self.masks.rosters}))
+
+    def handed_on(self, deadline_at: datetime) -> Round:
+        """The masked round in phase `open`, until a deadline: the roster of each shard is fixed."""
+        return self._moved(RoundMove.HANDED_ON, RoundPhase.OPEN, deadline_at=deadline_at)
+
+    def closed(self, now: datetime, unmask_by: datetime | None = None) -> Round:
+        """The round in phase `aggregating`: it accepts no further update, so its accepted set is final.
+
+        A masked round is in phase `unmasking` first, until the deadline ``unmask_by``.
+        """
+        if self.masks is None:
+            return self._moved(RoundMove.CLOSE, RoundPhase.AGGREGATING, closed_at=now)
+        assert unmask_by is not None, "a masked round is unmasked until a deadline"
+        return self._moved(RoundMove.CLOSE, RoundPhase.UNMASKING, closed_at=now, deadline_at=unmask_by)
+
+    def unmasked(self) -> Round:
+        """The masked round in phase `aggregating`: what its clients have revealed is final."""
+        return self._moved(RoundMove.UNMASKED, RoundPhase.AGGREGATING)
 
     def aggregated(self, aggregation: Aggregation) -> Round:
         """The round in phase `evaluating`, with the results of its aggregation."""
@@ -169,16 +197,18 @@ class Round(RoundState):
 
     def suspended(self, now: datetime) -> Round:
         """The round in phase `suspended`, since its run is paused at once: no task starts, but updates are accepted."""
-        return self._moved(RoundMove.SUSPEND, RoundPhase.SUSPENDED, suspended_at=now)
+        found = None if self.phase is RoundPhase.OPEN else self.phase
+        return self._moved(RoundMove.SUSPEND, RoundPhase.SUSPENDED, suspended_at=now, suspended_from=found)
 
     def reopened(self, now: datetime) -> Round:
-        """The round in phase `open` again, since its run is resumed. The deadline moves by the length of the pause.
+        """The round in the phase in which the pause found it, since its run is resumed. The deadline moves by the length of
+        the pause.
 
         If the ledger's clock was set back during the pause, the deadline stays.
         """
         assert self.suspended_at is not None, "only a suspended round is reopened"
         deadline_at = self.deadline_at + max(timedelta(), now - self.suspended_at)
-        return self._moved(RoundMove.REOPEN, RoundPhase.OPEN, suspended_at=None, deadline_at=deadline_at)
+        return self._moved(RoundMove.REOPEN, self.takes, suspended_at=None, suspended_from=None, deadline_at=deadline_at)
 
     def abandoned(self, now: datetime, because: str) -> Round:
         """The round in phase `abandoned`: it has too few updates, its run has ended, or an operator retries it."""
@@ -201,6 +231,12 @@ class Tally(BaseModel):
     unsettled: frozenset[str] = Field(description="Invited clients that were neither accepted nor failed.")
     accepted_shards: frozenset[int] = Field(description="Shards with at least one accepted update.")
     folded_shards: frozenset[int] = Field(description="Shards whose partial is recorded.")
+    deposited: Mapping[Deposit, frozenset[str]] = Field(
+        default_factory=dict, description="Masked rounds: kind of deposit → the clients that have made one."
+    )
+    accepted_clients: frozenset[str] = Field(
+        default=frozenset(), description="Masked rounds: the clients whose updates were accepted."
+    )
     last_activity: datetime = Field(description="When the ledger last recorded anything about the round.")
 
 
@@ -217,7 +253,8 @@ def open_round(
     carried: Mapping[str, int] | None = None,
     residuals: Mapping[str, int] | None = None,
 ) -> Round:
-    """Round ``number`` of a run, open for the updates of ``cohort``.
+    """Round ``number`` of a run, open for the updates of ``cohort``; or, if they are to be masked, in the first phase of a
+    masked round.
 
     The cohort starts from the model version ``model_sha256`` and the other results of the round ``base`` (none at
     enrolment). ``identity_list_sha256``, ``carried`` and ``residuals`` are the fields of `RoundState` of these names.
@@ -226,16 +263,23 @@ def open_round(
     enrols = RoundKind.of(number) is RoundKind.ENROLMENT
     quorum = len(cohort) if enrols else min(plan.cohort.quorum_for(plan.split.clients), len(cohort))
     results = base.aggregation if base else None
+    masked = plan.secure_aggregation
+    first = RoundPhase.OPEN
+    if masked:
+        first = RoundPhase.REGISTERING if enrols else RoundPhase.SHARING
+    deadline_seconds = masked.sharing_deadline_seconds if masked else plan.cohort.deadline_seconds
     return Round(
         run_id=run_id,
         number=number,
+        phase=first,
+        masks=RoundMasks() if masked else None,
         cohort=cohort,
         carried=dict(carried or {}),
         shard_size=plan.shard_size_for(len(cohort)),
         quorum=quorum,
         minimum=plan.cohort.minimum_for(plan.split.clients),
         opened_at=now,
-        deadline_at=now + timedelta(seconds=plan.cohort.deadline_seconds),
+        deadline_at=now + timedelta(seconds=deadline_seconds),
         base=base.number if base else None,
         model_sha256=model_sha256,
         identity_list_sha256=identity_list_sha256,

@@ -21,6 +21,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fedface_core.domain.cohort import Participation
+from fedface_core.domain.deposit import Deposit, DepositReceipt
 from fedface_core.domain.devices import Wait
 from fedface_core.domain.failures import StepFailure
 from fedface_core.domain.round import Round, RoundState, Tally
@@ -109,9 +110,10 @@ class RunRecords(Protocol):
 
         ``opened``: the whole cohort is unsettled from now on. An invitation is counted for each client of a training round,
         except carried clients. ``changed``: the ledger accepts no update any more if the round is neither open nor
-        suspended. An open round gets the deadline of its record. A suspended round that becomes open loses its counts of
-        attempts, since a pause is no fault of its clients. The failures of steps are forgotten: those of the ``changed``
-        round if its phase is another one, and those of the run itself if its phase is another one or the run has ended.
+        suspended. The round gets the deadline of its record. If it comes to a phase that waits for clients, as an open one
+        does, its counts of attempts begin anew: neither a pause nor what was asked before counts. The failures of steps are
+        forgotten: those of the ``changed`` round if its phase is another one, and those of the run itself if its phase is
+        another one or the run has ended.
 
         Nothing is stored if an error is raised: `StaleVersionError` if the stored version is another one, since somebody
         else has changed the run; `NotFoundError` if there is no such run, or ``changed`` was never opened.
@@ -152,8 +154,9 @@ class RoundSettlement(Protocol):
     def begin_attempt(self, run_id: str, number: int, client: str) -> int:
         """Count a delivery of the client's task in this round, and record activity. Returns the count, 1 at first.
 
-        Returns 0, and records nothing, if the client must not start: the round is not open (a suspended round is not open),
-        or the client is not invited or has settled. `NotFoundError` if there is no such run, or the round was never opened.
+        Returns 0, and records nothing, if the client must not start: the round waits for no clients (a suspended round does
+        not), or the client is not invited or has settled. While a masked round is being unmasked, the clients whose updates
+        were accepted may start instead. `NotFoundError` if there is no such run, or the round was never opened.
         """
 
     def take_back_attempt(self, run_id: str, number: int, client: str) -> None:
@@ -178,11 +181,11 @@ class RoundSettlement(Protocol):
     def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> Receipt:
         """Record the update of an invited client that has not settled, in one atomic step. Its failures are forgotten.
 
-        An open round accepts updates before its deadline, a suspended round at any time. Otherwise nothing changes, and the
-        receipt gives the reason: not invited, duplicate (an update of the client was accepted already), or late (the round
-        has closed, the deadline has passed, or the client has failed). The receipt of a duplicate also says whether shard
-        and round are complete, so that a repeated task can publish a lost message again. `NotFoundError` if there is no
-        such run, or the round was never opened.
+        An open round accepts updates before its deadline, one that was suspended while open at any time. Otherwise nothing
+        changes, and the receipt gives the reason: not invited, duplicate (an update of the client was accepted already), or
+        late (the round is not open, the deadline has passed, or the client has failed). The receipt of a duplicate also
+        says whether shard and round are complete, so that a repeated task can publish a lost message again. `NotFoundError`
+        if there is no such run, or the round was never opened.
         """
 
     def accept_all(self, run_id: str, number: int, updates: Mapping[str, AcceptedUpdate]) -> Receipt:
@@ -197,10 +200,27 @@ class RoundSettlement(Protocol):
         """Record that an invited client that has not settled will send no update, and why, in one atomic step. Failures of
         its attempts are forgotten.
 
-        An open round records failures before its deadline, a suspended round at any time. Otherwise nothing changes, and the
-        receipt gives the reason: not invited, duplicate (an update of the client was accepted), or late (the round has
-        closed, the deadline has passed, or the client has failed already). `NotFoundError` if there is no such run, or the
-        round was never opened.
+        An open round records failures before its deadline, a suspended round and a masked round that is not open yet at any
+        time. Otherwise nothing changes, and the receipt gives the reason: not invited, duplicate (an update of the client
+        was accepted), or late (the round has closed, the deadline has passed, or the client has failed already).
+        `NotFoundError` if there is no such run, or the round was never opened.
+        """
+
+    def record_deposit(self, run_id: str, number: int, kind: Deposit, client: str, sha256: str) -> DepositReceipt:
+        """Record that a client has made a deposit, the SHA-256 of whose bytes is given, in one atomic step; and activity.
+
+        A phase takes the deposits that it asks for (`fedface_core.domain.round_phase.DEPOSITS`) before its deadline, and at
+        any time while it is suspended. Keys and bundles are taken of clients that have not settled, signatures and
+        revelations of those whose updates were accepted. Otherwise nothing changes, and the receipt gives the reason: not
+        invited, duplicate (the client has made a deposit of this kind, and the first one counts), or late. The receipt
+        always says how many clients of the shard have made one, so that a repeated task can publish a lost message again.
+        `NotFoundError` if there is no such run, or the round was never opened.
+        """
+
+    def deposits(self, run_id: str, number: int, kind: Deposit, clients: Iterable[str] | None = None) -> Mapping[str, str]:
+        """Client → the SHA-256 of its deposit of this kind, in client order: of all clients, or of those in ``clients``.
+
+        `NotFoundError` if there is no such run, or the round was never opened.
         """
 
     def record_late(self, run_id: str, number: int, client: str) -> None:

@@ -3,7 +3,7 @@
 | step | who | module |
 |---|---|---|
 | choose how many neighbours a client has, and how many shares give a secret | control | `domain.mask_graph` |
-| fix the shard's round, on which every key and mask depends | control | `shard_round`, `neighbours` |
+| fix the shard's round, on which every key and mask depends | control | `shard_of_round`, `shard_round`, `neighbours` |
 | check that it is as the plan promises | client | `terms` |
 | put a key bundle: a public key, and shares of two secrets, sealed for each neighbour | client | `key_bundle`, `shamir` |
 | close the sharing of keys: the roster | control | `roster` |

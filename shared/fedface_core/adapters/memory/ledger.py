@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from fedface_core.adapters.audit_trail import EventData, check_event_id, creation_data, event_data
 from fedface_core.adapters.memory.failures import counted
 from fedface_core.adapters.memory.round import MemoryRound
-from fedface_core.adapters.system_clock import SystemClock
-from fedface_core.domain.cohort import Participation
-from fedface_core.domain.devices import Wait
-from fedface_core.domain.errors import NotFoundError, StaleVersionError, WrongPhaseError
-from fedface_core.domain.failures import LONGEST_STORED_REASON, StepFailure, newest_first, shard_step
-from fedface_core.domain.round import Round, RoundPhase, Tally
-from fedface_core.domain.round_kind import RoundKind
+from fedface_core.adapters.memory.settlement import MemorySettlement
+from fedface_core.domain.errors import StaleVersionError, WrongPhaseError
+from fedface_core.domain.failures import StepFailure, newest_first
+from fedface_core.domain.round import Round
 from fedface_core.domain.run import ENDED, Run, RunPhase
-from fedface_core.domain.update import AcceptedUpdate, Receipt
-from fedface_core.ports import Clock, EndedRound, RecordedEvent, RoundSummary
+from fedface_core.ports import EndedRound, RecordedEvent, RoundSummary
 
 
-class MemoryLedger:
+class MemoryLedger(MemorySettlement):
     """`RunLedger` in memory. Several threads may use it. ``clock``, by default the system's, is the ledger's time."""
-
-    def __init__(self, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
-        self._lock = threading.RLock()
-        self._runs: dict[str, Run] = {}
-        self._rounds: dict[str, dict[int, MemoryRound]] = {}
-        self._events: dict[str, list[RecordedEvent]] = {}
-        # Run → step → its failures, of steps that belong to no round.
-        self._failures: dict[str, dict[str, StepFailure]] = {}
-        # Run → receiver of webhooks → id of the last event that it was told of; receiver → when it was first named.
-        self._delivered: dict[str, dict[str, str]] = {}
-        self._receivers: dict[str, datetime] = {}
 
     # RunRecords
 
@@ -49,13 +31,6 @@ class MemoryLedger:
             self._events[run.id] = []
             self._failures[run.id] = {}
             self._record(run.id, "run_created", creation_data(run))
-
-    def load(self, run_id: str) -> Run:
-        """The run as it is stored now."""
-        with self._lock:
-            if run_id not in self._runs:
-                raise NotFoundError(f"there is no run {run_id}")
-            return self._runs[run_id]
 
     def active_runs(self) -> Sequence[Run]:
         """The runs that have started and not ended, and the runs that are being deleted, oldest first."""
@@ -160,38 +135,7 @@ class MemoryLedger:
             places = [event.id for event in events]
             return events[places.index(told) + 1 :]
 
-    # RoundSettlement
-
-    def begin_attempt(self, run_id: str, number: int, client: str) -> int:
-        """Count a delivery of the client's task in this round, and record activity."""
-        with self._lock:
-            state = self._state(run_id, number)
-            if state.record.phase is not RoundPhase.OPEN or client not in state.unsettled:
-                return 0
-            state.attempts[client] += 1
-            state.last_activity = self._clock.now()
-            return state.attempts[client]
-
-    def take_back_attempt(self, run_id: str, number: int, client: str) -> None:
-        """Count one attempt of the client fewer, since what it needed was away."""
-        with self._lock:
-            attempts = self._state(run_id, number).attempts
-            if attempts[client] > 0:
-                attempts[client] -= 1
-
-    def begin_wait(self, run_id: str, number: int, client: str, wait: Wait, seconds: float) -> float:
-        """Have a client's simulated device wait, unless this wait has begun before. Returns the seconds that are left."""
-        with self._lock:
-            now = self._clock.now()
-            due = self._state(run_id, number).waits.setdefault((client, wait), now + timedelta(seconds=seconds))
-            return (due - now).total_seconds()
-
-    def waits(self, run_id: str, number: int, client: str) -> Mapping[Wait, float]:
-        """The waits of a client that have begun, and how many seconds are left."""
-        with self._lock:
-            now = self._clock.now()
-            waits = self._state(run_id, number).waits
-            return {wait: (due - now).total_seconds() for (whose, wait), due in waits.items() if whose == client}
+    # StepFailures
 
     def record_failure(self, run_id: str, number: int | None, step: str, reason: str) -> StepFailure:
         """Count a failure of a step, in one atomic step, and return how often the step has failed."""
@@ -204,102 +148,6 @@ class MemoryLedger:
         """Forget the failures of a step, since it has succeeded."""
         with self._lock:
             self._failures_of(run_id, number).pop(step, None)
-
-    def accept(self, run_id: str, number: int, client: str, update: AcceptedUpdate) -> Receipt:
-        """Record the update of an invited client that has not settled, in one atomic step."""
-        with self._lock:
-            state = self._state(run_id, number)
-            refused = state.refusal(client, self._clock.now())
-            if refused is None:
-                state.settle(client, self._clock.now())
-                state.accepted[client] = update
-            return state.receipt(client, refused)
-
-    def accept_all(self, run_id: str, number: int, updates: Mapping[str, AcceptedUpdate]) -> Receipt:
-        """Record the updates of several invited clients of one shard, in one atomic step: all of them, or none."""
-        with self._lock:
-            state = self._state(run_id, number)
-            now = self._clock.now()
-            for client in sorted(updates):
-                if (refused := state.refusal(client, now)) is not None:
-                    return state.receipt(client, refused)
-            for client, update in updates.items():
-                state.settle(client, now)
-                state.accepted[client] = update
-            return state.receipt(max(updates), None)
-
-    def fail(self, run_id: str, number: int, client: str, reason: str) -> Receipt:
-        """Record that an invited client that has not settled will send no update, and why, in one atomic step."""
-        with self._lock:
-            state = self._state(run_id, number)
-            refused = state.refusal(client, self._clock.now())
-            if refused is None:
-                state.settle(client, self._clock.now())
-                state.failed[client] = reason[:LONGEST_STORED_REASON]
-            return state.receipt(client, refused)
-
-    def record_late(self, run_id: str, number: int, client: str) -> None:
-        """Record that the update of an invited client came too late to count in the round."""
-        with self._lock:
-            state = self._state(run_id, number)
-            if client in state.unsettled:
-                state.late.add(client)
-
-    def accepted(self, run_id: str, number: int, clients: Iterable[str] | None = None) -> Mapping[str, AcceptedUpdate]:
-        """Client → its accepted update, in client order: of all clients, or of those in ``clients``."""
-        with self._lock:
-            accepted = self._state(run_id, number).accepted
-            wanted = accepted if clients is None else accepted.keys() & set(clients)
-            return {client: accepted[client] for client in sorted(wanted)}
-
-    def accepted_clients(self, run_id: str, number: int) -> Sequence[str]:
-        """The clients whose updates were accepted, in client order."""
-        with self._lock:
-            return sorted(self._state(run_id, number).accepted)
-
-    def failed(self, run_id: str, number: int) -> Mapping[str, str]:
-        """Client → why it will send no update, in client order."""
-        with self._lock:
-            return dict(sorted(self._state(run_id, number).failed.items()))
-
-    def record_partial(self, run_id: str, number: int, shard: int) -> bool:
-        """Record that the shard's partial is stored, and activity."""
-        with self._lock:
-            state = self._state(run_id, number)
-            state.folded.add(shard)
-            state.failures.pop(shard_step(shard), None)
-            state.last_activity = self._clock.now()
-            return state.record.phase is not RoundPhase.OPEN and state.accepted_shards <= state.folded
-
-    def touch(self, run_id: str, number: int) -> None:
-        """Record activity in the round: its commands were published now, so the sweep waits before it repeats them."""
-        with self._lock:
-            self._state(run_id, number).last_activity = self._clock.now()
-
-    def tally(self, run_id: str, number: int) -> Tally:
-        """The progress of the round at one moment: counts, unsettled clients, folded shards and the last activity."""
-        with self._lock:
-            state = self._state(run_id, number)
-            return Tally(
-                accepted=len(state.accepted),
-                failed=len(state.failed),
-                late=len(state.late),
-                unsettled=frozenset(state.unsettled),
-                accepted_shards=frozenset(state.accepted_shards),
-                folded_shards=frozenset(state.folded),
-                last_activity=state.last_activity,
-            )
-
-    def participation(self, run_id: str) -> Mapping[str, Participation]:
-        """Client → its participation in the run's training rounds, in client order."""
-        with self._lock:
-            self.load(run_id)
-            trained = [state for state in self._rounds[run_id].values() if state.record.kind is RoundKind.TRAINING]
-            invited = Counter(c for state in trained for c in state.record.cohort if c not in state.record.carried)
-            accepted = Counter(client for state in trained for client in state.accepted)
-            return {
-                client: Participation(invited=count, accepted=accepted[client]) for client, count in sorted(invited.items())
-            }
 
     # RunViews
 
@@ -385,13 +233,3 @@ class MemoryLedger:
             return self._failures.get(run_id, {})
         state = self._rounds.get(run_id, {}).get(number)
         return state.failures if state else {}
-
-    def _state(self, run_id: str, number: int) -> MemoryRound:
-        self.load(run_id)
-        if number not in self._rounds[run_id]:
-            raise NotFoundError(f"{run_id} has no round {number}")
-        return self._rounds[run_id][number]
-
-    def _record(self, run_id: str, name: str, data: EventData) -> None:
-        events = self._events[run_id]
-        events.append(RecordedEvent(id=f"{len(events) + 1}-0", at=self._clock.now(), name=name, data=data))

@@ -15,12 +15,11 @@ local round, members, given, kind, step = unpack(ARGV)
 local now = time_of_ledger(given)
 local FIRST = 6
 
-local phase, deadline, quorum = unpack(redis.call('HMGET', round, 'phase', 'deadline', 'quorum'))
+local phase, deadline, quorum, found = unpack(redis.call('HMGET', round, 'phase', 'deadline', 'quorum', 'suspended_from'))
 if not phase then
   return false
 end
--- A suspended round has no deadline: its run is paused.
-local accepts_updates = phase == 'suspended' or (phase == 'open' and tonumber(now) < tonumber(deadline))
+local accepts_updates = takes_answers_of('open', phase, found, deadline, now)
 local refused = ''
 local shard
 for place = FIRST, #ARGV, 2 do

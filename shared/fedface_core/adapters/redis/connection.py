@@ -136,7 +136,7 @@ class RedisServer:
             for file in resources.files(__package__).iterdir()
             if file.name.endswith(".lua")
         }
-        first = texts.pop("time.lua")
+        first = texts.pop("common.lua")
         self._scripts = {name: self._client.register_script(first + text) for name, text in texts.items()}
 
     @contextmanager

@@ -19,6 +19,7 @@ No key expires.
     {run}:answered                  hash        client → training rounds that accepted it      accept restore       delete
     {run}:round:{n}                 hash        record (JSON of the Round without its cohort), save restore         delete
                                                 phase, deadline (µs);
+                                                suspended_from: the phase that a pause found   save                 delete
                                                 cohort (JSON), quorum                          save³ restore        delete
     {run}:round:{n}:activity        string      when the round's last activity was (µs)        save³ restore ⁴      delete
     {run}:round:{n}:members         hash        client → shard, of the whole cohort            save³ restore        delete
@@ -29,6 +30,8 @@ No key expires.
     {run}:round:{n}:accepted        hash        client → JSON of the AcceptedUpdate            accept restore       delete
     {run}:round:{n}:accepted_shards set         shards with an accepted update                 accept restore       delete
     {run}:round:{n}:failed          hash        client → why it sends no update                fail restore         delete
+    {run}:round:{n}:deposits        hash        kind/client → SHA-256 of what it deposited     record_deposit       delete
+    {run}:round:{n}:depositors      hash        kind/shard → how many of it have deposited     record_deposit       delete
     {run}:round:{n}:late            set         unsettled clients whose update came too late   record_late          delete
     {run}:round:{n}:attempts        hash        client → deliveries of its task                begin_attempt        delete⁵
                                                                                                take_back_attempt
@@ -38,10 +41,12 @@ No key expires.
 
     ¹ of a run that is being deleted   ² and active_runs, of an ended run   ³ of the round that it opens
     accept is accept and accept_all
-    ⁴ and begin_attempt accept fail record_partial touch   ⁵ and save, of a round that it reopens
+    ⁴ and begin_attempt accept fail record_deposit record_partial touch
+    ⁵ and save, of a round that comes to a phase which waits for clients
     ⁶ as three lines: the counts in a row and in total, and the times (µs) of the first one in a row and of the newest one;
       what the reason has in common with others of its kind; the newest reason
-    ⁷ and save, of a run or a round in a new phase; accept, fail, record_partial and forget_failures remove one step
+    ⁷ and save, of a run or a round in a new phase; accept, fail, record_deposit, record_partial and
+      forget_failures remove one step
 
 The scripts read no stored JSON. What they need of a run or a round is stored in fields of its own, next to the record.
 What a script only reads is no key of the script but an argument: Redis lets nobody name a key to a script that they may
@@ -86,6 +91,8 @@ class RoundKeys(NamedTuple):
     accepted: str
     accepted_shards: str
     failed: str
+    deposits: str
+    depositors: str
     late: str
     attempts: str
     waits: str

@@ -108,6 +108,7 @@ class RedisRecords(RunLookup):
                 *_opened_args(opened),
                 *((run.id, run.created_at.timestamp()) if run.phase is RunPhase.DELETING else ("", "")),
                 int(run.phase in ENDED),
+                changed.suspended_from.value if changed and changed.suspended_from else "",
             ],
         )
         match outcome:

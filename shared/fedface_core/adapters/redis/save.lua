@@ -1,7 +1,7 @@
 -- save.lua: stores a change of a run, the round that it changed or opened (or both), and an event. Compare-and-set on the
 -- run's version. The whole cohort of an opened round is unsettled. Each client of an opened training round, except carried
--- clients, has one more invitation. The attempts of a suspended round that becomes open are removed. A run or a round in a
--- new phase begins it without failures.
+-- clients, has one more invitation. A run or a round in a new phase begins it without failures, and a round that comes to a
+-- phase which waits for clients without attempts.
 --
 -- KEYS     1 run, 2 its events, 3 its rounds, 4 its invitations
 --          5 changed round, 6 its attempts: not used if ARGV[6] is ''
@@ -16,6 +16,7 @@
 --          15 the run's id and 16 its place if it becomes active again, as it is to be deleted: both '' if not
 --          17 '1' if the change ends the run. It is stored though the memory of the server is full: Redis lets a script go
 --          on that begins with a command which takes no memory
+--          18 the phase in which a pause found the changed round: '' if it was open, or is not suspended
 -- Returns  {'saved', new version}. Otherwise nothing has changed, and the result is {'no_run', ''} if there is no such run,
 --          {'stale', stored version} if the stored version is not the one that was loaded, or {'no_round', stored version}
 --          if the changed round was never opened. The time grows in proportion to the opened cohort.
@@ -35,7 +36,8 @@ if changed_record ~= '' and redis.call('EXISTS', changed) == 0 then
   return {'no_round', stored}
 end
 
-local again, place, ends = unpack(ARGV, 15)
+local again, place, ends, suspended_from = unpack(ARGV, 15)
+local waits_for_clients = {registering = true, sharing = true, open = true, unmasking = true}
 if ends == '1' then
   redis.call('DEL', run_failures)
 end
@@ -46,13 +48,18 @@ end
 
 if changed_record ~= '' then
   local phase_before = redis.call('HGET', changed, 'phase')
-  if changed_phase == 'open' and phase_before == 'suspended' then
-    redis.call('DEL', attempts)
-  end
   if changed_phase ~= phase_before then
     redis.call('DEL', changed_failures)
+    if waits_for_clients[changed_phase] then
+      redis.call('DEL', attempts)
+    end
   end
   redis.call('HSET', changed, 'record', changed_record, 'phase', changed_phase, 'deadline', changed_deadline)
+  if suspended_from == '' then
+    redis.call('HDEL', changed, 'suspended_from')
+  else
+    redis.call('HSET', changed, 'suspended_from', suspended_from)
+  end
 end
 
 if opened_record ~= '' then

@@ -1,6 +1,6 @@
 -- settle.lua: settles one client of a round, accepted or failed, and records activity in the round. The client must be
--- invited and unsettled, and the round must accept updates: it is open before its deadline, or suspended. A client that is
--- accepted in a training round has answered one more invitation. The failures of its attempts are removed.
+-- invited and unsettled, and the round must accept updates: it is open before its deadline, or was suspended while open. A
+-- client can fail in the phases before that too, at any time. A client that is accepted in a training round has answered one more invitation. The failures of its attempts are removed.
 --
 -- KEYS     1 the round's unsettled clients, 2 its shards, 3 its accepted updates, 4 its shards with an accepted update,
 --          5 its failed clients, 6 its late clients, 7 the run's answers, 8 the round's failures, 9 its last activity
@@ -16,7 +16,7 @@ local unsettled, shards, accepted, accepted_shards, failed, late, answered, fail
 local round, members, client, given, outcome, value, kind, step = unpack(ARGV)
 local now = time_of_ledger(given)
 
-local phase, deadline, quorum = unpack(redis.call('HMGET', round, 'phase', 'deadline', 'quorum'))
+local phase, deadline, quorum, found = unpack(redis.call('HMGET', round, 'phase', 'deadline', 'quorum', 'suspended_from'))
 if not phase then
   return false
 end
@@ -25,12 +25,13 @@ if not shard then
   return {'not_invited', '', 0, 0}
 end
 
--- A suspended round has no deadline: its run is paused.
-local accepts_updates = phase == 'suspended' or (phase == 'open' and tonumber(now) < tonumber(deadline))
+local stage = phase == 'suspended' and found or phase
+local can_settle = takes_answers_of('open', phase, found, deadline, now)
+  or (outcome == 'failed' and (stage == 'registering' or stage == 'sharing' or stage == 'handing_on'))
 local refused = ''
 if redis.call('HEXISTS', accepted, client) == 1 then
   refused = 'duplicate'
-elseif not accepts_updates or redis.call('SREM', unsettled, client) == 0 then
+elseif not can_settle or redis.call('SREM', unsettled, client) == 0 then
   refused = 'late'
 else
   redis.call('SREM', late, client) -- it was late, and the deadline has moved since

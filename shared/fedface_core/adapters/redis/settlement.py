@@ -8,10 +8,12 @@ from typing import Any, Literal
 from fedface_core.adapters.redis.keys import from_microseconds, round_keys, run_keys
 from fedface_core.adapters.redis.lookup import RunLookup
 from fedface_core.domain.cohort import Participation
+from fedface_core.domain.deposit import Deposit, DepositReceipt
 from fedface_core.domain.devices import Wait
 from fedface_core.domain.failures import LONGEST_STORED_REASON, client_step, shard_step
 from fedface_core.domain.round import Tally
 from fedface_core.domain.round_kind import RoundKind
+from fedface_core.domain.round_phase import PHASE_OF_DEPOSIT
 from fedface_core.domain.update import AcceptedUpdate, Receipt, RefusalReason, read_acceptance
 
 
@@ -24,7 +26,7 @@ class RedisSettlement(RunLookup):
         count: int | None = self._server.run_script(
             "begin_attempt.lua",
             keys=[keys.unsettled, keys.attempts, keys.activity],
-            args=[keys.round, client, self._given_time()],
+            args=[keys.round, keys.accepted, client, self._given_time()],
         )
         self._require_round(count is not None, run_id, number)
         return count or 0
@@ -126,6 +128,48 @@ class RedisSettlement(RunLookup):
             round_ready=bool(round_ready),
         )
 
+    def record_deposit(self, run_id: str, number: int, kind: Deposit, client: str, sha256: str) -> DepositReceipt:
+        """Record that a client has made a deposit, in one atomic step, and activity."""
+        keys = round_keys(run_id, number)
+        answer = self._server.run_script(
+            "record_deposit.lua",
+            keys=[keys.deposits, keys.depositors, keys.failures, keys.activity],
+            args=[
+                keys.round,
+                keys.members,
+                keys.unsettled,
+                keys.accepted,
+                client,
+                self._given_time(),
+                kind.value,
+                PHASE_OF_DEPOSIT[kind].value,
+                sha256,
+                client_step(client),
+            ],
+        )
+        self._require_round(answer is not None, run_id, number)
+        refused, shard, deposited = answer
+        return DepositReceipt(
+            refused=RefusalReason(refused) if refused else None, shard=int(shard) if shard else None, deposited=deposited
+        )
+
+    def deposits(self, run_id: str, number: int, kind: Deposit, clients: Iterable[str] | None = None) -> Mapping[str, str]:
+        """Client → the SHA-256 of its deposit of this kind, in client order: of all clients, or of those in ``clients``."""
+        keys = round_keys(run_id, number)
+        prefix = f"{kind}/"
+        with self._server.pipeline() as pipeline:
+            pipeline.exists(keys.round)
+            if clients is None:
+                pipeline.hgetall(keys.deposits)
+                exists, made = pipeline.execute()
+            else:
+                fields = ["", *(prefix + client for client in set(clients))]  # HMGET needs a field
+                pipeline.hmget(keys.deposits, fields)
+                exists, values = pipeline.execute()
+                made = {field: value for field, value in zip(fields, values, strict=True) if value is not None}
+        self._require_round(exists, run_id, number)
+        return {field.removeprefix(prefix): made[field] for field in sorted(made) if field.startswith(prefix)}
+
     def record_late(self, run_id: str, number: int, client: str) -> None:
         """Record that the update of an invited client came too late to count in the round."""
         keys = round_keys(run_id, number)
@@ -197,7 +241,9 @@ class RedisSettlement(RunLookup):
             pipeline.smembers(keys.unsettled)
             pipeline.smembers(keys.accepted_shards)
             pipeline.smembers(keys.folded)
-            activity, earlier, accepted, failed, late, unsettled, accepted_shards, folded_shards = pipeline.execute()
+            pipeline.hkeys(keys.deposits)
+            *settled, deposits = pipeline.execute()
+        activity, earlier, accepted, failed, late, unsettled, accepted_shards, folded_shards = settled
         last_activity = activity or earlier
         self._require_round(last_activity is not None, run_id, number)
         return Tally(
@@ -207,6 +253,11 @@ class RedisSettlement(RunLookup):
             unsettled=frozenset(unsettled),
             accepted_shards=frozenset(map(int, accepted_shards)),
             folded_shards=frozenset(map(int, folded_shards)),
+            deposited={
+                kind: frozenset(field.removeprefix(f"{kind}/") for field in deposits if field.startswith(f"{kind}/"))
+                for kind in (Deposit if deposits else ())
+            },
+            accepted_clients=frozenset(self.accepted_clients(run_id, number) if deposits else ()),
             last_activity=from_microseconds(int(last_activity)),
         )
 

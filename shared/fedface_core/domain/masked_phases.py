@@ -1,0 +1,142 @@
+"""The phases of a masked round that wait for clients: whom they ask for what, and when they end (ADR 41). Pure functions.
+
+What a phase asks follows from the round's record and the ledger's tally, so it can be asked for again at any time (ADR 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Literal
+
+from fedface_core.domain.commands import ClientsOfRound, RegisterDevices, RevealShares, ShareKeys, SignAcceptedSet
+from fedface_core.domain.deposit import Deposit
+from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.plan import Plan
+from fedface_core.domain.round import Round, Tally
+from fedface_core.domain.round_kind import RoundKind
+from fedface_core.domain.round_phase import DEPOSITS, RoundPhase
+
+Asked = Mapping[type[ClientsOfRound], list[str]]
+"""Command → the clients that are asked by it, in client order. No command asks nobody."""
+
+
+def asked_of_clients(plan: Plan, current: Round, tally: Tally) -> Asked:
+    """What the round's phase still asks of its clients, which is nothing in a phase without deposits.
+
+    Nobody is asked in vain: not the clients of a shard that has too few to be masked, or too few updates to be unmasked.
+    """
+    asked: dict[type[ClientsOfRound], list[str]] = {}
+    for command, clients in _asked(plan, current, tally):
+        if clients:
+            asked.setdefault(command, []).extend(clients)
+    return asked
+
+
+def reason_to_move_on(plan: Plan, current: Round, tally: Tally, now: datetime) -> Literal["settled", "deadline"] | None:
+    """Why a phase that asks for deposits ends now; None if it goes on, or if the round's phase is another one.
+
+    ``settled``: its clients have done all that they were asked for. ``deadline``: its deadline has passed.
+    """
+    if current.phase not in DEPOSITS:
+        return None
+    if not asked_of_clients(plan, current, tally):
+        return "settled"
+    return "deadline" if now > current.deadline_at else None
+
+
+def members_of_shard(current: Round, shard: int, registered: Iterable[str]) -> list[str]:
+    """The clients of a shard on whose keys its masks depend, in client order.
+
+    At enrolment these are those that have ``registered`` keys. Whoever is invited later has done so.
+    """
+    clients = current.shard_members(shard)
+    if current.kind is RoundKind.TRAINING:
+        return list(clients)
+    known = frozenset(registered)
+    return [client for client in clients if client in known]
+
+
+def least_in_sum(plan: Plan, members: int) -> int | None:
+    """How many updates of a shard a sum must have so that it can and may be unmasked; None if the shard cannot be masked.
+
+    As many as the plan's minimum, as must sign, and one more than give a secret, since nobody has a share of its own.
+    """
+    assert plan.secure_aggregation is not None, "asked of plans with masks only"
+    try:
+        graph = plan.mask_graph(members)
+    except InvalidInputError:
+        return None
+    return max(plan.secure_aggregation.minimum, graph.threshold + 1, graph.signers)
+
+
+def too_small_shards(plan: Plan, current: Round, tally: Tally) -> dict[int, str]:
+    """Shard → why it is left out, of those without a roster in which too few clients have shared keys."""
+    assert current.masks is not None, "asked of masked rounds only"
+    registered = tally.deposited.get(Deposit.DEVICE_KEYS, frozenset())
+    shared = tally.deposited.get(Deposit.KEY_BUNDLE, frozenset()) & tally.unsettled
+    found = {}
+    for shard in range(current.shards):
+        if shard in current.masks.rosters:
+            continue
+        members = members_of_shard(current, shard, registered)
+        if reason := why_too_small(plan, shard, len(members), len(shared.intersection(members))):
+            found[shard] = reason
+    return found
+
+
+def why_too_small(plan: Plan, shard: int, members: int, shared: int) -> str | None:
+    """Why a shard is left out if so many of its members have shared keys; None if it is not."""
+    least = least_in_sum(plan, members)
+    if least is None:
+        return f"shard {shard} has {members} clients, too few to mask their updates"
+    if shared < least:
+        return f"{shared} clients of shard {shard} have shared keys, fewer than the {least} of a sum that can be unmasked"
+    return None
+
+
+def clients_to_unmask(plan: Plan, current: Round, tally: Tally) -> dict[int, list[str]]:
+    """Shard → the clients of its accepted set, of the shards that can be unmasked: their clients were asked to reveal."""
+    assert current.masks is not None, "asked of masked rounds only"
+    registered = tally.deposited.get(Deposit.DEVICE_KEYS, frozenset())
+    found = {}
+    for shard, roster in sorted(current.masks.rosters.items()):
+        accepted = [client for client in current.shard_members(shard) if client in tally.accepted_clients]
+        least = least_in_sum(plan, len(members_of_shard(current, shard, registered)))
+        if roster is not None and least is not None and len(accepted) >= least:
+            found[shard] = accepted
+    return found
+
+
+def _asked(plan: Plan, current: Round, tally: Tally) -> Iterator[tuple[type[ClientsOfRound], list[str]]]:
+    match current.phase:
+        case RoundPhase.REGISTERING:
+            yield RegisterDevices, _without(Deposit.DEVICE_KEYS, tally, (c for c in current.cohort if c in tally.unsettled))
+        case RoundPhase.SHARING:
+            registered = tally.deposited.get(Deposit.DEVICE_KEYS, frozenset())
+            for shard in range(current.shards):
+                members = members_of_shard(current, shard, registered)
+                if least_in_sum(plan, len(members)) is not None:
+                    yield ShareKeys, _without(Deposit.KEY_BUNDLE, tally, (c for c in members if c in tally.unsettled))
+        case RoundPhase.UNMASKING:
+            for shard, accepted in clients_to_unmask(plan, current, tally).items():
+                yield _asked_to_unmask(plan, current, tally, shard, accepted)
+        case _:
+            return
+
+
+def _asked_to_unmask(
+    plan: Plan, current: Round, tally: Tally, shard: int, accepted: list[str]
+) -> tuple[type[ClientsOfRound], list[str]]:
+    """A shard's clients sign its accepted set until enough have, and then reveal."""
+    registered = tally.deposited.get(Deposit.DEVICE_KEYS, frozenset())
+    signers = plan.mask_graph(len(members_of_shard(current, shard, registered))).signers
+    unsigned = _without(Deposit.SIGNATURE, tally, accepted)
+    if len(accepted) - len(unsigned) < signers:
+        return SignAcceptedSet, unsigned
+    return RevealShares, _without(Deposit.REVELATION, tally, accepted)
+
+
+def _without(deposit: Deposit, tally: Tally, clients: Iterable[str]) -> list[str]:
+    made = tally.deposited.get(deposit, frozenset())
+    return [client for client in clients if client not in made]
