@@ -108,6 +108,10 @@ class MaskedClient:
 
     @cached_property
     def _received(self) -> ReceivedShares:
+        if self.device.client not in self._roster.bundles:
+            raise RevealRefusedError(
+                f"{self.device.client} is not on the roster of {self.shard_round}, and received nothing"
+            )
         place = (self.current.run_id, self.current.number, self.shard_round.shard, self.shard_round.digest)
         key = object_keys.received_shares(*place, self.device.client)
         return read_model(self.workbench.ports.artifacts, key, ReceivedShares)
