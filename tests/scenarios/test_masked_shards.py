@@ -6,6 +6,7 @@ Each phase is begun by the test, which stands for control.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,8 +30,8 @@ def masked_plan(**changes: Any) -> Plan:
 def encoded(partial: Partial, size: int) -> bytes:
     """The partial's bytes, were so many bytes uploaded for it: only that differs, since masks make updates larger."""
     assert not partial.refused, partial.refused
-    partial.size = size
-    return b"".join(partial.encoded_parts())
+    assert isinstance(partial, EnrolmentPartial | TrainingPartial)
+    return b"".join(replace(partial, size=size).encoded_parts())
 
 
 def without_masks(clients: set[str], enrolled: set[str]) -> tuple[EnrolmentPartial, TrainingPartial]:

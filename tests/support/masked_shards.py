@@ -25,6 +25,7 @@ from support.server_rounds import starting_point
 from support.small_networks import MOBILE
 
 STEPS = 3
+DIMENSIONS = 16
 
 
 @lru_cache
@@ -32,7 +33,7 @@ def masked_plan() -> Plan:
     """A plan with masks, of a network with BatchNorm."""
     return Plan.model_validate(
         {
-            "model": MOBILE,
+            "model": MOBILE | {"embedding_size": DIMENSIONS},
             "strategy": "gaussian-negatives",
             "split": {"clients": 20, "test": 2},
             "cohort": {"shard_size": 20, "minimum": 1},
@@ -50,7 +51,7 @@ def enrolments(seed: int, clients: int) -> dict[str, Update]:
 
 
 def _enrolment(draws: torch.Generator) -> Update:
-    own_D = on_the_grid(torch.randn(MOBILE["embedding_size"], generator=draws))
+    own_D = on_the_grid(torch.randn(DIMENSIONS, generator=draws))
     residual = encode_kept(own_D)
     metadata: dict[str, Any] = {"images": _images(draws), "residual_sha256": sha256_hex(residual)}
     return _update({MEAN_EMBEDDING: own_D}, metadata, residual)
@@ -65,7 +66,7 @@ def trainings(seed: int, clients: int, size: float = 1.0) -> tuple[StartingPoint
     kept: dict[str, str] = {}
     updates = {}
     for client in map(client_id, range(clients)):
-        before_D, after_D = (on_the_grid(torch.randn(MOBILE["embedding_size"], generator=draws)) for _ in range(2))
+        before_D, after_D = (on_the_grid(torch.randn(DIMENSIONS, generator=draws)) for _ in range(2))
         kept[client] = sha256_hex(encode_kept(before_D))
         residual = encode_kept(after_D)
         metadata = {

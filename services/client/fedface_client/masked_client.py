@@ -120,7 +120,8 @@ class MaskedClient:
         """Client → its signature, of those that have made one; nobody's if none are asked for."""
         if not self.shard_round.signers:
             return {}
-        run_id, number = self.current.run_id, self.current.number
+        run_id = self.current.run_id
+        number = self.current.number
         ports = self.workbench.ports
         recorded = ports.ledger.deposits(run_id, number, Deposit.SIGNATURE, sorted(self.accepted.updates))
         found = {}
