@@ -77,13 +77,14 @@ class _KillablePort:
                 "accept_all",
                 "fail",
                 "record_late",
+                "record_deposit",
                 "record_partial",
                 "touch",
             ),
             "record_failure",
         }
     )
-    _EFFECTS = frozenset({"put", "delete", "create", "restore", "save"}) | _RECORDS
+    _EFFECTS = frozenset({"put", "put_once", "delete", "create", "restore", "save"}) | _RECORDS
 
     def __init__(self, port: Any, effect_log: EffectLog) -> None:
         self._port = port

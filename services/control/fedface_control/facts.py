@@ -7,7 +7,7 @@ import structlog
 from fedface_control.compare_and_set import retry_if_stale
 from fedface_control.failing import counting_failures_of_fact
 from fedface_control.halt import abandon_round, fail
-from fedface_control.phases import aggregating, evaluating, preparing
+from fedface_control.phases import aggregating, evaluating, handing_on, preparing
 from fedface_control.phases import open as open_phase
 from fedface_control.proceed import proceed
 from fedface_control.publish import publish_always, publish_never
@@ -69,9 +69,9 @@ def handle(ports: Ports, fact: Fact) -> None:
     changed = _apply(ports, run, fact)
     if changed is None:
         return
-    # What the run waits for next is under way: the rest of its preparation; or, if the fact is about an earlier round, the
-    # commands of the current one.
-    under_way = isinstance(fact, ModelPrepared | IdentitiesListed) or fact.round in run.evaluating
+    # What the run waits for next is under way: the rest of its preparation; the rosters of the other shards; or, if the fact
+    # is about an earlier round, the commands of the current one.
+    under_way = isinstance(fact, ModelPrepared | IdentitiesListed | SharesHandedOn) or fact.round in run.evaluating
     proceed(ports, changed, publish_never if under_way else publish_always)
 
 
@@ -85,7 +85,7 @@ def _apply(ports: Ports, run: Run, fact: Change) -> Run | None:
         case RoundReady():
             return open_phase.round_ready(ports, run, fact)
         case SharesHandedOn():
-            return None
+            return handing_on.shares_handed_on(ports, run, fact)
         case RoundAggregated():
             return aggregating.round_aggregated(ports, run, fact)
         case RoundEvaluated() | EvaluationSkipped():
@@ -117,7 +117,7 @@ def _waits_for(run: Run, current: Round | None, step: OwnedStep | None) -> bool:
         case OwnedStep.LIST_IDENTITIES:
             return run.identity_list_sha256 is None
         case OwnedStep.HAND_ON_SHARES:
-            return False
+            return current is not None and current.phase is RoundPhase.HANDING_ON
         case OwnedStep.FOLD_SHARD:
             return current is not None and current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED, RoundPhase.AGGREGATING)
         case OwnedStep.REDUCE_ROUND:

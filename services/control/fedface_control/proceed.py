@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fedface_control.phases import aggregating, ended, evaluating, preparing
+from fedface_control.phases import aggregating, ended, evaluating, handing_on, masking, preparing
 from fedface_control.phases import open as open_phase
 from fedface_control.phases.phase import Snapshot, WaitingPhase
 from fedface_control.publish import MayPublish, PendingWork, publish_always
@@ -17,7 +17,11 @@ from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
 
 WAITING_PHASES: Final[dict[RoundPhase, WaitingPhase]] = {
+    RoundPhase.REGISTERING: masking,
+    RoundPhase.SHARING: masking,
+    RoundPhase.HANDING_ON: handing_on,
     RoundPhase.OPEN: open_phase,
+    RoundPhase.UNMASKING: masking,
     RoundPhase.AGGREGATING: aggregating,
     RoundPhase.EVALUATING: evaluating,
 }

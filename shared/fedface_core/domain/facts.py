@@ -60,6 +60,11 @@ class RoundReady(FactBase):
         description="`settled`: the quorum is reached, or every invited client has settled; in other phases of a "
         "masked round, the clients have done what they were asked for."
     )
+    shard: Counted | None = Field(
+        default=None,
+        exclude_if=lambda shard: shard is None,
+        description="The masked shard of which enough clients have signed, so that they can be asked to reveal.",
+    )
 
 
 class SharesHandedOn(FactBase):

@@ -56,23 +56,40 @@ def choose_parameters(
         raise InvalidInputError(f"{clients} clients in a shard: secure aggregation takes from 3 to {MOST_CLIENTS}")
     if not (0 < corrupt < 1 and 0 <= dropout < 1):
         raise InvalidInputError(f"corrupt {corrupt} and dropout {dropout} must be shares of the shard: above 0 and below 1")
-    colluding = ceil(round(corrupt * clients, 9))
-    dropped = ceil(round(dropout * clients, 9))
+    colluding = _count(corrupt, clients)
+    dropped = _count(dropout, clients)
     if against == "curious":
         for degree in range(2, clients - 1, 2):
             threshold = _least_threshold(clients, colluding, dropped, degree, Fraction(1, 2**secrecy_bits))
             if threshold is not None and _too_few_stay(clients, dropped, degree, threshold) * 2**failure_bits <= 1:
                 return GraphParameters(degree, threshold, signers=0)
-    # All are neighbours of all: nothing is drawn, so nothing is left to chance.
-    degree = clients - 1
-    threshold = colluding + 1 if against == "curious" else most_of_two(degree, colluding)
-    signers = 0 if against == "curious" else most_of_two(clients, colluding)
-    if min(degree - dropped - threshold, clients - dropped - signers) < 0:
+    complete = _complete_graph(clients, colluding, dropped, against)
+    if complete is None:
         raise InvalidInputError(
             f"a shard of {clients} clients of which {colluding} may collude and {dropped} may drop out cannot be masked and "
             "unmasked: make shards larger, or one of the two shares smaller"
         )
+    return complete
+
+
+def can_be_masked(clients: int, corrupt: float, dropout: float, against: Against) -> bool:
+    """Whether a shard of so many clients has a graph: quickly, since no smaller graph is better than the complete one."""
+    return _complete_graph(clients, _count(corrupt, clients), _count(dropout, clients), against) is not None
+
+
+def _complete_graph(clients: int, colluding: int, dropped: int, against: Against) -> GraphParameters | None:
+    """The graph in which all are neighbours of all: nothing is drawn, so nothing is left to chance. None if too few stay."""
+    degree = clients - 1
+    threshold = colluding + 1 if against == "curious" else most_of_two(degree, colluding)
+    signers = 0 if against == "curious" else most_of_two(clients, colluding)
+    if min(degree - dropped - threshold, clients - dropped - signers) < 0:
+        return None
     return GraphParameters(degree, threshold, signers)
+
+
+def _count(share: float, clients: int) -> int:
+    """``share`` of the clients, rounded up. Float error does not count."""
+    return ceil(round(share * clients, 9))
 
 
 def most_of_two(clients: int, colluding: int) -> int:

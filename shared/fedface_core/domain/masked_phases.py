@@ -5,7 +5,7 @@ What a phase asks follows from the round's record and the ledger's tally, so it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import datetime
 from typing import Literal
 
@@ -95,17 +95,29 @@ def why_too_small(plan: Plan, shard: int, members: int, shared: int) -> str | No
     return None
 
 
-def clients_to_unmask(plan: Plan, current: Round, tally: Tally) -> dict[int, list[str]]:
-    """Shard → the clients of its accepted set, of the shards that can be unmasked: their clients were asked to reveal."""
+def clients_to_unmask(plan: Plan, current: Round, accepted: Set[str], registered: Set[str]) -> dict[int, list[str]]:
+    """Shard → the clients of its accepted set, of the shards of a closed round that can be unmasked.
+
+    They are asked to sign and to reveal. ``accepted`` are the round's accepted clients; ``registered`` those whose devices
+    have registered keys in it, which matters at enrolment only.
+    """
     assert current.masks is not None, "asked of masked rounds only"
-    registered = tally.deposited.get(Deposit.DEVICE_KEYS, frozenset())
     found = {}
     for shard, roster in sorted(current.masks.rosters.items()):
-        accepted = [client for client in current.shard_members(shard) if client in tally.accepted_clients]
+        clients = [client for client in current.shard_members(shard) if client in accepted]
         least = least_in_sum(plan, len(members_of_shard(current, shard, registered)))
-        if roster is not None and least is not None and len(accepted) >= least:
-            found[shard] = accepted
+        if roster is not None and least is not None and len(clients) >= least:
+            found[shard] = clients
     return found
+
+
+def asked_to_reveal(plan: Plan, current: Round, tally: Tally, shard: int) -> list[str]:
+    """The clients of a shard that are asked to reveal, in client order: none before enough of them have signed."""
+    clients = _to_unmask(plan, current, tally).get(shard) if current.phase is RoundPhase.UNMASKING else None
+    if clients is None:
+        return []
+    command, asked = _asked_of_shard(plan, current, tally, shard, clients)
+    return asked if command is RevealShares else []
 
 
 def _asked(plan: Plan, current: Round, tally: Tally) -> Iterator[tuple[type[ClientsOfRound], list[str]]]:
@@ -119,13 +131,18 @@ def _asked(plan: Plan, current: Round, tally: Tally) -> Iterator[tuple[type[Clie
                 if least_in_sum(plan, len(members)) is not None:
                     yield ShareKeys, _without(Deposit.KEY_BUNDLE, tally, (c for c in members if c in tally.unsettled))
         case RoundPhase.UNMASKING:
-            for shard, accepted in clients_to_unmask(plan, current, tally).items():
-                yield _asked_to_unmask(plan, current, tally, shard, accepted)
+            for shard, clients in _to_unmask(plan, current, tally).items():
+                yield _asked_of_shard(plan, current, tally, shard, clients)
         case _:
             return
 
 
-def _asked_to_unmask(
+def _to_unmask(plan: Plan, current: Round, tally: Tally) -> dict[int, list[str]]:
+    registered = tally.deposited.get(Deposit.DEVICE_KEYS, frozenset())
+    return clients_to_unmask(plan, current, tally.accepted_clients, registered)
+
+
+def _asked_of_shard(
     plan: Plan, current: Round, tally: Tally, shard: int, accepted: list[str]
 ) -> tuple[type[ClientsOfRound], list[str]]:
     """A shard's clients sign its accepted set until enough have, and then reveal."""

@@ -44,6 +44,9 @@ FIRST_PHASES: Final = frozenset({RoundPhase.OPEN, RoundPhase.REGISTERING, RoundP
 BEFORE_OPEN: Final = frozenset({RoundPhase.REGISTERING, RoundPhase.SHARING, RoundPhase.HANDING_ON})
 """The phases of a masked round before it takes updates: a client that cannot take part fails in them."""
 
+MASKED_PHASES: Final = BEFORE_OPEN | {RoundPhase.UNMASKING}
+"""The phases that only masked rounds have."""
+
 
 class RoundMove(StrEnum):
     """The moves of a round from phase to phase. Each move is a method of `Round`."""

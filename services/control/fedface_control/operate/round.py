@@ -8,18 +8,20 @@ from __future__ import annotations
 from fedface_control.actor import by_actor, own_key
 from fedface_control.compare_and_set import retry_if_stale
 from fedface_control.halt import abandon_round
+from fedface_control.one_sum import clients_left, why_too_few
 from fedface_control.phases import evaluating
 from fedface_control.phases.open import close_round
 from fedface_control.phases.phase import Snapshot
 from fedface_control.proceed import proceed
 from fedface_core.domain.errors import WrongPhaseError
-from fedface_core.domain.round import Round, RoundPhase
+from fedface_core.domain.round import ENDED_ROUND, Round, RoundPhase
 from fedface_core.domain.round_kind import RoundKind
+from fedface_core.domain.round_phase import MASKED_PHASES
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
 
 _OPEN = (RoundPhase.OPEN,)
-_UNFINISHED = (RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING)
+_UNFINISHED = tuple(phase for phase in RoundPhase if phase not in ENDED_ROUND | {RoundPhase.SUSPENDED})
 
 
 @retry_if_stale
@@ -57,6 +59,8 @@ def retry_round(ports: Ports, run_id: str, number: int, key: str | None = None) 
             f"cannot retry round 0 of {run_id}: enrolment invites every client, so there is no fresh cohort; "
             "close it early, or cancel the run and clone it"
         )
+    if because := why_too_few(run, clients_left(ports, run)):
+        raise WrongPhaseError(f"cannot retry round {number} of {run_id}: {because}")
     proceed(ports, abandon_round(ports, run, current, "an operator retried it", by_operator=True, detail=by_actor()))
     return ports.ledger.load(run_id)
 
@@ -97,7 +101,9 @@ def _load(
     if number not in (run.round, *unscored):
         raise WrongPhaseError(f"cannot {action} {number} of {run_id}: its current round is {run.round}")
     if current.phase not in phases:
+        possible = [phase for phase in phases if current.masks or phase not in MASKED_PHASES]
         raise WrongPhaseError(
-            f"cannot {action} {number} of {run_id}: it is {current.phase}; that takes a round that is {' or '.join(phases)}"
+            f"cannot {action} {number} of {run_id}: it is {current.phase}; that takes a round that is "
+            f"{' or '.join(possible)}"
         )
     return run.with_request(key, request), current

@@ -38,6 +38,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.cohort import DEFAULT_MINIMUM
 from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.domain.round import RoundPhase
+from fedface_core.domain.round_phase import WAITS_FOR_CLIENTS
 from fedface_core.domain.run import Run, RunPhase, shown_key
 from fedface_core.ports import Ports
 from fedface_core.signing.errors import SignatureError
@@ -115,9 +116,9 @@ def start_run(ports: Ports, run_id: str, key: str | None = None) -> Run:
 def pause_run(ports: Ports, run_id: str, key: str | None = None, *, now: bool = False) -> Run:
     """Start nothing new: the run is `pausing` until the round in flight has finished, and then `paused`.
 
-    With ``now`` the run is `paused` at once; its open round is suspended, and still accepts updates. `WrongPhaseError`
-    unless the run is `preparing` or `running`, or with ``now`` also `pausing`; `InvalidInputError` if the key was used for
-    another request on this run.
+    With ``now`` the run is `paused` at once; a round that waits for clients is suspended, and still takes what they send.
+    `WrongPhaseError` unless the run is `preparing` or `running`, or with ``now`` also `pausing`; `InvalidInputError` if the
+    key was used for another request on this run.
     """
     action = "pause now" if now else "pause"
     key = own_key(key)
@@ -132,9 +133,9 @@ def pause_run(ports: Ports, run_id: str, key: str | None = None, *, now: bool = 
     moment = ports.clock.now()
     paused = run.paused_at_once(moment).with_request(key, action)
     current = ports.ledger.load_round(run_id, run.round) if run.round is not None else None
-    opened = current if current and current.phase is RoundPhase.OPEN else None
+    waiting = current if current and current.phase in WAITS_FOR_CLIENTS else None
     log.info("run_paused", run_id=run_id, correlation_id=run.correlation_id, round=run.round)
-    suspended = opened.suspended(moment) if opened else None
+    suspended = waiting.suspended(moment) if waiting else None
     return save_run(ports, paused, "run_paused", changed=suspended, detail=by_actor())
 
 

@@ -1,17 +1,22 @@
 """A round is open: its clients enrol or train, and their updates are accepted. It closes at its quorum or its deadline.
 
-Then `fedface_control.proceed` finds the stored phase `aggregating`, and continues with the module `aggregating`.
+Then `fedface_control.proceed` finds the stored phase `aggregating`, and continues with the module `aggregating`; with the
+module `masking` if the round is masked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import structlog
 
+from fedface_control.halt import fail
+from fedface_control.one_sum import clients_left, why_too_few
+from fedface_control.phases import masking
 from fedface_control.phases.phase import Snapshot
 from fedface_control.publish import publish_commands
-from fedface_control.records import Detail, enrolled_clients
+from fedface_control.records import Detail
 from fedface_control.upkeep.retention import remove_old_updates_in_open_round
 from fedface_core.contracts.tasks import CLIENT, device_queue
 from fedface_core.domain.client_tasks import split_into_tasks
@@ -20,6 +25,7 @@ from fedface_core.domain.commands import Command, EnrolClients, TrainClients
 from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.facts import RoundReady
 from fedface_core.domain.ids import client_id
+from fedface_core.domain.masked_phases import reason_to_move_on
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.residuals import residuals_after
 from fedface_core.domain.round import Round, RoundState, Tally, open_round, reason_to_close
@@ -51,6 +57,7 @@ def open_training_round(ports: Ports, run: Run) -> Run:
     """Open the next round from the newest model version. Its cohort is drawn from the enrolled clients.
 
     In an asynchronous run, clients that still train are carried over into the cohort, and only the other places are drawn.
+    A masked run fails if too few clients are left that made no update from this model version yet.
     """
     assert run.round is not None, "enrolment came first"
     assert run.base_round is not None, "enrolment has ended"
@@ -58,7 +65,10 @@ def open_training_round(ports: Ports, run: Run) -> Run:
     plan = run.plan
     number = run.round + 1
     carried = _carried_clients(ports, run, number) if plan.aggregation.is_asynchronous else {}
-    free = [client for client in enrolled_clients(ports, run) if client not in carried]
+    left = clients_left(ports, run)
+    if because := why_too_few(run, left):
+        return fail(ports, run, because)
+    free = [client for client in left if client not in carried]
     history = {} if plan.cohort.selection == "uniform" else ports.ledger.participation(run.id)
     drawn = draw_cohort(plan, number, free, history, training=len(carried))
     cohort = tuple(sorted([*carried, *drawn]))
@@ -92,10 +102,12 @@ def close_round(ports: Ports, run: Run, current: Round, because: str, detail: De
     """End acceptance, which makes the accepted set final; ``because`` says why, and ``detail`` what else the event says.
     Returns the run as stored.
 
-    The phase `aggregating` decides what follows: if there are fewer updates than the minimum, the round is abandoned; else
-    the remaining shards are folded, and the round is reduced to a model version.
+    A masked round is unmasked first. The phase `aggregating` decides what follows: if there are fewer updates than the
+    minimum, the round is abandoned; else the remaining shards are folded, and the round is reduced to a model version.
     """
-    closed = current.closed(ports.clock.now())
+    now = ports.clock.now()
+    masks = run.plan.secure_aggregation
+    closed = current.closed(now, now + timedelta(seconds=masks.unmasking_deadline_seconds) if masks else None)
     run = ports.ledger.save(run, "round_closed", changed=closed, detail={"because": because, **(detail or {})})
     log.info("round_closed", round=current.number, because=because)
     return run
@@ -131,12 +143,19 @@ def publish(ports: Ports, snapshot: Snapshot) -> None:
 
 
 def round_ready(ports: Ports, run: Run, fact: RoundReady) -> Run | None:
-    """The run, if its round can be closed by the ledger's counts. None if not: then the fact is out of date."""
+    """The run, if its round can be closed by the ledger's counts, or the phase before or after that can end. None if not:
+    then the fact is out of date, or a masked shard has signed: then its clients are asked to reveal.
+    """
     if fact.round != run.round:
         return None  # of an earlier round, or of none: a message about a round that is not there must not count as a failure
     current = ports.ledger.load_round(run.id, fact.round)
     tally = ports.ledger.tally(run.id, fact.round)
-    return run if reason_to_close(current, tally, ports.clock.now()) else None
+    now = ports.clock.now()
+    if reason_to_close(current, tally, now) or reason_to_move_on(run.plan, current, tally, now):
+        return run
+    if fact.shard is not None:
+        masking.publish_of_signed_shard(ports, Snapshot(run, current, tally), fact.shard)
+    return None
 
 
 def _carried_clients(ports: Ports, run: Run, number: int) -> dict[str, int]:

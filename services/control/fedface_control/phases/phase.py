@@ -1,4 +1,6 @@
-"""The interface of a phase in which a round waits for another service: the modules `open`, `aggregating`, `evaluating`."""
+"""The interface of a phase in which a round waits for another service: the modules `masking`, `handing_on`, `open`,
+`aggregating`, `evaluating`.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,6 @@ from fedface_core.domain.plan.secure_aggregation import (
     MOST_IN_SHARD,
     SECRECY_BITS,
     SecureAggregationPlan,
-    masked_shard_size,
     sizes_of_shards,
 )
 from fedface_core.domain.plan.spreadout import SpreadoutPlan
@@ -159,7 +158,8 @@ class Plan(PlanPart):
     def shard_size_for(self, clients: int) -> int:
         """How many clients of a cohort of ``clients`` are in a shard; the last shard has what is left over."""
         wanted = self.cohort.shard_size
-        return wanted if self.secure_aggregation is None else masked_shard_size(clients, wanted)
+        masks = self.secure_aggregation
+        return wanted if masks is None else masks.shard_size_for(clients, wanted)
 
     def mask_graph(self, members: int) -> GraphParameters:
         """The graph of a masked shard with so many members. `InvalidInputError` if none is good enough.

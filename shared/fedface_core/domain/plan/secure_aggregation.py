@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from pydantic import Field
 
-from fedface_core.domain.mask_graph import MOST_CLIENTS, Against
+from fedface_core.domain.mask_graph import MOST_CLIENTS, Against, can_be_masked
 from fedface_core.domain.plan.cohort import LONGEST_SECONDS
 from fedface_core.domain.plan.part import PlanPart
 
@@ -45,15 +46,18 @@ class SecureAggregationPlan(PlanPart):
         description="A closed round waits so long for shares that unmask it. Shards with too few of them are left out.",
     )
 
+    def shard_size_for(self, clients: int, wanted: int) -> int:
+        """The size of the shards of ``clients``: the smallest from ``wanted`` on with which all of them can be masked.
 
-def masked_shard_size(clients: int, wanted: int) -> int:
-    """The size of the shards of ``clients``: the smallest from ``wanted`` on that leaves no last shard below `LEAST_SHARD`.
+        The last shard may be smaller, but not below `LEAST_SHARD`. If no size will do, the shards are as they are wanted.
+        """
+        sizes = range(max(min(wanted, clients), 1), min(2 * wanted, clients) + 1)
+        return next((size for size in sizes if self._can_mask(sizes_of_shards(clients, size))), wanted)
 
-    If there are fewer clients than ``wanted``, all are in one shard.
-    """
-    if clients <= wanted:
-        return max(clients, 1)
-    return next(size for size in range(wanted, clients + 1) if clients % size == 0 or clients % size >= LEAST_SHARD)
+    def _can_mask(self, sizes: Sequence[int]) -> bool:
+        return sizes[0] >= LEAST_SHARD and all(
+            can_be_masked(size, self.corrupt, self.dropout, self.against) for size in sizes
+        )
 
 
 def sizes_of_shards(clients: int, shard_size: int) -> tuple[int, ...]:

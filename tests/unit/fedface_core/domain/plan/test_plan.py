@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from fedface_core.domain.mask_graph import Against, can_be_masked
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.secure_aggregation import masked_shard_size, sizes_of_shards
+from fedface_core.domain.plan.secure_aggregation import SecureAggregationPlan, sizes_of_shards
 
 
 def refusal(plan: dict[str, Any]) -> tuple[str, str]:
@@ -196,11 +197,18 @@ def test_updates_that_would_not_be_hidden_or_summed_are_not_masked(changes: dict
     assert reason in message
 
 
-@given(st.integers(16, 2000), st.integers(16, 256))
-def test_no_masked_shard_is_small(clients: int, wanted: int) -> None:
-    sizes = sizes_of_shards(clients, masked_shard_size(clients, wanted))
+@given(st.integers(16, 2000), st.integers(16, 256), st.sampled_from(["curious", "lying"]))
+def test_no_masked_shard_is_small_and_all_have_a_graph(clients: int, wanted: int, against: Against) -> None:
+    masks = SecureAggregationPlan(against=against, corrupt=0.2, dropout=0.25)
+    sizes = sizes_of_shards(clients, masks.shard_size_for(clients, wanted))
     assert sizes[0] >= 16
     assert sizes[-1] >= min(wanted, clients)
+    assert all(can_be_masked(size, 0.2, 0.25, against) for size in sizes)
+
+
+def test_shards_that_no_size_would_mask_are_as_they_are_wanted() -> None:
+    assert SecureAggregationPlan().shard_size_for(15, 32) == 32
+    assert SecureAggregationPlan(corrupt=0.7).shard_size_for(100, 16) == 16
 
 
 @pytest.mark.parametrize(
