@@ -32,6 +32,7 @@ from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
 from fedface_core.domain.facts import RoundReady
 from fedface_core.domain.failures import OUTLIVED
 from fedface_core.domain.round_phase import BEFORE_OPEN
+from fedface_core.domain.update import RefusalReason
 from fedface_core.ports import ArtifactStore
 from fedface_core.secure_aggregation.errors import RevealRefusedError
 from fedface_core.secure_aggregation.simulated_device import simulated_device
@@ -115,8 +116,10 @@ def _make(workbench: Workbench, invitation: Invitation, kind: Deposit, make: _Ma
         raise RevealRefusedError(f"{invitation.client_id} is known by the keys of another device, and the first ones count")
     receipt = ports.ledger.record_deposit(current.run_id, current.number, kind, invitation.client_id, sha256_hex(made.data))
     log.debug("deposit_made", deposit=kind, refused=receipt.refused, bytes=len(made.data))
-    if receipt.deposited >= made.needed:
-        fact = RoundReady(run_id=current.run_id, round=current.number, because="settled")
+    repeated = receipt.refused is RefusalReason.DUPLICATE  # then the message of the deposit may have got lost
+    if receipt.deposited == made.needed or (repeated and receipt.deposited > made.needed):
+        shard = receipt.shard if kind is Deposit.SIGNATURE else None
+        fact = RoundReady(run_id=current.run_id, round=current.number, because="settled", shard=shard)
         ports.publisher.publish(HandleFact(run_id=current.run_id, fact=fact), correlation_id=invitation.correlation_id)
 
 
