@@ -37,6 +37,8 @@ def check_invertible(plan: Plan, opened_round: Round) -> None:
             f"the updates are encoded as {plan.update_encoding.name}, which leaves a part of each gradient out; take a run "
             'with update_encoding = "float32"'
         )
+    if plan.secure_aggregation is not None:
+        raise InvalidInputError("the updates are masked: one of them looks random, and its shard's sum is in the partial")
     if plan.aggregation.mode == "asynchronous":
         raise InvalidInputError("in an asynchronous run the updates of a round start from several models; take another run")
     share, _ = plan.rate_shares(number)
