@@ -10,7 +10,10 @@ from fedface_core.ports import RunLedger
 
 # The share of a round that is done when it enters a phase. Clients that settle take it from the first to the second.
 _SHARE_AT_START = {
+    RoundPhase.SHARING: 0.03,
+    RoundPhase.HANDING_ON: 0.07,
     RoundPhase.OPEN: 0.1,
+    RoundPhase.UNMASKING: 0.7,
     RoundPhase.AGGREGATING: 0.7,
     RoundPhase.EVALUATING: 0.85,
     RoundPhase.FINISHED: 1.0,

@@ -13,6 +13,7 @@ from fedface_core.bootstrap import connect
 from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.errors import FedFaceError, UnavailableError
 from fedface_core.domain.plan import Plan
+from fedface_core.domain.round_phase import WAITS_FOR_CLIENTS
 from fedface_core.domain.run import RunPhase
 from fedface_core.ports import Ports
 from fedface_core.runtime.celery_app import create_celery
@@ -30,7 +31,13 @@ from loadtest.chaos.write_refusal import WriteRefusal
 
 _DRAIN_SECONDS = 120.0
 # Phase → the service whose log says why the phase does not end; control's log is always shown.
-_WORKERS = {"preparing": "aggregator", "open": "client", "aggregating": "aggregator", "evaluating": "evaluator"}
+_WORKERS = {
+    "preparing": "aggregator",
+    **{str(phase): "client" for phase in WAITS_FOR_CLIENTS},
+    "handing_on": "aggregator",
+    "aggregating": "aggregator",
+    "evaluating": "evaluator",
+}
 
 
 class ChaosError(FedFaceError):

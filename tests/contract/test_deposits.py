@@ -35,7 +35,9 @@ PLAN = Plan.model_validate(
 )
 COHORT = tuple(client_id(index) for index in range(32))
 STRANGER = client_id(32)
-ACCEPTED, UNSETTLED, FAILED = COHORT[0], COHORT[1], COHORT[2]
+ACCEPTED = COHORT[0]
+UNSETTLED = COHORT[1]
+FAILED = COHORT[2]
 SHA = "1" * 64
 UPDATE = AcceptedUpdate(sha256="2" * 64, size=10, images=1)
 
@@ -81,7 +83,8 @@ def test_each_phase_takes_its_own_deposits_of_those_it_waits_for(
     masked.settle_some()
     masked.come_to(phase)
     taken = kind in DEPOSITS.get(phase, ())
-    giver, others = (ACCEPTED, UNSETTLED) if phase is RoundPhase.UNMASKING else (UNSETTLED, ACCEPTED)
+    giver = ACCEPTED if phase is RoundPhase.UNMASKING else UNSETTLED
+    others = UNSETTLED if phase is RoundPhase.UNMASKING else ACCEPTED
     assert masked.deposit(kind, giver) is (None if taken else RefusalReason.LATE)
     assert masked.deposit(kind, others) is RefusalReason.LATE
     assert masked.deposit(kind, FAILED) is RefusalReason.LATE

@@ -13,11 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from fedface_core.adapters.memory import ManualClock, MemoryLedger
 from fedface_core.adapters.redis.ledger import RedisLedger
+from fedface_core.domain.deposit import Deposit
 from fedface_core.domain.errors import FedFaceError
 from fedface_core.domain.failures import client_step, shard_step
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round, RoundPhase, open_round
+from fedface_core.domain.round_phase import MASKED_PHASES
 from fedface_core.domain.run import ENDED, Run, RunPhase
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import EndedRound, RunLedger
@@ -82,15 +84,26 @@ class LedgerMachine(RuleBasedStateMachine):
 
         self.both(next_round)
 
-    @rule(run_id=run_ids, number=numbers, phase=st.sampled_from(RoundPhase), moved=st.sampled_from([0.0, DEADLINE]))
-    def change_a_round(self, run_id: str, number: int, phase: RoundPhase, moved: float) -> None:
+    @rule(
+        run_id=run_ids,
+        number=numbers,
+        phase=st.sampled_from(RoundPhase),
+        found=st.none() | st.sampled_from(sorted(MASKED_PHASES)),
+        moved=st.sampled_from([0.0, DEADLINE]),
+    )
+    def change_a_round(self, run_id: str, number: int, phase: RoundPhase, found: RoundPhase | None, moved: float) -> None:
         def change(ledger: RunLedger) -> Run:
             current = ledger.load_round(run_id, number)
             deadline = current.deadline_at + timedelta(seconds=moved)
-            changed = current.model_copy(update={"phase": phase, "deadline_at": deadline})
-            return ledger.save(ledger.load(run_id), "round_changed", changed=changed)
+            suspended_from = found if phase is RoundPhase.SUSPENDED else None
+            changed = {"phase": phase, "deadline_at": deadline, "suspended_from": suspended_from}
+            return ledger.save(ledger.load(run_id), "round_changed", changed=current.model_copy(update=changed))
 
         self.both(change)
+
+    @rule(run_id=run_ids, number=numbers, client=clients, kind=st.sampled_from(Deposit), digit=st.integers(0, 9))
+    def deposit(self, run_id: str, number: int, client: str, kind: Deposit, digit: int) -> None:
+        self.both(lambda ledger: ledger.record_deposit(run_id, number, kind, client, str(digit) * 64))
 
     @rule(run_id=run_ids, number=numbers, client=clients)
     def begin(self, run_id: str, number: int, client: str) -> None:
@@ -178,7 +191,9 @@ class LedgerMachine(RuleBasedStateMachine):
         place = current.run_id, current.number
         some = ledger.accepted(*place, [client_id(0), client_id(4)])
         summary = ledger.round_summary(*place)
-        return ledger.load_round(*place), summary, ledger.tally(*place), ledger.accepted(*place), some, ledger.failed(*place)
+        deposits = [(ledger.deposits(*place, kind), ledger.deposits(*place, kind, [client_id(1)])) for kind in Deposit]
+        settled = ledger.accepted(*place), some, ledger.failed(*place), deposits
+        return ledger.load_round(*place), summary, ledger.tally(*place), *settled
 
     def both(self, ask: Callable[..., Any]) -> Any:
         """The answer of both ledgers, or None if both raise an error of one class with one message."""

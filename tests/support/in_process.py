@@ -34,6 +34,7 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.tasks import ROUTES
 from fedface_core.domain.commands import (
+    ClientsOfRound,
     Command,
     EnrolClients,
     EvaluateModel,
@@ -246,7 +247,8 @@ def services(ports: Ports, roots: PhotographRoots = ANYWHERE) -> dict[type[BaseM
         HandleFact: lambda command, _: handle_fact(ports, command.fact),
         Sweep: lambda _command, _: sweep(ports, REPEAT_AFTER),
     }
-    assert handlers.keys() == ROUTES.keys(), "every command has its service"
+    masked = {HandOnShares, *ClientsOfRound.__subclasses__()}
+    assert ROUTES.keys() - handlers.keys() == masked, "every other command has its service"
     return handlers
 
 

@@ -58,7 +58,7 @@ from fedface_core.domain.results import Aggregation
 from fedface_core.domain.round import Round, RoundPhase
 from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.domain.run import Run
-from fedface_core.domain.update import AcceptedUpdate, accepted_digest
+from fedface_core.domain.update import AcceptedUpdate, RefusalReason, accepted_digest
 from fedface_core.ports import Ports
 from fedface_core.secure_aggregation.accepted_set import AcceptedSet, check_agreement
 from fedface_core.secure_aggregation.device import Device, DeviceKeys
@@ -185,7 +185,8 @@ class _Workers:
     def _train(self, run: Run, current: Round, client: str) -> None:
         shard_round = self._shard_round(run, current, client)
         vector = contribution(client, current.model_sha256)
-        roster, received = self._roster(run, shard_round), self._received(run, shard_round, client)
+        roster = self._roster(run, shard_round)
+        received = self._received(run, shard_round, client)
         add_masks(vector, masks_of(_device(client), shard_round, roster, received))
         sha256 = hashlib.sha256(vector.tobytes()).hexdigest()
         try:
@@ -200,7 +201,8 @@ class _Workers:
 
     def _sign(self, run: Run, current: Round, client: str) -> None:
         shard_round = self._shard_round(run, current, client)
-        roster, accepted = self._roster(run, shard_round), self._accepted_set(run, shard_round)
+        roster = self._roster(run, shard_round)
+        accepted = self._accepted_set(run, shard_round)
         try:
             signature = Signer(_device(client), self._journals[client]).sign(shard_round, roster, accepted)
         except RevealRefusedError:
@@ -211,7 +213,8 @@ class _Workers:
 
     def _reveal(self, run: Run, current: Round, client: str) -> None:
         shard_round = self._shard_round(run, current, client)
-        roster, accepted = self._roster(run, shard_round), self._accepted_set(run, shard_round)
+        roster = self._roster(run, shard_round)
+        accepted = self._accepted_set(run, shard_round)
         signatures = {
             each: json.loads(self._store.get(object_keys.signature(run.id, current.number, each)))
             for each in self._ledger.deposits(run.id, current.number, Deposit.SIGNATURE, accepted.updates)
@@ -234,7 +237,9 @@ class _Workers:
         sha256 = hashlib.sha256(self._store.get(key)).hexdigest()
         receipt = self._ledger.record_deposit(run.id, current.number, kind, client, sha256)
         assert receipt.shard is not None, "who is asked is invited"
-        if receipt.deposited >= enough(run, current, receipt.shard):
+        needed = enough(run, current, receipt.shard)
+        again = receipt.refused is RefusalReason.DUPLICATE  # perhaps the message got lost
+        if receipt.deposited == needed or (again and receipt.deposited > needed):
             shard = receipt.shard if kind is Deposit.SIGNATURE else None
             self._report(RoundReady(run_id=run.id, round=current.number, because="settled", shard=shard))
 

@@ -20,7 +20,11 @@ from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.domain.run import ENDED, RunPhase
 
 _ACTIVITIES = {
+    RoundPhase.REGISTERING: "registering devices",
+    RoundPhase.SHARING: "sharing keys",
+    RoundPhase.HANDING_ON: "handing on keys",
     RoundPhase.OPEN: "training",
+    RoundPhase.UNMASKING: "unmasking",
     RoundPhase.SUSPENDED: "suspended",
     RoundPhase.AGGREGATING: "aggregating",
     RoundPhase.EVALUATING: "evaluating",

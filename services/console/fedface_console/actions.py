@@ -12,9 +12,9 @@ from fedface_console.control_api import ControlApi, Reader
 from fedface_console.errors import PageError
 from fedface_core.contracts.http import RunDetail, RunSummary
 from fedface_core.domain.role import Role
-from fedface_core.domain.round import RoundPhase
+from fedface_core.domain.round import ENDED_ROUND, RoundPhase
 
-_UNFINISHED: Final = frozenset({RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING})
+_UNFINISHED: Final = frozenset(RoundPhase) - ENDED_ROUND - {RoundPhase.SUSPENDED}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ ACTIONS: Final = (
     Action(
         "pause now",
         "Pause now",
-        "An open round is suspended: no further client starts, updates under way still count, the deadline stands still.",
+        "A round that waits for clients is suspended: no further client starts, what is under way still counts, the "
+        "deadline stands still.",
         path="pause?now=true",
     ),
     Action("resume", "Resume", "The run goes on where it stopped.", path="resume"),

@@ -94,6 +94,14 @@ def _why_the_round_waits(run: RunSummary) -> str:
     if run.unreadable_round is not None:
         return f"The record of round {run.round} cannot be read: {run.unreadable_round}"
     match run.round_phase:
+        case RoundPhase.REGISTERING:
+            return f"Devices register their public keys for round {run.round}.{then}"
+        case RoundPhase.SHARING:
+            return f"Clients share the keys of round {run.round}; who has shared none at its deadline does not train.{then}"
+        case RoundPhase.HANDING_ON:
+            return f"The aggregator hands on the keys that clients of round {run.round} have shared.{then}"
+        case RoundPhase.UNMASKING:
+            return f"Clients of round {run.round} reveal what takes the masks out of the sums of their updates.{then}"
         case RoundPhase.OPEN:
             missing = max(0, run.quorum - run.accepted)
             overdue = run.seconds_left is not None and run.seconds_left <= 0

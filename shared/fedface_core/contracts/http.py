@@ -113,7 +113,9 @@ class RoundView(Body):
     failed: dict[str, str] = Field(description="Client → reason.")
     late: int = Field(default=0, description="Clients whose update came too late.")
     opened_at: datetime = Field(description="When it was opened.")
-    deadline_at: datetime = Field(description="When it closes with the updates that it has.")
+    deadline_at: datetime = Field(
+        description="When it closes with the updates that it has; of a masked round, when its phase ends."
+    )
     closed_at: datetime | None = Field(description="When its acceptance ended; none while it takes updates.")
     finished_at: datetime | None = Field(description="When it finished or was abandoned.")
     base: int | None = Field(default=None, description="The finished round whose results the cohort started from.")

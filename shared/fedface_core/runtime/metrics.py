@@ -17,7 +17,7 @@ from prometheus_client import Counter, Histogram
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.plan.update_encoding import UPDATE_ENCODINGS
-from fedface_core.domain.round import RoundPhase
+from fedface_core.domain.round import ENDED_ROUND, RoundPhase
 from fedface_core.domain.run import RunPhase
 from fedface_core.domain.update import RefusalReason
 from fedface_core.ports import ForwardedArtifacts
@@ -147,7 +147,7 @@ WAITING_SECONDS = at_zero(
 )
 SWEEP_REPEATS = at_zero(
     Counter("fedface_sweep_repeats", "Phases whose commands the sweep published again.", ["phase"]),
-    [RunPhase.PREPARING, RoundPhase.OPEN, RoundPhase.AGGREGATING, RoundPhase.EVALUATING],
+    [RunPhase.PREPARING, *(phase for phase in RoundPhase if phase not in ENDED_ROUND | {RoundPhase.SUSPENDED})],
 )
 WEBHOOKS = at_zero(Counter("fedface_webhooks", "Attempts to tell a receiver of an event.", ["outcome"]), WebhookOutcome)
 # A message says itself which queue it was taken from, so it may name any; "unknown" is what is none of ours.

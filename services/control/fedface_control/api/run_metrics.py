@@ -18,6 +18,7 @@ from fedface_control.readable_rounds import readable_rounds
 from fedface_core.contracts.tasks import QUEUES
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.domain.round import RoundPhase, RoundState
+from fedface_core.domain.round_phase import WAITS_FOR_CLIENTS
 from fedface_core.domain.run import Run, RunPhase
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import NEWEST_RUNS
@@ -96,9 +97,9 @@ class RunMetrics(Collector):
             gauges.set("fedface_round_invited", run, newest.invited)
             gauges.set("fedface_round_accepted", run, newest.accepted)
             gauges.set("fedface_round_failed", run, newest.failed)
-            awaited = newest.unsettled if current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED) else 0
+            awaited = newest.unsettled if current.takes is RoundPhase.OPEN else 0
             gauges.set("fedface_round_awaited", run, awaited)
-            overdue = (now - current.deadline_at).total_seconds() if current.phase is RoundPhase.OPEN else 0.0
+            overdue = (now - current.deadline_at).total_seconds() if current.phase in WAITS_FOR_CLIENTS else 0.0
             gauges.set("fedface_round_overdue_seconds", run, max(0.0, overdue))
             _set_aggregation_gauges(gauges, run, [glance.round for glance in glances])
         yield _by_phase("fedface_rounds", "Rounds of the newest runs by phase.", phases, RoundPhase)

@@ -12,6 +12,7 @@ from fedface_core.domain.errors import NotFoundError
 from fedface_core.domain.failures import StepFailure, newest_first
 from fedface_core.domain.results import Scores
 from fedface_core.domain.round import RoundPhase, RoundState
+from fedface_core.domain.round_phase import WAITS_FOR_CLIENTS
 from fedface_core.domain.run import ENDED, Run, RunPhase, allowed_actions
 from fedface_core.ports import Ports, RoundSettlement, RoundSummary, RunViews
 
@@ -92,11 +93,12 @@ def _summary(ledger: RunViews, run: Run) -> dict[str, Any]:
         except UNREADABLE as error:
             return summary | {"unreadable_round": str(error)}
         current = glance.round
-        takes_updates = current.phase in (RoundPhase.OPEN, RoundPhase.SUSPENDED)
+        waits_for_clients = current.takes in WAITS_FOR_CLIENTS
+        takes_updates = current.takes is RoundPhase.OPEN
         summary |= {
             "round_phase": current.phase,
-            "deadline_at": current.deadline_at if takes_updates else None,
-            "seconds_left": _seconds_left(ledger, current) if takes_updates else None,
+            "deadline_at": current.deadline_at if waits_for_clients else None,
+            "seconds_left": _seconds_left(ledger, current) if waits_for_clients else None,
             "waiting_for": ledger.stragglers(run.id, run.round, NAMED_STRAGGLERS) if takes_updates else [],
             "unsettled": glance.unsettled if takes_updates else 0,
             "quorum": current.quorum,

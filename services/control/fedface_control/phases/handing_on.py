@@ -28,7 +28,8 @@ log = structlog.get_logger(__name__)
 
 def next_step(ports: Ports, snapshot: Snapshot) -> Run | None:
     """Leave out the shards in which too few have shared keys; open the round once no shard waits for a roster. Else None."""
-    run, current = snapshot.run, snapshot.round
+    run = snapshot.run
+    current = snapshot.round
     assert current.masks is not None, "only masked rounds hand shares on"
     too_small = too_small_shards(run.plan, current, snapshot.tally)
     if too_small:

@@ -40,7 +40,8 @@ _EVENTS = {
 
 def next_step(ports: Ports, snapshot: Snapshot) -> Run | None:
     """End the phase if its clients have done all that they were asked for, or its deadline has passed. Else None."""
-    run, current = snapshot.run, snapshot.round
+    run = snapshot.run
+    current = snapshot.round
     now = ports.clock.now()
     because = reason_to_move_on(run.plan, current, snapshot.tally, now)
     if because is None:
@@ -68,7 +69,8 @@ def commands(plan: Plan, current: Round, tally: Tally) -> Sequence[ClientsOfRoun
 
 def publish(ports: Ports, snapshot: Snapshot) -> None:
     """Publish the clients' tasks. What they sign and unmask is in the store before they are asked."""
-    run, current = snapshot.run, snapshot.round
+    run = snapshot.run
+    current = snapshot.round
     if current.phase is RoundPhase.UNMASKING:
         put_accepted_sets(ports, run, current)
     publish_commands(ports, run, current, commands(run.plan, current, snapshot.tally))
@@ -76,7 +78,8 @@ def publish(ports: Ports, snapshot: Snapshot) -> None:
 
 def publish_of_signed_shard(ports: Ports, snapshot: Snapshot, shard: int) -> None:
     """Ask the clients of a shard to reveal, if enough of them have signed. The other shards were asked already."""
-    run, current = snapshot.run, snapshot.round
+    run = snapshot.run
+    current = snapshot.round
     clients = asked_to_reveal(run.plan, current, snapshot.tally, shard)
     if clients:
         publish_commands(ports, run, current, _tasks(run.plan, current, RevealShares, clients))

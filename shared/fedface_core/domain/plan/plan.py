@@ -346,8 +346,7 @@ class Plan(PlanPart):
         clients = self.split.clients
         invited = self.cohort.invited(clients)
         for cohort, quorum in ((clients, clients), (invited, self.cohort.quorum_for(clients))):
-            sizes = sizes_of_shards(cohort, self.shard_size_for(cohort))
-            if sizes[0] < LEAST_SHARD:
+            if cohort < LEAST_SHARD:
                 raise ValueError(
                     f"secure_aggregation: {cohort} clients are invited to a round; their updates hide each other from "
                     f"{LEAST_SHARD} clients on"
@@ -357,7 +356,7 @@ class Plan(PlanPart):
                     f"secure_aggregation.dropout is {masks.dropout:g}, and a round of {cohort} clients closes without "
                     f"{cohort - quorum} of them, which count as dropped out: raise it, or the quorum"
                 )
-            for size in sizes:
+            for size in reversed(sizes_of_shards(cohort, self.shard_size_for(cohort))):
                 stay = size - ceil(round(masks.dropout * size, 9))
                 if stay < masks.minimum:
                     raise ValueError(

@@ -105,7 +105,8 @@ def test_a_pause_in_which_the_clock_was_set_back_takes_nothing_from_the_round() 
 
 
 def test_a_masked_round_passes_its_own_phases_each_until_its_deadline() -> None:
-    enrolment, training = masked_round(number=0), masked_round()
+    enrolment = masked_round(number=0)
+    training = masked_round()
     assert (enrolment.phase, training.phase) == (RoundPhase.REGISTERING, RoundPhase.SHARING)
     assert enrolment.deadline_at == training.deadline_at == NOW + timedelta(seconds=20)
     assert (enrolment.registered(LATER).phase, enrolment.registered(LATER).deadline_at) == (RoundPhase.SHARING, LATER)

@@ -185,8 +185,11 @@ MASKED: dict[str, Any] = {
             {"cohort": {"size": 60, "quorum": 40}},
             "secure_aggregation.dropout is 0.3, and a round of 60 clients closes with",
         ),
-        ({"secure_aggregation": {"minimum": 25}}, "of a shard of 30 clients only 21 are sure to stay: lower it or"),
-        ({"secure_aggregation": {"corrupt": 0.7}}, "of which 21 may collude and 9 may drop out cannot be masked and unm"),
+        ({"secure_aggregation": {"minimum": 25}}, "of a shard of 34 clients only 23 are sure to stay: lower it or"),
+        (
+            {"secure_aggregation": {"against": "lying", "dropout": 0.5}},
+            "a shard of 32 clients of which 7 may collude and 16 may drop out cannot be masked and unm",
+        ),
     ],
 )
 def test_updates_that_would_not_be_hidden_or_summed_are_not_masked(changes: dict[str, Any], reason: str) -> None:
