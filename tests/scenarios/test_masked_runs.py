@@ -73,6 +73,6 @@ def test_a_service_may_be_killed_after_any_effect(stride: Stride, redeliver: boo
     model = completed(unharmed).model_sha256
     effects = len(unharmed.effect_log.effects)
     # A round has many effects, and most are those of the same step for another client.
-    for last_effect in stride.of(range(1, effects + 1, 23)):
+    for last_effect in stride.of(range(1, effects + 1, 41)):
         services = InProcess(plan, kill_after=last_effect, redeliver=redeliver)
         assert completed(services).model_sha256 == model, f"killed after effect {last_effect}"
