@@ -225,7 +225,7 @@ def test_a_round_is_not_retried_if_no_other_clients_are_left() -> None:
     services = ScriptedMasks(masked_plan())
     run_id = services.start()
     services.until(run_id, in_round(services, 1, RoundPhase.UNMASKING))
-    with pytest.raises(WrongPhaseError, match=r"cannot retry round 1 of .*: 0 clients are left that"):
+    with pytest.raises(WrongPhaseError, match=r"cannot retry round 1 of .*: 0 clients can be invited, fewer than the 16"):
         retry_round(services.ports, run_id, 1)
     services.to_end(run_id)
     assert_sums_without_masks(services, run_id)
@@ -237,8 +237,8 @@ def test_a_run_fails_if_nobody_is_left_to_invite_after_a_round_that_was_not_unma
     run = services.run()
     assert run.phase is RunPhase.FAILED
     assert run.failure == (
-        "0 clients are left that were not asked to unmask a sum of updates from this model version, fewer than the 16 of a "
-        "round; a second sum could show single updates"
+        "0 clients can be invited, fewer than the 16 of a masked round: others are not enrolled, or were asked to unmask a "
+        "sum of updates from this model version, and a second sum could show single updates"
     )
     assert services.manifest(run.id, 1).round.abandoned_because == "34 updates were not unmasked"
 

@@ -35,8 +35,8 @@ def why_too_few(run: Run, left: Sequence[str]) -> str | None:
     if masks is None or len(left) >= least:
         return None
     return (
-        f"{len(left)} clients are left that were not asked to unmask a sum of updates from this model version, fewer than "
-        f"the {least} of a round; a second sum could show single updates"
+        f"{len(left)} clients can be invited, fewer than the {least} of a masked round: others are not enrolled, or were "
+        "asked to unmask a sum of updates from this model version, and a second sum could show single updates"
     )
 
 

@@ -58,17 +58,17 @@ def choose_parameters(
         raise InvalidInputError(f"corrupt {corrupt} and dropout {dropout} must be shares of the shard: above 0 and below 1")
     colluding = _count(corrupt, clients)
     dropped = _count(dropout, clients)
-    if against == "curious":
-        for degree in range(2, clients - 1, 2):
-            threshold = _least_threshold(clients, colluding, dropped, degree, Fraction(1, 2**secrecy_bits))
-            if threshold is not None and _too_few_stay(clients, dropped, degree, threshold) * 2**failure_bits <= 1:
-                return GraphParameters(degree, threshold, signers=0)
     complete = _complete_graph(clients, colluding, dropped, against)
     if complete is None:
         raise InvalidInputError(
             f"a shard of {clients} clients of which {colluding} may collude and {dropped} may drop out cannot be masked and "
             "unmasked: make shards larger, or one of the two shares smaller"
         )
+    if against == "curious":
+        for degree in range(2, clients - 1, 2):
+            threshold = _least_threshold(clients, colluding, dropped, degree, Fraction(1, 2**secrecy_bits))
+            if threshold is not None and _too_few_stay(clients, dropped, degree, threshold) * 2**failure_bits <= 1:
+                return GraphParameters(degree, threshold, signers=0)
     return complete
 
 

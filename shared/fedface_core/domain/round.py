@@ -235,7 +235,7 @@ class Tally(BaseModel):
         default_factory=dict, description="Masked rounds: kind of deposit → the clients that have made one."
     )
     accepted_clients: frozenset[str] = Field(
-        default=frozenset(), description="Masked rounds: the clients whose updates were accepted."
+        default=frozenset(), description="Masked rounds, once there are deposits: the clients whose updates were accepted."
     )
     last_activity: datetime = Field(description="When the ledger last recorded anything about the round.")
 

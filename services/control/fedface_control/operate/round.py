@@ -48,8 +48,9 @@ def close_round_early(ports: Ports, run_id: str, number: int, key: str | None = 
 def retry_round(ports: Ports, run_id: str, number: int, key: str | None = None) -> Run:
     """Abandon the round, and open another one with a fresh cohort from the same model version. Returns the run as stored.
 
-    `NotFoundError` if there is no such round; `WrongPhaseError` if it is enrolment, not the current round, or has ended;
-    `InvalidInputError` if the key was used for another request.
+    `NotFoundError` if there is no such round; `WrongPhaseError` if it is enrolment, not the current round, or has ended,
+    or if its updates are masked and too few other clients are left; `InvalidInputError` if the key was used for another
+    request.
     """
     run, current = _load(ports, run_id, number, "retry round", _UNFINISHED, key)
     if current is None:
@@ -59,7 +60,7 @@ def retry_round(ports: Ports, run_id: str, number: int, key: str | None = None) 
             f"cannot retry round 0 of {run_id}: enrolment invites every client, so there is no fresh cohort; "
             "close it early, or cancel the run and clone it"
         )
-    if because := why_too_few(run, clients_left(ports, run)):
+    if run.plan.secure_aggregation and (because := why_too_few(run, clients_left(ports, run))):
         raise WrongPhaseError(f"cannot retry round {number} of {run_id}: {because}")
     proceed(ports, abandon_round(ports, run, current, "an operator retried it", by_operator=True, detail=by_actor()))
     return ports.ledger.load(run_id)
