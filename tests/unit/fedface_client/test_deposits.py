@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from fedface_client import deposits
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import HandleFact, RegisterDevices, RevealShares, ShareKeys
 from fedface_core.domain.deposit import Deposit
@@ -73,14 +72,13 @@ def test_an_unexpected_error_at_work_for_one_client_is_counted_and_the_others_ha
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = begun()
-    make = deposits.simulated_device
 
     def breaks(seed: int, client: str) -> Any:
         if client == VICTIM:
             raise ZeroDivisionError("a bug")
-        return make(seed, client)
+        return simulated_device(seed, client)
 
-    monkeypatch.setattr(deposits, "simulated_device", breaks)
+    monkeypatch.setattr("fedface_client.deposits.simulated_device", breaks)
     for _ in range(run.plan.cohort.attempts):
         with pytest.raises(ZeroDivisionError) as error:
             run.ask(RegisterDevices, run.current.cohort)
