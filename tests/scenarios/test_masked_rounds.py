@@ -176,16 +176,15 @@ def test_a_pause_at_once_in_any_phase_loses_nothing_and_moves_its_deadline(phase
     assert_sums_without_masks(services, run_id)
 
 
-@pytest.mark.parametrize("workers_too", [True, False])
 @pytest.mark.parametrize(("number", "phase"), [(0, RoundPhase.REGISTERING), *product((0, 1), BEFORE_THE_END)])
-def test_a_lost_ledger_is_restored_in_any_phase(number: int, phase: RoundPhase, workers_too: bool) -> None:
+def test_a_lost_ledger_is_restored_in_any_phase(number: int, phase: RoundPhase) -> None:
     """What was put once is found again: rosters, accepted sets, and what clients remember."""
     services = ScriptedMasks(masked_plan(**SMALL | {"secure_aggregation": LYING}))
     run_id = services.start()
     services.until(run_id, in_round(services, number, phase))
     for _ in range(9):
         services.step()
-    lose(services, run_id, workers_too=workers_too)
+    lose(services, run_id)
     restore_run(services.ports, run_id)
     services.to_end(run_id)
     assert_sums_without_masks(services, run_id)
