@@ -183,7 +183,7 @@ def _is_counted_once(each: RoundSnapshot) -> bool:
     if aggregation is None:
         return False
     folded = [update for client, update in each.accepted.items() if client not in aggregation.refused]
-    return aggregation.folded == len(folded) and aggregation.images == sum(update.images for update in folded)
+    return aggregation.folded == len(folded) and aggregation.images == sum(update.declared_images for update in folded)
 
 
 def _check_stored_updates(disturbed: RunSnapshot) -> Check:

@@ -17,6 +17,7 @@ from fedface_core.ports import ApiKeys, DeadLetters, Ports
 from fedface_core.runtime.keyring import keyring_of
 from fedface_core.runtime.metrics import CountedArtifacts
 from fedface_core.runtime.settings import ControlSettings, Settings
+from fedface_core.runtime.store_settings import StoreSettings
 
 if TYPE_CHECKING:
     from fedface_core.adapters.s3 import S3Artifacts
@@ -32,7 +33,7 @@ def connect(settings: Settings, app: Celery) -> Ports:
     ledger = RedisLedger(settings.redis_address, full_at=settings.ledger_full_at)
     keyring = keyring_of(settings)
     may_be_unsigned = ("run", "manifest") if isinstance(settings, ControlSettings) and settings.restore_unsigned else ()
-    signed = SignedArtifacts(_artifact_store(settings), keyring, may_be_unsigned)
+    signed = SignedArtifacts(artifact_store(settings), keyring, may_be_unsigned)
     return Ports(
         ledger=ledger,
         artifacts=CountedArtifacts(signed),
@@ -61,14 +62,18 @@ def ensure_bucket(settings: Settings) -> None:
         _s3_artifacts(settings).ensure_bucket()
 
 
-def _artifact_store(settings: Settings) -> LocalArtifacts | S3Artifacts:
+def artifact_store(settings: StoreSettings) -> LocalArtifacts | S3Artifacts:
+    """The artifact store of the settings as it is: objects have their signatures behind them, which nobody checks here.
+
+    `UnavailableError` if the artifact directory cannot be written. S3 is first contacted when it is used.
+    """
     if settings.artifacts == "directory":
         assert settings.artifact_directory is not None, "checked by Settings"
         return LocalArtifacts(settings.artifact_directory)
     return _s3_artifacts(settings)
 
 
-def _s3_artifacts(settings: Settings) -> S3Artifacts:
+def _s3_artifacts(settings: StoreSettings) -> S3Artifacts:
     # Imported here, since the import takes 0.4 s of CPU time, which a service with a directory need not wait for.
     from fedface_core.adapters.s3 import S3Artifacts
 

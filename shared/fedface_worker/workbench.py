@@ -22,6 +22,7 @@ from fedface_learning.formats.codec import decode_tensors
 from fedface_learning.strategies import NOTHING, Tensors
 from fedface_worker.checked_artifacts import get_checked
 from fedface_worker.data_sets import DataSets, Photographs
+from fedface_worker.masked_shards import ShardRounds
 from fedface_worker.model_versions import ModelVersions
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ class Workbench:
         self.ports = ports
         self.roots = roots
         self.models = ModelVersions(ports.artifacts)
+        self.shard_rounds = ShardRounds(ports)
         self._run = lru_cache(maxsize=16)(lambda run_id, _correlation_id: ports.ledger.load(run_id))
         self._opened_round = lru_cache(maxsize=16)(
             lambda run_id, number, _correlation_id: ports.ledger.load_round(run_id, number)
@@ -70,9 +72,10 @@ class Workbench:
         """A round as it was when this process first read it. Its phase may be outdated; read the ledger for the phase.
 
         In an asynchronous run the round is read each time, because after the loss of the ledger another round may have its
-        number.
+        number. So it is in a run with masks, whose rosters are fixed after the round has begun.
         """
-        if self.plan(run_id, correlation_id).aggregation.is_asynchronous:
+        plan = self.plan(run_id, correlation_id)
+        if plan.aggregation.is_asynchronous or plan.secure_aggregation is not None:
             return self.ports.ledger.load_round(run_id, number)
         return self._opened_round(run_id, number, correlation_id)
 

@@ -77,7 +77,7 @@ def test_each_version_is_the_one_before_moved_by_weighted_changes(many_faces: Pa
         assert manifest.round.aggregation is not None
         before = tensors(services, object_keys.model(manifest.round.model_sha256))
         moved = {name: tensor.double() for name, tensor in before.items()}
-        images = sum(update.images for update in manifest.accepted.values())
+        images = sum(update.declared_images for update in manifest.accepted.values())
         for client, update in manifest.accepted.items():
             base = manifest.round.base_of(client)
             started_from = tensors(services, object_keys.model(services.manifest(run.id, base).round.model_sha256))

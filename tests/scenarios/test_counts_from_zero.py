@@ -63,8 +63,13 @@ print(json.dumps([samples, [], [m.name for m in families if m.type in ("counter"
 """
 
 TASKS = {
-    "fedface_client.tasks": ["client.list_identities", "client.enrol", "client.train"],
-    "fedface_aggregator.tasks": ["aggregator.prepare_model", "aggregator.fold_shard", "aggregator.reduce_round"],
+    "fedface_client.tasks": [
+        *("client.list_identities", "client.enrol", "client.train"),
+        *("client.register_devices", "client.share_keys", "client.sign_accepted_set", "client.reveal_shares"),
+    ],
+    "fedface_aggregator.tasks": [
+        *("aggregator.prepare_model", "aggregator.hand_on_shares", "aggregator.fold_shard", "aggregator.reduce_round"),
+    ],
     "fedface_evaluator.tasks": ["evaluator.evaluate_model"],
     "fedface_control.tasks": ["control.handle_fact", "control.sweep"],
 }

@@ -221,7 +221,7 @@ def test_a_quorum_closes_the_round_and_the_accepted_clients_count(faces: Path) -
         assert 2 <= len(manifest.accepted) <= 4
         assert manifest.round.aggregation is not None
         assert manifest.round.aggregation.folded == len(manifest.accepted)
-        assert manifest.round.aggregation.images == sum(update.images for update in manifest.accepted.values())
+        assert manifest.round.aggregation.images == sum(update.declared_images for update in manifest.accepted.values())
     assert len(services.manifest(run.id, 2).accepted) < 4 or len(services.manifest(run.id, 1).accepted) < 4
 
 

@@ -43,6 +43,7 @@ from fedface_stack.embedded_servers import HOST
 from support.forging import Forge, Liar, commands_about, keys_to_come, signature_in, with_signature
 from support.guarded_servers import BUCKET, Broker, Store, secret_of
 from support.guarded_services import GuardedServices, waiting
+from support.masked_run import small_masked_plan
 from support.tiny_run import tiny_plan, write_faces
 
 SERVICE_OF = {
@@ -85,6 +86,15 @@ def services(broker: Broker, store: Store, tmp_path: Path) -> Iterator[GuardedSe
 
 def test_a_run_needs_no_more_rights_than_the_table_gives(services: GuardedServices, faces: Path) -> None:
     plan = tiny_plan(faces)
+    with structlog.testing.capture_logs() as logs:
+        run = services.run(plan, lambda _: None)
+    assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulate(plan).model_sha256)
+    assert [entry for entry in logs if entry["log_level"] in ("error", "critical")] == []
+
+
+def test_a_run_with_masks_needs_no_more_rights_either(services: GuardedServices) -> None:
+    use_deterministic_torch(1)
+    plan = small_masked_plan(rounds=1, secure_aggregation={"against": "lying", "corrupt": 0.1, "minimum": 4})
     with structlog.testing.capture_logs() as logs:
         run = services.run(plan, lambda _: None)
     assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, simulate(plan).model_sha256)

@@ -40,7 +40,7 @@ TAKEN_BY: Final = {
     EVALUATOR: (Identity.EVALUATOR, fedface_evaluator.tasks),
 }
 """Queue → the identity of the worker that takes from it, and the module that makes its tasks."""
-LONGEST: Final = 60.0
+LONGEST: Final = 300.0
 """Seconds that a run may take."""
 
 

@@ -18,9 +18,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from fedface_aggregator.fold import fold_shard
+from fedface_aggregator.hand_on import hand_on_shares
 from fedface_aggregator.prepare import prepare_model
 from fedface_aggregator.reduce import reduce_round
 from fedface_client.carry_out_task import carry_out_task
+from fedface_client.deposits import make_deposits
 from fedface_client.list_identities import list_identities
 from fedface_control.facts import handle_fact
 from fedface_control.failing import fact_came_back
@@ -32,7 +34,6 @@ from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
 from fedface_core.contracts.tasks import ROUTES
 from fedface_core.domain.commands import (
-    ClientsOfRound,
     Command,
     EnrolClients,
     EvaluateModel,
@@ -42,6 +43,10 @@ from fedface_core.domain.commands import (
     ListIdentities,
     PrepareModel,
     ReduceRound,
+    RegisterDevices,
+    RevealShares,
+    ShareKeys,
+    SignAcceptedSet,
     Sweep,
     TrainClients,
 )
@@ -232,15 +237,16 @@ def services(ports: Ports, roots: PhotographRoots = ANYWHERE) -> dict[type[BaseM
         ListIdentities: partial(list_identities, client),
         EnrolClients: partial(carry_out_task, client),
         TrainClients: partial(carry_out_task, client),
+        **dict.fromkeys((RegisterDevices, ShareKeys, SignAcceptedSet, RevealShares), partial(make_deposits, client)),
         PrepareModel: partial(prepare_model, aggregator),
+        HandOnShares: partial(hand_on_shares, aggregator),
         FoldShard: partial(fold_shard, aggregator),
         ReduceRound: partial(reduce_round, aggregator),
         EvaluateModel: partial(evaluate_model, evaluator),
         HandleFact: lambda command, _: handle_fact(ports, command.fact),
         Sweep: lambda _command, _: sweep(ports, REPEAT_AFTER),
     }
-    masked = {HandOnShares, *ClientsOfRound.__subclasses__()}
-    assert ROUTES.keys() - handlers.keys() == masked, "every other command has its service"
+    assert handlers.keys() == ROUTES.keys(), "every command has its service"
     return handlers
 
 

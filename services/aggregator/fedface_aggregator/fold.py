@@ -12,6 +12,7 @@ from itertools import groupby
 import structlog
 
 from fedface_aggregator.combined_updates import merge_combined
+from fedface_aggregator.masked_sum import sum_masked
 from fedface_aggregator.read_ahead import ReadAhead
 from fedface_aggregator.signed_updates import SignedUpdates
 from fedface_core.contracts import object_keys
@@ -43,7 +44,8 @@ def fold_shard(workbench: Workbench, command: FoldShard, correlation_id: str) ->
     number = command.round
     shard = command.shard
     current = ports.ledger.load_round(run, number)
-    if current.phase not in (RoundPhase.OPEN, RoundPhase.AGGREGATING):
+    waits_for = (RoundPhase.AGGREGATING,) if current.masks is not None else (RoundPhase.OPEN, RoundPhase.AGGREGATING)
+    if current.phase not in waits_for:
         log.info("nothing_to_do", round_phase=current.phase)
         return
     if shard >= current.shards:
@@ -111,6 +113,9 @@ def sum_updates(
 
     ``median_bound`` is the norm at which the round's updates are clipped, once it is known. Errors as `fold` raises them.
     """
+    if plan.secure_aggregation is not None and accepted:
+        start = _starting_point(workbench, plan, current, current.number, None, {})
+        return sum_masked(workbench, start, current, current.shard_of_each()[next(iter(accepted))], accepted)
     if plan.delivery == "combined" and current.kind is RoundKind.TRAINING:
         start = _starting_point(workbench, plan, current, current.number, median_bound, {})
         return merge_combined(workbench, start, current, accepted)

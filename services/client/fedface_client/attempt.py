@@ -14,9 +14,10 @@ from fedface_client.device import Device
 from fedface_client.failed_attempt import count_error, fail, fail_after_last_attempt
 from fedface_client.invitation import Invitation
 from fedface_client.make_update import TrainingInputs, make_update, started_from, train_in_place
+from fedface_client.masked_client import MaskedClient
 from fedface_client.settle import count_attempt, current_round, settle
 from fedface_core.contracts import object_keys
-from fedface_core.domain.declaration import check_declaration
+from fedface_core.domain.declaration import check_declaration, check_masked_declaration
 from fedface_core.domain.devices import Wait
 from fedface_core.domain.errors import (
     ArtifactMissingError,
@@ -26,11 +27,12 @@ from fedface_core.domain.errors import (
     UpdateRefusedError,
 )
 from fedface_core.domain.network_size import network_size
-from fedface_core.domain.plan import ModelPlan
+from fedface_core.domain.plan import Plan
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES, ClientStep
+from fedface_core.secure_aggregation.errors import RevealRefusedError
 from fedface_learning.client.update import TrainingFailure, Update
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
 from fedface_learning.strategies import Tensors
@@ -41,6 +43,7 @@ from fedface_worker.workbench import Workbench
 log = structlog.get_logger(__name__)
 
 _BYTES_A_PARAMETER: Final = 8  # four, and as many for the buffers, which are far fewer
+_BYTES_OF_A_NUMBER: Final = 8  # in a masked update; there is one for each two dimensions
 _BYTES_BESIDE: Final = 1 << 20  # names and shapes of the tensors
 
 
@@ -106,7 +109,7 @@ class Attempt:
             if not is_due:
                 return stored
             with self._failing():
-                return make_update(self.workbench, self.invitation)
+                return self._masked(make_update(self.workbench, self.invitation))
             return None
 
     def fetch_inputs(self) -> TrainingInputs | AcceptedUpdate | None:
@@ -128,7 +131,7 @@ class Attempt:
             inputs.count_images()
             with self._failing():
                 check_declaration(made.accepted, self.invitation.plan, self.invitation.opened_round.kind)
-                return made
+                return self._masked(made)
             return None
 
     def count_error(self, error: Exception) -> None:
@@ -183,8 +186,17 @@ class Attempt:
         """Record the client as failed if its data cannot be used; the block then ends without an error."""
         try:
             yield
-        except (InvalidInputError, DamagedObjectError, LostResidualError, UpdateRefusedError) as error:
+        except (InvalidInputError, DamagedObjectError, LostResidualError, UpdateRefusedError, RevealRefusedError) as error:
             fail(self.workbench.ports, self.invitation, public_reason(error))
+
+    def _masked(self, update: Update) -> Update:
+        """The update as it leaves the device: under masks if the plan says so."""
+        return update if self.invitation.plan.secure_aggregation is None else self._masked_client.mask(update)
+
+    @property
+    def _masked_client(self) -> MaskedClient:
+        invitation = self.invitation
+        return MaskedClient.of(self.workbench, invitation.plan, invitation.opened_round, invitation.client_id)
 
     def _has_to_wait(self, wait: Wait) -> bool:
         """Whether the simulated device has to wait. Then its task comes back later, and this attempt does not count.
@@ -217,16 +229,25 @@ class Attempt:
         this client and this life of the run: anybody may have put it there before the client trained.
         """
         try:
-            data = get_bounded(self.workbench.ports.artifacts, self._key, _most_bytes(self.invitation.plan.model))
+            data = get_bounded(self.workbench.ports.artifacts, self._key, _most_bytes(self.invitation.plan))
             _, metadata = decode_tensors(data)
             stored = AcceptedUpdate.model_validate(metadata | {"sha256": sha256_hex(data), "size": len(data)})
-            check_declaration(stored, self.invitation.plan, self.invitation.opened_round.kind)
+            self._check_stored(stored)
         except ArtifactMissingError:
             return None
-        except (DamagedObjectError, ValidationError, UpdateRefusedError) as error:
+        except (DamagedObjectError, ValidationError, UpdateRefusedError, RevealRefusedError) as error:
             log.warning("stored_update_unusable", key=self._key, reason=str(error))
             return None
         return stored if stored.started_from == started_from(self.invitation.opened_round) else None
+
+    def _check_stored(self, stored: AcceptedUpdate) -> None:
+        """`UpdateRefusedError` or `RevealRefusedError` if a stored update is not one that this client could make now."""
+        if self.invitation.plan.secure_aggregation is None:
+            check_declaration(stored, self.invitation.plan, self.invitation.opened_round.kind)
+            return
+        check_masked_declaration(stored)
+        if not self._masked_client.has_made(stored.sha256):
+            raise RevealRefusedError("its masks are of another roster, or of another round from an earlier ledger")
 
     def _put(self, update: Update) -> bool:
         """Put the residual if there is one, then the update. False if every attempt to upload the update broke off."""
@@ -249,9 +270,11 @@ class Attempt:
         return object_keys.update(opened_round.run_id, opened_round.number, self.invitation.client_id)
 
 
-def _most_bytes(model: ModelPlan) -> int:
-    """More than an update of this model can have, and not much more: whoever may put updates could put a huge one."""
-    return _BYTES_A_PARAMETER * (network_size(model).parameters + model.embedding_size) + _BYTES_BESIDE
+def _most_bytes(plan: Plan) -> int:
+    """More than an update by this plan can have, and not much more: whoever may put updates could put a huge one."""
+    size = plan.model.embedding_size
+    beside = 0 if plan.secure_aggregation is None else _BYTES_OF_A_NUMBER * (size + 1) ** 2
+    return _BYTES_A_PARAMETER * (network_size(plan.model).parameters + size) + beside + _BYTES_BESIDE
 
 
 def _waits(ports: Ports, invitation: Invitation) -> Mapping[Wait, float]:

@@ -14,13 +14,12 @@ from fedface_client.background_delivery import BackgroundDelivery
 from fedface_client.combined_delivery import CombinedDelivery
 from fedface_client.invitation import Invitation
 from fedface_client.make_updates import clients_at_once, make_updates
+from fedface_client.task_round import plan_and_round
 from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
-from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
-from fedface_core.runtime.failing_steps import counting_failures
+from fedface_core.domain.round_kind import RoundKind
 from fedface_core.signing.life import working_for
-from fedface_worker.public_reasons import public_reason
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -38,7 +37,7 @@ def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, c
     told to stop ends soon. If a client fails unexpectedly, the clients after it go back to the queue too, and its error is
     raised. Of clients that train at once, each then goes back alone, so that only the one at fault fails again.
     """
-    opened = _plan_and_round(workbench, command, correlation_id)
+    opened = plan_and_round(workbench, command, correlation_id)
     if opened is None:
         return
     task = _Task(workbench, command, correlation_id, *opened, deque(command.clients), workbench.ports.clock.monotonic())
@@ -161,23 +160,3 @@ def _deliver_combined(task: _Task) -> None:
         combined.deliver()
         raise
     combined.deliver()
-
-
-def _plan_and_round(
-    workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str
-) -> tuple[Plan, Round] | None:
-    """The plan of the run and the round of the command; None if it is for an earlier life of its run.
-
-    An unexpected error is counted as that of the task's first client and others. However many there are, no client worker
-    may end a round: its deadline does.
-    """
-    with counting_failures(workbench.ports, command, _leave_to_the_deadline, public_reason):
-        if workbench.is_outdated(command, correlation_id):
-            return None
-        plan = workbench.plan(command.run_id, correlation_id)
-        number = ENROLMENT_ROUND if isinstance(command, EnrolClients) else command.round
-        return plan, workbench.opened_round(command.run_id, number, correlation_id)
-
-
-def _leave_to_the_deadline(reason: str) -> None:
-    log.error("task_given_up", reason=reason)

@@ -19,6 +19,8 @@ from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import ArtifactStore, Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, TRAINING_IMAGES, ClientStep
+from fedface_core.secure_aggregation.kept_secret import SEAL_BYTES, unseal
+from fedface_core.secure_aggregation.simulated_device import simulated_device
 from fedface_learning.client.batches import images_in_a_step
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
@@ -152,10 +154,15 @@ def _kept_class_embedding(ports: Ports, invitation: Invitation) -> Tensor:
 
     Errors as `_read_residual` raises them; `LostResidualError` too if the update left none.
     """
-    size = invitation.plan.model.embedding_size
-    data = _read_residual(ports, invitation, kept_limit(size))
+    plan = invitation.plan
+    size = plan.model.embedding_size
+    data = _read_residual(ports, invitation, kept_limit(size) + SEAL_BYTES)
     if data is None:
         raise LostResidualError(f"{invitation.client_id} has no class embedding in the sums, and so nothing to go on from")
+    if plan.secure_aggregation is not None:
+        opened = invitation.opened_round
+        device = simulated_device(plan.seed, invitation.client_id)
+        data = unseal(device, opened.run_id, opened.residuals[invitation.client_id], data)
     return decode_kept(data, size)
 
 

@@ -120,7 +120,7 @@ def _wait_for_the_next_round(ports: Ports, invitation: Invitation, number: int) 
 
 
 def publish_what_is_complete(ports: Ports, invitation: Invitation, number: int, receipt: Receipt) -> None:
-    """Report a ready round to control, or else ask the aggregator to fold a settled shard.
+    """Report a ready round to control, or else ask the aggregator to fold a settled shard, unless masks have to come off it.
 
     The sweep publishes again what gets lost. When control closes a round, it asks for every shard that is not folded yet,
     so a ready round needs no second message.
@@ -129,7 +129,7 @@ def publish_what_is_complete(ports: Ports, invitation: Invitation, number: int, 
     command: HandleFact | FoldShard
     if receipt.round_ready:
         command = HandleFact(run_id=run_id, fact=RoundReady(run_id=run_id, round=number, because="settled"))
-    elif receipt.shard_settled and receipt.shard is not None:
+    elif receipt.shard_settled and receipt.shard is not None and invitation.plan.secure_aggregation is None:
         command = FoldShard(run_id=run_id, round=number, shard=receipt.shard)
     else:
         return

@@ -9,6 +9,7 @@ from fedface_core.domain.round import Round
 from fedface_core.domain.run import Run
 from fedface_core.ports import Ports
 from fedface_core.secure_aggregation.accepted_set import AcceptedSet
+from fedface_core.signing.life import working_for
 
 
 def put_accepted_sets(ports: Ports, run: Run, current: Round) -> None:
@@ -28,7 +29,8 @@ def put_accepted_sets(ports: Ports, run: Run, current: Round) -> None:
             updates={client: update.sha256 for client, update in updates.items()},
         )
         key = object_keys.accepted_set(run.id, current.number, shard, roster.shard_round)
-        ports.artifacts.put_once(key, accepted.model_dump_json().encode())
+        with working_for(run.correlation_id):  # readers believe only what was signed for this life of the run
+            ports.artifacts.put_once(key, accepted.model_dump_json().encode())
 
 
 def accepted_to_unmask(ports: Ports, run: Run, current: Round) -> dict[int, list[str]]:

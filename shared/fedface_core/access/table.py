@@ -99,22 +99,22 @@ _REQUEST_COUNTS: Final = RedisGrant(
     "count requests", ("expire", "get", "incrby", "ttl", *_SCRIPT), reads=(REQUEST_COUNTS,), writes=(REQUEST_COUNTS,)
 )
 
-_KEPT_BY_CONTROL: Final = ("run", "manifest", "claim", "earlier_runs", "accepted_set")
+_KEPT_BY_CONTROL: Final = ("run", "manifest", "claim", "earlier_runs")
 
 TABLE: Final = {
     Identity.CONTROL: Permissions(
         redis=(_CONNECT, _EVERY_RECORD, _API_KEYS, _REQUEST_COUNTS, _publishes_to(*QUEUES)),
         store=StoreGrant(
-            reads=(*_KEPT_BY_CONTROL, "aggregation", "report", "model", "upload", "clock", "roster"),
-            puts=(*_KEPT_BY_CONTROL, "model", "upload"),
+            reads=(*_KEPT_BY_CONTROL, "aggregation", "report", "model", "upload", "clock"),
+            puts=(*_KEPT_BY_CONTROL, "accepted_set", "model", "upload"),
             lists_and_removes=True,
         ),
     ),
     Identity.SWEEP: Permissions(
         redis=(_CONNECT, _EVERY_RECORD, _takes_from(CONTROL), _publishes_to(*QUEUES)),
         store=StoreGrant(
-            reads=(*_KEPT_BY_CONTROL, "aggregation", "upload", "roster"),
-            puts=_KEPT_BY_CONTROL,
+            reads=(*_KEPT_BY_CONTROL, "aggregation", "upload"),
+            puts=(*_KEPT_BY_CONTROL, "accepted_set"),
             lists_and_removes=True,
         ),
     ),

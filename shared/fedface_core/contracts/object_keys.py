@@ -16,7 +16,7 @@
 | reports | evaluator | control, for the API |
 | public keys of devices | a client worker | client, aggregator |
 | key bundles | the client of that name | aggregator |
-| rosters | aggregator | client, aggregator, control |
+| rosters | aggregator | client, aggregator |
 | received shares | aggregator | the client of that name |
 | accepted sets | control | client, aggregator |
 | signatures | the client of that name | client |

@@ -27,6 +27,7 @@ from fedface_core.domain.plan.update_encoding import TopKPlan
 _BYTES: Final = 4  # of a number
 _BYTES_OF_A_LABEL: Final = 8
 _BYTES_OF_A_SUM: Final = 8  # of a number of the class sums
+_BYTES_OF_A_MASKED: Final = 8  # of a number of a masked update
 _BYTES_OF_ENCODED: Final = {"float32": 4, "float16": 2, "int8": 1, "top-k": 8}  # of a number that is uploaded
 _WITH_OWN_ROW: Final = frozenset(
     {"fedaws", "public-negatives", "fedfv", "fedfr"}
@@ -71,7 +72,7 @@ def plan_cost(plan: Plan) -> Cost:
     return Cost(
         steps=steps,
         multiplications=_of_clients(plan, size, steps, invitations) + plan.rounds * _of_servers(plan, size),
-        bytes_up=clients * row + invitations * (_update_bytes(plan, size) + own_row),
+        bytes_up=_uploaded(plan, size, invitations, own_row),
         bytes_down=clients * model + invitations * (model + given_row + guidance),
         parameters=size.parameters,
     )
@@ -83,6 +84,15 @@ def _steps_of_a_client(local: LocalTrainingPlan, rounds: int) -> int:
         return rounds * local.steps
     looked_at = range(1, rounds + 1, -(-rounds // _MOST_ROUNDS_LOOKED_AT))
     return sum(local.steps_in(number, rounds) for number in looked_at) * rounds // len(looked_at)
+
+
+def _uploaded(plan: Plan, size: NetworkSize, invitations: int, own_row: int) -> int:
+    """The bytes of all updates, enrolments among them. In a masked one is its change of the class sums, number by number."""
+    dimensions = plan.model.embedding_size
+    if plan.secure_aggregation is not None:
+        sums = _BYTES_OF_A_SUM * (dimensions + 3) * dimensions // 2
+        return plan.split.clients * sums + invitations * (_BYTES_OF_A_MASKED * size.parameters + sums)
+    return plan.split.clients * _BYTES * dimensions + invitations * (_update_bytes(plan, size) + own_row)
 
 
 def _update_bytes(plan: Plan, size: NetworkSize) -> int:

@@ -23,10 +23,11 @@ def check_declaration(accepted: AcceptedUpdate, plan: Plan, kind: RoundKind) -> 
     losses of a training.
     """
     most = plan.data.most_images_of_a_client
-    if not 0 < accepted.images <= most:
+    images = accepted.images
+    if images is None or not 0 < images <= most:
         raise UpdateRefusedError(
             RefusalReason.WRONG_IMAGE_COUNT,
-            f"the update is of {_shown(accepted.images)} images; by this plan a client has {most} at most "
+            f"the update is of {_shown(images)} images; by this plan a client has {most} at most "
             "(data.images_per_client, data.images_per_identity)",
         )
     if kind is RoundKind.TRAINING:
@@ -38,5 +39,15 @@ def check_declaration(accepted: AcceptedUpdate, plan: Plan, kind: RoundKind) -> 
                 )
 
 
-def _shown(images: int) -> str:
+def check_masked_declaration(accepted: AcceptedUpdate) -> None:
+    """`UpdateRefusedError` if a masked update says anything of its client: the aggregator is to know the sum alone."""
+    if (accepted.images, accepted.loss_before, accepted.loss_after) != (None, None, None):
+        raise UpdateRefusedError(
+            RefusalReason.MALFORMED, "a masked update declares neither images nor losses; this one does"
+        )
+
+
+def _shown(images: int | None) -> str:
+    if images is None:
+        return "an unknown number of"
     return str(images) if images < 10**18 else "10^18 or more"

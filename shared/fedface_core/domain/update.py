@@ -19,9 +19,15 @@ class AcceptedUpdate(BaseModel):
 
     sha256: Sha256
     size: Annotated[int, Field(gt=0, description="Bytes.")]
-    images: Annotated[int, Field(gt=0)]
-    loss_before: float | None = Field(default=None, description="Mean loss before local training; none at enrolment.")
-    loss_after: float | None = Field(default=None, description="Mean loss after local training; none at enrolment.")
+    images: Annotated[int, Field(gt=0)] | None = Field(
+        description="None if the update is masked: it says nothing of itself."
+    )
+    loss_before: float | None = Field(
+        default=None, description="Mean loss before local training; none at enrolment, or if the update is masked."
+    )
+    loss_after: float | None = Field(
+        default=None, description="Mean loss after local training; none at enrolment, or if the update is masked."
+    )
     started_from: Sha256 | None = Field(default=None, description="The model version that was trained; none at enrolment.")
     residual_sha256: Sha256 | None = Field(
         default=None, description="What the client keeps of it for its next update, if anything."
@@ -31,6 +37,12 @@ class AcceptedUpdate(BaseModel):
         exclude_if=lambda group: group is None,  # so that other updates keep their record, and their digest
         description="The `group_digest` of the clients whose contributions are one object with this one's, if they are.",
     )
+
+    @property
+    def declared_images(self) -> int:
+        """The number of images of an update that is not masked."""
+        assert self.images is not None, "asked of updates that declare it"
+        return self.images
 
 
 def read_acceptance(record: str | bytes) -> AcceptedUpdate:

@@ -18,25 +18,21 @@ from fedface_core.runtime.secret_files import secret_fields
 from fedface_core.runtime.setting_types import (
     Amount,
     AuthoritiesFile,
-    BucketName,
     Count,
-    Endpoint,
     File,
     Folder,
     Folders,
     Host,
     Port,
     RedisUrl,
-    Region,
     Seconds,
-    Secret,
-    Token,
     Url,
     Urls,
     WebhookSecret,
     WholeSeconds,
 )
 from fedface_core.runtime.sign_in_settings import SignInSettings
+from fedface_core.runtime.store_settings import StoreSettings
 from fedface_core.runtime.tls_files import check_pair_of
 from fedface_core.signing.keys import load_keyring
 
@@ -44,10 +40,9 @@ from fedface_core.signing.keys import load_keyring
 PLACEHOLDER = "change-me"
 
 
-class Settings(EnvironmentSettings):
-    """The settings of every service: for the ledger and the broker, the artifact store and the logs."""
+class RedisSettings(EnvironmentSettings):
+    """Where the Redis of the ledger and the broker is."""
 
-    environment: Literal["production", "development"] = "production"
     redis_url: RedisUrl = Field(
         description="The Redis or Valkey of the broker and the ledger, redis://:secret@host:6379/0, or rediss:// with TLS."
     )
@@ -56,26 +51,6 @@ class Settings(EnvironmentSettings):
     )
     redis_ca_file: AuthoritiesFile | None = Field(
         default=None, description="The authorities that are trusted to sign Redis's certificate; by default the machine's."
-    )
-    artifacts: Literal["s3", "directory"] = Field(description="The kind of the artifact store.")
-    artifact_directory: Folder | None = None
-    s3_endpoint: Endpoint | None = Field(default=None, description="host:port")
-    s3_bucket: BucketName = "fedface"
-    s3_access_key: Token | None = None
-    s3_secret_key: Secret | None = None
-    s3_region: Region = "us-east-1"
-    s3_secure: bool = False
-    s3_ca_file: AuthoritiesFile | None = Field(
-        default=None, description="The authorities that are trusted to sign the S3 server's; by default the machine's."
-    )
-    signing_key_file: File | None = Field(default=None, description="The private key that the service signs with, PEM.")
-    trusted_keys_file: File | None = Field(
-        default=None,
-        description="The public keys of services, JSON. python -m fedface_core.signing.make_keys makes it.",
-    )
-    traces_url: Url | None = Field(
-        default=None,
-        description="Where spans are sent, by OTLP over HTTP: http://collector:4318/v1/traces.",
     )
 
     @property
@@ -93,19 +68,22 @@ class Settings(EnvironmentSettings):
             )
         if self.redis_ca_file is not None and names_authorities(url):
             raise ValueError("FEDFACE_REDIS_CA_FILE and ssl_ca_certs in FEDFACE_REDIS_URL are both set: set one of them")
-        if self.s3_ca_file is not None and not (self.artifacts == "s3" and self.s3_secure):
-            raise ValueError("FEDFACE_S3_CA_FILE is for TLS: set FEDFACE_S3_SECURE=true, or leave the file out")
         return self
 
-    @model_validator(mode="after")
-    def _artifact_store_is_complete(self) -> Self:
-        needed = (
-            ["artifact_directory"] if self.artifacts == "directory" else ["s3_endpoint", "s3_access_key", "s3_secret_key"]
-        )
-        missing = [f"FEDFACE_{name.upper()}" for name in needed if getattr(self, name) is None]
-        if missing:
-            raise ValueError(f"with FEDFACE_ARTIFACTS={self.artifacts}, also set {', '.join(missing)}")
-        return self
+
+class Settings(StoreSettings, RedisSettings):
+    """The settings of every service: for the ledger and the broker, the artifact store and the logs."""
+
+    environment: Literal["production", "development"] = "production"
+    signing_key_file: File | None = Field(default=None, description="The private key that the service signs with, PEM.")
+    trusted_keys_file: File | None = Field(
+        default=None,
+        description="The public keys of services, JSON. python -m fedface_core.signing.make_keys makes it.",
+    )
+    traces_url: Url | None = Field(
+        default=None,
+        description="Where spans are sent, by OTLP over HTTP: http://collector:4318/v1/traces.",
+    )
 
     @model_validator(mode="after")
     def _no_placeholder_secrets(self) -> Self:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fedface_core.domain.ids import ClientId, Sha256
 from fedface_core.domain.mask_graph import MOST_CLIENTS
 from fedface_core.secure_aggregation.derivation import digest, statement
-from fedface_core.secure_aggregation.device import Device
+from fedface_core.secure_aggregation.device import Device, Signature
 from fedface_core.secure_aggregation.errors import DamagedShareError, RevealRefusedError
 from fedface_core.secure_aggregation.roster import Roster
 from fedface_core.secure_aggregation.shard_round import ShardRound
@@ -43,6 +43,17 @@ class AcceptedSet(BaseModel):
                 f"{len(self.updates)} updates were accepted in {shard_round}, and a sum of fewer than {shard_round.minimum} "
                 "is not unmasked"
             )
+
+
+class SetSignature(BaseModel):
+    """A client's signature of an accepted set, as an object in the store."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    client: ClientId
+    accepted: Sha256
+    signature: Signature
 
 
 def sign_set(device: Device, accepted: AcceptedSet) -> str:

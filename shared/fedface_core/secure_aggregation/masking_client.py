@@ -73,12 +73,17 @@ def commit_to(journal: Journal, shard_round: ShardRound, roster: Roster, sha256:
     basis be unmasked in another round: the difference of the two might be one client's update.
     """
     refuse_second_sum(journal, shard_round)
-    this = f"{roster.digest} {sha256}"
-    if journal.setdefault(f"masked {shard_round.digest}", this) != this:
+    this = _masked(roster, sha256)
+    if journal.setdefault(_masked_key(shard_round), this) != this:
         raise RevealRefusedError(
             f"this client has masked another update, or for another roster, in {shard_round}: two updates under one mask "
             "would show their difference"
         )
+
+
+def has_masked(journal: Journal, shard_round: ShardRound, roster: Roster, sha256: str) -> bool:
+    """Whether the masked update with this SHA-256 is the one that the client has remembered for this roster."""
+    return journal.get(_masked_key(shard_round)) == _masked(roster, sha256)
 
 
 def refuse_second_sum(journal: Journal, shard_round: ShardRound) -> None:
@@ -88,6 +93,14 @@ def refuse_second_sum(journal: Journal, shard_round: ShardRound) -> None:
             f"this client has an update of the basis of {shard_round} in the sum of another round: the difference of the "
             "two sums might be one client's update"
         )
+
+
+def _masked_key(shard_round: ShardRound) -> str:
+    return f"masked {shard_round.digest}"
+
+
+def _masked(roster: Roster, sha256: str) -> str:
+    return f"{roster.digest} {sha256}"
 
 
 def basis_key(shard_round: ShardRound) -> str:

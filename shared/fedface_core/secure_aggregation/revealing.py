@@ -17,7 +17,7 @@ from fedface_core.secure_aggregation.accepted_set import AcceptedSet, check_agre
 from fedface_core.secure_aggregation.device import Device, Signature
 from fedface_core.secure_aggregation.errors import DamagedShareError, RevealRefusedError
 from fedface_core.secure_aggregation.key_bundle import Shared, encode_share, open_shares
-from fedface_core.secure_aggregation.masking_client import Journal, basis_key, refuse_second_sum
+from fedface_core.secure_aggregation.masking_client import Journal, basis_key, has_masked, refuse_second_sum
 from fedface_core.secure_aggregation.roster import ReceivedShares, Roster
 from fedface_core.secure_aggregation.shamir import SHARE_BYTES
 from fedface_core.secure_aggregation.shard_round import ShardRound
@@ -61,7 +61,7 @@ class Signer:
             raise RevealRefusedError(
                 f"{client} is not in the accepted set of {shard_round}: only those who are reveal shares"
             )
-        if self._journal.get(f"masked {shard_round.digest}") != f"{roster.digest} {own}":
+        if not has_masked(self._journal, shard_round, roster, own):
             raise RevealRefusedError(f"{client} made another update than was accepted of it in {shard_round}")
         refuse_second_sum(self._journal, shard_round)
         self._journal.setdefault(basis_key(shard_round), shard_round.digest)

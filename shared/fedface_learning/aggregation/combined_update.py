@@ -57,7 +57,7 @@ def _require_of(partial: TrainingPartial, members: Mapping[str, AcceptedUpdate])
     """`UpdateRefusedError` if the partial is of other clients or images than those that were accepted."""
     if not (partial.refused.keys() | partial.uploaded.keys()) <= members.keys():
         raise UpdateRefusedError(RefusalReason.WRONG_TENSORS, "a combined update names clients that are not in it")
-    images = sum(update.images for client, update in members.items() if client not in partial.refused)
+    images = sum(update.declared_images for client, update in members.items() if client not in partial.refused)
     found = (partial.folded + len(partial.refused), partial.images)
     if found != (len(members), images):
         raise UpdateRefusedError(

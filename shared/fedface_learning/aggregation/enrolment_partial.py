@@ -33,6 +33,7 @@ _LONGEST_MEAN: Final = 1 + 1e-3
 """A mean of unit vectors is no longer than they are, but for rounding."""
 _LONGEST_RAW_MEAN: Final = 1e18
 """Raw features of any use are far shorter. The square of this length is finite in float32."""
+_UNNAMED: Final = ("unnamed_clients", "unnamed_images")
 _TIMES_MEDIAN: Final = 10
 _TIMES_TRIAL: Final = 100
 
@@ -58,10 +59,20 @@ class EnrolmentPartial:
     sums: ClassSums | None = None
     """The class sums over the shard, in the place of ``mean_embeddings`` if class embeddings stay with their clients."""
 
+    unnamed_clients: int = 0
+    """How many clients are in ``sums`` beside those in ``images``: updates that were masked are summed without names."""
+    unnamed_images: int = 0
+    """The number of images of those clients."""
+
     @property
     def folded(self) -> int:
         """The number of clients that are enrolled."""
-        return len(self.images)
+        return len(self.images) + self.unnamed_clients
+
+    @property
+    def enrolled_images(self) -> int:
+        """The number of images of all clients that are enrolled."""
+        return sum(self.images.values()) + self.unnamed_images
 
     @classmethod
     def read(cls, file: BinaryIO) -> EnrolmentPartial:
@@ -70,6 +81,7 @@ class EnrolmentPartial:
         try:
             means = {client: stored.tensor(client) for client in sorted(stored.places) if "/" not in client}
             counts = {name: stored.metadata[name] for name in ("images", "refused", "size")}
+            counts |= {name: stored.metadata[name] for name in _UNNAMED if name in stored.metadata}
             return cls(means, **counts, sums=read_sums(stored))
         except KeyError as error:
             raise DamagedObjectError(f"not the metadata of a partial: {error!r}") from error
@@ -78,7 +90,8 @@ class EnrolmentPartial:
         """Encode the partial as an object, in parts."""
         sums = {} if self.sums is None else self.sums.tensors()
         counts = {"images": self.images, "refused": self.refused, "size": self.size}
-        return encoded_parts({**self.mean_embeddings, **sums}, counts)
+        unnamed = {name: getattr(self, name) for name in _UNNAMED} if self.unnamed_clients else {}
+        return encoded_parts({**self.mean_embeddings, **sums}, counts | unnamed)
 
     def size_limit(self, start: StartingPoint) -> int:
         """The largest size in bytes of an update with a mean embedding (D,) of the plan's network."""
@@ -114,8 +127,13 @@ class EnrolmentPartial:
             if part is None:
                 self.mean_embeddings[client] = mean_D
             self.sums = add_sums(self.sums, part)
-            self.images[client] = accepted.images
+            self.images[client] = accepted.declared_images
             self.size += accepted.size
+
+    def refuse_all(self, clients: Iterable[str], error: UpdateRefusedError) -> None:
+        """Keep the reason why the updates of all these clients are refused."""
+        for client in clients:
+            self._refuse(client, error)
 
     def merge(self, other: EnrolmentPartial) -> None:
         """Add another shard's enrolments."""
@@ -124,6 +142,8 @@ class EnrolmentPartial:
         self.refused |= other.refused
         self.size += other.size
         self.sums = add_sums(self.sums, other.sums)
+        self.unnamed_clients += other.unnamed_clients
+        self.unnamed_images += other.unnamed_images
 
     def average(self, before: ServerRound) -> AveragedRound:
         """Make the class embeddings (C, D) of all clients, from their mean embeddings or at random, as the plan says.
@@ -135,7 +155,7 @@ class EnrolmentPartial:
         """
         plan = before.plan
         if plan.only_sums:
-            return AveragedRound(replace(before, sums=self.sums), images=sum(self.images.values()))
+            return AveragedRound(replace(before, sums=self.sums), images=self.enrolled_images)
         if plan.model.centring:
             self._refuse_long_means(before.network)
         means_CD = torch.zeros(plan.split.clients, plan.model.embedding_size)

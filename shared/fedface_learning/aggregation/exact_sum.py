@@ -48,6 +48,15 @@ class ExactSum:
         self._wide_P = np.empty(0, np.float64)
         self._whole_P = np.empty(0, np.int64)
 
+    @classmethod
+    def of(cls, sum_P: Tensor, largest: Mapping[str, Tensor], fraction_bits: int) -> ExactSum:
+        """The sum with these values (P,), int64, whose memory it uses, and these largest counters, by name."""
+        made = cls()
+        made.fraction_bits = fraction_bits
+        made._sum_P = sum_P
+        made._largest = dict(largest)
+        return made
+
     def tensors(self) -> dict[str, Tensor]:
         """The sum as the tensors of a partial; none if nothing was added. Store ``fraction_bits`` together with them."""
         if self.fraction_bits is None:

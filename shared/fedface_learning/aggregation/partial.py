@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import BinaryIO, Protocol, Self
 
+from fedface_core.domain.errors import UpdateRefusedError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.aggregation import MedianClippingPlan, NormClippingPlan
 from fedface_core.domain.update import AcceptedUpdate
@@ -130,6 +131,9 @@ class Partial(Protocol):
 
         ``blocks`` are the update's object, as `fedface_learning.updates.form.Blocks` describes; they are read one by one.
         """
+
+    def refuse_all(self, clients: Iterable[str], error: UpdateRefusedError) -> None:
+        """Keep the reason why the updates of all these clients are refused."""
 
     def merge(self, other: Self) -> None:
         """Add another shard's updates."""

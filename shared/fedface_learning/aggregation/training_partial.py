@@ -34,7 +34,7 @@ from fedface_learning.updates.form import PlacedValues, UpdateForm
 
 SCHEMA_VERSION: Final = 2
 """Of a stored partial. Version 1 had sums of models in float64, and no version in its metadata."""
-_LOSS_BITS: Final = 40
+LOSS_BITS: Final = 40
 """Losses are summed in units of 2^-40, as whole numbers of any size, so that their sum has no order either."""
 
 
@@ -169,7 +169,7 @@ class TrainingPartial:
         form = start.trained_form
         bounds = start.norm_bounds
         share = bounds.share_kept(update.norm)
-        weight = accepted.images * plan.aggregation.staleness_weight(start.rounds_behind) * share
+        weight = accepted.declared_images * plan.aggregation.staleness_weight(start.rounds_behind) * share
         moved = _moved(update.values, form)
         self.changes.add_parts(form.averaged_values, moved, update.counters, weight, plan.fraction_bits)
         self.sums = add_sums(self.sums, part)
@@ -181,10 +181,10 @@ class TrainingPartial:
             self.norms[client] = update.norm
         assert accepted.loss_before is not None, "it was checked"
         assert accepted.loss_after is not None, "it was checked"
-        self.images += accepted.images
+        self.images += accepted.declared_images
         self.folded += 1
-        self.loss_before += weighted_loss(accepted.images, accepted.loss_before)
-        self.loss_after += weighted_loss(accepted.images, accepted.loss_after)
+        self.loss_before += weighted_loss(accepted.declared_images, accepted.loss_before)
+        self.loss_after += weighted_loss(accepted.declared_images, accepted.loss_after)
 
     def merge(self, other: TrainingPartial) -> None:
         """Add another shard's sums."""
@@ -241,11 +241,11 @@ class TrainingPartial:
 
 def weighted_loss(images: int, loss: float) -> int:
     """``images · loss`` in units of 2^-40, with the loss rounded to the nearest one. Sums of whole numbers have no order."""
-    return images * round(loss * 2.0**_LOSS_BITS)
+    return images * round(loss * 2.0**LOSS_BITS)
 
 
 def _mean_loss(summed: int, images: int) -> float:
-    return summed / (images << _LOSS_BITS)
+    return summed / (images << LOSS_BITS)
 
 
 def _moved(values: Iterable[PlacedValues], form: UpdateForm) -> Iterator[Moved]:

@@ -58,7 +58,7 @@ def local_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) ->
             norms.append(update_norm(models[client], model))
             if (verification := data.score(number, network)) is not None:
                 verifications.append(verification)
-        images = sum(update.images for update in updates)
+        images = sum(update.declared_images for update in updates)
         named = {f"{client}/{name}": tensor for client, model in models.items() for name, tensor in model.items()}
         reduced = reduced_round(
             encode_tensors(named),
@@ -67,7 +67,7 @@ def local_rounds(plan: Plan, network: EmbeddingNetwork, data: SimulationData) ->
             images=images,
             refused={},
             update_norm=sum(norms) / len(norms),
-            loss_before=sum(update.images * (update.loss_before or 0.0) for update in updates) / images,
-            loss_after=sum(update.images * (update.loss_after or 0.0) for update in updates) / images,
+            loss_before=sum(update.declared_images * (update.loss_before or 0.0) for update in updates) / images,
+            loss_after=sum(update.declared_images * (update.loss_after or 0.0) for update in updates) / images,
         )
         yield reduced, mean_verification(verifications) if verifications else None

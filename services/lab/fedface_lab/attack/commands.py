@@ -27,9 +27,9 @@ def invert(
     run_id: RunIdArgument,
     number: Annotated[int, typer.Option("--round", min=1, help="A training round of the run that has ended.")],
     client: Annotated[str, typer.Option(help="The client whose update is attacked, such as client-000003.")],
-    artifacts: Annotated[Path, typer.Option(help="The folder of the run's artifact store.")] = Path(
-        "fedface-stack/artifacts"
-    ),
+    artifacts: Annotated[
+        str, typer.Option(help="The folder of the run's artifact store, or s3 for the one of the settings FEDFACE_S3_….")
+    ] = "fedface-stack/artifacts",
     output: Annotated[Path, typer.Option("--output", "-o", help="The PNG to write.")] = Path("attack.png"),
     iterations: Annotated[int, typer.Option(min=1, max=100_000, help="Steps of the search.")] = 800,
     restarts: Annotated[int, typer.Option(min=1, max=100, help="Searches, each from other random images.")] = 1,
@@ -48,13 +48,14 @@ def invert(
     from fedface_lab.attack.inversion import Search
     from fedface_lab.attack.invert import InversionReport, invert_update
     from fedface_lab.attack.picture import draw_attack
+    from fedface_lab.attack.stored_objects import stored_objects
     from fedface_lab.attack.stored_round import StoredRound
     from fedface_learning.seeding import use_deterministic_torch
     from fedface_stack.signals import exit_on_termination
 
     exit_on_termination()
     use_deterministic_torch(1)
-    stored = StoredRound.read(artifacts, run_id, number)
+    stored = StoredRound.read(stored_objects(artifacts), run_id, number)
     search = Search(iterations, restarts, total_variation, seed)
     done = 0
 

@@ -87,7 +87,7 @@ def invert_update(stored: StoredRound, client: str, search: Search, on_iteration
     update = stored.update(client)
     network = build_network(plan.model)
     load_tensors(network, stored.global_model(), source="the global model")
-    images = images_in_a_step(plan.local_training, stored.manifest.accepted[client].images)
+    images = images_in_a_step(plan.local_training, stored.manifest.accepted[client].declared_images)
     network.train(network.has_batch_norm and images > 1)
     own_D = stored.class_embedding(client)
     if own_D is None:

@@ -1,9 +1,8 @@
-"""What an aggregator has of a round that has ended: its record, the models, the updates; read from a store in a folder."""
+"""What an aggregator has of a round that has ended: its record, the models, the updates; read from the run's store."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Self
 
 from pydantic import ValidationError
@@ -11,11 +10,10 @@ from torch import Tensor
 
 from fedface_core.contracts import object_keys
 from fedface_core.contracts.manifest import Manifest
-from fedface_core.domain.errors import InvalidInputError
+from fedface_core.domain.errors import ArtifactMissingError, InvalidInputError
 from fedface_core.domain.ids import client_index
-from fedface_core.files.bounded_file import read_bytes
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
-from fedface_core.signing.trailer import TRAILER_BYTES, has_trailer
+from fedface_lab.attack.stored_objects import StoredObjects
 from fedface_learning.formats.class_embeddings import decode_class_embeddings
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
 from fedface_learning.strategies import NOTHING, Tensors
@@ -25,24 +23,21 @@ _MOST_MANIFEST_BYTES: Final = 2**28
 
 @dataclass(frozen=True)
 class StoredRound:
-    """A round that has ended, in the ``folder`` of a directory store."""
+    """A round that has ended, and the objects of its store."""
 
-    folder: Path
+    objects: StoredObjects
     manifest: Manifest
 
     @classmethod
-    def read(cls, folder: Path, run: str, number: int) -> Self:
-        """The round as its manifest has it. `InvalidInputError` if the folder has no such round, or one that is damaged."""
-        file = folder / object_keys.manifest(run, number)
-        if not file.is_file():
-            raise InvalidInputError(
-                f"{folder} has no round {number} of {run} that has ended: --artifacts names the store's folder, which is "
-                "`artifacts` in the folder of `fedface up`"
-            )
+    def read(cls, objects: StoredObjects, run: str, number: int) -> Self:
+        """The round as its manifest has it. `InvalidInputError` if the store has no such round, or one that is damaged."""
+        key = object_keys.manifest(run, number)
         try:
-            return cls(folder, Manifest.model_validate_json(_without_trailer(read_bytes(file, _MOST_MANIFEST_BYTES))))
+            return cls(objects, Manifest.model_validate_json(objects.read(key, _MOST_MANIFEST_BYTES)))
+        except ArtifactMissingError:
+            raise InvalidInputError(f"the store has no round {number} of {run} that has ended: {objects.remedy()}") from None
         except ValidationError:
-            raise InvalidInputError(f"{file} is no manifest of this version of FedFace") from None
+            raise InvalidInputError(f"{objects.place(key)} is no manifest of this version of FedFace") from None
 
     def global_model(self) -> Tensors:
         """The model version that the round started from, by name of tensor."""
@@ -59,12 +54,13 @@ class StoredRound:
                 f"{client} has no accepted update in round {opened.number}; clients that have: {clients}, …"
             )
         key = object_keys.update(opened.run_id, opened.number, client)
-        if not (self.folder / key).is_file():
+        try:
+            return decode_tensors(self._checked(key, accepted.sha256, accepted.size))[0]
+        except ArtifactMissingError:
             kept = self.manifest.run.plan.retention.rounds_of_updates
             raise InvalidInputError(
                 f"the update of {client} in round {opened.number} is removed: the plan keeps those of the newest {kept}"
-            )
-        return decode_tensors(self._checked(key, accepted.sha256, accepted.size + TRAILER_BYTES))[0]
+            ) from None
 
     def class_embedding(self, client: str) -> Tensor | None:
         """The row (D,) of W that the client trained with; None if class embeddings stay with their clients."""
@@ -82,12 +78,8 @@ class StoredRound:
         return decode_tensors(self._checked(object_keys.guidance(self.manifest.run.id, sha256), sha256, MAX_MODEL_BYTES))[0]
 
     def _checked(self, key: str, sha256: str, most: int) -> bytes:
-        """The object of this content, without its signature. `InvalidInputError` if it is not there, or another one."""
-        data = _without_trailer(read_bytes(self.folder / key, most))
+        """The object of this content. `InvalidInputError` if it is another one, `ArtifactMissingError` if there is none."""
+        data = self.objects.read(key, most)
         if sha256_hex(data) != sha256:
-            raise InvalidInputError(f"{self.folder / key} is not the object that was stored: its SHA-256 is another")
+            raise InvalidInputError(f"{self.objects.place(key)} is not the object that was stored: its SHA-256 is another")
         return data
-
-
-def _without_trailer(data: bytes) -> bytes:
-    return data[:-TRAILER_BYTES] if has_trailer(data) else data

@@ -37,6 +37,8 @@ def check_invertible(plan: Plan, opened_round: Round) -> None:
             f"the updates are encoded as {plan.update_encoding.name}, which leaves a part of each gradient out; take a run "
             'with update_encoding = "float32"'
         )
+    if plan.secure_aggregation is not None:
+        raise InvalidInputError("the updates are masked: one of them looks random, and its shard's sum is in the partial")
     if plan.aggregation.mode == "asynchronous":
         raise InvalidInputError("in an asynchronous run the updates of a round start from several models; take another run")
     share, _ = plan.rate_shares(number)
@@ -60,7 +62,7 @@ def gradient_of_sum(stored: StoredRound, client: str, parameters: Sequence[str])
     total = [torch.zeros_like(base[name]) for name in parameters]
     images = 0
     for member in members:
-        weight = stored.manifest.accepted[member].images
+        weight = stored.manifest.accepted[member].declared_images
         images += weight
         for part, change in zip(total, _change(stored.update(member), base, parameters), strict=True):
             part += weight * change

@@ -57,6 +57,18 @@ def test_class_sums_are_given_to_clients_instead_of_rows() -> None:
     assert sums.bytes_down - rows.bytes_down == 15 * (8 * size * (size + 1) - 4 * size)
 
 
+def test_a_masked_update_has_eight_bytes_for_each_number_and_for_each_of_its_class_sums() -> None:
+    settings: dict[str, Any] = {"strategy": "gaussian-negatives", "split": {"clients": 20, "test": 2}, "rounds": 3}
+    settings |= {"model": {"architecture": "spherenet-4"}}
+    plain = Plan.model_validate(settings)
+    masked = Plan.model_validate(settings | {"secure_aggregation": {}})
+    size = plain.model.embedding_size
+    parameters = network_size(plain.model).parameters
+    more = 60 * (4 * parameters - 2 * 4 * size) - 20 * 4 * size + 80 * 8 * size * (size + 3) // 2
+    assert plan_cost(masked).bytes_up - plan_cost(plain).bytes_up == more
+    assert plan_cost(masked).bytes_down == plan_cost(plain).bytes_down
+
+
 def test_what_rivals_give_their_clients_is_downloaded() -> None:
     """Beside model and row: FedFV's 20 // 4 equivalents, FedFR's public class embeddings, its photographs and theirs."""
     settings: dict[str, Any] = {"split": {"public": 10, "clients": 20, "test": 10}, "cohort": {"size": 5}, "rounds": 3}

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from fedface_core.adapters.directory import LocalArtifacts
+from fedface_core.adapters.s3 import S3Artifacts
 from fedface_core.contracts import object_keys
 from support.command_line import Invoke
 from support.in_process import InProcess
+from support.servers import S3Server
 from support.tiny_run import tiny_plan, write_faces
 
 SIDE = 16
@@ -57,6 +59,58 @@ def test_it_writes_a_picture_and_reports_figures(stored: StoredRun, fedface: Inv
     assert -1 <= report["from_sum"]["ssim"] <= 1
     with Image.open(picture) as image:
         assert image.size == (3 * (14 * SIDE + 6) + 6, 20 + 14 * SIDE + 6)
+
+
+@pytest.fixture
+def in_s3(stored: StoredRun, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Artifacts:
+    """The objects of the run in S3, and settings that name the bucket."""
+    settings = {
+        "ENDPOINT": s3_server.endpoint,
+        "BUCKET": s3_server.bucket,
+        "ACCESS_KEY": s3_server.access_key,
+        "SECRET_KEY": s3_server.secret_key,
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(f"FEDFACE_S3_{name}", value)
+    bucket = s3_server.artifacts()
+    folder = LocalArtifacts(stored.store)
+    for key in folder.keys(""):
+        bucket.put(key, folder.get(key))
+    return bucket
+
+
+def test_a_run_in_s3_gives_what_one_in_a_folder_gives(
+    stored: StoredRun, in_s3: S3Artifacts, fedface: Invoke, tmp_path: Path
+) -> None:
+    output = ("--output", str(tmp_path / "a.png"), "--json")
+    _, of_folder, _ = fedface(*stored.command(*output))
+    status, of_bucket, _ = fedface(*stored.command(*output, "--artifacts", "s3"))
+    assert status == 0
+    assert json.loads(of_bucket) == json.loads(of_folder)
+    _, _, err = fedface(*stored.command(*output, "--artifacts", "s3", number=7))
+    assert "has no round 7" in " ".join(err.split())
+    assert "check FEDFACE_S3_ENDPOINT and FEDFACE_S3_BUCKET" in " ".join(err.split())
+    in_s3.delete(object_keys.update(stored.id, 1, "client-000001"))
+    _, _, err = fedface(*stored.command(*output, "--artifacts", "s3"))
+    assert "is removed: the plan keeps those of the newest 3" in " ".join(err.split())
+
+
+def test_a_setting_of_s3_that_is_missing_is_named(
+    stored: StoredRun, fedface: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDFACE_S3_ENDPOINT", "s3:9000")
+    status, _, err = fedface(*stored.command("--output", str(tmp_path / "a.png"), "--artifacts", "s3"))
+    assert status == 78
+    assert "also set FEDFACE_S3_ACCESS_KEY, FEDFACE_S3_SECRET_KEY" in err
+
+
+def test_masked_updates_hold_nothing_to_invert(fedface: Invoke, tmp_path: Path) -> None:
+    changes = {"split": {"clients": 16, "test": 2}, "cohort": {"shard_size": 16}, "strategy": "gaussian-negatives"}
+    write_faces(tmp_path / "faces", identities=18)
+    masked = StoredRun(tmp_path, initialisation="mean-feature", secure_aggregation={}, **changes)
+    status, _, err = fedface(*masked.command("--output", str(tmp_path / "a.png")))
+    assert status != 0
+    assert "the updates are masked: one of them looks random" in " ".join(err.split())
 
 
 def test_a_person_is_told_both_figures(stored: StoredRun, fedface: Invoke, tmp_path: Path) -> None:
