@@ -111,7 +111,7 @@ def expected(tasks: list[str]) -> set[Any]:
     """Every sample that a process with these tasks exports."""
     metrics = {
         **COMMON,
-        "fedface_task_seconds_count": {"task": tasks, "outcome": OUTCOMES},
+        "fedface_task_seconds_count": {"task": tasks, "queue": sorted({task.split(".")[0] for task in tasks}), "outcome": OUTCOMES},
         "fedface_tasks_came_back_total": {"task": tasks},
     }
     combinations = {
