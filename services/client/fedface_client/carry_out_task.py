@@ -12,12 +12,12 @@ import structlog
 from fedface_client.attempt import Attempt
 from fedface_client.background_delivery import BackgroundDelivery
 from fedface_client.combined_delivery import CombinedDelivery
-from fedface_client.invitation import Invitation
+from fedface_client.invitation import Invitation, is_combined
 from fedface_client.make_updates import clients_at_once, make_updates
 from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
-from fedface_core.domain.round_kind import ENROLMENT_ROUND, RoundKind
+from fedface_core.domain.round_kind import ENROLMENT_ROUND
 from fedface_core.runtime.failing_steps import counting_failures
 from fedface_core.signing.life import working_for
 from fedface_worker.public_reasons import public_reason
@@ -42,10 +42,9 @@ def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, c
     if opened is None:
         return
     task = _Task(workbench, command, correlation_id, *opened, deque(command.clients), workbench.ports.clock.monotonic())
-    combined = task.plan.delivery == "combined" and task.opened_round.kind is RoundKind.TRAINING
     try:
         with working_for(correlation_id):
-            if combined:
+            if is_combined(task.plan, task.opened_round):
                 _deliver_combined(task)
             else:
                 _deliver_each(task)
@@ -150,15 +149,20 @@ def _begin_groups(task: _Task, at_once: int) -> list[list[Attempt]]:
 
 
 def _deliver_combined(task: _Task) -> None:
-    """Have each client train, and deliver all of them together, also if one of them fails unexpectedly."""
+    """Have each client train, or some of them at once, and deliver all together, also if one of them fails unexpectedly."""
+    at_once = clients_at_once(task.plan, task.opened_round)
     combined = CombinedDelivery(task.workbench)
+    groups: list[list[Attempt]] = []
     try:
         while task.goes_on():
-            attempt = task.begin_next()
-            if attempt is not None:
-                combined.train(attempt)
+            groups = _begin_groups(task, at_once)
+            for group in groups:
+                combined.train(group)
+            groups = []
     except Exception:
         combined.deliver()
+        if at_once > 1:  # those of them that have trained have settled now, and have nothing to do when they are asked again
+            task.publish([attempt.invitation.client_id for group in groups for attempt in group], 1)
         raise
     combined.deliver()
 

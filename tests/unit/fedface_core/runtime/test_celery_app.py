@@ -32,7 +32,8 @@ def app(tmp_path: Path) -> SigningCelery:
 
 
 def count_of(outcome: str) -> float:
-    return REGISTRY.get_sample_value("fedface_task_seconds_count", {"task": TASK, "queue": AGGREGATOR, "outcome": outcome}) or 0.0
+    labels = {"task": TASK, "queue": AGGREGATOR, "outcome": outcome}
+    return REGISTRY.get_sample_value("fedface_task_seconds_count", labels) or 0.0
 
 
 def deliver(app: SigningCelery, body: object, headers: dict[str, str] | None = None) -> Any:

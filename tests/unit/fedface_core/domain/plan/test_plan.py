@@ -170,7 +170,6 @@ def test_what_no_date_or_id_has_room_for_is_refused(part: str, name: str, value:
         ),
         ({"strategy": {"name": "centralised"}}, "strategy: 'centralised' uploads nothing"),
         ({"devices": {"profile": "phones"}}, "devices: a simulated device delivers by itself"),
-        ({"local_training": {"vectorised_clients": 2}}, "local_training.vectorised_clients: clients at once are no sum yet"),
     ],
 )
 def test_updates_that_must_be_single_are_not_combined(changes: dict[str, Any], reason: str) -> None:
