@@ -25,14 +25,14 @@ from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
-_TIME_SLICE_SECONDS: Final = 1.0
+TIME_SLICE_SECONDS: Final = 1.0
 """Long enough that the cost of a message hardly counts; short compared with the grace period of a worker that stops."""
 
 
 def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str) -> None:
     """Have each client of the task make its update and deliver it, in the order of the task, or some of them at once.
 
-    A task works until one group of clients has finished and `_TIME_SLICE_SECONDS` have passed; a group is one client, unless
+    A task works until one group of clients has finished and `TIME_SLICE_SECONDS` have passed; a group is one client, unless
     the plan vectorises clients. The clients that remain then go back to the queue, in tasks as large as the number of
     clients that finished. So slow clients get tasks of their own, no task comes near its time limit, and a worker that is
     told to stop ends soon. If a client fails unexpectedly, the clients after it go back to the queue too, and its error is
@@ -71,7 +71,7 @@ class _Task:
     def goes_on(self) -> bool:
         """Whether the turn of a further client comes in this task: the first always, others within the time slice."""
         none_yet = len(self.remaining) == len(self.command.clients)
-        in_time = self.workbench.ports.clock.monotonic() < self.began_at + _TIME_SLICE_SECONDS
+        in_time = self.workbench.ports.clock.monotonic() < self.began_at + TIME_SLICE_SECONDS
         return bool(self.remaining) and (none_yet or in_time)
 
     def begin_next(self) -> Attempt | None:
