@@ -17,7 +17,8 @@ _START_SECONDS = 120.0
 
 @contextmanager
 def running(spec: ProcessSpec, workdir: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a server in its own folder, give its process once it is ready, and kill it at the end. Its log is in ``workdir``.
+    """Start a server in its own folder, give its process once it is ready, and kill it at the end. Its log is in
+    ``workdir``.
 
     `StackError`, with the end of its log, if it does not start.
     """

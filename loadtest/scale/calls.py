@@ -38,7 +38,7 @@ class RoundShape:
     shard_size: int
     update_megabytes: float
     has_rows: bool = True
-    """Whether clients read rows of W."""
+    """Whether clients read rows of W. If not, each keeps a class embedding of its own, as with `gaussian-negatives`."""
 
     @property
     def shards(self) -> int:
@@ -56,10 +56,17 @@ def reads(megabytes: float) -> int:
     return max(1, ceil(megabytes * _MEGABYTE / BLOCK_BYTES))
 
 
-def of_a_process(shape: RoundShape) -> Iterator[Call]:
-    """What a client process asks for in its first task of a round: the round, and the model version."""
+def opened_round(shape: RoundShape) -> Iterator[Call]:
+    """What a client process asks for in its first task of a round."""
     yield Call("load_round", units=shape.clients)
-    yield Call("read_into", reads(shape.update_megabytes), shape.update_megabytes / reads(shape.update_megabytes))
+    yield from model_version(shape)
+    if not shape.has_rows:  # the guidance
+        yield Call("get", 1, _RECORD_MEGABYTES)
+
+
+def model_version(shape: RoundShape) -> Iterator[Call]:
+    """What any process asks for when it first needs the model version of a round."""
+    yield from _read(1, shape.update_megabytes)
 
 
 def before_training(shape: RoundShape, clients: int, *, combined: bool) -> Iterator[Call]:
@@ -67,12 +74,16 @@ def before_training(shape: RoundShape, clients: int, *, combined: bool) -> Itera
     yield Call("begin_attempt", clients)
     if not combined:
         yield Call("size", clients)  # is an update of an earlier attempt there?
-    if shape.has_rows:
-        yield Call("get", clients, _ROW_MEGABYTES)
+    yield Call("get", clients, _ROW_MEGABYTES)
+    if not shape.has_rows:  # what it kept of its last update, which the ledger and the store's size tell of
+        yield Call("accepted", clients, 1)
+        yield Call("size", clients)
 
 
 def delivery(shape: RoundShape, clients: int) -> Iterator[Call]:
     """What clients ask for that deliver by themselves."""
+    if not shape.has_rows:
+        yield Call("put", clients, _ROW_MEGABYTES)
     yield Call("put", clients, shape.update_megabytes)
     yield Call("accept", clients)
 
@@ -99,17 +110,21 @@ def look_at_shard(shape: RoundShape, *, is_open: bool) -> Iterator[Call]:
 
 def read_updates(objects: int, megabytes: float) -> Iterator[Call]:
     """What an aggregator asks for to sum so many objects of a shard, each of so many megabytes."""
-    yield Call("read_into", objects * reads(megabytes), megabytes / reads(megabytes))
+    yield from _read(objects, megabytes)
 
 
 def put_partial(shape: RoundShape) -> Iterator[Call]:
     """What an aggregator asks for when a shard is summed."""
+    if not shape.has_rows:  # what its clients have kept
+        yield Call("accepted", 1, shape.shard_size)
     yield Call("put", 1, shape.partial_megabytes)
 
 
-def record_partial() -> Iterator[Call]:
-    """What an aggregator asks for when a shard's partial is stored."""
+def record_partial(*, is_last: bool) -> Iterator[Call]:
+    """What an aggregator asks for when a shard's partial is stored. The last one has the round reduced."""
     yield Call("record_partial")
+    if is_last:
+        yield Call("publish", 1, 1)
 
 
 def gather(shape: RoundShape, partials: int) -> Iterator[Call]:
@@ -117,24 +132,26 @@ def gather(shape: RoundShape, partials: int) -> Iterator[Call]:
     yield Call("load_round", units=shape.clients)
     yield Call("accepted", 1, shape.clients)
     yield Call("get", 1, _RECORD_MEGABYTES)  # is the round reduced already?
-    if shape.has_rows:
-        yield Call("get", 1, shape.clients * _ROW_MEGABYTES)
-    of_one = reads(shape.partial_megabytes)
-    yield Call("read_into", partials * of_one, shape.partial_megabytes / of_one)
+    yield Call("get", 1, shape.clients * _ROW_MEGABYTES if shape.has_rows else _RECORD_MEGABYTES)  # W, or the class sums
+    yield from _read(partials, shape.partial_megabytes)
 
 
 def put_results(shape: RoundShape) -> Iterator[Call]:
-    """What the reducer puts: a claim, the model version, W and its rows, and the aggregation."""
+    """What the reducer puts: a claim, the model version, the aggregation, and W without its rows or the class sums, which are
+    the clients' guidance too.
+    """
     yield Call("put", 2, _RECORD_MEGABYTES)
     yield Call("put", 1, shape.update_megabytes)
     if shape.has_rows:
         yield Call("put", 1, shape.clients * _ROW_MEGABYTES)
+    else:
+        yield Call("put", 2, _RECORD_MEGABYTES)
     yield Call("publish", 1, 1)
 
 
 def close(shape: RoundShape, unfolded: int) -> Iterator[Call]:
     """What control asks for when all clients have settled. It has the shards folded that are not, or the round reduced."""
-    yield Call("load", 1)
+    yield Call("load", 2)
     yield Call("load_round", 3, shape.clients)
     yield Call("tally", 3)
     yield Call("save", 1)
@@ -144,7 +161,7 @@ def close(shape: RoundShape, unfolded: int) -> Iterator[Call]:
 
 def take_aggregation(shape: RoundShape) -> Iterator[Call]:
     """What control asks for when the round is reduced. It has the model evaluated."""
-    yield Call("load", 1)
+    yield Call("load", 2)
     yield Call("load_round", 2, shape.clients)
     yield from _all_accepted(shape)
     yield Call("save", 1)
@@ -157,14 +174,14 @@ def evaluate(shape: RoundShape) -> Iterator[Call]:
     """What the evaluator asks for."""
     yield Call("load_round", units=shape.clients)
     yield Call("get", 1, _RECORD_MEGABYTES)  # is the report there?
-    yield Call("read_into", reads(shape.update_megabytes), shape.update_megabytes / reads(shape.update_megabytes))
+    yield from model_version(shape)
     yield Call("put", 1, _RECORD_MEGABYTES)
     yield Call("publish", 1, 1)
 
 
 def finish_and_open(shape: RoundShape, tasks: int) -> Iterator[Call]:
     """What control asks for when the round is scored: it puts the manifest, opens the next round and publishes its tasks."""
-    yield Call("load", 2)
+    yield Call("load", 3)
     yield Call("load_round", 3, shape.clients)
     yield Call("failed")
     yield Call("round_summary", 3)
@@ -177,6 +194,11 @@ def finish_and_open(shape: RoundShape, tasks: int) -> Iterator[Call]:
     yield Call("tally", 1, shape.clients)
     yield Call("touch")
     yield Call("publish", 1, tasks)
+
+
+def _read(objects: int, megabytes: float) -> Iterator[Call]:
+    of_one = reads(megabytes)
+    yield Call("read_into", objects * of_one, megabytes / of_one)
 
 
 def _all_accepted(shape: RoundShape) -> Iterator[Call]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import ceil
+from operator import itemgetter
 from typing import Final
 
 import simpy
@@ -22,18 +23,20 @@ from fedface_core.domain.plan import Plan
 from loadtest.scale import calls
 from loadtest.scale.calls import Call, RoundShape
 from loadtest.scale.deployment import Deployment, Workload
-from loadtest.scale.service_times import Cost, ServiceTimes
+from loadtest.scale.service_times import ServiceTimes
 from loadtest.scale.stations import Station, Steps
 
 _STEPS: Final = 20_000
 """In about so many steps the clients of all runs train."""
+STAGES: Final = ("clients", "folding the rest", "partials", "spreadout", "results", "evaluation and control")
+"""The stages of a round, one after the other."""
 _ROWS_AT_ONCE: Final = 400
 """So many rows are put in one step of the simulation."""
 
 
 @dataclass
 class SimulatedRound:
-    """When the steps of a round ended, in seconds from its opening, and how busy each server was."""
+    """When the steps of a round ended, in seconds from its opening."""
 
     settled_at: float = 0.0
     """All clients have settled."""
@@ -42,38 +45,46 @@ class SimulatedRound:
     averaged_at: float = 0.0
     """The reducer has the average."""
     spread_at: float = 0.0
-    """The reducer has spread W, but has not put its rows."""
+    """The reducer has spread W, if there is one."""
     reduced_at: float = 0.0
+    """The reducer has put everything, the rows of W last."""
     opened_next_at: float = 0.0
     """The next round is open, with all its tasks published."""
     busy: dict[str, float] = field(default_factory=dict)
-    """Server or kind of process → the share of the round in which it worked."""
-    trips: Counter[str] = field(default_factory=Counter)
-    """Call → how often it was made."""
+    """Server or kind of process → the share of the time in which it worked, until all clients had settled."""
+    calls: Counter[str] = field(default_factory=Counter)
+    """Call → how often it was made, by all runs."""
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """What followed what → how many seconds it took."""
+        ends = (self.settled_at, self.folded_at, self.averaged_at, self.spread_at, self.reduced_at, self.opened_next_at)
+        return {name: end - begin for name, begin, end in zip(STAGES, (0.0, *ends), ends, strict=False)}
+
+    @property
+    def wall(self) -> str:
+        """What takes longest. If it is the clients, also what is busiest meanwhile."""
+        longest = max(self.stages.items(), key=itemgetter(1))[0]
+        if longest != STAGES[0]:
+            return longest
+        busiest, share = max(self.busy.items(), key=itemgetter(1))
+        return f"{longest}: {busiest} ({share:.0%})"
 
 
 def simulate_round(workload: Workload, deployment: Deployment, times: ServiceTimes) -> SimulatedRound:
     """Simulate a training round of each run, all opened at one moment. The result is of the run that ends last."""
     world = _World(workload, deployment, times)
     rounds = [_Round(world, number) for number in range(workload.runs)]
-    for worker in range(deployment.client_workers):
-        world.env.process(_client_worker(world, worker))
-    for _ in range(deployment.aggregators):
-        world.env.process(_aggregator(world))
+    for core in world.workers:
+        world.env.process(_client_worker(world, core))
+    for core in world.aggregators:
+        world.env.process(_aggregator(world, core))
     for each in rounds:
         for task in each.tasks:
             world.client_queue.put((each, task))
     world.env.run(simpy.AllOf(world.env, [each.opened_next for each in rounds]))
     last = max(rounds, key=lambda each: each.result.opened_next_at).result
-    last.trips = world.trips
-    seconds = last.opened_next_at
-    last.busy = {
-        "client workers": world.worker_seconds / (seconds * deployment.client_workers),
-        "aggregators": world.aggregator_seconds / (seconds * deployment.aggregators),
-        "Redis": max(node.utilisation(seconds) for node in world.redis),
-        "S3": world.store.utilisation(seconds),
-        "control": world.control.utilisation(seconds),
-    }
+    last.calls = world.trips
     return last
 
 
@@ -92,8 +103,8 @@ class _World:
         self.client_queue = simpy.Store(self.env)
         self.aggregator_queue = simpy.Store(self.env)
         self.store_costs = times.s3 if deployment.store == "s3" else times.directory
-        self.worker_seconds = 0.0
-        self.aggregator_seconds = 0.0
+        self.workers = [self.process() for _ in range(deployment.client_workers)]
+        self.aggregators = [self.process() for _ in range(deployment.aggregators)]
         self.trips: Counter[str] = Counter()
         of_a_client = times.work["client"].caller_seconds(workload.update_megabytes) + workload.training_ms / 1000
         few_enough = max(1, int(TIME_SLICE_SECONDS / of_a_client))
@@ -105,28 +116,40 @@ class _World:
         return Station(self.env, 1, self.machine)
 
     def make(self, caller: Station, node: Station, made: Iterable[Call]) -> Steps:
-        """Have ``caller`` make these calls, one after the other; ``node`` has the ledger of its run."""
+        """Have ``caller`` make these calls; ``node`` has the ledger of its run. Calls of one server are one visit to it."""
+        of_caller = trips = 0.0
+        of_server = {node: 0.0, self.store: 0.0}
         for call in made:
             self.trips[call.name] += call.times
-            if call.name in self.store_costs:
-                yield from self._request(caller, self.store, self.store_costs[call.name], call)
-            else:
-                yield from self._request(caller, node, self.times.calls[call.name], call)
+            at_store = call.name in self.store_costs
+            cost = self.store_costs[call.name] if at_store else self.times.calls[call.name]
+            of_caller += call.times * cost.caller_seconds(call.units)
+            of_server[self.store if at_store else node] += call.times * cost.server_seconds(call.units)
+            trips += call.times
+        yield from caller.serve(of_caller)
+        for server, seconds in of_server.items():
+            yield from server.serve(seconds)
+        yield self.env.timeout(trips * self.deployment.round_trip_ms / 1000)
 
     def put_together(self, caller: Station, objects: int) -> Steps:
         """Put so many small objects, `PUTS_AT_ONCE` at a time."""
-        cost = self.store_costs["put_all"]
+        cost = self.store_costs["put_all"].of_a_unit()
         self.trips["put_all"] += objects
-        of_each = Call("put_all", ceil(objects / PUTS_AT_ONCE))
-        streams = [
-            self.env.process(self._request(caller, self.store, cost.of_a_unit(), of_each)) for _ in range(PUTS_AT_ONCE)
-        ]
-        yield simpy.AllOf(self.env, streams)
+        of_each = ceil(objects / PUTS_AT_ONCE)
 
-    def _request(self, caller: Station, server: Station, cost: Cost, call: Call) -> Steps:
-        yield from caller.serve(call.times * cost.caller_seconds(call.units))
-        yield from server.serve(call.times * cost.server_seconds(call.units))
-        yield self.env.timeout(call.times * self.deployment.round_trip_ms / 1000)
+        def stream() -> Steps:
+            yield from caller.serve(of_each * cost.caller_seconds())
+            yield from self.store.serve(of_each * cost.server_seconds())
+            yield self.env.timeout(of_each * self.deployment.round_trip_ms / 1000)
+
+        yield simpy.AllOf(self.env, [self.env.process(stream()) for _ in range(PUTS_AT_ONCE)])
+
+    def busy(self) -> dict[str, float]:
+        """Server or kind of process → the share of the time until now in which it worked."""
+        seconds = self.env.now
+        stations = {"client workers": self.workers, "aggregators": self.aggregators, "Redis": self.redis}
+        shares = {name: max(one.utilisation(seconds) for one in of_kind) for name, of_kind in stations.items()}
+        return shares | {"S3": self.store.utilisation(seconds), "control": self.control.utilisation(seconds)}
 
     def take(self, caller: Station) -> Steps:
         """Take a message out of its queue, and acknowledge it."""
@@ -169,8 +192,7 @@ class _Round:
                 yield shard
 
 
-def _client_worker(world: _World, _number: int) -> Steps:
-    core = world.process()
+def _client_worker(world: _World, core: Station) -> Steps:
     known: set[_Round] = set()
     while True:
         current, task = yield world.client_queue.get()
@@ -178,9 +200,8 @@ def _client_worker(world: _World, _number: int) -> Steps:
         yield from world.take(core)
         if current not in known:
             known.add(current)
-            yield from world.make(core, current.node, calls.of_a_process(world.shape))
+            yield from world.make(core, current.node, calls.opened_round(world.shape))
         yield from _carry_out(world, core, current, task, began_at)
-        world.worker_seconds += world.env.now - began_at
 
 
 def _carry_out(world: _World, core: Station, current: _Round, task: range, began_at: float) -> Steps:
@@ -233,6 +254,7 @@ def _settle(world: _World, core: Station, current: _Round, clients: range) -> St
         world.aggregator_queue.put((current, shard))
     if current.unsettled == 0 and not current.result.settled_at:
         current.result.settled_at = world.env.now
+        current.result.busy = world.busy()
         world.env.process(_close(world, current))
 
 
@@ -243,30 +265,28 @@ def _close(world: _World, current: _Round) -> Steps:
     yield from world.make(world.control, current.node, calls.close(world.shape, len(unfolded)))
     for shard in unfolded:
         world.aggregator_queue.put((current, shard))
-    if not unfolded:
+    if not unfolded and not current.reduces:
+        current.reduces = True
         world.aggregator_queue.put((current, None))
 
 
-def _aggregator(world: _World) -> Steps:
-    core = world.process()
+def _aggregator(world: _World, core: Station) -> Steps:
     known: set[_Round] = set()
     while True:
         current, shard = yield world.aggregator_queue.get()
-        began_at = world.env.now
         yield from world.take(core)
         if shard is None:
             yield from _reduce(world, core, current)
         else:
             if current not in known:
                 known.add(current)
-                yield from world.make(core, current.node, calls.of_a_process(world.shape))
+                yield from world.make(core, current.node, calls.model_version(world.shape))
             yield from _fold(world, core, current, shard)
-        world.aggregator_seconds += world.env.now - began_at
 
 
 def _fold(world: _World, core: Station, current: _Round, shard: int) -> Steps:
     """A message for a shard that is folded already, since control has asked for it too, costs only the look."""
-    look = calls.look_at_shard(world.shape, is_open=not current.is_closed)
+    look: Iterable[Call] = calls.look_at_shard(world.shape, is_open=not current.is_closed)
     if not world.deployment.fold_loads_cohort:
         look = (Call(call.name) if call.name == "load_round" else call for call in look)
     yield from world.make(core, current.node, look)
@@ -280,10 +300,11 @@ def _fold(world: _World, core: Station, current: _Round, shard: int) -> Steps:
         yield from core.serve(objects * work)
         yield reading
         yield from world.make(core, current.node, calls.put_partial(world.shape))
-    yield from world.make(core, current.node, calls.record_partial())
     current.folded.add(shard)
-    if current.is_closed and len(current.folded) == world.shape.shards and not current.reduces:
-        current.reduces = True
+    is_last = current.is_closed and len(current.folded) == world.shape.shards and not current.reduces
+    current.reduces |= is_last
+    yield from world.make(core, current.node, calls.record_partial(is_last=is_last))
+    if is_last:
         world.aggregator_queue.put((current, None))
 
 
@@ -304,7 +325,7 @@ def _reduce(world: _World, core: Station, current: _Round) -> Steps:
         partials = merged
     yield from world.make(core, current.node, calls.gather(shape, partials))
     yield from core.serve(partials * merge + world.times.work["reduce"].caller_seconds())
-    current.result.averaged_at = world.env.now
+    current.result.averaged_at = current.result.spread_at = world.env.now
     if shape.has_rows:
         pairs = world.workload.spreadout_steps * shape.clients**2
         yield from core.serve(world.times.work["spreadout"].caller_seconds(pairs))

@@ -26,7 +26,7 @@ class Counted:
 
         @wraps(method)
         def call(*args: Any, **options: Any) -> Any:
-            self._counts[name] += 1
+            self._counts["save_opened" if options.get("opened") is not None else name] += 1
             return method(*args, **options)
 
         return call
