@@ -18,7 +18,7 @@ def scale(
     ] = "10000,100000,1000000",
     changes: Annotated[
         str, typer.Option(metavar="N,N,…", help="Show what moves the walls of a round of each of these numbers.")
-    ] = "100000,1000000",
+    ] = "100000",
     service_times: Annotated[
         Path | None,
         typer.Option(

@@ -16,9 +16,8 @@ from typing import Final
 
 import simpy
 
-from fedface_client.carry_out_task import TIME_SLICE_SECONDS
 from fedface_core.adapters.s3 import PUTS_AT_ONCE
-from fedface_core.domain.client_tasks import split_into_tasks
+from fedface_core.domain.client_tasks import TIME_SLICE_SECONDS, split_into_tasks
 from fedface_core.domain.plan import Plan
 from loadtest.scale import calls
 from loadtest.scale.calls import Call, RoundShape
@@ -26,7 +25,7 @@ from loadtest.scale.deployment import Deployment, Workload
 from loadtest.scale.service_times import ServiceTimes
 from loadtest.scale.stations import Station, Steps
 
-_STEPS: Final = 20_000
+_STEPS: Final = 5_000
 """In about so many steps the clients of all runs train."""
 STAGES: Final = ("clients", "folding the rest", "partials", "spreadout", "results", "evaluation and control")
 """The stages of a round, one after the other."""

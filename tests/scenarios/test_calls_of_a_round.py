@@ -1,4 +1,4 @@
-"""The simulation of `fedface bench scale` makes the calls that the services make, which are counted here for each message."""
+"""The simulation of `fedface bench scale` makes the calls that the services make, counted here message by message."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 
@@ -14,6 +13,7 @@ from fedface_client.background_delivery import BackgroundDelivery
 from fedface_client.combined_delivery import CombinedDelivery
 from fedface_client.invitation import Invitation, is_combined
 from fedface_client.make_updates import clients_at_once, make_updates
+from fedface_core.domain.client_tasks import TIME_SLICE_SECONDS
 from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
@@ -24,9 +24,6 @@ from fedface_worker.public_reasons import public_reason
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
-
-TIME_SLICE_SECONDS: Final = 1.0
-"""Long enough that the cost of a message hardly counts; short compared with the grace period of a worker that stops."""
 
 
 def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str) -> None:
