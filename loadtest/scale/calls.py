@@ -137,8 +137,8 @@ def gather(shape: RoundShape, partials: int) -> Iterator[Call]:
 
 
 def put_results(shape: RoundShape) -> Iterator[Call]:
-    """What the reducer puts: a claim, the model version, the aggregation, and W, without its rows, or the class sums twice: as
-    its state and as guidance.
+    """What the reducer puts: a claim, the model version, the aggregation; and W, whose rows come with `put_all`, or else the
+    class sums twice, as its state and as guidance.
     """
     yield Call("put", 2, _RECORD_MEGABYTES)
     yield Call("put", 1, shape.update_megabytes)

@@ -52,7 +52,7 @@ class ServiceTimes(BaseModel):
     s3: dict[str, Cost]
     """Call of the store → its cost, if it is an S3 server."""
     directory: dict[str, Cost]
-    """The same of a directory."""
+    """Call of the store → its cost, if it is a directory."""
     work: dict[str, Cost]
     """Piece of work → what it takes a process, without its calls."""
 

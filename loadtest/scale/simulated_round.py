@@ -116,7 +116,8 @@ class _World:
 
     def make(self, caller: Station, node: Station, made: Iterable[Call]) -> Steps:
         """Have ``caller`` make these calls; ``node`` has the ledger of its run. Calls of one server are one visit to it."""
-        of_caller = trips = 0.0
+        of_caller = 0.0
+        trips = 0
         of_server = {node: 0.0, self.store: 0.0}
         for call in made:
             self.trips[call.name] += call.times
@@ -324,7 +325,8 @@ def _reduce(world: _World, core: Station, current: _Round) -> Steps:
         partials = merged
     yield from world.make(core, current.node, calls.gather(shape, partials))
     yield from core.serve(partials * merge + world.times.work["reduce"].caller_seconds())
-    current.result.averaged_at = current.result.spread_at = world.env.now
+    current.result.averaged_at = world.env.now
+    current.result.spread_at = world.env.now
     if shape.has_rows:
         pairs = world.workload.spreadout_steps * shape.clients**2
         yield from core.serve(world.times.work["spreadout"].caller_seconds(pairs))

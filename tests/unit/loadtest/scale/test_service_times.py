@@ -35,7 +35,8 @@ def test_another_file_is_refused_with_an_example(tmp_path: Path, text: str) -> N
 
 
 def test_two_measurements_are_a_fixed_cost_and_one_of_each_unit(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = caller = 0.0
+    server = 0.0
+    caller = 0.0
     monkeypatch.setattr(time, "process_time", lambda: caller)
 
     def work(units: int) -> None:

@@ -80,7 +80,8 @@ def test_what_is_not_built_moves_the_wall_that_it_is_for() -> None:
 
 
 def test_a_machine_with_few_cores_takes_as_long_as_all_the_work_on_them() -> None:
-    apart, together = simulated(), simulated(fleet={"cores": 1})
+    apart = simulated()
+    together = simulated(fleet={"cores": 1})
     assert together.opened_next_at > 1.5 * apart.opened_next_at
 
 
