@@ -14,7 +14,7 @@ _UPDATE_MEGABYTES: Final = 1.18  # both of the reference network, of 294,128 par
 _WORKERS: Final = (1, 10, 100)
 _WORKERS_TO_AN_AGGREGATOR: Final = 10
 _LADDER_WORKERS: Final = 100
-_LARGE_SHARD: Final = 1000
+_LARGE_SHARD: Final = 250
 _MANY_RUNS: Final = 8
 
 
@@ -61,22 +61,26 @@ def ladder(clients: int) -> list[Scenario]:
     return [
         Scenario("FedFace", fedface, few),
         Scenario("and one spreadout step", one_step, few),
-        Scenario("and combined, shards of 1,000", combined, few),
+        Scenario("and combined, shards of 250", combined, few),
         Scenario("and 10 put rows (not built)", combined, few.model_copy(update={"row_putters": 10})),
         Scenario("gaussian-negatives", gaussian, few),
         Scenario("and S3 of 80 cores", gaussian, large_store),
         Scenario("and 40 aggregators", gaussian, many),
         Scenario("and a tree (not built)", gaussian, many.model_copy(update={"fan_in": 32})),
-        Scenario("or shards of 1,000", large_shards, many),
-        Scenario("and 1,000 workers", large_shards, many.model_copy(update={"client_workers": 1000})),
+        Scenario("or shards of 250", large_shards, many),
+        Scenario(
+            "and 1,000 workers, S3 of 800",
+            large_shards,
+            many.model_copy(update={"client_workers": 1000, "store_cores": 800}),
+        ),
     ]
 
 
 def many_runs(clients: int) -> list[Scenario]:
-    """Some runs at once, on one Redis and on several."""
+    """So many clients as those of some runs at once, on one Redis and on several, with workers enough."""
     changes = {"has_rows": False, "shard_size": _LARGE_SHARD, "runs": _MANY_RUNS}
-    workload = reference(clients).model_copy(update=changes)
-    fleet = Deployment(client_workers=800, aggregators=320, store_cores=640)
+    workload = reference(max(1, clients // _MANY_RUNS)).model_copy(update=changes)
+    fleet = Deployment(client_workers=1000, aggregators=80, store_cores=640)
     return [
         Scenario(f"{_MANY_RUNS} runs, one Redis", workload, fleet),
         Scenario(f"{_MANY_RUNS} runs, {_MANY_RUNS} Redis", workload, fleet.model_copy(update={"redis_nodes": _MANY_RUNS})),

@@ -26,7 +26,9 @@ from loadtest.scale.service_times import ServiceTimes
 from loadtest.scale.stations import Station, Steps
 
 _STEPS: Final = 5_000
-"""In about so many steps the clients of all runs train."""
+"""In so many steps, or more, the clients of all runs train."""
+_STEPS_OF_A_SLICE: Final = 8
+"""In at least so many steps a worker uses its time slice: while some clients train, those before them are delivered."""
 STAGES: Final = ("clients", "folding the rest", "partials", "spreadout", "results", "evaluation and control")
 """The stages of a round, one after the other."""
 _ROWS_AT_ONCE: Final = 400
@@ -106,7 +108,7 @@ class _World:
         self.aggregators = [self.process() for _ in range(deployment.aggregators)]
         self.trips: Counter[str] = Counter()
         of_a_client = times.work["client"].caller_seconds(workload.update_megabytes) + workload.training_ms / 1000
-        few_enough = max(1, int(TIME_SLICE_SECONDS / of_a_client))
+        few_enough = max(1, int(TIME_SLICE_SECONDS / of_a_client / _STEPS_OF_A_SLICE))
         self.clients_at_once = min(few_enough, ceil(workload.clients * workload.runs / _STEPS))
         self.shape = RoundShape(workload.clients, workload.shard_size, workload.update_megabytes, workload.has_rows)
 

@@ -74,7 +74,7 @@ def test_runs_on_a_redis_of_their_own_do_not_wait_for_each_other() -> None:
 
 
 def test_what_is_not_built_moves_the_wall_that_it_is_for() -> None:
-    small_shards = {"shard_size": 1}
+    small_shards: dict[str, Any] = {"shard_size": 1}
     assert simulated(fleet={"fan_in": 8}, **small_shards).stages["partials"] < simulated(**small_shards).stages["partials"]
     assert simulated(fleet={"row_putters": 4}).stages["results"] < simulated().stages["results"]
 
