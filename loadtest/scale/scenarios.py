@@ -44,7 +44,7 @@ class Outcome:
 def growth(sizes: tuple[int, ...]) -> list[Scenario]:
     """FedFace as it is built: each number of clients on 1, 10 and 100 workers."""
     return [
-        Scenario(f"{workers} workers", reference(clients), deployment(workers)) for clients in sizes for workers in _WORKERS
+        Scenario(f"workers: {workers}", reference(clients), deployment(workers)) for clients in sizes for workers in _WORKERS
     ]
 
 

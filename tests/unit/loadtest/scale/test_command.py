@@ -18,10 +18,10 @@ def test_rounds_are_simulated_as_a_table_json_and_a_plot(fedface: Invoke, tmp_pa
     assert status == 0, err
     rounds = json.loads(out)["rounds"]
     assert [(one["label"], one["workload"]["clients"]) for one in rounds[:4]] == [
-        ("1 workers", 50),
-        ("10 workers", 50),
-        ("100 workers", 50),
-        ("1 workers", 500),
+        ("workers: 1", 50),
+        ("workers: 10", 50),
+        ("workers: 100", 50),
+        ("workers: 1", 500),
     ]
     assert {one["workload"]["clients"] for one in rounds[6:]} == {200}
     assert all(sum(one["stages"].values()) == pytest.approx(one["round_seconds"]) for one in rounds)
