@@ -180,7 +180,10 @@ def evaluate(shape: RoundShape) -> Iterator[Call]:
 
 
 def finish_and_open(shape: RoundShape, tasks: int) -> Iterator[Call]:
-    """What control asks for when the round is scored: it puts the manifest, opens the next round and publishes its tasks."""
+    """What control asks for when the round is scored: it puts the manifest, opens the next round and publishes its tasks.
+
+    Then it removes old updates. Nobody waits for that.
+    """
     yield Call("load", 3)
     yield Call("load_round", 3, shape.clients)
     yield Call("failed")
