@@ -75,25 +75,31 @@ def scale(
         plot(grown, changed[0], plot_file)
 
 
+@with_json
 def service_times() -> None:
     """Measure what calls of ledger, broker and store cost on this machine, on servers of its own, and print them as TOML.
 
-    The tables are those of `loadtest/scale/service_times.toml`, which `fedface bench scale` goes by.
+    The tables are those of `loadtest/scale/service_times.toml`, which `fedface bench scale` goes by. That of work, which
+    takes training to measure, is copied from there.
     """
     from datetime import UTC, datetime
 
-    from fedface_cli.terminal import say
+    from fedface_cli.terminal import json_wanted, print_json, say
     from fedface_stack.signals import exit_on_termination
     from loadtest.bench.machine import this_machine
     from loadtest.bench.storage_figures import quiet_logs
     from loadtest.scale.measure_services import measure_services
-    from loadtest.scale.service_times import as_toml
+    from loadtest.scale.service_times import ServiceTimes, as_toml
 
     exit_on_termination()
     machine = this_machine()
     with quiet_logs():
         measured = measure_services(f"fedface bench service-times, {datetime.now(UTC):%Y-%m-%d}: {machine}")
-    for table, costs in measured.items():
+    tables = measured | {"work": ServiceTimes.read().work}
+    if json_wanted():
+        print_json({table: {name: cost.model_dump() for name, cost in costs.items()} for table, costs in tables.items()})
+        return
+    for table, costs in tables.items():
         say(as_toml(table, costs))
 
 

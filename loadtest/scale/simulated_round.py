@@ -208,7 +208,7 @@ def _client_worker(world: _World, core: Station) -> Steps:
 
 def _carry_out(world: _World, core: Station, current: _Round, task: range, began_at: float) -> Steps:
     combined = world.workload.delivery == "combined"
-    work = world.times.work["combined client" if combined else "client"]
+    work = world.times.work["combined_client" if combined else "client"]
     done = task.start
     in_background: simpy.Process | None = None
     while done < task.stop and (done == task.start or world.env.now < began_at + TIME_SLICE_SECONDS):

@@ -10,6 +10,7 @@ import pytest
 from fedface_core.domain.errors import InvalidInputError
 from loadtest.scale.measure_services import Meter
 from loadtest.scale.service_times import Cost, ServiceTimes, as_toml
+from support.command_line import Invoke
 
 
 def test_costs_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -24,6 +25,17 @@ def test_both_stores_have_equal_calls_and_no_figure_is_without_its_source() -> N
     times = ServiceTimes.read()
     assert times.s3.keys() == times.directory.keys()
     assert all(cost.measured for table in (times.calls, times.s3, times.work) for cost in table.values())
+
+
+def test_the_measured_file_can_be_simulated_by(fedface: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = ServiceTimes.read()
+    measured = {"calls": times.calls, "s3": times.s3, "directory": times.directory}
+    monkeypatch.setattr("loadtest.scale.measure_services.measure_services", lambda _source: measured)
+    status, out, err = fedface("bench", "service-times")
+    assert status == 0, err
+    file = tmp_path / "times.toml"
+    file.write_text(out)
+    assert ServiceTimes.read(file) == times
 
 
 @pytest.mark.parametrize("text", ["", "[calls.put]\nserver_ms = -1\nmeasured = 'x'", "[calls", "\xff"])
