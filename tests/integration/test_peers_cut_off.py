@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from itertools import takewhile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,12 +20,15 @@ from support.peer_figures import repetition
 # Takes the place of the runners, as `torchrun` does. The variant says whether it gives a result or hangs.
 FAKE_PEER = """
 import sys, time
-import torch
-from loadtest.peers.runner_result import RunnerResult, write_runner_result
+from pathlib import Path
 
 _module, _runner, variant, _workload, rounds, result = sys.argv[1:]
 if variant == "hangs":
+    Path(__file__).with_name("hangs").touch()
     time.sleep(600)
+import torch
+from loadtest.peers.runner_result import RunnerResult, write_runner_result
+
 now = time.time()
 moments = tuple(now + 2 * number for number in range(int(rounds) + 1))
 write_runner_result(RunnerResult(moments, {"weight": torch.ones(2)}, "2.13.0"), result)
@@ -58,9 +61,9 @@ def test_what_was_measured_before_a_signal_is_reported(tmp_path: Path, number: s
     with subprocess.Popen(
         [sys.executable, str(script), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        list(takewhile(lambda line: not line.startswith("1 a peer that is good"), process.stderr))
+        while not (tmp_path / "hangs").exists():  # its turn comes after the good one's
+            assert process.poll() is None
+            time.sleep(0.05)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert process.returncode == status, err
