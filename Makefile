@@ -20,6 +20,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # STRIDE=3:1 for every third, from number 1 on.
 COVERAGE := $(if $(COVER),--cov --cov-report=term:skip-covered --cov-fail-under=90)
 STRIDE ?= 7
+# Options of `fedface bench peers`.
+PEERS ?= --markdown .peers/peers.md --plot .peers/peers.png
 MARKED := $(if $(LONG),not compose,not compose and not long)
 
 .PHONY: help install dev demo up env certificates lock audit sbom test tests test-fast test-exhaustive chaos bench-peers dashboards digests screenshots lint lint-api format test-compose clean
@@ -67,7 +69,8 @@ chaos: .venv/dev ## kill everything while a run goes on, and compare it with a f
 	  $(BIN)/fedface bench chaos --preset synthetic --clients 24 --rounds 6 --kills 40 --seed $$seed; \
 	done
 
-bench-peers: .venv/dev ## the same rounds on a bare loop, Flower, pfl-research and ours, on a quiet machine; options in PEERS
+bench-peers: .venv/dev ## the same rounds on a bare loop, Flower, pfl-research and ours, in ten minutes on a quiet machine; options in PEERS
+	@mkdir -p .peers
 	$(BIN)/fedface bench peers $(PEERS)
 
 dashboards: .venv/dev ## pictures of the dashboards in dashboard-pictures/, from a run to which known things happen; needs Prometheus

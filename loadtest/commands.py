@@ -15,6 +15,7 @@ from loadtest.bench.training import training
 from loadtest.chaos.command import chaos
 from loadtest.gpu.command import gpu
 from loadtest.peers.command import peers
+from loadtest.scale.command import scale, service_times
 
 app = typer.Typer(
     help="Measure how fast each part is on this machine, compare with peers, and show that faults do not change a run.",
@@ -25,6 +26,8 @@ app.command("chaos")(chaos)
 app.command("control")(control)
 app.command("gpu")(gpu)
 app.command("peers")(peers)
+app.command("scale")(scale)
+app.command("service-times")(service_times)
 app.command("secure-aggregation")(secure_aggregation)
 app.command("signatures")(signatures)
 app.command("simulate")(stack_speed)

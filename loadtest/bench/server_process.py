@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,8 +16,9 @@ _START_SECONDS = 120.0
 
 
 @contextmanager
-def running(spec: ProcessSpec, workdir: Path) -> Iterator[None]:
-    """Start a server in its own folder, wait until it is ready, and kill it at the end. Its log is in ``workdir``.
+def running(spec: ProcessSpec, workdir: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a server in its own folder, give its process once it is ready, and kill it at the end. Its log is in
+    ``workdir``.
 
     `StackError`, with the end of its log, if it does not start.
     """
@@ -31,6 +33,6 @@ def running(spec: ProcessSpec, workdir: Path) -> Iterator[None]:
                         f"{spec.name} did not start:\n{log.read_text(encoding='utf-8', errors='replace')[-2000:]}"
                     )
                 time.sleep(0.1)
-            yield
+            yield process
         finally:
             children.kill(process)

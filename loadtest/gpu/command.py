@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedface_cli.command_options import DeviceOption, with_json
+from fedface_cli.command_options import with_json
+from fedface_core.domain.device_kinds import DeviceChoice
 from loadtest.peers.environments import ROOT
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @with_json
 def gpu(
-    device: Annotated[DeviceOption, typer.Option(help="cpu shows only that the command works.")] = DeviceOption.AUTO,
+    device: Annotated[DeviceChoice, typer.Option(help="cpu shows only that the command works.")] = "auto",
     tiny: Annotated[bool, typer.Option("--tiny", help="Train so little that a CPU takes seconds.")] = False,
     repetitions: Annotated[int, typer.Option(min=1, max=100, help="How often each time is measured, in turns.")] = 3,
     environments: Annotated[
@@ -50,7 +51,7 @@ def gpu(
     from loadtest.gpu.workloads import Size
 
     use_deterministic_torch(1)
-    kind = chosen_device(device.value)
+    kind = chosen_device(device)
     size = Size.tiny() if tiny else Size.full()
     machine = this_machine()
     console = talk_console()

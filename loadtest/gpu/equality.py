@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from fedface_core.domain.device_kinds import DeviceKind
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.compute import DeviceKind
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import Update, training_updates

@@ -11,8 +11,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch.nn.functional import normalize
 
+from fedface_core.domain.device_kinds import DeviceKind, Precision
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.compute import DeviceKind, Precision
 from fedface_learning.client.local_training import TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_updates

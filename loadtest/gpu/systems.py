@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from fedface_core.domain.plan.compute import DeviceKind
+from fedface_core.domain.device_kinds import DeviceKind
 from loadtest.bare.workload import write_workload
 from loadtest.bench.plan_workload import enrolled_workload
 from loadtest.bench.repetitions import Repeated, measure_in_turns

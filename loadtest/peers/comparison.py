@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
+from fedface_core.domain.errors import FedFaceError
 from loadtest.bare.networks import plain_network
 from loadtest.bare.workload import Workload
 from loadtest.bench.machine import this_machine
@@ -14,7 +16,7 @@ from loadtest.bench.repetitions import Repeated, ratios
 from loadtest.bench.report import BenchmarkReport
 from loadtest.peers.agreement import check_agreement
 from loadtest.peers.environments import EnvironmentUnavailableError, prepare_environment
-from loadtest.peers.measure import Repetition
+from loadtest.peers.measure import Repetition, RunnerFailedError
 from loadtest.peers.systems import LIMITS, System
 
 
@@ -50,10 +52,15 @@ class Comparison(BenchmarkReport):
     steps: int
     parameters: int
     repetitions: int
+    """The most of a system."""
     rounds: int
     systems: tuple[SystemFigures, ...]
     unavailable: dict[str, str]
-    """System → why its environment could not be prepared."""
+    """System without figures → why it was not measured."""
+    failed: dict[str, str] = Field(default_factory=dict)
+    """System → the error with which it failed, in its first repetition or a later one."""
+    cut_off: str | None = None
+    """What ended the measuring before all repetitions were there; None if nothing did."""
 
 
 def prepare_environments(systems: Sequence[System], folder: Path) -> tuple[dict[str, Path | None], dict[str, str]]:
@@ -71,45 +78,74 @@ def prepare_environments(systems: Sequence[System], folder: Path) -> tuple[dict[
     return pythons, unavailable
 
 
-def compare(
-    size: str,
-    workload: Workload,
-    systems: Sequence[System],
-    measure: Callable[[System, int], Repetition],
-    repetitions: int,
-    unavailable: Mapping[str, str],
-) -> Comparison:
-    """Measure ``systems`` in turns with ``measure(system, number of the repetition)``, and compare them.
+class Measurements:
+    """What was measured so far, which makes a comparison at any time: also if something cuts the measuring off."""
 
-    `ModelsDisagreeError` if the model of a system differs from that of the first one after the first round.
-    """
-    machine = this_machine()
-    measurements: dict[str, list[Repetition]] = {system.name: [] for system in systems}
-    differences = dict.fromkeys(measurements, 0.0)
-    for repetition in range(repetitions):
-        for system in systems:
-            measured = measure(system, repetition)
-            measurements[system.name].append(measured)
-            reference = measurements[systems[0].name][0].first_model
-            difference = check_agreement(measured.first_model, reference, system.label, systems[0].label)
-            differences[system.name] = max(differences[system.name], difference)
-    clients, images = workload.images_CNCHW.shape[:2]
-    medians = {name: [one.round_median for one in repeated] for name, repeated in measurements.items()}
-    limits = {name: medians[name] for name in LIMITS if name in medians}
-    return Comparison(
-        machine=machine,
-        size=size,
-        clients=clients,
-        images=images,
-        steps=workload.local.steps,
-        parameters=sum(parameter.numel() for parameter in plain_network(workload.network).parameters()),
-        repetitions=repetitions,
-        rounds=len(measurements[systems[0].name][0].round_seconds),
-        systems=tuple(
-            _figures(system, measurements[system.name], clients, limits, differences[system.name]) for system in systems
-        ),
-        unavailable=dict(unavailable),
-    )
+    def __init__(self, size: str, workload: Workload, systems: Sequence[System], unavailable: Mapping[str, str]) -> None:
+        self._machine = this_machine()
+        self._size = size
+        self._workload = workload
+        self._systems = systems
+        self._unavailable = unavailable
+        self._measured: dict[str, list[Repetition]] = {system.name: [] for system in systems}
+        self._differences = dict.fromkeys(self._measured, 0.0)
+        self._failed: dict[str, str] = {}
+        self._reference: tuple[str, Mapping[str, Tensor]] | None = None
+
+    def take_turns(self, measure: Callable[[System, int], Repetition], repetitions: int) -> None:
+        """Measure the systems in turns with ``measure(system, number of the repetition)``.
+
+        A system that fails has no further turn. `ModelsDisagreeError` if the model of a system differs, after the first
+        round, from that of the system that was measured first.
+        """
+        for repetition in range(repetitions):
+            for system in self._systems:
+                if system.name in self._failed:
+                    continue
+                try:
+                    measured = measure(system, repetition)
+                except RunnerFailedError as error:
+                    self._failed[system.name] = str(error)
+                    continue
+                if self._reference is None:
+                    self._reference = (system.label, measured.first_model)
+                label, model = self._reference
+                difference = check_agreement(measured.first_model, model, system.label, label)
+                self._differences[system.name] = max(self._differences[system.name], difference)
+                self._measured[system.name].append(measured)
+
+    def comparison(self, cut_off: str | None = None) -> Comparison:
+        """Compare what was measured. ``cut_off`` says what ended the measuring, if something did.
+
+        `FedFaceError` if nothing was measured.
+        """
+        measured = {name: taken for name, taken in self._measured.items() if taken}
+        if not measured:
+            reasons = "; ".join((*self._failed.values(), *([cut_off] if cut_off else [])))
+            raise FedFaceError(f"no system was measured: {reasons}")
+        not_reached = {name: f"{cut_off}, before its turn" for name in self._measured if name not in measured}
+        missing = {**self._unavailable, **not_reached, **self._failed}
+        clients, images = self._workload.images_CNCHW.shape[:2]
+        medians = {name: [one.round_median for one in taken] for name, taken in measured.items()}
+        limits = {name: medians[name] for name in LIMITS if name in medians}
+        return Comparison(
+            machine=self._machine,
+            size=self._size,
+            clients=clients,
+            images=images,
+            steps=self._workload.local.steps,
+            parameters=sum(parameter.numel() for parameter in plain_network(self._workload.network).parameters()),
+            repetitions=max(len(taken) for taken in measured.values()),
+            rounds=len(next(iter(measured.values()))[0].round_seconds),
+            systems=tuple(
+                _figures(system, measured[system.name], clients, limits, self._differences[system.name])
+                for system in self._systems
+                if system.name in measured
+            ),
+            unavailable={name: why for name, why in missing.items() if name not in measured},
+            failed=self._failed,
+            cut_off=cut_off,
+        )
 
 
 def _figures(
@@ -130,6 +166,12 @@ def _figures(
         rounds=tuple(one.round_seconds for one in measurements),
         cpu_seconds=Repeated(values=tuple(one.cpu_seconds for one in measurements)),
         clients_per_second=clients / round_seconds.median,
-        speeds={name: ratios(limit, round_seconds.values) for name, limit in limits.items()},
+        speeds={name: _speed(limit, round_seconds.values) for name, limit in limits.items()},
         largest_difference=difference,
     )
+
+
+def _speed(limit: Sequence[float], own: Sequence[float]) -> Repeated:
+    """The limit's round time divided by the system's own, of the repetitions that both have."""
+    both = min(len(limit), len(own))
+    return ratios(limit[:both], own[:both])

@@ -18,6 +18,18 @@ def title(comparison: Comparison) -> str:
     )
 
 
+def notes(comparison: Comparison) -> list[str]:
+    """What is to be known besides: what cut the measuring off, and which systems were not measured, or not to the end."""
+    found = []
+    if comparison.cut_off is not None:
+        counts = ", ".join(f"{system.name} {len(system.rounds)}" for system in comparison.systems)
+        found.append(f"The measuring was cut off: {comparison.cut_off}. Repetitions of each system: {counts}.")
+    later = {name: reason for name, reason in comparison.failed.items() if name not in comparison.unavailable}
+    found += [f"{SYSTEMS[name].label} failed in a later repetition: {reason}" for name, reason in later.items()]
+    found += [f"{SYSTEMS[name].label} was not measured: {reason}" for name, reason in comparison.unavailable.items()]
+    return found
+
+
 def columns(comparison: Comparison) -> tuple[Column, ...]:
     """All columns, with one row for each system; systems that were not measured are at the end."""
     return (
@@ -74,8 +86,9 @@ def format_markdown(comparison: Comparison) -> str:
         f"{comparison.machine}. One torch thread a process; torch {', '.join(versions)}. "
         "Our rounds hold an evaluation, the peers' none.",
     ]
-    for name, reason in comparison.unavailable.items():
-        lines += ["", f"{SYSTEMS[name].label} was not measured:", "", *(f"    {line}" for line in reason.splitlines())]
+    for note in notes(comparison):
+        first, *rest = note.splitlines()
+        lines += ["", first, *([""] if rest else []), *(f"    {line}" for line in rest)]
     return "\n".join(lines) + "\n"
 
 

@@ -11,16 +11,15 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from fedface_core.domain.device_kinds import CPU, CUDA, DeviceChoice, DeviceKind, Precision
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.domain.plan.compute import CPU, CUDA, ComputePlan, DeviceKind, Precision, complaint_about
+from fedface_core.domain.plan.compute import ComputePlan, complaint_about
 
-DeviceChoice = Literal["auto", "cpu", "cuda"]
-"""What a command is asked for: ``auto`` is a GPU where there is one."""
 HOST: Final = torch.device(CPU)
 
 _WORKSPACE: Final = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -24,8 +24,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fedface_core.domain.device_kinds import CPU, DeviceKind, Precision
 from fedface_core.domain.errors import DamagedObjectError, InvalidInputError
-from fedface_core.domain.plan.compute import CPU, DeviceKind, Precision, complaint_about
+from fedface_core.domain.plan.compute import complaint_about
 from fedface_core.domain.plan.cosface import CosFacePlan
 from fedface_core.domain.plan.one_cycle import one_cycle_rate
 from fedface_core.domain.plan.part import PositiveInt, Seed

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, distributed
 from torch.distributed.rendezvous import rendezvous
 
+from fedface_core.domain.device_kinds import CUDA, DeviceKind
 from fedface_core.domain.errors import FedFaceError, InvalidInputError
-from fedface_core.domain.plan.compute import CUDA, DeviceKind
 from fedface_learning.device import has_gpu
 
 _PATIENCE: Final = timedelta(days=1)

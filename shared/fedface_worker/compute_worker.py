@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fedface_core.domain.plan.compute import CPU, DeviceKind
+from fedface_core.domain.device_kinds import CPU, DeviceKind
 from fedface_core.runtime.settings import ComputeSettings, DeviceSettings, load_settings
 from fedface_core.runtime.worker import run_worker
 from fedface_learning.device import require_device

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from fedface_core.contracts import object_keys
 from fedface_core.domain.data_error import DataError, DataReason
+from fedface_core.domain.device_kinds import DeviceKind
 from fedface_core.domain.errors import ArtifactMissingError, DamagedObjectError, InvalidInputError
 from fedface_core.domain.plan import DataPlan, Plan, SplitPlan
-from fedface_core.domain.plan.compute import DeviceKind
 from fedface_core.domain.round import RoundState
 from fedface_core.ports import ArtifactStore
 from fedface_learning.data import (

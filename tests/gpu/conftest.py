@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fedface_core.domain.plan.compute import DeviceKind
+from fedface_core.domain.device_kinds import DeviceKind
 from fedface_learning.device import has_gpu
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from fedface_core.domain.device_kinds import DeviceKind
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.compute import DeviceKind
 from fedface_core.domain.run import RunPhase
 from fedface_learning.data.augmentation import augment
 from fedface_learning.formats.codec import decode_tensors

@@ -34,9 +34,9 @@ def test_the_processes_of_fedface_and_no_others_are_seen(server_processes: Child
     binary = monitoring_binary("prometheus")
     ours = CollectorRegistry()
     Counter("fedface_artifact_bytes", "as each process exports it", ["operation", "kind"], registry=ours).labels("put", "x")
-    seconds = Histogram("fedface_task_seconds", "as a worker exports it", ["task", "outcome"], registry=ours)
+    seconds = Histogram("fedface_task_seconds", "as a worker exports it", ["task", "queue", "outcome"], registry=ours)
     for outcome in ("ok", "error"):
-        seconds.labels("train", outcome)
+        seconds.labels("train", "client", outcome)
     strangers = CollectorRegistry()
     Counter("requests", "of somebody else", registry=strangers)
     registries = {"client": ours, "aggregator": ours, "database": strangers}
@@ -59,8 +59,8 @@ def test_the_processes_of_fedface_and_no_others_are_seen(server_processes: Child
 
         wait_for("both services", lambda: alive() == {"aggregator": (1, 1), "client": (1, 1)})
         for _ in range(5):
-            seconds.labels("train", "ok").observe(0.1)
-        seconds.labels("train", "error").observe(0.1)
+            seconds.labels("train", "client", "ok").observe(0.1)
+        seconds.labels("train", "client", "error").observe(0.1)
         wait_for(
             "its tasks", lambda: any(one.failed and one.done > 3 for one in (watched(url) or Watched([], [], 0)).processes)
         )

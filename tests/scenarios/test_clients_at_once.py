@@ -42,6 +42,19 @@ def test_the_model_is_that_of_a_simulation_whatever_was_lost_twice_or_killed(pla
         assert InProcess(plan, disorder, kill_after=20 + 17 * seed).run().model_sha256 == expected
 
 
+def test_combined_they_make_the_same_model(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedface_core.domain.client_tasks.WORKERS", 1)  # so that a task has several groups
+    combined = plan.model_copy(update={"delivery": "combined"})
+    expected = simulate(plan).model_sha256
+    services = InProcess(combined)
+    run = services.run()
+    assert (run.phase, run.model_sha256) == (RunPhase.COMPLETED, expected)
+    assert len(services.ports.artifacts.keys(f"runs/{run.id}/rounds/1/updates/")) < 7, "some are one object"
+    for seed in range(3):
+        disorder = Disorder(seed, reorder=True, duplicate=0.25, drop=0.15, stray_sweep=0.1)
+        assert InProcess(combined, disorder, kill_after=20 + 17 * seed).run().model_sha256 == expected
+
+
 def test_clients_of_a_task_train_in_groups(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     groups: list[int] = []
 
@@ -56,18 +69,20 @@ def test_clients_of_a_task_train_in_groups(plan: Plan, monkeypatch: pytest.Monke
     assert groups == [3, 3, 1] * plan.rounds
 
 
-def test_a_client_that_kills_the_training_of_its_group_fails_alone(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("delivery", "trains"), [("single", "training_updates"), ("combined", "trained_updates")])
+def test_a_client_that_kills_the_training_of_its_group_fails_alone(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, delivery: str, trains: str
+) -> None:
     guilty = client_id(1)
+    train = getattr(making, trains)
 
-    def failing(
-        trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound
-    ) -> Iterator[tuple[str, Update | TrainingFailure]]:
+    def failing(trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound) -> Any:
         if guilty in [trainee.client for trainee in trainees]:
             raise MemoryError("no memory for this group")
-        return training_updates(trainer, trainees, training)
+        return train(trainer, trainees, training)
 
-    monkeypatch.setattr(making, "training_updates", failing)
-    services = InProcess(plan)
+    monkeypatch.setattr(making, trains, failing)
+    services = InProcess(plan.model_copy(update={"delivery": delivery}))
     deliver = services.deliver
 
     def deliver_and_go_on(command: Any, correlation_id: str) -> None:

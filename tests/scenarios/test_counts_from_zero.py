@@ -120,9 +120,10 @@ def as_dict(samples: list[Any]) -> dict[Any, float]:
 
 def expected(tasks: list[str]) -> set[Any]:
     """Every sample that a process with these tasks exports."""
+    queues = sorted({task.partition(".")[0] for task in tasks})
     metrics = {
         **COMMON,
-        "fedface_task_seconds_count": {"task": tasks, "outcome": OUTCOMES},
+        "fedface_task_seconds_count": {"task": tasks, "queue": queues, "outcome": OUTCOMES},
         "fedface_tasks_came_back_total": {"task": tasks},
     }
     combinations = {

@@ -12,7 +12,6 @@ import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from enum import StrEnum
 from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -42,23 +41,6 @@ CaFileOption = Annotated[
         show_default="FEDFACE_API_CA_FILE, or the profile's",
     ),
 ]
-
-
-class DeviceOption(StrEnum):
-    """What a command that computes may compute on."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-class PrecisionOption(StrEnum):
-    """How products are computed: the names of `fedface_core.domain.plan.compute.Precision`."""
-
-    FLOAT32 = "float32"
-    TF32 = "tf32"
-    BFLOAT16 = "bfloat16"
-
 
 DEVICE_HELP: Final = "What to compute on; auto: a GPU where there is one."
 PRECISION_HELP: Final = "tf32 and bfloat16 are faster on a GPU, and less exact."

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import structlog
 from pydantic import ValidationError
 
 from fedface_client.device import Device
 from fedface_client.failed_attempt import count_error, fail, fail_after_last_attempt
-from fedface_client.invitation import Invitation
-from fedface_client.make_update import TrainingInputs, make_update, started_from, train_in_place
+from fedface_client.invitation import Invitation, is_combined
+from fedface_client.make_update import TrainingInputs, make_update, started_from
 from fedface_client.masked_client import MaskedClient
 from fedface_client.settle import count_attempt, current_round, settle
 from fedface_core.contracts import object_keys
@@ -33,9 +33,8 @@ from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES, ClientStep
 from fedface_core.secure_aggregation.errors import RevealRefusedError
-from fedface_learning.client.update import TrainingFailure, Update
+from fedface_learning.client.update import TrainedUpdate, TrainingFailure, Update
 from fedface_learning.formats.codec import decode_tensors, sha256_hex
-from fedface_learning.strategies import Tensors
 from fedface_worker.checked_artifacts import get_bounded
 from fedface_worker.public_reasons import public_reason
 from fedface_worker.workbench import Workbench
@@ -45,6 +44,7 @@ log = structlog.get_logger(__name__)
 _BYTES_A_PARAMETER: Final = 8  # four, and as many for the buffers, which are far fewer
 _BYTES_OF_A_NUMBER: Final = 8  # in a masked update; there is one for each two dimensions
 _BYTES_BESIDE: Final = 1 << 20  # names and shapes of the tensors
+MadeT = TypeVar("MadeT", Update, TrainedUpdate)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Attempt:
                 return TrainingInputs.fetch(self.workbench, self.invitation)
             return None
 
-    def finish(self, inputs: TrainingInputs, made: Update | TrainingFailure) -> Update | None:
+    def finish(self, inputs: TrainingInputs, made: MadeT | TrainingFailure) -> MadeT | None:
         """The update that was made of the inputs; None if there is none to deliver, and the client is recorded as failed."""
         with self._counting_errors():
             if isinstance(made, TrainingFailure):
@@ -131,22 +131,12 @@ class Attempt:
             inputs.count_images()
             with self._failing():
                 check_declaration(made.accepted, self.invitation.plan, self.invitation.opened_round.kind)
-                return self._masked(made)
+                return self._masked(made) if isinstance(made, Update) else made
             return None
 
     def count_error(self, error: Exception) -> None:
         """Count an unexpected error of a computation that this client had a part in."""
         count_error(self.workbench.ports, self.invitation, error, self.number)
-
-    def train_in_place(self) -> tuple[AcceptedUpdate, Tensors] | None:
-        """As `make_update`, for combined delivery: what the client declares and its tensors, as long as no other one trains.
-
-        An update of an earlier attempt is not looked for: it was in an object of other clients.
-        """
-        with self._counting_errors():
-            with self._failing():
-                return train_in_place(self.workbench, self.invitation)
-            return None
 
     def deliver(self, update: Update | AcceptedUpdate) -> None:
         """Put the update if it is not stored yet, have its acceptance recorded, and publish the message that makes due.
@@ -177,6 +167,8 @@ class Attempt:
 
     def _stored_or_due(self) -> tuple[AcceptedUpdate | None, bool]:
         """The record of the stored update if there is one; and whether the update is to be made now."""
+        if is_combined(self.invitation.plan, self.invitation.opened_round):
+            return None, True  # what an earlier attempt put, if anything, is an object of other clients too
         # The first attempt looks too: after a lost ledger the round is opened again, and attempts are counted from 1.
         stored = self._stored_update()
         return stored, stored is None and self.number > 0 and not self._has_to_wait(Wait.TRAINING)

@@ -5,33 +5,29 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 
 from fedface_client.attempt import Attempt
 from fedface_client.background_delivery import BackgroundDelivery
 from fedface_client.combined_delivery import CombinedDelivery
-from fedface_client.invitation import Invitation
+from fedface_client.invitation import Invitation, is_combined
 from fedface_client.make_updates import clients_at_once, make_updates
 from fedface_client.task_round import plan_and_round
+from fedface_core.domain.client_tasks import TIME_SLICE_SECONDS
 from fedface_core.domain.commands import EnrolClients, TrainClients
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
-from fedface_core.domain.round_kind import RoundKind
 from fedface_core.signing.life import working_for
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
-_TIME_SLICE_SECONDS: Final = 1.0
-"""Long enough that the cost of a message hardly counts; short compared with the grace period of a worker that stops."""
-
 
 def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, correlation_id: str) -> None:
     """Have each client of the task make its update and deliver it, in the order of the task, or some of them at once.
 
-    A task works until one group of clients has finished and `_TIME_SLICE_SECONDS` have passed; a group is one client, unless
+    A task works until one group of clients has finished and `TIME_SLICE_SECONDS` have passed; a group is one client, unless
     the plan vectorises clients. The clients that remain then go back to the queue, in tasks as large as the number of
     clients that finished. So slow clients get tasks of their own, no task comes near its time limit, and a worker that is
     told to stop ends soon. If a client fails unexpectedly, the clients after it go back to the queue too, and its error is
@@ -41,10 +37,9 @@ def carry_out_task(workbench: Workbench, command: EnrolClients | TrainClients, c
     if opened is None:
         return
     task = _Task(workbench, command, correlation_id, *opened, deque(command.clients), workbench.ports.clock.monotonic())
-    combined = task.plan.delivery == "combined" and task.opened_round.kind is RoundKind.TRAINING
     try:
         with working_for(correlation_id):
-            if combined:
+            if is_combined(task.plan, task.opened_round):
                 _deliver_combined(task)
             else:
                 _deliver_each(task)
@@ -71,7 +66,7 @@ class _Task:
     def goes_on(self) -> bool:
         """Whether the turn of a further client comes in this task: the first always, others within the time slice."""
         none_yet = len(self.remaining) == len(self.command.clients)
-        in_time = self.workbench.ports.clock.monotonic() < self.began_at + _TIME_SLICE_SECONDS
+        in_time = self.workbench.ports.clock.monotonic() < self.began_at + TIME_SLICE_SECONDS
         return bool(self.remaining) and (none_yet or in_time)
 
     def begin_next(self) -> Attempt | None:
@@ -149,14 +144,19 @@ def _begin_groups(task: _Task, at_once: int) -> list[list[Attempt]]:
 
 
 def _deliver_combined(task: _Task) -> None:
-    """Have each client train, and deliver all of them together, also if one of them fails unexpectedly."""
+    """Have each client train, or some of them at once, and deliver all together, also if one of them fails unexpectedly."""
+    at_once = clients_at_once(task.plan, task.opened_round)
     combined = CombinedDelivery(task.workbench)
+    groups: list[list[Attempt]] = []
     try:
         while task.goes_on():
-            attempt = task.begin_next()
-            if attempt is not None:
-                combined.train(attempt)
+            groups = _begin_groups(task, at_once)
+            for group in groups:
+                combined.train(group)
+            groups = []
     except Exception:
         combined.deliver()
+        if at_once > 1:  # those of them that have trained have settled now, and have nothing to do when they are asked again
+            task.publish([attempt.invitation.client_id for group in groups for attempt in group], 1)
         raise
     combined.deliver()

@@ -1,4 +1,4 @@
-"""Combined delivery: the clients that a worker trains one after the other are one object, their exact sum.
+"""Combined delivery: the clients that a worker trains one after the other, or at once, are one object, their exact sum.
 
 The sum of a shard's clients is put, their acceptance is recorded in one atomic step, all or none, and then what that
 completes is published. If the worker is killed before, no client has settled, and all are trained again. A client whose
@@ -9,18 +9,20 @@ its worker costs the others one attempt, and makes none of them fail.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from fedface_client.attempt import Attempt
 from fedface_client.invitation import Invitation
+from fedface_client.make_updates import train_to_combine
 from fedface_client.settle import publish_what_is_complete
 from fedface_core.contracts import object_keys
-from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.update import AcceptedUpdate, RefusalReason, group_digest
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, UPDATE_BYTES, UPDATES, ClientStep
 from fedface_learning.aggregation import StartingPoint, TrainingPartial
+from fedface_learning.client.update import TrainedUpdate
 from fedface_worker.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -45,28 +47,28 @@ class CombinedDelivery:
         self._shard_of: dict[str, int] = {}
         self._groups: dict[int, _Group] = {}
 
-    def train(self, attempt: Attempt) -> None:
-        """Train the client of an attempt that has begun, and add what it contributes to the sum of its shard.
+    def train(self, attempts: Sequence[Attempt]) -> None:
+        """Train the clients of attempts that have begun, at once if the plan vectorises clients, and add what each
+        contributes to the sum of its shard. A client on a later attempt must be the only one.
 
-        If its data cannot be used, it is recorded as failed.
+        A client whose data cannot be used is recorded as failed.
         """
-        alone = attempt.number > 1
+        alone = any(attempt.number > 1 for attempt in attempts)
         if alone:
             self.deliver()
-        trained = attempt.train_in_place()
-        if trained is None:
-            return
-        invitation = attempt.invitation
-        client = invitation.client_id
-        declared, tensors = trained
+        for attempt, trained in train_to_combine(attempts):
+            self._add(attempt.invitation, trained)
+        if alone:
+            self.deliver()
+
+    def _add(self, invitation: Invitation, trained: TrainedUpdate) -> None:
         if self._start is None:
             self._start = _starting_point(self._workbench, invitation)
             self._shard_of = invitation.opened_round.shard_of_each()
+        client = invitation.client_id
         group = self._groups.setdefault(self._shard_of[client], _Group(invitation))
-        group.partial.fold_trained(client, declared, tensors, self._start)
-        group.declared[client] = declared
-        if alone:
-            self.deliver()
+        group.partial.fold_trained(client, trained.accepted, trained.tensors, self._start)
+        group.declared[client] = trained.accepted
 
     def deliver(self) -> None:
         """Put the sum of each shard's clients, have the acceptance of all of them recorded, and publish what is complete."""
@@ -108,7 +110,7 @@ class CombinedDelivery:
         run_id = group.invitation.opened_round.run_id
         number = group.invitation.opened_round.number
         if refused is RefusalReason.DUPLICATE:
-            tasks = [TrainClients(run_id=run_id, round=number, clients=(client,)) for client in group.declared]
+            tasks = [replace(group.invitation, client_id=client).task for client in group.declared]
             ports.publisher.publish_all(tasks, correlation_id=group.invitation.correlation_id)
             return
         for client in group.declared:

@@ -31,3 +31,8 @@ class Invitation:
         if self.opened_round.kind is RoundKind.ENROLMENT:
             return EnrolClients(run_id=run_id, clients=(self.client_id,), device=device)
         return TrainClients(run_id=run_id, round=self.opened_round.number, clients=(self.client_id,), device=device)
+
+
+def is_combined(plan: Plan, opened_round: Round) -> bool:
+    """Whether updates of the round are delivered together, as the sum of several clients. Enrolment delivers singly."""
+    return plan.delivery == "combined" and opened_round.kind is RoundKind.TRAINING

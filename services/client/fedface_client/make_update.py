@@ -16,7 +16,6 @@ from fedface_core.domain.errors import ArtifactMissingError, LostResidualError
 from fedface_core.domain.ids import client_index
 from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import RoundKind
-from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.ports import ArtifactStore, Ports
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, TRAINING_IMAGES, ClientStep
 from fedface_core.secure_aggregation.kept_secret import SEAL_BYTES, unseal
@@ -24,10 +23,9 @@ from fedface_core.secure_aggregation.simulated_device import simulated_device
 from fedface_learning.client.batches import images_in_a_step
 from fedface_learning.client.local_training import Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
-from fedface_learning.client.update import Update, enrolment_update, trained_result, training_update
+from fedface_learning.client.update import Update, enrolment_update, training_update
 from fedface_learning.device import prepare_device
 from fedface_learning.formats.class_embeddings import decode_class_embeddings, row_range
-from fedface_learning.strategies import Tensors
 from fedface_learning.updates.class_parts import decode_kept, kept_limit
 from fedface_learning.updates.encoding import decode_residual, residual_limit, update_encoding_of
 from fedface_worker.checked_artifacts import get_checked
@@ -112,28 +110,6 @@ def _train(workbench: Workbench, invitation: Invitation) -> Update:
         update = training_update(inputs.trainer, inputs.trainee, inputs.training)
     inputs.count_images()
     return update
-
-
-def train_in_place(workbench: Workbench, invitation: Invitation) -> tuple[AcceptedUpdate, Tensors]:
-    """Train as `make_update` does, and encode nothing: what the client declares, and the tensors of its update by name.
-
-    The tensors are in the trainer's memory until the next client trains. The declaration has no object, so its SHA-256 and
-    its size stand for none. Errors as `make_update` raises them.
-    """
-    inputs = TrainingInputs.fetch(workbench, invitation)
-    with CLIENT_STEP_SECONDS.labels(ClientStep.TRAIN).time():
-        result = trained_result(inputs.trainer, inputs.trainee, inputs.training)
-    inputs.count_images()
-    declared = AcceptedUpdate(
-        sha256="0" * 64,
-        size=1,
-        images=len(inputs.trainee.images_NCHW),
-        loss_before=result.loss_before,
-        loss_after=result.loss_after,
-        started_from=inputs.training.started_from,
-    )
-    check_declaration(declared, invitation.plan, RoundKind.TRAINING)
-    return declared, {**result.model, **result.uploads}
 
 
 def own_class_embedding(artifacts: ArtifactStore, opened_round: Round, client: str, size: int) -> Tensor:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from fedface_client.attempt import Attempt
+from fedface_client.attempt import Attempt, MadeT
 from fedface_client.make_update import TrainingInputs
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.round import Round
 from fedface_core.domain.round_kind import RoundKind
 from fedface_core.domain.update import AcceptedUpdate
 from fedface_core.runtime.metrics import CLIENT_STEP_SECONDS, ClientStep
-from fedface_learning.client.update import Update, training_updates
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import (
+    TrainedUpdate,
+    TrainingFailure,
+    Update,
+    trained_updates,
+    training_updates,
+)
 
 Made = tuple[Attempt, Update | AcceptedUpdate]
 
@@ -32,6 +40,23 @@ def make_updates(attempts: Sequence[Attempt], at_once: int) -> Iterator[Made]:
             if update is not None:
                 yield attempt, update
         return
+    yield from _made_at_once(attempts, training_updates)
+
+
+def train_to_combine(attempts: Sequence[Attempt]) -> Iterator[tuple[Attempt, TrainedUpdate]]:
+    """What each attempt that can train has trained, in memory that the next client may overwrite.
+
+    Errors as `make_updates` raises them.
+    """
+    for attempt, made in _made_at_once(attempts, trained_updates):
+        assert isinstance(made, TrainedUpdate), "no update is stored by itself"
+        yield attempt, made
+
+
+def _made_at_once(
+    attempts: Sequence[Attempt],
+    train: Callable[[LocalTrainer, Sequence[Trainee], TrainingRound], Iterator[tuple[str, MadeT | TrainingFailure]]],
+) -> Iterator[tuple[Attempt, MadeT | AcceptedUpdate]]:
     waiting: dict[str, tuple[Attempt, TrainingInputs]] = {}
     for attempt in attempts:
         found = attempt.fetch_inputs()
@@ -39,13 +64,10 @@ def make_updates(attempts: Sequence[Attempt], at_once: int) -> Iterator[Made]:
             yield attempt, found
         elif found is not None:
             waiting[attempt.invitation.client_id] = (attempt, found)
-    if waiting:
-        yield from _trained(waiting)
-
-
-def _trained(waiting: dict[str, tuple[Attempt, TrainingInputs]]) -> Iterator[Made]:
+    if not waiting:
+        return
     inputs = [each for _, each in waiting.values()]
-    trained = training_updates(inputs[0].trainer, [each.trainee for each in inputs], inputs[0].training)
+    trained = train(inputs[0].trainer, [each.trainee for each in inputs], inputs[0].training)
     while waiting:
         try:
             with CLIENT_STEP_SECONDS.labels(ClientStep.TRAIN).time():

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedface_cli.command_options import DEVICE_HELP, DeviceOption, with_json
+from fedface_cli.command_options import DEVICE_HELP, with_json
+from fedface_core.domain.device_kinds import DeviceChoice
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +32,7 @@ def demo(
     rounds: Annotated[int | None, typer.Option(min=1, help="Training rounds.", show_default="the preset's")] = None,
     clients: Annotated[int | None, typer.Option(min=1, help="Client identities.", show_default="the preset's")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all random draws; one seed always gives one model.")] = 0,
-    device: Annotated[DeviceOption, typer.Option(help=DEVICE_HELP)] = DeviceOption.CPU,
+    device: Annotated[DeviceChoice, typer.Option(help=DEVICE_HELP)] = "cpu",
     workdir: Annotated[Path, typer.Option(help="For the plot, the model and the logs.")] = Path("demo-output"),
 ) -> None:
     """Run FedFace end to end on this machine, and show what training changed.
@@ -57,7 +58,7 @@ def demo(
     exit_on_termination()
     start = time.monotonic()
     console = talk_console()
-    kind = chosen_device(device.value)
+    kind = chosen_device(device)
     plan, weights = _plan_and_weights(preset, rounds, clients, seed, workdir, console)
     plan = apply_merge_patch(plan, {"compute": {"device": kind}})
     make_folder(workdir)

@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedface_cli.command_options import (
-    DEVICE_HELP,
-    PRECISION_HELP,
-    DeviceOption,
-    PrecisionOption,
-    WorkersOption,
-    with_json,
-)
+from fedface_cli.command_options import DEVICE_HELP, PRECISION_HELP, WorkersOption, with_json
+from fedface_core.domain.device_kinds import DeviceChoice, Precision
 from fedface_lab.evaluation.commands import (
     PLAN_OPTIONS,
     Dataset,
@@ -81,8 +75,8 @@ def pretrain(
         float | None, typer.Option(help="CosFace: subtracted from the cosine of the true class.", show_default="0.35")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, show_default="0")] = None,
-    device: Annotated[DeviceOption | None, typer.Option(help=DEVICE_HELP, show_default="cpu")] = None,
-    precision: Annotated[PrecisionOption | None, typer.Option(help=PRECISION_HELP, show_default="float32")] = None,
+    device: Annotated[DeviceChoice | None, typer.Option(help=DEVICE_HELP, show_default="cpu")] = None,
+    precision: Annotated[Precision | None, typer.Option(help=PRECISION_HELP, show_default="float32")] = None,
     workers: WorkersOption = None,
 ) -> None:
     """Pre-train a network with CosFace on the public identities.
@@ -108,7 +102,7 @@ def pretrain(
             "scale": scale,
             "margin": margin,
             "seed": seed,
-            "device": None if device is None else chosen_device(device.value),
+            "device": None if device is None else chosen_device(device),
             "precision": precision,
         }
         document = read_document(settings_file) if settings_file else {}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedface_cli.command_options import DeviceOption, with_json
+from fedface_cli.command_options import with_json
+from fedface_core.domain.device_kinds import CPU, CUDA, DeviceChoice
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,8 +47,8 @@ def up(
         ),
     ] = None,
     device: Annotated[
-        DeviceOption, typer.Option(help="cuda: also start workers that compute on this machine's GPU; auto: if it has one.")
-    ] = DeviceOption.CPU,
+        DeviceChoice, typer.Option(help="cuda: also start workers that compute on this machine's GPU; auto: if it has one.")
+    ] = "cpu",
     prometheus: Annotated[bool, typer.Option("--prometheus", help="Also start the machine's own Prometheus.")] = False,
 ) -> None:
     """Start the local stack and keep it running until Ctrl-C.
@@ -96,13 +97,13 @@ def up(
         console.print("stopped")
 
 
-def wants_gpu(device: DeviceOption) -> bool:
+def wants_gpu(device: DeviceChoice) -> bool:
     """Whether the stack is to have workers with a GPU. `InvalidInputError` if it is to, and this machine has none."""
-    if device is DeviceOption.CPU:
+    if device == CPU:
         return False  # without torch
     from fedface_learning.device import chosen_device
 
-    return chosen_device("cuda" if device is DeviceOption.CUDA else "auto") == "cuda"
+    return chosen_device(device) == CUDA
 
 
 def start_with_status(stack: LocalStack, console: Console) -> None:

@@ -23,7 +23,7 @@ from fedface_core.contracts.broker_keys import (
     workers_key,
 )
 from fedface_core.contracts.tasks import AGGREGATOR, CLIENT, CONTROL, EVALUATOR, QUEUES, device_queue
-from fedface_core.domain.plan.compute import CUDA
+from fedface_core.domain.device_kinds import CUDA
 
 _RUN: Final = run_key_patterns()
 _ROUND: Final = round_key_patterns()

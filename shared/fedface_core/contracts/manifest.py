@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fedface_core.domain.plan.compute import DeviceKind, Precision
+from fedface_core.domain.device_kinds import DeviceKind, Precision
 from fedface_core.domain.round import Round
 from fedface_core.domain.run import Run
 from fedface_core.domain.update import AcceptedUpdate

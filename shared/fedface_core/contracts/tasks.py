@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from fedface_core.domain import commands
-from fedface_core.domain.plan.compute import CPU, CUDA, DeviceKind
+from fedface_core.domain.device_kinds import CPU, CUDA, DeviceKind
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from fedface_core.domain.plan import Plan
 
 WORKERS = 8
 """Up to this many workers get an even share of the clients. With more workers a round loses one second at most: a task
 publishes its remaining clients again after a second."""
+TIME_SLICE_SECONDS: Final = 1.0
+"""So long a task works before it hands its other clients back: long enough that the cost of a message hardly counts, and
+short compared with the grace period of a worker that stops."""
 # The largest task. Larger tasks would save no message cost that can be measured.
 _MOST_CLIENTS = 50
 

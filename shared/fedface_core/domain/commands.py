@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fedface_core.domain.device_kinds import CPU, DeviceKind
 from fedface_core.domain.facts import Fact
 from fedface_core.domain.ids import MOST_CLIENTS, ClientId, RunId
-from fedface_core.domain.plan.compute import CPU, DeviceKind
 from fedface_core.domain.results import MOST_COUNTED, Counted
 
 Clients = Annotated[tuple[ClientId, ...], Field(min_length=1, max_length=MOST_CLIENTS, description="In client order.")]

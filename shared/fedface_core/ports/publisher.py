@@ -7,7 +7,7 @@ from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fedface_core.domain.plan.compute import DeviceKind
+from fedface_core.domain.device_kinds import DeviceKind
 
 
 class WorkerPresence(BaseModel):

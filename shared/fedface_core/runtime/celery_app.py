@@ -36,6 +36,8 @@ class SigningCelery(Celery):
     """A Celery app that has the keys of its process."""
 
     keyring: Keyring
+    takes_from: str | None
+    """The queue that this process takes tasks from; None if it only publishes."""
 
 
 def create_celery(settings: Settings, takes_from: str | None = None) -> SigningCelery:
@@ -47,6 +49,7 @@ def create_celery(settings: Settings, takes_from: str | None = None) -> SigningC
     broker = settings.redis_address
     app = SigningCelery("fedface", broker=broker, set_as_current=False)
     app.keyring = keyring_of(settings)
+    app.takes_from = takes_from
     app.conf.update(
         task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
         task_acks_late=True,  # a killed worker's message is delivered again
@@ -102,7 +105,10 @@ def register_handler(
     which it may cause itself. When it comes back, it is handled in the block of ``came_back(command, correlation_id)``, or
     dropped if the block gets True.
     """
-    name = ROUTES[command_type].task
+    route = ROUTES[command_type]
+    name = route.task
+    # Known to the process: a message says itself which queue it was put into, and could name any.
+    queue = app.takes_from or route.queue
 
     def run(task: Task[Any, Any], command: Any = None) -> None:  # None, so that a message without a command is refused
         headers = task.request.headers or {}
@@ -145,10 +151,10 @@ def register_handler(
                 raise
             finally:
                 seconds = time.perf_counter() - started
-                TASK_SECONDS.labels(name, outcome).observe(seconds)
+                TASK_SECONDS.labels(name, queue, outcome).observe(seconds)
                 log.debug("task_done", outcome=outcome, seconds=round(seconds, 4))
                 structlog.contextvars.unbind_contextvars(*_NAMED_IN_LOGS)
 
-    export_task(name)
+    export_task(name, queue)
     # Not shared: Celery would otherwise add the task to every app of the process.
     app.task(name=name, bind=True, shared=False)(run)

@@ -104,7 +104,12 @@ def at_zero(metric: MetricT, *labels: Iterable[str]) -> MetricT:
 
 
 # The label values of these metrics are known from the start. No metric here is labelled by run or by client.
-TASK_SECONDS = Histogram("fedface_task_seconds", "Duration of a task.", ["task", "outcome"], buckets=_SECONDS)
+TASK_SECONDS = Histogram(
+    "fedface_task_seconds",
+    "Duration of a task, by the queue that its worker takes from.",
+    ["task", "queue", "outcome"],
+    buckets=_SECONDS,
+)
 TASKS_CAME_BACK = Counter(
     "fedface_tasks_came_back", "Tasks that came back to their queue, since the process that worked on them ended.", ["task"]
 )
@@ -158,9 +163,12 @@ DROPPED_MESSAGES = at_zero(
 )
 
 
-def export_task(task: str) -> None:
-    """Export the counts of a task at 0, for each outcome. A process exports the tasks that it serves, and no others."""
-    at_zero(TASK_SECONDS, [task], TaskOutcome)
+def export_task(task: str, queue: str) -> None:
+    """Export the counts of a task at 0, for each outcome. A process exports the tasks that it serves, and no others.
+
+    ``queue`` is the queue that this process takes the task from.
+    """
+    at_zero(TASK_SECONDS, [task], [queue], TaskOutcome)
     at_zero(TASKS_CAME_BACK, [task])
 
 

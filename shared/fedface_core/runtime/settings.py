@@ -7,10 +7,10 @@ from typing import Literal, Self, TypeVar
 from pydantic import Field, model_validator
 
 from fedface_core.domain.budget import DEFAULT_BUDGET, Budget
+from fedface_core.domain.device_kinds import CPU, DeviceKind
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.loopback import is_loopback
 from fedface_core.domain.patience import PATIENCE_SECONDS
-from fedface_core.domain.plan.compute import CPU, DeviceKind
 from fedface_core.files.safetensors_header import MAX_MODEL_BYTES
 from fedface_core.runtime.environment_settings import EnvironmentSettings, exit_with_problems, settings_or_exit
 from fedface_core.runtime.redis_url import names_authorities, trusting, uses_tls

@@ -21,8 +21,8 @@ import structlog
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready, worker_shutting_down
 
 from fedface_core.contracts.tasks import device_queue
+from fedface_core.domain.device_kinds import CPU, DeviceKind
 from fedface_core.domain.errors import EvictingLedgerError, InvalidInputError
-from fedface_core.domain.plan.compute import CPU, DeviceKind
 from fedface_core.files.file_problem import file_problem
 from fedface_core.files.whole_file import make_folder
 from fedface_core.ports.publisher import WorkerPresence

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar, final
 
 from torch import Tensor
 
@@ -28,7 +28,10 @@ from fedface_learning.updates.checks import MEAN_EMBEDDING
 from fedface_learning.updates.class_parts import encode_kept
 from fedface_learning.updates.encoding import encode_residual, update_encoding_of
 
+MadeT = TypeVar("MadeT")
 
+
+@final
 @dataclass(frozen=True)
 class Update:
     """A client's update, ready to be put into the store."""
@@ -39,6 +42,17 @@ class Update:
     """What the ledger records of the object once it is stored."""
     residual: bytes | None = None
     """The residual as an object, if the client keeps one: it uses it for its next update if this one is accepted."""
+
+
+@final
+@dataclass(frozen=True)
+class TrainedUpdate:
+    """A client's update that is in memory and not encoded, for combined delivery."""
+
+    accepted: AcceptedUpdate
+    """What the client declares. There is no object, so the SHA-256 and the size stand for none."""
+    tensors: Tensors
+    """The trained model and what the client uploads beside it, by name. They may be in the trainer's memory."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +91,6 @@ def training_update(trainer: LocalTrainer, trainee: Trainee, training: TrainingR
         return _update(trainer.train(trainee, training), trainee, training, trainer.started_from)
 
 
-def trained_result(trainer: LocalTrainer, trainee: Trainee, training: TrainingRound) -> LocalResult:
-    """What `training_update` encodes: the result of the training of one client, in the trainer's memory. Errors as there."""
-    with _naming_the_client(trainee.client, training.number):
-        result = trainer.train(trainee, training)
-        _require_finite_losses(result, trainee, training)
-        return result
-
-
 def training_updates(
     trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound
 ) -> Iterator[tuple[str, Update | TrainingFailure]]:
@@ -95,11 +101,32 @@ def training_updates(
     training diverges or breaks off has a failure instead of an update; the others are not affected. If it breaks off for
     clients that train at once, each of them trains alone, so that only those at fault fail.
     """
-    group_size = training.plan.local_training.vectorised_clients
+    return _made_in_groups(
+        trainer, trainees, training, lambda result, trainee: _update(result, trainee, training, trainer.started_from)
+    )
+
+
+def trained_updates(
+    trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound
+) -> Iterator[tuple[str, TrainedUpdate | TrainingFailure]]:
+    """Pairs as `training_updates` gives them, without encoding: for combined delivery.
+
+    An update may be in the trainer's memory, which the next client overwrites: use it before asking for the next pair.
+    """
+    return _made_in_groups(trainer, trainees, training, lambda result, trainee: _trained(result, trainee, training))
+
+
+def _made_in_groups(
+    trainer: LocalTrainer,
+    trainees: Sequence[Trainee],
+    training: TrainingRound,
+    make: Callable[[LocalResult, Trainee], MadeT],
+) -> Iterator[tuple[str, MadeT | TrainingFailure]]:
+    """Pairs of client and what ``make(result, trainee)`` gives, in the order of ``trainees``."""
     waiting = deque(trainee.client for trainee in trainees)
-    made: dict[str, Update | TrainingFailure] = {}
+    made: dict[str, MadeT | TrainingFailure] = {}
     for group in _groups(trainer, trainees, training):
-        made |= _updates_of_group(trainer, group, training, vectorised=group_size > 1)
+        made |= _made_of_group(trainer, group, training, make)
         while waiting and waiting[0] in made:
             client = waiting.popleft()
             yield client, made.pop(client)
@@ -125,11 +152,15 @@ def _groups(trainer: LocalTrainer, trainees: Iterable[Trainee], training: Traini
         yield from (list(group.values()) for group in groups)
 
 
-def _updates_of_group(
-    trainer: LocalTrainer, group: Sequence[Trainee], training: TrainingRound, *, vectorised: bool
-) -> dict[str, Update | TrainingFailure]:
-    """Client → its update or failure, for clients that train at once."""
-    made: dict[str, Update | TrainingFailure] = {}
+def _made_of_group(
+    trainer: LocalTrainer,
+    group: Sequence[Trainee],
+    training: TrainingRound,
+    make: Callable[[LocalResult, Trainee], MadeT],
+) -> dict[str, MadeT | TrainingFailure]:
+    """Client → what is made of its result, or its failure, for clients that train at once."""
+    vectorised = training.plan.local_training.vectorised_clients > 1
+    made: dict[str, MadeT | TrainingFailure] = {}
     try:
         with _naming_the_client(", ".join(trainee.client for trainee in group), training.number):
             results = train_vectorised(trainer, group, training) if vectorised else [trainer.train(group[0], training)]
@@ -137,12 +168,12 @@ def _updates_of_group(
         if len(group) == 1:
             return {group[0].client: TrainingFailure(str(error))}
         for trainee in group:
-            made |= _updates_of_group(trainer, [trainee], training, vectorised=vectorised)
+            made |= _made_of_group(trainer, [trainee], training, make)
         return made
     for trainee, result in zip(group, results, strict=True):
         try:
             with _naming_the_client(trainee.client, training.number):
-                made[trainee.client] = _update(result, trainee, training, trainer.started_from)
+                made[trainee.client] = make(result, trainee)
         except InvalidInputError as error:
             made[trainee.client] = TrainingFailure(str(error))
     return made
@@ -167,14 +198,13 @@ def _naming_the_client(client: str, number: int) -> Iterator[None]:
         ) from error
 
 
+def _trained(result: LocalResult, trainee: Trainee, training: TrainingRound) -> TrainedUpdate:
+    declared = AcceptedUpdate.model_validate(_declared(result, trainee, training) | {"sha256": "0" * 64, "size": 1})
+    return TrainedUpdate(declared, {**result.model, **result.uploads})
+
+
 def _update(result: LocalResult, trainee: Trainee, training: TrainingRound, global_model: Tensors) -> Update:
-    _require_finite_losses(result, trainee, training)
-    metadata: dict[str, Any] = {
-        "images": len(trainee.images_NCHW),
-        "loss_before": result.loss_before,
-        "loss_after": result.loss_after,
-        "started_from": training.started_from,
-    }
+    metadata = _declared(result, trainee, training)
     model, residual_P = update_encoding_of(training.plan).encode(result.model, global_model, trainee.residual_P)
     assert not model.keys() & result.uploads.keys(), (
         "tensors beside the model must not have the names of the model's tensors"
@@ -190,10 +220,17 @@ def _update(result: LocalResult, trainee: Trainee, training: TrainingRound, glob
     return Update(data, accepted, residual)
 
 
-def _require_finite_losses(result: LocalResult, trainee: Trainee, training: TrainingRound) -> None:
+def _declared(result: LocalResult, trainee: Trainee, training: TrainingRound) -> dict[str, Any]:
+    """What a client declares of its training. `InvalidInputError` if a loss is not finite."""
     losses = (result.loss_before, result.loss_after)
     if not all(isfinite(loss) for loss in losses):
         raise InvalidInputError(
             f"the local training of {trainee.client} diverged in round {training.number}: its loss is {losses[0]} before "
             f"and {losses[1]} after; lower local_training.learning_rate, or start from other weights"
         )
+    return {
+        "images": len(trainee.images_NCHW),
+        "loss_before": result.loss_before,
+        "loss_after": result.loss_after,
+        "started_from": training.started_from,
+    }

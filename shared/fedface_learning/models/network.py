@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fedface_core.domain.device_kinds import Precision
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import ModelPlan
-from fedface_core.domain.plan.compute import Precision
 from fedface_learning.device import in_precision, moved
 
 

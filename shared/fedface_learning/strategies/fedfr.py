@@ -27,14 +27,7 @@ from fedface_core.domain.plan.strategy import FedFRPlan
 from fedface_learning.models.embedding import embed
 from fedface_learning.objectives.losses import cosface
 from fedface_learning.seeding import generator
-from fedface_learning.strategies.fedavg import keep_class_embeddings
-from fedface_learning.strategies.fedface import FEDFACE
-from fedface_learning.strategies.mean_embeddings import (
-    embeds_by_base,
-    mean_embedding_shape,
-    upload_mean_embedding,
-    with_uploaded_means,
-)
+from fedface_learning.strategies.mean_embeddings import FOLLOWING, take_uploaded_means
 from fedface_learning.strategies.public_negatives import PUBLIC, is_renewed
 from fedface_learning.strategies.public_steps import public_class_embeddings, public_photographs
 from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
@@ -68,9 +61,8 @@ def cosface_with_hard_negatives(client_round: ClientRound, features_ND: Tensor) 
 
 def share_public_photographs(server_round: ServerRound) -> ServerResult:
     """W (C, D) with the mean embeddings that clients uploaded. The guidance is what clients know of public identities."""
-    kept = keep_class_embeddings(replace(server_round, class_embeddings_CD=with_uploaded_means(server_round)))
     shared = _shared(server_round) if is_renewed(server_round) else server_round.state
-    return replace(kept, state=shared, guidance=shared)
+    return replace(take_uploaded_means(server_round), state=shared, guidance=shared)
 
 
 def _shared(server_round: ServerRound) -> Tensors:
@@ -90,10 +82,7 @@ def _shared(server_round: ServerRound) -> Tensors:
 
 
 FEDFR = replace(
-    FEDFACE,
+    FOLLOWING,
     loss=cosface_with_hard_negatives,
-    uploads=upload_mean_embedding,
-    upload_shapes=mean_embedding_shape,
-    uploads_of_base=embeds_by_base,
     finish=share_public_photographs,
 )

@@ -23,14 +23,7 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import FedFVPlan
 from fedface_learning.objectives.losses import cosface
 from fedface_learning.seeding import generator
-from fedface_learning.strategies.fedavg import keep_class_embeddings
-from fedface_learning.strategies.fedface import FEDFACE
-from fedface_learning.strategies.mean_embeddings import (
-    embeds_by_base,
-    mean_embedding_shape,
-    upload_mean_embedding,
-    with_uploaded_means,
-)
+from fedface_learning.strategies.mean_embeddings import FOLLOWING, take_uploaded_means
 from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound
 
 EQUIVALENT = "equivalent_GD"
@@ -55,9 +48,9 @@ def cosface_with_equivalents(client_round: ClientRound, features_ND: Tensor) -> 
 
 def make_equivalents(server_round: ServerRound) -> ServerResult:
     """W (C, D) with the mean embeddings that clients uploaded; for guidance, the equivalent class embeddings (G, D)."""
-    class_embeddings_CD = with_uploaded_means(server_round)
-    kept = keep_class_embeddings(replace(server_round, class_embeddings_CD=class_embeddings_CD))
-    return replace(kept, guidance={EQUIVALENT: equivalents(class_embeddings_CD, server_round.plan)})
+    taken = take_uploaded_means(server_round)
+    assert taken.class_embeddings_CD is not None, "W is made of what clients uploaded"
+    return replace(taken, guidance={EQUIVALENT: equivalents(taken.class_embeddings_CD, server_round.plan)})
 
 
 def equivalents(class_embeddings_CD: Tensor, plan: Plan) -> Tensor:
@@ -70,10 +63,7 @@ def equivalents(class_embeddings_CD: Tensor, plan: Plan) -> Tensor:
 
 
 FEDFV = replace(
-    FEDFACE,
+    FOLLOWING,
     loss=cosface_with_equivalents,
-    uploads=upload_mean_embedding,
-    upload_shapes=mean_embedding_shape,
-    uploads_of_base=embeds_by_base,
     finish=make_equivalents,
 )

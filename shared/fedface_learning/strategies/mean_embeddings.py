@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -9,7 +11,8 @@ from fedface_core.domain.ids import client_index
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import FedFRPlan, FedFVPlan, PublicNegativesPlan
 from fedface_learning.models.embedding import mean_feature
-from fedface_learning.strategies.strategy import ClientRound, ServerRound, Tensors
+from fedface_learning.strategies.fedavg import FEDAVG, keep_class_embeddings
+from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
 
 MEAN_EMBEDDING = "mean_embedding"
 
@@ -41,3 +44,18 @@ def with_uploaded_means(server_round: ServerRound) -> Tensor:
     for client, tensors in server_round.uploaded.items():
         class_embeddings_CD[client_index(client)] = tensors[MEAN_EMBEDDING]
     return class_embeddings_CD
+
+
+def take_uploaded_means(server_round: ServerRound) -> ServerResult:
+    """W (C, D) as `with_uploaded_means` makes it, and the statistics of its cosines. There is no spreadout."""
+    return keep_class_embeddings(replace(server_round, class_embeddings_CD=with_uploaded_means(server_round)))
+
+
+FOLLOWING = replace(
+    FEDAVG,
+    uploads=upload_mean_embedding,
+    upload_shapes=mean_embedding_shape,
+    uploads_of_base=embeds_by_base,
+    finish=take_uploaded_means,
+)
+"""What the strategies whose W follows the network have in common."""

@@ -22,13 +22,8 @@ from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.strategy import FedFRPlan, PublicNegativesPlan
 from fedface_learning.objectives.losses import cosface
 from fedface_learning.objectives.spreadout import spread
-from fedface_learning.strategies.fedface import FEDFACE, spreadout_in
-from fedface_learning.strategies.mean_embeddings import (
-    embeds_by_base,
-    mean_embedding_shape,
-    upload_mean_embedding,
-    with_uploaded_means,
-)
+from fedface_learning.strategies.fedface import spreadout_in
+from fedface_learning.strategies.mean_embeddings import FOLLOWING, with_uploaded_means
 from fedface_learning.strategies.public_steps import public_class_embeddings, take_public_steps
 from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
 
@@ -86,11 +81,8 @@ def _cosface(cosines_NK: Tensor, labels_N: Tensor, plan: Plan) -> Tensor:
 
 
 PUBLIC_NEGATIVES = replace(
-    FEDFACE,
+    FOLLOWING,
     loss=cosface_with_public_negatives,
-    uploads=upload_mean_embedding,
-    upload_shapes=mean_embedding_shape,
-    uploads_of_base=embeds_by_base,
     take_part=train_on_public_photographs,
     finish=renew_class_embeddings,
 )

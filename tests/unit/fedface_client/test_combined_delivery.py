@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fedface_client import device, make_update
+from fedface_client import device
 from fedface_core.adapters.memory import MemoryLedger
 from fedface_core.contracts import object_keys
 from fedface_core.domain.commands import TrainClients
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.ids import client_id
 from fedface_core.domain.update import AcceptedUpdate, Receipt, group_digest
+from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.trainer import LocalTrainer
+from fedface_learning.client.update import trained_updates
 from support.in_process import InProcess
 from support.killing import Killed
 from support.tiny_run import tiny_plan
@@ -108,12 +112,12 @@ def test_after_a_kill_each_client_is_delivered_by_itself(services: InProcess, mo
     """So a client that kills its worker makes no other one fail, however often it does."""
     task = ready_to_train(services)
 
-    def kills(workbench: Any, invitation: Any) -> Any:
-        if invitation.client_id == EVERYONE[2]:
+    def kills(trainer: LocalTrainer, trainees: Sequence[Trainee], training: TrainingRound) -> Any:
+        if EVERYONE[2] in [trainee.client for trainee in trainees]:
             raise Killed("out of memory")
-        return make_update.train_in_place(workbench, invitation)
+        return trained_updates(trainer, trainees, training)
 
-    monkeypatch.setattr("fedface_client.attempt.train_in_place", kills)
+    monkeypatch.setattr("fedface_client.make_updates.trained_updates", kills)
     services.deliver_now(task)
     assert services.ports.ledger.accepted(task.run_id, 1) == {}
     services.deliver_now(task)

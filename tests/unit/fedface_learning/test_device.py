@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from fedface_core.domain.device_kinds import DeviceKind, Precision
 from fedface_core.domain.errors import InvalidInputError
-from fedface_core.domain.plan.compute import ComputePlan, DeviceKind, Precision
+from fedface_core.domain.plan.compute import ComputePlan
 from fedface_learning import device as devices
 from fedface_learning.device import (
     HOST,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from fedface_cli.command_options import DEVICE_HELP, PRECISION_HELP, DeviceOption, PrecisionOption, with_json
+from fedface_cli.command_options import DEVICE_HELP, PRECISION_HELP, with_json
+from fedface_core.domain.device_kinds import DeviceChoice, Precision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,8 +112,8 @@ def evaluate(
     bootstrap: Annotated[
         int, typer.Option(min=0, max=100_000, help="Resamples of the people for 95 % intervals; 0 leaves them out.")
     ] = 1000,
-    device: Annotated[DeviceOption, typer.Option(help=DEVICE_HELP)] = DeviceOption.CPU,
-    precision: Annotated[PrecisionOption, typer.Option(help=PRECISION_HELP)] = PrecisionOption.FLOAT32,
+    device: Annotated[DeviceChoice, typer.Option(help=DEVICE_HELP)] = "cpu",
+    precision: Annotated[Precision, typer.Option(help=PRECISION_HELP)] = "float32",
 ) -> None:
     """Score a model by a published protocol, or by 1:1 verification of all pairs of a data set.
 
@@ -150,11 +151,11 @@ def evaluate(
     else:
         network = initial_network(model_plan, plan.seed if plan is not None else 0)
     notes = centre_network(network, plan)
-    kind = chosen_device(device.value)
-    network = network.to(set_up(kind, precision.value))
-    network.precision = precision.value
-    if (kind, precision) != ("cpu", PrecisionOption.FLOAT32):
-        notes = [*notes, f"computed on {device_name(kind)}, in {precision.value}"]
+    kind = chosen_device(device)
+    network = network.to(set_up(kind, precision))
+    network.precision = precision
+    if (kind, precision) != ("cpu", "float32"):
+        notes = [*notes, f"computed on {device_name(kind)}, in {precision}"]
     if files is None:
         evaluate_pairs(network, data, plan, identities, bootstrap, [*notes, *skipped_notes(data)])
         return

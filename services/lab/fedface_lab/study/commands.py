@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedface_cli.command_options import DEVICE_HELP, DeviceOption, with_json
+from fedface_cli.command_options import DEVICE_HELP, with_json
+from fedface_core.domain.device_kinds import DeviceChoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +42,7 @@ def run(
     ] = None,
     processes: Annotated[int, typer.Option("--jobs", "-j", min=1, help="The number of processes, of one thread each.")] = 1,
     device: Annotated[
-        DeviceOption | None, typer.Option(help=DEVICE_HELP, show_default="compute.device of the plans")
+        DeviceChoice | None, typer.Option(help=DEVICE_HELP, show_default="compute.device of the plans")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the jobs.")] = False,
 ) -> None:
@@ -67,7 +68,7 @@ def run(
     study = read_study(study_file)
     jobs = expand(study, study_file)
     if device is not None:
-        kind = chosen_device(device.value)
+        kind = chosen_device(device)
         jobs = [job.on_device(kind) for job in jobs]
     folder = ResultFolder(output or Path("study-output") / study.name)
     console = PlainConsole(stderr=True, soft_wrap=True)

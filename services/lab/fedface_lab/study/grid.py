@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from fedface_cli.plan_files import make_part
+from fedface_core.domain.device_kinds import DeviceKind
 from fedface_core.domain.errors import InvalidInputError
 from fedface_core.domain.plan import Plan
-from fedface_core.domain.plan.compute import DeviceKind
 from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.domain.results import far_label
 from fedface_lab.study.study_file import Study, Tree, leaves

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
+from fedface_core.domain.device_kinds import CPU, DeviceKind, Precision
 from fedface_core.domain.plan.part import PlanPart
-
-DeviceKind = Literal["cpu", "cuda"]
-"""A kind of device: the processor, or a GPU that torch reaches by CUDA."""
-Precision = Literal["float32", "tf32", "bfloat16"]
-"""How products of matrices and convolutions are computed: in float32; on a GPU's tensor cores from float32 that is first
-rounded to 10 bits (``tf32``); or from numbers of 16 bits (``bfloat16``), while weights stay float32."""
-
-CPU: Final = "cpu"
-CUDA: Final = "cuda"
 
 
 def complaint_about(device: DeviceKind, precision: Precision) -> str | None:

@@ -308,7 +308,6 @@ class Plan(PlanPart):
             f"update_encoding: {self.update_encoding.name} encodes single updates": self.update_encoding != Float32Plan(),
             f"strategy: with {self.strategy.name!r} each client keeps what it has uploaded": self.only_sums,
             "devices: a simulated device delivers by itself": self.devices.simulated,
-            "local_training.vectorised_clients: clients at once are no sum yet": self.local_training.vectorised_clients > 1,
         }
         if any(reasons.values()):
             found = "; ".join(reason for reason, holds in reasons.items() if holds)

@@ -13,8 +13,8 @@ import structlog
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from fedface_core.contracts.tasks import CORRELATION_HEADER, QUEUES, ROUTES
-from fedface_core.domain.commands import FoldShard, ReduceRound
+from fedface_core.contracts.tasks import AGGREGATOR, CORRELATION_HEADER, QUEUES, ROUTES
+from fedface_core.domain.commands import EvaluateModel, FoldShard, ReduceRound
 from fedface_core.domain.errors import UnavailableError
 from fedface_core.runtime.celery_app import SigningCelery, create_celery, register_handler
 from fedface_core.runtime.settings import Settings, WorkerSettings
@@ -32,7 +32,8 @@ def app(tmp_path: Path) -> SigningCelery:
 
 
 def count_of(outcome: str) -> float:
-    return REGISTRY.get_sample_value("fedface_task_seconds_count", {"task": TASK, "outcome": outcome}) or 0.0
+    labels = {"task": TASK, "queue": AGGREGATOR, "outcome": outcome}
+    return REGISTRY.get_sample_value("fedface_task_seconds_count", labels) or 0.0
 
 
 def deliver(app: SigningCelery, body: object, headers: dict[str, str] | None = None) -> Any:
@@ -175,8 +176,21 @@ def test_each_outcome_of_a_task_is_exported_from_its_registration_on(app: Signin
     name = ROUTES[ReduceRound].task
     register_handler(app, ReduceRound, lambda *_: None)
     for outcome in ("ok", "error", "refused", "forged", "interrupted", "given_up"):
-        labels = {"task": name, "outcome": outcome}
+        labels = {"task": name, "queue": AGGREGATOR, "outcome": outcome}
         assert REGISTRY.get_sample_value("fedface_task_seconds_count", labels) is not None, outcome
+
+
+def test_a_task_is_counted_for_the_queue_that_its_worker_takes_from(tmp_path: Path) -> None:
+    """So that a queue whose workers hang is seen beside one of the same tasks whose workers do not."""
+    settings = WorkerSettings(redis_url=REDIS, artifacts="directory", artifact_directory=tmp_path)
+    app = create_celery(settings, takes_from="evaluator-cuda")
+    register_handler(app, EvaluateModel, lambda *_: None)
+    task = ROUTES[EvaluateModel].task
+    labels = {"task": task, "queue": "evaluator-cuda", "outcome": "refused"}
+    assert REGISTRY.get_sample_value("fedface_task_seconds_count", labels) == 0
+    app.tasks[task].apply(kwargs={"command": None}, delivery_info={"routing_key": "evaluator"})  # type: ignore[call-arg]
+    assert REGISTRY.get_sample_value("fedface_task_seconds_count", labels) == 1
+    assert REGISTRY.get_sample_value("fedface_task_seconds_count", labels | {"queue": "evaluator"}) is None
 
 
 def test_delivery_is_at_least_once_with_json_only(app: SigningCelery) -> None:

@@ -226,7 +226,6 @@ def test_shards_that_no_size_would_mask_are_as_they_are_wanted() -> None:
         ),
         ({"strategy": {"name": "centralised"}}, "strategy: 'centralised' uploads nothing"),
         ({"devices": {"profile": "phones"}}, "devices: a simulated device delivers by itself"),
-        ({"local_training": {"vectorised_clients": 2}}, "local_training.vectorised_clients: clients at once are no sum yet"),
     ],
 )
 def test_updates_that_must_be_single_are_not_combined(changes: dict[str, Any], reason: str) -> None:

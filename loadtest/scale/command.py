@@ -1,0 +1,112 @@
+"""`fedface bench scale` and `fedface bench service-times`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedface_cli.command_options import with_json
+from fedface_stack.up import Artifacts
+
+
+@with_json
+def scale(
+    clients: Annotated[
+        str, typer.Option(metavar="N,N,…", help="Simulate FedFace with each of these numbers of clients.")
+    ] = "10000,100000,1000000",
+    changes: Annotated[
+        str, typer.Option(metavar="N,N,…", help="Show what moves the walls of a round of each of these numbers.")
+    ] = "100000",
+    service_times: Annotated[
+        Path | None,
+        typer.Option(
+            "--service-times", metavar="FILE", help="Figures to go by.", show_default="loadtest/scale/service_times.toml"
+        ),
+    ] = None,
+    check: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,…", help="Instead, measure rounds of so many no-op clients here, and compare."),
+    ] = None,
+    artifacts: Annotated[
+        Artifacts, typer.Option(help="With --check: artifacts in a directory or in an embedded S3 server.")
+    ] = Artifacts.DIRECTORY,
+    limit_seconds: Annotated[float, typer.Option(min=1, help="With --check: give a run up if it takes longer.")] = 600.0,
+    plot_file: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Plot to this PNG or PDF.")] = None,
+) -> None:
+    """Simulate rounds of up to a million clients on up to a thousand workers: where is the wall, and what moves it?
+
+    Each call of ledger, broker and store that the services make waits at its server; times are those that were measured.
+    """
+    from fedface_cli.plain_console import talk_console
+    from fedface_stack.signals import exit_on_termination
+    from loadtest.bench.machine import this_machine
+    from loadtest.bench.report import check_plot_file, print_report, show_table
+    from loadtest.scale.compare import ComparisonReport, compare
+    from loadtest.scale.compare import columns as compared_columns
+    from loadtest.scale.report import columns, plot, scale_report
+    from loadtest.scale.scenarios import growth, ladder, many_runs, simulated
+    from loadtest.scale.service_times import FILE, ServiceTimes
+
+    exit_on_termination()
+    sizes = _parse("--clients", clients)
+    changed_sizes = _parse("--changes", changes)
+    check_plot_file("--plot", plot_file)
+    times = ServiceTimes.read(service_times or FILE)
+    console = talk_console()
+    machine = this_machine()
+    if check is not None:
+        with console.status("measuring and simulating"):
+            compared = compare(_parse("--check", check), artifacts.value, limit_seconds, times)
+        show_table(console, "rounds of no-op clients on this machine", compared_columns(compared), machine)
+        print_report(ComparisonReport(machine=machine, rounds=tuple(compared)))
+        return
+    with console.status("simulating"):
+        grown = [simulated(each, times) for each in growth(sizes)]
+        changed = [[simulated(each, times) for each in ladder(size)] for size in changed_sizes]
+        at_once = [simulated(each, times) for each in many_runs(min(changed_sizes))]
+    show_table(console, "FedFace as it is", columns(grown), machine)
+    for outcomes in (*changed, at_once):
+        show_table(console, "what moves the walls", columns(outcomes), machine)
+    every = [*grown, *(each for outcomes in changed for each in outcomes), *at_once]
+    print_report(scale_report(machine, every))
+    if plot_file is not None:
+        plot(grown, changed[0], plot_file)
+
+
+@with_json
+def service_times() -> None:
+    """Measure what calls of ledger, broker and store cost on this machine, on servers of its own, and print them as TOML.
+
+    The tables are those of `loadtest/scale/service_times.toml`, which `fedface bench scale` goes by. That of work, which
+    takes training to measure, is copied from there.
+    """
+    from datetime import UTC, datetime
+
+    from fedface_cli.terminal import json_wanted, print_json, say
+    from fedface_stack.signals import exit_on_termination
+    from loadtest.bench.machine import this_machine
+    from loadtest.bench.storage_figures import quiet_logs
+    from loadtest.scale.measure_services import measure_services
+    from loadtest.scale.service_times import ServiceTimes, as_toml
+
+    exit_on_termination()
+    machine = this_machine()
+    with quiet_logs():
+        measured = measure_services(f"fedface bench service-times, {datetime.now(UTC):%Y-%m-%d}: {machine}")
+    tables = measured | {"work": ServiceTimes.read().work}
+    if json_wanted():
+        print_json({table: {name: cost.model_dump() for name, cost in costs.items()} for table, costs in tables.items()})
+        return
+    for table, costs in tables.items():
+        say(as_toml(table, costs))
+
+
+def _parse(option: str, given: str) -> tuple[int, ...]:
+    from fedface_core.domain.errors import InvalidInputError
+
+    sizes = [int(size) if size.strip().isdecimal() else 0 for size in given.split(",")]
+    if not all(1 <= size <= 1_000_000 for size in sizes):
+        raise InvalidInputError(f"{option} {given!r}: give numbers of clients from 1 to 1,000,000, such as 1000,10000")
+    return tuple(sorted(set(sizes)))
