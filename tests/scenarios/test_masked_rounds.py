@@ -157,7 +157,7 @@ def test_a_shard_of_which_too_few_are_left_is_left_out_and_the_round_goes_on(
         assert all(reason.startswith("not_unmasked") for reason in reasons)
 
 
-@pytest.mark.parametrize("phase", WAITS_FOR_CLIENTS)
+@pytest.mark.parametrize("phase", sorted(WAITS_FOR_CLIENTS))
 def test_a_pause_at_once_in_any_phase_loses_nothing_and_moves_its_deadline(phase: RoundPhase) -> None:
     services = ScriptedMasks(masked_plan(split={"clients": 16}, rounds=1))
     ledger = services.ports.ledger

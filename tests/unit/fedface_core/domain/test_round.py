@@ -118,7 +118,7 @@ def test_a_masked_round_passes_its_own_phases_each_until_its_deadline() -> None:
     assert closed.unmasked().phase is RoundPhase.AGGREGATING
 
 
-@pytest.mark.parametrize("phase", WAITS_FOR_CLIENTS)
+@pytest.mark.parametrize("phase", sorted(WAITS_FOR_CLIENTS))
 def test_a_pause_ends_in_the_phase_that_it_found(phase: RoundPhase) -> None:
     found = masked_round(phase=phase)
     suspended = Round.model_validate_json(found.suspended(LATER).model_dump_json())
