@@ -18,11 +18,15 @@ from fedface_learning.aggregation.reduce import reduce_partials
 from fedface_learning.client.local_training import LocalResult, Trainee, TrainingRound
 from fedface_learning.client.trainer import LocalTrainer
 from fedface_learning.client.update import training_update
+from fedface_learning.client.vectorised_training import train_vectorised
 from fedface_learning.data import FaceDataset
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models import EmbeddingNetwork, initial_network
 from fedface_learning.models.weights import network_tensors
+from fedface_learning.objectives.class_sums import on_the_grid
 from fedface_learning.objectives.losses import positive_squared_hinge
+from fedface_learning.strategies.mean_embeddings import MEAN_EMBEDDING
+from fedface_learning.strategies.public_negatives import PUBLIC
 from fedface_learning.updates.form import in_one_block
 from support.server_rounds import server_round, starting_point, stored_again
 
@@ -278,3 +282,33 @@ def test_an_update_without_finite_losses_is_refused_and_nothing_is_left_to_avera
     assert (partial.folded, partial.refused) == (0, {"client-000000": "malformed"})
     with pytest.raises(TooFewUpdatesError, match=r"0 updates could be used.*client-000000 \(malformed\)"):
         reduce_partials([partial], server_round(tiny_plan(), network, TARGET_D.unsqueeze(0)))
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("embedded_by", ["base", "trained"])
+def test_a_client_may_make_its_class_embedding_anew_before_it_trains(
+    network: EmbeddingNetwork, images_NCHW: Tensor, embedded_by: str, at_once: int
+) -> None:
+    """Then it does not matter with which one it came, and what it uploads is what it trained with."""
+    plan = Plan.model_validate(
+        {
+            "model": network.plan,
+            "strategy": {"name": "public-negatives", "embedded_by": embedded_by},
+            "split": {"public": 3},
+            "local_training": {"steps": 2, "learning_rate": 0.05, "vectorised_clients": at_once},
+        }
+    )
+    training = TrainingRound(plan, 1, {PUBLIC: torch.eye(16)[:3]})
+    trainer = LocalTrainer(network)
+
+    def trained(former_D: Tensor) -> tuple[bytes, Tensor]:
+        trainee = Trainee(client_id(0), images_NCHW, former_D)
+        [result] = [trainer.train(trainee, training)] if at_once == 1 else train_vectorised(trainer, [trainee], training)
+        return encode_tensors(result.model), result.uploads[MEAN_EMBEDDING]
+
+    before_ND = normalize(network.features(images_NCHW)).detach()
+    weights, uploaded_D = trained(TARGET_D)
+    other_weights, _ = trained(torch.eye(16)[5])
+    assert (weights == other_weights) is (embedded_by == "base")
+    is_of_base = torch.allclose(uploaded_D, on_the_grid(before_ND.mean(dim=0)), rtol=0, atol=1e-4)
+    assert is_of_base is (embedded_by == "base")

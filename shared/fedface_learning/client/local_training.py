@@ -23,8 +23,9 @@ from fedface_learning.device import on_host
 from fedface_learning.gradient_descent import GradientDescent, ParameterGroup
 from fedface_learning.models import EmbeddingNetwork
 from fedface_learning.models.embedding import mean_feature
+from fedface_learning.objectives.class_sums import on_the_grid
 from fedface_learning.seeding import derive_seed
-from fedface_learning.strategies import NOTHING, ClientRound, Tensors, strategy_of
+from fedface_learning.strategies import ClientRound, Tensors, strategy_of
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,9 @@ class TraineeNetworks(Protocol[StackedT]):
     def losses(self, stacked: StackedT, /) -> Tensor:
         """The mean loss of each client on its batch (K,), with gradients."""
 
+    def features(self, stacked: StackedT, /) -> Sequence[Tensor]:
+        """The raw features (N, D) of each client's images in evaluation mode, without gradients. The networks stay in it."""
+
     def measure(self, stacked: StackedT, /) -> Measurement:
         """Losses and raw features in evaluation mode, without gradients. The networks stay in evaluation mode."""
 
@@ -133,7 +137,7 @@ def train_clients(
     """Train K clients, and return the result of each. It is the one recipe, for one client and for many, on any device.
 
     The optimiser is SGD with momentum, which starts at zero in each round. The strategy gives the loss, and says whether
-    clients learn their class embeddings. The centre is fixed during the training.
+    clients make their class embeddings anew before they train, or learn them. The centre is fixed during the training.
 
     With centring, each trained model's centre becomes the mean feature of the client's images by its trained network. The
     aggregator averages centres like BatchNorm's statistics, so the centre follows the model. A centre that stayed as at
@@ -145,9 +149,11 @@ def train_clients(
     network = networks.network
     images = networks.images
     all_pixels = networks.stack([network.pixels(trainee.images_NCHW) for trainee in trainees], images)
+    if strategy.renews_class_embedding(plan):
+        renewed_KD = torch.stack([class_embedding_of(network, features_ND) for features_ND in networks.features(all_pixels)])
+        networks.class_embeddings.copy_(renewed_KD.reshape(networks.class_embeddings.shape))
     step_gives_before = _first_step_gives_loss_before(network, training, images)
-    of_base = None if step_gives_before and not strategy.uploads_of_base(plan) else networks.measure(all_pixels)
-    before_K = None if of_base is None or step_gives_before else of_base.losses_K
+    before_K = None if step_gives_before else networks.measure(all_pixels).losses_K
     network.train(_normalises_by_batch(network, training, images))
     if uses_all_unaugmented(plan.local_training, images):
         step_losses = _take_steps(networks, repeat(all_pixels, training.steps), training)
@@ -157,23 +163,23 @@ def train_clients(
         step_losses = _take_steps(networks, stacked, training)
     before_K = step_losses[0] if before_K is None else before_K
     models = networks.models()
-    needs_measuring = not training.reports_seen_losses or _needs_features_after(plan)
+    needs_measuring = not training.reports_seen_losses or plan.model.centring or strategy.describes_trained(plan)
     measured = networks.measure(all_pixels) if needs_measuring else None
-    described = of_base if strategy.uploads_of_base(plan) else measured
     after_K = step_losses[-1] if training.reports_seen_losses or measured is None else measured.losses_K
-    uploads = (
-        [NOTHING] * len(trainees)
-        if described is None
-        else [
-            on_host(strategy.uploads(networks.client_round(index), features_ND))
-            for index, features_ND in enumerate(described.features)
-        ]
-    )
+    trained = [None] * len(trainees) if measured is None or not strategy.describes_trained(plan) else measured.features
+    uploads = [
+        on_host(strategy.uploads(networks.client_round(index), features_ND)) for index, features_ND in enumerate(trained)
+    ]
     if plan.model.centring and training.steps:
         assert measured is not None, "the centre needs the features by the trained network"
         for model, features_ND in zip(models, measured.features, strict=True):
             model["centre"].copy_(mean_feature(features_ND))
     return _results(before_K, after_K, models, uploads)
+
+
+def class_embedding_of(network: EmbeddingNetwork, features_ND: Tensor) -> Tensor:
+    """The class embedding (D,), on the grid, of a client whose images have these raw features (N, D) by the network."""
+    return on_the_grid(mean_feature(normalize(features_ND - network.centre)))
 
 
 def _results(before_K: Tensor, after_K: Tensor, models: Sequence[Tensors], uploads: Sequence[Tensors]) -> list[LocalResult]:
@@ -229,9 +235,3 @@ def _first_step_gives_loss_before(network: EmbeddingNetwork, training: TrainingR
 def _normalises_by_batch(network: EmbeddingNetwork, training: TrainingRound, images: int) -> bool:
     """Whether steps run in training mode. A batch of one image has no variance, and so uses the running statistics."""
     return network.has_batch_norm and images_in_a_step(training.plan.local_training, images) != 1
-
-
-def _needs_features_after(plan: Plan) -> bool:
-    """Whether the features of the images by the trained network are needed for more than the loss."""
-    strategy = strategy_of(plan)
-    return plan.model.centring or (bool(strategy.upload_shapes(plan)) and not strategy.uploads_of_base(plan))

@@ -53,13 +53,17 @@ class LocalTrainer:
             tensor.copy_(self.global_model[name])
         return self.network
 
-    def client_round(self, training: TrainingRound, class_embedding_D: Tensor) -> ClientRound:
-        """What the strategy sees of a client that trains from this trainer's global model, with its class embedding (D,)."""
+    def client_round(self, training: TrainingRound, class_embedding_D: Tensor, former_D: Tensor) -> ClientRound:
+        """What the strategy sees of a client that trains from this trainer's global model.
+
+        It trains with its class embedding (D,), and came with ``former_D``.
+        """
         return ClientRound(
             plan=training.plan,
             number=training.number,
             network=self.network,
             class_embedding_D=class_embedding_D,
+            former_class_embedding_D=former_D,
             global_model=self.global_model,
             guidance=self._guidance_of(training),
         )
@@ -92,7 +96,7 @@ class SingleNetwork:
         self._device = trainer.device
         self._state = trainer.state
         self._loss = strategy_of(training.plan).loss
-        self._client_round = trainer.client_round(training, self.class_embeddings)
+        self._client_round = trainer.client_round(training, self.class_embeddings, self.class_embeddings.clone())
 
     def stack(self, batches: Sequence[Tensor], _places: int) -> Tensor:
         """The only batch (N, C, H, W), unchanged."""
@@ -104,6 +108,10 @@ class SingleNetwork:
         features_ND = self.network.features_of_pixels(pixels_NCHW)
         with making_tensors_on(self._device):
             return self._loss(self._client_round, features_ND).unsqueeze(0)
+
+    def features(self, pixels_NCHW: Tensor) -> list[Tensor]:
+        """The raw features (N, D) of the images (N, C, H, W) in evaluation mode, without gradients. Uses small batches."""
+        return [features_of_pixels(self.network, pixels_NCHW)]
 
     def measure(self, pixels_NCHW: Tensor) -> Measurement:
         """Loss and raw features of the images (N, C, H, W) in evaluation mode, without gradients. Uses small batches."""

@@ -84,6 +84,7 @@ class VectorisedNetworks:
         self.images = image_places(self.network, training, len(trainees[0].images_NCHW))
         rows_KD = torch.stack([trainee.class_embedding_D for trainee in trainees])
         self.class_embeddings = moved(rows_KD, trainer.device)
+        self._former_KD = self.class_embeddings.clone()
         self._weighted = training.plan.data.images_per_client is not None and not self.network.has_batch_norm
         self._copies = {name: _copies(tensor, len(trainees)) for name, tensor in trainer.global_model.items()}
         self.parameters = [self._copies[name].requires_grad_() for name, _ in self.network.named_parameters()]
@@ -108,6 +109,10 @@ class VectorisedNetworks:
         losses_K, _ = self._losses_and_features(batches)
         return losses_K
 
+    def features(self, batches: _Batches) -> Sequence[Tensor]:
+        """The raw features (N, D) of the images of each client, in evaluation mode, without gradients."""
+        return self.measure(batches).features
+
     def measure(self, batches: _Batches) -> Measurement:
         """Losses and raw features of the images of all clients, in evaluation mode, without gradients."""
         self.network.eval()
@@ -118,7 +123,7 @@ class VectorisedNetworks:
 
     def client_round(self, index: int) -> ClientRound:
         """What the strategy sees of the client with this index."""
-        return self._trainer.client_round(self._training, self.class_embeddings[index])
+        return self._trainer.client_round(self._training, self.class_embeddings[index], self._former_KD[index])
 
     def models(self) -> list[Tensors]:
         """The parameters and buffers of each client, by name, on the CPU. There they share memory with the copies."""
@@ -129,11 +134,11 @@ class VectorisedNetworks:
         state = {f"network.{name}": _in_usual_order(copies) for name, copies in self._copies.items()}
         of_each_client = vmap(
             lambda state, *inputs: functional_call(self._loss, state, inputs),
-            in_dims=(0, 0, 0, None if batches.weights_KN is None else 0),
+            in_dims=(0, 0, 0, 0, None if batches.weights_KN is None else 0),
         )
         with making_tensors_on(self._trainer.device):
             return of_each_client(  # type: ignore[no-any-return]
-                state, batches.pixels_KNCHW, self.class_embeddings, batches.weights_KN
+                state, batches.pixels_KNCHW, self.class_embeddings, self._former_KD, batches.weights_KN
             )
 
 
@@ -147,9 +152,11 @@ class _Loss(nn.Module):
         self._training = training
         self._loss = strategy_of(training.plan).loss
 
-    def forward(self, pixels_NCHW: Tensor, class_embedding_D: Tensor, weights_N: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, pixels_NCHW: Tensor, class_embedding_D: Tensor, former_D: Tensor, weights_N: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         features_ND = self.network.features_of_pixels(pixels_NCHW)
-        client_round = self._trainer.client_round(self._training, class_embedding_D)
+        client_round = self._trainer.client_round(self._training, class_embedding_D, former_D)
         if weights_N is None:
             return self._loss(client_round, features_ND), features_ND
         # A strategy's loss is a mean over images, and so it is the sum of the losses of single images by their weights.

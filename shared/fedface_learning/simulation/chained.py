@@ -105,7 +105,7 @@ def _steps(
     """Let a client take its steps from wherever the network is, and give the loss, a scalar, before each."""
     assert result.class_embeddings_CD is not None, "there is a W"
     own_D = result.class_embeddings_CD[client_index(client)]
-    client_round = LocalTrainer(network).client_round(training, own_D)
+    client_round = LocalTrainer(network).client_round(training, own_D, own_D)
     network.train(network.has_batch_norm)
     images_NCHW = data.images[client]
     for batch_NCHW in batches(images_NCHW, training.plan.local_training, training.steps, training.seed_of(client)):

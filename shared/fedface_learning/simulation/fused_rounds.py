@@ -25,8 +25,8 @@ from fedface_core.domain.plan.update_encoding import Float32Plan
 from fedface_learning.aggregation import TrainingPartial
 from fedface_learning.aggregation.partial_sums import add_sums
 from fedface_learning.aggregation.training_partial import weighted_loss
-from fedface_learning.client.batches import batches, uses_all_unaugmented
-from fedface_learning.client.local_training import Trainee, TrainingRound
+from fedface_learning.client.batches import batches
+from fedface_learning.client.local_training import Trainee, TrainingRound, class_embedding_of
 from fedface_learning.device import making_tensors_on, moved, on_host
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models import build_network
@@ -34,7 +34,7 @@ from fedface_learning.models.embedding import features_of_pixels
 from fedface_learning.models.weights import network_tensors
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER, ClassSums
 from fedface_learning.simulation.client_work import RoundInputs, trainees_of
-from fedface_learning.strategies import NOTHING, Tensors, strategy_of
+from fedface_learning.strategies import Tensors, strategy_of
 from fedface_learning.updates.careful_check import unit_directions
 from fedface_learning.updates.norm import update_norm
 
@@ -62,7 +62,7 @@ def _why_not(plan: Plan) -> Iterator[str]:
         yield f"strategy: {name!r} has no federated rounds"
         return
     strategy = strategy_of(plan)
-    if strategy.upload_shapes(plan) and not strategy.uploads_of_base(plan):
+    if strategy.describes_trained(plan):
         yield "strategy.embedded_by: class embeddings by the networks that clients have trained; set it to 'base'"
     if local.steps != 1:
         yield f"local_training.steps is {local.steps}, and must be 1"
@@ -157,9 +157,13 @@ def _add_gradients(
     strategy = strategy_of(plan)
     network = inputs.trainer.network
     class_embedding_rate = strategy.class_embedding_rate(plan)
-    rounds = [
-        inputs.trainer.client_round(training, moved(trainee.class_embedding_D, network.device).clone()) for trainee in group
-    ]
+    former = [moved(trainee.class_embedding_D, network.device) for trainee in group]
+    rounds = [inputs.trainer.client_round(training, former_D.clone(), former_D) for former_D in former]
+    if strategy.renews_class_embedding(plan):
+        pixels = [network.pixels(trainee.images_NCHW) for trainee in group]
+        whole_ND = features_of_pixels(network, torch.cat(pixels))
+        for own, own_ND in zip(rounds, torch.split(whole_ND, [len(own_NCHW) for own_NCHW in pixels]), strict=True):
+            own.class_embedding_D.copy_(class_embedding_of(network, own_ND))
     for own in rounds:
         own.class_embedding_D.requires_grad_(class_embedding_rate is not None)
     drawn = [
@@ -176,15 +180,7 @@ def _add_gradients(
         rate_share, _ = plan.rate_shares(inputs.number)
         for own, weight in zip(rounds, weights, strict=True):
             _take_step(own.class_embedding_D, class_embedding_rate * rate_share / weight)
-    if not strategy.upload_shapes(plan):
-        return losses, [NOTHING] * len(group)
-    if all(uses_all_unaugmented(plan.local_training, len(trainee.images_NCHW)) for trainee in group):
-        whole = [each_ND.detach() for each_ND in features]
-    else:
-        pixels = [network.pixels(trainee.images_NCHW) for trainee in group]
-        all_ND = features_of_pixels(network, torch.cat(pixels))
-        whole = list(torch.split(all_ND, [len(own_NCHW) for own_NCHW in pixels]))
-    return losses, [on_host(strategy.uploads(own, each_ND)) for own, each_ND in zip(rounds, whole, strict=True)]
+    return losses, [on_host(strategy.uploads(own, None)) for own in rounds]
 
 
 def _take_step(class_embedding_D: Tensor, rate: Tensor) -> None:

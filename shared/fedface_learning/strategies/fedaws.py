@@ -34,7 +34,7 @@ def _rate(plan: Plan) -> float:
     return plan.strategy.class_learning_rate
 
 
-def _own_row(client_round: ClientRound, _features_ND: Tensor) -> Tensors:
+def _own_row(client_round: ClientRound, _features_ND: Tensor | None) -> Tensors:
     return {CLASS_EMBEDDING: client_round.class_embedding_D}
 
 
@@ -42,15 +42,10 @@ def _row_shape(plan: Plan) -> dict[str, tuple[int, ...]]:
     return {CLASS_EMBEDDING: (plan.model.embedding_size,)}
 
 
-def _needs_no_trained_features(_plan: Plan) -> bool:
-    return True
-
-
 FEDAWS = replace(
     FEDFACE,
     class_embedding_rate=_rate,
     uploads=_own_row,
     upload_shapes=_row_shape,
-    uploads_of_base=_needs_no_trained_features,
     finish=take_learnt_rows,
 )

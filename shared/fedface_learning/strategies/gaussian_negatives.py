@@ -33,7 +33,7 @@ from fedface_learning.objectives.gaussian_negatives import cosface_with_gaussian
 from fedface_learning.objectives.spectral_contrast import spectral_contrast
 from fedface_learning.objectives.spreadout import SpreadoutStats
 from fedface_learning.strategies.fedface import FEDFACE
-from fedface_learning.strategies.mean_embeddings import embeds_by_base
+from fedface_learning.strategies.mean_embeddings import embeds_by_base, embeds_by_trained
 from fedface_learning.strategies.public_negatives import PUBLIC, renewed_public
 from fedface_learning.strategies.public_steps import take_public_steps
 from fedface_learning.strategies.strategy import ClientRound, ServerResult, ServerRound, Tensors
@@ -42,12 +42,13 @@ from fedface_learning.strategies.strategy import ClientRound, ServerResult, Serv
 def cosface_against_all_others(client_round: ClientRound, features_ND: Tensor) -> Tensor:
     """A client's loss of raw features (N, D), a scalar: CosFace's, unless the plan has spectral contrast.
 
-    Its own class embedding is the true class. The others are the public identities, and the Gaussian of all other clients.
+    Its own class embedding is the true class. The others are the public identities, and the Gaussian of all other clients:
+    the class sums without its own part, which is still that of its last round.
     """
     own_D = client_round.class_embedding_D
     public = [client_round.guidance[PUBLIC]] if PUBLIC in client_round.guidance else []
     rows_KD = torch.cat([own_D.unsqueeze(0), *public])
-    others = ClassSums.of_checked(client_round.guidance) - ClassSums.part_of(own_D)
+    others = ClassSums.of_checked(client_round.guidance) - ClassSums.part_of(client_round.former_class_embedding_D)
     labels_N = torch.zeros(len(features_ND), dtype=torch.int64)
     embeddings_ND = normalize(features_ND - client_round.network.centre)
     return _loss(embeddings_ND, rows_KD, labels_N, others, client_round.plan)
@@ -58,18 +59,17 @@ def check_sums(plan: Plan, guidance: Tensors) -> None:
     ClassSums.read(guidance, plan.model.embedding_size)
 
 
-def upload_parts(client_round: ClientRound, features_ND: Tensor) -> Tensors:
+def upload_parts(client_round: ClientRound, features_ND: Tensor | None) -> Tensors:
     """The class embedding that is in the class sums and the one that takes its place, (2, D).
 
-    The new one is the mean embedding of all the client's images. Their raw features (N, D) are given, by default those by
-    the network that the round started from. If the plan says so, the client keeps what enrolment gave it.
+    The latter is the one that the client trained with: made anew before, or that of enrolment, as the plan says. If the raw
+    features (N, D) of all its images by the network that it trained are given, it is their mean embedding.
     """
-    assert isinstance(client_round.plan.strategy, GaussianNegativesPlan)
-    if client_round.plan.strategy.embedded_by == "enrolment":
-        return {BEFORE_AND_AFTER: client_round.class_embedding_D.expand(2, -1).clone()}
+    before_D = client_round.former_class_embedding_D.cpu()
+    if features_ND is None:
+        return {BEFORE_AND_AFTER: torch.stack([before_D, client_round.class_embedding_D.cpu()])}
     embeddings_ND = normalize(features_ND - client_round.network.centre)
-    after_D = on_the_grid(mean_feature(embeddings_ND))
-    return {BEFORE_AND_AFTER: torch.stack([client_round.class_embedding_D.cpu(), after_D])}
+    return {BEFORE_AND_AFTER: torch.stack([before_D, on_the_grid(mean_feature(embeddings_ND))])}
 
 
 def train_on_public_photographs(server_round: ServerRound) -> int:
@@ -122,7 +122,8 @@ GAUSSIAN_NEGATIVES = replace(
     loss=cosface_against_all_others,
     uploads=upload_parts,
     upload_shapes=_shapes,
-    uploads_of_base=embeds_by_base,
+    describes_trained=embeds_by_trained,
+    renews_class_embedding=embeds_by_base,
     take_part=train_on_public_photographs,
     finish=add_parts,
     check_guidance=check_sums,

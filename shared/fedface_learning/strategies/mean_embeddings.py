@@ -17,12 +17,14 @@ from fedface_learning.strategies.strategy import ClientRound, ServerResult, Serv
 MEAN_EMBEDDING = "mean_embedding"
 
 
-def upload_mean_embedding(client_round: ClientRound, features_ND: Tensor) -> Tensors:
+def upload_mean_embedding(client_round: ClientRound, features_ND: Tensor | None) -> Tensors:
     """The tensor that a client uploads: its mean embedding (D,) of unit length.
 
-    ``features_ND`` are the raw features (N, D) of all its images, by the network that it has trained unless the plan says
-    otherwise.
+    ``features_ND`` are the raw features (N, D) of all its images by the network that it has trained. Without them it is the
+    class embedding that was made anew before it trained.
     """
+    if features_ND is None:
+        return {MEAN_EMBEDDING: client_round.class_embedding_D}
     embeddings_ND = normalize(features_ND - client_round.network.centre)
     return {MEAN_EMBEDDING: normalize(mean_feature(embeddings_ND), dim=0)}
 
@@ -32,10 +34,16 @@ def mean_embedding_shape(plan: Plan) -> dict[str, tuple[int, ...]]:
     return {MEAN_EMBEDDING: (plan.model.embedding_size,)}
 
 
-def embeds_by_base(plan: Plan) -> bool:
-    """Whether clients make the class embeddings that they upload by the network that they started from."""
+def embeds_by_trained(plan: Plan) -> bool:
+    """Whether a client makes its class embedding by the network that it has trained."""
     assert isinstance(plan.strategy, PublicNegativesPlan | FedFVPlan | FedFRPlan)
-    return plan.strategy.embedded_by != "trained"
+    return plan.strategy.embedded_by == "trained"
+
+
+def embeds_by_base(plan: Plan) -> bool:
+    """Whether a client makes its class embedding before it trains, by the network that it starts from."""
+    assert isinstance(plan.strategy, PublicNegativesPlan | FedFVPlan | FedFRPlan)
+    return plan.strategy.embedded_by == "base"
 
 
 def with_uploaded_means(server_round: ServerRound) -> Tensor:
@@ -55,7 +63,8 @@ FOLLOWING = replace(
     FEDAVG,
     uploads=upload_mean_embedding,
     upload_shapes=mean_embedding_shape,
-    uploads_of_base=embeds_by_base,
+    describes_trained=embeds_by_trained,
+    renews_class_embedding=embeds_by_base,
     finish=take_uploaded_means,
 )
 """What the strategies whose W follows the network have in common."""

@@ -37,7 +37,9 @@ class ClientRound:
     network: EmbeddingNetwork
     """The network that the client trains. Its centre is fixed during the training."""
     class_embedding_D: Tensor
-    """The client's own class embedding (D,), of unit length: fixed, or learnt with the network."""
+    """The client's own class embedding (D,), of unit length: fixed, made anew for this round, or learnt with the network."""
+    former_class_embedding_D: Tensor
+    """The one (D,) that the client came with: the same, unless it was made anew or learnt. The class sums hold it."""
     global_model: Tensors
     """The parameters and buffers that ``network`` started from, by name."""
     guidance: Tensors
@@ -92,10 +94,10 @@ class Strategy:
     """
     class_embedding_rate: Callable[[Plan], float | None]
     """The learning rate of the clients' class embeddings, which are normalised after each step; None if they are fixed."""
-    uploads: Callable[[ClientRound, Tensor], Tensors]
+    uploads: Callable[[ClientRound, Tensor | None], Tensors]
     """``uploads(client_round, features_ND)``: further tensors for a client's update.
 
-    The raw features (N, D) are those of all the client's images by the trained network, or as ``uploads_of_base`` says.
+    The raw features (N, D) are those of all the client's images by the trained network; None unless ``describes_trained``.
     """
     upload_shapes: Callable[[Plan], Mapping[str, tuple[int, ...]]]
     """Name → shape of each tensor of ``uploads``. They are float32 and of unit length in the last dimension; an update with
@@ -106,8 +108,11 @@ class Strategy:
     which is the weight in the average. With 0 images, or None for this function, the aggregator takes no part."""
     finish: Callable[[ServerRound], ServerResult]
     """Ends a round on the aggregator: makes the next W. It may also train the network further, in place."""
-    uploads_of_base: Callable[[Plan], bool] = lambda _plan: False
-    """Whether ``uploads`` gets the raw features by the network that the client started from, not by the one it trained."""
+    describes_trained: Callable[[Plan], bool] = lambda _plan: False
+    """Whether ``uploads`` needs features by the network that the client has trained."""
+    renews_class_embedding: Callable[[Plan], bool] = lambda _plan: False
+    """Whether a client makes its class embedding anew before it trains: the mean embedding of its images by the network that
+    the round starts from, on the grid of `objectives.class_sums`. The one that it came with is of a round long past."""
     check_guidance: Callable[[Plan, Tensors], None] = lambda _plan, _guidance: None
     """Raises `DamagedObjectError` if a round's guidance is not what ``finish`` gives. It is called once for all clients and
     steps that a process trains with that guidance, so that ``loss`` takes it as it is: on a GPU, every look at a value would

@@ -23,7 +23,8 @@ from fedface_learning.data import open_photographs, split_identities
 from fedface_learning.models import EmbeddingNetwork, build_network
 from fedface_learning.models.weights import load_tensors
 from fedface_learning.objectives.class_sums import BEFORE_AND_AFTER
-from fedface_learning.strategies import ClientRound, strategy_of
+from fedface_learning.strategies import ClientRound, Tensors, strategy_of
+from fedface_learning.strategies.mean_embeddings import MEAN_EMBEDDING
 
 
 class InversionFigures(BaseModel):
@@ -89,10 +90,7 @@ def invert_update(stored: StoredRound, client: str, search: Search, on_iteration
     load_tensors(network, stored.global_model(), source="the global model")
     images = images_in_a_step(plan.local_training, stored.manifest.accepted[client].declared_images)
     network.train(network.has_batch_norm and images > 1)
-    own_D = stored.class_embedding(client)
-    if own_D is None:
-        own_D = update[BEFORE_AND_AFTER][0]
-    loss = _loss_of(plan, stored, network, own_D)
+    loss = _loss_of(plan, stored, network, update, stored.class_embedding(client))
     parameters = [name for name, _ in network.named_parameters()]
     of_update = invert(network, loss, gradient_of(stored, client, parameters), images, search, on_iteration)
     gradient, clients = gradient_of_sum(stored, client, parameters)
@@ -108,17 +106,25 @@ def invert_update(stored: StoredRound, client: str, search: Search, on_iteration
     )
 
 
-def _loss_of(plan: Plan, stored: StoredRound, network: EmbeddingNetwork, own_D: Tensor) -> Callable[[Tensor], Tensor]:
+def _loss_of(
+    plan: Plan, stored: StoredRound, network: EmbeddingNetwork, update: Tensors, row_D: Tensor | None
+) -> Callable[[Tensor], Tensor]:
+    """The client's loss of raw features (N, D). ``row_D`` is its row of W (D,); None if there is no W."""
+    strategy = strategy_of(plan)
+    former_D = update[BEFORE_AND_AFTER][0] if row_D is None else row_D
+    own_D = former_D
+    if strategy.renews_class_embedding(plan):  # the new one is in the update
+        own_D = update[BEFORE_AND_AFTER][1] if row_D is None else update[MEAN_EMBEDDING]
     client_round = ClientRound(
         plan=plan,
         number=stored.manifest.round.number,
         network=network,
         class_embedding_D=own_D,
+        former_class_embedding_D=former_D,
         global_model=stored.global_model(),
         guidance=stored.guidance(),
     )
-    of_strategy = strategy_of(plan).loss
-    return lambda features_ND: of_strategy(client_round, features_ND)
+    return lambda features_ND: strategy.loss(client_round, features_ND)
 
 
 def _images_of_step(plan: Plan, stored: StoredRound, client: str) -> Tensor:

@@ -74,8 +74,8 @@ class PublicNegativesPlan(PlanPart):
     embedded_by: EmbeddedBy = Field(
         default="trained",
         exclude_if=lambda embedded_by: embedded_by == "trained",  # plans without it are as they were in earlier versions
-        description="By which network a client makes the class embedding that it uploads: the one that it has `trained`, or "
-        "the `base` that it started from. Fused rounds of a study need the latter.",
+        description="By which network a client makes its class embedding: the one that it has `trained`, or, before it "
+        "trains with it, the `base` that it starts from. Fused rounds of a study need the latter.",
     )
 
 
@@ -88,9 +88,9 @@ class GaussianNegativesPlan(PublicNegativesPlan):
     name: Literal["gaussian-negatives"] = Field(description="Which strategy it is.")  # type: ignore[assignment]
     embedded_by: Literal["trained", "base", "enrolment"] = Field(  # type: ignore[assignment]
         default="base",
-        description="By which network a client makes the class embedding whose part it uploads: the one that it has "
-        "`trained`, or the `base` that it started from. With `enrolment` it keeps that of the initial network, to which its "
-        "photographs stay anchored. Fused rounds of a study need one of the latter two.",
+        description="By which network a client makes its class embedding: the one that it has `trained`, or, before it "
+        "trains with it, the `base` that it starts from. With `enrolment` it keeps that of the initial network, to which "
+        "its photographs stay anchored. Fused rounds of a study need one of the latter two.",
     )
     contrast: Literal["softmax", "spectral"] = Field(
         default="softmax",

@@ -21,7 +21,7 @@ def test_the_term_is_half_of_mu_times_the_squared_distance_from_the_global_model
         network.centre.add_(1.0)  # a buffer, which the term leaves out
         for parameter in network.parameters():
             parameter.add_(0.1)
-    client_round = ClientRound(plan, 1, network, torch.eye(4)[0], global_model, NOTHING)
+    client_round = ClientRound(plan, 1, network, torch.eye(4)[0], torch.eye(4)[0], global_model, NOTHING)
     features_ND = torch.eye(4)[:2]
     parameters = sum(parameter.numel() for parameter in network.parameters())
     with torch.no_grad():

@@ -35,8 +35,9 @@ def sums_of(rows: list[Tensor]) -> ClassSums:
     return total
 
 
-def client_round(own_D: Tensor, guidance: Tensors) -> ClientRound:
-    return ClientRound(PLAN, 1, initial_network(PLAN.model, 0), own_D, NOTHING, guidance)
+def client_round(own_D: Tensor, guidance: Tensors, former_D: Tensor | None = None) -> ClientRound:
+    former_D = own_D if former_D is None else former_D
+    return ClientRound(PLAN, 1, initial_network(PLAN.model, 0), own_D, former_D, NOTHING, guidance)
 
 
 def test_a_client_is_pushed_away_from_all_others_but_not_from_itself() -> None:
@@ -49,6 +50,15 @@ def test_a_client_is_pushed_away_from_all_others_but_not_from_itself() -> None:
     assert torch.equal(found, cosface_with_gaussian(embeddings_ND, own_1D, labels_N, others, scale=10.0, margin=0.35))
     everybody = sums_of(ROWS).gaussian()
     assert found != cosface_with_gaussian(embeddings_ND, own_1D, labels_N, everybody, scale=10.0, margin=0.35)
+
+
+def test_a_client_is_drawn_to_its_new_class_embedding_and_takes_the_former_one_out_of_the_sums() -> None:
+    found = cosface_against_all_others(client_round(ROWS[9], sums_of(ROWS[:3]).tensors(), ROWS[2]), FEATURES_ND)
+    others = sums_of(ROWS[:2]).gaussian()
+    labels_N = torch.zeros(2, dtype=torch.int64)
+    rows_1D = ROWS[9].unsqueeze(0)
+    expected = cosface_with_gaussian(normalize(FEATURES_ND), rows_1D, labels_N, others, scale=10.0, margin=0.35)
+    assert torch.equal(found, expected)
 
 
 def test_two_clients_are_cosface_with_two_classes() -> None:
@@ -69,8 +79,8 @@ def test_malformed_sums_are_refused_before_a_client_trains() -> None:
     trainer = LocalTrainer(initial_network(PLAN.model, 0))
     malformed = TrainingRound(PLAN, 1, sums_of(ROWS[:29]).tensors() | count(30))
     with pytest.raises(DamagedObjectError, match="class sums of 30 clients"):
-        trainer.client_round(malformed, ROWS[0])
-    assert trainer.client_round(TrainingRound(PLAN, 1, sums_of(ROWS).tensors()), ROWS[0]).guidance
+        trainer.client_round(malformed, ROWS[0], ROWS[0])
+    assert trainer.client_round(TrainingRound(PLAN, 1, sums_of(ROWS).tensors()), ROWS[0], ROWS[0]).guidance
 
 
 def count(clients: int) -> dict[str, Tensor]:
@@ -83,6 +93,8 @@ def test_a_client_uploads_the_class_embedding_that_it_takes_out_and_the_one_that
     before_D, after_D = uploads[BEFORE_AND_AFTER]
     assert torch.equal(before_D, ROWS[0])
     assert torch.equal(after_D, on_the_grid(torch.tensor([1.0, 1.0, 0.0, 0.0])))
+    renewed = GAUSSIAN_NEGATIVES.uploads(client_round(ROWS[1], NOTHING, ROWS[0]), None)
+    assert torch.equal(renewed[BEFORE_AND_AFTER], torch.stack(ROWS[:2])), "the one that it trained with"
 
 
 def test_the_aggregator_has_sums_and_no_rows() -> None:

@@ -22,12 +22,14 @@ PLAN = small_plan()
 
 def test_a_client_uploads_the_direction_of_its_mean_embedding() -> None:
     network = initial_network(PLAN.model, 0)
-    client_round = ClientRound(PLAN, 1, network, torch.eye(4)[0], NOTHING, NOTHING)
+    client_round = ClientRound(PLAN, 1, network, torch.eye(4)[0], torch.eye(4)[1], NOTHING, NOTHING)
     # Of lengths 5 and 1, at 0° and 90°: embeddings are normalised before they are averaged, so the mean is at 45°.
     features_ND = torch.tensor([[5.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]])
     uploads = upload_mean_embedding(client_round, features_ND)
     assert {name: tuple(tensor.shape) for name, tensor in uploads.items()} == mean_embedding_shape(PLAN)
     torch.testing.assert_close(uploads[MEAN_EMBEDDING], torch.tensor([0.5**0.5, 0.5**0.5, 0.0, 0.0]))
+    made_before = upload_mean_embedding(client_round, None)
+    assert torch.equal(made_before[MEAN_EMBEDDING], torch.eye(4)[0]), "the one that it trained with"
 
 
 def test_only_the_rows_of_clients_that_uploaded_are_replaced() -> None:
