@@ -46,7 +46,8 @@ def assert_fused_is_faithful(plan: Plan, faces: FaceDataset) -> None:
             torch.testing.assert_close(model[name], tensor, rtol=0, atol=1e-5)
         if expected.class_embeddings:
             rows_CD, found_CD = (decode_class_embeddings(each.class_embeddings, 16) for each in (expected, found))
-            torch.testing.assert_close(found_CD, rows_CD, rtol=0, atol=1e-5)
+            # A class embedding that is made anew is on a grid of 2⁻¹⁵, so a rounding may put it on the next point.
+            torch.testing.assert_close(found_CD, rows_CD, rtol=0, atol=2**-15 + 1e-5)
         if plan.only_sums:
             assert expected.guidance is not None
             assert found.guidance is not None
