@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 from fedface_cli.api_client import ControlApi
-from fedface_core.bootstrap import connect
-from fedface_core.contracts import object_keys
 from fedface_core.contracts.http import RoundView
 from fedface_core.domain.errors import WrongPhaseError
 from fedface_core.domain.plan import Plan
 from fedface_core.domain.plan.merge_patch import apply_merge_patch
 from fedface_core.domain.run import ENDED
-from fedface_core.runtime.celery_app import create_celery
-from fedface_core.runtime.settings import Settings
 from fedface_learning.formats.codec import decode_tensors
 from fedface_stack.stack import LocalStack
 from loadtest.bare.workload import read_workload
@@ -46,7 +42,7 @@ def run(path: Path, rounds: int, variant: str) -> RunnerResult:
         opened = _training_rounds(stack, api, run_id, rounds + 1)
         with suppress(WrongPhaseError):  # with a small size the last round may have ended already
             api.cancel(run_id)
-        first_model, _ = decode_tensors(_stored_model(stack, opened[1].model_sha256))
+        first_model, _ = decode_tensors(_stored_model(api, opened[1].model_sha256))
         if artifacts == "s3":
             stack.kill("s3")  # nobody reads its files any more, and shutting down takes it 15 s
     return RunnerResult(tuple(view.opened_at.timestamp() for view in opened), first_model)
@@ -64,7 +60,8 @@ def _training_rounds(stack: LocalStack, api: ControlApi, run_id: str, wanted: in
         time.sleep(POLL_SECONDS)
 
 
-def _stored_model(stack: LocalStack, sha256: str) -> bytes:
-    values = {name.removeprefix("FEDFACE_").lower(): value for name, value in stack.environment.items()}
-    settings = Settings.model_validate(values)
-    return connect(settings, create_celery(settings)).artifacts.get(object_keys.model(sha256))
+def _stored_model(api: ControlApi, sha256: str) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="fedface-peers-") as folder:
+        file = Path(folder, "model.safetensors")
+        api.download_model_version(sha256, file)
+        return file.read_bytes()
