@@ -163,18 +163,26 @@ def train_clients(
         step_losses = _take_steps(networks, stacked, training)
     before_K = step_losses[0] if before_K is None else before_K
     models = networks.models()
-    needs_measuring = not training.reports_seen_losses or plan.model.centring or strategy.describes_trained(plan)
+    describes = describes_trained(plan)
+    needs_measuring = not training.reports_seen_losses or plan.model.centring or describes
     measured = networks.measure(all_pixels) if needs_measuring else None
     after_K = step_losses[-1] if training.reports_seen_losses or measured is None else measured.losses_K
-    trained = [None] * len(trainees) if measured is None or not strategy.describes_trained(plan) else measured.features
+    none_0D = torch.empty(0, plan.model.embedding_size)
+    described = measured.features if describes and measured is not None else [none_0D] * len(trainees)
     uploads = [
-        on_host(strategy.uploads(networks.client_round(index), features_ND)) for index, features_ND in enumerate(trained)
+        on_host(strategy.uploads(networks.client_round(index), features_ND)) for index, features_ND in enumerate(described)
     ]
     if plan.model.centring and training.steps:
         assert measured is not None, "the centre needs the features by the trained network"
         for model, features_ND in zip(models, measured.features, strict=True):
             model["centre"].copy_(mean_feature(features_ND))
     return _results(before_K, after_K, models, uploads)
+
+
+def describes_trained(plan: Plan) -> bool:
+    """Whether clients upload something that is made of features by the networks that they have trained."""
+    strategy = strategy_of(plan)
+    return bool(strategy.upload_shapes(plan)) and strategy.describes_trained(plan)
 
 
 def class_embedding_of(network: EmbeddingNetwork, features_ND: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from fedface_learning.aggregation import TrainingPartial
 from fedface_learning.aggregation.partial_sums import add_sums
 from fedface_learning.aggregation.training_partial import weighted_loss
 from fedface_learning.client.batches import batches
-from fedface_learning.client.local_training import Trainee, TrainingRound, class_embedding_of
+from fedface_learning.client.local_training import Trainee, TrainingRound, class_embedding_of, describes_trained
 from fedface_learning.device import making_tensors_on, moved, on_host
 from fedface_learning.formats.codec import encode_tensors
 from fedface_learning.models import build_network
@@ -61,8 +61,7 @@ def _why_not(plan: Plan) -> Iterator[str]:
     if name in IN_PROCESS:
         yield f"strategy: {name!r} has no federated rounds"
         return
-    strategy = strategy_of(plan)
-    if strategy.describes_trained(plan):
+    if describes_trained(plan):
         yield "strategy.embedded_by: class embeddings by the networks that clients have trained; set it to 'base'"
     if local.steps != 1:
         yield f"local_training.steps is {local.steps}, and must be 1"
@@ -180,7 +179,8 @@ def _add_gradients(
         rate_share, _ = plan.rate_shares(inputs.number)
         for own, weight in zip(rounds, weights, strict=True):
             _take_step(own.class_embedding_D, class_embedding_rate * rate_share / weight)
-    return losses, [on_host(strategy.uploads(own, None)) for own in rounds]
+    none_0D = torch.empty(0, plan.model.embedding_size)
+    return losses, [on_host(strategy.uploads(own, none_0D)) for own in rounds]
 
 
 def _take_step(class_embedding_D: Tensor, rate: Tensor) -> None:

@@ -34,8 +34,12 @@ def _rate(plan: Plan) -> float:
     return plan.strategy.class_learning_rate
 
 
-def _own_row(client_round: ClientRound, _features_ND: Tensor | None) -> Tensors:
+def _own_row(client_round: ClientRound, _features_ND: Tensor) -> Tensors:
     return {CLASS_EMBEDDING: client_round.class_embedding_D}
+
+
+def _needs_no_features(_plan: Plan) -> bool:
+    return False
 
 
 def _row_shape(plan: Plan) -> dict[str, tuple[int, ...]]:
@@ -47,5 +51,6 @@ FEDAWS = replace(
     class_embedding_rate=_rate,
     uploads=_own_row,
     upload_shapes=_row_shape,
+    describes_trained=_needs_no_features,
     finish=take_learnt_rows,
 )

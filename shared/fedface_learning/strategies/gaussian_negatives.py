@@ -59,14 +59,14 @@ def check_sums(plan: Plan, guidance: Tensors) -> None:
     ClassSums.read(guidance, plan.model.embedding_size)
 
 
-def upload_parts(client_round: ClientRound, features_ND: Tensor | None) -> Tensors:
+def upload_parts(client_round: ClientRound, features_ND: Tensor) -> Tensors:
     """The class embedding that is in the class sums and the one that takes its place, (2, D).
 
-    The latter is the one that the client trained with: made anew before, or that of enrolment, as the plan says. If the raw
-    features (N, D) of all its images by the network that it trained are given, it is their mean embedding.
+    The latter is the one that the client trained with: made anew before, or that of enrolment, as the plan says. If there
+    are raw features (N, D) of all its images by the network that it trained, it is their mean embedding.
     """
     before_D = client_round.former_class_embedding_D.cpu()
-    if features_ND is None:
+    if not len(features_ND):
         return {BEFORE_AND_AFTER: torch.stack([before_D, client_round.class_embedding_D.cpu()])}
     embeddings_ND = normalize(features_ND - client_round.network.centre)
     return {BEFORE_AND_AFTER: torch.stack([before_D, on_the_grid(mean_feature(embeddings_ND))])}

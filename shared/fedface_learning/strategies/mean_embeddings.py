@@ -17,13 +17,13 @@ from fedface_learning.strategies.strategy import ClientRound, ServerResult, Serv
 MEAN_EMBEDDING = "mean_embedding"
 
 
-def upload_mean_embedding(client_round: ClientRound, features_ND: Tensor | None) -> Tensors:
+def upload_mean_embedding(client_round: ClientRound, features_ND: Tensor) -> Tensors:
     """The tensor that a client uploads: its mean embedding (D,) of unit length.
 
-    ``features_ND`` are the raw features (N, D) of all its images by the network that it has trained. Without them it is the
-    class embedding that was made anew before it trained.
+    ``features_ND`` are the raw features (N, D) of all its images by the network that it has trained. If there are none, it
+    is the class embedding that was made anew before it trained.
     """
-    if features_ND is None:
+    if not len(features_ND):
         return {MEAN_EMBEDDING: client_round.class_embedding_D}
     embeddings_ND = normalize(features_ND - client_round.network.centre)
     return {MEAN_EMBEDDING: normalize(mean_feature(embeddings_ND), dim=0)}

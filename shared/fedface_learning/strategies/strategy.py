@@ -94,10 +94,11 @@ class Strategy:
     """
     class_embedding_rate: Callable[[Plan], float | None]
     """The learning rate of the clients' class embeddings, which are normalised after each step; None if they are fixed."""
-    uploads: Callable[[ClientRound, Tensor | None], Tensors]
+    uploads: Callable[[ClientRound, Tensor], Tensors]
     """``uploads(client_round, features_ND)``: further tensors for a client's update.
 
-    The raw features (N, D) are those of all the client's images by the trained network; None unless ``describes_trained``.
+    The raw features (N, D) are those of all the client's images by the trained network, or of none unless
+    ``describes_trained``.
     """
     upload_shapes: Callable[[Plan], Mapping[str, tuple[int, ...]]]
     """Name → shape of each tensor of ``uploads``. They are float32 and of unit length in the last dimension; an update with
@@ -108,8 +109,8 @@ class Strategy:
     which is the weight in the average. With 0 images, or None for this function, the aggregator takes no part."""
     finish: Callable[[ServerRound], ServerResult]
     """Ends a round on the aggregator: makes the next W. It may also train the network further, in place."""
-    describes_trained: Callable[[Plan], bool] = lambda _plan: False
-    """Whether ``uploads`` needs features by the network that the client has trained."""
+    describes_trained: Callable[[Plan], bool] = lambda _plan: True
+    """Whether ``uploads``, if there are any, need features by the network that the client has trained."""
     renews_class_embedding: Callable[[Plan], bool] = lambda _plan: False
     """Whether a client makes its class embedding anew before it trains: the mean embedding of its images by the network that
     the round starts from, on the grid of `objectives.class_sums`. The one that it came with is of a round long past."""

@@ -93,7 +93,7 @@ def test_a_client_uploads_the_class_embedding_that_it_takes_out_and_the_one_that
     before_D, after_D = uploads[BEFORE_AND_AFTER]
     assert torch.equal(before_D, ROWS[0])
     assert torch.equal(after_D, on_the_grid(torch.tensor([1.0, 1.0, 0.0, 0.0])))
-    renewed = GAUSSIAN_NEGATIVES.uploads(client_round(ROWS[1], NOTHING, ROWS[0]), None)
+    renewed = GAUSSIAN_NEGATIVES.uploads(client_round(ROWS[1], NOTHING, ROWS[0]), FEATURES_ND[:0])
     assert torch.equal(renewed[BEFORE_AND_AFTER], torch.stack(ROWS[:2])), "the one that it trained with"
 
 

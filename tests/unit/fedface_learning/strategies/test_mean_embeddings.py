@@ -28,7 +28,7 @@ def test_a_client_uploads_the_direction_of_its_mean_embedding() -> None:
     uploads = upload_mean_embedding(client_round, features_ND)
     assert {name: tuple(tensor.shape) for name, tensor in uploads.items()} == mean_embedding_shape(PLAN)
     torch.testing.assert_close(uploads[MEAN_EMBEDDING], torch.tensor([0.5**0.5, 0.5**0.5, 0.0, 0.0]))
-    made_before = upload_mean_embedding(client_round, None)
+    made_before = upload_mean_embedding(client_round, torch.empty(0, 4))
     assert torch.equal(made_before[MEAN_EMBEDDING], torch.eye(4)[0]), "the one that it trained with"
 
 
