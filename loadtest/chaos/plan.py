@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from fedface_cli.plan_files import make_part
 from fedface_core.domain.plan import Plan
@@ -11,33 +12,50 @@ MARK = "FEDFACE_CHAOS_MARK"
 """The environment variable by which every process of one stack is found, whatever its name and its parent are."""
 
 
+_A_DAY = 86_400.0
+
+
 def synthetic_plan(clients: int, rounds: int, seed: int) -> Plan:
     """A plan on rendered faces, with a tiny network and several shards. `InvalidInputError` if a number is out of range.
 
     Neither the deadline nor the limit of attempts can be reached. So every update is accepted, and two runs of the plan give
     byte-identical models.
     """
-    return make_part(
-        Plan,
-        {
-            "name": f"chaos: {clients} clients",
-            "model": {
-                "architecture": "spherenet-4",
-                "height": 28,
-                "width": 24,
-                "channels": 1,
-                "embedding_size": 32,
-                "widths": [8, 8, 16, 16],
-            },
-            "data": {"dataset": "synthetic", "images_per_identity": 4, "seed": seed},
-            "split": {"clients": clients, "test": 8, "seed": seed},
-            "cohort": {"deadline_seconds": 86_400.0, "attempts": 1_000_000, "shard_size": 5},
-            "local_training": {"steps": 2, "learning_rate": 0.05},
-            "rounds": rounds,
-            "retention": {"rounds_of_updates": rounds + 1},  # for the check that every accepted update is stored
-            "seed": seed,
+    return make_part(Plan, _document(clients, rounds, seed))
+
+
+def masked_plan(clients: int, rounds: int, seed: int) -> Plan:
+    """As `synthetic_plan`, with class embeddings that stay with their clients, and masks against an aggregator that lies."""
+    document = _document(clients, rounds, seed)
+    masks = {"against": "lying", "corrupt": 0.1, "sharing_deadline_seconds": _A_DAY, "unmasking_deadline_seconds": _A_DAY}
+    changes = {
+        "name": f"chaos: {clients} clients with masks",
+        "strategy": "gaussian-negatives",
+        "cohort": document["cohort"] | {"shard_size": 32},
+        "secure_aggregation": masks,
+    }
+    return make_part(Plan, document | changes)
+
+
+def _document(clients: int, rounds: int, seed: int) -> dict[str, Any]:
+    return {
+        "name": f"chaos: {clients} clients",
+        "model": {
+            "architecture": "spherenet-4",
+            "height": 28,
+            "width": 24,
+            "channels": 1,
+            "embedding_size": 32,
+            "widths": [8, 8, 16, 16],
         },
-    )
+        "data": {"dataset": "synthetic", "images_per_identity": 4, "seed": seed},
+        "split": {"clients": clients, "test": 8, "seed": seed},
+        "cohort": {"deadline_seconds": _A_DAY, "attempts": 1_000_000, "shard_size": 5},
+        "local_training": {"steps": 2, "learning_rate": 0.05},
+        "rounds": rounds,
+        "retention": {"rounds_of_updates": rounds + 1},  # for the check that every accepted update is stored
+        "seed": seed,
+    }
 
 
 def service_environment() -> dict[str, str]:

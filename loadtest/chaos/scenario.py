@@ -20,11 +20,11 @@ from loadtest.chaos.checks import (
     check_no_process_gave_up,
     check_runs,
 )
-from loadtest.chaos.plan import service_environment, synthetic_plan
+from loadtest.chaos.plan import masked_plan, service_environment, synthetic_plan
 from loadtest.chaos.report import ChaosOptions, ChaosReport, make_report
 from loadtest.chaos.trial import DisturbedTrial, Trial, run_disturbed, run_fault_free
 
-_PRESETS: Final[Mapping[str, Callable[[int, int, int], Plan]]] = {"synthetic": synthetic_plan}
+_PRESETS: Final[Mapping[str, Callable[[int, int, int], Plan]]] = {"synthetic": synthetic_plan, "masked": masked_plan}
 
 
 def run_scenario(options: ChaosOptions, limit_seconds: float, logs: Path | None, console: Console) -> ChaosReport:

@@ -12,9 +12,10 @@ import pytest
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]  # a minute and a half of work, perhaps on a busy machine
 
 
-def test_whatever_is_killed_the_model_is_the_same(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "fedface_cli.main", "bench", "chaos"]
-    plan = ["--clients", "8", "--rounds", "2", "--kills", "6", "--seed", "1", "--limit-seconds", "250"]
+@pytest.mark.parametrize(("preset", "clients", "rounds"), [("synthetic", 8, 2), ("masked", 32, 1)])
+def test_whatever_is_killed_the_model_is_the_same(preset: str, clients: int, rounds: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "fedface_cli.main", "bench", "chaos", "--preset", preset, "--limit-seconds", "250"]
+    plan = ["--clients", str(clients), "--rounds", str(rounds), "--kills", "6", "--seed", "1"]
     files = ["--json", "--logs", str(tmp_path / "logs")]
     ended = subprocess.run([*command, *plan, *files], capture_output=True, text=True, check=False, timeout=580)
     assert ended.returncode == 0, ended.stdout + ended.stderr
